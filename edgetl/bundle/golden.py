@@ -1,0 +1,112 @@
+"""Golden vectors: images, network inputs and logits that a bundle must reproduce, stage by stage.
+
+The most common deployment bug is a right network behind a wrong decode or resize; replaying the stages one by one
+names the first that differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from edgetl.bundle.manifest import Manifest, Tolerance
+from edgetl.data.images import decode
+from edgetl.data.resize import resize
+from edgetl.errors import BundleError
+
+Step = Literal["resize", "network"]
+
+
+@dataclass(frozen=True)
+class StepCheck:
+    """One step replayed on one golden image. `difference` is in input steps (0..255) or as a fraction of the range."""
+
+    image: int
+    step: Step
+    passed: bool
+    difference: float
+    allowed: float
+    detail: str
+
+
+def replay(
+    folder: Path, manifest: Manifest, infer: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+) -> tuple[StepCheck, ...]:
+    """Decode, resize and infer every golden image.
+
+    infer   uint8 (N, H, W, 3) -> float32 (N, classes)
+    raises  BundleError when the bundle has no golden vectors or they do not fit its shapes.
+    """
+    if manifest.golden is None:
+        raise BundleError(f"{folder}: this bundle carries no golden vectors to replay")
+    expected = _golden_logits(folder, manifest)
+    inputs = _golden_inputs(folder, manifest)
+    checks: list[StepCheck] = []
+    for index, golden_input in enumerate(inputs):
+        made = resize(decode(folder / "golden" / f"{index}.png"), manifest.preprocessing)
+        step = int(np.abs(made.astype(np.int16) - golden_input.astype(np.int16)).max())
+        checks.append(StepCheck(index, "resize", step == 0, step, 0, f"largest pixel difference {step} of 255"))
+        logits = infer(golden_input[None])[0]
+        checks.append(_network_check(index, logits, expected[index], manifest.golden.tolerance))
+    return tuple(checks)
+
+
+def _network_check(
+    index: int, logits: NDArray[np.float32], golden: NDArray[np.float32], tolerance: Tolerance
+) -> StepCheck:
+    if logits.shape != golden.shape or not np.isfinite(logits).all():
+        return StepCheck(
+            index, "network", False, float("inf"), tolerance.max_diff_of_range, "not finite or other shape"
+        )
+    spread = float(golden.max() - golden.min()) or 1.0
+    difference = float(np.abs(logits - golden).max()) / spread
+    cosine = _cosine(logits, golden)
+    ordered = np.sort(golden)[::-1]
+    decided = float(ordered[0] - ordered[1]) > 2 * tolerance.max_diff_of_range * spread
+    same = int(logits.argmax()) == int(golden.argmax()) or not decided
+    passed = same and difference <= tolerance.max_diff_of_range and cosine >= tolerance.min_cosine
+    detail = f"logits differ by {100 * difference:.2f} % of their range, cosine {cosine:.5f}, class {logits.argmax()}"
+    return StepCheck(index, "network", passed, difference, tolerance.max_diff_of_range, detail)
+
+
+def _cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    norm = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / norm if norm else 0.0
+
+
+def _golden_logits(folder: Path, manifest: Manifest) -> NDArray[np.float32]:
+    path = folder / "golden" / "logits.safetensors"
+    try:
+        logits: NDArray[np.float32] = load_file(path)["logits"]
+    except (OSError, KeyError, SafetensorError) as error:
+        raise BundleError(f"{path}: expected a safetensors file with the tensor `logits`") from error
+    assert manifest.golden is not None
+    if logits.shape != (manifest.golden.count, len(manifest.labels)) or logits.dtype != np.float32:
+        raise BundleError(
+            f"{path}: expected float32 ({manifest.golden.count}, {len(manifest.labels)}), "
+            f"found {logits.dtype} {logits.shape}"
+        )
+    return logits
+
+
+def _golden_inputs(folder: Path, manifest: Manifest) -> list[NDArray[np.uint8]]:
+    assert manifest.golden is not None
+    shape = (manifest.preprocessing.height, manifest.preprocessing.width, 3)
+    inputs: list[NDArray[np.uint8]] = []
+    for index in range(manifest.golden.count):
+        path = folder / "golden" / f"{index}.input.npy"
+        try:
+            array = np.load(path, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise BundleError(f"{path}: not a readable array") from error
+        if array.shape != shape or array.dtype != np.uint8:
+            raise BundleError(f"{path}: expected uint8 {shape}, found {array.dtype} {array.shape}")
+        inputs.append(array)
+    return inputs

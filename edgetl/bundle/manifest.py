@@ -1,0 +1,113 @@
+"""`manifest.json`: what a bundle is, how to feed it, what was measured, and the digest of every file.
+
+Readers trust nothing: sizes are bounded, unknown keys and foreign schema versions refused, paths stay inside.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from edgetl.errors import BundleError
+from edgetl.types import Compiled, Interval, Preprocessing, Target, Verdict
+
+SCHEMA = 1
+FILE_NAME = "manifest.json"
+MAX_MANIFEST_BYTES = 4_000_000
+MAX_FILE_BYTES = 4_000_000_000
+
+_PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+RelativePath = Annotated[str, Field(pattern=rf"^{_PART}(/{_PART}){{0,3}}$", max_length=200)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FileEntry(_Model):
+    sha256: Sha256
+    size_bytes: Annotated[int, Field(ge=0, le=MAX_FILE_BYTES)]
+
+
+class Tolerance(_Model):
+    """How far logits may be from the golden ones.
+
+    max_diff_of_range  largest absolute difference, as a fraction of the golden logits' max - min
+    min_cosine         smallest cosine between the two logit vectors of an image
+    """
+
+    max_diff_of_range: Annotated[float, Field(gt=0, le=1)]
+    min_cosine: Annotated[float, Field(ge=0, le=1)]
+
+
+class Golden(_Model):
+    """Images and logits to replay: `golden/<i>.png`, `golden/<i>.input.npy`, `golden/logits.safetensors`."""
+
+    count: Annotated[int, Field(ge=1, le=64)]
+    tolerance: Tolerance
+
+
+class Measured(_Model):
+    """What the bench saw of this very bundle. Accuracies are fractions with 95 % intervals."""
+
+    images: int
+    emulated: bool
+    top1: Interval
+    drop_points: Interval
+    p50_ms: float | None
+    p99_ms: float | None
+    threads: int | None
+    speedup_over_float: float | None
+    cpu: str
+    date: str
+
+
+class Manifest(_Model):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
+
+    schema_version: Literal[1] = Field(alias="schema")
+    name: Annotated[str, Field(max_length=200)]
+    edgetl_version: Annotated[str, Field(max_length=40)]
+    target: Target
+    compiled: Compiled
+    scheme: Annotated[str | None, Field(max_length=40)]
+    labels: Annotated[tuple[Annotated[str, Field(max_length=500)], ...], Field(min_length=2, max_length=100_000)]
+    preprocessing: Preprocessing
+    pivot_sha256: Sha256
+    golden: Golden | None
+    verdict: Verdict = "not measured"
+    reason: str = ""
+    measured: Measured | None = None
+    files: Annotated[dict[RelativePath, FileEntry], Field(max_length=1000)]
+
+    @field_validator("compiled")
+    @classmethod
+    def _stays_inside(cls, value: Compiled) -> Compiled:
+        if any("/" in name or name.startswith(".") for name in (value.model, *value.files)):
+            raise ValueError("model files must be plain names inside the bundle")
+        return value
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check `folder/manifest.json`; file digests are checked by `bundle.read`. Raises BundleError."""
+    path = folder / FILE_NAME
+    try:
+        size = path.stat().st_size
+        if size > MAX_MANIFEST_BYTES:
+            raise BundleError(f"{path}: {size} bytes; a manifest has at most {MAX_MANIFEST_BYTES}")
+        text = path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{folder}: not a bundle: cannot read {FILE_NAME} ({error.strerror})") from error
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise BundleError(f"{path}: not a manifest of schema {SCHEMA}: `{place}`: {first['msg']}") from error
+
+
+def manifest_text(manifest: Manifest) -> str:
+    return manifest.model_dump_json(indent=1, by_alias=True) + "\n"

@@ -1,0 +1,61 @@
+"""Open a bundle: every byte is checked before anything uses it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgetl.bundle.manifest import FILE_NAME, Manifest, read_manifest
+from edgetl.digest import file_digest
+from edgetl.errors import BundleError
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose files were found complete and unchanged."""
+
+    folder: Path
+    manifest: Manifest
+
+    def size_bytes(self) -> int:
+        """Size of the compiled model's files, without golden vectors and texts."""
+        return sum(self.manifest.files[name].size_bytes for name in self.manifest.compiled.files)
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read the manifest and check size and SHA-256 of every file.
+
+    raises  BundleError naming the first file that is missing, foreign, a link, of another size, or changed.
+    """
+    if not folder.is_dir():
+        raise BundleError(f"{folder}: no such bundle; expected a folder with {FILE_NAME}")
+    manifest = read_manifest(folder)
+    _check_names(folder, manifest)
+    for name, entry in manifest.files.items():
+        path = folder / name
+        size = path.stat().st_size
+        if size != entry.size_bytes:
+            raise BundleError(
+                f"{path}: {size} bytes, the manifest says {entry.size_bytes}; truncated or changed: copy it again"
+            )
+        if file_digest(path) != entry.sha256:
+            raise BundleError(f"{path}: SHA-256 differs from the manifest; changed after it was built: do not use it")
+    return Bundle(folder, manifest)
+
+
+def _check_names(folder: Path, manifest: Manifest) -> None:
+    present: set[str] = set()
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            raise BundleError(f"{path}: a symbolic link; a bundle holds plain files only")
+        if path.is_file():
+            present.add(name)
+    missing = sorted(set(manifest.files) - present)
+    if missing:
+        raise BundleError(f"{folder / missing[0]}: listed in the manifest and not there; copy the bundle again")
+    foreign = sorted(present - set(manifest.files) - {FILE_NAME})
+    if foreign:
+        raise BundleError(f"{folder / foreign[0]}: not listed in the manifest; added after it was built")
+    if any(name not in manifest.files for name in (*manifest.compiled.files, manifest.compiled.model)):
+        raise BundleError(f"{folder / FILE_NAME}: the model's files are not among `files`")

@@ -1,0 +1,74 @@
+"""Write a bundle's manifest over the files that are already in its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgetl import __version__
+from edgetl.bundle.manifest import FILE_NAME, FileEntry, Golden, Manifest, Measured, Tolerance, manifest_text
+from edgetl.digest import folder_digests
+from edgetl.store import write_text
+from edgetl.types import Compiled, Precision, Preprocessing, Target, Verdict
+
+# Between CPUs, INT8 results differ by isolated single steps, which spread to a few percent of the logits' range;
+# float32 differs by rounding; bfloat16 has 8 bits of mantissa (docs/decisions/0004-golden-tolerances.md).
+TOLERANCES: dict[Precision, Tolerance] = {
+    "int8": Tolerance(max_diff_of_range=0.10, min_cosine=0.99),
+    "bfloat16": Tolerance(max_diff_of_range=0.05, min_cosine=0.995),
+    "float32": Tolerance(max_diff_of_range=0.002, min_cosine=0.9999),
+}
+
+
+def write_manifest(
+    folder: Path,
+    *,
+    name: str,
+    target: Target,
+    compiled: Compiled,
+    scheme: str | None,
+    labels: tuple[str, ...],
+    preprocessing: Preprocessing,
+    pivot_sha256: str,
+    golden_count: int,
+) -> Manifest:
+    """Digest everything in `folder` and write its manifest, not yet measured."""
+    golden = Golden(count=golden_count, tolerance=TOLERANCES[compiled.precision]) if golden_count else None
+    manifest = Manifest(
+        schema_version=1,
+        name=name,
+        edgetl_version=__version__,
+        target=target,
+        compiled=compiled,
+        scheme=scheme,
+        labels=labels,
+        preprocessing=preprocessing,
+        pivot_sha256=pivot_sha256,
+        golden=golden,
+        files=_entries(folder),
+    )
+    write_text(folder / FILE_NAME, manifest_text(manifest))
+    return manifest
+
+
+def add_measurement(
+    folder: Path, manifest: Manifest, measured: Measured | None, verdict: Verdict, reason: str
+) -> Manifest:
+    """Write what the bench saw into the manifest; the other files stay as they were measured."""
+    changed = manifest.model_copy(update={"measured": measured, "verdict": verdict, "reason": reason})
+    write_text(folder / FILE_NAME, manifest_text(changed))
+    return changed
+
+
+def replace_compiled(folder: Path, manifest: Manifest, compiled: Compiled) -> Manifest:
+    """Describe a bundle again after its last step ran on the device."""
+    changed = manifest.model_copy(update={"compiled": compiled, "files": _entries(folder)})
+    write_text(folder / FILE_NAME, manifest_text(changed))
+    return changed
+
+
+def _entries(folder: Path) -> dict[str, FileEntry]:
+    digests = folder_digests(folder)
+    digests.pop(FILE_NAME, None)
+    return {
+        name: FileEntry(sha256=digest, size_bytes=(folder / name).stat().st_size) for name, digest in digests.items()
+    }

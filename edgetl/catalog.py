@@ -1,0 +1,85 @@
+"""Targets and calibration profiles: one YAML file each, checked on reading, nearest name on a typo."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from edgetl.errors import UsageError
+from edgetl.recipe import nearest
+from edgetl.resources import resource_dir
+from edgetl.types import CalibrationProfile, Scheme, Target
+
+T = TypeVar("T", Target, CalibrationProfile)
+
+
+def target_names(extra_dirs: Sequence[Path] = ()) -> list[str]:
+    return sorted(_files("targets", extra_dirs))
+
+
+def profile_names(extra_dirs: Sequence[Path] = ()) -> list[str]:
+    return sorted(_files("calibration", extra_dirs))
+
+
+def load_target(name: str, extra_dirs: Sequence[Path] = ()) -> Target:
+    """The target called `name`. Folders of the user's own come first. Raises UsageError naming the nearest."""
+    return _load(Target, "target", name, _files("targets", extra_dirs))
+
+
+def load_profile(name: str, extra_dirs: Sequence[Path] = ()) -> CalibrationProfile:
+    """The calibration profile called `name`. Raises UsageError naming the nearest."""
+    return _load(CalibrationProfile, "calibration profile", name, _files("calibration", extra_dirs))
+
+
+def scheme_id(scheme: Scheme) -> str:
+    """Short name, equal exactly when the schemes are: `u8s8-3fa2c1`. Targets that share it share one training."""
+    text = json.dumps(asdict(scheme), sort_keys=True)
+    activation = {"uint8": "u8", "int8": "s8"}[scheme.activation_dtype]
+    return f"{activation}s8-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+
+
+def _files(kind: str, extra_dirs: Sequence[Path]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for folder in (*extra_dirs, resource_dir(kind)):
+        if not folder.is_dir():
+            raise UsageError(f"{folder}: no such folder of {kind}")
+        for path in sorted(folder.glob("*.yaml")):
+            found.setdefault(path.stem, path)
+    return found
+
+
+def _load(kind: type[T], word: str, name: str, files: dict[str, Path]) -> T:
+    if name not in files:
+        raise UsageError(f"unknown {word} `{name}`; {nearest(name, files)}")
+    path = files[name]
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        _refuse_unknown(raw, kind, f"{path}: ")
+        value = TypeAdapter(kind).validate_python(raw)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"{path}: cannot read the {word}: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        problems = "; ".join(f"`{'.'.join(map(str, p['loc']))}`: {p['msg']}" for p in error.errors())
+        raise UsageError(f"{path}: not a {word}: {problems}") from error
+    if value.name != name:
+        raise UsageError(f"{path}: `name` is `{value.name}`; expected the file's own name, `{name}`")
+    return value
+
+
+def _refuse_unknown(raw: Any, kind: type[Any], where: str) -> None:
+    # pydantic ignores extra keys of plain dataclasses; a typo in a target must not pass silently
+    if not isinstance(raw, dict):
+        return
+    valid = [field.name for field in fields(kind)]
+    for key in raw:
+        if key not in valid:
+            raise UsageError(f"{where}unknown key `{key}`; {nearest(str(key), valid)}")
+    if "scheme" in raw and kind is Target:
+        _refuse_unknown(raw["scheme"], Scheme, f"{where}scheme: ")

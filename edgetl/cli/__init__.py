@@ -1,0 +1,115 @@
+"""The command line: a table of names and one-line summaries. A command's module is imported only when it is used."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+COMMANDS = {
+    "new": "Look at a folder of images and write a recipe that suits it.",
+    "check": "Read every image, draw the few-shot split, name what cannot be used.",
+    "adapt": "Fine-tune the backbone on the few shots.",
+    "quantize": "Train or calibrate for each target's integers.",
+    "export": "Write the pivot: ONNX models proven equal to the trained networks.",
+    "compile": "Compile a recipe, or an exported pivot, into bundles.",
+    "bench": "Measure accuracy and latency of bundles on their own runtimes.",
+    "report": "Judge the gates, choose what ships, write report.html and report.json.",
+    "build": "Do all of the above; exit code 3 when a gate is not met.",
+    "predict": "Classify images with a bundle.",
+    "verify": "Check a bundle's digests and replay its golden vectors.",
+    "targets": "List the targets, or show one.",
+    "doctor": "Show which backends work here, and what mends those that do not.",
+    "demo": "A whole build on data that ships with the package.",
+}
+
+
+class LazyGroup(click.Group):
+    """Commands from the table; `--help` imports none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"edgetl.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"did you mean `{close[0]}`?" if close else f"commands are: {', '.join(COMMANDS)}"
+            raise click.UsageError(f"unknown command `{args[0]}`; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="edgetl", prog_name="edgetl")
+def command() -> None:
+    """A handful of labelled images in; compiled, proven models for edge hardware out.
+
+    Results go to stdout, progress to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 gates not met.
+    """
+
+
+def main(args: list[str] | None = None) -> None:
+    """Entry point. Every error of ours, of the disk or of the user ends in one clear line, never a traceback."""
+    _switch_off_telemetry()
+    try:
+        outcome: Any = command.main(args=args, prog_name="edgetl", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("edgetl: stopped; finished stages are kept, the same command continues", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # the reader of our stdout went away; Python must not complain about it again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        sys.exit(_explain(error))
+    sys.exit(outcome if isinstance(outcome, int) else 0)
+
+
+def _explain(error: Exception) -> int:
+    from edgetl.errors import EdgetlError
+
+    if isinstance(error, EdgetlError):
+        for line in str(error).splitlines():
+            click.echo(f"edgetl: {line}", err=True)
+        return error.exit_code
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        click.echo(f"edgetl: {_missing_module(error.name)}", err=True)
+        return 1
+    if isinstance(error, (OSError, MemoryError)):
+        click.echo(f"edgetl: {error or 'out of memory'}", err=True)
+        return 1
+    raise error
+
+
+def _missing_module(name: str) -> str:
+    root = name.partition(".")[0]
+    training = {"torch", "torchvision", "timm", "torchao", "sklearn", "onnxscript"}
+    extra = "train" if root in training else {"tensorrt": "tensorrt", "tensorrt_rtx": "rtx"}.get(root)
+    if extra:
+        return f"this needs the package {root}, which is not installed; run: pip install 'edgetl[{extra}]'"
+    return f"the package {root} is not installed; the installation is incomplete: pip install --force-reinstall edgetl"
+
+
+def _switch_off_telemetry() -> None:
+    # libraries we call may phone home unless told not to before they are imported
+    for name in ("OPENVINO_TELEMETRY_DISABLED", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK", "ORT_DISABLE_TELEMETRY"):
+        os.environ.setdefault(name, "1")

@@ -1,0 +1,33 @@
+"""edgetl new"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgetl.cli.options import FILE, emit, json_option
+
+
+@click.command("new")
+@click.argument("folder", type=FILE)
+@click.option("-o", "--output", type=FILE, default=Path("recipe.yaml"), show_default=True, help="Recipe to write.")
+@click.option("--name", help="Name of the bundles.  [default: the folder's name]")
+@click.option("--force", is_flag=True, help="Replace an existing recipe.")
+@json_option
+def command(folder: Path, output: Path, name: str | None, force: bool, as_json: bool) -> None:
+    """Look at FOLDER (one sub-folder per class, or train/ and val/) and write a commented recipe that suits it."""
+    from edgetl.data.suggest import suggest
+    from edgetl.errors import UsageError
+    from edgetl.store import disk_errors, write_text
+
+    if output.exists() and not force:
+        raise UsageError(f"{output}: exists already; choose another name with -o, or replace it with --force")
+    text = suggest(folder, output.resolve().parent, name)
+    with disk_errors(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        write_text(output, text)
+    if as_json:
+        emit({"recipe": str(output)})
+    else:
+        click.echo(f"wrote {output}; look through it, then run: edgetl build {output}")

@@ -1,0 +1,262 @@
+"""YAML -> Recipe. Unknown keys are refused with the nearest valid one; defaults suit a few shots per class.
+
+Field descriptions feed the JSON schema and the generated reference page.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from edgetl.errors import UsageError
+
+MAX_RECIPE_BYTES = 1_000_000
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Data(_Section):
+    """Labelled images."""
+
+    train: str
+    """Folder with one sub-folder per class, or a CSV list with the columns `path,label`. Relative to the recipe."""
+    val: str | None = None
+    """Folder or list to measure on; its images are never trained or calibrated on. Omitted: the rest of `train`."""
+    shots: Annotated[int, Field(ge=1)] | Literal["all"] = 10
+    """Images per class to learn from, drawn by `seed`. `all` needs a `val`."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the few-shot draw."""
+    resize: Literal["auto", "squash", "crop", "letterbox"] = "auto"
+    """How an image becomes the network's square: squash (keeps everything), crop (centre), letterbox (pads)."""
+    augment: Literal["auto", "none", "light", "text", "natural", "overhead"] = "auto"
+    """Training views. `text`: no flips. `natural`: left-right flips. `overhead`: flips and quarter turns."""
+    unreadable: Literal["skip", "refuse"] = "skip"
+    """What to do about truncated or foreign files: name and skip them, or stop."""
+    max_val_images: Annotated[int, Field(ge=1)] | None = None
+    """Measure on at most this many validation images (stratified, by `seed`)."""
+
+
+class Backbone(_Section):
+    """The pretrained network that is adapted."""
+
+    name: str
+    """A timm name, `local-dir:PATH`, `tv_NAME` for torchvision, or `edgetl:NAME` for the one in the package."""
+    weights: str | None = None
+    """Checkpoint to load: a safetensors file (or a torch file, opened with weights_only). Relative to the recipe."""
+    pretrained: bool = True
+    """False starts from random weights."""
+    input_size: Annotated[int, Field(ge=8, le=1024)] | None = None
+    """Side of the square input in pixels. Omitted: the backbone's own."""
+
+
+class Adapt(_Section):
+    """Fine-tuning on the few shots."""
+
+    strategy: Literal["auto", "probe", "finetune"] = "auto"
+    """probe: only a new head. finetune: head, then backbone. auto: finetune if it beats probe on held-out shots."""
+    freeze: Literal["auto"] | tuple[str, ...] = "auto"
+    """Parameter-name prefixes to leave untouched. auto: the stem and early stages when shots are few."""
+    epochs: int = Field(default=30, ge=1, le=1000)
+    """Most epochs of fine-tuning; held-out shots decide how many are used."""
+    batch_size: int = Field(default=32, ge=1, le=4096)
+    """Images per step."""
+    learning_rate: float = Field(default=5e-4, gt=0, le=1)
+    """Peak rate of AdamW on the backbone; the head gets ten times as much."""
+    weight_decay: float = Field(default=0.01, ge=0, le=1)
+    """AdamW weight decay."""
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    """Label smoothing of the cross entropy."""
+    held_out: float = Field(default=0.25, gt=0, lt=0.9)
+    """Share of the shots held out to choose strategy and epochs; the final network then uses all shots."""
+    patience: int = Field(default=8, ge=1)
+    """Stop after this many epochs without a better held-out loss."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of initialisation, order and augmentation."""
+
+
+class Quantize(_Section):
+    """From float to the target's integers."""
+
+    method: Literal["qat", "ptq", "none"] = "qat"
+    """qat: train with the target's rounding. ptq: observe ranges only. none: float builds only."""
+    epochs: int = Field(default=6, ge=1, le=1000)
+    """Epochs of quantization-aware training."""
+    batch_size: int = Field(default=32, ge=1, le=4096)
+    """Images per step."""
+    learning_rate: float = Field(default=5e-5, gt=0, le=1)
+    """Peak rate of AdamW."""
+    temperature: float = Field(default=2.0, gt=0)
+    """Softmax temperature of the distillation from the float network (Hinton et al. 2015, arXiv:1503.02531)."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of order and augmentation."""
+
+
+class Gates(_Section):
+    """What a bundle must meet; a missed gate ends `edgetl build` with exit code 3."""
+
+    max_drop_points: Annotated[float, Field(ge=0)] | None = 1.0
+    """Largest loss of top-1 against the float network, in percentage points, on the same images."""
+    min_top1: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Lowest top-1, as a fraction."""
+    max_p99_ms: Annotated[float, Field(gt=0)] | None = None
+    """Largest p99 latency of one image."""
+    max_size_bytes: Annotated[int, Field(gt=0)] | None = None
+    """Largest model size on disk."""
+
+
+class Bench(_Section):
+    """How latency is measured."""
+
+    runs: int = Field(default=300, ge=300, le=1_000_000)
+    """Timed runs per build. An upper confidence bound for p99 needs at least 299."""
+    warmup: int = Field(default=30, ge=1)
+    """Untimed runs before."""
+    threads: int = Field(default=1, ge=1, le=1024)
+    """Threads inside one inference."""
+    emulate: bool = True
+    """Check accuracy under an emulator where the target's CPU is absent and the emulator is installed."""
+    emulated_images: int = Field(default=64, ge=1)
+    """Validation images used under emulation (it is some hundred times slower)."""
+
+
+class Recipe(_Section):
+    """Everything one build needs."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+    """Names the bundles: letters, digits, `_`, `.`, `-`."""
+    data: Data
+    backbone: Backbone
+    adapt: Adapt = Adapt()
+    quantize: Quantize = Quantize()
+    calibration: str = "default"
+    """Name of a calibration profile (`edgetl targets --calibration` lists them)."""
+    targets: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Names of the targets to build for (`edgetl targets` lists them)."""
+    gates: Gates = Gates()
+    bench: Bench = Bench()
+    choose: Literal["fastest", "int8", "float32"] = "fastest"
+    """Which passing build ships. fastest: decided by measured latency where the hardware is here."""
+    out: str | None = None
+    """Output folder, relative to the recipe. Omitted: `<name>-build`."""
+
+    @field_validator("targets")
+    @classmethod
+    def _unique(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        repeated = sorted({name for name in value if value.count(name) > 1})
+        if repeated:
+            raise ValueError(f"listed twice: {', '.join(repeated)}")
+        return value
+
+    @model_validator(mode="after")
+    def _all_shots_need_val(self) -> Recipe:
+        if self.data.shots == "all" and self.data.val is None:
+            raise ValueError("data.shots: all leaves nothing to measure on; name data.val or give a number")
+        return self
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read and check a recipe file, with `key.sub=value` overrides applied. Raises UsageError naming file and key."""
+    try:
+        if path.stat().st_size > MAX_RECIPE_BYTES:
+            raise UsageError(f"{path}: larger than {MAX_RECIPE_BYTES} bytes; this is no recipe")
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot read the recipe: {_reason(error)}") from error
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise UsageError(
+            f"{path}: expected a mapping with the keys {', '.join(Recipe.model_fields)}; found {_kind(raw)}"
+        )
+    for override in overrides:
+        _apply_override(raw, override)
+    return parse_recipe(raw, where=str(path))
+
+
+def parse_recipe(raw: dict[str, Any], *, where: str) -> Recipe:
+    """Check a mapping. `where` starts every error line."""
+    try:
+        return Recipe.model_validate(raw)
+    except ValidationError as error:
+        raise UsageError("\n".join(validation_lines(error, Recipe, where))) from error
+
+
+def validation_lines(error: ValidationError, model: type[BaseModel], where: str) -> list[str]:
+    """One line per problem: place, what was expected, what was found, the nearest valid key."""
+    lines: list[str] = []
+    for problem in error.errors():
+        place = [str(part) for part in problem["loc"] if not _is_union_tag(part)]
+        key = ".".join(place)
+        if problem["type"] == "extra_forbidden":
+            valid = _keys_at(model, place[:-1])
+            lines.append(f"{where}: unknown key `{key}`; {nearest(place[-1], valid)}")
+        elif problem["type"] == "missing":
+            lines.append(f"{where}: `{key}` is missing")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            found = "" if not key or isinstance(problem["input"], dict) else f"; found {problem['input']!r}"
+            lines.append(f"{where}: {f'`{key}`: ' if key else ''}{message}{found}")
+    return list(dict.fromkeys(lines))
+
+
+def nearest(word: str, valid: Iterable[str]) -> str:
+    """`did you mean X?` when something is close, else the list of what is valid."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return f"did you mean `{close[0]}`?" if close else f"valid are: {', '.join(names)}"
+
+
+def recipe_schema() -> dict[str, Any]:
+    """JSON schema (draft 2020-12) of a recipe file."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Recipe.model_json_schema(),
+        "title": "edgetl recipe",
+    }
+
+
+def _apply_override(raw: dict[str, Any], override: str) -> None:
+    key, sign, text = override.partition("=")
+    if not sign or not key:
+        raise UsageError(f"--set {override}: expected key=value, for example --set data.shots=5")
+    parts = key.split(".")
+    node = raw
+    for part in parts[:-1]:
+        node = node.setdefault(part, {})
+        if not isinstance(node, dict):
+            raise UsageError(f"--set {override}: `{part}` is not a section")
+    try:
+        node[parts[-1]] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set {override}: {text!r} is not a YAML value") from error
+
+
+def _keys_at(model: type[BaseModel], place: Sequence[str]) -> list[str]:
+    for part in place:
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return list(model.model_fields)
+
+
+def _is_union_tag(part: object) -> bool:
+    # pydantic adds the tried member of a union to the place: `int`, `literal['all']`, `tuple[str, ...]`, ...
+    return isinstance(part, str) and (part in {"int", "float", "str", "none"} or "[" in part)
+
+
+def _kind(value: object) -> str:
+    return "an empty file" if value is None else f"a {type(value).__name__}"
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else "it is not UTF-8 text"

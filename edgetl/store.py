@@ -1,0 +1,196 @@
+"""Stage results on disk, keyed by content: write aside, then rename.
+
+A stage is a function that fills a folder from a configuration and inputs. Its key is the digest of the stage's name
+and version, the configuration and the digests of the inputs, so a result is found again exactly when nothing moved.
+A killed run leaves only a scratch folder, which the next run removes.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from edgetl.digest import file_digest, folder_digests, value_digest
+from edgetl.errors import StoreError
+from edgetl.memory import peak_rss_bytes, reset_peak_rss
+
+MARKER = "edgetl-output.json"
+_MARKER_TEXT = json.dumps({"schema": 1, "what": "output folder of edgetl; it may be deleted as a whole"}) + "\n"
+_RECORD = "stage.json"
+_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """A finished stage: its folder, the digest of what it holds, and what making it took."""
+
+    stage: str
+    folder: Path
+    digest: str
+    reused: bool
+    seconds: float
+    peak_rss_bytes: int
+
+
+class Store:
+    """The output folder of one recipe. Use `open_store`, which also locks it."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.stages = out / "stages"
+        self.scratch = out / "scratch"
+
+    def once(
+        self,
+        stage: str,
+        version: int,
+        config: Mapping[str, Any],
+        run: Callable[[Path], None],
+        *,
+        inputs: Mapping[str, str] | None = None,
+    ) -> StageResult:
+        """Return the stored result of this stage, or make it with `run(folder)`.
+
+        config and inputs must be JSON values; inputs maps a name to a digest.
+        raises  StoreError when the folder cannot be written; whatever `run` raises.
+        """
+        key = value_digest({"stage": stage, "version": version, "config": config, "inputs": dict(inputs or {})})
+        folder = self.stages / f"{stage}-{key[:16]}"
+        found = self._read(folder, stage, key)
+        if found:
+            return found
+        with disk_errors(self.out):
+            scratch = self._fresh_scratch(stage)
+            reset_peak_rss()
+            started = time.monotonic()
+            run(scratch)
+            seconds = round(time.monotonic() - started, 3)
+            peak = peak_rss_bytes()
+            digests = folder_digests(scratch)
+            record = {
+                "schema": _SCHEMA,
+                "stage": stage,
+                "version": version,
+                "key": key,
+                "config": config,
+                "inputs": dict(inputs or {}),
+                "files": digests,
+                "seconds": seconds,
+                "peak_rss_bytes": peak,
+            }
+            write_text(scratch / _RECORD, json.dumps(record, indent=1, sort_keys=True) + "\n")
+            put(scratch, folder)
+        return StageResult(stage, folder, value_digest(digests), False, seconds, peak)
+
+    def _read(self, folder: Path, stage: str, key: str) -> StageResult | None:
+        try:
+            record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+            intact = record["schema"] == _SCHEMA and record["key"] == key and _intact(folder, record["files"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        if not intact:
+            return None
+        return StageResult(
+            stage, folder, value_digest(record["files"]), True, record["seconds"], record["peak_rss_bytes"]
+        )
+
+    def _fresh_scratch(self, stage: str) -> Path:
+        folder = self.scratch / stage
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+        return folder
+
+
+@contextmanager
+def open_store(out: Path) -> Iterator[Store]:
+    """Lock `out` for one run, creating it; remove what a killed run left.
+
+    raises  StoreError when `out` holds something that is not ours, is read-only, or another run works in it.
+    """
+    with disk_errors(out):
+        _claim(out)
+        with (out / MARKER).open("r+") as marker:
+            _lock(marker, out)
+            store = Store(out)
+            shutil.rmtree(store.scratch, ignore_errors=True)
+            store.stages.mkdir(exist_ok=True)
+            yield store
+            shutil.rmtree(store.scratch, ignore_errors=True)
+
+
+@contextmanager
+def disk_errors(out: Path) -> Iterator[None]:
+    """Turn a full or read-only disk into one clear line; nothing that was finished is lost."""
+    try:
+        yield
+    except OSError as error:
+        hints = {
+            errno.ENOSPC: "no space left on the device; free some and run again: finished stages are kept",
+            errno.EDQUOT: "the disk quota is used up; free some space and run again: finished stages are kept",
+            errno.EROFS: "the file system is read-only; choose another folder with --out",
+            errno.EACCES: "no permission to write there; choose another folder with --out",
+            errno.EPERM: "no permission to write there; choose another folder with --out",
+            errno.ENOTDIR: "a part of the path is a file; choose another folder with --out",
+        }
+        if error.errno not in hints:
+            raise
+        raise StoreError(f"{error.filename or out}: {hints[error.errno]}") from error
+
+
+def put(scratch: Path, folder: Path) -> None:
+    """Move a finished scratch folder to its place in one rename; an older one there is replaced."""
+    if folder.exists():
+        old = scratch.with_name(scratch.name + ".old")
+        shutil.rmtree(old, ignore_errors=True)
+        folder.rename(old)
+        scratch.rename(folder)
+        shutil.rmtree(old)
+    else:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch.rename(folder)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old one or the whole new one."""
+    aside = path.with_name(path.name + ".part")
+    with aside.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    aside.replace(path)
+
+
+def _claim(out: Path) -> None:
+    if out.is_dir() and not (out / MARKER).is_file() and any(out.iterdir()):
+        raise StoreError(
+            f"{out}: not empty and not an output folder of edgetl (no {MARKER}); choose an empty or new one with --out"
+        )
+    if out.exists() and not out.is_dir():
+        raise StoreError(f"{out}: expected a folder, found a file; choose another one with --out")
+    out.mkdir(parents=True, exist_ok=True)
+    if not (out / MARKER).is_file():
+        write_text(out / MARKER, _MARKER_TEXT)
+
+
+def _lock(marker: IO[str], out: Path) -> None:
+    try:
+        fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise StoreError(
+            f"{out}: another edgetl is working in this folder; wait for it or choose another --out"
+        ) from error
+
+
+def _intact(folder: Path, files: Mapping[str, str]) -> bool:
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {_RECORD}
+    return present == set(files) and all(file_digest(folder / name) == digest for name, digest in files.items())

@@ -1,0 +1,294 @@
+"""Frozen values that cross package borders. Imports nothing of ours and nothing heavy.
+
+Units are in the names: `_ms` milliseconds, `_bytes` bytes, `_points` percentage points; accuracies are fractions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Tensors = Mapping[str, NDArray[np.generic]]
+
+ResizePolicy = Literal["squash", "crop", "letterbox"]
+Precision = Literal["int8", "bfloat16", "float32"]
+Verdict = Literal["pass", "fail", "not measured"]
+
+INPUT_NAME = "image"  # uint8 (N, H, W, 3), RGB
+OUTPUT_NAME = "logits"  # float32 (N, classes)
+
+
+# --- data ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One labelled image file. `path` is absolute; `label` indexes `Split.classes`; `sha256` is of the file's bytes."""
+
+    path: str
+    label: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was found and not used, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """A few-shot split: `shots` train (and calibrate), `val` only measures. No file is in both."""
+
+    classes: tuple[str, ...]
+    shots: tuple[Sample, ...]
+    val: tuple[Sample, ...]
+    skipped: tuple[Skipped, ...]
+    resize: ResizePolicy
+    resize_reason: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a decoded RGB image becomes the network's input.
+
+    Resize and crop to (height, width) uint8 happen outside the graph, `(x / 255 - mean) / std` inside it.
+    `crop_pct` is used by `crop` only: the shorter side is resized to round(size / crop_pct), then centre cropped.
+    `fill` is the RGB padding colour of `letterbox`.
+    """
+
+    height: int
+    width: int
+    resize: ResizePolicy
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    crop_pct: float = 0.875
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    fill: tuple[int, int, int] = (128, 128, 128)
+
+
+# --- backbones ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class WeightSource:
+    """Where pretrained weights come from, found without torch so that it can be part of a stage's key.
+
+    kind    "local-dir" (timm folder: config.json + model.safetensors), "file" (a checkpoint), "hub" (timm's or
+            torchvision's own download, cached by them), "none" (random weights, only when asked for)
+    path    the folder or file, absolute; empty for "hub" and "none"
+    digest  sha256 of the weights' bytes; empty for "hub" and "none"
+    """
+
+    kind: Literal["local-dir", "file", "hub", "none"]
+    path: str = ""
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """All that is needed to build the adapted network again and fill it from a state dict."""
+
+    library: Literal["timm", "torchvision"]
+    architecture: str
+    model_args: Mapping[str, object]
+    num_classes: int
+    classifier: str  # parameter-name prefix of the head
+    preprocessing: Preprocessing
+
+
+# --- targets ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How numbers become integers: real = scale * (q - zero_point), Jacob et al. 2018, arXiv:1712.05877, eq. 1.
+
+    activation_dtype      "uint8" or "int8", one scale per tensor
+    activation_symmetric  zero_point fixed: 0 for int8
+    weight_granularity    "channel" (one scale per output channel) or "tensor"; weights are int8, symmetric
+    weight_reduced_range  weights in -64..63 instead of -127..127, for CPUs whose int16 pair sums saturate
+    operators             which operators get Q/DQ on their inputs: conv, linear, add, mul, pool, mean, concat
+    """
+
+    activation_dtype: Literal["uint8", "int8"]
+    activation_symmetric: bool
+    weight_granularity: Literal["channel", "tensor"] = "channel"
+    weight_reduced_range: bool = False
+    operators: tuple[str, ...] = ("conv", "linear", "add", "mul", "pool", "mean", "concat")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is compiled for: a piece of hardware. One YAML file in `targets/`."""
+
+    name: str
+    summary: str
+    backend: str
+    machine: Literal["x86_64", "aarch64", "any"]
+    accelerator: Literal["none", "cuda"]
+    precisions: tuple[Precision, ...]
+    scheme: Scheme
+    options: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    notes: str = ""
+
+
+@dataclass(frozen=True)
+class CalibrationProfile:
+    """How activation ranges are observed. One YAML file in `calibration/`.
+
+    images      at most this many calibration images, drawn from the shots
+    observer    "min-max", "percentile", "entropy" (KL, Migacz 2017) or "mse"
+    percentile  of |x|, used by "percentile" only
+    views       augmented views per image shown to the observers besides the plain one
+    """
+
+    name: str
+    summary: str
+    images: int
+    observer: Literal["min-max", "percentile", "entropy", "mse"]
+    percentile: float = 99.99
+    views: int = 0
+    seed: int = 0
+
+
+# --- backends -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Why something cannot be used here, and the command or step that mends it."""
+
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What a backend wrote into a folder and needs to know to open it again.
+
+    finished  False when the last step can only run on the device (a TensorRT engine)
+    facts     settings and versions as the backend wants to see them again, plain strings
+    """
+
+    backend: str
+    backend_version: str
+    precision: Precision
+    model: str  # file name inside the folder
+    files: tuple[str, ...]
+    finished: bool = True
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One executed operator as the runtime reports it. `kind` is in lower case: convolution, linear, pooling, ..."""
+
+    name: str
+    kind: str
+    device: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where and in which precision every operator really runs, read back from the opened engine."""
+
+    operators: tuple[Operator, ...]
+
+    def compute(self) -> tuple[Operator, ...]:
+        """The convolutions and matrix products: what the time goes into."""
+        return tuple(op for op in self.operators if op.kind in ("convolution", "linear"))
+
+    def not_integer(self) -> tuple[Operator, ...]:
+        """Convolutions and matrix products that do not run in 8-bit integers."""
+        return tuple(op for op in self.compute() if op.precision not in ("int8", "uint8"))
+
+    def summary(self) -> str:
+        """The precisions of the compute operators with their counts, most frequent first: `int8 52, float32 1`."""
+        counts: dict[str, int] = {}
+        for op in self.compute():
+            precision = "int8" if op.precision == "uint8" else op.precision
+            counts[precision] = counts.get(precision, 0) + 1
+        ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        return ", ".join(f"{precision} {count}" for precision, count in ordered) or "none"
+
+
+class Engine(Protocol):
+    """A compiled model, opened and ready to infer."""
+
+    def infer(self, inputs: Tensors) -> Tensors:
+        """{"image": uint8 (N, H, W, 3)} -> {"logits": float32 (N, classes)}; returns when outputs are on the host."""
+        ...
+
+    def placement(self) -> Placement: ...
+
+
+class Backend(Protocol):
+    """A toolchain: one module in `edgetl/backends/`, one row in `edgetl.backends.base.BACKENDS`."""
+
+    name: str
+
+    def version(self) -> str:
+        """Version of the installed toolchain, from package metadata; "" when absent. Imports no SDK."""
+        ...
+
+    def missing(self) -> Missing | None:
+        """None when `compile` works here. Cheap, imports no SDK."""
+        ...
+
+    def cannot_run(self, target: Target) -> Missing | None:
+        """None when `open` works here for this target; else why not (other CPU, no GPU). Cheap, imports no SDK."""
+        ...
+
+    def compile(self, pivot: Path, target: Target, precision: Precision, out: Path) -> Compiled:
+        """Write the model for `target` into the existing folder `out`. Raises BackendError when refused."""
+        ...
+
+    def open(self, folder: Path, compiled: Compiled, target: Target, *, threads: int) -> AbstractContextManager[Engine]:
+        """Open what `compile` wrote. `threads` >= 1 intra-op threads. Raises BackendError."""
+        ...
+
+
+# --- measurements -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its 95 % confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+# --- progress -----------------------------------------------------------------------------------------------------
+
+
+class Progress(Protocol):
+    """Where long work reports to. The command line shows it on stderr; tests and libraries pass `Silent()`."""
+
+    def task(self, label: str, total: int | None = None) -> AbstractContextManager[Advance]:
+        """A labelled piece of work; call the yielded function after each of `total` steps."""
+        ...
+
+    def note(self, text: str) -> None:
+        """One line that stays."""
+        ...
+
+
+class Advance(Protocol):
+    def __call__(self, steps: int = 1, detail: str = "") -> None: ...
+
+
+if TYPE_CHECKING:
+    from pathlib import Path

@@ -1,0 +1,119 @@
+"""A recipe is refused with the place, what was expected, what was found and the nearest valid key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgetl.errors import UsageError
+from edgetl.recipe import Recipe, load_recipe, parse_recipe
+
+SMALLEST: dict[str, Any] = {
+    "name": "steel",
+    "data": {"train": "images"},
+    "backbone": {"name": "mobilenetv2_100"},
+    "targets": ["x86-cpu"],
+}
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "recipe.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_smallest_recipe_has_defaults_that_suit_few_shots() -> None:
+    recipe = parse_recipe(SMALLEST, where="r")
+    assert (recipe.data.shots, recipe.gates.max_drop_points, recipe.bench.runs) == (10, 1.0, 300)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"target": ["x86-cpu"]}, "r: unknown key `target`; did you mean `targets`?"),
+        ({"data": {"train": "a", "shot": 3}}, "r: unknown key `data.shot`; did you mean `shots`?"),
+        ({"backbone": {}}, "r: `backbone.name` is missing"),
+        ({"gates": {"max_drop_points": -1}}, "r: `gates.max_drop_points`: Input should be greater than or equal to 0"),
+        ({"data": {"train": "a", "shots": "all"}}, "r: data.shots: all leaves nothing to measure on"),
+        ({"targets": ["x86-cpu", "x86-cpu"]}, "r: `targets`: listed twice: x86-cpu"),
+        ({"targets": []}, "r: `targets`: Tuple should have at least 1 item"),
+        ({"name": "../up"}, "r: `name`: String should match pattern"),
+        ({"bench": {"runs": 20}}, "r: `bench.runs`: Input should be greater than or equal to 300"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(changes: dict[str, Any], line: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_recipe({**SMALLEST, **changes}, where="r")
+    assert line in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_every_mistake_is_named_at_once() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_recipe({**SMALLEST, "nome": 1, "choose": "best"}, where="r")
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_overrides_reach_nested_keys(tmp_path: Path) -> None:
+    path = written(tmp_path, yaml.safe_dump(SMALLEST))
+    recipe = load_recipe(path, ["data.shots=3", "gates.min_top1=0.9", "targets=[intel-cpu, arm64-cpu]"])
+    assert recipe.data.shots == 3
+    assert recipe.gates.min_top1 == 0.9
+    assert recipe.targets == ("intel-cpu", "arm64-cpu")
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("data.shots", "expected key=value"),
+        ("name.sub=1", "`name` is not a section"),
+        ("data.shotz=1", "did you mean `shots`"),
+        ("data.shots=[", "not a YAML value"),
+    ],
+)
+def test_a_wrong_override_is_explained(tmp_path: Path, override: str, words: str) -> None:
+    path = written(tmp_path, yaml.safe_dump(SMALLEST))
+    with pytest.raises(UsageError, match=words.replace("[", r"\[")):
+        load_recipe(path, [override])
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "just words", "a: [", "\x00"])
+def test_what_is_no_recipe_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_recipe(written(tmp_path, text))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_missing_or_binary_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot read the recipe"):
+        load_recipe(tmp_path / "absent.yaml")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        load_recipe(tmp_path / "binary.yaml")
+
+
+def test_yaml_cannot_make_python_objects(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not valid YAML"):
+        load_recipe(written(tmp_path, "name: !!python/object/apply:os.system ['true']"))
+
+
+@given(st.binary(max_size=400))
+def test_no_bytes_bring_down_the_reader(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.mktemp("fuzz") / "recipe.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UsageError):
+        load_recipe(path)
+
+
+def test_every_key_is_described_and_survives_a_round_trip() -> None:
+    schema = Recipe.model_json_schema()
+    for section in [schema, *schema["$defs"].values()]:
+        for key, value in section["properties"].items():
+            assert value.get("description") or "$ref" in value, f"{section['title']}.{key} has no description"
+    recipe = parse_recipe(SMALLEST, where="r")
+    assert parse_recipe(yaml.safe_load(yaml.safe_dump(recipe.model_dump(mode="json"))), where="r") == recipe
