@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
@@ -12,9 +14,10 @@ from edgetl.backends.base import load as load_backend
 from edgetl.bundle.manifest import Manifest
 from edgetl.bundle.read import read_bundle
 from edgetl.bundle.write import replace_compiled, write_manifest
-from edgetl.catalog import scheme_id
+from edgetl.catalog import load_target, scheme_id
 from edgetl.errors import BackendError, UsageError
 from edgetl.graph.pivot import Pivot, PivotModel, read_pivot
+from edgetl.store import disk_errors, put
 from edgetl.types import Compiled, Precision, Target
 
 
@@ -41,6 +44,31 @@ def compile_pivot(pivot_folder: Path, target: Target, precision: Precision, name
     )
 
 
+def compile_targets(
+    pivot_folder: Path, names: Sequence[str], out: Path, targets_dirs: Sequence[Path] = ()
+) -> list[Path]:
+    """Every build of every named target as `<out>/<target>-<precision>`; each appears whole or not at all.
+
+    raises  UsageError for unknown targets or folders that exist already; StoreError, BackendError.
+    """
+    targets = [load_target(name, targets_dirs) for name in names]
+    pivot = read_pivot(pivot_folder)
+    jobs = [(target, precision) for target in targets for precision in _available(pivot, target)]
+    places = {out / f"{target.name}-{precision}": (target, precision) for target, precision in jobs}
+    for place in places:
+        if place.exists():
+            raise UsageError(f"{place}: exists already; remove it, or choose another folder with --out")
+    with disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+        for place, (target, precision) in places.items():
+            with TemporaryDirectory(prefix=".edgetl-", dir=out) as scratch:
+                folder = Path(scratch) / place.name
+                folder.mkdir()
+                compile_pivot(pivot_folder, target, precision, place.name, folder)
+                put(folder, place)
+    return list(places)
+
+
 def finish_bundle(folder: Path) -> Manifest:
     """Run the step that needs the device (a TensorRT engine) and describe the bundle again.
 
@@ -63,6 +91,11 @@ def model_for(pivot: Pivot, target: Target, precision: Precision) -> PivotModel:
             return model
     have = ", ".join(model.scheme_id or "float32" for model in pivot.models)
     raise UsageError(f"target {target.name}: {precision} needs the scheme {wanted or 'float32'}; the pivot has {have}")
+
+
+def _available(pivot: Pivot, target: Target) -> list[Precision]:
+    has_int8 = any(model.scheme_id == scheme_id(target.scheme) for model in pivot.models)
+    return [precision for precision in target.precisions if precision != "int8" or has_int8]
 
 
 def _compile(model: Path, target: Target, precision: Precision, out: Path) -> Compiled:

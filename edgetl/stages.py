@@ -5,19 +5,19 @@ Nothing heavy is imported until a stage really runs, so that a build with nothin
 
 from __future__ import annotations
 
-import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from edgetl.catalog import load_profile, load_target, scheme_id
+from edgetl.data.policy import resolve_policy
 from edgetl.digest import value_digest
 from edgetl.recipe import Recipe
 from edgetl.store import StageResult, Store
-from edgetl.types import CalibrationProfile, Precision, Progress, Sample, Split, Target, WeightSource
+from edgetl.types import CalibrationProfile, Precision, Progress, Sample, Scheme, Split, Target, WeightSource
 
 TRAINING_TOOLS = ("torch", "torchvision", "timm", "torchao", "scikit-learn", "onnxscript", "onnx")
 
@@ -55,17 +55,10 @@ def make_job(
     )
 
 
-@dataclass(frozen=True)
-class SplitStage:
-    """The split with the stage that made it."""
-
-    split: Split
-    result: StageResult
-
-
-def split_stage(store: Store, job: Job, progress: Progress) -> SplitStage:
+def split_stage(store: Store, job: Job, progress: Progress) -> tuple[Split, StageResult]:
     """Read every image once and draw the few shots."""
-    from edgetl.data.split import fingerprint, read_split
+    from edgetl.data.fingerprint import fingerprint
+    from edgetl.data.split import read_split
 
     def run(out: Path) -> None:
         from edgetl.data import stage
@@ -74,13 +67,13 @@ def split_stage(store: Store, job: Job, progress: Progress) -> SplitStage:
 
     config = {"data": job.recipe.data.model_dump(mode="json"), "base": str(job.base)}
     result = store.once("data", 1, config, run, inputs={"images": fingerprint(job.recipe.data, job.base)})
-    return SplitStage(read_split(result.folder / "split.json"), result)
+    return read_split(result.folder / "split.json"), result
 
 
 def adapt_stage(store: Store, job: Job, split: Split, progress: Progress) -> StageResult:
     """Fine-tune the backbone on the shots."""
     source = locate_weights(job)
-    policy = augment_policy(job, split)
+    policy = resolve_policy(job.recipe.data.augment, split.classes)
 
     def run(out: Path) -> None:
         from edgetl.adapt import stage
@@ -98,32 +91,34 @@ def adapt_stage(store: Store, job: Job, split: Split, progress: Progress) -> Sta
     return store.once("adapt", 1, config, run, inputs=inputs)
 
 
-def quantize_stages(
-    store: Store, job: Job, split: Split, adapted: StageResult, progress: Progress
-) -> dict[str, StageResult]:
-    """One training per scheme, shared by the targets that have it; none when the recipe asks for float only."""
+def schemes_of(job: Job) -> dict[str, Scheme]:
+    """The number schemes to train for, by name; none when the recipe asks for float builds only."""
     if job.recipe.quantize.method == "none":
         return {}
-    schemes = {scheme_id(t.scheme): t.scheme for t in job.targets if "int8" in t.precisions}
-    policy = augment_policy(job, split)
-    results: dict[str, StageResult] = {}
-    for identity, scheme in schemes.items():
+    return {scheme_id(target.scheme): target.scheme for target in job.targets if "int8" in target.precisions}
 
-        def run(out: Path, scheme: Any = scheme) -> None:
-            from edgetl.quant import stage
 
-            stage.run(split, adapted.folder, scheme, job.profile, job.recipe.quantize, policy, out, progress)
+def quantize_stage(
+    store: Store, job: Job, split: Split, adapted: StageResult, scheme: str, progress: Progress
+) -> StageResult:
+    """One training (or calibration) for one scheme, shared by the targets that have it."""
+    numbers = schemes_of(job)[scheme]
+    policy = resolve_policy(job.recipe.data.augment, split.classes)
 
-        config = {
-            "scheme": asdict(scheme),
-            "profile": asdict(job.profile),
-            "quantize": job.recipe.quantize.model_dump(mode="json"),
-            "augment": policy,
-            "tools": _versions(TRAINING_TOOLS),
-        }
-        inputs = {"shots": _samples_digest(split, split.shots), "adapted": adapted.digest}
-        results[identity] = store.once("quantize", 1, config, run, inputs=inputs)
-    return results
+    def run(out: Path) -> None:
+        from edgetl.quant import stage
+
+        stage.run(split, adapted.folder, numbers, job.profile, job.recipe.quantize, policy, out, progress)
+
+    config = {
+        "scheme": asdict(numbers),
+        "profile": asdict(job.profile),
+        "quantize": job.recipe.quantize.model_dump(mode="json"),
+        "augment": policy,
+        "tools": _versions(TRAINING_TOOLS),
+    }
+    inputs = {"shots": _samples_digest(split, split.shots), "adapted": adapted.digest}
+    return store.once("quantize", 1, config, run, inputs=inputs)
 
 
 def export_stage(
@@ -168,26 +163,87 @@ def compile_stage(store: Store, job: Job, target: Target, precision: Precision, 
     return store.once("compile", 1, config, run, inputs={"pivot": pivot.digest})
 
 
+def bench_stage(
+    store: Store,
+    job: Job,
+    split: Split,
+    target: Target,
+    builds: Sequence[StageResult],
+    pivot: StageResult,
+    progress: Progress,
+) -> StageResult:
+    """Accuracy and latency of every build of one target, on its own runtime, together so that they can be compared."""
+    from edgetl.backends.base import load
+    from edgetl.bench.emulate import missing as emulator_missing
+
+    backend = load(target.backend)
+    obstacle = backend.missing() or backend.cannot_run(target)
+
+    def run(out: Path) -> None:
+        from edgetl.bench import stage
+        from edgetl.bundle.read import read_bundle
+        from edgetl.graph.pivot import read_pivot
+
+        bundles = [read_bundle(result.folder) for result in builds]
+        bench = stage.BenchJob(
+            target=target,
+            candidates=tuple(stage.Candidate(bundle.folder, bundle.manifest.compiled) for bundle in bundles),
+            val=split.val,
+            preprocessing=read_pivot(pivot.folder).preprocessing,
+            reference=pivot.folder / "reference.safetensors",
+            config=job.recipe.bench,
+            seed=job.recipe.data.seed,
+        )
+        stage.run(bench, out, progress)
+
+    config = {
+        "bench": job.recipe.bench.model_dump(mode="json"),
+        "target": asdict(target),
+        "here": _machine(),
+        "obstacle": obstacle.reason if obstacle else "",
+        "emulator": "" if obstacle is None or emulator_missing() else "usable",
+        "backend_version": backend.version(),
+    }
+    inputs = {"val": _samples_digest(split, split.val), "pivot": pivot.digest}
+    inputs |= {f"build-{index}": result.digest for index, result in enumerate(builds)}
+    return store.once("bench", 1, config, run, inputs=inputs)
+
+
+def report_stage(
+    store: Store,
+    job: Job,
+    split: Split,
+    adapted: StageResult,
+    pivot: StageResult,
+    built: Mapping[str, Sequence[StageResult]],
+    benched: Mapping[str, StageResult],
+    done: Sequence[StageResult],
+) -> StageResult:
+    """Verdicts, the bundles that ship, report.json and report.html."""
+
+    def run(out: Path) -> None:
+        from edgetl.reporting import write_reports
+
+        builds = {name: [result.folder for result in results] for name, results in built.items()}
+        benches = {name: result.folder for name, result in benched.items()}
+        write_reports(job, split, adapted.folder, pivot.folder, builds, benches, done, out)
+
+    inputs = {"adapted": adapted.digest, "pivot": pivot.digest, "split": split.digest}
+    inputs |= {f"bench-{name}": result.digest for name, result in benched.items()}
+    inputs |= {f"build-{name}-{i}": each.digest for name, results in built.items() for i, each in enumerate(results)}
+    config = {"recipe": job.recipe.model_dump(mode="json"), "tools": _versions(("edgetl",))}
+    return store.once("report", 1, config, run, inputs=inputs)
+
+
 def locate_weights(job: Job) -> WeightSource:
     from edgetl.backbones.weights import locate
 
     return locate(job.recipe.backbone, job.base, job.weights_dirs)
 
 
-def augment_policy(job: Job, split: Split) -> str:
-    """The recipe's training views, `auto` decided from the class names."""
-    from edgetl.data.policy import resolve_policy
-
-    return resolve_policy(job.recipe.data.augment, split.classes)
-
-
-def machine_key() -> dict[str, Any]:
-    """What a measurement belongs to: it is not reused on another CPU."""
+def _machine() -> dict[str, Any]:
+    # a measurement belongs to a machine: it is not used again on another
     return {"machine": platform.machine(), "node": platform.node(), "cpu": _cpu_model()}
-
-
-def split_digests(split: Split) -> str:
-    return value_digest([_samples_digest(split, split.shots), _samples_digest(split, split.val)])
 
 
 def _samples_digest(split: Split, samples: tuple[Sample, ...]) -> str:
@@ -210,7 +266,3 @@ def _versions(names: tuple[str, ...]) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[name] = "absent"
     return found
-
-
-def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))

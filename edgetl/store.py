@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from edgetl.digest import file_digest, folder_digests, value_digest
-from edgetl.errors import StoreError
+from edgetl.errors import EdgetlError, StoreError
 from edgetl.memory import peak_rss_bytes, reset_peak_rss
 
 MARKER = "edgetl-output.json"
 _MARKER_TEXT = json.dumps({"schema": 1, "what": "output folder of edgetl; it may be deleted as a whole"}) + "\n"
 _RECORD = "stage.json"
 _SCHEMA = 1
+_FULL_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Store:
             scratch = self._fresh_scratch(stage)
             reset_peak_rss()
             started = time.monotonic()
-            run(scratch)
+            _run_with_room(run, scratch)
             seconds = round(time.monotonic() - started, 3)
             peak = peak_rss_bytes()
             digests = folder_digests(scratch)
@@ -145,6 +146,18 @@ def disk_errors(out: Path) -> Iterator[None]:
         if error.errno not in hints:
             raise
         raise StoreError(f"{error.filename or out}: {hints[error.errno]}") from error
+
+
+def _run_with_room(run: Callable[[Path], None], scratch: Path) -> None:
+    # libraries report a full disk in exceptions of their own; the disk itself tells what happened
+    try:
+        run(scratch)
+    except (EdgetlError, OSError):
+        raise
+    except Exception as error:
+        if shutil.disk_usage(scratch).free < _FULL_BYTES:
+            raise OSError(errno.ENOSPC, "no space left on the device", str(scratch)) from error
+        raise
 
 
 def put(scratch: Path, folder: Path) -> None:

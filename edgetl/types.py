@@ -246,8 +246,11 @@ class Backend(Protocol):
         """None when `compile` works here. Cheap, imports no SDK."""
         ...
 
-    def cannot_run(self, target: Target) -> Missing | None:
-        """None when `open` works here for this target; else why not (other CPU, no GPU). Cheap, imports no SDK."""
+    def cannot_run(self, target: Target, precision: Precision | None = None) -> Missing | None:
+        """None when `open` works here for this target; else why not (other CPU, no GPU). Cheap, imports no SDK.
+
+        With a `precision`, also whether this machine has it: not every CPU computes in bfloat16.
+        """
         ...
 
     def compile(self, pivot: Path, target: Target, precision: Precision, out: Path) -> Compiled:

@@ -1,0 +1,89 @@
+"""edgetl bench"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgetl.cli.chain import run_chain, show_folders
+from edgetl.cli.options import FILE, emit, job_from, progress_for, recipe_options, threads_option
+
+
+@click.command("bench")
+@recipe_options
+@click.argument("bundles", type=FILE, nargs=-1)
+@click.option("--data", type=FILE, help="With bundles: labelled images (one sub-folder per class) to measure top-1 on.")
+@click.option("--runs", type=click.IntRange(300), default=300, show_default=True, help="With bundles: timed runs each.")
+@click.option("--warmup", type=click.IntRange(1), default=30, show_default=True, help="With bundles: untimed runs.")
+@threads_option
+def command(
+    recipe: Path,
+    bundles: tuple[Path, ...],
+    overrides: tuple[str, ...],
+    out: Path | None,
+    weights_dirs: tuple[Path, ...],
+    targets_dirs: tuple[Path, ...],
+    calibration_dirs: tuple[Path, ...],
+    quiet: bool,
+    as_json: bool,
+    data: Path | None,
+    runs: int,
+    warmup: int,
+    threads: int,
+) -> int:
+    """Measure the builds of RECIPE; or finished bundles on this machine, which needs no torch.
+
+    \b
+      edgetl bench recipe.yaml
+      edgetl bench bundles/steel-x86-cpu --data photos/
+      edgetl bench bundles/steel-x86-cpu bundles/steel-intel-cpu    # in the same rounds
+    """
+    if not recipe.is_dir():
+        _refuse_mixed(recipe, bundles)
+        job = job_from(recipe, overrides, out, weights_dirs, targets_dirs, calibration_dirs)
+        return run_chain(job, "bench", quiet=quiet, as_json=as_json, show=show_folders)
+    from edgetl.measure import measure
+
+    measured = measure(
+        (recipe, *bundles),
+        data,
+        runs=runs,
+        warmup=warmup,
+        threads=threads,
+        seed=0,
+        progress=progress_for(quiet),
+    )
+    if as_json:
+        emit(asdict(measured))
+    else:
+        for bundle in measured.bundles:
+            click.echo(_line(bundle))
+    return 0
+
+
+def _refuse_mixed(recipe: Path, bundles: tuple[Path, ...]) -> None:
+    if bundles:
+        from edgetl.errors import UsageError
+
+        raise UsageError(f"{recipe} is no bundle folder; give either one recipe or bundle folders")
+
+
+def _line(bundle: Any) -> str:
+    parts = [f"{bundle.bundle}: {bundle.backend} {bundle.backend_version}, runs in {bundle.placement}"]
+    parts += [
+        f"{name} {value.value:.3f} ms ({value.low:.3f} to {value.high:.3f})" for name, value in _quantiles(bundle)
+    ]
+    if bundle.top1:
+        top1 = bundle.top1
+        parts.append(f"top-1 {100 * top1.value:.1f} % ({100 * top1.low:.1f} to {100 * top1.high:.1f})")
+    if bundle.ratio:
+        parts.append(f"{bundle.ratio.value:.2f}x the speed of the first")
+    return "; ".join(parts)
+
+
+def _quantiles(bundle: Any) -> list[tuple[str, Any]]:
+    named = (("p50", bundle.p50_ms), ("p90", bundle.p90_ms), ("p99", bundle.p99_ms))
+    return [(name, value) for name, value in named if value is not None]

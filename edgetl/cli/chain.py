@@ -1,0 +1,67 @@
+"""What the commands that run the chain up to one stage have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgetl.cli.options import emit, job_from, progress_for, recipe_options
+
+if TYPE_CHECKING:
+    from edgetl.pipeline import Until
+
+
+def chain_command(name: str, until: Until, help_text: str, show: Callable[[Any], None]) -> click.Command:
+    """A command that runs a recipe up to the stage `until`; finished stages are not run again.
+
+    show  prints the outcome for people.
+    """
+
+    @click.command(name, help=help_text)
+    @recipe_options
+    def command(
+        recipe: Path,
+        overrides: tuple[str, ...],
+        out: Path | None,
+        weights_dirs: tuple[Path, ...],
+        targets_dirs: tuple[Path, ...],
+        calibration_dirs: tuple[Path, ...],
+        quiet: bool,
+        as_json: bool,
+    ) -> int:
+        job = job_from(recipe, overrides, out, weights_dirs, targets_dirs, calibration_dirs)
+        return run_chain(job, until, quiet=quiet, as_json=as_json, show=show)
+
+    return command
+
+
+def run_chain(job: Any, until: Until, *, quiet: bool, as_json: bool, show: Callable[[Any], None]) -> int:
+    """Run, print, and return the exit code: 3 when a gate was not met."""
+    from edgetl.pipeline import run
+
+    outcome = run(job, progress_for(quiet), until)
+    if as_json:
+        emit(outcome_json(outcome))
+    else:
+        show(outcome)
+    return 0 if outcome.passed else 3
+
+
+def outcome_json(outcome: Any) -> dict[str, Any]:
+    """Stages with their folders, and the report where there is one."""
+    stages = [
+        {**asdict(result), "folder": str(result.folder), "peak_rss_bytes": result.peak_rss_bytes}
+        for result in outcome.results
+    ]
+    return {"out": str(outcome.out), "stages": stages, "report": outcome.report, "passed": outcome.passed}
+
+
+def show_folders(outcome: Any) -> None:
+    """One line per stage: what it was, whether it ran, where its result lies."""
+    for result in outcome.results:
+        state = "kept" if result.reused else f"{result.seconds:.1f} s"
+        click.echo(f"{result.stage:<9} {state:>8}  {result.folder}")

@@ -1,0 +1,31 @@
+"""edgetl demo"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgetl.cli.build import show_report
+from edgetl.cli.chain import run_chain
+from edgetl.cli.options import FILE, json_option, progress_for, quiet_option
+
+
+@click.command("demo")
+@click.option("--out", type=FILE, default=Path("edgetl-demo"), show_default=True, help="Folder to work in.")
+@quiet_option
+@json_option
+def command(out: Path, quiet: bool, as_json: bool) -> int:
+    """Printed characters to handwritten digits, ten images a class, on every target that compiles here.
+
+    Nothing is downloaded: the backbone and the 1,797 scans come with the packages.
+    """
+    from edgetl.demo import write_demo
+    from edgetl.recipe import load_recipe
+    from edgetl.stages import make_job
+    from edgetl.store import disk_errors
+
+    with disk_errors(out):
+        recipe = write_demo(out, progress_for(quiet))
+    job = make_job(load_recipe(recipe), recipe.resolve().parent)
+    return run_chain(job, "report", quiet=quiet, as_json=as_json, show=show_report)

@@ -1,0 +1,53 @@
+"""What identifies labelled images without decoding them: the bytes of the files, hashed in parallel."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from edgetl.data.scan import Listing, locate, scan
+from edgetl.recipe import Data
+
+_THREADS = 8
+
+
+def fingerprint(config: Data, base: Path) -> str:
+    """sha256 over everything that lies under `data.train` and `data.val`: classes, relative names, labels, the files'
+    bytes, the names of what is skipped, and the text of CSV lists. Hex.
+
+    Equal when both are moved elsewhere together; the settings in `config` (shots, seed, ...) are not part of it.
+    Decodes nothing. Raises UsageError and DataError as `scan` does.
+    """
+    roots = [text for text in (config.train, config.val) if text is not None]
+    parts = [_describe(scan(locate(base, text))) for text in roots]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def hash_files(paths: Iterable[str]) -> dict[str, str]:
+    """sha256 of each file's bytes, hex; "" where a file cannot be read."""
+    unique = list(dict.fromkeys(paths))
+    with ThreadPoolExecutor(max_workers=min(_THREADS, 2 * (os.cpu_count() or 1))) as pool:
+        return dict(zip(unique, pool.map(_hash_file, unique), strict=True))
+
+
+def _describe(listing: Listing) -> dict[str, object]:
+    digests = hash_files(path for path, _ in listing.files)
+    text = "" if listing.list is None else _hash_file(str(listing.list))
+    return {
+        "list": text,
+        "classes": listing.classes,
+        "files": [(listing.name_of(path), label, digests[path]) for path, label in listing.files],
+        "skipped": [(listing.name_of(skipped.path), skipped.reason) for skipped in listing.skipped],
+    }
+
+
+def _hash_file(path: str) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""

@@ -1,0 +1,37 @@
+"""Which training views suit a set of classes, as far as their names tell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+_CHARACTERS = re.compile("digits?|letters?|chars?|characters?|glyphs?|text|words?|numbers?")
+_SPELT = re.compile("zero|one|two|three|four|five|six|seven|eight|nine")
+_DIRECTIONS = re.compile("left|right|up|down|north|south|east|west|clockwise|anticlockwise|arrows?")
+
+
+def resolve_policy(policy: str, classes: Sequence[str]) -> str:
+    """The recipe's `data.augment`, with `auto` decided: `text` where a mirror image may be another class, else
+    `natural`. `overhead` is for the user to choose: nothing in a split shows that there is no up and down."""
+    if policy != "auto":
+        return policy
+    return "text" if why_not_mirrored(classes) else "natural"
+
+
+def why_not_mirrored(classes: Sequence[str]) -> str:
+    """Why left-right flips could turn one class into another, by the names of the classes; "" when nothing says so.
+
+    At least half of them are characters (`7`, `A`, `digit_7`, `seven`), or one of them speaks of a direction.
+    """
+    characters = sum(
+        len(name) == 1 or name.isdecimal() or naming(_CHARACTERS, [name]) or bool(_SPELT.fullmatch(name.casefold()))
+        for name in classes
+    )
+    if 2 * characters >= len(classes) > 0:
+        return "the class names look like characters, which a flip would change"
+    return "class names speak of directions, which a flip would change" if naming(_DIRECTIONS, classes) else ""
+
+
+def naming(words: re.Pattern[str], names: Iterable[str]) -> int:
+    """How many of the names hold one of the words (runs of letters, in lower case)."""
+    return sum(any(words.fullmatch(word) for word in re.findall(r"[^\W\d_]+", name.casefold())) for name in names)

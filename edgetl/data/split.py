@@ -1,0 +1,305 @@
+"""The few-shot split: which images teach, which only measure. Same seed and files, same split, on every machine.
+
+A class is drawn in the order of a hash of (seed, role, class, relative name): independent of the folder's order and
+place and of every other class; a split with fewer shots is a part of the one with more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import chain, zip_longest
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from edgetl.data.fingerprint import hash_files
+from edgetl.data.images import UnreadableImage, decode
+from edgetl.data.resize import auto_policy
+from edgetl.data.scan import NAMED, Listing, locate, match_classes, require_classes, scan
+from edgetl.errors import DataError, UsageError
+from edgetl.progress import Silent
+from edgetl.recipe import Data
+from edgetl.types import Progress, ResizePolicy, Sample, Skipped, Split
+
+MAX_SPLIT_BYTES = 1_000_000_000
+
+Measure = Callable[[Path], tuple[int, int]]
+"""(height, width) of a fully decoded image; raises UnreadableImage."""
+
+
+def decoded_size(path: Path) -> tuple[int, int]:
+    """(height, width) in pixels of the decoded image. Raises UnreadableImage."""
+    height, width, _ = decode(path).shape
+    return height, width
+
+
+def make_split(config: Data, base: Path, progress: Progress | None = None, *, measure: Measure = decoded_size) -> Split:
+    """Draw `config.shots` images per class and choose what to measure on; paths are relative to the folder `base`.
+
+    With `config.val` all its images measure; without it the training images that were not drawn do. At most
+    `config.max_val_images` of them, stratified. Both parts are ordered class by class in turn: every beginning of
+    them is as stratified as it can be. Each image that is used was decoded once by `measure`; the draw passes over
+    what cannot be. No two images of a split have the same bytes: repetitions are passed over and listed in `skipped`.
+
+    Raises UsageError for a path that does not exist and for a `max_val_images` below the number of classes. Raises
+    DataError for what `scan` refuses, fewer than two classes, classes that differ between train and val, images with
+    the same bytes and different labels, a class with too few usable images, and, with `unreadable: refuse`, for
+    images that cannot be decoded.
+    """
+    progress = progress or Silent()
+    train = scan(locate(base, config.train))
+    require_classes(train)
+    val = train if config.val is None else scan(locate(base, config.val))
+    if val is not train:
+        match_classes(train, val)
+    digests = _hash_all((train, val), progress)
+    desk = _Desk(digests, measure)
+    _refuse_two_labels(dict.fromkeys((train, val)), desk)
+
+    shots = _draw_shots(config, train, desk, progress)
+    sizes = [desk.sizes[sample.path] for part in shots for sample in part]
+    measured = _draw_val(config, train, val, shots, desk, progress)
+    _refuse_unreadable(config, desk)
+    _refuse_shortage(config, train, val, shots, measured, desk)
+
+    policy, reason = auto_policy(sizes) if config.resize == "auto" else (config.resize, "set in the recipe")
+    skipped = dict.fromkeys((*train.skipped, *val.skipped, *desk.skipped))
+    return _with_digest(train.classes, _in_turn(shots), _in_turn(measured), tuple(skipped), policy, reason)
+
+
+def write_split(split: Split, path: Path) -> None:
+    """Write a split as JSON, with absolute paths."""
+    path.write_text(json.dumps(asdict(split), indent=1) + "\n", encoding="utf-8")
+
+
+def read_split(path: Path) -> Split:
+    """Read what `write_split` wrote. Raises DataError when it is absent, damaged or was changed by hand."""
+    try:
+        if path.stat().st_size > MAX_SPLIT_BYTES:
+            raise DataError(f"{path}: larger than {MAX_SPLIT_BYTES} bytes; expected a split")
+        split = TypeAdapter(Split).validate_json(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}; build again") from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, problem["loc"])) or "the file"
+        raise DataError(f"{path}: not a split: {place}: {problem['msg']}; build again") from error
+    labels = {sample.label for sample in (*split.shots, *split.val)}
+    if not labels <= set(range(len(split.classes))) or split.digest != split_digest(split):
+        raise DataError(f"{path}: its content does not match its digest; it was changed, build again")
+    return split
+
+
+def split_digest(split: Split) -> str:
+    """sha256 (hex) over what the split means: classes, resize policy, and label and bytes of each image in order."""
+    meaning = {
+        "classes": split.classes,
+        "resize": split.resize,
+        "shots": [(sample.label, sample.sha256) for sample in split.shots],
+        "val": [(sample.label, sample.sha256) for sample in split.val],
+    }
+    return hashlib.sha256(json.dumps(meaning, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+@dataclass
+class _Desk:
+    """What became of the images looked at so far; each is decoded once."""
+
+    digests: dict[str, str]
+    measure: Measure
+    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    used: dict[str, tuple[str, str]] = field(default_factory=dict)  # sha256 -> (path, what it is used for)
+    copies: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def skipped(self) -> list[Skipped]:
+        return [Skipped(path, reason) for path, reason in chain(self.unreadable.items(), self.copies.items())]
+
+    def readable(self, path: str) -> bool:
+        if path not in self.sizes and path not in self.unreadable:
+            try:
+                self.sizes[path] = self.measure(Path(path))
+            except UnreadableImage as error:
+                self.unreadable[path] = error.reason
+        return path in self.sizes
+
+    def take(self, path: str, label: int, role: str) -> Sample | None:
+        """The image as a sample for `role`, or None when its bytes are in use already or it cannot be decoded."""
+        sha256 = self.digests[path]
+        if sha256 in self.used:
+            other, other_role = self.used[sha256]
+            if other != path:
+                self.copies[path] = f"same bytes as a {other_role} image: {other}"
+            return None
+        if not self.readable(path):
+            return None
+        self.used[sha256] = (path, role)
+        return Sample(path, label, sha256)
+
+
+def _hash_all(listings: Sequence[Listing], progress: Progress) -> dict[str, str]:
+    paths = [path for listing in dict.fromkeys(listings) for path, _ in listing.files]
+    with progress.task("hashing images", total=len(paths)) as advance:
+        digests = hash_files(paths)
+        advance(len(paths))
+    return digests
+
+
+def _draw_shots(config: Data, train: Listing, desk: _Desk, progress: Progress) -> list[list[Sample]]:
+    ordered = _by_class(train, config.seed, "shots")
+    wanted = [len(paths) if config.shots == "all" else config.shots for paths in ordered]
+    return _draw(ordered, wanted, "training", desk, "drawing shots", progress)
+
+
+def _draw_val(
+    config: Data, train: Listing, val: Listing, shots: list[list[Sample]], desk: _Desk, progress: Progress
+) -> list[list[Sample]]:
+    drawn = {sample.path for part in shots for sample in part}
+    # without a val of its own the draw goes on where the shots ended
+    role = "shots" if val is train else "val"
+    ordered = [
+        [path for path in paths if path not in drawn or val is not train] for paths in _by_class(val, config.seed, role)
+    ]
+    counts = [len(paths) for paths in ordered]
+    return _draw(ordered, _quotas(config, counts), "validation", desk, "checking validation images", progress)
+
+
+def _draw(
+    ordered: list[list[str]], wanted: list[int], role: str, desk: _Desk, title: str, progress: Progress
+) -> list[list[Sample]]:
+    drawn: list[list[Sample]] = []
+    with progress.task(title, total=sum(min(w, len(paths)) for w, paths in zip(wanted, ordered, strict=True))) as step:
+        for label, (paths, count) in enumerate(zip(ordered, wanted, strict=True)):
+            part: list[Sample] = []
+            for path in paths:
+                if len(part) == count:
+                    break
+                sample = desk.take(path, label, role)
+                if sample is not None:
+                    part.append(sample)
+                    step(1, Path(path).name)
+            drawn.append(part)
+    return drawn
+
+
+def _by_class(listing: Listing, seed: int, role: str) -> list[list[str]]:
+    """Paths per class, in the order they are drawn."""
+    ordered: list[list[str]] = [[] for _ in listing.classes]
+    keyed = sorted(
+        (hashlib.sha256(json.dumps([seed, role, listing.classes[label], name]).encode()).digest(), name, path, label)
+        for path, label in listing.files
+        for name in [listing.name_of(path)]
+    )
+    for _, _, path, label in keyed:
+        ordered[label].append(path)
+    return ordered
+
+
+def _quotas(config: Data, counts: list[int]) -> list[int]:
+    """Images to measure on per class: in proportion to `counts`, at least one, by largest remainders."""
+    limit, total = config.max_val_images, sum(counts)
+    if limit is None or limit >= total:
+        return counts
+    if limit < len(counts):
+        raise UsageError(
+            f"data.max_val_images: expected at least one image for each of {len(counts)} classes, found {limit}"
+        )
+    quotas = [max(1, count * limit // total) for count in counts]
+
+    def surplus(label: int) -> float:
+        return quotas[label] - counts[label] * limit / total
+
+    while sum(quotas) < limit:
+        quotas[min((i for i, count in enumerate(counts) if quotas[i] < count), key=surplus)] += 1
+    while sum(quotas) > limit:
+        quotas[max((i for i, quota in enumerate(quotas) if quota > 1), key=surplus)] -= 1
+    return quotas
+
+
+def _refuse_two_labels(listings: Iterable[Listing], desk: _Desk) -> None:
+    first: dict[str, tuple[str, str]] = {}
+    conflicts: list[str] = []
+    for path, name in _labelled(listings):
+        other, other_name = first.setdefault(desk.digests[path], (path, name))
+        # broken files (all empty ones, say) are equal without meaning anything
+        if other_name != name and desk.digests[path] and desk.readable(path):
+            conflicts.append(f"{other} is `{other_name}` and {path} is `{name}`")
+    if conflicts:
+        more = f" (and {len(conflicts) - NAMED} more)" if len(conflicts) > NAMED else ""
+        raise DataError(
+            f"the same picture under two labels: {'; '.join(conflicts[:NAMED])}{more}; remove the wrong copy"
+        )
+
+
+def _labelled(listings: Iterable[Listing]) -> Iterator[tuple[str, str]]:
+    for listing in listings:
+        for path, label in listing.files:
+            yield path, listing.classes[label]
+
+
+def _refuse_unreadable(config: Data, desk: _Desk) -> None:
+    if config.unreadable == "skip" or not desk.unreadable:
+        return
+    named = [f"{path} ({reason})" for path, reason in list(desk.unreadable.items())[:NAMED]]
+    more = f" and {len(desk.unreadable) - NAMED} more" if len(desk.unreadable) > NAMED else ""
+    raise DataError(
+        f"{len(desk.unreadable)} unreadable: {', '.join(named)}{more}; "
+        "replace or remove them, or set `data.unreadable: skip`"
+    )
+
+
+def _refuse_shortage(
+    config: Data, train: Listing, val: Listing, shots: list[list[Sample]], measured: list[list[Sample]], desk: _Desk
+) -> None:
+    found_in_train = [
+        len(part) + (len(rest) if val is train else 0) for part, rest in zip(shots, measured, strict=True)
+    ]
+    extra = 1 if val is train else 0
+    wanted = (1 if config.shots == "all" else config.shots) + extra
+    short = [label for label, found in enumerate(found_in_train) if found < wanted]
+    if short:
+        asked = f"data.shots: {config.shots}" + (" and one more to measure on" if extra else "")
+        enough = min(found_in_train) - extra
+        lower = f", set data.shots to {enough}" if enough >= 1 else ""
+        other = ", or name a `data.val`" if extra and min(found_in_train) >= 1 else ""
+        raise DataError(
+            f"{train.where}: {_shortage(train, short, found_in_train, desk)}; wanted {wanted} ({asked}); "
+            f"add images{lower}{other}"
+        )
+    empty = [label for label, part in enumerate(measured) if not part]
+    if empty:
+        raise DataError(
+            f"{val.where}: {_shortage(val, empty, [0] * len(measured), desk)}; wanted at least 1 to measure on that "
+            "is not a training image; add images"
+        )
+
+
+def _shortage(listing: Listing, labels: list[int], found: list[int], desk: _Desk) -> str:
+    named = ", ".join(f"class `{listing.classes[i]}` has {found[i]}" for i in labels[:NAMED])
+    more = f" and {len(labels) - NAMED} more classes too few" if len(labels) > NAMED else ""
+    passed = [f"{len(desk.unreadable)} unreadable"] * bool(desk.unreadable)
+    passed += [f"{len(desk.copies)} copies"] * bool(desk.copies)
+    if listing.skipped:
+        passed.append(f"{len(listing.skipped)} not taken for images, as {listing.skipped[0].path}")
+    passed_over = f" (passed over: {', '.join(passed)})" if passed else ""
+    return f"{named} usable images{more}{passed_over}"
+
+
+def _in_turn(parts: list[list[Sample]]) -> tuple[Sample, ...]:
+    return tuple(sample for row in zip_longest(*parts) for sample in row if sample is not None)
+
+
+def _with_digest(
+    classes: tuple[str, ...],
+    shots: tuple[Sample, ...],
+    val: tuple[Sample, ...],
+    skipped: tuple[Skipped, ...],
+    policy: ResizePolicy,
+    reason: str,
+) -> Split:
+    bare = Split(classes, shots, val, skipped, policy, reason, digest="")
+    return Split(classes, shots, val, skipped, policy, reason, digest=split_digest(bare))

@@ -1,0 +1,26 @@
+"""The data stage: a recipe's `data` section -> split.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgetl.data.split import make_split, write_split
+from edgetl.recipe import Data
+from edgetl.types import Progress
+
+FILE = "split.json"
+_NOTED = 5
+
+
+def run(config: Data, base: Path, out: Path, progress: Progress) -> None:
+    """Draw the split, decoding every image it uses once, and write `out`/split.json. `out` exists.
+
+    base   the folder that the recipe's relative paths start at
+    Raises UsageError and DataError as `make_split` does.
+    """
+    split = make_split(config, base, progress)
+    for skipped in split.skipped[:_NOTED]:
+        progress.note(f"skipped {skipped.path}: {skipped.reason}")
+    if len(split.skipped) > _NOTED:
+        progress.note(f"skipped {len(split.skipped) - _NOTED} more; all are listed in {FILE}")
+    write_split(split, out / FILE)

@@ -1,0 +1,224 @@
+"""A commented recipe that suits a folder of labelled images: every choice says what it was made from."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from edgetl.data.images import UnreadableImage, read_size
+from edgetl.data.policy import naming, why_not_mirrored
+from edgetl.data.resize import auto_policy
+from edgetl.data.scan import SPLIT_NAMES, Listing, locate, match_classes, printable, require_classes, scan
+from edgetl.errors import DataError, UsageError
+
+_TRAIN_NAMES = ("train", "training")
+_VAL_NAMES = ("val", "valid", "validation", "dev", "test", "testing")
+_LOOKED_AT = 200
+_SHOTS = 10
+_AFFORDABLE = 500  # training images that two CPU cores fine-tune on in some ten minutes
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+_NO_UP = re.compile(
+    "aerial|satellite|overhead|drones?|uav|orthophotos?|landsat|sentinel|eurosat|microscop[a-z]*|histology|cytology"
+    "|textures?|surfaces?|steel|wafers?|fabrics?|leather|scratch|scratches"
+)
+_LAND_USE = re.compile(
+    "(airport|beach|bridge|building|commercial|crop|desert|farm|field|forest|grass|harbou?r|highway|industr|lake"
+    "|meadow|mountain|orchard|parking|pasture|resident|river|runway|sea|vegetation|vineyard|wetland)[a-z]*"
+)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """A value for the recipe and the comment that explains it."""
+
+    value: str | int
+    why: str
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What was found: the listings, sizes of some images as (height, width), and how many of those would not open."""
+
+    train: Listing
+    val: Listing | None
+    sizes: tuple[tuple[int, int], ...]
+    broken: int
+
+
+def suggest(root: Path, recipe_dir: Path, name: str | None) -> str:
+    """YAML text of a recipe for the images in `root`, to be written into the folder `recipe_dir`.
+
+    root   a folder with one sub-folder per class, one with train/ and val/ (or train.csv and val.csv), or a CSV list
+    name   the recipe's name; None makes one from the name of `root`
+    Opens headers only. Raises UsageError for an absent folder or an impossible name, DataError for unusable data.
+    """
+    root = locate(Path(), str(root))
+    train_path, val_path = _parts(root)
+    seen = _look(train_path, val_path)
+    title = _title(root) if name is None else name
+    if not _NAME.fullmatch(title):
+        raise UsageError(
+            f"name {title!r}: expected up to 64 letters, digits, `_`, `.`, `-`, the first a letter or digit"
+        )
+    here = locate(Path(), str(recipe_dir))
+    return "\n".join((*_head(title, seen), *_data(seen, train_path, val_path, here), *_rest(seen)))
+
+
+def _parts(root: Path) -> tuple[Path, Path | None]:
+    """The training and the validation part of what the user named."""
+    try:
+        entries = {entry.name.lower(): entry for entry in sorted(root.iterdir(), reverse=True)} if root.is_dir() else {}
+        parts = {name: entry for name, entry in entries.items() if _is_part(entry)}
+    except OSError as error:
+        raise DataError(f"{root}: cannot be listed: {error.strerror}") from error
+    train = _first(parts, _TRAIN_NAMES)
+    return (root, None) if train is None else (train, _first(parts, _VAL_NAMES))
+
+
+def _is_part(entry: Path) -> bool:
+    # a folder of classes, or a list; a folder `train` that holds images is the class of trains
+    return entry.suffix.lower() == ".csv" or (entry.is_dir() and any(inner.is_dir() for inner in entry.iterdir()))
+
+
+def _first(parts: Mapping[str, Path], stems: Sequence[str]) -> Path | None:
+    return next((parts[name] for stem in stems for name in (stem, f"{stem}.csv") if name in parts), None)
+
+
+def _look(train_path: Path, val_path: Path | None) -> _Seen:
+    train = scan(train_path)
+    require_classes(train)
+    val = None if val_path is None else scan(val_path)
+    if val is not None:
+        match_classes(train, val)
+    least = min(train.counts())
+    if least < (1 if val else 2):
+        poorest = train.classes[train.counts().index(least)]
+        raise DataError(
+            f"{train.where}: class `{poorest}` has {least} images; expected at least {1 if val else 2}; add images"
+        )
+    sizes: list[tuple[int, int]] = []
+    looked_at = train.files[:: max(1, len(train.files) // _LOOKED_AT)]
+    for path, _ in looked_at:
+        try:
+            sizes.append(read_size(Path(path)))
+        except UnreadableImage:
+            continue
+    if not sizes:
+        raise DataError(f"{train.where}: none of {len(looked_at)} images looked at can be opened, as {looked_at[0][0]}")
+    return _Seen(train, val, tuple(sizes), len(looked_at) - len(sizes))
+
+
+def _head(title: str, seen: _Seen) -> list[str]:
+    counts = seen.train.counts()
+    heights, widths = sorted(h for h, _ in seen.sizes), sorted(w for _, w in seen.sizes)
+    lines = [
+        f"# {len(counts)} classes: {_listed(seen.train.classes)}",
+        f"# {sum(counts)} images to learn from, {_span(min(counts), max(counts))} per class; "
+        f"{f'{len(seen.val.files)} to measure on' if seen.val else 'none set apart to measure on'}",
+        f"# widths {_span(widths[0], widths[-1])}, heights {_span(heights[0], heights[-1])} pixels",
+    ]
+    if max(counts) > 3 * min(counts):
+        lines.append(f"# uneven: the largest class has {max(counts) / min(counts):.0f} times the smallest")
+    if seen.broken:
+        lines.append(f"# {seen.broken} of {seen.broken + len(seen.sizes)} images looked at would not open")
+    return [*lines, "", _entry("name", title), ""]
+
+
+def _data(seen: _Seen, train: Path, val: Path | None, here: Path) -> list[str]:
+    shots, augment = _shots(seen), _augment(seen.train)
+    policy, measured = auto_policy(seen.sizes)
+    lines = ["data:", "  # relative to this file", "  " + _entry("train", _relative(train, here))]
+    if val is not None:
+        lines.append("  " + _entry("val", _relative(val, here)))
+    else:
+        lines.append("  # no `val`: what the draw leaves is measured on; better name images of another day or device")
+    return [
+        *lines,
+        f"  # {shots.why}",
+        "  " + _entry("shots", shots.value),
+        "  seed: 0",
+        *(f"  # {part}" for part in measured.split("; ")),
+        "  " + _entry("resize", policy),
+        f"  # {augment.why}",
+        "  " + _entry("augment", augment.value),
+        "  # `refuse` stops at the first broken files instead of naming and skipping them",
+        "  unreadable: skip",
+        "",
+    ]
+
+
+def _rest(seen: _Seen) -> list[str]:
+    longest = sorted(max(size) for size in seen.sizes)[len(seen.sizes) // 2]
+    lines = [
+        "# any timm model; `tv_resnet18` for torchvision's; `local-dir:PATH` for a folder with config.json and weights",
+        "backbone:",
+        "  name: mobilenetv2_100",
+    ]
+    if longest <= 64:
+        lines.append(f"  # the images have {longest} pixels: a smaller input is faster and may be as accurate")
+        lines.append("  # input_size: 96")
+    return [
+        *lines,
+        "",
+        "# one bundle each; more: nvidia-rtx, nvidia-gpu, jetson-orin-nano, raspberry-pi-5 (`edgetl targets`)",
+        "targets: [x86-cpu, intel-cpu, arm64-cpu]",
+        "",
+        "# what a bundle must meet to pass; also min_top1, max_p99_ms, max_size_bytes",
+        "gates:",
+        "  max_drop_points: 1.0",
+        "",
+    ]
+
+
+def _shots(seen: _Seen) -> _Choice:
+    least, total = min(seen.train.counts()), sum(seen.train.counts())
+    if seen.val is not None and total <= _AFFORDABLE:
+        return _Choice("all", f"all {total} training images are few enough; a number per class trains faster")
+    if seen.val is not None:
+        shots = min(least, max(_SHOTS, _AFFORDABLE // len(seen.train.classes)))
+        return _Choice(shots, f"per class, of at least {least}; `all` takes all {total} and trains longer")
+    shots = min(_SHOTS, least // 2)
+    left = least - shots
+    return _Choice(shots, f"per class; leaves {left} or more of each to measure on")
+
+
+def _augment(train: Listing) -> _Choice:
+    enough = (len(train.classes) + 1) // 2
+    reason = why_not_mirrored(train.classes)
+    if reason:
+        return _Choice("text", f"{reason}: no flips")
+    places = [printable(folder.name) for folder in (train.root, train.root.parent)]
+    if naming(_NO_UP, [*places, *train.classes]) or naming(_LAND_USE, train.classes) >= enough:
+        return _Choice("overhead", "the names speak of views without up and down: flips, quarter turns; else `natural`")
+    return _Choice("natural", "left-right flips; `text` if a mirrored image means something else; see also `overhead`")
+
+
+def _title(root: Path) -> str:
+    stem = root.stem if root.suffix.lower() == ".csv" else root.name
+    if stem.lower() in SPLIT_NAMES:
+        stem = root.parent.name
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip("-_.")[:64] or "recipe"
+
+
+def _relative(path: Path, here: Path) -> str:
+    return Path(os.path.relpath(path, here)).as_posix()
+
+
+def _entry(key: str, value: str | int) -> str:
+    """`key: value` on one line, quoted where YAML would read anything but this text."""
+    return yaml.safe_dump({key: value}, allow_unicode=True, width=1 << 30).rstrip("\n")
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ", ".join(printable(name) for name in names[:8]) + more
+
+
+def _span(low: int, high: int) -> str:
+    return str(low) if low == high else f"{low} to {high}"

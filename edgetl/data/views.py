@@ -1,0 +1,41 @@
+"""Samples -> arrays that an engine or a network takes, with bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgetl.data.images import decode
+from edgetl.data.resize import resize
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgetl.types import Preprocessing, Sample
+
+
+def load_image(path: Path, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """Decode and resize one file: uint8 (height, width, 3). Raises DataError."""
+    return resize(decode(path), preprocessing)
+
+
+def load_batch(samples: Sequence[Sample], preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """Decode and resize samples, in order: uint8 (N, height, width, 3). Raises DataError."""
+    batch = np.empty((len(samples), preprocessing.height, preprocessing.width, 3), np.uint8)
+    for row, sample in zip(batch, samples, strict=True):
+        row[:] = load_image(Path(sample.path), preprocessing)
+    return batch
+
+
+def batches(samples: Sequence[Sample], preprocessing: Preprocessing, size: int) -> Iterator[NDArray[np.uint8]]:
+    """`load_batch` of `size` samples at a time, in order; the last batch may be smaller. Holds one batch in memory.
+
+    Raises DataError for an image, ValueError for a size below 1.
+    """
+    if size < 1:
+        raise ValueError(f"expected a batch size of at least 1, found {size}")
+    for start in range(0, len(samples), size):
+        yield load_batch(samples[start : start + size], preprocessing)

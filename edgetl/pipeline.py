@@ -1,0 +1,111 @@
+"""The whole chain on one screen: each line is a stage, each result a folder that can be inspected and resumed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from edgetl.publish import publish_pivot, publish_report
+from edgetl.stages import (
+    Job,
+    adapt_stage,
+    bench_stage,
+    compile_stage,
+    export_stage,
+    precisions_of,
+    quantize_stage,
+    report_stage,
+    schemes_of,
+    split_stage,
+)
+from edgetl.store import StageResult, Store, open_store
+from edgetl.types import Progress, Split
+
+Until = Literal["data", "adapt", "quantize", "export", "compile", "bench", "report"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did. `report` is report.json's content once the last stage ran; `passed` is False on a missed gate."""
+
+    out: Path
+    split: Split
+    results: tuple[StageResult, ...]
+    report: dict[str, Any] | None = None
+
+    @property
+    def passed(self) -> bool:
+        return self.report is None or all(bundle["verdict"] != "fail" for bundle in self.report["bundles"])
+
+    @property
+    def idle(self) -> bool:
+        """Whether every stage had been done before."""
+        return all(result.reused for result in self.results)
+
+
+def run(job: Job, progress: Progress, until: Until = "report") -> Outcome:
+    """Run the stages of a recipe up to `until`, those that were not done before.
+
+    raises  EdgetlError with one clear line; what was finished is kept.
+    """
+    with open_store(job.out) as store:
+        return _chain(store, job, _Ledger(progress), until)
+
+
+class _Ledger:
+    """The stages of one run in order, told to the user as they end."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.results: list[StageResult] = []
+
+    def add(self, result: StageResult) -> StageResult:
+        self.results.append(result)
+        state = "kept from before" if result.reused else f"{result.seconds:.1f} s"
+        self.progress.note(f"{result.stage:<9} {state}")
+        return result
+
+
+def _chain(store: Store, job: Job, ledger: _Ledger, until: Until) -> Outcome:
+    progress = ledger.progress
+
+    def outcome(report: dict[str, Any] | None = None) -> Outcome:
+        return Outcome(job.out, split, tuple(ledger.results), report)
+
+    split, made = split_stage(store, job, progress)
+    ledger.add(made)
+    if until == "data":
+        return outcome()
+
+    adapted = ledger.add(adapt_stage(store, job, split, progress))
+    if until == "adapt":
+        return outcome()
+
+    quantized = {
+        scheme: ledger.add(quantize_stage(store, job, split, adapted, scheme, progress)) for scheme in schemes_of(job)
+    }
+    if until == "quantize":
+        return outcome()
+
+    pivot = ledger.add(export_stage(store, split, adapted, quantized, progress))
+    publish_pivot(store, pivot)
+    if until == "export":
+        return outcome()
+
+    built = {
+        target.name: [ledger.add(compile_stage(store, job, target, p, pivot)) for p in precisions_of(job, target)]
+        for target in job.targets
+    }
+    if until == "compile":
+        return outcome()
+
+    benched = {
+        target.name: ledger.add(bench_stage(store, job, split, target, built[target.name], pivot, progress))
+        for target in job.targets
+    }
+    if until == "bench":
+        return outcome()
+
+    reported = ledger.add(report_stage(store, job, split, adapted, pivot, built, benched, tuple(ledger.results)))
+    return outcome(publish_report(store, reported))

@@ -1,0 +1,138 @@
+"""The report stage: judge every target, choose the build that ships, write the report."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgetl import __version__
+from edgetl.bench.accuracy import Accuracy, compare
+from edgetl.bench.gates import Decision, judge
+from edgetl.bench.result import BENCH_FILE, BuildBench, TargetBench, read_bench
+from edgetl.bench.stage import read_reference
+from edgetl.bundle.manifest import Measured
+from edgetl.bundle.read import Bundle, read_bundle
+from edgetl.bundle.write import add_measurement
+from edgetl.graph.pivot import read_pivot
+from edgetl.publish import BUNDLES
+from edgetl.report.build import ReportInputs, TargetResult, build_report
+from edgetl.report.html import read_details, write_html
+from edgetl.report.model import Stage, write_report
+from edgetl.stages import Job
+from edgetl.store import StageResult
+from edgetl.types import Interval, Split
+
+REFERENCE_FILE = "reference.safetensors"
+
+
+def write_reports(
+    job: Job,
+    split: Split,
+    adapted: Path,
+    pivot: Path,
+    builds: Mapping[str, Sequence[Path]],
+    benches: Mapping[str, Path],
+    stages: Sequence[StageResult],
+    out: Path,
+) -> None:
+    """Write report.json, report.html and `bundles/<name>-<target>/` into `out`.
+
+    builds, benches  per target name: the folders of its builds, and of its bench stage.
+    """
+    reference = read_reference(pivot / REFERENCE_FILE, len(split.val))
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    (out / BUNDLES).mkdir()
+    results: list[TargetResult] = []
+    for target in job.targets:
+        bench = read_bench(benches[target.name] / BENCH_FILE)
+        decision = judge(bench, job.recipe.gates, job.recipe.choose)
+        bundle = _ship(job, bench, decision, builds[target.name], now, out)
+        results.append(TargetResult(bench, decision, bundle))
+    report = build_report(
+        ReportInputs(
+            recipe=job.recipe,
+            split=split,
+            reference=_reference_accuracy(split, reference, job.recipe.data.seed),
+            targets=tuple(results),
+            adapt=_read_json(adapted / "adapt.json"),
+            parity=_parity(pivot),
+            stages=tuple(
+                Stage(stage=s.stage, seconds=s.seconds, peak_rss_bytes=s.peak_rss_bytes, reused=s.reused)
+                for s in stages
+            ),
+            versions=_versions(results),
+            created=now,
+        )
+    )
+    write_report(report, out / "report.json")
+    details = read_details(split, reference, [benches[target.name] for target in job.targets])
+    write_html(report, details, out / "report.html")
+
+
+def _ship(job: Job, bench: TargetBench, decision: Decision, builds: Sequence[Path], now: str, out: Path) -> str | None:
+    """Copy the chosen build, with what was measured in its manifest. Returns its path relative to the output."""
+    if decision.shipped is None:
+        return None
+    bundles = [read_bundle(folder) for folder in builds]
+    chosen = next(bundle for bundle in bundles if bundle.manifest.compiled.precision == decision.shipped)
+    name = f"{BUNDLES}/{job.recipe.name}-{bench.target}"
+    _copy(chosen, out / name)
+    build = bench.build(decision.shipped)
+    measured = _measured(bench, build, now) if build else None
+    add_measurement(out / name, chosen.manifest, measured, decision.verdict, decision.reason)
+    return name
+
+
+def _copy(bundle: Bundle, place: Path) -> None:
+    for name in bundle.manifest.files:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(bundle.folder / name, place / name)
+
+
+def _measured(bench: TargetBench, build: BuildBench, now: str) -> Measured | None:
+    if build.accuracy is None:
+        return None
+    latency = build.latency
+    return Measured(
+        images=build.accuracy.images,
+        emulated=bench.emulated,
+        top1=build.accuracy.top1,
+        drop_points=build.accuracy.drop_points,
+        p50_ms=_value(latency.p50_ms) if latency else None,
+        p99_ms=_value(latency.p99_ms) if latency else None,
+        threads=latency.threads if latency else None,
+        speedup_over_float=_value(build.speedup),
+        cpu=bench.machine.cpu or "",
+        date=now[:10],
+    )
+
+
+def _value(interval: Interval | None) -> float | None:
+    return None if interval is None else interval.value
+
+
+def _reference_accuracy(split: Split, reference: Any, seed: int) -> Accuracy:
+    labels = np.array([sample.label for sample in split.val], dtype=np.int64)
+    return compare(reference, labels, reference, seed)
+
+
+def _parity(pivot: Path) -> dict[str, Any]:
+    return {model.file: model.parity.model_dump() for model in read_pivot(pivot).models}
+
+
+def _versions(results: Sequence[TargetResult]) -> dict[str, str]:
+    versions = {"edgetl": __version__}
+    for result in results:
+        versions[result.bench.backend] = result.bench.backend_version
+    return versions
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content

@@ -1,0 +1,57 @@
+"""The data stage and the suggested recipe on real pictures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from edgetl.data import stage
+from edgetl.data.fingerprint import fingerprint
+from edgetl.data.split import make_split, read_split
+from edgetl.data.suggest import suggest
+from edgetl.data.views import batches
+from edgetl.progress import Silent
+from edgetl.recipe import Data, parse_recipe
+from edgetl.types import Preprocessing
+
+pytestmark = pytest.mark.integration
+
+
+def test_steel_is_split_and_read(shared: Path, tmp_path: Path) -> None:
+    config = Data(train="neu_steel/train", val="neu_steel/val", shots=10)
+    stage.run(config, shared / "data", tmp_path, Silent())
+    split = read_split(tmp_path / "split.json")
+    assert split.classes == ("crazing", "inclusion", "patches", "pitted_surface", "rolled-in_scale", "scratches")
+    assert Counter(sample.label for sample in split.shots) == dict.fromkeys(range(6), 10)
+    assert Counter(sample.label for sample in split.val) == dict.fromkeys(range(6), 50)
+    assert not split.skipped
+    assert split.resize == "squash"
+    preprocessing = Preprocessing(96, 96, split.resize, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    first = next(batches(split.shots, preprocessing, 32))
+    assert first.shape == (32, 96, 96, 3)
+    assert (first[..., 0] == first[..., 1]).all(), "grey pictures have three equal channels"
+    assert 20 < float(np.mean(first)) < 235
+
+
+def test_trash_without_its_val_measures_on_the_rest(shared: Path) -> None:
+    split = make_split(Data(train="trash/train", shots=10, max_val_images=60), shared / "data")
+    assert Counter(sample.label for sample in split.val) == dict.fromkeys(range(6), 10)
+    assert not {sample.sha256 for sample in split.shots} & {sample.sha256 for sample in split.val}
+    assert "10 % 0.75, median 0.75, 90 % 0.75" in split.resize_reason
+
+
+@pytest.mark.parametrize(
+    ("name", "augment"),
+    [("neu_steel", "overhead"), ("rsscn7", "overhead"), ("sign_digits", "text"), ("trash", "natural")],
+)
+def test_suggested_recipes_suit_and_work(shared: Path, tmp_path: Path, name: str, augment: str) -> None:
+    recipe = parse_recipe(yaml.safe_load(suggest(shared / "data" / name, tmp_path, None)), where=name)
+    assert recipe.name == name
+    assert (recipe.data.shots, recipe.data.augment) == ("all", augment)
+    few = recipe.data.model_copy(update={"shots": 2, "max_val_images": 20})
+    assert len(make_split(few, tmp_path).val) == 20
+    assert len(fingerprint(recipe.data, tmp_path)) == 64
