@@ -21,10 +21,10 @@ from edgetl.bundle.read import Bundle, read_bundle
 from edgetl.bundle.write import add_measurement
 from edgetl.graph.pivot import read_pivot
 from edgetl.publish import BUNDLES
+from edgetl.recipe import Recipe
 from edgetl.report.build import ReportInputs, TargetResult, build_report
 from edgetl.report.html import read_details, write_html
 from edgetl.report.model import Stage, write_report
-from edgetl.stages import Job
 from edgetl.store import StageResult
 from edgetl.types import Interval, Split
 
@@ -32,7 +32,7 @@ REFERENCE_FILE = "reference.safetensors"
 
 
 def write_reports(
-    job: Job,
+    recipe: Recipe,
     split: Split,
     adapted: Path,
     pivot: Path,
@@ -43,22 +43,22 @@ def write_reports(
 ) -> None:
     """Write report.json, report.html and `bundles/<name>-<target>/` into `out`.
 
-    builds, benches  per target name: the folders of its builds, and of its bench stage.
+    builds, benches  per target name, in the recipe's order: the folders of its builds, and of its bench stage.
     """
     reference = read_reference(pivot / REFERENCE_FILE, len(split.val))
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     (out / BUNDLES).mkdir()
     results: list[TargetResult] = []
-    for target in job.targets:
-        bench = read_bench(benches[target.name] / BENCH_FILE)
-        decision = judge(bench, job.recipe.gates, job.recipe.choose)
-        bundle = _ship(job, bench, decision, builds[target.name], now, out)
+    for target in recipe.targets:
+        bench = read_bench(benches[target] / BENCH_FILE)
+        decision = judge(bench, recipe.gates, recipe.choose)
+        bundle = _ship(recipe.name, bench, decision, builds[target], now, out)
         results.append(TargetResult(bench, decision, bundle))
     report = build_report(
         ReportInputs(
-            recipe=job.recipe,
+            recipe=recipe,
             split=split,
-            reference=_reference_accuracy(split, reference, job.recipe.data.seed),
+            reference=_reference_accuracy(split, reference, recipe.data.seed),
             targets=tuple(results),
             adapt=_read_json(adapted / "adapt.json"),
             parity=_parity(pivot),
@@ -71,17 +71,17 @@ def write_reports(
         )
     )
     write_report(report, out / "report.json")
-    details = read_details(split, reference, [benches[target.name] for target in job.targets])
+    details = read_details(split, reference, [benches[target] for target in recipe.targets])
     write_html(report, details, out / "report.html")
 
 
-def _ship(job: Job, bench: TargetBench, decision: Decision, builds: Sequence[Path], now: str, out: Path) -> str | None:
+def _ship(recipe_name: str, bench: TargetBench, decision: Decision, builds: Sequence[Path], now: str, out: Path) -> str | None:
     """Copy the chosen build, with what was measured in its manifest. Returns its path relative to the output."""
     if decision.shipped is None:
         return None
     bundles = [read_bundle(folder) for folder in builds]
     chosen = next(bundle for bundle in bundles if bundle.manifest.compiled.precision == decision.shipped)
-    name = f"{BUNDLES}/{job.recipe.name}-{bench.target}"
+    name = f"{BUNDLES}/{recipe_name}-{bench.target}"
     _copy(chosen, out / name)
     build = bench.build(decision.shipped)
     measured = _measured(bench, build, now) if build else None

@@ -226,7 +226,7 @@ def report_stage(
 
         builds = {name: [result.folder for result in results] for name, results in built.items()}
         benches = {name: result.folder for name, result in benched.items()}
-        write_reports(job, split, adapted.folder, pivot.folder, builds, benches, done, out)
+        write_reports(job.recipe, split, adapted.folder, pivot.folder, builds, benches, done, out)
 
     inputs = {"adapted": adapted.digest, "pivot": pivot.digest, "split": split.digest}
     inputs |= {f"bench-{name}": result.digest for name, result in benched.items()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -259,6 +259,15 @@ class Backend(Protocol):
 
     def open(self, folder: Path, compiled: Compiled, target: Target, *, threads: int) -> AbstractContextManager[Engine]:
         """Open what `compile` wrote. `threads` >= 1 intra-op threads. Raises BackendError."""
+        ...
+
+
+@runtime_checkable
+class FinishingBackend(Backend, Protocol):
+    """A toolchain whose last step runs on the device: its `compile` returns `finished=False`."""
+
+    def finish(self, folder: Path, compiled: Compiled, target: Target) -> Compiled:
+        """Do the last step in `folder`, or do it again for another device. Raises BackendError."""
         ...
 
 

@@ -1,0 +1,159 @@
+"""A backbone with a fresh head: built, filled from audited weights, described so that it can be built again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edgetl.backbones import timm_networks, torchvision_networks
+from edgetl.backbones.audit import Audit, load_audited
+from edgetl.backbones.checkpoint import listed, read_checkpoint
+from edgetl.backbones.head import find_head
+from edgetl.backbones.plan import Plan
+from edgetl.backbones.weights import TORCHVISION_PREFIX, model_file
+from edgetl.errors import UsageError, WeightsError
+from edgetl.recipe import Backbone
+from edgetl.types import NetworkSpec, Preprocessing, ResizePolicy, WeightSource
+
+_FRESH_SEED = 0  # fresh heads (and random weights, where asked for) are the same in every run
+
+
+def build(
+    backbone: Backbone, source: WeightSource, num_classes: int, resize: ResizePolicy
+) -> tuple[nn.Module, NetworkSpec, Audit]:
+    """The network in eval mode on the CPU, float32: normalised (N, 3, height, width) -> logits (N, num_classes).
+
+    `source` is what `weights.locate` found for `backbone`. The old classifier is always replaced. Raises UsageError
+    (unknown name, unsuitable input size) and WeightsError (missing, unsafe or foreign weights).
+    """
+    plan = _plan(backbone, source)
+    network = _create(plan.library, plan.architecture, plan.model_args, num_classes)
+    head = find_head(network, num_classes)
+    if source.kind == "none" or not backbone.pretrained:
+        audit = Audit(matched=0, dropped=(), new=tuple(sorted(network.state_dict())))
+    else:
+        audit = _fill(network, plan, source, head)
+    spec = _describe(plan, backbone, num_classes, head, resize)
+    _fit_input(network, spec)
+    _prove(network, spec)
+    return network, spec, audit
+
+
+def rebuild(spec: NetworkSpec, state: Path) -> nn.Module:
+    """The very network that was saved: built from `spec`, filled strictly from a safetensors file. In eval mode.
+
+    Needs no network access. Raises WeightsError naming the file when tensors and description do not belong together.
+    """
+    network = construct(spec)
+    tensors, own = read_checkpoint(state), network.state_dict()
+    wrong = [
+        name
+        for name in sorted({*tensors, *own})
+        if name not in tensors or name not in own or tensors[name].shape != own[name].shape
+    ]
+    if wrong:
+        raise WeightsError(f"{state}: not the tensors of this {spec.architecture}; they differ in {listed(wrong)}")
+    network.load_state_dict(tensors, strict=True)
+    return network
+
+
+def construct(spec: NetworkSpec) -> nn.Module:
+    """The network of `spec` with fresh weights, in eval mode."""
+    network = _create(spec.library, spec.architecture, spec.model_args, spec.num_classes)
+    _fit_input(network, spec)
+    return network
+
+
+def _plan(backbone: Backbone, source: WeightSource) -> Plan:
+    if source.kind == "local-dir":
+        return timm_networks.plan_by_folder(Path(source.path))
+    if backbone.name.startswith(TORCHVISION_PREFIX):
+        return torchvision_networks.plan_by_name(backbone.name.removeprefix(TORCHVISION_PREFIX))
+    return timm_networks.plan_by_name(backbone.name)
+
+
+def _create(library: str, architecture: str, model_args: Mapping[str, object], num_classes: int) -> nn.Module:
+    construct_one = timm_networks.construct if library == "timm" else torchvision_networks.construct
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_FRESH_SEED)
+        return construct_one(architecture, model_args, num_classes).float().eval()
+
+
+def _fill(network: nn.Module, plan: Plan, source: WeightSource, head: str) -> Audit:
+    tensors, where = _tensors(plan, source)
+    settings: dict[str, Any] = {"head": head, "droppable": plan.droppable, "name": plan.architecture}
+    try:
+        return load_audited(network, tensors, where=where, **settings)
+    except WeightsError:
+        converted = timm_networks.renamed(plan.architecture, network, tensors) if plan.library == "timm" else None
+        if converted is None or converted.keys() == tensors.keys():
+            raise
+    return load_audited(network, converted, where=f"{where}, converted by timm", **settings)
+
+
+def _tensors(plan: Plan, source: WeightSource) -> tuple[dict[str, Tensor], str]:
+    if source.kind == "local-dir":
+        path = model_file(Path(source.path))
+        return read_checkpoint(path), str(path)
+    if source.kind == "file":
+        return read_checkpoint(Path(source.path)), source.path
+    return _hub_tensors(plan), f"{plan.library} `{plan.architecture}` from the hub"
+
+
+def _hub_tensors(plan: Plan) -> dict[str, Tensor]:
+    try:
+        if plan.library == "timm":
+            return timm_networks.hub_tensors(plan.architecture, plan.model_args)
+        return torchvision_networks.hub_tensors(plan.architecture)
+    except WeightsError:
+        raise
+    except Exception as error:  # each download library raises its own
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise WeightsError(
+            f"{plan.library} `{plan.architecture}`: its weights are not on this machine and the download failed "
+            f"({reason}). Without a network: name a folder of weights with --weights-dir (or EDGETL_WEIGHTS_DIR), a "
+            "checkpoint with `backbone.weights`, or a timm folder with `backbone.name: local-dir:PATH`"
+        ) from error
+
+
+def _describe(plan: Plan, backbone: Backbone, num_classes: int, head: str, resize: ResizePolicy) -> NetworkSpec:
+    native = plan.native
+    preprocessing = Preprocessing(
+        height=backbone.input_size or native.height,
+        width=backbone.input_size or native.width,
+        resize=resize,
+        mean=native.mean,
+        std=native.std,
+        crop_pct=native.crop_pct,
+        interpolation=native.interpolation,
+    )
+    return NetworkSpec(plan.library, plan.architecture, plan.model_args, num_classes, head, preprocessing)
+
+
+def _fit_input(network: nn.Module, spec: NetworkSpec) -> None:
+    if spec.library == "timm":
+        native = timm_networks.native_size(spec.architecture, spec.model_args)
+        size = (spec.preprocessing.height, spec.preprocessing.width)
+        timm_networks.fit_input(network, spec.architecture, *size, native)
+    network.eval()
+
+
+def _prove(network: nn.Module, spec: NetworkSpec) -> None:
+    height, width = spec.preprocessing.height, spec.preprocessing.width
+    try:
+        with torch.inference_mode():
+            shape = tuple(network(torch.zeros(1, 3, height, width)).shape)
+    except (RuntimeError, AssertionError, ValueError, IndexError) as error:
+        raise UsageError(
+            f"backbone.input_size: `{spec.architecture}` cannot take {height}x{width} pixels "
+            f"({(str(error).strip().splitlines() or ['refused'])[0][:200]}); leave `input_size` out or enlarge it"
+        ) from error
+    if shape != (1, spec.num_classes):
+        raise UsageError(
+            f"`{spec.architecture}` gives an output of shape {shape} for one image; expected one row of "
+            f"{spec.num_classes} logits: not a classification network"
+        )

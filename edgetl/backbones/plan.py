@@ -1,0 +1,48 @@
+"""What a backbone's name stands for, before anything is built."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from edgetl.errors import UsageError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+# Auxiliary classifiers of training; off here, so that a checkpoint's tensors for them are expected and dropped.
+AUXILIARY = {"inception_v3": ("AuxLogits.",), "googlenet": ("aux1.", "aux2.")}
+
+
+@dataclass(frozen=True)
+class Native:
+    """The input that the pretrained weights were made for; values as in `Preprocessing`."""
+
+    height: int
+    width: int
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    crop_pct: float = 0.875
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Library, constructor and its arguments; `droppable` are name prefixes a checkpoint may have in excess."""
+
+    library: Literal["timm", "torchvision"]
+    architecture: str
+    native: Native
+    model_args: Mapping[str, object] = field(default_factory=dict)
+    droppable: tuple[str, ...] = ()
+
+
+def unknown_name(name: str, valid: Iterable[str], library: str, listing: str) -> UsageError:
+    """The error for a misspelt architecture: the nearest names, or how to list them all."""
+    close = difflib.get_close_matches(name, sorted(valid), n=3, cutoff=0.6)
+    hint = (
+        f"did you mean {' or '.join(f'`{word}`' for word in close)}?" if close else f"{listing} lists the valid names"
+    )
+    return UsageError(f"backbone.name: {library} has no network `{name}`; {hint}")

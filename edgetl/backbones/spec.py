@@ -1,0 +1,51 @@
+"""network.json: the NetworkSpec on disk. Torch-free."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from edgetl.errors import WeightsError
+from edgetl.types import NetworkSpec, Preprocessing
+
+SCHEMA = 1
+_MAX_BYTES = 1_000_000
+
+
+def write_spec(spec: NetworkSpec, path: Path) -> None:
+    """Write `spec` as JSON with sorted keys: equal specs give equal bytes."""
+    text = json.dumps({"schema": SCHEMA, **asdict(spec)}, indent=2, sort_keys=True, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def read_spec(path: Path) -> NetworkSpec:
+    """Read what `write_spec` wrote. Raises WeightsError naming the file and what is wrong in it."""
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise WeightsError(f"{path}: larger than {_MAX_BYTES} bytes; this is no network description")
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise WeightsError(f"{path}: cannot read the network description: {error}") from error
+    if not isinstance(raw, dict) or raw.pop("schema", None) != SCHEMA:
+        raise WeightsError(f"{path}: expected a network description of schema {SCHEMA}")
+    try:
+        _refuse_unknown(raw)
+        return TypeAdapter(NetworkSpec).validate_python(raw)
+    except ValidationError as error:
+        problems = "; ".join(f"`{'.'.join(map(str, p['loc']))}`: {p['msg']}" for p in error.errors())
+        raise WeightsError(f"{path}: not a network description: {problems}") from error
+    except ValueError as error:
+        raise WeightsError(f"{path}: not a network description: {error}") from error
+
+
+def _refuse_unknown(raw: dict[str, object]) -> None:
+    known = {field.name for field in fields(NetworkSpec)}
+    inner = raw.get("preprocessing")
+    unknown = sorted(set(raw) - known)
+    if isinstance(inner, dict):
+        unknown += sorted(set(inner) - {field.name for field in fields(Preprocessing)})
+    if unknown:
+        raise ValueError(f"unknown keys: {', '.join(unknown)}")

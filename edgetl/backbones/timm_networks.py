@@ -1,0 +1,185 @@
+"""timm: names, folders (config.json + weights), construction, hub weights."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import timm
+from torch import Tensor, nn
+
+from edgetl.backbones.plan import AUXILIARY, Native, Plan, unknown_name
+from edgetl.backbones.weights import CONFIG_FILE
+from edgetl.errors import UsageError, WeightsError
+
+_MAX_CONFIG_BYTES = 1_000_000
+_LISTING = '`python -c "import timm; print(timm.list_models())"`'
+# Arguments of timm.create_model that a folder's config must not set: they load files or change the contract.
+_RESERVED = {
+    "cache_dir", "checkpoint_path", "features_only", "in_chans", "num_classes", "pretrained", "pretrained_cfg",
+    "pretrained_cfg_overlay", "pretrained_model_args",
+}  # fmt: skip
+
+
+def plan_by_name(name: str) -> Plan:
+    """`architecture` or `architecture.tag`. Raises UsageError naming the nearest."""
+    architecture = _architecture(name)
+    return _plan(name, {}, _default_cfg(name, architecture), where=f"timm `{name}`")
+
+
+def plan_by_folder(folder: Path) -> Plan:
+    """A timm folder: architecture, model_args and input come from its config.json. Raises WeightsError, UsageError."""
+    where = folder / CONFIG_FILE
+    config = _read_config(where)
+    name = config.get("architecture")
+    if not isinstance(name, str):
+        raise WeightsError(f"{where}: expected `architecture`, a timm name; found {name!r}")
+    architecture = _architecture(name)
+    given = config.get("pretrained_cfg", config)  # old folders keep these values at the top level
+    arguments = config.get("model_args") or {}
+    if not isinstance(given, dict) or not isinstance(arguments, dict):
+        raise WeightsError(f"{where}: `pretrained_cfg` and `model_args` must be mappings")
+    reserved = sorted(_RESERVED & set(arguments))
+    if reserved:
+        raise WeightsError(f"{where}: `model_args` must not set {', '.join(reserved)}")
+    return _plan(name, arguments, {**_default_cfg(name, architecture), **given}, where=str(where))
+
+
+def construct(architecture: str, model_args: Mapping[str, object], num_classes: int) -> nn.Module:
+    """The network with random weights and a head of `num_classes`. Raises UsageError when timm refuses."""
+    try:
+        network: nn.Module = timm.create_model(architecture, pretrained=False, num_classes=num_classes, **model_args)
+    except (TypeError, ValueError, RuntimeError, AssertionError) as error:
+        raise UsageError(f"timm `{architecture}` cannot be built with {dict(model_args)}: {error}") from error
+    return network
+
+
+def hub_tensors(architecture: str, model_args: Mapping[str, object]) -> dict[str, Tensor]:
+    """Pretrained tensors through timm's own download and cache, with the original classifier."""
+    cfg = timm.get_pretrained_cfg(architecture)
+    if cfg is None or not cfg.has_weights:
+        raise WeightsError(
+            f"timm has no pretrained weights for `{architecture}`; give `backbone.weights`, or `pretrained: false`"
+        )
+    network: nn.Module = timm.create_model(architecture, pretrained=True, **model_args)
+    return network.state_dict()
+
+
+def renamed(architecture: str, network: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor] | None:
+    """Tensors after timm's own conversion of foreign checkpoints, or None where timm has none for this architecture."""
+    module = sys.modules[timm.models.model_entrypoint(_base(architecture)).__module__]
+    convert = getattr(module, "checkpoint_filter_fn", None)
+    if convert is None:
+        return None
+    try:
+        converted = convert(dict(tensors), network)
+    except Exception:  # made for one layout each: any failure means that this is another one
+        return None
+    return converted if isinstance(converted, dict) else None
+
+
+def fit_input(network: nn.Module, architecture: str, height: int, width: int, native: tuple[int, int]) -> None:
+    """Make a network of fixed input size take (height, width), where timm can; position embeddings are resampled."""
+    if (height, width) == native or not hasattr(network, "set_input_size"):
+        return
+    resize: Any = network.set_input_size
+    try:
+        resize(img_size=(height, width))
+    except (AssertionError, ValueError, RuntimeError, TypeError) as error:
+        raise UsageError(f"backbone.input_size: `{architecture}` cannot take {height}x{width}: {error}") from error
+
+
+def native_size(architecture: str, model_args: Mapping[str, object]) -> tuple[int, int]:
+    """(height, width) the constructor makes the network for."""
+    given = model_args.get("img_size")
+    if isinstance(given, (list, tuple)):
+        return int(given[0]), int(given[1])
+    if isinstance(given, int):
+        return given, given
+    return _size(_default_cfg(architecture, _base(architecture)), f"timm `{architecture}`")
+
+
+def _plan(name: str, arguments: Mapping[str, object], cfg: Mapping[str, Any], where: str) -> Plan:
+    height, width = _size(cfg, where)
+    model_args = dict(arguments)
+    if cfg.get("fixed_input_size"):
+        size = model_args.setdefault("img_size", [height, width])
+        height, width = (size, size) if isinstance(size, int) else (height, width)
+    if cfg.get("global_pool"):
+        model_args.setdefault("global_pool", cfg["global_pool"])
+    native = Native(
+        height,
+        width,
+        _triple(cfg, "mean", where),
+        _triple(cfg, "std", where),
+        crop_pct=_crop_pct(cfg, where),
+        interpolation=_interpolation(cfg),
+    )
+    return Plan("timm", name, native, model_args, AUXILIARY.get(_base(name), ()))
+
+
+def _architecture(name: str) -> str:
+    base = _base(name)
+    if not timm.is_model(base):
+        raise unknown_name(base, timm.list_models(), "timm", _LISTING)
+    if "." in name and name not in timm.list_pretrained(f"{base}.*"):
+        raise unknown_name(name, timm.list_pretrained(f"{base}.*"), "timm", _LISTING)
+    return base
+
+
+def _base(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _default_cfg(name: str, architecture: str) -> dict[str, Any]:
+    cfg = timm.get_pretrained_cfg(name) or timm.get_pretrained_cfg(architecture)
+    if cfg is None:
+        raise UsageError(f"timm `{name}` states no input size, mean and std; use a `local-dir:` folder with a config")
+    values: dict[str, Any] = cfg.to_dict()
+    return values
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _MAX_CONFIG_BYTES:
+            raise WeightsError(f"{path}: larger than {_MAX_CONFIG_BYTES} bytes; this is no timm config")
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise WeightsError(f"{path}: cannot read the timm config: {error}") from error
+    if not isinstance(config, dict):
+        raise WeightsError(f"{path}: expected a mapping with `architecture`, `model_args`, `pretrained_cfg`")
+    return config
+
+
+def _size(cfg: Mapping[str, Any], where: str) -> tuple[int, int]:
+    size = cfg.get("input_size")
+    if not (isinstance(size, (list, tuple)) and len(size) == 3 and all(isinstance(n, int) and n > 0 for n in size)):
+        raise WeightsError(f"{where}: expected `input_size` as [3, height, width]; found {size!r}")
+    if size[0] != 3:
+        raise UsageError(f"{where}: made for {size[0]} channels; expected a network for RGB images")
+    return size[1], size[2]
+
+
+def _triple(cfg: Mapping[str, Any], key: str, where: str) -> tuple[float, float, float]:
+    values = cfg.get(key)
+    if not (
+        isinstance(values, (list, tuple)) and len(values) == 3 and all(isinstance(v, (int, float)) for v in values)
+    ):
+        raise WeightsError(f"{where}: expected `{key}` as three numbers; found {values!r}")
+    if key == "std" and min(values) <= 0:
+        raise WeightsError(f"{where}: expected a positive `std`; found {values!r}")
+    return float(values[0]), float(values[1]), float(values[2])
+
+
+def _crop_pct(cfg: Mapping[str, Any], where: str) -> float:
+    value = cfg.get("crop_pct") or 0.875
+    if not isinstance(value, (int, float)) or not 0.1 <= value <= 1:
+        raise WeightsError(f"{where}: expected `crop_pct` between 0.1 and 1; found {value!r}")
+    return float(value)
+
+
+def _interpolation(cfg: Mapping[str, Any]) -> Literal["bilinear", "bicubic"]:
+    return "bilinear" if cfg.get("interpolation") == "bilinear" else "bicubic"  # timm's own default

@@ -1,0 +1,62 @@
+"""The table of backends, and what each of them can do on this machine. Imports no SDK."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+
+from edgetl.errors import UsageError
+from edgetl.recipe import nearest
+from edgetl.types import Backend, Missing, Scheme, Target
+
+# name -> "module:Class"; the module is imported when the backend is first asked for
+BACKENDS: dict[str, str] = {
+    "null": "edgetl.backends.null:NullBackend",
+    "onnxruntime": "edgetl.backends.onnxruntime:OnnxRuntimeBackend",
+    "openvino": "edgetl.backends.openvino:OpenVinoBackend",
+    "tensorrt": "edgetl.backends.tensorrt:TensorRTBackend",
+    "tensorrt_rtx": "edgetl.backends.tensorrt_rtx:TensorRTRTXBackend",
+}
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What one backend can do here.
+
+    version     of the installed toolchain; "" when absent
+    missing     None when it compiles here
+    cannot_run  None when it runs here what was compiled for this kind of machine
+    """
+
+    backend: str
+    version: str
+    missing: Missing | None
+    cannot_run: Missing | None
+
+
+def backend_names() -> tuple[str, ...]:
+    return tuple(BACKENDS)
+
+
+def load(name: str) -> Backend:
+    """The backend called `name`; imports its one module. Raises UsageError naming the nearest."""
+    if name not in BACKENDS:
+        raise UsageError(f"unknown backend `{name}`; {nearest(name, BACKENDS)}")
+    module, _, class_name = BACKENDS[name].partition(":")
+    backend: Backend = getattr(importlib.import_module(module), class_name)()
+    return backend
+
+
+def diagnose() -> tuple[Diagnosis, ...]:
+    """Every backend, in the order of the table. Imports no SDK; loads the CUDA driver where there is one."""
+    return tuple(_diagnose(name) for name in BACKENDS)
+
+
+def _diagnose(name: str) -> Diagnosis:
+    backend = load(name)
+    return Diagnosis(name, backend.version(), backend.missing(), backend.cannot_run(_any_target(name)))
+
+
+def _any_target(backend: str) -> Target:
+    scheme = Scheme(activation_dtype="int8", activation_symmetric=True)
+    return Target(f"any {backend}", "", backend, machine="any", accelerator="none", precisions=(), scheme=scheme)

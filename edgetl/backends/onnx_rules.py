@@ -1,0 +1,184 @@
+"""What a pivot must look like, checked on the file alone; the rules of TensorRT's parser among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx import TensorProto, numpy_helper
+
+from edgetl.backends.failures import one_line
+from edgetl.errors import BackendError
+from edgetl.types import INPUT_NAME, OUTPUT_NAME, Precision
+
+OLDEST_OPSET, NEWEST_OPSET = 13, 23
+MAX_PIVOT_BYTES = 2**31 - 1  # protobuf's own bound
+QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
+
+
+@dataclass(frozen=True)
+class PivotFacts:
+    """height, width in pixels; `quantized` when the graph has Q/DQ pairs."""
+
+    height: int
+    width: int
+    classes: int
+    opset: int
+    quantized: bool
+
+
+def load_pivot(path: Path) -> tuple[onnx.ModelProto, PivotFacts]:
+    """Read and check an ONNX file: uint8 (batch, H, W, 3) `image` in, float32 (batch, classes) `logits` out.
+
+    raises  BackendError when it is unreadable, breaks the ONNX rules, points to other files, or has another interface.
+    """
+    model = _read(path)
+    _refuse_outside_data(model, path)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise BackendError(f"{path}: not a valid ONNX model: {one_line(error)}") from error
+    opset = _opset(model, path)
+    height, width = _input_size(model, path)
+    classes = _classes(model, path)
+    quantized = any(node.op_type in (QUANTIZE, DEQUANTIZE) for node in model.graph.node)
+    return model, PivotFacts(height, width, classes, opset, quantized)
+
+
+def check_precision(facts: PivotFacts, precision: Precision, path: Path) -> None:
+    """An int8 build needs a pivot with Q/DQ pairs, any other one a pivot without."""
+    if facts.quantized != (precision == "int8"):
+        found = "has Q/DQ pairs" if facts.quantized else "has none"
+        wanted = "with" if precision == "int8" else "without"
+        raise BackendError(f"{path}: a {precision} build takes a pivot {wanted} Q/DQ pairs; this one {found}")
+
+
+def check_tensorrt(model: onnx.ModelProto, path: Path) -> None:
+    """Refuse what TensorRT's ONNX parser refuses, naming the node, on a machine that has no TensorRT.
+
+    The network input, uint8, feeds Cast nodes only. Every Q/DQ pair is int8 with zero point 0; activations have
+    one scale; nothing but int8 passes through DequantizeLinear (onnxruntime's own tools write int32 biases there).
+    """
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    kinds = _quantized_types(model, constants)
+    for node in model.graph.node:
+        where = f"{path}: node `{node.name or node.output[0]}` ({node.op_type})"
+        if INPUT_NAME in node.input and node.op_type != "Cast":
+            raise BackendError(f"{where}: TensorRT takes the uint8 input `{INPUT_NAME}` into a Cast only")
+        if node.op_type in (QUANTIZE, DEQUANTIZE):
+            _check_pair(node, constants, kinds, where)
+
+
+def _check_pair(
+    node: onnx.NodeProto, constants: dict[str, onnx.TensorProto], kinds: dict[str, int], where: str
+) -> None:
+    quantized = node.output[0] if node.op_type == QUANTIZE else node.input[0]
+    kind = kinds.get(quantized, TensorProto.UNDEFINED)
+    if kind != TensorProto.INT8:
+        name = TensorProto.DataType.Name(kind).lower()
+        raise BackendError(f"{where}: TensorRT quantizes to int8 only; found {name}: use a symmetric int8 scheme")
+    scale = constants.get(node.input[1])
+    if scale is None:
+        raise BackendError(f"{where}: the scale `{node.input[1]}` is not a constant")
+    if node.op_type == QUANTIZE and numpy_helper.to_array(scale).size != 1:
+        raise BackendError(f"{where}: TensorRT takes one scale per activation tensor; found {list(scale.dims)}")
+    if len(node.input) > 2 and node.input[2]:
+        zero_point = constants.get(node.input[2])
+        if zero_point is None or numpy_helper.to_array(zero_point).any():
+            raise BackendError(f"{where}: TensorRT takes zero point 0 only: use a symmetric int8 scheme")
+
+
+def _quantized_types(model: onnx.ModelProto, constants: dict[str, onnx.TensorProto]) -> dict[str, int]:
+    """Element types of the quantized tensors. A Q/DQ pair may stand around operators that only move data."""
+    kinds = {name: tensor.data_type for name, tensor in constants.items()}
+    for node in model.graph.node:
+        if node.op_type == QUANTIZE:
+            kinds[node.output[0]] = _quantize_type(node, constants)
+        elif node.input and node.input[0] in kinds and node.op_type in _MOVES:
+            kinds[node.output[0]] = kinds[node.input[0]]
+    return kinds
+
+
+_MOVES = ("Flatten", "Identity", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+
+
+def _quantize_type(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]) -> int:
+    if len(node.input) > 2 and node.input[2] in constants:
+        return constants[node.input[2]].data_type
+    declared = [attribute.i for attribute in node.attribute if attribute.name == "output_dtype"]
+    return declared[0] if declared and declared[0] else TensorProto.UINT8
+
+
+def _read(path: Path) -> onnx.ModelProto:
+    try:
+        size_bytes = path.stat().st_size
+        if size_bytes > MAX_PIVOT_BYTES:
+            raise BackendError(f"{path}: {size_bytes} bytes are more than an ONNX file can have ({MAX_PIVOT_BYTES})")
+        model = onnx.load_model(path, format="protobuf", load_external_data=False)
+    except OSError as error:
+        raise BackendError(f"{path}: cannot read the model: {error.strerror or error}") from error
+    except DecodeError as error:
+        raise BackendError(f"{path}: not an ONNX file, or truncated") from error
+    if not model.graph.node:
+        raise BackendError(f"{path}: the ONNX graph has no nodes")
+    return model
+
+
+def _refuse_outside_data(model: onnx.ModelProto, path: Path) -> None:
+    for tensor in _tensors(model):
+        if tensor.data_location == TensorProto.EXTERNAL:
+            raise BackendError(f"{path}: tensor `{tensor.name}` lies in another file; save the model as one file")
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    yield from model.graph.initializer
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+
+
+def _opset(model: onnx.ModelProto, path: Path) -> int:
+    foreign = sorted({node.domain for node in model.graph.node} - {"", "ai.onnx"})
+    if foreign:
+        raise BackendError(f"{path}: operators of the domain {foreign[0]} are not ONNX; export the plain pivot")
+    opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
+    if not OLDEST_OPSET <= opset <= NEWEST_OPSET:
+        raise BackendError(f"{path}: expected opset {OLDEST_OPSET} to {NEWEST_OPSET}; found {opset}")
+    return opset
+
+
+def _input_size(model: onnx.ModelProto, path: Path) -> tuple[int, int]:
+    constants = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in constants]
+    wanted = f"{path}: expected one input `{INPUT_NAME}`, uint8 (batch, height, width, 3) with a dynamic batch"
+    if [value.name for value in inputs] != [INPUT_NAME]:
+        raise BackendError(f"{wanted}; found {', '.join(value.name for value in inputs) or 'none'}")
+    kind, shape = _tensor_type(inputs[0])
+    if kind != TensorProto.UINT8:
+        raise BackendError(f"{wanted}; found {TensorProto.DataType.Name(kind).lower()}")
+    if len(shape) != 4 or shape[0] != 0 or shape[3] != 3 or 0 in shape[1:]:
+        raise BackendError(f"{wanted}; found shape {[size or '?' for size in shape]}")
+    return shape[1], shape[2]
+
+
+def _classes(model: onnx.ModelProto, path: Path) -> int:
+    wanted = f"{path}: expected one output `{OUTPUT_NAME}`, float32 (batch, classes)"
+    if [value.name for value in model.graph.output] != [OUTPUT_NAME]:
+        raise BackendError(f"{wanted}; found {', '.join(value.name for value in model.graph.output) or 'none'}")
+    kind, shape = _tensor_type(model.graph.output[0])
+    if kind != TensorProto.FLOAT:
+        raise BackendError(f"{wanted}; found {TensorProto.DataType.Name(kind).lower()}")
+    if len(shape) != 2 or shape[1] == 0:
+        raise BackendError(f"{wanted}; found shape {[size or '?' for size in shape]}")
+    return shape[1]
+
+
+def _tensor_type(value: onnx.ValueInfoProto) -> tuple[int, list[int]]:
+    """Element type and shape; 0 stands for a size that is not fixed."""
+    tensor = value.type.tensor_type
+    return tensor.elem_type, [dim.dim_value for dim in tensor.shape.dim]

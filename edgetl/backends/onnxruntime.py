@@ -1,0 +1,138 @@
+"""ONNX Runtime on the CPU, x86-64 and ARM. The model is the pivot itself; the runtime fuses it when it opens it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgetl.backends import requirements
+from edgetl.backends.failures import one_line
+from edgetl.backends.options import refuse_unknown
+from edgetl.backends.tensors import check_threads, images_of, logits_of, model_file
+from edgetl.errors import BackendError
+from edgetl.types import INPUT_NAME, OUTPUT_NAME, Compiled, Engine, Missing, Placement, Precision, Target
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+    from edgetl.types import Tensors
+
+MODEL_FILE = "model.onnx"
+PRECISIONS: tuple[Precision, ...] = ("int8", "float32")
+PROVIDER = "CPUExecutionProvider"
+REMEDY = "pip install onnxruntime"
+_FATAL_ONLY = 4  # the runtime's log level; what goes wrong arrives as an exception as well
+
+
+class OnnxRuntimeBackend:
+    """Checks and copies the pivot: the same file runs on every CPU that has the runtime."""
+
+    name = "onnxruntime"
+
+    def version(self) -> str:
+        return requirements.distribution_version("onnxruntime", "onnxruntime-gpu")
+
+    def missing(self) -> Missing | None:
+        return requirements.missing_module("onnxruntime", REMEDY)
+
+    def cannot_run(self, target: Target, precision: Precision | None = None) -> Missing | None:
+        return (
+            requirements.wrong_precision(precision, PRECISIONS, self.name)
+            or requirements.wrong_machine(target)
+            or self.missing()
+        )
+
+    def compile(self, pivot: Path, target: Target, precision: Precision, out: Path) -> Compiled:
+        from edgetl.backends.onnx_rules import check_precision, load_pivot
+
+        refuse_unknown(target, ())
+        requirements.require(
+            f"target {target.name}",
+            self.missing(),
+            requirements.wrong_precision(precision, PRECISIONS, self.name),
+        )
+        _, facts = load_pivot(pivot)
+        check_precision(facts, precision, pivot)
+        shutil.copyfile(pivot, out / MODEL_FILE)
+        settings = {"graph_optimization_level": "all", "opset": str(facts.opset), "provider": PROVIDER}
+        return Compiled(self.name, self.version(), precision, MODEL_FILE, (MODEL_FILE,), facts=settings)
+
+    @contextmanager
+    def open(self, folder: Path, compiled: Compiled, target: Target, *, threads: int) -> Iterator[Engine]:
+        check_threads(threads)
+        requirements.require(str(folder), self.cannot_run(target, compiled.precision))
+        engine = OnnxRuntimeEngine(model_file(folder, compiled.model), threads)
+        try:
+            yield engine
+        finally:
+            engine.close()
+
+
+class OnnxRuntimeEngine:
+    """One session. Not for use by two threads at the same time."""
+
+    def __init__(self, model: Path, threads: int) -> None:
+        self._model = model
+        self._threads = threads
+        self._session: onnxruntime.InferenceSession | None = _session(model, threads)
+        self._height, self._width = _input_size(self._session, model)
+
+    def infer(self, inputs: Tensors) -> Tensors:
+        session = self._opened()
+        images = images_of(inputs, self._height, self._width)
+        try:
+            (logits,) = session.run([OUTPUT_NAME], {INPUT_NAME: images})
+        except Exception as error:  # the bindings raise a dozen unrelated types
+            raise BackendError(f"{self._model}: onnxruntime failed: {one_line(error)}") from error
+        return {OUTPUT_NAME: logits_of(logits)}
+
+    def placement(self) -> Placement:
+        """Read from the graph as the runtime optimized it for this CPU, which it writes out on request."""
+        import onnx
+
+        from edgetl.backends.onnx_placement import operators
+
+        device = ", ".join(name.removesuffix("ExecutionProvider") for name in self._opened().get_providers())
+        with tempfile.TemporaryDirectory() as scratch:
+            optimized = Path(scratch) / "optimized.onnx"
+            _session(self._model, self._threads, optimized)
+            return Placement(operators(onnx.load_model(optimized), device))
+
+    def close(self) -> None:
+        self._session = None
+
+    def _opened(self) -> Any:
+        if self._session is None:
+            raise BackendError(f"{self._model}: the engine is closed")
+        return self._session
+
+
+def _session(model: Path, threads: int, optimized: Path | None = None) -> Any:
+    import onnxruntime
+
+    if hasattr(onnxruntime, "disable_telemetry_events"):
+        onnxruntime.disable_telemetry_events()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = _FATAL_ONLY
+    if optimized is not None:
+        options.optimized_model_filepath = str(optimized)
+    try:
+        return onnxruntime.InferenceSession(str(model), options, providers=[PROVIDER])
+    except Exception as error:  # the bindings raise a dozen unrelated types
+        raise BackendError(f"{model}: onnxruntime cannot open it: {one_line(error)}") from error
+
+
+def _input_size(session: Any, model: Path) -> tuple[int, int]:
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    names = [value.name for value in (*inputs, *outputs)]
+    if names != [INPUT_NAME, OUTPUT_NAME] or len(inputs[0].shape) != 4:
+        raise BackendError(f"{model}: expected `{INPUT_NAME}` in and `{OUTPUT_NAME}` out; found {', '.join(names)}")
+    return inputs[0].shape[1], inputs[0].shape[2]

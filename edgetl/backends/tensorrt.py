@@ -1,0 +1,191 @@
+"""TensorRT, in two steps: the pivot is checked here, the engine is built on the machine that has the GPU.
+
+An engine fits one GPU model and one TensorRT version. `finish` builds it and records both; `open` compares.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgetl.backends import options, requirements
+from edgetl.backends.tensors import check_threads, model_file
+from edgetl.errors import BackendError
+from edgetl.types import Compiled, Engine, Missing, Precision, Target
+
+if TYPE_CHECKING:
+    from edgetl.backends.trt_common import BuildSettings
+
+PIVOT_FILE, ENGINE_FILE, CACHE_FILE = "model.onnx", "model.engine", "timing.cache"
+PRECISIONS: tuple[Precision, ...] = ("int8", "float32")
+OPTIONS = ("max_batch", "workspace_bytes")
+DISTRIBUTIONS = ("tensorrt", "tensorrt_cu13", "tensorrt_cu12", "tensorrt_cu13_bindings", "tensorrt_cu12_bindings")
+REMEDY = "pip install 'edgetl[tensorrt]', or JetPack's python3-libnvinfer on a Jetson"
+OLDEST_MAJOR = 8
+
+
+class TensorRTBackend:
+    """compile -> unfinished bundle with the pivot; finish -> engine; open -> run it."""
+
+    name = "tensorrt"
+
+    def version(self) -> str:
+        return requirements.distribution_version(*DISTRIBUTIONS)
+
+    def missing(self) -> Missing | None:
+        return None  # the first step only checks and copies
+
+    def cannot_run(self, target: Target, precision: Precision | None = None) -> Missing | None:
+        return (
+            requirements.wrong_precision(precision, PRECISIONS, self.name)
+            or requirements.wrong_machine(target)
+            or requirements.missing_module("tensorrt", REMEDY)
+            or requirements.no_cuda_driver()
+        )
+
+    def compile(self, pivot: Path, target: Target, precision: Precision, out: Path) -> Compiled:
+        from edgetl.backends.onnx_rules import check_precision, check_tensorrt, load_pivot
+
+        _settings(target)
+        requirements.require(f"target {target.name}", requirements.wrong_precision(precision, PRECISIONS, self.name))
+        model, facts = load_pivot(pivot)
+        check_precision(facts, precision, pivot)
+        check_tensorrt(model, pivot)
+        shutil.copyfile(pivot, out / PIVOT_FILE)
+        found = {"opset": str(facts.opset), "tf32": "off"}
+        return Compiled(self.name, "", precision, PIVOT_FILE, (PIVOT_FILE,), finished=False, facts=found)
+
+    def finish(self, folder: Path, compiled: Compiled, target: Target) -> Compiled:
+        """Build the engine on this machine's GPU, or build it again for another one. Takes minutes on small devices.
+
+        Writes model.engine and timing.cache into `folder`; the kernel timings kept there make the next time short.
+        raises  BackendError when this machine lacks TensorRT or the GPU or the build fails; nothing is written then.
+        """
+        requirements.require(str(folder), self.cannot_run(target, compiled.precision))
+        pivot = model_file(folder, PIVOT_FILE)
+        settings = _settings(target)
+        import tensorrt as trt
+
+        from edgetl.backends import trt_common
+
+        fingerprint = _fingerprint(str(trt.__version__))
+        cache = _TimingCache(folder / CACHE_FILE)
+        log = trt_common.make_logger(trt)
+        plan = trt_common.build(trt, pivot, compiled.precision, settings, cache.attach, log)
+        _replace(folder / CACHE_FILE, cache.content())
+        _replace(folder / ENGINE_FILE, plan)
+        facts = {**compiled.facts, **fingerprint, "max_batch": str(settings.max_batch)}
+        return replace(
+            compiled,
+            backend_version=str(trt.__version__),
+            model=ENGINE_FILE,
+            files=(PIVOT_FILE, ENGINE_FILE, CACHE_FILE),
+            finished=True,
+            facts=facts,
+        )
+
+    @contextmanager
+    def open(self, folder: Path, compiled: Compiled, target: Target, *, threads: int) -> Iterator[Engine]:
+        check_threads(threads)
+        if not compiled.finished:
+            raise BackendError(f"{folder}: not finished; on the machine with the GPU: edgetl compile --finish {folder}")
+        plan = model_file(folder, compiled.model)
+        requirements.require(str(folder), self.cannot_run(target, compiled.precision))
+        import tensorrt as trt
+
+        from edgetl.backends import trt_common
+
+        check_fingerprint(compiled.facts, _fingerprint(str(trt.__version__)), folder)
+        log = trt_common.make_logger(trt)
+        engine = trt_common.TensorRTEngine(
+            trt, plan.read_bytes(), str(plan), lambda engine: engine.create_execution_context(), log
+        )
+        try:
+            yield engine
+        finally:
+            engine.close()
+
+
+def check_fingerprint(built: Mapping[str, str], here: Mapping[str, str], folder: Path) -> None:
+    """Raise BackendError when an engine was built for something else. A newer driver is fine, an older one is not."""
+    names = {"gpu": "GPU", "compute_capability": "compute capability", "tensorrt": "TensorRT"}
+    different = [
+        f"{word} {built.get(key, 'unknown')} (here {here[key]})"
+        for key, word in names.items()
+        if built.get(key) != here[key]
+    ]
+    if _number(here["cuda_driver"]) < _number(built.get("cuda_driver", "0")):
+        different.append(f"CUDA driver {built['cuda_driver']} (here {here['cuda_driver']}, older)")
+    if different:
+        found = ", ".join(different)
+        raise BackendError(f"{folder}: the engine was built for {found}; again: edgetl compile --finish {folder}")
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
+
+
+def _fingerprint(tensorrt_version: str) -> dict[str, str]:
+    from edgetl.backends.cuda_driver import Gpu
+
+    if _number(tensorrt_version)[:1] < (OLDEST_MAJOR,):
+        raise BackendError(f"TensorRT {tensorrt_version} is too old; expected {OLDEST_MAJOR}.6 or later: {REMEDY}")
+    gpu = Gpu()
+    try:
+        facts = gpu.facts()
+    finally:
+        gpu.close()
+    return {
+        "gpu": facts.name,
+        "compute_capability": facts.compute_capability,
+        "cuda_driver": facts.cuda_driver,
+        "tensorrt": tensorrt_version,
+    }
+
+
+def _settings(target: Target) -> BuildSettings:
+    from edgetl.backends import trt_common
+
+    options.refuse_unknown(target, OPTIONS)
+    return trt_common.BuildSettings(
+        max_batch=options.integer(
+            target, "max_batch", trt_common.DEFAULT_MAX_BATCH, low=1, high=trt_common.MAX_BATCH_LIMIT
+        ),
+        workspace_bytes=options.integer(
+            target, "workspace_bytes", trt_common.DEFAULT_WORKSPACE_BYTES, low=1 << 20, high=1 << 40
+        ),
+    )
+
+
+class _TimingCache:
+    """Kernel timings that the builder measured, kept beside the engine."""
+
+    def __init__(self, path: Path) -> None:
+        self._before = path.read_bytes() if path.is_file() else b""
+        self._config: Any = None
+
+    def attach(self, config: Any) -> None:
+        """Give the configuration the kept timings; those of another GPU or version are refused, then start afresh."""
+        self._config = config
+        cache = config.create_timing_cache(self._before)
+        if cache is None or not config.set_timing_cache(cache, False):
+            config.set_timing_cache(config.create_timing_cache(b""), False)
+
+    def content(self) -> bytes:
+        cache = self._config.get_timing_cache()
+        return bytes(cache.serialize()) if cache is not None else b""
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write aside and rename, so that a build that is cut off leaves the old file whole."""
+    scratch = path.with_name(path.name + ".partial")
+    try:
+        scratch.write_bytes(content)
+        scratch.replace(path)
+    except OSError as error:
+        scratch.unlink(missing_ok=True)
+        raise BackendError(f"{path}: cannot write the engine: {error.strerror or error}") from error

@@ -1,0 +1,265 @@
+"""Gates and verdicts: pure functions of what was measured.
+
+A gate is judged on the measured value; the interval is told beside it. Under emulation only a few images are seen, so
+an accuracy gate fails there only when the whole interval is on the wrong side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edgetl.bench.result import BuildBench, TargetBench
+from edgetl.errors import UsageError
+from edgetl.recipe import Gates
+from edgetl.types import Interval, Precision, Verdict
+
+Choose = Literal["fastest", "int8", "float32"]
+_INTEGER_FIRST: tuple[Precision, ...] = ("int8", "bfloat16", "float32")
+
+
+@dataclass(frozen=True)
+class GateCheck:
+    """One gate on one build. `limit` and `value` are in the unit of the recipe key `gate`."""
+
+    gate: str
+    limit: float
+    value: float | None
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True)
+class BuildVerdict:
+    """A build with all its gates: fail if one fails, else not measured if one is, else pass."""
+
+    precision: Precision
+    verdict: Verdict
+    reason: str
+    checks: tuple[GateCheck, ...]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a target's verdict is and which build ships.
+
+    shipped  the build to hand over; with the verdict `fail` it is the most accurate one, for inspection only.
+             None when no build could be run at all.
+    reason   the shipped build's gates in one sentence; why  how it was chosen
+    """
+
+    target: str
+    verdict: Verdict
+    shipped: Precision | None
+    reason: str
+    why: str
+    builds: tuple[BuildVerdict, ...]
+
+
+def judge(bench: TargetBench, gates: Gates, choose: Choose = "fastest") -> Decision:
+    """Hold every build against the gates and choose the one that ships.
+
+    choose  "fastest": among the passing builds the one with the lowest p50; builds that cannot be told apart: the
+            smaller file. Without latency here int8 is preferred. "int8", "float32": that build or none.
+    raises  UsageError when the chosen precision was not built, or there is no build.
+    """
+    if not bench.builds:
+        raise UsageError(f"{bench.target}: no build to judge")
+    verdicts = tuple(judge_build(build, bench, gates) for build in bench.builds)
+    if choose == "fastest":
+        build, why = _fastest(bench, verdicts)
+    else:
+        build, why = _pinned(bench, choose)
+    if build is None:
+        return Decision(bench.target, "fail", None, verdicts[0].reason, why, verdicts)
+    verdict = next(verdict for verdict in verdicts if verdict.precision == build.precision)
+    return Decision(bench.target, verdict.verdict, build.precision, verdict.reason, why, verdicts)
+
+
+def judge_build(build: BuildBench, bench: TargetBench, gates: Gates) -> BuildVerdict:
+    """All gates on one build."""
+    if build.error:
+        return BuildVerdict(build.precision, "fail", f"it does not run: {_sentence(build.error)}", ())
+    checks = tuple(_checks(build, bench, gates))
+    verdict: Verdict = "pass"
+    for possible in ("fail", "not measured"):
+        if any(check.verdict == possible for check in checks):
+            verdict = possible
+            break
+    if verdict == "pass" and build.accuracy is None:
+        verdict = "not measured"
+    return BuildVerdict(build.precision, verdict, _build_reason(build, bench, verdict, checks), checks)
+
+
+def _checks(build: BuildBench, bench: TargetBench, gates: Gates) -> list[GateCheck]:
+    checks: list[GateCheck] = []
+    if gates.max_drop_points is not None:
+        checks.append(_drop_check(build, bench, gates.max_drop_points))
+    if gates.min_top1 is not None:
+        checks.append(_top1_check(build, bench, gates.min_top1))
+    if gates.max_p99_ms is not None:
+        checks.append(_p99_check(build, gates.max_p99_ms))
+    if gates.max_size_bytes is not None:
+        checks.append(_size_check(build, gates.max_size_bytes))
+    return checks
+
+
+def _drop_check(build: BuildBench, bench: TargetBench, limit: float) -> GateCheck:
+    gate = "max_drop_points"
+    if build.accuracy is None:
+        return GateCheck(gate, limit, None, "not measured", "accuracy was not measured")
+    drop = build.accuracy.drop_points
+    text = f"drop {drop.value:.2f} points ({drop.low:.2f} to {drop.high:.2f})"
+    verdict = _accuracy_verdict(drop.value > limit, drop.low > limit, bench.emulated)
+    relation = "above" if drop.value > limit else "within"
+    reason = f"{text}, {relation} the allowed {limit:g}"
+    if drop.low <= limit < drop.high:
+        reason += f"; {build.accuracy.images} images are too few to be sure"
+    return GateCheck(gate, limit, drop.value, verdict, reason)
+
+
+def _top1_check(build: BuildBench, bench: TargetBench, limit: float) -> GateCheck:
+    gate = "min_top1"
+    if build.accuracy is None:
+        return GateCheck(gate, limit, None, "not measured", "accuracy was not measured")
+    top1 = build.accuracy.top1
+    text = f"top-1 {100 * top1.value:.1f} % ({100 * top1.low:.1f} to {100 * top1.high:.1f})"
+    verdict = _accuracy_verdict(top1.value < limit, top1.high < limit, bench.emulated)
+    relation = "below" if top1.value < limit else "at or above"
+    reason = f"{text}, {relation} the required {100 * limit:g} %"
+    if top1.low < limit <= top1.high:
+        reason += f"; {build.accuracy.images} images are too few to be sure"
+    return GateCheck(gate, limit, top1.value, verdict, reason)
+
+
+def _accuracy_verdict(missed: bool, surely_missed: bool, emulated: bool) -> Verdict:
+    if not missed:
+        return "pass"
+    return "fail" if surely_missed or not emulated else "not measured"
+
+
+def _p99_check(build: BuildBench, limit: float) -> GateCheck:
+    gate = "max_p99_ms"
+    p99 = build.latency.p99_ms if build.latency else None
+    if p99 is None:
+        return GateCheck(gate, limit, None, "not measured", "p99 latency was not measured")
+    missed = p99.value > limit
+    reason = (
+        f"p99 {p99.value:.3g} ms ({p99.low:.3g} to {p99.high:.3g}), "
+        f"{'above' if missed else 'within'} the allowed {limit:g} ms"
+    )
+    if p99.low <= limit < p99.high and build.latency:
+        reason += f"; {build.latency.runs} runs are too few to be sure"
+    return GateCheck(gate, limit, p99.value, "fail" if missed else "pass", reason)
+
+
+def _size_check(build: BuildBench, limit: int) -> GateCheck:
+    missed = build.size_bytes > limit
+    reason = f"{build.size_bytes} bytes, {'above' if missed else 'within'} the allowed {limit}"
+    return GateCheck("max_size_bytes", limit, build.size_bytes, "fail" if missed else "pass", reason)
+
+
+def _build_reason(build: BuildBench, bench: TargetBench, verdict: Verdict, checks: tuple[GateCheck, ...]) -> str:
+    told = [check.reason for check in checks if check.verdict == verdict and check.value is not None]
+    if build.accuracy is not None and build.accuracy.not_finite:
+        told.append(f"{build.accuracy.not_finite} images gave NaN or infinite logits")
+    if bench.emulated and build.accuracy is not None:
+        told.append(f"accuracy on {build.accuracy.images} images under emulation, no latency")
+    elif not bench.measured:
+        told.append(f"not measured here: {_sentence(bench.reason)}")
+    elif verdict == "not measured":
+        told += [check.reason for check in checks if check.verdict == verdict]
+    if build.not_integer:
+        count = len(build.not_integer)
+        told.append(f"{count} convolution{'s' * (count > 1)} or matrix products do not run in 8-bit integers")
+    return "; ".join(told) or "no gate is set"
+
+
+def _fastest(bench: TargetBench, verdicts: tuple[BuildVerdict, ...]) -> tuple[BuildBench | None, str]:
+    standing = {verdict.precision: verdict.verdict for verdict in verdicts}
+    timed = [build for build in bench.builds if standing[build.precision] == "pass" and _p50(build) is not None]
+    if timed:
+        return _quickest(timed, bench)
+    possible = [build for build in bench.builds if standing[build.precision] != "fail"]
+    if possible:
+        build = min(possible, key=lambda build: _INTEGER_FIRST.index(build.precision))
+        if len(bench.builds) == 1:
+            return build, f"{build.precision} is the only build"
+        return build, f"no latency was measured here; {build.precision} is preferred{_refused(verdicts)}"
+    return _most_accurate(bench), "no build meets the gates; the most accurate one is kept for inspection"
+
+
+def _quickest(timed: list[BuildBench], bench: TargetBench) -> tuple[BuildBench, str]:
+    first = min(timed, key=lambda build: _p50(build) or 0.0)
+    level = [build for build in timed if build is first or _tied(build, first)]
+    best = min(level, key=lambda build: (build.size_bytes, _p50(build)))
+    int8 = bench.build("int8")
+    if int8 is not None and int8 not in timed:
+        return best, f"int8 does not pass its gates; {best.precision} is the fastest build that does"
+    if int8 is not None and int8 not in level:
+        return best, f"{_slower_int8(int8, best)}; {best.precision} ships"
+    if len(level) > 1:
+        others = " and ".join(build.precision for build in level if build is not best)
+        return best, f"equally fast as {others} within noise; {best.precision} is the smaller file"
+    if best.speedup is not None:
+        return best, f"{best.precision} is the fastest passing build: {_times(best.speedup)} the speed of float32"
+    return best, f"{best.precision} is the only build" if len(bench.builds) == 1 else f"{best.precision} is the fastest"
+
+
+def _slower_int8(int8: BuildBench, best: BuildBench) -> str:
+    if int8.speedup is not None and int8.speedup.high < 1:
+        return f"int8 is slower than float32 here: {_times(int8.speedup)}"
+    return f"int8 is slower than {best.precision} here ({_ms(int8)} against {_ms(best)})"
+
+
+def _tied(build: BuildBench, first: BuildBench) -> bool:
+    """Whether the timings cannot tell the two apart.
+
+    Against float32 the paired speed-up interval decides, between two others the overlap of their p50 intervals.
+    """
+    for one, other in ((build, first), (first, build)):
+        if other.precision == "float32" and one.speedup is not None:
+            return one.speedup.low <= 1 <= one.speedup.high
+    mine, theirs = _p50_interval(build), _p50_interval(first)
+    return mine is not None and theirs is not None and mine.low <= theirs.high and theirs.low <= mine.high
+
+
+def _pinned(bench: TargetBench, choose: Literal["int8", "float32"]) -> tuple[BuildBench, str]:
+    build = bench.build(choose)
+    if build is None:
+        have = ", ".join(build.precision for build in bench.builds)
+        raise UsageError(f"choose: {choose}: {bench.target} has no such build (it has {have}); use choose: fastest")
+    return build, f"the recipe asks for {choose}"
+
+
+def _most_accurate(bench: TargetBench) -> BuildBench | None:
+    runnable = [build for build in bench.builds if build.error is None]
+    if not runnable:
+        return None
+    return max(runnable, key=lambda build: build.accuracy.top1.value if build.accuracy else -1.0)
+
+
+def _refused(verdicts: tuple[BuildVerdict, ...]) -> str:
+    failed = [verdict.precision for verdict in verdicts if verdict.verdict == "fail"]
+    return f" ({' and '.join(failed)} failed)" if failed else ""
+
+
+def _p50(build: BuildBench) -> float | None:
+    interval = _p50_interval(build)
+    return None if interval is None else interval.value
+
+
+def _p50_interval(build: BuildBench) -> Interval | None:
+    return build.latency.p50_ms if build.latency else None
+
+
+def _times(interval: Interval) -> str:
+    return f"{interval.value:.2f}x ({interval.low:.2f} to {interval.high:.2f})"
+
+
+def _ms(build: BuildBench) -> str:
+    return f"{_p50(build) or 0.0:.3g} ms"
+
+
+def _sentence(text: str) -> str:
+    return " ".join(text.split()).rstrip(".")

@@ -1,0 +1,156 @@
+"""The machine a measurement was taken on. Linux only in detail; what cannot be read is None."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+# our name -> flags of /proc/cpuinfo, any of which shows it
+_INSTRUCTION_SETS: Mapping[str, frozenset[str]] = {
+    "avx2": frozenset({"avx2"}),
+    "avx512": frozenset({"avx512f"}),
+    "vnni": frozenset({"avx512_vnni"}),
+    "avx_vnni": frozenset({"avx_vnni"}),
+    "bf16": frozenset({"avx512_bf16", "amx_bf16", "bf16"}),
+    "amx": frozenset({"amx_tile", "amx_int8"}),
+    "neon": frozenset({"asimd", "neon"}),
+    "dotprod": frozenset({"asimddp"}),
+    "i8mm": frozenset({"i8mm"}),
+    "sve": frozenset({"sve"}),
+}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """CPU, clocks and load when the measurement began.
+
+    usable_cores  what this process may use: the affinity mask, and the cgroup's quota (may be a fraction)
+    load_average  over one minute
+    """
+
+    cpu: str | None
+    architecture: str
+    instruction_sets: tuple[str, ...]
+    logical_cores: int | None
+    usable_cores: float | None
+    governor: str | None
+    clock_mhz: float | None
+    clock_min_mhz: float | None
+    clock_max_mhz: float | None
+    load_average: float | None
+    memory_bytes: int | None
+    system: str
+    python: str
+
+
+def describe(root: Path = Path("/")) -> Machine:
+    """The present machine. `root` is where `proc`, `sys` and `etc` lie."""
+    info = _read(root / "proc/cpuinfo")
+    scaling = root / "sys/devices/system/cpu/cpu0/cpufreq"
+    return Machine(
+        cpu=_cpu_name(info, root),
+        architecture=platform.machine(),
+        instruction_sets=instruction_sets(info),
+        logical_cores=os.cpu_count(),
+        usable_cores=_usable_cores(root),
+        governor=_read(scaling / "scaling_governor").strip() or None,
+        clock_mhz=_mhz(scaling / "scaling_cur_freq") or _number(_field(info, "cpu MHz")),
+        clock_min_mhz=_mhz(scaling / "cpuinfo_min_freq"),
+        clock_max_mhz=_mhz(scaling / "cpuinfo_max_freq"),
+        load_average=_number(_read(root / "proc/loadavg").partition(" ")[0]),
+        memory_bytes=_memory_bytes(_read(root / "proc/meminfo")),
+        system=_system(_read(root / "etc/os-release")),
+        python=platform.python_version(),
+    )
+
+
+def instruction_sets(cpuinfo: str) -> tuple[str, ...]:
+    """The vector and integer instruction sets that decide a network's speed, from the text of /proc/cpuinfo."""
+    flags = set((_field(cpuinfo, "flags") or _field(cpuinfo, "Features")).split())
+    return tuple(name for name, signs in _INSTRUCTION_SETS.items() if signs & flags)
+
+
+def cgroup_cores(root: Path) -> float | None:
+    """CPU quota of this process's control group in cores, the tightest on the way up; None when unlimited."""
+    quotas: list[float] = []
+    for line in _read(root / "proc/self/cgroup").splitlines():
+        _, controllers, group = (*line.split(":", 2), "", "")[:3]
+        if controllers == "":
+            quotas += _quotas(root / "sys/fs/cgroup", group, _quota_v2)
+        elif "cpu" in controllers.split(","):
+            quotas += _quotas(root / "sys/fs/cgroup/cpu", group, _quota_v1)
+    return min(quotas, default=None)
+
+
+def _quotas(mount: Path, group: str, read: Callable[[Path], float | None]) -> list[float]:
+    # inside a container the path may name a folder of the host's that is not mounted here; the mount itself is
+    folder = mount / group.lstrip("/")
+    chain = [folder, *folder.parents]
+    found = [read(step) for step in chain if step == mount or mount in step.parents]
+    return [quota for quota in found if quota is not None]
+
+
+def _quota_v2(folder: Path) -> float | None:
+    parts = _read(folder / "cpu.max").split()
+    if len(parts) != 2 or not all(part.isdigit() for part in parts) or int(parts[1]) == 0:
+        return None
+    return int(parts[0]) / int(parts[1])
+
+
+def _quota_v1(folder: Path) -> float | None:
+    quota, period = (_number(_read(folder / name)) for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us"))
+    return quota / period if quota and period and quota > 0 else None
+
+
+def _usable_cores(root: Path) -> float | None:
+    allowed = float(len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else None
+    limits = [limit for limit in (allowed, cgroup_cores(root)) if limit is not None]
+    return min(limits, default=None)
+
+
+def _cpu_name(cpuinfo: str, root: Path) -> str | None:
+    # ARM kernels give no model name; a board's device tree does
+    return _field(cpuinfo, "model name") or _read(root / "proc/device-tree/model").strip("\0 \n") or None
+
+
+def _system(release: str) -> str:
+    for line in release.splitlines():
+        key, _, value = line.partition("=")
+        if key == "PRETTY_NAME":
+            return f"{value.strip().strip(chr(34))}, {platform.system()} {platform.release()}"
+    return f"{platform.system()} {platform.release()}"
+
+
+def _memory_bytes(meminfo: str) -> int | None:
+    kib = _number(_field(meminfo, "MemTotal").removesuffix("kB"))
+    return None if kib is None else int(kib) * 1024
+
+
+def _field(text: str, name: str) -> str:
+    for line in text.splitlines():
+        key, colon, value = line.partition(":")
+        if colon and key.strip() == name:
+            return value.strip()
+    return ""
+
+
+def _mhz(path: Path) -> float | None:
+    khz = _number(_read(path))
+    return None if khz is None else khz / 1000
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

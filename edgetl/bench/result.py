@@ -1,0 +1,109 @@
+"""What the bench stage found for one target: plain frozen values, read and written as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from edgetl.bench.accuracy import Accuracy
+from edgetl.bench.machine import Machine
+from edgetl.errors import EdgetlError
+from edgetl.store import write_text
+from edgetl.types import Interval, Precision
+
+BENCH_FILE = "bench.json"
+PREDICTIONS_FILE = "predictions.safetensors"
+LATENCY_FILE = "latency.safetensors"
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Time of one image, in milliseconds. A quantile is None when there are too few runs for its interval."""
+
+    p50_ms: Interval | None
+    p90_ms: Interval | None
+    p99_ms: Interval | None
+    runs: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class ColdStart:
+    """Medians over fresh processes.
+
+    cold_start_ms       open (with loading the runtime) and the first inference
+    peak_rss_bytes      peak resident memory that opening and the first inference add to
+    baseline_rss_bytes  what the process held before: Python and numpy
+    """
+
+    cold_start_ms: float
+    peak_rss_bytes: int
+    baseline_rss_bytes: int
+    repeats: int
+
+
+@dataclass(frozen=True)
+class BuildBench:
+    """One build of a target. What was not measured is None.
+
+    placement    precisions of the compute operators as the runtime reports them, for example `int8 52, float32 1`
+    not_integer  compute operators of an int8 build that run in something else
+    speedup      over the float32 build of the same target, timed in the same rounds
+    error        why the build could not be opened or run
+    """
+
+    precision: Precision
+    size_bytes: int
+    placement: str | None = None
+    not_integer: tuple[str, ...] = ()
+    accuracy: Accuracy | None = None
+    latency: Latency | None = None
+    speedup: Interval | None = None
+    cold_start: ColdStart | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class TargetBench:
+    """All builds of one target.
+
+    measured  accuracy and latency were taken on the target's own runtime and kind of hardware
+    emulated  accuracy was taken under an emulator, on a part of the validation images; there is no latency
+    reason    why it was not measured, and the step that mends it; empty when measured
+    images    indices (into the validation images) that predictions are about, in their order; a build that was emulated
+              on fewer used the first ones
+    """
+
+    target: str
+    backend: str
+    backend_version: str
+    measured: bool
+    emulated: bool
+    reason: str
+    machine: Machine
+    images: tuple[int, ...]
+    builds: tuple[BuildBench, ...]
+    schema: Literal[1] = 1
+
+    def build(self, precision: Precision) -> BuildBench | None:
+        """The build of this precision, if there is one."""
+        return next((build for build in self.builds if build.precision == precision), None)
+
+
+def write_bench(bench: TargetBench, path: Path) -> None:
+    write_text(path, TypeAdapter(TargetBench).dump_json(bench, indent=1).decode() + "\n")
+
+
+def read_bench(path: Path) -> TargetBench:
+    """Raises EdgetlError when the file is absent or not a bench result of this schema."""
+    try:
+        return TypeAdapter(TargetBench).validate_json(path.read_bytes())
+    except OSError as error:
+        raise EdgetlError(f"{path}: cannot read the bench result: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise EdgetlError(f"{path}: not a bench result of schema 1: `{place}`: {first['msg']}") from error

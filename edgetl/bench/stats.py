@@ -1,0 +1,223 @@
+"""Intervals for what a benchmark reports. Pure functions of numbers; every random draw has a seed.
+
+All intervals have (at least nominally) 95 % coverage. Accuracies are fractions, differences percentage points.
+"""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgetl.types import Interval
+
+CONFIDENCE = 0.95
+RESAMPLES = 2000
+_CHUNK_CELLS = 4_000_000  # bounds the memory of one block of bootstrap draws
+
+
+def wilson(successes: int, total: int) -> Interval:
+    """A proportion with its score interval.
+
+    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference", JASA 22:209-212.
+    Raises ValueError unless 0 <= successes <= total and total >= 1.
+    """
+    if not 0 <= successes <= total or total < 1:
+        raise ValueError(f"expected 0 <= successes <= total and total >= 1; found {successes} of {total}")
+    z = _z()
+    share = successes / total
+    middle = share + z * z / (2 * total)
+    spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    scale = 1 + z * z / total
+    # the ends are exact at 0 and 1, where rounding would leave 1e-17
+    low = 0.0 if successes == 0 else (middle - spread) / scale
+    high = 1.0 if successes == total else (middle + spread) / scale
+    return Interval(share, min(low, share), max(high, share))
+
+
+def paired_difference(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Interval:
+    """Share right in `first` minus share right in `second`, in points, judged on the same images.
+
+    first, second  (N,) bool, N >= 1: was image i answered right.
+    Source: Newcombe 1998, "Improved confidence intervals for the difference between binomial proportions based on
+    paired data", Statistics in Medicine 17:2635-2650, method 10 (Wilson limits combined by square-and-add, with a
+    continuity-corrected phi for the correlation of the pairs).
+    Raises ValueError when the shapes differ or are empty.
+    """
+    if first.shape != second.shape or first.ndim != 1 or first.size == 0:
+        raise ValueError(f"expected two vectors of one length >= 1; found shapes {first.shape} and {second.shape}")
+    both = int(np.count_nonzero(first & second))
+    only_first = int(np.count_nonzero(first & ~second))
+    only_second = int(np.count_nonzero(~first & second))
+    neither = first.size - both - only_first - only_second
+    one = wilson(both + only_first, first.size)
+    two = wilson(both + only_second, first.size)
+    phi = _corrected_phi(both, only_first, only_second, neither)
+    down = _square_and_add(one.value - one.low, two.high - two.value, phi)
+    up = _square_and_add(one.high - one.value, two.value - two.low, phi)
+    difference = (only_first - only_second) / first.size
+    return Interval(100 * difference, 100 * (difference - down), 100 * (difference + up))
+
+
+def macro_f1(labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> float:
+    """Mean of the per-class F1 over the classes that occur in labels or predictions, as a fraction.
+
+    labels, predictions  (N,) class indices >= 0, N >= 1. A class never found right has F1 = 0.
+    """
+    truth, answer, cells = _cells(labels, predictions)
+    return float(_macro_f1(truth, answer, cells[None, :])[0])
+
+
+def macro_f1_interval(labels: NDArray[np.int64], predictions: NDArray[np.int64], seed: int = 0) -> Interval:
+    """Macro-F1 with a bootstrap interval over images: the percentile interval, moved by the bootstrap's bias.
+
+    Few images per class make resamples score lower than the sample itself; without the move the interval would lie
+    beside the estimate. Images are resampled as counts of (label, prediction) pairs, which is the same draw and needs
+    less memory. Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapters 10 and 13.
+    """
+    truth, answer, cells = _cells(labels, predictions)
+    value = float(_macro_f1(truth, answer, cells[None, :])[0])
+    generator = np.random.default_rng(seed)
+    shares = cells / cells.sum()
+    rows = max(1, _CHUNK_CELLS // cells.size)
+    draws: list[NDArray[np.float64]] = []
+    for start in range(0, RESAMPLES, rows):
+        counts = generator.multinomial(int(cells.sum()), shares, size=min(rows, RESAMPLES - start))
+        draws.append(_macro_f1(truth, answer, counts))
+    resampled = np.concatenate(draws)
+    low, high = np.quantile(resampled, _tails()) - resampled.mean() + value
+    return Interval(value, min(max(float(low), 0.0), value), max(min(float(high), 1.0), value))
+
+
+def quantile(samples: NDArray[np.int64] | NDArray[np.float64], q: float) -> Interval | None:
+    """The q-quantile of the distribution the samples come from, with a distribution-free interval.
+
+    samples  (N,) numbers; independent, which timings are only roughly.
+    value    the order statistic of rank ceil(q N).
+    low, high  order statistics whose ranks a binomial(N, q) count of smaller samples leaves on either side with a
+    probability of at most 5 % together: 2.5 % each, or, where the outermost sample cannot reach 2.5 %, all that it
+    needs and the rest for the other side. None when N is too small for any: p99 needs at least 299 samples.
+    Source: David and Nagaraja 2003, "Order Statistics", section 7.1.
+    """
+    if not 0 < q < 1 or samples.ndim != 1 or samples.size == 0:
+        raise ValueError(f"expected 0 < q < 1 and a vector of samples; found q={q} and shape {samples.shape}")
+    ranks = _quantile_ranks(samples.size, q)
+    if ranks is None:
+        return None
+    ordered = np.sort(samples)
+    rank = max(1, math.ceil(q * samples.size - 1e-9))
+    low, high = ranks
+    value = float(ordered[rank - 1])
+    return Interval(value, min(float(ordered[low - 1]), value), max(float(ordered[high - 1]), value))
+
+
+def speedup(baseline: NDArray[np.int64], samples: NDArray[np.int64], seed: int = 0) -> Interval:
+    """How many times faster `samples` are than `baseline`: ratio of medians, timed in the same rounds.
+
+    baseline, samples  (N,) positive times; index i of both was taken in round i.
+    The interval is a percentile bootstrap that resamples whole blocks of rounds, both series together: neighbouring
+    rounds share the machine's state. Source: Kuensch 1989, "The jackknife and the bootstrap for general stationary
+    observations", Annals of Statistics 17:1217-1241; block length N^(1/3).
+    """
+    if baseline.shape != samples.shape or baseline.ndim != 1 or baseline.size == 0:
+        raise ValueError(f"expected two series of one length >= 1; found shapes {baseline.shape} and {samples.shape}")
+    if baseline.min() <= 0 or samples.min() <= 0:
+        raise ValueError("expected positive times")
+    count = baseline.size
+    block = max(1, round(count ** (1 / 3)))
+    generator = np.random.default_rng(seed)
+    ratios = np.empty(RESAMPLES)
+    for draw in range(RESAMPLES):
+        starts = generator.integers(0, count - block + 1, size=math.ceil(count / block))
+        picked = (starts[:, None] + np.arange(block)).ravel()[:count]
+        ratios[draw] = _median(baseline[picked]) / _median(samples[picked])
+    value = _median(baseline) / _median(samples)
+    low, high = np.quantile(ratios, _tails())
+    return Interval(value, min(float(low), value), max(float(high), value))
+
+
+def _median(samples: NDArray[np.int64]) -> float:
+    """The order statistic that `quantile` gives for q = 0.5, so that ratios and quoted times agree."""
+    return float(np.quantile(samples, 0.5, method="inverted_cdf"))
+
+
+def _z() -> float:
+    return NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
+
+
+def _tails() -> tuple[float, float]:
+    return (1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2
+
+
+def _corrected_phi(both: int, only_first: int, only_second: int, neither: int) -> float:
+    total = both + only_first + only_second + neither
+    margins = (both + only_first) * (only_second + neither) * (both + only_second) * (only_first + neither)
+    if margins == 0:
+        return 0.0
+    excess = float(both * neither - only_first * only_second)
+    if excess > 0:
+        excess = max(excess - total / 2, 0.0)
+    return excess / math.sqrt(margins)
+
+
+def _square_and_add(one: float, two: float, phi: float) -> float:
+    return math.sqrt(max(one * one - 2 * phi * one * two + two * two, 0.0))
+
+
+def _cells(
+    labels: NDArray[np.int64], predictions: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The (label, prediction) pairs that occur, as two vectors of compact class numbers, and their counts."""
+    if labels.shape != predictions.shape or labels.ndim != 1 or labels.size == 0:
+        raise ValueError(f"expected two vectors of one length >= 1; found {labels.shape} and {predictions.shape}")
+    _, compact = np.unique(np.concatenate([labels, predictions]), return_inverse=True)
+    pairs = np.stack([compact[: labels.size], compact[labels.size :]])
+    occurring, counts = np.unique(pairs, axis=1, return_counts=True)
+    return occurring[0].astype(np.int64), occurring[1].astype(np.int64), counts.astype(np.int64)
+
+
+def _macro_f1(truth: NDArray[np.int64], answer: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """counts (R, P): how often each of P pairs occurs in each of R samples -> (R,) macro-F1.
+
+    F1 = 2 hits / (times true + times answered); a class with neither is left out of that sample's mean.
+    """
+    classes = int(max(truth.max(), answer.max())) + 1
+    hits = np.zeros((counts.shape[0], classes))
+    seen = np.zeros((counts.shape[0], classes))
+    for pair, (label, prediction) in enumerate(zip(truth, answer, strict=True)):
+        seen[:, label] += counts[:, pair]
+        seen[:, prediction] += counts[:, pair]
+        if label == prediction:
+            hits[:, label] += counts[:, pair]
+    occurs = seen > 0
+    f1 = np.divide(2 * hits, seen, out=np.zeros_like(hits), where=occurs)
+    return np.asarray(f1.sum(axis=1) / occurs.sum(axis=1), dtype=np.float64)
+
+
+def _quantile_ranks(count: int, q: float) -> tuple[int, int] | None:
+    """Ranks (1-based) of the order statistics around the q-quantile, or None when `count` is too small."""
+    below = _binomial_cdf(count, q)  # below[k] = P(at most k samples are smaller)
+    error = 1 - CONFIDENCE
+    least_low = below[0]  # P(not one sample is smaller): the error of taking the smallest sample as the lower end
+    least_high = 1 - below[count - 1]  # P(all are smaller): the error of taking the largest as the upper end
+    if least_low + least_high > error:
+        return None
+    for_low, for_high = error / 2, error / 2
+    if least_high > for_high:
+        for_low, for_high = error - least_high, least_high
+    elif least_low > for_low:
+        for_low, for_high = least_low, error - least_low
+    slack = 1e-12  # of the cumulative sum
+    low = int(np.searchsorted(below, for_low + slack, side="right"))  # below[low - 1] <= for_low
+    high = int(np.searchsorted(below, 1 - for_high - slack, side="left")) + 1  # 1 - below[high - 1] <= for_high
+    return low, high
+
+
+def _binomial_cdf(count: int, q: float) -> NDArray[np.float64]:
+    """P(B <= k) for k = 0..count, B binomial(count, q), summed from the recurrence of the terms in logarithms."""
+    k = np.arange(1, count + 1, dtype=np.float64)
+    steps = np.log((count - k + 1) / k) + math.log(q / (1 - q))
+    logs = np.concatenate([[count * math.log1p(-q)], count * math.log1p(-q) + np.cumsum(steps)])
+    return np.asarray(np.minimum(np.cumsum(np.exp(logs)), 1.0), dtype=np.float64)

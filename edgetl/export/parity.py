@@ -1,0 +1,61 @@
+"""Is the exported ONNX model the torch network? Proven on real images, with onnxruntime taking every node literally."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from edgetl.errors import ParityError
+from edgetl.graph.pivot import Parity
+from edgetl.types import INPUT_NAME, OUTPUT_NAME
+
+# Float differs by the order of sums only. In INT8 a difference in the last bit moves a value across a rounding tie,
+# and the step travels through the layers: on a trained MobileNetV2 up to 3.3 % of the logits' largest, at 0.09 % ...
+# of the first layer's values (docs/decisions/0003-pivot.md).
+FLOAT_RELATIVE = 1e-3
+INT8_RELATIVE = 0.10
+INT8_MIN_AGREEMENT = 0.95
+
+
+def open_literal(model: bytes) -> onnxruntime.InferenceSession:
+    """A session that computes Q/DQ as written, without integer kernels: the same on every CPU."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def infer(session: onnxruntime.InferenceSession, batches: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    """Logits float32 (N, classes) of uint8 (n, H, W, 3) batches."""
+    results: Iterator[NDArray[np.float32]] = (session.run([OUTPUT_NAME], {INPUT_NAME: batch})[0] for batch in batches)
+    return np.concatenate(list(results))
+
+
+def compare(found: NDArray[np.float32], expected: NDArray[np.float32], *, integer: bool, where: str) -> Parity:
+    """Compare ONNX logits with torch logits, float32 (images, classes) both.
+
+    Images whose two best classes are closer than twice the tolerance may swap them; all others must agree (float), or
+    95 % of all must (integer).
+
+    raises  ParityError with the numbers, the model and what to do.
+    """
+    if found.shape != expected.shape:
+        raise ParityError(f"{where}: expected logits of shape {expected.shape}, found {found.shape}; export again")
+    largest = float(np.abs(expected).max())
+    tolerance = max(largest, 1.0) * (INT8_RELATIVE if integer else FLOAT_RELATIVE)
+    difference = float(np.abs(found - expected).max())
+    same = found.argmax(1) == expected.argmax(1)
+    agreement = float(same.mean())
+    ordered = np.sort(expected, axis=1)
+    decided = ordered[:, -1] - ordered[:, -2] > 2 * tolerance if expected.shape[1] > 1 else np.ones(len(same), bool)
+    wrong = int(np.sum(decided & ~same))
+    if not difference <= tolerance or wrong or (integer and agreement < INT8_MIN_AGREEMENT):
+        raise ParityError(
+            f"{where}: the ONNX model is not the torch network on {len(found)} images: logits differ by up to "
+            f"{difference:.3g} (allowed {tolerance:.3g}, largest logit {largest:.3g}), top-1 agrees on "
+            f"{100 * agreement:.1f} %; quantize or export again, or report this backbone"
+        )
+    return Parity(images=len(found), max_abs_diff=difference, top1_agreement=agreement, tolerance=tolerance)

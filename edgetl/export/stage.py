@@ -1,0 +1,151 @@
+"""The export stage: the pivot folder that every backend compiles from, proven equal to the torch networks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+from torch import nn
+
+from edgetl.backbones.load import rebuild
+from edgetl.backbones.spec import read_spec
+from edgetl.data.views import batches
+from edgetl.export import golden
+from edgetl.export.parity import compare, infer, open_literal
+from edgetl.graph.clean import serialize
+from edgetl.graph.fold import fold
+from edgetl.graph.from_torch import to_onnx
+from edgetl.graph.pivot import GOLDEN_DIR, REFERENCE_NAME, Pivot, PivotModel, write_pivot
+from edgetl.graph.preprocess import attach, normalize
+from edgetl.types import NetworkSpec, Progress, Sample, Split
+
+FLOAT_NAME = "float32"
+PARITY_IMAGES = 64
+_BATCH = 16
+
+Logits = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A model that has been proven: its description and its logits on the golden inputs."""
+
+    model: PivotModel
+    golden: Logits
+
+
+def run(split: Split, adapted: Path, quantized: Mapping[str, Path], out: Path, progress: Progress) -> None:
+    """Write the pivot folder of the network in `adapted` into the existing folder `out`.
+
+    quantized  scheme id -> folder of the quantize stage; may be empty
+    raises     ParityError when an exported model is not its torch network on real images; BackendError when the
+               exporter refuses the network; DataError for unreadable images.
+    """
+    spec = read_spec(adapted / "network.json")
+    p = spec.preprocessing
+    network = fold(rebuild(spec, adapted / "network.safetensors"), p.height, p.width).module
+    vectors = golden.write_images(golden.choose(split.val), p, out / GOLDEN_DIR)
+    reference = _reference(network, split.val, spec, progress)
+    save_file(
+        {"logits": reference, "labels": np.array([sample.label for sample in split.val], np.int64)},
+        out / REFERENCE_NAME,
+    )
+    with progress.task("export: prove", 1 + len(quantized)) as advance:
+        made = [_export_float(network, reference, split, spec, vectors, out)]
+        advance()
+        for identity, folder in quantized.items():
+            made.append(_export_int8(identity, folder, split, spec, vectors, out))
+            advance()
+    logits = {Path(item.model.file).stem: item.golden for item in made}
+    save_file(logits, out / GOLDEN_DIR / "logits.safetensors")
+    source, licence = _provenance(adapted, spec)
+    write_pivot(
+        out,
+        Pivot(
+            labels=split.classes,
+            preprocessing=p,
+            models=tuple(item.model for item in made),
+            golden_count=len(vectors),
+            source=source,
+            licence=licence,
+            digests={},
+        ),
+    )
+
+
+def _export_float(
+    network: nn.Module, reference: Logits, split: Split, spec: NetworkSpec, vectors: NDArray[np.uint8], out: Path
+) -> _Made:
+    p = spec.preprocessing
+    model = attach(to_onnx(network, p.height, p.width), p, split.classes)
+    samples = split.val[:PARITY_IMAGES]
+    made = _prove(model, FLOAT_NAME, None, samples, reference[: len(samples)], spec, vectors, out)
+    return _Made(made.model, _torch_logits(network, vectors, spec))
+
+
+def _export_int8(
+    identity: str, folder: Path, split: Split, spec: NetworkSpec, vectors: NDArray[np.uint8], out: Path
+) -> _Made:
+    path = folder / "network.onnx"
+    model = attach(onnx.load_model(path), spec.preprocessing, split.classes)
+    expected: Logits = load_file(folder / "reference.safetensors")["logits"]
+    return _prove(model, f"int8-{identity}", identity, split.shots[: len(expected)], expected, spec, vectors, out)
+
+
+def _prove(
+    model: onnx.ModelProto,
+    stem: str,
+    identity: str | None,
+    samples: tuple[Sample, ...],
+    expected: Logits,
+    spec: NetworkSpec,
+    vectors: NDArray[np.uint8],
+    out: Path,
+) -> _Made:
+    """Compare with torch, then write; golden logits are onnxruntime's, computed literally."""
+    data = serialize(model)
+    session = open_literal(data)
+    found = infer(session, batches(samples, spec.preprocessing, _BATCH))
+    parity = compare(found, expected, integer=identity is not None, where=f"{stem}.onnx")
+    path = out / f"{stem}.onnx"
+    path.write_bytes(data)
+    described = PivotModel(
+        file=path.name,
+        precision="float32" if identity is None else "int8",
+        scheme_id=identity,
+        sha256=hashlib.sha256(data).hexdigest(),
+        parity=parity,
+    )
+    return _Made(described, infer(session, [vectors]) if len(vectors) else np.zeros((0, expected.shape[1]), np.float32))
+
+
+def _reference(network: nn.Module, samples: tuple[Sample, ...], spec: NetworkSpec, progress: Progress) -> Logits:
+    """The float torch network's logits on all validation images, in order."""
+    parts: list[Logits] = []
+    with progress.task("export: float reference", len(samples)) as advance:
+        for batch in batches(samples, spec.preprocessing, _BATCH):
+            parts.append(_torch_logits(network, batch, spec))
+            advance(len(batch))
+    return np.concatenate(parts) if parts else np.zeros((0, spec.num_classes), np.float32)
+
+
+@torch.no_grad()
+def _torch_logits(network: nn.Module, images: NDArray[np.uint8], spec: NetworkSpec) -> Logits:
+    logits: Logits = network(torch.from_numpy(normalize(images, spec.preprocessing))).float().numpy()
+    return logits
+
+
+def _provenance(adapted: Path, spec: NetworkSpec) -> tuple[str, str]:
+    """Where the pretrained weights came from and their licence, as far as the adapt stage recorded it."""
+    path = adapted / "adapt.json"
+    record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    source = record.get("source") or f"{spec.library} {spec.architecture}"
+    return str(source), str(record.get("licence") or "")

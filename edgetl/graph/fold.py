@@ -1,0 +1,109 @@
+"""Fold batch norms into the convolutions and linear layers before them.
+
+Left apart, Q/DQ pairs would stand between a convolution and its batch norm and nothing would run in integers.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+
+from edgetl.errors import ParityError
+
+MAX_RELATIVE_DIFFERENCE = 1e-4
+# exact types: a subclass that changes its weights in forward (weight standardisation) must not be folded
+_FOLDABLE = frozenset({"Conv2d", "Conv2dSame", "Linear"})
+
+
+@dataclass(frozen=True)
+class Folded:
+    """A folded copy: `folded` batch norms went into the layer before them, `left` stay as they are (in eval mode)."""
+
+    module: nn.Module
+    folded: int
+    left: int
+    relative_difference: float
+
+
+def fold(module: nn.Module, height: int, width: int) -> Folded:
+    """A copy in eval mode with every foldable batch norm folded and mergeable branches merged (RepVGG's).
+
+    module  float32 (N, 3, height, width) -> (N, classes), on the CPU; left untouched
+    raises  ParityError when the copy is another function: largest difference of the outputs on random input above
+            1e-4 of the largest output.
+    """
+    original = module.eval()
+    copied = _reparameterized(copy.deepcopy(original))
+    x = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(0))
+    pairs = _pairs(copied, x)
+    for layer, norm in pairs:
+        _replace(copied, layer, norm)
+    with torch.no_grad():
+        expected, found = original(x), copied(x)
+    difference = float((expected - found).abs().max() / expected.abs().max().clamp(min=1e-6))
+    if not difference <= MAX_RELATIVE_DIFFERENCE:
+        raise ParityError(
+            f"folding {len(pairs)} batch norms into {type(module).__name__} changed it: outputs on random input differ "
+            f"by {difference:.2g} of their range, allowed is {MAX_RELATIVE_DIFFERENCE:g}; choose another backbone"
+        )
+    left = sum(_is_norm(part) for part in copied.modules())
+    return Folded(copied, len(pairs), left, difference)
+
+
+def _reparameterized(module: nn.Module) -> nn.Module:
+    for part in list(module.modules()):
+        merge = getattr(part, "reparameterize", None)
+        if callable(merge):
+            with torch.no_grad():
+                merge()
+    return module.eval()
+
+
+def _is_norm(part: nn.Module) -> bool:
+    return isinstance(part, nn.modules.batchnorm._BatchNorm)
+
+
+def _pairs(module: nn.Module, x: torch.Tensor) -> list[tuple[str, str]]:
+    """(layer, batch norm) names where the norm's input is the layer's output; only those that run exactly once."""
+    outputs: list[tuple[torch.Tensor, str]] = []
+    pairs: list[tuple[str, str]] = []
+    calls: dict[str, int] = {}
+    hooks = []
+
+    def watch(name: str, part: nn.Module) -> None:
+        def after_layer(_: nn.Module, inputs: Any, output: torch.Tensor) -> None:
+            calls[name] = calls.get(name, 0) + 1
+            outputs.append((output, name))  # kept alive, so that identity means identity
+
+        def before_norm(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+            calls[name] = calls.get(name, 0) + 1
+            pairs.extend((layer, name) for output, layer in outputs if output is inputs[0])
+
+        if type(part).__name__ in _FOLDABLE:
+            hooks.append(part.register_forward_hook(after_layer))
+        elif _is_norm(part) and getattr(part, "track_running_stats", True):
+            hooks.append(part.register_forward_pre_hook(before_norm))
+
+    for name, part in module.named_modules():
+        watch(name, part)
+    try:
+        with torch.no_grad():
+            module(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return [(layer, norm) for layer, norm in pairs if calls[layer] == calls[norm] == 1]
+
+
+def _replace(module: nn.Module, layer: str, norm: str) -> None:
+    before: Any = module.get_submodule(layer)
+    after: Any = module.get_submodule(norm)
+    fuse: Any = fuse_linear_bn_eval if isinstance(before, nn.Linear) else fuse_conv_bn_eval
+    module.set_submodule(layer, fuse(before, after))
+    # timm's BatchNormAct2d applies its activation itself
+    module.set_submodule(norm, getattr(after, "act", None) or nn.Identity())

@@ -1,0 +1,102 @@
+"""Small exact rewrites of an exported Q/DQ graph, so that the patterns runtimes look for are really there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+
+def merge_pads(model: onnx.ModelProto) -> int:
+    """Move zero padding that stands before Q/DQ into the convolutions behind it; returns how many pads went.
+
+    Pad -> Quantize -> Dequantize -> Conv becomes Quantize -> Dequantize -> Conv(pads): zero is exactly representable,
+    so padding before and after rounding are the same. A Pad in between keeps the convolution from running in integers.
+    """
+    graph = model.graph
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    users = _users(graph.node)
+    merged: list[onnx.NodeProto] = []
+    for pad in graph.node:
+        if pad.op_type != "Pad":
+            continue
+        amounts = _spatial_zeros(pad, constants)
+        convolutions = _convolutions_behind(pad, users)
+        if amounts is None or not convolutions or not all(map(_explicit, convolutions)):
+            continue
+        for convolution in convolutions:
+            _add_pads(convolution, amounts)
+        for user in users[pad.output[0]]:
+            user.input[0] = pad.input[0]
+        merged.append(pad)
+    for pad in merged:
+        graph.node.remove(pad)
+    if merged:
+        drop_unused_constants(graph)
+    return len(merged)
+
+
+def drop_unused_constants(graph: onnx.GraphProto) -> None:
+    """Remove initializers that no node reads."""
+    used = {name for node in graph.node for name in node.input}
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+
+
+def _users(nodes: Iterable[onnx.NodeProto]) -> dict[str, list[onnx.NodeProto]]:
+    users: dict[str, list[onnx.NodeProto]] = {}
+    for node in nodes:
+        for name in node.input:
+            users.setdefault(name, []).append(node)
+    return users
+
+
+def _spatial_zeros(pad: onnx.NodeProto, constants: dict[str, onnx.TensorProto]) -> list[int] | None:
+    """[begin..., end...] over the spatial axes when `pad` adds only zeros there; else None."""
+    mode = next((helper.get_attribute_value(a) for a in pad.attribute if a.name == "mode"), b"constant")
+    named = list(pad.input) + [""] * (4 - len(pad.input))
+    if mode != b"constant" or named[1] not in constants or named[3]:
+        return None
+    if named[2] and (named[2] not in constants or np.any(numpy_helper.to_array(constants[named[2]]))):
+        return None
+    amounts = numpy_helper.to_array(constants[named[1]]).astype(int).tolist()
+    rank = len(amounts) // 2
+    outside = [*amounts[:2], *amounts[rank : rank + 2]]
+    if rank < 3 or any(outside) or min(amounts) < 0:
+        return None
+    return [*amounts[2:rank], *amounts[rank + 2 :]]
+
+
+def _convolutions_behind(pad: onnx.NodeProto, users: dict[str, list[onnx.NodeProto]]) -> list[onnx.NodeProto]:
+    """The convolutions that alone read the padded tensor, through Q/DQ or directly; empty when others read it too."""
+    found: list[onnx.NodeProto] = []
+    pending = [pad.output[0]]
+    while pending:
+        name = pending.pop()
+        readers = users.get(name, [])
+        if not readers:
+            return []
+        for reader in readers:
+            if reader.op_type in ("QuantizeLinear", "DequantizeLinear") and reader.input[0] == name:
+                pending.append(reader.output[0])
+            elif reader.op_type == "Conv" and reader.input[0] == name:
+                found.append(reader)
+            else:
+                return []
+    return found
+
+
+def _explicit(convolution: onnx.NodeProto) -> bool:
+    automatic = next((helper.get_attribute_value(a) for a in convolution.attribute if a.name == "auto_pad"), b"NOTSET")
+    return bool(automatic == b"NOTSET")
+
+
+def _add_pads(convolution: onnx.NodeProto, amounts: list[int]) -> None:
+    for attribute in convolution.attribute:
+        if attribute.name == "pads":
+            attribute.ints[:] = [a + b for a, b in zip(attribute.ints, amounts, strict=True)]
+            return
+    convolution.attribute.append(helper.make_attribute("pads", amounts))

@@ -1,0 +1,77 @@
+"""Folded float network -> graph with rounding modules -> calibrated -> converted to Q/DQ operators."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule
+from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_qat_pt2e
+
+from edgetl.errors import BackendError
+from edgetl.graph.from_torch import capture
+from edgetl.quant.fakequant import quantizers
+from edgetl.quant.inputs import input_parameters
+from edgetl.quant.quantizer import SchemeQuantizer, biased_layers, input_quantizer
+from edgetl.types import CalibrationProfile, Preprocessing, Scheme
+
+
+def prepare(folded: nn.Module, p: Preprocessing, scheme: Scheme, profile: CalibrationProfile) -> GraphModule:
+    """Put rounding modules, not yet rounding, on the edges that `scheme` names.
+
+    folded  float32 (N, 3, H, W) -> (N, classes), batch norms folded, on the CPU
+    raises  BackendError when nothing in the network can be quantized.
+    """
+    quantizer = SchemeQuantizer(scheme, profile)
+    graph = capture(folded, p.height, p.width)
+    with _without_warnings():
+        prepared: GraphModule = prepare_qat_pt2e(graph, quantizer)
+    if not quantizer.annotated:
+        raise BackendError(
+            f"{type(folded).__name__}: none of its operators is among the scheme's ({', '.join(scheme.operators)}); "
+            "use quantize.method: none or choose another backbone"
+        )
+    prepared.meta["annotated"] = dict(sorted(quantizer.annotated.items()))
+    return prepared
+
+
+@torch.no_grad()
+def calibrate(prepared: GraphModule, batches: Iterator[Tensor], p: Preprocessing) -> None:
+    """Show normalised float32 (n, 3, H, W) batches to the observers, then fix all activation ranges and round."""
+    for batch in batches:
+        prepared(batch)
+    for part in quantizers(prepared):
+        part.freeze()
+    first = input_quantizer(prepared)
+    if first is not None:
+        scale, zero_point = input_parameters(p, first.integers)
+        first.scale.fill_(scale)
+        first.zero_point.fill_(zero_point)
+    keep_biases_in_range(prepared)
+
+
+def keep_biases_in_range(prepared: GraphModule) -> None:
+    """Widen weight scales where a bias would not fit int32; needed again after the biases moved."""
+    for source, weight, bias in biased_layers(prepared):
+        weight.keep_bias_in_range(bias, float(source.scale))
+
+
+@torch.no_grad()
+def convert(prepared: GraphModule, p: Preprocessing) -> GraphModule:
+    """Replace the rounding modules by Q/DQ operators and the weights by int8. Moves `prepared` to the CPU."""
+    prepared = prepared.cpu()
+    keep_biases_in_range(prepared)
+    prepared(torch.zeros(2, 3, p.height, p.width))  # weight scales follow the weights at each call
+    with _without_warnings():
+        converted: GraphModule = convert_pt2e(prepared)
+    return converted
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,266 @@
+"""A target's scheme as a torchao quantizer: which edges of the captured graph get Q/DQ, and which share a scale.
+
+Every quantizable operator reads integers. Operators that only move values (pooling maxima, concatenation, reshaping)
+share one scale between what goes in and what comes out, so that runtimes carry the integers through. Q/DQ stands behind
+a fused activation, never between it and its convolution. Biases and the logits stay float.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch.fx import GraphModule, Node
+from torchao.quantization.pt2e.quantizer import (
+    QuantizationAnnotation,
+    QuantizationSpec,
+    Quantizer,
+    SharedQuantizationSpec,
+)
+
+from edgetl.quant.fakequant import ActivationQuantizer, PerChannelWeightQuantizer, WeightQuantizer
+from edgetl.types import CalibrationProfile, Scheme
+
+_aten = torch.ops.aten
+_ANNOTATION = "quantization_annotation"
+
+_KINDS: dict[Any, str] = {
+    _aten.conv1d.default: "conv",
+    _aten.conv2d.default: "conv",
+    _aten.conv2d.padding: "conv",
+    _aten.linear.default: "linear",
+    _aten.add.Tensor: "add",
+    _aten.mul.Tensor: "mul",
+    _aten.max_pool2d.default: "pool",
+    _aten.avg_pool2d.default: "pool",
+    _aten.adaptive_avg_pool2d.default: "pool",
+    _aten.mean.dim: "mean",
+    _aten.cat.default: "concat",
+}
+_FUSED_ACTIVATIONS = frozenset({_aten.relu.default, _aten.hardtanh.default, _aten.relu6.default})
+# what comes out is made of values that went in (and zeros)
+_CARRIERS = frozenset(
+    {
+        _aten.max_pool2d.default,
+        _aten.cat.default,
+        _aten.view.default,
+        _aten.reshape.default,
+        _aten.flatten.using_ints,
+        _aten.permute.default,
+        _aten.transpose.int,
+        _aten.squeeze.dim,
+        _aten.squeeze.dims,
+        _aten.unsqueeze.default,
+        _aten.clone.default,
+        _aten.contiguous.default,
+        _aten.alias.default,
+        _aten.split.Tensor,
+        _aten.split_with_sizes.default,
+        _aten.chunk.default,
+        _aten.slice.Tensor,
+        operator.getitem,
+    }
+)
+# padding with zeros: joined with its input, but without Q/DQ of its own, so that it can go into the convolution
+_PADS = frozenset({_aten.pad.default, _aten.constant_pad_nd.default})
+_KEEPS_ZERO = _CARRIERS | _PADS
+
+Edge = tuple[Node, Node]
+
+
+class SchemeQuantizer(Quantizer):  # type: ignore[misc]
+    """Annotates a graph as `scheme` says; ranges are observed as `profile` says."""
+
+    def __init__(self, scheme: Scheme, profile: CalibrationProfile) -> None:
+        super().__init__()
+        self.scheme = scheme
+        self._activation = activation_spec(scheme, profile)
+        self._weight = weight_spec(scheme)
+        self.annotated: dict[str, int] = {}
+
+    def annotate(self, model: GraphModule) -> GraphModule:
+        nodes = list(model.graph.nodes)
+        edges = self._edges(nodes)
+        outputs = self._outputs(nodes, edges)
+        groups = _Groups(nodes)
+        roots: dict[Node, Edge | Node] = {}
+
+        def spec(tensor: Node, place: Edge | Node) -> QuantizationSpec | SharedQuantizationSpec:
+            root = roots.setdefault(groups.of(tensor), place)
+            return self._activation if root is place else SharedQuantizationSpec(root)
+
+        for node in nodes:
+            inputs: dict[Node, Any] = {source: spec(source, (source, node)) for source in edges.get(node, ())}
+            if self._kind(node) in ("conv", "linear"):
+                inputs[node.args[1]] = self._weight
+            output = spec(node, node) if node in outputs else None
+            if inputs or output is not None:
+                node.meta[_ANNOTATION] = QuantizationAnnotation(
+                    input_qspec_map=inputs, output_qspec=output, allow_implicit_sharing=False, _annotated=True
+                )
+        return model
+
+    def validate(self, model: GraphModule) -> None:
+        return None
+
+    def _kind(self, node: Node) -> str:
+        """The scheme's name of a node's operator, "" when it stays float."""
+        kind = _KINDS.get(node.target, "")
+        if kind not in self.scheme.operators:
+            return ""
+        if kind in ("conv", "linear") and not _is_constant(node.args[1]):
+            return ""
+        if kind in ("add", "mul") and not all(_is_activation(argument) for argument in node.args[:2]):
+            return ""
+        return kind
+
+    def _edges(self, nodes: list[Node]) -> dict[Node, tuple[Node, ...]]:
+        """The activations that each node reads as integers."""
+        edges: dict[Node, tuple[Node, ...]] = {}
+        for node in reversed(nodes):
+            kind = self._kind(node)
+            if kind:
+                self.annotated[kind] = self.annotated.get(kind, 0) + 1
+                edges[node] = tuple(_activations(node))
+            elif node.target in _CARRIERS and _single_source(node) and _read_as_integers(node, edges):
+                edges[node] = tuple(_activations(node))
+        return edges
+
+    def _outputs(self, nodes: list[Node], edges: dict[Node, tuple[Node, ...]]) -> set[Node]:
+        """Results of convolutions that something reads as floats, other than the network's own output.
+
+        Without Q/DQ there, runtimes have no integer kernel for the convolution and it falls back to float.
+        """
+        found: set[Node] = set()
+        for node in nodes:
+            if self._kind(node) != "conv":
+                continue
+            users = list(node.users)
+            tail = users[0] if len(users) == 1 and users[0].target in _FUSED_ACTIVATIONS else node
+            if any(tail not in edges.get(user, ()) and not _ends_in_output(user) for user in tail.users):
+                found.add(tail)
+        return found
+
+
+def activation_spec(scheme: Scheme, profile: CalibrationProfile) -> QuantizationSpec:
+    """One scale per tensor, over the whole range of the type: that is where runtimes saturate."""
+    dtype = {"uint8": torch.uint8, "int8": torch.int8}[scheme.activation_dtype]
+    limits = torch.iinfo(dtype)
+    return QuantizationSpec(
+        dtype=dtype,
+        observer_or_fake_quant_ctr=ActivationQuantizer.with_args(
+            observer=profile.observer, percentile=profile.percentile
+        ),
+        quant_min=limits.min,
+        quant_max=limits.max,
+        qscheme=torch.per_tensor_symmetric if scheme.activation_symmetric else torch.per_tensor_affine,
+    )
+
+
+def weight_spec(scheme: Scheme) -> QuantizationSpec:
+    """int8, zero point 0; -128 is never used, so that negating a weight is exact."""
+    largest = 63 if scheme.weight_reduced_range else 127
+    per_channel = scheme.weight_granularity == "channel"
+    constructor: Callable[..., Any] = PerChannelWeightQuantizer if per_channel else WeightQuantizer
+    return QuantizationSpec(
+        dtype=torch.int8,
+        observer_or_fake_quant_ctr=constructor,
+        quant_min=-largest,
+        quant_max=largest,
+        qscheme=torch.per_channel_symmetric if per_channel else torch.per_tensor_symmetric,
+        ch_axis=0 if per_channel else None,
+    )
+
+
+class _Groups:
+    """Which tensors share a scale: union-find over what the carriers join."""
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self._parent: dict[Node, Node] = {}
+        for node in nodes:
+            if node.target in _CARRIERS or (node.target in _PADS and _pads_zeros(node)):
+                for source in _sources(node):
+                    self._parent[self.of(node)] = self.of(source)
+
+    def of(self, node: Node) -> Node:
+        while (parent := self._parent.get(node, node)) is not node:
+            node = parent
+        return node
+
+
+def _sources(node: Node) -> list[Node]:
+    """The nodes that a node computes from, weights left out where they are not the first argument; each once."""
+    first = node.args[0]
+    listed = list(first) if isinstance(first, list | tuple) else [first]
+    if node.target in (_aten.add.Tensor, _aten.mul.Tensor):
+        listed.append(node.args[1])
+    return list(dict.fromkeys(source for source in listed if isinstance(source, Node)))
+
+
+def _activations(node: Node) -> Iterator[Node]:
+    return (source for source in _sources(node) if _is_activation(source))
+
+
+def _single_source(node: Node) -> bool:
+    # a list of tensors (split's result) has no edge of its own to put Q/DQ on
+    return node.target is not operator.getitem and _is_activation(node.args[0])
+
+
+def _read_as_integers(node: Node, edges: dict[Node, tuple[Node, ...]]) -> bool:
+    for user in node.users:
+        if node in edges.get(user, ()):
+            return True
+        if user.target is operator.getitem and _read_as_integers(user, edges):
+            return True
+    return False
+
+
+def _ends_in_output(node: Node) -> bool:
+    if node.op == "output":
+        return True
+    return node.target in _CARRIERS and all(_ends_in_output(user) for user in node.users)
+
+
+def _pads_zeros(node: Node) -> bool:
+    rest = node.args[2:]
+    mode = rest[0] if rest and isinstance(rest[0], str) else "constant"
+    value = rest[-1] if rest and not isinstance(rest[-1], str) else node.kwargs.get("value")
+    return mode == "constant" and value in (None, 0, 0.0)
+
+
+def _is_constant(argument: Any) -> bool:
+    return isinstance(argument, Node) and argument.op == "get_attr"
+
+
+def _is_activation(argument: Any) -> bool:
+    if not isinstance(argument, Node) or argument.op == "get_attr":
+        return False
+    value = argument.meta.get("val")
+    return isinstance(value, torch.Tensor) and value.dtype == torch.float32
+
+
+def input_quantizer(prepared: GraphModule) -> ActivationQuantizer | None:
+    """The module that rounds the network's own input in a prepared graph; None when nothing reads it as integers."""
+    for node in prepared.graph.nodes:
+        if node.op != "call_module":
+            continue
+        part = prepared.get_submodule(str(node.target))
+        source: Any = node.args[0]
+        while isinstance(source, Node) and source.target in _KEEPS_ZERO:
+            source = source.args[0]
+        if isinstance(part, ActivationQuantizer) and isinstance(source, Node) and source.op == "placeholder":
+            return part
+    return None
+
+
+def biased_layers(prepared: GraphModule) -> Iterator[tuple[ActivationQuantizer, WeightQuantizer, torch.Tensor]]:
+    """(input rounding, weight rounding, bias) of every quantized convolution and linear layer that has a bias."""
+    for node in prepared.graph.nodes:
+        if _KINDS.get(node.target) not in ("conv", "linear") or len(node.args) < 3 or not _is_constant(node.args[2]):
+            continue
+        parts = [prepared.get_submodule(str(a.target)) for a in node.args[:2] if a.op == "call_module"]
+        if len(parts) == 2 and isinstance(parts[0], ActivationQuantizer) and isinstance(parts[1], WeightQuantizer):
+            owner, _, name = str(node.args[2].target).rpartition(".")
+            yield parts[0], parts[1], getattr(prepared.get_submodule(owner), name)

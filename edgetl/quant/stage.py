@@ -1,0 +1,148 @@
+"""The quantize stage: one scheme's network, from the adapted float network to Q/DQ ONNX."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.fx import GraphModule
+
+from edgetl.backbones.load import rebuild
+from edgetl.backbones.spec import read_spec
+from edgetl.catalog import scheme_id
+from edgetl.digest import value_digest
+from edgetl.graph.check import check_scheme
+from edgetl.graph.clean import serialize
+from edgetl.graph.fold import Folded, fold
+from edgetl.graph.from_torch import to_onnx
+from edgetl.quant.fakequant import ActivationQuantizer, quantizers
+from edgetl.quant.prepare import calibrate, convert, prepare
+from edgetl.quant.shots import Shots
+from edgetl.quant.train import Epoch, Views, best_epoch, train
+from edgetl.recipe import Quantize
+from edgetl.types import CalibrationProfile, Preprocessing, Progress, Scheme, Split
+
+REFERENCE_IMAGES = 64
+_BATCH = 16
+
+
+def run(
+    split: Split,
+    adapted: Path,
+    scheme: Scheme,
+    profile: CalibrationProfile,
+    config: Quantize,
+    augment: str,
+    out: Path,
+    progress: Progress,
+) -> None:
+    """Quantize the network in `adapted` and write it into the existing folder `out`.
+
+    network.onnx           Q/DQ, input `input` float32 (N, 3, H, W) normalised, output `logits`
+    reference.safetensors  `logits` of the converted torch network and `float_logits` of the float one on the first
+                           64 shots in order, float32 (images, classes)
+    quantize.json          how it went
+
+    raises  BackendError when the network cannot be captured or the result is not what the scheme demands;
+            ParityError when folding changed the network; DataError for unreadable shots.
+    """
+    started = time.monotonic()
+    spec = read_spec(adapted / "network.json")
+    p = spec.preprocessing
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with _repeatable(config.seed, device):
+        folded = fold(rebuild(spec, adapted / "network.safetensors"), p.height, p.width)
+        shots = Shots(split.shots, p, augment, config.seed, device)
+        prepared = prepare(folded.module, p, scheme, profile)
+        history = _quantize(prepared, folded.module, shots, profile, config, p, progress)
+        converted = convert(prepared, p)
+        model = to_onnx(converted, p.height, p.width)
+        check_scheme(model, scheme)
+        logits = _reference(converted, shots)
+        float_logits = _reference(folded.module.cpu(), shots)
+    (out / "network.onnx").write_bytes(serialize(model))
+    save_file({"logits": logits, "float_logits": float_logits}, out / "reference.safetensors")
+    record = _record(prepared, folded, history, scheme, profile, config) | {
+        "device": device.type,
+        "reference_agreement": float((logits.argmax(1) == float_logits.argmax(1)).float().mean()),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    (out / "quantize.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _quantize(
+    prepared: GraphModule,
+    folded: nn.Module,
+    shots: Shots,
+    profile: CalibrationProfile,
+    config: Quantize,
+    p: Preprocessing,
+    progress: Progress,
+) -> list[Epoch]:
+    device = shots.device
+    teacher = copy.deepcopy(folded).to(device).requires_grad_(False)
+    prepared.to(device)
+    with progress.task("quantize: observe ranges"):
+        calibrate(prepared, shots.calibration(profile.images, profile.views, profile.seed), p)
+    if config.method != "qat":
+        return []
+    return train(prepared, teacher, Views(len(shots), shots.plain, shots.augmented), config, progress)
+
+
+@torch.no_grad()
+def _reference(network: nn.Module, shots: Shots) -> Tensor:
+    indices = range(min(REFERENCE_IMAGES, len(shots)))
+    parts = [network(shots.plain(indices[i : i + _BATCH]).cpu()) for i in range(0, len(indices), _BATCH)]
+    return torch.cat(parts).float().contiguous()
+
+
+def _record(
+    prepared: GraphModule,
+    folded: Folded,
+    history: Sequence[Epoch],
+    scheme: Scheme,
+    profile: CalibrationProfile,
+    config: Quantize,
+) -> dict[str, Any]:
+    ranges = [
+        [float(part.scale), int(part.zero_point)]
+        for part in quantizers(prepared)
+        if isinstance(part, ActivationQuantizer)
+    ]
+    return {
+        "schema": 1,
+        "scheme": scheme_id(scheme),
+        "profile": profile.name,
+        "method": config.method,
+        "operators": prepared.meta["annotated"],
+        "ranges": len(ranges),
+        "ranges_sha256": value_digest(ranges),
+        "batch_norms_folded": folded.folded,
+        "batch_norms_left": folded.left,
+        "history": [asdict(epoch) for epoch in history],
+        "chosen_epoch": best_epoch(history).epoch if history else 0,
+    }
+
+
+@contextmanager
+def _repeatable(seed: int, device: torch.device) -> Iterator[None]:
+    # cuBLAS is only deterministic with a fixed workspace
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before[0], warn_only=before[1])

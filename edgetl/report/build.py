@@ -1,0 +1,188 @@
+"""Plain results of all stages -> Report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgetl.bench.accuracy import Accuracy
+from edgetl.bench.gates import BuildVerdict, Decision
+from edgetl.bench.result import BuildBench, ColdStart, Latency, TargetBench
+from edgetl.recipe import Recipe
+from edgetl.report.model import Build, Bundle, Data, Gate, Reference, Report, SkippedFile, Stage
+from edgetl.types import Interval, Split, Verdict
+
+
+@dataclass(frozen=True)
+class TargetResult:
+    """One target: its bench, the decision on it, and the folder of the shipped bundle (relative or absolute)."""
+
+    bench: TargetBench
+    decision: Decision
+    bundle: str | None
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """What a report is made of.
+
+    reference  the float torch network on all validation images: `compare(reference, labels, reference)`
+    adapt      adapt.json; parity  per pivot model, from pivot.json
+    created    ISO 8601 date and time, or empty
+    """
+
+    recipe: Recipe
+    split: Split
+    reference: Accuracy
+    targets: tuple[TargetResult, ...]
+    adapt: Mapping[str, Any] = field(default_factory=dict)
+    parity: Mapping[str, Any] = field(default_factory=dict)
+    stages: tuple[Stage, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    created: str = ""
+
+
+def build_report(inputs: ReportInputs) -> Report:
+    """Assemble the report. Pure."""
+    machines = [target.bench.machine for target in inputs.targets]
+    return Report(
+        name=inputs.recipe.name,
+        created=inputs.created,
+        verdict=overall([target.decision.verdict for target in inputs.targets]),
+        recipe=inputs.recipe.model_dump(mode="json"),
+        classes=inputs.split.classes,
+        reference=_reference(inputs.reference),
+        bundles=tuple(_bundle(target) for target in inputs.targets),
+        data=_data(inputs.split),
+        adapt={key: value for key, value in inputs.adapt.items() if key != "history"},
+        parity=dict(inputs.parity),
+        stages=inputs.stages,
+        versions=dict(inputs.versions),
+        machine=machines[0] if machines else None,
+    )
+
+
+def overall(verdicts: list[Verdict]) -> Verdict:
+    """fail if one fails, else not measured if one is, else pass."""
+    if "fail" in verdicts:
+        return "fail"
+    return "not measured" if "not measured" in verdicts else "pass"
+
+
+def _reference(accuracy: Accuracy) -> Reference:
+    return Reference(
+        **_interval("top1", accuracy.top1), **_interval("macro_f1", accuracy.macro_f1), images=accuracy.images
+    )
+
+
+def _bundle(target: TargetResult) -> Bundle:
+    bench, decision = target.bench, target.decision
+    verdicts = {verdict.precision: verdict for verdict in decision.builds}
+    shipped = bench.build(decision.shipped) if decision.shipped else None
+    floating = bench.build("float32")
+    float_p50 = floating.latency.p50_ms if floating and floating.latency else None
+    return Bundle(
+        target=bench.target,
+        backend=bench.backend,
+        backend_version=bench.backend_version,
+        precision=decision.shipped,
+        path=target.bundle,
+        measured=bench.measured,
+        emulated=bench.emulated,
+        not_measured_reason=bench.reason,
+        float_p50_ms=float_p50.value if float_p50 else None,
+        verdict=decision.verdict,
+        reason=decision.reason,
+        why=decision.why,
+        builds=tuple(_build(build, verdicts[build.precision]) for build in bench.builds),
+        **(_figures(shipped) if shipped else {}),
+    )
+
+
+def _build(build: BuildBench, verdict: BuildVerdict) -> Build:
+    return Build(
+        precision=build.precision,
+        verdict=verdict.verdict,
+        reason=verdict.reason,
+        gates=tuple(
+            Gate(gate=check.gate, limit=check.limit, value=check.value, verdict=check.verdict, reason=check.reason)
+            for check in verdict.checks
+        ),
+        **_figures(build),
+    )
+
+
+def _figures(build: BuildBench) -> dict[str, Any]:
+    return {
+        "size_bytes": build.size_bytes,
+        "placement": build.placement,
+        "not_integer": build.not_integer,
+        "error": build.error,
+        **_accuracy(build.accuracy),
+        **_latency(build.latency),
+        **_interval("speedup", build.speedup),
+        **_cold_start(build.cold_start),
+    }
+
+
+def _accuracy(accuracy: Accuracy | None) -> dict[str, Any]:
+    if accuracy is None:
+        return {}
+    return {
+        "images": accuracy.images,
+        "agreement": accuracy.agreement.value,
+        "max_abs_diff": accuracy.max_abs_diff,
+        "mean_cosine": accuracy.mean_cosine,
+        **_interval("top1", accuracy.top1),
+        **_interval("macro_f1", accuracy.macro_f1),
+        **_interval("drop_points", accuracy.drop_points),
+    }
+
+
+def _latency(latency: Latency | None) -> dict[str, Any]:
+    if latency is None:
+        return {}
+    return {
+        "runs": latency.runs,
+        "threads": latency.threads,
+        "p90_ms": latency.p90_ms.value if latency.p90_ms else None,
+        **_interval("p50_ms", latency.p50_ms),
+        **_interval("p99_ms", latency.p99_ms),
+    }
+
+
+def _cold_start(cold: ColdStart | None) -> dict[str, Any]:
+    if cold is None:
+        return {}
+    return {
+        "cold_start_ms": cold.cold_start_ms,
+        "peak_rss_bytes": cold.peak_rss_bytes,
+        "baseline_rss_bytes": cold.baseline_rss_bytes,
+    }
+
+
+def _interval(name: str, interval: Interval | None) -> dict[str, Any]:
+    if interval is None:
+        return {}
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def _data(split: Split) -> Data:
+    return Data(
+        shots=len(split.shots),
+        val=len(split.val),
+        shots_per_class=_per_class([sample.label for sample in split.shots], len(split.classes)),
+        val_per_class=_per_class([sample.label for sample in split.val], len(split.classes)),
+        resize=split.resize,
+        resize_reason=split.resize_reason,
+        digest=split.digest,
+        skipped=tuple(SkippedFile(path=item.path, reason=item.reason) for item in split.skipped),
+    )
+
+
+def _per_class(labels: list[int], classes: int) -> tuple[int, ...]:
+    counts = [0] * classes
+    for label in labels:
+        counts[label] += 1
+    return tuple(counts)

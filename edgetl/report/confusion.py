@@ -1,0 +1,55 @@
+"""A confusion matrix as the page shows it: a shaded table for few classes, the commonest mix-ups for many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MAX_TABLE_CLASSES = 24
+_MIX_UPS = 15
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One count; `shade` in 0..100 is its share of the row (the true class) in percent."""
+
+    count: int
+    shade: int
+    right: bool
+
+
+@dataclass(frozen=True)
+class MixUp:
+    truth: str
+    answer: str
+    count: int
+    of: int
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """`rows` is empty when there are too many classes for a table; `mix_ups` are the commonest, most frequent first."""
+
+    classes: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    mix_ups: tuple[MixUp, ...]
+    wrong: int
+
+
+def shape_confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> Confusion:
+    """counts  (classes, classes): row the true class, column the answer."""
+    totals = [sum(row) for row in counts]
+    mistakes = [
+        MixUp(classes[i], classes[j], count, totals[i])
+        for i, row in enumerate(counts)
+        for j, count in enumerate(row)
+        if count and i != j
+    ]
+    mistakes.sort(key=lambda mix_up: (-mix_up.count, mix_up.truth, mix_up.answer))
+    rows: tuple[tuple[Cell, ...], ...] = ()
+    if len(classes) <= MAX_TABLE_CLASSES:
+        rows = tuple(
+            tuple(Cell(count, round(100 * count / max(totals[i], 1)), i == j) for j, count in enumerate(row))
+            for i, row in enumerate(counts)
+        )
+    return Confusion(tuple(classes), rows, tuple(mistakes[:_MIX_UPS]), sum(mistake.count for mistake in mistakes))

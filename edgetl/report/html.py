@@ -1,0 +1,201 @@
+"""The report as one self-contained page: no address outside, no script, everything user-supplied escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from edgetl import __version__
+from edgetl.bench.result import BENCH_FILE, LATENCY_FILE, PREDICTIONS_FILE, TargetBench, read_bench
+from edgetl.errors import EdgetlError
+from edgetl.report import words
+from edgetl.report.confusion import Confusion, shape_confusion
+from edgetl.report.model import Bundle, Report
+from edgetl.report.pictures import Group, choose_pictures
+from edgetl.report.plots import Picture, accuracy_latency, latency_histogram
+from edgetl.store import write_text
+from edgetl.types import Precision, Split
+
+TEMPLATE = "report.html.j2"
+
+
+@dataclass(frozen=True)
+class TargetDetails:
+    """What the bench stage stored beside bench.json: (N, classes) logits and (runs,) nanoseconds, per precision."""
+
+    bench: TargetBench
+    logits: Mapping[Precision, NDArray[np.float32]]
+    latency_ns: Mapping[Precision, NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Details:
+    """What the page shows beyond report.json. `reference`: float logits (len(split.val), classes)."""
+
+    split: Split
+    reference: NDArray[np.float32]
+    targets: tuple[TargetDetails, ...]
+
+
+def read_details(split: Split, reference: NDArray[np.float32], bench_folders: Sequence[Path]) -> Details:
+    """Read what the bench stages wrote. Raises EdgetlError naming the file."""
+    return Details(split, reference, tuple(_read_target(folder) for folder in bench_folders))
+
+
+def write_html(report: Report, details: Details, path: Path) -> None:
+    """Write the page so that a reader sees the old one or the whole new one."""
+    write_text(path, render_html(report, details))
+
+
+def render_html(report: Report, details: Details) -> str:
+    """The page as text; the same inputs give the same bytes."""
+    folder = Path(__file__).resolve().parent
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["words"] = words
+    return environment.get_template(TEMPLATE).render(
+        report=report,
+        accuracy_plot=accuracy_latency(report.bundles),
+        histograms=_histograms(details),
+        confusions=_confusions(report, details),
+        shown=_predictions(report, details),
+        recipe_yaml=yaml.safe_dump(report.recipe, sort_keys=False, allow_unicode=True, width=100),
+        machine=_machine_rows(report),
+        adapt=_adapt_rows(report.adapt),
+        candidates=_candidates(report.adapt),
+        parity=[(name, _plain(value)) for name, value in report.parity.items()],
+        version=__version__,
+    )
+
+
+@dataclass(frozen=True)
+class _Predictions:
+    target: str
+    precision: str
+    emulated: bool
+    groups: tuple[Group, ...]
+
+
+def _read_target(folder: Path) -> TargetDetails:
+    bench = read_bench(folder / BENCH_FILE)
+    try:
+        return TargetDetails(bench, load_file(folder / PREDICTIONS_FILE), load_file(folder / LATENCY_FILE))
+    except (OSError, SafetensorError) as error:
+        raise EdgetlError(f"{folder}: cannot read what the bench stage stored: {error}") from error
+
+
+def _histograms(details: Details) -> list[tuple[str, Picture]]:
+    drawn = [
+        (target.bench.target, latency_histogram(target.bench.target, target.latency_ns)) for target in details.targets
+    ]
+    return [(name, picture) for name, picture in drawn if picture is not None]
+
+
+def _confusions(report: Report, details: Details) -> list[tuple[Bundle, Confusion]]:
+    found: list[tuple[Bundle, Confusion]] = []
+    for bundle in report.bundles:
+        target = _target(details, bundle.target)
+        build = target.bench.build(bundle.precision) if target and bundle.precision else None
+        if build is not None and build.accuracy is not None:
+            found.append((bundle, shape_confusion(build.accuracy.confusion, report.classes)))
+    return found
+
+
+def _predictions(report: Report, details: Details) -> _Predictions | None:
+    """Of the first target that was measured, else of the first emulated one."""
+    for bundle in sorted(report.bundles, key=lambda bundle: not bundle.measured):
+        target = _target(details, bundle.target)
+        logits = target.logits.get(bundle.precision) if target and bundle.precision else None
+        if target is None or logits is None or bundle.precision is None:
+            continue
+        picked = list(target.bench.images[: len(logits)])
+        samples = [details.split.val[index] for index in picked]
+        groups = choose_pictures(samples, report.classes, logits, details.reference[picked])
+        return _Predictions(bundle.target, bundle.precision, bundle.emulated, groups)
+    return None
+
+
+def _target(details: Details, name: str) -> TargetDetails | None:
+    return next((target for target in details.targets if target.bench.target == name), None)
+
+
+def _machine_rows(report: Report) -> list[tuple[str, str]]:
+    machine = report.machine
+    if machine is None:
+        return []
+    clocks = [
+        f"{name} {value:.0f} MHz"
+        for name, value in (
+            ("now", machine.clock_mhz),
+            ("lowest", machine.clock_min_mhz),
+            ("highest", machine.clock_max_mhz),
+        )
+        if value is not None
+    ]
+    rows = [
+        ("CPU", machine.cpu),
+        ("Architecture", machine.architecture),
+        ("Instruction sets", ", ".join(machine.instruction_sets)),
+        ("Cores", _cores(machine.logical_cores, machine.usable_cores)),
+        ("Clock", ", ".join(clocks)),
+        ("Governor", machine.governor),
+        ("Load average, 1 min", None if machine.load_average is None else f"{machine.load_average:.2f}"),
+        ("Memory", words.size(machine.memory_bytes)),
+        ("System", machine.system),
+        ("Python", machine.python),
+    ]
+    return [(name, value or "not readable here") for name, value in rows]
+
+
+def _cores(logical: int | None, usable: float | None) -> str:
+    told = [f"{logical} logical" if logical is not None else "", f"{usable:g} usable" if usable is not None else ""]
+    return ", ".join(part for part in told if part)
+
+
+def _candidates(adapt: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The table of adaptation candidates, whatever columns adapt.json gives them."""
+    rows = adapt.get("candidates", [])
+    if isinstance(rows, Mapping):
+        rows = [{"candidate": name, **_as_mapping(value)} for name, value in rows.items()]
+    return [{_heading(key): _plain(value) for key, value in row.items()} for row in rows if isinstance(row, Mapping)]
+
+
+def _as_mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {"value": value}
+
+
+def _adapt_rows(adapt: Mapping[str, Any]) -> list[tuple[str, str]]:
+    simple = (str, int, float, bool)
+    return [
+        (_heading(key), _plain(value)) for key, value in adapt.items() if key != "schema" and isinstance(value, simple)
+    ]
+
+
+def _heading(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(item) for item in value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{_heading(str(key))} {_plain(item)}" for key, item in value.items())
+    return words.DASH if value is None else str(value)

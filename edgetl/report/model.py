@@ -1,0 +1,212 @@
+"""`report.json`: what was built and how well it does, for programs. Fields are only ever added within schema 1.
+
+Accuracies are fractions, differences percentage points, times milliseconds, sizes bytes. What was not measured is null.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edgetl.bench.machine import Machine
+from edgetl.errors import EdgetlError
+from edgetl.store import write_text
+from edgetl.types import Precision, Verdict
+
+SCHEMA = 1
+FILE_NAME = "report.json"
+
+
+class _Model(BaseModel):
+    # readers of an older edgetl meet fields they do not know: those are left alone
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+
+class Reference(_Model):
+    """The adapted float network in torch, on all validation images."""
+
+    top1: float
+    top1_low: float
+    """Lower end of the 95 % Wilson interval."""
+    top1_high: float
+    macro_f1: float
+    macro_f1_low: float
+    macro_f1_high: float
+    images: int
+
+
+class Gate(_Model):
+    """One gate on one build. `limit` and `value` are in the unit of the recipe key `gate`."""
+
+    gate: str
+    limit: float
+    value: float | None
+    verdict: Verdict
+    reason: str
+
+
+class Figures(_Model):
+    """What was measured of one build. `drop_points` is the float network's top-1 minus the build's, paired."""
+
+    images: int | None = None
+    """Validation images behind the accuracies; fewer than all under emulation."""
+    top1: float | None = None
+    top1_low: float | None = None
+    top1_high: float | None = None
+    macro_f1: float | None = None
+    macro_f1_low: float | None = None
+    macro_f1_high: float | None = None
+    drop_points: float | None = None
+    drop_points_low: float | None = None
+    drop_points_high: float | None = None
+    agreement: float | None = None
+    """Share of images on which the build answers as the float network does."""
+    max_abs_diff: float | None = None
+    """Largest difference of a logit to the float network."""
+    mean_cosine: float | None = None
+    p50_ms: float | None = None
+    p50_ms_low: float | None = None
+    p50_ms_high: float | None = None
+    p90_ms: float | None = None
+    p99_ms: float | None = None
+    p99_ms_low: float | None = None
+    p99_ms_high: float | None = None
+    runs: int | None = None
+    threads: int | None = None
+    speedup: float | None = None
+    """Median time of the float32 build over this one's, timed in the same rounds."""
+    speedup_low: float | None = None
+    speedup_high: float | None = None
+    cold_start_ms: float | None = None
+    """Opening and the first inference in a fresh process, the runtime's own start included."""
+    peak_rss_bytes: int | None = None
+    """Memory that opening and the first inference add to an idle process."""
+    baseline_rss_bytes: int | None = None
+    """Memory of that idle process."""
+    size_bytes: int | None = None
+    placement: str | None = None
+    """Precisions in which the runtime really runs the convolutions and matrix products, with their counts."""
+    not_integer: tuple[str, ...] = ()
+    """Convolutions and matrix products of an int8 build that run in something else."""
+    error: str | None = None
+    """Why the build could not be opened or run."""
+
+
+class Build(Figures):
+    """One build of a target, shipped or not."""
+
+    precision: Precision
+    verdict: Verdict
+    reason: str
+    gates: tuple[Gate, ...] = ()
+
+
+class Bundle(Figures):
+    """One target and the build that ships for it. The figures are those of the shipped build."""
+
+    target: str
+    backend: str
+    backend_version: str = ""
+    precision: Precision | None
+    """Null when no build could be run at all."""
+    path: str | None
+    """The bundle's folder."""
+    measured: bool
+    emulated: bool
+    not_measured_reason: str = ""
+    float_p50_ms: float | None = None
+    verdict: Verdict
+    reason: str
+    why: str = ""
+    """How the build was chosen."""
+    builds: tuple[Build, ...] = ()
+
+
+class Stage(_Model):
+    """One step of the build. A reused step tells what making it took."""
+
+    stage: str
+    seconds: float
+    peak_rss_bytes: int
+    reused: bool
+
+
+class SkippedFile(_Model):
+    path: str
+    reason: str
+
+
+class Data(_Model):
+    """The split."""
+
+    shots: int
+    val: int
+    shots_per_class: tuple[int, ...]
+    val_per_class: tuple[int, ...]
+    resize: str
+    resize_reason: str
+    digest: str
+    skipped: tuple[SkippedFile, ...]
+
+
+class Report(_Model):
+    """Everything one `edgetl build` found."""
+
+    model_config = ConfigDict(
+        extra="ignore",
+        frozen=True,
+        use_attribute_docstrings=True,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    name: str
+    created: str = ""
+    """Date and time of the build, ISO 8601; empty when not given."""
+    verdict: Verdict
+    """fail if a target fails, else not measured if one is, else pass."""
+    recipe: dict[str, Any]
+    classes: tuple[str, ...]
+    reference: Reference
+    bundles: tuple[Bundle, ...]
+    data: Data
+    adapt: dict[str, Any] = {}
+    parity: dict[str, Any] = {}
+    """Per pivot model: how close ONNX and torch are on real images."""
+    stages: tuple[Stage, ...] = ()
+    versions: dict[str, str] = {}
+    machine: Machine | None = None
+
+
+def write_report(report: Report, path: Path) -> None:
+    """Write `report.json` so that a reader sees the old one or the whole new one."""
+    write_text(path, report_text(report))
+
+
+def report_text(report: Report) -> str:
+    return report.model_dump_json(indent=1, by_alias=True) + "\n"
+
+
+def read_report(path: Path) -> Report:
+    """Raises EdgetlError when the file is absent or no report of schema 1."""
+    try:
+        return Report.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise EdgetlError(f"{path}: cannot read the report: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise EdgetlError(f"{path}: not a report of schema {SCHEMA}: `{place}`: {first['msg']}") from error
+
+
+def report_schema() -> dict[str, Any]:
+    """JSON schema (draft 2020-12) of report.json."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Report.model_json_schema(mode="serialization"),
+        "title": "edgetl report",
+    }

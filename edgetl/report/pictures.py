@@ -1,0 +1,112 @@
+"""Some validation images with what a bundle and the float network answered, as small inline pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from edgetl.bench.accuracy import answers
+from edgetl.data.images import decode
+from edgetl.errors import DataError
+from edgetl.types import Sample
+
+_SIDE = 128
+_PER_GROUP = 8
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One picture. `source` is a data URI, or empty when the file can no longer be read; probabilities are softmax."""
+
+    source: str
+    file: str
+    truth: str
+    answer: str
+    probability: float
+    float_answer: str
+    right: bool
+
+
+@dataclass(frozen=True)
+class Group:
+    title: str
+    found: int
+    pictures: tuple[Shown, ...]
+
+
+def choose_pictures(
+    samples: Sequence[Sample],
+    classes: Sequence[str],
+    logits: NDArray[np.float32],
+    reference: NDArray[np.float32],
+    per_group: int = _PER_GROUP,
+) -> tuple[Group, ...]:
+    """Groups of pictures: answered unlike the float network, wrong like it (most certain
+    first), right (classes in turn).
+
+    samples    (N) in the order of logits and reference, both (N, classes) of the bundle and the float network.
+    """
+    answer, finite = answers(logits)
+    reference_answer, _ = answers(reference)
+    labels = np.array([sample.label for sample in samples])
+    certainty = np.where(finite, _probabilities(logits).max(axis=1), 0.0)
+    right = answer == labels
+    by_certainty = np.argsort(-certainty, kind="stable")
+    changed = [int(index) for index in by_certainty if answer[index] != reference_answer[index]]
+    wrong = [int(index) for index in by_certainty if not right[index] and index not in set(changed)]
+    fine = _in_turn([int(index) for index in np.flatnonzero(right)], labels)
+
+    def shown(index: int) -> Shown:
+        return Shown(
+            source=data_uri(Path(samples[index].path)),
+            file=Path(samples[index].path).name,
+            truth=classes[labels[index]],
+            answer=classes[answer[index]] if finite[index] else "no finite answer",
+            probability=float(certainty[index]),
+            float_answer=classes[reference_answer[index]] if reference_answer[index] >= 0 else "no finite answer",
+            right=bool(right[index]),
+        )
+
+    titles = (
+        ("Answered differently from the float network", changed),
+        ("Wrong, like the float network, most certain first", wrong),
+        ("Right, classes in turn", fine),
+    )
+    return tuple(
+        Group(title, len(indices), tuple(shown(index) for index in indices[:per_group])) for title, indices in titles
+    )
+
+
+def data_uri(path: Path, side: int = _SIDE) -> str:
+    """The image as a JPEG of at most `side` pixels inside a data URI; empty when it can no longer be read."""
+    try:
+        picture = Image.fromarray(decode(path))
+    except DataError:
+        return ""
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, format="JPEG", quality=82, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _probabilities(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    safe = np.where(np.isfinite(logits).all(axis=1, keepdims=True), logits, 0).astype(np.float64)
+    shares = np.exp(safe - safe.max(axis=1, keepdims=True))
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def _in_turn(indices: list[int], labels: NDArray[np.int64]) -> list[int]:
+    turn: dict[int, int] = {}
+    keyed = []
+    for index in indices:
+        label = int(labels[index])
+        turn[label] = turn.get(label, 0) + 1
+        keyed.append((turn[label], label, index))
+    return [index for _, _, index in sorted(keyed)]

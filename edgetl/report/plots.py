@@ -1,0 +1,193 @@
+"""Figures of the page as inline SVG: colours come from the page's style sheet, nothing refers to anything outside."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from edgetl.report.model import Build, Bundle
+from edgetl.types import Precision
+
+_INK, _MUTED, _LINE = "#010203", "#040506", "#070809"
+_SERIES: dict[Precision, str] = {"int8": "#0a0b01", "bfloat16": "#0a0b02", "float32": "#0a0b03"}
+_MARKERS: dict[Precision, str] = {"int8": "o", "bfloat16": "D", "float32": "s"}
+# stand-in colour -> variable of the style sheet, so that one figure suits light and dark pages
+_VARIABLES = {
+    _INK: "var(--ink)",
+    _MUTED: "var(--muted)",
+    _LINE: "var(--line)",
+    _SERIES["int8"]: "var(--int8)",
+    _SERIES["bfloat16"]: "var(--bfloat16)",
+    _SERIES["float32"]: "var(--float32)",
+}
+_STYLE: Mapping[str, object] = {
+    "svg.fonttype": "none",
+    "font.family": ["sans-serif"],
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "font.size": 9.5,
+    "text.color": _INK,
+    "axes.labelcolor": _MUTED,
+    "axes.edgecolor": _LINE,
+    "axes.titlecolor": _INK,
+    "axes.titlesize": 10.5,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": _LINE,
+    "ytick.color": _LINE,
+    "xtick.labelcolor": _MUTED,
+    "ytick.labelcolor": _MUTED,
+    "grid.color": _LINE,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+}
+_PANELS_PER_ROW = 3
+_BINS = 48
+_PIXELS_PER_INCH = 105
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An inline SVG and the sentence that says what it shows to those who do not see it."""
+
+    svg: str
+    text: str
+
+
+def accuracy_latency(bundles: Sequence[Bundle]) -> Picture | None:
+    """Top-1 against p50, one panel per measured target, all builds with their intervals; None without latency."""
+    measured = [bundle for bundle in bundles if any(build.p50_ms is not None for build in bundle.builds)]
+    if not measured:
+        return None
+    columns = min(len(measured), _PANELS_PER_ROW)
+    rows = math.ceil(len(measured) / columns)
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": "edgetl accuracy"}):
+        figure = Figure(figsize=(max(3.0 * columns, 4.2), 2.6 * rows + 0.3), layout="constrained")
+        grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+        for panel in grid.flat[len(measured) :]:
+            panel.set_visible(False)
+        for panel, bundle in zip(grid.flat, measured, strict=False):
+            _accuracy_panel(panel, bundle)
+        for panel in grid[:, 0]:
+            panel.set_ylabel("top-1, %")
+        _legend(figure, {build.precision for bundle in measured for build in bundle.builds})
+        svg = _svg(figure)
+    told = "; ".join(_told(bundle, build) for bundle in measured for build in bundle.builds if build.p50_ms)
+    return Picture(svg, f"Top-1 accuracy against median latency. {told}.")
+
+
+def latency_histogram(target: str, times_ns: Mapping[Precision, NDArray[np.int64]]) -> Picture | None:
+    """Distribution of one target's timed runs, one curve per build; None when there are none."""
+    series = {name: np.asarray(times / 1e6, dtype=np.float64) for name, times in times_ns.items() if times.size}
+    if not series:
+        return None
+    # rare stalls would squeeze everything else to the left: the axis ends a little above the slowest p99
+    right = 1.15 * max(float(np.quantile(times, 0.99)) for times in series.values())
+    left = 0.95 * min(float(times.min()) for times in series.values())
+    edges = np.linspace(left, right, _BINS + 1)
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": f"edgetl latency {target}"}):
+        figure = Figure(figsize=(6.6, 2.1), layout="constrained")
+        panel = figure.subplots()
+        for name, times in sorted(series.items()):
+            colour = _SERIES[name]
+            shares = np.histogram(times, bins=edges)[0] / times.size
+            panel.stairs(100 * shares, edges, fill=True, color=colour, alpha=0.22, linewidth=0)
+            panel.stairs(100 * shares, edges, color=colour, linewidth=1.3, label=name)
+            panel.axvline(_median(times), color=colour, linewidth=1, linestyle=(0, (3, 2)))
+        panel.set_xlabel("milliseconds per image (dashed: median)")
+        panel.set_ylabel("runs, %")
+        panel.set_xlim(left, right)
+        panel.set_ylim(bottom=0)
+        panel.legend(loc="upper right", handlelength=1.2)
+        svg = _svg(figure)
+    beyond = {name: int((times > right).sum()) for name, times in sorted(series.items())}
+    outside = ", ".join(f"{count} of {name}" for name, count in beyond.items() if count)
+    medians = ", ".join(f"{name} {_median(times):.3g} ms" for name, times in sorted(series.items()))
+    tail = f" Runs slower than the axis shows: {outside}." if outside else ""
+    return Picture(svg, f"Latency of {target}: medians {medians}.{tail}")
+
+
+def _accuracy_panel(panel: Axes, bundle: Bundle) -> None:
+    for build in bundle.builds:
+        if build.p50_ms is None or build.top1 is None:
+            continue
+        colour = _SERIES[build.precision]
+        ships = build.precision == bundle.precision
+        panel.errorbar(
+            build.p50_ms,
+            100 * build.top1,
+            yerr=_arms(build.top1, build.top1_low, build.top1_high, 100),
+            xerr=_arms(build.p50_ms, build.p50_ms_low, build.p50_ms_high, 1),
+            fmt=_MARKERS[build.precision],
+            color=colour,
+            markerfacecolor=colour if ships else "none",
+            markersize=7,
+            elinewidth=1,
+            capsize=0,
+        )
+    panel.set_title(bundle.target)
+    panel.set_xlabel("p50, ms")
+    panel.grid(True, axis="y")
+    panel.set_axisbelow(True)
+    panel.xaxis.set_major_locator(MaxNLocator(4))
+    slowest = max(build.p50_ms or 0.0 for build in bundle.builds)
+    panel.set_xlim(0, 1.25 * slowest)
+
+
+def _legend(figure: Figure, precisions: set[Precision]) -> None:
+    """Colour and shape tell the precision, so that neither has to be seen for itself."""
+    marks = [
+        Line2D([], [], linestyle="", marker=_MARKERS[name], color=_SERIES[name], markerfacecolor="none", label=name)
+        for name in _SERIES
+        if name in precisions
+    ]
+    ships = Line2D([], [], linestyle="", marker="o", color=_MUTED, label="filled: ships")
+    figure.legend(handles=[*marks, ships], loc="outside upper left", ncols=len(marks) + 1, handletextpad=0.2)
+
+
+def _median(times: NDArray[np.float64]) -> float:
+    return float(np.quantile(times, 0.5, method="inverted_cdf"))
+
+
+def _arms(value: float, low: float | None, high: float | None, scale: float) -> list[list[float]] | None:
+    if low is None or high is None:
+        return None
+    return [[scale * (value - low)], [scale * (high - value)]]
+
+
+def _told(bundle: Bundle, build: Build) -> str:
+    top1 = 0.0 if build.top1 is None else 100 * build.top1
+    return f"{bundle.target} {build.precision}: {top1:.1f} % at {build.p50_ms:.3g} ms"
+
+
+def _svg(figure: Figure) -> str:
+    buffer = io.StringIO()
+    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'\s+xmlns(:\w+)?="[^"]*"', "", text)  # inside HTML the names need no declaration
+    text = re.sub(r'(<svg\b[^>]*?)\s+width="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r'(<svg\b[^>]*?)\s+height="[^"]*"', r"\1", text, count=1)
+    pointed_at = set(re.findall(r"#([\w-]+)", text))
+    text = re.sub(r'\s+id="([^"]*)"', lambda found: found[0] if found[1] in pointed_at else "", text)
+    width = round(figure.get_figwidth() * _PIXELS_PER_INCH)
+    opening = f'<svg aria-hidden="true" style="max-width: {width}px"'
+    text = text.replace("xlink:href", "href").replace("<svg", opening, 1)
+    for colour, variable in _VARIABLES.items():
+        text = text.replace(colour, variable)
+    return text.strip()

@@ -1,0 +1,83 @@
+"""The report as one table on a terminal. Words carry the verdict; colour only repeats them."""
+
+from __future__ import annotations
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from edgetl.report import words
+from edgetl.report.model import Bundle, Report
+from edgetl.types import Verdict
+
+_STYLES: dict[Verdict, str] = {"pass": "green", "fail": "bold red", "not measured": "yellow"}
+
+
+_LONGEST_WORD = len("measured")
+
+
+def show_report(report: Report, console: Console | None = None) -> None:
+    """Print the table and one line per target with the reason of its verdict, to stdout unless told otherwise.
+
+    Colour is left out where the output is no terminal or NO_COLOR is set.
+    """
+    out = console or Console(highlight=False)
+    out.print(_reference_line(report), highlight=False)
+    out.print(table(report))
+    for bundle in report.bundles:
+        out.print(_explanation(bundle), soft_wrap=False, highlight=False)
+
+
+def table(report: Report) -> Table:
+    """One row per target; each cell holds a value over its 95 % interval. Fits 80 columns."""
+    grid = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False, collapse_padding=True)
+    grid.add_column("target\nbackend", no_wrap=True)
+    grid.add_column("runs in\nsize", no_wrap=True)
+    for heading in ("top-1\n%", "drop\npoints", "p50\np99 ms", "speed-up\nto float"):
+        grid.add_column(heading, justify="right", no_wrap=True)
+    grid.add_column("verdict", min_width=_LONGEST_WORD)
+    for bundle in report.bundles:
+        grid.add_row(*_cells(bundle))
+    return grid
+
+
+def _cells(bundle: Bundle) -> tuple[Text, ...]:
+    p99 = words.milliseconds(bundle.p99_ms) if bundle.p50_ms is not None else ""
+    return (
+        _stack(bundle.target, bundle.backend),
+        _stack(_runs_in(bundle), words.size(bundle.size_bytes)),
+        _stack(words.percent(bundle.top1), words.percent_range(bundle.top1_low, bundle.top1_high)),
+        _stack(words.points(bundle.drop_points), words.points_range(bundle.drop_points_low, bundle.drop_points_high)),
+        _stack(words.milliseconds(bundle.p50_ms), p99),
+        _stack(words.times(bundle.speedup), words.times_range(bundle.speedup_low, bundle.speedup_high)),
+        Text.assemble((bundle.verdict, _STYLES[bundle.verdict]), *_emulated(bundle)),
+    )
+
+
+def _emulated(bundle: Bundle) -> tuple[str, ...]:
+    return ("\nemulated",) if bundle.emulated else ()
+
+
+def _runs_in(bundle: Bundle) -> str:
+    """The precision, with a star when some operators run in another: the line below the table says how many."""
+    return f"{bundle.precision or 'nothing'}{'*' if bundle.not_integer else ''}"
+
+
+def _stack(first: str, second: str) -> Text:
+    return Text.assemble(first, *([("\n" + second, "dim")] if second else []))
+
+
+def _reference_line(report: Report) -> Text:
+    reference = report.reference
+    return Text(
+        f"{report.name}: float network {words.percent(reference.top1)} % top-1 "
+        f"({words.percent_range(reference.top1_low, reference.top1_high)}) on {reference.images} images"
+    )
+
+
+def _explanation(bundle: Bundle) -> Text:
+    line = Text.assemble((bundle.target, "bold"), ": ")
+    if not bundle.reason.startswith(bundle.verdict):
+        line.append(bundle.verdict, _STYLES[bundle.verdict]).append("; ")
+    return line.append("; ".join(part for part in (bundle.reason, bundle.why) if part))

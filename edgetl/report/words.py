@@ -1,0 +1,76 @@
+"""Numbers as people read them, the same on the terminal and in the page. None becomes a dash."""
+
+from __future__ import annotations
+
+DASH = "–"
+
+
+def percent(value: float | None) -> str:
+    """A fraction with one decimal: 0.973 -> `97.3`."""
+    return DASH if value is None else f"{100 * value:.1f}"
+
+
+def percent_range(low: float | None, high: float | None) -> str:
+    """A fraction's interval in percent: `94.9–98.6`."""
+    return "" if low is None or high is None else f"{100 * low:.1f}–{100 * high:.1f}"
+
+
+def points(value: float | None) -> str:
+    """A difference in points: `0.33`, `−1.00`."""
+    return DASH if value is None else _minus(f"{value + 0.0:.2f}")
+
+
+def points_range(low: float | None, high: float | None) -> str:
+    """An interval of a difference: `−0.7…1.4`."""
+    return "" if low is None or high is None else _minus(f"{low:.1f}…{high:.1f}")
+
+
+def milliseconds(value: float | None) -> str:
+    """Three digits that matter: `0.412`, `3.07`, `128`."""
+    if value is None:
+        return DASH
+    decimals = 0 if value >= 99.95 else 1 if value >= 9.995 else 2 if value >= 0.9995 else 3
+    return f"{value:.{decimals}f}"
+
+
+def milliseconds_range(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{milliseconds(low)}–{milliseconds(high)}"
+
+
+def times(value: float | None) -> str:
+    """A ratio: `2.41×`, `12.3×`."""
+    return DASH if value is None else f"{_ratio(value)}×"
+
+
+def times_range(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{_ratio(low)}–{_ratio(high)}"
+
+
+def size(value: int | None) -> str:
+    """Bytes in decimal units: `2.6 MB`."""
+    if value is None:
+        return DASH
+    number = float(value)
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 999.5 or unit == "GB":
+            break
+        number /= 1000
+    return f"{number:.0f} {unit}" if unit == "B" or number >= 99.95 else f"{number:.1f} {unit}"
+
+
+def seconds(value: float) -> str:
+    """`0.4 s`, `12 s`, `3 min 05 s`."""
+    if value < 10:
+        return f"{value:.1f} s"
+    if value < 60:
+        return f"{value:.0f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest:02d} s"
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.{1 if value >= 9.995 else 2}f}"
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")

@@ -1,0 +1,90 @@
+"""The adapt stage on real images with a real pretrained network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from edgetl.adapt.stage import run
+from edgetl.backbones.checkpoint import write_checkpoint
+from edgetl.backbones.inputs import normalise
+from edgetl.backbones.load import build, rebuild
+from edgetl.backbones.spec import read_spec
+from edgetl.backbones.weights import locate
+from edgetl.data.split import make_split
+from edgetl.data.views import batches
+from edgetl.errors import WeightsError
+from edgetl.progress import Silent
+from edgetl.recipe import Adapt, Backbone, Data
+from edgetl.types import Split
+
+pytestmark = pytest.mark.integration
+
+
+def _split(shared: Path, name: str, shots: int, val: int) -> Split:
+    folder = shared / "data" / name
+    data = Data(train=str(folder / "train"), val=str(folder / "val"), shots=shots, max_val_images=val)
+    return make_split(data, folder)
+
+
+def _top1(folder: Path, split: Split) -> float:
+    spec = read_spec(folder / "network.json")
+    network = rebuild(spec, folder / "network.safetensors")
+    rows = []
+    with torch.inference_mode():
+        for pixels in batches(split.val, spec.preprocessing, 16):
+            images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+            rows.append(network(normalise(images, spec.preprocessing)).argmax(1).numpy())
+    return float((np.concatenate(rows) == [sample.label for sample in split.val]).mean())
+
+
+def test_a_probe_on_a_real_backbone_recognises_steel_defects(shared: Path, tmp_path: Path) -> None:
+    split = _split(shared, "neu_steel", shots=10, val=120)
+    backbone = Backbone(name="mobilenetv2_100")
+    source = locate(backbone, tmp_path, [shared / "weights"])
+    run(split, backbone, source, Adapt(strategy="probe"), "natural", tmp_path, Silent())
+    assert _top1(tmp_path, split) >= 0.92
+    record = json.loads((tmp_path / "adapt.json").read_text())
+    assert record["audit"] == {
+        "matched": 312,
+        "dropped": ["classifier.bias", "classifier.weight"],
+        "new": ["classifier.bias", "classifier.weight"],
+    }
+    assert json.loads((tmp_path / "network.json").read_text())["model_args"] == {"pad_type": "same"}
+
+
+def test_a_convolution_as_classifier_learns_too(shared: Path, tmp_path: Path) -> None:
+    split = _split(shared, "hymenoptera", shots=10, val=60)
+    backbone = Backbone(name="tv_squeezenet1_1")
+    source = locate(backbone, tmp_path, [shared / "weights"])
+    config = Adapt(strategy="auto", epochs=2, learning_rate=1e-4)
+    run(split, backbone, source, config, "natural", tmp_path, Silent())
+    assert _top1(tmp_path, split) >= 0.75
+
+
+@pytest.mark.parametrize("name", ["resnet50", "tv_resnet50", "tf_mobilenetv3_small_100"])
+def test_real_checkpoints_pass_the_audit(shared: Path, tmp_path: Path, name: str) -> None:
+    backbone = Backbone(name=name, input_size=64)
+    _, _, audit = build(backbone, locate(backbone, tmp_path, [shared / "weights"]), 5, "squash")
+    assert len(audit.dropped) == len(audit.new) == 2
+
+
+def test_real_weights_do_not_pass_for_another_architecture(shared: Path, tmp_path: Path) -> None:
+    weights = str(shared / "weights" / "resnet50" / "model.safetensors")
+    for name in ("resnet34", "tv_resnet18", "mobilenetv2_100"):
+        backbone = Backbone(name=name, weights=weights)
+        with pytest.raises(WeightsError, match="these weights do not fit"):
+            build(backbone, locate(backbone, tmp_path, []), 5, "squash")
+
+
+def test_a_network_survives_being_written_and_read(shared: Path, tmp_path: Path) -> None:
+    backbone = Backbone(name="mobilenetv2_100", input_size=96)
+    network, spec, _ = build(backbone, locate(backbone, tmp_path, [shared / "weights"]), 5, "squash")
+    write_checkpoint(network.state_dict(), tmp_path / "n.safetensors")
+    inputs = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.equal(rebuild(spec, tmp_path / "n.safetensors")(inputs), network(inputs))

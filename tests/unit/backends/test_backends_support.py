@@ -1,0 +1,109 @@
+"""The small functions that all backends share."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgetl.backends import requirements
+from edgetl.backends.failures import LONGEST, joined, one_line
+from edgetl.backends.options import integer, words
+from edgetl.errors import BackendError, UsageError
+from edgetl.types import Missing, Scheme, Target
+
+
+def target(**options: str | int | float | bool) -> Target:
+    return Target("t", "", "null", "any", "none", (), Scheme("uint8", False), options)
+
+
+@given(st.text(max_size=900))
+def test_every_message_becomes_one_short_line(text: str) -> None:
+    line = one_line(RuntimeError(text))
+    assert line
+    assert len(line) <= LONGEST
+    assert len(line.splitlines()) == 1
+
+
+def test_source_positions_are_left_out() -> None:
+    text = "Exception from src/core.cpp:90:\nCheck 'x < y' failed at src/y.cpp:7:\nthe weights are too short\n\n"
+    assert one_line(text) == "the weights are too short"
+
+
+def test_messages_are_joined_once_each() -> None:
+    assert joined(["a\n", "b", "a", " "], "nothing") == "a; b"
+    assert joined([], "nothing") == "nothing"
+
+
+def test_words_take_lists_and_lone_numbers() -> None:
+    assert words(target(capabilities="8.6, 8.9 12.0"), "capabilities") == ("8.6", "8.9", "12.0")
+    assert words(target(capabilities=8.6), "capabilities") == ("8.6",)
+    assert words(target(), "capabilities") == ()
+    with pytest.raises(UsageError, match="found True"):
+        words(target(capabilities=True), "capabilities")
+
+
+@given(st.integers() | st.booleans() | st.floats() | st.text(max_size=3))
+def test_an_integer_option_is_in_range_or_refused(value: int | bool | float | str) -> None:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 8:
+        assert integer(target(n=value), "n", 4, low=1, high=8) == value
+    else:
+        with pytest.raises(UsageError, match="from 1 to 8"):
+            integer(target(n=value), "n", 4, low=1, high=8)
+
+
+def test_cpu_flags_are_those_of_the_first_cpu(tmp_path: Path) -> None:
+    info = tmp_path / "cpuinfo"
+    info.write_text("processor\t: 0\nflags\t\t: fpu avx512_bf16\n\nprocessor\t: 1\nflags\t\t: fpu\n", "utf-8")
+    assert requirements.cpu_flags(info) == {"fpu", "avx512_bf16"}
+    info.write_text("processor : 0\nFeatures : fp asimddp\n", "utf-8")
+    assert requirements.cpu_flags(info) == {"fp", "asimddp"}
+    assert requirements.cpu_flags(tmp_path / "absent") == frozenset()
+
+
+def test_a_cpu_without_bfloat16_is_told_what_to_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = tmp_path / "cpuinfo"
+    info.write_text("flags : fpu avx2\n", "utf-8")
+    monkeypatch.setattr(requirements, "CPU_INFO", info)
+    found = requirements.no_cpu_bfloat16()
+    assert found is not None
+    assert "float32" in found.remedy
+    info.write_text("flags : fpu amx_bf16\n", "utf-8")
+    assert requirements.no_cpu_bfloat16() is None
+
+
+def test_a_missing_driver_is_found_without_loading_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> NoReturn:
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr(ctypes, "CDLL", absent)
+    found = requirements.no_cuda_driver()
+    assert found is not None
+    assert "libcuda.so.1" in found.reason
+
+
+def test_this_machine_and_any_machine_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    assert requirements.wrong_machine(target()) is None
+    arm = Target("t", "", "null", "aarch64", "none", (), Scheme("uint8", False))
+    intel = Target("t", "", "null", "x86_64", "none", (), Scheme("uint8", False))
+    assert requirements.wrong_machine(arm) is None
+    found = requirements.wrong_machine(intel)
+    assert found is not None
+    assert "x86_64" in found.reason
+
+
+def test_the_first_obstacle_is_the_one_that_is_told() -> None:
+    requirements.require("t", None, None)
+    with pytest.raises(BackendError, match=r"^t: first; mend it$"):
+        requirements.require("t", None, Missing("first", "mend it"), Missing("second", ""))
+
+
+def test_versions_come_from_the_first_distribution_that_is_there() -> None:
+    assert requirements.distribution_version("no-such-thing", "pytest") == pytest.__version__
+    assert requirements.distribution_version("no-such-thing") == ""

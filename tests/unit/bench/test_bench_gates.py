@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import pytest
+
+from edgetl.bench.accuracy import Accuracy, compare
+from edgetl.bench.gates import Decision, judge, judge_build
+from edgetl.bench.machine import describe
+from edgetl.bench.result import BuildBench, Latency, TargetBench
+from edgetl.errors import UsageError
+from edgetl.recipe import Gates
+from edgetl.types import Interval, Precision
+
+NO_GATES = Gates(max_drop_points=None)
+
+
+def accuracy(images: int = 300, lost: int = 0) -> Accuracy:
+    """A build that answers `lost` images wrong that the (perfect) float network answers right."""
+    labels = np.arange(images) % 2
+    reference = np.eye(2, dtype=np.float32)[labels]
+    logits = reference.copy()
+    logits[:lost] = logits[:lost, ::-1]
+    return compare(logits, labels, reference)
+
+
+def latency(p50_ms: float, p99_ms: float | None = None) -> Latency:
+    p99 = p99_ms or 2 * p50_ms
+    return Latency(
+        p50_ms=Interval(p50_ms, 0.97 * p50_ms, 1.03 * p50_ms),
+        p90_ms=None,
+        p99_ms=Interval(p99, 0.9 * p99, 1.1 * p99),
+        runs=300,
+        threads=1,
+    )
+
+
+def build(
+    precision: Precision,
+    *,
+    p50_ms: float | None = None,
+    lost: int | None = 0,
+    images: int = 300,
+    speedup: float | None = None,
+    size_bytes: int = 1000,
+    p99_ms: float | None = None,
+) -> BuildBench:
+    return BuildBench(
+        precision=precision,
+        size_bytes=size_bytes,
+        accuracy=None if lost is None else accuracy(images, lost),
+        latency=None if p50_ms is None else latency(p50_ms, p99_ms),
+        speedup=None if speedup is None else Interval(speedup, 0.95 * speedup, 1.05 * speedup),
+    )
+
+
+def bench(*builds: BuildBench, measured: bool = True, emulated: bool = False, reason: str = "") -> TargetBench:
+    return TargetBench(
+        target="x86-cpu",
+        backend="onnxruntime",
+        backend_version="1",
+        measured=measured,
+        emulated=emulated,
+        reason=reason,
+        machine=describe(),
+        images=(),
+        builds=builds,
+    )
+
+
+def told(decision: Decision, precision: Precision) -> str:
+    return next(verdict.reason for verdict in decision.builds if verdict.precision == precision)
+
+
+class TestGates:
+    def test_a_drop_within_the_gate_passes_and_tells_its_interval(self) -> None:
+        verdict = judge_build(build("int8", lost=3, p50_ms=3), bench(), Gates(max_drop_points=1.0))
+        assert verdict.verdict == "pass"
+        assert "drop 1.00 points (" in verdict.reason
+        assert "within the allowed 1" in verdict.reason
+
+    def test_a_drop_beyond_the_gate_fails_on_the_measured_value(self) -> None:
+        verdict = judge_build(build("int8", lost=4, p50_ms=3), bench(), Gates(max_drop_points=1.0))
+        assert verdict.verdict == "fail"
+        assert "drop 1.33 points" in verdict.reason
+        assert "above the allowed 1" in verdict.reason
+
+    def test_an_interval_around_the_gate_says_that_the_images_are_too_few(self) -> None:
+        few = judge_build(build("int8", lost=1, images=40, p50_ms=3), bench(), Gates(max_drop_points=3.0))
+        assert "40 images are too few to be sure" in few.reason
+        clear = judge_build(build("int8", lost=100, p50_ms=3), bench(), Gates(max_drop_points=1.0))
+        assert "too few" not in clear.reason
+
+    def test_the_lowest_accuracy_is_a_fraction_and_is_told_in_percent(self) -> None:
+        verdict = judge_build(build("int8", lost=60), bench(), Gates(max_drop_points=None, min_top1=0.9))
+        assert verdict.verdict == "fail"
+        assert "top-1 80.0 % (" in verdict.reason
+        assert "below the required 90 %" in verdict.reason
+
+    def test_a_slow_tail_fails_the_p99_gate(self) -> None:
+        gates = Gates(max_drop_points=None, max_p99_ms=5)
+        assert judge_build(build("int8", p50_ms=3, p99_ms=5.2), bench(), gates).verdict == "fail"
+        assert judge_build(build("int8", p50_ms=3, p99_ms=4.0), bench(), gates).verdict == "pass"
+
+    def test_a_latency_gate_without_latency_is_not_measured(self) -> None:
+        verdict = judge_build(build("int8"), bench(), Gates(max_drop_points=None, max_p99_ms=5))
+        assert verdict.verdict == "not measured"
+        assert "p99 latency was not measured" in verdict.reason
+
+    def test_a_file_beyond_the_gate_fails_even_where_nothing_can_be_measured(self) -> None:
+        absent = bench(measured=False, reason="no GPU here")
+        verdict = judge_build(build("int8", lost=None, size_bytes=101), absent, Gates(max_size_bytes=100))
+        assert verdict.verdict == "fail"
+        assert "101 bytes, above the allowed 100" in verdict.reason
+
+    def test_each_gate_is_listed_with_its_limit_and_value(self) -> None:
+        gates = Gates(max_drop_points=1, min_top1=0.5, max_p99_ms=10, max_size_bytes=10_000)
+        verdict = judge_build(build("int8", p50_ms=3, p99_ms=4), bench(), gates)
+        assert [(check.gate, check.limit, check.value) for check in verdict.checks] == [
+            ("max_drop_points", 1.0, 0.0),
+            ("min_top1", 0.5, 1.0),
+            ("max_p99_ms", 10.0, 4.0),
+            ("max_size_bytes", 10_000.0, 1000.0),
+        ]
+
+    def test_a_build_that_does_not_run_fails_with_its_error(self) -> None:
+        broken = replace(build("int8", lost=None), error="no kernel for Foo.\n")
+        verdict = judge_build(broken, bench(), NO_GATES)
+        assert (verdict.verdict, verdict.reason) == ("fail", "it does not run: no kernel for Foo")
+
+    def test_without_any_gate_a_measured_build_passes(self) -> None:
+        verdict = judge_build(build("float32", p50_ms=3), bench(), NO_GATES)
+        assert (verdict.verdict, verdict.reason) == ("pass", "no gate is set")
+
+    def test_convolutions_that_stayed_float_are_told(self) -> None:
+        partly = replace(build("int8", p50_ms=3), not_integer=("conv1", "conv2"))
+        assert (
+            "2 convolutions or matrix products do not run in 8-bit integers"
+            in judge_build(partly, bench(), Gates()).reason
+        )
+
+    def test_nan_logits_are_told(self) -> None:
+        found = replace(accuracy(), not_finite=7)
+        sick = replace(build("int8", p50_ms=3), accuracy=found)
+        assert "7 images gave NaN or infinite logits" in judge_build(sick, bench(), Gates()).reason
+
+
+class TestEmulation:
+    def test_one_lost_image_of_few_is_no_failure(self) -> None:
+        emulated = bench(measured=False, emulated=True, reason="another CPU")
+        verdict = judge_build(build("int8", lost=1, images=32), emulated, Gates(max_drop_points=1.0))
+        assert verdict.verdict == "not measured"
+        assert "32 images are too few to be sure" in verdict.reason
+
+    def test_a_sure_loss_is_a_failure(self) -> None:
+        emulated = bench(measured=False, emulated=True, reason="another CPU")
+        assert judge_build(build("int8", lost=20, images=32), emulated, Gates(max_drop_points=1.0)).verdict == "fail"
+
+    def test_a_kept_accuracy_passes_and_is_marked(self) -> None:
+        emulated = bench(measured=False, emulated=True, reason="another CPU")
+        verdict = judge_build(build("int8", images=64), emulated, Gates(max_drop_points=1.0))
+        assert verdict.verdict == "pass"
+        assert "accuracy on 64 images under emulation, no latency" in verdict.reason
+
+
+class TestChoice:
+    def test_the_fastest_passing_build_ships(self) -> None:
+        found = judge(bench(build("int8", p50_ms=3, speedup=2.4), build("float32", p50_ms=7.2)), Gates())
+        assert (found.verdict, found.shipped) == ("pass", "int8")
+        assert found.why == "int8 is the fastest passing build: 2.40x (2.28 to 2.52) the speed of float32"
+
+    def test_int8_that_is_slower_does_not_ship(self) -> None:
+        found = judge(bench(build("int8", p50_ms=10, speedup=0.72), build("float32", p50_ms=7.2)), Gates())
+        assert (found.verdict, found.shipped) == ("pass", "float32")
+        assert found.why == "int8 is slower than float32 here: 0.72x (0.68 to 0.76); float32 ships"
+
+    def test_int8_beaten_by_bfloat16_does_not_ship(self) -> None:
+        builds = (
+            build("int8", p50_ms=5, speedup=1.6),
+            build("bfloat16", p50_ms=4, speedup=2.0),
+            build("float32", p50_ms=8),
+        )
+        found = judge(bench(*builds), Gates())
+        assert found.shipped == "bfloat16"
+        assert found.why == "int8 is slower than bfloat16 here (5 ms against 4 ms); bfloat16 ships"
+
+    def test_equally_fast_builds_are_decided_by_their_size(self) -> None:
+        builds = (
+            build("int8", p50_ms=7.3, speedup=0.99, size_bytes=250),
+            build("float32", p50_ms=7.2, size_bytes=900),
+        )
+        found = judge(bench(*builds), Gates())
+        assert found.shipped == "int8"
+        assert found.why == "equally fast as float32 within noise; int8 is the smaller file"
+
+    def test_a_failing_int8_leaves_the_float_build(self) -> None:
+        found = judge(
+            bench(build("int8", p50_ms=3, lost=50, speedup=2.4), build("float32", p50_ms=7)), Gates(max_drop_points=1)
+        )
+        assert (found.verdict, found.shipped) == ("pass", "float32")
+        assert found.why.startswith("int8 does not pass its gates")
+        assert "above the allowed 1" in told(found, "int8")
+
+    def test_when_nothing_passes_the_most_accurate_is_kept_and_the_verdict_is_fail(self) -> None:
+        builds = (build("int8", p50_ms=3, lost=50), build("float32", p50_ms=7, lost=20))
+        found = judge(bench(*builds), Gates(max_drop_points=1))
+        assert (found.verdict, found.shipped) == ("fail", "float32")
+        assert "kept for inspection" in found.why
+
+    def test_when_nothing_runs_nothing_ships(self) -> None:
+        broken = replace(build("int8", lost=None), error="no kernel")
+        found = judge(bench(broken), Gates())
+        assert (found.verdict, found.shipped) == ("fail", None)
+        assert "no kernel" in found.reason
+
+    def test_a_target_that_is_not_here_ships_int8_unmeasured(self) -> None:
+        absent = bench(build("float32", lost=None), build("int8", lost=None), measured=False, reason="no GPU here.")
+        found = judge(absent, Gates())
+        assert (found.verdict, found.shipped) == ("not measured", "int8")
+        assert found.reason == "not measured here: no GPU here"
+        assert found.why == "no latency was measured here; int8 is preferred"
+
+    def test_under_emulation_int8_ships_unless_it_surely_fails(self) -> None:
+        def emulated(lost: int) -> Decision:
+            builds = (build("int8", lost=lost, images=32), build("float32", images=32))
+            return judge(bench(*builds, measured=False, emulated=True, reason="another CPU"), Gates(max_drop_points=1))
+
+        assert (emulated(0).verdict, emulated(0).shipped) == ("pass", "int8")
+        assert (emulated(1).verdict, emulated(1).shipped) == ("not measured", "int8")
+        assert (emulated(20).verdict, emulated(20).shipped) == ("pass", "float32")
+        assert "(int8 failed)" in emulated(20).why
+
+    @pytest.mark.parametrize("choose", ["int8", "float32"])
+    def test_a_pinned_precision_ships_whatever_the_speed(self, choose: Literal["int8", "float32"]) -> None:
+        found = judge(bench(build("int8", p50_ms=10, speedup=0.72), build("float32", p50_ms=7)), Gates(), choose)
+        assert (found.shipped, found.why) == (choose, f"the recipe asks for {choose}")
+
+    def test_a_pinned_precision_that_fails_fails_the_target(self) -> None:
+        found = judge(bench(build("int8", p50_ms=3, lost=50), build("float32", p50_ms=7)), Gates(), "int8")
+        assert (found.verdict, found.shipped) == ("fail", "int8")
+
+    def test_a_pinned_precision_that_was_not_built_is_wrong_usage(self) -> None:
+        with pytest.raises(UsageError, match=r"x86-cpu has no such build \(it has float32\)"):
+            judge(bench(build("float32", p50_ms=7)), Gates(), "int8")
+
+    def test_a_target_without_builds_is_refused(self) -> None:
+        with pytest.raises(UsageError, match="no build to judge"):
+            judge(bench(), Gates())

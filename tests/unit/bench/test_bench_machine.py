@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgetl.bench.machine import cgroup_cores, describe, instruction_sets
+
+X86 = """processor\t: 0
+model name\t: Example(R) CPU 9000
+cpu MHz\t\t: 2400.5
+flags\t\t: fpu sse avx avx2 avx512f avx512_vnni avx_vnni avx512_bf16 amx_tile
+"""
+ARM = "processor\t: 0\nFeatures\t: fp asimd asimddp i8mm\n"
+
+
+def put(root: Path, name: str, text: str) -> None:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def test_this_machine_is_described_without_error() -> None:
+    machine = describe()
+    assert machine.architecture
+    assert machine.logical_cores is None or machine.logical_cores >= 1
+    assert machine.usable_cores is None or machine.usable_cores > 0
+
+
+def test_what_cannot_be_read_is_none(tmp_path: Path) -> None:
+    machine = describe(tmp_path)
+    assert machine.cpu is None
+    assert machine.instruction_sets == ()
+    assert (machine.governor, machine.clock_mhz, machine.load_average, machine.memory_bytes) == (None,) * 4
+
+
+def test_cpu_clocks_governor_memory_and_load_are_read(tmp_path: Path) -> None:
+    put(tmp_path, "proc/cpuinfo", X86)
+    put(tmp_path, "proc/loadavg", "0.50 0.20 0.10 1/100 42\n")
+    put(tmp_path, "proc/meminfo", "MemTotal:        2048 kB\nMemFree: 1 kB\n")
+    put(tmp_path, "etc/os-release", 'NAME=x\nPRETTY_NAME="Example Linux 1"\n')
+    scaling = "sys/devices/system/cpu/cpu0/cpufreq"
+    put(tmp_path, f"{scaling}/scaling_governor", "performance\n")
+    put(tmp_path, f"{scaling}/cpuinfo_max_freq", "3500000\n")
+    machine = describe(tmp_path)
+    assert machine.cpu == "Example(R) CPU 9000"
+    assert machine.clock_mhz == 2400.5
+    assert machine.clock_max_mhz == 3500.0
+    assert machine.clock_min_mhz is None
+    assert machine.governor == "performance"
+    assert machine.memory_bytes == 2048 * 1024
+    assert machine.load_average == 0.5
+    assert machine.system.startswith("Example Linux 1")
+
+
+def test_a_board_without_a_model_name_is_known_by_its_device_tree(tmp_path: Path) -> None:
+    put(tmp_path, "proc/cpuinfo", ARM)
+    put(tmp_path, "proc/device-tree/model", "Raspberry Pi 5 Model B\0")
+    assert describe(tmp_path).cpu == "Raspberry Pi 5 Model B"
+
+
+def test_the_instruction_sets_that_matter_are_found() -> None:
+    assert instruction_sets(X86) == ("avx2", "avx512", "vnni", "avx_vnni", "bf16", "amx")
+    assert instruction_sets(ARM) == ("neon", "dotprod", "i8mm")
+    assert instruction_sets("flags : fpu sse") == ()
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, None),
+        ({"sys/fs/cgroup/cpu.max": "max 100000\n"}, None),
+        ({"sys/fs/cgroup/cpu.max": "150000 100000\n"}, 1.5),
+        ({"sys/fs/cgroup/box/cpu.max": "400000 100000\n", "sys/fs/cgroup/cpu.max": "50000 100000\n"}, 0.5),
+        ({"sys/fs/cgroup/box/inner/cpu.max": "200000 100000\n", "sys/fs/cgroup/box/cpu.max": "max 100000\n"}, 2.0),
+        ({"sys/fs/cgroup/cpu.max": "junk\n"}, None),
+    ],
+)
+def test_the_tightest_cgroup_quota_on_the_way_up_counts(
+    tmp_path: Path, files: dict[str, str], expected: float | None
+) -> None:
+    put(tmp_path, "proc/self/cgroup", "0::/box/inner\n")
+    for name, text in files.items():
+        put(tmp_path, name, text)
+    assert cgroup_cores(tmp_path) == expected
+
+
+def test_a_cgroup_of_version_1_is_read(tmp_path: Path) -> None:
+    put(tmp_path, "proc/self/cgroup", "4:cpu,cpuacct:/box\n")
+    put(tmp_path, "sys/fs/cgroup/cpu/box/cpu.cfs_quota_us", "250000\n")
+    put(tmp_path, "sys/fs/cgroup/cpu/box/cpu.cfs_period_us", "100000\n")
+    assert cgroup_cores(tmp_path) == 2.5
+
+
+def test_a_cgroup_of_version_1_without_a_limit_is_unlimited(tmp_path: Path) -> None:
+    put(tmp_path, "proc/self/cgroup", "4:cpu,cpuacct:/\n")
+    put(tmp_path, "sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n")
+    put(tmp_path, "sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n")
+    assert cgroup_cores(tmp_path) is None

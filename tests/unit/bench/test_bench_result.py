@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgetl.bench.accuracy import compare
+from edgetl.bench.machine import describe
+from edgetl.bench.result import BuildBench, ColdStart, Latency, TargetBench, read_bench, write_bench
+from edgetl.errors import EdgetlError
+from edgetl.types import Interval
+
+
+def example() -> TargetBench:
+    labels = np.array([0, 1, 1])
+    logits = np.eye(2, dtype=np.float32)[[0, 1, 0]]
+    full = BuildBench(
+        precision="int8",
+        size_bytes=10,
+        placement="int8 52, float32 1",
+        not_integer=("conv",),
+        accuracy=compare(logits, labels, logits),
+        latency=Latency(Interval(1, 0.5, 2), None, Interval(3, 2, 4), 300, 1),
+        speedup=Interval(2, 1, 3),
+        cold_start=ColdStart(50.0, 1000, 2000, 3),
+    )
+    bare = BuildBench(precision="float32", size_bytes=20, error="no kernel")
+    return TargetBench("x86-cpu", "onnxruntime", "1.2", True, False, "", describe(), (0, 1, 2), (full, bare))
+
+
+def test_a_result_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    write_bench(example(), tmp_path / "bench.json")
+    assert read_bench(tmp_path / "bench.json") == example()
+
+
+def test_the_file_is_plain_json_that_names_its_schema(tmp_path: Path) -> None:
+    write_bench(example(), tmp_path / "bench.json")
+    raw = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))
+    assert raw["schema"] == 1
+    assert raw["builds"][0]["accuracy"]["confusion"] == [[1, 0], [1, 1]]
+    assert raw["builds"][1]["latency"] is None
+
+
+def test_a_build_is_found_by_its_precision() -> None:
+    assert example().build("float32") == example().builds[1]
+    assert example().build("bfloat16") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "cannot read the bench result"),
+        ("{}", "not a bench result of schema 1: `target`"),
+        ('{"schema": 2}', "not a bench result of schema 1"),
+        ("\x00", "not a bench result of schema 1: `the file`"),
+    ],
+)
+def test_a_file_that_is_no_result_is_named(tmp_path: Path, text: str | None, message: str) -> None:
+    path = tmp_path / "bench.json"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    with pytest.raises(EdgetlError, match=message):
+        read_bench(path)

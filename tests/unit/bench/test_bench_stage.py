@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.numpy import load_file, save_file
+
+from edgetl.bench import emulate, stage
+from edgetl.bench.result import BENCH_FILE, LATENCY_FILE, PREDICTIONS_FILE, ColdStart, TargetBench, read_bench
+from edgetl.bench.stage import BenchJob, Candidate
+from edgetl.errors import BackendError, EdgetlError
+from edgetl.progress import Silent
+from edgetl.recipe import Bench
+from edgetl.types import (
+    Compiled,
+    Engine,
+    Missing,
+    Operator,
+    Placement,
+    Precision,
+    Preprocessing,
+    Sample,
+    Scheme,
+    Target,
+)
+
+CLASSES = 3
+PREPROCESSING = Preprocessing(8, 8, "squash", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+SCHEME = Scheme(activation_dtype="uint8", activation_symmetric=False)
+TARGET = Target("here", "", "fake", "any", "none", ("int8", "float32"), SCHEME)
+ARM = replace(TARGET, name="there", backend="onnxruntime", machine="aarch64")
+
+
+class Colour:
+    """Answers the strongest colour of the image; `broken` raises instead."""
+
+    def __init__(self, precision: Precision, broken: bool) -> None:
+        self.precision = precision
+        self.broken = broken
+
+    def infer(self, inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        if self.broken:
+            raise BackendError("no kernel for this")
+        return {"logits": inputs["image"].mean(axis=(1, 2)).astype(np.float32)}
+
+    def placement(self) -> Placement:
+        precisions = ["int8", "float32"] if self.precision == "int8" else ["float32"]
+        return Placement(tuple(Operator(f"conv{i}", "convolution", "cpu", p) for i, p in enumerate(precisions)))
+
+
+@dataclass
+class FakeBackend:
+    """Runs anything, unless told otherwise."""
+
+    name: str = "fake"
+    obstacle: Missing | None = None
+    unopenable: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    opened: list[tuple[str, int]] = field(default_factory=list)
+
+    def version(self) -> str:
+        return "9"
+
+    def missing(self) -> Missing | None:
+        return None
+
+    def cannot_run(self, target: Target) -> Missing | None:
+        return self.obstacle
+
+    @contextmanager
+    def open(self, folder: Path, compiled: Compiled, target: Target, *, threads: int) -> Iterator[Engine]:
+        if compiled.precision in self.unopenable:
+            raise BackendError("cannot open this")
+        self.opened.append((compiled.precision, threads))
+        yield Colour(compiled.precision, compiled.precision in self.broken)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> BenchJob:
+    """Six images of one strong colour each, and a reference that is wrong on the last."""
+    samples: list[Sample] = []
+    for index in range(6):
+        pixels = np.zeros((10, 10, 3), np.uint8)
+        pixels[..., index % CLASSES] = 200
+        path = tmp_path / f"{index}.png"
+        Image.fromarray(pixels).save(path)
+        samples.append(Sample(str(path), index % CLASSES, ""))
+    reference = np.eye(CLASSES, dtype=np.float32)[[0, 1, 2, 0, 1, 1]]
+    save_file({"logits": reference}, tmp_path / "reference.safetensors")
+    candidates: list[Candidate] = []
+    for precision in TARGET.precisions:
+        folder = tmp_path / precision
+        folder.mkdir()
+        (folder / "model.bin").write_bytes(b"x" * (100 if precision == "int8" else 400))
+        candidates.append(Candidate(folder, Compiled("fake", "9", precision, "model.bin", ("model.bin",))))
+    config = Bench(runs=300, warmup=2, threads=2, emulated_images=3)
+    return BenchJob(
+        TARGET, tuple(candidates), tuple(samples), PREPROCESSING, tmp_path / "reference.safetensors", config
+    )
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Run the stage on a given backend, without fresh processes, and read its result."""
+    monkeypatch.setattr(stage, "cold_start", lambda *args, **kwargs: ColdStart(12.0, 100, 200, 3))
+    monkeypatch.setattr(emulate, "missing", lambda: Missing("no qemu", "install it"))
+    out = tmp_path / "out"
+    out.mkdir()
+
+    def run_with(backend: FakeBackend, job: BenchJob) -> TargetBench:
+        monkeypatch.setattr(stage, "load", lambda name: backend)
+        stage.run(job, out, Silent())
+        return read_bench(out / BENCH_FILE)
+
+    return run_with
+
+
+def test_every_build_is_measured_on_all_images(job: BenchJob, run: Any) -> None:
+    backend = FakeBackend()
+    found = run(backend, job)
+    assert (found.measured, found.emulated, found.reason) == (True, False, "")
+    assert found.images == tuple(range(6))
+    assert backend.opened == [("int8", 2), ("float32", 2)]
+    for build in found.builds:
+        assert build.accuracy.top1.value == 1.0
+        assert build.accuracy.drop_points.value == pytest.approx(-100 / 6)
+        assert build.latency.runs == 300
+        assert build.latency.threads == 2
+        assert 0 < build.latency.p50_ms.low <= build.latency.p99_ms.value
+        assert build.cold_start.cold_start_ms == 12.0
+
+
+def test_only_the_other_builds_have_a_speed_up_over_float32(job: BenchJob, run: Any) -> None:
+    found = run(FakeBackend(), job)
+    assert found.build("float32").speedup is None
+    assert found.build("int8").speedup.low > 0
+
+
+def test_sizes_and_placements_are_recorded(job: BenchJob, run: Any) -> None:
+    found = run(FakeBackend(), job)
+    assert [build.size_bytes for build in found.builds] == [100, 400]
+    assert found.build("int8").placement == "float32 1, int8 1"
+    assert found.build("int8").not_integer == ("conv1",)
+    assert found.build("float32").not_integer == ()
+
+
+def test_logits_and_times_are_stored_per_build(job: BenchJob, run: Any, tmp_path: Path) -> None:
+    run(FakeBackend(), job)
+    logits = load_file(tmp_path / "out" / PREDICTIONS_FILE)
+    times = load_file(tmp_path / "out" / LATENCY_FILE)
+    assert logits["int8"].shape == (6, CLASSES)
+    assert logits["int8"].dtype == np.float32
+    assert (times["float32"].shape, times["float32"].dtype) == ((300,), np.int64)
+
+
+@pytest.mark.parametrize("fault", ["unopenable", "broken"])
+def test_a_build_that_does_not_run_is_recorded_and_the_other_goes_on(job: BenchJob, run: Any, fault: str) -> None:
+    backend = FakeBackend()
+    setattr(backend, fault, ("int8",))
+    found = run(backend, job)
+    assert found.build("int8").error in ("cannot open this", "no kernel for this")
+    assert found.build("int8").accuracy is None
+    assert found.build("float32").error is None
+    assert found.build("float32").accuracy.top1.value == 1.0
+
+
+def test_absent_hardware_gives_a_reason_and_no_number(job: BenchJob, run: Any, tmp_path: Path) -> None:
+    found = run(FakeBackend(obstacle=Missing("no GPU", "buy one")), job)
+    assert (found.measured, found.emulated, found.reason) == (False, False, "no GPU; buy one")
+    assert all(build.accuracy is None and build.latency is None for build in found.builds)
+    assert [build.size_bytes for build in found.builds] == [100, 400]
+    assert load_file(tmp_path / "out" / LATENCY_FILE) == {}
+
+
+def test_an_unfinished_build_is_not_measured(job: BenchJob, run: Any) -> None:
+    candidates = tuple(replace(c, compiled=replace(c.compiled, finished=False)) for c in job.candidates)
+    found = run(FakeBackend(), replace(job, candidates=candidates))
+    assert not found.measured
+    assert "compile --finish" in found.reason
+
+
+def test_an_arm_target_is_emulated_on_few_images_of_every_class(
+    job: BenchJob, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, tuple[int, ...]]] = []
+
+    def logits(model: Path, images: NDArray[np.uint8], *, threads: int) -> NDArray[np.float32]:
+        seen.append((model.parent.name, images.shape))
+        return np.asarray(images.mean(axis=(1, 2)), dtype=np.float32)
+
+    monkeypatch.setattr(emulate, "missing", lambda: None)
+    monkeypatch.setattr(emulate, "logits", logits)
+    found = run(FakeBackend(obstacle=Missing("another CPU", "go there")), replace(job, target=ARM))
+    assert seen == [("int8", (3, 8, 8, 3)), ("float32", (3, 8, 8, 3))]
+    assert (found.measured, found.emulated) == (False, True)
+    assert found.images == (0, 1, 2)
+    assert found.build("int8").accuracy.images == 3
+    assert found.build("int8").latency is None
+
+
+def test_an_arm_target_without_an_emulator_says_what_is_missing(job: BenchJob, run: Any) -> None:
+    found = run(FakeBackend(obstacle=Missing("another CPU", "go there")), replace(job, target=ARM))
+    assert found.reason == "another CPU; go there; not emulated: no qemu (install it)"
+    assert not found.emulated
+
+
+def test_emulation_can_be_switched_off(job: BenchJob, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emulate, "missing", lambda: None)
+    off = replace(job, target=ARM, config=job.config.model_copy(update={"emulate": False}))
+    assert "switched off" in run(FakeBackend(obstacle=Missing("another CPU", "go there")), off).reason
+
+
+def test_a_reference_of_another_length_is_refused(job: BenchJob, run: Any) -> None:
+    with pytest.raises(EdgetlError, match="expected logits of 5 validation images; found shape"):
+        run(FakeBackend(), replace(job, val=job.val[:5]))
+
+
+def test_a_missing_reference_is_named(job: BenchJob, run: Any, tmp_path: Path) -> None:
+    with pytest.raises(EdgetlError, match="cannot read the reference logits"):
+        run(FakeBackend(), replace(job, reference=tmp_path / "absent"))

@@ -1,0 +1,207 @@
+"""What the quantizer promises, read from the exported ONNX graphs of small networks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import numpy_helper
+from torch import nn
+
+from edgetl.errors import BackendError
+from edgetl.graph.check import check_scheme
+from edgetl.graph.clean import serialize
+from edgetl.graph.from_torch import to_onnx
+from edgetl.quant.prepare import calibrate, convert, prepare
+from edgetl.types import CalibrationProfile, Preprocessing, Scheme
+
+U8 = Scheme("uint8", activation_symmetric=False)
+S8 = Scheme("int8", activation_symmetric=True)
+PROFILE = CalibrationProfile("default", "", 8, "min-max")
+P = Preprocessing(16, 16, "squash", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+class Residual(nn.Module):
+    """conv, relu6 - residual add, relu - pool - linear."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.head = nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, 1, 1), nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = nn.functional.relu6(self.a(x))
+        x = nn.functional.relu(self.b(x) + x)
+        return self.head(nn.functional.adaptive_avg_pool2d(x, 1).flatten(1))
+
+
+class Fire(nn.Module):
+    """max pooling, two branches, concatenation: SqueezeNet's pattern."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.one = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 4, 1)
+        self.three, self.head = nn.Conv2d(8, 4, 3, padding=1), nn.Conv2d(8, 4, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = nn.functional.max_pool2d(torch.relu(self.stem(x)), 2)
+        x = torch.cat([torch.relu(self.one(x)), torch.relu(self.three(x))], 1)
+        return torch.relu(self.head(x)).mean((2, 3))
+
+
+class Gated(nn.Module):
+    """An activation that nothing computes in integers between two convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.b(nn.functional.silu(self.a(x))).mean((2, 3))
+
+
+def _quantized(network: nn.Module, scheme: Scheme) -> tuple[onnx.ModelProto, torch.fx.GraphModule]:
+    torch.manual_seed(0)
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    prepared = prepare(network.eval(), P, scheme, PROFILE)
+    images: Iterator[torch.Tensor] = iter([torch.randn(4, 3, 16, 16)])
+    calibrate(prepared, images, P)
+    converted = convert(prepared, P)
+    return to_onnx(converted, 16, 16), converted
+
+
+def _optimized(model: onnx.ModelProto, tmp_path: object) -> Counter[str]:
+    path = f"{tmp_path}/optimized.onnx"
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = path
+    onnxruntime.InferenceSession(serialize(model), options)
+    return Counter(node.op_type for node in onnx.load(path).graph.node)
+
+
+def _scales(model: onnx.ModelProto, kind: str) -> list[float]:
+    """Scales of the QuantizeLinear nodes whose input is made by an operator of `kind`."""
+    constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    made_by = {name: node.op_type for node in model.graph.node for name in node.output}
+    return [
+        float(constants[node.input[1]])
+        for node in model.graph.node
+        if node.op_type == "QuantizeLinear" and made_by.get(node.input[0], "input") == kind
+    ]
+
+
+@pytest.mark.parametrize("network", [Residual, Fire, Gated])
+@pytest.mark.parametrize("scheme", [U8, S8], ids=["u8", "s8"])
+def test_the_onnx_graph_is_the_converted_torch_network_for_every_batch_size(
+    network: type[nn.Module], scheme: Scheme
+) -> None:
+    model, converted = _quantized(network(), scheme)
+    check_scheme(model, scheme)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(serialize(model), options)
+    for batch in (1, 3):
+        x = torch.randn(batch, 3, 16, 16)
+        found = session.run(None, {"input": x.numpy()})[0]
+        expected = converted(x).detach().numpy()
+        assert found.shape == (batch, 4)
+        np.testing.assert_allclose(found, expected, atol=0.02 * np.abs(expected).max())
+
+
+def test_a_residual_network_runs_in_onnxruntimes_integer_kernels(tmp_path: object) -> None:
+    model, _ = _quantized(Residual(), U8)
+    operators = _optimized(model, tmp_path)
+    assert operators["QLinearConv"] == 2
+    assert operators["QLinearAdd"] == 1
+    assert operators["QGemm"] == 1
+    assert not operators["Conv"] + operators["Gemm"] + operators["Clip"] + operators["Relu"]
+
+
+def test_concatenation_and_max_pooling_carry_integers(tmp_path: object) -> None:
+    model, _ = _quantized(Fire(), U8)
+    operators = _optimized(model, tmp_path)
+    assert operators["QLinearConv"] == 4
+    assert not operators["Conv"] + operators["Relu"]
+    assert operators["QuantizeLinear"] == 1  # only the network's input
+
+
+def test_concatenation_has_one_scale_on_all_sides() -> None:
+    model, _ = _quantized(Fire(), U8)
+    constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    by_output = {name: node for node in model.graph.node for name in node.output}
+    concat = next(node for node in model.graph.node if node.op_type == "Concat")
+    inputs = {float(constants[by_output[name].input[1]]) for name in concat.input}
+    assert inputs == set(_scales(model, "Concat"))
+    assert len(inputs) == 1
+
+
+def test_max_pooling_keeps_the_scale_of_its_input() -> None:
+    model, _ = _quantized(Fire(), U8)
+    assert _scales(model, "MaxPool")
+    assert set(_scales(model, "MaxPool")) <= set(_scales(model, "Relu"))
+
+
+def test_a_convolution_before_a_float_activation_still_runs_in_integers(tmp_path: object) -> None:
+    model, _ = _quantized(Gated(), U8)
+    assert _optimized(model, tmp_path)["QLinearConv"] == 2
+
+
+def test_the_input_is_quantized_once_and_the_logits_are_float() -> None:
+    model, _ = _quantized(Residual(), U8)
+    assert len(_scales(model, "input")) == 1
+    assert [n.op_type for n in model.graph.node if "logits" in n.output] == ["Gemm"]
+
+
+def test_biases_stay_float() -> None:
+    model, _ = _quantized(Residual(), S8)
+    constants = {t.name: t.data_type for t in model.graph.initializer}
+    biases = [constants[n.input[2]] for n in model.graph.node if n.op_type in ("Conv", "Gemm")]
+    assert biases == [onnx.TensorProto.FLOAT] * 3
+
+
+def test_operators_outside_the_scheme_stay_float() -> None:
+    scheme = Scheme("uint8", activation_symmetric=False, operators=("linear",))
+    model, _ = _quantized(Residual(), scheme)
+    check_scheme(model, scheme)
+    by_output = {name: node.op_type for node in model.graph.node for name in node.output}
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    assert all(by_output.get(node.input[0]) != "DequantizeLinear" for node in convolutions)
+
+
+def test_weights_are_stored_as_int8_and_the_reduced_range_is_kept() -> None:
+    model, _ = _quantized(Residual(), Scheme("uint8", activation_symmetric=False, weight_reduced_range=True))
+    stored = [numpy_helper.to_array(t) for t in model.graph.initializer if len(t.dims) > 1]
+    assert {array.dtype.name for array in stored} == {"int8"}
+    assert max(int(np.abs(array.astype(int)).max()) for array in stored) == 63
+
+
+def test_one_scale_per_tensor_when_the_scheme_says_so() -> None:
+    model, _ = _quantized(Residual(), Scheme("uint8", activation_symmetric=False, weight_granularity="tensor"))
+    constants = {t.name: t for t in model.graph.initializer}
+    weights = [n for n in model.graph.node if n.op_type == "DequantizeLinear" and n.input[0] in constants]
+    assert len(weights) == 3
+    assert all(numpy_helper.to_array(constants[node.input[1]]).size == 1 for node in weights)
+
+
+def test_a_network_with_nothing_to_quantize_is_refused() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Softmax(1))
+    with pytest.raises(BackendError, match="none of its operators"):
+        prepare(network, P, U8, PROFILE)
+
+
+def test_the_checker_names_the_node_that_breaks_the_scheme() -> None:
+    model, _ = _quantized(Residual(), U8)
+    with pytest.raises(BackendError, match=r"node .*Linear\): expected int8 activations, found uint8"):
+        check_scheme(model, S8)
+
+
+def test_the_checker_finds_a_convolution_that_stayed_float() -> None:
+    model = to_onnx(Residual().eval(), 16, 16)
+    with pytest.raises(BackendError, match=r"\(Conv\): expected inputs and weights behind DequantizeLinear"):
+        check_scheme(model, U8)

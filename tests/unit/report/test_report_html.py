@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import save_file
+
+from edgetl.bench.accuracy import compare
+from edgetl.bench.gates import judge
+from edgetl.bench.machine import describe
+from edgetl.bench.result import BuildBench, Latency, TargetBench, write_bench
+from edgetl.errors import EdgetlError
+from edgetl.recipe import Gates, parse_recipe
+from edgetl.report.build import ReportInputs, TargetResult, build_report
+from edgetl.report.html import Details, TargetDetails, read_details, render_html, write_html
+from edgetl.report.model import Report, Stage
+from edgetl.types import Interval, Sample, Skipped, Split
+
+EVIL = "<script>alert('x')</script>"
+LABELS = np.array([0, 1, 0, 1])
+REFERENCE = np.eye(2, dtype=np.float32)[[0, 1, 0, 1]]
+LOGITS = np.eye(2, dtype=np.float32)[[0, 1, 0, 0]] * 3
+Made = Callable[..., tuple[Report, Details]]
+
+
+class Outline(HTMLParser):
+    """Tags, links and identifiers of a page; fails on tags that are not closed in order."""
+
+    VOID = frozenset({"meta", "br", "img", "link", "path", "use"})
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.addresses: list[str] = []
+        self.ids: list[str] = []
+        self.images_without_text = 0
+        self.words: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        known = dict(attrs)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "action")]
+        if known.get("id"):
+            self.ids.append(known["id"] or "")
+        self.images_without_text += tag == "img" and not known.get("alt")
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def outline(page: str) -> Outline:
+    parser = Outline()
+    parser.feed(page)
+    parser.close()
+    assert parser.open == []
+    return parser
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    """A report on two classes: one target that was timed, one that is not here."""
+
+    def make(
+        classes: tuple[str, ...] = ("crack", "fine"), name: str = "demo", **changes: object
+    ) -> tuple[Report, Details]:
+        samples: list[Sample] = []
+        for index, label in enumerate(LABELS.tolist()):
+            path = tmp_path / f"{index}.png"
+            Image.fromarray(np.full((20, 30, 3), 60 * index, np.uint8)).save(path)
+            samples.append(Sample(str(path), label, ""))
+        split = Split(classes, tuple(samples[:2]), tuple(samples), (Skipped(EVIL, "truncated"),), "squash", EVIL, "d")
+        latency = Latency(Interval(3, 2.9, 3.1), Interval(3.5, 3.4, 3.6), Interval(4, 3.8, 4.5), 300, 1)
+        builds = (
+            BuildBench("int8", 250, "int8 52, float32 1", (EVIL,), compare(LOGITS, LABELS, REFERENCE), latency),
+            BuildBench("float32", 900, "float32 53", (), compare(REFERENCE, LABELS, REFERENCE), latency),
+        )
+        machine = describe()
+        here = TargetBench("x86-cpu", "onnxruntime", "1.31", True, False, "", machine, (0, 1, 2, 3), builds)
+        absent = TargetBench(
+            "nvidia-rtx",
+            "tensorrt_rtx",
+            "1.7",
+            False,
+            False,
+            f"no driver {EVIL}",
+            machine,
+            (),
+            (BuildBench("int8", 9),),
+        )
+        gates = Gates(max_drop_points=None)
+        recipe = parse_recipe(
+            {"name": name, "data": {"train": EVIL}, "backbone": {"name": "b"}, "targets": ["x86-cpu"]}, where="here"
+        )
+        inputs = ReportInputs(
+            recipe=recipe,
+            split=split,
+            reference=compare(REFERENCE, LABELS, REFERENCE),
+            targets=tuple(TargetResult(bench, judge(bench, gates), "out") for bench in (here, absent)),
+            adapt={
+                "schema": 1,
+                "strategy": "finetune",
+                "reason": EVIL,
+                "candidates": [{"name": "probe", "held_out_top1": 0.875}, {"name": "finetune", "held_out_top1": None}],
+            },
+            parity={"float32.onnx": {"images": 4, "max_abs_diff": 1e-6}},
+            stages=(Stage(stage="adapt", seconds=185.0, peak_rss_bytes=1_300_000_000, reused=True),),
+            versions={"edgetl": "0.1.0"},
+        )
+        times = np.random.default_rng(0).normal(3e6, 1e5, 300).astype(np.int64)
+        details = Details(
+            split,
+            REFERENCE,
+            (
+                TargetDetails(here, {"int8": LOGITS, "float32": REFERENCE}, {"int8": times, "float32": times * 2}),
+                TargetDetails(absent, {}, {}),
+            ),
+        )
+        report = build_report(replace(inputs, **changes))  # type: ignore[arg-type]
+        return report, details
+
+    return make
+
+
+def test_the_page_is_well_formed_and_needs_nothing_from_outside(made: Made) -> None:
+    page = render_html(*made())
+    found = outline(page)
+    assert "http" not in page
+    assert "script" not in found.tags
+    assert "link" not in found.tags
+    assert "@import" not in page
+    assert "url(" not in page.replace("url(#", "")
+    assert all(address.startswith(("#", "data:image/jpeg;base64,")) for address in found.addresses)
+
+
+def test_everything_the_user_supplied_is_escaped(made: Made) -> None:
+    page = render_html(*made(classes=(EVIL, '" onload="x')))
+    found = outline(page)
+    assert "<script" not in page
+    assert "script" not in found.tags
+    assert 'onload="x' not in page.replace("&#34;", "")  # never as an attribute
+    assert page.count("&lt;script&gt;") >= 6
+    assert "".join(found.words).count(EVIL) >= 6
+
+
+def test_identifiers_are_unique_and_links_inside_the_page_lead_somewhere(made: Made) -> None:
+    found = outline(render_html(*made()))
+    assert len(found.ids) == len(set(found.ids))
+    inside = {address[1:] for address in found.addresses if address.startswith("#")}
+    assert inside <= set(found.ids)
+
+
+def test_the_page_shows_what_the_issue_asks_for(made: Made) -> None:
+    words = " ".join("".join(outline(render_html(*made())).words).split())
+    for expected in (
+        "75.0",  # top-1
+        "25.00",  # drop
+        "int8 52, float32 1",
+        "1 not in integers",
+        "not measured",
+        "Latency of x86-cpu: medians",
+        "1 of 4 wrong",
+        "Answered differently from the float network (1)",
+        "true class fine",
+        "float network: fine",
+        "Refused or skipped files (1)",
+        "max_drop_points",  # of the recipe
+        "3 min 05 s",
+        "held out top1",
+        "0.875",
+        "float32.onnx: images 4, max abs diff 1e-06",
+        "Instruction sets",
+        "edgetl 0.1.0",
+    ):
+        assert expected in words, expected
+
+
+def test_pictures_are_inside_the_page_with_a_text(made: Made) -> None:
+    found = outline(render_html(*made()))
+    pictures = [address for address in found.addresses if address.startswith("data:")]
+    assert len(pictures) == 4  # one changed, three right
+    assert found.images_without_text == 0
+
+
+def test_the_same_inputs_give_the_same_bytes(made: Made) -> None:
+    assert render_html(*made()) == render_html(*made())
+
+
+def test_a_report_of_targets_that_are_not_here_has_no_plots(made: Made) -> None:
+    report, details = made()
+    absent = report.model_copy(update={"bundles": report.bundles[1:]})
+    page = render_html(absent, replace(details, targets=details.targets[1:]))
+    found = outline(page)
+    assert "svg" not in found.tags
+    assert "predictions" not in found.ids
+    assert "confusion" not in found.ids
+    assert "bundles" in found.ids
+
+
+def test_little_is_needed_for_a_page(made: Made) -> None:
+    page = render_html(*made(adapt={}, parity={}, stages=(), versions={}))
+    assert "Nothing was recorded." in page
+
+
+def test_what_the_bench_stored_is_read_back(made: Made, tmp_path: Path) -> None:
+    report, details = made()
+    folder = tmp_path / "bench"
+    folder.mkdir()
+    first = details.targets[0]
+    write_bench(first.bench, folder / "bench.json")
+    save_file(dict(first.logits), folder / "predictions.safetensors")
+    save_file(dict(first.latency_ns), folder / "latency.safetensors")
+    found = read_details(details.split, REFERENCE, [folder])
+    assert found.targets[0].bench == first.bench
+    np.testing.assert_array_equal(found.targets[0].latency_ns["int8"], first.latency_ns["int8"])
+    write_html(report, found, tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == render_html(report, found)
+
+
+def test_a_bench_folder_without_its_files_is_named(made: Made, tmp_path: Path) -> None:
+    _, details = made()
+    write_bench(details.targets[0].bench, tmp_path / "bench.json")
+    with pytest.raises(EdgetlError, match="cannot read what the bench stage stored"):
+        read_details(details.split, REFERENCE, [tmp_path])
