@@ -18,7 +18,7 @@ from edgetl.catalog import load_target, scheme_id
 from edgetl.errors import BackendError, UsageError
 from edgetl.graph.pivot import Pivot, PivotModel, read_pivot
 from edgetl.store import disk_errors, put
-from edgetl.types import Compiled, Precision, Target
+from edgetl.types import Compiled, FinishingBackend, Precision, Target
 
 
 def compile_pivot(pivot_folder: Path, target: Target, precision: Precision, name: str, out: Path) -> Manifest:
@@ -70,17 +70,22 @@ def compile_targets(
 
 
 def finish_bundle(folder: Path) -> Manifest:
-    """Run the step that needs the device (a TensorRT engine) and describe the bundle again.
+    """Run the step that needs the device (a TensorRT engine); again, when the device or its software changed.
 
-    raises  BackendError when the bundle is finished already, or the device cannot finish it.
+    Works on a copy and swaps it in, so that a kill leaves the bundle as it was.
+    raises  BackendError when there is no such step, or the device cannot do it.
     """
     bundle = read_bundle(folder)
     compiled, target = bundle.manifest.compiled, bundle.manifest.target
     backend = load_backend(compiled.backend)
-    finish = getattr(backend, "finish", None)
-    if compiled.finished or finish is None:
+    if not isinstance(backend, FinishingBackend):
         raise BackendError(f"{folder}: nothing to finish: {compiled.backend} bundles are complete as they are")
-    return replace_compiled(folder, bundle.manifest, finish(folder, compiled, target))
+    with TemporaryDirectory(prefix=".edgetl-", dir=folder.resolve().parent) as scratch:
+        copy = Path(scratch) / folder.name
+        shutil.copytree(folder, copy)
+        manifest = replace_compiled(copy, bundle.manifest, backend.finish(copy, compiled, target))
+        put(copy, folder)
+    return manifest
 
 
 def model_for(pivot: Pivot, target: Target, precision: Precision) -> PivotModel:

@@ -75,7 +75,9 @@ def write_reports(
     write_html(report, details, out / "report.html")
 
 
-def _ship(recipe_name: str, bench: TargetBench, decision: Decision, builds: Sequence[Path], now: str, out: Path) -> str | None:
+def _ship(
+    recipe_name: str, bench: TargetBench, decision: Decision, builds: Sequence[Path], now: str, out: Path
+) -> str | None:
     """Copy the chosen build, with what was measured in its manifest. Returns its path relative to the output."""
     if decision.shipped is None:
         return None

@@ -6,6 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# no test may report usage over the network
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+# busy machines: a slow example is no failure
+settings.register_profile("edgetl", deadline=None)
+settings.load_profile("edgetl")
 
 
 @pytest.fixture(scope="session")

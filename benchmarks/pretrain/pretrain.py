@@ -165,6 +165,7 @@ def card(
         "training_seconds": round(seconds),
         "versions": versions(),
         "accuracy_held_out_fonts": results,
+        "transfer": "benchmarks/pretrain/transfer.json",
         "sha256": {weights.name: hashlib.sha256(weights.read_bytes()).hexdigest()},
     }
 

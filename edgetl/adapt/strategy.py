@@ -104,7 +104,16 @@ def _compare(task: Task, parts: Sequence[Part], progress: Progress) -> Outcome:
     wins = tuned is not None and is_better(tuned, probe)
     if tuned is None or not (wins or task.setting.config.strategy == "finetune"):
         return Outcome("probe", _reason(probe, tuned, images), candidates, images, histories, (), 0, strength)
+    before = copy.deepcopy(task.network.state_dict())
     final = _train(task, task.network, everything, (), epochs, progress, "fine-tuning on all shots")
+    reached = judge(task.network, task.shots, everything, task.setting)
+    if not (math.isfinite(reached.loss) and reached.top1 >= tuned.top1):  # it saw these shots: they are the easy ones
+        task.network.load_state_dict(before)
+        reason = (
+            f"Probe: fine-tuning on all shots was rolled back, because it ended with only {reached.top1:.1%} of its "
+            f"own shots right, where the trial had {tuned.top1:.1%} of {images} held-out shots."
+        )
+        return Outcome("probe", reason, candidates, images, histories, final, 0, strength)
     reason = _reason(probe, tuned, images, forced=not wins)
     return Outcome("finetune", reason, candidates, images, histories, final, len(final), strength)
 

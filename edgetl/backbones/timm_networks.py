@@ -17,11 +17,12 @@ from edgetl.errors import UsageError, WeightsError
 
 _MAX_CONFIG_BYTES = 1_000_000
 _LISTING = '`python -c "import timm; print(timm.list_models())"`'
-# Arguments of timm.create_model that a folder's config must not set: they load files or change the contract.
+# Arguments of timm.create_model that a folder's config must not set: they load files or change what comes out.
 _RESERVED = {
-    "cache_dir", "checkpoint_path", "features_only", "in_chans", "num_classes", "pretrained", "pretrained_cfg",
-    "pretrained_cfg_overlay", "pretrained_model_args",
+    "cache_dir", "checkpoint_path", "features_only", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay",
+    "pretrained_model_args",
 }  # fmt: skip
+_OURS = {"num_classes", "in_chans"}  # timm may have saved them; here they follow from the classes and from RGB
 
 
 def plan_by_name(name: str) -> Plan:
@@ -45,6 +46,8 @@ def plan_by_folder(folder: Path) -> Plan:
     reserved = sorted(_RESERVED & set(arguments))
     if reserved:
         raise WeightsError(f"{where}: `model_args` must not set {', '.join(reserved)}")
+    if arguments.get("in_chans", 3) != 3:
+        raise UsageError(f"{where}: made for {arguments['in_chans']} channels; expected a network for RGB images")
     return _plan(name, arguments, {**_default_cfg(name, architecture), **given}, where=str(where))
 
 
@@ -104,7 +107,7 @@ def native_size(architecture: str, model_args: Mapping[str, object]) -> tuple[in
 
 def _plan(name: str, arguments: Mapping[str, object], cfg: Mapping[str, Any], where: str) -> Plan:
     height, width = _size(cfg, where)
-    model_args = dict(arguments)
+    model_args = {key: value for key, value in arguments.items() if key not in _OURS}
     if cfg.get("fixed_input_size"):
         size = model_args.setdefault("img_size", [height, width])
         height, width = (size, size) if isinstance(size, int) else (height, width)

@@ -14,6 +14,7 @@ from edgetl.backends.failures import one_line
 from edgetl.backends.options import refuse_unknown
 from edgetl.backends.tensors import check_threads, images_of, logits_of, model_file
 from edgetl.errors import BackendError
+from edgetl.sdk import import_onnxruntime
 from edgetl.types import INPUT_NAME, OUTPUT_NAME, Compiled, Engine, Missing, Placement, Precision, Target
 
 if TYPE_CHECKING:
@@ -112,10 +113,7 @@ class OnnxRuntimeEngine:
 
 
 def _session(model: Path, threads: int, optimized: Path | None = None) -> Any:
-    import onnxruntime
-
-    if hasattr(onnxruntime, "disable_telemetry_events"):
-        onnxruntime.disable_telemetry_events()
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

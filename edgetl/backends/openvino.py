@@ -19,6 +19,7 @@ from edgetl.backends.failures import one_line
 from edgetl.backends.options import refuse_unknown
 from edgetl.backends.tensors import check_threads, images_of, model_file
 from edgetl.errors import BackendError
+from edgetl.sdk import import_openvino
 from edgetl.types import (
     INPUT_NAME,
     OUTPUT_NAME,
@@ -61,7 +62,7 @@ _NOT_EXECUTED = ("Const", "Input", "Output")
 
 
 class OpenVinoBackend:
-    """Reads the pivot with the runtime's own ONNX reader (the Python converter reports its use over the network)."""
+    """Reads the pivot with the runtime's own ONNX reader; the Python converter reports its use and is not called."""
 
     name = "openvino"
 
@@ -162,8 +163,7 @@ class OpenVinoEngine:
 
 
 def _write_ir(pivot: Path, graph: Path) -> None:
-    import openvino
-
+    openvino = import_openvino()
     try:
         model = openvino.Core().read_model(str(pivot))
         _number_afresh(model)
@@ -180,10 +180,8 @@ def _number_afresh(model: Any) -> None:
 
 
 def _compile(model: Path, precision: Precision, threads: int) -> tuple[Any, tuple[int, int]]:
-    import openvino
-
     _refuse_other_formats(model)
-    core = openvino.Core()
+    core = import_openvino().Core()
     _check_capability(core, precision, model)
     settings = {
         "INFERENCE_PRECISION_HINT": _HINTS[precision],

@@ -73,6 +73,7 @@ def _guest_python(emulator: str, root: Path) -> list[str]:
         "PYTHONPATH": f"{root}/site",
         "PYTHONDONTWRITEBYTECODE": "1",
         "LD_LIBRARY_PATH": libraries,
+        "ORT_DISABLE_TELEMETRY": "1",
     }
     settings = [part for name, value in variables.items() for part in ("-E", f"{name}={value}")]
     return [emulator, "-cpu", "max", "-L", str(root), *settings, f"{root}/{_PYTHON}", "-P", "-s"]

@@ -122,13 +122,19 @@ def _obstacle(backend: Backend, job: BenchJob) -> Missing | None:
     return found
 
 
+def _cannot_run(backend: Backend, job: BenchJob) -> dict[str, str]:
+    """Builds this machine cannot run although it runs others of the target: bfloat16 on a CPU without it."""
+    obstacles = {c.precision: backend.cannot_run(job.target, c.precision) for c in job.candidates}
+    return {name: f"{found.reason}; {found.remedy}" for name, found in obstacles.items() if found}
+
+
 def _measure(
     backend: Backend, job: BenchJob, reference: _Logits, progress: Progress
 ) -> tuple[TargetBench, dict[str, _Logits], dict[str, _Times]]:
     machine = describe()
     labels = _labels(job.val)
-    errors: dict[str, str] = {}
-    cold = {c.precision: _cold_start(job, c, errors, progress) for c in job.candidates}
+    errors = _cannot_run(backend, job)
+    cold = {c.precision: _cold_start(job, c, errors, progress) for c in job.candidates if c.precision not in errors}
     with ExitStack() as stack:
         engines, placements = _open_all(backend, job, stack, errors)
         logits = _predict(job, engines, errors, progress)

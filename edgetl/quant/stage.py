@@ -63,7 +63,8 @@ def run(
     with _repeatable(config.seed, device):
         folded = fold(rebuild(spec, adapted / "network.safetensors"), p.height, p.width)
         shots = Shots(split.shots, p, augment, config.seed, device)
-        prepared = prepare(folded.module, p, scheme, profile)
+        # the captured graph shares its parameters with what was captured, and training moves them
+        prepared = prepare(copy.deepcopy(folded.module), p, scheme, profile)
         history = _quantize(prepared, folded.module, shots, profile, config, p, progress)
         converted = convert(prepared, p)
         model = to_onnx(converted, p.height, p.width)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 import edgetl.backends.base
 from edgetl.backends.base import BACKENDS, diagnose, load
+from edgetl.sdk import ORT_SWITCH
 from edgetl.types import Missing
 
 SDKS = {"onnx", "onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "torch", "cuda"}
@@ -32,6 +34,23 @@ def test_asking_a_backend_what_it_can_do_loads_no_sdk(name: str) -> None:
     code = f"from edgetl.backends.base import load, _any_target as target\nb = load({name!r})\n"
     code += f"b.version(), b.missing(), b.cannot_run(target({name!r}))"
     assert loaded_after(code) & SDKS == set()
+
+
+@pytest.mark.parametrize("name", list(BACKENDS))
+def test_nothing_is_reported_and_nothing_is_left_in_the_home_folder(name: str, tmp_path: Path) -> None:
+    """In a process of its own: the runtimes report when they are imported. What they queue, they write first."""
+    home, work = tmp_path / "home", tmp_path / "work"
+    home.mkdir()
+    work.mkdir()
+    variables = {key: value for key, value in os.environ.items() if key not in ("CI", ORT_SWITCH, "XDG_CACHE_HOME")}
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("run_quietly.py")), name, str(work)],
+        env={**variables, "HOME": str(home), "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [str(path) for path in home.rglob("*") if path.is_file()] == []
 
 
 def test_diagnosing_all_of_them_loads_no_sdk() -> None:

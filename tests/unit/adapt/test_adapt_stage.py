@@ -16,6 +16,7 @@ from torch import nn
 
 from edgetl.adapt import finetune, strategy
 from edgetl.adapt.finetune import Judgement
+from edgetl.adapt.probe import Probe
 from edgetl.adapt.stage import run
 from edgetl.adapt.strategy import is_better
 from edgetl.backbones.checkpoint import read_checkpoint, write_checkpoint
@@ -148,17 +149,36 @@ def test_auto_rolls_back_when_fine_tuning_is_worse(tmp_path: Path, weights: Path
 
 
 def test_auto_keeps_fine_tuning_that_is_better(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = finetune.judge
+    def ignorant(views: Any, labels: Any, num_classes: int, *, seed: int) -> Probe:
+        return Probe(np.zeros((num_classes, views.shape[-1])), np.zeros(num_classes), 1.0)
 
-    def spoilt(*arguments: Any) -> Judgement:
-        return Judgement(original(*arguments).loss + 10, 0.0)
-
-    monkeypatch.setattr(strategy, "judge", spoilt)  # the probe looks bad, fine-tuning is judged as it is
-    record = _run(_split(tmp_path), weights, tmp_path / "out", strategy="auto")
+    monkeypatch.setattr(strategy, "fit_probe", ignorant)
+    record = _run(_split(tmp_path), weights, tmp_path / "out", strategy="auto", learning_rate=1e-3, epochs=8)
     assert record["strategy"] == "finetune"
     losses = np.mean([[epoch["held_out"]["loss"] for epoch in trial] for trial in record["history"]["trials"]], 0)
     assert record["epochs"] == len(record["history"]["final"]) == int(losses.argmin()) + 1
     assert record["reason"].startswith("Fine-tuning: on ")
+
+
+def test_a_final_run_that_fails_is_rolled_back_too(
+    tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = _split(tmp_path)
+    _run(split, weights, tmp_path / "probe", strategy="probe")
+    original = finetune.finetune
+
+    def broken_on_all_shots(network: nn.Module, shots: Any, train: Any, held_out: Any, *rest: Any, **more: Any) -> Any:
+        history = original(network, shots, train, held_out, *rest, **more)
+        if not held_out:
+            network.get_parameter("fc.weight").data.fill_(float("nan"))
+        return history
+
+    monkeypatch.setattr(strategy, "finetune", broken_on_all_shots)
+    record = _run(split, weights, tmp_path / "out", strategy="finetune")
+    assert record["strategy"] == "probe"
+    assert "on all shots was rolled back" in record["reason"]
+    same = [(tmp_path / name / "network.safetensors").read_bytes() for name in ("probe", "out")]
+    assert same[0] == same[1]
 
 
 def test_one_shot_a_class_is_a_probe(tmp_path: Path, weights: Path) -> None:

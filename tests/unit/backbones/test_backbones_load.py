@@ -124,6 +124,11 @@ def test_model_args_of_a_folder_change_the_network_and_survive_a_rebuild(tmp_pat
     assert torch.equal(rebuild(spec, tmp_path / "state.safetensors")(inputs), network(inputs))
 
 
+def test_a_number_of_classes_that_timm_saved_gives_way_to_ours(tmp_path: Path) -> None:
+    _, spec, _ = _build_folder(tmp_path, model_args={"num_classes": 11, "in_chans": 3})
+    assert (spec.num_classes, dict(spec.model_args)) == (5, {})
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "part"),
     [
@@ -131,6 +136,7 @@ def test_model_args_of_a_folder_change_the_network_and_survive_a_rebuild(tmp_pat
         ({"architecture": 3}, WeightsError, "architecture"),
         ({"model_args": {"checkpoint_path": "x.pt"}}, WeightsError, "must not set checkpoint_path"),
         ({"model_args": {"no_such_argument": 1}}, UsageError, "no_such_argument"),
+        ({"model_args": {"in_chans": 1}}, UsageError, "1 channels"),
         ({"model_args": [1]}, WeightsError, "must be mappings"),
         ({"pretrained_cfg": {"input_size": [1, 28, 28]}}, UsageError, "1 channels"),
         ({"pretrained_cfg": {"input_size": "big"}}, WeightsError, "input_size"),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import onnx
-import onnxruntime
 import pytest
 from backend_pivots import images, pivot
 
 from edgetl.backends.onnxruntime import OnnxRuntimeBackend, OnnxRuntimeEngine
 from edgetl.types import INPUT_NAME, Engine, Scheme, Target
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 TARGET = Target("cpu", "", "onnxruntime", "any", "none", ("int8", "float32"), Scheme("uint8", False))
 

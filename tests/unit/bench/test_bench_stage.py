@@ -71,7 +71,7 @@ class FakeBackend:
     def missing(self) -> Missing | None:
         return None
 
-    def cannot_run(self, target: Target) -> Missing | None:
+    def cannot_run(self, target: Target, precision: Precision | None = None) -> Missing | None:
         return self.obstacle
 
     @contextmanager

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -11,11 +13,11 @@ from edgetl.graph.clean import clean, serialize
 
 def _quantized_pooling(*, zero_points: bool) -> onnx.ModelProto:
     """x -> Q -> DQ -> MaxPool -> Q -> DQ in int8, the way the exporter writes a zero point of 0: as `output_dtype`."""
-    constants = [numpy_helper.from_array(np.float32(0.1), "scale")]
+    constants = [numpy_helper.from_array(np.asarray(np.float32(0.1)), "scale")]
     if zero_points:
-        constants.append(numpy_helper.from_array(np.int8(0), "zero"))
+        constants.append(numpy_helper.from_array(np.asarray(np.int8(0)), "zero"))
     extra = ["zero"] if zero_points else []
-    attributes = {} if zero_points else {"output_dtype": TensorProto.INT8}
+    attributes: dict[str, Any] = {} if zero_points else {"output_dtype": TensorProto.INT8}
     nodes = [
         helper.make_node("QuantizeLinear", ["x", "scale", *extra], ["q"], "first", **attributes),
         helper.make_node("DequantizeLinear", ["q", "scale", *extra], ["d"]),

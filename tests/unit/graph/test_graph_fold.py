@@ -67,7 +67,8 @@ class _Twice(nn.Module):
         self.conv, self.a, self.b = nn.Conv2d(3, 3, 1), _trained_norm(3), _trained_norm(3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return (self.a(self.conv(x)) + self.b(self.conv(x + 1))).mean((2, 3))
+        y: torch.Tensor = self.a(self.conv(x)) + self.b(self.conv(x + 1))
+        return y.mean((2, 3))
 
 
 def test_a_shared_convolution_is_left_alone() -> None:
@@ -85,8 +86,9 @@ class _AlsoRead(nn.Module):
         self.conv, self.norm = nn.Conv2d(3, 3, 1), _trained_norm(3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.conv(x)
-        return (self.norm(y) * y).mean((2, 3))
+        y: torch.Tensor = self.conv(x)
+        z: torch.Tensor = self.norm(y) * y
+        return z.mean((2, 3))
 
 
 def test_folding_that_changes_the_network_is_refused_with_numbers() -> None:

@@ -14,9 +14,9 @@ def _padded_convolution(*, amounts: list[int], value: float = 0.0, also_read: bo
     rng = np.random.default_rng(0)
     constants = [
         numpy_helper.from_array(np.array(amounts, np.int64), "amounts"),
-        numpy_helper.from_array(np.float32(value), "value"),
-        numpy_helper.from_array(np.float32(0.05), "scale"),
-        numpy_helper.from_array(np.uint8(100), "zero"),
+        numpy_helper.from_array(np.asarray(np.float32(value)), "value"),
+        numpy_helper.from_array(np.asarray(np.float32(0.05)), "scale"),
+        numpy_helper.from_array(np.asarray(np.uint8(100)), "zero"),
         numpy_helper.from_array(rng.normal(size=(2, 1, 3, 3)).astype(np.float32), "w"),
     ]
     nodes = [
