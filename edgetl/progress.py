@@ -24,7 +24,7 @@ class Silent:
 
 
 class Terminal:
-    """Bars on a terminal, plain lines (one per finished task) elsewhere; always stderr."""
+    """Bars on a terminal, notes alone elsewhere; always stderr."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -33,6 +33,9 @@ class Terminal:
 
     @contextmanager
     def task(self, label: str, total: int | None = None) -> Iterator[Advance]:
+        if not self.console.is_terminal:
+            yield _ignore
+            return
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
         columns = (

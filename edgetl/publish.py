@@ -40,8 +40,8 @@ def publish_report(store: Store, reported: StageResult) -> dict[str, Any]:
 
 def _publish(store: Store, source: Path, place: Path) -> None:
     with disk_errors(store.out):
-        content = _content(source)
-        if place.is_dir() and _content(place) == content:
+        content = folder_digests(source)
+        if place.is_dir() and folder_digests(place) == content:
             return
         aside = store.scratch / place.name
         shutil.rmtree(aside, ignore_errors=True)
@@ -50,10 +50,6 @@ def _publish(store: Store, source: Path, place: Path) -> None:
             (aside / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / name, aside / name)
         put(aside, place)
-
-
-def _content(folder: Path) -> dict[str, str]:
-    return {name: digest for name, digest in folder_digests(folder).items() if name != "stage.json"}
 
 
 def _copy_file(source: Path, place: Path) -> None:

@@ -25,7 +25,6 @@ from edgetl.memory import peak_rss_bytes, reset_peak_rss
 
 MARKER = "edgetl-output.json"
 _MARKER_TEXT = json.dumps({"schema": 1, "what": "output folder of edgetl; it may be deleted as a whole"}) + "\n"
-_RECORD = "stage.json"
 _SCHEMA = 1
 _FULL_BYTES = 1 << 20
 
@@ -88,13 +87,14 @@ class Store:
                 "seconds": seconds,
                 "peak_rss_bytes": peak,
             }
-            write_text(scratch / _RECORD, json.dumps(record, indent=1, sort_keys=True) + "\n")
             put(scratch, folder)
+            # the record comes last: a folder without it was not finished and is made again
+            write_text(_record_path(folder), json.dumps(record, indent=1, sort_keys=True) + "\n")
         return StageResult(stage, folder, value_digest(digests), False, seconds, peak)
 
     def _read(self, folder: Path, stage: str, key: str) -> StageResult | None:
         try:
-            record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+            record = json.loads(_record_path(folder).read_text(encoding="utf-8"))
             intact = record["schema"] == _SCHEMA and record["key"] == key and _intact(folder, record["files"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -204,6 +204,11 @@ def _lock(marker: IO[str], out: Path) -> None:
         ) from error
 
 
+def _record_path(folder: Path) -> Path:
+    # beside the folder, which holds the stage's own files alone
+    return folder.with_name(folder.name + ".json")
+
+
 def _intact(folder: Path, files: Mapping[str, str]) -> bool:
-    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {_RECORD}
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     return present == set(files) and all(file_digest(folder / name) == digest for name, digest in files.items())

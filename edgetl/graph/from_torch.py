@@ -14,7 +14,7 @@ from torch import nn
 
 from edgetl.errors import BackendError
 from edgetl.graph.clean import clean
-from edgetl.graph.rewrite import merge_pads
+from edgetl.graph.rewrite import merge_pads, split_float_biases
 from edgetl.types import OUTPUT_NAME
 
 OPSET = 21  # the first with QuantizeLinear on every 8-bit type that the backends take
@@ -70,6 +70,7 @@ def to_onnx(module: nn.Module, height: int, width: int) -> onnx.ModelProto:
     assert program is not None
     model = clean(program.model_proto)
     merge_pads(model)
+    split_float_biases(model)
     return model
 
 

@@ -100,3 +100,43 @@ def _add_pads(convolution: onnx.NodeProto, amounts: list[int]) -> None:
             attribute.ints[:] = [a + b for a, b in zip(attribute.ints, amounts, strict=True)]
             return
     convolution.attribute.append(helper.make_attribute("pads", amounts))
+
+
+def split_float_biases(model: onnx.ModelProto) -> int:
+    """Add the bias of a quantized Gemm with a float result in a node of its own; returns how many were split.
+
+    onnxruntime has an integer Gemm with a float result only without bias. With one, it would turn the weights back
+    into floats at every inference.
+    """
+    made_by = {name: node for node in model.graph.node for name in node.output}
+    users = _users(model.graph.node)
+    nodes: list[onnx.NodeProto] = []
+    split = 0
+    for node in model.graph.node:
+        nodes.append(node)
+        if node.op_type != "Gemm" or len(node.input) < 3 or not node.input[2]:
+            continue
+        sources = [made_by.get(name) for name in node.input[:2]]
+        factor = next((helper.get_attribute_value(a) for a in node.attribute if a.name == "beta"), 1.0)
+        if factor != 1.0 or not all(source is not None and source.op_type == "DequantizeLinear" for source in sources):
+            continue
+        if _is_quantized(node.output[0], users):
+            continue
+        bias, output = node.input[2], node.output[0]
+        del node.input[2:]
+        node.output[0] = f"{output}_without_bias"
+        nodes.append(helper.make_node("Add", [node.output[0], bias], [output], f"{node.name}_bias"))
+        split += 1
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return split
+
+
+def _is_quantized(name: str, users: dict[str, list[onnx.NodeProto]]) -> bool:
+    """Whether a result goes into Q only, directly or through a fused activation."""
+    readers = users.get(name, [])
+    return bool(readers) and all(
+        reader.op_type == "QuantizeLinear"
+        or (reader.op_type in ("Relu", "Clip") and _is_quantized(reader.output[0], users))
+        for reader in readers
+    )

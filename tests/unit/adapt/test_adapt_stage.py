@@ -153,7 +153,7 @@ def test_auto_keeps_fine_tuning_that_is_better(tmp_path: Path, weights: Path, mo
         return Probe(np.zeros((num_classes, views.shape[-1])), np.zeros(num_classes), 1.0)
 
     monkeypatch.setattr(strategy, "fit_probe", ignorant)
-    record = _run(_split(tmp_path), weights, tmp_path / "out", strategy="auto", learning_rate=1e-3, epochs=8)
+    record = _run(_split(tmp_path), weights, tmp_path / "out", strategy="auto", batch_size=4, epochs=8)
     assert record["strategy"] == "finetune"
     losses = np.mean([[epoch["held_out"]["loss"] for epoch in trial] for trial in record["history"]["trials"]], 0)
     assert record["epochs"] == len(record["history"]["final"]) == int(losses.argmin()) + 1

@@ -6,7 +6,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgetl.graph.rewrite import merge_pads
+from edgetl.graph.rewrite import merge_pads, split_float_biases
 
 
 def _padded_convolution(*, amounts: list[int], value: float = 0.0, also_read: bool = False) -> onnx.ModelProto:
@@ -64,3 +64,50 @@ def test_other_padding_stays(amounts: list[int], value: float, also_read: bool) 
     model = _padded_convolution(amounts=amounts, value=value, also_read=also_read)
     assert merge_pads(model) == 0
     assert model.graph.node[0].op_type == "Pad"
+
+
+def _linear(*, quantized_input: bool, quantized_output: bool) -> onnx.ModelProto:
+    constants = [
+        numpy_helper.from_array(np.asarray(0.05, np.float32), "scale"),
+        numpy_helper.from_array(np.asarray(100, np.uint8), "zero"),
+        numpy_helper.from_array(np.asarray(0, np.int8), "none"),
+        numpy_helper.from_array(np.array([[1, -2], [3, 4], [5, 6]], np.int8), "q_weights"),
+        numpy_helper.from_array(np.array([1, 2, 3], np.float32), "bias"),
+    ]
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["d"]),
+        helper.make_node("DequantizeLinear", ["q_weights", "scale", "none"], ["w"]),
+        helper.make_node("Gemm", ["d" if quantized_input else "x", "w", "bias"], ["y"], "gemm", transB=1),
+        helper.make_node("Relu", ["y"], ["z"]),
+    ]
+    if quantized_output:
+        nodes.append(helper.make_node("QuantizeLinear", ["z", "scale", "zero"], ["out"]))
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 2])],
+        [helper.make_tensor_value_info("out" if quantized_output else "z", TensorProto.UNDEFINED, None)],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    return onnx.shape_inference.infer_shapes(model)
+
+
+def test_the_bias_of_the_last_linear_layer_gets_a_node_of_its_own() -> None:
+    model = _linear(quantized_input=True, quantized_output=False)
+    x = {"x": np.array([[1.0, -2.0], [0.3, 4.0]], np.float32)}
+    before = onnxruntime.InferenceSession(model.SerializeToString()).run(None, x)[0]
+    assert split_float_biases(model) == 1
+    gemm = next(node for node in model.graph.node if node.op_type == "Gemm")
+    assert list(gemm.input) == ["d", "w"]
+    onnx.checker.check_model(model)
+    np.testing.assert_allclose(
+        onnxruntime.InferenceSession(model.SerializeToString()).run(None, x)[0], before, rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize(("quantized_input", "quantized_output"), [(False, False), (True, True)])
+def test_other_linear_layers_keep_their_bias(quantized_input: bool, quantized_output: bool) -> None:
+    model = _linear(quantized_input=quantized_input, quantized_output=quantized_output)
+    assert split_float_biases(model) == 0
