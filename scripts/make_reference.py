@@ -13,6 +13,7 @@ import yaml
 from edgetl.catalog import load_profile, load_target, profile_names, scheme_id, target_names
 from edgetl.cli import COMMANDS, LazyGroup, command
 from edgetl.recipe import Recipe, recipe_schema
+from edgetl.report.model import report_schema
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -23,6 +24,7 @@ def pages() -> dict[Path, str]:
     """Every generated file with the text it should hold."""
     return {
         REFERENCE / "recipe.schema.json": json.dumps(recipe_schema(), indent=1) + "\n",
+        REFERENCE / "report.schema.json": json.dumps(report_schema(), indent=1) + "\n",
         REFERENCE / "recipe.md": NOTE + recipe_page(),
         REFERENCE / "cli.md": NOTE + cli_page(),
         REFERENCE / "targets.md": NOTE + targets_page(),

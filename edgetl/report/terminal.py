@@ -18,7 +18,9 @@ _LONGEST_WORD = len("measured")
 
 
 def show_report(report: Report, console: Console | None = None) -> None:
-    """Print the table and one line per target with the reason of its verdict, to stdout unless told otherwise.
+    """Print the table, and why for each target that needs a word, to stdout unless told otherwise.
+
+    report.html tells it for all of them.
 
     Colour is left out where the output is no terminal or NO_COLOR is set.
     """
@@ -26,7 +28,8 @@ def show_report(report: Report, console: Console | None = None) -> None:
     out.print(_reference_line(report), highlight=False)
     out.print(table(report))
     for bundle in report.bundles:
-        out.print(_explanation(bundle), soft_wrap=False, highlight=False)
+        if _needs_a_word(bundle):
+            out.print(_explanation(bundle), soft_wrap=False, highlight=False)
 
 
 def table(report: Report) -> Table:
@@ -74,6 +77,11 @@ def _reference_line(report: Report) -> Text:
         f"{report.name}: float network {words.percent(reference.top1)} % top-1 "
         f"({words.percent_range(reference.top1_low, reference.top1_high)}) on {reference.images} images"
     )
+
+
+def _needs_a_word(bundle: Bundle) -> bool:
+    """Whether anything is not as hoped: a gate, the hardware, the build that ships, the operators that stayed float."""
+    return bundle.verdict != "pass" or bundle.precision != "int8" or bool(bundle.not_integer)
 
 
 def _explanation(bundle: Bundle) -> Text:
