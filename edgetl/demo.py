@@ -13,13 +13,17 @@ import yaml
 
 from edgetl.backends.base import load as load_backend
 from edgetl.catalog import load_target, target_names
+from edgetl.errors import StoreError
 from edgetl.progress import Silent
 from edgetl.recipe import Recipe, parse_recipe
-from edgetl.store import put
+from edgetl.store import put, write_text
 from edgetl.types import Progress
 
 BACKBONE = "edgetl:printed_characters"
 SHOTS = 10
+SCANS = "scans"
+RECIPE = "recipe.yaml"
+BUILD = "build"
 
 
 def demo_recipe() -> Recipe:
@@ -28,11 +32,11 @@ def demo_recipe() -> Recipe:
     usable = [name for name in names if load_backend(load_target(name).backend).missing() is None]
     raw = {
         "name": "digits",
-        "data": {"train": "scans", "shots": SHOTS, "augment": "text", "resize": "squash"},
+        "data": {"train": SCANS, "shots": SHOTS, "augment": "text", "resize": "squash"},
         "backbone": {"name": BACKBONE},
         "targets": usable,
         "gates": {"min_top1": 0.95, "max_drop_points": 1.0},
-        "out": "build",
+        "out": BUILD,
     }
     return parse_recipe(raw, where="demo")
 
@@ -41,14 +45,25 @@ def write_demo(folder: Path, progress: Progress | None = None) -> Path:
     """Write the scans as PNG files, one sub-folder per digit, and the recipe; what is there already is kept.
 
     returns  the recipe's path.
+    raises   StoreError when `folder` holds anything but an earlier demo.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "scans").is_dir():
-        _write_scans(folder / "scans", progress or Silent())
-    path = folder / "recipe.yaml"
+    _refuse_foreign(folder)
+    if not (folder / SCANS).is_dir():
+        _write_scans(folder / SCANS, progress or Silent())
+    path = folder / RECIPE
     if not path.exists():
-        path.write_text(yaml.safe_dump(demo_recipe().model_dump(mode="json", exclude_unset=True), sort_keys=False))
+        text = yaml.safe_dump(demo_recipe().model_dump(mode="json", exclude_unset=True), sort_keys=False)
+        write_text(path, text)
     return path
+
+
+def _refuse_foreign(folder: Path) -> None:
+    present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    foreign = sorted(present - {SCANS, f"{SCANS}.part", RECIPE, f"{RECIPE}.part", BUILD})
+    if RECIPE in present and SCANS not in present:
+        foreign = [RECIPE]  # somebody's own: the demo writes its recipe last
+    if foreign:
+        raise StoreError(f"{folder}: holds {foreign[0]}, which is not the demo's; choose an empty or new one with --out")
 
 
 def _write_scans(folder: Path, progress: Progress) -> None:

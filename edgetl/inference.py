@@ -57,9 +57,8 @@ def predict(folder: Path, images: Sequence[Path], *, top: int, threads: int) -> 
             yield Prediction(str(path), tuple(labels[i] for i in order), tuple(float(shares[i]) for i in order))
 
 
-def verify(folder: Path, *, threads: int) -> tuple[StepCheck, ...]:
-    """Check every digest, then replay the golden vectors on the bundle's own runtime."""
-    bundle = read_bundle(folder)
+def verify(bundle: Bundle, *, threads: int) -> tuple[StepCheck, ...]:
+    """Replay the golden vectors of a bundle, whose digests were checked on reading, on the bundle's own runtime."""
     with open_bundle(bundle, threads=threads) as engine:
         return replay(
             bundle.folder,

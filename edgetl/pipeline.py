@@ -63,7 +63,7 @@ class _Ledger:
     def add(self, result: StageResult) -> StageResult:
         self.results.append(result)
         state = "kept from before" if result.reused else f"{result.seconds:.1f} s"
-        self.progress.note(f"{result.stage:<9} {state}")
+        self.progress.note(f"{result.title:<32} {state}")
         return result
 
 

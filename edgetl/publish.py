@@ -25,13 +25,13 @@ def publish_pivot(store: Store, pivot: StageResult) -> None:
 
 def publish_report(store: Store, reported: StageResult) -> dict[str, Any]:
     """`<out>/bundles/*` and the two report files. Returns report.json's content."""
-    wanted = {path.name for path in (reported.folder / BUNDLES).iterdir()}
-    for name in sorted(wanted):
+    wanted = _names_in(reported.folder / BUNDLES)
+    for name in wanted:
         _publish(store, reported.folder / BUNDLES / name, store.out / BUNDLES / name)
-    for path in (store.out / BUNDLES).iterdir():
-        if path.name not in wanted:
-            shutil.rmtree(path)
     with disk_errors(store.out):
+        for name in _names_in(store.out / BUNDLES):
+            if name not in wanted:
+                shutil.rmtree(store.out / BUNDLES / name)
         for name in REPORT_FILES:
             _copy_file(reported.folder / name, store.out / name)
     report: dict[str, Any] = json.loads((reported.folder / "report.json").read_text(encoding="utf-8"))
@@ -50,6 +50,11 @@ def _publish(store: Store, source: Path, place: Path) -> None:
             (aside / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / name, aside / name)
         put(aside, place)
+
+
+def _names_in(folder: Path) -> list[str]:
+    # nothing ships where no build of any target could be run
+    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
 def _copy_file(source: Path, place: Path) -> None:

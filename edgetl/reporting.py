@@ -63,7 +63,13 @@ def write_reports(
             adapt=_read_json(adapted / "adapt.json"),
             parity=_parity(pivot),
             stages=tuple(
-                Stage(stage=s.stage, seconds=s.seconds, peak_rss_bytes=s.peak_rss_bytes, reused=s.reused)
+                Stage(
+                    stage=s.stage,
+                    what=s.what,
+                    seconds=s.seconds,
+                    peak_rss_bytes=s.peak_rss_bytes,
+                    reused=s.reused,
+                )
                 for s in stages
             ),
             versions=_versions(results),

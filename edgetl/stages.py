@@ -118,7 +118,7 @@ def quantize_stage(
         "tools": _versions(TRAINING_TOOLS),
     }
     inputs = {"shots": _samples_digest(split, split.shots), "adapted": adapted.digest}
-    return store.once("quantize", 1, config, run, inputs=inputs)
+    return store.once("quantize", 1, config, run, inputs=inputs, what=scheme)
 
 
 def export_stage(
@@ -160,7 +160,9 @@ def compile_stage(store: Store, job: Job, target: Target, precision: Precision, 
         "backend_version": load(target.backend).version(),
         "tools": _versions(("edgetl", "onnx")),
     }
-    return store.once("compile", 1, config, run, inputs={"pivot": pivot.digest})
+    return store.once(
+        "compile", 1, config, run, inputs={"pivot": pivot.digest}, what=f"{target.name} {precision}"
+    )
 
 
 def bench_stage(
@@ -206,7 +208,7 @@ def bench_stage(
     }
     inputs = {"val": _samples_digest(split, split.val), "pivot": pivot.digest}
     inputs |= {f"build-{index}": result.digest for index, result in enumerate(builds)}
-    return store.once("bench", 1, config, run, inputs=inputs)
+    return store.once("bench", 1, config, run, inputs=inputs, what=target.name)
 
 
 def report_stage(

@@ -25,13 +25,17 @@ from edgetl.memory import peak_rss_bytes, reset_peak_rss
 
 MARKER = "edgetl-output.json"
 _MARKER_TEXT = json.dumps({"schema": 1, "what": "output folder of edgetl; it may be deleted as a whole"}) + "\n"
+_MARKER_PART = MARKER + ".part"  # all that a run killed while claiming the folder leaves
 _SCHEMA = 1
 _FULL_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
 class StageResult:
-    """A finished stage: its folder, the digest of what it holds, and what making it took."""
+    """A finished stage: its folder, the digest of what it holds, and what making it took.
+
+    what  tells results of one stage apart: a target, a scheme; empty where there is one
+    """
 
     stage: str
     folder: Path
@@ -39,6 +43,12 @@ class StageResult:
     reused: bool
     seconds: float
     peak_rss_bytes: int
+    what: str = ""
+
+    @property
+    def title(self) -> str:
+        """`compile x86-cpu int8`."""
+        return f"{self.stage} {self.what}".rstrip()
 
 
 class Store:
@@ -57,15 +67,16 @@ class Store:
         run: Callable[[Path], None],
         *,
         inputs: Mapping[str, str] | None = None,
+        what: str = "",
     ) -> StageResult:
         """Return the stored result of this stage, or make it with `run(folder)`.
 
-        config and inputs must be JSON values; inputs maps a name to a digest.
+        config and inputs must be JSON values; inputs maps a name to a digest. `what` is for people alone.
         raises  StoreError when the folder cannot be written; whatever `run` raises.
         """
         key = value_digest({"stage": stage, "version": version, "config": config, "inputs": dict(inputs or {})})
         folder = self.stages / f"{stage}-{key[:16]}"
-        found = self._read(folder, stage, key)
+        found = self._read(folder, stage, key, what)
         if found:
             return found
         with disk_errors(self.out):
@@ -90,9 +101,9 @@ class Store:
             put(scratch, folder)
             # the record comes last: a folder without it was not finished and is made again
             write_text(_record_path(folder), json.dumps(record, indent=1, sort_keys=True) + "\n")
-        return StageResult(stage, folder, value_digest(digests), False, seconds, peak)
+        return StageResult(stage, folder, value_digest(digests), False, seconds, peak, what)
 
-    def _read(self, folder: Path, stage: str, key: str) -> StageResult | None:
+    def _read(self, folder: Path, stage: str, key: str, what: str) -> StageResult | None:
         try:
             record = json.loads(_record_path(folder).read_text(encoding="utf-8"))
             intact = record["schema"] == _SCHEMA and record["key"] == key and _intact(folder, record["files"])
@@ -101,7 +112,7 @@ class Store:
         if not intact:
             return None
         return StageResult(
-            stage, folder, value_digest(record["files"]), True, record["seconds"], record["peak_rss_bytes"]
+            stage, folder, value_digest(record["files"]), True, record["seconds"], record["peak_rss_bytes"], what
         )
 
     def _fresh_scratch(self, stage: str) -> Path:
@@ -184,7 +195,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _claim(out: Path) -> None:
-    if out.is_dir() and not (out / MARKER).is_file() and any(out.iterdir()):
+    if out.is_dir() and not (out / MARKER).is_file() and any(path.name != _MARKER_PART for path in out.iterdir()):
         raise StoreError(
             f"{out}: not empty and not an output folder of edgetl (no {MARKER}); choose an empty or new one with --out"
         )

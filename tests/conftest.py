@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from chain import Chain, build_chain
 from hypothesis import settings
 
 # no test may report usage over the network
@@ -24,3 +25,9 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip(f"no real images here: {folder.name}/data beside the checkout (or EDGETL_SHARED) is absent")
     return folder
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    """One small real build; takes half a minute when a test first asks for it. Tests copy what they change."""
+    return build_chain(tmp_path_factory.mktemp("chain"))

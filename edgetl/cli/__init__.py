@@ -70,7 +70,7 @@ def main(args: list[str] | None = None) -> None:
     try:
         outcome: Any = command.main(args=args, prog_name="edgetl", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        _show(error)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("edgetl: stopped; finished stages are kept, the same command continues", err=True)
@@ -82,6 +82,15 @@ def main(args: list[str] | None = None) -> None:
     except Exception as error:
         sys.exit(_explain(error))
     sys.exit(outcome if isinstance(outcome, int) else 0)
+
+
+def _show(error: click.ClickException) -> None:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    more = f" (see: {context.command_path} --help)" if context else ""
+    click.echo(f"edgetl: {' '.join(error.format_message().split()).rstrip('.')}{more}", err=True)
 
 
 def _explain(error: Exception) -> int:

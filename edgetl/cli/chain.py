@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -43,6 +44,7 @@ def run_chain(job: Any, until: Until, *, quiet: bool, as_json: bool, show: Calla
     """Run, print, and return the exit code: 3 when a gate was not met."""
     from edgetl.pipeline import run
 
+    _quieten_torch()
     outcome = run(job, progress_for(quiet), until)
     if as_json:
         emit(outcome_json(outcome))
@@ -52,16 +54,38 @@ def run_chain(job: Any, until: Until, *, quiet: bool, as_json: bool, show: Calla
 
 
 def outcome_json(outcome: Any) -> dict[str, Any]:
-    """Stages with their folders, and the report where there is one."""
+    """The split, the stages with their folders, and the report where there is one."""
     stages = [
         {**asdict(result), "folder": str(result.folder), "peak_rss_bytes": result.peak_rss_bytes}
         for result in outcome.results
     ]
-    return {"out": str(outcome.out), "stages": stages, "report": outcome.report, "passed": outcome.passed}
+    return {
+        "out": str(outcome.out),
+        "data": _split_json(outcome.split),
+        "stages": stages,
+        "report": outcome.report,
+        "passed": outcome.passed,
+    }
+
+
+def _split_json(split: Any) -> dict[str, Any]:
+    return {
+        "classes": split.classes,
+        "shots": len(split.shots),
+        "val": len(split.val),
+        "resize": split.resize,
+        "resize_reason": split.resize_reason,
+        "skipped": [asdict(skipped) for skipped in split.skipped],
+    }
 
 
 def show_folders(outcome: Any) -> None:
     """One line per stage: what it was, whether it ran, where its result lies."""
     for result in outcome.results:
         state = "kept" if result.reused else f"{result.seconds:.1f} s"
-        click.echo(f"{result.stage:<9} {state:>8}  {result.folder}")
+        click.echo(f"{result.title:<32} {state:>8}  {result.folder}")
+
+
+def _quieten_torch() -> None:
+    # torchao registers an enum in a way that torch warns its developers about; users cannot do anything about it
+    logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)

@@ -75,7 +75,7 @@ def job_from(
     )
 
 
-def progress_for(quiet: bool, as_json: bool = False) -> Any:
+def progress_for(quiet: bool) -> Any:
     """Progress on stderr unless --quiet."""
     from edgetl.progress import Silent, Terminal
 

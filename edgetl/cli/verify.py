@@ -24,13 +24,14 @@ def command(bundle: Path, digests_only: bool, threads: int, as_json: bool) -> in
     from edgetl.inference import verify
 
     checked = read_bundle(bundle)
-    checks = () if digests_only else verify(bundle, threads=threads)
+    if not as_json:
+        click.echo(f"digests: {len(checked.manifest.files)} files as they were built")
+    checks = () if digests_only else verify(checked, threads=threads)
     failed = [check for check in checks if not check.passed]
     if as_json:
         steps = [asdict(check) for check in checks]
         emit({"bundle": str(bundle), "files": len(checked.manifest.files), "steps": steps, "passed": not failed})
         return 1 if failed else 0
-    click.echo(f"digests: {len(checked.manifest.files)} files as they were built")
     for check in checks:
         mark = "ok  " if check.passed else "FAIL"
         click.echo(f"{mark} image {check.image}  {check.step:<8} {check.detail}")

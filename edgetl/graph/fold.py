@@ -40,7 +40,7 @@ def fold(module: nn.Module, height: int, width: int) -> Folded:
     original = module.eval()
     copied = _reparameterized(copy.deepcopy(original))
     x = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(0))
-    pairs = _pairs(copied, x)
+    pairs, norms = _pairs(copied, x)
     for layer, norm in pairs:
         _replace(copied, layer, norm)
     with torch.no_grad():
@@ -51,8 +51,7 @@ def fold(module: nn.Module, height: int, width: int) -> Folded:
             f"folding {len(pairs)} batch norms into {type(module).__name__} changed it: outputs on random input differ "
             f"by {difference:.2g} of their range, allowed is {MAX_RELATIVE_DIFFERENCE:g}; choose another backbone"
         )
-    left = sum(_is_norm(part) for part in copied.modules())
-    return Folded(copied, len(pairs), left, difference)
+    return Folded(copied, len(pairs), norms - len(pairs), difference)
 
 
 def _reparameterized(module: nn.Module) -> nn.Module:
@@ -68,8 +67,9 @@ def _is_norm(part: nn.Module) -> bool:
     return isinstance(part, nn.modules.batchnorm._BatchNorm)
 
 
-def _pairs(module: nn.Module, x: torch.Tensor) -> list[tuple[str, str]]:
-    """(layer, batch norm) names where the norm's input is the layer's output; only those that run exactly once."""
+def _pairs(module: nn.Module, x: torch.Tensor) -> tuple[list[tuple[str, str]], int]:
+    """(layer, batch norm) names where the norm's input is the layer's output, only those that run exactly once;
+    and how many batch norms run at all (auxiliary heads do not)."""
     outputs: list[tuple[torch.Tensor, str]] = []
     pairs: list[tuple[str, str]] = []
     calls: dict[str, int] = {}
@@ -97,7 +97,8 @@ def _pairs(module: nn.Module, x: torch.Tensor) -> list[tuple[str, str]]:
     finally:
         for hook in hooks:
             hook.remove()
-    return [(layer, norm) for layer, norm in pairs if calls[layer] == calls[norm] == 1]
+    once = [(layer, norm) for layer, norm in pairs if calls[layer] == calls[norm] == 1]
+    return once, sum(_is_norm(module.get_submodule(name)) for name in calls)
 
 
 def _replace(module: nn.Module, layer: str, norm: str) -> None:

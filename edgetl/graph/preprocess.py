@@ -39,7 +39,7 @@ def attach(model: onnx.ModelProto, p: Preprocessing, labels: Sequence[str]) -> o
 
     The bytes go straight into a Cast, because TensorRT takes a uint8 network input nowhere else. Multiplication and
     addition then run over rows of width * 3 values with repeated constants: the same numbers as per channel, but
-    runtimes vectorise the long inner axis (docs/decisions/0003-pivot.md has the timings).
+    runtimes vectorise the long inner axis (docs/decisions/0005-pivot-numerics.md has the timings).
     """
     result = clean(model)
     graph = result.graph

@@ -128,6 +128,8 @@ class Stage(_Model):
     """One step of the build. A reused step tells what making it took."""
 
     stage: str
+    what: str = ""
+    """The target or the number scheme it was done for, where there are several."""
     seconds: float
     peak_rss_bytes: int
     reused: bool

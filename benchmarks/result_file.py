@@ -1,0 +1,135 @@
+"""Dated result files: one Markdown text for people and one JSON document for programs, without a machine's paths."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shlex
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from edgetl.bench.machine import Machine, describe
+from edgetl.store import write_text
+from edgetl.types import Interval
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+RESULTS = Path(__file__).resolve().parent / "results"
+NOTHING = "–"
+_TOOLS = ("edgetl", "numpy", "onnx", "onnxruntime", "openvino", "tensorrt-rtx", "nncf", "torch", "torchao", "timm")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one benchmark found.
+
+    name      of the benchmark, part of the file names
+    sections  Markdown that follows the head
+    data      JSON value with every number behind the text
+    """
+
+    name: str
+    title: str
+    sections: tuple[str, ...]
+    data: Mapping[str, Any]
+
+
+def write_result(result: Result, machine: Machine, folder: Path = RESULTS) -> Path:
+    """Write `<date>-<name>.md` and `.json` into `folder`; a result of the same day is replaced.
+
+    machine  as it was when the measurements began.
+    returns  the Markdown file's path.
+    """
+    date = datetime.datetime.now(datetime.UTC).date().isoformat()
+    head = {"date": date, "command": command_line(), "machine": machine_facts(machine), "versions": versions()}
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{date}-{result.name}.md"
+    text = "\n\n".join([f"# {result.title}", _head(date, machine), *result.sections]) + "\n"
+    write_text(path, text)
+    document = {"schema": 1, "benchmark": result.name, **head, **result.data}
+    write_text(path.with_suffix(".json"), json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    return path
+
+
+def machine_now() -> Machine:
+    """The machine with its load before a benchmark begins."""
+    return describe()
+
+
+def machine_facts(machine: Machine) -> dict[str, Any]:
+    """The machine as a JSON value, without the kernel's build name."""
+    return {**asdict(machine), "system": _system(machine)}
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of what the numbers depend on; what is absent is left out."""
+    found: dict[str, str] = {}
+    for name in _TOOLS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def command_line(arguments: Sequence[str] | None = None) -> str:
+    """The command that is running, as typed in the repository. Folders elsewhere keep their last name only."""
+    words = sys.argv if arguments is None else arguments
+    return shlex.join(["python", *map(_portable, words)])
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
+    """A Markdown table; the first `left` columns are aligned left, the others right."""
+    rule = ["---" if column < left else "---:" for column in range(len(header))]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, rule, *rows))
+
+
+def number(value: float | None, digits: int, scale: float = 1.0) -> str:
+    return NOTHING if value is None else f"{value * scale:.{digits}f}"
+
+
+def interval(found: Interval | None, digits: int, scale: float = 1.0) -> str:
+    """`value (low to high)`"""
+    if found is None:
+        return NOTHING
+    value, low, high = (f"{part * scale:.{digits}f}" for part in (found.value, found.low, found.high))
+    return f"{value} ({low} to {high})"
+
+
+def megabytes(size_bytes: float | None, digits: int = 2) -> str:
+    return number(size_bytes, digits, 1e-6)
+
+
+def _head(date: str, machine: Machine) -> str:
+    clock = "" if machine.clock_mhz is None else f", {machine.clock_mhz:.0f} MHz"
+    cores = machine.usable_cores or machine.logical_cores
+    tools = ", ".join(f"{name} {version}" for name, version in versions().items())
+    facts = [
+        f"- date: {date}",
+        f"- command: `{command_line()}`",
+        f"- machine: {machine.cpu or 'unknown CPU'}{clock}, {number(cores, 1)} cores, "
+        f"{', '.join(machine.instruction_sets)}; {_system(machine)}",
+        f"- load at the start: {number(machine.load_average, 2)}",
+        f"- versions: Python {machine.python}, {tools}",
+        "- intervals: 95 %",
+    ]
+    return "\n".join(facts)
+
+
+def _system(machine: Machine) -> str:
+    return machine.system.partition(",")[0]
+
+
+def _portable(word: str) -> str:
+    key, sign, value = word.partition("=")
+    if sign and Path(value).is_absolute():
+        return f"{key}={_portable(value)}"
+    path = Path(word)
+    if not path.is_absolute():
+        return word
+    if path.is_relative_to(REPOSITORY):
+        return path.relative_to(REPOSITORY).as_posix()
+    return f".../{path.name}"

@@ -1,0 +1,130 @@
+"""One small real build, made once per session through the command line, and looked at by many tests.
+
+Three of the ten digits of the demo, five shots each, few epochs: everything is real, nothing takes long.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+NO_NETWORK = ROOT / "tests" / "no_network.py"
+DIGITS = ("0", "1", "4")
+CPU_TARGETS = ("x86-cpu", "intel-cpu")
+TIMEOUT_S = 900.0
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        """What was said on stderr."""
+        return self.err.splitlines()
+
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A finished build. `done` is the run that made it."""
+
+    recipe: Path
+    out: Path
+    targets: tuple[str, ...]
+    done: Done
+
+    @property
+    def pivot(self) -> Path:
+        return self.out / "pivot"
+
+    def bundle(self, target: str) -> Path:
+        return self.out / "bundles" / f"digits-{target}"
+
+    def image(self, digit: str = "0") -> Path:
+        return sorted((self.recipe.parent / "scans" / digit).iterdir())[0]
+
+    def copy_out(self, place: Path) -> Path:
+        """The whole output folder elsewhere; with the same recipe and `--out` all its stages are found again."""
+        return Path(shutil.copytree(self.out, place))
+
+
+def edgetl(*arguments: str | Path, timeout_s: float = TIMEOUT_S) -> Done:
+    """Run `edgetl ARGUMENTS` in a fresh process."""
+    return run([sys.executable, "-m", "edgetl", *map(str, arguments)], timeout_s=timeout_s)
+
+
+def edgetl_offline(*arguments: str | Path) -> Done:
+    """The same in a process that ends at the first attempt to reach a network."""
+    return run([sys.executable, str(NO_NETWORK), *map(str, arguments)])
+
+
+def edgetl_without_torch(*arguments: str | Path) -> Done:
+    """The same where torch cannot be imported, in children neither; the last line of stderr lists what was loaded."""
+    code = (
+        "import atexit, json, sys\n"
+        "sys.modules['torch'] = None\n"
+        "from edgetl.cli import main\n"
+        "atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))\n"
+        f"main({list(map(str, arguments))!r})\n"
+    )
+    return run([sys.executable, "-c", code])
+
+
+def run(command: Sequence[str], *, timeout_s: float = TIMEOUT_S, cwd: Path = ROOT) -> Done:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("EDGETL_")}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=timeout_s, cwd=cwd, env=environment, check=False
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def write_recipe(folder: Path, targets: Sequence[str], **changes: Any) -> Path:
+    """The scans of three digits and a recipe for them in `folder`. Returns the recipe's path."""
+    from edgetl.demo import write_demo
+
+    write_demo(folder)
+    for scans in (folder / "scans").iterdir():
+        if scans.name not in DIGITS:
+            shutil.rmtree(scans)
+    recipe = {
+        "name": "digits",
+        "data": {"train": "scans", "shots": 5, "augment": "text", "resize": "squash", "max_val_images": 60},
+        "backbone": {"name": "edgetl:printed_characters"},
+        "adapt": {"epochs": 2},
+        "quantize": {"epochs": 1},
+        "targets": list(targets),
+        # generous: whether a network of two epochs is good is not asked here
+        "gates": {"max_drop_points": 20, "min_top1": 0.5},
+        "out": "build",
+    }
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe | changes), encoding="utf-8")
+    return path
+
+
+def build_chain(folder: Path) -> Chain:
+    """Build for both CPU toolchains and, where TensorRT-RTX is installed, for NVIDIA; without a network."""
+    targets = (*CPU_TARGETS, "nvidia-rtx") if find_spec("tensorrt_rtx") else CPU_TARGETS
+    recipe = write_recipe(folder, targets)
+    done = edgetl_offline("build", recipe)
+    if done.code:
+        raise RuntimeError(f"the small build ended with {done.code}:\n{done.out}\n{done.err}")
+    return Chain(recipe, folder / "build", targets, done)
