@@ -26,8 +26,8 @@ from edgetl.store import open_store
 _BUILDS = """\
 All builds start from the same adapted float network (the float pivot) and the same shots. `quantize_static`: QDQ,
 per-channel int8 weights, uint8 activations, after `quant_pre_process`, with each of its calibration methods. NNCF:
-`nncf.quantize` on all shots with fast bias correction, with each of its presets. The preprocessing inside the graph
-stays float in all of them."""
+`nncf.quantize` after `openvino.convert_model`, on all shots with fast bias correction, with each of its presets. The
+preprocessing inside the graph stays float in all of them."""
 _COLUMNS = """\
 Drop: top-1 of the float torch network minus the build's, paired, in points. `edgetl faster`: the build's time over that
 of edgetl's INT8; `edgetl better`: top-1 of edgetl's INT8 minus the build's, paired, in points; below 1 and below 0
@@ -59,7 +59,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, required=True, help="folder for models and measurements")
     parser.add_argument("--runs", type=int, default=300, help="timed rounds per repeat (default 300)")
     parser.add_argument("--warmup", type=int, default=30, help="untimed rounds per repeat (default 30)")
-    parser.add_argument("--repeats", type=int, default=3, help="repeats, each with engines opened afresh (default 3)")
+    parser.add_argument("--repeats", type=int, default=5, help="repeats, each with engines opened afresh (default 5)")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--max-val", type=int, help="use at most this many validation images, classes taking turns")
     parser.add_argument("--again", action="store_true", help="measure again; models are kept")
@@ -92,11 +92,12 @@ def _targets(build: FinishedBuild) -> tuple[str, ...]:
 
 def _method(settings: Settings) -> str:
     latency = (
-        f"Latency: one image, {settings.threads} thread(s), builds interleaved, {settings.repeats} repeats of "
-        f"{settings.runs} rounds after {settings.warmup} untimed ones; every repeat opens the engines afresh. "
-        "Quantiles and speed-ups are over all rounds; `repeats` is the range of the repeats' own ratios."
+        f"Latency: one image, {settings.threads} thread(s), builds interleaved, {settings.repeats} repeats of\n"
+        f"{settings.runs} rounds after {settings.warmup} untimed ones; every repeat opens the engines afresh.\n"
+        "Quantiles are over all rounds; a ratio is the geometric mean of the repeats' ratios of medians, its interval\n"
+        "the error within them, and `repeats` beside it their range."
     )
-    return f"{_BUILDS}\n\n{latency} {_COLUMNS}"
+    return f"{_BUILDS}\n\n{latency}\n{_COLUMNS}"
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import plain_models
 from finished_build import FinishedBuild
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
+from repeated_ratio import Ratio, ratio
 from result_file import versions
 
 from edgetl.backends.base import load
@@ -57,8 +58,8 @@ class Entry:
     """One build.
 
     making_seconds    training or calibration; None for a build that needs none
-    speedup           over edgetl's float32 build; speedup_repeats  lowest and highest of the repeats
-    ours_faster       its time over edgetl's int8: above 1 edgetl is faster; ours_faster_repeats  likewise
+    speedup           over edgetl's float32 build; None for that itself
+    ours_faster       its time over edgetl's int8: above 1 edgetl is faster; None for that itself
     ours_better       top-1 of edgetl's int8 minus this build's, paired, in points
     """
 
@@ -71,10 +72,8 @@ class Entry:
     p50_ms: Interval | None
     p90_ms: Interval | None
     p99_ms: Interval | None
-    speedup: Interval | None
-    speedup_repeats: tuple[float, float] | None
-    ours_faster: Interval | None
-    ours_faster_repeats: tuple[float, float] | None
+    speedup: Ratio | None
+    ours_faster: Ratio | None
     ours_better: Interval | None
 
 
@@ -216,7 +215,6 @@ def _measure(job: _Job, out: Path) -> None:
     for repeat in range(job.settings.repeats):
         loads.append(describe().load_average)
         repeats.append(_time(job, job.seed + repeat))
-    times = {name: np.concatenate([repeat[name] for repeat in repeats]) for name in job.builds}
     comparison = Comparison(
         recipe=job.build.report.name,
         target=job.target.name,
@@ -228,7 +226,7 @@ def _measure(job: _Job, out: Path) -> None:
         images=len(job.val),
         reference=compare(job.reference, job.labels, job.reference, job.seed),
         settings=job.settings,
-        entries=tuple(_entry(job, name, logits, placements[name], times, repeats) for name in job.builds),
+        entries=tuple(_entry(job, name, logits, placements[name], repeats) for name in job.builds),
     )
     write_text(out / _RESULT_FILE, TypeAdapter(Comparison).dump_json(comparison, indent=1).decode() + "\n")
 
@@ -261,11 +259,11 @@ def _entry(
     name: str,
     logits: Mapping[str, _Logits],
     placement: str,
-    times: Mapping[str, _Times],
     repeats: Sequence[Mapping[str, _Times]],
 ) -> Entry:
     build = job.builds[name]
-    p50, p90, p99 = (stats.quantile(times[name] / 1e6, q) for q in (0.5, 0.9, 0.99))
+    milliseconds = np.concatenate([repeat[name] for repeat in repeats]) / 1e6
+    p50, p90, p99 = (stats.quantile(milliseconds, q) for q in (0.5, 0.9, 0.99))
     right, ours = (logits[each].argmax(axis=1) == job.labels for each in (name, OURS))
     return Entry(
         name=name,
@@ -277,20 +275,7 @@ def _entry(
         p50_ms=p50,
         p90_ms=p90,
         p99_ms=p99,
-        speedup=_ratio(times, FLOAT, name, job.seed),
-        speedup_repeats=_range(repeats, FLOAT, name),
-        ours_faster=_ratio(times, name, OURS, job.seed),
-        ours_faster_repeats=_range(repeats, name, OURS),
+        speedup=None if name == FLOAT else ratio(repeats, FLOAT, name, job.seed),
+        ours_faster=None if name == OURS else ratio(repeats, name, OURS, job.seed),
         ours_better=None if name == OURS else stats.paired_difference(ours, right),
     )
-
-
-def _ratio(times: Mapping[str, _Times], slow: str, fast: str, seed: int) -> Interval | None:
-    return None if slow == fast else stats.speedup(times[slow], times[fast], seed)
-
-
-def _range(repeats: Sequence[Mapping[str, _Times]], slow: str, fast: str) -> tuple[float, float] | None:
-    if slow == fast:
-        return None
-    ratios = [float(np.median(times[slow]) / np.median(times[fast])) for times in repeats]
-    return min(ratios), max(ratios)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from comparison import FLOAT, OURS, Comparison, Entry
+from repeated_ratio import Ratio
 from result_file import NOTHING, interval, megabytes, number, table
 
+_SAME_SPEED = 0.02
 _HEADER = (
     "build",
     "runs in",
@@ -45,10 +47,8 @@ def _row(entry: Entry) -> tuple[str, ...]:
         interval(entry.accuracy.drop_points, 2),
         interval(entry.p50_ms, 3),
         interval(entry.p99_ms, 3),
-        interval(entry.speedup, 2),
-        _range(entry.speedup_repeats),
-        interval(entry.ours_faster, 2),
-        _range(entry.ours_faster_repeats),
+        *_ratio(entry.speedup),
+        *_ratio(entry.ours_faster),
         interval(entry.ours_better, 2),
         megabytes(entry.size_bytes),
         number(entry.making_seconds, 1),
@@ -72,15 +72,16 @@ def _finding(entry: Entry, entries: Sequence[Entry]) -> str:
 
 def _speed(entry: Entry) -> str:
     """A difference counts only when the interval and every single repeat agree."""
-    if entry.ours_faster is None or entry.ours_faster_repeats is None:
-        return "not timed"
-    low = min(entry.ours_faster.low, entry.ours_faster_repeats[0])
-    high = max(entry.ours_faster.high, entry.ours_faster_repeats[1])
-    if low > 1:
-        return f"faster, {entry.ours_faster.value:.2f}x"
-    if high < 1:
-        return f"slower, {entry.ours_faster.value:.2f}x its speed"
-    return f"not told apart in speed ({low:.2f}x to {high:.2f}x)"
+    found = entry.ours_faster
+    if found is None:
+        return "the same"
+    if found.low > 1 - _SAME_SPEED and found.high < 1 + _SAME_SPEED:
+        return f"as fast, within {_SAME_SPEED:.0%}"
+    if found.low > 1:
+        return f"faster, {found.combined.value:.2f}x"
+    if found.high < 1:
+        return f"slower, {found.combined.value:.2f}x its speed"
+    return f"not told apart in speed ({found.low:.2f}x to {found.high:.2f}x)"
 
 
 def _accuracy(entry: Entry) -> str:
@@ -94,5 +95,8 @@ def _accuracy(entry: Entry) -> str:
     return f"not told apart in accuracy ({interval(better, 2)} points)"
 
 
-def _range(found: tuple[float, float] | None) -> str:
-    return NOTHING if found is None else f"{found[0]:.2f}–{found[1]:.2f}"
+def _ratio(found: Ratio | None) -> tuple[str, str]:
+    if found is None:
+        return NOTHING, NOTHING
+    values = [each.value for each in found.repeats]
+    return interval(found.combined, 2), f"{min(values):.2f}–{max(values):.2f}"

@@ -3,7 +3,7 @@
     python benchmarks/startup.py
     python benchmarks/startup.py --data DATA --weights-dir WEIGHTS --work WORK
 
-The second form takes the options that benchmarks/chain.py was run with; the builds in WORK must be finished.
+The second form takes the options that benchmarks/build_chain.py was run with; the builds in WORK must be finished.
 """
 
 from __future__ import annotations

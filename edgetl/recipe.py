@@ -90,7 +90,7 @@ class Quantize(_Section):
     """Epochs of quantization-aware training."""
     batch_size: int = Field(default=32, ge=1, le=4096)
     """Images per step."""
-    learning_rate: float = Field(default=5e-5, gt=0, le=1)
+    learning_rate: float = Field(default=1e-5, gt=0, le=1)
     """Peak rate of AdamW."""
     temperature: float = Field(default=2.0, gt=0)
     """Softmax temperature of the distillation from the float network (Hinton et al. 2015, arXiv:1503.02531)."""

@@ -160,15 +160,24 @@ def disk_errors(out: Path) -> Iterator[None]:
 
 
 def _run_with_room(run: Callable[[Path], None], scratch: Path) -> None:
-    # libraries report a full disk in exceptions of their own; the disk itself tells what happened
+    # libraries report a full disk in exceptions of their own
     try:
         run(scratch)
     except (EdgetlError, OSError):
         raise
     except Exception as error:
-        if shutil.disk_usage(scratch).free < _FULL_BYTES:
-            raise OSError(errno.ENOSPC, "no space left on the device", str(scratch)) from error
-        raise
+        number = _disk_trouble(error, scratch)
+        if number is None:
+            raise
+        raise OSError(number, os.strerror(number), str(scratch)) from error
+
+
+def _disk_trouble(error: Exception, scratch: Path) -> int | None:
+    """The error number behind a library's exception: in its words, or from the disk itself."""
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        if os.strerror(number) in str(error):
+            return number
+    return errno.ENOSPC if shutil.disk_usage(scratch).free < _FULL_BYTES else None
 
 
 def put(scratch: Path, folder: Path) -> None:

@@ -74,8 +74,11 @@ def finetune(
 ) -> list[Epoch]:
     """Train `network` in place on the shots `train`; it ends in eval mode. One record per epoch that was run.
 
-    Stops after `patience` epochs without a better loss on the shots `held_out`, or when the loss is not finite.
-    Frozen parameters and all buffers (batch-norm statistics) are proven unchanged.
+    The schedule is always that of `config.epochs`; `epochs` may end it early, so that the network is the one that a
+    trial judged after as many. In the second half of the schedule `patience` epochs without a better loss on the
+    shots `held_out` end it too (in the first half the loss may rise, to fall again as the rate anneals), and a loss
+    that is not finite ends it anywhere. Frozen parameters and all buffers (batch-norm statistics) are proven
+    unchanged.
     """
     config = setting.config
     frozen, _ = freeze(network, setting.frozen)
@@ -91,7 +94,7 @@ def finetune(
             set_modes(network)
             losses = []
             for step, batch in enumerate(_batches(train, config.batch_size, generator)):
-                factor = _schedule((epoch - 1) * steps + step, epochs * steps)
+                factor = _schedule((epoch - 1) * steps + step, config.epochs * steps)
                 for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                     group["lr"] = peak * factor
                 losses.append(_step(network, optimizer, shots, batch, setting, generator))
@@ -100,7 +103,7 @@ def finetune(
             seconds = time.monotonic() - start
             history.append(Epoch(epoch, config.learning_rate * factor, mean_loss, judged, seconds))
             advance(1, _detail(history, epochs))
-            if not math.isfinite(mean_loss) or _out_of_patience(history, config.patience):
+            if not math.isfinite(mean_loss) or _out_of_patience(history, config):
                 break
     network.eval().requires_grad_(False)
     _assert_unchanged(network, before)
@@ -179,11 +182,12 @@ def _schedule(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
 
 
-def _out_of_patience(history: Sequence[Epoch], patience: int) -> bool:
+def _out_of_patience(history: Sequence[Epoch], config: Adapt) -> bool:
     losses = [epoch.held_out.loss for epoch in history if epoch.held_out is not None]
     finite = [loss for loss in losses if math.isfinite(loss)]
     best = losses.index(min(finite)) + 1 if finite else 0
-    return bool(losses) and len(losses) - best >= patience
+    waited = len(losses) - max(best, config.epochs // 2)
+    return bool(losses) and waited >= config.patience
 
 
 def _untouchable(network: nn.Module, frozen: Sequence[str]) -> dict[str, Tensor]:

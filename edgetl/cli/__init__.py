@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from importlib import import_module
 from typing import Any
 
@@ -67,6 +68,9 @@ def command() -> None:
 def main(args: list[str] | None = None) -> None:
     """Entry point. Every error of ours, of the disk or of the user ends in one clear line, never a traceback."""
     _switch_off_telemetry()
+    if not sys.warnoptions:
+        # what libraries warn of is ours to deal with, not the user's; python -W shows it
+        warnings.simplefilter("ignore")
     try:
         outcome: Any = command.main(args=args, prog_name="edgetl", standalone_mode=False)
     except click.ClickException as error:

@@ -1,7 +1,7 @@
 """Images to bundles: wall time and peak memory of every stage, and what came out, for the example recipes.
 
-    python benchmarks/chain.py --data DATA --weights-dir WEIGHTS --work WORK
-    python benchmarks/chain.py --from OUT --from OUT
+    python benchmarks/build_chain.py --data DATA --weights-dir WEIGHTS --work WORK
+    python benchmarks/build_chain.py --from OUT --from OUT
 
 The first builds each recipe into WORK/<recipe name>, or continues there; the second only reads finished builds.
 """
@@ -54,7 +54,7 @@ def main() -> int:
     for build, _ in finished:
         sections += [f"## {build.report.name}", _stage_table(build), _build_table(build)]
     data = {"recipes": [_data(build, run) for build, run in finished]}
-    print(write_result(Result("chain", "Images to bundles", tuple(sections), data), machine))
+    print(write_result(Result("build-chain", "Images to bundles", tuple(sections), data), machine))
     return 0
 
 

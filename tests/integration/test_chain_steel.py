@@ -1,0 +1,83 @@
+"""The industrial example on real pictures and an ImageNet network, at short settings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chain import ROOT, edgetl, edgetl_without_torch
+
+from edgetl.bundle.read import read_bundle
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+EXAMPLE = ROOT / "examples" / "steel.yaml"
+SHORT = {
+    "data.shots": 5,
+    "data.max_val_images": 60,
+    "backbone.input_size": 96,
+    "adapt.epochs": 2,
+    "quantize.method": "ptq",
+    "targets": "[x86-cpu, intel-cpu]",
+    # two epochs at a quarter of the pixels: the chain is tested, not the network
+    "gates.max_drop_points": 10,
+    "bench.emulate": "false",
+}
+
+
+@pytest.fixture(scope="module")
+def steel(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output folder of a build of examples/steel.yaml."""
+    folder = tmp_path_factory.mktemp("steel")
+    (folder / "data").symlink_to(shared / "data")
+    (folder / EXAMPLE.name).write_bytes(EXAMPLE.read_bytes())
+    overrides = [part for key, value in SHORT.items() for part in ("--set", f"{key}={value}")]
+    arguments = ("--weights-dir", shared / "weights", "--out", folder / "out", *overrides)
+    done = edgetl("build", folder / EXAMPLE.name, *arguments)
+    assert done.code == 0, f"{done.out}\n{done.err}"
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def report(steel: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((steel / "report.json").read_text(encoding="utf-8"))
+    return content
+
+
+def test_the_network_learned_what_the_shots_show(report: dict[str, Any]) -> None:
+    assert len(report["classes"]) == 6
+    assert report["data"]["shots_per_class"] == [5] * 6
+    assert report["reference"]["images"] == 60
+    assert report["reference"]["top1"] >= 0.6  # 1/6 by chance
+
+
+@pytest.mark.parametrize("target", ["x86-cpu", "intel-cpu"])
+def test_int8_runs_in_int8_throughout_and_answers_as_float_does(report: dict[str, Any], target: str) -> None:
+    bundle = next(bundle for bundle in report["bundles"] if bundle["target"] == target)
+    assert bundle["verdict"] == "pass"
+    assert bundle["measured"]
+    builds = {build["precision"]: build for build in bundle["builds"]}
+    assert builds["int8"]["not_integer"] == []
+    assert builds["int8"]["placement"].startswith("int8 53")
+    assert builds["int8"]["drop_points"] <= 10
+    assert builds["int8"]["agreement"] >= 0.85
+    assert builds["float32"]["agreement"] >= 0.98
+    assert builds["int8"]["size_bytes"] < builds["float32"]["size_bytes"] / 3
+    assert builds["int8"]["speedup_low"] > 1 or bundle["precision"] != "int8"
+
+
+@pytest.mark.parametrize("target", ["x86-cpu", "intel-cpu"])
+def test_the_shipped_bundle_verifies_and_names_defects(steel: Path, shared: Path, target: str) -> None:
+    bundle = steel / "bundles" / f"steel-{target}"
+    labels = read_bundle(bundle).manifest.labels
+    verified = edgetl_without_torch("verify", bundle, "--json")
+    assert verified.code == 0
+    assert verified.json()["passed"]
+    folders = [path for path in sorted((shared / "data" / "neu_steel" / "val").iterdir()) if path.is_dir()]
+    images = [path for folder in folders for path in sorted(folder.iterdir())[:4]]
+    assert len(images) == 4 * len(labels)
+    answers = edgetl_without_torch("predict", bundle, *images, "--json").json()
+    right = [answer["labels"][0] == path.parent.name for answer, path in zip(answers, images, strict=True)]
+    assert sum(right) / len(right) >= 0.6
