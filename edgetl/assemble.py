@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from edgetl.backends.base import load as load_backend
 from edgetl.bundle.manifest import Manifest
 from edgetl.bundle.read import read_bundle
-from edgetl.bundle.write import replace_compiled, write_manifest
+from edgetl.bundle.write import replace_compiled, tolerance_for, write_manifest
 from edgetl.catalog import load_target, scheme_id
 from edgetl.errors import BackendError, UsageError
 from edgetl.graph.pivot import Pivot, PivotModel, read_pivot
 from edgetl.store import disk_errors, put
 from edgetl.types import Compiled, FinishingBackend, Precision, Target
+
+Logits = NDArray[np.float32]
 
 
 def compile_pivot(pivot_folder: Path, target: Target, precision: Precision, name: str, out: Path) -> Manifest:
@@ -30,7 +33,8 @@ def compile_pivot(pivot_folder: Path, target: Target, precision: Precision, name
     model = model_for(pivot, target, precision)
     compiled = _compile(pivot_folder / model.file, target, precision, out)
     _add_texts(out, pivot, compiled)
-    _add_golden(pivot_folder, model, pivot.golden_count, out)
+    logits = _golden_logits(pivot_folder, pivot)
+    _add_golden(pivot_folder, logits, model, pivot.golden_count, out)
     return write_manifest(
         out,
         name=name,
@@ -41,6 +45,7 @@ def compile_pivot(pivot_folder: Path, target: Target, precision: Precision, name
         preprocessing=pivot.preprocessing,
         pivot_sha256=model.sha256,
         golden_count=pivot.golden_count,
+        tolerance=tolerance_for(precision, _rounded(logits, pivot, target), logits.get("float32")),
     )
 
 
@@ -123,7 +128,21 @@ def _add_texts(out: Path, pivot: Pivot, compiled: Compiled) -> None:
     )
 
 
-def _add_golden(pivot_folder: Path, model: PivotModel, count: int, out: Path) -> None:
+def _golden_logits(pivot_folder: Path, pivot: Pivot) -> dict[str, Logits]:
+    """Of every model of the pivot, by its file's stem."""
+    if not pivot.golden_count:
+        return {}
+    logits: dict[str, Logits] = load_file(pivot_folder / "golden" / "logits.safetensors")
+    return logits
+
+
+def _rounded(logits: Mapping[str, Logits], pivot: Pivot, target: Target) -> Logits | None:
+    # bfloat16 keeps 8 bits of every number as well: what the integers lose is the measure for both
+    wanted = scheme_id(target.scheme)
+    return next((logits.get(Path(model.file).stem) for model in pivot.models if model.scheme_id == wanted), None)
+
+
+def _add_golden(pivot_folder: Path, logits: Mapping[str, Logits], model: PivotModel, count: int, out: Path) -> None:
     if not count:
         return
     golden = out / "golden"
@@ -131,5 +150,4 @@ def _add_golden(pivot_folder: Path, model: PivotModel, count: int, out: Path) ->
     for index in range(count):
         for name in (f"{index}.png", f"{index}.input.npy"):
             shutil.copyfile(pivot_folder / "golden" / name, golden / name)
-    logits = load_file(pivot_folder / "golden" / "logits.safetensors")[Path(model.file).stem]
-    save_file({"logits": np.ascontiguousarray(logits)}, golden / "logits.safetensors")
+    save_file({"logits": np.ascontiguousarray(logits[Path(model.file).stem])}, golden / "logits.safetensors")

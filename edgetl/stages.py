@@ -161,7 +161,7 @@ def compile_stage(store: Store, job: Job, target: Target, precision: Precision, 
         "tools": _versions(("edgetl", "onnx")),
     }
     return store.once(
-        "compile", 1, config, run, inputs={"pivot": pivot.digest}, what=f"{target.name} {precision}"
+        "compile", 2, config, run, inputs={"pivot": pivot.digest}, what=f"{target.name} {precision}"
     )
 
 

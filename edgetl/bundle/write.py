@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgetl import __version__
 from edgetl.bundle.manifest import FILE_NAME, FileEntry, Golden, Manifest, Measured, Tolerance, manifest_text
 from edgetl.digest import folder_digests
@@ -17,6 +20,35 @@ TOLERANCES: dict[Precision, Tolerance] = {
     "bfloat16": Tolerance(max_diff_of_range=0.05, min_cosine=0.995),
     "float32": Tolerance(max_diff_of_range=0.002, min_cosine=0.9999),
 }
+_OF_ROUNDING = 3.0
+_LOOSEST = Tolerance(max_diff_of_range=0.5, min_cosine=0.8)
+
+
+def tolerance_for(
+    precision: Precision, rounded: NDArray[np.float32] | None, exact: NDArray[np.float32] | None
+) -> Tolerance:
+    """How far a build's logits may be from the golden ones, at least as far as `TOLERANCES` says.
+
+    Two machines that break rounding ties differently are two draws of the rounding error, so in few bits a network is
+    compared within three times what rounding does to it on its golden images (the cosine falls with the square).
+
+    rounded, exact  golden logits (images, classes) of the INT8 and of the float network; None where there are none
+    """
+    least = TOLERANCES[precision]
+    if precision == "float32" or rounded is None or exact is None or not len(exact):
+        return least
+    spread = np.maximum(exact.max(axis=1) - exact.min(axis=1), 1e-9)
+    difference = float((np.abs(rounded - exact).max(axis=1) / spread).max())
+    norms = np.linalg.norm(rounded, axis=1) * np.linalg.norm(exact, axis=1)
+    cosine = float(((rounded * exact).sum(axis=1) / np.maximum(norms, 1e-9)).min())
+    return Tolerance(
+        max_diff_of_range=_between(least.max_diff_of_range, _OF_ROUNDING * difference, _LOOSEST.max_diff_of_range),
+        min_cosine=_between(_LOOSEST.min_cosine, 1 - _OF_ROUNDING**2 * (1 - cosine), least.min_cosine),
+    )
+
+
+def _between(low: float, value: float, high: float) -> float:
+    return round(min(max(value, low), high), 6)
 
 
 def write_manifest(
@@ -30,9 +62,14 @@ def write_manifest(
     preprocessing: Preprocessing,
     pivot_sha256: str,
     golden_count: int,
+    tolerance: Tolerance | None = None,
 ) -> Manifest:
-    """Digest everything in `folder` and write its manifest, not yet measured."""
-    golden = Golden(count=golden_count, tolerance=TOLERANCES[compiled.precision]) if golden_count else None
+    """Digest everything in `folder` and write its manifest, not yet measured.
+
+    tolerance  for the golden logits; None takes the precision's least one
+    """
+    allowed = tolerance or TOLERANCES[compiled.precision]
+    golden = Golden(count=golden_count, tolerance=allowed) if golden_count else None
     manifest = Manifest(
         schema_version=1,
         name=name,

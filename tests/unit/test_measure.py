@@ -1,0 +1,87 @@
+"""Bundles measured together: same rounds, same images, labels that must be theirs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from backend_pivots import images
+from PIL import Image
+from pivot_folder import LABELS, make_pivot
+
+from edgetl.assemble import compile_targets
+from edgetl.errors import BundleError, DataError
+from edgetl.measure import Measurement, measure
+from edgetl.progress import Silent
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("bundles")
+    return compile_targets(make_pivot(folder / "pivot"), ["null"], folder / "bundles")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for label in LABELS:
+        (tmp_path / label).mkdir()
+        for index, picture in enumerate(images(2)):
+            Image.fromarray(picture).save(tmp_path / label / f"{index}.png")
+    return tmp_path
+
+
+def run(bundles: list[Path], data: Path | None = None) -> Measurement:
+    return measure(bundles, data, runs=300, warmup=2, threads=1, seed=0, progress=Silent())
+
+
+def test_bundles_alone_are_timed_on_their_golden_images(bundles: list[Path]) -> None:
+    measured = run(bundles)
+    first, second = measured.bundles
+    assert (first.bundle, second.bundle) == (str(bundles[0]), str(bundles[1]))
+    assert first.ratio is None
+    assert second.ratio is not None
+    assert (first.runs, first.images, first.top1) == (300, 0, None)
+    for each in measured.bundles:
+        assert each.p50_ms is not None
+        assert each.p99_ms is not None
+        assert 0 < each.p50_ms.value <= each.p99_ms.value
+        assert each.size_bytes > 0
+
+
+def test_with_labelled_images_right_answers_are_counted(bundles: list[Path], photos: Path) -> None:
+    # zeros: always the first class, right for one label of five
+    (measured,) = run(bundles[:1], photos).bundles
+    assert measured.images == 2 * len(LABELS)
+    assert measured.top1 is not None
+    assert measured.top1.value == pytest.approx(1 / len(LABELS))
+    assert measured.top1.low < measured.top1.value < measured.top1.high
+
+
+def test_images_of_other_classes_are_refused(bundles: list[Path], photos: Path) -> None:
+    (photos / LABELS[0]).rename(photos / "other kind")
+    with pytest.raises(DataError, match="are not the labels of"):
+        run(bundles[:1], photos)
+
+
+def test_bundles_of_other_inputs_are_not_timed_together(bundles: list[Path], tmp_path: Path) -> None:
+    import json
+    import shutil
+
+    other = Path(shutil.copytree(bundles[0], tmp_path / "other"))
+    content = json.loads((other / "manifest.json").read_text())
+    content["preprocessing"]["resize"] = "crop"
+    (other / "manifest.json").write_text(json.dumps(content))
+    with pytest.raises(BundleError, match="takes another input"):
+        run([bundles[0], other])
+
+
+def test_a_bundle_without_golden_images_needs_a_folder(tmp_path: Path, photos: Path) -> None:
+    (bundle, _) = compile_targets(make_pivot(tmp_path / "pivot", golden=0), ["null"], tmp_path / "bundles")
+    with pytest.raises(BundleError, match="name a folder with --data"):
+        run([bundle])
+    folder = tmp_path / "pictures"
+    for label in LABELS:
+        (folder / label).mkdir(parents=True)
+        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(folder / label / "0.png")
+    assert run([bundle], folder).bundles[0].images == len(LABELS)
