@@ -63,7 +63,9 @@ def _refuse_foreign(folder: Path) -> None:
     if RECIPE in present and SCANS not in present:
         foreign = [RECIPE]  # somebody's own: the demo writes its recipe last
     if foreign:
-        raise StoreError(f"{folder}: holds {foreign[0]}, which is not the demo's; choose an empty or new one with --out")
+        raise StoreError(
+            f"{folder}: holds {foreign[0]}, which is not the demo's; choose an empty or new one with --out"
+        )
 
 
 def _write_scans(folder: Path, progress: Progress) -> None:

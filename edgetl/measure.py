@@ -69,7 +69,7 @@ def measure(
         engines = {name: stack.enter_context(open_bundle(bundle, threads=threads)) for name, bundle in bundles.items()}
         right = _right_answers(engines, samples, preprocessing, progress)
         images = _timed_images(bundles, samples, preprocessing)
-        with progress.task("latency", total=runs + warmup) as advance:
+        with progress.task("latency", total=runs) as advance:
             times = interleaved(engines, images, runs=runs, warmup=warmup, seed=seed, advance=advance)
         placements = {name: engine.placement().summary() for name, engine in engines.items()}
     first = times[next(iter(bundles))]

@@ -118,7 +118,7 @@ def quantize_stage(
         "tools": _versions(TRAINING_TOOLS),
     }
     inputs = {"shots": _samples_digest(split, split.shots), "adapted": adapted.digest}
-    return store.once("quantize", 1, config, run, inputs=inputs, what=scheme)
+    return store.once("quantize", 2, config, run, inputs=inputs, what=scheme)
 
 
 def export_stage(
@@ -133,7 +133,7 @@ def export_stage(
 
     inputs = {"adapted": adapted.digest, "val": _samples_digest(split, split.val)}
     inputs |= {f"quantized-{name}": result.digest for name, result in quantized.items()}
-    return store.once("export", 1, {"tools": _versions((*TRAINING_TOOLS, "onnxruntime"))}, run, inputs=inputs)
+    return store.once("export", 2, {"tools": _versions((*TRAINING_TOOLS, "onnxruntime"))}, run, inputs=inputs)
 
 
 def precisions_of(job: Job, target: Target) -> tuple[Precision, ...]:
@@ -160,9 +160,7 @@ def compile_stage(store: Store, job: Job, target: Target, precision: Precision, 
         "backend_version": load(target.backend).version(),
         "tools": _versions(("edgetl", "onnx")),
     }
-    return store.once(
-        "compile", 2, config, run, inputs={"pivot": pivot.digest}, what=f"{target.name} {precision}"
-    )
+    return store.once("compile", 2, config, run, inputs={"pivot": pivot.digest}, what=f"{target.name} {precision}")
 
 
 def bench_stage(
@@ -208,7 +206,7 @@ def bench_stage(
     }
     inputs = {"val": _samples_digest(split, split.val), "pivot": pivot.digest}
     inputs |= {f"build-{index}": result.digest for index, result in enumerate(builds)}
-    return store.once("bench", 1, config, run, inputs=inputs, what=target.name)
+    return store.once("bench", 2, config, run, inputs=inputs, what=target.name)
 
 
 def report_stage(

@@ -266,7 +266,7 @@ def _time(job: BenchJob, engines: Mapping[str, Engine], progress: Progress) -> d
     spread = np.unique(np.linspace(0, len(job.val) - 1, _TIMED_IMAGES).round().astype(int))
     images = load_batch([job.val[index] for index in spread], job.preprocessing)
     config = job.config
-    with progress.task(f"{job.target.name}: latency", total=config.runs + config.warmup) as advance:
+    with progress.task(f"{job.target.name}: latency", total=config.runs) as advance:
         return interleaved(engines, images, runs=config.runs, warmup=config.warmup, seed=job.seed, advance=advance)
 
 

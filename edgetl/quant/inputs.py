@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.graph.preprocess import affine
+from edgetl.graph.preprocess import affine, byte_lattice, on_byte_lattice
 from edgetl.quant.observers import IntegerType
 from edgetl.types import Preprocessing
 
@@ -18,8 +18,11 @@ def input_parameters(p: Preprocessing, integers: IntegerType) -> tuple[float, in
 
     With mean 0.5 and std 0.5 the tightest uint8 scale puts *every* byte on a tie, so that the last bit of a runtime's
     float arithmetic decides the first layer's input. Of 64 scales up to 6 % wider than the tightest, the one is taken
-    whose nearest tie is farthest; the narrower of equals.
+    whose nearest tie is farthest; the narrower of equals. Bytes on a uint8 lattice keep it: nothing is rounded at all.
     """
+    lattice = byte_lattice(p)
+    if lattice is not None and integers.low == 0 and on_byte_lattice(p) == p:
+        return lattice.scale, lattice.zero_point
     scale, offset = (values.astype(np.float64)[:, None] for values in affine(p))
     values = (np.arange(256) * scale + offset).reshape(-1)
     low, high = float(values.min()), float(values.max())

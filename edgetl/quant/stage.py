@@ -25,6 +25,7 @@ from edgetl.graph.check import check_scheme
 from edgetl.graph.clean import serialize
 from edgetl.graph.fold import Folded, fold
 from edgetl.graph.from_torch import to_onnx
+from edgetl.graph.preprocess import on_byte_lattice
 from edgetl.quant.fakequant import ActivationQuantizer, quantizers
 from edgetl.quant.prepare import calibrate, convert, prepare
 from edgetl.quant.shots import Shots
@@ -58,7 +59,9 @@ def run(
     """
     started = time.monotonic()
     spec = read_spec(adapted / "network.json")
-    p = spec.preprocessing
+    # unsigned bytes can be the quantized input themselves: train on exactly what the device will feed
+    unsigned = scheme.activation_dtype == "uint8"
+    p = on_byte_lattice(spec.preprocessing) if unsigned else spec.preprocessing
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with _repeatable(config.seed, device):
         folded = fold(rebuild(spec, adapted / "network.safetensors"), p.height, p.width)

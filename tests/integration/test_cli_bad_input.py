@@ -160,7 +160,9 @@ def test_a_pickled_checkpoint_is_refused_and_not_run(chain: Chain, tmp_path: Pat
 
 def test_weights_that_are_not_there(chain: Chain, tmp_path: Path) -> None:
     out = ("--out", tmp_path / "out")
-    absent = edgetl("adapt", chain.recipe, *out, "-q", "--set", "backbone.name=resnet10t", "--set", "backbone.weights=a")
+    absent = edgetl(
+        "adapt", chain.recipe, *out, "-q", "--set", "backbone.name=resnet10t", "--set", "backbone.weights=a"
+    )
     refused(absent, 1, "no such file", "backbone.weights")
     folder = edgetl("adapt", chain.recipe, *out, "-q", "--weights-dir", tmp_path / "none", "--set", "backbone.name=x1")
     refused(folder, 2, "no such folder of weights")

@@ -77,7 +77,7 @@ def test_without_the_targets_integers_only_float_is_built_and_asking_for_them_is
     other = text.replace('name: "null"', "name: other").replace("uint8", "int8")
     (folder / "other.yaml").write_text(other)
     assert [path.name for path in compile_targets(pivot, ["other"], tmp_path / "out", [folder])] == ["other-float32"]
-    with pytest.raises(UsageError, match="target other: int8 needs the scheme s8s8-.*; the pivot has float32, u8s8-"):
+    with pytest.raises(UsageError, match=r"other: int8 needs the scheme s8s8-.*; the pivot has float32, u8s8-"):
         model_for(read_pivot(pivot), load_target("other", [folder]), "int8")
 
 
@@ -88,9 +88,7 @@ def test_a_folder_that_exists_is_refused_before_anything_is_compiled(pivot: Path
     assert [path.name for path in tmp_path.iterdir()] == ["null-float32"]
 
 
-def test_a_toolchain_that_fails_leaves_no_folder(
-    pivot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_toolchain_that_fails_leaves_no_folder(pivot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = assemble.compile_pivot
 
     def second_fails(pivot: Path, target: Target, precision: Precision, name: str, out: Path) -> object:
@@ -106,9 +104,7 @@ def test_a_toolchain_that_fails_leaves_no_folder(
     read_bundle(tmp_path / "out" / "null-int8")
 
 
-def test_a_missing_toolchain_names_what_mends_it(
-    pivot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_toolchain_names_what_mends_it(pivot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "edgetl.backends.null.NullBackend.missing", lambda self: Missing("not installed", "pip install it")
     )

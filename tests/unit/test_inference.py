@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 from pathlib import Path
 
 import numpy as np
@@ -85,18 +86,15 @@ def test_an_unfinished_bundle_names_the_command_that_finishes_it(bundles: Path, 
         pass
 
 
+@pytest.mark.skipif(platform.machine() == "aarch64", reason="this machine is the other one")
 def test_a_bundle_for_another_machine_says_what_it_needs(tmp_path: Path) -> None:
     compile_targets(make_pivot(tmp_path / "pivot"), ["null"], tmp_path)
     folder = tmp_path / "null-int8"
     content = json.loads((folder / "manifest.json").read_text())
-    content["target"]["machine"] = "aarch64" if content["target"]["machine"] == "x86_64" else "aarch64"
+    content["target"]["machine"] = "aarch64"
     (folder / "manifest.json").write_text(json.dumps(content))
     bundle = read_bundle(folder)
-    import platform
-
-    if platform.machine() == "aarch64":
-        pytest.skip("this machine is the other one")
-    with pytest.raises(BackendError, match="cannot run here: .*aarch64"), open_bundle(bundle, threads=1):
+    with pytest.raises(BackendError, match=r"cannot run here: .*aarch64"), open_bundle(bundle, threads=1):
         pass
 
 

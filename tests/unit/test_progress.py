@@ -29,7 +29,9 @@ def test_off_a_terminal_notes_are_whole_lines_on_stderr_and_bars_are_left_out(
     assert err == note + "\n"
 
 
-def test_on_a_terminal_a_bar_shows_the_steps(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_terminal_a_bar_shows_the_steps(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     progress = Terminal()

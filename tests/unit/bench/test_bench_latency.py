@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Mapping
-from itertools import count
+from itertools import count, groupby
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgetl.bench.latency import interleaved
+from edgetl.bench.latency import BLOCK, SETTLE, interleaved
 from edgetl.types import Placement
 
 IMAGES = np.arange(3, dtype=np.uint8)[:, None, None, None] * np.ones((3, 2, 2, 3), np.uint8)
@@ -39,30 +39,37 @@ def ticking(step: int) -> Iterator[int]:
     return count(0, step)
 
 
-def test_every_round_shows_one_image_to_every_engine_and_images_go_round() -> None:
+def turns(calls: list[tuple[str, int]]) -> list[tuple[str, list[int]]]:
+    """Consecutive calls of one engine, as (engine, images)."""
+    return [(name, [image for _, image in group]) for name, group in groupby(calls, key=lambda call: call[0])]
+
+
+def test_engines_take_turns_in_blocks_that_settle_first_and_see_the_same_images() -> None:
     calls: list[tuple[str, int]] = []
-    engines = {name: Recorder(name, calls) for name in ("a", "b")}
-    interleaved(engines, IMAGES, runs=7, warmup=0, seed=0)
-    rounds = [calls[index : index + 2] for index in range(0, 14, 2)]
-    assert all({name for name, _ in turn} == {"a", "b"} for turn in rounds)
-    assert [turn[0][1] for turn in rounds] == [turn[1][1] for turn in rounds] == [0, 1, 2, 0, 1, 2, 0]
+    interleaved({name: Recorder(name, calls) for name in ("a", "b")}, IMAGES, runs=BLOCK + 3, warmup=0, seed=3)
+    per_engine = {name: [image for who, image in calls if who == name] for name in ("a", "b")}
+    first = [run % 3 for run in range(-SETTLE, BLOCK)]
+    second = [run % 3 for run in range(BLOCK - SETTLE, BLOCK + 3)]
+    assert per_engine == {"a": first + second, "b": first + second}
+    assert sum(len(images) for _, images in turns(calls)) == len(calls)
+    assert all(len(images) >= SETTLE + 3 for _, images in turns(calls))
 
 
-def test_the_order_in_a_round_changes_and_repeats_with_its_seed() -> None:
-    def order(seed: int) -> list[str]:
+def test_the_order_of_a_round_changes_and_repeats_with_its_seed() -> None:
+    def order(seed: int) -> str:
         calls: list[tuple[str, int]] = []
-        interleaved({name: Recorder(name, calls) for name in ("a", "b")}, IMAGES, runs=40, warmup=0, seed=seed)
-        return [name for name, _ in calls[::2]]
+        interleaved({name: Recorder(name, calls) for name in ("a", "b")}, IMAGES, runs=40 * BLOCK, warmup=0, seed=seed)
+        return "".join(name for name, _ in calls[:: SETTLE + BLOCK])[::2]
 
     assert 10 < order(1).count("a") < 30
     assert order(1) == order(1)
     assert order(1) != order(2)
 
 
-def test_warm_up_rounds_are_run_and_not_counted() -> None:
+def test_warm_up_is_run_and_not_counted() -> None:
     calls: list[tuple[str, int]] = []
     times = interleaved({"a": Recorder("a", calls)}, IMAGES, runs=5, warmup=4, seed=0)
-    assert len(calls) == 9
+    assert len(calls) == 4 + SETTLE + 5
     assert times["a"].shape == (5,)
     assert times["a"].dtype == np.int64
 
@@ -95,7 +102,7 @@ def test_garbage_collection_comes_back_after_an_error() -> None:
     assert gc.isenabled()
 
 
-def test_progress_counts_warm_up_and_runs() -> None:
+def test_progress_counts_timed_runs() -> None:
     steps: list[int] = []
     interleaved(
         {"a": Recorder("a", [])},
@@ -105,7 +112,7 @@ def test_progress_counts_warm_up_and_runs() -> None:
         seed=0,
         advance=lambda steps_done=1, detail="": steps.append(steps_done),
     )
-    assert sum(steps) == 9
+    assert sum(steps) == 5
 
 
 @pytest.mark.parametrize(("images", "runs"), [(IMAGES[:0], 5), (IMAGES, 0), (IMAGES[0], 5)])

@@ -8,10 +8,11 @@ import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from edgetl.graph.facts import facts_of
-from edgetl.graph.preprocess import affine, attach, normalize
+from edgetl.graph.preprocess import affine, attach, byte_lattice, normalize, on_byte_lattice
 from edgetl.types import Preprocessing
 
 IMAGENET = Preprocessing(6, 4, "squash", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -71,3 +72,56 @@ def test_metadata_is_json_that_others_can_read() -> None:
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     assert json.loads(metadata["edgetl.labels"]) == ["a", "b"]
     assert json.loads(metadata["edgetl.preprocessing"])["height"] == 6
+
+
+def plain(mean: float, std: float) -> Preprocessing:
+    return Preprocessing(4, 6, "squash", (mean,) * 3, (std,) * 3)
+
+
+@pytest.mark.parametrize(("mean", "zero_point"), [(0.0, 0), (0.5, 128), (128 / 255, 128), (1.0, 255)])
+def test_bytes_lie_on_a_lattice_when_all_channels_are_treated_alike(mean: float, zero_point: int) -> None:
+    lattice = byte_lattice(plain(mean, 0.25))
+    assert lattice is not None
+    assert lattice.zero_point == zero_point
+    moved = on_byte_lattice(plain(mean, 0.25))
+    images = np.arange(256, dtype=np.uint8).repeat(72)[: 4 * 6 * 3 * 64].reshape(-1, 4, 6, 3)
+    steps = normalize(images, moved) / np.float32(lattice.scale)
+    np.testing.assert_allclose(steps, images.transpose(0, 3, 1, 2).astype(float) - zero_point, atol=1e-3)
+
+
+def test_there_is_no_lattice_for_channels_of_their_own_or_means_outside_the_bytes() -> None:
+    assert byte_lattice(IMAGENET) is None
+    assert byte_lattice(plain(-0.5, 0.5)) is None
+    assert on_byte_lattice(IMAGENET) == IMAGENET
+
+
+def rounding_network(scale: float, zero_point: int) -> onnx.ModelProto:
+    nodes = [
+        helper.make_node("QuantizeLinear", ["input", "s", "z"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+        helper.make_node("ReduceMean", ["d", "axes"], ["logits"], keepdims=0),
+    ]
+    constants = [
+        numpy_helper.from_array(np.float32(scale), "s"),
+        numpy_helper.from_array(np.uint8(zero_point), "z"),
+        numpy_helper.from_array(np.array([2, 3], np.int64), "axes"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 3, 4, 6])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 3])],
+        constants,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+
+
+@pytest.mark.parametrize(("scale", "free"), [(1 / 127.5, True), (0.01, False)])
+def test_bytes_are_the_quantized_input_itself_where_the_network_rounds_onto_them(scale: float, free: bool) -> None:
+    p = plain(0.5, 0.5)
+    model = attach(rounding_network(scale, 128), p, ("a", "b", "c"))
+    assert ("QuantizeLinear" not in [node.op_type for node in model.graph.node]) is free
+    images = np.random.default_rng(0).integers(0, 256, (2, 4, 6, 3)).astype(np.uint8)
+    (found,) = ReferenceEvaluator(model).run(None, {"image": images})
+    expected = normalize(images, on_byte_lattice(p)).mean(axis=(2, 3))
+    np.testing.assert_allclose(found, expected, atol=1e-5 if free else 0.005)

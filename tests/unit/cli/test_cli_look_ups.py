@@ -1,0 +1,61 @@
+"""`edgetl targets` and `edgetl doctor`: for people and, with --json, for programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from cli_calls import Shell
+
+from edgetl.backends.base import backend_names
+from edgetl.catalog import load_target, profile_names, target_names
+
+
+@pytest.fixture
+def shell(capsys: pytest.CaptureFixture[str]) -> Shell:
+    return Shell(capsys)
+
+
+def test_targets_are_listed_with_their_summaries(shell: Shell) -> None:
+    lines = shell("targets").out.splitlines()
+    assert [line.split()[0] for line in lines] == target_names()
+    assert all(len(line.split()) > 2 for line in lines)
+    assert [each["name"] for each in shell("targets", "--json").json()] == target_names()
+
+
+@pytest.mark.parametrize("name", target_names())
+def test_one_target_is_shown_whole(shell: Shell, name: str) -> None:
+    shown = yaml.safe_load(shell("targets", name).out)
+    assert shown["name"] == name
+    assert shown["scheme"]["activation_dtype"] == load_target(name).scheme.activation_dtype
+    as_json = shell("targets", name, "--json").json()
+    assert as_json["backend"] == load_target(name).backend
+    assert as_json["precisions"] == list(load_target(name).precisions)
+
+
+def test_calibration_profiles_are_listed_and_shown(shell: Shell) -> None:
+    assert [line.split()[0] for line in shell("targets", "--calibration").out.splitlines()] == profile_names()
+    assert shell("targets", "--calibration", "default", "--json").json()["name"] == "default"
+
+
+def test_targets_of_the_users_own_are_found(shell: Shell, tmp_path: Path) -> None:
+    text = yaml.safe_load(shell("targets", "x86-cpu").out) | {"name": "my-box", "summary": "a box"}
+    (tmp_path / "my-box.yaml").write_text(yaml.safe_dump(text))
+    assert "my-box" in shell("targets", "--targets-dir", tmp_path).out
+    assert shell("targets", "my-box", "--targets-dir", tmp_path, "--json").json()["summary"] == "a box"
+
+
+def test_the_doctor_reports_every_backend(shell: Shell) -> None:
+    answer = shell("doctor", "--json")
+    assert answer.code == 0
+    parts = {part["name"]: part for part in answer.json()}
+    assert set(backend_names()) <= set(parts)
+    assert parts["null"]["uses"] == [{"name": "compile", "missing": None}, {"name": "run", "missing": None}]
+    told = shell("doctor").out
+    for name, part in parts.items():
+        assert name in told
+        for use in part["uses"]:
+            if use["missing"]:
+                assert use["missing"]["reason"] in told
+                assert f"mend: {use['missing']['remedy']}" in told

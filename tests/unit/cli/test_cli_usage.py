@@ -1,0 +1,149 @@
+"""Wrong usage ends in one line that says what was meant and exit code 2; nothing is created."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cli_calls import RECIPE, Shell, write_images, write_recipe
+
+from edgetl.cli import COMMANDS
+
+
+@pytest.fixture
+def shell(capsys: pytest.CaptureFixture[str]) -> Shell:
+    return Shell(capsys)
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    write_images(tmp_path / "photos", {"cat": 4, "dog": 4})
+    return write_recipe(tmp_path)
+
+
+def test_an_unknown_command_names_the_nearest(shell: Shell) -> None:
+    shell.refuses(2, ["unknown command `bild`; did you mean `build`?"], "bild")
+    assert "commands are: new, check" in shell.refuses(2, ["unknown command"], "xyzzy")
+
+
+def test_every_command_has_help_and_a_summary(shell: Shell) -> None:
+    for name in COMMANDS:
+        answer = shell(name, "--help")
+        assert answer.code == 0
+        assert answer.out.startswith(f"Usage: edgetl {name}")
+
+
+def test_without_arguments_there_is_help(shell: Shell) -> None:
+    assert "Commands:" in shell().err
+    assert shell("--version").out.startswith("edgetl, version ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["build"], ["Missing argument 'RECIPE'", "edgetl build --help"]),
+        (["predict", "bundle"], ["Missing argument 'IMAGES...'"]),
+        (["build", "recipe.yaml", "--sett", "a=1"], ["--sett"]),
+        (["bench", "bundle", "--runs", "10"], ["--runs", "x>=300"]),
+        (["bench", "bundle", "--threads", "0"], ["--threads"]),
+        (["predict", "bundle", "image", "--top", "none"], ["--top", "'none'"]),
+        (["targets", "x86cpu"], ["unknown target `x86cpu`; did you mean `x86-cpu`?"]),
+        (["targets", "--calibration", "defalt"], ["did you mean `default`?"]),
+        (["targets", "--targets-dir", "/nowhere"], ["/nowhere: no such folder of targets"]),
+    ],
+)
+def test_a_wrong_option_is_one_line(shell: Shell, arguments: list[str], words: list[str]) -> None:
+    shell.refuses(2, words, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("shots: 2->shotz: 2", ["unknown key `data.shotz`", "did you mean `shots`?"]),
+        ("targets:->target:", ["unknown key `target`", "did you mean `targets`?"]),
+        ("[x86-cpu]->[x86-cup]", ["unknown target `x86-cup`; did you mean `x86-cpu`?"]),
+        ("[x86-cpu]->[]", ["`targets`"]),
+        ("[x86-cpu]->[x86-cpu, x86-cpu]", ["listed twice: x86-cpu"]),
+        ("shots: 2->shots: 0", ["`data.shots`"]),
+        ("photos, ->nowhere, ", ["nowhere: no such folder"]),
+        ("name: pets->name: a/b", ["`name`", "'a/b'"]),
+        ("data: {->data: [", ["not valid YAML"]),
+    ],
+)
+@pytest.mark.parametrize("command", ["build", "check"])
+def test_a_wrong_recipe_names_file_and_key(
+    shell: Shell, recipe: Path, command: str, change: str, words: list[str]
+) -> None:
+    old, _, new = change.partition("->")
+    assert old in RECIPE
+    recipe.write_text(RECIPE.replace(old, new))
+    answer = shell(command, recipe, "--quiet")
+    assert answer.code == 2
+    assert answer.out == ""
+    assert all(line.startswith("edgetl: ") for line in answer.lines)
+    for word in words:
+        assert word in answer.err
+    assert not (recipe.parent / "pets-build" / "stages" / "data").exists()
+
+
+def test_what_is_no_recipe_is_refused(shell: Shell, recipe: Path, tmp_path: Path) -> None:
+    shell.refuses(2, ["Is a directory"], "build", tmp_path)
+    shell.refuses(2, ["No such file"], "build", tmp_path / "absent.yaml")
+    (tmp_path / "empty.yaml").write_text("")
+    shell.refuses(2, ["found an empty file"], "check", tmp_path / "empty.yaml")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    shell.refuses(2, ["not UTF-8"], "check", tmp_path / "binary.yaml")
+    shell.refuses(2, ["expected key=value"], "check", recipe, "--set", "shots")
+    shell.refuses(2, ["unknown key `data.shotz`"], "check", recipe, "--set", "data.shotz=3")
+    shell.refuses(2, ["no such folder of targets"], "check", recipe, "--targets-dir", tmp_path / "none")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["binary.yaml", "empty.yaml", "photos", "recipe.yaml"]
+
+
+def test_a_closed_pipe_is_no_traceback() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "edgetl", "targets", "--json"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert done.returncode == 1
+    assert done.stderr == ""
+
+
+def test_an_interrupt_is_one_line(shell: Shell, recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object, **keywords: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgetl.pipeline.run", interrupted)
+    answer = shell("build", recipe)
+    assert answer.code == 130
+    assert answer.lines[-1] == "edgetl: stopped; finished stages are kept, the same command continues"
+
+
+def test_a_missing_package_names_the_extra_or_the_package(
+    shell: Shell, recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, words in (
+        ("timm.models", "pip install 'edgetl[train]'"),
+        ("tensorrt_rtx", "pip install 'edgetl[rtx]'"),
+        ("jinja2", "the package jinja2 is not installed; the installation is incomplete"),
+    ):
+
+        def absent(*arguments: object, missing: str = name, **keywords: object) -> None:
+            raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)
+
+        monkeypatch.setattr("edgetl.pipeline.run", absent)
+        shell.refuses(1, [words], "build", recipe, "--quiet")
+
+
+def test_a_mistake_of_ours_keeps_its_traceback(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgetl.cli import main
+
+    def broken(*arguments: object, **keywords: object) -> None:
+        raise AssertionError("ours")
+
+    monkeypatch.setattr("edgetl.pipeline.run", broken)
+    with pytest.raises(AssertionError, match="ours"):
+        main(["build", str(recipe), "--quiet"])

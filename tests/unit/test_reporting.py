@@ -1,0 +1,170 @@
+"""The report stage: judge what was measured, ship the chosen build with its figures, write both reports."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from backend_pivots import CLASSES, images, pivot, reference
+from PIL import Image
+from pivot_folder import LABELS, PREPROCESSING, make_pivot
+from safetensors.numpy import save_file
+
+from edgetl.assemble import compile_pivot
+from edgetl.bench import stage as bench_stage
+from edgetl.bundle.read import read_bundle
+from edgetl.catalog import load_target
+from edgetl.graph.pivot import read_pivot, write_pivot
+from edgetl.progress import Silent
+from edgetl.recipe import Recipe, parse_recipe
+from edgetl.report.model import Report, read_report
+from edgetl.reporting import write_reports
+from edgetl.store import StageResult
+from edgetl.types import Precision, Sample, Split
+
+VAL = 10
+
+
+class Made:
+    """A benched pair of builds for the null target, ready to be judged."""
+
+    def __init__(self, folder: Path) -> None:
+        self.split = _split(folder)
+        self.pivot = make_pivot(folder / "pivot")
+        pictures = np.stack([np.asarray(Image.open(sample.path)) for sample in self.split.val])
+        save_file({"logits": reference(pivot("float32"), pictures)}, self.pivot / "reference.safetensors")
+        write_pivot(self.pivot, read_pivot_unchecked(self.pivot))
+        self.adapted = folder / "adapted"
+        self.adapted.mkdir()
+        (self.adapted / "adapt.json").write_text('{"strategy": "probe"}')
+        self.builds = [self._build(folder / precision, precision) for precision in ("int8", "float32")]
+        self.bench = folder / "bench"
+        self.bench.mkdir()
+        self._measure()
+
+    def _build(self, out: Path, precision: Precision) -> Path:
+        out.mkdir()
+        compile_pivot(self.pivot, load_target("null"), precision, "kinds-null", out)
+        return out
+
+    def _measure(self) -> None:
+        bundles = [read_bundle(folder) for folder in self.builds]
+        job = bench_stage.BenchJob(
+            target=load_target("null"),
+            candidates=tuple(bench_stage.Candidate(bundle.folder, bundle.manifest.compiled) for bundle in bundles),
+            val=self.split.val,
+            preprocessing=PREPROCESSING,
+            reference=self.pivot / "reference.safetensors",
+            config=recipe().bench,
+        )
+        bench_stage.run(job, self.bench, Silent())
+
+    def report(self, out: Path, **changes: object) -> Report:
+        out.mkdir()
+        stages = [StageResult("compile", self.builds[0], "", False, 1.5, 100, "null int8")]
+        write_reports(
+            recipe(**changes),
+            self.split,
+            self.adapted,
+            self.pivot,
+            {"null": self.builds},
+            {"null": self.bench},
+            stages,
+            out,
+        )
+        return read_report(out / "report.json")
+
+
+def _split(folder: Path) -> Split:
+    (folder / "val").mkdir()
+    samples: list[Sample] = []
+    for index, picture in enumerate(images(VAL)):
+        path = folder / "val" / f"{index}.png"
+        Image.fromarray(picture).save(path)
+        samples.append(Sample(str(path), index % CLASSES, f"{index:064}"))
+    return Split(LABELS, tuple(samples[:CLASSES]), tuple(samples), (), "squash", "", "0" * 64)
+
+
+def read_pivot_unchecked(folder: Path):  # type: ignore[no-untyped-def]
+    from edgetl.graph.pivot import Pivot
+
+    return Pivot.model_validate_json((folder / "pivot.json").read_bytes())
+
+
+def recipe(**changes: object) -> Recipe:
+    raw: dict[str, object] = {
+        "name": "kinds",
+        "data": {"train": "photos"},
+        "backbone": {"name": "resnet18"},
+        "targets": ["null"],
+        "gates": {"max_drop_points": None},
+    }
+    return parse_recipe(raw | changes, where="test")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return Made(tmp_path_factory.mktemp("reporting"))
+
+
+def test_the_shipped_bundle_is_the_measured_build_with_its_figures(made: Made, tmp_path: Path) -> None:
+    report = made.report(tmp_path / "out", choose="int8")
+    (row,) = report.bundles
+    assert (row.verdict, row.precision, row.path) == ("pass", "int8", "bundles/kinds-null")
+    bundle = read_bundle(tmp_path / "out" / "bundles" / "kinds-null")
+    built = read_bundle(made.builds[0])
+    assert bundle.manifest.files == built.manifest.files
+    measured = bundle.manifest.measured
+    assert measured is not None
+    assert (measured.images, measured.emulated, measured.threads) == (VAL, False, 1)
+    assert measured.top1.value == row.top1
+    assert measured.p50_ms == row.p50_ms
+    assert bundle.manifest.verdict == "pass"
+
+
+def test_the_float_build_ships_when_the_recipe_asks_for_it(made: Made, tmp_path: Path) -> None:
+    assert made.report(tmp_path / "out", choose="float32").bundles[0].precision == "float32"
+    assert read_bundle(tmp_path / "out" / "bundles" / "kinds-null").manifest.compiled.precision == "float32"
+
+
+def test_a_missed_gate_is_in_report_and_bundle(made: Made, tmp_path: Path) -> None:
+    report = made.report(tmp_path / "out", gates={"max_size_bytes": 10})
+    assert report.verdict == report.bundles[0].verdict == "fail"
+    manifest = read_bundle(tmp_path / "out" / "bundles" / "kinds-null").manifest
+    assert manifest.verdict == "fail"
+    assert "above the allowed 10" in manifest.reason
+
+
+def test_the_report_tells_stages_parity_versions_and_adaptation(made: Made, tmp_path: Path) -> None:
+    report = made.report(tmp_path / "out")
+    assert [(stage.stage, stage.what, stage.seconds) for stage in report.stages] == [("compile", "null int8", 1.5)]
+    assert set(report.parity) == {"float32.onnx", next(model.file for model in read_pivot(made.pivot).models[1:])}
+    assert set(report.versions) == {"edgetl", "null"}
+    assert report.adapt == {"strategy": "probe"}
+    assert report.reference.images == VAL
+    html = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "compile null int8" in html
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["schema"] == 1
+
+
+def test_builds_that_cannot_run_ship_nothing_and_fail(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgetl.bench.result import read_bench
+
+    def broken(path: Path):  # type: ignore[no-untyped-def]
+        from dataclasses import replace
+
+        bench = read_bench(path)
+        builds = tuple(
+            replace(build, error="will not open", accuracy=None, latency=None, speedup=None) for build in bench.builds
+        )
+        return replace(bench, builds=builds)
+
+    monkeypatch.setattr("edgetl.reporting.read_bench", broken)
+    (row,) = made.report(tmp_path / "out").bundles
+    assert (row.verdict, row.path, row.precision) == ("fail", None, None)
+    assert "will not open" in row.reason
+    assert list((tmp_path / "out" / "bundles").iterdir()) == []
