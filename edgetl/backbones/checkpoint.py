@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from edgetl.errors import WeightsError
@@ -34,7 +34,8 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 
 def write_checkpoint(state: Mapping[str, Tensor], path: Path) -> None:
     """Write as safetensors. Equal tensors give equal bytes; tensors that share memory are written apart."""
-    save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}, path)
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
+    path.write_bytes(save(tensors))  # save_file would make the file readable by its owner only
 
 
 def listed(names: list[str], most: int = 10) -> str:

@@ -47,6 +47,12 @@ def test_equal_tensors_are_equal_bytes_and_shared_memory_is_no_obstacle(tmp_path
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
+def test_a_written_file_has_the_permissions_of_any_other(tmp_path: Path) -> None:
+    write_checkpoint(STATE, tmp_path / "a.safetensors")
+    (tmp_path / "plain").write_bytes(b"")
+    assert (tmp_path / "a.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
 @pytest.mark.parametrize("wrap", [lambda s: s, lambda s: {"epoch": 3, "state_dict": s}, lambda s: {"model": s}])
 def test_torch_files_are_unwrapped(tmp_path: Path, wrap: Any) -> None:
     torch.save(wrap(STATE), tmp_path / "a.pt")
