@@ -182,6 +182,7 @@ def _disk_trouble(error: Exception, scratch: Path) -> int | None:
 
 def put(scratch: Path, folder: Path) -> None:
     """Move a finished scratch folder to its place in one rename; an older one there is replaced."""
+    _share(scratch)
     if folder.exists():
         old = scratch.with_name(scratch.name + ".old")
         shutil.rmtree(old, ignore_errors=True)
@@ -191,6 +192,15 @@ def put(scratch: Path, folder: Path) -> None:
     else:
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch.rename(folder)
+
+
+def _share(folder: Path) -> None:
+    # some libraries write files that only their owner may read; others must be able to use what was built
+    mask = os.umask(0)
+    os.umask(mask)
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(0o666 & ~mask)
 
 
 def write_text(path: Path, text: str) -> None:

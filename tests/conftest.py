@@ -11,6 +11,8 @@ from hypothesis import settings
 
 # no test may report usage over the network
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+# threads of several test processes that spin for the same cores make torch many times slower
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # busy machines: a slow example is no failure
 settings.register_profile("edgetl", deadline=None)

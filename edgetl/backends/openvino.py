@@ -163,9 +163,15 @@ class OpenVinoEngine:
 
 
 def _write_ir(pivot: Path, graph: Path) -> None:
+    import onnx
+
+    from edgetl.backends.openvino_input import spell_out_rounding
+
     openvino = import_openvino()
+    source = onnx.load_model(pivot)
+    spell_out_rounding(source)
     try:
-        model = openvino.Core().read_model(str(pivot))
+        model = openvino.Core().read_model(source.SerializeToString())
         _number_afresh(model)
         openvino.save_model(model, str(graph), compress_to_fp16=False)
     except RuntimeError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,16 @@ def test_each_stage_has_its_own_memory_peak(tmp_path: Path) -> None:
     large = store.once("large", 1, {}, hungry)
     small = store.once("small", 1, {}, write_number(1))
     assert large.peak_rss_bytes > small.peak_rss_bytes + 100_000_000
+
+
+def test_what_was_made_can_be_read_by_others_as_the_umask_says(tmp_path: Path) -> None:
+    def private(folder: Path) -> None:
+        (folder / "weights").write_bytes(b"x")
+        (folder / "weights").chmod(0o600)
+
+    before = os.umask(0o022)
+    try:
+        result = Store(tmp_path).once("stage", 1, {}, private)
+    finally:
+        os.umask(before)
+    assert (result.folder / "weights").stat().st_mode & 0o777 == 0o644

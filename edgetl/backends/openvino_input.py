@@ -1,0 +1,51 @@
+"""Spell out the input's rounding for OpenVINO, which runs a convolution on bytes in float unless it sees them rounded.
+
+ONNX Runtime takes `image -> Transpose -> DequantizeLinear` as an integer convolution's input. OpenVINO's low-precision
+pass wants the float values and their FakeQuantize before it; the function is the same.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from edgetl.types import INPUT_NAME
+
+
+def spell_out_rounding(model: onnx.ModelProto) -> bool:
+    """Put Cast, Mul, Add and QuantizeLinear where bytes go straight into DequantizeLinear; False where they do not."""
+    graph = model.graph
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    transpose = _only_reader(graph, INPUT_NAME, "Transpose")
+    reader = None if transpose is None else _only_reader(graph, transpose.output[0], "DequantizeLinear")
+    if transpose is None or reader is None or any(name not in constants for name in list(reader.input)[1:]):
+        return False
+    scale_name, zero_point_name = list(reader.input)[1:3]
+    scale, zero_point = float(constants[scale_name]), int(constants[zero_point_name])
+    graph.initializer.extend(
+        [
+            numpy_helper.from_array(np.float32(scale), "image_scale"),
+            numpy_helper.from_array(np.float32(-scale * zero_point), "image_offset"),
+        ]
+    )
+    rounded = transpose.output[0]
+    transpose.input[0], transpose.output[0] = "image_shifted", "image_planes"
+    before = [
+        helper.make_node("Cast", [INPUT_NAME], ["image_float"], "image_cast", to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["image_float", "image_scale"], ["image_scaled"], "image_mul"),
+        helper.make_node("Add", ["image_scaled", "image_offset"], ["image_shifted"], "image_add"),
+    ]
+    after = helper.make_node(
+        "QuantizeLinear", ["image_planes", scale_name, zero_point_name], [rounded], "image_quantize"
+    )
+    nodes = list(graph.node)
+    place = nodes.index(transpose)
+    del graph.node[:]
+    graph.node.extend([*nodes[:place], *before, transpose, after, *nodes[place + 1 :]])
+    return True
+
+
+def _only_reader(graph: onnx.GraphProto, name: str, kind: str) -> onnx.NodeProto | None:
+    readers = [node for node in graph.node if name in node.input]
+    return readers[0] if len(readers) == 1 and readers[0].op_type == kind else None
