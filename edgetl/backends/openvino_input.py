@@ -25,8 +25,8 @@ def spell_out_rounding(model: onnx.ModelProto) -> bool:
     scale, zero_point = float(constants[scale_name]), int(constants[zero_point_name])
     graph.initializer.extend(
         [
-            numpy_helper.from_array(np.float32(scale), "image_scale"),
-            numpy_helper.from_array(np.float32(-scale * zero_point), "image_offset"),
+            numpy_helper.from_array(np.array(scale, np.float32), "image_scale"),
+            numpy_helper.from_array(np.array(-scale * zero_point, np.float32), "image_offset"),
         ]
     )
     rounded = transpose.output[0]

@@ -28,8 +28,8 @@ def network(*, direct: bool) -> onnx.ModelProto:
         [helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", 4, 6, 3])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 3])],
         [
-            numpy_helper.from_array(np.float32(1 / 127.5), "s"),
-            numpy_helper.from_array(np.uint8(128), "z"),
+            numpy_helper.from_array(np.array(1 / 127.5, np.float32), "s"),
+            numpy_helper.from_array(np.array(128, np.uint8), "z"),
             numpy_helper.from_array(np.array([2, 3], np.int64), "axes"),
         ],
     )
