@@ -21,7 +21,7 @@ from edgetl.adapt.images import Images
 from edgetl.adapt.reproducible import choose_device, deterministic
 from edgetl.adapt.strategy import Outcome, Task, adapt
 from edgetl.backbones.audit import Audit
-from edgetl.backbones.augment import Augment, resolve_policy
+from edgetl.backbones.augment import Augment
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.head import features, get_head
 from edgetl.backbones.inputs import normalise
@@ -49,12 +49,11 @@ def run(
 ) -> None:
     """Adapt `backbone` to `split.shots`; write network.safetensors, network.json and adapt.json into the folder `out`.
 
-    `augment` is a policy of `Augment`, or "auto". The same arguments on the same machine with the same number of
+    `augment` is a policy of `Augment`. The same arguments on the same machine with the same number of
     threads give the same bytes in network.safetensors. Raises UsageError, WeightsError, DataError.
     """
     start = time.monotonic()
     _require_shots(split)
-    policy = resolve_policy(augment, split.classes)
     device = choose_device()
     with deterministic(config.seed, device):
         network, spec, audit = build(backbone, source, len(split.classes), split.resize)
@@ -63,7 +62,7 @@ def run(
             network, config.freeze, head=head, shots_per_class=len(split.shots) / len(split.classes)
         )
         preprocessing = spec.preprocessing
-        view = Augment(policy, preprocessing.height, preprocessing.width)
+        view = Augment(augment, preprocessing.height, preprocessing.width)
         setting = Setting(config, preprocessing, view, head, prefixes, device)
         images = Images(split.shots, preprocessing)
         shots = Shots(images, torch.tensor([sample.label for sample in split.shots]))
@@ -74,7 +73,7 @@ def run(
             images,
             preprocessing,
             view,
-            views=_views(policy, len(images)),
+            views=_views(augment, len(images)),
             batch_size=config.batch_size,
             seed=config.seed,
             device=device,
@@ -85,7 +84,7 @@ def run(
         _require_linear(task)
     write_checkpoint(network.state_dict(), out / STATE_FILE)
     write_spec(spec, out / SPEC_FILE)
-    record = _record(network, spec, audit, outcome, setting, policy, time.monotonic() - start)
+    record = _record(network, spec, audit, outcome, setting, augment, source, time.monotonic() - start)
     text = json.dumps(_jsonable(record), indent=2, sort_keys=True, allow_nan=False)
     (out / RECORD_FILE).write_text(text + "\n", encoding="utf-8")
     progress.note(outcome.reason)
@@ -123,7 +122,14 @@ def _require_linear(task: Task) -> None:
 
 
 def _record(
-    network: nn.Module, spec: NetworkSpec, audit: Audit, outcome: Outcome, setting: Setting, policy: str, seconds: float
+    network: nn.Module,
+    spec: NetworkSpec,
+    audit: Audit,
+    outcome: Outcome,
+    setting: Setting,
+    policy: str,
+    source: WeightSource,
+    seconds: float,
 ) -> dict[str, Any]:
     tuned = outcome.strategy == "finetune"
     sizes = {name: parameter.numel() for name, parameter in network.named_parameters()}
@@ -145,6 +151,8 @@ def _record(
         "probe_strength": outcome.probe_strength,
         "augment": policy,
         "audit": asdict(audit),
+        "source": f"{spec.library} {spec.architecture}",
+        "licence": _licence(source),
         "frozen_prefixes": list(setting.frozen) if tuned else None,
         "frozen_parameters": frozen_count,
         "trained_parameters": sum(sizes.values()) - frozen_count,
@@ -152,6 +160,14 @@ def _record(
         "threads": torch.get_num_threads(),
         "seconds": seconds,
     }
+
+
+def _licence(source: WeightSource) -> str:
+    """What a timm folder says of its weights; empty where nothing is stated."""
+    if source.kind != "local-dir":
+        return ""
+    config = json.loads((Path(source.path) / "config.json").read_text(encoding="utf-8"))
+    return str(config.get("pretrained_cfg", {}).get("license") or "")
 
 
 def _device_name(device: torch.device) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,10 +11,6 @@ from torch.nn import functional
 
 from edgetl.errors import UsageError
 from edgetl.recipe import nearest
-
-# One character, alone or after a word that says so: `7`, `digit_7`, `letter A`.
-_CHARACTER = re.compile(r"(?:(?:digit|number|num|letter|char|character|glyph)[ _-]?)?(?:\d{1,2}|\w)", re.IGNORECASE)
-_SPELT = {"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"}
 
 
 @dataclass(frozen=True)
@@ -45,14 +39,6 @@ _POLICIES = {
         10, 0, (0.9, 1.25), 1.06, 0.05, flip=True, quarter_turns=True, brightness=0.15, contrast=0.15, saturation=0.1
     ),
 }
-
-
-def resolve_policy(policy: str, classes: Sequence[str]) -> str:
-    """`auto` becomes `text` where every class is named like a character (a flip would change it), else `natural`."""
-    if policy != "auto":
-        return policy
-    characters = all(_CHARACTER.fullmatch(name.strip()) or name.strip().lower() in _SPELT for name in classes)
-    return "text" if classes and characters else "natural"
 
 
 @dataclass(frozen=True)

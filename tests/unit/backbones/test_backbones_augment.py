@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from edgetl.backbones.augment import Augment, resolve_policy
+from edgetl.backbones.augment import Augment
 from edgetl.errors import UsageError
 
 POLICIES = ["none", "light", "text", "natural", "overhead"]
@@ -103,20 +103,3 @@ def test_wrong_images_and_policies_are_refused() -> None:
         Augment("text", 24, 25)(_images(), torch.Generator())
     with pytest.raises(UsageError, match="did you mean `natural`"):
         Augment("naturel", 24, 24)
-
-
-@pytest.mark.parametrize(
-    ("classes", "policy"),
-    [
-        ([str(number) for number in range(10)], "text"),
-        (["digit_0", "digit 1", "digit-2"], "text"),
-        (["A", "B", "ß"], "text"),
-        (["zero", "One"], "text"),
-        (["ants", "bees"], "natural"),
-        (["0", "background"], "natural"),
-        ([], "natural"),
-    ],
-)
-def test_auto_takes_class_names_like_characters_for_text(classes: list[str], policy: str) -> None:
-    assert resolve_policy("auto", classes) == policy
-    assert resolve_policy("overhead", classes) == "overhead"
