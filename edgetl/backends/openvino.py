@@ -165,7 +165,7 @@ class OpenVinoEngine:
 def _write_ir(pivot: Path, graph: Path) -> None:
     import onnx
 
-    from edgetl.backends.openvino_input import spell_out_rounding
+    from edgetl.backends.onnx_input_rounding import spell_out_rounding
 
     openvino = import_openvino()
     source = onnx.load_model(pivot)
