@@ -27,7 +27,7 @@ _BUILDS = """\
 All builds start from the same adapted float network (the float pivot) and the same shots. `quantize_static`: QDQ,
 per-channel int8 weights, uint8 activations, after `quant_pre_process`, with each of its calibration methods. NNCF:
 `nncf.quantize` after `openvino.convert_model`, on all shots with fast bias correction, with each of its presets. The
-preprocessing inside the graph stays float in all of them."""
+preprocessing inside the graph stays float in theirs; edgetl's uint8 scheme takes the bytes as they are where it can."""
 _COLUMNS = """\
 Drop: top-1 of the float torch network minus the build's, paired, in points. `edgetl faster`: the build's time over that
 of edgetl's INT8; `edgetl better`: top-1 of edgetl's INT8 minus the build's, paired, in points; below 1 and below 0
