@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from edgetl.cli.chain import run_chain, show_folders
-from edgetl.cli.options import FILE, emit, job_from, progress_for, recipe_options, threads_option
+from edgetl.cli.options import FILE, RecipeOptions, emit, progress_for, recipe_options, threads_option
 
 
 @click.command("bench")
@@ -20,19 +20,7 @@ from edgetl.cli.options import FILE, emit, job_from, progress_for, recipe_option
 @click.option("--warmup", type=click.IntRange(1), default=30, show_default=True, help="With bundles: untimed runs.")
 @threads_option
 def command(
-    recipe: Path,
-    bundles: tuple[Path, ...],
-    overrides: tuple[str, ...],
-    out: Path | None,
-    weights_dirs: tuple[Path, ...],
-    targets_dirs: tuple[Path, ...],
-    calibration_dirs: tuple[Path, ...],
-    quiet: bool,
-    as_json: bool,
-    data: Path | None,
-    runs: int,
-    warmup: int,
-    threads: int,
+    options: RecipeOptions, bundles: tuple[Path, ...], data: Path | None, runs: int, warmup: int, threads: int
 ) -> int:
     """Measure the builds of RECIPE; or finished bundles on this machine, which needs no torch.
 
@@ -41,22 +29,21 @@ def command(
       edgetl bench bundles/steel-x86-cpu --data photos/
       edgetl bench bundles/steel-x86-cpu bundles/steel-intel-cpu    # in the same rounds
     """
-    if not recipe.is_dir():
-        _refuse_mixed(recipe, bundles)
-        job = job_from(recipe, overrides, out, weights_dirs, targets_dirs, calibration_dirs)
-        return run_chain(job, "bench", quiet=quiet, as_json=as_json, show=show_folders)
+    if not options.recipe.is_dir():
+        _refuse_mixed(options.recipe, bundles)
+        return run_chain(options.job(), "bench", quiet=options.quiet, as_json=options.as_json, show=show_folders)
     from edgetl.measure import measure
 
     measured = measure(
-        (recipe, *bundles),
+        (options.recipe, *bundles),
         data,
         runs=runs,
         warmup=warmup,
         threads=threads,
         seed=0,
-        progress=progress_for(quiet),
+        progress=progress_for(options.quiet),
     )
-    if as_json:
+    if options.as_json:
         emit(asdict(measured))
     else:
         for bundle in measured.bundles:

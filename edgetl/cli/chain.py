@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgetl.cli.options import emit, job_from, progress_for, recipe_options
+from edgetl.cli.options import RecipeOptions, emit, progress_for, recipe_options
 
 if TYPE_CHECKING:
     from edgetl.pipeline import Until
@@ -24,18 +23,8 @@ def chain_command(name: str, until: Until, help_text: str, show: Callable[[Any],
 
     @click.command(name, help=help_text)
     @recipe_options
-    def command(
-        recipe: Path,
-        overrides: tuple[str, ...],
-        out: Path | None,
-        weights_dirs: tuple[Path, ...],
-        targets_dirs: tuple[Path, ...],
-        calibration_dirs: tuple[Path, ...],
-        quiet: bool,
-        as_json: bool,
-    ) -> int:
-        job = job_from(recipe, overrides, out, weights_dirs, targets_dirs, calibration_dirs)
-        return run_chain(job, until, quiet=quiet, as_json=as_json, show=show)
+    def command(options: RecipeOptions) -> int:
+        return run_chain(options.job(), until, quiet=options.quiet, as_json=options.as_json, show=show)
 
     return command
 

@@ -7,25 +7,14 @@ from pathlib import Path
 import click
 
 from edgetl.cli.chain import run_chain, show_folders
-from edgetl.cli.options import emit, job_from, recipe_options
+from edgetl.cli.options import RecipeOptions, emit, recipe_options
 
 
 @click.command("compile")
 @recipe_options
 @click.option("--target", "targets", multiple=True, help="With a pivot: target to compile for; may repeat.")
 @click.option("--finish", is_flag=True, help="RECIPE is a bundle: run its last step on this device, in place.")
-def command(
-    recipe: Path,
-    overrides: tuple[str, ...],
-    out: Path | None,
-    weights_dirs: tuple[Path, ...],
-    targets_dirs: tuple[Path, ...],
-    calibration_dirs: tuple[Path, ...],
-    quiet: bool,
-    as_json: bool,
-    targets: tuple[str, ...],
-    finish: bool,
-) -> int:
+def command(options: RecipeOptions, targets: tuple[str, ...], finish: bool) -> int:
     """Compile RECIPE into bundles; or a pivot folder (made by `edgetl export`), which needs no torch.
 
     \b
@@ -34,15 +23,14 @@ def command(
       edgetl compile --finish bundles/steel-nvidia-gpu     # on the device with the GPU
     """
     if finish:
-        return _finish(recipe, as_json)
-    if recipe.is_dir():
-        return _compile_pivot(recipe, targets, out, targets_dirs, as_json)
+        return _finish(options.recipe, options.as_json)
+    if options.recipe.is_dir():
+        return _compile_pivot(options, targets)
     if targets:
         from edgetl.errors import UsageError
 
         raise UsageError("--target goes with a pivot folder; a recipe names its targets itself (--set targets=[...])")
-    job = job_from(recipe, overrides, out, weights_dirs, targets_dirs, calibration_dirs)
-    return run_chain(job, "compile", quiet=quiet, as_json=as_json, show=show_folders)
+    return run_chain(options.job(), "compile", quiet=options.quiet, as_json=options.as_json, show=show_folders)
 
 
 def _finish(bundle: Path, as_json: bool) -> int:
@@ -58,16 +46,14 @@ def _finish(bundle: Path, as_json: bool) -> int:
     return 0
 
 
-def _compile_pivot(
-    pivot: Path, targets: tuple[str, ...], out: Path | None, targets_dirs: tuple[Path, ...], as_json: bool
-) -> int:
+def _compile_pivot(options: RecipeOptions, targets: tuple[str, ...]) -> int:
     from edgetl.assemble import compile_targets
     from edgetl.errors import UsageError
 
     if not targets:
-        raise UsageError(f"{pivot}: a pivot needs --target NAME (edgetl targets lists them)")
-    folders = compile_targets(pivot, targets, out or Path("bundles"), targets_dirs)
-    if as_json:
+        raise UsageError(f"{options.recipe}: a pivot needs --target NAME (edgetl targets lists them)")
+    folders = compile_targets(options.recipe, targets, options.out or Path("bundles"), options.targets_dirs)
+    if options.as_json:
         emit({"bundles": [str(folder) for folder in folders]})
     else:
         for folder in folders:

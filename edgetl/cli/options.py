@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 FILE = click.Path(path_type=Path, dir_okay=True)
 
@@ -23,8 +23,42 @@ targets_dir_option = click.option(
 )
 
 
-def recipe_options(function: F) -> F:
-    """RECIPE and what changes how it is read."""
+@dataclass(frozen=True)
+class RecipeOptions:
+    """What the options of `recipe_options` were given as."""
+
+    recipe: Path
+    overrides: tuple[str, ...]
+    out: Path | None
+    weights_dirs: tuple[Path, ...]
+    targets_dirs: tuple[Path, ...]
+    calibration_dirs: tuple[Path, ...]
+    quiet: bool
+    as_json: bool
+
+    def job(self) -> Any:
+        """Read the recipe and look up what it names. Raises UsageError."""
+        from edgetl.recipe import load_recipe
+        from edgetl.stages import make_job
+
+        return make_job(
+            load_recipe(self.recipe, self.overrides),
+            self.recipe.resolve().parent,
+            out=self.out,
+            targets_dirs=self.targets_dirs,
+            calibration_dirs=self.calibration_dirs,
+            weights_dirs=self.weights_dirs,
+        )
+
+
+def recipe_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """RECIPE and what changes how it is read; `function` gets them as one RecipeOptions, first."""
+
+    @functools.wraps(function)
+    def collect(**values: Any) -> Any:
+        options = RecipeOptions(**{field.name: values.pop(field.name) for field in fields(RecipeOptions)})
+        return function(options, **values)
+
     decorators = (
         click.argument("recipe", type=FILE),
         click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key: data.shots=5."),
@@ -48,31 +82,10 @@ def recipe_options(function: F) -> F:
         quiet_option,
         json_option,
     )
+    command: Callable[..., Any] = collect
     for decorator in reversed(decorators):
-        function = decorator(function)
-    return function
-
-
-def job_from(
-    recipe: Path,
-    overrides: Sequence[str],
-    out: Path | None,
-    weights_dirs: Sequence[Path],
-    targets_dirs: Sequence[Path],
-    calibration_dirs: Sequence[Path],
-) -> Any:
-    """Read a recipe and look up what it names. Raises UsageError."""
-    from edgetl.recipe import load_recipe
-    from edgetl.stages import make_job
-
-    return make_job(
-        load_recipe(recipe, overrides),
-        recipe.resolve().parent,
-        out=out,
-        targets_dirs=tuple(targets_dirs),
-        calibration_dirs=tuple(calibration_dirs),
-        weights_dirs=tuple(weights_dirs),
-    )
+        command = decorator(command)
+    return command
 
 
 def progress_for(quiet: bool) -> Any:
