@@ -34,7 +34,7 @@ def compile_pivot(pivot_folder: Path, target: Target, precision: Precision, name
     compiled = _compile(pivot_folder / model.file, target, precision, out)
     _add_texts(out, pivot, compiled)
     logits = _golden_logits(pivot_folder, pivot)
-    _add_golden(pivot_folder, logits, model, pivot.golden_count, out)
+    _add_golden(pivot_folder, logits, model, pivot.golden_files, out)
     return write_manifest(
         out,
         name=name,
@@ -44,7 +44,7 @@ def compile_pivot(pivot_folder: Path, target: Target, precision: Precision, name
         labels=pivot.labels,
         preprocessing=pivot.preprocessing,
         pivot_sha256=model.sha256,
-        golden_count=pivot.golden_count,
+        golden_files=pivot.golden_files,
         tolerance=tolerance_for(precision, _rounded(logits, pivot, target), logits.get("float32")),
     )
 
@@ -130,7 +130,7 @@ def _add_texts(out: Path, pivot: Pivot, compiled: Compiled) -> None:
 
 def _golden_logits(pivot_folder: Path, pivot: Pivot) -> dict[str, Logits]:
     """Of every model of the pivot, by its file's stem."""
-    if not pivot.golden_count:
+    if not pivot.golden_files:
         return {}
     logits: dict[str, Logits] = load_file(pivot_folder / "golden" / "logits.safetensors")
     return logits
@@ -142,12 +142,15 @@ def _rounded(logits: Mapping[str, Logits], pivot: Pivot, target: Target) -> Logi
     return next((logits.get(Path(model.file).stem) for model in pivot.models if model.scheme_id == wanted), None)
 
 
-def _add_golden(pivot_folder: Path, logits: Mapping[str, Logits], model: PivotModel, count: int, out: Path) -> None:
-    if not count:
+def _add_golden(
+    pivot_folder: Path, logits: Mapping[str, Logits], model: PivotModel, pictures: Sequence[str], out: Path
+) -> None:
+    if not pictures:
         return
     golden = out / "golden"
     golden.mkdir()
-    for index in range(count):
-        for name in (f"{index}.png", f"{index}.input.npy"):
+    for index, picture in enumerate(pictures):
+        for name in (picture, f"{index}.rgb.npy", f"{index}.input.npy"):
             shutil.copyfile(pivot_folder / "golden" / name, golden / name)
-    save_file({"logits": np.ascontiguousarray(logits[Path(model.file).stem])}, golden / "logits.safetensors")
+    kept = {"logits": logits[Path(model.file).stem], "float_logits": logits["float32"]}
+    save_file({name: np.ascontiguousarray(values) for name, values in kept.items()}, golden / "logits.safetensors")

@@ -133,7 +133,7 @@ def export_stage(
 
     inputs = {"adapted": adapted.digest, "val": _samples_digest(split, split.val)}
     inputs |= {f"quantized-{name}": result.digest for name, result in quantized.items()}
-    return store.once("export", 2, {"tools": _versions((*TRAINING_TOOLS, "onnxruntime"))}, run, inputs=inputs)
+    return store.once("export", 3, {"tools": _versions((*TRAINING_TOOLS, "onnxruntime"))}, run, inputs=inputs)
 
 
 def precisions_of(job: Job, target: Target) -> tuple[Precision, ...]:

@@ -48,7 +48,7 @@ def make_pivot(folder: Path, *, golden: int = GOLDEN) -> Path:
             labels=LABELS,
             preprocessing=PREPROCESSING,
             models=tuple(models),
-            golden_count=golden,
+            golden_files=tuple(f"{index}.png" for index in range(golden)),
             source="a test",
             licence="CC0",
             digests={},
@@ -61,5 +61,6 @@ def _write_golden(folder: Path, count: int) -> np.ndarray:
     pictures = images(count) if count else np.zeros((0, SIZE, SIZE, 3), np.uint8)
     for index, picture in enumerate(pictures):
         Image.fromarray(picture).save(folder / f"{index}.png")
+        np.save(folder / f"{index}.rgb.npy", picture, allow_pickle=False)
         np.save(folder / f"{index}.input.npy", resize(picture, PREPROCESSING), allow_pickle=False)
     return pictures

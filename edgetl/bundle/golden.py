@@ -21,12 +21,13 @@ from edgetl.data.images import decode
 from edgetl.data.resize import resize
 from edgetl.errors import BundleError
 
-Step = Literal["resize", "network"]
+Step = Literal["decode", "resize", "network"]
+Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class StepCheck:
-    """One step replayed on one golden image. `difference` is in input steps (0..255) or as a fraction of the range."""
+    """One step replayed on one golden image. `difference` is in pixel steps (0..255) or as a fraction of the range."""
 
     image: int
     step: Step
@@ -39,23 +40,35 @@ class StepCheck:
 def replay(
     folder: Path, manifest: Manifest, infer: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 ) -> tuple[StepCheck, ...]:
-    """Decode, resize and infer every golden image.
+    """Decode, resize and infer every golden image; each step starts from the golden result of the one before.
 
     infer   uint8 (N, H, W, 3) -> float32 (N, classes)
     raises  BundleError when the bundle has no golden vectors or they do not fit its shapes.
     """
-    if manifest.golden is None:
+    golden = manifest.golden
+    if golden is None:
         raise BundleError(f"{folder}: this bundle carries no golden vectors to replay")
     expected = _golden_logits(folder, manifest)
-    inputs = _golden_inputs(folder, manifest)
     checks: list[StepCheck] = []
-    for index, golden_input in enumerate(inputs):
-        made = resize(decode(folder / "golden" / f"{index}.png"), manifest.preprocessing)
-        step = int(np.abs(made.astype(np.int16) - golden_input.astype(np.int16)).max())
-        checks.append(StepCheck(index, "resize", step == 0, step, 0, f"largest pixel difference {step} of 255"))
-        logits = infer(golden_input[None])[0]
-        checks.append(_network_check(index, logits, expected[index], manifest.golden.tolerance))
+    for index, picture in enumerate(golden.files):
+        rgb = _pixels(folder / "golden" / f"{index}.rgb.npy", None)
+        size = (manifest.preprocessing.height, manifest.preprocessing.width, 3)
+        network_input = _pixels(folder / "golden" / f"{index}.input.npy", size)
+        allowed = golden.tolerance.max_decode_step if picture.endswith(".jpg") else 0
+        checks.append(_pixel_check(index, "decode", decode(folder / picture), rgb, allowed))
+        checks.append(_pixel_check(index, "resize", resize(rgb, manifest.preprocessing), network_input, 0))
+        logits = infer(network_input[None])[0]
+        checks.append(_network_check(index, logits, expected[index], golden.tolerance))
     return tuple(checks)
+
+
+def _pixel_check(index: int, step: Step, made: Pixels, golden: Pixels, allowed: int) -> StepCheck:
+    if made.shape != golden.shape:
+        detail = f"{made.shape[1]}x{made.shape[0]} pixels, expected {golden.shape[1]}x{golden.shape[0]}"
+        return StepCheck(index, step, False, 255, allowed, detail)
+    difference = int(np.abs(made.astype(np.int16) - golden.astype(np.int16)).max())
+    detail = f"largest pixel difference {difference} of 255"
+    return StepCheck(index, step, difference <= allowed, difference, allowed, detail)
 
 
 def _network_check(
@@ -96,17 +109,14 @@ def _golden_logits(folder: Path, manifest: Manifest) -> NDArray[np.float32]:
     return logits
 
 
-def _golden_inputs(folder: Path, manifest: Manifest) -> list[NDArray[np.uint8]]:
-    assert manifest.golden is not None
-    shape = (manifest.preprocessing.height, manifest.preprocessing.width, 3)
-    inputs: list[NDArray[np.uint8]] = []
-    for index in range(manifest.golden.count):
-        path = folder / "golden" / f"{index}.input.npy"
-        try:
-            array = np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise BundleError(f"{path}: not a readable array") from error
-        if array.shape != shape or array.dtype != np.uint8:
-            raise BundleError(f"{path}: expected uint8 {shape}, found {array.dtype} {array.shape}")
-        inputs.append(array)
-    return inputs
+def _pixels(path: Path, shape: tuple[int, int, int] | None) -> Pixels:
+    """A golden array, uint8 (h, w, 3), of `shape` where one is given."""
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path}: not a readable array") from error
+    fits = array.shape == shape if shape else array.ndim == 3 and array.shape[2] == 3 and array.size > 0
+    if not fits or array.dtype != np.uint8:
+        raise BundleError(f"{path}: expected uint8 {shape or '(h, w, 3)'}, found {array.dtype} {array.shape}")
+    pixels: Pixels = array
+    return pixels

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from edgetl.errors import BundleError
 from edgetl.types import Compiled, Interval, Preprocessing, Target, Verdict
@@ -20,6 +20,7 @@ MAX_FILE_BYTES = 4_000_000_000
 
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 RelativePath = Annotated[str, Field(pattern=rf"^{_PART}(/{_PART}){{0,3}}$", max_length=200)]
+GoldenFile = Annotated[str, Field(pattern=r"^golden/[0-9]{1,2}\.(jpg|png)$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -37,17 +38,29 @@ class Tolerance(_Model):
 
     max_diff_of_range  largest absolute difference, as a fraction of the golden logits' max - min
     min_cosine         smallest cosine between the two logit vectors of an image
+    max_decode_step    largest difference of a decoded pixel's channel, in steps of 0..255; PNG is always exact
     """
 
     max_diff_of_range: Annotated[float, Field(gt=0, le=1)]
     min_cosine: Annotated[float, Field(ge=0, le=1)]
+    max_decode_step: Annotated[int, Field(ge=0, le=255)] = 2
 
 
 class Golden(_Model):
-    """Images and logits to replay: `golden/<i>.png`, `golden/<i>.input.npy`, `golden/logits.safetensors`."""
+    """What to replay, step by step: picture file -> `<i>.rgb.npy` -> `<i>.input.npy` -> `logits.safetensors`.
+
+    files  the picture files, `golden/<i>.jpg` or `golden/<i>.png`
+    """
 
     count: Annotated[int, Field(ge=1, le=64)]
+    files: Annotated[tuple[GoldenFile, ...], Field(min_length=1, max_length=64)]
     tolerance: Tolerance
+
+    @model_validator(mode="after")
+    def _one_file_each(self) -> Golden:
+        if [file.removeprefix("golden/").split(".")[0] for file in self.files] != [str(i) for i in range(self.count)]:
+            raise ValueError("`files` must name one picture for each of 0 .. count - 1, in order")
+        return self
 
 
 class Measured(_Model):

@@ -59,3 +59,5 @@ def _check_names(folder: Path, manifest: Manifest) -> None:
         raise BundleError(f"{folder / foreign[0]}: not listed in the manifest; added after it was built")
     if any(name not in manifest.files for name in (*manifest.compiled.files, manifest.compiled.model)):
         raise BundleError(f"{folder / FILE_NAME}: the model's files are not among `files`")
+    if manifest.golden and any(name not in manifest.files for name in manifest.golden.files):
+        raise BundleError(f"{folder / FILE_NAME}: the golden pictures are not among `files`")

@@ -61,15 +61,17 @@ def write_manifest(
     labels: tuple[str, ...],
     preprocessing: Preprocessing,
     pivot_sha256: str,
-    golden_count: int,
+    golden_files: tuple[str, ...],
     tolerance: Tolerance | None = None,
 ) -> Manifest:
     """Digest everything in `folder` and write its manifest, not yet measured.
 
-    tolerance  for the golden logits; None takes the precision's least one
+    golden_files  picture files in `golden/`
+    tolerance     for the golden logits; None takes the precision's least one
     """
     allowed = tolerance or TOLERANCES[compiled.precision]
-    golden = Golden(count=golden_count, tolerance=allowed) if golden_count else None
+    pictures = tuple(f"golden/{file}" for file in golden_files)
+    golden = Golden(count=len(pictures), files=pictures, tolerance=allowed) if pictures else None
     manifest = Manifest(
         schema_version=1,
         name=name,

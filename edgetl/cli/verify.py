@@ -16,7 +16,7 @@ from edgetl.cli.options import FILE, emit, json_option, threads_option
 @threads_option
 @json_option
 def command(bundle: Path, digests_only: bool, threads: int, as_json: bool) -> int:
-    """Check BUNDLE's digests, then replay its golden vectors: decode and resize, network.
+    """Check BUNDLE's digests, then replay its golden vectors step by step: decode, resize, network.
 
     Exit code 0 when everything is as it was built, 1 with the first step that differs.
     """

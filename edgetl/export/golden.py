@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgetl.data.images import decode
+from edgetl.data.images import decode_bytes, read_bytes
 from edgetl.data.resize import resize
 from edgetl.types import Preprocessing, Sample
 
 COUNT = 4
-MAX_SIDE = 512
+MAX_SIDE = 384
+_QUALITY = 95
+_KEPT = {"JPEG": ".jpg", "PNG": ".png"}
 
 
 def choose(samples: Sequence[Sample], count: int = COUNT) -> list[Sample]:
@@ -27,16 +30,45 @@ def choose(samples: Sequence[Sample], count: int = COUNT) -> list[Sample]:
     return [samples[index] for index in sorted(index for _, index in sorted(ranked)[:count])]
 
 
-def write_images(samples: Sequence[Sample], p: Preprocessing, folder: Path) -> NDArray[np.uint8]:
-    """Write `<i>.png` (RGB, lossless, at most 512 px on the longer side) and `<i>.input.npy` (uint8 (H, W, 3), that
-    PNG resized) for every sample; returns the inputs as uint8 (N, H, W, 3). Raises DataError."""
+def write_images(
+    samples: Sequence[Sample], p: Preprocessing, folder: Path
+) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Write every sample in the forms it takes on its way into the network, so that each step can be replayed alone.
+
+    <i>.jpg, <i>.png  the picture file as it came, or made small (at most 384 px) and free of metadata
+    <i>.rgb.npy       decoded and upright, uint8 (h, w, 3)
+    <i>.input.npy     resized and cropped, uint8 (H, W, 3)
+
+    Returns the inputs, uint8 (N, H, W, 3), and the names of the picture files. Raises DataError.
+    """
     folder.mkdir()
     inputs = np.empty((len(samples), p.height, p.width, 3), np.uint8)
+    names: list[str] = []
     for index, sample in enumerate(samples):
-        picture = Image.fromarray(decode(Path(sample.path)))
-        if max(picture.size) > MAX_SIDE:
-            picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
-        picture.save(folder / f"{index}.png", optimize=True)
-        inputs[index] = resize(np.asarray(picture), p)
+        data, suffix = _picture(Path(sample.path))
+        names.append(f"{index}{suffix}")
+        (folder / names[-1]).write_bytes(data)
+        rgb = decode_bytes(data, sample.path)
+        inputs[index] = resize(rgb, p)
+        np.save(folder / f"{index}.rgb.npy", rgb, allow_pickle=False)
         np.save(folder / f"{index}.input.npy", inputs[index], allow_pickle=False)
-    return inputs
+    return inputs, tuple(names)
+
+
+def _picture(path: Path) -> tuple[bytes, str]:
+    """A JPEG or PNG file's bytes and ending."""
+    data = read_bytes(path)
+    rgb = decode_bytes(data, str(path))
+    with Image.open(io.BytesIO(data)) as source:
+        suffix = _KEPT.get(source.format or "")
+        # a camera's EXIF block may say where and when; a bundle is handed on
+        if suffix and max(source.size) <= MAX_SIDE and not source.getexif():
+            return data, suffix
+    picture = Image.fromarray(rgb)
+    picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
+    made = io.BytesIO()
+    if suffix == ".jpg":
+        picture.save(made, "JPEG", quality=_QUALITY)
+    else:
+        picture.save(made, "PNG", optimize=True)
+    return made.getvalue(), suffix or ".png"

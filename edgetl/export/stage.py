@@ -52,7 +52,7 @@ def run(split: Split, adapted: Path, quantized: Mapping[str, Path], out: Path, p
     spec = read_spec(adapted / "network.json")
     p = spec.preprocessing
     network = fold(rebuild(spec, adapted / "network.safetensors"), p.height, p.width).module
-    vectors = golden.write_images(golden.choose(split.val), p, out / GOLDEN_DIR)
+    vectors, pictures = golden.write_images(golden.choose(split.val), p, out / GOLDEN_DIR)
     reference = _reference(network, split.val, spec, progress)
     save_file(
         {"logits": reference, "labels": np.array([sample.label for sample in split.val], np.int64)},
@@ -73,7 +73,7 @@ def run(split: Split, adapted: Path, quantized: Mapping[str, Path], out: Path, p
             labels=split.classes,
             preprocessing=p,
             models=tuple(item.model for item in made),
-            golden_count=len(vectors),
+            golden_files=pictures,
             source=source,
             licence=licence,
             digests={},

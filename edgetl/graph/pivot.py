@@ -23,6 +23,7 @@ MAX_PIVOT_BYTES = 10_000_000
 
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 RelativePath = Annotated[str, Field(pattern=rf"^{_PART}(/{_PART}){{0,3}}$", max_length=200)]
+GoldenFile = Annotated[str, Field(pattern=r"^[0-9]{1,2}\.(jpg|png)$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -58,7 +59,7 @@ class Pivot(_Model):
     """What `pivot.json` holds.
 
     source, licence  of the pretrained weights, as they state it; empty where nothing is stated
-    golden_count     images in `golden/`
+    golden_files     picture files in `golden/`, in the order of the golden logits
     digests          SHA-256 of every other file, by path relative to the folder
     """
 
@@ -66,7 +67,7 @@ class Pivot(_Model):
     labels: Annotated[tuple[str, ...], Field(min_length=1, max_length=100_000)]
     preprocessing: Preprocessing
     models: Annotated[tuple[PivotModel, ...], Field(min_length=1, max_length=64)]
-    golden_count: Annotated[int, Field(ge=0, le=64)]
+    golden_files: Annotated[tuple[GoldenFile, ...], Field(max_length=64)]
     source: str = ""
     licence: str = ""
     digests: dict[RelativePath, Sha256]

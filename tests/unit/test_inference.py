@@ -15,6 +15,7 @@ from pivot_folder import GOLDEN, LABELS, make_pivot
 from edgetl.assemble import compile_targets
 from edgetl.bundle.read import read_bundle
 from edgetl.bundle.write import replace_compiled
+from edgetl.data.images import decode
 from edgetl.errors import BackendError, BundleError, DataError
 from edgetl.inference import open_bundle, predict, verify
 
@@ -64,14 +65,14 @@ def test_an_unreadable_image_is_named(runs_here: Path, tmp_path: Path) -> None:
 def test_the_right_bundle_replays_its_golden_vectors(runs_here: Path) -> None:
     checks = verify(read_bundle(runs_here), threads=1)
     assert [(check.image, check.step) for check in checks] == [
-        (index, step) for index in range(GOLDEN) for step in ("resize", "network")
+        (index, step) for index in range(GOLDEN) for step in ("decode", "resize", "network")
     ]
     assert all(check.passed for check in checks)
 
 
 def test_a_network_that_answers_otherwise_is_found(bundles: Path) -> None:
     checks = verify(read_bundle(bundles / "null-int8"), threads=1)
-    assert {check.step: check.passed for check in checks} == {"resize": True, "network": False}
+    assert {check.step: check.passed for check in checks} == {"decode": True, "resize": True, "network": False}
 
 
 def test_an_unfinished_bundle_names_the_command_that_finishes_it(bundles: Path, tmp_path: Path) -> None:
@@ -105,6 +106,25 @@ def test_golden_vectors_of_another_shape_are_refused(tmp_path: Path) -> None:
     manifest = read_bundle_unchecked(folder)
     with pytest.raises(BundleError, match=r"0\.input\.npy: expected uint8 \(32, 32, 3\)"):
         verify(manifest, threads=1)
+
+
+def test_a_picture_that_decodes_to_other_pixels_is_found_before_the_steps_behind_it(tmp_path: Path) -> None:
+    compile_targets(make_pivot(tmp_path / "pivot"), ["null"], tmp_path)
+    folder = tmp_path / "null-int8"
+    rgb = decode(folder / "golden" / "0.png").copy()
+    rgb[0, 0, 0] ^= 4
+    Image.fromarray(rgb).save(folder / "golden" / "0.png")
+    failed = [check for check in verify(read_bundle_unchecked(folder), threads=1) if not check.passed]
+    assert (failed[0].image, failed[0].step, failed[0].difference) == (0, "decode", 4)
+    assert all(check.step != "resize" for check in failed)
+
+
+def test_a_golden_picture_of_another_size_says_both_sizes(tmp_path: Path) -> None:
+    compile_targets(make_pivot(tmp_path / "pivot"), ["null"], tmp_path)
+    folder = tmp_path / "null-int8"
+    Image.new("RGB", (5, 7)).save(folder / "golden" / "0.png")
+    checks = verify(read_bundle_unchecked(folder), threads=1)
+    assert checks[0].detail == "5x7 pixels, expected 32x32"
 
 
 def read_bundle_unchecked(folder: Path):  # type: ignore[no-untyped-def]

@@ -31,7 +31,7 @@ def make_bundle(folder: Path) -> Path:
         labels=("cat", "dog"),
         preprocessing=Preprocessing(32, 32, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
         pivot_sha256="0" * 64,
-        golden_count=0,
+        golden_files=(),
     )
     return folder
 

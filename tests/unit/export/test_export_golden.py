@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from edgetl.data.images import decode
@@ -20,16 +21,37 @@ def _sample(folder: Path, name: str, size: tuple[int, int], label: int = 0) -> S
 
 
 def test_the_picture_is_the_source_of_the_input_beside_it(tmp_path: Path) -> None:
-    inputs = write_images([_sample(tmp_path, "a.png", (40, 30))], P, tmp_path / "golden")
-    again = resize(decode(tmp_path / "golden" / "0.png"), P)
+    inputs, names = write_images([_sample(tmp_path, "a.png", (40, 30))], P, tmp_path / "golden")
+    rgb = decode(tmp_path / "golden" / names[0])
+    np.testing.assert_array_equal(np.load(tmp_path / "golden" / "0.rgb.npy", allow_pickle=False), rgb)
+    again = resize(rgb, P)
     np.testing.assert_array_equal(again, inputs[0])
     np.testing.assert_array_equal(np.load(tmp_path / "golden" / "0.input.npy", allow_pickle=False), again)
 
 
-def test_large_pictures_are_scaled_down_to_512(tmp_path: Path) -> None:
-    write_images([_sample(tmp_path, "a.png", (1024, 600))], P, tmp_path / "golden")
-    with Image.open(tmp_path / "golden" / "0.png") as picture:
-        assert picture.size == (512, 300)
+@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+def test_a_small_picture_is_kept_as_it_came(tmp_path: Path, name: str) -> None:
+    sample = _sample(tmp_path, name, (40, 30))
+    _, names = write_images([sample], P, tmp_path / "golden")
+    assert (tmp_path / "golden" / names[0]).read_bytes() == (tmp_path / name).read_bytes()
+
+
+@pytest.mark.parametrize(("name", "kept"), [("a.png", "0.png"), ("a.jpg", "0.jpg"), ("a.bmp", "0.png")])
+def test_large_pictures_are_scaled_down_to_384(tmp_path: Path, name: str, kept: str) -> None:
+    _, names = write_images([_sample(tmp_path, name, (1024, 600))], P, tmp_path / "golden")
+    assert names == (kept,)
+    with Image.open(tmp_path / "golden" / kept) as picture:
+        assert picture.size == (384, 225)
+
+
+def test_where_and_when_a_picture_was_taken_does_not_travel(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x9003] = 6, "2026:01:02 03:04:05"
+    Image.new("RGB", (40, 30), "red").save(tmp_path / "a.jpg", exif=exif)
+    _, names = write_images([Sample(str(tmp_path / "a.jpg"), 0, "")], P, tmp_path / "golden")
+    with Image.open(tmp_path / "golden" / names[0]) as picture:
+        assert not picture.getexif()
+        assert picture.size == (30, 40)
 
 
 def test_golden_images_show_as_many_classes_as_possible() -> None:

@@ -75,7 +75,7 @@ def test_the_pivot_holds_the_float_and_the_integer_model_with_what_was_proven(ma
     assert [(m.precision, m.scheme_id) for m in pivot.models] == [("float32", None), ("int8", scheme_id(SCHEME))]
     assert [m.parity.images for m in pivot.models] == [6, 8]
     assert pivot.labels == ("dark", "light")
-    assert pivot.golden_count == 4
+    assert len(pivot.golden_files) == 4
 
 
 def test_the_integer_model_has_q_dq_and_the_float_model_has_none(made: Made) -> None:

@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
         labels=("a", "b"),
         preprocessing=Preprocessing(8, 8, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
         models=(model,),
-        golden_count=1,
+        golden_files=("0.png",),
         digests={},
     )
     write_pivot(tmp_path, pivot)
@@ -59,7 +59,7 @@ def test_a_missing_file_is_refused_by_name(folder: Path) -> None:
     [
         ("schema_version", 2),
         ("labels", []),
-        ("golden_count", -1),
+        ("golden_files", ["../0.png"]),
         ("surprise", 1),
         ("digests", {"../outside": "0" * 64}),
         ("digests", {"float32.onnx": "short"}),
