@@ -160,7 +160,7 @@ def compile_stage(store: Store, job: Job, target: Target, precision: Precision, 
         "backend_version": load(target.backend).version(),
         "tools": _versions(("edgetl", "onnx")),
     }
-    return store.once("compile", 2, config, run, inputs={"pivot": pivot.digest}, what=f"{target.name} {precision}")
+    return store.once("compile", 3, config, run, inputs={"pivot": pivot.digest}, what=f"{target.name} {precision}")
 
 
 def bench_stage(
