@@ -2,85 +2,80 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgetl.backends.base import load as load_backend
 from edgetl.bench import stats
 from edgetl.bench.accuracy import predict_each
+from edgetl.bench.isolated import cold_start
 from edgetl.bench.latency import interleaved
-from edgetl.bench.machine import Machine, describe
+from edgetl.bench.machine import clock_mhz, describe, temperature_c
+from edgetl.bench.measurement import BeforeAfter, BundleMeasurement, Measurement
+from edgetl.bench.result import ColdStart
+from edgetl.bundle.manifest import FILE_NAME
 from edgetl.bundle.read import Bundle, read_bundle
 from edgetl.data.scan import Listing, scan
 from edgetl.data.views import batches, load_image
+from edgetl.digest import file_digest
 from edgetl.errors import BundleError, DataError
 from edgetl.inference import open_bundle
-from edgetl.types import Engine, Interval, Preprocessing, Progress, Sample
+from edgetl.types import Engine, Preprocessing, Progress, Sample
 
 _BATCH = 16
 _TIMED_IMAGES = 16
 
 
-@dataclass(frozen=True)
-class BundleMeasurement:
-    """One bundle on this machine. `top1` is None without labelled images; `ratio` compares with the first bundle.
-
-    ratio  median time of the first bundle over this one's, timed in the same rounds
-    """
-
-    bundle: str
-    target: str
-    backend: str
-    backend_version: str
-    placement: str
-    size_bytes: int
-    p50_ms: Interval | None
-    p90_ms: Interval | None
-    p99_ms: Interval | None
-    runs: int
-    threads: int
-    images: int
-    top1: Interval | None
-    ratio: Interval | None
-
-
-@dataclass(frozen=True)
-class Measurement:
-    machine: Machine
-    bundles: tuple[BundleMeasurement, ...]
-
-
 def measure(
-    folders: Sequence[Path], data: Path | None, *, runs: int, warmup: int, threads: int, seed: int, progress: Progress
+    folders: Sequence[Path],
+    data: Path | None,
+    *,
+    runs: int,
+    warmup: int,
+    threads: int,
+    seed: int,
+    cold_starts: int,
+    progress: Progress,
 ) -> Measurement:
     """Open every bundle, time them in the same rounds, and count right answers on `data` when it is given.
 
-    data    a folder with one sub-folder per class (or a CSV list); its classes must be the bundles' labels.
-    raises  BundleError when bundles do not take the same input; BackendError when one cannot run here; DataError.
+    data         a folder with one sub-folder per class (or a CSV list); its classes must be the bundles' labels.
+    cold_starts  fresh processes per bundle that open it and infer once; 0 leaves cold start and memory out.
+    raises       BundleError when bundles do not take the same input; BackendError when one cannot run here; DataError.
     """
     bundles = {str(folder): read_bundle(folder) for folder in folders}
     preprocessing = _common_input(bundles)
     samples = _samples(scan(data), bundles) if data else ()
+    images = _timed_images(bundles, samples, preprocessing)
+    cold = _cold_starts(bundles, images[0], threads, cold_starts, progress)
     with ExitStack() as stack:
         engines = {name: stack.enter_context(open_bundle(bundle, threads=threads)) for name, bundle in bundles.items()}
         right = _right_answers(engines, samples, preprocessing, progress)
-        images = _timed_images(bundles, samples, preprocessing)
+        machine, clock, temperature = describe(), clock_mhz(), temperature_c()
         with progress.task("latency", total=runs) as advance:
             times = interleaved(engines, images, runs=runs, warmup=warmup, seed=seed, advance=advance)
+        clock_then, temperature_then = BeforeAfter(clock, clock_mhz()), BeforeAfter(temperature, temperature_c())
         placements = {name: engine.placement().summary() for name, engine in engines.items()}
     first = times[next(iter(bundles))]
     return Measurement(
-        machine=describe(),
+        harness="edgetl python",
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        machine=machine,
+        clock_mhz=clock_then,
+        temperature_c=temperature_then,
         bundles=tuple(
             BundleMeasurement(
                 bundle=name,
+                bundle_sha256=file_digest(bundle.folder / FILE_NAME),
                 target=bundle.manifest.target.name,
+                precision=bundle.manifest.compiled.precision,
                 backend=bundle.manifest.compiled.backend,
-                backend_version=bundle.manifest.compiled.backend_version,
+                backend_version=load_backend(bundle.manifest.compiled.backend).version(),
                 placement=placements[name],
                 size_bytes=bundle.size_bytes(),
                 p50_ms=stats.quantile(times[name] / 1e6, 0.5),
@@ -91,10 +86,29 @@ def measure(
                 images=len(samples),
                 top1=stats.wilson(right[name], len(samples)) if samples else None,
                 ratio=stats.speedup(first, times[name], seed) if times[name] is not first else None,
+                cold_start_ms=cold[name].cold_start_ms if name in cold else None,
+                peak_rss_bytes=cold[name].peak_rss_bytes if name in cold else None,
+                baseline_rss_bytes=cold[name].baseline_rss_bytes if name in cold else None,
             )
             for name, bundle in bundles.items()
         ),
     )
+
+
+def _cold_starts(
+    bundles: Mapping[str, Bundle], image: NDArray[np.uint8], threads: int, repeats: int, progress: Progress
+) -> dict[str, ColdStart]:
+    if repeats == 0:
+        return {}
+    found: dict[str, ColdStart] = {}
+    with progress.task("cold start", total=len(bundles)) as advance:
+        for name, bundle in bundles.items():
+            manifest = bundle.manifest
+            found[name] = cold_start(
+                bundle.folder, manifest.compiled, manifest.target, image, threads=threads, repeats=repeats
+            )
+            advance()
+    return found
 
 
 def _common_input(bundles: Mapping[str, Bundle]) -> Preprocessing:
@@ -135,8 +149,8 @@ def _timed_images(
         paths = [Path(samples[index].path) for index in spread]
     else:
         bundle = next(iter(bundles.values()))
-        count = bundle.manifest.golden.count if bundle.manifest.golden else 0
-        paths = [bundle.folder / "golden" / f"{index}.png" for index in range(count)]
+        files = bundle.manifest.golden.files if bundle.manifest.golden else ()
+        paths = [bundle.folder / file for file in files]
     if not paths:
         raise BundleError(f"{next(iter(bundles))}: carries no golden images to time on; name a folder with --data")
     return np.stack([load_image(path, preprocessing) for path in paths])

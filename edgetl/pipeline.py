@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from edgetl.publish import publish_pivot, publish_report
 from edgetl.stages import (
@@ -12,6 +13,7 @@ from edgetl.stages import (
     adapt_stage,
     bench_stage,
     compile_stage,
+    devices_stage,
     export_stage,
     precisions_of,
     quantize_stage,
@@ -21,6 +23,9 @@ from edgetl.stages import (
 )
 from edgetl.store import StageResult, Store, open_store
 from edgetl.types import Progress, Split
+
+if TYPE_CHECKING:
+    from edgetl.report.devices import DeviceFile
 
 Until = Literal["data", "adapt", "quantize", "export", "compile", "bench", "report"]
 
@@ -44,13 +49,14 @@ class Outcome:
         return all(result.reused for result in self.results)
 
 
-def run(job: Job, progress: Progress, until: Until = "report") -> Outcome:
+def run(job: Job, progress: Progress, until: Until = "report", devices: Sequence[DeviceFile] = ()) -> Outcome:
     """Run the stages of a recipe up to `until`, those that were not done before.
 
+    devices  what was measured on devices, for the report
     raises  EdgetlError with one clear line; what was finished is kept.
     """
     with open_store(job.out) as store:
-        return _chain(store, job, _Ledger(progress), until)
+        return _chain(store, job, _Ledger(progress), until, devices)
 
 
 class _Ledger:
@@ -67,7 +73,7 @@ class _Ledger:
         return result
 
 
-def _chain(store: Store, job: Job, ledger: _Ledger, until: Until) -> Outcome:
+def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Sequence[DeviceFile]) -> Outcome:
     progress = ledger.progress
 
     def outcome(report: dict[str, Any] | None = None) -> Outcome:
@@ -108,4 +114,7 @@ def _chain(store: Store, job: Job, ledger: _Ledger, until: Until) -> Outcome:
         return outcome()
 
     reported = ledger.add(report_stage(store, job, split, adapted, pivot, built, benched, tuple(ledger.results)))
-    return outcome(publish_report(store, reported))
+    if not devices:
+        return outcome(publish_report(store, reported))
+    merged = ledger.add(devices_stage(store, split, pivot, benched, reported, devices))
+    return outcome(publish_report(store, reported, merged))

@@ -23,8 +23,12 @@ def publish_pivot(store: Store, pivot: StageResult) -> None:
     _publish(store, pivot.folder, store.out / PIVOT)
 
 
-def publish_report(store: Store, reported: StageResult) -> dict[str, Any]:
-    """`<out>/bundles/*` and the two report files. Returns report.json's content."""
+def publish_report(store: Store, reported: StageResult, texts: StageResult | None = None) -> dict[str, Any]:
+    """`<out>/bundles/*` and the two report files. Returns report.json's content.
+
+    texts  the stage that wrote the report files, where it is not the one that wrote the bundles.
+    """
+    report_folder = (texts or reported).folder
     wanted = _names_in(reported.folder / BUNDLES)
     for name in wanted:
         _publish(store, reported.folder / BUNDLES / name, store.out / BUNDLES / name)
@@ -33,8 +37,8 @@ def publish_report(store: Store, reported: StageResult) -> dict[str, Any]:
             if name not in wanted:
                 shutil.rmtree(store.out / BUNDLES / name)
         for name in REPORT_FILES:
-            _copy_file(reported.folder / name, store.out / name)
-    report: dict[str, Any] = json.loads((reported.folder / "report.json").read_text(encoding="utf-8"))
+            _copy_file(report_folder / name, store.out / name)
+    report: dict[str, Any] = json.loads((report_folder / "report.json").read_text(encoding="utf-8"))
     return report
 
 

@@ -1,4 +1,4 @@
-"""The report stage: judge every target, choose the build that ships, write the report."""
+"""The report stage: judge every target, choose the build that ships, write the report; add what devices measured."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ from edgetl.bench.accuracy import Accuracy, compare
 from edgetl.bench.gates import Decision, judge
 from edgetl.bench.result import BENCH_FILE, BuildBench, TargetBench, read_bench
 from edgetl.bench.stage import read_reference
+from edgetl.bundle.manifest import FILE_NAME as MANIFEST
 from edgetl.bundle.manifest import Measured
 from edgetl.bundle.read import Bundle, read_bundle
 from edgetl.bundle.write import add_measurement
+from edgetl.digest import file_digest
 from edgetl.graph.pivot import read_pivot
 from edgetl.publish import BUNDLES
 from edgetl.recipe import Recipe
 from edgetl.report.build import ReportInputs, TargetResult, build_report
+from edgetl.report.devices import DeviceFile, device_rows
 from edgetl.report.html import read_details, write_html
-from edgetl.report.model import Stage, write_report
+from edgetl.report.model import FILE_NAME, Stage, read_report, write_report
 from edgetl.store import StageResult
 from edgetl.types import Interval, Split
 
@@ -53,7 +56,8 @@ def write_reports(
         bench = read_bench(benches[target] / BENCH_FILE)
         decision = judge(bench, recipe.gates, recipe.choose)
         bundle = _ship(recipe.name, bench, decision, builds[target], now, out)
-        results.append(TargetResult(bench, decision, bundle))
+        digest = file_digest(out / bundle / MANIFEST) if bundle else None
+        results.append(TargetResult(bench, decision, bundle, digest))
     report = build_report(
         ReportInputs(
             recipe=recipe,
@@ -76,8 +80,23 @@ def write_reports(
             created=now,
         )
     )
-    write_report(report, out / "report.json")
+    write_report(report, out / FILE_NAME)
     details = read_details(split, reference, [benches[target] for target in recipe.targets])
+    write_html(report, details, out / "report.html")
+
+
+def add_devices(
+    reported: Path, split: Split, pivot: Path, benches: Mapping[str, Path], devices: Sequence[DeviceFile], out: Path
+) -> None:
+    """Write report.json and report.html of the folder `reported` again into `out`, with what devices measured.
+
+    The bundles stay as they are: what a device measured must keep the digest it was measured under.
+    """
+    report = read_report(reported / FILE_NAME)
+    report = report.model_copy(update={"devices": device_rows(devices, report.bundles)})
+    write_report(report, out / FILE_NAME)
+    reference = read_reference(pivot / REFERENCE_FILE, len(split.val))
+    details = read_details(split, reference, [benches[bundle.target] for bundle in report.bundles])
     write_html(report, details, out / "report.html")
 
 

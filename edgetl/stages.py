@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgetl.catalog import load_profile, load_target, scheme_id
 from edgetl.data.policy import resolve_policy
@@ -18,6 +18,9 @@ from edgetl.digest import value_digest
 from edgetl.recipe import Recipe
 from edgetl.store import StageResult, Store
 from edgetl.types import CalibrationProfile, Precision, Progress, Sample, Scheme, Split, Target, WeightSource
+
+if TYPE_CHECKING:
+    from edgetl.report.devices import DeviceFile
 
 TRAINING_TOOLS = ("torch", "torchvision", "timm", "torchao", "scikit-learn", "onnxscript", "onnx")
 
@@ -232,7 +235,27 @@ def report_stage(
     inputs |= {f"bench-{name}": result.digest for name, result in benched.items()}
     inputs |= {f"build-{name}-{i}": each.digest for name, results in built.items() for i, each in enumerate(results)}
     config = {"recipe": job.recipe.model_dump(mode="json"), "tools": _versions(("edgetl",))}
-    return store.once("report", 1, config, run, inputs=inputs)
+    return store.once("report", 2, config, run, inputs=inputs)
+
+
+def devices_stage(
+    store: Store,
+    split: Split,
+    pivot: StageResult,
+    benched: Mapping[str, StageResult],
+    reported: StageResult,
+    devices: Sequence[DeviceFile],
+) -> StageResult:
+    """The report once more, with what was measured on devices."""
+
+    def run(out: Path) -> None:
+        from edgetl.reporting import add_devices
+
+        benches = {name: result.folder for name, result in benched.items()}
+        add_devices(reported.folder, split, pivot.folder, benches, devices, out)
+
+    config = {"devices": [asdict(file) for file in devices], "tools": _versions(("edgetl",))}
+    return store.once("devices", 1, config, run, inputs={"report": reported.digest})
 
 
 def locate_weights(job: Job) -> WeightSource:

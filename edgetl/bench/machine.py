@@ -25,7 +25,7 @@ _INSTRUCTION_SETS: Mapping[str, frozenset[str]] = {
 
 @dataclass(frozen=True)
 class Machine:
-    """CPU, clocks and load when the measurement began.
+    """CPU, clocks and load when the measurement began. `python` is None where another program measured.
 
     usable_cores  what this process may use: the affinity mask, and the cgroup's quota (may be a fraction)
     load_average  over one minute
@@ -43,7 +43,7 @@ class Machine:
     load_average: float | None
     memory_bytes: int | None
     system: str
-    python: str
+    python: str | None
 
 
 def describe(root: Path = Path("/")) -> Machine:
@@ -57,7 +57,7 @@ def describe(root: Path = Path("/")) -> Machine:
         logical_cores=os.cpu_count(),
         usable_cores=_usable_cores(root),
         governor=_read(scaling / "scaling_governor").strip() or None,
-        clock_mhz=_mhz(scaling / "scaling_cur_freq") or _number(_field(info, "cpu MHz")),
+        clock_mhz=clock_mhz(root),
         clock_min_mhz=_mhz(scaling / "cpuinfo_min_freq"),
         clock_max_mhz=_mhz(scaling / "cpuinfo_max_freq"),
         load_average=_number(_read(root / "proc/loadavg").partition(" ")[0]),
@@ -65,6 +65,20 @@ def describe(root: Path = Path("/")) -> Machine:
         system=_system(_read(root / "etc/os-release")),
         python=platform.python_version(),
     )
+
+
+def clock_mhz(root: Path = Path("/")) -> float | None:
+    """Clock of the first core at this moment."""
+    scaling = root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq"
+    return _mhz(scaling) or _number(_field(_read(root / "proc/cpuinfo"), "cpu MHz"))
+
+
+def temperature_c(root: Path = Path("/")) -> float | None:
+    """The hottest thermal zone at this moment, in degrees Celsius."""
+    zones = sorted((root / "sys/class/thermal").glob("thermal_zone*/temp"))
+    thousandths = [value for value in (_number(_read(zone)) for zone in zones) if value is not None]
+    # zones that are switched off report values like -274 degrees
+    return max((value / 1000 for value in thousandths if -100_000 < value < 200_000), default=None)
 
 
 def instruction_sets(cpuinfo: str) -> tuple[str, ...]:

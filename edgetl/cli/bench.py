@@ -18,9 +18,22 @@ from edgetl.cli.options import FILE, RecipeOptions, emit, progress_for, recipe_o
 @click.option("--data", type=FILE, help="With bundles: labelled images (one sub-folder per class) to measure top-1 on.")
 @click.option("--runs", type=click.IntRange(300), default=300, show_default=True, help="With bundles: timed runs each.")
 @click.option("--warmup", type=click.IntRange(1), default=30, show_default=True, help="With bundles: untimed runs.")
+@click.option(
+    "--cold-starts",
+    type=click.IntRange(0, 100),
+    default=3,
+    show_default=True,
+    help="With bundles: fresh processes each that open it and infer once.",
+)
 @threads_option
 def command(
-    options: RecipeOptions, bundles: tuple[Path, ...], data: Path | None, runs: int, warmup: int, threads: int
+    options: RecipeOptions,
+    bundles: tuple[Path, ...],
+    data: Path | None,
+    runs: int,
+    warmup: int,
+    cold_starts: int,
+    threads: int,
 ) -> int:
     """Measure the builds of RECIPE; or finished bundles on this machine, which needs no torch.
 
@@ -41,6 +54,7 @@ def command(
         warmup=warmup,
         threads=threads,
         seed=0,
+        cold_starts=cold_starts,
         progress=progress_for(options.quiet),
     )
     if options.as_json:
@@ -63,6 +77,8 @@ def _line(bundle: Any) -> str:
     parts += [
         f"{name} {value.value:.3f} ms ({value.low:.3f} to {value.high:.3f})" for name, value in _quantiles(bundle)
     ]
+    if bundle.cold_start_ms is not None:
+        parts.append(f"cold start {bundle.cold_start_ms:.0f} ms, {bundle.peak_rss_bytes / 1e6:.0f} MB")
     if bundle.top1:
         top1 = bundle.top1
         parts.append(f"top-1 {100 * top1.value:.1f} % ({100 * top1.low:.1f} to {100 * top1.high:.1f})")

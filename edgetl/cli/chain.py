@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -29,12 +29,14 @@ def chain_command(name: str, until: Until, help_text: str, show: Callable[[Any],
     return command
 
 
-def run_chain(job: Any, until: Until, *, quiet: bool, as_json: bool, show: Callable[[Any], None]) -> int:
+def run_chain(
+    job: Any, until: Until, *, quiet: bool, as_json: bool, show: Callable[[Any], None], devices: Sequence[Any] = ()
+) -> int:
     """Run, print, and return the exit code: 3 when a gate was not met."""
     from edgetl.pipeline import run
 
     _quieten_torch()
-    outcome = run(job, progress_for(quiet), until)
+    outcome = run(job, progress_for(quiet), until, devices)
     if as_json:
         emit(outcome_json(outcome))
     else:

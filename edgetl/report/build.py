@@ -16,11 +16,15 @@ from edgetl.types import Interval, Split, Verdict
 
 @dataclass(frozen=True)
 class TargetResult:
-    """One target: its bench, the decision on it, and the folder of the shipped bundle (relative or absolute)."""
+    """One target: its bench, the decision on it, and the folder of the shipped bundle (relative or absolute).
+
+    bundle_sha256  SHA-256 of that bundle's manifest.json
+    """
 
     bench: TargetBench
     decision: Decision
     bundle: str | None
+    bundle_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ def _bundle(target: TargetResult) -> Bundle:
         backend_version=bench.backend_version,
         precision=decision.shipped,
         path=target.bundle,
+        bundle_sha256=target.bundle_sha256,
         measured=bench.measured,
         emulated=bench.emulated,
         not_measured_reason=bench.reason,

@@ -11,12 +11,15 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgetl.bench.machine import Machine
+from edgetl.bench.measurement import Harness
 from edgetl.errors import EdgetlError
 from edgetl.store import write_text
 from edgetl.types import Precision, Verdict
 
 SCHEMA = 1
 FILE_NAME = "report.json"
+
+DeviceMatch = Literal["this bundle", "another build", "another bundle"]
 
 
 class _Model(BaseModel):
@@ -113,6 +116,8 @@ class Bundle(Figures):
     """Null when no build could be run at all."""
     path: str | None
     """The bundle's folder."""
+    bundle_sha256: str | None = None
+    """SHA-256 of the bundle's manifest.json, which holds the digests of its files."""
     measured: bool
     emulated: bool
     not_measured_reason: str = ""
@@ -122,6 +127,55 @@ class Bundle(Figures):
     why: str = ""
     """How the build was chosen."""
     builds: tuple[Build, ...] = ()
+
+
+class Device(_Model):
+    """One bundle as it was measured on a device, from a file given with --device."""
+
+    file: str
+    match: DeviceMatch
+    """this bundle: one of `bundles`, to the byte; another build: of the same target and precision, but with another
+    digest; another bundle: of nothing that this report is about."""
+    bundle: str
+    """The bundle's folder on the device."""
+    bundle_sha256: str
+    target: str
+    precision: Precision
+    backend: str
+    backend_version: str
+    """Of the runtime on the device."""
+    harness: Harness
+    created: str
+    """Date and time on the device, ISO 8601; empty when its clock was never set."""
+    machine: Machine
+    size_bytes: int
+    runs: int
+    threads: int
+    p50_ms: float | None = None
+    p50_ms_low: float | None = None
+    p50_ms_high: float | None = None
+    p90_ms: float | None = None
+    p90_ms_low: float | None = None
+    p90_ms_high: float | None = None
+    p99_ms: float | None = None
+    p99_ms_low: float | None = None
+    p99_ms_high: float | None = None
+    images: int
+    """Labelled images behind top1."""
+    top1: float | None = None
+    top1_low: float | None = None
+    top1_high: float | None = None
+    cold_start_ms: float | None = None
+    """Opening the bundle and the first inference in a fresh process."""
+    peak_rss_bytes: int | None = None
+    """Memory that this adds to an idle process."""
+    baseline_rss_bytes: int | None = None
+    clock_mhz_before: float | None = None
+    """Of the first core, right before the timed runs."""
+    clock_mhz_after: float | None = None
+    temperature_c_before: float | None = None
+    """Of the hottest thermal zone."""
+    temperature_c_after: float | None = None
 
 
 class Stage(_Model):
@@ -182,6 +236,8 @@ class Report(_Model):
     stages: tuple[Stage, ...] = ()
     versions: dict[str, str] = {}
     machine: Machine | None = None
+    devices: tuple[Device, ...] = ()
+    """What was measured on devices, when files were given with --device."""
 
 
 def write_report(report: Report, path: Path) -> None:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgetl.report import words
-from edgetl.report.model import Bundle, Report
+from edgetl.report.model import Bundle, Device, Report
 from edgetl.types import Verdict
 
 _STYLES: dict[Verdict, str] = {"pass": "green", "fail": "bold red", "not measured": "yellow"}
@@ -30,6 +30,8 @@ def show_report(report: Report, console: Console | None = None) -> None:
     for bundle in report.bundles:
         if _needs_a_word(bundle):
             out.print(_explanation(bundle), soft_wrap=False, highlight=False)
+    if report.devices:
+        out.print(device_table(report))
 
 
 def table(report: Report) -> Table:
@@ -43,6 +45,45 @@ def table(report: Report) -> Table:
     for bundle in report.bundles:
         grid.add_row(*_cells(bundle))
     return grid
+
+
+def device_table(report: Report) -> Table:
+    """One row per measurement on a device. Fits 80 columns."""
+    grid = Table(
+        title="Measured on devices",
+        title_style="bold",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    grid.add_column("machine\nmeasured", overflow="fold")
+    grid.add_column("target, build\nbackend", overflow="fold")
+    for heading in ("p50\nms", "p99\nms", "cold start\npeak memory"):
+        grid.add_column(heading, justify="right", no_wrap=True)
+    for device in report.devices:
+        grid.add_row(*_device_cells(device))
+    return grid
+
+
+def _device_cells(device: Device) -> tuple[Text, ...]:
+    other = "" if device.match == "this bundle" else f"\n{device.match}"
+    temperature = words.change(device.temperature_c_before, device.temperature_c_after, "°C")
+    return (
+        _stack(
+            device.machine.cpu or device.machine.architecture,
+            "\n".join(part for part in (device.created[:10], temperature) if part),
+        ),
+        _stack(
+            f"{device.target} {device.precision}{other}",
+            f"{device.backend} {device.backend_version}\n{words.threads(device.threads)}",
+        ),
+        _stack(words.milliseconds(device.p50_ms), words.milliseconds_range(device.p50_ms_low, device.p50_ms_high)),
+        _stack(words.milliseconds(device.p99_ms), words.milliseconds_range(device.p99_ms_low, device.p99_ms_high)),
+        _stack(f"{words.milliseconds(device.cold_start_ms)} ms", words.size(device.peak_rss_bytes)),
+    )
 
 
 def _cells(bundle: Bundle) -> tuple[Text, ...]:

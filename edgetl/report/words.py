@@ -68,6 +68,17 @@ def seconds(value: float) -> str:
     return f"{minutes} min {rest:02d} s"
 
 
+def threads(value: int) -> str:
+    """`1 thread`, `4 threads`."""
+    return f"{value} thread{'' if value == 1 else 's'}"
+
+
+def change(before: float | None, after: float | None, unit: str) -> str:
+    """A reading before and after: `41 → 62 °C`; nothing where it could not be read."""
+    told = [f"{value:.0f}" for value in (before, after) if value is not None]
+    return f"{' → '.join(told)} {unit}" if told else ""
+
+
 def _ratio(value: float) -> str:
     return f"{value:.{1 if value >= 9.995 else 2}f}"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,9 @@ from PIL import Image
 from pivot_folder import LABELS, make_pivot
 
 from edgetl.assemble import compile_targets
+from edgetl.bench.measurement import Measurement
 from edgetl.errors import BundleError, DataError
-from edgetl.measure import Measurement, measure
+from edgetl.measure import measure
 from edgetl.progress import Silent
 
 
@@ -31,8 +34,8 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(bundles: list[Path], data: Path | None = None) -> Measurement:
-    return measure(bundles, data, runs=300, warmup=2, threads=1, seed=0, progress=Silent())
+def run(bundles: list[Path], data: Path | None = None, cold_starts: int = 0) -> Measurement:
+    return measure(bundles, data, runs=300, warmup=2, threads=1, seed=0, cold_starts=cold_starts, progress=Silent())
 
 
 def test_bundles_alone_are_timed_on_their_golden_images(bundles: list[Path]) -> None:
@@ -47,6 +50,19 @@ def test_bundles_alone_are_timed_on_their_golden_images(bundles: list[Path]) -> 
         assert each.p99_ms is not None
         assert 0 < each.p50_ms.value <= each.p99_ms.value
         assert each.size_bytes > 0
+
+
+def test_a_measurement_names_harness_date_bundle_and_cold_start(bundles: list[Path]) -> None:
+    measured = run(bundles[:1], cold_starts=1)
+    (bundle,) = measured.bundles
+    assert (measured.schema, measured.harness) == (1, "edgetl python")
+    assert datetime.datetime.fromisoformat(measured.created).tzinfo is not None
+    assert bundle.bundle_sha256 == hashlib.sha256((bundles[0] / "manifest.json").read_bytes()).hexdigest()
+    assert bundle.cold_start_ms is not None
+    assert bundle.cold_start_ms > 0
+    assert bundle.baseline_rss_bytes is not None
+    assert bundle.baseline_rss_bytes > 0
+    assert run(bundles[:1]).bundles[0].cold_start_ms is None
 
 
 def test_with_labelled_images_right_answers_are_counted(bundles: list[Path], photos: Path) -> None:

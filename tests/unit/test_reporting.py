@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,12 @@ from edgetl.bench import stage as bench_stage
 from edgetl.bundle.read import read_bundle
 from edgetl.catalog import load_target
 from edgetl.graph.pivot import read_pivot, write_pivot
+from edgetl.measure import measure
 from edgetl.progress import Silent
 from edgetl.recipe import Recipe, parse_recipe
+from edgetl.report.devices import read_devices
 from edgetl.report.model import Report, read_report
-from edgetl.reporting import write_reports
+from edgetl.reporting import add_devices, write_reports
 from edgetl.store import StageResult
 from edgetl.types import Precision, Sample, Split
 
@@ -135,6 +138,24 @@ def test_a_missed_gate_is_in_report_and_bundle(made: Made, tmp_path: Path) -> No
     manifest = read_bundle(tmp_path / "out" / "bundles" / "kinds-null").manifest
     assert manifest.verdict == "fail"
     assert "above the allowed 10" in manifest.reason
+
+
+def test_a_measurement_of_the_shipped_bundle_is_recognised_by_its_digest(made: Made, tmp_path: Path) -> None:
+    report = made.report(tmp_path / "out")
+    bundle = tmp_path / "out" / "bundles" / "kinds-null"
+    measured = measure([bundle], None, runs=300, warmup=1, threads=1, seed=0, cold_starts=0, progress=Silent())
+    path = tmp_path / "device.json"
+    path.write_text(json.dumps(asdict(measured)))
+    out = tmp_path / "merged"
+    out.mkdir()
+    pivot, benches = made.pivot, {"null": made.bench}
+    add_devices(tmp_path / "out", made.split, pivot, benches, read_devices([path]), out)
+    merged = read_report(out / "report.json")
+    (device,) = merged.devices
+    assert (device.file, device.match, device.harness) == ("device.json", "this bundle", "edgetl python")
+    assert device.bundle_sha256 == report.bundles[0].bundle_sha256
+    assert merged.model_copy(update={"devices": ()}) == report
+    assert "Measured on devices" in (out / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_report_tells_stages_parity_versions_and_adaptation(made: Made, tmp_path: Path) -> None:

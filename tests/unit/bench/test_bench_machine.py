@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edgetl.bench.machine import cgroup_cores, describe, instruction_sets
+from edgetl.bench.machine import cgroup_cores, clock_mhz, describe, instruction_sets, temperature_c
 
 X86 = """processor\t: 0
 model name\t: Example(R) CPU 9000
@@ -97,3 +97,20 @@ def test_a_cgroup_of_version_1_without_a_limit_is_unlimited(tmp_path: Path) -> N
     put(tmp_path, "sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n")
     put(tmp_path, "sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n")
     assert cgroup_cores(tmp_path) is None
+
+
+def test_the_hottest_thermal_zone_is_told_and_those_that_are_off_are_not(tmp_path: Path) -> None:
+    assert temperature_c(tmp_path) is None
+    for zone, thousandths in (("thermal_zone0", "41500"), ("thermal_zone1", "62000"), ("thermal_zone2", "-274000")):
+        put(tmp_path, f"sys/class/thermal/{zone}/temp", thousandths + "\n")
+    assert temperature_c(tmp_path) == 62.0
+    put(tmp_path, "sys/class/thermal/thermal_zone1/temp", "no number")
+    assert temperature_c(tmp_path) == 41.5
+
+
+def test_the_clock_is_the_governors_before_the_one_of_cpuinfo(tmp_path: Path) -> None:
+    assert clock_mhz(tmp_path) is None
+    put(tmp_path, "proc/cpuinfo", X86)
+    assert clock_mhz(tmp_path) == 2400.5
+    put(tmp_path, "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", "1800000\n")
+    assert clock_mhz(tmp_path) == 1800.0

@@ -18,7 +18,7 @@ from edgetl.errors import EdgetlError
 from edgetl.recipe import Gates, parse_recipe
 from edgetl.report.build import ReportInputs, TargetResult, build_report
 from edgetl.report.html import Details, TargetDetails, read_details, render_html, write_html
-from edgetl.report.model import Report, Stage
+from edgetl.report.model import Device, Report, Stage
 from edgetl.types import Interval, Sample, Skipped, Split
 
 EVIL = "<script>alert('x')</script>"
@@ -189,6 +189,39 @@ def test_the_page_shows_what_the_issue_asks_for(made: Made) -> None:
         "edgetl 0.1.0",
     ):
         assert expected in words, expected
+
+
+def test_measurements_on_devices_have_a_section_of_their_own(made: Made) -> None:
+    report, details = made()
+    assert "Measured on devices" not in render_html(report, details)
+    device = Device(
+        file="pi5.json",
+        match="another build",
+        bundle=EVIL,
+        bundle_sha256="b" * 64,
+        target="x86-cpu",
+        precision="int8",
+        backend="onnxruntime",
+        backend_version="1.31.0",
+        harness="edgetl c++",
+        created="2027-01-15T08:00:00+00:00",
+        machine=replace(describe(), cpu="Raspberry Pi 5"),
+        size_bytes=1000,
+        runs=300,
+        threads=4,
+        images=0,
+        p50_ms=11.5,
+        p50_ms_low=11.25,
+        p50_ms_high=11.75,
+        cold_start_ms=80.4,
+        temperature_c_before=41,
+        temperature_c_after=62,
+    )
+    found = outline(render_html(report.model_copy(update={"devices": (device,)}), details))
+    words = " ".join("".join(found.words).split())
+    for expected in ("Raspberry Pi 5", "another build", "4 threads", "11.5", "80.4", "41 → 62 °C", "pi5.json", EVIL):
+        assert expected in words, expected
+    assert "devices" in found.ids
 
 
 def test_pictures_are_inside_the_page_with_a_text(made: Made) -> None:

@@ -1,0 +1,81 @@
+"""What measuring finished bundles yields: one JSON document, the same from `edgetl bench BUNDLE` and `edgetl-bench`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import ConfigDict
+
+from edgetl.bench.machine import Machine
+from edgetl.types import Interval, Precision
+
+Harness = Literal["edgetl python", "edgetl c++"]
+
+_STRICT = ConfigDict(extra="forbid", str_max_length=4000)
+
+
+@dataclass(frozen=True)
+class BeforeAfter:
+    """A reading of the machine right before and right after the timed runs; None where it cannot be read."""
+
+    __pydantic_config__ = _STRICT
+
+    before: float | None
+    after: float | None
+
+
+@dataclass(frozen=True)
+class BundleMeasurement:
+    """One bundle on one machine.
+
+    bundle_sha256    SHA-256 of manifest.json, which holds the digests of all other files
+    backend_version  of the runtime that was timed
+    placement        precisions of the compute operators; None where the harness cannot ask the runtime
+    images, top1     labelled images and the share answered right; 0 and None without such images
+    ratio            median time of the first bundle over this one's, timed in the same rounds; None for the first
+    cold_start_ms    opening the bundle and the first inference in a fresh process, the runtime's own start included
+    peak_rss_bytes   memory that this adds to an idle process, which holds baseline_rss_bytes
+    """
+
+    __pydantic_config__ = _STRICT
+
+    bundle: str
+    bundle_sha256: str
+    target: str
+    precision: Precision
+    backend: str
+    backend_version: str
+    placement: str | None
+    size_bytes: int
+    p50_ms: Interval | None
+    p90_ms: Interval | None
+    p99_ms: Interval | None
+    runs: int
+    threads: int
+    images: int
+    top1: Interval | None
+    ratio: Interval | None
+    cold_start_ms: float | None
+    peak_rss_bytes: int | None
+    baseline_rss_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Bundles that were timed in the same rounds.
+
+    created        ISO 8601 date and time, UTC; empty when the machine has no clock that was set
+    clock_mhz      of the first core
+    temperature_c  of the hottest thermal zone
+    """
+
+    __pydantic_config__ = _STRICT
+
+    harness: Harness
+    created: str
+    machine: Machine
+    clock_mhz: BeforeAfter
+    temperature_c: BeforeAfter
+    bundles: tuple[BundleMeasurement, ...]
+    schema: Literal[1] = 1

@@ -1,0 +1,116 @@
+"""What was measured on devices, from the JSON files that `edgetl-bench` and `edgetl bench BUNDLE` write there.
+
+The files come from elsewhere: their size is bounded, and unknown keys, other schemas and impossible numbers refused.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from edgetl.bench.measurement import BundleMeasurement, Measurement
+from edgetl.errors import EdgetlError
+from edgetl.report.model import Bundle, Device, DeviceMatch
+from edgetl.types import Interval
+
+MAX_FILE_BYTES = 4_000_000
+
+
+@dataclass(frozen=True)
+class DeviceFile:
+    """One such file. `name` is its file name without folders."""
+
+    name: str
+    measurement: Measurement
+
+
+def read_devices(paths: Sequence[Path]) -> tuple[DeviceFile, ...]:
+    """Read and check the files. Raises EdgetlError naming the first that is not such a file."""
+    return tuple(DeviceFile(path.name, _read(path)) for path in paths)
+
+
+def device_rows(files: Sequence[DeviceFile], bundles: Sequence[Bundle]) -> tuple[Device, ...]:
+    """One row per bundle and file; each says whether it is about a bundle of this report. Pure."""
+    return tuple(_row(file, found, bundles) for file in files for found in file.measurement.bundles)
+
+
+def _read(path: Path) -> Measurement:
+    try:
+        with path.open("rb") as stream:
+            text = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise EdgetlError(f"{path}: cannot read the device's result: {error.strerror}") from error
+    if len(text) > MAX_FILE_BYTES:
+        raise EdgetlError(f"{path}: more than {MAX_FILE_BYTES} bytes; a device's result is smaller")
+    try:
+        measurement = TypeAdapter(Measurement).validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise EdgetlError(
+            f"{path}: expected what `edgetl-bench --json` writes, schema 1; found `{place}`: {first['msg']}"
+        ) from error
+    for bundle in measurement.bundles:
+        _check(path, bundle)
+    return measurement
+
+
+def _check(path: Path, bundle: BundleMeasurement) -> None:
+    for key in ("p50_ms", "p90_ms", "p99_ms", "ratio", "top1"):
+        interval: Interval | None = getattr(bundle, key)
+        if interval is not None and not 0 <= interval.low <= interval.value <= interval.high < math.inf:
+            raise EdgetlError(f"{path}: {bundle.bundle}: `{key}`: expected 0 <= low <= value <= high; found {interval}")
+    for key in ("cold_start_ms", "peak_rss_bytes", "baseline_rss_bytes", "size_bytes", "runs", "threads"):
+        value = getattr(bundle, key)
+        if value is not None and not 0 <= value < math.inf:
+            raise EdgetlError(f"{path}: {bundle.bundle}: `{key}`: expected a number >= 0; found {value}")
+
+
+def _row(file: DeviceFile, found: BundleMeasurement, bundles: Sequence[Bundle]) -> Device:
+    measurement = file.measurement
+    return Device(
+        file=file.name,
+        match=_match(found, bundles),
+        bundle=found.bundle,
+        bundle_sha256=found.bundle_sha256,
+        target=found.target,
+        precision=found.precision,
+        backend=found.backend,
+        backend_version=found.backend_version,
+        harness=measurement.harness,
+        created=measurement.created,
+        machine=measurement.machine,
+        size_bytes=found.size_bytes,
+        runs=found.runs,
+        threads=found.threads,
+        images=found.images,
+        cold_start_ms=found.cold_start_ms,
+        peak_rss_bytes=found.peak_rss_bytes,
+        baseline_rss_bytes=found.baseline_rss_bytes,
+        clock_mhz_before=measurement.clock_mhz.before,
+        clock_mhz_after=measurement.clock_mhz.after,
+        temperature_c_before=measurement.temperature_c.before,
+        temperature_c_after=measurement.temperature_c.after,
+        **_interval("p50_ms", found.p50_ms),
+        **_interval("p90_ms", found.p90_ms),
+        **_interval("p99_ms", found.p99_ms),
+        **_interval("top1", found.top1),
+    )
+
+
+def _match(found: BundleMeasurement, bundles: Sequence[Bundle]) -> DeviceMatch:
+    if any(bundle.bundle_sha256 == found.bundle_sha256 for bundle in bundles):
+        return "this bundle"
+    builds = {(bundle.target, build.precision) for bundle in bundles for build in bundle.builds}
+    return "another build" if (found.target, found.precision) in builds else "another bundle"
+
+
+def _interval(name: str, interval: Interval | None) -> dict[str, Any]:
+    if interval is None:
+        return {}
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
