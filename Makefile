@@ -1,6 +1,9 @@
 # make demo    a whole build on data that ships with the package
-# make test    the whole test suite
+# make test    the whole test suite, the C++ half included
 # make check   format, lint, types, unit and contract tests
+# make native  the C++ runtime, its apps and tests, in build/native
+# make tidy    clang-format and clang-tidy over the C++ half
+# make fuzz    every C++ fuzzer for FUZZ_SECONDS, in build/fuzz
 # make docs    regenerate the recipe schema and the reference pages
 
 PYTHON ?= python3
@@ -8,7 +11,15 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check lint docs wheel clean
+# headers of the engines: scripts/native-deps fetches those of ONNX Runtime, OpenVINO's are in its Python package
+EDGETL_NATIVE_DEPS ?= $(HOME)/.cache/edgetl/native
+OPENVINO_INCLUDE   := $(firstword $(wildcard $(VENV)/lib/python3*/site-packages/openvino/include))
+ENGINES            := -DONNXRUNTIME_ROOT=$(EDGETL_NATIVE_DEPS)/onnxruntime \
+                      $(if $(OPENVINO_INCLUDE),-DEDGETL_OPENVINO_INCLUDE=$(abspath $(OPENVINO_INCLUDE)))
+NINJA              := $(if $(shell command -v ninja),-G Ninja)
+FUZZ_SECONDS       ?= 60
+
+.PHONY: demo test check lint native tidy fuzz docs wheel clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +40,20 @@ lint: $(READY)
 check: lint
 	$(BIN)/python -m pytest tests/unit tests/contract
 
+native:
+	cmake -S . -B build/native $(NINJA) $(ENGINES)
+	cmake --build build/native -j2
+
+tidy: native
+	cmake --build build/native --target tidy
+
+fuzz:
+	cmake -S . -B build/fuzz $(NINJA) -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ \
+	  -DEDGETL_BUILD_FUZZERS=ON -DEDGETL_BUILD_TESTS=OFF -DEDGETL_BUILD_APPS=OFF \
+	  -DEDGETL_WITH_ONNXRUNTIME=OFF -DEDGETL_WITH_OPENVINO=OFF -DEDGETL_FUZZ_SECONDS=$(FUZZ_SECONDS)
+	cmake --build build/fuzz -j2
+	ctest --test-dir build/fuzz -j2 -L fuzz --output-on-failure
+
 docs: $(READY)
 	$(BIN)/python scripts/make_reference.py
 
@@ -36,4 +61,4 @@ wheel: $(READY)
 	$(BIN)/python -m build --wheel
 
 clean:
-	rm -rf $(VENV) dist demo
+	rm -rf $(VENV) dist demo build

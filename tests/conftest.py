@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from chain import Chain, build_chain
 from hypothesis import settings
+from native_build import RuntimeBuild, native_build
 
 # no test may report usage over the network
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -33,3 +34,9 @@ def shared() -> Path:
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
     """One small real build; takes half a minute when a test first asks for it. Tests copy what they change."""
     return build_chain(tmp_path_factory.mktemp("chain"))
+
+
+@pytest.fixture(scope="session")
+def runtime_build() -> RuntimeBuild:
+    """The C++ half, built for this machine; takes a minute when nothing was built before."""
+    return native_build()

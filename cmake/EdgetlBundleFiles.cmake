@@ -1,0 +1,178 @@
+# Reads a bundle's manifest.json; run as a script it writes what a program compiles in, or copies the bundle.
+#   cmake -Dstep=generate -Dfolder=... -Dident=... -Dembed=... -Dsource=... -Dheader=... -P EdgetlBundleFiles.cmake
+#   cmake -Dstep=copy -Dfolder=... -Dcopy=... -P EdgetlBundleFiles.cmake
+cmake_policy(PUSH)
+cmake_policy(VERSION 3.20)
+
+# edgetl_member(variable json key...): the value, or an error that names the file.
+function(edgetl_member variable)
+  string(JSON value ERROR_VARIABLE problem GET ${ARGN})
+  if(problem)
+    message(FATAL_ERROR "${folder}/manifest.json: not a manifest of schema 1: ${problem}")
+  endif()
+  set(${variable} "${value}" PARENT_SCOPE)
+endfunction()
+
+# Sets bundle_manifest, bundle_files, and bundle_<file>_bytes in the caller. Sizes are checked, bytes are not.
+function(edgetl_read_bundle folder)
+  if(NOT EXISTS "${folder}/manifest.json")
+    message(FATAL_ERROR "${folder}: not a bundle: no manifest.json; `edgetl build` writes bundles")
+  endif()
+  file(READ "${folder}/manifest.json" manifest)
+  edgetl_member(schema "${manifest}" schema)
+  if(NOT schema EQUAL 1)
+    message(FATAL_ERROR "${folder}/manifest.json: schema ${schema}; this edgetl reads schema 1")
+  endif()
+  edgetl_member(entries "${manifest}" files)
+  string(JSON count LENGTH "${entries}")
+  set(files "")
+  if(count GREATER 0)
+    math(EXPR last "${count} - 1")
+    foreach(index RANGE ${last})
+      string(JSON name MEMBER "${entries}" ${index})
+      if(NOT name MATCHES "^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$")
+        message(FATAL_ERROR "${folder}/manifest.json: file name `${name}` leaves the folder or has odd characters")
+      endif()
+      edgetl_member(bytes "${entries}" "${name}" size_bytes)
+      if(NOT EXISTS "${folder}/${name}")
+        message(FATAL_ERROR "${folder}: ${name} is missing; copy the whole folder again")
+      endif()
+      file(SIZE "${folder}/${name}" found)
+      if(NOT found EQUAL bytes)
+        message(FATAL_ERROR "${folder}/${name}: ${found} bytes, the manifest says ${bytes}; copy the folder again")
+      endif()
+      list(APPEND files "${name}")
+      set(bundle_${name}_bytes "${bytes}" PARENT_SCOPE)
+    endforeach()
+  endif()
+  set(bundle_files "${files}" PARENT_SCOPE)
+  set(bundle_manifest "${manifest}" PARENT_SCOPE)
+endfunction()
+
+function(edgetl_check_digests folder)
+  edgetl_member(entries "${bundle_manifest}" files)
+  foreach(name IN LISTS bundle_files)
+    edgetl_member(expected "${entries}" "${name}" sha256)
+    file(SHA256 "${folder}/${name}" found)
+    if(NOT found STREQUAL expected)
+      message(FATAL_ERROR "${folder}/${name}: its SHA-256 is not the manifest's; copy the folder again")
+    endif()
+  endforeach()
+endfunction()
+
+# The labels as C string literals with commas. JSON's literals are C's but for \uXXXX and trigraphs.
+function(edgetl_label_literals variable)
+  edgetl_member(text "${bundle_manifest}" labels)
+  string(REGEX REPLACE "^\\[[ \n]*" "" text "${text}")
+  string(REGEX REPLACE "[ \n]*\\]$" "" text "${text}")
+  string(REPLACE "\\\\" "\\134" text "${text}")
+  string(REGEX REPLACE "\\\\u00([01][0-9a-fA-F])" "\\\\x\\1\"\"" text "${text}")
+  string(REPLACE "?" "\\?" text "${text}")
+  set(${variable} "${text}" PARENT_SCOPE)
+endfunction()
+
+function(edgetl_write_header)
+  edgetl_member(height "${bundle_manifest}" preprocessing height)
+  edgetl_member(width "${bundle_manifest}" preprocessing width)
+  string(JSON classes LENGTH "${bundle_manifest}" labels)
+  get_filename_component(folder_name "${folder}" NAME)
+  file(SHA256 "${folder}/manifest.json" digest)
+  if(embed)
+    set(where "const edgetl_file* ${ident}_files(size_t* count); /* for edgetl_open_files */")
+  else()
+    set(where "#define ${ident}_folder \"${folder_name}\" /* beside the program; for edgetl_open */")
+  endif()
+  file(WRITE "${header}" "/* Generated from the bundle ${folder_name}. */
+#ifndef EDGETL_BUNDLE_${ident}
+#define EDGETL_BUNDLE_${ident}
+
+#include <edgetl/runtime.h>
+
+#ifdef __cplusplus
+extern \"C\" {
+#endif
+
+enum { ${ident}_height = ${height}, ${ident}_width = ${width}, ${ident}_classes = ${classes} };
+extern const char* const ${ident}_labels[${classes}];
+extern const char ${ident}_digest[65]; /* SHA-256 of manifest.json */
+${where}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
+")
+endfunction()
+
+function(edgetl_write_source)
+  edgetl_label_literals(labels)
+  file(SHA256 "${folder}/manifest.json" digest)
+  set(text "#include <edgetl/${ident}.h>\n\n")
+  string(APPEND text "extern \"C\" const char* const ${ident}_labels[] = {\n${labels}};\n")
+  string(APPEND text "extern \"C\" const char ${ident}_digest[65] = \"${digest}\";\n")
+  if(embed)
+    edgetl_embedded_files(files)
+    string(APPEND text "${files}")
+  endif()
+  file(WRITE "${source}" "${text}")
+endfunction()
+
+# The assembler includes files as they are: any size, at once, and for every machine.
+function(edgetl_embedded_files variable)
+  set(bytes "")
+  set(table "")
+  file(SIZE "${folder}/manifest.json" bundle_manifest.json_bytes)
+  set(all_files manifest.json ${bundle_files})
+  set(index 0)
+  foreach(name IN LISTS all_files)
+    set(symbol "edgetl_${ident}_file_${index}")
+    string(APPEND bytes "
+__asm__(\".section .rodata\\n.balign 64\\n.global ${symbol}\\n.hidden ${symbol}\\n${symbol}:\\n\"
+        \".incbin \\\"${folder}/${name}\\\"\\n.byte 0\\n.previous\\n\");
+extern \"C\" __attribute__((visibility(\"hidden\"))) const unsigned char ${symbol}[];
+")
+    string(APPEND table "    {\"${name}\", ${symbol}, ${bundle_${name}_bytes}},\n")
+    math(EXPR index "${index} + 1")
+  endforeach()
+  set(${variable} "${bytes}
+extern \"C\" const edgetl_file* ${ident}_files(size_t* count) {
+  static const edgetl_file files[] = {
+${table}  };
+  *count = ${index};
+  return files;
+}
+" PARENT_SCOPE)
+endfunction()
+
+# Files that the bundle no longer has go away with the old copy.
+function(edgetl_copy_bundle)
+  if(EXISTS "${copy}")
+    file(REAL_PATH "${folder}" from)
+    file(REAL_PATH "${copy}" to)
+    if(from STREQUAL to)
+      return()
+    endif()
+    if(NOT EXISTS "${copy}/manifest.json")
+      message(FATAL_ERROR "${copy} is in the way of the bundle: it is not a copy of one")
+    endif()
+    file(REMOVE_RECURSE "${copy}")
+  endif()
+  set(all_files manifest.json ${bundle_files})
+  foreach(name IN LISTS all_files)
+    get_filename_component(place "${copy}/${name}" DIRECTORY)
+    file(COPY "${folder}/${name}" DESTINATION "${place}")
+  endforeach()
+endfunction()
+
+if(CMAKE_SCRIPT_MODE_FILE STREQUAL CMAKE_CURRENT_LIST_FILE)
+  edgetl_read_bundle("${folder}")
+  edgetl_check_digests("${folder}")
+  if(step STREQUAL "generate")
+    edgetl_write_header()
+    edgetl_write_source()
+  else()
+    edgetl_copy_bundle()
+  endif()
+endif()
+cmake_policy(POP)

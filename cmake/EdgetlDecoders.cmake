@@ -1,0 +1,16 @@
+# libjpeg-turbo and libpng, which the apps decode pictures with. The library itself needs neither.
+include_guard(GLOBAL)
+
+if(EDGETL_STATIC_APPS)
+  list(PREPEND CMAKE_FIND_LIBRARY_SUFFIXES .a)
+endif()
+find_package(JPEG QUIET)
+find_package(PNG QUIET)
+set(edgetl_has_decoders FALSE)
+if(JPEG_FOUND AND PNG_FOUND)
+  set(edgetl_has_decoders TRUE)
+  list(JOIN PNG_LIBRARIES " " edgetl_png_libraries)
+  edgetl_note("decoders" "in, ${JPEG_LIBRARIES} ${edgetl_png_libraries}")
+else()
+  edgetl_note("decoders" "left out (found libjpeg-turbo: ${JPEG_FOUND}, libpng: ${PNG_FOUND}; Debian libjpeg62-turbo-dev libpng-dev)")
+endif()

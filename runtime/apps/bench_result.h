@@ -1,0 +1,45 @@
+// What edgetl-bench found, in the form of edgetl/bench/measurement.py.
+#pragma once
+
+#include <cstdint>
+#include <ctime>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cold_start.h"
+#include "machine.h"
+#include "stats.h"
+
+namespace edgetl {
+
+struct BundleResult {
+  std::string bundle, bundle_sha256, target, precision, backend, backend_version;
+  int64_t size_bytes = 0;
+  std::optional<Interval> p50_ms, p90_ms, p99_ms;
+  int32_t runs = 0, threads = 0;
+  std::optional<Interval> ratio;  // to the first bundle
+  std::optional<ColdStart> cold_start;
+};
+
+struct BeforeAfter {
+  std::optional<double> before, after;
+};
+
+struct BenchResult {
+  std::string created;
+  Machine machine;
+  int usable_cores = 0;
+  BeforeAfter clock_mhz, temperature_c;
+  std::vector<BundleResult> bundles;
+};
+
+// ISO 8601 date and time; empty for a clock that was never set.
+std::string utc_date(std::time_t now);
+
+std::string json_of(const BenchResult& result);
+
+// One line for people.
+std::string line_of(const BundleResult& bundle);
+
+}  // namespace edgetl

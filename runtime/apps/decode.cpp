@@ -1,0 +1,111 @@
+#include "decode.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <new>
+
+#include "decoders.h"
+#include "orientation.h"
+
+namespace edgetl {
+namespace {
+
+constexpr int64_t max_file_bytes = 1'000'000'000;
+
+edgetl_status refuse(edgetl_error* error, edgetl_status status, const char* name, const char* reason) {
+  if (error == nullptr) return status;
+  error->status = status;
+  std::snprintf(error->message, sizeof error->message, "%s: not usable as an image: %s; replace or remove it", name,
+                reason);
+  for (char* c = error->message; *c != '\0'; ++c) {
+    if (static_cast<unsigned char>(*c) < 0x20 || *c == 0x7F) *c = '?';
+  }
+  return status;
+}
+
+bool starts_with(const uint8_t* file, size_t bytes, const char* magic, size_t length) {
+  return bytes >= length && std::memcmp(file, magic, length) == 0;
+}
+
+edgetl_status decode_as_stored(const uint8_t* file, size_t bytes, Decoded& decoded) {
+  if (starts_with(file, bytes, "\xFF\xD8\xFF", 3)) return decode_jpeg(file, bytes, decoded);
+  if (starts_with(file, bytes, "\x89PNG\r\n\x1A\n", 8)) return decode_png(file, bytes, decoded);
+  std::snprintf(
+      decoded.reason, sizeof decoded.reason, "%s",
+      bytes == 0 ? "the file is empty" : "its content is no JPEG and no PNG, which are all this program reads");
+  return EDGETL_INVALID_ARGUMENT;
+}
+
+bool turn(Decoded& decoded) {
+  if (decoded.orientation == upright) return true;
+  Picture& picture = decoded.picture;
+  std::unique_ptr<uint8_t[]> turned = allocate(picture.bytes());
+  if (turned == nullptr) return false;
+  turn_upright(picture.rgb.get(), picture.width, picture.height, decoded.orientation, turned.get());
+  picture.rgb = std::move(turned);
+  if (decoded.orientation >= 5) std::swap(picture.width, picture.height);
+  return true;
+}
+
+struct CloseFile {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+
+}  // namespace
+
+std::unique_ptr<uint8_t[]> allocate(size_t bytes) {
+  return std::unique_ptr<uint8_t[]>(new (std::nothrow) uint8_t[bytes]);
+}
+
+bool size_is_allowed(uint64_t width, uint64_t height, char (&reason)[max_reason_bytes]) {
+  if (width == 0 || height == 0) {
+    std::snprintf(reason, sizeof reason, "it has no pixels");
+    return false;
+  }
+  if (width > static_cast<uint64_t>(max_picture_pixels) / height) {
+    std::snprintf(reason, sizeof reason, "it has %llux%llu pixels, more than %lld",
+                  static_cast<unsigned long long>(width), static_cast<unsigned long long>(height),
+                  static_cast<long long>(max_picture_pixels));
+    return false;
+  }
+  return true;
+}
+
+edgetl_status decode(const char* name, const uint8_t* file, size_t bytes, Picture& picture, edgetl_error* error) {
+  picture = Picture();
+  Decoded decoded;
+  const edgetl_status status = decode_as_stored(file, bytes, decoded);
+  if (status == EDGETL_INVALID_ARGUMENT) return refuse(error, status, name, decoded.reason);
+  if (status != EDGETL_OK || !turn(decoded)) {
+    return refuse(error, EDGETL_OUT_OF_MEMORY, name, "there is not enough memory for its pixels");
+  }
+  picture = std::move(decoded.picture);
+  if (error != nullptr) *error = edgetl_error{};
+  return EDGETL_OK;
+}
+
+edgetl_status read_picture_file(const char* path, Picture& picture, edgetl_error* error) {
+  picture = Picture();
+  const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path, "rb"));
+  struct stat facts {};
+  if (file == nullptr || fstat(fileno(file.get()), &facts) != 0) {
+    return refuse(error, EDGETL_INVALID_ARGUMENT, path, std::strerror(errno));
+  }
+  if (!S_ISREG(facts.st_mode)) return refuse(error, EDGETL_INVALID_ARGUMENT, path, "not a regular file");
+  if (facts.st_size > max_file_bytes) {
+    return refuse(error, EDGETL_INVALID_ARGUMENT, path, "the file is larger than 1000000000 bytes");
+  }
+  const auto bytes = static_cast<size_t>(facts.st_size);
+  const std::unique_ptr<uint8_t[]> data = allocate(bytes);
+  if (data == nullptr) return refuse(error, EDGETL_OUT_OF_MEMORY, path, "there is not enough memory to read it");
+  if (std::fread(data.get(), 1, bytes, file.get()) != bytes) {
+    return refuse(error, EDGETL_INVALID_ARGUMENT, path, "it could not be read to its end");
+  }
+  return decode(path, data.get(), bytes, picture, error);
+}
+
+}  // namespace edgetl

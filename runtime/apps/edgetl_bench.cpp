@@ -1,0 +1,230 @@
+// edgetl-bench: measure bundles on this device by the protocol and in the JSON form of `edgetl bench BUNDLE`.
+#include <cstdio>
+#include <ctime>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "arguments.h"
+#include "bench_result.h"
+#include "bundle.h"
+#include "cold_start.h"
+#include "edgetl/runtime.h"
+#include "golden.h"
+#include "latency.h"
+#include "machine.h"
+#include "pictures.h"
+#include "stats.h"
+#include "threads.h"
+
+namespace {
+
+constexpr size_t timed_images = 16;
+constexpr uint64_t seed = 0;
+
+const edgetl::Program& program() {
+  static const edgetl::Program described = {
+      "edgetl-bench",
+      "BUNDLE...",
+      1,
+      std::numeric_limits<size_t>::max(),
+      "Measure latency, cold start and memory of bundles on this device; several are timed in the same rounds.",
+      {{"--runs", "N", "Timed runs of each bundle, at least 300. [default: 300]"},
+       {"--warmup", "N", "Untimed runs of each bundle before. [default: 30]"},
+       {"--threads", "N", "Threads inside one inference. [default: 1]"},
+       {"--images", "PATH", "Pictures to time on, files or folders; may repeat. [default: the golden images]"},
+       {"--cold-starts", "N", "Fresh processes per bundle that open it and infer once. [default: 3]"},
+       {"--json", nullptr, "Print the result as JSON."},
+       {"--engine-library", "PATH", "The engine's shared library. [default: EDGETL_ENGINE_LIBRARY, else usual names]"},
+       {edgetl::cold_start_option, nullptr, "", true}}};
+  return described;
+}
+
+struct Closes {
+  void operator()(edgetl_model* model) const { edgetl_close(model); }
+};
+using Model = std::unique_ptr<edgetl_model, Closes>;
+
+struct Request {
+  std::vector<std::string> folders;
+  std::vector<std::string> images;
+  edgetl::Protocol protocol;
+  int32_t cold_starts;
+  edgetl_options options;
+};
+
+bool same_input(const edgetl::Preprocessing& a, const edgetl::Preprocessing& b) {
+  return a.height == b.height && a.width == b.width && a.resize == b.resize && a.crop_pct == b.crop_pct &&
+         a.interpolation == b.interpolation && a.fill == b.fill;
+}
+
+// What the manifest tells of one bundle.
+void describe_bundle(const edgetl::Bundle& bundle, const std::string& folder, edgetl::BundleResult& result) {
+  const edgetl::Manifest& manifest = bundle.manifest();
+  result.bundle = folder;
+  result.bundle_sha256 = bundle.digest();
+  result.target = manifest.target;
+  result.precision = manifest.precision;
+  result.backend = manifest.backend;
+  for (const std::string& file : manifest.model_files) {
+    const auto entry = manifest.files.find(file);
+    if (entry != manifest.files.end()) result.size_bytes += static_cast<int64_t>(entry->second.size_bytes);
+  }
+}
+
+bool golden_inputs(const edgetl::Bundle& bundle, const std::string& folder, std::vector<std::vector<uint8_t>>& inputs,
+                   std::string& problem) {
+  if (bundle.manifest().golden.count == 0) {
+    problem = folder + ": carries no golden images to time on; name pictures with --images";
+    return false;
+  }
+  std::vector<edgetl::GoldenImage> images;
+  edgetl_error error{};
+  if (edgetl::read_golden(bundle, images, &error) != EDGETL_OK) {
+    problem = error.message;
+    return false;
+  }
+  for (const edgetl::GoldenImage& image : images) {
+    inputs.emplace_back(image.input.data, image.input.data + image.input.size);
+  }
+  return true;
+}
+
+bool read_bundles(const Request& request, edgetl::BenchResult& result, std::vector<std::vector<uint8_t>>& inputs,
+                  std::string& problem) {
+  std::optional<edgetl::Preprocessing> first;
+  for (const std::string& folder : request.folders) {
+    edgetl::Bundle bundle;
+    edgetl_error error{};
+    if (bundle.read_folder(folder.c_str(), &request.options, &error) != EDGETL_OK) {
+      problem = error.message;
+      return false;
+    }
+    describe_bundle(bundle, folder, result.bundles.emplace_back());
+    if (first && !same_input(*first, bundle.manifest().preprocessing)) {
+      problem =
+          folder + ": takes another input than " + request.folders[0] + "; bundles timed together need the same images";
+      return false;
+    }
+    if (!first && request.images.empty() && !golden_inputs(bundle, folder, inputs, problem)) return false;
+    if (!first) first = bundle.manifest().preprocessing;
+  }
+  return true;
+}
+
+bool picture_inputs(const Request& request, const edgetl_model* model, std::vector<std::vector<uint8_t>>& inputs,
+                    std::string& problem) {
+  std::vector<std::string> files;
+  edgetl_error error{};
+  edgetl_status status = edgetl::list_pictures(request.images, timed_images, files, &error);
+  edgetl::InputLoader loader(model);
+  for (size_t i = 0; status == EDGETL_OK && i < files.size(); ++i) {
+    status = loader.load(files[i], inputs.emplace_back(), &error);
+  }
+  problem = error.message;
+  return status == EDGETL_OK;
+}
+
+bool measure_cold_starts(const Request& request, edgetl::BenchResult& result, std::string& problem) {
+  if (request.cold_starts == 0) return true;
+  for (edgetl::BundleResult& bundle : result.bundles) {
+    edgetl::ColdStart cold{};
+    if (!edgetl::measure_cold_start(bundle.bundle, request.options, request.cold_starts, cold, problem)) return false;
+    bundle.cold_start = cold;
+  }
+  return true;
+}
+
+bool open_models(const Request& request, edgetl::BenchResult& result, std::vector<Model>& models,
+                 std::string& problem) {
+  for (edgetl::BundleResult& bundle : result.bundles) {
+    edgetl_error error{};
+    edgetl_model* model = nullptr;
+    if (edgetl_open(bundle.bundle.c_str(), &request.options, &model, &error) != EDGETL_OK) {
+      problem = error.message;
+      return false;
+    }
+    models.emplace_back(model);
+    edgetl_info info{};
+    info.struct_size = sizeof info;
+    edgetl_get_info(model, &info);
+    bundle.backend_version = info.engine_version;
+    bundle.runs = request.protocol.runs;
+    bundle.threads = info.threads;
+  }
+  return true;
+}
+
+bool time_models(const Request& request, const std::vector<Model>& models,
+                 const std::vector<std::vector<uint8_t>>& inputs, edgetl::BenchResult& result, std::string& problem) {
+  std::vector<edgetl_model*> timed;
+  timed.reserve(models.size());
+  for (const Model& model : models) timed.push_back(model.get());
+  std::vector<std::vector<double>> times_ms;
+  edgetl_error error{};
+  result.machine = edgetl::describe_machine();
+  result.usable_cores = edgetl::usable_threads();
+  result.clock_mhz.before = edgetl::clock_mhz();
+  result.temperature_c.before = edgetl::temperature_c();
+  if (edgetl::time_interleaved(timed, inputs, request.protocol, times_ms, &error) != EDGETL_OK) {
+    problem = error.message;
+    return false;
+  }
+  result.clock_mhz.after = edgetl::clock_mhz();
+  result.temperature_c.after = edgetl::temperature_c();
+  for (size_t i = 0; i < times_ms.size(); ++i) {
+    edgetl::BundleResult& bundle = result.bundles[i];
+    bundle.p50_ms = edgetl::quantile(times_ms[i], 0.5);
+    bundle.p90_ms = edgetl::quantile(times_ms[i], 0.9);
+    bundle.p99_ms = edgetl::quantile(times_ms[i], 0.99);
+    if (i > 0) bundle.ratio = edgetl::speedup(times_ms[0], times_ms[i], request.protocol.seed);
+  }
+  return true;
+}
+
+bool measure(const Request& request, edgetl::BenchResult& result, std::string& problem) {
+  std::vector<std::vector<uint8_t>> inputs;
+  std::vector<Model> models;
+  if (!read_bundles(request, result, inputs, problem)) return false;
+  if (!measure_cold_starts(request, result, problem)) return false;
+  if (!open_models(request, result, models, problem)) return false;
+  if (!request.images.empty() && !picture_inputs(request, models[0].get(), inputs, problem)) return false;
+  return time_models(request, models, inputs, result, problem);
+}
+
+bool read_request(const edgetl::Arguments& arguments, Request& request, std::string& problem) {
+  request.folders = arguments.positional();
+  request.images = arguments.all("--images");
+  request.protocol.seed = seed;
+  request.options.struct_size = sizeof request.options;
+  request.options.engine_library = arguments.text("--engine-library");
+  return arguments.number("--runs", 300, 10'000'000, 300, request.protocol.runs, problem) &&
+         arguments.number("--warmup", 1, 1'000'000, 30, request.protocol.warmup, problem) &&
+         arguments.number("--cold-starts", 0, 100, 3, request.cold_starts, problem) &&
+         arguments.number("--threads", 1, 1024, 1, request.options.threads, problem);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  edgetl::Arguments arguments;
+  int code = 0;
+  if (!arguments.start(program(), argc, argv, code)) return code;
+  Request request{};
+  std::string problem;
+  if (!read_request(arguments, request, problem)) return edgetl::wrong_usage(program(), problem);
+  if (arguments.has(edgetl::cold_start_option)) {
+    return edgetl::run_cold_start(request.folders[0].c_str(), request.options);
+  }
+  edgetl::BenchResult result;
+  result.created = edgetl::utc_date(std::time(nullptr));
+  if (!measure(request, result, problem)) return edgetl::failed(program(), problem);
+  if (arguments.has("--json")) {
+    std::fputs(edgetl::json_of(result).c_str(), stdout);
+  } else {
+    for (const edgetl::BundleResult& bundle : result.bundles) std::printf("%s\n", edgetl::line_of(bundle).c_str());
+  }
+  return edgetl::finish_output(program());
+}

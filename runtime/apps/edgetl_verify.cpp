@@ -1,0 +1,111 @@
+// edgetl-verify: check a bundle's digests, then replay its golden images on this device, as `edgetl verify` does.
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "arguments.h"
+#include "bundle.h"
+#include "edgetl/runtime.h"
+#include "json_writer.h"
+#include "pictures.h"
+
+namespace {
+
+const edgetl::Program& program() {
+  static const edgetl::Program described = {
+      "edgetl-verify",
+      "BUNDLE",
+      1,
+      1,
+      "Check a bundle's digests, then replay its golden images: decode, resize, network.",
+      {{"--digests-only", nullptr, "Do not run the network: for bundles of other hardware."},
+       {"--threads", "N", "Threads inside one inference. [default: 1]"},
+       {"--json", nullptr, "Print the result as JSON."},
+       {"--engine-library", "PATH",
+        "The engine's shared library. [default: EDGETL_ENGINE_LIBRARY, else usual names]"}}};
+  return described;
+}
+
+struct Step {
+  int32_t image;
+  std::string step;
+  bool passed;
+  double difference, allowed;
+  std::string detail;
+};
+
+struct Replay {
+  bool as_json;
+  std::vector<Step> steps;
+};
+
+void note_step(void* user, const edgetl_check* check) {
+  Replay& replay = *static_cast<Replay*>(user);
+  replay.steps.push_back(
+      {check->image, check->step, check->passed != 0, check->difference, check->allowed, check->detail});
+  if (replay.as_json) return;
+  std::printf("%s image %d  %-8s %s\n", check->passed ? "ok  " : "FAIL", static_cast<int>(check->image), check->step,
+              check->detail);
+}
+
+const Step* first_failed(const std::vector<Step>& steps) {
+  for (const Step& step : steps) {
+    if (!step.passed) return &step;
+  }
+  return nullptr;
+}
+
+void print_json(const std::string& bundle, size_t files, const std::vector<Step>& steps) {
+  edgetl::JsonWriter json;
+  json.open('{').key("bundle").text(bundle).key("files").whole(static_cast<int64_t>(files)).key("steps").open('[');
+  for (const Step& step : steps) {
+    json.open('{').key("image").whole(step.image).key("step").text(step.step).key("passed").boolean(step.passed);
+    json.key("difference").number(step.difference).key("allowed").number(step.allowed);
+    json.key("detail").text(step.detail).close();
+  }
+  json.close().key("passed").boolean(first_failed(steps) == nullptr).close();
+  std::fputs(json.document().c_str(), stdout);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  edgetl::Arguments arguments;
+  int code = 0;
+  if (!arguments.start(program(), argc, argv, code)) return code;
+  edgetl_options options{};
+  options.struct_size = sizeof options;
+  options.engine_library = arguments.text("--engine-library");
+  std::string problem;
+  if (!arguments.number("--threads", 1, 1024, 1, options.threads, problem)) {
+    return edgetl::wrong_usage(program(), problem);
+  }
+  // a check that skips the digests would be none
+  unsetenv("EDGETL_SKIP_DIGEST");
+
+  const std::string& folder = arguments.positional()[0];
+  edgetl_error error{};
+  size_t files = 0;
+  {
+    edgetl::Bundle bundle;
+    if (bundle.read_folder(folder.c_str(), &options, &error) != EDGETL_OK) {
+      return edgetl::failed(program(), error.message);
+    }
+    files = bundle.manifest().files.size();
+  }
+  Replay replay{arguments.has("--json"), {}};
+  if (!replay.as_json) std::printf("digests: %zu files as they were built\n", files);
+  edgetl_status status = EDGETL_OK;
+  if (!arguments.has("--digests-only")) {
+    status = edgetl_verify(folder.c_str(), &options, edgetl::decode_for_verify, nullptr, note_step, &replay, &error);
+  }
+  if (status != EDGETL_OK && status != EDGETL_CHECK_FAILED) return edgetl::failed(program(), error.message);
+  if (replay.as_json) print_json(folder, files, replay.steps);
+  code = edgetl::finish_output(program());
+  const Step* failed = first_failed(replay.steps);
+  if (failed == nullptr) return status == EDGETL_OK ? code : edgetl::failed(program(), error.message);
+  return replay.as_json ? 1
+                        : edgetl::failed(program(), folder + ": the first step that differs is `" + failed->step +
+                                                        "`: " + failed->detail);
+}

@@ -1,0 +1,39 @@
+// The machine a measurement was taken on, as edgetl/bench/machine.py describes it. What cannot be read is absent.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace edgetl {
+
+struct Machine {
+  std::optional<std::string> cpu;
+  std::string architecture;
+  std::vector<std::string> instruction_sets;
+  std::optional<int64_t> logical_cores;
+  std::optional<std::string> governor;
+  std::optional<double> clock_mhz, clock_min_mhz, clock_max_mhz;
+  std::optional<double> load_average;  // over one minute
+  std::optional<int64_t> memory_bytes;
+  std::string system;
+};
+
+// `root` is where proc, sys and etc lie.
+Machine describe_machine(const std::string& root = "");
+
+// Of the first core, at this moment.
+std::optional<double> clock_mhz(const std::string& root = "");
+
+// The hottest thermal zone at this moment, in degrees Celsius.
+std::optional<double> temperature_c(const std::string& root = "");
+
+// The vector and integer instruction sets that decide a network's speed, from the text of /proc/cpuinfo.
+std::vector<std::string> instruction_sets(const std::string& cpuinfo);
+
+// Peak resident memory of this process since `reset_peak_rss`; of its whole life where /proc does not allow that.
+void reset_peak_rss();
+int64_t peak_rss_bytes();
+
+}  // namespace edgetl

@@ -1,0 +1,96 @@
+#include "pictures.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+#include "decode.h"
+#include "fail.h"
+
+namespace edgetl {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_picture(const fs::path& path) {
+  std::string ending = path.extension().string();
+  for (char& c : ending) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  return ending == ".jpg" || ending == ".jpeg" || ending == ".png";
+}
+
+edgetl_status list_folder(const std::string& folder, std::vector<std::string>& files, edgetl_error* error) {
+  std::error_code problem;
+  std::vector<std::string> found;
+  fs::recursive_directory_iterator at(folder, problem);
+  for (; !problem && at != fs::recursive_directory_iterator(); at.increment(problem)) {
+    std::error_code unreadable;
+    if (is_picture(at->path()) && at->is_regular_file(unreadable)) found.push_back(at->path().string());
+  }
+  if (problem) {
+    return fail(error, EDGETL_INVALID_ARGUMENT, "%s: cannot list the folder: %s", folder.c_str(),
+                std::strerror(problem.value()));
+  }
+  if (found.empty()) return fail(error, EDGETL_INVALID_ARGUMENT, "%s: holds no .jpg or .png file", folder.c_str());
+  std::sort(found.begin(), found.end());
+  files.insert(files.end(), found.begin(), found.end());
+  return EDGETL_OK;
+}
+
+void spread(std::vector<std::string>& files, size_t most) {
+  if (files.size() <= most) return;
+  std::vector<std::string> kept;
+  const double step = most > 1 ? static_cast<double>(files.size() - 1) / static_cast<double>(most - 1) : 0;
+  for (size_t i = 0; i < most; ++i) {
+    kept.push_back(files[static_cast<size_t>(std::lround(step * static_cast<double>(i)))]);
+  }
+  files.swap(kept);
+}
+
+}  // namespace
+
+edgetl_status InputLoader::load(const std::string& path, std::vector<uint8_t>& input, edgetl_error* error) {
+  Picture picture;
+  if (const edgetl_status status = read_picture_file(path.c_str(), picture, error)) return status;
+  size_t scratch_bytes = 0;
+  if (const edgetl_status status = edgetl_scratch_bytes(model_, picture.width, picture.height, &scratch_bytes, error)) {
+    return status;
+  }
+  scratch_.resize(std::max(scratch_.size(), scratch_bytes / sizeof(uint64_t) + 1));
+  edgetl_info info{};
+  info.struct_size = sizeof info;
+  edgetl_get_info(model_, &info);
+  input.resize(info.input_bytes);
+  const edgetl_image image = {picture.rgb.get(), picture.width, picture.height, static_cast<size_t>(picture.width) * 3,
+                              EDGETL_RGB};
+  return edgetl_preprocess(model_, &image, scratch_.data(), scratch_.size() * sizeof(uint64_t), input.data(),
+                           input.size(), error);
+}
+
+edgetl_status list_pictures(const std::vector<std::string>& paths, size_t most, std::vector<std::string>& files,
+                            edgetl_error* error) {
+  for (const std::string& path : paths) {
+    std::error_code problem;
+    if (!fs::is_directory(path, problem)) {
+      files.push_back(path);
+    } else if (const edgetl_status status = list_folder(path, files, error)) {
+      return status;
+    }
+  }
+  spread(files, most);
+  return EDGETL_OK;
+}
+
+edgetl_status decode_for_verify(void* /*user*/, const char* name, const uint8_t* file, size_t bytes, uint8_t* rgb,
+                                size_t capacity, int32_t* width, int32_t* height) {
+  Picture picture;
+  if (const edgetl_status status = decode(name, file, bytes, picture, nullptr)) return status;
+  if (picture.bytes() > capacity) return EDGETL_INVALID_ARGUMENT;
+  std::copy_n(picture.rgb.get(), picture.bytes(), rgb);
+  *width = picture.width;
+  *height = picture.height;
+  return EDGETL_OK;
+}
+
+}  // namespace edgetl

@@ -1,0 +1,203 @@
+/* edgetl runtime for C++17: runtime.h with owners and results. Header only; works with -fno-exceptions and -fno-rtti.
+ *
+ *   #include <edgetl/runtime.hpp>
+ *
+ *   auto predictor = edgetl::Predictor::open("steel-arm64-cpu");
+ *   if (!predictor) return std::puts(predictor.message());
+ *   for (;;) {
+ *     auto answer = predictor->predict(edgetl::rgb(next_frame(), 1920, 1080));
+ *     if (!answer) return std::puts(answer.message());
+ *     std::printf("%s %.2f\n", answer->label, answer->probability);
+ *   }
+ *
+ * Memory, threads and errors are as in runtime.h. `Model` leaves the buffers to the caller; `Predictor` keeps its own,
+ * and allocates only when an image is larger than all before.
+ */
+#ifndef EDGETL_RUNTIME_HPP
+#define EDGETL_RUNTIME_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <optional>
+#include <utility>
+
+#include "edgetl/runtime.h"
+
+namespace edgetl {
+
+// A value, or why there is none.
+template <typename Value>
+class Result {
+ public:
+  // both implicit, so that a function can return either
+  Result(Value value) : value_(std::move(value)) {}
+  Result(const edgetl_error& error) : error_(error) {}
+
+  explicit operator bool() const { return value_.has_value(); }
+  Value& operator*() { return *value_; }
+  Value* operator->() { return &*value_; }
+  const Value& operator*() const { return *value_; }
+  const Value* operator->() const { return &*value_; }
+  edgetl_status status() const { return error_.status; }
+  const edgetl_error& error() const { return error_; }
+  const char* message() const { return error_.message; }  // "" when there is a value
+
+ private:
+  std::optional<Value> value_;
+  edgetl_error error_{};
+};
+
+template <typename Element>
+struct Span {  // not owned
+  Element* data = nullptr;
+  size_t size = 0;
+  Element* begin() const { return data; }
+  Element* end() const { return data + size; }
+  Element& operator[](size_t index) const { return data[index]; }
+};
+
+inline edgetl_options default_options() {
+  edgetl_options options{};
+  options.struct_size = sizeof options;
+  return options;
+}
+
+// Images whose rows follow each other without padding.
+inline edgetl_image rgb(const uint8_t* pixels, int32_t width, int32_t height) {
+  return {pixels, width, height, static_cast<size_t>(width) * 3, EDGETL_RGB};
+}
+inline edgetl_image bgr(const uint8_t* pixels, int32_t width, int32_t height) {
+  return {pixels, width, height, static_cast<size_t>(width) * 3, EDGETL_BGR};
+}
+inline edgetl_image grey(const uint8_t* pixels, int32_t width, int32_t height) {
+  return {pixels, width, height, static_cast<size_t>(width), EDGETL_GREY};
+}
+
+// An open bundle. Can be moved, not copied.
+class Model {
+ public:
+  static Result<Model> open(const char* folder, const edgetl_options& options = default_options()) {
+    edgetl_error error{};
+    edgetl_model* model = nullptr;
+    if (edgetl_open(folder, &options, &model, &error) != EDGETL_OK) return error;
+    return Model(model);
+  }
+
+  // The bytes must stay where they are while the model is open.
+  static Result<Model> open(Span<const edgetl_file> files, const edgetl_options& options = default_options()) {
+    edgetl_error error{};
+    edgetl_model* model = nullptr;
+    if (edgetl_open_files(files.data, files.size, &options, &model, &error) != EDGETL_OK) return error;
+    return Model(model);
+  }
+
+  const edgetl_info& info() const { return info_; }
+  const char* label(int32_t index) const { return edgetl_label(model_.get(), index); }
+
+  Result<size_t> scratch_bytes(int32_t width, int32_t height) const {
+    edgetl_error error{};
+    size_t bytes = 0;
+    if (edgetl_scratch_bytes(model_.get(), width, height, &bytes, &error) != EDGETL_OK) return error;
+    return bytes;
+  }
+
+  // The two calls of a frame. `error` says why when the status is not EDGETL_OK; it may be null.
+  edgetl_status preprocess(const edgetl_image& image, Span<uint64_t> scratch, Span<uint8_t> input,
+                           edgetl_error* error = nullptr) const {
+    return edgetl_preprocess(model_.get(), &image, scratch.data, scratch.size * sizeof(uint64_t), input.data,
+                             input.size, error);
+  }
+  edgetl_status run(Span<const uint8_t> input, Span<float> logits, edgetl_error* error = nullptr) {
+    return edgetl_run(model_.get(), input.data, input.size, logits.data, logits.size, error);
+  }
+
+  edgetl_model* get() const { return model_.get(); }
+
+ private:
+  struct Close {
+    void operator()(edgetl_model* model) const { edgetl_close(model); }
+  };
+  explicit Model(edgetl_model* model) : model_(model) {
+    info_.struct_size = sizeof info_;
+    edgetl_get_info(model, &info_);
+  }
+
+  std::unique_ptr<edgetl_model, Close> model_;
+  edgetl_info info_{};
+};
+
+struct Answer {
+  int32_t index = -1;           // of the most probable class
+  const char* label = nullptr;  // its name; lives as long as the predictor
+  float probability = 0;
+  Span<const float> logits;  // of all classes; valid until the next prediction
+};
+
+// A model with its buffers: from a picture to an answer. Not for two threads at once.
+class Predictor {
+ public:
+  static Result<Predictor> open(const char* folder, const edgetl_options& options = default_options()) {
+    return with_buffers(Model::open(folder, options));
+  }
+  static Result<Predictor> open(Span<const edgetl_file> files, const edgetl_options& options = default_options()) {
+    return with_buffers(Model::open(files, options));
+  }
+
+  const Model& model() const { return model_; }
+
+  Result<Answer> predict(const edgetl_image& image) {
+    edgetl_error error{};
+    if (!reserve(image, error)) return error;
+    const Span<uint8_t> input{input_.get(), model_.info().input_bytes};
+    const Span<float> logits{logits_.get(), classes()};
+    if (model_.preprocess(image, {scratch_.get(), scratch_words_}, input, &error) != EDGETL_OK) return error;
+    if (model_.run({input.data, input.size}, logits, &error) != EDGETL_OK) return error;
+    edgetl_softmax(logits.data, probabilities_.get(), logits.size);
+    const int32_t index = edgetl_argmax(logits.data, logits.size);
+    return Answer{index, model_.label(index), probabilities_[static_cast<size_t>(index)], {logits.data, logits.size}};
+  }
+
+ private:
+  explicit Predictor(Model model)
+      : model_(std::move(model)),
+        input_(new (std::nothrow) uint8_t[model_.info().input_bytes]),
+        logits_(new (std::nothrow) float[classes()]),
+        probabilities_(new (std::nothrow) float[classes()]) {}
+
+  static Result<Predictor> with_buffers(Result<Model> model) {
+    if (!model) return model.error();
+    Predictor predictor(std::move(*model));
+    if (predictor.input_ != nullptr && predictor.logits_ != nullptr && predictor.probabilities_ != nullptr) {
+      return predictor;
+    }
+    return no_memory();
+  }
+
+  static edgetl_error no_memory() { return {EDGETL_OUT_OF_MEMORY, "no memory for the buffers of a prediction"}; }
+
+  bool reserve(const edgetl_image& image, edgetl_error& error) {
+    size_t bytes = 0;
+    if (edgetl_scratch_bytes(model_.get(), image.width, image.height, &bytes, &error) != EDGETL_OK) return false;
+    const size_t words = (bytes + sizeof(uint64_t) - 1) / sizeof(uint64_t) + 1;
+    if (words <= scratch_words_) return true;
+    scratch_.reset(new (std::nothrow) uint64_t[words]);
+    scratch_words_ = scratch_ != nullptr ? words : 0;
+    if (scratch_ == nullptr) error = no_memory();
+    return scratch_ != nullptr;
+  }
+
+  size_t classes() const { return static_cast<size_t>(model_.info().classes); }
+
+  Model model_;
+  std::unique_ptr<uint8_t[]> input_;
+  std::unique_ptr<float[]> logits_;
+  std::unique_ptr<float[]> probabilities_;
+  std::unique_ptr<uint64_t[]> scratch_;
+  size_t scratch_words_ = 0;
+};
+
+}  // namespace edgetl
+
+#endif  // EDGETL_RUNTIME_HPP

@@ -1,0 +1,38 @@
+// What an engine is: one file in engines/, one row in engine_table.cpp. Its Python half is edgetl/backends/<name>.py.
+#pragma once
+
+#include <memory>
+
+#include "bundle.h"
+#include "edgetl/runtime.h"
+
+namespace edgetl {
+
+// One model, opened. Not for two threads at once.
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  // input: uint8 (1, height, width, 3); logits: `classes` floats. Blocks; throws nothing; allocates nothing of its own.
+  virtual edgetl_status run(const uint8_t* input, float* logits, edgetl_error* error) noexcept = 0;
+  // Of the shared library that was loaded; "" where there is none.
+  virtual const char* version() const noexcept = 0;
+};
+
+struct EngineRequest {
+  Bundle& bundle;       // the bytes that the engine keeps using must not be released
+  int threads;          // >= 1
+  const char* library;  // path of the shared library; null: the usual names
+};
+
+using OpenEngine = edgetl_status (*)(const EngineRequest& request, std::unique_ptr<Engine>& engine,
+                                     edgetl_error* error);
+
+// Null when this library was built without the engine.
+OpenEngine find_engine(const char* name);
+
+edgetl_status open_null(const EngineRequest&, std::unique_ptr<Engine>&, edgetl_error*);
+edgetl_status open_onnxruntime(const EngineRequest&, std::unique_ptr<Engine>&, edgetl_error*);
+edgetl_status open_openvino(const EngineRequest&, std::unique_ptr<Engine>&, edgetl_error*);
+edgetl_status open_tensorrt(const EngineRequest&, std::unique_ptr<Engine>&, edgetl_error*);
+
+}  // namespace edgetl

@@ -1,0 +1,237 @@
+// ONNX Runtime on the CPU through its C API; the device half of edgetl/backends/onnxruntime.py. Both open a session with
+// the same settings, so that both give the same logits to the bit.
+#include <onnxruntime_c_api.h>
+#include <stdlib.h>
+
+#include <cstring>
+#include <iterator>
+#include <new>
+
+#include "buffer.h"
+#include "engine.h"
+#include "fail.h"
+#include "interface.h"
+#include "library.h"
+
+namespace edgetl {
+namespace {
+
+constexpr const char* engine_name = "onnxruntime";
+constexpr const char* library_names[] = {"libonnxruntime.so.1", "libonnxruntime.so"};
+
+template <typename Object>
+using Handle = std::unique_ptr<Object, void (*)(Object*)>;
+
+// The three questions about inputs, or about outputs.
+struct Side {
+  decltype(OrtApi::SessionGetInputCount) count;
+  decltype(OrtApi::SessionGetInputName) name;
+  decltype(OrtApi::SessionGetInputTypeInfo) type;
+};
+
+const char* type_name(ONNXTensorElementDataType type) {
+  switch (type) {
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8: return "uint8";
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT: return "float32";
+    default: return "of another type";
+  }
+}
+
+class OnnxRuntimeEngine : public Engine {
+ public:
+  edgetl_status open(const EngineRequest& request, edgetl_error* error);
+  edgetl_status run(const uint8_t* input, float* logits, edgetl_error* error) noexcept override;
+  const char* version() const noexcept override { return version_; }
+
+ private:
+  edgetl_status load(const char* path, edgetl_error* error);
+  edgetl_status make_buffers(const Manifest& manifest, edgetl_error* error);
+  // These hand on what the runtime said; null is success.
+  OrtStatus* make_session(Bytes model, int threads);
+  OrtStatus* set_options(OrtSessionOptions* options, int threads) const;
+  OrtStatus* describe(const Side& side, std::vector<TensorFacts>& tensors) const;
+  OrtStatus* describe_one(const Side& side, size_t index, TensorFacts& facts) const;
+  OrtStatus* describe_type(const OrtTypeInfo* info, TensorFacts& facts) const;
+  OrtStatus* make_tensors(const Manifest& manifest);
+  edgetl_status refused(OrtStatus* said, edgetl_status status, const char* what, edgetl_error* error) const;
+
+  Library library_;
+  const OrtApi* api_ = nullptr;
+  const char* version_ = "";
+  std::string model_;  // where it came from, for messages
+  Buffer<uint8_t> input_;
+  Buffer<float> logits_;
+  size_t input_bytes_ = 0, logits_bytes_ = 0;
+  Handle<OrtEnv> env_{nullptr, nullptr};
+  Handle<OrtSession> session_{nullptr, nullptr};
+  Handle<OrtValue> input_tensor_{nullptr, nullptr};
+  Handle<OrtValue> output_tensor_{nullptr, nullptr};
+};
+
+edgetl_status OnnxRuntimeEngine::open(const EngineRequest& request, edgetl_error* error) {
+  const Manifest& manifest = request.bundle.manifest();
+  model_ = request.bundle.where() + "/" + manifest.model;
+  edgetl_status status = load(request.library, error);
+  if (status != EDGETL_OK) return status;
+  OrtStatus* said = make_session(request.bundle.file(manifest.model), request.threads);
+  if (said != nullptr) return refused(said, EDGETL_ENGINE_REFUSED, "cannot open it", error);
+  std::vector<TensorFacts> inputs;
+  std::vector<TensorFacts> outputs;
+  said = describe({api_->SessionGetInputCount, api_->SessionGetInputName, api_->SessionGetInputTypeInfo}, inputs);
+  if (said == nullptr) {
+    said = describe({api_->SessionGetOutputCount, api_->SessionGetOutputName, api_->SessionGetOutputTypeInfo}, outputs);
+  }
+  if (said != nullptr) return refused(said, EDGETL_ENGINE_REFUSED, "cannot describe it", error);
+  status = check_interface(request.bundle, inputs, outputs, error);
+  if (status != EDGETL_OK) return status;
+  status = make_buffers(manifest, error);
+  if (status != EDGETL_OK) return status;
+  said = make_tensors(manifest);
+  if (said != nullptr) return refused(said, EDGETL_ENGINE_REFUSED, "cannot make its tensors", error);
+  request.bundle.release(manifest.model);  // the session holds what it needs
+  return succeed(error);
+}
+
+edgetl_status OnnxRuntimeEngine::run(const uint8_t* input, float* logits, edgetl_error* error) noexcept {
+  std::memcpy(input_.get(), input, input_bytes_);
+  const OrtValue* tensor = input_tensor_.get();
+  OrtValue* result = output_tensor_.get();
+  OrtStatus* said = api_->Run(session_.get(), nullptr, &input_name, &tensor, 1, &output_name, 1, &result);
+  if (said != nullptr) return refused(said, EDGETL_ENGINE_FAILED, "failed", error);
+  std::memcpy(logits, logits_.get(), logits_bytes_);
+  return succeed(error);
+}
+
+edgetl_status OnnxRuntimeEngine::load(const char* path, edgetl_error* error) {
+  // read once, while the library is loaded; DisableTelemetryEvents comes too late for the files that it would write
+  setenv("ORT_DISABLE_TELEMETRY", "1", 0);
+  const edgetl_status status = library_.open(engine_name, path, library_names, std::size(library_names), error);
+  if (status != EDGETL_OK) return status;
+  decltype(OrtGetApiBase)* base = nullptr;
+  if (!library_.find("OrtGetApiBase", base)) {
+    return fail(error, EDGETL_ENGINE_MISSING, "expected the shared library of %s; the one that was loaded is another",
+                engine_name);
+  }
+  version_ = base()->GetVersionString();
+  api_ = base()->GetApi(ORT_API_VERSION);
+  if (api_ != nullptr) return EDGETL_OK;
+  return fail(error, EDGETL_ENGINE_MISSING, "expected %s 1.%d or later; found %s, which is too old", engine_name,
+              ORT_API_VERSION, version_);
+}
+
+edgetl_status OnnxRuntimeEngine::make_buffers(const Manifest& manifest, edgetl_error* error) {
+  const size_t classes = manifest.labels.size();
+  input_bytes_ = input_bytes(manifest.preprocessing);
+  logits_bytes_ = classes * sizeof(float);
+  input_ = make_buffer<uint8_t>(input_bytes_);
+  logits_ = make_buffer<float>(classes);
+  if (input_ != nullptr && logits_ != nullptr) return EDGETL_OK;
+  return fail(error, EDGETL_OUT_OF_MEMORY, "%s: no memory for the tensors", model_.c_str());
+}
+
+OrtStatus* OnnxRuntimeEngine::make_session(Bytes model, int threads) {
+  OrtEnv* env = nullptr;
+  OrtStatus* said = api_->CreateEnv(ORT_LOGGING_LEVEL_FATAL, "edgetl", &env);
+  if (said != nullptr) return said;
+  env_ = {env, api_->ReleaseEnv};
+  said = api_->DisableTelemetryEvents(env);
+  if (said != nullptr) return said;
+  OrtSessionOptions* options = nullptr;
+  said = api_->CreateSessionOptions(&options);
+  if (said != nullptr) return said;
+  const Handle<OrtSessionOptions> owned(options, api_->ReleaseSessionOptions);
+  said = set_options(options, threads);
+  if (said != nullptr) return said;
+  OrtSession* session = nullptr;
+  said = api_->CreateSessionFromArray(env, model.data, model.size, options, &session);
+  if (said == nullptr) session_ = {session, api_->ReleaseSession};
+  return said;
+}
+
+OrtStatus* OnnxRuntimeEngine::set_options(OrtSessionOptions* options, int threads) const {
+  OrtStatus* said = api_->SetIntraOpNumThreads(options, threads);
+  if (said == nullptr) said = api_->SetInterOpNumThreads(options, 1);
+  if (said == nullptr) said = api_->SetSessionExecutionMode(options, ORT_SEQUENTIAL);
+  if (said == nullptr) said = api_->SetSessionGraphOptimizationLevel(options, ORT_ENABLE_ALL);
+  if (said == nullptr) said = api_->SetSessionLogSeverityLevel(options, ORT_LOGGING_LEVEL_FATAL);
+  return said;
+}
+
+OrtStatus* OnnxRuntimeEngine::describe(const Side& side, std::vector<TensorFacts>& tensors) const {
+  size_t count = 0;
+  OrtStatus* said = side.count(session_.get(), &count);
+  for (size_t index = 0; said == nullptr && index < count; ++index) {
+    said = describe_one(side, index, tensors.emplace_back());
+  }
+  return said;
+}
+
+OrtStatus* OnnxRuntimeEngine::describe_one(const Side& side, size_t index, TensorFacts& facts) const {
+  OrtAllocator* allocator = nullptr;  // the runtime's own, never released
+  OrtStatus* said = api_->GetAllocatorWithDefaultOptions(&allocator);
+  if (said != nullptr) return said;
+  char* name = nullptr;
+  said = side.name(session_.get(), index, allocator, &name);
+  if (said != nullptr) return said;
+  facts.name = name;
+  allocator->Free(allocator, name);
+  OrtTypeInfo* info = nullptr;
+  said = side.type(session_.get(), index, &info);
+  if (said != nullptr) return said;
+  const Handle<OrtTypeInfo> owned(info, api_->ReleaseTypeInfo);
+  return describe_type(info, facts);
+}
+
+OrtStatus* OnnxRuntimeEngine::describe_type(const OrtTypeInfo* info, TensorFacts& facts) const {
+  facts.type = "not a tensor";
+  const OrtTensorTypeAndShapeInfo* tensor = nullptr;
+  OrtStatus* said = api_->CastTypeInfoToTensorInfo(info, &tensor);
+  if (said != nullptr || tensor == nullptr) return said;
+  ONNXTensorElementDataType type = ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
+  said = api_->GetTensorElementType(tensor, &type);
+  if (said != nullptr) return said;
+  facts.type = type_name(type);
+  size_t rank = 0;
+  said = api_->GetDimensionsCount(tensor, &rank);
+  if (said != nullptr) return said;
+  facts.dims.resize(rank);
+  return api_->GetDimensions(tensor, facts.dims.data(), rank);
+}
+
+OrtStatus* OnnxRuntimeEngine::make_tensors(const Manifest& manifest) {
+  const Preprocessing& p = manifest.preprocessing;
+  const int64_t input_dims[] = {1, p.height, p.width, 3};
+  const int64_t output_dims[] = {1, static_cast<int64_t>(manifest.labels.size())};
+  OrtMemoryInfo* memory = nullptr;
+  OrtStatus* said = api_->CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &memory);
+  if (said != nullptr) return said;
+  const Handle<OrtMemoryInfo> owned(memory, api_->ReleaseMemoryInfo);
+  OrtValue* value = nullptr;
+  said = api_->CreateTensorWithDataAsOrtValue(memory, input_.get(), input_bytes_, input_dims, std::size(input_dims),
+                                              ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8, &value);
+  if (said != nullptr) return said;
+  input_tensor_ = {value, api_->ReleaseValue};
+  said = api_->CreateTensorWithDataAsOrtValue(memory, logits_.get(), logits_bytes_, output_dims, std::size(output_dims),
+                                              ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, &value);
+  if (said == nullptr) output_tensor_ = {value, api_->ReleaseValue};
+  return said;
+}
+
+edgetl_status OnnxRuntimeEngine::refused(OrtStatus* said, edgetl_status status, const char* what,
+                                         edgetl_error* error) const {
+  fail(error, status, "%s: %s %s %s: %s", model_.c_str(), engine_name, version_, what, api_->GetErrorMessage(said));
+  api_->ReleaseStatus(said);
+  return status;
+}
+
+}  // namespace
+
+edgetl_status open_onnxruntime(const EngineRequest& request, std::unique_ptr<Engine>& engine, edgetl_error* error) {
+  std::unique_ptr<OnnxRuntimeEngine> opened(new (std::nothrow) OnnxRuntimeEngine);
+  if (opened == nullptr) return fail(error, EDGETL_OUT_OF_MEMORY, "no memory for the engine");
+  const edgetl_status status = opened->open(request, error);
+  if (status == EDGETL_OK) engine = std::move(opened);
+  return status;
+}
+
+}  // namespace edgetl

@@ -1,0 +1,14 @@
+// How functions of the runtime report failure: a status, and one line in the caller's edgetl_error.
+#pragma once
+
+#include "edgetl/runtime.h"
+
+namespace edgetl {
+
+// Writes the line (cut at 511 bytes, control characters replaced) and returns `status`. `error` may be null.
+[[gnu::format(printf, 3, 4)]] edgetl_status fail(edgetl_error* error, edgetl_status status, const char* format, ...);
+
+// Clears `error` and returns EDGETL_OK.
+edgetl_status succeed(edgetl_error* error);
+
+}  // namespace edgetl

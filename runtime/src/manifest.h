@@ -1,0 +1,62 @@
+// manifest.json as the runtime needs it. The Python side (edgetl/bundle/manifest.py) is the reference.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "edgetl/runtime.h"
+
+namespace edgetl {
+
+enum class Resize { squash, crop, letterbox };
+enum class Interpolation { bilinear, bicubic };
+
+struct Preprocessing {
+  int32_t height = 0;  // 1 .. 8192
+  int32_t width = 0;
+  Resize resize = Resize::squash;
+  double crop_pct = 0.875;  // 0.05 .. 1; used by crop
+  Interpolation interpolation = Interpolation::bilinear;
+  std::array<uint8_t, 3> fill{};  // RGB; used by letterbox
+};
+
+struct Tolerance {
+  double max_diff_of_range = 0;  // largest difference of a logit, as a fraction of the golden logits' max - min
+  double min_cosine = 0;         // between the two logit vectors
+  int32_t max_decode_step = 0;   // largest difference of a decoded pixel, 0..255
+};
+
+struct Golden {
+  int32_t count = 0;               // 0: the bundle carries none
+  std::vector<std::string> files;  // per image, the picture as it came: "golden/0.jpg"
+  Tolerance tolerance;
+};
+
+struct FileEntry {
+  std::array<uint8_t, 32> sha256{};
+  uint64_t size_bytes = 0;
+};
+
+struct Manifest {
+  std::string name, target, machine;  // machine: "x86_64", "aarch64" or "any"
+  std::string backend, precision, model;
+  std::vector<std::string> model_files;
+  std::map<std::string, std::string> facts;  // of the backend
+  bool finished = true;
+  std::vector<std::string> labels;
+  Preprocessing preprocessing;
+  Golden golden;
+  std::map<std::string, FileEntry> files;
+};
+
+constexpr size_t max_manifest_bytes = 4'000'000;
+constexpr uint64_t max_file_bytes = 4'000'000'000;
+
+// Strict: unknown keys, other schemas, values out of bounds and names that leave the folder are EDGETL_BUNDLE_INVALID.
+edgetl_status parse_manifest(const uint8_t* text, size_t bytes, Manifest& manifest, edgetl_error* error);
+
+}  // namespace edgetl

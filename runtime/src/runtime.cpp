@@ -1,0 +1,259 @@
+// The C ABI: checks of arguments, and the order in which a bundle is opened. Work is done in the other files.
+#include "edgetl/runtime.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <new>
+
+#include "fail.h"
+#include "interface.h"
+#include "model.h"
+#include "resize.h"
+#include "threads.h"
+
+namespace edgetl {
+namespace {
+
+#if defined(__x86_64__)
+constexpr const char* machine = "x86_64";
+#elif defined(__aarch64__)
+constexpr const char* machine = "aarch64";
+#elif defined(__arm__)
+constexpr const char* machine = "arm";  // of 32 bits: no target names it
+#else
+constexpr const char* machine = "another machine";
+#endif
+
+constexpr int32_t max_threads = 1024;
+constexpr uintptr_t scratch_alignment = 8;
+
+edgetl_status null_argument(edgetl_error* error, const char* what) {
+  return fail(error, EDGETL_INVALID_ARGUMENT, "expected %s; found NULL", what);
+}
+
+edgetl_status check_machine(const Bundle& bundle, edgetl_error* error) {
+  const Manifest& manifest = bundle.manifest();
+  if (manifest.machine == "any" || manifest.machine == machine) return EDGETL_OK;
+  return fail(error, EDGETL_BUNDLE_FOREIGN,
+              "%s: target %s needs a CPU of type %s; this program was built for %s: copy the bundle to such a machine",
+              bundle.where().c_str(), manifest.target.c_str(), manifest.machine.c_str(), machine);
+}
+
+edgetl_status check_finished(const Bundle& bundle, edgetl_error* error) {
+  if (bundle.manifest().finished) return EDGETL_OK;
+  return fail(error, EDGETL_BUNDLE_FOREIGN, "%s: not finished; on the machine with the GPU: edgetl compile --finish %s",
+              bundle.where().c_str(), bundle.where().c_str());
+}
+
+void release_golden(Bundle& bundle) {
+  constexpr const char* folder = "golden/";
+  for (const auto& file : bundle.manifest().files) {
+    if (file.first.compare(0, std::strlen(folder), folder) == 0) bundle.release(file.first);
+  }
+}
+
+using ReadBundle = edgetl_status (*)(const void* source, size_t count, const edgetl_options& options, Bundle& bundle,
+                                     edgetl_error* error);
+
+edgetl_status read_folder(const void* source, size_t, const edgetl_options& options, Bundle& bundle,
+                          edgetl_error* error) {
+  return bundle.read_folder(static_cast<const char*>(source), &options, error);
+}
+
+edgetl_status read_files(const void* source, size_t count, const edgetl_options& options, Bundle& bundle,
+                         edgetl_error* error) {
+  return bundle.read_files(static_cast<const edgetl_file*>(source), count, &options, error);
+}
+
+edgetl_status open_model(ReadBundle read, const void* source, size_t count, const edgetl_options* options,
+                         edgetl_model** model, edgetl_error* error) {
+  if (model == nullptr) return null_argument(error, "a place for the model");
+  *model = nullptr;
+  if (source == nullptr) return null_argument(error, "a bundle");
+  edgetl_options taken{};
+  edgetl_status status = take_options(options, taken, error);
+  if (status != EDGETL_OK) return status;
+  std::unique_ptr<edgetl_model> opened(new (std::nothrow) edgetl_model);
+  if (opened == nullptr) return fail(error, EDGETL_OUT_OF_MEMORY, "no memory for the model");
+  status = read(source, count, taken, opened->bundle, error);
+  if (status != EDGETL_OK) return status;
+  release_golden(opened->bundle);
+  status = open_engine(taken, *opened, error);
+  if (status != EDGETL_OK) return status;
+  *model = opened.release();
+  return succeed(error);
+}
+
+// Bytes behind what this version knows must be zero: else the caller asks for something that would not be done.
+bool only_zeros_behind(const edgetl_options& theirs, size_t known) {
+  const auto* bytes = reinterpret_cast<const unsigned char*>(&theirs);
+  return std::all_of(bytes + known, bytes + theirs.struct_size, [](unsigned char byte) { return byte == 0; });
+}
+
+}  // namespace
+
+edgetl_status take_options(const edgetl_options* theirs, edgetl_options& ours, edgetl_error* error) {
+  ours = {};
+  ours.struct_size = sizeof ours;
+  if (theirs == nullptr) return EDGETL_OK;
+  const size_t size = theirs->struct_size;
+  constexpr size_t max_struct_bytes = 4096;
+  if (size < sizeof theirs->struct_size || size > max_struct_bytes) {
+    return fail(error, EDGETL_INVALID_ARGUMENT, "options.struct_size: expected sizeof(edgetl_options), %zu; found %zu",
+                sizeof ours, size);
+  }
+  if (size > sizeof ours && !only_zeros_behind(*theirs, sizeof ours)) {
+    return fail(error, EDGETL_INVALID_ARGUMENT,
+                "options: set a field that runtime " EDGETL_RUNTIME_VERSION " does not have; link a newer runtime");
+  }
+  std::memcpy(&ours, theirs, std::min(size, sizeof ours));
+  ours.struct_size = sizeof ours;
+  if (ours.threads >= 0 && ours.threads <= max_threads) return EDGETL_OK;
+  return fail(error, EDGETL_INVALID_ARGUMENT, "options.threads: expected 0 (all) to %d; found %d",
+              static_cast<int>(max_threads), static_cast<int>(ours.threads));
+}
+
+edgetl_status open_engine(const edgetl_options& options, edgetl_model& model, edgetl_error* error) {
+  const Manifest& manifest = model.bundle.manifest();
+  edgetl_status status = check_machine(model.bundle, error);
+  if (status == EDGETL_OK) status = check_finished(model.bundle, error);
+  if (status != EDGETL_OK) return status;
+  const OpenEngine open = find_engine(manifest.backend.c_str());
+  if (open == nullptr) {
+    return fail(error, EDGETL_ENGINE_NOT_BUILT, "%s: needs the engine %s, which this program was built without",
+                model.bundle.where().c_str(), manifest.backend.c_str());
+  }
+  model.threads = options.threads > 0 ? options.threads : std::min<int>(usable_threads(), max_threads);
+  return open({model.bundle, model.threads, options.engine_library}, model.engine, error);
+}
+
+}  // namespace edgetl
+
+using edgetl::fail;
+using edgetl::null_argument;
+using edgetl::succeed;
+
+const char* edgetl_status_name(edgetl_status status) {
+  switch (status) {
+    case EDGETL_OK: return "EDGETL_OK";
+    case EDGETL_INVALID_ARGUMENT: return "EDGETL_INVALID_ARGUMENT";
+    case EDGETL_OUT_OF_MEMORY: return "EDGETL_OUT_OF_MEMORY";
+    case EDGETL_BUNDLE_UNREADABLE: return "EDGETL_BUNDLE_UNREADABLE";
+    case EDGETL_BUNDLE_INVALID: return "EDGETL_BUNDLE_INVALID";
+    case EDGETL_BUNDLE_CHANGED: return "EDGETL_BUNDLE_CHANGED";
+    case EDGETL_BUNDLE_FOREIGN: return "EDGETL_BUNDLE_FOREIGN";
+    case EDGETL_ENGINE_NOT_BUILT: return "EDGETL_ENGINE_NOT_BUILT";
+    case EDGETL_ENGINE_MISSING: return "EDGETL_ENGINE_MISSING";
+    case EDGETL_ENGINE_REFUSED: return "EDGETL_ENGINE_REFUSED";
+    case EDGETL_ENGINE_FAILED: return "EDGETL_ENGINE_FAILED";
+    case EDGETL_CHECK_FAILED: return "EDGETL_CHECK_FAILED";
+  }
+  return "unknown status";
+}
+
+edgetl_status edgetl_open(const char* folder, const edgetl_options* options, edgetl_model** model,
+                          edgetl_error* error) {
+  return edgetl::open_model(edgetl::read_folder, folder, 0, options, model, error);
+}
+
+edgetl_status edgetl_open_files(const edgetl_file* files, size_t count, const edgetl_options* options,
+                                edgetl_model** model, edgetl_error* error) {
+  return edgetl::open_model(edgetl::read_files, files, count, options, model, error);
+}
+
+void edgetl_close(edgetl_model* model) { delete model; }
+
+edgetl_status edgetl_get_info(const edgetl_model* model, edgetl_info* info) {
+  if (model == nullptr || info == nullptr || info->struct_size < sizeof info->struct_size) {
+    return EDGETL_INVALID_ARGUMENT;
+  }
+  const edgetl::Manifest& manifest = model->bundle.manifest();
+  edgetl_info full{};
+  full.struct_size = info->struct_size;
+  full.height = manifest.preprocessing.height;
+  full.width = manifest.preprocessing.width;
+  full.classes = static_cast<int32_t>(manifest.labels.size());
+  full.threads = model->threads;
+  full.input_bytes = edgetl::input_bytes(manifest.preprocessing);
+  full.name = manifest.name.c_str();
+  full.target = manifest.target.c_str();
+  full.engine = manifest.backend.c_str();
+  full.engine_version = model->engine->version();
+  full.precision = manifest.precision.c_str();
+  full.digest = model->bundle.digest();
+  std::memcpy(info, &full, std::min(info->struct_size, sizeof full));
+  return EDGETL_OK;
+}
+
+const char* edgetl_label(const edgetl_model* model, int32_t index) {
+  if (model == nullptr || index < 0) return nullptr;
+  const std::vector<std::string>& labels = model->bundle.manifest().labels;
+  const auto place = static_cast<size_t>(index);
+  return place < labels.size() ? labels[place].c_str() : nullptr;
+}
+
+edgetl_status edgetl_scratch_bytes(const edgetl_model* model, int32_t width, int32_t height, size_t* bytes,
+                                   edgetl_error* error) {
+  if (model == nullptr) return null_argument(error, "an open model");
+  if (bytes == nullptr) return null_argument(error, "a place for the number of bytes");
+  const edgetl_status status =
+      edgetl::resize_scratch_bytes(model->bundle.manifest().preprocessing, width, height, *bytes, error);
+  return status == EDGETL_OK ? succeed(error) : status;
+}
+
+edgetl_status edgetl_preprocess(const edgetl_model* model, const edgetl_image* image, void* scratch,
+                                size_t scratch_bytes, uint8_t* input, size_t input_bytes, edgetl_error* error) {
+  if (model == nullptr) return null_argument(error, "an open model");
+  if (image == nullptr) return null_argument(error, "an image");
+  if (scratch == nullptr) return null_argument(error, "scratch memory");
+  if (input == nullptr) return null_argument(error, "a buffer for the input");
+  if (reinterpret_cast<uintptr_t>(scratch) % edgetl::scratch_alignment != 0) {
+    return fail(error, EDGETL_INVALID_ARGUMENT, "scratch memory: expected an address that 8 divides");
+  }
+  const edgetl::Preprocessing& preprocessing = model->bundle.manifest().preprocessing;
+  const size_t expected = edgetl::input_bytes(preprocessing);
+  if (input_bytes != expected) {
+    return fail(error, EDGETL_INVALID_ARGUMENT, "input: expected info.input_bytes, %zu; found %zu", expected,
+                input_bytes);
+  }
+  const edgetl_status status = edgetl::resize(preprocessing, *image, scratch, scratch_bytes, input, error);
+  return status == EDGETL_OK ? succeed(error) : status;
+}
+
+edgetl_status edgetl_run(edgetl_model* model, const uint8_t* input, size_t input_bytes, float* logits, size_t classes,
+                         edgetl_error* error) {
+  if (model == nullptr) return null_argument(error, "an open model");
+  if (input == nullptr) return null_argument(error, "an input");
+  if (logits == nullptr) return null_argument(error, "a buffer for the logits");
+  const edgetl::Manifest& manifest = model->bundle.manifest();
+  const size_t expected = edgetl::input_bytes(manifest.preprocessing);
+  if (input_bytes != expected) {
+    return fail(error, EDGETL_INVALID_ARGUMENT, "input: expected info.input_bytes, %zu; found %zu", expected,
+                input_bytes);
+  }
+  if (classes != manifest.labels.size()) {
+    return fail(error, EDGETL_INVALID_ARGUMENT, "logits: expected info.classes, %zu; found %zu", manifest.labels.size(),
+                classes);
+  }
+  return model->engine->run(input, logits, error);
+}
+
+int32_t edgetl_argmax(const float* logits, size_t count) {
+  if (logits == nullptr || count == 0) return -1;
+  return static_cast<int32_t>(std::max_element(logits, logits + count) - logits);
+}
+
+void edgetl_softmax(const float* logits, float* probabilities, size_t count) {
+  if (logits == nullptr || probabilities == nullptr || count == 0) return;
+  const float largest = *std::max_element(logits, logits + count);
+  double sum = 0;
+  for (size_t index = 0; index < count; ++index) {
+    const double value = std::exp(static_cast<double>(logits[index]) - static_cast<double>(largest));
+    probabilities[index] = static_cast<float>(value);
+    sum += value;
+  }
+  for (size_t index = 0; index < count; ++index) {
+    probabilities[index] = static_cast<float>(static_cast<double>(probabilities[index]) / sum);
+  }
+}

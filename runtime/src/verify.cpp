@@ -1,0 +1,244 @@
+// The self-test; edgetl/bundle/golden.py is the reference. Every step starts from the golden result of the step before.
+#include <algorithm>
+#include <cinttypes>
+#include <cmath>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <new>
+
+#include "buffer.h"
+#include "fail.h"
+#include "golden.h"
+#include "interface.h"
+#include "model.h"
+#include "resize.h"
+
+namespace edgetl {
+namespace {
+
+constexpr size_t detail_bytes = 256;
+constexpr double other_size = 255;  // the difference of pictures that cannot be compared
+
+struct Listener {
+  edgetl_check_fn check;
+  void* user;
+};
+
+struct Decoder {
+  edgetl_decode_fn decode;
+  void* user;
+};
+
+struct Detail {
+  char text[detail_bytes];
+};
+
+[[gnu::format(printf, 1, 2)]] Detail detail(const char* format, ...) {
+  Detail made;
+  va_list arguments;
+  va_start(arguments, format);
+  std::vsnprintf(made.text, sizeof made.text, format, arguments);
+  va_end(arguments);
+  return made;
+}
+
+// Tells the listener every step, and keeps the first that failed.
+class Checks {
+ public:
+  Checks(const Listener& listener, const std::string& where) : listener_(listener), where_(where) {}
+
+  void add(int32_t image, const char* step, bool passed, double difference, double allowed, const Detail& detail);
+  edgetl_status result(edgetl_error* error) const;
+
+ private:
+  Listener listener_;
+  const std::string& where_;
+  bool failed_ = false;
+  edgetl_check first_{};
+  Detail first_detail_{};
+};
+
+void Checks::add(int32_t image, const char* step, bool passed, double difference, double allowed,
+                 const Detail& detail) {
+  const edgetl_check check{image, step, passed ? 1 : 0, difference, allowed, detail.text};
+  if (listener_.check != nullptr) listener_.check(listener_.user, &check);
+  if (passed || failed_) return;
+  failed_ = true;
+  first_ = check;
+  first_detail_ = detail;
+}
+
+edgetl_status Checks::result(edgetl_error* error) const {
+  if (!failed_) return succeed(error);
+  return fail(error, EDGETL_CHECK_FAILED,
+              "%s: golden image %d: the first step that differs is %s: %s; expected a difference of at most %g",
+              where_.c_str(), static_cast<int>(first_.image), first_.step, first_detail_.text, first_.allowed);
+}
+
+int largest_step(const uint8_t* found, Bytes expected) {
+  int largest = 0;
+  for (size_t index = 0; index < expected.size; ++index) {
+    largest = std::max(largest, std::abs(int{found[index]} - int{expected.data[index]}));
+  }
+  return largest;
+}
+
+// Decoders of JPEG may round differently; other pictures have one right answer.
+int32_t allowed_decode_step(const GoldenImage& golden, const Tolerance& tolerance) {
+  const size_t length = std::strlen(golden.file_name);
+  const bool jpeg = length >= 4 && std::strcmp(golden.file_name + length - 4, ".jpg") == 0;
+  return jpeg ? tolerance.max_decode_step : 0;
+}
+
+edgetl_status check_decode(const GoldenImage& golden, int32_t index, const Decoder& decoder, int32_t allowed,
+                           Checks& checks, edgetl_error* error) {
+  const Buffer<uint8_t> rgb = make_buffer<uint8_t>(golden.rgb.size);
+  if (rgb == nullptr) return fail(error, EDGETL_OUT_OF_MEMORY, "no memory for a picture of %zu bytes", golden.rgb.size);
+  std::fill_n(rgb.get(), golden.rgb.size, uint8_t{0});
+  int32_t width = 0;
+  int32_t height = 0;
+  const edgetl_status status = decoder.decode(decoder.user, golden.file_name, golden.file.data, golden.file.size,
+                                              rgb.get(), golden.rgb.size, &width, &height);
+  if (status == EDGETL_OUT_OF_MEMORY) return fail(error, status, "%s: no memory to decode it", golden.file_name);
+  if (status != EDGETL_OK) {
+    checks.add(index, "decode", false, other_size, allowed,
+               detail("the decoder refused %s (%s)", golden.file_name, edgetl_status_name(status)));
+  } else if (width != golden.width || height != golden.height) {
+    checks.add(index, "decode", false, other_size, allowed,
+               detail("%s: %" PRId32 " x %" PRId32 " pixels instead of %" PRId32 " x %" PRId32, golden.file_name, width,
+                      height, golden.width, golden.height));
+  } else {
+    const int step = largest_step(rgb.get(), golden.rgb);
+    checks.add(index, "decode", step <= allowed, step, allowed, detail("largest pixel difference %d of 255", step));
+  }
+  return EDGETL_OK;
+}
+
+edgetl_status check_resize(const GoldenImage& golden, int32_t index, const Preprocessing& p, Checks& checks,
+                           edgetl_error* error) {
+  size_t scratch_bytes = 0;
+  edgetl_status status = resize_scratch_bytes(p, golden.width, golden.height, scratch_bytes, error);
+  if (status != EDGETL_OK) return status;
+  const Buffer<uint8_t> scratch = make_buffer<uint8_t>(scratch_bytes);
+  const Buffer<uint8_t> made = make_buffer<uint8_t>(input_bytes(p));
+  if (scratch == nullptr || made == nullptr) {
+    return fail(error, EDGETL_OUT_OF_MEMORY, "no memory to resize a picture of %zu bytes", golden.rgb.size);
+  }
+  const edgetl_image image{golden.rgb.data, golden.width, golden.height, static_cast<size_t>(golden.width) * 3,
+                           EDGETL_RGB};
+  status = resize(p, image, scratch.get(), scratch_bytes, made.get(), error);
+  if (status != EDGETL_OK) return status;
+  const int step = largest_step(made.get(), golden.input);
+  checks.add(index, "resize", step == 0, step, 0, detail("largest pixel difference %d of 255", step));
+  return EDGETL_OK;
+}
+
+double cosine(const std::vector<float>& a, const std::vector<float>& b) {
+  double dot = 0;
+  double a_squared = 0;
+  double b_squared = 0;
+  for (size_t index = 0; index < a.size(); ++index) {
+    const double x = a[index];
+    const double y = b[index];
+    dot += x * y;
+    a_squared += x * x;
+    b_squared += y * y;
+  }
+  const double norm = std::sqrt(a_squared) * std::sqrt(b_squared);
+  return norm > 0 ? dot / norm : 0;
+}
+
+double largest_difference(const std::vector<float>& a, const std::vector<float>& b) {
+  double largest = 0;
+  for (size_t index = 0; index < a.size(); ++index) {
+    largest = std::max(largest, std::abs(static_cast<double>(a[index]) - static_cast<double>(b[index])));
+  }
+  return largest;
+}
+
+// The answer may be another class where the golden network itself is undecided within the tolerance.
+bool is_decided(std::vector<float> golden, double margin) {
+  if (golden.size() < 2) return true;
+  std::partial_sort(golden.begin(), golden.begin() + 2, golden.end(), [](float a, float b) { return a > b; });
+  return static_cast<double>(golden[0]) - static_cast<double>(golden[1]) > margin;
+}
+
+void compare_logits(const std::vector<float>& logits, const std::vector<float>& golden, int32_t index,
+                    const Tolerance& tolerance, Checks& checks) {
+  const double allowed = tolerance.max_diff_of_range;
+  if (!std::all_of(logits.begin(), logits.end(), [](float value) { return std::isfinite(value); })) {
+    checks.add(index, "network", false, std::numeric_limits<double>::infinity(), allowed,
+               detail("logits that are not finite"));
+    return;
+  }
+  const auto [low, high] = std::minmax_element(golden.begin(), golden.end());
+  const double range = static_cast<double>(*high) - static_cast<double>(*low);
+  const double spread = range > 0 ? range : 1;
+  const double difference = largest_difference(logits, golden) / spread;
+  const double likeness = cosine(logits, golden);
+  const int32_t answer = edgetl_argmax(logits.data(), logits.size());
+  const bool same = answer == edgetl_argmax(golden.data(), golden.size()) || !is_decided(golden, 2 * allowed * spread);
+  const bool passed = same && difference <= allowed && likeness >= tolerance.min_cosine;
+  checks.add(index, "network", passed, difference, allowed,
+             detail("logits differ by %.2f %% of their range, cosine %.5f, class %" PRId32, 100 * difference, likeness,
+                    answer));
+}
+
+edgetl_status check_network(edgetl_model& model, const GoldenImage& golden, int32_t index, Checks& checks,
+                            edgetl_error* error) {
+  std::vector<float> logits(golden.logits.size());
+  const edgetl_status status = model.engine->run(golden.input.data, logits.data(), error);
+  if (status != EDGETL_OK) return status;
+  compare_logits(logits, golden.logits, index, model.bundle.manifest().golden.tolerance, checks);
+  return EDGETL_OK;
+}
+
+edgetl_status replay(edgetl_model& model, const std::vector<GoldenImage>& images, const Decoder& decoder,
+                     Checks& checks, edgetl_error* error) {
+  const Manifest& manifest = model.bundle.manifest();
+  edgetl_status status = EDGETL_OK;
+  int32_t index = 0;
+  for (const GoldenImage& golden : images) {
+    if (decoder.decode != nullptr) {
+      status =
+          check_decode(golden, index, decoder, allowed_decode_step(golden, manifest.golden.tolerance), checks, error);
+    }
+    if (status == EDGETL_OK) status = check_resize(golden, index, manifest.preprocessing, checks, error);
+    if (status == EDGETL_OK) status = check_network(model, golden, index, checks, error);
+    if (status != EDGETL_OK) return status;
+    ++index;
+  }
+  return checks.result(error);
+}
+
+edgetl_status verify(const char* folder, const edgetl_options& options, const Decoder& decoder,
+                     const Listener& listener, edgetl_error* error) {
+  const std::unique_ptr<edgetl_model> model(new (std::nothrow) edgetl_model);
+  if (model == nullptr) return fail(error, EDGETL_OUT_OF_MEMORY, "no memory for the model");
+  edgetl_status status = model->bundle.read_folder(folder, &options, error);
+  if (status != EDGETL_OK) return status;
+  if (model->bundle.manifest().golden.count == 0) {
+    return fail(error, EDGETL_BUNDLE_INVALID, "%s: this bundle carries no golden vectors to replay", folder);
+  }
+  std::vector<GoldenImage> images;
+  status = read_golden(model->bundle, images, error);
+  if (status == EDGETL_OK) status = open_engine(options, *model, error);
+  if (status != EDGETL_OK) return status;
+  Checks checks(listener, model->bundle.where());
+  return replay(*model, images, decoder, checks, error);
+}
+
+}  // namespace
+}  // namespace edgetl
+
+edgetl_status edgetl_verify(const char* folder, const edgetl_options* options, edgetl_decode_fn decode,
+                            void* decode_user, edgetl_check_fn check, void* check_user, edgetl_error* error) {
+  if (folder == nullptr) return edgetl::fail(error, EDGETL_INVALID_ARGUMENT, "expected a bundle; found NULL");
+  edgetl_options taken{};
+  const edgetl_status status = edgetl::take_options(options, taken, error);
+  if (status != EDGETL_OK) return status;
+  return edgetl::verify(folder, taken, {decode, decode_user}, {check, check_user}, error);
+}

@@ -1,0 +1,135 @@
+#include <doctest/doctest.h>
+
+#include <cstring>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "edgetl/runtime.h"
+#include "tools/small_bundle.h"
+
+using small_bundle::Facts;
+using small_bundle::Folder;
+
+namespace {
+
+struct Seen {
+  int32_t image;
+  std::string step;
+  bool passed;
+  double difference;
+};
+
+void collect(void* user, const edgetl_check* check) {
+  static_cast<std::vector<Seen>*>(user)->push_back({check->image, check->step, check->passed == 1, check->difference});
+}
+
+// Stands for a device's decoder: the pictures of the test bundle are their own pixels. `user` is added to the first.
+edgetl_status decode(void* user, const char* name, const uint8_t* file, size_t bytes, uint8_t* rgb, size_t capacity,
+                     int32_t* width, int32_t* height) {
+  if (std::strncmp(name, "golden/0.", 9) != 0 || bytes != capacity) return EDGETL_BUNDLE_INVALID;
+  std::memcpy(rgb, file, bytes);
+  rgb[0] = static_cast<uint8_t>(rgb[0] + *static_cast<int*>(user));
+  *width = small_bundle::picture_width;
+  *height = small_bundle::picture_height;
+  return EDGETL_OK;
+}
+
+edgetl_status decode_turned(void* user, const char* name, const uint8_t* file, size_t bytes, uint8_t* rgb,
+                            size_t capacity, int32_t* width, int32_t* height) {
+  return decode(user, name, file, bytes, rgb, capacity, height, width);
+}
+
+edgetl_status refuse(void*, const char*, const uint8_t*, size_t, uint8_t*, size_t, int32_t*, int32_t*) {
+  return EDGETL_BUNDLE_INVALID;
+}
+
+struct Verified {
+  edgetl_error error;
+  std::vector<Seen> seen;
+};
+
+Verified verify(const Facts& facts, edgetl_decode_fn decoder, int added = 0) {
+  const Folder folder(facts);
+  Verified verified;
+  const edgetl_status status =
+      edgetl_verify(folder.path(), nullptr, decoder, &added, collect, &verified.seen, &verified.error);
+  CHECK(status == verified.error.status);
+  return verified;
+}
+
+Facts with_logits(std::vector<float> logits) {
+  Facts facts;
+  facts.logits = std::move(logits);
+  return facts;
+}
+
+Facts with_jpeg() {
+  Facts facts;
+  facts.picture = "golden/0.jpg";
+  return facts;
+}
+
+}  // namespace
+
+TEST_CASE("a device that does the same passes all three steps") {
+  const Verified verified = verify({}, decode);
+  CHECK(verified.error.status == EDGETL_OK);
+  CHECK(std::string(verified.error.message).empty());
+  REQUIRE(verified.seen.size() == 3);
+  CHECK(verified.seen[0].step == "decode");
+  CHECK(verified.seen[1].step == "resize");
+  CHECK(verified.seen[2].step == "network");
+  for (const Seen& seen : verified.seen) CHECK((seen.passed && seen.difference == 0));
+}
+
+TEST_CASE("without a decoder the decode step is left out") { CHECK(verify({}, nullptr).seen.size() == 2); }
+
+TEST_CASE("a decoder of JPEG within the declared steps passes and its difference is told") {
+  const Verified verified = verify(with_jpeg(), decode, 2);
+  CHECK(verified.error.status == EDGETL_OK);
+  CHECK(verified.seen.at(0).difference == 2);
+}
+
+TEST_CASE("a decoder that differs more is the step at fault, and the others are still replayed") {
+  const Verified verified = verify(with_jpeg(), decode, 3);
+  CHECK(verified.error.status == EDGETL_CHECK_FAILED);
+  CHECK(std::string(verified.error.message).find("image 0: the first step that differs is decode") !=
+        std::string::npos);
+  REQUIRE(verified.seen.size() == 3);
+  CHECK_FALSE(verified.seen[0].passed);
+  CHECK(verified.seen[1].passed);
+}
+
+TEST_CASE("a PNG must decode exactly") { CHECK(verify({}, decode, 1).error.status == EDGETL_CHECK_FAILED); }
+
+TEST_CASE("a decoder that turns or refuses the picture fails the step") {
+  CHECK(verify({}, decode_turned).error.status == EDGETL_CHECK_FAILED);
+  const Verified refused = verify({}, refuse);
+  CHECK(refused.error.status == EDGETL_CHECK_FAILED);
+  CHECK(std::string(refused.error.message).find("EDGETL_BUNDLE_INVALID") != std::string::npos);
+}
+
+TEST_CASE("other logits are the network's fault") {
+  const Verified verified = verify(with_logits({8, 0, -2}), decode);
+  CHECK(verified.error.status == EDGETL_CHECK_FAILED);
+  CHECK(std::string(verified.error.message).find("network") != std::string::npos);
+  CHECK(verified.seen.at(2).difference == doctest::Approx(0.8));
+}
+
+TEST_CASE("a bundle without golden images cannot be verified") {
+  Facts facts;
+  facts.golden = false;
+  CHECK(verify(facts, decode).error.status == EDGETL_BUNDLE_INVALID);
+}
+
+TEST_CASE("nobody needs to listen") {
+  const Folder folder;
+  CHECK(edgetl_verify(folder.path(), nullptr, nullptr, nullptr, nullptr, nullptr, nullptr) == EDGETL_OK);
+}
+
+TEST_CASE("a folder must be named") {
+  CHECK(edgetl_verify(nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr) == EDGETL_INVALID_ARGUMENT);
+  CHECK(edgetl_verify("/no/such/bundle", nullptr, nullptr, nullptr, nullptr, nullptr, nullptr) ==
+        EDGETL_BUNDLE_UNREADABLE);
+}

@@ -1,0 +1,148 @@
+// A bundle of a 4 x 6 network with three classes and one golden image, written by a test into a folder of its own.
+#pragma once
+
+#include <stdlib.h>
+
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "edgetl/runtime.h"
+#include "resize.h"
+#include "sha256.h"
+
+namespace small_bundle {
+
+constexpr int32_t height = 4, width = 6, classes = 3;
+constexpr size_t input_bytes = height * width * 3;
+constexpr int32_t picture_height = 5, picture_width = 7;
+constexpr size_t picture_bytes = picture_height * picture_width * 3;
+
+inline edgetl::Preprocessing preprocessing() {
+  edgetl::Preprocessing p;
+  p.height = height;
+  p.width = width;
+  return p;
+}
+
+inline std::string picture() {
+  std::string pixels;
+  for (size_t index = 0; index < picture_bytes; ++index) pixels += static_cast<char>(index * 37 % 251);
+  return pixels;
+}
+
+inline std::string resized(const std::string& pixels) {
+  const auto* bytes = reinterpret_cast<const uint8_t*>(pixels.data());
+  const edgetl_image image{bytes, picture_width, picture_height, picture_width * 3, EDGETL_RGB};
+  size_t scratch_bytes = 0;
+  edgetl::resize_scratch_bytes(preprocessing(), picture_width, picture_height, scratch_bytes, nullptr);
+  std::vector<uint64_t> scratch(scratch_bytes / 8 + 1);
+  std::string made(input_bytes, '\0');
+  edgetl::resize(preprocessing(), image, scratch.data(), scratch_bytes, reinterpret_cast<uint8_t*>(made.data()),
+                 nullptr);
+  return made;
+}
+
+// NumPy format 1.0: magic, version, length of the header (little-endian), header, data.
+inline std::string npy(int32_t rows, int32_t columns, const std::string& pixels) {
+  std::string header = "{'descr': '|u1', 'fortran_order': False, 'shape': (" + std::to_string(rows) + ", " +
+                       std::to_string(columns) + ", 3), }";
+  header.resize(117, ' ');  // with the 10 bytes before it and the line end, 128
+  header += '\n';
+  return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(header.size()) + '\0' + header + pixels;
+}
+
+inline std::string safetensors(const std::vector<float>& logits) {
+  const std::string bytes = std::to_string(classes * sizeof(float));
+  const std::string end = std::to_string(2 * classes * sizeof(float));
+  const std::string facts = "{\"dtype\":\"F32\",\"shape\":[1,3],\"data_offsets\":";
+  std::string header =
+      "{\"float_logits\":" + facts + "[0," + bytes + "]},\"logits\":" + facts + "[" + bytes + "," + end + "]}}";
+  header.resize((header.size() + 7) / 8 * 8, ' ');
+  std::string data(classes * sizeof(float), '\0');
+  std::memcpy(data.data(), logits.data(), data.size());
+  return std::string(1, static_cast<char>(header.size())) + std::string(7, '\0') + header + data + data;
+}
+
+struct Facts {
+  std::string backend = "null";
+  std::string machine = "any";
+  bool finished = true;
+  bool golden = true;
+  std::vector<float> logits{0, 0, 0};  // golden
+  std::string picture = "golden/0.png";
+};
+
+using Files = std::map<std::string, std::string>;
+
+inline Files files(const Facts& facts) {
+  Files made{{"model.onnx", "a network"}, {"labels.txt", "cat\ndog\nfish\n"}};
+  if (facts.golden) {
+    made[facts.picture] = picture();
+    made["golden/0.rgb.npy"] = npy(picture_height, picture_width, picture());
+    made["golden/0.input.npy"] = npy(height, width, resized(picture()));
+    made["golden/logits.safetensors"] = safetensors(facts.logits);
+  }
+  return made;
+}
+
+inline std::string file_table(const Files& files) {
+  std::string table;
+  for (const auto& [name, content] : files) {
+    char digits[65];
+    edgetl::write_hex(edgetl::sha256(reinterpret_cast<const uint8_t*>(content.data()), content.size()), digits);
+    table += (table.empty() ? "" : ",") + std::string("\"") + name + R"(":{"sha256":")" + digits +
+             R"(","size_bytes":)" + std::to_string(content.size()) + "}";
+  }
+  return "{" + table + "}";
+}
+
+inline std::string manifest(const Facts& facts, const Files& files) {
+  const std::string golden = R"({"count":1,"files":[")" + facts.picture +
+                             R"("],"tolerance":{"max_diff_of_range":0.1,"min_cosine":0.0,"max_decode_step":2}})";
+  return R"({"schema":1,"name":"small","edgetl_version":"0.1.0","target":{"name":"any-cpu","summary":"","backend":")" +
+         facts.backend + R"(","machine":")" + facts.machine +
+         R"(","accelerator":"none","precisions":["int8"],"scheme":{"activation_dtype":"uint8",)"
+         R"("activation_symmetric":false,"weight_granularity":"channel","weight_reduced_range":false,)"
+         R"("operators":["conv"]},"options":{},"notes":""},"compiled":{"backend":")" +
+         facts.backend +
+         R"(","backend_version":"0.1.0","precision":"int8","model":"model.onnx",)"
+         R"("files":["model.onnx"],"finished":)" +
+         (facts.finished ? "true" : "false") +
+         R"(,"facts":{}},"scheme":null,"labels":["cat","dog","fish"],"preprocessing":{"height":4,"width":6,)"
+         R"("resize":"squash","mean":[0.5,0.5,0.5],"std":[0.5,0.5,0.5],"crop_pct":0.875,"interpolation":"bilinear",)"
+         R"("fill":[128,128,128]},"pivot_sha256":")" +
+         std::string(64, '0') + R"(","golden":)" + (facts.golden ? golden : "null") +
+         R"(,"verdict":"not measured","reason":"","measured":null,"files":)" + file_table(files) + "}";
+}
+
+class Folder {
+ public:
+  explicit Folder(const Facts& facts = {}) {
+    std::string name = (std::filesystem::temp_directory_path() / "edgetl-test-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) abort();
+    path_ = name;
+    const Files made = files(facts);
+    write("manifest.json", manifest(facts, made));
+    for (const auto& [file, content] : made) write(file, content);
+  }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+
+  const char* path() const { return path_.c_str(); }
+
+ private:
+  void write(const std::string& file, const std::string& content) const {
+    const std::filesystem::path place = std::filesystem::path(path_) / file;
+    std::filesystem::create_directories(place.parent_path());
+    std::ofstream(place, std::ios::binary) << content;
+  }
+  std::string path_;
+};
+
+}  // namespace small_bundle

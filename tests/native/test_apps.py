@@ -1,0 +1,287 @@
+"""The apps for the device: edgetl-run, edgetl-bench and edgetl-verify say what the Python commands say."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from chain import ROOT, edgetl
+from native_build import RuntimeBuild
+from numpy.typing import NDArray
+from pivot_folder import LABELS, make_pivot
+
+from edgetl.assemble import compile_targets
+from edgetl.bundle.read import read_bundle
+from edgetl.data.images import decode
+from edgetl.data.resize import resize
+from edgetl.inference import open_bundle, predict
+from edgetl.report.devices import read_devices
+
+pytestmark = pytest.mark.integration
+
+APPS = ("edgetl-run", "edgetl-bench", "edgetl-verify")
+REAL_IMAGES = 200
+SHORT = {
+    "data.shots": 5,
+    "data.max_val_images": 12,
+    "data.resize": "crop",
+    "backbone.input_size": 96,
+    "adapt.strategy": "probe",
+    "quantize.method": "ptq",
+    "targets": "[x86-cpu]",
+    "gates.max_drop_points": 100,
+}
+
+
+@dataclass(frozen=True)
+class Apps:
+    """The built programs. `library`: the options that name onnxruntime's shared library."""
+
+    bin: Path
+    library: tuple[str, ...]
+
+    def __call__(self, app: str, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        command = [str(self.bin / app), *map(str, arguments)]
+        variables = {name: value for name, value in os.environ.items() if not name.startswith("EDGETL_")}
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=300, env=variables | environment, check=False
+        )
+
+    def json(self, app: str, *arguments: str | Path) -> Any:
+        done = self(app, *arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def refuses(self, code: int, words: str, app: str, *arguments: str | Path) -> None:
+        """The app ends with `code`, nothing on stdout, and one line that begins with its name and has `words`."""
+        done = self(app, *arguments)
+        assert done.returncode == code, (done.stdout, done.stderr)
+        assert done.stdout == ""
+        assert done.stderr.startswith(f"{app}: ")
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+        assert words in done.stderr
+
+
+@pytest.fixture(scope="module")
+def apps(runtime_build: RuntimeBuild) -> Apps:
+    if not (runtime_build.bin / "edgetl-run").is_file():
+        pytest.skip("the apps were left out: they need libjpeg-turbo and libpng")
+    library = runtime_build.onnxruntime_library
+    return Apps(runtime_build.bin, ("--engine-library", str(library)) if library else ())
+
+
+@pytest.fixture
+def onnxruntime(apps: Apps) -> tuple[str, ...]:
+    """The options that name its library. Skips where there is none, or where the engine was left out."""
+    if not apps.library or "onnxruntime" not in apps("edgetl-run", "--version").stdout:
+        pytest.skip("the onnxruntime engine was left out: its headers were not found (scripts/native-deps)")
+    return apps.library
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Builds of a small network, by `<target>-<precision>`."""
+    folder = tmp_path_factory.mktemp("bundles")
+    made = compile_targets(make_pivot(folder / "pivot"), ["null", "x86-cpu"], folder / "bundles")
+    return {path.name: path for path in made}
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_help_and_version_are_answered(apps: Apps, app: str) -> None:
+    told = apps(app, "--help")
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout.startswith(f"Usage: {app} BUNDLE")
+    version = apps(app, "--version")
+    assert version.returncode == 0
+    assert version.stdout.startswith(f"{app} ")
+    assert "null" in version.stdout.splitlines()[1]
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_wrong_usage_is_one_line_and_exit_code_2(apps: Apps, app: str) -> None:
+    apps.refuses(2, "expected BUNDLE", app)
+    apps.refuses(2, "no such option: --fast", app, "b", "--fast")
+    apps.refuses(2, "--threads needs a value: N", app, "b", "--threads")
+    named = ["b", "i.png"] if app == "edgetl-run" else ["b"]
+    apps.refuses(2, "--threads takes a whole number from 1 to 1024; found `0`", app, *named, "--threads", "0")
+
+
+def test_numbers_out_of_bounds_are_wrong_usage(apps: Apps) -> None:
+    apps.refuses(2, "--runs takes a whole number from 300", "edgetl-bench", "b", "--runs", "299")
+    apps.refuses(2, "--top takes a whole number", "edgetl-run", "b", "i.png", "--top", "two")
+    apps.refuses(2, "unexpected argument: c", "edgetl-verify", "b", "c")
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_a_bundle_that_is_not_there_is_one_line_and_exit_code_1(apps: Apps, app: str, tmp_path: Path) -> None:
+    apps.refuses(1, "absent", app, tmp_path / "absent", *(["i.png"] if app == "edgetl-run" else []))
+
+
+def test_a_picture_that_is_none_is_named(apps: Apps, bundles: dict[str, Path], tmp_path: Path) -> None:
+    torn = tmp_path / "torn.jpg"
+    torn.write_bytes(b"\xff\xd8\xff\xe0 torn off")
+    for picture in (torn, tmp_path / "absent.png"):
+        apps.refuses(1, picture.name, "edgetl-run", bundles["null-int8"], picture)
+
+
+def test_verify_says_what_python_says(apps: Apps, bundles: dict[str, Path], onnxruntime: tuple[str, ...]) -> None:
+    bundle = bundles["x86-cpu-int8"]
+    told, python = apps("edgetl-verify", bundle, *onnxruntime), edgetl("verify", bundle)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout == python.out
+    found, expected = apps.json("edgetl-verify", bundle, *onnxruntime), edgetl("verify", bundle, "--json").json()
+    for step, reference in zip(found["steps"], expected["steps"], strict=True):
+        assert step.pop("difference") == pytest.approx(reference.pop("difference"), rel=1e-6)
+    assert found == expected
+
+
+def test_verify_fails_with_the_first_step_that_differs(apps: Apps, bundles: dict[str, Path]) -> None:
+    # the null engine answers zeros
+    done = apps("edgetl-verify", bundles["null-int8"])
+    assert done.returncode == 1
+    assert [line[:4] for line in done.stdout.splitlines()[1:4]] == ["ok  ", "ok  ", "FAIL"]
+    assert "the first step that differs is `network`" in done.stderr
+    assert json.loads(apps("edgetl-verify", bundles["null-int8"], "--json").stdout)["passed"] is False
+
+
+def test_digests_are_checked_without_an_engine_and_whatever_the_environment_says(
+    apps: Apps, bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(bundles["x86-cpu-int8"], tmp_path / "copy"))
+    done = apps("edgetl-verify", copy, "--digests-only")
+    assert (done.returncode, done.stdout) == (0, edgetl("verify", copy, "--digests-only").out)
+    model = copy / read_bundle(copy).manifest.compiled.model
+    content = bytearray(model.read_bytes())
+    content[-1] ^= 1
+    model.write_bytes(content)
+    changed = apps("edgetl-verify", copy, "--digests-only", EDGETL_SKIP_DIGEST="1")
+    assert changed.returncode == 1
+    assert changed.stdout == ""
+    assert model.name in changed.stderr
+
+
+def test_a_measurement_has_the_form_of_pythons(apps: Apps, bundles: dict[str, Path], tmp_path: Path) -> None:
+    first, second = bundles["null-int8"], bundles["null-float32"]
+    path = tmp_path / "device.json"
+    path.write_text(json.dumps(apps.json("edgetl-bench", first, second, "--threads", "1", "--cold-starts", "2")))
+    (file,) = read_devices([path])
+    measured = file.measurement
+    assert measured.harness == "edgetl c++"
+    one, two = measured.bundles
+    assert (one.bundle, two.bundle) == (str(first), str(second))
+    assert one.bundle_sha256 != two.bundle_sha256
+    assert one.size_bytes == read_bundle(first).size_bytes()
+    assert (one.target, one.precision, one.backend, one.runs, one.threads) == ("null", "int8", "null", 300, 1)
+    assert one.ratio is None
+    assert two.ratio is not None
+    for bundle in measured.bundles:
+        assert bundle.p50_ms is not None
+        assert bundle.p99_ms is not None
+        assert 0 < bundle.p50_ms.value <= bundle.p99_ms.value
+        assert bundle.cold_start_ms is not None
+        assert bundle.cold_start_ms > 0
+        assert bundle.baseline_rss_bytes is not None
+        assert bundle.baseline_rss_bytes > 0
+
+
+def test_a_measurement_names_the_very_bundle_and_engine_that_python_names(
+    apps: Apps, bundles: dict[str, Path], onnxruntime: tuple[str, ...]
+) -> None:
+    bundle = bundles["x86-cpu-int8"]
+    found = apps.json("edgetl-bench", bundle, *onnxruntime, "--cold-starts", "1")
+    expected = edgetl("bench", bundle, "--json", "--cold-starts", "0").json()
+    assert list(found) == list(expected)
+    assert list(found["bundles"][0]) == list(expected["bundles"][0])
+    assert list(found["machine"]) == list(expected["machine"])
+    for key in ("bundle", "bundle_sha256", "target", "precision", "backend", "backend_version", "size_bytes"):
+        assert found["bundles"][0][key] == expected["bundles"][0][key], key
+    for key in ("cpu", "architecture", "instruction_sets", "logical_cores", "governor", "memory_bytes", "system"):
+        assert found["machine"][key] == expected["machine"][key], key
+
+
+def test_bundles_are_timed_on_pictures_of_ones_own(apps: Apps, bundles: dict[str, Path], tmp_path: Path) -> None:
+    for index in range(3):
+        shutil.copyfile(bundles["null-int8"] / "golden" / "0.png", tmp_path / f"{index}.png")
+    measured = apps.json("edgetl-bench", bundles["null-int8"], "--images", tmp_path, "--cold-starts", "0")
+    assert measured["bundles"][0]["cold_start_ms"] is None
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    apps.refuses(1, "holds no .jpg or .png file", "edgetl-bench", bundles["null-int8"], "--images", empty)
+
+
+def test_a_bundle_without_golden_images_needs_pictures(apps: Apps, tmp_path: Path) -> None:
+    (bundle, _) = compile_targets(make_pivot(tmp_path / "pivot", golden=0), ["null"], tmp_path / "bundles")
+    apps.refuses(1, "name pictures with --images", "edgetl-bench", bundle)
+
+
+def test_bundles_of_other_inputs_are_not_timed_together(apps: Apps, bundles: dict[str, Path], tmp_path: Path) -> None:
+    other = Path(shutil.copytree(bundles["null-int8"], tmp_path / "other"))
+    content = json.loads((other / "manifest.json").read_text())
+    content["preprocessing"]["resize"] = "crop"
+    (other / "manifest.json").write_text(json.dumps(content))
+    apps.refuses(1, "takes another input", "edgetl-bench", bundles["null-int8"], other)
+
+
+def test_run_prints_what_predict_prints(apps: Apps, bundles: dict[str, Path], onnxruntime: tuple[str, ...]) -> None:
+    bundle = bundles["x86-cpu-int8"]
+    pictures = sorted((bundle / "golden").glob("*.png"))
+    for options in ((), ("--top", "1"), ("--top", str(len(LABELS)), "--json")):
+        done = apps("edgetl-run", bundle, *pictures, *onnxruntime, *options)
+        assert (done.returncode, done.stderr) == (0, "")
+        expected = edgetl("predict", bundle, *pictures, *options)
+        if "--json" not in options:
+            assert done.stdout == expected.out
+            continue
+        for found, reference in zip(json.loads(done.stdout), expected.json(), strict=True):
+            assert found.pop("probabilities") == pytest.approx(reference.pop("probabilities"), rel=1e-14)
+            assert found == reference
+
+
+@pytest.fixture(scope="module")
+def mobilenet(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MobileNetV2 on steel, INT8 for x86, cropped: its input is cut from pictures of any shape."""
+    folder = tmp_path_factory.mktemp("steel")
+    (folder / "data").symlink_to(shared / "data")
+    recipe = folder / "steel.yaml"
+    recipe.write_bytes((ROOT / "examples" / "steel.yaml").read_bytes())
+    overrides = [part for key, value in SHORT.items() for part in ("--set", f"{key}={value}")]
+    done = edgetl("build", recipe, "--weights-dir", shared / "weights", "--out", folder / "out", *overrides)
+    assert done.code == 0, f"{done.out}\n{done.err}"
+    return folder / "out" / "bundles" / "steel-x86-cpu"
+
+
+def real_images(shared: Path) -> list[Path]:
+    """Grey squares of steel, and photographs of many shapes."""
+    steel = sorted((shared / "data" / "neu_steel" / "val").rglob("*.jpg"))[:: 300 // (REAL_IMAGES // 2)]
+    photographs = sorted((shared / "data" / "hymenoptera").rglob("*.jpg"))
+    return [*steel[: REAL_IMAGES // 2], *photographs[: REAL_IMAGES // 2]]
+
+
+def python_logits(folder: Path, images: list[Path]) -> NDArray[np.float32]:
+    bundle = read_bundle(folder)
+    with open_bundle(bundle, threads=1) as engine:
+        inputs = [resize(decode(path), bundle.manifest.preprocessing)[None] for path in images]
+        return np.concatenate([np.asarray(engine.infer({"image": each})["logits"], np.float32) for each in inputs])
+
+
+@pytest.mark.slow
+def test_files_to_logits_are_bit_equal_on_real_images(
+    apps: Apps, mobilenet: Path, shared: Path, onnxruntime: tuple[str, ...]
+) -> None:
+    images = real_images(shared)
+    assert len(images) == REAL_IMAGES
+    answers = apps.json("edgetl-run", mobilenet, *images, *onnxruntime, "--logits", "--threads", "1")
+    found = np.array([answer["logits"] for answer in answers], dtype=np.float32)
+    expected = python_logits(mobilenet, images)
+    different = np.flatnonzero((found.view(np.uint32) != expected.view(np.uint32)).any(axis=1))
+    assert [images[index].name for index in different] == []
+    for answer, reference in zip(answers, predict(mobilenet, images, top=3, threads=1), strict=True):
+        assert tuple(answer["labels"]) == reference.labels
+        assert answer["probabilities"] == pytest.approx(reference.probabilities, rel=1e-14)

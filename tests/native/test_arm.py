@@ -1,0 +1,113 @@
+"""The C++ half as ARM code under qemu: the unit tests, and a real network's answers next to those of x86."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from chain import ROOT, edgetl
+from native_build import RuntimeBuild, cross_build
+from numpy.typing import NDArray
+
+from edgetl.bench import emulate
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+IMAGES = 200
+SHORT = {
+    "data.shots": 5,
+    "data.max_val_images": 60,
+    "adapt.strategy": "probe",
+    "quantize.method": "ptq",
+    "targets": "[x86-cpu, arm64-cpu]",
+    "gates.max_drop_points": 20,
+    "bench.emulate": "false",
+}
+
+
+@pytest.fixture(scope="module")
+def sysroot() -> Path:
+    obstacle = emulate.missing()
+    if obstacle is not None:
+        pytest.skip(f"{obstacle.reason}; {obstacle.remedy}")
+    return emulate.sysroot()
+
+
+@pytest.fixture(scope="module")
+def arm64() -> RuntimeBuild:
+    return cross_build("arm64", "aarch64-linux-gnu.cmake", "aarch64-linux-gnu-g++", "qemu-aarch64-static")
+
+
+@pytest.fixture(scope="module")
+def armhf() -> RuntimeBuild:
+    return cross_build("armhf", "armhf-linux-gnueabihf.cmake", "arm-linux-gnueabihf-g++", "qemu-arm-static")
+
+
+@pytest.fixture(scope="module")
+def bundles(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MobileNetV2 in INT8 that tells defects of steel apart, for both machines from one training."""
+    folder = tmp_path_factory.mktemp("steel")
+    (folder / "data").symlink_to(shared / "data")
+    recipe = folder / "steel.yaml"
+    recipe.write_bytes((ROOT / "examples" / "steel.yaml").read_bytes())
+    overrides = [part for key, value in SHORT.items() for part in ("--set", f"{key}={value}")]
+    done = edgetl("build", recipe, "--weights-dir", shared / "weights", "--out", folder / "out", *overrides)
+    assert done.code == 0, f"{done.out}\n{done.err}"
+    return folder / "out" / "bundles"
+
+
+@pytest.mark.parametrize("machine", ["arm64", "armhf"])
+def test_the_unit_tests_pass_on_arm(machine: str, request: pytest.FixtureRequest) -> None:
+    build: RuntimeBuild = request.getfixturevalue(machine)
+    done = build.ctest("-LE", "consumer")
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_user_s_project_runs_on_arm_with_its_bundle_inside(arm64: RuntimeBuild) -> None:
+    done = arm64.ctest("-R", "^consumer_embedded$", "--no-tests=error")
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_golden_images_come_out_right_on_arm(arm64: RuntimeBuild, sysroot: Path, bundles: Path) -> None:
+    done = _on_arm(sysroot, [arm64.bin / "edgetl-verify", bundles / "steel-arm64-cpu"])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_arm_and_x86_give_the_same_answers(
+    runtime_build: RuntimeBuild, arm64: RuntimeBuild, sysroot: Path, bundles: Path, shared: Path
+) -> None:
+    if runtime_build.onnxruntime_library is None:
+        pytest.skip("no onnxruntime package here")
+    images = sorted((shared / "data" / "neu_steel").rglob("*.jpg"))[:: 600 // IMAGES][:IMAGES]
+    assert len(images) == IMAGES
+    library = ["--engine-library", str(runtime_build.onnxruntime_library)]
+    native = _run(
+        [runtime_build.bin / "edgetl-run", bundles / "steel-x86-cpu", *images, "--json", "--logits", *library]
+    )
+    emulated = _on_arm(sysroot, [arm64.bin / "edgetl-run", bundles / "steel-arm64-cpu", *images, "--json", "--logits"])
+    x86, arm = _logits(native), _logits(emulated)
+    cosines = (x86 * arm).sum(axis=1) / (np.linalg.norm(x86, axis=1) * np.linalg.norm(arm, axis=1))
+    assert (x86.argmax(axis=1) == arm.argmax(axis=1)).mean() >= 0.99
+    assert cosines.min() >= 0.999
+
+
+def _on_arm(root: Path, command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
+    library = next((root / "site/onnxruntime/capi").glob("libonnxruntime.so.*"))
+    paths = f"{root}/lib/aarch64-linux-gnu:{root}/usr/lib/aarch64-linux-gnu"
+    emulator = ["qemu-aarch64-static", "-cpu", "max", "-L", str(root), "-E", f"LD_LIBRARY_PATH={paths}"]
+    return _run([*emulator, *command, "--engine-library", library])
+
+
+def _run(command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=1200, check=False)
+
+
+def _logits(done: subprocess.CompletedProcess[str]) -> NDArray[np.float64]:
+    assert done.returncode == 0, done.stderr
+    answers: list[dict[str, Any]] = json.loads(done.stdout)
+    return np.array([answer["logits"] for answer in answers])
