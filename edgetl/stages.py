@@ -91,7 +91,7 @@ def adapt_stage(store: Store, job: Job, split: Split, progress: Progress) -> Sta
         "tools": _versions(TRAINING_TOOLS),
     }
     inputs = {"shots": _samples_digest(split, split.shots), "weights": source.digest}
-    return store.once("adapt", 1, config, run, inputs=inputs)
+    return store.once("adapt", 2, config, run, inputs=inputs)
 
 
 def schemes_of(job: Job) -> dict[str, Scheme]:
@@ -121,7 +121,7 @@ def quantize_stage(
         "tools": _versions(TRAINING_TOOLS),
     }
     inputs = {"shots": _samples_digest(split, split.shots), "adapted": adapted.digest}
-    return store.once("quantize", 2, config, run, inputs=inputs, what=scheme)
+    return store.once("quantize", 3, config, run, inputs=inputs, what=scheme)
 
 
 def export_stage(
@@ -209,7 +209,7 @@ def bench_stage(
     }
     inputs = {"val": _samples_digest(split, split.val), "pivot": pivot.digest}
     inputs |= {f"build-{index}": result.digest for index, result in enumerate(builds)}
-    return store.once("bench", 2, config, run, inputs=inputs, what=target.name)
+    return store.once("bench", 3, config, run, inputs=inputs, what=target.name)
 
 
 def report_stage(

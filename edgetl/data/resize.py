@@ -104,8 +104,9 @@ def _letterbox(rgb: NDArray[np.uint8], p: Preprocessing) -> NDArray[np.uint8]:
 
 
 def _sample(rgb: NDArray[np.uint8], rows: int, columns: int, p: Preprocessing) -> NDArray[np.uint8]:
-    resized = Image.fromarray(rgb).resize((columns, rows), _FILTERS[p.interpolation])
-    return np.array(resized, dtype=np.uint8)
+    # one axis at a time: which one goes first shows in the rounding, and Pillow's releases choose differently
+    wide = Image.fromarray(rgb).resize((columns, rgb.shape[0]), _FILTERS[p.interpolation])
+    return np.array(wide.resize((columns, rows), _FILTERS[p.interpolation]), dtype=np.uint8)
 
 
 def _div(a: int, b: int) -> int:

@@ -30,12 +30,6 @@ struct Axis {
 struct Plan {
   Axis x, y;
   int32_t top = 0, left = 0;  // where the kept pixels lie in the output
-
-  // Each pass rounds, so their order shows. Measured against Pillow 13; it holds for every filter.
-  bool y_first() const {
-    const int32_t fewer_rows = y.size - y.resized, fewer_columns = x.size - x.resized;
-    return fewer_columns != 0 && fewer_rows > 0 && fewer_rows > 2 * fewer_columns;
-  }
 };
 
 // The input pixels that make one output pixel.
@@ -192,10 +186,9 @@ edgetl_status lay_out(const Preprocessing& p, const Plan& plan, Layout& layout, 
   const int32_t x_taps = Filter(p.interpolation, plan.x).taps();
   const int32_t y_taps = Filter(p.interpolation, plan.y).taps();
   const auto line = static_cast<uint64_t>(plan.x.kept) * 3;
-  const uint64_t summed = plan.y_first() ? static_cast<uint64_t>(plan.x.size) * 3 : line;
   Allocator memory;
   layout.x_taps = x_taps;
-  layout.ring_rows = plan.y.same() || plan.y_first() ? 1 : y_taps;
+  layout.ring_rows = plan.y.same() ? 1 : y_taps;
   if (!plan.x.same()) {
     layout.x_windows = memory.take(static_cast<uint64_t>(plan.x.kept), sizeof(Window));
     layout.x_weights = memory.take(static_cast<uint64_t>(plan.x.kept) * static_cast<uint64_t>(x_taps), sizeof(int32_t));
@@ -203,8 +196,8 @@ edgetl_status lay_out(const Preprocessing& p, const Plan& plan, Layout& layout, 
   }
   if (!plan.y.same()) {
     layout.y_weights = memory.take(static_cast<uint64_t>(y_taps), sizeof(int32_t));
-    layout.sums = memory.take(summed, sizeof(int32_t));
-    layout.line = memory.take(summed, 1);
+    layout.sums = memory.take(line, sizeof(int32_t));
+    layout.line = memory.take(line, 1);
   }
   layout.exact = memory.take(static_cast<uint64_t>(std::max(x_taps, y_taps)), sizeof(double));
   if (memory.bytes() > std::numeric_limits<size_t>::max() / 2) {
@@ -282,8 +275,8 @@ void store_row(const uint8_t* row, edgetl_pixels format, int32_t columns, uint8_
   }
 }
 
-// Rows that the pass along y adds up: after the pass along x where that comes first, else as they are. They are asked
-// for from top to bottom, and the last `ring_rows` stay.
+// Rows after the pass along x, for the pass along y. They are asked for from top to bottom, and the last `ring_rows`
+// stay.
 class Rows {
  public:
   Rows(const Plan& plan, const Layout& layout, const Scratch& scratch, const edgetl_image& image)
@@ -291,31 +284,23 @@ class Rows {
         layout_(layout),
         scratch_(scratch),
         image_(image),
-        as_they_are_(plan.x.same() || plan.y_first()),
-        values_(static_cast<size_t>((plan.y_first() ? plan.x.size : plan.x.kept) * channels_of(image.format))) {}
+        values_(static_cast<size_t>(plan.x.kept * channels_of(image.format))) {}
 
   size_t values() const { return values_; }
 
   // Makes rows [window.first, window.first + window.count) available to `row`.
   void prepare(Window window) {
-    if (as_they_are_) return;
+    if (plan_.x.same()) return;
     for (next_ = std::max(next_, window.first); next_ < window.first + window.count; ++next_) {
       pass_along_x(source(next_), slot(next_));
     }
   }
 
-  const uint8_t* row(int32_t y) const { return as_they_are_ ? source(y) + offset() : slot(y); }
-
-  // A row after the pass along y -> after both.
-  const uint8_t* finish(const uint8_t* row) const {
-    if (!plan_.y_first()) return row;
-    pass_along_x(row, slot(0));
-    return slot(0);
-  }
+  const uint8_t* row(int32_t y) const { return plan_.x.same() ? source(y) + offset() : slot(y); }
 
  private:
   const uint8_t* source(int32_t y) const { return image_.pixels + static_cast<size_t>(y) * image_.stride_bytes; }
-  size_t offset() const { return plan_.x.same() ? static_cast<size_t>(plan_.x.first * channels_of(image_.format)) : 0; }
+  size_t offset() const { return static_cast<size_t>(plan_.x.first * channels_of(image_.format)); }
   uint8_t* slot(int32_t y) const { return scratch_.ring + static_cast<size_t>(y % layout_.ring_rows) * values_; }
 
   void pass_along_x(const uint8_t* row, uint8_t* out) const {
@@ -327,7 +312,6 @@ class Rows {
   const Layout& layout_;
   const Scratch& scratch_;
   const edgetl_image& image_;
-  bool as_they_are_;
   size_t values_;
   int32_t next_ = 0;
 };
@@ -350,7 +334,7 @@ const uint8_t* sample_column(const Filter& filter, int32_t position, const Scrat
     add_row(rows.row(window.first + i), scratch.y_weights[i], scratch.sums, rows.values());
   }
   round_row(scratch.sums, scratch.line, rows.values());
-  return rows.finish(scratch.line);
+  return scratch.line;
 }
 
 void fill_output(const Preprocessing& p, uint8_t* out) {
