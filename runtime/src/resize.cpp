@@ -284,7 +284,7 @@ class Rows {
         layout_(layout),
         scratch_(scratch),
         image_(image),
-        values_(static_cast<size_t>(plan.x.kept * channels_of(image.format))) {}
+        values_(static_cast<size_t>(plan.x.kept) * static_cast<size_t>(channels_of(image.format))) {}
 
   size_t values() const { return values_; }
 
@@ -300,7 +300,7 @@ class Rows {
 
  private:
   const uint8_t* source(int32_t y) const { return image_.pixels + static_cast<size_t>(y) * image_.stride_bytes; }
-  size_t offset() const { return static_cast<size_t>(plan_.x.first * channels_of(image_.format)); }
+  size_t offset() const { return static_cast<size_t>(plan_.x.first) * static_cast<size_t>(channels_of(image_.format)); }
   uint8_t* slot(int32_t y) const { return scratch_.ring + static_cast<size_t>(y % layout_.ring_rows) * values_; }
 
   void pass_along_x(const uint8_t* row, uint8_t* out) const {
