@@ -13,12 +13,14 @@ import pytest
 from chain import ROOT, edgetl
 from native_build import RuntimeBuild, cross_build
 from numpy.typing import NDArray
+from picture_tool import Tool, assert_resized_alike, noise, random_preprocessing, side
 
 from edgetl.bench import emulate
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 IMAGES = 200
+SIZES = 300
 SHORT = {
     "data.shots": 5,
     "data.max_val_images": 60,
@@ -66,6 +68,20 @@ def test_the_unit_tests_pass_on_arm(machine: str, request: pytest.FixtureRequest
     build: RuntimeBuild = request.getfixturevalue(machine)
     done = build.ctest("-LE", "consumer")
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(("machine", "emulator"), [("arm64", "qemu-aarch64-static"), ("armhf", "qemu-arm-static")])
+def test_resizing_on_arm_gives_the_bytes_of_python(machine: str, emulator: str, request: pytest.FixtureRequest) -> None:
+    build: RuntimeBuild = request.getfixturevalue(machine)
+    sysroot = f"/usr/{'aarch64-linux-gnu' if machine == 'arm64' else 'arm-linux-gnueabihf'}"
+    tool = Tool(build.bin / "picture_tool", [emulator, "-L", sysroot])
+    rng = np.random.default_rng(5)
+    resized = [
+        assert_resized_alike(tool, noise(rng, side(rng), side(rng)), random_preprocessing(rng, 160))
+        for _ in range(SIZES)
+    ]
+    tool.close()
+    assert sum(resized) > SIZES // 2
 
 
 def test_a_user_s_project_runs_on_arm_with_its_bundle_inside(arm64: RuntimeBuild) -> None:

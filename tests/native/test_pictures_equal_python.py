@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import io
 import struct
-import subprocess
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pytest
+from picture_tool import Refusal, Tool, assert_resized_alike, assert_same, noise, random_preprocessing, side
 from PIL import Image, PngImagePlugin
 
 from edgetl.data.images import decode_bytes
@@ -33,55 +32,6 @@ class Build(Protocol):
     bin: Path
 
 
-@dataclass(frozen=True)
-class Refusal:
-    message: str
-
-
-class Tool:
-    """`picture_tool`: one process that answers one command after the other."""
-
-    def __init__(self, program: Path) -> None:
-        self._process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-
-    def resize(
-        self, pixels: NDArray[np.uint8], p: Preprocessing, *, layout: str = "rgb", padding: int = 0
-    ) -> NDArray[np.uint8] | Refusal:
-        height, width = pixels.shape[:2]
-        rows = np.pad(pixels.reshape(height, -1), ((0, 0), (0, padding)), constant_values=77)
-        words = (
-            width,
-            height,
-            layout,
-            padding,
-            p.resize,
-            p.height,
-            p.width,
-            p.interpolation,
-            p.crop_pct.hex(),
-            *p.fill,
-        )
-        return self._ask("resize " + " ".join(map(str, words)), rows.tobytes())
-
-    def decode(self, data: bytes, name: str = "picture") -> NDArray[np.uint8] | Refusal:
-        return self._ask(f"decode {len(data)} {name}", data)
-
-    def close(self) -> None:
-        self._process.communicate()
-
-    def _ask(self, command: str, data: bytes) -> NDArray[np.uint8] | Refusal:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(command.encode() + b"\n" + data)
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline().decode().rstrip("\n")
-        if answer.startswith("error "):
-            return Refusal(answer.split(" ", 2)[2])
-        _, width, height = answer.split(" ")
-        size = int(width) * int(height) * 3
-        return np.frombuffer(self._process.stdout.read(size), np.uint8).reshape(int(height), int(width), 3)
-
-
 @pytest.fixture(scope="module")
 def tool(runtime_build: Build) -> Iterator[Tool]:
     program = runtime_build.bin / "picture_tool"
@@ -92,68 +42,23 @@ def tool(runtime_build: Build) -> Iterator[Tool]:
     tool.close()
 
 
-def assert_same(found: NDArray[np.uint8] | Refusal, expected: NDArray[np.uint8], what: str = "") -> None:
-    assert not isinstance(found, Refusal), f"{what}: {found}"
-    assert found.shape == expected.shape, what
-    step = int(np.abs(found.astype(np.int16) - expected).max())
-    assert step == 0, f"{what}: differs by {step} at {np.argwhere(found != expected)[0]}"
-
-
 # --- resize -------------------------------------------------------------------------------------------------------
-
-
-def _preprocessing(rng: np.random.Generator, longest: int) -> Preprocessing:
-    return Preprocessing(
-        height=int(rng.integers(1, longest)),
-        width=int(rng.integers(1, longest)),
-        resize=str(rng.choice(["squash", "crop", "letterbox"])),  # type: ignore[arg-type]
-        mean=(0.0, 0.0, 0.0),
-        std=(1.0, 1.0, 1.0),
-        crop_pct=float(rng.choice([0.875, 0.95, 1.0, float(rng.uniform(0.05, 1.0))])),
-        interpolation=str(rng.choice(["bilinear", "bicubic"])),  # type: ignore[arg-type]
-        fill=(int(rng.integers(256)), int(rng.integers(256)), int(rng.integers(256))),
-    )
-
-
-def _noise(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
-    extremes = rng.random() < 0.3  # bicubic overshoots most between 0 and 255
-    return (
-        rng.integers(0, 2, (height, width, 3)) * 255 if extremes else rng.integers(0, 256, (height, width, 3))
-    ).astype(np.uint8)
-
-
-def _assert_resized_alike(tool: Tool, pixels: NDArray[np.uint8], p: Preprocessing) -> bool:
-    """Both refuse it, or both give the same bytes; whether they gave any."""
-    found = tool.resize(pixels, p)
-    try:
-        expected = resize(pixels, p)
-    except DataError as error:
-        reason = str(error)
-    else:
-        assert_same(found, expected, f"{pixels.shape} {p}")
-        return True
-    assert found == Refusal(reason)
-    return False
-
-
-def _side(rng: np.random.Generator) -> int:
-    return int(np.exp(rng.uniform(0.0, np.log(700.0))))
 
 
 @pytest.mark.parametrize("part", range(8))
 def test_every_size_policy_and_filter_gives_the_same_bytes(tool: Tool, part: int) -> None:
     rng = np.random.default_rng(part)
     for _ in range(SIZES // 8):
-        p = _preprocessing(rng, 260)
-        pixels = _noise(rng, _side(rng), _side(rng))
-        _assert_resized_alike(tool, pixels, p)
+        p = random_preprocessing(rng, 260)
+        pixels = noise(rng, side(rng), side(rng))
+        assert_resized_alike(tool, pixels, p)
 
 
 def test_bgr_grey_and_padded_rows_give_the_same_bytes(tool: Tool) -> None:
     rng = np.random.default_rng(20)
     for _ in range(200):
-        p = _preprocessing(rng, 200)
-        pixels, padding = _noise(rng, _side(rng), _side(rng)), int(rng.integers(0, 40))
+        p = random_preprocessing(rng, 200)
+        pixels, padding = noise(rng, side(rng), side(rng)), int(rng.integers(0, 40))
         expected = resize(pixels, p)
         assert_same(tool.resize(pixels, p, padding=padding), expected)
         assert_same(tool.resize(pixels[:, :, ::-1], p, layout="bgr", padding=padding), expected)
@@ -170,8 +75,8 @@ def test_extreme_and_usual_sizes_give_the_same_bytes(
     tool: Tool, height: int, width: int, policy: Any, interpolation: Any
 ) -> None:
     p = Preprocessing(224, 224, policy, (0, 0, 0), (1, 1, 1), interpolation=interpolation)
-    pixels = _noise(np.random.default_rng(height), height, width)
-    _assert_resized_alike(tool, pixels, p)
+    pixels = noise(np.random.default_rng(height), height, width)
+    assert_resized_alike(tool, pixels, p)
 
 
 def test_elongated_crops_are_refused_at_the_same_size(tool: Tool) -> None:
@@ -179,7 +84,7 @@ def test_elongated_crops_are_refused_at_the_same_size(tool: Tool) -> None:
     for length in range(1500, 1560, 12):
         p = Preprocessing(224, 224, "crop", (0, 0, 0), (1, 1, 1))
         pixels = np.zeros((1, length, 3), np.uint8)
-        refused += not _assert_resized_alike(tool, pixels, p)
+        refused += not assert_resized_alike(tool, pixels, p)
     assert 0 < refused < 5
 
 
@@ -372,7 +277,7 @@ def test_real_pictures_decode_to_the_same_bytes(tool: Tool, real: list[Path]) ->
 def test_real_pictures_are_the_same_network_inputs(tool: Tool, real: list[Path]) -> None:
     rng = np.random.default_rng(4)
     for path in real:
-        p, data = _preprocessing(rng, 260), path.read_bytes()
+        p, data = random_preprocessing(rng, 260), path.read_bytes()
         pixels = tool.decode(data, path.name)
         assert not isinstance(pixels, Refusal)
         assert_same(tool.resize(pixels, p), resize(decode_bytes(data, path.name), p), f"{path} {p}")
