@@ -15,10 +15,10 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from engine_library import engine_library, package_folder
 from numpy.typing import NDArray
 from repeated_ratio import Ratio, ratio
 from result_file import REPOSITORY, Result, interval, machine_now, number, table, write_result
@@ -30,10 +30,6 @@ from edgetl.types import Interval
 
 _SIDES = ("edgetl", "bare")
 _RUN_LIMIT, _START_LIMIT = 1.02, 1.10
-_LIBRARIES = {
-    "onnxruntime": ("onnxruntime", "capi/libonnxruntime.so.*"),
-    "openvino": ("openvino", "libs/libopenvino_c.so*"),
-}
 _WARM_STARTS = 2  # files are cached before the first start counts
 _SEED = 0
 
@@ -91,30 +87,12 @@ def _build(folder: Path, onnxruntime_headers: Path) -> Path:
     options = [
         "-DCMAKE_BUILD_TYPE=Release",
         f"-DEDGETL_ONNXRUNTIME_INCLUDE={onnxruntime_headers.resolve()}",
-        f"-DEDGETL_OPENVINO_INCLUDE={_package('openvino') / 'include'}",
+        f"-DEDGETL_OPENVINO_INCLUDE={package_folder('openvino') / 'include'}",
     ]
     source = REPOSITORY / "benchmarks" / "native"
     _run(["cmake", "-S", str(source), "-B", str(folder), *options])
     _run(["cmake", "--build", str(folder), "--target", "overhead", "-j2"])
     return folder / "overhead"
-
-
-def _package(name: str) -> Path:
-    """Folder of an installed Python package, which is not imported."""
-    spec = find_spec(name)
-    if spec is None or spec.origin is None:
-        raise EdgetlError(f"the Python package {name} is not installed; its library is what is measured")
-    return Path(spec.origin).parent
-
-
-def _library(backend: str) -> Path:
-    if backend not in _LIBRARIES:
-        raise EdgetlError(f"expected a bundle for {' or '.join(_LIBRARIES)}; found one for {backend}")
-    package, pattern = _LIBRARIES[backend]
-    found = sorted(_package(package).glob(pattern))
-    if not found:
-        raise EdgetlError(f"the Python package {package} holds no {pattern}; install one that does")
-    return found[0]
 
 
 def _run(command: Sequence[str]) -> str:
@@ -146,7 +124,7 @@ class _Command:
         hint = "bf16" if compiled.precision == "bfloat16" else "f32"
         model = self.bundle / compiled.model
         sizes = (shape.height, shape.width, len(self.manifest.labels), self.threads)
-        words = (mode, compiled.backend, _library(compiled.backend), self.bundle, model, *sizes, hint, rounds)
+        words = (mode, compiled.backend, engine_library(compiled.backend), self.bundle, model, *sizes, hint, rounds)
         return _run([str(self.program), *map(str, words)])
 
 
