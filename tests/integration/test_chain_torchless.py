@@ -57,7 +57,7 @@ def test_a_pivot_is_compiled_to_the_very_bytes_of_the_build(chain: Chain, compil
 def test_a_compiled_bundle_verifies(compiled: Path, name: str) -> None:
     answer = json.loads(without_torch("verify", compiled / name, "--json").out)
     assert answer["passed"]
-    assert {step["step"] for step in answer["steps"]} == {"resize", "network"}
+    assert {step["step"] for step in answer["steps"]} == {"decode", "resize", "network"}
 
 
 def test_a_bundle_that_answers_wrongly_is_found_by_its_golden_vectors(compiled: Path) -> None:

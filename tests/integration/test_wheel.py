@@ -78,9 +78,9 @@ def names_in(wheel: Path) -> list[str]:
 def test_the_wheel_holds_code_and_data_and_nothing_else(wheel: Path) -> None:
     names = names_in(wheel)
     for kind in ("targets", "calibration"):
-        ours = sorted(path.name for path in (ROOT / kind).glob("*.yaml"))
+        ours = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / kind).rglob("*.*"))
         assert ours
-        assert sorted(Path(name).name for name in names if name.startswith(f"edgetl/_data/{kind}/")) == ours
+        assert sorted(name.removeprefix("edgetl/_data/") for name in names if f"_data/{kind}/" in name) == ours
     assert "edgetl/_data/backbones/printed_characters/model.safetensors" in names
     assert "edgetl/_data/backbones/printed_characters/config.json" in names
     assert "edgetl/report/report.html.j2" in names
