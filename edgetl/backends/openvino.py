@@ -119,6 +119,9 @@ class OpenVinoEngine:
         self._model = model
         self._compiled, (self._height, self._width) = _compile(model, precision, threads)
         self._request: Any = self._compiled.create_infer_request()
+        # the request's own memory, written and read in place: dictionaries of arrays cost a twentieth of MobileNetV2
+        self._image: Any = self._request.get_input_tensor(0).data
+        self._logits: Any = self._request.get_output_tensor(0).data
 
     def infer(self, inputs: Tensors) -> Tensors:
         request = self._opened()
@@ -149,12 +152,12 @@ class OpenVinoEngine:
         )
 
     def close(self) -> None:
-        self._request = self._compiled = None
+        self._image = self._logits = self._request = self._compiled = None
 
     def _one(self, request: Any, image: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        # the request's output buffer is used again by the next call: copy it
-        request.infer({0: image}, share_inputs=True)
-        return np.array(request.get_output_tensor(0).data, dtype=np.float32, copy=True)
+        np.copyto(self._image, image)
+        request.infer()
+        return np.array(self._logits, dtype=np.float32, copy=True)
 
     def _opened(self) -> Any:
         if self._request is None:
