@@ -35,7 +35,7 @@ SHORT = {
     "backbone.input_size": 96,
     "adapt.strategy": "probe",
     "quantize.method": "ptq",
-    "targets": "[x86-cpu]",
+    "targets": "[x86-cpu, intel-cpu]",
     "gates.max_drop_points": 100,
 }
 
@@ -69,6 +69,13 @@ class Apps:
         assert words in done.stderr
 
 
+@dataclass(frozen=True)
+class Engine:
+    target: str
+    name: str
+    library: Path
+
+
 @pytest.fixture(scope="module")
 def apps(runtime_build: RuntimeBuild) -> Apps:
     if not (runtime_build.bin / "edgetl-run").is_file():
@@ -85,11 +92,21 @@ def onnxruntime(apps: Apps) -> tuple[str, ...]:
     return apps.library
 
 
+@pytest.fixture(params=["x86-cpu", "intel-cpu"])
+def engine(request: pytest.FixtureRequest, runtime_build: RuntimeBuild, apps: Apps) -> Engine:
+    """Both engines in turn. Skips where the library is absent, or the engine was left out."""
+    name = {"x86-cpu": "onnxruntime", "intel-cpu": "openvino"}[request.param]
+    library = runtime_build.onnxruntime_library if name == "onnxruntime" else runtime_build.openvino_library
+    if library is None or name not in apps("edgetl-run", "--version").stdout:
+        pytest.skip(f"the {name} engine was left out: its library or its headers were not found")
+    return Engine(request.param, name, library)
+
+
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Builds of a small network, by `<target>-<precision>`."""
     folder = tmp_path_factory.mktemp("bundles")
-    made = compile_targets(make_pivot(folder / "pivot"), ["null", "x86-cpu"], folder / "bundles")
+    made = compile_targets(make_pivot(folder / "pivot"), ["null", "x86-cpu", "intel-cpu"], folder / "bundles")
     return {path.name: path for path in made}
 
 
@@ -246,7 +263,7 @@ def test_run_prints_what_predict_prints(apps: Apps, bundles: dict[str, Path], on
 
 @pytest.fixture(scope="module")
 def mobilenet(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MobileNetV2 on steel, INT8 for x86, cropped: its input is cut from pictures of any shape."""
+    """Bundles of MobileNetV2 on steel, INT8, cropped: their input is cut from pictures of any shape."""
     folder = tmp_path_factory.mktemp("steel")
     (folder / "data").symlink_to(shared / "data")
     recipe = folder / "steel.yaml"
@@ -254,7 +271,7 @@ def mobilenet(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     overrides = [part for key, value in SHORT.items() for part in ("--set", f"{key}={value}")]
     done = edgetl("build", recipe, "--weights-dir", shared / "weights", "--out", folder / "out", *overrides)
     assert done.code == 0, f"{done.out}\n{done.err}"
-    return folder / "out" / "bundles" / "steel-x86-cpu"
+    return folder / "out" / "bundles"
 
 
 def real_images(shared: Path) -> list[Path]:
@@ -273,15 +290,33 @@ def python_logits(folder: Path, images: list[Path]) -> NDArray[np.float32]:
 
 @pytest.mark.slow
 def test_files_to_logits_are_bit_equal_on_real_images(
-    apps: Apps, mobilenet: Path, shared: Path, onnxruntime: tuple[str, ...]
+    apps: Apps, mobilenet: Path, shared: Path, engine: Engine
 ) -> None:
+    bundle = mobilenet / f"steel-{engine.target}"
+    assert read_bundle(bundle).manifest.compiled.precision == "int8"
     images = real_images(shared)
     assert len(images) == REAL_IMAGES
-    answers = apps.json("edgetl-run", mobilenet, *images, *onnxruntime, "--logits", "--threads", "1")
+    library = ("--engine-library", str(engine.library))
+    answers = apps.json("edgetl-run", bundle, *images, *library, "--logits", "--threads", "1")
     found = np.array([answer["logits"] for answer in answers], dtype=np.float32)
-    expected = python_logits(mobilenet, images)
+    expected = python_logits(bundle, images)
     different = np.flatnonzero((found.view(np.uint32) != expected.view(np.uint32)).any(axis=1))
     assert [images[index].name for index in different] == []
-    for answer, reference in zip(answers, predict(mobilenet, images, top=3, threads=1), strict=True):
+    for answer, reference in zip(answers, predict(bundle, images, top=3, threads=1), strict=True):
         assert tuple(answer["labels"]) == reference.labels
         assert answer["probabilities"] == pytest.approx(reference.probabilities, rel=1e-14)
+
+
+def test_a_run_allocates_nothing_beyond_the_bare_engine(
+    runtime_build: RuntimeBuild, bundles: dict[str, Path], engine: Engine
+) -> None:
+    program = runtime_build.bin / "test_allocations"
+    if not program.is_file():
+        pytest.skip("no doctest here: apt-get install doctest-dev")
+    named = {
+        "EDGETL_TEST_BUNDLE": str(bundles[f"{engine.target}-int8"]),
+        f"EDGETL_TEST_{engine.name.upper()}": str(engine.library),
+    }
+    done = subprocess.run([program], env={**os.environ, **named}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "skipped:" not in done.stdout
