@@ -22,6 +22,9 @@ function(edgetl_find_header variable header)
             NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH)
   find_path(${variable} ${header} PATH_SUFFIXES ${arg_SUFFIXES})
   mark_as_advanced(${variable})
+  if(${variable} AND NOT EXISTS "${${variable}}/${header}")
+    message(FATAL_ERROR "${variable}=${${variable}}: no ${header} there; name the folder that holds it")
+  endif()
 endfunction()
 
 # edgetl_engine(NAME header variable...): sets edgetl_has_<NAME> and notes it; every variable must hold a folder.
