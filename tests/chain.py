@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -128,3 +128,14 @@ def build_chain(folder: Path) -> Chain:
     if done.code:
         raise RuntimeError(f"the small build ended with {done.code}:\n{done.out}\n{done.err}")
     return Chain(recipe, folder / "build", targets, done)
+
+
+def build_steel(folder: Path, shared: Path, settings: Mapping[str, object]) -> Path:
+    """Build examples/steel.yaml in `folder` with these `--set`, on the real images; returns its output folder."""
+    (folder / "data").symlink_to(shared / "data")
+    recipe = folder / "steel.yaml"
+    recipe.write_bytes((ROOT / "examples" / "steel.yaml").read_bytes())
+    overrides = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    done = edgetl("build", recipe, "--weights-dir", shared / "weights", "--out", folder / "out", *overrides)
+    assert done.code == 0, f"{done.out}\n{done.err}"
+    return folder / "out"

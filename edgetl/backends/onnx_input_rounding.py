@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from edgetl.backends.onnx_readers import only_reader
 from edgetl.types import INPUT_NAME
 
 
@@ -17,9 +18,11 @@ def spell_out_rounding(model: onnx.ModelProto) -> bool:
     """Put Cast, Mul, Add and QuantizeLinear where bytes go straight into DequantizeLinear; False where they do not."""
     graph = model.graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    transpose = _only_reader(graph, INPUT_NAME, "Transpose")
-    reader = None if transpose is None else _only_reader(graph, transpose.output[0], "DequantizeLinear")
+    transpose = only_reader(graph, INPUT_NAME)
+    reader = None if transpose is None else only_reader(graph, transpose.output[0])
     if transpose is None or reader is None or any(name not in constants for name in list(reader.input)[1:]):
+        return False
+    if (transpose.op_type, reader.op_type) != ("Transpose", "DequantizeLinear"):
         return False
     scale_name, zero_point_name = list(reader.input)[1:3]
     scale, zero_point = float(constants[scale_name]), int(constants[zero_point_name])
@@ -44,8 +47,3 @@ def spell_out_rounding(model: onnx.ModelProto) -> bool:
     del graph.node[:]
     graph.node.extend([*nodes[:place], *before, transpose, after, *nodes[place + 1 :]])
     return True
-
-
-def _only_reader(graph: onnx.GraphProto, name: str, kind: str) -> onnx.NodeProto | None:
-    readers = [node for node in graph.node if name in node.input]
-    return readers[0] if len(readers) == 1 and readers[0].op_type == kind else None

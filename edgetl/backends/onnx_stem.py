@@ -4,7 +4,7 @@ ONNX Runtime's direct integer convolution wants input channels in multiples of f
 first convolution is unfolded in memory instead (a sixth of MobileNetV2's time). Rows of bytes can be read as quarter
 as many positions of 4 x 3 channels without moving any. A convolution of stride 2 makes two of its outputs from each
 such position, in twice the channels, which again are rows of single pixels in memory. The weights that are added are
-zeros, so every sum is the same integer. Measured in benchmarks/README.md.
+zeros, so every sum is the same integer (docs/decisions/0007-first-convolution.md).
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from edgetl.backends.onnx_readers import only_reader
 from edgetl.graph.rewrite import drop_unused_constants
 from edgetl.types import INPUT_NAME
 
 _PIXELS, _COLOURS, _STRIDE = 4, 3, 2
-_LARGEST_KERNEL = 7  # the largest that was measured: the added zeros grow with it
+_LARGEST_KERNEL = 7  # the largest that was tried: the added zeros grow with it
 _PASSES = ("Clip", "Relu")
 
 Array = NDArray[np.generic]
@@ -56,9 +57,9 @@ def widen_stem(model: onnx.ModelProto) -> bool:
 
 
 def _find(graph: onnx.GraphProto, constants: Mapping[str, Array]) -> _Stem | None:
-    transpose = _only_reader(graph, INPUT_NAME)
-    read = _only_reader(graph, transpose.output[0]) if transpose else None
-    convolution = _only_reader(graph, read.output[0]) if read else None
+    transpose = only_reader(graph, INPUT_NAME)
+    read = only_reader(graph, transpose.output[0]) if transpose else None
+    convolution = only_reader(graph, read.output[0]) if read else None
     if transpose is None or read is None or convolution is None:
         return None
     if (transpose.op_type, read.op_type, convolution.op_type) != ("Transpose", "DequantizeLinear", "Conv"):
@@ -75,9 +76,9 @@ def _find(graph: onnx.GraphProto, constants: Mapping[str, Array]) -> _Stem | Non
 
 
 def _quantizer_behind(graph: onnx.GraphProto, node: onnx.NodeProto) -> onnx.NodeProto | None:
-    reader = _only_reader(graph, node.output[0])
+    reader = only_reader(graph, node.output[0])
     while reader is not None and reader.op_type in _PASSES:
-        reader = _only_reader(graph, reader.output[0])
+        reader = only_reader(graph, reader.output[0])
     return reader if reader is not None and reader.op_type == "QuantizeLinear" else None
 
 
@@ -169,9 +170,3 @@ def _insert(graph: onnx.GraphProto, place: onnx.NodeProto, nodes: list[onnx.Node
     index = next(i for i, node in enumerate(graph.node) if node.output == place.output)
     for offset, node in enumerate(nodes):
         graph.node.insert(index + after + offset, node)
-
-
-def _only_reader(graph: onnx.GraphProto, name: str) -> onnx.NodeProto | None:
-    readers = [node for node in graph.node if name in node.input]
-    is_output = any(output.name == name for output in graph.output)
-    return readers[0] if len(readers) == 1 and not is_output else None

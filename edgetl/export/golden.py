@@ -18,6 +18,11 @@ COUNT = 4
 MAX_SIDE = 384
 _QUALITY = 95
 _KEPT = {"JPEG": ".jpg", "PNG": ".png"}
+# What Pillow tells of a file and that is about its pixels only. EXIF, XMP, comments and texts may say where and when.
+_ABOUT_PIXELS = {
+    *("jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "adobe", "adobe_transform"),
+    *("progressive", "progression", "interlace", "gamma", "srgb", "aspect", "transparency"),
+}
 
 
 def choose(samples: Sequence[Sample], count: int = COUNT) -> list[Sample]:
@@ -61,8 +66,8 @@ def _picture(path: Path) -> tuple[bytes, str]:
     rgb = decode_bytes(data, str(path))
     with Image.open(io.BytesIO(data)) as source:
         suffix = _KEPT.get(source.format or "")
-        # a camera's EXIF block may say where and when; a bundle is handed on
-        if suffix and max(source.size) <= MAX_SIDE and not source.getexif():
+        source.load()  # a PNG may carry texts behind its pixels
+        if suffix and max(source.size) <= MAX_SIDE and _ABOUT_PIXELS.issuperset(source.info):
             return data, suffix
     picture = Image.fromarray(rgb)
     picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)

@@ -9,6 +9,7 @@
 #include <new>
 
 #include "decoders.h"
+#include "fail.h"
 #include "orientation.h"
 
 namespace edgetl {
@@ -17,14 +18,7 @@ namespace {
 constexpr int64_t max_file_bytes = 1'000'000'000;
 
 edgetl_status refuse(edgetl_error* error, edgetl_status status, const char* name, const char* reason) {
-  if (error == nullptr) return status;
-  error->status = status;
-  std::snprintf(error->message, sizeof error->message, "%s: not usable as an image: %s; replace or remove it", name,
-                reason);
-  for (char* c = error->message; *c != '\0'; ++c) {
-    if (static_cast<unsigned char>(*c) < 0x20 || *c == 0x7F) *c = '?';
-  }
-  return status;
+  return fail(error, status, "%s: not usable as an image: %s; replace or remove it", name, reason);
 }
 
 bool starts_with(const uint8_t* file, size_t bytes, const char* magic, size_t length) {
@@ -84,8 +78,7 @@ edgetl_status decode(const char* name, const uint8_t* file, size_t bytes, Pictur
     return refuse(error, EDGETL_OUT_OF_MEMORY, name, "there is not enough memory for its pixels");
   }
   picture = std::move(decoded.picture);
-  if (error != nullptr) *error = edgetl_error{};
-  return EDGETL_OK;
+  return succeed(error);
 }
 
 edgetl_status read_picture_file(const char* path, Picture& picture, edgetl_error* error) {

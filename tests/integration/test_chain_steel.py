@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chain import ROOT, edgetl, edgetl_without_torch
+from chain import build_steel, edgetl_without_torch
 
 from edgetl.bundle.read import read_bundle
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-EXAMPLE = ROOT / "examples" / "steel.yaml"
 SHORT = {
     "data.shots": 5,
     "data.max_val_images": 60,
@@ -30,14 +29,7 @@ SHORT = {
 @pytest.fixture(scope="module")
 def steel(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output folder of a build of examples/steel.yaml."""
-    folder = tmp_path_factory.mktemp("steel")
-    (folder / "data").symlink_to(shared / "data")
-    (folder / EXAMPLE.name).write_bytes(EXAMPLE.read_bytes())
-    overrides = [part for key, value in SHORT.items() for part in ("--set", f"{key}={value}")]
-    weights, out = shared / "weights", folder / "out"
-    done = edgetl("build", folder / EXAMPLE.name, "--weights-dir", weights, "--out", out, *overrides)
-    assert done.code == 0, f"{done.out}\n{done.err}"
-    return folder / "out"
+    return build_steel(tmp_path_factory.mktemp("steel"), shared, SHORT)
 
 
 @pytest.fixture(scope="module")

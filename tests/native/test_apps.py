@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from chain import ROOT, edgetl
+from chain import build_steel, edgetl
 from native_build import RuntimeBuild
 from numpy.typing import NDArray
 from pivot_folder import LABELS, make_pivot
@@ -264,14 +264,7 @@ def test_run_prints_what_predict_prints(apps: Apps, bundles: dict[str, Path], on
 @pytest.fixture(scope="module")
 def mobilenet(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Bundles of MobileNetV2 on steel, INT8, cropped: their input is cut from pictures of any shape."""
-    folder = tmp_path_factory.mktemp("steel")
-    (folder / "data").symlink_to(shared / "data")
-    recipe = folder / "steel.yaml"
-    recipe.write_bytes((ROOT / "examples" / "steel.yaml").read_bytes())
-    overrides = [part for key, value in SHORT.items() for part in ("--set", f"{key}={value}")]
-    done = edgetl("build", recipe, "--weights-dir", shared / "weights", "--out", folder / "out", *overrides)
-    assert done.code == 0, f"{done.out}\n{done.err}"
-    return folder / "out" / "bundles"
+    return build_steel(tmp_path_factory.mktemp("steel"), shared, SHORT) / "bundles"
 
 
 def real_images(shared: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from chain import ROOT, edgetl
+from chain import build_steel
 from native_build import RuntimeBuild, cross_build
 from numpy.typing import NDArray
 from picture_tool import Tool, assert_resized_alike, noise, random_preprocessing, side
@@ -53,14 +53,7 @@ def armhf() -> RuntimeBuild:
 @pytest.fixture(scope="module")
 def bundles(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MobileNetV2 in INT8 that tells defects of steel apart, for both machines from one training."""
-    folder = tmp_path_factory.mktemp("steel")
-    (folder / "data").symlink_to(shared / "data")
-    recipe = folder / "steel.yaml"
-    recipe.write_bytes((ROOT / "examples" / "steel.yaml").read_bytes())
-    overrides = [part for key, value in SHORT.items() for part in ("--set", f"{key}={value}")]
-    done = edgetl("build", recipe, "--weights-dir", shared / "weights", "--out", folder / "out", *overrides)
-    assert done.code == 0, f"{done.out}\n{done.err}"
-    return folder / "out" / "bundles"
+    return build_steel(tmp_path_factory.mktemp("steel"), shared, SHORT) / "bundles"
 
 
 @pytest.mark.parametrize("machine", ["arm64", "armhf"])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from edgetl.data.images import decode
 from edgetl.data.resize import resize
@@ -52,6 +52,23 @@ def test_where_and_when_a_picture_was_taken_does_not_travel(tmp_path: Path) -> N
     with Image.open(tmp_path / "golden" / names[0]) as picture:
         assert not picture.getexif()
         assert picture.size == (30, 40)
+
+
+@pytest.mark.parametrize("kind", ["xmp", "comment", "text"])
+def test_texts_in_a_picture_do_not_travel(tmp_path: Path, kind: str) -> None:
+    secret, picture = b"taken at home", Image.new("RGB", (40, 30), "red")
+    path = tmp_path / ("a.png" if kind == "text" else "a.jpg")
+    if kind == "text":
+        behind = PngImagePlugin.PngInfo()
+        behind.add(b"tEXt", b"Location\0" + secret, after_idat=True)
+        picture.save(path, pnginfo=behind)
+    elif kind == "xmp":
+        picture.save(path, xmp=secret)
+    else:
+        picture.save(path, comment=secret)
+    assert secret in path.read_bytes()
+    _, names = write_images([Sample(str(path), 0, "")], P, tmp_path / "golden")
+    assert secret not in (tmp_path / "golden" / names[0]).read_bytes()
 
 
 def test_golden_images_show_as_many_classes_as_possible() -> None:
