@@ -16,8 +16,8 @@ from pydantic import TypeAdapter
 from repeated_ratio import Ratio, ratio
 from result_file import versions
 
+from edgetl import stats
 from edgetl.backends.base import load
-from edgetl.bench import stats
 from edgetl.bench.accuracy import Accuracy, compare, predict_each, stratified
 from edgetl.bench.latency import interleaved
 from edgetl.bench.machine import Machine, describe

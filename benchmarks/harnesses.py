@@ -19,7 +19,7 @@ import numpy as np
 from engine_library import engine_library
 from result_file import Result, interval, machine_now, number, table, write_result
 
-from edgetl.bench import stats
+from edgetl import stats
 from edgetl.bundle.manifest import read_manifest
 from edgetl.errors import EdgetlError
 from edgetl.types import Interval

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from repeated_ratio import Ratio, ratio
 from result_file import REPOSITORY, Result, interval, machine_now, number, table, write_result
 
-from edgetl.bench import stats
+from edgetl import stats
 from edgetl.bundle.manifest import Manifest, read_manifest
 from edgetl.errors import EdgetlError
 from edgetl.types import Interval

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.bench import stats
+from edgetl import stats
 from edgetl.types import Interval
 
 

@@ -21,7 +21,7 @@ from example_builds import ExampleBuild, add_build_arguments, edgetl_program, ex
 from numpy.typing import NDArray
 from result_file import Result, interval, machine_now, number, table, write_result
 
-from edgetl.bench import stats
+from edgetl import stats
 from edgetl.errors import EdgetlError
 from edgetl.types import Interval
 

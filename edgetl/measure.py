@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgetl import stats
 from edgetl.backends.base import load as load_backend
-from edgetl.bench import stats
 from edgetl.bench.accuracy import predict_each
 from edgetl.bench.isolated import cold_start
 from edgetl.bench.latency import interleaved

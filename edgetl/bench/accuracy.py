@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.bench import stats
+from edgetl import stats
 from edgetl.errors import BackendError
 from edgetl.types import INPUT_NAME, OUTPUT_NAME, Advance, Engine, Interval
 

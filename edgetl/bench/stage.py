@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from edgetl import stats
 from edgetl.backends.base import load
-from edgetl.bench import emulate, stats
+from edgetl.bench import emulate
 from edgetl.bench.accuracy import compare, predict_each, stratified
 from edgetl.bench.isolated import cold_start
 from edgetl.bench.latency import interleaved

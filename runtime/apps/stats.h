@@ -1,4 +1,4 @@
-// Intervals for what a benchmark reports, by the rules of edgetl/bench/stats.py. 95 % coverage.
+// Intervals for what a benchmark reports, by the rules of edgetl/stats.py. 95 % coverage.
 #pragma once
 
 #include <cstdint>

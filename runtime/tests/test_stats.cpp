@@ -25,7 +25,7 @@ void check(const std::optional<Interval>& found, double value, double low, doubl
 
 }  // namespace
 
-// The expected numbers are those of edgetl/bench/stats.py for the same samples.
+// The expected numbers are those of edgetl/stats.py for the same samples.
 TEST_CASE("quantiles and their intervals are those of the Python side") {
   check(quantile(mixed(6), 0.5), 397, 0, 856);
   check(quantile(mixed(40), 0.5), 488, 335, 670);

@@ -1,6 +1,6 @@
 """Ten handwritten digits a class: what the pretrained backbone is worth.
 
-    python benchmarks/pretrain/transfer.py edgetl/_data/backbones/printed_characters --draws 20
+    python benchmarks/pretrain/digits_transfer.py edgetl/_data/backbones/printed_characters --draws 20
 
 The handwritten digits are the 1,797 scans of 8x8 cells that come with scikit-learn. In every draw
 ten a class are for training, and all others are the test. Compared are logistic regression on the
