@@ -1,14 +1,48 @@
 """edgetl check"""
 
+from __future__ import annotations
+
 from typing import Any
 
 import click
 
-from edgetl.cli.chain import chain_command
+from edgetl.cli.chain import outcome_json
+from edgetl.cli.options import RecipeOptions, emit, progress_for, recipe_options
+
+_NAMED = 8
 
 
-def _show(outcome: Any) -> None:
-    split = outcome.split
+@click.command("check")
+@recipe_options
+def command(options: RecipeOptions) -> int:
+    """Draw the few-shot split of RECIPE and look at its images: broken files, copies and groups on both sides, near
+    neighbours, wrong labels, uneven classes, drift.
+
+    \b
+    Ends with exit code 1 when a picture or a group is on both sides; --allow-leak lets it pass.
+    """
+    from edgetl.checks.model import FILE_NAME, read_checks, require_sound
+    from edgetl.pipeline import run
+
+    job = options.job()
+    outcome = run(job, progress_for(options.quiet), "check")
+    folder = next(result.folder for result in outcome.results if result.stage == "check")
+    checks = read_checks(folder / FILE_NAME)
+    sheet = None if checks.contact_sheet is None else folder / checks.contact_sheet
+    if options.as_json:
+        found = checks.model_dump(mode="json", by_alias=True) | {"contact_sheet": sheet and str(sheet)}
+        emit(outcome_json(outcome) | {"checks": found, "verdict": checks.verdict})
+    else:
+        _show_split(outcome.split)
+        for finding in checks.findings:
+            _show_finding(finding)
+        if sheet:
+            click.echo(f"contact sheet: {sheet}")
+    require_sound(checks, allow_leak=job.recipe.check.allow_leak)
+    return 0
+
+
+def _show_split(split: Any) -> None:
     click.echo(f"{len(split.classes)} classes: {', '.join(split.classes)}")
     click.echo(f"{len(split.shots)} images to learn from, {len(split.val)} to measure on")
     click.echo(f"resize: {split.resize}: {split.resize_reason}")
@@ -16,6 +50,12 @@ def _show(outcome: Any) -> None:
         click.echo(f"skipped {skipped.path}: {skipped.reason}")
 
 
-command = chain_command(
-    "check", "data", "Read every image RECIPE names, draw the few-shot split, name what cannot be used.", _show
-)
+def _show_finding(finding: Any) -> None:
+    click.echo(f"{finding.verdict:<12} {finding.check:<15} {finding.sentence}")
+    if finding.check == "files":
+        return  # all of them are named above
+    for suspect in finding.suspects[:_NAMED]:
+        named = " and ".join(picture.path for picture in suspect.pictures)
+        click.echo(f"{'':<28} {named}: {suspect.sentence}")
+    if finding.found > _NAMED:
+        click.echo(f"{'':<28} and {finding.found - _NAMED} more; check.json lists them")

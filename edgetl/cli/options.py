@@ -33,6 +33,7 @@ class RecipeOptions:
     weights_dirs: tuple[Path, ...]
     targets_dirs: tuple[Path, ...]
     calibration_dirs: tuple[Path, ...]
+    allow_leak: bool
     quiet: bool
     as_json: bool
 
@@ -41,8 +42,9 @@ class RecipeOptions:
         from edgetl.recipe import load_recipe
         from edgetl.stages import make_job
 
+        allowed = ("check.allow_leak=true",) if self.allow_leak else ()
         return make_job(
-            load_recipe(self.recipe, self.overrides),
+            load_recipe(self.recipe, (*self.overrides, *allowed)),
             self.recipe.resolve().parent,
             out=self.out,
             targets_dirs=self.targets_dirs,
@@ -78,6 +80,11 @@ def recipe_options(function: Callable[..., Any]) -> Callable[..., Any]:
             type=FILE,
             multiple=True,
             help="Folder of calibration profiles of your own; may repeat.",
+        ),
+        click.option(
+            "--allow-leak",
+            is_flag=True,
+            help="Go on although pictures or groups are on both sides of the split; the report names them.",
         ),
         quiet_option,
         json_option,

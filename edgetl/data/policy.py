@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from edgetl.types import ResizePolicy
+
 _CHARACTERS = re.compile("digits?|letters?|chars?|characters?|glyphs?|text|words?|numbers?")
 _SPELT = re.compile("zero|one|two|three|four|five|six|seven|eight|nine")
 _DIRECTIONS = re.compile("left|right|up|down|north|south|east|west|clockwise|anticlockwise|arrows?")
@@ -16,6 +18,14 @@ def resolve_policy(policy: str, classes: Sequence[str]) -> str:
     if policy != "auto":
         return policy
     return "text" if why_not_mirrored(classes) else "natural"
+
+
+def resize_choices(wanted: str, suggested: ResizePolicy) -> tuple[ResizePolicy, ...]:
+    """What the recipe's `data.resize` allows, `suggested` (by the pictures' shapes) first. `auto` leaves the choice
+    between it and the two policies that most networks were pretrained with to the shots."""
+    if wanted != "auto":
+        return (suggested,)
+    return tuple(dict.fromkeys((suggested, "squash", "crop")))
 
 
 def why_not_mirrored(classes: Sequence[str]) -> str:

@@ -1,14 +1,18 @@
 """The few-shot split: which images teach, which only measure. Same seed and files, same split, on every machine.
 
 A class is drawn in the order of a hash of (seed, role, class, relative name): independent of the folder's order and
-place and of every other class; a split with fewer shots is a part of the one with more.
+place and of every other class; a split with fewer shots is a part of the one with more. With `data.group_by` and no
+`data.val`, the shots are drawn group by group (`order_by_group`) and a group with a shot gives no image to measure on:
+a split is still independent of order and place and its shots a part of more shots, but no longer of other classes that
+share its groups.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -16,6 +20,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from edgetl.data.fingerprint import hash_files
+from edgetl.data.groups import group_keys, order_by_group
 from edgetl.data.images import UnreadableImage, decode
 from edgetl.data.resize import auto_policy
 from edgetl.data.scan import NAMED, Listing, locate, match_classes, require_classes, scan
@@ -43,8 +48,11 @@ def make_split(config: Data, base: Path, progress: Progress | None = None, *, me
     `config.max_val_images` of them, stratified. Both parts are ordered class by class in turn: every beginning of
     them is as stratified as it can be. Each image that is used was decoded once by `measure`; the draw passes over
     what cannot be. No two images of a split have the same bytes: repetitions are passed over and listed in `skipped`.
+    With `config.group_by` and without `config.val` no group is in both parts; with a `config.val` of its own nothing
+    is left out, `shared_groups` names what both have.
 
-    Raises UsageError for a path that does not exist and for a `max_val_images` below the number of classes. Raises
+    Raises UsageError for a path that does not exist, for a `max_val_images` below the number of classes and for a
+    `group_by` that finds no group in some name. Raises
     DataError for what `scan` refuses, fewer than two classes, classes that differ between train and val, images with
     the same bytes and different labels, a class with too few usable images, and, with `unreadable: refuse`, for
     images that cannot be decoded.
@@ -55,14 +63,18 @@ def make_split(config: Data, base: Path, progress: Progress | None = None, *, me
     val = train if config.val is None else scan(locate(base, config.val))
     if val is not train:
         match_classes(train, val)
+    groups = _groups(config, (train, val), progress)
     digests = _hash_all((train, val), progress)
     desk = _Desk(digests, measure)
     _refuse_two_labels(dict.fromkeys((train, val)), desk)
 
-    shots = _draw_shots(config, train, desk, progress)
+    kept_apart = groups if val is train else {}
+    shots = _draw_shots(config, train, kept_apart, desk, progress)
     sizes = [desk.sizes[sample.path] for part in shots for sample in part]
-    measured = _draw_val(config, train, val, shots, desk, progress)
+    measured = _draw_val(config, train, val, shots, kept_apart, desk, progress)
     _refuse_unreadable(config, desk)
+    if kept_apart:
+        _refuse_shared_groups(config, train, shots, kept_apart)
     _refuse_shortage(config, train, val, shots, measured, desk)
 
     policy, reason = auto_policy(sizes) if config.resize == "auto" else (config.resize, "set in the recipe")
@@ -149,20 +161,41 @@ def _hash_all(listings: Sequence[Listing], progress: Progress) -> dict[str, str]
     return digests
 
 
-def _draw_shots(config: Data, train: Listing, desk: _Desk, progress: Progress) -> list[list[Sample]]:
+def _groups(config: Data, listings: Sequence[Listing], progress: Progress) -> dict[str, str]:
+    """path -> group of every file; empty without `group_by`."""
+    groups: dict[str, str] = {}
+    if config.group_by is not None:
+        for listing in dict.fromkeys(listings):
+            groups.update(group_keys(config.group_by, listing, progress))
+    return groups
+
+
+def _draw_shots(
+    config: Data, train: Listing, groups: Mapping[str, str], desk: _Desk, progress: Progress
+) -> list[list[Sample]]:
     ordered = _by_class(train, config.seed, "shots")
+    if groups:
+        ordered = order_by_group(ordered, train.classes, groups, config.seed)
     wanted = [len(paths) if config.shots == "all" else config.shots for paths in ordered]
     return _draw(ordered, wanted, "training", desk, "drawing shots", progress)
 
 
 def _draw_val(
-    config: Data, train: Listing, val: Listing, shots: list[list[Sample]], desk: _Desk, progress: Progress
+    config: Data,
+    train: Listing,
+    val: Listing,
+    shots: list[list[Sample]],
+    groups: Mapping[str, str],
+    desk: _Desk,
+    progress: Progress,
 ) -> list[list[Sample]]:
     drawn = {sample.path for part in shots for sample in part}
+    taught = {groups[path] for path in drawn if path in groups}
     # without a val of its own the draw goes on where the shots ended
     role = "shots" if val is train else "val"
     ordered = [
-        [path for path in paths if path not in drawn or val is not train] for paths in _by_class(val, config.seed, role)
+        [path for path in paths if (path not in drawn or val is not train) and groups.get(path) not in taught]
+        for paths in _by_class(val, config.seed, role)
     ]
     counts = [len(paths) for paths in ordered]
     return _draw(ordered, _quotas(config, counts), "validation", desk, "checking validation images", progress)
@@ -250,6 +283,24 @@ def _refuse_unreadable(config: Data, desk: _Desk) -> None:
         f"{len(desk.unreadable)} unreadable: {', '.join(named)}{more}; "
         "replace or remove them, or set `data.unreadable: skip`"
     )
+
+
+def _refuse_shared_groups(config: Data, train: Listing, shots: list[list[Sample]], groups: Mapping[str, str]) -> None:
+    taught = {groups[sample.path] for part in shots for sample in part}
+    kept = Counter(label for path, label in train.files if groups[path] not in taught)
+    bare = [
+        label
+        for label, part in enumerate(shots)
+        if len(part) == config.shots and len(part) < train.counts()[label] and not kept[label]
+    ]
+    if bare:
+        named = ", ".join(f"`{train.classes[label]}`" for label in bare[:NAMED])
+        more = f" and {len(bare) - NAMED} more" if len(bare) > NAMED else ""
+        lower = "" if config.shots == 1 else "set data.shots lower, "
+        raise DataError(
+            f"{train.where}: every group (data.group_by) of class {named}{more} teaches with data.shots: "
+            f"{config.shots}; expected one left to measure on; {lower}add images of other groups, or name a `data.val`"
+        )
 
 
 def _refuse_shortage(

@@ -9,6 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -286,6 +287,71 @@ def test_the_resize_policy_is_chosen_from_the_shots_alone(tmp_path: Path) -> Non
     assert "nearly square" in make_split(Data(train="train", val="val", shots=3), tmp_path).resize_reason
 
 
+def grouped(root: Path, classes: str = "ab", groups: int = 4, each: int = 3) -> Path:
+    for k, name in enumerate(classes):
+        for i in range(groups * each):
+            picture(root / name / f"video{i // each}_{i}.png", 1000 * k + i)
+    return root
+
+
+def videos(split: Split) -> tuple[set[str], set[str]]:
+    shots, val = ({Path(sample.path).name.split("_")[0] for sample in part} for part in (split.shots, split.val))
+    return shots, val
+
+
+def test_no_group_both_teaches_and_measures(tmp_path: Path) -> None:
+    grouped(tmp_path)
+    assert set.intersection(*videos(make_split(Data(train=".", shots=2), tmp_path))), "the draw must have a choice"
+    for seed in range(5):
+        split = make_split(Data(train=".", shots=2, seed=seed, group_by=r"video\d+"), tmp_path)
+        teach, measure = videos(split)
+        assert (len(teach), len(measure)) == (2, 2)
+        assert not teach & measure
+        assert Counter(sample.label for sample in split.shots) == {0: 2, 1: 2}
+        assert Counter(sample.label for sample in split.val) == {0: 6, 1: 6}
+
+
+def test_fewer_grouped_shots_are_a_part_of_more(tmp_path: Path) -> None:
+    grouped(tmp_path)
+    drawn = [make_split(Data(train=".", shots=n, group_by=r"video\d+"), tmp_path) for n in range(1, 10)]
+    for few, more in pairwise(drawn):
+        assert set(few.shots) < set(more.shots)
+        assert set(more.val) <= set(few.val)
+
+
+def test_a_group_of_every_class_is_left_to_measure_on_or_the_classes_are_named(tmp_path: Path) -> None:
+    grouped(tmp_path)
+    assert make_split(Data(train=".", shots=9, group_by=r"video\d+"), tmp_path).val
+    with pytest.raises(
+        DataError, match=r"every group \(data.group_by\) of class `a`, `b` teaches with data.shots: 10; .* lower, add"
+    ):
+        make_split(Data(train=".", shots=10, group_by=r"video\d+"), tmp_path)
+
+
+def test_too_few_images_are_named_before_groups(tmp_path: Path) -> None:
+    grouped(tmp_path)
+    with pytest.raises(DataError, match=r"class `a` has 12, .* wanted 14"):
+        make_split(Data(train=".", shots=13, group_by=r"video\d+"), tmp_path)
+
+
+def test_a_val_of_its_own_is_used_whole_whatever_its_groups(tmp_path: Path) -> None:
+    grouped(tmp_path / "train")
+    folder(tmp_path / "val", {"a": 2, "b": 2}, offset=9000)
+    plain = Data(train="train", val="val", shots=2)
+    assert make_split(plain.model_copy(update={"group_by": r"\d+"}), tmp_path) == make_split(plain, tmp_path)
+    with pytest.raises(UsageError, match=r"val: data.group_by 'video' finds no group in 4 of 4 names"):
+        make_split(plain.model_copy(update={"group_by": "video"}), tmp_path)
+
+
+def test_a_split_without_groups_is_the_one_of_earlier_versions(tmp_path: Path) -> None:
+    for name in "ab":
+        for i in range(6):
+            (tmp_path / name).mkdir(exist_ok=True)
+            (tmp_path / name / f"{i}.png").write_text(f"good {name} {i}")
+    split = make_split(Data(train=".", shots=2, seed=3), tmp_path, measure=fake_size)
+    assert split.digest == "8ff9be635fb377789bdc619de96dee178e3b29edbd47d9be6d47ed42cfa81bf8"
+
+
 def test_a_split_survives_being_written(tmp_path: Path) -> None:
     folder(tmp_path, {"a": 3, "b 猫": 3})
     split = make_split(Data(train=".", shots=1), tmp_path)
@@ -371,3 +437,43 @@ def test_any_split_is_stratified_disjoint_and_stable(
     assert len(Counter(name.split("/")[0] for name in val_names)) == len(classes)
     left = sum(good - shots for good, _ in classes)
     assert len(val_names) == left if limit is None else len(val_names) <= min(limit, left)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(1, 4), min_size=3, max_size=6), min_size=2, max_size=3),
+    st.integers(1, 3),
+    st.integers(0, 2**32),
+    st.booleans(),
+    st.randoms(use_true_random=False),
+)
+def test_any_grouped_split_keeps_groups_apart_and_is_stable(
+    classes: list[list[int]], shots: int, seed: int, shared: bool, order: random.Random
+) -> None:
+    config = Data(train=".", shots=shots, seed=seed, group_by=r"^(?:\w+/)?(?P<group>\w+)-")
+    files = [
+        f"class{k}/{'' if shared else f'own{k}'}g{group}-{i}.png"
+        for k, sizes in enumerate(classes)
+        for group, size in enumerate(sizes)
+        for i in range(size)
+    ]
+    splits = []
+    for _ in range(2):
+        order.shuffle(files)
+        with tempfile.TemporaryDirectory() as scratch:
+            root = Path(scratch)
+            for name in files:
+                (root / name).parent.mkdir(exist_ok=True)
+                (root / name).write_text(f"good {name}")
+            try:
+                splits.append(names(make_split(config, root, measure=fake_size), root))
+            except DataError:  # nothing left to measure on
+                splits.append(([], []))
+    assert splits[0] == splits[1]
+    teach, measure = ({name.split("/")[1].split("-")[0] for name in part} for part in splits[0])
+    assert not teach & measure
+    if not shared and all(min(sizes) >= shots for sizes in classes):
+        assert teach
+    if teach:
+        assert set(Counter(name.split("/")[0] for name in splits[0][0]).values()) == {shots}
+        assert len(Counter(name.split("/")[0] for name in splits[0][1])) == len(classes)

@@ -1,0 +1,82 @@
+"""Drift as a finding: training against validation images, by what the network and by what a light meter sees."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgetl.checks import drift as drifts
+from edgetl.checks.drift import Drift, measure_drift
+from edgetl.checks.looks import NAMES, looks
+from edgetl.checks.model import Finding, Suspect
+from edgetl.checks.subject import Subject, suspicion
+
+_WITNESSES = 8
+
+
+def drift(
+    subject: Subject, features: NDArray[np.float32] | None, thumbnails: NDArray[np.uint8], *, seed: int
+) -> Finding:
+    """Training (and calibration: both are the shots) against validation images, by features and by plain looks."""
+    seen = looks(thumbnails)
+    inputs = {"looks": seen} | ({} if features is None else {"features": features})
+    tests = {name: measure_drift(values, subject.labels, subject.is_val, seed=seed) for name, values in inputs.items()}
+    made = {name: test for name, test in tests.items() if test is not None}
+    if not made:
+        return Finding(check="drift", verdict="not checked", sentence="no class has images on both sides")
+    limit = drifts.ALPHA / len(made)
+    moved = {name: test for name, test in made.items() if test.p_value <= limit and test.effect >= drifts.MIN_EFFECT}
+    numbers = _numbers(made, seen, subject)
+    compared = " and ".join(made)
+    if not moved:
+        least = min(test.p_value for test in made.values())
+        told = f"training and validation images do not differ beyond chance in {compared} (smallest p {least:.2g})"
+        small = [name for name, test in made.items() if test.p_value <= limit]
+        if small:
+            told = f"training and validation images differ in {' and '.join(small)}, but by a trifle"
+        return Finding(check="drift", verdict="pass", sentence=told, numbers=numbers)
+    shift = ", ".join(
+        f"{name}: p {test.p_value:.2g}, shift {100 * test.effect:.0f} % of the spread inside a class"
+        for name, test in moved.items()
+    )
+    strongest = max(moved.values(), key=lambda test: test.effect)
+    return _drifted(
+        subject, strongest, f"validation images differ from training images ({shift}; {_change(numbers)})", numbers
+    )
+
+
+def _drifted(subject: Subject, test: Drift, sentence: str, numbers: dict[str, float]) -> Finding:
+    measured = np.flatnonzero(subject.is_val)
+    strangest = measured[np.argsort(test.witness[measured], kind="stable")][:_WITNESSES]
+    suspects = [
+        Suspect(
+            pictures=(subject.picture(int(index)),),
+            sentence="most unlike the training images",
+            score=float(test.witness[index]),
+        )
+        for index in strangest
+    ]
+    return suspicion(
+        "drift",
+        suspects,
+        sentence,
+        remedy="learn from images of the same device, site and light as those that measure, or expect less on them",
+    ).model_copy(update={"numbers": numbers})
+
+
+def _numbers(made: dict[str, Drift], seen: NDArray[np.float32], subject: Subject) -> dict[str, float]:
+    numbers: dict[str, float] = {"permutations": float(drifts.PERMUTATIONS)}
+    for name, test in made.items():
+        numbers |= {f"{name}_p_value": test.p_value, f"{name}_effect": test.effect}
+    for side, rows in (("train", ~subject.is_val), ("val", subject.is_val)):
+        numbers |= {f"{side}_{name}": float(value) for name, value in zip(NAMES, _mean(seen[rows]), strict=True)}
+    return numbers
+
+
+def _change(numbers: dict[str, float]) -> str:
+    told = [f"{name} {numbers[f'train_{name}']:.0f} to {numbers[f'val_{name}']:.0f}" for name in NAMES[:2]]
+    return "mean " + ", ".join(told)
+
+
+def _mean(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.asarray(rows.mean(axis=0, dtype=np.float64))

@@ -1,0 +1,71 @@
+"""Checks that compare pictures: neighbours across the split, improbable labels. Numbers in, findings out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgetl.checks.labels import find_mislabelled
+from edgetl.checks.model import Finding, Suspect
+from edgetl.checks.neighbours import find_neighbours
+from edgetl.checks.subject import Subject, suspicion
+
+
+def neighbours(
+    subject: Subject,
+    features: NDArray[np.float32],
+    thumbnails: NDArray[np.uint8],
+    known: Collection[tuple[str, str]],
+) -> Finding:
+    """Pairs across the split that seem to show one scene. `known`: pairs of paths that are named as copies already."""
+    pairs = [
+        pair
+        for pair in find_neighbours(features, subject.is_val, thumbnails)
+        if (subject.samples[pair.shot].path, subject.samples[pair.val].path) not in known
+    ]
+    if not pairs:
+        return Finding(
+            check="neighbours", verdict="pass", sentence="no training and validation image stand out as one scene"
+        )
+    suspects = [
+        Suspect(
+            pictures=(subject.picture(pair.shot), subject.picture(pair.val)),
+            sentence=f"distance {pair.ratio:.2f} of that to the next picture, aligned correlation "
+            f"{pair.correlation:.2f}",
+            score=pair.ratio,
+        )
+        for pair in pairs
+    ]
+    many = "pair of a training and a validation image seems" if len(pairs) == 1 else "pairs across the split seem"
+    return suspicion(
+        "neighbours",
+        suspects,
+        f"{len(pairs)} {many} to show one scene",
+        remedy="look at them; what is one object, place or moment belongs on one side (data.group_by)",
+    )
+
+
+def labels(subject: Subject, features: NDArray[np.float32], *, seed: int) -> Finding:
+    """Images whose label is improbable, given all others."""
+    found = find_mislabelled(features, subject.labels, seed=seed)
+    if found is None:
+        return Finding(check="labels", verdict="not checked", sentence="too few images per class to judge labels by")
+    if not found:
+        return Finding(check="labels", verdict="pass", sentence="no label is improbable")
+    suspects = [
+        Suspect(
+            pictures=(subject.picture(item.index),),
+            sentence=f"looks like `{subject.classes[item.suggested]}` ({100 * item.suggested_probability:.0f} %), "
+            f"labelled `{subject.classes[item.label]}` ({100 * item.label_probability:.2g} %)",
+            score=item.label_probability,
+        )
+        for item in found
+    ]
+    return suspicion(
+        "labels",
+        suspects,
+        f"{len(found)} image{' is' if len(found) == 1 else 's are'} probably in the wrong class",
+        remedy="look at them; move what is wrong, keep what is only unusual",
+    )

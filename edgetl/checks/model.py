@@ -1,0 +1,112 @@
+"""`check.json`: what was found about the data before training. Fields are only ever added within schema 1."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edgetl.errors import DataError
+
+FILE_NAME = "check.json"
+SHEET_NAME = "contact-sheet.jpg"
+MAX_SUSPECTS = 200
+"""Suspects that one finding lists; `found` counts all of them."""
+
+CheckName = Literal[
+    "files", "copies", "groups", "contradictions", "redundant", "neighbours", "labels", "balance", "precision", "drift"
+]
+Judgement = Literal["pass", "warn", "refuse", "not checked"]
+Side = Literal["train", "val"]
+
+
+class _Model(BaseModel):
+    # readers of an older edgetl meet fields they do not know: those are left alone
+    model_config = ConfigDict(
+        extra="ignore",
+        frozen=True,
+        use_attribute_docstrings=True,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )
+
+
+class Picture(_Model):
+    """One image file. `label` is the name of the class it lies in; `side` what it is used for."""
+
+    path: str
+    side: Side | None = None
+    label: str = ""
+
+
+class Suspect(_Model):
+    """One or two pictures that somebody should look at, and why."""
+
+    pictures: tuple[Picture, ...]
+    sentence: str
+    score: float | None = None
+    """What the suspects of this check are ordered by; its meaning depends on the check."""
+
+
+class Finding(_Model):
+    """What one check says. `refuse` stops a build unless `check.allow_leak` is set."""
+
+    check: CheckName
+    verdict: Judgement
+    sentence: str
+    remedy: str = ""
+    found: int = 0
+    """Suspects found; `suspects` lists the first 200."""
+    suspects: tuple[Suspect, ...] = ()
+    numbers: dict[str, float] = {}
+    """What the verdict was made from."""
+
+
+class Checks(_Model):
+    """All findings about one split."""
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    findings: tuple[Finding, ...]
+    shots: int
+    val: int
+    shots_looked_at: int = 0
+    """Images behind the checks on features (neighbours, labels, drift); capped by `check.max_images`."""
+    val_looked_at: int = 0
+    contact_sheet: str | None = None
+    """File name of the picture with the suspects, beside check.json; null when nothing is suspected."""
+
+    @property
+    def verdict(self) -> Judgement:
+        """The worst of the findings; a check that could not be made does not count."""
+        verdicts = {finding.verdict for finding in self.findings}
+        return "refuse" if "refuse" in verdicts else "warn" if "warn" in verdicts else "pass"
+
+    def with_verdict(self, verdict: Judgement) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.verdict == verdict)
+
+
+def write_checks(checks: Checks, path: Path) -> None:
+    path.write_text(checks.model_dump_json(indent=1, by_alias=True) + "\n", encoding="utf-8")
+
+
+def read_checks(path: Path) -> Checks:
+    """Read what `write_checks` wrote. Raises DataError when it is absent or no check.json of schema 1."""
+    try:
+        return Checks.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path}: cannot read the checks: {error.strerror}; run `edgetl check` again") from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, problem["loc"])) or "the file"
+        raise DataError(f"{path}: no checks of schema 1: `{place}`: {problem['msg']}; run `edgetl check` again") from (
+            error
+        )
+
+
+def require_sound(checks: Checks, *, allow_leak: bool) -> None:
+    """Raise DataError, one line for each finding that is refused, unless leaks are allowed."""
+    refused = checks.with_verdict("refuse")
+    if refused and not allow_leak:
+        raise DataError("\n".join(f"{finding.sentence}; {finding.remedy}" for finding in refused))

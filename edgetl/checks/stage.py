@@ -1,0 +1,136 @@
+"""The check stage: a split in, check.json and a contact sheet of suspects out. Refuses nothing itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgetl.checks import files, sizes
+from edgetl.checks.drift_findings import drift
+from edgetl.checks.model import FILE_NAME, SHEET_NAME, Checks, Finding, write_checks
+from edgetl.checks.sheet import write_sheet
+from edgetl.checks.subject import Subject, beginning, whole
+from edgetl.data.duplicates import Findings, Prints, across, find_copies, fingerprints, read_prints, write_prints
+from edgetl.data.groups import shared_groups
+from edgetl.errors import DataError
+from edgetl.recipe import Backbone, Check, Data
+from edgetl.types import Progress, Split, WeightSource
+
+_PRINTS_FILE = "prints.npz"
+
+
+@dataclass(frozen=True)
+class CheckJob:
+    """What the stage needs.
+
+    base      the folder that the recipe's relative paths start at
+    source    the backbone's weights; None leaves out the checks on features, `obstacle` says why
+    cache     folder of features and prints, kept between runs
+    """
+
+    split: Split
+    data: Data
+    base: Path
+    check: Check
+    max_drop_points: float | None
+    backbone: Backbone
+    source: WeightSource | None
+    obstacle: str
+    cache: Path
+
+
+def run(job: CheckJob, out: Path, progress: Progress) -> None:
+    """Write check.json and, where something is suspected, contact-sheet.jpg into the folder `out`.
+
+    raises  DataError for an image that can no longer be read, UsageError for names without a group; WeightsError and
+            ModuleNotFoundError when features cannot be computed although there is a source
+    """
+    split = job.split
+    subject = whole(split)
+    prints = _prints(subject, job.cache, progress)
+    copied = across(find_copies(prints, progress), subject.sides, [sample.label for sample in subject.samples])
+    findings = [
+        files.passed_over(split.skipped),
+        *files.copies(subject, copied),
+        files.groups(subject, shared_groups(job.data, job.base, split), job.data.group_by),
+    ]
+    looked_at = beginning(split, job.check.max_images)
+    findings += _likeness(job, looked_at, _rows(prints, split, looked_at), _known(subject, copied), progress)
+    findings += [sizes.balance(split), sizes.precision(split, job.max_drop_points)]
+    sheet = write_sheet(findings, out / SHEET_NAME)
+    checks = Checks(
+        findings=tuple(findings),
+        shots=len(split.shots),
+        val=len(split.val),
+        shots_looked_at=looked_at.shots,
+        val_looked_at=len(looked_at.samples) - looked_at.shots,
+        contact_sheet=SHEET_NAME if sheet else None,
+    )
+    write_checks(checks, out / FILE_NAME)
+    for finding in findings:
+        if finding.verdict == "warn":
+            progress.note(f"check: {finding.sentence}")
+
+
+def _likeness(
+    job: CheckJob,
+    subject: Subject,
+    thumbnails: NDArray[np.uint8],
+    known: set[tuple[str, str]],
+    progress: Progress,
+) -> list[Finding]:
+    # the numerics of labels need scikit-learn, which only the training half has
+    seed = job.data.seed
+    if job.source is None or not job.check.features:
+        reason = job.obstacle if job.check.features else "check.features: false"
+        return [
+            Finding(check="neighbours", verdict="not checked", sentence=reason),
+            Finding(check="labels", verdict="not checked", sentence=reason),
+            drift(subject, None, thumbnails, seed=seed),
+        ]
+    from edgetl.checks.likeness import labels, neighbours
+
+    features = _features(job, subject, progress)
+    return [
+        neighbours(subject, features, thumbnails, known),
+        labels(subject, features, seed=seed),
+        drift(subject, features, thumbnails, seed=seed),
+    ]
+
+
+def _features(job: CheckJob, subject: Subject, progress: Progress) -> NDArray[np.float32]:
+    """(N, F) of the pretrained backbone, shots and validation images apart: others ask for the shots alone."""
+    from edgetl.backbones.extract import open_frozen, pooled_features
+
+    assert job.source is not None
+    frozen = open_frozen(job.backbone, job.source, len(subject.classes), job.split.resize)
+    sides = (subject.samples[: subject.shots], subject.samples[subject.shots :])
+    return np.concatenate(
+        [pooled_features(frozen, side, job.cache / "features", progress=progress).read() for side in sides]
+    )
+
+
+def _prints(subject: Subject, cache: Path, progress: Progress) -> Prints:
+    """What pictures are recognised by; those of the last run are not decoded again."""
+    path = cache / _PRINTS_FILE
+    try:
+        known = read_prints(path)
+    except DataError:
+        known = None  # absent or damaged: it is only a cache
+    prints = fingerprints(subject.samples, progress, known=known)
+    cache.mkdir(parents=True, exist_ok=True)
+    write_prints(prints, path)
+    return prints
+
+
+def _rows(prints: Prints, split: Split, subject: Subject) -> NDArray[np.uint8]:
+    measured = len(subject.samples) - subject.shots
+    first_val = len(split.shots)
+    return np.concatenate([prints.thumbnails[: subject.shots], prints.thumbnails[first_val : first_val + measured]])
+
+
+def _known(subject: Subject, copied: Findings) -> set[tuple[str, str]]:
+    return {(subject.samples[copy.first].path, subject.samples[copy.second].path) for copy in copied.leaks}

@@ -1,0 +1,68 @@
+"""What the checks look at: the samples of both sides in one order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgetl.checks.model import MAX_SUSPECTS, CheckName, Finding, Picture, Side, Suspect
+from edgetl.types import Sample, Split
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Shots first, then validation images. Index i means `samples[i]` in every check."""
+
+    classes: tuple[str, ...]
+    samples: tuple[Sample, ...]
+    shots: int
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """(N,) class indices."""
+        return np.array([sample.label for sample in self.samples], dtype=np.int64)
+
+    @property
+    def is_val(self) -> NDArray[np.bool_]:
+        """(N,) whether the image measures."""
+        return np.arange(len(self.samples)) >= self.shots
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        return tuple("val" if index >= self.shots else "train" for index in range(len(self.samples)))
+
+    def picture(self, index: int) -> Picture:
+        sample = self.samples[index]
+        side: Side = "val" if index >= self.shots else "train"
+        return Picture(path=sample.path, side=side, label=self.classes[sample.label])
+
+
+def whole(split: Split) -> Subject:
+    """All images of the split."""
+    return Subject(split.classes, (*split.shots, *split.val), len(split.shots))
+
+
+def beginning(split: Split, most: int) -> Subject:
+    """At most `most` images of each side. A split is ordered class by class in turn, in the order of the seeded draw:
+    its beginning is a stratified, seeded sample."""
+    shots = split.shots[:most]
+    return Subject(split.classes, (*shots, *split.val[:most]), len(shots))
+
+
+def suspicion(
+    check: CheckName, suspects: Sequence[Suspect], sentence: str, *, verdict: str = "warn", remedy: str = ""
+) -> Finding:
+    """A finding that lists the first of its suspects."""
+    return Finding.model_validate(
+        {
+            "check": check,
+            "verdict": verdict,
+            "sentence": sentence,
+            "remedy": remedy,
+            "found": len(suspects),
+            "suspects": tuple(suspects[:MAX_SUSPECTS]),
+        }
+    )

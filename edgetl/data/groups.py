@@ -1,0 +1,127 @@
+"""Groups of pictures that belong together (a video, a patient, a site), read from file names by `data.group_by`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgetl.data.scan import NAMED, Listing, locate
+from edgetl.errors import UsageError
+from edgetl.progress import Silent
+from edgetl.recipe import Data
+from edgetl.types import Progress, Sample, Split
+
+
+@dataclass(frozen=True)
+class SharedGroup:
+    """A picture that measures although its group also teaches. `val` and `shot` index `Split.val` and `Split.shots`."""
+
+    key: str
+    shot: int
+    val: int
+
+
+def group_keys(pattern: str, listing: Listing, progress: Progress | None = None) -> dict[str, str]:
+    """The group of every file of a listing: absolute path -> key.
+
+    `pattern` is searched in the name relative to the listing's root; the key is its named group `group`, else its
+    first capture group, else all it matched. Raises UsageError naming files without a key. Names and pattern are
+    short, but a pattern of nested repeats can still take for ever on one name: `progress` shows where, and an
+    interrupt ends it.
+    """
+    named = [(path, listing.name_of(path)) for path, _ in listing.files]
+    return _keys(pattern, named, listing.where, progress or Silent())
+
+
+def shared_groups(config: Data, base: Path, split: Split) -> tuple[SharedGroup, ...]:
+    """The validation pictures whose group also has a shot, each with the first such shot; ordered like `Split.val`.
+
+    Only a `data.val` of its own can have them; () without `data.group_by`. `base` is the folder that the recipe's
+    relative paths start at. Raises UsageError as `group_keys` does.
+    """
+    if config.group_by is None:
+        return ()
+    first: dict[str, int] = {}
+    for shot, key in enumerate(_keys_of_samples(config.group_by, split.shots, locate(base, config.train))):
+        first.setdefault(key, shot)
+    measured = _keys_of_samples(config.group_by, split.val, locate(base, config.val or config.train))
+    return tuple(SharedGroup(key, first[key], val) for val, key in enumerate(measured) if key in first)
+
+
+def order_by_group(
+    ordered: Sequence[Sequence[str]], classes: Sequence[str], keys: Mapping[str, str], seed: int
+) -> list[list[str]]:
+    """The paths of each class in the order they become shots, such that whole groups are left to measure on.
+
+    ordered  the paths of each class as they would be drawn without groups
+
+    Half of a class's groups teach, drawn by a hash of (seed, key): each gives one image before any gives a second.
+    The other half follows group by group, for classes that would otherwise have too few. Independent of the number
+    of shots: what fewer shots take is a part of what more take. A group that several classes share is on the same
+    side for all; the class with the fewest groups decides.
+    """
+    groups = [sorted({keys[path] for path in paths}, key=lambda key: _rank(key, seed)) for paths in ordered]
+    teaching = _teaching(groups, classes)
+    drawn: list[list[str]] = []
+    for paths, own in zip(ordered, groups, strict=True):
+        place = {key: (0, 0) if key in teaching else (1, rank) for rank, key in enumerate(own)}
+        turns: Counter[str] = Counter()
+        keyed: list[tuple[tuple[int, int], int, int]] = []
+        for index, path in enumerate(paths):
+            keyed.append((place[keys[path]], turns[keys[path]], index))
+            turns[keys[path]] += 1
+        drawn.append([paths[index] for _, _, index in sorted(keyed)])
+    return drawn
+
+
+def _teaching(groups: Sequence[Sequence[str]], classes: Sequence[str]) -> set[str]:
+    teaches: dict[str, bool] = {}
+    for label in sorted(range(len(groups)), key=lambda label: (len(groups[label]), classes[label])):
+        open_places = (len(groups[label]) + 1) // 2 - sum(teaches.get(key, False) for key in groups[label])
+        for key in groups[label]:
+            if key not in teaches:
+                teaches[key] = open_places > 0
+                open_places -= 1
+    return {key for key, is_teaching in teaches.items() if is_teaching}
+
+
+def _rank(key: str, seed: int) -> tuple[bytes, str]:
+    return hashlib.sha256(json.dumps([seed, "group", key]).encode()).digest(), key
+
+
+def _keys_of_samples(pattern: str, samples: Sequence[Sample], place: Path) -> list[str]:
+    root = place if place.is_dir() else place.parent  # of a list, the folder that holds it
+    bare = Listing(root, None, (), (), ())
+    named = [(sample.path, bare.name_of(sample.path)) for sample in samples]
+    keys = _keys(pattern, named, str(place), Silent())
+    return [keys[sample.path] for sample in samples]
+
+
+def _keys(pattern: str, named: Iterable[tuple[str, str]], where: str, progress: Progress) -> dict[str, str]:
+    expression = re.compile(pattern)
+    wanted: str | int = "group" if "group" in expression.groupindex else min(1, expression.groups)
+    keys: dict[str, str] = {}
+    without: list[str] = []
+    named = list(named)
+    with progress.task("grouping images", total=len(named)) as advance:
+        for path, name in named:
+            advance(1, name)
+            found = expression.search(name)
+            key = found[wanted] if found else None
+            if key:
+                keys[path] = key
+            else:
+                without.append(name)
+    if without:
+        more = f" and {len(without) - NAMED} more" if len(without) > NAMED else ""
+        raise UsageError(
+            f"{where}: data.group_by {pattern!r} finds no group in {len(without)} of {len(named)} names: "
+            f"{', '.join(f'`{name}`' for name in without[:NAMED])}{more}; expected one in every name, change the "
+            "pattern, or rename or remove these files"
+        )
+    return keys
