@@ -12,11 +12,13 @@ from edgetl.stages import (
     Job,
     adapt_stage,
     bench_stage,
+    check_stage,
     compile_stage,
     devices_stage,
     export_stage,
     precisions_of,
     quantize_stage,
+    refuse_leaks,
     report_stage,
     schemes_of,
     split_stage,
@@ -27,7 +29,7 @@ from edgetl.types import Progress, Split
 if TYPE_CHECKING:
     from edgetl.report.devices import DeviceFile
 
-Until = Literal["data", "adapt", "quantize", "export", "compile", "bench", "report"]
+Until = Literal["check", "adapt", "quantize", "export", "compile", "bench", "report"]
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,11 @@ def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Seque
 
     split, made = split_stage(store, job, progress)
     ledger.add(made)
-    if until == "data":
+
+    checked = ledger.add(check_stage(store, job, split, progress))
+    if until == "check":
         return outcome()
+    refuse_leaks(job, checked)
 
     adapted = ledger.add(adapt_stage(store, job, split, progress))
     if until == "adapt":
@@ -113,8 +118,9 @@ def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Seque
     if until == "bench":
         return outcome()
 
-    reported = ledger.add(report_stage(store, job, split, adapted, pivot, built, benched, tuple(ledger.results)))
+    done = tuple(ledger.results)
+    reported = ledger.add(report_stage(store, job, split, checked, adapted, pivot, built, benched, done))
     if not devices:
         return outcome(publish_report(store, reported))
-    merged = ledger.add(devices_stage(store, split, pivot, benched, reported, devices))
+    merged = ledger.add(devices_stage(store, split, adapted, pivot, benched, reported, devices))
     return outcome(publish_report(store, reported, merged))

@@ -6,6 +6,7 @@ Field descriptions feed the JSON schema and the generated reference page.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -41,6 +42,29 @@ class Data(_Section):
     """What to do about truncated or foreign files: name and skip them, or stop."""
     max_val_images: Annotated[int, Field(ge=1)] | None = None
     """Measure on at most this many validation images (stratified, by `seed`)."""
+    group_by: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """Regular expression for the group (video, patient, site) in a file's path below `train` or `val`: its named group
+    `group`, else its first group, else the match. No group both teaches and measures."""
+
+    @field_validator("group_by")
+    @classmethod
+    def _compiles(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ValueError(f"expected a regular expression: {error}") from error
+        return value
+
+
+class Check(_Section):
+    """What is looked for in the images before anything is trained."""
+
+    allow_leak: bool = False
+    """Go on although a picture or a group is on both sides of the split; the report names it."""
+    features: bool = True
+    """Run the pretrained backbone over the images: near neighbours, improbable labels, drift."""
+    max_images: int = Field(default=1000, ge=10, le=2000)
+    """Most images of each side that these see: the first of the draw, stratified. Copies are looked for in all."""
 
 
 class Backbone(_Section):
@@ -60,25 +84,54 @@ class Adapt(_Section):
     """Fine-tuning on the few shots."""
 
     strategy: Literal["auto", "probe", "finetune"] = "auto"
-    """probe: only a new head. finetune: head, then backbone. auto: finetune if it beats probe on held-out shots."""
+    """probe: only a new head. finetune: head, then backbone. auto: what is best on held-out shots."""
+    head: Literal["auto", "ncm", "cosine", "ridge", "logistic", "linear"] = "auto"
+    """How the new head is fitted on frozen features. auto: what is best on held-out shots."""
     freeze: Literal["auto"] | tuple[str, ...] = "auto"
-    """Parameter-name prefixes to leave untouched. auto: the stem and early stages when shots are few."""
+    """Parameters that stay as they are, by prefix (`blocks.0`) or wildcard (`*.conv_dw.*`). auto: several depths."""
+    train_last: Annotated[int, Field(ge=1)] | None = None
+    """Fine-tune only this many of the last parts, instead of `freeze`."""
     epochs: int = Field(default=30, ge=1, le=1000)
-    """Most epochs of fine-tuning; held-out shots decide how many are used."""
-    batch_size: int = Field(default=32, ge=1, le=4096)
+    """Epochs of fine-tuning."""
+    batch_size: int = Field(default=8, ge=1, le=4096)
     """Images per step."""
-    learning_rate: float = Field(default=5e-4, gt=0, le=1)
-    """Peak rate of AdamW on the backbone; the head gets ten times as much."""
+    learning_rate: Literal["auto"] | Annotated[float, Field(gt=0, le=1)] = "auto"
+    """Peak rate of AdamW. auto: several are tried."""
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    """Factor on the rate from each part to the one before it, starting behind the head."""
+    unfreeze_epochs: int = Field(default=0, ge=0)
+    """Gradual unfreezing: the head first, then one part more after every so many epochs. 0: all at once."""
+    batch_norm: Literal["frozen", "reestimated", "trained"] = "frozen"
+    """Batch-norm statistics: as pretrained, measured once on the shots, or moving with the training."""
     weight_decay: float = Field(default=0.01, ge=0, le=1)
     """AdamW weight decay."""
+    l2_sp: float = Field(default=0.0, ge=0)
+    """Decay towards the pretrained weights (L2-SP), in units of the rate. 0: none."""
+    ema: float = Field(default=0.0, ge=0, lt=1)
+    """Decay of an exponential moving average of the weights, which is then what is kept. 0: none."""
+    mixup: float = Field(default=0.0, ge=0, le=10)
+    """Alpha of mixup. 0: none."""
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     """Label smoothing of the cross entropy."""
-    held_out: float = Field(default=0.25, gt=0, lt=0.9)
-    """Share of the shots held out to choose strategy and epochs; the final network then uses all shots."""
+    views: int = Field(default=8, ge=0, le=100)
+    """Augmented views per image that frozen activations are kept for."""
+    folds: Literal["auto"] | Annotated[int, Field(ge=2, le=20)] = "auto"
+    """Folds of the cross-validation that chooses. auto: 5, or 3 from 60 shots on."""
+    budget_minutes: Literal["auto"] | Annotated[float, Field(gt=0)] = "auto"
+    """What the search may cost on two CPU cores, as estimated from the network (not timed: equal runs stay equal).
+    auto: 3 minutes for 100 shots, in proportion to the shots, 1.5 to 20."""
     patience: int = Field(default=8, ge=1)
-    """Stop after this many epochs without a better held-out loss."""
+    """Stop a trial after this many epochs without a better held-out loss in the second half of its schedule."""
+    sanity: Literal["refuse", "warn"] = "refuse"
+    """What to do when the pretrained weights carry no more than random ones."""
     seed: int = Field(default=0, ge=0)
-    """Seed of initialisation, order and augmentation."""
+    """Seed of folds, order and augmentation."""
+
+    @model_validator(mode="after")
+    def _one_way_to_freeze(self) -> Adapt:
+        if self.train_last is not None and self.freeze != "auto":
+            raise ValueError("freeze and train_last say the same thing; keep one of them")
+        return self
 
 
 class Quantize(_Section):
@@ -132,6 +185,7 @@ class Recipe(_Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
     """Names the bundles: letters, digits, `_`, `.`, `-`."""
     data: Data
+    check: Check = Check()
     backbone: Backbone
     adapt: Adapt = Adapt()
     quantize: Quantize = Quantize()

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgetl.catalog import load_profile, load_target, scheme_id
-from edgetl.data.policy import resolve_policy
+from edgetl.data.policy import resize_choices, resolve_policy
 from edgetl.digest import value_digest
+from edgetl.errors import WeightsError
 from edgetl.recipe import Recipe
 from edgetl.store import StageResult, Store
 from edgetl.types import CalibrationProfile, Precision, Progress, Sample, Scheme, Split, Target, WeightSource
@@ -73,25 +74,104 @@ def split_stage(store: Store, job: Job, progress: Progress) -> tuple[Split, Stag
     return read_split(result.folder / "split.json"), result
 
 
+def check_stage(store: Store, job: Job, split: Split, progress: Progress) -> StageResult:
+    """Look for leaks, wrong labels and drift. Where features cannot be computed, the rest is checked: the next stage
+    says what is wrong with the weights, and the next run tries again."""
+    source, obstacle = _weights_or_why(job)
+    try:
+        return _checked(store, job, split, source, obstacle, progress)
+    except WeightsError as error:
+        reason = f"features could not be computed: {error}"
+    except ModuleNotFoundError as error:
+        reason = f"features need the package {error.name}; run: pip install 'edgetl[train]'"
+    return _checked(store, job, split, None, reason, progress)
+
+
+def refuse_leaks(job: Job, checked: StageResult) -> None:
+    """Raise DataError for what the check refused, unless `check.allow_leak` is set."""
+    from edgetl.checks.model import FILE_NAME, read_checks, require_sound
+
+    require_sound(read_checks(checked.folder / FILE_NAME), allow_leak=job.recipe.check.allow_leak)
+
+
+def _checked(
+    store: Store, job: Job, split: Split, source: WeightSource | None, obstacle: str, progress: Progress
+) -> StageResult:
+    recipe = job.recipe
+    # what is allowed changes no finding
+    settings = recipe.check.model_dump(mode="json", exclude={"allow_leak"})
+
+    def run(out: Path) -> None:
+        from edgetl.checks import stage
+
+        check_job = stage.CheckJob(
+            split=split,
+            data=recipe.data,
+            base=job.base,
+            check=recipe.check,
+            max_drop_points=recipe.gates.max_drop_points,
+            backbone=recipe.backbone,
+            source=source,
+            obstacle=obstacle,
+            cache=store.cache,
+        )
+        stage.run(check_job, out, progress)
+
+    config = {
+        "check": settings,
+        "group_by": recipe.data.group_by,
+        "seed": recipe.data.seed,
+        "max_drop_points": recipe.gates.max_drop_points,
+        "backbone": recipe.backbone.model_dump(mode="json"),
+        "weights": source.kind if source else obstacle,
+        "tools": _versions(("torch", "timm", "torchvision", "scikit-learn")),
+    }
+    # findings name files, which the split's digest does not
+    files = [[sample.path for sample in (*split.shots, *split.val)], [asdict(skipped) for skipped in split.skipped]]
+    inputs = {"split": split.digest, "files": value_digest(files), "weights": source.digest if source else ""}
+    return store.once("check", 1, config, run, inputs=inputs)
+
+
+def _weights_or_why(job: Job) -> tuple[WeightSource | None, str]:
+    try:
+        return locate_weights(job), ""
+    except WeightsError as error:
+        return None, f"features could not be computed: {error}"
+
+
 def adapt_stage(store: Store, job: Job, split: Split, progress: Progress) -> StageResult:
-    """Fine-tune the backbone on the shots."""
+    """Fit a head, fine-tune the backbone, or both, on the shots."""
+    recipe = job.recipe
     source = locate_weights(job)
-    policy = resolve_policy(job.recipe.data.augment, split.classes)
+    policy = resolve_policy(recipe.data.augment, split.classes)
+    resizes = resize_choices(recipe.data.resize, split.resize)
 
     def run(out: Path) -> None:
         from edgetl.adapt import stage
 
-        stage.run(split, job.recipe.backbone, source, job.recipe.adapt, policy, out, progress)
+        adapt_job = stage.AdaptJob(
+            split=split,
+            backbone=recipe.backbone,
+            source=source,
+            config=recipe.adapt,
+            augment=policy,
+            resizes=resizes,
+            gate_points=recipe.gates.max_drop_points,
+            cache=store.cache,
+        )
+        stage.run(adapt_job, out, progress)
 
     config = {
-        "adapt": job.recipe.adapt.model_dump(mode="json"),
-        "backbone": job.recipe.backbone.model_dump(mode="json"),
+        "adapt": recipe.adapt.model_dump(mode="json"),
+        "backbone": recipe.backbone.model_dump(mode="json"),
         "weights": source.kind,
         "augment": policy,
+        "resizes": list(resizes),
+        "gate_points": recipe.gates.max_drop_points,
         "tools": _versions(TRAINING_TOOLS),
     }
     inputs = {"shots": _samples_digest(split, split.shots), "weights": source.digest}
-    return store.once("adapt", 2, config, run, inputs=inputs)
+    return store.once("adapt", 3, config, run, inputs=inputs)
 
 
 def schemes_of(job: Job) -> dict[str, Scheme]:
@@ -216,6 +296,7 @@ def report_stage(
     store: Store,
     job: Job,
     split: Split,
+    checked: StageResult,
     adapted: StageResult,
     pivot: StageResult,
     built: Mapping[str, Sequence[StageResult]],
@@ -229,18 +310,19 @@ def report_stage(
 
         builds = {name: [result.folder for result in results] for name, results in built.items()}
         benches = {name: result.folder for name, result in benched.items()}
-        write_reports(job.recipe, split, adapted.folder, pivot.folder, builds, benches, done, out)
+        write_reports(job.recipe, split, checked.folder, adapted.folder, pivot.folder, builds, benches, done, out)
 
-    inputs = {"adapted": adapted.digest, "pivot": pivot.digest, "split": split.digest}
+    inputs = {"adapted": adapted.digest, "pivot": pivot.digest, "split": split.digest, "checked": checked.digest}
     inputs |= {f"bench-{name}": result.digest for name, result in benched.items()}
     inputs |= {f"build-{name}-{i}": each.digest for name, results in built.items() for i, each in enumerate(results)}
     config = {"recipe": job.recipe.model_dump(mode="json"), "tools": _versions(("edgetl",))}
-    return store.once("report", 2, config, run, inputs=inputs)
+    return store.once("report", 3, config, run, inputs=inputs)
 
 
 def devices_stage(
     store: Store,
     split: Split,
+    adapted: StageResult,
     pivot: StageResult,
     benched: Mapping[str, StageResult],
     reported: StageResult,
@@ -252,10 +334,10 @@ def devices_stage(
         from edgetl.reporting import add_devices
 
         benches = {name: result.folder for name, result in benched.items()}
-        add_devices(reported.folder, split, pivot.folder, benches, devices, out)
+        add_devices(reported.folder, split, adapted.folder, pivot.folder, benches, devices, out)
 
     config = {"devices": [asdict(file) for file in devices], "tools": _versions(("edgetl",))}
-    return store.once("devices", 1, config, run, inputs={"report": reported.digest})
+    return store.once("devices", 2, config, run, inputs={"report": reported.digest})
 
 
 def locate_weights(job: Job) -> WeightSource:

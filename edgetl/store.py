@@ -58,6 +58,7 @@ class Store:
         self.out = out
         self.stages = out / "stages"
         self.scratch = out / "scratch"
+        self.cache = out / "cache"  # named by content; kept between runs, so that a killed stage continues
 
     def once(
         self,

@@ -1,171 +1,234 @@
-"""Fine-tuning: the head from a probe and the unfrozen part of the backbone, batch-norm statistics untouched."""
+"""Fine-tuning the part of a network that is not frozen, from a head that was fitted before."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
 
-from edgetl.adapt.freeze import freeze, set_modes
-from edgetl.adapt.images import Images
-from edgetl.backbones.augment import Augment
-from edgetl.backbones.inputs import normalise
+from edgetl.adapt.freeze import is_under, set_modes
+from edgetl.adapt.inputs import Inputs
 from edgetl.recipe import Adapt
-from edgetl.types import Preprocessing, Progress
 
-_HEAD_FACTOR = 10.0  # of the backbone's learning rate; part of the recipe's contract
 _WARM_UP = 0.1  # share of the steps
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """Mean cross entropy and accuracy (a fraction) on some images, without augmentation."""
-
-    loss: float
-    top1: float
+_JUDGED_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over the training shots. `held_out` is None where nothing was held out."""
+    """One pass over the training shots. The held-out values are None where nothing was held out."""
 
     epoch: int
     learning_rate: float
     train_loss: float
-    held_out: Judgement | None
+    held_out_loss: float | None
+    held_out_top1: float | None
     seconds: float
 
 
 @dataclass(frozen=True)
-class Shots:
-    """Labelled images that training draws from. labels int64 (N,), on the CPU."""
+class Plan:
+    """How one network is trained. `parts` are the names of what is trained, from input to output, without the head."""
 
-    images: Images
-    labels: Tensor
+    config: Adapt
+    learning_rate: float
+    parts: tuple[str, ...]
+    head: str
+    epochs: int
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What stays the same over all runs of one adaptation."""
+class Trained:
+    """The epochs that were run, and the held-out logits (epochs, held out, C) after each."""
 
-    config: Adapt
-    preprocessing: Preprocessing
-    augment: Augment
-    head: str
-    frozen: tuple[str, ...]
-    device: torch.device
+    history: tuple[Epoch, ...]
+    logits: NDArray[np.float32]
+
+    @property
+    def diverged(self) -> bool:
+        return not self.history or not math.isfinite(self.history[-1].train_loss)
 
 
 def finetune(
     network: nn.Module,
-    shots: Shots,
+    inputs: Inputs,
+    labels: NDArray[np.int64],
     train: Sequence[int],
     held_out: Sequence[int],
-    setting: Setting,
+    plan: Plan,
     *,
-    epochs: int,
-    progress: Progress,
-    label: str,
-) -> list[Epoch]:
-    """Train `network` in place on the shots `train`; it ends in eval mode. One record per epoch that was run.
+    stop_after: int | None = None,
+    after_epoch: Callable[[], None] = lambda: None,
+) -> Trained:
+    """Train `network` in place on the images `train`; it ends in eval mode. labels (N,) of all images.
 
-    The schedule is always that of `config.epochs`; `epochs` may end it early, so that the network is the one that a
-    trial judged after as many. In the second half of the schedule `patience` epochs without a better loss on the
-    shots `held_out` end it too (in the first half the loss may rise, to fall again as the rate anneals), and a loss
-    that is not finite ends it anywhere. Frozen parameters and all buffers (batch-norm statistics) are proven
-    unchanged.
+    The schedule is always that of `plan.epochs`; `stop_after` ends it early, so that the network is the one that a
+    trial judged after as many epochs. A loss that is not finite ends it too, and so do `patience` epochs in the
+    second half without a better loss on `held_out` (in the first half it may rise, to fall again as the rate
+    anneals). All randomness comes from `config.seed`.
     """
-    config = setting.config
-    frozen, _ = freeze(network, setting.frozen)
-    before = _untouchable(network, frozen)
-    optimizer = torch.optim.AdamW(_groups(network, setting))
-    peaks = [group["lr"] for group in optimizer.param_groups]
-    generator = torch.Generator().manual_seed(config.seed)
-    steps = math.ceil(len(train) / config.batch_size)
+    trainer = _Trainer(network, inputs, torch.from_numpy(labels), plan)
     history: list[Epoch] = []
-    with progress.task(label, total=epochs) as advance:
-        for epoch in range(1, epochs + 1):
-            start = time.monotonic()
-            set_modes(network)
-            losses = []
-            for step, batch in enumerate(_batches(train, config.batch_size, generator)):
-                factor = _schedule((epoch - 1) * steps + step, config.epochs * steps)
-                for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                    group["lr"] = peak * factor
-                losses.append(_step(network, optimizer, shots, batch, setting, generator))
-            judged = judge(network, shots, held_out, setting) if held_out else None
-            mean_loss = sum(losses) / len(losses)
-            seconds = time.monotonic() - start
-            history.append(Epoch(epoch, config.learning_rate * factor, mean_loss, judged, seconds))
-            advance(1, _detail(history, epochs))
-            if not math.isfinite(mean_loss) or _out_of_patience(history, config):
-                break
-    network.eval().requires_grad_(False)
-    _assert_unchanged(network, before)
-    return history
+    logits: list[NDArray[np.float32]] = []
+    for epoch in range(1, (stop_after or plan.epochs) + 1):
+        start = time.monotonic()
+        mean_loss = trainer.epoch(train, epoch)
+        loss = top1 = None
+        if held_out:
+            logits.append(trainer.judge(held_out))
+            loss, top1 = _scores(logits[-1], labels[list(held_out)])
+        history.append(Epoch(epoch, trainer.rate, mean_loss, loss, top1, time.monotonic() - start))
+        after_epoch()
+        if not math.isfinite(mean_loss) or _out_of_patience(history, plan):
+            break
+    trainer.finish()
+    classes = logits[0].shape[1] if logits else 0
+    return Trained(tuple(history), np.stack(logits) if logits else np.zeros((0, 0, classes), np.float32))
 
 
 @torch.no_grad()
-def judge(network: nn.Module, shots: Shots, indices: Sequence[int], setting: Setting) -> Judgement:
-    """Loss and accuracy of `network`, in eval mode, on the plain views of the shots `indices`."""
+def logits_of(network: nn.Module, inputs: Inputs, indices: Sequence[int]) -> NDArray[np.float32]:
+    """Logits (n, C) for the plain views of the images `indices`; the network ends in eval mode."""
     network.eval()
-    size = setting.config.batch_size
-    parts = [indices[start : start + size] for start in range(0, len(indices), size)]
-    logits = torch.cat([_logits(network, shots.images[part], setting).cpu().double() for part in parts])
-    labels = shots.labels[list(indices)]
-    return Judgement(
-        loss=float(functional.cross_entropy(logits, labels)),
-        top1=float((logits.argmax(1) == labels).double().mean()),
-    )
+    parts = [indices[start : start + _JUDGED_AT_ONCE] for start in range(0, len(indices), _JUDGED_AT_ONCE)]
+    return torch.cat([network(_packed(inputs.plain(part))).float().cpu() for part in parts]).numpy()
 
 
-def _logits(network: nn.Module, images: Tensor, setting: Setting) -> Tensor:
-    logits: Tensor = network(normalise(images.to(setting.device), setting.preprocessing))
-    return logits
+class _Trainer:
+    """A network with its optimizer, averaged weights and random numbers."""
+
+    def __init__(self, network: nn.Module, inputs: Inputs, labels: Tensor, plan: Plan) -> None:
+        self._network, self._inputs, self._labels, self._plan = network, inputs, labels, plan
+        self._generator = torch.Generator().manual_seed(plan.config.seed)
+        self._members = list(_members(network, plan))
+        for parameter in network.parameters():
+            parameter.requires_grad_(False)
+        groups = [
+            {"params": [m.parameter], "lr": m.peak, "weight_decay": plan.config.weight_decay * (m.parameter.ndim > 1)}
+            for m in self._members
+        ]
+        self._optimizer = torch.optim.AdamW(groups)
+        self._average = AveragedModel(network, avg_fn=_moving(plan.config.ema)) if plan.config.ema else None
+        self._step, self.rate = 0, 0.0
+
+    def epoch(self, train: Sequence[int], number: int) -> float:
+        """Train for one pass; the mean loss."""
+        config = self._plan.config
+        self._unfreeze(number)
+        set_modes(self._network, train_batch_norm=config.batch_norm == "trained")
+        steps = math.ceil(len(train) / config.batch_size) * self._plan.epochs
+        losses = [self._train(batch, steps) for batch in _batches(train, config.batch_size, self._generator)]
+        return sum(losses) / len(losses)
+
+    def judge(self, indices: Sequence[int]) -> NDArray[np.float32]:
+        """Logits (n, C) of the network as it would be kept now."""
+        return logits_of(self._average or self._network, self._inputs, indices)
+
+    def finish(self) -> None:
+        """Leave the averaged weights, where there are some, in the network; eval mode."""
+        if self._average is not None:
+            self._network.load_state_dict(self._average.module.state_dict())
+        self._network.eval().requires_grad_(False)
+
+    def _unfreeze(self, number: int) -> None:
+        parts, every = self._plan.parts, self._plan.config.unfreeze_epochs
+        count = len(parts) if not every else min(len(parts), (number - 1) // every)
+        trained = (*parts[len(parts) - count :], self._plan.head)
+        for member in self._members:
+            member.parameter.requires_grad_(is_under(member.name, trained))
+
+    def _train(self, batch: Sequence[int], steps: int) -> float:
+        config = self._plan.config
+        factor = _schedule(self._step, steps)
+        for group, member in zip(self._optimizer.param_groups, self._members, strict=True):
+            group["lr"] = member.peak * factor
+        self.rate = self._plan.learning_rate * factor
+        inputs = self._inputs.views(batch, self._generator)
+        labels = self._labels[list(batch)].to(inputs.device)
+        inputs, mixed, share = _mix(inputs, labels, config.mixup, self._generator)
+        loss = _loss(self._network(_packed(inputs)), mixed, share, config.label_smoothing)
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self._pull(config.l2_sp * factor)
+        if self._average is not None:
+            self._average.update_parameters(self._network)
+        self._step += 1
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def _pull(self, strength: float) -> None:
+        """L2-SP (Li et al. 2018, arXiv:1802.01483, eq. 2), applied as AdamW applies decay: aside from the gradient."""
+        if strength:
+            for member in self._members:
+                if member.parameter.requires_grad:
+                    member.parameter.lerp_(member.start, min(1.0, strength * member.peak))
 
 
-def _step(
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    shots: Shots,
-    batch: Sequence[int],
-    setting: Setting,
-    generator: torch.Generator,
-) -> float:
-    views = setting.augment(shots.images[batch], generator)
-    labels = shots.labels[list(batch)].to(setting.device)
-    loss = functional.cross_entropy(
-        _logits(network, views, setting), labels, label_smoothing=setting.config.label_smoothing
-    )
-    optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
-    return float(loss.detach())
+@dataclass(frozen=True)
+class _Member:
+    """A parameter that may learn, its peak rate, and where it started."""
+
+    name: str
+    parameter: nn.Parameter
+    peak: float
+    start: Tensor
 
 
-def _groups(network: nn.Module, setting: Setting) -> list[dict[str, object]]:
-    """AdamW groups: the head learns faster; biases and scales (one dimension) do not decay."""
-    config = setting.config
-    groups: list[dict[str, object]] = []
-    for in_head in (False, True):
-        for decays in (False, True):
-            members = [
-                parameter
-                for name, parameter in network.named_parameters()
-                if parameter.requires_grad
-                and name.startswith(setting.head + ".") == in_head
-                and (parameter.ndim > 1) == decays
-            ]
-            rate = config.learning_rate * (_HEAD_FACTOR if in_head else 1.0)
-            decay = config.weight_decay if decays else 0.0
-            if members:
-                groups.append({"params": members, "lr": rate, "weight_decay": decay})
-    return groups
+def _members(network: nn.Module, plan: Plan) -> Iterator[_Member]:
+    for name, parameter in network.named_parameters():
+        depth = next((i for i, part in enumerate(reversed(plan.parts), 1) if is_under(name, [part])), None)
+        if is_under(name, [plan.head]):
+            depth = 0
+        if depth is not None:
+            peak = plan.learning_rate * plan.config.layer_decay**depth
+            yield _Member(name, parameter, peak, parameter.detach().clone())
+
+
+def _moving(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    def average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+        # early averages are short, or they would hold on to the start
+        kept = min(decay, (1 + float(count)) / (10 + float(count)))
+        return averaged + (1 - kept) * (current - averaged)
+
+    return average
+
+
+def _mix(
+    inputs: Tensor, labels: Tensor, alpha: float, generator: torch.Generator
+) -> tuple[Tensor, tuple[Tensor, Tensor], float]:
+    """Mixup (Zhang et al. 2018, arXiv:1710.09412, eq. 1) of what is fed in, which may be activations (Verma et al.
+    2019, arXiv:1806.05236): inputs, both labels, the share of the first."""
+    if not alpha or len(inputs) < 2:
+        return inputs, (labels, labels), 1.0
+    seed = int(torch.randint(1 << 31, (1,), generator=generator))
+    share = float(np.random.default_rng(seed).beta(alpha, alpha))
+    order = torch.randperm(len(inputs), generator=generator).to(inputs.device)
+    return share * inputs + (1 - share) * inputs[order], (labels, labels[order]), share
+
+
+def _loss(logits: Tensor, labels: tuple[Tensor, Tensor], share: float, smoothing: float) -> Tensor:
+    first = functional.cross_entropy(logits, labels[0], label_smoothing=smoothing)
+    if share == 1.0:
+        return first
+    return share * first + (1 - share) * functional.cross_entropy(logits, labels[1], label_smoothing=smoothing)
+
+
+def _packed(inputs: Tensor) -> Tensor:
+    return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs
+
+
+def _scores(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[float, float]:
+    loss = float(functional.cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(labels)))
+    return loss, float((logits.argmax(1) == labels).mean())
 
 
 def _batches(indices: Sequence[int], size: int, generator: torch.Generator) -> Iterator[list[int]]:
@@ -182,30 +245,9 @@ def _schedule(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
 
 
-def _out_of_patience(history: Sequence[Epoch], config: Adapt) -> bool:
-    losses = [epoch.held_out.loss for epoch in history if epoch.held_out is not None]
+def _out_of_patience(history: Sequence[Epoch], plan: Plan) -> bool:
+    losses = [epoch.held_out_loss for epoch in history if epoch.held_out_loss is not None]
     finite = [loss for loss in losses if math.isfinite(loss)]
     best = losses.index(min(finite)) + 1 if finite else 0
-    waited = len(losses) - max(best, config.epochs // 2)
-    return bool(losses) and waited >= config.patience
-
-
-def _untouchable(network: nn.Module, frozen: Sequence[str]) -> dict[str, Tensor]:
-    buffers = {name for name, _ in network.named_buffers()}
-    keep = buffers | set(frozen)
-    return {name: tensor.clone() for name, tensor in network.state_dict().items() if name in keep}
-
-
-def _assert_unchanged(network: nn.Module, before: Mapping[str, Tensor]) -> None:
-    after = network.state_dict()
-    moved = [name for name, tensor in before.items() if not torch.equal(tensor, after[name])]
-    if moved:
-        raise AssertionError(f"frozen tensors changed in training: {', '.join(moved[:10])}; this is a bug in edgetl")
-
-
-def _detail(history: Sequence[Epoch], epochs: int) -> str:
-    pace = sum(epoch.seconds for epoch in history) / len(history)
-    left = pace * (epochs - len(history))
-    held_out = history[-1].held_out
-    shown = f", held out {held_out.top1:.0%}" if held_out else ""
-    return f"loss {history[-1].train_loss:.2f}{shown}, at most {left:.0f} s left"
+    waited = len(losses) - max(best, plan.epochs // 2)
+    return bool(losses) and waited >= plan.config.patience

@@ -3,42 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from torch import nn
 
 from edgetl.errors import UsageError
 from edgetl.recipe import nearest
 
-_FEW_SHOTS = 50  # per class; above, all of the network has data to learn from
 
+@dataclass(frozen=True)
+class Depth:
+    """How much of a network is trained: `parts` (names, from input to output) and the head.
 
-def freeze(network: nn.Module, prefixes: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Stop gradients for parameters under `prefixes`, allow them elsewhere. Names of (frozen, trained) parameters."""
-    frozen: list[str] = []
-    trained: list[str] = []
-    for name, parameter in network.named_parameters():
-        parameter.requires_grad_(not is_under(name, prefixes))
-        (trained if parameter.requires_grad else frozen).append(name)
-    return frozen, trained
-
-
-def choose_prefixes(
-    network: nn.Module, wanted: str | Sequence[str], *, head: str, shots_per_class: float
-) -> tuple[str, ...]:
-    """Prefixes to freeze. `auto`: the first half of the network's blocks when shots per class are few, else nothing.
-
-    Raises UsageError for a prefix that matches no parameter (nearest named), and when nothing but the head is left.
+    cut_after  the last part of an unbroken frozen beginning; empty where there is none
     """
-    if wanted == "auto":
-        return _first_half(network, head) if shots_per_class < _FEW_SHOTS else ()
-    prefixes = tuple(prefix.rstrip(".") for prefix in wanted)
+
+    title: str
+    cut_after: str
+    parts: tuple[str, ...]
+
+
+def last_parts(network: nn.Module, head: str, count: int) -> Depth:
+    """Train the last `count` parts (`blocks`), or all where there are no more."""
+    names = blocks(network, head)
+    count = min(count, len(names))
+    frozen, trained = names[: len(names) - count], names[len(names) - count :]
+    title = f"last {count} of {len(names)} parts" if frozen else f"all {len(names)} parts"
+    return Depth(title, frozen[-1] if frozen else "", tuple(trained))
+
+
+def all_but(network: nn.Module, head: str, patterns: Sequence[str]) -> Depth:
+    """Train what no pattern names: a whole component prefix (`blocks.0`) or a wildcard (`*.conv_dw.*`, fnmatch).
+
+    Raises UsageError for a pattern that names no parameter (nearest named), and when nothing but the head is left.
+    """
     names = [name for name, _ in network.named_parameters()]
-    for prefix in prefixes:
-        if not any(is_under(name, [prefix]) for name in names):
-            raise UsageError(f"adapt.freeze: no parameter under `{prefix}`; {nearest(prefix, _valid(network, prefix))}")
-    if all(is_under(name, prefixes) for name in names if not is_under(name, [head])):
+    for pattern in patterns:
+        if not any(matches(name, [pattern]) for name in names):
+            near = nearest(pattern.rstrip("."), _valid(network, pattern))
+            raise UsageError(f"adapt.freeze: no parameter under `{pattern}`; {near}")
+    trained = [name for name in names if not matches(name, patterns) and not is_under(name, [head])]
+    if not trained:
         raise UsageError("adapt.freeze: leaves no backbone parameter to fine-tune; use `strategy: probe` for that")
-    return prefixes
+    parts: list[str] = []
+    cut_after, broken = "", False
+    for part in blocks(network, head):
+        inside = [name for name in names if is_under(name, [part])]
+        free = [name for name in inside if name in set(trained)]
+        parts += [part] if len(free) == len(inside) else free
+        broken = broken or bool(free)
+        cut_after = cut_after if broken else part
+    return Depth(f"all but {', '.join(patterns)}", cut_after, tuple(parts))
+
+
+def matches(name: str, patterns: Sequence[str]) -> bool:
+    """True when `name` is under one of `patterns`, or a wildcard among them fits it."""
+    plain = [pattern.rstrip(".") for pattern in patterns]
+    return is_under(name, plain) or any(fnmatchcase(name, pattern) for pattern in plain if set(pattern) & set("*?["))
 
 
 def blocks(network: nn.Module, head: str) -> list[str]:
@@ -58,19 +80,16 @@ def is_under(name: str, prefixes: Sequence[str]) -> bool:
     return any(name == prefix or name.startswith(prefix + ".") for prefix in prefixes)
 
 
-def set_modes(network: nn.Module) -> None:
-    """Train mode, except for batch norms (their statistics stay) and modules that are frozen as a whole."""
+def set_modes(network: nn.Module, *, train_batch_norm: bool = False) -> None:
+    """Train mode, except for modules that are frozen as a whole and, unless asked for, batch norms: their statistics
+    stay."""
     network.train()
     for module in network.modules():
         parameters = list(module.parameters())
         frozen = bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
-        if frozen or isinstance(module, nn.modules.batchnorm._NormBase):
+        batch_norm = isinstance(module, nn.modules.batchnorm._NormBase)
+        if frozen or (batch_norm and not train_batch_norm):
             module.eval()
-
-
-def _first_half(network: nn.Module, head: str) -> tuple[str, ...]:
-    names = blocks(network, head)
-    return tuple(names[: len(names) // 2])
 
 
 def _is_container(module: nn.Module) -> bool:

@@ -11,11 +11,6 @@ import torch
 _CUBLAS = "CUBLAS_WORKSPACE_CONFIG"  # cuBLAS is only deterministic with a fixed workspace
 
 
-def choose_device() -> torch.device:
-    """The GPU where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 @contextmanager
 def deterministic(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch and demand deterministic kernels; restore generators and switches on leaving.

@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,80 +14,102 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgetl.adapt.features import extract
-from edgetl.adapt.finetune import Setting, Shots
-from edgetl.adapt.freeze import choose_prefixes, is_under
-from edgetl.adapt.images import Images
-from edgetl.adapt.reproducible import choose_device, deterministic
-from edgetl.adapt.strategy import Outcome, Task, adapt
+from edgetl.adapt.batch_norm import reestimate
+from edgetl.adapt.choose_resize import ResizeChoice, choose_resize, with_resize
+from edgetl.adapt.finetune import Epoch
+from edgetl.adapt.freeze import is_under
+from edgetl.adapt.reproducible import deterministic
+from edgetl.adapt.strategy import Outcome, adapt
+from edgetl.adapt.task import Task
 from edgetl.backbones.audit import Audit
-from edgetl.backbones.augment import Augment
 from edgetl.backbones.checkpoint import write_checkpoint
+from edgetl.backbones.device import choose_device
+from edgetl.backbones.extract import Frozen, freeze_network
 from edgetl.backbones.head import features, get_head
 from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import build
 from edgetl.backbones.spec import write_spec
+from edgetl.data.views import load_batch
 from edgetl.errors import DataError, UsageError
 from edgetl.recipe import Adapt, Backbone
-from edgetl.types import NetworkSpec, Progress, Split, WeightSource
+from edgetl.types import Progress, ResizePolicy, Split, WeightSource
 
-SCHEMA = 1
+SCHEMA = 2
 STATE_FILE, SPEC_FILE, RECORD_FILE = "network.safetensors", "network.json", "adapt.json"
 
-_VIEWS = 4  # augmented views per shot that the probe sees besides the plain one
-_MAX_FEATURE_ROWS = 2000  # beyond, plain views are plenty and the fit would become slow
+
+@dataclass(frozen=True)
+class AdaptJob:
+    """What the stage is given.
+
+    augment      a policy of `Augment`
+    resizes      how pictures may be resized, what suits their shapes first; more than one: the shots decide
+    gate_points  the drop that the recipe's gate allows, None without one
+    cache        folder for features and trials, named by content; a killed run continues from it
+    """
+
+    split: Split
+    backbone: Backbone
+    source: WeightSource
+    config: Adapt
+    augment: str
+    resizes: tuple[ResizePolicy, ...]
+    gate_points: float | None
+    cache: Path
 
 
-def run(
-    split: Split,
-    backbone: Backbone,
-    source: WeightSource,
-    config: Adapt,
-    augment: str,
-    out: Path,
-    progress: Progress,
-) -> None:
-    """Adapt `backbone` to `split.shots`; write network.safetensors, network.json and adapt.json into the folder `out`.
+def run(job: AdaptJob, out: Path, progress: Progress) -> None:
+    """Adapt the backbone to the shots; write network.safetensors, network.json and adapt.json into the folder `out`.
 
-    `augment` is a policy of `Augment`. The same arguments on the same machine with the same number of
-    threads give the same bytes in network.safetensors. Raises UsageError, WeightsError, DataError.
+    The same job on the same machine with the same number of threads gives the same bytes in network.safetensors.
+    Raises UsageError, WeightsError, DataError.
     """
     start = time.monotonic()
-    _require_shots(split)
-    device = choose_device()
-    with deterministic(config.seed, device):
-        network, spec, audit = build(backbone, source, len(split.classes), split.resize)
-        head = spec.classifier
-        prefixes = choose_prefixes(
-            network, config.freeze, head=head, shots_per_class=len(split.shots) / len(split.classes)
+    _require_shots(job.split)
+    with deterministic(job.config.seed, choose_device()):
+        network, spec, audit = build(job.backbone, job.source, len(job.split.classes), job.resizes[0])
+        pretrained = freeze_network(network, spec)
+        if job.config.batch_norm == "reestimated":
+            pretrained = reestimate(pretrained, job.split.shots)
+        resize = choose_resize(
+            pretrained,
+            job.split.shots,
+            len(job.split.classes),
+            job.resizes,
+            job.cache / "features",
+            job.config.seed,
+            progress,
         )
-        preprocessing = spec.preprocessing
-        view = Augment(augment, preprocessing.height, preprocessing.width)
-        setting = Setting(config, preprocessing, view, head, prefixes, device)
-        images = Images(split.shots, preprocessing)
-        shots = Shots(images, torch.tensor([sample.label for sample in split.shots]))
-        network.to(device)
-        views = extract(
-            network,
-            head,
-            images,
-            preprocessing,
-            view,
-            views=_views(augment, len(images)),
-            batch_size=config.batch_size,
-            seed=config.seed,
-            device=device,
-            progress=progress,
-        )
-        task = Task(network, shots, views, len(split.classes), setting)
-        outcome = adapt(task, progress)
-        _require_linear(task)
-    write_checkpoint(network.state_dict(), out / STATE_FILE)
-    write_spec(spec, out / SPEC_FILE)
-    record = _record(network, spec, audit, outcome, setting, augment, source, time.monotonic() - start)
+        frozen = with_resize(pretrained, resize.policy)
+        task = _task(job, frozen, progress)
+        outcome = adapt(task, job.gate_points)
+        _require_linear(frozen, outcome.network, job.split)
+    write_checkpoint(_contiguous(outcome.network), out / STATE_FILE)
+    write_spec(frozen.spec, out / SPEC_FILE)
+    record = _record(job, frozen, audit, resize, outcome, time.monotonic() - start)
     text = json.dumps(_jsonable(record), indent=2, sort_keys=True, allow_nan=False)
     (out / RECORD_FILE).write_text(text + "\n", encoding="utf-8")
+    _tell(outcome, progress)
+
+
+def _task(job: AdaptJob, frozen: Frozen, progress: Progress) -> Task:
+    return Task(
+        frozen=frozen,
+        samples=job.split.shots,
+        num_classes=len(job.split.classes),
+        policy=job.augment,
+        pretrained=job.backbone.pretrained and job.source.kind != "none",
+        config=job.config,
+        cache=job.cache,
+        progress=progress,
+    )
+
+
+def _tell(outcome: Outcome, progress: Progress) -> None:
     progress.note(outcome.reason)
+    for guard in outcome.guards:
+        if guard.verdict in ("warn", "failed"):
+            progress.note(f"{guard.guard}: {guard.verdict}: {guard.sentence}")
 
 
 def _require_shots(split: Split) -> None:
@@ -100,65 +122,83 @@ def _require_shots(split: Split) -> None:
         )
 
 
-def _views(policy: str, images: int) -> int:
-    return _VIEWS if policy != "none" and images * (1 + _VIEWS) <= _MAX_FEATURE_ROWS else 0
-
-
 @torch.no_grad()
-def _require_linear(task: Task) -> None:
-    """The probe was written into the classifier as a linear function of its features: prove that it is one."""
-    setting = task.setting
-    few = task.shots.images[range(min(4, len(task.shots.images)))]
-    pooled, logits = features(task.network, setting.head, normalise(few.to(setting.device), setting.preprocessing))
-    layer = get_head(task.network, setting.head)
+def _require_linear(frozen: Frozen, network: nn.Module, split: Split) -> None:
+    """The head was written into the classifier as a linear function of its features: prove that it is one."""
+    spec = frozen.spec
+    few = torch.from_numpy(load_batch(split.shots[:4], spec.preprocessing)).permute(0, 3, 1, 2)
+    inputs = normalise(few.to(frozen.device), spec.preprocessing)
+    pooled, logits = features(network, spec.classifier, inputs)
+    layer = get_head(network, spec.classifier)
     expected = pooled @ layer.weight.flatten(1).T
     if layer.bias is not None:
         expected = expected + layer.bias
     if not torch.allclose(expected, logits, rtol=1e-3, atol=1e-3 * float(logits.abs().max()) + 1e-6):
         raise UsageError(
-            f"{type(task.network).__name__}: something not linear follows its classifier `{setting.head}`; "
+            f"{spec.architecture}: something not linear follows its classifier `{spec.classifier}`; "
             "choose another backbone"
         )
 
 
+def _contiguous(network: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+
+
 def _record(
-    network: nn.Module,
-    spec: NetworkSpec,
-    audit: Audit,
-    outcome: Outcome,
-    setting: Setting,
-    policy: str,
-    source: WeightSource,
-    seconds: float,
+    job: AdaptJob, frozen: Frozen, audit: Audit, resize: ResizeChoice, outcome: Outcome, seconds: float
 ) -> dict[str, Any]:
-    tuned = outcome.strategy == "finetune"
-    sizes = {name: parameter.numel() for name, parameter in network.named_parameters()}
-    frozen = [
-        name for name in sizes if is_under(name, setting.frozen) or not (tuned or is_under(name, [spec.classifier]))
-    ]
-    frozen_count = sum(sizes[name] for name in frozen)
+    tuning = outcome.tuning
+    parts = tuning.prepared.depth.parts if tuning else ()
+    classifier = frozen.spec.classifier
+    sizes = {name: parameter.numel() for name, parameter in outcome.network.named_parameters()}
+    trained = sum(size for name, size in sizes.items() if is_under(name, (*parts, classifier)))
     return {
         "schema": SCHEMA,
         "strategy": outcome.strategy,
         "reason": outcome.reason,
+        "head": outcome.head,
+        "resize": asdict(resize),
         "candidates": [asdict(candidate) for candidate in outcome.candidates],
-        "held_out_images": outcome.held_out_images,
+        "guards": [asdict(guard) for guard in outcome.guards],
+        "folds": outcome.folds,
+        "held_out_images": len(job.split.shots) if outcome.folds else 0,
+        "budget": {
+            "minutes": outcome.budget_minutes,
+            "estimated_minutes": outcome.estimated_minutes,
+            "sentence": f"The search was planned to take {outcome.estimated_minutes:.1f} of "
+            f"{outcome.budget_minutes:.1f} minutes on two CPU cores.",
+        },
         "history": {
-            "trials": [[asdict(epoch) for epoch in trial] for trial in outcome.trials],
-            "final": [asdict(epoch) for epoch in outcome.final],
+            "trials": {
+                runner.tuning.title: [[_epoch(epoch) for epoch in trial.history] for trial in runner.trials]
+                for runner in outcome.runners
+                if runner.trials
+            },
+            "final": [_epoch(epoch) for epoch in outcome.final],
         },
         "epochs": outcome.epochs,
-        "probe_strength": outcome.probe_strength,
-        "augment": policy,
+        "learning_rate": tuning.learning_rate if tuning else None,
+        "trained_parts": list(parts) if tuning else None,
+        "augment": job.augment,
         "audit": asdict(audit),
-        "source": f"{spec.library} {spec.architecture}",
-        "licence": _licence(source),
-        "frozen_prefixes": list(setting.frozen) if tuned else None,
-        "frozen_parameters": frozen_count,
-        "trained_parameters": sum(sizes.values()) - frozen_count,
-        "device": _device_name(setting.device),
+        "source": f"{frozen.spec.library} {frozen.spec.architecture}",
+        "licence": _licence(job.source),
+        "frozen_parameters": sum(sizes.values()) - trained,
+        "trained_parameters": trained,
+        "device": _device_name(frozen.device),
         "threads": torch.get_num_threads(),
         "seconds": seconds,
+    }
+
+
+def _epoch(epoch: Epoch) -> dict[str, Any]:
+    held_out = None if epoch.held_out_loss is None else {"loss": epoch.held_out_loss, "top1": epoch.held_out_top1}
+    return {
+        "epoch": epoch.epoch,
+        "learning_rate": epoch.learning_rate,
+        "train_loss": epoch.train_loss,
+        "held_out": held_out,
+        "seconds": epoch.seconds,
     }
 
 

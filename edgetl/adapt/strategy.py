@@ -1,200 +1,210 @@
-"""Probe or fine-tuning: judged on held-out shots, with a way back when fine-tuning is worse."""
+"""Heads and depths of fine-tuning, judged by cross-validation on the shots; the winner learns from all of them."""
 
 from __future__ import annotations
 
 import copy
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from edgetl.adapt.finetune import Epoch, Judgement, Setting, Shots, finetune, judge
-from edgetl.adapt.holdout import Part, hold_out
-from edgetl.adapt.probe import fit_probe
-from edgetl.backbones.head import set_head
-from edgetl.types import Progress
+from edgetl.adapt.budget import affordable, allowed_minutes, search_minutes
+from edgetl.adapt.candidates import Candidate
+from edgetl.adapt.choose_head import JudgedHead, head_rows, judge_heads
+from edgetl.adapt.finetune import Epoch, finetune, logits_of
+from edgetl.adapt.folds import Fold, stratified_folds
+from edgetl.adapt.freeze import is_under
+from edgetl.adapt.guards import CLEAR_LEAD, Judged, Verdict, lead
+from edgetl.adapt.judge import chosen_epoch
+from edgetl.adapt.race import Finish, Runner, depths, finish, race, runner_rows, tunings
+from edgetl.adapt.task import Extracted, Task, extract
+from edgetl.adapt.trials import Tuning, fit_on, plan_of, write_head
+from edgetl.adapt.verdicts import Adapted, sanity, verdicts
 
-
-@dataclass(frozen=True)
-class Candidate:
-    """A strategy and how it did on the held-out shots; None where nothing was held out or training diverged."""
-
-    name: str
-    held_out_top1: float | None
-    held_out_loss: float | None
-    seconds: float
+_FEW_SHOTS, _FOLDS_OF_FEW, _FOLDS = 60, 5, 3
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was done and why. `epochs` fine-tuning epochs made the final network, 0 for a probe."""
-
-    strategy: str
-    reason: str
-    candidates: tuple[Candidate, ...]
-    held_out_images: int
-    trials: tuple[tuple[Epoch, ...], ...]
-    final: tuple[Epoch, ...]
-    epochs: int
-    probe_strength: float
-
-
-@dataclass(frozen=True)
-class Task:
-    """One adaptation. views float32 (V, N, F) are the cached features of the shots, view 0 plain."""
+    """What was done and why. `network` is adapted and in eval mode; `epochs` of fine-tuning made it, 0 for a head."""
 
     network: nn.Module
-    shots: Shots
-    views: NDArray[np.float32]
-    num_classes: int
-    setting: Setting
+    strategy: str
+    reason: str
+    head: str
+    tuning: Tuning | None
+    candidates: tuple[Candidate, ...]
+    guards: tuple[Verdict, ...]
+    folds: int
+    runners: tuple[Runner, ...]
+    final: tuple[Epoch, ...]
+    budget_minutes: float
+    estimated_minutes: float
 
-
-def adapt(task: Task, progress: Progress) -> Outcome:
-    """Adapt `task.network` in place by the configured strategy; it ends in eval mode."""
-    config = task.setting.config
-    if config.strategy == "probe":
-        return _probe_only(task, "the recipe asks for a probe")
-    parts = hold_out(task.shots.labels.tolist(), config.held_out, config.seed)
-    if not parts and config.strategy == "auto":
-        return _probe_only(task, "a class has a single shot, so nothing could be held out to judge fine-tuning by")
-    if not parts:
-        return _finetune_blind(task, progress)
-    return _compare(task, parts, progress)
-
-
-def _probe_only(task: Task, reason: str) -> Outcome:
-    start = time.monotonic()
-    strength = _write_probe(task, task.network, range(len(task.shots.images)))
-    candidates = (Candidate("probe", None, None, time.monotonic() - start),)
-    return Outcome("probe", f"Probe: {reason}.", candidates, 0, (), (), 0, strength)
-
-
-def _finetune_blind(task: Task, progress: Progress) -> Outcome:
-    everything = range(len(task.shots.images))
-    strength = _write_probe(task, task.network, everything)
-    final = _train(task, task.network, everything, (), task.setting.config.epochs, progress, "fine-tuning")
-    reason = "Fine-tuning: the recipe asks for it; a class has a single shot, so all epochs were run unjudged."
-    candidates = (Candidate("finetune", None, None, sum(epoch.seconds for epoch in final)),)
-    return Outcome("finetune", reason, candidates, 0, (), final, len(final), strength)
-
-
-def _compare(task: Task, parts: Sequence[Part], progress: Progress) -> Outcome:
-    trials = [_try(task, part, progress) for part in parts]
-    probe = _mean([trial.probe for trial in trials])
-    epochs, tuned = best_epoch([trial.history for trial in trials])
-    candidates = (
-        Candidate("probe", probe.top1, probe.loss, sum(trial.probe_seconds for trial in trials)),
-        Candidate(
-            "finetune",
-            tuned.top1 if tuned else None,
-            tuned.loss if tuned else None,
-            sum(epoch.seconds for trial in trials for epoch in trial.history),
-        ),
-    )
-    images = sum(len(part.held_out) for part in parts)
-    histories = tuple(trial.history for trial in trials)
-    everything = range(len(task.shots.images))
-    strength = _write_probe(task, task.network, everything)
-    wins = tuned is not None and is_better(tuned, probe)
-    if tuned is None or not (wins or task.setting.config.strategy == "finetune"):
-        return Outcome("probe", _reason(probe, tuned, images), candidates, images, histories, (), 0, strength)
-    before = copy.deepcopy(task.network.state_dict())
-    final = _train(task, task.network, everything, (), epochs, progress, "fine-tuning on all shots")
-    reached = judge(task.network, task.shots, everything, task.setting)
-    if not (math.isfinite(reached.loss) and reached.top1 >= tuned.top1):  # it saw these shots: they are the easy ones
-        task.network.load_state_dict(before)
-        reason = (
-            f"Probe: fine-tuning on all shots was rolled back, because it ended with only {reached.top1:.1%} of its "
-            f"own shots right, where the trial had {tuned.top1:.1%} of {images} held-out shots."
-        )
-        return Outcome("probe", reason, candidates, images, histories, final, 0, strength)
-    reason = _reason(probe, tuned, images, forced=not wins)
-    return Outcome("finetune", reason, candidates, images, histories, final, len(final), strength)
+    @property
+    def epochs(self) -> int:
+        return len(self.final) if self.tuning else 0
 
 
 @dataclass(frozen=True)
-class _Trial:
-    probe: Judgement
-    probe_seconds: float
-    history: tuple[Epoch, ...]
+class _Search:
+    """What cross-validation found. `end` is the best fine-tuning, None where none was judged."""
+
+    folds: tuple[Fold, ...]
+    heads: tuple[JudgedHead, ...]
+    runners: tuple[Runner, ...]
+    end: Finish | None
+    budget_minutes: float
+    estimated_minutes: float
 
 
-def _try(task: Task, part: Part, progress: Progress) -> _Trial:
-    network = copy.deepcopy(task.network)
-    start = time.monotonic()
-    _write_probe(task, network, part.train)
-    probe = judge(network, task.shots, part.held_out, task.setting)
-    seconds = time.monotonic() - start
-    epochs = task.setting.config.epochs
-    history = _train(task, network, part.train, part.held_out, epochs, progress, "fine-tuning, held-out trial")
-    return _Trial(probe, seconds, history)
+@dataclass(frozen=True)
+class _Made:
+    """The network that goes on, and why. `tuning` is None where it has only a new head."""
+
+    network: nn.Module
+    tuning: Tuning | None
+    final: tuple[Epoch, ...]
+    reason: str
 
 
-def best_epoch(histories: Sequence[Sequence[Epoch]]) -> tuple[int, Judgement | None]:
-    """The epoch with the smallest held-out loss, averaged over trials, among those that all trials reached.
+def adapt(task: Task, gate_points: float | None) -> Outcome:
+    """Adapt the network of `task` by the configured strategy.
 
-    (0, None) when no epoch has a finite one.
+    gate_points  the drop that the recipe's gate allows; what the shots can tell is compared with it
+    Raises UsageError for a `freeze` that names nothing, WeightsError for weights that carry nothing.
     """
-    judged = [
-        _mean([epoch.held_out for epoch in column if epoch.held_out is not None])
-        for column in zip(*histories, strict=False)
+    found = extract(task, depths(task))
+    sane = sanity(task, found.features)
+    search = _search(task, found)
+    made = _make(task, found, search)
+    best = search.heads[0]
+    adapted = Adapted(made.network, search.heads, search.end, made.tuning, len(made.final), search.folds)
+    fine = runner_rows(task, search.runners, search.folds, best.judged, made.tuning)
+    return Outcome(
+        network=made.network,
+        strategy="finetune" if made.tuning else "probe",
+        reason=made.reason,
+        head=best.choice.title,
+        tuning=made.tuning,
+        candidates=(*head_rows(search.heads, len(search.folds), chosen=made.tuning is None), *fine),
+        guards=(sane, *verdicts(task, adapted, gate_points)),
+        folds=len(search.folds),
+        runners=search.runners,
+        final=made.final,
+        budget_minutes=search.budget_minutes,
+        estimated_minutes=search.estimated_minutes,
+    )
+
+
+def _search(task: Task, found: Extracted) -> _Search:
+    config, shots = task.config, len(task.samples)
+    count = config.folds if config.folds != "auto" else (_FOLDS_OF_FEW if shots < _FEW_SHOTS else _FOLDS)
+    folds = stratified_folds(task.labels.tolist(), count, config.seed)
+    heads = judge_heads(task, found.features, folds)
+    candidates, budget = tunings(task, found.depths), allowed_minutes(config, shots)
+    entered: Sequence[Tuning] = affordable(candidates, folds, shots, config.epochs, budget) if folds else ()
+    if config.strategy == "finetune" and not entered:
+        entered = candidates[:1]  # asked for: done, whatever it costs
+    runners = race(task, entered, folds, found.features, heads[0].choice)
+    left = [Runner(tuning, False) for tuning in candidates if tuning not in entered]
+    best = heads[0].judged
+    end = finish(task, runners, folds, best) if best is not None and folds else None
+    estimate = search_minutes(entered, folds, shots, config.epochs)
+    return _Search(folds, heads, (*runners, *left), end, budget, estimate)
+
+
+def _make(task: Task, found: Extracted, search: _Search) -> _Made:
+    forced = task.config.strategy == "finetune"
+    head = fit_on(task, found.features, search.heads[0].choice, np.arange(len(task.samples)))
+    probed = copy.deepcopy(task.frozen.network)
+    write_head(probed, task.head, head)
+    end = search.end
+    wins = end is not None and lead(end.judged, end.rival) >= CLEAR_LEAD
+    blind = forced and not search.folds
+    if not (wins or blind or (forced and end is not None)):
+        return _Made(probed, None, (), _why_not(task, search))
+    runner = end.runner if end is not None else search.runners[0]
+    network = copy.deepcopy(runner.tuning.prepared.tail)
+    write_head(network, task.head, head)
+    final = _train_on_all(task, runner, network)
+    reached, least = _own_top1(task, runner, network), float(end.judged.right.mean()) if end is not None else 0.0
+    if not math.isfinite(final[-1].train_loss) or reached < least:  # it saw these shots: they are the easy ones
+        reason = (
+            f"{_titled(search.heads[0])}: fine-tuning on all shots was rolled back, because it ended with only "
+            f"{reached:.1%} of its own shots right, where its trials had {least:.1%} of the held-out ones."
+        )
+        return _Made(probed, None, final, reason)
+    merged = _merged(task, runner.tuning, probed, network)
+    return _Made(merged, runner.tuning, final, _why(search, end, forced=forced and not wins))
+
+
+def _train_on_all(task: Task, runner: Runner, network: nn.Module) -> tuple[Epoch, ...]:
+    plan = plan_of(task, runner.tuning)
+    count = chosen_epoch(runner.trials) or plan.epochs
+    with task.progress.task("fine-tuning on all shots", total=count) as advance:
+        everything = range(len(task.samples))
+        inputs = runner.tuning.prepared.inputs
+        return finetune(
+            network, inputs, task.labels, everything, (), plan, stop_after=count, after_epoch=lambda: advance(1)
+        ).history
+
+
+def _own_top1(task: Task, runner: Runner, network: nn.Module) -> float:
+    logits = logits_of(network, runner.tuning.prepared.inputs, range(len(task.samples)))
+    return float((logits.argmax(1) == task.labels).mean())
+
+
+def _merged(task: Task, tuning: Tuning, whole: nn.Module, tail: nn.Module) -> nn.Module:
+    """The whole network with what was trained in it. What was frozen is proven to be as it was."""
+    before = {name: tensor.clone() for name, tensor in whole.state_dict().items()}
+    whole.load_state_dict({**before, **tail.state_dict()}, strict=True)
+    trained = (*tuning.prepared.depth.parts, task.head)
+    buffers = {name for name, _ in whole.named_buffers()}
+    may_move = set() if task.config.batch_norm == "trained" else buffers
+    moved = [
+        name
+        for name, tensor in whole.state_dict().items()
+        if (name in may_move or not is_under(name, trained)) and not torch.equal(tensor, before[name])
     ]
-    finite = [(value.loss, number, value) for number, value in enumerate(judged, 1) if math.isfinite(value.loss)]
-    if not finite:
-        return 0, None
-    _, number, value = min(finite, key=lambda entry: entry[:2])
-    return number, value
+    if moved:
+        raise AssertionError(f"frozen tensors changed in training: {', '.join(moved[:10])}; this is a bug in edgetl")
+    return whole
 
 
-def _mean(judgements: Sequence[Judgement]) -> Judgement:
-    count = len(judgements)
-    return Judgement(sum(each.loss for each in judgements) / count, sum(each.top1 for each in judgements) / count)
-
-
-def is_better(tuned: Judgement, probe: Judgement) -> bool:
-    """Higher accuracy on the held-out shots; on a tie, lower loss."""
-    return (tuned.top1, -tuned.loss) > (probe.top1, -probe.loss)
-
-
-def _write_probe(task: Task, network: nn.Module, indices: Sequence[int]) -> float:
-    chosen = list(indices)
-    labels = task.shots.labels.numpy()[chosen]
-    probe = fit_probe(task.views[:, chosen], labels, task.num_classes, seed=task.setting.config.seed)
-    weight, bias = torch.from_numpy(probe.weight).float(), torch.from_numpy(probe.bias).float()
-    set_head(network, task.setting.head, weight, bias)
-    return probe.strength
-
-
-def _train(
-    task: Task,
-    network: nn.Module,
-    train: Sequence[int],
-    held_out: Sequence[int],
-    epochs: int,
-    progress: Progress,
-    label: str,
-) -> tuple[Epoch, ...]:
-    history = finetune(
-        network, task.shots, train, held_out, task.setting, epochs=epochs, progress=progress, label=label
-    )
-    return tuple(history)
-
-
-def _reason(probe: Judgement, tuned: Judgement | None, images: int, *, forced: bool = False) -> str:
-    if tuned is None:
-        return f"Probe: fine-tuning diverged (its loss on {images} held-out shots was never finite)."
-    numbers = (
-        f"on {images} held-out shots fine-tuning had {tuned.top1:.1%} right (loss {tuned.loss:.3f}), "
-        f"the probe {probe.top1:.1%} (loss {probe.loss:.3f})"
-    )
+def _why(search: _Search, end: Finish | None, *, forced: bool) -> str:
+    if end is None:
+        return "Fine-tuning: the recipe asks for it; a class has a single shot, so nothing could be judged."
     if forced:
-        return f"Fine-tuning: the recipe asks for it, although {numbers}."
-    if is_better(tuned, probe):
-        return f"Fine-tuning: {numbers}."
-    return f"Probe: fine-tuning was rolled back, because {numbers}."
+        return f"Fine-tuning: the recipe asks for it, although {_numbers(end)}."
+    return f"Fine-tuning: {_numbers(end)}."
+
+
+def _why_not(task: Task, search: _Search) -> str:
+    title = _titled(search.heads[0])
+    if task.config.strategy == "probe":
+        return f"{title}: the recipe asks for a probe."
+    if not search.folds:
+        return f"{title}: a class has a single shot, so nothing could be held out to judge fine-tuning by."
+    if not any(runner.entered for runner in search.runners):
+        return f"{title}: every way of fine-tuning is over the budget of {search.budget_minutes:.1f} minutes."
+    if search.end is None:
+        return f"{title}: fine-tuning diverged in every trial."
+    return f"{title}: fine-tuning was rolled back, because {_numbers(search.end)}, which is not clearly better."
+
+
+def _numbers(end: Finish) -> str:
+    def told(judged: Judged) -> str:
+        return f"{judged.right.mean():.1%} right (loss {judged.loss.mean():.3f})"
+
+    return (
+        f"on {len(end.images)} held-out shots `{end.judged.name}` had {told(end.judged)}, "
+        f"the best head {told(end.rival)}"
+    )
+
+
+def _titled(head: JudgedHead) -> str:
+    return f"New head ({head.choice.title})"

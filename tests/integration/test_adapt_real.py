@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from edgetl.adapt.stage import run
-from edgetl.backbones.checkpoint import write_checkpoint
+from edgetl.adapt.stage import AdaptJob, run
+from edgetl.backbones.checkpoint import read_checkpoint, write_checkpoint
 from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import build, rebuild
 from edgetl.backbones.spec import read_spec
@@ -31,6 +33,13 @@ def _split(shared: Path, name: str, shots: int, val: int) -> Split:
     return make_split(data, folder)
 
 
+def _adapt(split: Split, shared: Path, backbone: Backbone, config: Adapt, out: Path) -> dict[str, Any]:
+    source = locate(backbone, out, [shared / "weights"])
+    run(AdaptJob(split, backbone, source, config, "natural", ("squash",), 1.0, out / "cache"), out, Silent())
+    record: dict[str, Any] = json.loads((out / "adapt.json").read_text())
+    return record
+
+
 def _top1(folder: Path, split: Split) -> float:
     spec = read_spec(folder / "network.json")
     network = rebuild(spec, folder / "network.safetensors")
@@ -44,11 +53,8 @@ def _top1(folder: Path, split: Split) -> float:
 
 def test_a_probe_on_a_real_backbone_recognises_steel_defects(shared: Path, tmp_path: Path) -> None:
     split = _split(shared, "neu_steel", shots=10, val=120)
-    backbone = Backbone(name="mobilenetv2_100")
-    source = locate(backbone, tmp_path, [shared / "weights"])
-    run(split, backbone, source, Adapt(strategy="probe"), "natural", tmp_path, Silent())
+    record = _adapt(split, shared, Backbone(name="mobilenetv2_100"), Adapt(strategy="probe"), tmp_path)
     assert _top1(tmp_path, split) >= 0.92
-    record = json.loads((tmp_path / "adapt.json").read_text())
     assert record["audit"] == {
         "matched": 312,
         "dropped": ["classifier.bias", "classifier.weight"],
@@ -59,11 +65,41 @@ def test_a_probe_on_a_real_backbone_recognises_steel_defects(shared: Path, tmp_p
 
 def test_a_convolution_as_classifier_learns_too(shared: Path, tmp_path: Path) -> None:
     split = _split(shared, "hymenoptera", shots=10, val=60)
-    backbone = Backbone(name="tv_squeezenet1_1")
-    source = locate(backbone, tmp_path, [shared / "weights"])
     config = Adapt(strategy="auto", epochs=2, learning_rate=1e-4)
-    run(split, backbone, source, config, "natural", tmp_path, Silent())
+    _adapt(split, shared, Backbone(name="tv_squeezenet1_1"), config, tmp_path)
     assert _top1(tmp_path, split) >= 0.75
+
+
+def test_hand_signs_are_fine_tuned_and_all_guards_are_told(shared: Path, tmp_path: Path) -> None:
+    split = _split(shared, "sign_digits", shots=5, val=200)
+    record = _adapt(split, shared, Backbone(name="mobilenetv2_100", input_size=128), Adapt(epochs=20), tmp_path)
+    assert [guard["guard"] for guard in record["guards"]] == [
+        "sanity probe",
+        "negative transfer",
+        "overfitting",
+        "too little data",
+    ]
+    assert record["guards"][0]["verdict"] == "pass"
+    chosen = [candidate for candidate in record["candidates"] if candidate["chosen"]]
+    assert len(chosen) == 1
+    assert chosen[0]["kind"] == ("finetune" if record["strategy"] == "finetune" else "head")
+    assert _top1(tmp_path, split) >= 0.55
+
+
+@pytest.mark.parametrize("name", ["neu_steel", "rsscn7"])
+def test_shuffled_weights_are_caught_by_the_sanity_probe(shared: Path, tmp_path: Path, name: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    tensors = {
+        key: tensor.flatten()[torch.randperm(tensor.numel(), generator=generator)].reshape(tensor.shape)
+        for key, tensor in read_checkpoint(shared / "weights" / "mobilenetv2_100" / "model.safetensors").items()
+    }
+    folder = tmp_path / "weights" / "mobilenetv2_100"
+    folder.mkdir(parents=True)
+    shutil.copy(shared / "weights" / "mobilenetv2_100" / "config.json", folder)
+    write_checkpoint(tensors, folder / "model.safetensors")
+    split = _split(shared, name, shots=5, val=7)
+    with pytest.raises(WeightsError, match="carry nothing"):
+        _adapt(split, tmp_path, Backbone(name="mobilenetv2_100"), Adapt(strategy="probe"), tmp_path)
 
 
 @pytest.mark.parametrize("name", ["resnet50", "tv_resnet50", "tf_mobilenetv3_small_100"])

@@ -6,7 +6,7 @@ import pytest
 import timm
 from torch import nn
 
-from edgetl.adapt.freeze import blocks, choose_prefixes, freeze, is_under, set_modes
+from edgetl.adapt.freeze import all_but, blocks, is_under, last_parts, matches, set_modes
 from edgetl.errors import UsageError
 
 
@@ -28,19 +28,40 @@ def test_position_embeddings_belong_to_the_stem() -> None:
     assert blocks(timm.create_model("test_vit"), "head")[:2] == ["cls_token", "pos_embed"]
 
 
-def test_few_shots_freeze_the_first_half_and_many_nothing() -> None:
-    few = choose_prefixes(_network(), "auto", head="fc", shots_per_class=10)
-    assert few == tuple(blocks(_network(), "fc")[:5])
-    assert choose_prefixes(_network(), "auto", head="fc", shots_per_class=500) == ()
+def test_the_last_parts_are_trained_and_what_is_before_them_is_cut_off() -> None:
+    depth = last_parts(_network(), "fc", 2)
+    assert (depth.parts, depth.cut_after) == (("layer3.0", "layer4.0"), "layer2.0")
+    assert depth.title.startswith("last 2 of ")
 
 
-def test_frozen_parameters_get_no_gradient() -> None:
-    network = _network()
-    frozen, trained = freeze(network, ["conv1", "layer1"])
-    assert {name for name, parameter in network.named_parameters() if not parameter.requires_grad} == set(frozen)
-    assert all(name.startswith(("conv1.", "layer1.")) for name in frozen)
-    assert len(frozen) + len(trained) == len(list(network.parameters()))
-    assert freeze(network, ())[0] == []
+def test_more_parts_than_there_are_is_all_of_them() -> None:
+    depth = last_parts(_network(), "fc", 99)
+    assert (depth.parts, depth.cut_after) == (tuple(blocks(_network(), "fc")), "")
+    assert depth.title.startswith("all ")
+
+
+def test_a_frozen_beginning_is_cut_off() -> None:
+    stem = [name for name in blocks(_network(), "fc") if name.startswith(("conv1", "bn1"))]
+    depth = all_but(_network(), "fc", ("conv1", "bn1", "layer1"))
+    assert depth.cut_after == "layer1.0"
+    assert depth.parts == ("layer2.0", "layer3.0", "layer4.0")
+    assert not set(stem) & set(depth.parts)
+
+
+def test_what_is_frozen_in_the_middle_leaves_the_rest_to_learn() -> None:
+    depth = all_but(_network(), "fc", ("layer2",))
+    assert depth.cut_after == ""
+    assert "layer2.0" not in depth.parts
+    assert "layer1.0" in depth.parts
+
+
+def test_a_wildcard_freezes_parameters_of_many_parts() -> None:
+    depth = all_but(_network(), "fc", ("*.bn?.*",))
+    assert not any(".bn" in part for part in depth.parts)
+    assert any(part.startswith("layer1.0.conv1") for part in depth.parts)
+    trained = [name for name, _ in _network().named_parameters() if is_under(name, depth.parts)]
+    assert trained
+    assert not any(matches(name, ["*.bn?.*"]) for name in trained)
 
 
 def test_a_prefix_is_whole_components() -> None:
@@ -50,7 +71,7 @@ def test_a_prefix_is_whole_components() -> None:
 
 
 def test_a_prefix_may_end_in_a_dot() -> None:
-    assert choose_prefixes(_network(), ("layer1.",), head="fc", shots_per_class=5) == ("layer1",)
+    assert all_but(_network(), "fc", ("layer1.",)).parts == all_but(_network(), "fc", ("layer1",)).parts
 
 
 @pytest.mark.parametrize(
@@ -58,18 +79,29 @@ def test_a_prefix_may_end_in_a_dot() -> None:
     [
         (("layer11",), "no parameter under `layer11`; did you mean `layer1`"),
         (("layer3.00",), "did you mean `layer3.0`"),
+        (("*.nothing.*",), r"no parameter under `\*.nothing.\*`"),
         (("conv1", "bn1", "layer1", "layer2", "layer3", "layer4"), "strategy: probe"),
     ],
 )
 def test_prefixes_that_make_no_sense_are_refused(wanted: tuple[str, ...], part: str) -> None:
     with pytest.raises(UsageError, match=part):
-        choose_prefixes(_network(), wanted, head="fc", shots_per_class=5)
+        all_but(_network(), "fc", wanted)
 
 
 def test_norms_and_frozen_parts_stay_in_eval_mode() -> None:
     network = _network()
-    freeze(network, ["layer1"])
+    network.get_submodule("layer1").requires_grad_(False)
     set_modes(network)
     assert not any(module.training for module in network.modules() if isinstance(module, nn.BatchNorm2d))
     assert not network.get_submodule("layer1").training
     assert network.get_submodule("layer4").training
+
+
+def test_norms_that_are_trained_are_in_train_mode_unless_frozen() -> None:
+    network = _network()
+    network.get_submodule("layer1").requires_grad_(False)
+    set_modes(network, train_batch_norm=True)
+    norms = {name: module for name, module in network.named_modules() if isinstance(module, nn.BatchNorm2d)}
+    assert {name for name, module in norms.items() if not module.training} == {
+        name for name in norms if name.startswith("layer1.")
+    }

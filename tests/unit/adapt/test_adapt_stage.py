@@ -15,17 +15,15 @@ import torch
 from PIL import Image
 from torch import nn
 
-from edgetl.adapt import finetune, strategy
-from edgetl.adapt.finetune import Judgement
-from edgetl.adapt.probe import Probe
-from edgetl.adapt.stage import run
-from edgetl.adapt.strategy import is_better
+from edgetl.adapt import choose_head, finetune, strategy, trials
+from edgetl.adapt.heads.head import LinearHead
+from edgetl.adapt.stage import AdaptJob, run
 from edgetl.backbones.checkpoint import read_checkpoint, write_checkpoint
 from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import rebuild
 from edgetl.backbones.spec import read_spec
 from edgetl.backbones.weights import locate
-from edgetl.errors import DataError, UsageError
+from edgetl.errors import DataError, UsageError, WeightsError
 from edgetl.progress import Silent
 from edgetl.recipe import Adapt, Backbone
 from edgetl.types import Sample, Split
@@ -41,6 +39,12 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def _short_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network from scratch has its own tests; here it only has to be there."""
+    monkeypatch.setattr("edgetl.adapt.scratch._STEPS", 2)
 
 
 def _picture(label: int, generator: np.random.Generator) -> np.ndarray:
@@ -81,11 +85,14 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def _run(split: Split, weights: Path, out: Path, **config: Any) -> dict[str, Any]:
+def _run(split: Split, weights: Path, out: Path, *, policy: str = "light", **config: Any) -> dict[str, Any]:
     out.mkdir()
     backbone = Backbone(name="test_resnet", weights=str(weights), input_size=SIZE)
-    settings = Adapt.model_validate({"epochs": 3, "learning_rate": 1e-4, **config})
-    run(split, backbone, locate(backbone, out, []), settings, "light", out, Silent())
+    # the checkpoint's weights are random: the sanity probe is right about them
+    settings = Adapt.model_validate({"epochs": 3, "learning_rate": 1e-4, "sanity": "warn", **config})
+    source = locate(backbone, out, [])
+    job = AdaptJob(split, backbone, source, settings, policy, ("squash",), 1.0, out.parent / "cache")
+    run(job, out, Silent())
     record: dict[str, Any] = json.loads((out / "adapt.json").read_text())
     return record
 
@@ -108,8 +115,8 @@ def test_a_probe_learns_and_the_written_network_is_the_one_that_learnt(tmp_path:
     split = _split(tmp_path)
     record = _run(split, weights, tmp_path / "out", strategy="probe")
     assert record["strategy"] == "probe"
-    assert record["reason"] == "Probe: the recipe asks for a probe."
-    assert (record["epochs"], record["history"]) == (0, {"trials": [], "final": []})
+    assert record["reason"].endswith("the recipe asks for a probe.")
+    assert (record["epochs"], record["history"]) == (0, {"trials": {}, "final": []})
     assert _top1(tmp_path / "out", split.val) > 0.8
 
 
@@ -118,6 +125,14 @@ def test_a_probe_changes_nothing_but_the_head(tmp_path: Path, weights: Path) -> 
     before, after = read_checkpoint(weights), read_checkpoint(tmp_path / "out" / "network.safetensors")
     assert {name for name in after if not torch.equal(before[name], after[name])} == {"fc.weight", "fc.bias"}
     assert record["trained_parameters"] == after["fc.weight"].numel() + after["fc.bias"].numel()
+
+
+@pytest.mark.parametrize("head", ["ncm", "cosine", "ridge", "logistic", "linear"])
+def test_every_head_is_written_into_the_classifier(tmp_path: Path, weights: Path, head: str) -> None:
+    split = _split(tmp_path)
+    record = _run(split, weights, tmp_path / "out", strategy="probe", head=head)
+    assert record["head"].startswith(head)
+    assert _top1(tmp_path / "out", split.val) > 0.5
 
 
 def test_fine_tuning_leaves_frozen_parameters_and_statistics_untouched(tmp_path: Path, weights: Path) -> None:
@@ -132,7 +147,12 @@ def test_fine_tuning_leaves_frozen_parameters_and_statistics_untouched(tmp_path:
     frozen = [name for name in after if name.startswith(("conv1.", "bn1.", "layer1.", "layer2."))]
     parameters = sum(after[name].numel() for name in frozen if "running" not in name and "num_batches" not in name)
     assert record["frozen_parameters"] == parameters
-    assert record["frozen_prefixes"] == ["conv1", "bn1", "layer1", "layer2"]
+    assert record["trained_parts"] == ["layer3.0", "layer4.0"]
+
+
+def test_train_last_says_how_many_parts_learn(tmp_path: Path, weights: Path) -> None:
+    record = _run(_split(tmp_path), weights, tmp_path / "out", strategy="finetune", train_last=1)
+    assert record["trained_parts"] == ["layer4.0"]
 
 
 def test_two_runs_are_equal_bytes_and_another_seed_is_not(tmp_path: Path, weights: Path) -> None:
@@ -148,26 +168,37 @@ def test_two_runs_are_equal_bytes_and_another_seed_is_not(tmp_path: Path, weight
 
 def test_auto_rolls_back_when_fine_tuning_is_worse(tmp_path: Path, weights: Path) -> None:
     split = _split(tmp_path)
-    probe = _run(split, weights, tmp_path / "probe", strategy="probe")
+    _run(split, weights, tmp_path / "probe", strategy="probe")
     record = _run(split, weights, tmp_path / "auto", strategy="auto", learning_rate=1.0)  # breaks any backbone
-    assert record["strategy"] == probe["strategy"] == "probe"
+    assert record["strategy"] == "probe"
     assert "rolled back" in record["reason"] or "diverged" in record["reason"]
     assert record["epochs"] == 0
-    assert [candidate["name"] for candidate in record["candidates"]] == ["probe", "finetune"]
+    assert {candidate["kind"] for candidate in record["candidates"]} == {"head", "finetune"}
+    assert [candidate["kind"] for candidate in record["candidates"] if candidate["chosen"]] == ["head"]
     same = [(tmp_path / name / "network.safetensors").read_bytes() for name in ("probe", "auto")]
     assert same[0] == same[1]
 
 
 def test_auto_keeps_fine_tuning_that_is_better(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def ignorant(views: Any, labels: Any, num_classes: int, *, seed: int) -> Probe:
-        return Probe(np.zeros((num_classes, views.shape[-1])), np.zeros(num_classes), 1.0)
+    def ignorant(shots: Any, *_: Any) -> LinearHead:
+        return LinearHead("logistic", np.zeros((3, shots.space.mean.size)), np.zeros(3), "")
 
-    monkeypatch.setattr(strategy, "fit_probe", ignorant)
-    record = _run(_split(tmp_path), weights, tmp_path / "out", strategy="auto", batch_size=4, epochs=8)
+    def unjudged(_: str, shots: Any, *__: Any) -> np.ndarray:
+        return np.zeros((len(shots.labels), 3))
+
+    monkeypatch.setattr(trials, "fit_head", lambda _, shots, __: ignorant(shots))
+    monkeypatch.setattr(choose_head, "held_out_logits", unjudged)
+    record = _run(
+        _split(tmp_path), weights, tmp_path / "out", strategy="auto", batch_size=4, epochs=12, learning_rate=1e-3
+    )
     assert record["strategy"] == "finetune"
-    losses = np.mean([[epoch["held_out"]["loss"] for epoch in trial] for trial in record["history"]["trials"]], 0)
-    assert record["epochs"] == len(record["history"]["final"]) == int(losses.argmin()) + 1
-    assert record["reason"].startswith("Fine-tuning: on ")
+    assert record["reason"].startswith("Fine-tuning: on 18 held-out shots")
+    (chosen,) = [candidate for candidate in record["candidates"] if candidate["chosen"]]
+    assert chosen["kind"] == "finetune"
+    assert chosen["images"] == 18
+    assert chosen["difference_points"] > 0
+    assert record["epochs"] == len(record["history"]["final"])
+    assert {guard["guard"]: guard["verdict"] for guard in record["guards"]}["negative transfer"] in ("pass", "warn")
 
 
 def test_a_final_run_that_fails_is_rolled_back_too(
@@ -177,13 +208,12 @@ def test_a_final_run_that_fails_is_rolled_back_too(
     _run(split, weights, tmp_path / "probe", strategy="probe")
     original = finetune.finetune
 
-    def broken_on_all_shots(network: nn.Module, shots: Any, train: Any, held_out: Any, *rest: Any, **more: Any) -> Any:
-        history = original(network, shots, train, held_out, *rest, **more)
-        if not held_out:
-            network.get_parameter("fc.weight").data.fill_(float("nan"))
-        return history
+    def broken(network: nn.Module, *rest: Any, **more: Any) -> Any:
+        trained = original(network, *rest, **more)
+        network.get_parameter("fc.weight").data.fill_(float("nan"))
+        return trained
 
-    monkeypatch.setattr(strategy, "finetune", broken_on_all_shots)
+    monkeypatch.setattr(strategy, "finetune", broken)  # the trials have their own
     record = _run(split, weights, tmp_path / "out", strategy="finetune")
     assert record["strategy"] == "probe"
     assert "on all shots was rolled back" in record["reason"]
@@ -199,14 +229,86 @@ def test_one_shot_a_class_is_a_probe(tmp_path: Path, weights: Path) -> None:
     assert (forced["strategy"], forced["epochs"]) == ("finetune", 2)
 
 
-def test_training_stops_when_patience_is_over(tmp_path: Path, weights: Path) -> None:
-    record = _run(_split(tmp_path), weights, tmp_path / "out", learning_rate=1.0, epochs=50, patience=2)
-    assert all(len(trial) < 50 for trial in record["history"]["trials"])
+def test_a_search_that_was_killed_continues_with_the_trials_it_has(
+    tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = _split(tmp_path)
+    _run(split, weights, tmp_path / "whole", strategy="finetune")
+    (tmp_path / "cache").rename(tmp_path / "other")
+    ran: list[int] = []
+
+    def until_the_fourth(*arguments: Any, **more: Any) -> Any:
+        ran.append(1)
+        if len(ran) == 4:
+            raise KeyboardInterrupt
+        return finetune.finetune(*arguments, **more)
+
+    monkeypatch.setattr(trials, "finetune", until_the_fourth)
+    with pytest.raises(KeyboardInterrupt):
+        _run(split, weights, tmp_path / "killed", strategy="finetune")
+    kept = len(list((tmp_path / "cache" / "trials").iterdir()))
+    assert kept == 3
+    monkeypatch.setattr(trials, "finetune", finetune.finetune)
+    _run(split, weights, tmp_path / "again", strategy="finetune")
+    same = [(tmp_path / name / "network.safetensors").read_bytes() for name in ("whole", "again")]
+    assert same[0] == same[1]
+
+
+def test_a_budget_too_small_for_any_fine_tuning_leaves_the_head(tmp_path: Path, weights: Path) -> None:
+    record = _run(_split(tmp_path), weights, tmp_path / "out", budget_minutes=1e-9)
+    assert record["strategy"] == "probe"
+    assert "over the budget" in record["reason"]
+    assert {c["state"] for c in record["candidates"] if c["kind"] == "finetune"} == {"over budget"}
+
+
+def test_weights_that_carry_nothing_are_refused(tmp_path: Path, weights: Path) -> None:
+    with pytest.raises(WeightsError, match="carry nothing"):
+        _run(_split(tmp_path), _shuffled(weights, tmp_path), tmp_path / "out", strategy="probe", sanity="refuse")
+
+
+def test_the_shots_decide_how_pictures_are_resized(tmp_path: Path, weights: Path) -> None:
+    split = _split(tmp_path)
+    for sample in (
+        *split.shots,
+        *split.val,
+    ):  # what tells the classes apart stands in the margin, which a crop cuts off
+        inner = np.asarray(Image.open(sample.path))
+        wide = np.full((SIZE, 3 * SIZE, 3), 128, np.uint8)
+        wide[:, :SIZE] = inner
+        Image.fromarray(wide).save(sample.path)
+    backbone = Backbone(name="test_resnet", weights=str(weights), input_size=SIZE)
+    settings = Adapt(strategy="probe", sanity="warn")
+    job = AdaptJob(
+        split, backbone, locate(backbone, tmp_path, []), settings, "none", ("crop", "squash"), None, tmp_path / "cache"
+    )
+    run(job, tmp_path, Silent())
+    record = json.loads((tmp_path / "adapt.json").read_text())
+    assert record["resize"]["policy"] == "squash"
+    assert [candidate["policy"] for candidate in record["resize"]["candidates"]] == ["crop", "squash"]
+    assert read_spec(tmp_path / "network.json").preprocessing.resize == "squash"
+
+
+def test_statistics_measured_anew_are_those_of_the_shots(tmp_path: Path, weights: Path) -> None:
+    _run(_split(tmp_path), weights, tmp_path / "out", strategy="probe", batch_norm="reestimated")
+    before, after = read_checkpoint(weights), read_checkpoint(tmp_path / "out" / "network.safetensors")
+    changed = {name for name in after if not torch.equal(before[name], after[name])}
+    assert {name for name in changed if "running_mean" in name} == {name for name in after if "running_mean" in name}
+    assert not any(name.endswith("weight") for name in changed - {"fc.weight"})
+
+
+def _shuffled(weights: Path, folder: Path) -> Path:
+    generator = torch.Generator().manual_seed(0)
+    tensors = {
+        name: tensor.flatten()[torch.randperm(tensor.numel(), generator=generator)].reshape(tensor.shape)
+        for name, tensor in read_checkpoint(weights).items()
+    }
+    write_checkpoint(tensors, folder / "shuffled.safetensors")
+    return folder / "shuffled.safetensors"
 
 
 def test_the_record_tells_what_was_done(tmp_path: Path, weights: Path) -> None:
     record = _run(_split(tmp_path), weights, tmp_path / "out", strategy="finetune", epochs=1)
-    assert record["schema"] == 1
+    assert record["schema"] == 2
     assert record["audit"]["dropped"] == record["audit"]["new"] == ["fc.bias", "fc.weight"]
     assert record["audit"]["matched"] > 50
     assert record["device"].startswith(("cpu", "cuda"))
@@ -226,7 +328,10 @@ def test_torch_is_left_as_it_was(tmp_path: Path, weights: Path) -> None:
 
 
 def test_a_changed_buffer_is_caught(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finetune, "set_modes", lambda network: network.train())  # what must not happen
+    def train_everything(network: nn.Module, **_: Any) -> None:
+        network.train()  # what must not happen
+
+    monkeypatch.setattr(finetune, "set_modes", train_everything)
     with pytest.raises(AssertionError, match="running_mean"):
         _run(_split(tmp_path), weights, tmp_path / "out", strategy="finetune", epochs=1)
 
@@ -237,6 +342,7 @@ def test_many_images_are_decoded_per_batch_with_the_same_result(
     split = _split(tmp_path)
     _run(split, weights, tmp_path / "a", strategy="finetune", epochs=1)
     monkeypatch.setattr("edgetl.adapt.images._MAX_RESIDENT_BYTES", 0)
+    monkeypatch.setattr("edgetl.adapt.inputs._MAX_RESIDENT_BYTES", 0)
     _run(split, weights, tmp_path / "b", strategy="finetune", epochs=1)
     assert (tmp_path / "a/network.safetensors").read_bytes() == (tmp_path / "b/network.safetensors").read_bytes()
 
@@ -259,10 +365,3 @@ def test_a_head_that_is_not_linear_is_refused(tmp_path: Path, weights: Path, mon
     monkeypatch.setattr("timm.create_model", clipped)
     with pytest.raises(UsageError, match="not linear"):
         _run(_split(tmp_path), weights, tmp_path / "out", strategy="probe")
-
-
-def test_accuracy_decides_and_loss_breaks_the_tie() -> None:
-    assert is_better(Judgement(9.0, 0.8), Judgement(0.1, 0.7))
-    assert is_better(Judgement(0.1, 0.7), Judgement(0.2, 0.7))
-    assert not is_better(Judgement(0.2, 0.7), Judgement(0.2, 0.7))
-    assert not is_better(Judgement(float("nan"), 0.7), Judgement(0.2, 0.7))

@@ -1,0 +1,40 @@
+"""Batch-norm statistics measured anew on the target images: a cheap domain adaptation that needs no labels."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from edgetl.backbones.extract import Frozen, freeze_network
+from edgetl.backbones.inputs import normalise
+from edgetl.data.views import load_batch
+from edgetl.types import Sample
+
+_AT_ONCE = 32
+
+
+@torch.no_grad()
+def reestimate(frozen: Frozen, samples: Sequence[Sample]) -> Frozen:
+    """The same network with batch-norm means and variances of the plain views of `samples`, averaged over batches.
+
+    Source: Li et al. 2017, "Revisiting batch normalization for practical domain adaptation", arXiv:1603.04779, alg. 1.
+    """
+    network = copy.deepcopy(frozen.network)
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    kept = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # torch's word for a plain average over batches
+        norm.train()
+    count = max(1, round(len(samples) / _AT_ONCE))
+    for turn in range(count):  # every batch has images of all classes, as the shots come class by class in turn
+        part = samples[len(samples) * turn // count : len(samples) * (turn + 1) // count]
+        pixels = torch.from_numpy(load_batch(part, frozen.spec.preprocessing)).permute(0, 3, 1, 2)
+        inputs = normalise(pixels.to(frozen.device), frozen.spec.preprocessing)
+        network(inputs.contiguous(memory_format=torch.channels_last))
+    for norm, momentum in zip(norms, kept, strict=True):
+        norm.momentum = momentum
+    return freeze_network(network, frozen.spec)

@@ -1,0 +1,43 @@
+"""What a search costs, estimated from the network: the same on every machine, so that equal runs stay equal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgetl.adapt.folds import Fold
+from edgetl.adapt.trials import Tuning
+from edgetl.recipe import Adapt
+
+KEPT = 2  # candidates that are judged on the remaining folds after all were judged on the first
+_MACS_PER_MINUTE = 50e9 * 60  # multiply-accumulates, training of MobileNetV2 on two cores of a server CPU
+_BACKWARD = 3  # a training step costs about three forward runs
+_MINUTES_PER_SHOT, _LEAST_MINUTES, _MOST_MINUTES = 0.03, 1.5, 20.0
+
+
+def allowed_minutes(config: Adapt, shots: int) -> float:
+    """The budget of the recipe, `auto` resolved."""
+    if config.budget_minutes != "auto":
+        return config.budget_minutes
+    return min(max(_MINUTES_PER_SHOT * shots, _LEAST_MINUTES), _MOST_MINUTES)
+
+
+def search_minutes(tunings: Sequence[Tuning], folds: Sequence[Fold], shots: int, epochs: int) -> float:
+    """All candidates on the first fold, the most expensive `KEPT` on the others, the most expensive on all shots."""
+    if not tunings:
+        return 0.0
+    costs = sorted((_BACKWARD * epochs * tuning.prepared.macs for tuning in tunings), reverse=True)
+    passes = [len(fold.train) + len(fold.held_out) / _BACKWARD for fold in folds]
+    first = sum(costs) * passes[0] if folds else 0.0
+    others = sum(costs[:KEPT]) * sum(passes[1:])
+    return (first + others + costs[0] * shots) / _MACS_PER_MINUTE
+
+
+def affordable(
+    tunings: Sequence[Tuning], folds: Sequence[Fold], shots: int, epochs: int, minutes: float
+) -> tuple[Tuning, ...]:
+    """The candidates, in their order of promise, as long as a search among them costs no more than `minutes`."""
+    chosen: tuple[Tuning, ...] = ()
+    for tuning in tunings:
+        if search_minutes((*chosen, tuning), folds, shots, epochs) <= minutes:
+            chosen = (*chosen, tuning)
+    return chosen

@@ -1,0 +1,301 @@
+"""Guards of an adaptation: pure functions from what was measured to a verdict and the sentence that explains it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgetl.adapt.heads import ridge
+from edgetl.adapt.heads.space import fit_space
+from edgetl.adapt.heads.temperature import cross_entropy
+from edgetl.stats import paired_difference, wilson
+from edgetl.types import Interval
+
+# On mobilenetv2_100, resnet50 and tf_mobilenetv3_small_100 pretrained features are 2.3 to 70 times as spread as random
+# ones, and shuffled weights (first two; the third overflows) give 0.08 to 0.45 times the spread.
+_CLEARLY_MORE_SPREAD = 2.0
+_LARGEST_FEATURE = 1e4  # trained networks have features around 1; float16 ends at 65504
+CLEAR_LEAD = 0.5  # standard errors (`lead`) that fine-tuning must be ahead by to be worth its risk
+_BEYOND_DOUBT = 2.0  # standard errors of a mean paired difference
+_FEWEST_TO_BLAME = 20  # images; with 12, good weights looked worse than random in 1 of 15 draws of one set
+
+_LARGE_GAP = 30.0  # points between training and held-out accuracy, beyond the held-out interval
+_LATE_DECLINE = 0.1  # of the smallest held-out loss
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one guard found. `numbers` are what `sentence` rests on; fractions, points and nats by their names."""
+
+    guard: str
+    verdict: Literal["pass", "warn", "rolled back", "failed", "not measured"]
+    sentence: str
+    numbers: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One candidate on the held-out images: right (N,) bool, loss (N,) cross entropy in nats; same order for all."""
+
+    name: str
+    right: NDArray[np.bool_]
+    loss: NDArray[np.float64]
+
+
+def judged(name: str, logits: NDArray[np.float64], labels: NDArray[np.int64]) -> Judged:
+    """From held-out logits (N, C) and labels (N,)."""
+    return Judged(name, logits.argmax(axis=1) == labels, cross_entropy(logits, labels))
+
+
+def lead(candidate: Judged, rival: Judged) -> float:
+    """How far `candidate` is ahead of `rival`, in standard errors of the paired differences, the mean over accuracy
+    and cross entropy: accuracy is what counts, cross entropy tells more from few images."""
+    right = candidate.right.astype(np.float64) - rival.right.astype(np.float64)
+    return (_in_standard_errors(right) + _in_standard_errors(rival.loss - candidate.loss)) / 2
+
+
+def negative_transfer(candidate: Judged, frozen: Sequence[Judged], scratch: Judged | None) -> Verdict:
+    """Does `candidate` beat the frozen-feature baselines and a small network trained from scratch?
+
+    Rolled back when it is not clearly ahead (`lead`) of the best baseline of `frozen` (empty when the candidate is
+    itself the best of them). Failed when the network from scratch is better
+    beyond doubt (95 % interval of the paired difference above zero): then pretraining harms. A warning when it is
+    better by chance perhaps, or when the candidate's lead over a baseline could be chance as well.
+    """
+    guard = "negative transfer"
+    numbers = {"images": float(len(candidate.right)), "candidate_top1": _top1(candidate)}
+    if scratch is not None:
+        points = paired_difference(scratch.right, candidate.right)
+        numbers |= _interval("scratch_minus_candidate_points", points)
+        if points.low > 0:
+            sentence = (
+                f"A small network trained from scratch is better than {candidate.name} on these images "
+                f"({_against(scratch, candidate, points)}): this backbone's pretraining harms here; choose another."
+            )
+            return Verdict(guard, "failed", sentence, numbers)
+    rival = max(frozen, key=_rank, default=None)
+    if rival is not None:
+        points = paired_difference(candidate.right, rival.right)
+        numbers |= _interval("candidate_minus_frozen_points", points)
+        if lead(candidate, rival) < CLEAR_LEAD:
+            sentence = (
+                f"{_capital(candidate.name)} is not clearly better than {rival.name} on frozen features "
+                f"({_against(candidate, rival, points)}), so it was rolled back."
+            )
+            return Verdict(guard, "rolled back", sentence, numbers)
+    if scratch is not None and _top1(scratch) > _top1(candidate):
+        points = paired_difference(scratch.right, candidate.right)
+        sentence = (
+            f"A small network trained from scratch had more held-out images right than {candidate.name} "
+            f"({_against(scratch, candidate, points)}), though that may be chance: pretraining seems to help little."
+        )
+        return Verdict(guard, "warn", sentence, numbers)
+    if rival is not None:
+        points = paired_difference(candidate.right, rival.right)
+        doubt = points.low <= 0
+        sentence = f"{_capital(candidate.name)} beats {rival.name} on frozen features" + (
+            f" ({_against(candidate, rival, points)}), though so small a lead may be chance."
+            if doubt
+            else f" ({_against(candidate, rival, points)})."
+        )
+        return Verdict(guard, "warn" if doubt else "pass", sentence, numbers)
+    if scratch is None:
+        sentence = f"{_capital(candidate.name)} was not compared with anything: nothing could be held out."
+        return Verdict(guard, "not measured", sentence, numbers)
+    points = paired_difference(candidate.right, scratch.right)
+    sentence = (
+        f"{_capital(candidate.name)} is no worse than a small network trained from scratch "
+        f"({_against(candidate, scratch, points)})."
+    )
+    return Verdict(guard, "pass", sentence, numbers)
+
+
+def overfitting(
+    train_top1: float, held_out_right: NDArray[np.bool_], held_out_losses: Sequence[float], epochs: int
+) -> Verdict:
+    """Is the gap between training and held-out accuracy large, or did training go on after the best epoch?
+
+    train_top1       fraction of its own shots that the trained candidate has right
+    held_out_right   (N,) bool, N >= 1: the same candidate, each image when it was held out
+    held_out_losses  mean held-out loss after epoch 1, 2, ...; empty for heads in closed form
+    epochs           the epochs that the final network is trained for
+
+    A few shots are always learned by heart, so a gap alone is a warning only above 30 points beyond the interval of
+    the held-out accuracy. A decline is one of ten percent of the smallest held-out loss by the epoch that was chosen.
+    """
+    held_out = wilson(int(held_out_right.sum()), len(held_out_right))
+    gap, sure_gap = 100 * (train_top1 - held_out.value), 100 * (train_top1 - held_out.high)
+    numbers = {"train_top1": train_top1, **_interval("held_out_top1", held_out), "gap_points": gap}
+    told = f"{train_top1:.0%} of its own shots right, {held_out.value:.0%} of held-out ones"
+    finite = [loss for loss in held_out_losses if math.isfinite(loss)]
+    if finite:
+        best = list(held_out_losses).index(min(finite)) + 1
+        chosen = held_out_losses[min(max(epochs, 1), len(held_out_losses)) - 1]
+        decline = chosen / max(min(finite), 1e-12) - 1 if math.isfinite(chosen) else math.inf
+        numbers |= {"best_epoch": float(best), "epochs": float(epochs), "decline": decline}
+        if epochs > best and decline > _LATE_DECLINE:
+            sentence = (
+                f"Training went past its best: held-out loss {min(finite):.3g} after epoch {best}, {chosen:.3g} after "
+                f"epoch {epochs}; use fewer epochs or more images."
+            )
+            return Verdict("overfitting", "warn", sentence, numbers)
+    if sure_gap > _LARGE_GAP:
+        sentence = f"The network knows its shots by heart and little beyond ({told}); more images would help most."
+        return Verdict("overfitting", "warn", sentence, numbers)
+    return Verdict("overfitting", "pass", f"No sign of it: {told}.", numbers)
+
+
+def too_little_data(right: NDArray[np.bool_], num_classes: int, gate_points: float) -> Verdict:
+    """Is the held-out accuracy known to within the gate, and how many images more per class would settle it?
+
+    right  (N,) bool, N >= 1. The 95 % interval must reach no further than `gate_points` from the estimate.
+    """
+    interval = wilson(int(right.sum()), len(right))
+    return interval_verdict(_in_points(interval), "the held-out accuracy", len(right), num_classes, gate_points)
+
+
+def interval_verdict(
+    interval_points: Interval, what: str, images: int, num_classes: int, gate_points: float
+) -> Verdict:
+    """The same for any estimate on `images` images, for example the difference between two candidates, in points.
+
+    An interval narrows as 1 / sqrt(images): (reach / gate)^2 times the images are needed.
+    """
+    reach = max(interval_points.high - interval_points.value, interval_points.value - interval_points.low)
+    needed = math.ceil(images * (reach / gate_points) ** 2) if gate_points > 0 else 0
+    more = max(0, math.ceil((needed - images) / num_classes))
+    numbers = {
+        "images": float(images),
+        "reach_points": reach,
+        "gate_points": gate_points,
+        "more_images_per_class": float(more),
+        **_interval("estimate_points", interval_points),
+    }
+    known = f"{_capital(what)} is known to within {reach:.1f} points on {images} held-out images"
+    if gate_points <= 0:
+        return Verdict("too little data", "not measured", f"{known}; no gate to compare that with.", numbers)
+    if more == 0:
+        return Verdict("too little data", "pass", f"{known}; the gate is {gate_points:g}.", numbers)
+    sentence = (
+        f"{known}, which is wider than the gate of {gate_points:g}: about {more} more images per class would settle it."
+    )
+    return Verdict("too little data", "warn", sentence, numbers)
+
+
+def sanity_probe(
+    pretrained: NDArray[np.floating],
+    random: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    num_classes: int,
+    seed: int,
+) -> Verdict:
+    """Do pretrained features (N, F) of the shots' plain views carry more than those of the same network with random
+    weights?
+
+    Two kinds of evidence, because few shots alone cannot tell: (a) a ridge classifier on either features, judged
+    on left-out images: paired differences in accuracy and cross entropy; (b) the spread of the features: the share
+    of their energy that differs from image to image, which needs no labels and collapses when weights are shuffled.
+
+    Failed: features that are not finite or absurdly large; worse than random beyond doubt by both measures of (a)
+    on at least 20 images; or spread no more than random features without being better beyond doubt. A warning:
+    spread and labels disagree, or the spread is hardly larger and the labels decide nothing.
+    """
+    guard = "sanity probe"
+    size = float(np.abs(pretrained).max()) if np.isfinite(pretrained).all() else math.inf
+    if size > _LARGEST_FEATURE:
+        sentence = (
+            f"The weights carry nothing: features of up to {size:.3g}, where trained networks have about 1; they are "
+            "damaged or of another network. Get them again or choose another backbone."
+        )
+        return Verdict(guard, "failed", sentence, {})
+    spread, random_spread = _spread(pretrained), _spread(random)
+    numbers = {"spread": spread, "random_spread": random_spread}
+    better = worse = False
+    told = "no class has a second image to judge by"
+    one, two = (_probe(features, labels, num_classes, seed) for features in (pretrained, random))
+    if one is not None and two is not None:
+        lead, sure = paired_difference(one.right, two.right), _standard_errors(two.loss - one.loss)
+        better = lead.low > 0 and sure >= _BEYOND_DOUBT
+        worse = lead.high < 0 and sure <= -_BEYOND_DOUBT and len(labels) >= _FEWEST_TO_BLAME
+        told = _against(one, two, lead)
+        numbers |= {"top1": _top1(one), "random_top1": _top1(two), "standard_errors": sure}
+        numbers |= _interval("pretrained_minus_random_points", lead)
+    ratio = spread / random_spread if random_spread > 0 else math.inf
+    varied = f"they differ from image to image {ratio:.2g} times as much"
+    dull = spread <= random_spread
+    if worse or (dull and not better):
+        sentence = (
+            f"The weights carry nothing: pretrained features are not above random ones ({told}; {varied}). They are "
+            "damaged or of another network: get them again or choose another backbone."
+        )
+        return Verdict(guard, "failed", sentence, numbers)
+    if dull or (ratio < _CLEARLY_MORE_SPREAD and not better):
+        sentence = f"Pretrained features are hardly unlike random ones ({told}; {varied}): check the weights."
+        return Verdict(guard, "warn", sentence, numbers)
+    if better:
+        return Verdict(guard, "pass", f"Pretrained features beat random ones ({told}; {varied}).", numbers)
+    sentence = f"Too few shots to tell pretrained features from random ones by accuracy ({told}), but {varied}."
+    return Verdict(guard, "pass", sentence, numbers)
+
+
+def _probe(features: NDArray[np.floating], labels: NDArray[np.int64], num_classes: int, seed: int) -> Judged | None:
+    if not np.isfinite(features).all():  # random weights may overflow; then they are beaten by anything
+        features = np.zeros_like(features)
+    views = features[None]
+    logits = ridge.judge(fit_space(views).compact(views), labels, num_classes, seed)
+    return None if logits is None else judged("features", logits, labels)
+
+
+def _spread(features: NDArray[np.floating]) -> float:
+    """Share of the energy of features (N, F) that is around their mean, 0..1; 0 for features that are not finite."""
+    wide = features.astype(np.float64)
+    energy = float((wide**2).sum())
+    if not math.isfinite(energy) or energy == 0.0:
+        return 0.0
+    return float(((wide - wide.mean(axis=0)) ** 2).sum()) / energy
+
+
+def _standard_errors(differences: NDArray[np.float64]) -> float:
+    """The mean of paired differences (N,), N >= 2, in its own standard errors."""
+    error = float(differences.std(ddof=1)) / math.sqrt(len(differences))
+    mean = float(differences.mean())
+    return mean / error if error > 0 else math.copysign(math.inf, mean) if mean else 0.0
+
+
+def _in_standard_errors(differences: NDArray[np.float64]) -> float:
+    """The same with a floor: one image more or less is never certain."""
+    mean = float(differences.mean())
+    deviation = max(float(differences.std(ddof=1)) if len(differences) > 1 else 0.0, 1 / len(differences))
+    return mean / (deviation / math.sqrt(len(differences)))
+
+
+def _rank(candidate: Judged) -> tuple[float, float]:
+    return _top1(candidate), -float(candidate.loss.mean())
+
+
+def _top1(candidate: Judged) -> float:
+    return float(candidate.right.mean())
+
+
+def _against(one: Judged, two: Judged, lead: Interval) -> str:
+    return (
+        f"{_top1(one):.1%} against {_top1(two):.1%} of {len(one.right)} held-out images right, "
+        f"{lead.value:+.1f} points, 95 % interval {lead.low:+.1f} to {lead.high:+.1f}"
+    )
+
+
+def _in_points(interval: Interval) -> Interval:
+    return Interval(100 * interval.value, 100 * interval.low, 100 * interval.high)
+
+
+def _interval(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,1 @@
+"""Classifiers over cached features, one per file; the table of them is `table.py`."""

@@ -1,0 +1,60 @@
+"""Logistic regression; cross-validation over images chooses the strength of its penalty."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from edgetl.adapt.folds import stratified_folds
+from edgetl.adapt.heads.head import Floats, Labels, LinearHead
+from edgetl.adapt.heads.temperature import cross_entropy
+
+NAME = "logistic"
+
+STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # inverse penalty, sklearn's C, on features of unit variance
+_BLIND_STRENGTH = 1e-1  # nothing to validate on: the middle
+_FOLDS = 5
+_MAX_ITERATIONS, _MAX_TRIAL_ITERATIONS = 500, 100
+_MAX_TRIAL_ROWS = 1200  # of views; the choice of a strength needs no more, the final fit has all
+
+
+def fit(views: Floats, labels: Labels, num_classes: int, seed: int) -> LinearHead:
+    """Multinomial logistic regression on all views; the views of one image weigh as one image.
+
+    C is chosen by stratified cross-validation over images: fitted on views of some, judged by the cross entropy of
+    the plain view of the others. It is searched from the middle outwards as long as the loss falls.
+    """
+    trial = views[: max(1, min(len(views), _MAX_TRIAL_ROWS // len(labels)))]
+    folds = stratified_folds(labels.tolist(), _FOLDS, seed)
+    losses: dict[int, float] = {}
+
+    def loss(index: int) -> float:
+        if index not in losses:
+            parts = []
+            for fold in folds:
+                train, held_out = list(fold.train), list(fold.held_out)
+                weight, bias = _fit(trial[:, train], labels[train], STRENGTHS[index], _MAX_TRIAL_ITERATIONS)
+                parts.append(cross_entropy(trial[0, held_out] @ weight.T + bias, labels[held_out]))
+            losses[index] = float(np.concatenate(parts).mean())
+        return losses[index]
+
+    best = STRENGTHS.index(_BLIND_STRENGTH)
+    for step in (-1, 1) if folds else ():
+        while 0 <= best + step < len(STRENGTHS) and loss(best + step) < loss(best):
+            best += step
+    weight, bias = _fit(views, labels, STRENGTHS[best], _MAX_ITERATIONS)
+    return LinearHead(NAME, weight, bias, f"C {STRENGTHS[best]:g}")
+
+
+def _fit(views: Floats, labels: Labels, strength: float, iterations: int) -> tuple[Floats, Floats]:
+    model = LogisticRegression(C=strength / len(views), max_iter=iterations, tol=1e-3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a head that is not quite optimal is still a head
+        model.fit(views.reshape(-1, views.shape[-1]), np.tile(labels, len(views)))
+    weight, bias = model.coef_, model.intercept_
+    if len(weight) == 1:  # one row of odds: softmax over (-x/2, x/2) is the same as sigmoid of x
+        return np.concatenate([-weight / 2, weight / 2]), np.concatenate([-bias / 2, bias / 2])
+    return weight, bias

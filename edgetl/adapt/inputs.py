@@ -1,0 +1,63 @@
+"""What a training step is fed: cached activations at the freeze point, or pixels where nothing is frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edgetl.adapt.images import Images
+from edgetl.backbones.augment import Augment
+from edgetl.backbones.inputs import normalise
+from edgetl.data.rows import Rows
+from edgetl.types import Preprocessing
+
+_MAX_RESIDENT_BYTES = 1 << 30
+
+
+class Inputs(Protocol):
+    """Images by number, as what the trained part of the network takes; float32 on the training device."""
+
+    def plain(self, indices: Sequence[int]) -> Tensor: ...
+
+    def views(self, indices: Sequence[int], generator: torch.Generator) -> Tensor:
+        """One random view of each."""
+        ...
+
+
+class CachedInputs:
+    """Activations of V views, view 0 plain; in memory while they are few, read again per batch when they are many."""
+
+    def __init__(self, views: Sequence[Rows], device: torch.device) -> None:
+        self._views, self._device = tuple(views), device
+        size = sum(2 * int(np.prod(rows.shape)) for rows in views)
+        resident = size <= _MAX_RESIDENT_BYTES
+        self._resident = torch.stack([torch.from_numpy(rows.read()).half() for rows in views]) if resident else None
+
+    def plain(self, indices: Sequence[int]) -> Tensor:
+        return self._read([0] * len(indices), indices)
+
+    def views(self, indices: Sequence[int], generator: torch.Generator) -> Tensor:
+        return self._read(torch.randint(len(self._views), (len(indices),), generator=generator).tolist(), indices)
+
+    def _read(self, numbers: Sequence[int], indices: Sequence[int]) -> Tensor:
+        if self._resident is not None:
+            return self._resident[list(numbers), list(indices)].float().to(self._device)
+        rows = [self._views[number].read([index])[0] for number, index in zip(numbers, indices, strict=True)]
+        return torch.from_numpy(np.stack(rows)).to(self._device)
+
+
+class PixelInputs:
+    """Decoded shots, augmented anew in every step."""
+
+    def __init__(self, images: Images, augment: Augment, preprocessing: Preprocessing, device: torch.device) -> None:
+        self._images, self._augment, self._preprocessing, self._device = images, augment, preprocessing, device
+
+    def plain(self, indices: Sequence[int]) -> Tensor:
+        return normalise(self._images[indices].to(self._device), self._preprocessing)
+
+    def views(self, indices: Sequence[int], generator: torch.Generator) -> Tensor:
+        return normalise(self._augment(self._images[indices], generator).to(self._device), self._preprocessing)

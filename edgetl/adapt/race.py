@@ -1,0 +1,151 @@
+"""Ways of fine-tuning against each other: all of them on the first fold, the best few on the others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgetl.adapt.budget import KEPT
+from edgetl.adapt.candidates import Candidate, State, judged_row
+from edgetl.adapt.finetune import Trained
+from edgetl.adapt.folds import Fold
+from edgetl.adapt.freeze import Depth, all_but, blocks, last_parts
+from edgetl.adapt.guards import Judged, lead
+from edgetl.adapt.judge import judged_trials, subset
+from edgetl.adapt.task import Prepared, Task
+from edgetl.adapt.trials import HeadChoice, Tuning, fit_on, run_trial
+from edgetl.adapt.workers import run_all
+
+# Share of the parts that is trained, and its learning rates: what won most often on six sets, most promising first.
+_SHARES = (1 / 3, 1 / 2, 1.0)
+_RATES = ((5e-4,), (2e-4, 5e-4), (2e-4,))
+
+
+@dataclass(frozen=True)
+class Runner:
+    """A way of fine-tuning and its trials, fold by fold. `entered` is False where it was over the budget."""
+
+    tuning: Tuning
+    entered: bool
+    trials: tuple[Trained, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        return sum(epoch.seconds for trial in self.trials for epoch in trial.history)
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The best way of fine-tuning: how it did on `images`, and the best head on the same."""
+
+    runner: Runner
+    judged: Judged
+    rival: Judged
+    images: NDArray[np.int64]
+
+
+def depths(task: Task) -> tuple[Depth, ...]:
+    """How deep the recipe lets the network be trained. Raises UsageError for a `freeze` that names nothing."""
+    config, network = task.config, task.frozen.network
+    if config.strategy == "probe":
+        return ()
+    if config.train_last is not None:
+        return (last_parts(network, task.head, config.train_last),)
+    if config.freeze != "auto":
+        return (all_but(network, task.head, config.freeze),)
+    count = len(blocks(network, task.head))
+    chosen = [last_parts(network, task.head, max(1, math.ceil(share * count))) for share in _SHARES]
+    return tuple(dict.fromkeys(chosen))
+
+
+def tunings(task: Task, prepared: Sequence[Prepared]) -> tuple[Tuning, ...]:
+    """The candidates, most promising first."""
+    given = task.config.learning_rate
+    if given != "auto":
+        return tuple(Tuning(one, given) for one in prepared)
+    rates = _RATES if len(prepared) == len(_SHARES) else (_RATES[1],) * len(prepared)
+    return tuple(Tuning(one, rate) for one, own in zip(prepared, rates, strict=True) for rate in own)
+
+
+def race(
+    task: Task,
+    entered: Sequence[Tuning],
+    folds: Sequence[Fold],
+    features: NDArray[np.float32],
+    head: HeadChoice,
+) -> list[Runner]:
+    """Train `entered` on the folds, each from `head` fitted on the fold's training shots; without folds none."""
+    if not folds:
+        return [Runner(tuning, True) for tuning in entered]
+    trials: dict[int, list[Trained]] = {index: [] for index in range(len(entered))}
+    starts = [fit_on(task, features, head, np.array(fold.train)) for fold in folds]
+    alive = list(trials)
+    total = len(entered) + min(KEPT, len(entered)) * (len(folds) - 1)
+    with task.progress.task("fine-tuning trials", total=total) as advance:
+        for numbers in (range(1), range(1, len(folds))):
+            jobs = [(index, number) for number in numbers for index in alive]
+
+            def work(job: tuple[int, int]) -> Trained:
+                trained = run_trial(task, entered[job[0]], folds[job[1]], starts[job[1]])
+                advance(1)
+                return trained
+
+            for job, trained in zip(jobs, run_all(work, jobs, task.frozen), strict=True):
+                trials[job[0]].append(trained)
+            alive = _ranked(task, entered, trials, alive, folds)[:KEPT]
+    return [Runner(tuning, True, tuple(trials[index])) for index, tuning in enumerate(entered)]
+
+
+def finish(task: Task, runners: Sequence[Runner], folds: Sequence[Fold], best_head: Judged) -> Finish | None:
+    """The runner that leads the best head by most, of those that ran on all folds; None where all diverged."""
+    ends = []
+    for runner in runners:
+        result = judged_trials(runner.tuning.title, runner.trials, folds, task.labels)
+        if result is not None and len(runner.trials) == len(folds):
+            ends.append(Finish(runner, result[0], subset(best_head, result[1]), result[1]))
+    return max(ends, key=lambda end: lead(end.judged, end.rival), default=None)
+
+
+def runner_rows(
+    task: Task, runners: Sequence[Runner], folds: Sequence[Fold], best_head: Judged | None, chosen: Tuning | None
+) -> list[Candidate]:
+    """The report's rows."""
+    return [_row(task, runner, folds, best_head, chosen is runner.tuning) for runner in runners]
+
+
+def _row(task: Task, runner: Runner, folds: Sequence[Fold], best_head: Judged | None, chosen: bool) -> Candidate:
+    title, setting = runner.tuning.title, runner.tuning.setting
+    result = judged_trials(title, runner.trials, folds, task.labels)
+    if result is None or best_head is None:
+        state: State = "over budget" if not runner.entered else ("diverged" if runner.trials else "not judged")
+        return Candidate(title, "finetune", setting, state, len(runner.trials), runner.seconds, chosen=chosen)
+    return judged_row(
+        result[0],
+        subset(best_head, result[1]),
+        kind="finetune",
+        setting=setting,
+        state="judged" if len(runner.trials) == len(folds) else "dropped",
+        folds=len(runner.trials),
+        seconds=runner.seconds,
+        chosen=chosen,
+    )
+
+
+def _ranked(
+    task: Task,
+    entered: Sequence[Tuning],
+    trials: Mapping[int, Sequence[Trained]],
+    alive: Sequence[int],
+    folds: Sequence[Fold],
+) -> list[int]:
+    """Those that did not diverge, best first, on the images that all of them were judged on."""
+    ends = {index: judged_trials(entered[index].title, trials[index], folds, task.labels) for index in alive}
+    found = {index: end[0] for index, end in ends.items() if end is not None}
+    if not found:
+        return []
+    first = next(iter(found.values()))
+    return sorted(found, key=lambda index: -lead(found[index], first))

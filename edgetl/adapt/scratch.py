@@ -1,0 +1,124 @@
+"""A small convolutional network trained from scratch on the shots: the baseline that pretraining has to beat."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edgetl.adapt.folds import Fold
+from edgetl.backbones.augment import Augment
+
+SIDE = 64  # pixels that it sees
+_WIDTHS = (16, 32, 48, 64)  # channels of the blocks, each of which halves the side
+_STEPS = 90
+_BATCH_SIZE = 32
+_LEARNING_RATE = 3e-3  # peak, for AdamW
+_WEIGHT_DECAY = 0.05
+_LABEL_SMOOTHING = 0.1
+_WARM_UP = 0.1  # share of the steps
+
+
+def scratch_logits(
+    pixels: NDArray[np.uint8], labels: NDArray[np.int64], folds: Sequence[Fold], policy: str, seed: int
+) -> NDArray[np.float64]:
+    """Held-out logits (N, C): each image judged by the network that was trained on the images of the other folds.
+
+    pixels (N, 3, H, W) uint8, the decoded shots; labels (N,) in 0..C-1. They are averaged down (or up) to 64 x 64.
+    `policy` is one of `Augment`: images are only flipped or turned where that is allowed. Every fold takes the same
+    number of steps however many images there are (2 to 4 s on one core, by how busy it is). The same arguments and
+    the same number of threads give the same bytes; torch's global generator is neither used nor changed.
+    Raises ValueError when the folds hold out an image not at all or twice.
+    """
+    count = len(labels)
+    if sorted(index for fold in folds for index in fold.held_out) != list(range(count)):
+        raise ValueError(f"expected folds that hold out each of {count} images once")
+    images, answers = _shrink(pixels), torch.from_numpy(labels.astype(np.int64))
+    augment = Augment(policy, SIDE, SIDE)
+    logits = np.zeros((count, int(labels.max()) + 1))
+    for fold in folds:
+        train, held_out = list(fold.train), list(fold.held_out)
+        normalise = _Normalise(images[train])
+        network = _train(images[train], answers[train], logits.shape[1], augment, normalise, seed)
+        with torch.no_grad():
+            logits[held_out] = network(normalise(images[held_out].float())).double().numpy()
+    return logits
+
+
+def _shrink(pixels: NDArray[np.uint8]) -> Tensor:
+    """(N, 3, H, W) -> uint8 (N, 3, 64, 64), a few at a time so that memory stays bounded."""
+    parts = [
+        functional.interpolate(torch.from_numpy(pixels[start : start + 64]).float(), (SIDE, SIDE), mode="area")
+        for start in range(0, len(pixels), 64)
+    ]
+    return torch.cat([part.round().clamp(0, 255).to(torch.uint8) for part in parts])
+
+
+class _Normalise:
+    """To mean 0 and variance 1 per channel over the training images, uint8 (N, 3, H, W)."""
+
+    def __init__(self, train: Tensor) -> None:
+        known = train.float()
+        self._mean = known.mean((0, 2, 3), keepdim=True)
+        self._deviation = known.std((0, 2, 3), keepdim=True).clamp_min(1.0)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return ((images - self._mean) / self._deviation).contiguous(memory_format=torch.channels_last)
+
+
+def _train(
+    images: Tensor, labels: Tensor, num_classes: int, augment: Augment, normalise: _Normalise, seed: int
+) -> nn.Module:
+    generator = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):  # torch's layers draw from the global generator when they are made
+        network = _network(num_classes, generator)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY, fused=True)
+    order: list[int] = []
+    for step in range(_STEPS):
+        while len(order) < _BATCH_SIZE:  # a batch may reach over the end of an epoch: batch norm needs its size
+            order += torch.randperm(len(labels), generator=generator).tolist()
+        batch, order = order[:_BATCH_SIZE], order[_BATCH_SIZE:]
+        for group in optimizer.param_groups:
+            group["lr"] = _LEARNING_RATE * _schedule(step)
+        logits = network(normalise(augment(images[batch], generator)))
+        loss = functional.cross_entropy(logits, labels[batch], label_smoothing=_LABEL_SMOOTHING)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    return network.eval()
+
+
+def _schedule(step: int) -> float:
+    """Linear warm-up, then half a cosine to zero (arXiv:1608.03983, eq. 5)."""
+    warm_up = round(_WARM_UP * _STEPS)
+    if step < warm_up:
+        return (step + 1) / warm_up
+    return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / (_STEPS - warm_up)))
+
+
+def _network(num_classes: int, generator: torch.Generator) -> nn.Sequential:
+    """Blocks of convolution, batch norm, ReLU and pooling, then the mean over positions and a linear layer.
+
+    The first convolution has stride 2 in place of pooling: at full size it would take half of the time.
+    """
+    layers: list[nn.Module] = []
+    channels = 3
+    for width in _WIDTHS:
+        stride = 1 if layers else 2
+        layers += [nn.Conv2d(channels, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+        layers += [nn.MaxPool2d(2)] if stride == 1 else []
+        channels = width
+    network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, num_classes))
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d):  # He et al. 2015, arXiv:1502.01852, eq. 10
+                module.weight.normal_(0, math.sqrt(2 / (module.in_channels * 9)), generator=generator)
+            elif isinstance(module, nn.Linear):
+                module.weight.normal_(0, 0.01, generator=generator)
+                module.bias.zero_()
+    return network.to(memory_format=torch.channels_last).train()

@@ -1,0 +1,128 @@
+"""One candidate of fine-tuning on one fold, kept on disk so that a killed search continues."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from edgetl.adapt.finetune import Epoch, Plan, Trained, finetune
+from edgetl.adapt.folds import Fold
+from edgetl.adapt.heads.head import LinearHead
+from edgetl.adapt.heads.table import fit_head
+from edgetl.adapt.heads.table import prepare as prepare_shots
+from edgetl.adapt.task import Prepared, Task
+from edgetl.backbones.head import set_head
+from edgetl.digest import value_digest
+from edgetl.store import write_text
+
+MOST_VIEWS = 5  # that a head is fitted on; more take longer and change nothing
+_VERSION = 1  # of what a trial does
+
+
+@dataclass(frozen=True)
+class HeadChoice:
+    """A head of `heads.table`, fitted on the plain view alone or on all views."""
+
+    name: str
+    augmented: bool
+
+    @property
+    def title(self) -> str:
+        return self.name if self.augmented else f"{self.name}, plain views"
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """A candidate: how deep and how fast a network is trained."""
+
+    prepared: Prepared
+    learning_rate: float
+
+    @property
+    def title(self) -> str:
+        return f"finetune {self.setting}"
+
+    @property
+    def setting(self) -> str:
+        return f"{self.prepared.depth.title}, rate {self.learning_rate:g}"
+
+
+def fit_on(task: Task, features: NDArray[np.float32], choice: HeadChoice, indices: NDArray[np.int64]) -> LinearHead:
+    """The head fitted on the shots `indices`; features (V, N, F) of all."""
+    views = features[:MOST_VIEWS, indices] if choice.augmented else features[:1, indices]
+    head = fit_head(choice.name, prepare_shots(views, task.labels[indices], task.num_classes), task.config.seed)
+    assert isinstance(head, LinearHead)
+    return head
+
+
+def write_head(network: nn.Module, name: str, head: LinearHead) -> None:
+    """Put a fitted head into the classifier `name`."""
+    device = next(network.parameters()).device
+    weight, bias = (torch.from_numpy(values).float().to(device) for values in (head.weight, head.bias))
+    set_head(network, name, weight, bias)
+
+
+def plan_of(task: Task, tuning: Tuning) -> Plan:
+    return Plan(task.config, tuning.learning_rate, tuning.prepared.depth.parts, task.head, task.config.epochs)
+
+
+def run_trial(task: Task, tuning: Tuning, fold: Fold, head: LinearHead) -> Trained:
+    """Train on the fold's other images, from `head`, and judge on the held-out ones after every epoch."""
+    path = task.cache / "trials" / f"{_key(task, tuning, fold, head)[:32]}.json"
+    kept = _read(path)
+    if kept is not None:
+        return kept
+    network = copy.deepcopy(tuning.prepared.tail)
+    write_head(network, task.head, head)
+    trained = finetune(network, tuning.prepared.inputs, task.labels, fold.train, fold.held_out, plan_of(task, tuning))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps(_jsonable(trained)) + "\n")
+    return trained
+
+
+def _key(task: Task, tuning: Tuning, fold: Fold, head: LinearHead) -> str:
+    # what only the search looks at does not change a trial
+    config = task.config.model_dump(
+        mode="json", exclude={"strategy", "budget_minutes", "folds", "head", "freeze", "train_last", "sanity"}
+    )
+    return value_digest(
+        {
+            "version": _VERSION,
+            "tools": torch.__version__,
+            "network": task.frozen.digest,
+            "images": [[sample.sha256, sample.label] for sample in task.samples],
+            "resize": task.frozen.spec.preprocessing.resize,
+            "policy": task.policy,
+            "views": task.views,
+            "config": config,
+            "parts": list(tuning.prepared.depth.parts),
+            "cut": tuning.prepared.depth.cut_after,
+            "rate": tuning.learning_rate,
+            "fold": asdict(fold),
+            "head": [head.name, value_digest([head.weight.tolist(), head.bias.tolist()])],
+        }
+    )
+
+
+def _jsonable(trained: Trained) -> dict[str, Any]:
+    return {
+        "history": [asdict(epoch) for epoch in trained.history],
+        "logits": trained.logits.tolist(),
+    }
+
+
+def _read(path: Path) -> Trained | None:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        history = tuple(Epoch(**epoch) for epoch in record["history"])
+        return Trained(history, np.array(record["logits"], np.float32))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,122 @@
+"""The guards of an adaptation, applied to what the search found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from edgetl.adapt.choose_head import JudgedHead
+from edgetl.adapt.folds import Fold
+from edgetl.adapt.guards import (
+    Judged,
+    Verdict,
+    judged,
+    negative_transfer,
+    overfitting,
+    sanity_probe,
+    too_little_data,
+)
+from edgetl.adapt.judge import mean_losses, subset
+from edgetl.adapt.race import Finish
+from edgetl.adapt.scratch import scratch_logits
+from edgetl.adapt.task import Task
+from edgetl.adapt.trials import Tuning
+from edgetl.backbones.extract import freeze_network, logits_of_pixels, pooled_features
+from edgetl.backbones.load import construct
+from edgetl.data.views import load_batch
+from edgetl.errors import WeightsError
+
+_AT_ONCE = 32
+_MOST_IMAGES = 500  # that the baselines see: more tells nothing new and costs minutes
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """The network that goes on, how its kind did when it was judged, and the shots' features from it.
+
+    tuning  None for a new head on frozen features; epochs  of fine-tuning on all shots
+    """
+
+    network: nn.Module
+    heads: Sequence[JudgedHead]
+    end: Finish | None
+    tuning: Tuning | None
+    epochs: int
+    folds: Sequence[Fold]
+
+
+def sanity(task: Task, features: NDArray[np.float32]) -> Verdict:
+    """Pretrained features against random ones; features (V, N, F), view 0 plain. Raises WeightsError for weights that
+    carry nothing, where the recipe says so."""
+    if not task.pretrained:
+        return Verdict("sanity probe", "not measured", "The recipe asks for random weights.", {})
+    few = _spread_out(len(task.samples))
+    samples = [task.samples[index] for index in few]
+    fresh = freeze_network(construct(task.frozen.spec), task.frozen.spec)
+    random = pooled_features(fresh, samples, task.cache / "features", progress=task.progress).read()
+    verdict = sanity_probe(features[0, few], random, task.labels[few], task.num_classes, task.config.seed)
+    if verdict.verdict == "failed" and task.config.sanity == "refuse":
+        raise WeightsError(
+            f"{task.frozen.spec.architecture}: {verdict.sentence} (`adapt.sanity: warn` goes on with them)"
+        )
+    return verdict
+
+
+def verdicts(task: Task, adapted: Adapted, gate_points: float | None) -> list[Verdict]:
+    """Negative transfer, overfitting, too little data."""
+    best = adapted.heads[0].judged
+    if best is None:
+        told = "A class has a single shot, so nothing could be held out."
+        return [
+            Verdict(name, "not measured", told, {}) for name in ("negative transfer", "overfitting", "too little data")
+        ]
+    end = adapted.end if adapted.tuning else None
+    kept = end.judged if end else best
+    return [
+        _negative_transfer(task, adapted, best),
+        _overfitting(task, adapted, kept),
+        too_little_data(kept.right, task.num_classes, gate_points or 0.0),
+    ]
+
+
+def _negative_transfer(task: Task, adapted: Adapted, best: Judged) -> Verdict:
+    scratch = _scratch(task, adapted.folds)
+    end = adapted.end
+    if end is None:
+        return negative_transfer(best, (), scratch)
+    if adapted.tuning is None:
+        verdict = negative_transfer(end.judged, (end.rival,), None)
+        # the search asks for a clear lead, so what it rolled back may have had a small one
+        return replace(verdict, verdict="rolled back") if verdict.verdict in ("pass", "warn") else verdict
+    images = end.images
+    return negative_transfer(end.judged, (end.rival,), subset(scratch, images) if scratch else None)
+
+
+def _scratch(task: Task, folds: Sequence[Fold]) -> Judged | None:
+    if len(task.samples) > _MOST_IMAGES:
+        return None
+    pixels = load_batch(task.samples, task.frozen.spec.preprocessing).transpose(0, 3, 1, 2)
+    logits = scratch_logits(pixels, task.labels, folds, task.policy, task.config.seed)
+    return judged("a small network from scratch", logits, task.labels)
+
+
+def _overfitting(task: Task, adapted: Adapted, kept: Judged) -> Verdict:
+    few = [task.samples[index] for index in _spread_out(len(task.samples))]
+    frozen = freeze_network(adapted.network, task.frozen.spec)
+    right = 0
+    for start in range(0, len(few), _AT_ONCE):
+        part = few[start : start + _AT_ONCE]
+        pixels = torch.from_numpy(load_batch(part, frozen.spec.preprocessing)).permute(0, 3, 1, 2)
+        right += int((logits_of_pixels(frozen, pixels).argmax(1).cpu().numpy() == [s.label for s in part]).sum())
+    losses = mean_losses(adapted.end.runner.trials) if adapted.end and adapted.tuning else []
+    return overfitting(right / len(few), kept.right, losses, adapted.epochs)
+
+
+def _spread_out(count: int) -> list[int]:
+    """At most as many numbers as the baselines see; the shots are ordered class by class in turn."""
+    return list(range(min(count, _MOST_IMAGES)))

@@ -1,0 +1,41 @@
+"""Several trainings at once, one thread each: on a CPU that is faster than one training with all threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from edgetl.backbones.extract import Frozen
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+
+def run_all(work: Callable[[Given], Made], items: Sequence[Given], frozen: Frozen) -> Iterator[Made]:
+    """`work` on every item, results in the order of the items.
+
+    One after another on a GPU, and for a network that draws random numbers of its own (dropout): these come from one
+    generator for all threads, and two runs would differ.
+    """
+    threads = torch.get_num_threads()
+    if frozen.device.type != "cpu" or threads == 1 or len(items) < 2 or _draws(frozen.network):
+        yield from map(work, items)
+        return
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield from pool.map(work, items)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _draws(network: nn.Module) -> bool:
+    return any(
+        getattr(module, name, 0.0) > 0.0
+        for module in network.modules()
+        for name in ("p", "drop_prob", "drop_rate")
+        if isinstance(getattr(module, name, None), float)
+    )

@@ -1,0 +1,129 @@
+"""A network in two parts: one that is never trained, whose activations are computed once, and the rest."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from edgetl.backbones.extract import Frozen, Point, run_to
+from edgetl.backbones.inputs import normalise
+
+_PROBED = 2  # images that the two parts are compared with the whole on
+_TOLERANCE = 1e-4  # of the largest logit; the parts do the same arithmetic, rounded once more
+
+
+@dataclass(frozen=True)
+class Cut:
+    """tail(activations at `point`) = network(images). Parameters of `tail` have the names they have in the network.
+
+    macs  multiply-accumulates of the tail for one image, in its convolutions and matrix products
+    """
+
+    point: Point
+    tail: nn.Module
+    macs: int
+
+
+def cut_network(frozen: Frozen, part: str) -> Cut | None:
+    """Cut behind the module `part`: a copy of the network whose modules up to there hand their input through.
+
+    None where that is not the same function, because the network does more than call its modules one after another
+    (position embeddings, dense connections): proven on images, not assumed.
+    """
+    whole = frozen.network
+    images = _noise(frozen)
+    tail = copy.deepcopy(whole)
+    for name in _finished_by(whole, part, normalise(images, frozen.spec.preprocessing)):
+        _replace(tail, name, nn.Identity())
+    point = Point(part)
+    activations = run_to(frozen, (point,), images)[0]
+    try:
+        with torch.inference_mode():
+            expected = whole(normalise(images, frozen.spec.preprocessing))
+            found = tail(activations)
+    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
+        return None
+    if not same(found, expected):
+        return None
+    return Cut(point, tail, count_macs(tail, activations[:1]))
+
+
+def same(found: Tensor, expected: Tensor) -> bool:
+    """Whether two sets of logits are equal but for rounding."""
+    largest = float(expected.abs().max())
+    return found.shape == expected.shape and float((found - expected).abs().max()) <= _TOLERANCE * largest + 1e-6
+
+
+@torch.inference_mode()
+def count_macs(network: nn.Module, inputs: Tensor) -> int:
+    """Multiply-accumulates of one run in convolutions and linear layers."""
+    total = 0
+
+    def count(module: nn.Module, _: object, output: Tensor) -> None:
+        nonlocal total
+        weight = module.weight
+        assert isinstance(weight, Tensor)
+        # every output value is a sum of as many products as a row of the weight has
+        total += output.numel() * weight[0].numel()
+
+    handles = [
+        module.register_forward_hook(count)
+        for module in network.modules()
+        if isinstance(module, (nn.Conv2d, nn.Linear))
+    ]
+    try:
+        network(inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return total
+
+
+def _noise(frozen: Frozen) -> Tensor:
+    p = frozen.spec.preprocessing
+    generator = torch.Generator().manual_seed(0)
+    return (255 * torch.rand(_PROBED, 3, p.height, p.width, generator=generator)).to(frozen.device)
+
+
+def _finished_by(network: nn.Module, part: str, inputs: Tensor) -> list[str]:
+    """Outermost modules all of whose calls end no later than that of `part`."""
+    ends: dict[str, int] = {}
+    with _clock(network, ends), torch.inference_mode():
+        network(inputs)
+    early = {name for name, end in ends.items() if end <= ends[part]}
+    return sorted(name for name in early if not any(outer in early for outer in _outer(name)))
+
+
+@contextmanager
+def _clock(network: nn.Module, ends: dict[str, int]) -> Iterator[None]:
+    """Number the calls of modules by when they end; the last call of each counts."""
+
+    def ended(name: str) -> None:
+        ends.pop(name, None)
+        ends[name] = max(ends.values(), default=0) + 1
+
+    handles = [
+        module.register_forward_hook(lambda *_, name=name: ended(name))
+        for name, module in network.named_modules()
+        if name
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _outer(name: str) -> Sequence[str]:
+    pieces = name.split(".")
+    return [".".join(pieces[:count]) for count in range(1, len(pieces))]
+
+
+def _replace(network: nn.Module, name: str, module: nn.Module) -> None:
+    owner, _, last = name.rpartition(".")
+    setattr(network.get_submodule(owner), last, module)

@@ -1,0 +1,198 @@
+"""Activations of a network that is read and never trained, computed once per image and view and kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgetl.backbones.augment import Augment
+from edgetl.backbones.device import choose_device
+from edgetl.backbones.head import get_head
+from edgetl.backbones.inputs import normalise
+from edgetl.backbones.load import build
+from edgetl.data.rows import Rows, compute_rows
+from edgetl.data.views import load_batch
+from edgetl.digest import value_digest
+from edgetl.recipe import Backbone
+from edgetl.types import NetworkSpec, Preprocessing, Progress, ResizePolicy, Sample, WeightSource
+
+_BATCH = 32
+_VERSION = 1  # of the code below, as far as its results depend on it
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A network in eval mode whose tensors stay as they are. `digest` is of all of them: it names what is computed."""
+
+    network: nn.Module
+    spec: NetworkSpec
+    digest: str
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a network is tapped: the output of the module `name`, or, pooled to (N, F), the input of the classifier
+    where `name` is empty."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class View:
+    """One way of looking at images. `number` 0 is the plain view; every other number is a draw of its own from `seed`
+    by the augmentation `policy`."""
+
+    number: int = 0
+    policy: str = "none"
+    seed: int = 0
+
+
+class _Reached(Exception):
+    """The tapped module has run; what follows is not needed."""
+
+
+def open_frozen(backbone: Backbone, source: WeightSource, num_classes: int, resize: ResizePolicy) -> Frozen:
+    """The pretrained network, audited, on the GPU where there is one. Raises UsageError, WeightsError."""
+    network, spec, _ = build(backbone, source, num_classes, resize)
+    return freeze_network(network, spec)
+
+
+def freeze_network(network: nn.Module, spec: NetworkSpec) -> Frozen:
+    """`network` itself, in eval mode and without gradients, from now on not to be changed."""
+    device = choose_device()
+    network.eval().requires_grad_(False).to(device)
+    network.to(memory_format=torch.channels_last)  # three times as fast on a CPU
+    return Frozen(network, spec, tensors_digest(network), device)
+
+
+def tensors_digest(network: nn.Module) -> str:
+    """sha256 over names, shapes and bytes of all parameters and buffers. Hex."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def pooled_features(
+    frozen: Frozen,
+    samples: Sequence[Sample],
+    cache: Path,
+    *,
+    progress: Progress,
+    augment: Augment | None = None,
+    view: int = 0,
+    seed: int = 0,
+) -> Rows:
+    """(N, F): what enters the classifier, averaged over positions, for one view of the images, in their order.
+
+    view  0 is the plain view and needs no `augment`; others are drawn from (seed, view)
+    Kept under `cache`, named by content: found again, and continued after a kill. Raises DataError for an image.
+    """
+    shown = View(view, augment.policy if augment and view else "none", seed if view else 0)
+    return activations(frozen, samples, cache, (Point(),), shown, progress=progress)[0]
+
+
+def activations(
+    frozen: Frozen,
+    samples: Sequence[Sample],
+    cache: Path,
+    points: Sequence[Point],
+    view: View,
+    *,
+    progress: Progress,
+) -> list[Rows]:
+    """(N, ...) activations at each of `points`, from one run of the network over one view of the images; see
+    `pooled_features`."""
+    preprocessing = frozen.spec.preprocessing
+    shared = {
+        "version": _VERSION,
+        "network": frozen.digest,
+        "classifier": frozen.spec.classifier,
+        "device": frozen.device.type,
+        "preprocessing": asdict(preprocessing),
+        "view": asdict(view),
+        "images": [sample.sha256 for sample in samples],
+    }
+    paths = [cache / f"{value_digest({**shared, 'point': point.name})[:32]}.npy" for point in points]
+
+    def produce(numbers: range) -> list[NDArray[np.floating]]:
+        chosen = [samples[number] for number in numbers]
+        pixels = torch.from_numpy(load_batch(chosen, preprocessing)).permute(0, 3, 1, 2)
+        shown = look(pixels, view, numbers.start, preprocessing)
+        return [found.cpu().numpy() for found in run_to(frozen, points, shown)]
+
+    with progress.task("features", total=len(samples)) as advance:
+        return compute_rows(paths, len(samples), produce, batch_size=_BATCH, advance=advance)
+
+
+def look(pixels: Tensor, view: View, start: int, preprocessing: Preprocessing) -> Tensor:
+    """uint8 (n, 3, H, W), the images numbered from `start` -> float32 in 0..255: the view of them."""
+    augment = Augment(view.policy, preprocessing.height, preprocessing.width)
+    # a generator per batch, so that a run that continues draws what a run in one go draws
+    generator = torch.Generator().manual_seed(hash_seed(view.seed, view.number, start))
+    return augment(pixels, generator)
+
+
+def hash_seed(*numbers: int) -> int:
+    """A seed below 2**63 from several numbers; different numbers give unrelated seeds."""
+    return int.from_bytes(hashlib.sha256(repr(numbers).encode()).digest()[:8], "big") >> 1
+
+
+@torch.inference_mode()
+def run_to(frozen: Frozen, points: Sequence[Point], images: Tensor) -> list[Tensor]:
+    """float32 activations at `points` of images (N, 3, H, W) in 0..255; the network is run no further than needed."""
+    inputs = normalise(images.to(frozen.device), frozen.spec.preprocessing)
+    with _tapped(frozen, points) as caught, suppress(_Reached):
+        frozen.network(inputs.contiguous(memory_format=torch.channels_last))
+    return [caught[point].float() for point in points]
+
+
+@torch.inference_mode()
+def logits_of_pixels(frozen: Frozen, images: Tensor) -> Tensor:
+    """Logits (N, C) of images (N, 3, H, W), values 0..255."""
+    inputs = normalise(images.to(frozen.device), frozen.spec.preprocessing)
+    logits: Tensor = frozen.network(inputs.contiguous(memory_format=torch.channels_last))
+    return logits
+
+
+@contextmanager
+def _tapped(frozen: Frozen, points: Sequence[Point]) -> Iterator[dict[Point, Tensor]]:
+    caught: dict[Point, Tensor] = {}
+    head = get_head(frozen.network, frozen.spec.classifier)
+
+    def catch(point: Point, value: Tensor) -> None:
+        caught[point] = value
+        if len(caught) == len(set(points)):
+            raise _Reached
+
+    def before(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        catch(Point(), _pool(arguments[0], convolution=isinstance(head, nn.Conv2d)))
+
+    def tap(point: Point) -> Callable[[], None]:
+        if not point.name:
+            return head.register_forward_pre_hook(before).remove
+        module = frozen.network.get_submodule(point.name)
+        return module.register_forward_hook(lambda _, __, output: catch(point, output)).remove
+
+    removers = [tap(point) for point in dict.fromkeys(points)]
+    try:
+        yield caught
+    finally:
+        for remove in removers:
+            remove()
+
+
+def _pool(entering: Tensor, *, convolution: bool) -> Tensor:
+    if entering.ndim == 2:
+        return entering
+    return entering.flatten(2).mean(2) if convolution else entering.flatten(1, -2).mean(1)

@@ -1,0 +1,177 @@
+"""Training one network on cached inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edgetl.adapt.finetune import Plan, Trained, finetune, logits_of
+from edgetl.recipe import Adapt
+
+LABELS = np.array([0, 1] * 12, np.int64)
+ALL = tuple(range(24))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+class Clouds:
+    """Two clouds of points, told apart by the sign of a product, which no linear layer can."""
+
+    def __init__(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        sign = torch.where(torch.rand(24, generator=generator) > 0.5, 1.0, -1.0)
+        both = torch.stack([sign, sign * torch.where(torch.from_numpy(LABELS) == 1, 1.0, -1.0)], 1)
+        self._points = both + 0.2 * torch.randn(24, 2, generator=generator)
+
+    def plain(self, indices: Sequence[int]) -> Tensor:
+        return self._points[list(indices)]
+
+    def views(self, indices: Sequence[int], generator: torch.Generator) -> Tensor:
+        return self.plain(indices) + 0.05 * torch.randn(len(indices), 2, generator=generator)
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.norm, self.second = nn.Linear(2, 16), nn.BatchNorm1d(16), nn.Linear(16, 16)
+        self.head = nn.Linear(16, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(torch.relu(self.second(torch.relu(self.norm(self.first(x))))))
+        return logits
+
+
+def train(
+    net: nn.Module, held_out: Sequence[int] = (), parts: tuple[str, ...] = ("first", "norm", "second"), **config: Any
+) -> Trained:
+    settings = Adapt.model_validate({"epochs": 30, "batch_size": 8, "patience": 99, **config})
+    plan = Plan(settings, 1e-2, parts, "head", settings.epochs)
+    rest = [index for index in ALL if index not in held_out]
+    return finetune(net, Clouds(), LABELS, rest, held_out, plan)
+
+
+def test_it_learns_what_no_head_alone_could() -> None:
+    net = Net()
+    trained = train(net)
+    assert (logits_of(net, Clouds(), ALL).argmax(1) == LABELS).mean() > 0.95
+    assert trained.history[-1].train_loss < trained.history[0].train_loss
+    assert not net.training
+    assert not any(parameter.requires_grad for parameter in net.parameters())
+
+
+def test_held_out_logits_are_kept_for_every_epoch() -> None:
+    net = Net()
+    trained = train(net, held_out=(0, 1, 2, 3))
+    assert trained.logits.shape == (30, 4, 2)
+    assert np.array_equal(trained.logits[-1], logits_of(net, Clouds(), (0, 1, 2, 3)))
+    assert all(epoch.held_out_loss is not None for epoch in trained.history)
+
+
+def test_only_the_named_parts_and_the_head_move() -> None:
+    net, before = Net(), Net().state_dict()
+    train(net, parts=("second",))
+    moved = {name for name, tensor in net.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert moved == {"second.weight", "second.bias", "head.weight", "head.bias"}
+
+
+def test_batch_norm_statistics_move_only_where_they_are_trained() -> None:
+    for policy, moves in (("frozen", False), ("trained", True)):
+        net = Net()
+        train(net, batch_norm=policy, epochs=2)
+        assert (not torch.equal(net.norm.get_buffer("running_mean"), torch.zeros(16))) == moves
+
+
+def test_gradual_unfreezing_starts_with_the_head_and_goes_up() -> None:
+    nets = {epochs: Net() for epochs in (1, 2, 4)}
+    start = Net().state_dict()
+
+    def moved(net: nn.Module) -> set[str]:
+        return {name.split(".")[0] for name, tensor in net.state_dict().items() if not torch.equal(tensor, start[name])}
+
+    settings = Adapt(epochs=30, batch_size=8, unfreeze_epochs=1)
+    for epochs, net in nets.items():
+        plan = Plan(settings, 1e-2, ("first", "norm", "second"), "head", 30)
+        finetune(net, Clouds(), LABELS, ALL, (), plan, stop_after=epochs)
+    assert moved(nets[1]) == {"head"}
+    assert moved(nets[2]) == {"head", "second"}
+    assert moved(nets[4]) == {"head", "second", "norm", "first"}
+
+
+def test_layer_decay_moves_early_parts_less() -> None:
+    start, net = Net(), Net()
+    train(net, layer_decay=0.1, epochs=3)
+
+    def distance(name: str) -> float:
+        return float((net.get_parameter(name) - start.get_parameter(name)).detach().abs().mean())
+
+    assert distance("first.weight") < 0.2 * distance("second.weight") < 0.2 * distance("head.weight")
+
+
+def test_a_pull_towards_the_start_keeps_the_network_near_it() -> None:
+    free, held, start = Net(), Net(), Net()
+    train(free)
+    train(held, l2_sp=20.0)
+
+    def distance(net: nn.Module) -> float:
+        pairs = zip(net.parameters(), start.parameters(), strict=True)
+        return float(sum(((one - two).detach() ** 2).sum() for one, two in pairs))
+
+    assert distance(held) < 0.5 * distance(free)
+
+
+def test_averaged_weights_are_what_is_kept_and_judged() -> None:
+    net = Net()
+    trained = train(net, held_out=(0, 1), ema=0.9)
+    plain = Net()
+    train(plain, held_out=(0, 1))
+    assert not torch.equal(net.head.weight, plain.head.weight)
+    assert np.array_equal(trained.logits[-1], logits_of(net, Clouds(), (0, 1)))
+
+
+def test_mixup_trains_on_pairs_and_still_learns() -> None:
+    net = Net()
+    train(net, mixup=0.4)
+    assert (logits_of(net, Clouds(), ALL).argmax(1) == LABELS).mean() > 0.9
+
+
+@pytest.mark.parametrize("extra", [{}, {"mixup": 0.3}, {"ema": 0.9}])
+def test_two_runs_are_equal_and_another_seed_is_not(extra: dict[str, Any]) -> None:
+    weights: list[Tensor] = []
+    for seed in (0, 0, 1):
+        net = Net()
+        torch.manual_seed(len(weights))  # what happened before must not matter
+        train(net, seed=seed, epochs=3, **extra)
+        weights.append(net.head.weight.clone())
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_a_trial_stopped_early_is_the_beginning_of_the_whole_one() -> None:
+    settings = Adapt(epochs=10, batch_size=8)
+    plan = Plan(settings, 1e-2, ("second",), "head", 10)
+    whole = finetune(Net(), Clouds(), LABELS, ALL[4:], ALL[:4], plan)
+    short = finetune(Net(), Clouds(), LABELS, ALL[4:], ALL[:4], plan, stop_after=4)
+    assert np.array_equal(short.logits, whole.logits[:4])
+
+
+def test_training_stops_when_patience_is_over_or_the_loss_is_not_finite() -> None:
+    settings = Adapt(epochs=100, batch_size=8, patience=2)
+    wild = finetune(Net(), Clouds(), LABELS, ALL[4:], ALL[:4], Plan(settings, 1.0, ("second",), "head", 100))
+    assert len(wild.history) < 100
+    net = Net()
+    net.head.weight.data.fill_(float("nan"))
+    lost = finetune(net, Clouds(), LABELS, ALL, (), Plan(settings, 1e-2, (), "head", 100))
+    assert lost.diverged
+    assert len(lost.history) == 1

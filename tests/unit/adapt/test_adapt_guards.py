@@ -1,0 +1,161 @@
+"""Guards: verdicts from numbers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgetl.adapt.guards import (
+    Judged,
+    Verdict,
+    interval_verdict,
+    judged,
+    negative_transfer,
+    overfitting,
+    sanity_probe,
+    too_little_data,
+)
+from edgetl.types import Interval
+
+
+def _right(right: int, images: int = 100) -> NDArray[np.bool_]:
+    return np.arange(images) < right
+
+
+def _candidate(name: str, right: int, loss: float = 1.0) -> Judged:
+    return Judged(name, _right(right), np.full(100, loss))
+
+
+def test_logits_are_judged_image_by_image() -> None:
+    found = judged("ridge", np.array([[2.0, 0.0], [2.0, 0.0]]), np.array([0, 1]))
+    assert found.right.tolist() == [True, False]
+    np.testing.assert_allclose(found.loss, [math.log1p(math.exp(-2)), 2 + math.log1p(math.exp(-2))])
+
+
+@pytest.mark.parametrize(
+    ("candidate", "frozen", "scratch", "expected"),
+    [
+        (_candidate("fine-tuning", 90), [_candidate("ridge", 70)], _candidate("scratch", 40), "pass"),
+        (_candidate("fine-tuning", 71), [_candidate("ridge", 70)], None, "warn"),
+        (_candidate("fine-tuning", 69), [_candidate("ridge", 70)], None, "rolled back"),
+        (_candidate("fine-tuning", 70), [_candidate("ridge", 70)], None, "rolled back"),
+        (_candidate("fine-tuning", 70, 0.5), [_candidate("ridge", 70)], None, "warn"),
+        (_candidate("fine-tuning", 90), [_candidate("ncm", 70), _candidate("ridge", 95)], None, "rolled back"),
+        (_candidate("ridge", 60), [], _candidate("scratch", 85), "failed"),
+        (_candidate("ridge", 60), [], _candidate("scratch", 61), "warn"),
+        (_candidate("ridge", 60), [], _candidate("scratch", 30), "pass"),
+        (_candidate("ridge", 60), [], None, "not measured"),
+    ],
+)
+def test_a_candidate_must_beat_frozen_features_and_a_network_from_scratch(
+    candidate: Judged, frozen: list[Judged], scratch: Judged | None, expected: str
+) -> None:
+    found = negative_transfer(candidate, frozen, scratch)
+    assert found.verdict == expected
+    assert found.sentence[0].isupper()
+    assert found.sentence.endswith(".")
+
+
+def test_a_rollback_names_both_and_their_difference() -> None:
+    found = negative_transfer(_candidate("fine-tuning", 60), [_candidate("ridge", 70)], None)
+    assert "Fine-tuning is not clearly better than ridge" in found.sentence
+    assert "60.0% against 70.0% of 100 held-out images" in found.sentence
+    assert "-10.0 points" in found.sentence
+    assert found.numbers["candidate_minus_frozen_points"] == pytest.approx(-10)
+
+
+@pytest.mark.parametrize(
+    ("train", "held_out", "losses", "epochs", "expected"),
+    [
+        (1.0, 90, [1.0, 0.6, 0.5], 3, "pass"),
+        (1.0, 70, [], 0, "pass"),
+        (1.0, 40, [], 0, "warn"),
+        (1.0, 90, [1.0, 0.5, 0.8], 3, "warn"),
+        (1.0, 90, [1.0, 0.5, 0.8], 2, "pass"),
+        (1.0, 90, [1.0, 0.5, math.nan], 3, "warn"),
+    ],
+)
+def test_learning_by_heart_and_going_past_the_best_epoch_are_warned_of(
+    train: float, held_out: int, losses: list[float], epochs: int, expected: str
+) -> None:
+    assert overfitting(train, _right(held_out), losses, epochs).verdict == expected
+
+
+def test_the_images_that_are_missing_settle_it() -> None:
+    found = too_little_data(_right(80), num_classes=5, gate_points=5.0)
+    assert found.verdict == "warn"
+    more = int(found.numbers["more_images_per_class"])
+    assert f"about {more} more images per class" in found.sentence
+    enough = 100 + 5 * more
+    assert too_little_data(_right(round(0.8 * enough), enough), 5, 5.0).verdict == "pass"
+    fewer = 100 + 5 * (more // 2)
+    assert too_little_data(_right(round(0.8 * fewer), fewer), 5, 5.0).verdict == "warn"
+
+
+def test_a_difference_can_be_too_little_known_as_well() -> None:
+    found = interval_verdict(Interval(2.0, -3.0, 7.0), "the lead of fine-tuning", 40, 2, gate_points=2.5)
+    assert found.numbers["more_images_per_class"] == 60
+    assert "The lead of fine-tuning is known to within 5.0 points on 40 held-out images" in found.sentence
+
+
+def test_no_gate_is_no_verdict() -> None:
+    assert too_little_data(_right(80), 5, 0.0).verdict == "not measured"
+
+
+def _features(images: int, *, signal: float, spread: float, seed: int = 0) -> NDArray[np.float32]:
+    """Around a mean of 1: two classes in turn, `signal` deviations apart."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(images) % 2
+    centres = np.random.default_rng(99).normal(size=(2, 30)) * signal
+    return (1 + spread * (centres[labels] + generator.normal(size=(images, 30)))).astype(np.float32)
+
+
+def _sanity(pretrained: NDArray[np.float32], random: NDArray[np.float32]) -> Verdict:
+    return sanity_probe(pretrained, random, np.arange(len(pretrained)) % 2, 2, seed=0)
+
+
+def test_good_features_beat_random_ones() -> None:
+    found = _sanity(_features(40, signal=1.5, spread=1.0), _features(40, signal=0, spread=0.1))
+    assert found.verdict == "pass"
+    assert "beat random ones" in found.sentence
+    assert found.numbers["top1"] > found.numbers["random_top1"]
+
+
+def test_collapsed_features_carry_nothing() -> None:
+    found = _sanity(_features(40, signal=0, spread=0.02), _features(40, signal=0.3, spread=0.1))
+    assert found.verdict == "failed"
+    assert found.sentence.startswith("The weights carry nothing:")
+
+
+def test_features_worse_than_random_carry_nothing_however_they_vary() -> None:
+    found = _sanity(_features(60, signal=0, spread=2.0), _features(60, signal=1.5, spread=0.1))
+    assert found.verdict == "failed"
+
+
+def test_few_shots_that_tell_nothing_blame_nobody() -> None:
+    found = _sanity(_features(6, signal=0.2, spread=1.0), _features(6, signal=0.2, spread=0.1, seed=1))
+    assert found.verdict == "pass"
+    assert "Too few shots" in found.sentence
+
+
+def test_a_single_shot_per_class_is_judged_by_its_spread_alone() -> None:
+    good, dead = _features(2, signal=1, spread=1.0), _features(2, signal=1, spread=0.01)
+    random = _features(2, signal=0, spread=0.1)
+    assert _sanity(good, random).verdict == "pass"
+    assert _sanity(dead, random).verdict == "failed"
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, 1e6])
+def test_features_that_overflow_carry_nothing(broken: float) -> None:
+    features = _features(10, signal=1, spread=1.0)
+    features[3, 4] = broken
+    assert _sanity(features, _features(10, signal=0, spread=0.1)).verdict == "failed"
+
+
+def test_random_weights_that_overflow_are_beaten() -> None:
+    random = _features(40, signal=0, spread=0.1)
+    random[0, 0] = np.inf
+    assert _sanity(_features(40, signal=1.5, spread=1.0), random).verdict == "pass"
