@@ -12,7 +12,9 @@ import click
 
 COMMANDS = {
     "new": "Look at a folder of images and write a recipe that suits it.",
-    "check": "Read every image, draw the few-shot split, name what cannot be used.",
+    "check": "Draw the few-shot split and look for leaks, wrong labels, drift and broken files.",
+    "select": "Rank backbones for these images under a budget, without training them.",
+    "cluster": "Group unlabelled images and propose which to label next.",
     "adapt": "Fine-tune the backbone on the few shots.",
     "quantize": "Train or calibrate for each target's integers.",
     "export": "Write the pivot: ONNX models proven equal to the trained networks.",

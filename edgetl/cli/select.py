@@ -1,0 +1,70 @@
+"""edgetl select"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgetl.cli.options import FILE, RecipeOptions, emit, progress_for, recipe_options
+
+
+@click.command("select")
+@recipe_options
+@click.option("--backbone", "names", multiple=True, help="Compare this one; may repeat.  [default: all that are there]")
+@click.option("--target", "target_name", help="Measure on this target.  [default: the recipe's first that runs here]")
+@click.option("--max-ms", type=click.FloatRange(0, min_open=True), help="Budget: median latency of the float model.")
+@click.option("--max-bytes", type=click.IntRange(1), help="Budget: size of the float model.")
+@click.option("--write", "place", type=FILE, help="Write the recipe with the best backbone within budget.")
+@click.option("--force", is_flag=True, help="With --write: replace an existing file.")
+def command(
+    options: RecipeOptions,
+    names: tuple[str, ...],
+    target_name: str | None,
+    max_ms: float | None,
+    max_bytes: int | None,
+    place: Path | None,
+    force: bool,
+) -> int:
+    """Rank backbones for the images of RECIPE under a budget, without training any of them.
+
+    Compared are the recipe's own backbone and every timm folder in --weights-dir. Exit code 3 when none is within
+    budget.
+
+    \b
+      edgetl select recipe.yaml --weights-dir weights --max-ms 20
+      edgetl select recipe.yaml --backbone mobilenetv2_100 --backbone resnet50 --write smaller.yaml
+    """
+    from edgetl.catalog import load_target
+    from edgetl.selection.result import Budget
+    from edgetl.selection.rewrite import check_place
+    from edgetl.selection.select import JSON_FILE, PLOT_FILE, select
+    from edgetl.selection.table import show_selection
+
+    if place:
+        check_place(options.recipe, place, force=force)
+    job = options.job()
+    target = load_target(target_name, options.targets_dirs) if target_name else None
+    found = select(job, names, target, Budget(max_ms, max_bytes), progress_for(options.quiet))
+    if options.as_json:
+        emit(found.to_json())
+    else:
+        show_selection(found)
+        click.echo(f"details: {job.out / JSON_FILE}\nplot:    {job.out / PLOT_FILE}")
+    if found.best is None:
+        click.echo("edgetl: no backbone is within budget" + ("; wrote no recipe" if place else ""), err=True)
+        return 3
+    if place:
+        _write(options.recipe, place, found.best.name, job.recipe)
+    return 0
+
+
+def _write(recipe: Path, place: Path, name: str, own: object) -> None:
+    from edgetl.recipe import Backbone, Recipe
+    from edgetl.selection.rewrite import write_recipe
+
+    assert isinstance(own, Recipe)
+    write_recipe(recipe, place, own.backbone if name == own.backbone.name else Backbone(name=name))
+    click.echo(f"wrote {place} with the backbone {name}", err=True)
+    if name != own.backbone.name and own.adapt.freeze != "auto":
+        click.echo(f"look at adapt.freeze in {place}: it names layers of {own.backbone.name}", err=True)

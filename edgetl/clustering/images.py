@@ -1,0 +1,101 @@
+"""Images below a folder, without labels: each read once, copies and what cannot be read named."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from edgetl.data.images import SUFFIXES, UnreadableImage, decode
+from edgetl.data.scan import locate, natural_key, printable
+from edgetl.errors import DataError, UsageError
+from edgetl.store import write_text
+from edgetl.types import Progress, Sample, Skipped
+
+MAX_IMAGES = 200_000
+
+
+@dataclass(frozen=True)
+class Found:
+    """images have the label 0 for want of one; `copies` maps the path of a copy to the image that stands for it."""
+
+    images: tuple[Sample, ...]
+    skipped: tuple[Skipped, ...]
+    copies: dict[str, str]
+
+
+def list_images(folder: Path) -> tuple[str, ...]:
+    """Absolute paths of the files below `folder` that end like an image, in natural order. Opens none.
+
+    Hidden files and folders, and links to folders, are passed over. Raises UsageError where there is no such folder,
+    DataError where there is no image or more than MAX_IMAGES.
+    """
+    root = locate(Path(), str(folder))
+    if not root.is_dir():
+        raise UsageError(f"{root}: expected a folder of images; found {'a file' if root.exists() else 'nothing'}")
+    paths: list[str] = []
+    for path in _below(root):
+        paths.append(path)
+        if len(paths) > MAX_IMAGES:
+            raise DataError(f"{root}: more than {MAX_IMAGES} images; name one of its sub-folders")
+    if not paths:
+        raise DataError(f"{root}: holds no images ({', '.join(SUFFIXES[:5])}, ...), nor do the folders in it")
+    return tuple(sorted(paths, key=lambda path: natural_key(Path(os.path.relpath(path, root)).as_posix())))
+
+
+def read_images(digests: Mapping[str, str], progress: Progress) -> Found:
+    """Decode each file once; one image is held at a time. Raises DataError where none can be read.
+
+    digests  path -> sha256 of the file's bytes, in the order the images are to have
+    """
+    first: dict[str, str] = {}
+    images: list[Sample] = []
+    skipped: list[Skipped] = []
+    copies: dict[str, str] = {}
+    with progress.task("reading images", total=len(digests)) as advance:
+        for path, digest in digests.items():
+            if digest in first:
+                copies[path] = first[digest]
+            elif reason := _why_not(path):
+                skipped.append(Skipped(printable(path), reason))
+            else:
+                first[digest] = path
+                images.append(Sample(path, 0, digest))
+            advance()
+    if not images:
+        raise DataError(f"none of {len(digests)} images can be read; the first, {skipped[0].path}: {skipped[0].reason}")
+    return Found(tuple(images), tuple(skipped), copies)
+
+
+def write_found(found: Found, path: Path) -> None:
+    write_text(path, json.dumps(asdict(found), ensure_ascii=False) + "\n")
+
+
+def read_found(path: Path) -> Found:
+    """What `write_found` wrote into the store."""
+    return TypeAdapter(Found).validate_json(path.read_bytes())
+
+
+def _below(root: Path) -> Iterator[str]:
+    def refuse(error: OSError) -> None:
+        raise DataError(f"{printable(str(error.filename))}: cannot be listed: {error.strerror}") from error
+
+    for folder, folders, names in os.walk(root, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".") and name != "__MACOSX"]
+        for name in names:
+            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+                yield str(Path(folder) / name)
+
+
+def _why_not(path: str) -> str:
+    if printable(path) != path:
+        return "its path holds control characters or is not UTF-8; rename it"
+    try:
+        decode(Path(path))
+    except UnreadableImage as error:
+        return error.reason
+    return ""

@@ -1,0 +1,145 @@
+"""Compare backbones for a recipe's images and one target, without training any of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgetl.backbones.weights import locate
+from edgetl.errors import DataError, EdgetlError, StoreError, UsageError
+from edgetl.recipe import Backbone
+from edgetl.selection.candidates import candidates
+from edgetl.selection.result import Budget, Cost, Row, Selection, Transfer, failed, judge, ranked
+from edgetl.selection.stages import (
+    MAX_IMAGES,
+    Candidate,
+    compile_stage,
+    cost_on_paper,
+    float_stage,
+    latency_stage,
+    obstacle,
+    read_cost,
+    transfer_stage,
+)
+from edgetl.stages import Job, split_stage
+from edgetl.store import StageResult, Store, disk_errors, open_store, write_text
+from edgetl.types import Missing, Progress, Split, Target
+
+JSON_FILE, PLOT_FILE = "select.json", "select.png"
+
+_MAX_OPEN_BYTES = 1_000_000_000  # of float models that are open, and so timed, together
+
+
+def select(job: Job, names: Sequence[str], target: Target | None, budget: Budget, progress: Progress) -> Selection:
+    """Rank backbones by transferability within a budget; write select.json and select.png into `job.out`.
+
+    names   backbones to compare; without any, the recipe's own and every timm folder of `job.weights_dirs`
+    target  where latency is measured; None: the first target of the recipe that can be measured here
+    A candidate that fails is a row with its reason. What was computed is kept and found again.
+    raises  UsageError for a latency budget on a target that cannot be measured here; EdgetlError when all fail.
+    """
+    chosen = target or next((each for each in job.targets if obstacle(each) is None), job.targets[0])
+    hindrance = obstacle(chosen)
+    if hindrance and budget.max_ms is not None:
+        raise UsageError(
+            f"--max-ms: target {chosen.name} cannot be measured here: {_sentence(hindrance)}; leave --max-ms out, or "
+            "choose another one with --target"
+        )
+    backbones = candidates(job.recipe.backbone, names, job.weights_dirs)
+    with open_store(job.out) as store:
+        split, _ = split_stage(store, job, progress)
+        _require_classes(split)
+        here = None if hindrance else chosen
+        results = {each.name: _compare(store, job, split, each, here, progress) for each in backbones}
+        compared = {name: result for name, result in results.items() if isinstance(result, _Compared)}
+        costs = _timed(store, job, split, compared, chosen, progress)
+        rows = [result for result in results.values() if isinstance(result, Row)]
+        rows += [judge(name, each.transfer, costs[name], budget) for name, each in compared.items()]
+        found = Selection(
+            recipe=job.recipe.name,
+            target=chosen.name,
+            unmeasured=_sentence(hindrance) if hindrance else "",
+            threads=job.recipe.bench.threads,
+            budget=budget,
+            rows=ranked(rows),
+        )
+        _refuse_nothing(found)
+        _publish(found, job.out)
+    return found
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """A candidate that came through; `compiled` is None where the target cannot be measured here."""
+
+    transfer: Transfer
+    made: StageResult
+    compiled: StageResult | None
+
+
+def _compare(
+    store: Store, job: Job, split: Split, backbone: Backbone, target: Target | None, progress: Progress
+) -> _Compared | Row:
+    progress.note(f"comparing {backbone.name}")
+    try:
+        candidate = Candidate(backbone, locate(backbone, job.base, job.weights_dirs), split)
+        transfer = transfer_stage(store, candidate, job.recipe.data.seed, progress)
+        made = float_stage(store, candidate)
+        threads = job.recipe.bench.threads
+        compiled = compile_stage(store, made, target, candidate.shots, threads) if target else None
+    except StoreError:
+        raise
+    except EdgetlError as error:
+        progress.note(f"{backbone.name}: {error}")
+        return failed(backbone.name, " ".join(str(error).split()))
+    return _Compared(transfer, made, compiled)
+
+
+def _timed(
+    store: Store, job: Job, split: Split, compared: Mapping[str, _Compared], target: Target, progress: Progress
+) -> dict[str, Cost]:
+    """Costs by name, with latencies where there is a compiled model."""
+    models = {name: (each.made, each.compiled) for name, each in compared.items() if each.compiled}
+    timed: dict[str, Cost] = {}
+    for group in _groups({name: read_cost(compiled).size_bytes for name, (_, compiled) in models.items()}):
+        chosen = {name: models[name] for name in group}
+        timed |= latency_stage(store, chosen, target, split.shots[:MAX_IMAGES], job.recipe.bench, progress)
+    return {name: timed.get(name) or cost_on_paper(each.made) for name, each in compared.items()}
+
+
+def _groups(sizes: Mapping[str, int]) -> list[list[str]]:
+    """Names in their order, as many at a time as may be open at once."""
+    groups: list[list[str]] = []
+    room = 0
+    for name, size in sizes.items():
+        if not groups or size > room:
+            groups.append([])
+            room = _MAX_OPEN_BYTES
+        groups[-1].append(name)
+        room -= size
+    return groups
+
+
+def _require_classes(split: Split) -> None:
+    if len(split.classes) < 2:
+        raise DataError(f"expected at least two classes to tell apart; found {len(split.classes)}: add a second one")
+
+
+def _refuse_nothing(found: Selection) -> None:
+    if all(row.verdict == "failed" for row in found.rows):
+        reasons = "\n".join(f"{row.name}: {row.reason}" for row in found.rows)
+        raise EdgetlError(f"none of {len(found.rows)} backbones could be compared\n{reasons}")
+
+
+def _publish(found: Selection, out: Path) -> None:
+    from edgetl.selection.plot import draw
+
+    with disk_errors(out):
+        write_text(out / JSON_FILE, json.dumps(found.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        draw(found, out / PLOT_FILE)
+
+
+def _sentence(missing: Missing) -> str:
+    return f"{missing.reason}; {missing.remedy}"

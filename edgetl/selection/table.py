@@ -1,0 +1,69 @@
+"""The comparison as one table on a terminal. Words carry the verdict; colour only repeats them."""
+
+from __future__ import annotations
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from edgetl.report import words
+from edgetl.selection.result import Row, Selection, Verdict
+
+_STYLES: dict[Verdict, str] = {"fits": "green", "over budget": "yellow", "failed": "bold red"}
+
+
+def show_selection(found: Selection, console: Console | None = None) -> None:
+    """Print the table to stdout, then why candidates failed, and why nothing was timed."""
+    out = console or Console(highlight=False)
+    out.print(table(found))
+    for row in found.rows:
+        if row.reason:
+            out.print(Text.assemble((row.name, "bold"), f": {row.verdict}: {row.reason}"), soft_wrap=True)
+    if found.unmeasured:
+        out.print(f"latency not measured: {found.unmeasured}", markup=False, soft_wrap=True)
+
+
+def table(found: Selection) -> Table:
+    """One row per candidate in its order. Fits 80 columns."""
+    grid = Table(
+        title=f"Backbones for {found.recipe} on {found.target}",
+        title_style="bold",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    grid.add_column("backbone\ninput", overflow="fold")
+    for heading in ("probe\ntop-1 %", "LogME", "p50\np99 ms", "size\nmemory", "parameters\nMACs"):
+        grid.add_column(heading, justify="right", no_wrap=True)
+    grid.add_column("verdict", min_width=len("budget"))
+    for row in found.rows:
+        grid.add_row(*_cells(row))
+    return grid
+
+
+def _cells(row: Row) -> tuple[Text, ...]:
+    verdict = Text(row.verdict, _STYLES[row.verdict])
+    transfer, cost = row.transfer, row.cost
+    if transfer is None or cost is None:
+        return (Text(row.name), *(Text(words.DASH) for _ in range(5)), verdict)
+    top1 = transfer.top1
+    return (
+        _stack(row.name, f"{cost.height}x{cost.width}"),
+        _stack(words.percent(top1.value), words.percent_range(top1.low, top1.high)) if top1 else Text(words.DASH),
+        Text(f"{transfer.logme:.3f}"),
+        _stack(
+            words.milliseconds(cost.p50_ms.value if cost.p50_ms else None),
+            words.milliseconds(cost.p99_ms.value) if cost.p99_ms else "",
+        ),
+        _stack(words.size(cost.size_bytes), words.size(cost.peak_rss_bytes) if cost.peak_rss_bytes else ""),
+        _stack(f"{cost.parameters / 1e6:.2f} M", f"{cost.macs / 1e6:,.0f} M"),
+        verdict,
+    )
+
+
+def _stack(first: str, second: str) -> Text:
+    return Text.assemble(first, *([("\n" + second, "dim")] if second else []))
