@@ -20,6 +20,8 @@ from edgetl.bundle.manifest import FILE_NAME as MANIFEST
 from edgetl.bundle.manifest import Measured
 from edgetl.bundle.read import Bundle, read_bundle
 from edgetl.bundle.write import add_measurement
+from edgetl.checks.model import FILE_NAME as CHECKS_FILE
+from edgetl.checks.model import read_checks
 from edgetl.digest import file_digest
 from edgetl.graph.pivot import read_pivot
 from edgetl.publish import BUNDLES
@@ -32,11 +34,13 @@ from edgetl.store import StageResult
 from edgetl.types import Interval, Split
 
 REFERENCE_FILE = "reference.safetensors"
+ADAPT_FILE = "adapt.json"
 
 
 def write_reports(
     recipe: Recipe,
     split: Split,
+    checked: Path,
     adapted: Path,
     pivot: Path,
     builds: Mapping[str, Sequence[Path]],
@@ -49,6 +53,7 @@ def write_reports(
     builds, benches  per target name, in the recipe's order: the folders of its builds, and of its bench stage.
     """
     reference = read_reference(pivot / REFERENCE_FILE, len(split.val))
+    adapt = _read_json(adapted / ADAPT_FILE)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     (out / BUNDLES).mkdir()
     results: list[TargetResult] = []
@@ -64,7 +69,8 @@ def write_reports(
             split=split,
             reference=_reference_accuracy(split, reference, recipe.data.seed),
             targets=tuple(results),
-            adapt=_read_json(adapted / "adapt.json"),
+            checks=read_checks(checked / CHECKS_FILE),
+            adapt=adapt,
             parity=_parity(pivot),
             stages=tuple(
                 Stage(
@@ -81,12 +87,18 @@ def write_reports(
         )
     )
     write_report(report, out / FILE_NAME)
-    details = read_details(split, reference, [benches[target] for target in recipe.targets])
+    details = read_details(split, reference, [benches[target] for target in recipe.targets], adapt.get("history", {}))
     write_html(report, details, out / "report.html")
 
 
 def add_devices(
-    reported: Path, split: Split, pivot: Path, benches: Mapping[str, Path], devices: Sequence[DeviceFile], out: Path
+    reported: Path,
+    split: Split,
+    adapted: Path,
+    pivot: Path,
+    benches: Mapping[str, Path],
+    devices: Sequence[DeviceFile],
+    out: Path,
 ) -> None:
     """Write report.json and report.html of the folder `reported` again into `out`, with what devices measured.
 
@@ -96,7 +108,8 @@ def add_devices(
     report = report.model_copy(update={"devices": device_rows(devices, report.bundles)})
     write_report(report, out / FILE_NAME)
     reference = read_reference(pivot / REFERENCE_FILE, len(split.val))
-    details = read_details(split, reference, [benches[bundle.target] for bundle in report.bundles])
+    history = _read_json(adapted / ADAPT_FILE).get("history", {})
+    details = read_details(split, reference, [benches[bundle.target] for bundle in report.bundles], history)
     write_html(report, details, out / "report.html")
 
 

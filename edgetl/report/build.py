@@ -9,6 +9,7 @@ from typing import Any
 from edgetl.bench.accuracy import Accuracy
 from edgetl.bench.gates import BuildVerdict, Decision
 from edgetl.bench.result import BuildBench, ColdStart, Latency, TargetBench
+from edgetl.checks.model import Checks
 from edgetl.recipe import Recipe
 from edgetl.report.model import Build, Bundle, Data, Gate, Reference, Report, SkippedFile, Stage
 from edgetl.types import Interval, Split, Verdict
@@ -32,6 +33,7 @@ class ReportInputs:
     """What a report is made of.
 
     reference  the float torch network on all validation images: `compare(reference, labels, reference)`
+    checks     check.json
     adapt      adapt.json; parity  per pivot model, from pivot.json
     created    ISO 8601 date and time, or empty
     """
@@ -40,6 +42,7 @@ class ReportInputs:
     split: Split
     reference: Accuracy
     targets: tuple[TargetResult, ...]
+    checks: Checks | None = None
     adapt: Mapping[str, Any] = field(default_factory=dict)
     parity: Mapping[str, Any] = field(default_factory=dict)
     stages: tuple[Stage, ...] = ()
@@ -58,7 +61,8 @@ def build_report(inputs: ReportInputs) -> Report:
         classes=inputs.split.classes,
         reference=_reference(inputs.reference),
         bundles=tuple(_bundle(target) for target in inputs.targets),
-        data=_data(inputs.split),
+        data=_data(inputs.split, inputs.adapt.get("resize", {})),
+        checks=inputs.checks,
         adapt={key: value for key, value in inputs.adapt.items() if key != "history"},
         parity=dict(inputs.parity),
         stages=inputs.stages,
@@ -173,14 +177,14 @@ def _interval(name: str, interval: Interval | None) -> dict[str, Any]:
     return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
-def _data(split: Split) -> Data:
+def _data(split: Split, resize: Mapping[str, Any]) -> Data:
     return Data(
         shots=len(split.shots),
         val=len(split.val),
         shots_per_class=_per_class([sample.label for sample in split.shots], len(split.classes)),
         val_per_class=_per_class([sample.label for sample in split.val], len(split.classes)),
-        resize=split.resize,
-        resize_reason=split.resize_reason,
+        resize=resize.get("policy", split.resize),  # the shots may have decided otherwise than the shapes
+        resize_reason=resize.get("reason", split.resize_reason),
         digest=split.digest,
         skipped=tuple(SkippedFile(path=item.path, reason=item.reason) for item in split.skipped),
     )

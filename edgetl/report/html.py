@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,13 @@ from edgetl import __version__
 from edgetl.bench.result import BENCH_FILE, LATENCY_FILE, PREDICTIONS_FILE, TargetBench, read_bench
 from edgetl.errors import EdgetlError
 from edgetl.report import words
+from edgetl.report.adaptation import plain, read_curves, show_adaptation
+from edgetl.report.adaptation_plots import accuracy_seconds, learning_curves
 from edgetl.report.confusion import Confusion, shape_confusion
 from edgetl.report.model import Bundle, Report
 from edgetl.report.pictures import Group, choose_pictures
 from edgetl.report.plots import Picture, accuracy_latency, latency_histogram
+from edgetl.report.suspects import ShownFinding, show_findings
 from edgetl.store import write_text
 from edgetl.types import Precision, Split
 
@@ -39,16 +42,26 @@ class TargetDetails:
 
 @dataclass(frozen=True)
 class Details:
-    """What the page shows beyond report.json. `reference`: float logits (len(split.val), classes)."""
+    """What the page shows beyond report.json.
+
+    reference  float logits (len(split.val), classes)
+    history    of adapt.json: the epochs of every training
+    """
 
     split: Split
     reference: NDArray[np.float32]
     targets: tuple[TargetDetails, ...]
+    history: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_details(split: Split, reference: NDArray[np.float32], bench_folders: Sequence[Path]) -> Details:
+def read_details(
+    split: Split,
+    reference: NDArray[np.float32],
+    bench_folders: Sequence[Path],
+    history: Mapping[str, Any] | None = None,
+) -> Details:
     """Read what the bench stages wrote. Raises EdgetlError naming the file."""
-    return Details(split, reference, tuple(_read_target(folder) for folder in bench_folders))
+    return Details(split, reference, tuple(_read_target(folder) for folder in bench_folders), history or {})
 
 
 def write_html(report: Report, details: Details, path: Path) -> None:
@@ -67,17 +80,20 @@ def render_html(report: Report, details: Details) -> str:
         lstrip_blocks=True,
     )
     environment.globals["words"] = words
+    adaptation = show_adaptation(report.adapt)
     return environment.get_template(TEMPLATE).render(
         report=report,
         accuracy_plot=accuracy_latency(report.bundles),
         histograms=_histograms(details),
         confusions=_confusions(report, details),
         shown=_predictions(report, details),
+        checks=_checks(report),
         recipe_yaml=yaml.safe_dump(report.recipe, sort_keys=False, allow_unicode=True, width=100),
         machine=_machine_rows(report),
-        adapt=_adapt_rows(report.adapt),
-        candidates=_candidates(report.adapt),
-        parity=[(name, _plain(value)) for name, value in report.parity.items()],
+        adaptation=adaptation if report.adapt else None,
+        candidates_plot=accuracy_seconds(adaptation.candidates),
+        curves_plot=learning_curves(read_curves(report.adapt, details.history)),
+        parity=[(name, plain(value)) for name, value in report.parity.items()],
         version=__version__,
     )
 
@@ -133,6 +149,11 @@ def _target(details: Details, name: str) -> TargetDetails | None:
     return next((target for target in details.targets if target.bench.target == name), None)
 
 
+def _checks(report: Report) -> tuple[ShownFinding, ...]:
+    allowed = report.recipe.get("check", {}).get("allow_leak", False)
+    return () if report.checks is None else show_findings(report.checks, allow_leak=bool(allowed))
+
+
 def _machine_rows(report: Report) -> list[tuple[str, str]]:
     machine = report.machine
     if machine is None:
@@ -164,38 +185,3 @@ def _machine_rows(report: Report) -> list[tuple[str, str]]:
 def _cores(logical: int | None, usable: float | None) -> str:
     told = [f"{logical} logical" if logical is not None else "", f"{usable:g} usable" if usable is not None else ""]
     return ", ".join(part for part in told if part)
-
-
-def _candidates(adapt: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The table of adaptation candidates, whatever columns adapt.json gives them."""
-    rows = adapt.get("candidates", [])
-    if isinstance(rows, Mapping):
-        rows = [{"candidate": name, **_as_mapping(value)} for name, value in rows.items()]
-    return [{_heading(key): _plain(value) for key, value in row.items()} for row in rows if isinstance(row, Mapping)]
-
-
-def _as_mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {"value": value}
-
-
-def _adapt_rows(adapt: Mapping[str, Any]) -> list[tuple[str, str]]:
-    simple = (str, int, float, bool)
-    return [
-        (_heading(key), _plain(value)) for key, value in adapt.items() if key != "schema" and isinstance(value, simple)
-    ]
-
-
-def _heading(key: str) -> str:
-    return key.replace("_", " ")
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list | tuple):
-        return ", ".join(_plain(item) for item in value)
-    if isinstance(value, Mapping):
-        return ", ".join(f"{_heading(str(key))} {_plain(item)}" for key, item in value.items())
-    return words.DASH if value is None else str(value)

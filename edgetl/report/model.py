@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgetl.bench.machine import Machine
 from edgetl.bench.measurement import Harness
+from edgetl.checks.model import Checks
 from edgetl.errors import EdgetlError
 from edgetl.store import write_text
 from edgetl.types import Precision, Verdict
@@ -230,6 +231,8 @@ class Report(_Model):
     reference: Reference
     bundles: tuple[Bundle, ...]
     data: Data
+    checks: Checks | None = None
+    """What `edgetl check` found. A finding `refuse` in a finished build was let pass by `check.allow_leak`."""
     adapt: dict[str, Any] = {}
     parity: dict[str, Any] = {}
     """Per pivot model: how close ONNX and torch are on real images."""

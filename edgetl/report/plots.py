@@ -20,19 +20,19 @@ from numpy.typing import NDArray
 from edgetl.report.model import Build, Bundle
 from edgetl.types import Precision
 
-_INK, _MUTED, _LINE = "#010203", "#040506", "#070809"
-_SERIES: dict[Precision, str] = {"int8": "#0a0b01", "bfloat16": "#0a0b02", "float32": "#0a0b03"}
+_INK, MUTED, LINE = "#010203", "#040506", "#070809"
+SERIES: dict[Precision, str] = {"int8": "#0a0b01", "bfloat16": "#0a0b02", "float32": "#0a0b03"}
 _MARKERS: dict[Precision, str] = {"int8": "o", "bfloat16": "D", "float32": "s"}
 # stand-in colour -> variable of the style sheet, so that one figure suits light and dark pages
 _VARIABLES = {
     _INK: "var(--ink)",
-    _MUTED: "var(--muted)",
-    _LINE: "var(--line)",
-    _SERIES["int8"]: "var(--int8)",
-    _SERIES["bfloat16"]: "var(--bfloat16)",
-    _SERIES["float32"]: "var(--float32)",
+    MUTED: "var(--muted)",
+    LINE: "var(--line)",
+    SERIES["int8"]: "var(--int8)",
+    SERIES["bfloat16"]: "var(--bfloat16)",
+    SERIES["float32"]: "var(--float32)",
 }
-_STYLE: Mapping[str, object] = {
+STYLE: Mapping[str, object] = {
     "svg.fonttype": "none",
     "font.family": ["sans-serif"],
     "figure.facecolor": "none",
@@ -40,18 +40,18 @@ _STYLE: Mapping[str, object] = {
     "savefig.facecolor": "none",
     "font.size": 9.5,
     "text.color": _INK,
-    "axes.labelcolor": _MUTED,
-    "axes.edgecolor": _LINE,
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": LINE,
     "axes.titlecolor": _INK,
     "axes.titlesize": 10.5,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "xtick.color": _LINE,
-    "ytick.color": _LINE,
-    "xtick.labelcolor": _MUTED,
-    "ytick.labelcolor": _MUTED,
-    "grid.color": _LINE,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "grid.color": LINE,
     "grid.linewidth": 0.6,
     "legend.frameon": False,
 }
@@ -75,7 +75,7 @@ def accuracy_latency(bundles: Sequence[Bundle]) -> Picture | None:
         return None
     columns = min(len(measured), _PANELS_PER_ROW)
     rows = math.ceil(len(measured) / columns)
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": "edgetl accuracy"}):
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": "edgetl accuracy"}):
         figure = Figure(figsize=(max(3.0 * columns, 4.2), 2.6 * rows + 0.3), layout="constrained")
         grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
         for panel in grid.flat[len(measured) :]:
@@ -85,7 +85,7 @@ def accuracy_latency(bundles: Sequence[Bundle]) -> Picture | None:
         for panel in grid[:, 0]:
             panel.set_ylabel("top-1, %")
         _legend(figure, {build.precision for bundle in measured for build in bundle.builds})
-        svg = _svg(figure)
+        svg = svg_text(figure)
     told = "; ".join(_told(bundle, build) for bundle in measured for build in bundle.builds if build.p50_ms)
     return Picture(svg, f"Top-1 accuracy against median latency. {told}.")
 
@@ -99,11 +99,11 @@ def latency_histogram(target: str, times_ns: Mapping[Precision, NDArray[np.int64
     right = 1.15 * max(float(np.quantile(times, 0.99)) for times in series.values())
     left = 0.95 * min(float(times.min()) for times in series.values())
     edges = np.linspace(left, right, _BINS + 1)
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": f"edgetl latency {target}"}):
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": f"edgetl latency {target}"}):
         figure = Figure(figsize=(6.6, 2.1), layout="constrained")
         panel = figure.subplots()
         for name, times in sorted(series.items()):
-            colour = _SERIES[name]
+            colour = SERIES[name]
             shares = np.histogram(times, bins=edges)[0] / times.size
             panel.stairs(100 * shares, edges, fill=True, color=colour, alpha=0.22, linewidth=0)
             panel.stairs(100 * shares, edges, color=colour, linewidth=1.3, label=name)
@@ -113,7 +113,7 @@ def latency_histogram(target: str, times_ns: Mapping[Precision, NDArray[np.int64
         panel.set_xlim(left, right)
         panel.set_ylim(bottom=0)
         panel.legend(loc="upper right", handlelength=1.2)
-        svg = _svg(figure)
+        svg = svg_text(figure)
     beyond = {name: int((times > right).sum()) for name, times in sorted(series.items())}
     outside = ", ".join(f"{count} of {name}" for name, count in beyond.items() if count)
     medians = ", ".join(f"{name} {_median(times):.3g} ms" for name, times in sorted(series.items()))
@@ -125,13 +125,13 @@ def _accuracy_panel(panel: Axes, bundle: Bundle) -> None:
     for build in bundle.builds:
         if build.p50_ms is None or build.top1 is None:
             continue
-        colour = _SERIES[build.precision]
+        colour = SERIES[build.precision]
         ships = build.precision == bundle.precision
         panel.errorbar(
             build.p50_ms,
             100 * build.top1,
-            yerr=_arms(build.top1, build.top1_low, build.top1_high, 100),
-            xerr=_arms(build.p50_ms, build.p50_ms_low, build.p50_ms_high, 1),
+            yerr=arms(build.top1, build.top1_low, build.top1_high, 100),
+            xerr=arms(build.p50_ms, build.p50_ms_low, build.p50_ms_high, 1),
             fmt=_MARKERS[build.precision],
             color=colour,
             markerfacecolor=colour if ships else "none",
@@ -151,11 +151,11 @@ def _accuracy_panel(panel: Axes, bundle: Bundle) -> None:
 def _legend(figure: Figure, precisions: set[Precision]) -> None:
     """Colour and shape tell the precision, so that neither has to be seen for itself."""
     marks = [
-        Line2D([], [], linestyle="", marker=_MARKERS[name], color=_SERIES[name], markerfacecolor="none", label=name)
-        for name in _SERIES
+        Line2D([], [], linestyle="", marker=_MARKERS[name], color=SERIES[name], markerfacecolor="none", label=name)
+        for name in SERIES
         if name in precisions
     ]
-    ships = Line2D([], [], linestyle="", marker="o", color=_MUTED, label="filled: ships")
+    ships = Line2D([], [], linestyle="", marker="o", color=MUTED, label="filled: ships")
     figure.legend(handles=[*marks, ships], loc="outside upper left", ncols=len(marks) + 1, handletextpad=0.2)
 
 
@@ -163,7 +163,7 @@ def _median(times: NDArray[np.float64]) -> float:
     return float(np.quantile(times, 0.5, method="inverted_cdf"))
 
 
-def _arms(value: float, low: float | None, high: float | None, scale: float) -> list[list[float]] | None:
+def arms(value: float, low: float | None, high: float | None, scale: float) -> list[list[float]] | None:
     if low is None or high is None:
         return None
     return [[scale * (value - low)], [scale * (high - value)]]
@@ -174,7 +174,7 @@ def _told(bundle: Bundle, build: Build) -> str:
     return f"{bundle.target} {build.precision}: {top1:.1f} % at {build.p50_ms:.3g} ms"
 
 
-def _svg(figure: Figure) -> str:
+def svg_text(figure: Figure) -> str:
     buffer = io.StringIO()
     FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = buffer.getvalue()

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgetl.report import words
+from edgetl.report.adaptation import Guard, show_adaptation
 from edgetl.report.model import Bundle, Device, Report
 from edgetl.types import Verdict
 
@@ -18,7 +19,7 @@ _LONGEST_WORD = len("measured")
 
 
 def show_report(report: Report, console: Console | None = None) -> None:
-    """Print the table, and why for each target that needs a word, to stdout unless told otherwise.
+    """Print the table, and why for each target or guard that needs a word, to stdout unless told otherwise.
 
     report.html tells it for all of them.
 
@@ -26,6 +27,9 @@ def show_report(report: Report, console: Console | None = None) -> None:
     """
     out = console or Console(highlight=False)
     out.print(_reference_line(report), highlight=False)
+    for guard in show_adaptation(report.adapt).guards:
+        if guard.verdict not in ("pass", "not measured"):
+            out.print(_guard_line(guard), highlight=False)
     out.print(table(report))
     for bundle in report.bundles:
         if _needs_a_word(bundle):
@@ -118,6 +122,11 @@ def _reference_line(report: Report) -> Text:
         f"{report.name}: float network {words.percent(reference.top1)} % top-1 "
         f"({words.percent_range(reference.top1_low, reference.top1_high)}) on {reference.images} images"
     )
+
+
+def _guard_line(guard: Guard) -> Text:
+    style = _STYLES["fail" if guard.verdict == "failed" else "not measured"]
+    return Text.assemble((guard.title, "bold"), ": ", (guard.verdict, style), f"; {guard.sentence}")
 
 
 def _needs_a_word(bundle: Bundle) -> bool:

@@ -20,13 +20,13 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 def test_the_build_says_on_stderr_what_was_done_and_nothing_else(chain: Chain) -> None:
     notes = [line.split()[0] for line in chain.done.lines]
-    stages = ["data", "adapt", "quantize", "export", "compile", "bench", "report"]
+    stages = ["data", "check", "adapt", "quantize", "export", "compile", "bench", "report"]
     assert list(dict.fromkeys(note for note in notes if note in stages)) == stages
     assert "compile x86-cpu int8" in chain.done.err
     assert "bench intel-cpu" in chain.done.err
-    # the only other line tells which way of fine-tuning was chosen
+    # the only other lines tell what the check warns of and which way of fine-tuning was chosen
     assert [line for line in chain.done.lines if line.split()[0] not in stages] == [
-        line for line in chain.done.lines if "held-out shots" in line
+        line for line in chain.done.lines if line.startswith("check: ") or "held-out shots" in line
     ]
 
 
@@ -114,6 +114,7 @@ def test_nothing_half_made_is_left(chain: Chain) -> None:
     assert not list(chain.out.rglob("*.part"))
     assert sorted(path.name for path in chain.out.iterdir()) == [
         "bundles",
+        "cache",
         "edgetl-output.json",
         "pivot",
         "report.html",
@@ -165,7 +166,7 @@ def test_a_target_that_always_answers_zeros_misses_its_gates(chain: Chain, tmp_p
 
 
 def test_each_stage_is_a_command_that_uses_what_is_there(chain: Chain) -> None:
-    counted = {"check": 1, "adapt": 2, "quantize": len({*chain.targets} - {"intel-cpu"}) + 2, "bench": 0, "report": 0}
+    counted = {"check": 2, "adapt": 3, "quantize": len({*chain.targets} - {"intel-cpu"}) + 3, "bench": 0, "report": 0}
     for command, stages in counted.items():
         answer = edgetl(command, chain.recipe, "--json", "--quiet").json()
         assert all(stage["reused"] for stage in answer["stages"])

@@ -34,33 +34,38 @@ DEATHS = {
     "while it claims the folder": ("os:fsync", 1, ()),
     "data: before the split is written": ("edgetl.data.stage:write_split", 1, ()),
     "data: renamed, but not yet recorded": ("edgetl.store:write_text", 1, ()),
-    "adapt: from outside, while it trains": ("", 0, ("data",)),
-    "quantize: one of two files written": ("edgetl.quant.stage:save_file", 1, ("data", "adapt")),
-    "export: before the second tensor file": ("edgetl.export.stage:save_file", 2, ("data", "adapt", "quantize")),
+    "check: before its findings are written": ("edgetl.checks.stage:write_checks", 1, ("data",)),
+    "adapt: from outside, while it trains": ("", 0, ("data", "check")),
+    "quantize: one of two files written": ("edgetl.quant.stage:save_file", 1, ("data", "check", "adapt")),
+    "export: before the second tensor file": (
+        "edgetl.export.stage:save_file",
+        2,
+        ("data", "check", "adapt", "quantize"),
+    ),
     "export: before the pivot is put beside the stages": (
         "edgetl.publish:put",
         1,
-        ("data", "adapt", "quantize", "export"),
+        ("data", "check", "adapt", "quantize", "export"),
     ),
     "compile: second build without a manifest": (
         "edgetl.assemble:write_manifest",
         2,
-        ("data", "adapt", "quantize", "export", "compile"),
+        ("data", "check", "adapt", "quantize", "export", "compile"),
     ),
     "bench: measured, not written": (
         "edgetl.bench.stage:write_bench",
         1,
-        ("data", "adapt", "quantize", "export", *["compile"] * BUILDS),
+        ("data", "check", "adapt", "quantize", "export", *["compile"] * BUILDS),
     ),
     "report: one of two reports written": (
         "edgetl.reporting:write_html",
         1,
-        ("data", "adapt", "quantize", "export", *["compile"] * BUILDS, "bench", "bench"),
+        ("data", "check", "adapt", "quantize", "export", *["compile"] * BUILDS, "bench", "bench"),
     ),
     "report: one of two bundles put in place": (
         "edgetl.publish:put",
         2,
-        ("data", "adapt", "quantize", "export", *["compile"] * BUILDS, "bench", "bench", "report"),
+        ("data", "check", "adapt", "quantize", "export", *["compile"] * BUILDS, "bench", "bench", "report"),
     ),
 }
 

@@ -17,6 +17,7 @@ from edgetl.assemble import compile_pivot
 from edgetl.bench import stage as bench_stage
 from edgetl.bundle.read import read_bundle
 from edgetl.catalog import load_target
+from edgetl.checks.model import Checks, Finding, write_checks
 from edgetl.graph.pivot import read_pivot, write_pivot
 from edgetl.measure import measure
 from edgetl.progress import Silent
@@ -28,6 +29,7 @@ from edgetl.store import StageResult
 from edgetl.types import Precision, Sample, Split
 
 VAL = 10
+FINDINGS = (Finding(check="copies", verdict="refuse", sentence="1 validation image also among the training images"),)
 
 
 class Made:
@@ -42,6 +44,9 @@ class Made:
         self.adapted = folder / "adapted"
         self.adapted.mkdir()
         (self.adapted / "adapt.json").write_text('{"strategy": "probe"}')
+        self.checked = folder / "checked"
+        self.checked.mkdir()
+        write_checks(Checks(findings=FINDINGS, shots=CLASSES, val=VAL), self.checked / "check.json")
         self.builds = [self._build(folder / precision, precision) for precision in ("int8", "float32")]
         self.bench = folder / "bench"
         self.bench.mkdir()
@@ -70,6 +75,7 @@ class Made:
         write_reports(
             recipe(**changes),
             self.split,
+            self.checked,
             self.adapted,
             self.pivot,
             {"null": self.builds},
@@ -149,7 +155,7 @@ def test_a_measurement_of_the_shipped_bundle_is_recognised_by_its_digest(made: M
     out = tmp_path / "merged"
     out.mkdir()
     pivot, benches = made.pivot, {"null": made.bench}
-    add_devices(tmp_path / "out", made.split, pivot, benches, read_devices([path]), out)
+    add_devices(tmp_path / "out", made.split, made.adapted, pivot, benches, read_devices([path]), out)
     merged = read_report(out / "report.json")
     (device,) = merged.devices
     assert (device.file, device.match, device.harness) == ("device.json", "this bundle", "edgetl python")
@@ -189,3 +195,12 @@ def test_builds_that_cannot_run_ship_nothing_and_fail(
     assert (row.verdict, row.path, row.precision) == ("fail", None, None)
     assert "will not open" in row.reason
     assert list((tmp_path / "out" / "bundles").iterdir()) == []
+
+
+def test_what_the_check_found_is_in_both_reports_and_an_allowed_leak_is_named(made: Made, tmp_path: Path) -> None:
+    report = made.report(tmp_path / "out", check={"allow_leak": True})
+    assert report.checks is not None
+    assert report.checks.findings == FINDINGS
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "<strong>Allowed leak:</strong> 1 validation image also among the training images." in page
+    assert '<h2 id="checks">' in page

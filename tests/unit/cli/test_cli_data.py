@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-from cli_calls import Shell, write_images, write_recipe
+from cli_calls import RECIPE, Shell, write_images, write_recipe
+from PIL import Image
 
 from edgetl.recipe import load_recipe
 
@@ -42,13 +44,66 @@ def test_check_as_json_is_json_alone(shell: Shell, recipe: Path) -> None:
         "resize_reason": answer.json()["data"]["resize_reason"],
         "skipped": [],
     }
-    assert [stage["stage"] for stage in answer.json()["stages"]] == ["data"]
-    assert answer.lines == [line for line in answer.lines if line.startswith("data ")]
+    assert [stage["stage"] for stage in answer.json()["stages"]] == ["data", "check"]
+    assert answer.json()["verdict"] == "warn"
+    assert {finding["check"] for finding in answer.json()["checks"]["findings"]} >= {"copies", "labels", "drift"}
+    assert {line.split()[0] for line in answer.lines} == {"data", "check", "check:"}
 
 
 def test_a_second_check_reads_nothing_again(shell: Shell, recipe: Path) -> None:
     shell("check", recipe)
-    assert "kept from before" in shell("check", recipe).err
+    again = shell("check", recipe)
+    assert again.code == 0
+    assert [line.endswith("kept from before") for line in again.lines] == [True, True]
+
+
+def test_a_copy_on_both_sides_ends_the_check_and_every_later_command_unless_allowed(
+    shell: Shell, tmp_path: Path, photos: Path
+) -> None:
+    recipe = write_recipe(tmp_path, RECIPE.replace("train: photos,", "train: photos, val: seen,"))
+    write_images(tmp_path / "seen", {"cat": 0, "dog": 0})
+    pictures = np.random.default_rng(5).integers(0, 255, (4, 12, 12, 3), dtype=np.uint8)
+    for number, name in enumerate(("cat", "cat", "dog", "dog")):
+        Image.fromarray(pictures[number]).save(tmp_path / "seen" / name / f"{number}.png")
+    with Image.open(photos / "cat" / "0.png") as image:
+        image.save(tmp_path / "seen" / "cat" / "again.bmp")
+    arguments = (recipe, "--quiet", "--set", "data.shots=4")
+    checked = shell("check", *arguments)
+    assert checked.code == 1
+    assert "refuse       copies" in checked.out
+    assert "contact-sheet.jpg" in checked.out
+    (line,) = checked.lines
+    assert line.startswith("edgetl: 1 validation image also among the training images: ")
+    assert "cat/0.png" in line
+    assert "--allow-leak" in line
+    shell.refuses(1, ["also among the training images"], "adapt", *arguments)
+    allowed = shell("check", *arguments, "--allow-leak")
+    assert (allowed.code, allowed.err) == (0, "")
+    assert shell("check", *arguments, "--set", "check.allow_leak=true", "--json").json()["verdict"] == "refuse"
+
+
+def test_weights_that_are_not_there_leave_the_other_checks(shell: Shell, tmp_path: Path, photos: Path) -> None:
+    recipe = write_recipe(tmp_path, RECIPE.replace("edgetl:printed_characters", "local-dir:absent"))
+    answer = shell("check", recipe, "--quiet")
+    assert answer.code == 0
+    assert "not checked  labels          features could not be computed: " in answer.out
+    assert "pass         copies" in answer.out
+
+
+def test_without_the_training_half_the_other_checks_are_made_and_the_next_run_tries_again(
+    shell: Shell, recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(*_: object) -> None:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("edgetl.checks.stage._features", absent)
+        answer = shell("check", recipe, "--quiet")
+    assert answer.code == 0
+    assert (
+        "not checked  labels          features need the package torch; run: pip install 'edgetl[train]'" in answer.out
+    )
+    assert "not checked  labels" not in shell("check", recipe, "--quiet").out
 
 
 def test_a_broken_jpeg_is_skipped_and_named_or_refused_when_told(shell: Shell, recipe: Path, photos: Path) -> None:

@@ -14,6 +14,7 @@ from edgetl.bench.accuracy import compare
 from edgetl.bench.gates import judge
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, Latency, TargetBench, write_bench
+from edgetl.checks.model import Checks, Finding, Picture, Suspect
 from edgetl.errors import EdgetlError
 from edgetl.recipe import Gates, parse_recipe
 from edgetl.report.build import ReportInputs, TargetResult, build_report
@@ -117,7 +118,7 @@ def made(tmp_path: Path) -> Made:
                 "schema": 1,
                 "strategy": "finetune",
                 "reason": EVIL,
-                "candidates": [{"name": "probe", "held_out_top1": 0.875}, {"name": "finetune", "held_out_top1": None}],
+                "candidates": [{"name": "probe", "kind": "head", "state": "judged", "top1": 0.875}],
             },
             parity={"float32.onnx": {"images": 4, "max_abs_diff": 1e-6}},
             stages=(Stage(stage="adapt", seconds=185.0, peak_rss_bytes=1_300_000_000, reused=True),),
@@ -182,8 +183,7 @@ def test_the_page_shows_what_the_issue_asks_for(made: Made) -> None:
         "Refused or skipped files (1)",
         "max_drop_points",  # of the recipe
         "3 min 05 s",
-        "held out top1",
-        "0.875",
+        "87.5",
         "float32.onnx: images 4, max abs diff 1e-06",
         "Instruction sets",
         "edgetl 0.1.0",
@@ -229,6 +229,31 @@ def test_pictures_are_inside_the_page_with_a_text(made: Made) -> None:
     pictures = [address for address in found.addresses if address.startswith("data:")]
     assert len(pictures) == 4  # one changed, three right
     assert found.images_without_text == 0
+
+
+def test_data_checks_are_told_with_their_suspects_and_an_allowed_leak_stands_on_top(made: Made) -> None:
+    assert "checks" not in outline(render_html(*made())).ids
+    report, details = made()
+    pictures = tuple(Picture(path=sample.path, side="val", label=EVIL) for sample in details.split.val[:2])
+    leak = Finding(
+        check="copies",
+        verdict="refuse",
+        sentence=f"1 image of {EVIL} is on both sides",
+        remedy=EVIL,
+        found=1,
+        suspects=(Suspect(pictures=pictures, sentence=EVIL),),
+    )
+    told = Checks(findings=(leak,), shots=2, val=4)
+    recipe = report.recipe | {"check": {"allow_leak": True}}
+    page = render_html(report.model_copy(update={"checks": told, "recipe": recipe}), details)
+    found = outline(page)
+    assert "checks" in found.ids
+    assert "script" not in found.tags
+    assert found.images_without_text == 0
+    assert "Allowed leak:" in found.words
+    assert "allowed" in found.words
+    refused = outline(render_html(report.model_copy(update={"checks": told}), details))
+    assert "Allowed leak:" not in refused.words
 
 
 def test_the_same_inputs_give_the_same_bytes(made: Made) -> None:

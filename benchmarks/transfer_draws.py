@@ -1,0 +1,43 @@
+"""The draws of `transfer.py`: edgetl's own splits of the sets, the same for every method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgetl.data.split import make_split
+from edgetl.digest import value_digest
+from edgetl.recipe import Data
+from edgetl.types import Sample, Split
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Draw `seed` of `shots` images per class from `folder`/train; all of `folder`/val measures."""
+
+    folder: Path
+    shots: int
+    seed: int
+
+    def section(self) -> dict[str, str | int]:
+        """The `data` section of a recipe."""
+        folder = self.folder.resolve()
+        return {
+            "train": str(folder / "train"),
+            "val": str(folder / "val"),
+            "shots": self.shots,
+            "seed": self.seed,
+        }
+
+    def split(self) -> Split:
+        """Raises UsageError for a set that is not there, DataError for too few images."""
+        return make_split(Data.model_validate(self.section()), self.folder)
+
+
+def images_digest(split: Split) -> str:
+    """16 hex digits of which images teach and which measure, under which labels, in whatever order."""
+
+    def content(samples: tuple[Sample, ...]) -> list[tuple[str, int]]:
+        return sorted((sample.sha256, sample.label) for sample in samples)
+
+    return value_digest({"shots": content(split.shots), "val": content(split.val)})[:16]

@@ -1,0 +1,36 @@
+"""A name for the code that adapts, so that finished cells of older code are told apart."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgetl.digest import value_digest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "edgetl"
+_PARTS = ("adapt", "backbones", "recipe.py")
+
+
+def code_version(overrides: Sequence[str], package: Path = PACKAGE) -> str:
+    """Eight hex digits that change with the adaptation's code, its defaults in the recipe, and `overrides`."""
+    files = [path for part in _PARTS for path in _sources(package / part)]
+    code = {path.relative_to(package).as_posix(): meaning(path.read_text(encoding="utf-8")) for path in files}
+    return value_digest([code, sorted(overrides)])[:8]
+
+
+def meaning(source: str) -> str:
+    """Python source without comments, docstrings and layout."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.body = [each for each in node.body if not _is_text(each)] or [ast.Pass()]
+    return ast.dump(tree)
+
+
+def _sources(path: Path) -> list[Path]:
+    return sorted(path.rglob("*.py")) if path.is_dir() else [path]
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

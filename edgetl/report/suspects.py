@@ -1,0 +1,67 @@
+"""What the data checks found, with the suspects as small inline pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgetl.checks.model import Checks, Finding
+from edgetl.checks.sheet import TITLES
+from edgetl.report.pictures import data_uri
+
+_PER_FINDING = 12
+
+
+@dataclass(frozen=True)
+class ShownPicture:
+    """`source` is a data URI, or empty when the file can no longer be read; `told`: side and class."""
+
+    source: str
+    told: str
+    file: str
+
+
+@dataclass(frozen=True)
+class ShownSuspect:
+    pictures: tuple[ShownPicture, ...]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class ShownFinding:
+    """A finding as the page tells it. `allowed`: refused, and let pass by the recipe."""
+
+    title: str
+    finding: Finding
+    allowed: bool
+    suspects: tuple[ShownSuspect, ...]
+
+
+def show_findings(checks: Checks, *, allow_leak: bool) -> tuple[ShownFinding, ...]:
+    """In the order of the checks; at most twelve suspects of each. Files passed over have no pictures."""
+    return tuple(
+        ShownFinding(
+            title=TITLES[finding.check],
+            finding=finding,
+            allowed=allow_leak and finding.verdict == "refuse",
+            suspects=() if finding.check == "files" else _suspects(finding),
+        )
+        for finding in checks.findings
+    )
+
+
+def _suspects(finding: Finding) -> tuple[ShownSuspect, ...]:
+    return tuple(
+        ShownSuspect(
+            pictures=tuple(
+                ShownPicture(
+                    source=data_uri(Path(picture.path)),
+                    told=f"{picture.side or ''} {picture.label}".strip(),
+                    file=Path(picture.path).name,
+                )
+                for picture in suspect.pictures
+            ),
+            sentence=suspect.sentence,
+        )
+        for suspect in finding.suspects[:_PER_FINDING]
+    )
