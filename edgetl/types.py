@@ -102,8 +102,9 @@ class NetworkSpec:
     architecture: str
     model_args: Mapping[str, object]
     num_classes: int
-    classifier: str  # parameter-name prefix of the head
+    classifier: str  # name of the layer that gives the logits
     preprocessing: Preprocessing
+    hidden: int = 0  # units of a hidden layer that was put in front of it; 0: none
 
 
 # --- targets ------------------------------------------------------------------------------------------------------

@@ -63,9 +63,9 @@ def negative_transfer(candidate: Judged, frozen: Sequence[Judged], scratch: Judg
     """Does `candidate` beat the frozen-feature baselines and a small network trained from scratch?
 
     Rolled back when it is not clearly ahead (`lead`) of the best baseline of `frozen` (empty when the candidate is
-    itself the best of them). Failed when the network from scratch is better
-    beyond doubt (95 % interval of the paired difference above zero): then pretraining harms. A warning when it is
-    better by chance perhaps, or when the candidate's lead over a baseline could be chance as well.
+    itself the best of them). Failed when the network from scratch is better beyond doubt (95 % interval of the paired
+    difference above zero): then pretraining harms. A warning when it is better by chance perhaps, or when the
+    candidate's lead over a baseline could be chance as well.
     """
     guard = "negative transfer"
     numbers = {"images": float(len(candidate.right)), "candidate_top1": _top1(candidate)}
@@ -98,7 +98,7 @@ def negative_transfer(candidate: Judged, frozen: Sequence[Judged], scratch: Judg
     if rival is not None:
         points = paired_difference(candidate.right, rival.right)
         doubt = points.low <= 0
-        sentence = f"{_capital(candidate.name)} beats {rival.name} on frozen features" + (
+        sentence = f"{_capital(candidate.name)} is ahead of {rival.name} on frozen features" + (
             f" ({_against(candidate, rival, points)}), though so small a lead may be chance."
             if doubt
             else f" ({_against(candidate, rival, points)})."

@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,14 @@ from edgetl.backbones.audit import Audit
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.device import choose_device
 from edgetl.backbones.extract import Frozen, freeze_network
-from edgetl.backbones.head import features, get_head
+from edgetl.backbones.head import features, get_head, widened
 from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import build
 from edgetl.backbones.spec import write_spec
 from edgetl.data.views import load_batch
 from edgetl.errors import DataError, UsageError
 from edgetl.recipe import Adapt, Backbone
-from edgetl.types import Progress, ResizePolicy, Split, WeightSource
+from edgetl.types import NetworkSpec, Progress, ResizePolicy, Split, WeightSource
 
 SCHEMA = 2
 STATE_FILE, SPEC_FILE, RECORD_FILE = "network.safetensors", "network.json", "adapt.json"
@@ -83,13 +83,22 @@ def run(job: AdaptJob, out: Path, progress: Progress) -> None:
         frozen = with_resize(pretrained, resize.policy)
         task = _task(job, frozen, progress)
         outcome = adapt(task, job.gate_points)
-        _require_linear(frozen, outcome.network, job.split)
+        spec = _described(frozen.spec, outcome.network)
+        _require_linear(replace(frozen, spec=spec), outcome.network, job.split)
     write_checkpoint(_contiguous(outcome.network), out / STATE_FILE)
-    write_spec(frozen.spec, out / SPEC_FILE)
+    write_spec(spec, out / SPEC_FILE)
     record = _record(job, frozen, audit, resize, outcome, time.monotonic() - start)
     text = json.dumps(_jsonable(record), indent=2, sort_keys=True, allow_nan=False)
     (out / RECORD_FILE).write_text(text + "\n", encoding="utf-8")
     _tell(outcome, progress)
+
+
+def _described(spec: NetworkSpec, network: nn.Module) -> NetworkSpec:
+    """The description of the adapted network: its head may have got a hidden layer."""
+    layer = network.get_submodule(spec.classifier)
+    if not isinstance(layer, nn.Sequential):
+        return spec
+    return replace(spec, classifier=widened(spec.classifier), hidden=len(layer.get_parameter("0.weight")))
 
 
 def _task(job: AdaptJob, frozen: Frozen, progress: Progress) -> Task:

@@ -15,11 +15,11 @@ from torch import nn
 
 from edgetl.adapt.finetune import Epoch, Plan, Trained, finetune
 from edgetl.adapt.folds import Fold
-from edgetl.adapt.heads.head import LinearHead
+from edgetl.adapt.heads.head import Floats, Head, MlpHead
 from edgetl.adapt.heads.table import fit_head
 from edgetl.adapt.heads.table import prepare as prepare_shots
 from edgetl.adapt.task import Prepared, Task
-from edgetl.backbones.head import set_head
+from edgetl.backbones.head import set_head, widen_head
 from edgetl.digest import value_digest
 from edgetl.store import write_text
 
@@ -55,26 +55,32 @@ class Tuning:
         return f"{self.prepared.depth.title}, rate {self.learning_rate:g}"
 
 
-def fit_on(task: Task, features: NDArray[np.float32], choice: HeadChoice, indices: NDArray[np.int64]) -> LinearHead:
+def fit_on(task: Task, features: NDArray[np.float32], choice: HeadChoice, indices: NDArray[np.int64]) -> Head:
     """The head fitted on the shots `indices`; features (V, N, F) of all."""
     views = features[:MOST_VIEWS, indices] if choice.augmented else features[:1, indices]
-    head = fit_head(choice.name, prepare_shots(views, task.labels[indices], task.num_classes), task.config.seed)
-    assert isinstance(head, LinearHead)
-    return head
+    return fit_head(choice.name, prepare_shots(views, task.labels[indices], task.num_classes), task.config.seed)
 
 
-def write_head(network: nn.Module, name: str, head: LinearHead) -> None:
-    """Put a fitted head into the classifier `name`."""
+def write_head(network: nn.Module, name: str, head: Head) -> None:
+    """Put a fitted head into the classifier `name`, which gets a hidden layer where the head has one."""
+    if isinstance(head, MlpHead):
+        last = widen_head(network, name, len(head.hidden_bias))
+        _set(network, f"{name}.0", head.hidden_weight, head.hidden_bias)
+        _set(network, last, head.weight, head.bias)
+    else:
+        _set(network, name, head.weight, head.bias)
+
+
+def _set(network: nn.Module, name: str, weight: Floats, bias: Floats) -> None:
     device = next(network.parameters()).device
-    weight, bias = (torch.from_numpy(values).float().to(device) for values in (head.weight, head.bias))
-    set_head(network, name, weight, bias)
+    set_head(network, name, torch.from_numpy(weight).float().to(device), torch.from_numpy(bias).float().to(device))
 
 
 def plan_of(task: Task, tuning: Tuning) -> Plan:
     return Plan(task.config, tuning.learning_rate, tuning.prepared.depth.parts, task.head, task.config.epochs)
 
 
-def run_trial(task: Task, tuning: Tuning, fold: Fold, head: LinearHead) -> Trained:
+def run_trial(task: Task, tuning: Tuning, fold: Fold, head: Head) -> Trained:
     """Train on the fold's other images, from `head`, and judge on the held-out ones after every epoch."""
     path = task.cache / "trials" / f"{_key(task, tuning, fold, head)[:32]}.json"
     kept = _read(path)
@@ -88,7 +94,7 @@ def run_trial(task: Task, tuning: Tuning, fold: Fold, head: LinearHead) -> Train
     return trained
 
 
-def _key(task: Task, tuning: Tuning, fold: Fold, head: LinearHead) -> str:
+def _key(task: Task, tuning: Tuning, fold: Fold, head: Head) -> str:
     # what only the search looks at does not change a trial
     config = task.config.model_dump(
         mode="json", exclude={"strategy", "budget_minutes", "folds", "head", "freeze", "train_last", "sanity"}
@@ -107,9 +113,14 @@ def _key(task: Task, tuning: Tuning, fold: Fold, head: LinearHead) -> str:
             "cut": tuning.prepared.depth.cut_after,
             "rate": tuning.learning_rate,
             "fold": asdict(fold),
-            "head": [head.name, value_digest([head.weight.tolist(), head.bias.tolist()])],
+            "head": _head_digest(head),
         }
     )
+
+
+def _head_digest(head: Head) -> str:
+    arrays = {name: value.tolist() for name, value in vars(head).items() if isinstance(value, np.ndarray)}
+    return value_digest([head.name, arrays])
 
 
 def _jsonable(trained: Trained) -> dict[str, Any]:

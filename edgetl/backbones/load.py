@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from edgetl.backbones import timm_networks, torchvision_networks
 from edgetl.backbones.audit import Audit, load_audited
 from edgetl.backbones.checkpoint import listed, read_checkpoint
-from edgetl.backbones.head import find_head
+from edgetl.backbones.head import find_head, widen_head, widened
 from edgetl.backbones.plan import Plan
 from edgetl.backbones.weights import TORCHVISION_PREFIX, model_file
 from edgetl.errors import UsageError, WeightsError
@@ -64,6 +64,8 @@ def rebuild(spec: NetworkSpec, state: Path) -> nn.Module:
 def construct(spec: NetworkSpec) -> nn.Module:
     """The network of `spec` with fresh weights, in eval mode."""
     network = _create(spec.library, spec.architecture, spec.model_args, spec.num_classes)
+    if spec.hidden:
+        widen_head(network, spec.classifier.removesuffix(widened("")), spec.hidden)
     _fit_input(network, spec)
     return network
 

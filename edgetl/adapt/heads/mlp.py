@@ -35,22 +35,6 @@ def fit(views: Floats, labels: Labels, num_classes: int, seed: int) -> MlpHead:
     return head.after(done.rotation, np.zeros(len(done.rotation)))
 
 
-def to_module(head: MlpHead) -> nn.Sequential:
-    """The head as float32 Linear, ReLU, Linear, in eval mode: takes the classifier's place in a network."""
-    with torch.random.fork_rng(devices=[]):
-        hidden = nn.Linear(head.hidden_weight.shape[1], head.hidden_weight.shape[0])
-        output = nn.Linear(head.weight.shape[1], head.weight.shape[0])
-    with torch.no_grad():
-        for parameter, value in (
-            (hidden.weight, head.hidden_weight),
-            (hidden.bias, head.hidden_bias),
-            (output.weight, head.weight),
-            (output.bias, head.bias),
-        ):
-            parameter.copy_(torch.from_numpy(value))
-    return nn.Sequential(hidden, nn.ReLU(), output).eval()
-
-
 class _Mlp(nn.Module):
     """Dropout draws from the generator that everything else of one training is drawn from."""
 

@@ -10,15 +10,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from torch import nn
 
 from edgetl.adapt.folds import Fold, stratified_folds
 from edgetl.adapt.heads import cosine, ridge
 from edgetl.adapt.heads.head import Head, LinearHead, MlpHead
-from edgetl.adapt.heads.mlp import to_module
 from edgetl.adapt.heads.rounds import rounds
 from edgetl.adapt.heads.space import fit_space
 from edgetl.adapt.heads.table import HEADS, fit_head, held_out_logits, prepare
 from edgetl.adapt.heads.temperature import best_scale, cross_entropy
+from edgetl.adapt.trials import write_head
 
 Labels = NDArray[np.int64]
 
@@ -222,13 +223,14 @@ def test_more_features_than_images_are_reduced_to_the_span_of_the_images() -> No
     assert fit_space(views).compact(views).shape[2] <= 11
 
 
-def test_the_module_of_an_mlp_head_gives_its_logits() -> None:
+def test_an_mlp_head_in_a_network_gives_its_logits() -> None:
     features, labels = _blobs(3, 4, views=2)
     features /= 50
     head = fit_head("mlp", prepare(features, labels, 3), seed=0)
     assert isinstance(head, MlpHead)
-    module = to_module(head)
-    assert [type(layer).__name__ for layer in module] == ["Linear", "ReLU", "Linear"]
+    module = nn.Sequential(nn.Identity(), nn.Linear(features.shape[2], 3))
+    write_head(module, "1", head)
+    assert [type(layer).__name__ for layer in module[1].children()] == ["Linear", "ReLU", "Linear"]
     with torch.no_grad():
         found = module(torch.from_numpy(features[0])).numpy()
     np.testing.assert_allclose(found, head.logits(features[0]), rtol=1e-3, atol=1e-3)
