@@ -86,8 +86,8 @@ class Adapt(_Section):
     strategy: Literal["auto", "probe", "finetune"] = "auto"
     """probe: only a new head. finetune: head, then backbone. auto: what is best on held-out shots."""
     head: Literal["auto", "ncm", "cosine", "ridge", "logistic", "linear", "mlp"] = "auto"
-    """How the new head is fitted on frozen features. auto: what is best on held-out shots, of those in closed form and
-    logistic regression. mlp: with a hidden layer."""
+    """How the new head is fitted on frozen features. auto: what is best on held-out shots, of ncm, cosine and
+    logistic. mlp: with a hidden layer."""
     freeze: Literal["auto"] | tuple[str, ...] = "auto"
     """Parameters that stay as they are, by prefix (`blocks.0`) or wildcard (`*.conv_dw.*`). auto: several depths."""
     train_last: Annotated[int, Field(ge=1)] | None = None

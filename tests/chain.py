@@ -76,13 +76,17 @@ def edgetl_offline(*arguments: str | Path) -> Done:
     return run([sys.executable, str(NO_NETWORK), *map(str, arguments)])
 
 
+_TRAINING = ("torch", "torchvision", "timm", "torchao", "sklearn", "scipy", "onnxscript")
+
+
 def edgetl_without_torch(*arguments: str | Path) -> Done:
-    """The same where torch cannot be imported, in children neither; the last line of stderr lists what was loaded."""
+    """The same where nothing of `edgetl[train]` can be imported; the last line of stderr lists what was loaded."""
     code = (
         "import atexit, json, sys\n"
-        "sys.modules['torch'] = None\n"
+        f"sys.modules.update(dict.fromkeys({_TRAINING!r}))\n"
         "from edgetl.cli import main\n"
-        "atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))\n"
+        "there = lambda: sorted(name for name, module in sys.modules.items() if module is not None)\n"
+        "atexit.register(lambda: print(json.dumps(there()), file=sys.stderr))\n"
         f"main({list(map(str, arguments))!r})\n"
     )
     return run([sys.executable, "-c", code])

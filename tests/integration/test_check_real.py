@@ -84,7 +84,7 @@ def test_public_sets_as_they_are_raise_next_to_nothing(name: str, shared: Path, 
 
 
 @pytest.mark.parametrize(
-    ("name", "right", "wrong"), [("neu_steel", "patches", "scratches"), ("rsscn7", "forest", "parking")]
+    ("name", "right", "wrong"), [("neu_steel", "patches", "scratches"), ("hymenoptera", "ants", "bees")]
 )
 def test_a_planted_wrong_label_is_found(
     name: str, right: str, wrong: str, shared: Path, cache: Path, tmp_path: Path
