@@ -35,7 +35,7 @@ def search_minutes(tunings: Sequence[Tuning], folds: Sequence[Fold], shots: int,
 def affordable(
     tunings: Sequence[Tuning], folds: Sequence[Fold], shots: int, epochs: int, minutes: float
 ) -> tuple[Tuning, ...]:
-    """The candidates, in their order of promise, as long as a search among them costs no more than `minutes`."""
+    """Of the candidates in their order of promise, those with which the search still costs no more than `minutes`."""
     chosen: tuple[Tuning, ...] = ()
     for tuning in tunings:
         if search_minutes((*chosen, tuning), folds, shots, epochs) <= minutes:

@@ -16,8 +16,9 @@ from edgetl.adapt.heads.table import held_out_logits, prepare
 from edgetl.adapt.task import Task
 from edgetl.adapt.trials import MOST_VIEWS, HeadChoice
 
-# The first one was the best on average over six sets. Not ridge: with few shots it fits them exactly, by weights so
-# large that the rounding of INT8 moved its logits by a sixth of their range (docs/decisions/0009-few-shot-search.md).
+# The first one was the best of five heads on the mean of six sets, two draws each. Not ridge: with few shots it fits
+# them exactly, by weights so large that the rounding of INT8 moved its logits by a sixth of their range
+# (docs/decisions/0009-few-shot-search.md).
 _AUTO = (
     HeadChoice("logistic", True),
     HeadChoice("logistic", False),

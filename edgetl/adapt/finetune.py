@@ -16,9 +16,9 @@ from torch.optim.swa_utils import AveragedModel
 
 from edgetl.adapt.freeze import is_under, set_modes
 from edgetl.adapt.inputs import Inputs
+from edgetl.adapt.schedule import rate_factor
 from edgetl.recipe import Adapt
 
-_WARM_UP = 0.1  # share of the steps
 _JUDGED_AT_ONCE = 64
 
 
@@ -90,8 +90,7 @@ def finetune(
         if not math.isfinite(mean_loss) or _out_of_patience(history, plan):
             break
     trainer.finish()
-    classes = logits[0].shape[1] if logits else 0
-    return Trained(tuple(history), np.stack(logits) if logits else np.zeros((0, 0, classes), np.float32))
+    return Trained(tuple(history), np.stack(logits) if logits else np.zeros((0, 0, 0), np.float32))
 
 
 @torch.no_grad()
@@ -147,7 +146,7 @@ class _Trainer:
 
     def _train(self, batch: Sequence[int], steps: int) -> float:
         config = self._plan.config
-        factor = _schedule(self._step, steps)
+        factor = rate_factor(self._step, steps)
         for group, member in zip(self._optimizer.param_groups, self._members, strict=True):
             group["lr"] = member.peak * factor
         self.rate = self._plan.learning_rate * factor
@@ -235,14 +234,6 @@ def _batches(indices: Sequence[int], size: int, generator: torch.Generator) -> I
     order = torch.randperm(len(indices), generator=generator).tolist()
     for start in range(0, len(order), size):
         yield [indices[position] for position in order[start : start + size]]
-
-
-def _schedule(step: int, steps: int) -> float:
-    """Factor on the peak rate: linear warm-up, then half a cosine to zero (arXiv:1608.03983, eq. 5)."""
-    warm_up = max(1, round(_WARM_UP * steps))
-    if step < warm_up:
-        return (step + 1) / (warm_up + 1)
-    return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
 
 
 def _out_of_patience(history: Sequence[Epoch], plan: Plan) -> bool:

@@ -20,7 +20,7 @@ from edgetl.adapt.task import Prepared, Task
 from edgetl.adapt.trials import HeadChoice, Tuning, fit_on, run_trial
 from edgetl.adapt.workers import run_all
 
-# Share of the parts that is trained, and its learning rates: what won most often on six sets, most promising first.
+# Share of the parts that is trained, and its learning rates; the cheapest first, all parts last (docs/decisions/0009).
 _SHARES = (1 / 3, 1 / 2, 1.0)
 _RATES = ((5e-4,), (2e-4, 5e-4), (2e-4,))
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgetl.adapt.folds import Fold
+from edgetl.adapt.schedule import rate_factor
 from edgetl.backbones.augment import Augment
 
 SIDE = 64  # pixels that it sees
@@ -21,7 +22,6 @@ _BATCH_SIZE = 32
 _LEARNING_RATE = 3e-3  # peak, for AdamW
 _WEIGHT_DECAY = 0.05
 _LABEL_SMOOTHING = 0.1
-_WARM_UP = 0.1  # share of the steps
 
 
 def scratch_logits(
@@ -84,21 +84,13 @@ def _train(
             order += torch.randperm(len(labels), generator=generator).tolist()
         batch, order = order[:_BATCH_SIZE], order[_BATCH_SIZE:]
         for group in optimizer.param_groups:
-            group["lr"] = _LEARNING_RATE * _schedule(step)
+            group["lr"] = _LEARNING_RATE * rate_factor(step, _STEPS)
         logits = network(normalise(augment(images[batch], generator)))
         loss = functional.cross_entropy(logits, labels[batch], label_smoothing=_LABEL_SMOOTHING)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return network.eval()
-
-
-def _schedule(step: int) -> float:
-    """Linear warm-up, then half a cosine to zero (arXiv:1608.03983, eq. 5)."""
-    warm_up = round(_WARM_UP * _STEPS)
-    if step < warm_up:
-        return (step + 1) / warm_up
-    return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / (_STEPS - warm_up)))
 
 
 def _network(num_classes: int, generator: torch.Generator) -> nn.Sequential:

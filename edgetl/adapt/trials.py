@@ -23,7 +23,7 @@ from edgetl.backbones.head import set_head, widen_head
 from edgetl.digest import value_digest
 from edgetl.store import write_text
 
-MOST_VIEWS = 5  # that a head is fitted on; more take longer and change nothing
+MOST_VIEWS = 5  # that a head is fitted on; logistic regression on more takes too long
 _VERSION = 1  # of what a trial does
 
 

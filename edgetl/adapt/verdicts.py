@@ -85,16 +85,17 @@ def verdicts(task: Task, adapted: Adapted, gate_points: float | None) -> list[Ve
 
 
 def _negative_transfer(task: Task, adapted: Adapted, best: Judged) -> Verdict:
-    scratch = _scratch(task, adapted.folds)
-    end = adapted.end
-    if end is None:
-        return negative_transfer(best, (), scratch)
-    if adapted.tuning is None:
-        verdict = negative_transfer(end.judged, (end.rival,), None)
-        # the search asks for a clear lead, so what it rolled back may have had a small one
-        return replace(verdict, verdict="rolled back") if verdict.verdict in ("pass", "warn") else verdict
-    images = end.images
-    return negative_transfer(end.judged, (end.rival,), subset(scratch, images) if scratch else None)
+    scratch, end = _scratch(task, adapted.folds), adapted.end
+    if end is not None and adapted.tuning is not None:
+        return negative_transfer(end.judged, (end.rival,), subset(scratch, end.images) if scratch else None)
+    shipped = negative_transfer(best, (), scratch)
+    if end is None or shipped.verdict == "failed":
+        return shipped
+    tuned = negative_transfer(end.judged, (end.rival,), None)
+    if tuned.verdict == "rolled back":
+        return tuned
+    sentence = "Fine-tuning led in its trials, but ended worse on all shots, so it was rolled back."
+    return replace(tuned, verdict="rolled back", sentence=sentence)
 
 
 def _scratch(task: Task, folds: Sequence[Fold]) -> Judged | None:

@@ -48,12 +48,12 @@ def cut_network(frozen: Frozen, part: str) -> Cut | None:
             found = tail(activations)
     except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
         return None
-    if not same(found, expected):
+    if not _same(found, expected):
         return None
     return Cut(point, tail, count_macs(tail, activations[:1]))
 
 
-def same(found: Tensor, expected: Tensor) -> bool:
+def _same(found: Tensor, expected: Tensor) -> bool:
     """Whether two sets of logits are equal but for rounding."""
     largest = float(expected.abs().max())
     return found.shape == expected.shape and float((found - expected).abs().max()) <= _TOLERANCE * largest + 1e-6

@@ -128,22 +128,22 @@ def activations(
     def produce(numbers: range) -> list[NDArray[np.floating]]:
         chosen = [samples[number] for number in numbers]
         pixels = torch.from_numpy(load_batch(chosen, preprocessing)).permute(0, 3, 1, 2)
-        shown = look(pixels, view, numbers.start, preprocessing)
+        shown = _look(pixels, view, numbers.start, preprocessing)
         return [found.cpu().numpy() for found in run_to(frozen, points, shown)]
 
     with progress.task("features", total=len(samples)) as advance:
         return compute_rows(paths, len(samples), produce, batch_size=_BATCH, advance=advance)
 
 
-def look(pixels: Tensor, view: View, start: int, preprocessing: Preprocessing) -> Tensor:
+def _look(pixels: Tensor, view: View, start: int, preprocessing: Preprocessing) -> Tensor:
     """uint8 (n, 3, H, W), the images numbered from `start` -> float32 in 0..255: the view of them."""
     augment = Augment(view.policy, preprocessing.height, preprocessing.width)
     # a generator per batch, so that a run that continues draws what a run in one go draws
-    generator = torch.Generator().manual_seed(hash_seed(view.seed, view.number, start))
+    generator = torch.Generator().manual_seed(_hash_seed(view.seed, view.number, start))
     return augment(pixels, generator)
 
 
-def hash_seed(*numbers: int) -> int:
+def _hash_seed(*numbers: int) -> int:
     """A seed below 2**63 from several numbers; different numbers give unrelated seeds."""
     return int.from_bytes(hashlib.sha256(repr(numbers).encode()).digest()[:8], "big") >> 1
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edgetl.cli.options import FILE, emit, json_option, progress_for, quiet_option
+from edgetl.cli.options import FILE, emit, json_option, progress_for, quiet_option, weights_dir_option
 
 _NAMED = 5
 
@@ -28,14 +28,7 @@ class _Count(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # gener
 @click.command("cluster")
 @click.argument("folder", type=FILE)
 @click.option("--backbone", required=True, help="Network whose features are grouped, named as in a recipe.")
-@click.option(
-    "--weights-dir",
-    "weights_dirs",
-    type=FILE,
-    multiple=True,
-    envvar="EDGETL_WEIGHTS_DIR",
-    help="Folder of pretrained weights, looked up before the hub; may repeat. Also EDGETL_WEIGHTS_DIR.",
-)
+@weights_dir_option
 @click.option("--clusters", type=_Count(), default="auto", show_default=True, help="How many, or auto.")
 @click.option(
     "--label-next", type=click.IntRange(0), default=20, show_default=True, help="Images to propose for labelling."

@@ -21,6 +21,14 @@ threads_option = click.option(
 targets_dir_option = click.option(
     "--targets-dir", "targets_dirs", type=FILE, multiple=True, help="Folder of target files of your own; may repeat."
 )
+weights_dir_option = click.option(
+    "--weights-dir",
+    "weights_dirs",
+    type=FILE,
+    multiple=True,
+    envvar="EDGETL_WEIGHTS_DIR",
+    help="Folder of pretrained weights, looked up before the hub; may repeat. Also EDGETL_WEIGHTS_DIR.",
+)
 
 
 @dataclass(frozen=True)
@@ -65,14 +73,7 @@ def recipe_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.argument("recipe", type=FILE),
         click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key: data.shots=5."),
         click.option("--out", type=FILE, help="Output folder.  [default: <name>-build beside the recipe]"),
-        click.option(
-            "--weights-dir",
-            "weights_dirs",
-            type=FILE,
-            multiple=True,
-            envvar="EDGETL_WEIGHTS_DIR",
-            help="Folder of pretrained weights, looked up before the hub; may repeat. Also EDGETL_WEIGHTS_DIR.",
-        ),
+        weights_dir_option,
         targets_dir_option,
         click.option(
             "--calibration-dir",

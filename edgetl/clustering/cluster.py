@@ -25,7 +25,7 @@ from edgetl.errors import UsageError
 from edgetl.recipe import Backbone
 from edgetl.selection.held_out import fit_probe
 from edgetl.store import Store, disk_errors, open_store, write_text
-from edgetl.types import Progress, ResizePolicy, Sample
+from edgetl.types import Progress, ResizePolicy, Sample, WeightSource
 
 CLUSTERS_FILE, NEXT_FILE, PSEUDO_FILE = "clusters.csv", "label-next.csv", "pseudo-labels.csv"
 SHEET_FILE, JSON_FILE = "clusters.html", "clusters.json"
@@ -135,12 +135,10 @@ def _images(store: Store, paths: Sequence[str], progress: Progress) -> Found:
 
 
 def _directions(
-    store: Store, request: Request, source: object, images: Sequence[Sample], progress: Progress
+    store: Store, request: Request, source: WeightSource, images: Sequence[Sample], progress: Progress
 ) -> Directions:
     from edgetl.backbones.extract import open_frozen, pooled_features
-    from edgetl.types import WeightSource
 
-    assert isinstance(source, WeightSource)
     frozen = open_frozen(request.backbone, source, _CLASSES, request.resize)
     return Directions(pooled_features(frozen, images, store.cache / "features", progress=progress))
 

@@ -7,7 +7,7 @@ import io
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgetl.data.images import SUFFIXES
@@ -31,7 +31,8 @@ SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "tes
 class Listing:
     """Labelled image files, not yet opened.
 
-    root     absolute; the folder of classes, or the folder that holds the list
+    root     absolute; the folder of classes, or the folder that holds the list; where that does not hold all images,
+             the closest folder that does
     list     absolute path of the CSV list; None for a folder
     classes  naturally sorted: "2" before "10"
     files    (absolute path, label) with label an index into `classes`; ordered by label, then naturally by name
@@ -206,10 +207,13 @@ def _scan_list(path: Path) -> Listing:
 def _listing_of(path: Path, labels: dict[str, tuple[str, int]], skipped: list[Skipped]) -> Listing:
     classes = tuple(sorted({label for label, _ in labels.values()}, key=natural_key))
     index = {name: i for i, name in enumerate(classes)}
-    bare = Listing(path.parent, path, classes, (), tuple(skipped))
+    # images elsewhere have names without a trace of where the list lies: a draw is by name
+    inside = all(Path(target).is_relative_to(path.parent) for target in labels)
+    root = path.parent if inside else Path(os.path.commonpath([Path(target).parent for target in labels]))
+    bare = Listing(root, path, classes, (), tuple(skipped))
     files = [(target, index[label]) for target, (label, _) in labels.items()]
     files.sort(key=lambda item: (item[1], natural_key(bare.name_of(item[0]))))
-    return Listing(path.parent, path, classes, tuple(files), tuple(skipped))
+    return replace(bare, files=tuple(files))
 
 
 def _rows(path: Path) -> Iterator[tuple[int, str, str]]:

@@ -51,10 +51,10 @@ def table(report: Report) -> Table:
     return grid
 
 
-def device_table(report: Report) -> Table:
-    """One row per measurement on a device. Fits 80 columns."""
-    grid = Table(
-        title="Measured on devices",
+def titled_table(title: str) -> Table:
+    """An empty table without edges."""
+    return Table(
+        title=title,
         title_style="bold",
         title_justify="left",
         box=SIMPLE_HEAD,
@@ -63,6 +63,11 @@ def device_table(report: Report) -> Table:
         pad_edge=False,
         collapse_padding=True,
     )
+
+
+def device_table(report: Report) -> Table:
+    """One row per measurement on a device. Fits 80 columns."""
+    grid = titled_table("Measured on devices")
     grid.add_column("machine\nmeasured", overflow="fold")
     grid.add_column("target, build\nbackend", overflow="fold")
     for heading in ("p50\nms", "p99\nms", "cold start\npeak memory"):

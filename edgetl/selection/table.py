@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from edgetl.report import words
+from edgetl.report.terminal import titled_table
 from edgetl.selection.result import Row, Selection, Verdict
 
 _STYLES: dict[Verdict, str] = {"fits": "green", "over budget": "yellow", "failed": "bold red"}
@@ -26,16 +26,7 @@ def show_selection(found: Selection, console: Console | None = None) -> None:
 
 def table(found: Selection) -> Table:
     """One row per candidate in its order. Fits 80 columns."""
-    grid = Table(
-        title=f"Backbones for {found.recipe} on {found.target}",
-        title_style="bold",
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        show_edge=False,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-        collapse_padding=True,
-    )
+    grid = titled_table(f"Backbones for {found.recipe} on {found.target}")
     grid.add_column("backbone\ninput", overflow="fold")
     for heading in ("probe\ntop-1 %", "LogME", "p50\np99 ms", "size\nmemory", "parameters\nMACs"):
         grid.add_column(heading, justify="right", no_wrap=True)

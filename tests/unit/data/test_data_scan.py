@@ -139,6 +139,17 @@ def test_classes_of_val_must_be_those_of_train(tmp_path: Path) -> None:
         match_classes(train, scan(touch(tmp_path / "less", "cat/1.png")))
 
 
+def test_names_of_listed_images_elsewhere_do_not_tell_where_the_list_lies(tmp_path: Path) -> None:
+    images = touch(tmp_path / "pictures", "a/1.png", "b/2.png")
+    names = []
+    for folder in (tmp_path / "near", tmp_path / "far" / "away"):
+        folder.mkdir(parents=True)
+        rows = "".join(f"{images / name},{name[0]}\n" for name in ("a/1.png", "b/2.png"))
+        (folder / "list.csv").write_text("path,label\n" + rows)
+        names.append(relative(scan(folder / "list.csv")))
+    assert names[0] == names[1] == [("a/1.png", "a"), ("b/2.png", "b")]
+
+
 def test_a_list_gives_the_same_listing_as_a_folder(tmp_path: Path) -> None:
     touch(tmp_path, "cat/1.png", "dog/1.png")
     (tmp_path / "list.csv").write_text("path,label\ndog/1.png,dog\n cat/1.png , cat\n\n")
@@ -158,7 +169,7 @@ def test_paths_of_a_list_may_leave_its_folder(tmp_path: Path) -> None:
     (tmp_path / "lists").mkdir()
     path = tmp_path / "lists" / "train.csv"
     path.write_text(f"path,label\n../images/a.png,a\n{tmp_path}/images/b.png,b\n")
-    assert relative(scan(path)) == [("../images/a.png", "a"), ("../images/b.png", "b")]
+    assert relative(scan(path)) == [("a.png", "a"), ("b.png", "b")]
 
 
 def test_a_row_listed_again_is_named_once_more_only(tmp_path: Path) -> None:
