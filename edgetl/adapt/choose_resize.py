@@ -14,7 +14,7 @@ from edgetl.adapt.heads.table import held_out_logits, prepare
 from edgetl.backbones.extract import Frozen, pooled_features
 from edgetl.types import Progress, ResizePolicy, Sample
 
-_FOLDS, _REPEATS = 5, 2
+_FOLDS, _REPEATS = 5, 3
 _HEADS = ("logistic", "ridge")  # two opinions: one image's luck in one of them does not decide
 
 
@@ -45,7 +45,8 @@ def choose_resize(
     seed: int,
     progress: Progress,
 ) -> ResizeChoice:
-    """The policy of `policies` (the one that suits the pictures' shapes first) with the least held-out cross entropy.
+    """The policy of `policies` (the one that suits the pictures' shapes first) with the highest held-out accuracy, of
+    equals the one with the least cross entropy.
 
     The first is taken where there is no other, and where a class has a single shot.
     """
@@ -60,7 +61,7 @@ def choose_resize(
         results = _judge(features, labels, num_classes, seed)
         top1 = float(np.mean([result.right.mean() for result in results]))
         found.append(ResizeCandidate(policy, top1, float(np.mean([result.loss.mean() for result in results]))))
-    best = min(found, key=lambda candidate: candidate.loss)
+    best = min(found, key=lambda candidate: (-candidate.top1, candidate.loss))
     told = ", ".join(f"{one.policy} {one.top1:.1%} right (loss {one.loss:.3f})" for one in found)
     return ResizeChoice(best.policy, f"{best.policy}: of held-out shots on frozen features, {told}", tuple(found))
 

@@ -1,4 +1,4 @@
-"""The space that heads are fitted in: standardised features, rotated into the few directions that carry them."""
+"""The space that heads are fitted in: centred features, rotated into the few directions that carry them."""
 
 from __future__ import annotations
 
@@ -31,15 +31,17 @@ class Space:
         return head.after(self.matrix, -self.mean @ self.matrix)
 
 
-def fit_space(views: NDArray[np.floating]) -> Space:
+def fit_space(views: NDArray[np.floating], *, standardise: bool = True) -> Space:
     """The space of views (V, N, F), V N >= 1.
 
-    Each feature is centred and divided by its deviation (`deviations`). Then the features are rotated into their
-    principal axes. A rotation changes no distance and no penalty; the axes that are dropped share one hundredth of the
-    variance, and few shots become cheap to fit on.
+    Each feature is centred and divided by its deviation (`deviations`), or, not standardised, all by their mean
+    deviation. Then the features are rotated into their principal axes. A rotation changes no distance and no penalty;
+    the axes that are dropped share one hundredth of the variance, and few shots become cheap to fit on.
     """
     flat = views.reshape(-1, views.shape[-1]).astype(np.float64)
     mean, deviation = flat.mean(axis=0), deviations(flat)
+    if not standardise:
+        deviation = np.full_like(deviation, deviation.mean())
     scaled = (flat - mean) / deviation
     return Space(mean, _principal_axes(scaled) / deviation[:, None])
 

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from edgetl.adapt.folds import Fold, stratified_folds
@@ -41,7 +42,7 @@ def _blobs(
     centres = np.random.default_rng(7).normal(size=(classes, width)) * distance
     labels = np.repeat(np.arange(classes, dtype=np.int64), shots)
     noisy = centres[labels] + generator.normal(size=(views, len(labels), width))
-    return (noisy * np.logspace(-2, 2, width) + 5).astype(np.float32), labels
+    return (noisy * np.logspace(-0.5, 0.5, width) + 5).astype(np.float32), labels
 
 
 def _arrays(head: Head) -> list[NDArray[np.float64]]:
@@ -216,6 +217,31 @@ def test_the_space_keeps_distances_between_standardised_features() -> None:
     found = np.linalg.norm(compact[:, None] - compact[None], axis=2)
     assert np.abs(found - expected).max() < 0.15 * expected.max()
     assert (compact**2).sum() >= 0.99 * (scaled**2).sum()
+
+
+def test_features_that_vary_more_count_more_where_the_space_is_not_standardised() -> None:
+    views, _ = _blobs(3, 10, views=2)
+    space = fit_space(views, standardise=False)
+    flat = views.reshape(60, -1).astype(np.float64)
+    expected = np.linalg.norm(flat[:, None] - flat[None], axis=2) / flat.std(0).mean()
+    compact = space.compact(views).reshape(60, -1)
+    found = np.linalg.norm(compact[:, None] - compact[None], axis=2)
+    assert np.abs(found - expected).max() < 0.15 * expected.max()
+
+
+def test_logistic_is_the_mean_of_a_fit_with_and_one_without_augmented_views() -> None:
+    views, labels = _blobs(3, 6, views=3)
+    views[1:] += np.random.default_rng(1).normal(scale=3, size=views[1:].shape).astype(np.float32)
+    shots = prepare(views, labels, 3)
+    found = fit_head("logistic", shots, seed=0)
+    assert isinstance(found, LinearHead)
+    strength = float(found.setting.removeprefix("C "))
+    fitted = []
+    for part in (shots.compact, shots.compact[:1]):
+        model = LogisticRegression(C=strength / len(part), max_iter=500, tol=1e-3)
+        model.fit(part.reshape(-1, part.shape[-1]), np.tile(labels, len(part)))
+        fitted.append(shots.compact[0] @ model.coef_.T + model.intercept_)
+    assert found.logits(views[0]) == pytest.approx((fitted[0] + fitted[1]) / 2, abs=1e-3)
 
 
 def test_more_features_than_images_are_reduced_to_the_span_of_the_images() -> None:
