@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgetl.adapt.candidates import Candidate, judged_row
 from edgetl.adapt.folds import Fold
-from edgetl.adapt.guards import Judged, judged, lead
+from edgetl.adapt.guards import CLEAR_LEAD, Judged, judged, lead
 from edgetl.adapt.heads.table import held_out_logits, prepare
 from edgetl.adapt.task import Task
 from edgetl.adapt.trials import MOST_VIEWS, HeadChoice
@@ -25,7 +25,6 @@ _AUTO = (
     HeadChoice("cosine", False),
     HeadChoice("ncm", False),
 )
-_CLEAR_LEAD = 1.0  # standard errors over the first
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def judge_heads(task: Task, features: NDArray[np.float32], folds: Sequence[Fold]
     usual = heads[0].judged
     assert usual is not None
     leads = [lead(head.judged, usual) if head.judged else 0.0 for head in heads]
-    best = heads[int(np.argmax(leads))] if max(leads) >= _CLEAR_LEAD else heads[0]
+    best = heads[int(np.argmax(leads))] if max(leads) >= CLEAR_LEAD else heads[0]
     return best, *sorted((head for head in heads if head is not best), key=lambda head: head.loss)
 
 

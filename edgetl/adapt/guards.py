@@ -20,7 +20,7 @@ from edgetl.types import Interval
 # ones, and shuffled weights (first two; the third overflows) give 0.08 to 0.45 times the spread.
 _CLEARLY_MORE_SPREAD = 2.0
 _LARGEST_FEATURE = 1e4  # trained networks have features around 1; float16 ends at 65504
-CLEAR_LEAD = 0.5  # standard errors (`lead`) that fine-tuning must be ahead by to be worth its risk
+CLEAR_LEAD = 1.0  # standard errors (`lead`) that what is not the default must be ahead by to be worth its risk
 _BEYOND_DOUBT = 2.0  # standard errors of a mean paired difference
 _FEWEST_TO_BLAME = 20  # images; with 12, good weights looked worse than random in 1 of 15 draws of one set
 

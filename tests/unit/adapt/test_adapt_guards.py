@@ -39,7 +39,8 @@ def test_logits_are_judged_image_by_image() -> None:
     ("candidate", "frozen", "scratch", "expected"),
     [
         (_candidate("fine-tuning", 90), [_candidate("ridge", 70)], _candidate("scratch", 40), "pass"),
-        (_candidate("fine-tuning", 71), [_candidate("ridge", 70)], None, "warn"),
+        (_candidate("fine-tuning", 71, 0.5), [_candidate("ridge", 70)], None, "warn"),
+        (_candidate("fine-tuning", 71), [_candidate("ridge", 70)], None, "rolled back"),
         (_candidate("fine-tuning", 69), [_candidate("ridge", 70)], None, "rolled back"),
         (_candidate("fine-tuning", 70), [_candidate("ridge", 70)], None, "rolled back"),
         (_candidate("fine-tuning", 70, 0.5), [_candidate("ridge", 70)], None, "warn"),
