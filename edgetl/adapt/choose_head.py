@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from edgetl.adapt.candidates import Candidate, judged_row
 from edgetl.adapt.folds import Fold
-from edgetl.adapt.guards import CLEAR_LEAD, Judged, judged, lead
+from edgetl.adapt.guards import Judged, judged, lead
 from edgetl.adapt.heads.table import held_out_logits, prepare
+from edgetl.adapt.heads.temperature import best_scale
 from edgetl.adapt.task import Task
 from edgetl.adapt.trials import MOST_VIEWS, HeadChoice
 
@@ -25,6 +26,7 @@ _AUTO = (
     HeadChoice("cosine", False),
     HeadChoice("ncm", False),
 )
+_CLEAR_LEAD = 1.0  # standard errors over the first
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def judge_heads(task: Task, features: NDArray[np.float32], folds: Sequence[Fold]
     usual = heads[0].judged
     assert usual is not None
     leads = [lead(head.judged, usual) if head.judged else 0.0 for head in heads]
-    best = heads[int(np.argmax(leads))] if max(leads) >= CLEAR_LEAD else heads[0]
+    best = heads[int(np.argmax(leads))] if max(leads) >= _CLEAR_LEAD else heads[0]
     return best, *sorted((head for head in heads if head is not best), key=lambda head: head.loss)
 
 
@@ -86,6 +88,8 @@ def _judge(task: Task, features: NDArray[np.float32], folds: Sequence[Fold], cho
     start = time.monotonic()
     shots = prepare(features[:MOST_VIEWS] if choice.augmented else features[:1], task.labels, task.num_classes)
     logits = held_out_logits(choice.name, shots, folds, task.config.seed)
+    # the best factor of these very images, as fine-tuned candidates get it: else their cross entropy would lead by that
+    logits = logits * best_scale(logits, task.labels)
     return JudgedHead(choice, judged(choice.title, logits, task.labels), time.monotonic() - start)
 
 

@@ -20,7 +20,7 @@ from edgetl.types import Interval
 # ones, and shuffled weights (first two; the third overflows) give 0.08 to 0.45 times the spread.
 _CLEARLY_MORE_SPREAD = 2.0
 _LARGEST_FEATURE = 1e4  # trained networks have features around 1; float16 ends at 65504
-CLEAR_LEAD = 1.0  # standard errors (`lead`) that what is not the default must be ahead by to be worth its risk
+_LEAST_LEAD, _LEAD_TIMES_IMAGES = 0.5, 30.0
 _BEYOND_DOUBT = 2.0  # standard errors of a mean paired difference
 _FEWEST_TO_BLAME = 20  # images; with 12, good weights looked worse than random in 1 of 15 draws of one set
 
@@ -59,6 +59,15 @@ def lead(candidate: Judged, rival: Judged) -> float:
     return (_in_standard_errors(right) + _in_standard_errors(rival.loss - candidate.loss)) / 2
 
 
+def clear_lead(images: int) -> float:
+    """Standard errors (`lead`) that fine-tuning must be ahead by, judged on so many images, to be worth its risk.
+
+    Half a one from 60 images on, 1.5 with 20: the fewer there are, the less there is to learn from, and the more often
+    the best of several ways of training leads by luck.
+    """
+    return max(_LEAST_LEAD, _LEAD_TIMES_IMAGES / max(images, 1))
+
+
 def negative_transfer(candidate: Judged, frozen: Sequence[Judged], scratch: Judged | None) -> Verdict:
     """Does `candidate` beat the frozen-feature baselines and a small network trained from scratch?
 
@@ -82,7 +91,7 @@ def negative_transfer(candidate: Judged, frozen: Sequence[Judged], scratch: Judg
     if rival is not None:
         points = paired_difference(candidate.right, rival.right)
         numbers |= _interval("candidate_minus_frozen_points", points)
-        if lead(candidate, rival) < CLEAR_LEAD:
+        if lead(candidate, rival) < clear_lead(len(candidate.right)):
             sentence = (
                 f"{_capital(candidate.name)} is not clearly better than {rival.name} on frozen features "
                 f"({_against(candidate, rival, points)}), so it was rolled back."

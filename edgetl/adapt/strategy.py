@@ -17,7 +17,7 @@ from edgetl.adapt.choose_head import JudgedHead, head_rows, judge_heads
 from edgetl.adapt.finetune import Epoch, finetune, logits_of
 from edgetl.adapt.folds import Fold, stratified_folds
 from edgetl.adapt.freeze import is_under
-from edgetl.adapt.guards import CLEAR_LEAD, Judged, Verdict, lead
+from edgetl.adapt.guards import Judged, Verdict, clear_lead, lead
 from edgetl.adapt.judge import chosen_epoch
 from edgetl.adapt.race import Finish, Runner, depths, finish, race, runner_rows, tunings
 from edgetl.adapt.task import Extracted, Task, extract
@@ -123,7 +123,7 @@ def _make(task: Task, found: Extracted, search: _Search) -> _Made:
     probed = copy.deepcopy(task.frozen.network)
     write_head(probed, task.head, head)
     end = search.end
-    wins = end is not None and lead(end.judged, end.rival) >= CLEAR_LEAD
+    wins = end is not None and lead(end.judged, end.rival) >= clear_lead(len(end.images))
     blind = forced and not search.folds
     if not (wins or blind or (forced and end is not None)):
         return _Made(probed, None, (), _why_not(task, search))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgetl.adapt.guards import (
     Judged,
     Verdict,
+    clear_lead,
     interval_verdict,
     judged,
     negative_transfer,
@@ -40,7 +41,7 @@ def test_logits_are_judged_image_by_image() -> None:
     [
         (_candidate("fine-tuning", 90), [_candidate("ridge", 70)], _candidate("scratch", 40), "pass"),
         (_candidate("fine-tuning", 71, 0.5), [_candidate("ridge", 70)], None, "warn"),
-        (_candidate("fine-tuning", 71), [_candidate("ridge", 70)], None, "rolled back"),
+        (_candidate("fine-tuning", 71), [_candidate("ridge", 70)], None, "warn"),
         (_candidate("fine-tuning", 69), [_candidate("ridge", 70)], None, "rolled back"),
         (_candidate("fine-tuning", 70), [_candidate("ridge", 70)], None, "rolled back"),
         (_candidate("fine-tuning", 70, 0.5), [_candidate("ridge", 70)], None, "warn"),
@@ -58,6 +59,13 @@ def test_a_candidate_must_beat_frozen_features_and_a_network_from_scratch(
     assert found.verdict == expected
     assert found.sentence[0].isupper()
     assert found.sentence.endswith(".")
+
+
+def test_the_fewer_images_the_clearer_fine_tuning_must_lead() -> None:
+    assert [clear_lead(images) for images in (0, 20, 30, 60, 500)] == [30.0, 1.5, 1.0, 0.5, 0.5]
+    few = [np.arange(20) < right for right in (18, 17)]  # one image more: 0.5 standard errors
+    better, rival = (Judged(name, right, np.ones(20)) for name, right in zip(("tuned", "head"), few, strict=True))
+    assert negative_transfer(better, [rival], None).verdict == "rolled back"
 
 
 def test_a_rollback_names_both_and_their_difference() -> None:
