@@ -19,7 +19,7 @@ from edgetl.catalog import load_target, scheme_id
 from edgetl.errors import BackendError, UsageError
 from edgetl.graph.pivot import Pivot, PivotModel, read_pivot
 from edgetl.store import disk_errors, put
-from edgetl.types import Compiled, FinishingBackend, Precision, Target
+from edgetl.types import WITH_INTEGERS, Compiled, FinishingBackend, Precision, Target
 
 Logits = NDArray[np.float32]
 
@@ -95,9 +95,9 @@ def finish_bundle(folder: Path) -> Manifest:
 
 def model_for(pivot: Pivot, target: Target, precision: Precision) -> PivotModel:
     """The pivot's model that `precision` on `target` is compiled from; bfloat16 is made from float32."""
-    wanted = scheme_id(target.scheme) if precision == "int8" else None
+    wanted = scheme_id(target.scheme) if precision in WITH_INTEGERS else None
     for model in pivot.models:
-        if model.scheme_id == wanted:
+        if model.scheme_id == wanted and (wanted is None or model.precision == precision):
             return model
     have = ", ".join(model.scheme_id or "float32" for model in pivot.models)
     raise UsageError(f"target {target.name}: {precision} needs the scheme {wanted or 'float32'}; the pivot has {have}")

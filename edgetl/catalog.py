@@ -30,7 +30,10 @@ def profile_names(extra_dirs: Sequence[Path] = ()) -> list[str]:
 
 def load_target(name: str, extra_dirs: Sequence[Path] = ()) -> Target:
     """The target called `name`. Folders of the user's own come first. Raises UsageError naming the nearest."""
-    return _load(Target, "target", name, _files("targets", extra_dirs))
+    target = _load(Target, "target", name, _files("targets", extra_dirs))
+    if "mixed" in target.precisions:
+        raise UsageError(f"target {name}: precisions: mixed builds are made where int8 fails its gates; remove it")
+    return target
 
 
 def load_profile(name: str, extra_dirs: Sequence[Path] = ()) -> CalibrationProfile:

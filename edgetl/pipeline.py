@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgetl.publish import publish_pivot, publish_report
+from edgetl.publish import PIVOT, publish_pivot, publish_report
 from edgetl.stages import (
     Job,
     adapt_stage,
@@ -16,9 +16,11 @@ from edgetl.stages import (
     compile_stage,
     devices_stage,
     export_stage,
+    needs_repair,
     precisions_of,
     quantize_stage,
     refuse_leaks,
+    repair_stage,
     report_stage,
     schemes_of,
     split_stage,
@@ -115,12 +117,37 @@ def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Seque
         target.name: ledger.add(bench_stage(store, job, split, target, built[target.name], pivot, progress))
         for target in job.targets
     }
+    repaired = _repair(store, job, ledger, split, pivot, built, benched)
     if until == "bench":
         return outcome()
 
     done = tuple(ledger.results)
-    reported = ledger.add(report_stage(store, job, split, checked, adapted, pivot, built, benched, done))
+    reported = ledger.add(report_stage(store, job, split, checked, adapted, pivot, built, benched, repaired, done))
     if not devices:
         return outcome(publish_report(store, reported))
     merged = ledger.add(devices_stage(store, split, adapted, pivot, benched, reported, devices))
     return outcome(publish_report(store, reported, merged))
+
+
+def _repair(
+    store: Store,
+    job: Job,
+    ledger: _Ledger,
+    split: Split,
+    pivot: StageResult,
+    built: dict[str, list[StageResult]],
+    benched: dict[str, StageResult],
+) -> dict[str, StageResult]:
+    """Where INT8 missed an accuracy gate: find the layers at fault, add the build without them, measure all again."""
+    repaired: dict[str, StageResult] = {}
+    for target in job.targets:
+        if not needs_repair(job, benched[target.name]):
+            continue
+        found = ledger.add(repair_stage(store, job, split, target, pivot, ledger.progress))
+        repaired[target.name] = found
+        models = found.folder / PIVOT
+        if models.is_dir():
+            builds = built[target.name]
+            builds.insert(1, ledger.add(compile_stage(store, job, target, "mixed", found, models)))
+            benched[target.name] = ledger.add(bench_stage(store, job, split, target, builds, pivot, ledger.progress))
+    return repaired

@@ -148,6 +148,14 @@ class Quantize(_Section):
     """Peak rate of AdamW."""
     temperature: float = Field(default=2.0, gt=0)
     """Softmax temperature of the distillation from the float network (Hinton et al. 2015, arXiv:1503.02531)."""
+    bias_correction: bool = False
+    """Take the mean error that rounding makes in each layer's output back through its bias, after calibration."""
+    equalize: bool = False
+    """Scale channels between two convolutions so that both have weights of one size, where that is exact (not across
+    ReLU6)."""
+    ranges: str | None = None
+    """Observed ranges of an earlier run (its `ranges.safetensors`) instead of calibration; refused where they are not
+    of this network, scheme and profile. Relative to the recipe."""
     seed: int = Field(default=0, ge=0)
     """Seed of order and augmentation."""
 
@@ -163,6 +171,10 @@ class Gates(_Section):
     """Largest p99 latency of one image."""
     max_size_bytes: Annotated[int, Field(gt=0)] | None = None
     """Largest model size on disk."""
+    max_float_layers: Annotated[int, Field(ge=0)] | None = None
+    """Most convolutions and matrix products of an INT8 build that its runtime may compute in floats."""
+    max_conversions: Annotated[int, Field(ge=0)] | None = None
+    """Most operators of an INT8 build that only turn floats into integers or back. 2 are the network's own ends."""
 
 
 class Bench(_Section):
@@ -198,6 +210,8 @@ class Recipe(_Section):
     bench: Bench = Bench()
     choose: Literal["fastest", "int8", "float32"] = "fastest"
     """Which passing build ships. fastest: decided by measured latency where the hardware is here."""
+    repair: Literal["auto", "off"] = "auto"
+    """auto: where INT8 misses an accuracy gate on its runtime, one more build has the costliest layers in float."""
     out: str | None = None
     """Output folder, relative to the recipe. Omitted: `<name>-build`."""
 

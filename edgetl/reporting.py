@@ -14,6 +14,7 @@ import numpy as np
 from edgetl import __version__
 from edgetl.bench.accuracy import Accuracy, compare
 from edgetl.bench.gates import Decision, judge
+from edgetl.bench.repair import REPAIR_FILE, read_repair
 from edgetl.bench.result import BENCH_FILE, BuildBench, TargetBench, read_bench
 from edgetl.bench.stage import read_reference
 from edgetl.bundle.manifest import FILE_NAME as MANIFEST
@@ -45,12 +46,14 @@ def write_reports(
     pivot: Path,
     builds: Mapping[str, Sequence[Path]],
     benches: Mapping[str, Path],
+    repairs: Mapping[str, Path],
     stages: Sequence[StageResult],
     out: Path,
 ) -> None:
     """Write report.json, report.html and `bundles/<name>-<target>/` into `out`.
 
-    builds, benches  per target name, in the recipe's order: the folders of its builds, and of its bench stage.
+    builds, benches  per target name, in the recipe's order: the folders of its builds, and of its bench stage
+    repairs          those of the repair stage, for targets that had one
     """
     reference = read_reference(pivot / REFERENCE_FILE, len(split.val))
     adapt = _read_json(adapted / ADAPT_FILE)
@@ -62,7 +65,8 @@ def write_reports(
         decision = judge(bench, recipe.gates, recipe.choose)
         bundle = _ship(recipe.name, bench, decision, builds[target], now, out)
         digest = file_digest(out / bundle / MANIFEST) if bundle else None
-        results.append(TargetResult(bench, decision, bundle, digest))
+        repair = read_repair(repairs[target] / REPAIR_FILE) if target in repairs else None
+        results.append(TargetResult(bench, decision, bundle, digest, repair))
     report = build_report(
         ReportInputs(
             recipe=recipe,
@@ -163,7 +167,7 @@ def _reference_accuracy(split: Split, reference: Any, seed: int) -> Accuracy:
 
 
 def _parity(pivot: Path) -> dict[str, Any]:
-    return {model.file: model.parity.model_dump() for model in read_pivot(pivot).models}
+    return {model.file: model.parity.model_dump() for model in read_pivot(pivot).models if model.parity}
 
 
 def _versions(results: Sequence[TargetResult]) -> dict[str, str]:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgetl.catalog import load_profile, load_target, scheme_id
 from edgetl.data.policy import resize_choices, resolve_policy
-from edgetl.digest import value_digest
-from edgetl.errors import WeightsError
+from edgetl.digest import file_digest, value_digest
+from edgetl.errors import UsageError, WeightsError
 from edgetl.recipe import Recipe
 from edgetl.store import StageResult, Store
 from edgetl.types import CalibrationProfile, Precision, Progress, Sample, Scheme, Split, Target, WeightSource
@@ -187,21 +187,37 @@ def quantize_stage(
     """One training (or calibration) for one scheme, shared by the targets that have it."""
     numbers = schemes_of(job)[scheme]
     policy = resolve_policy(job.recipe.data.augment, split.classes)
+    ranges = job.base / job.recipe.quantize.ranges if job.recipe.quantize.ranges else None
+    if ranges is not None and not ranges.is_file():
+        raise UsageError(f"{ranges}: no such file of observed ranges (quantize.ranges)")
 
     def run(out: Path) -> None:
         from edgetl.quant import stage
 
-        stage.run(split, adapted.folder, numbers, job.profile, job.recipe.quantize, policy, out, progress)
+        stage.run(
+            split,
+            adapted.folder,
+            numbers,
+            job.profile,
+            job.recipe.quantize,
+            policy,
+            out,
+            progress,
+            cache=store.cache / "ranges",
+            ranges=ranges,
+        )
 
     config = {
         "scheme": asdict(numbers),
         "profile": asdict(job.profile),
-        "quantize": job.recipe.quantize.model_dump(mode="json"),
+        # a file counts by its content
+        "quantize": job.recipe.quantize.model_dump(mode="json", exclude={"ranges"}),
         "augment": policy,
         "tools": _versions(TRAINING_TOOLS),
     }
     inputs = {"shots": _samples_digest(split, split.shots), "adapted": adapted.digest}
-    return store.once("quantize", 3, config, run, inputs=inputs, what=scheme)
+    inputs |= {"ranges": file_digest(ranges)} if ranges else {}
+    return store.once("quantize", 4, config, run, inputs=inputs, what=scheme)
 
 
 def export_stage(
@@ -225,8 +241,13 @@ def precisions_of(job: Job, target: Target) -> tuple[Precision, ...]:
     return tuple(p for p in target.precisions if p != "int8" or wanted)
 
 
-def compile_stage(store: Store, job: Job, target: Target, precision: Precision, pivot: StageResult) -> StageResult:
-    """One build of the pivot for one target, as a complete bundle without measurements."""
+def compile_stage(
+    store: Store, job: Job, target: Target, precision: Precision, pivot: StageResult, models: Path | None = None
+) -> StageResult:
+    """One build of the pivot for one target, as a complete bundle without measurements.
+
+    models  the pivot folder to take the model from where `pivot` is a stage that holds it as a part of its result
+    """
     from edgetl.backends.base import load
 
     name = f"{job.recipe.name}-{target.name}"
@@ -234,7 +255,7 @@ def compile_stage(store: Store, job: Job, target: Target, precision: Precision, 
     def run(out: Path) -> None:
         from edgetl.assemble import compile_pivot
 
-        compile_pivot(pivot.folder, target, precision, name, out)
+        compile_pivot(models or pivot.folder, target, precision, name, out)
 
     config = {
         "name": name,
@@ -289,7 +310,51 @@ def bench_stage(
     }
     inputs = {"val": _samples_digest(split, split.val), "pivot": pivot.digest}
     inputs |= {f"build-{index}": result.digest for index, result in enumerate(builds)}
-    return store.once("bench", 3, config, run, inputs=inputs, what=target.name)
+    return store.once("bench", 4, config, run, inputs=inputs, what=target.name)
+
+
+def needs_repair(job: Job, benched: StageResult) -> bool:
+    """Whether the target's INT8 build missed an accuracy gate on its own runtime, and the recipe allows a repair."""
+    from edgetl.bench.result import BENCH_FILE, read_bench
+    from edgetl.repair.needed import is_needed
+
+    return job.recipe.repair == "auto" and is_needed(read_bench(benched.folder / BENCH_FILE), job.recipe.gates)
+
+
+def repair_stage(
+    store: Store, job: Job, split: Split, target: Target, pivot: StageResult, progress: Progress
+) -> StageResult:
+    """The layers that must stay float for INT8 to pass on this target, and the model that has them."""
+    from edgetl.backends.base import load
+
+    recipe = job.recipe
+
+    def run(out: Path) -> None:
+        from edgetl.repair import stage
+
+        repair = stage.RepairJob(
+            target=target,
+            pivot=pivot.folder,
+            shots=split.shots,
+            val=split.val,
+            gates=recipe.gates,
+            bench=recipe.bench,
+            seed=recipe.data.seed,
+            cache=store.cache / "blame",
+        )
+        stage.run(repair, out, progress)
+
+    config = {
+        "target": asdict(target),
+        "gates": {key: getattr(recipe.gates, key) for key in ("max_drop_points", "min_top1")},
+        "bench": recipe.bench.model_dump(mode="json"),
+        "here": _machine(),
+        "backend_version": load(target.backend).version(),
+        "tools": _versions(("onnxruntime", "onnx")),
+    }
+    inputs = {"pivot": pivot.digest, "shots": _samples_digest(split, split.shots)}
+    inputs["val"] = _samples_digest(split, split.val)
+    return store.once("repair", 1, config, run, inputs=inputs, what=target.name)
 
 
 def report_stage(
@@ -301,6 +366,7 @@ def report_stage(
     pivot: StageResult,
     built: Mapping[str, Sequence[StageResult]],
     benched: Mapping[str, StageResult],
+    repaired: Mapping[str, StageResult],
     done: Sequence[StageResult],
 ) -> StageResult:
     """Verdicts, the bundles that ship, report.json and report.html."""
@@ -310,13 +376,17 @@ def report_stage(
 
         builds = {name: [result.folder for result in results] for name, results in built.items()}
         benches = {name: result.folder for name, result in benched.items()}
-        write_reports(job.recipe, split, checked.folder, adapted.folder, pivot.folder, builds, benches, done, out)
+        repairs = {name: result.folder for name, result in repaired.items()}
+        write_reports(
+            job.recipe, split, checked.folder, adapted.folder, pivot.folder, builds, benches, repairs, done, out
+        )
 
     inputs = {"adapted": adapted.digest, "pivot": pivot.digest, "split": split.digest, "checked": checked.digest}
     inputs |= {f"bench-{name}": result.digest for name, result in benched.items()}
     inputs |= {f"build-{name}-{i}": each.digest for name, results in built.items() for i, each in enumerate(results)}
+    inputs |= {f"repair-{name}": result.digest for name, result in repaired.items()}
     config = {"recipe": job.recipe.model_dump(mode="json"), "tools": _versions(("edgetl",))}
-    return store.once("report", 3, config, run, inputs=inputs)
+    return store.once("report", 4, config, run, inputs=inputs)
 
 
 def devices_stage(

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     Tensors = Mapping[str, NDArray[np.generic]]
 
 ResizePolicy = Literal["squash", "crop", "letterbox"]
-Precision = Literal["int8", "bfloat16", "float32"]
+Precision = Literal["int8", "mixed", "bfloat16", "float32"]
+"""What a build computes in. mixed: INT8 with the layers in float32 that `edgetl.repair` found to cost too much."""
 Verdict = Literal["pass", "fail", "not measured"]
 
 INPUT_NAME = "image"  # uint8 (N, H, W, 3), RGB
+WITH_INTEGERS: tuple[Precision, ...] = ("int8", "mixed")  # compiled from models with Q/DQ pairs
 OUTPUT_NAME = "logits"  # float32 (N, classes)
 
 
@@ -213,6 +215,11 @@ class Placement:
     def not_integer(self) -> tuple[Operator, ...]:
         """Convolutions and matrix products that do not run in 8-bit integers."""
         return tuple(op for op in self.compute() if op.precision not in ("int8", "uint8"))
+
+    def conversions(self) -> tuple[Operator, ...]:
+        """Operators that only turn floats into integers or back: pairs that no integer operator took in, and the
+        network's own two ends."""
+        return tuple(op for op in self.operators if op.kind in ("quantize", "dequantize"))
 
     def summary(self) -> str:
         """The precisions of the compute operators with their counts, most frequent first: `int8 52, float32 1`."""

@@ -12,7 +12,7 @@ from onnx import TensorProto, numpy_helper
 
 from edgetl.backends.failures import one_line
 from edgetl.errors import BackendError
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, Precision
+from edgetl.types import INPUT_NAME, OUTPUT_NAME, WITH_INTEGERS, Precision
 
 OLDEST_OPSET, NEWEST_OPSET = 13, 23
 MAX_PIVOT_BYTES = 2**31 - 1  # protobuf's own bound
@@ -49,10 +49,10 @@ def load_pivot(path: Path) -> tuple[onnx.ModelProto, PivotFacts]:
 
 
 def check_precision(facts: PivotFacts, precision: Precision, path: Path) -> None:
-    """An int8 build needs a pivot with Q/DQ pairs, any other one a pivot without."""
-    if facts.quantized != (precision == "int8"):
+    """An int8 or mixed build needs a pivot with Q/DQ pairs, any other one a pivot without."""
+    if facts.quantized != (precision in WITH_INTEGERS):
         found = "has Q/DQ pairs" if facts.quantized else "has none"
-        wanted = "with" if precision == "int8" else "without"
+        wanted = "without" if facts.quantized else "with"
         raise BackendError(f"{path}: a {precision} build takes a pivot {wanted} Q/DQ pairs; this one {found}")
 
 

@@ -18,7 +18,7 @@ from edgetl.backends.options import refuse_unknown
 from edgetl.backends.tensors import check_threads, images_of, logits_of, model_file
 from edgetl.errors import BackendError
 from edgetl.sdk import import_onnxruntime
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, Compiled, Engine, Missing, Placement, Precision, Target
+from edgetl.types import INPUT_NAME, OUTPUT_NAME, WITH_INTEGERS, Compiled, Engine, Missing, Placement, Precision, Target
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edgetl.types import Tensors
 
 MODEL_FILE = "model.onnx"
-PRECISIONS: tuple[Precision, ...] = ("int8", "float32")
+PRECISIONS: tuple[Precision, ...] = ("int8", "mixed", "float32")
 PROVIDER = "CPUExecutionProvider"
 REMEDY = "pip install onnxruntime"
 _FATAL_ONLY = 4  # the runtime's log level; what goes wrong arrives as an exception as well
@@ -64,7 +64,7 @@ class OnnxRuntimeBackend:
         model, facts = load_pivot(pivot)
         check_precision(facts, precision, pivot)
         # not on ARM: its kernels were only seen under an emulator, where time means nothing
-        if precision == "int8" and target.machine == "x86_64" and widen_stem(model):
+        if precision in WITH_INTEGERS and target.machine == "x86_64" and widen_stem(model):
             (out / MODEL_FILE).write_bytes(serialize(model))
         else:
             shutil.copyfile(pivot, out / MODEL_FILE)

@@ -19,7 +19,7 @@ from edgetl.backends.failures import joined
 from edgetl.backends.tensors import images_of
 from edgetl.backends.trt_inspect import operators
 from edgetl.errors import BackendError
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, Placement, Precision
+from edgetl.types import INPUT_NAME, OUTPUT_NAME, WITH_INTEGERS, Placement, Precision
 
 if TYPE_CHECKING:
     from edgetl.types import Tensors
@@ -99,7 +99,7 @@ def _set_flags(trt: Any, config: Any, precision: Precision, typed: bool) -> None
     flags = trt.BuilderFlag
     if hasattr(flags, "TF32"):
         config.clear_flag(flags.TF32)  # on by default: rounds float32 operands to 10 bits of mantissa
-    if precision == "int8" and not typed:
+    if precision in WITH_INTEGERS and not typed:
         config.set_flag(flags.INT8)  # TensorRT 8: Q/DQ pairs alone do not switch integer kernels on
 
 

@@ -15,7 +15,10 @@ from edgetl.recipe import Gates
 from edgetl.types import Interval, Precision, Verdict
 
 Choose = Literal["fastest", "int8", "float32"]
-_INTEGER_FIRST: tuple[Precision, ...] = ("int8", "bfloat16", "float32")
+_LEFT_IN_FLOAT = "convolutions and matrix products in float"
+_OWN_ENDS = 2
+_CONVERSIONS = "conversions between floats and integers"
+_INTEGER_FIRST: tuple[Precision, ...] = ("int8", "mixed", "bfloat16", "float32")
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,27 @@ def _checks(build: BuildBench, bench: TargetBench, gates: Gates) -> list[GateChe
         checks.append(_p99_check(build, gates.max_p99_ms))
     if gates.max_size_bytes is not None:
         checks.append(_size_check(build, gates.max_size_bytes))
+    if build.precision == "int8":
+        checks += _placement_checks(build, gates)
     return checks
+
+
+def _placement_checks(build: BuildBench, gates: Gates) -> list[GateCheck]:
+    """What the runtime's own graph says; not measured where the runtime was not here to be asked."""
+    asked = build.placement is not None
+    wanted = (
+        ("max_float_layers", gates.max_float_layers, len(build.not_integer) if asked else None, _LEFT_IN_FLOAT),
+        ("max_conversions", gates.max_conversions, build.conversions, _CONVERSIONS),
+    )
+    return [_count_check(gate, limit, found, what) for gate, limit, found, what in wanted if limit is not None]
+
+
+def _count_check(gate: str, limit: int, found: int | None, what: str) -> GateCheck:
+    if found is None:
+        return GateCheck(gate, limit, None, "not measured", f"{what}: the runtime was not asked")
+    missed = found > limit
+    reason = f"{what}: {found}, {'above' if missed else 'within'} the allowed {limit}"
+    return GateCheck(gate, limit, found, "fail" if missed else "pass", reason)
 
 
 def _drop_check(build: BuildBench, bench: TargetBench, limit: float) -> GateCheck:
@@ -207,9 +230,17 @@ def _quickest(timed: list[BuildBench], bench: TargetBench) -> tuple[BuildBench, 
 
 
 def _slower_int8(int8: BuildBench, best: BuildBench) -> str:
+    cause = f", {_between_numbers(int8)}" if _between_numbers(int8) else ""
     if int8.speedup is not None and int8.speedup.high < 1:
-        return f"int8 is slower than float32 here: {_times(int8.speedup)}"
-    return f"int8 is slower than {best.precision} here ({_ms(int8)} against {_ms(best)})"
+        return f"int8 is slower than float32 here: {_times(int8.speedup)}{cause}"
+    return f"int8 is slower than {best.precision} here ({_ms(int8)} against {_ms(best)}){cause}"
+
+
+def _between_numbers(int8: BuildBench) -> str:
+    """What its runtime does besides computing; "" where that is no more than at the network's two ends."""
+    if int8.conversions is None or int8.conversions <= _OWN_ENDS:
+        return ""
+    return f"{int8.conversions} operators of it only convert between floats and integers"
 
 
 def _tied(build: BuildBench, first: BuildBench) -> bool:

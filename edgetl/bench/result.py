@@ -53,6 +53,7 @@ class BuildBench:
     not_integer  compute operators of an int8 build that run in something else
     speedup      over the float32 build of the same target, timed in the same rounds
     error        why the build could not be opened or run
+    conversions  operators of an int8 build that only turn floats into integers or back
     """
 
     precision: Precision
@@ -64,6 +65,7 @@ class BuildBench:
     speedup: Interval | None = None
     cold_start: ColdStart | None = None
     error: str | None = None
+    conversions: int | None = None
 
 
 @dataclass(frozen=True)

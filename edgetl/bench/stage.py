@@ -33,6 +33,7 @@ from edgetl.data.views import batches, load_batch
 from edgetl.errors import BackendError, EdgetlError
 from edgetl.recipe import Bench
 from edgetl.types import (
+    WITH_INTEGERS,
     Backend,
     Compiled,
     Engine,
@@ -150,6 +151,7 @@ def _measure(
                 build,
                 placement=placements[name].summary(),
                 not_integer=tuple(op.name for op in placements[name].not_integer()) if name == "int8" else (),
+                conversions=len(placements[name].conversions()) if name == "int8" else None,
                 accuracy=compare(logits[name], labels, reference, job.seed),
                 latency=_latency(times[name], job.config.threads),
                 speedup=_speedup(times, name, job.seed),
@@ -184,7 +186,7 @@ def _emulate(
         images = load_batch([job.val[index] for index in picked], job.preprocessing)
         for position, candidate in enumerate(job.candidates):
             name = candidate.precision
-            used = picked if name == "int8" else picked[:_EMULATED_FLOAT_IMAGES]
+            used = picked if name in WITH_INTEGERS else picked[:_EMULATED_FLOAT_IMAGES]
             with progress.task(f"{job.target.name}: {name} on {len(used)} images under emulation", total=None):
                 try:
                     logits[name] = _emulated_logits(candidate, images[: len(used)], machine)

@@ -17,6 +17,7 @@ from edgetl.types import Compiled, Precision, Preprocessing, Target, Verdict
 # float32 differs by rounding; bfloat16 has 8 bits of mantissa (docs/decisions/0004-golden-tolerances.md).
 TOLERANCES: dict[Precision, Tolerance] = {
     "int8": Tolerance(max_diff_of_range=0.10, min_cosine=0.99),
+    "mixed": Tolerance(max_diff_of_range=0.10, min_cosine=0.99),
     "bfloat16": Tolerance(max_diff_of_range=0.05, min_cosine=0.995),
     "float32": Tolerance(max_diff_of_range=0.002, min_cosine=0.9999),
 }

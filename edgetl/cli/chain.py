@@ -35,7 +35,7 @@ def run_chain(
     """Run, print, and return the exit code: 3 when a gate was not met."""
     from edgetl.pipeline import run
 
-    _quieten_torch()
+    quieten_torch()
     outcome = run(job, progress_for(quiet), until, devices)
     if as_json:
         emit(outcome_json(outcome))
@@ -77,6 +77,6 @@ def show_folders(outcome: Any) -> None:
         click.echo(f"{result.title:<32} {state:>8}  {result.folder}")
 
 
-def _quieten_torch() -> None:
+def quieten_torch() -> None:
     # torchao registers an enum in a way that torch warns its developers about; users cannot do anything about it
     logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)

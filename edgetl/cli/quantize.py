@@ -1,7 +1,25 @@
 """edgetl quantize"""
 
-from edgetl.cli.chain import chain_command, show_folders
+from __future__ import annotations
 
-command = chain_command(
-    "quantize", "quantize", "Train or calibrate for the integers of each target of RECIPE.", show_folders
-)
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from edgetl.cli.chain import run_chain, show_folders
+from edgetl.cli.options import FILE, RecipeOptions, recipe_options
+
+
+@click.command("quantize", help="Train or calibrate for the integers of each target of RECIPE.")
+@recipe_options
+@click.option("--ranges", type=FILE, help="Ranges observed by an earlier run, instead of calibrating.")
+def command(options: RecipeOptions, ranges: Path | None) -> int:
+    if ranges is not None:
+        if not ranges.is_file():
+            raise click.UsageError(f"--ranges {ranges}: no such file")
+        # relative to where the command is typed; in a recipe it is relative to the recipe
+        override = f"quantize.ranges={json.dumps(str(ranges.resolve()))}"
+        options = replace(options, overrides=(*options.overrides, override))
+    return run_chain(options.job(), "quantize", quiet=options.quiet, as_json=options.as_json, show=show_folders)

@@ -169,7 +169,7 @@ def _rest(seen: _Seen) -> list[str]:
         "# one bundle each; more: nvidia-rtx, nvidia-gpu, jetson-orin-nano, raspberry-pi-5 (`edgetl targets`)",
         "targets: [x86-cpu, intel-cpu, arm64-cpu]",
         "",
-        "# what a bundle must meet to pass; also min_top1, max_p99_ms, max_size_bytes",
+        "# what a bundle must meet to pass; also min_top1, max_p99_ms, max_size_bytes, max_float_layers",
         "gates:",
         "  max_drop_points: 1.0",
         "",

@@ -46,13 +46,16 @@ class Parity(_Model):
 
 
 class PivotModel(_Model):
-    """One ONNX file with the preprocessing inside. `scheme_id` is None for the float model."""
+    """One ONNX file with the preprocessing inside. `scheme_id` is None for the float model.
+
+    parity  None for a mixed model: no torch network stands beside it; it was judged on its runtime
+    """
 
     file: RelativePath
-    precision: Literal["int8", "float32"]
+    precision: Literal["int8", "mixed", "float32"]
     scheme_id: str | None
     sha256: Sha256
-    parity: Parity
+    parity: Parity | None
 
 
 class Pivot(_Model):

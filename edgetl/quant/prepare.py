@@ -43,6 +43,12 @@ def calibrate(prepared: GraphModule, batches: Iterator[Tensor], p: Preprocessing
     """Show normalised float32 (n, 3, H, W) batches to the observers, then fix all activation ranges and round."""
     for batch in batches:
         prepared(batch)
+    fix_ranges(prepared, p)
+
+
+@torch.no_grad()
+def fix_ranges(prepared: GraphModule, p: Preprocessing) -> None:
+    """Take all activation ranges from what was observed, that of the input from its byte values, and round."""
     for part in quantizers(prepared):
         part.freeze()
     first = input_quantizer(prepared)
@@ -55,8 +61,8 @@ def calibrate(prepared: GraphModule, batches: Iterator[Tensor], p: Preprocessing
 
 def keep_biases_in_range(prepared: GraphModule) -> None:
     """Widen weight scales where a bias would not fit int32; needed again after the biases moved."""
-    for source, weight, bias in biased_layers(prepared):
-        weight.keep_bias_in_range(bias, float(source.scale))
+    for layer in biased_layers(prepared):
+        layer.weight.keep_bias_in_range(layer.bias, float(layer.source.scale))
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -255,12 +256,30 @@ def input_quantizer(prepared: GraphModule) -> ActivationQuantizer | None:
     return None
 
 
-def biased_layers(prepared: GraphModule) -> Iterator[tuple[ActivationQuantizer, WeightQuantizer, torch.Tensor]]:
-    """(input rounding, weight rounding, bias) of every quantized convolution and linear layer that has a bias."""
+@dataclass(frozen=True)
+class BiasedLayer:
+    """A quantized convolution or linear layer that has a bias, in a prepared graph.
+
+    node           its operator, whose output has the channels in `channel_axis`
+    source, weight the modules that round what goes in
+    bias           (channels,), the parameter itself
+    """
+
+    node: Node
+    source: ActivationQuantizer
+    weight: WeightQuantizer
+    bias: torch.Tensor
+    channel_axis: int
+
+
+def biased_layers(prepared: GraphModule) -> Iterator[BiasedLayer]:
+    """Every quantized convolution and linear layer that has a bias, in the order of the graph."""
     for node in prepared.graph.nodes:
-        if _KINDS.get(node.target) not in ("conv", "linear") or len(node.args) < 3 or not _is_constant(node.args[2]):
+        kind = _KINDS.get(node.target)
+        if kind not in ("conv", "linear") or len(node.args) < 3 or not _is_constant(node.args[2]):
             continue
         parts = [prepared.get_submodule(str(a.target)) for a in node.args[:2] if a.op == "call_module"]
         if len(parts) == 2 and isinstance(parts[0], ActivationQuantizer) and isinstance(parts[1], WeightQuantizer):
             owner, _, name = str(node.args[2].target).rpartition(".")
-            yield parts[0], parts[1], getattr(prepared.get_submodule(owner), name)
+            bias = getattr(prepared.get_submodule(owner), name)
+            yield BiasedLayer(node, parts[0], parts[1], bias, 1 if kind == "conv" else -1)

@@ -1,8 +1,8 @@
-"""The shots as network inputs, plain and augmented, decoded again per batch when they are too many to keep."""
+"""The shots as network inputs for training: plain and augmented, decoded again per batch unless told to keep them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -15,7 +15,6 @@ from edgetl.graph.preprocess import affine, normalize
 from edgetl.types import Preprocessing, Sample
 
 _MAX_RESIDENT_BYTES = 1 << 30
-_CALIBRATION_BATCH = 16
 
 
 class Shots:
@@ -27,11 +26,16 @@ class Shots:
         self._samples, self._preprocessing, self.device = samples, p, device
         self._augment = Augment(augment, p.height, p.width)
         self._generator = torch.Generator().manual_seed(seed)
-        size = len(samples) * p.height * p.width * 3
-        self._resident = load_batch(samples, p) if size <= _MAX_RESIDENT_BYTES else None
+        self._resident: NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         return len(self._samples)
+
+    def keep(self) -> None:
+        """Decode all once and hold them, up to 1 GiB: training sees each of them many times."""
+        size = len(self._samples) * self._preprocessing.height * self._preprocessing.width * 3
+        if size <= _MAX_RESIDENT_BYTES:
+            self._resident = load_batch(self._samples, self._preprocessing)
 
     def plain(self, indices: Sequence[int]) -> Tensor:
         """The images as they are, with the very arithmetic of the exported graph."""
@@ -44,13 +48,6 @@ class Shots:
             torch.from_numpy(values).reshape(1, 3, 1, 1).to(self.device) for values in affine(self._preprocessing)
         )
         return self._augment(planes, self._generator) * scale + offset
-
-    def calibration(self, images: int, views: int, seed: int) -> Iterator[Tensor]:
-        """At most `images` of the shots, drawn by `seed`: plain, then `views` times augmented, in batches."""
-        drawn = np.random.default_rng(seed).permutation(len(self))[:images].tolist()
-        for make in [self.plain, *[self.augmented] * views]:
-            for start in range(0, len(drawn), _CALIBRATION_BATCH):
-                yield make(drawn[start : start + _CALIBRATION_BATCH])
 
     def _bytes(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         if self._resident is not None:

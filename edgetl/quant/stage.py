@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
+from edgetl.backbones.extract import tensors_digest
 from edgetl.backbones.load import rebuild
 from edgetl.backbones.spec import read_spec
 from edgetl.catalog import scheme_id
@@ -26,8 +27,15 @@ from edgetl.graph.clean import serialize
 from edgetl.graph.fold import Folded, fold
 from edgetl.graph.from_torch import to_onnx
 from edgetl.graph.preprocess import on_byte_lattice
+from edgetl.quant.bias import IMAGES, Correction, correct_biases
+from edgetl.quant.calibration import BATCH, CalibrationImages
+from edgetl.quant.equalize import equalize
 from edgetl.quant.fakequant import ActivationQuantizer, quantizers
-from edgetl.quant.prepare import calibrate, convert, prepare
+from edgetl.quant.observe import observe, observed_places, take_ranges
+from edgetl.quant.observed import Observed, Parts, write_observed
+from edgetl.quant.prepare import convert, fix_ranges, prepare
+from edgetl.quant.ranges import RangesCache, given_ranges
+from edgetl.quant.ranges_key import key_parts
 from edgetl.quant.shots import Shots
 from edgetl.quant.train import Epoch, Views, best_epoch, train
 from edgetl.recipe import Quantize
@@ -46,16 +54,24 @@ def run(
     augment: str,
     out: Path,
     progress: Progress,
+    *,
+    cache: Path | None = None,
+    ranges: Path | None = None,
 ) -> None:
     """Quantize the network in `adapted` and write it into the existing folder `out`.
+
+    cache   folder in which observed ranges are kept, so that a killed calibration continues
+    ranges  file of an earlier run whose ranges are used instead of observing
 
     network.onnx           Q/DQ, input `input` float32 (N, 3, H, W) normalised, output `logits`
     reference.safetensors  `logits` of the converted torch network and `float_logits` of the float one on the first
                            64 shots in order, float32 (images, classes)
+    ranges.safetensors     what the observers saw, for `ranges` of another run
     quantize.json          how it went
 
     raises  BackendError when the network cannot be captured or the result is not what the scheme demands;
-            ParityError when folding changed the network; DataError for unreadable shots.
+            ParityError when folding changed the network; DataError for unreadable shots or ranges; UsageError when
+            `ranges` are not of this network, scheme or profile.
     """
     started = time.monotonic()
     spec = read_spec(adapted / "network.json")
@@ -65,18 +81,38 @@ def run(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with _repeatable(config.seed, device):
         folded = fold(rebuild(spec, adapted / "network.safetensors"), p.height, p.width)
-        shots = Shots(split.shots, p, augment, config.seed, device)
+        network, equalized = _equalized(folded.module, p, config)
         # the captured graph shares its parameters with what was captured, and training moves them
-        prepared = prepare(copy.deepcopy(folded.module), p, scheme, profile)
-        history = _quantize(prepared, folded.module, shots, profile, config, p, progress)
+        prepared = prepare(copy.deepcopy(network), p, scheme, profile).to(device)
+        images = CalibrationImages(split.shots, p, augment, profile, device)
+        parts = key_parts(
+            network=spec,
+            weights=tensors_digest(network),
+            samples=images.samples,
+            p=p,
+            profile=profile,
+            policy=augment,
+            scheme=scheme,
+            device=device.type,
+        )
+        observed = _observed(prepared, images, parts, scheme_id(scheme), cache, ranges, progress)
+        fix_ranges(prepared, p)
+        corrections = _corrections(prepared, images, config, progress)
+        shots = Shots(split.shots, p, augment, config.seed, device)
+        history = _trained(prepared, network, shots, config, progress)
         converted = convert(prepared, p)
         model = to_onnx(converted, p.height, p.width)
         check_scheme(model, scheme)
         logits = _reference(converted, shots)
         float_logits = _reference(folded.module.cpu(), shots)
+    write_observed(out / "ranges.safetensors", observed)
     (out / "network.onnx").write_bytes(serialize(model))
     save_file({"logits": logits, "float_logits": float_logits}, out / "reference.safetensors")
     record = _record(prepared, folded, history, scheme, profile, config) | {
+        "calibration_images": len(images.samples) if ranges is None else len(observed.parts["images"]),
+        "ranges_given": ranges is not None,
+        "equalized_pairs": equalized,
+        "bias_corrections": [asdict(correction) for correction in corrections],
         "device": device.type,
         "reference_agreement": float((logits.argmax(1) == float_logits.argmax(1)).float().mean()),
         "seconds": round(time.monotonic() - started, 1),
@@ -84,22 +120,47 @@ def run(
     (out / "quantize.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-def _quantize(
+def _equalized(folded: nn.Module, p: Preprocessing, config: Quantize) -> tuple[nn.Module, int]:
+    if not config.equalize:
+        return folded, 0
+    found = equalize(folded, p.height, p.width)
+    return found.module, found.pairs
+
+
+def _observed(
     prepared: GraphModule,
-    folded: nn.Module,
-    shots: Shots,
-    profile: CalibrationProfile,
-    config: Quantize,
-    p: Preprocessing,
+    images: CalibrationImages,
+    parts: Parts,
+    scheme: str,
+    cache: Path | None,
+    given: Path | None,
     progress: Progress,
+) -> Observed:
+    if given is None:
+        kept = RangesCache(cache, scheme) if cache else None
+        return observe(prepared, images, parts, kept, progress)
+    observed = given_ranges(given, parts, tuple(observed_places(prepared)), scheme)
+    take_ranges(prepared, observed, given)
+    return observed
+
+
+def _corrections(
+    prepared: GraphModule, images: CalibrationImages, config: Quantize, progress: Progress
+) -> list[Correction]:
+    if not config.bias_correction:
+        return []
+    with progress.task("quantize: correct biases"):
+        batches = [images.plain(number) for number in range(min(len(images), IMAGES // BATCH))]
+        return correct_biases(prepared, batches)
+
+
+def _trained(
+    prepared: GraphModule, network: nn.Module, shots: Shots, config: Quantize, progress: Progress
 ) -> list[Epoch]:
-    device = shots.device
-    teacher = copy.deepcopy(folded).to(device).requires_grad_(False)
-    prepared.to(device)
-    with progress.task("quantize: observe ranges"):
-        calibrate(prepared, shots.calibration(profile.images, profile.views, profile.seed), p)
     if config.method != "qat":
         return []
+    shots.keep()
+    teacher = copy.deepcopy(network).to(shots.device).requires_grad_(False)
     return train(prepared, teacher, Views(len(shots), shots.plain, shots.augmented), config, progress)
 
 

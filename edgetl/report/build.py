@@ -8,6 +8,7 @@ from typing import Any
 
 from edgetl.bench.accuracy import Accuracy
 from edgetl.bench.gates import BuildVerdict, Decision
+from edgetl.bench.repair import Repair
 from edgetl.bench.result import BuildBench, ColdStart, Latency, TargetBench
 from edgetl.checks.model import Checks
 from edgetl.recipe import Recipe
@@ -26,6 +27,7 @@ class TargetResult:
     decision: Decision
     bundle: str | None
     bundle_sha256: str | None = None
+    repair: Repair | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ def _bundle(target: TargetResult) -> Bundle:
         verdict=decision.verdict,
         reason=decision.reason,
         why=decision.why,
+        repair=target.repair,
         builds=tuple(_build(build, verdicts[build.precision]) for build in bench.builds),
         **(_figures(shipped) if shipped else {}),
     )
@@ -127,6 +130,7 @@ def _figures(build: BuildBench) -> dict[str, Any]:
         "size_bytes": build.size_bytes,
         "placement": build.placement,
         "not_integer": build.not_integer,
+        "conversions": build.conversions,
         "error": build.error,
         **_accuracy(build.accuracy),
         **_latency(build.latency),

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgetl.bench.machine import Machine
 from edgetl.bench.measurement import Harness
+from edgetl.bench.repair import Repair
 from edgetl.checks.model import Checks
 from edgetl.errors import EdgetlError
 from edgetl.store import write_text
@@ -94,6 +95,8 @@ class Figures(_Model):
     """Precisions in which the runtime really runs the convolutions and matrix products, with their counts."""
     not_integer: tuple[str, ...] = ()
     """Convolutions and matrix products of an int8 build that run in something else."""
+    conversions: int | None = None
+    """Operators of an int8 build that only turn floats into integers or back; 2 are the network's own ends."""
     error: str | None = None
     """Why the build could not be opened or run."""
 
@@ -128,6 +131,8 @@ class Bundle(Figures):
     why: str = ""
     """How the build was chosen."""
     builds: tuple[Build, ...] = ()
+    repair: Repair | None = None
+    """What was tried where INT8 missed an accuracy gate."""
 
 
 class Device(_Model):

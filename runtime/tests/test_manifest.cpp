@@ -80,6 +80,7 @@ TEST_CASE("other values of the same shape are taken") {
       {"\"interpolation\":\"bilinear\"", "\"interpolation\":\"bicubic\""},
       {"\"cat\"", "\"K\\u00e4tzchen\""},
       {"\"scheme\":null", "\"scheme\":\"u8s8-000000\""},
+      {"\"precision\":\"int8\"", "\"precision\":\"mixed\""},
       {"\"mean\":[0.5,", "\"mean\":[1,"},
   };
   for (const auto& c : cases) {

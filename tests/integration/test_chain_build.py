@@ -84,6 +84,8 @@ def test_int8_really_runs_in_int8_on_both_cpu_toolchains_and_stays_close_to_floa
         assert int8.placement.startswith("int8 ")
         assert "," not in int8.placement
         assert not int8.not_integer
+        assert int8.conversions is not None
+        assert int8.conversions <= 2  # the two ends of the network
         assert int8.top1 is not None
         assert int8.top1 >= report.reference.top1 - 0.1
         assert int8.runs == 300
@@ -105,6 +107,7 @@ def test_the_pivot_was_proven_on_real_images(chain: Chain) -> None:
     assert None in schemes
     assert len(schemes) == len(pivot.models) == (3 if "nvidia-rtx" in chain.targets else 2)
     for model in pivot.models:
+        assert model.parity is not None
         assert model.parity.images >= 15
         assert model.parity.top1_agreement == 1.0
 

@@ -80,6 +80,7 @@ class Made:
             self.pivot,
             {"null": self.builds},
             {"null": self.bench},
+            {},
             stages,
             out,
         )

@@ -105,7 +105,7 @@ const char* hint_of(const std::string& precision) { return precision == "bfloat1
 
 const char* capability_of(const std::string& precision) {
   if (precision == "bfloat16") return "BF16";
-  return precision == "int8" ? "INT8" : "FP32";
+  return precision == "float32" ? "FP32" : "INT8";
 }
 
 const char* type_name(ov_element_type_e type) {

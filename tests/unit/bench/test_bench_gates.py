@@ -141,6 +141,23 @@ class TestGates:
             in judge_build(partly, bench(), Gates()).reason
         )
 
+    def test_layers_left_in_float_and_conversions_are_gated_on_the_int8_build_alone(self) -> None:
+        gates = Gates(max_drop_points=None, max_float_layers=1, max_conversions=2)
+        int8 = replace(build("int8"), placement="int8 50, float32 2", not_integer=("conv1", "conv2"), conversions=2)
+        verdict = judge_build(int8, bench(), gates)
+        assert verdict.verdict == "fail"
+        assert [(check.gate, check.value, check.verdict) for check in verdict.checks] == [
+            ("max_float_layers", 2, "fail"),
+            ("max_conversions", 2, "pass"),
+        ]
+        assert "convolutions and matrix products in float: 2, above the allowed 1" in verdict.reason
+        assert judge_build(build("float32"), bench(), gates).checks == ()
+
+    def test_a_placement_gate_without_an_opened_runtime_is_not_measured(self) -> None:
+        verdict = judge_build(build("int8"), bench(), Gates(max_drop_points=None, max_float_layers=0))
+        assert verdict.verdict == "not measured"
+        assert "the runtime was not asked" in verdict.reason
+
     def test_nan_logits_are_told(self) -> None:
         found = replace(accuracy(), not_finite=7)
         sick = replace(build("int8", p50_ms=3), accuracy=found)
@@ -175,6 +192,11 @@ class TestChoice:
         found = judge(bench(build("int8", p50_ms=10, speedup=0.72), build("float32", p50_ms=7.2)), Gates())
         assert (found.verdict, found.shipped) == ("pass", "float32")
         assert found.why == "int8 is slower than float32 here: 0.72x (0.68 to 0.76); float32 ships"
+
+    def test_the_conversions_that_make_int8_slow_are_told(self) -> None:
+        slow = replace(build("int8", p50_ms=10, speedup=0.72), conversions=76)
+        found = judge(bench(slow, build("float32", p50_ms=7.2)), Gates())
+        assert "76 operators of it only convert between floats and integers; float32 ships" in found.why
 
     def test_int8_beaten_by_bfloat16_does_not_ship(self) -> None:
         builds = (

@@ -56,3 +56,16 @@ def test_logits_that_are_not_numbers_are_refused() -> None:
 def test_another_number_of_classes_is_refused() -> None:
     with pytest.raises(ParityError, match=r"expected logits of shape \(20, 4\), found \(20, 3\)"):
         compare(LOGITS[:, :3], LOGITS, integer=False, where="m.onnx")
+
+
+def test_an_int8_network_may_differ_by_as_much_as_its_own_rounding_but_no_more_than_a_quarter() -> None:
+    exact = np.array([[8.0, 0.0, 0.0]] * 4, np.float32)
+    expected = exact + np.float32(1.2)  # rounding moved it by 15 % of the largest logit
+    assert compare(expected + np.float32(1.1), expected, integer=True, where="m", exact=exact).tolerance > 1.1
+    with pytest.raises(ParityError):
+        compare(expected + np.float32(1.1), expected, integer=True, where="m")
+    with pytest.raises(ParityError):
+        compare(expected + np.float32(1.3), expected, integer=True, where="m", exact=exact)
+    far = exact + np.float32(5.0)
+    with pytest.raises(ParityError):
+        compare(far + np.float32(3.5), far, integer=True, where="m", exact=exact)

@@ -1,0 +1,158 @@
+"""Memory of calibrating on few and on many images: it must not grow with them.
+
+    python benchmarks/calibration_memory.py --data DATA --weights-dir WEIGHTS --work DIR [--write]
+
+Pictures are 200x200 crops at random places of those in DATA/rsscn7, encoded as JPEG: no two files are equal, and
+decoding is real. Each count runs in a process of its own: MobileNetV2 with histograms and checkpoints, then bias
+correction; it reports its peak resident memory after each step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from result_file import Result, machine_now, table, write_result
+
+from edgetl.memory import peak_rss_bytes, reset_peak_rss
+
+COUNTS = (50, 2000)
+SIDE = 160
+CROP = 200
+
+
+def pictures(data: Path, folder: Path, count: int) -> list[Path]:
+    """`count` crops, those that are there already are kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sources = sorted((data / "rsscn7" / "train").rglob("*.jpg"))
+    made = []
+    for number in range(count):
+        path = folder / f"{number:05d}.jpg"
+        if not path.is_file():
+            generator = np.random.default_rng(number)
+            whole = Image.open(sources[number % len(sources)]).convert("RGB")
+            left, top = (int(generator.integers(0, side - CROP + 1)) for side in whole.size)
+            quality = int(generator.integers(80, 96))
+            whole.crop((left, top, left + CROP, top + CROP)).save(path, quality=quality)
+        made.append(path)
+    return made
+
+
+def measure(data: Path, weights: Path, work: Path, count: int) -> dict[str, float]:
+    """Calibrate on `count` pictures, continue from the finished cache, correct the biases."""
+    import torch
+
+    from edgetl.backbones.extract import tensors_digest
+    from edgetl.backbones.load import build
+    from edgetl.backbones.weights import locate
+    from edgetl.catalog import load_target
+    from edgetl.graph.fold import fold
+    from edgetl.progress import Silent
+    from edgetl.quant.bias import IMAGES, correct_biases
+    from edgetl.quant.calibration import BATCH, CalibrationImages
+    from edgetl.quant.observe import observe
+    from edgetl.quant.prepare import fix_ranges, prepare
+    from edgetl.quant.ranges import RangesCache
+    from edgetl.quant.ranges_key import key_parts
+    from edgetl.recipe import Backbone
+    from edgetl.types import CalibrationProfile, Sample
+
+    files = pictures(data, work / "pictures", count)
+    samples = [Sample(str(path), 0, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files]
+    assert len({sample.sha256 for sample in samples}) == count
+    profile = CalibrationProfile("memory", "", count, "entropy")
+    scheme = load_target("x86-cpu").scheme
+    backbone = Backbone(name="mobilenetv2_100", input_size=SIDE)
+    network, spec, _ = build(backbone, locate(backbone, data, [weights]), 7, "squash")
+    p = spec.preprocessing
+    folded = fold(network, p.height, p.width).module
+    prepared = prepare(folded, p, scheme, profile)
+    images = CalibrationImages(samples, p, "none", profile, torch.device("cpu"))
+    parts = key_parts(
+        network=spec,
+        weights=tensors_digest(folded),
+        samples=images.samples,
+        p=p,
+        profile=profile,
+        policy="none",
+        scheme=scheme,
+        device="cpu",
+    )
+    folder = work / f"cache-{count}"
+    shutil.rmtree(folder, ignore_errors=True)
+    reset_peak_rss()  # capturing took more than what is left of it
+    before = peak_rss_bytes()
+    start = time.monotonic()
+    observe(prepared, images, parts, RangesCache(folder, "u8s8"), Silent())
+    seconds = time.monotonic() - start
+    observed = peak_rss_bytes()
+    fix_ranges(prepared, p)
+    correct_biases(prepared, [images.plain(number) for number in range(min(len(images), IMAGES // BATCH))])
+    return {
+        "images": count,
+        "seconds": seconds,
+        "images_per_second": count / seconds,
+        "cache_bytes": sum(path.stat().st_size for path in folder.iterdir()),
+        "rss_before_bytes": before,
+        "peak_rss_observed_bytes": observed,
+        "peak_rss_corrected_bytes": peak_rss_bytes(),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--weights-dir", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--write", action="store_true", help="write a dated result into benchmarks/results")
+    parser.add_argument("--count", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.count:
+        print(json.dumps(measure(arguments.data, arguments.weights_dir, arguments.work, arguments.count)))
+        return
+    machine = machine_now()
+    rows = []
+    for count in COUNTS:
+        command = [sys.executable, __file__, *sys.argv[1:], "--count", str(count)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        rows.append(json.loads(done.stdout.splitlines()[-1]))
+    text = _text(rows)
+    print(text)
+    if arguments.write:
+        write_result(Result("calibration-memory", "Memory of calibration", (text,), {"rows": rows}), machine)
+
+
+def _text(rows: Sequence[Mapping[str, float]]) -> str:
+    head = ("images", "images/s", "kept ranges", "before", "ranges observed", "biases corrected")
+    steps = ("cache_bytes", "rss_before_bytes", "peak_rss_observed_bytes", "peak_rss_corrected_bytes")
+    lines = [
+        [f"{row['images']:.0f}", f"{row['images_per_second']:.1f}", *(f"{row[step] / 1e6:.1f}" for step in steps)]
+        for row in rows
+    ]
+    first, last = rows[0], rows[-1]
+    difference = (last["peak_rss_observed_bytes"] - first["peak_rss_observed_bytes"]) / 1e6
+    decoded = last["images"] * SIDE * SIDE * 3 / 1e6
+    return "\n".join(
+        [
+            "MB: the file of kept ranges, and the peak of resident memory after each step, for mobilenetv2_100 at",
+            f"{SIDE} pixels with histograms. Before: the network is captured, and nothing was shown to it yet.",
+            "",
+            table(head, lines, left=0),
+            "",
+            f"{last['images']:.0f} images need {difference:+.1f} MB against {first['images']:.0f};"
+            f" decoded they would be {decoded:.0f} MB.",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""How far a quantized value is from the float one: SQNR of a layer's output, RMS of the logits."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_LEAST = 1e-30  # in place of zero, to divide by
+
+Array = NDArray[np.floating[Any]]
+
+
+def energies(reference: Array, found: Array) -> NDArray[np.float64]:
+    """(2,) float64: sum of x**2 and of (x - y)**2, x `reference` and y `found` of one shape. Add them over batches."""
+    signal = reference.astype(np.float64)
+    noise = signal - found
+    return np.array([np.sum(signal * signal), np.sum(noise * noise)])
+
+
+def sqnr_db(signal: float, noise: float) -> float | None:
+    """Signal-to-quantization-noise ratio 10 log10(sum x**2 / sum (x - y)**2) in dB; None without any noise.
+
+    Source: Lin, Talathi and Annapureddy 2016, "Fixed Point Quantization of Deep Convolutional Networks",
+    arXiv:1511.06393, section 3. One bit more is worth 6 dB; 0 dB means that the error is as large as the signal.
+    """
+    if noise == 0:
+        return None
+    return 10 * math.log10(max(signal, _LEAST) / noise)
+
+
+def logits_error(reference: Array, found: Array) -> float:
+    """RMS of the differences over images and classes, as a fraction of the range of `reference`.
+
+    reference, found  (N, C) logits. Raises ValueError when the shapes differ or are empty.
+    """
+    if reference.shape != found.shape or reference.size == 0:
+        raise ValueError(f"expected logits of one shape (N, C); found {reference.shape} and {found.shape}")
+    difference = reference.astype(np.float64) - found
+    extent = float(reference.max()) - float(reference.min())
+    return math.sqrt(float(np.mean(difference * difference))) / max(extent, _LEAST)

@@ -1,0 +1,144 @@
+"""Measure every layer: each alone in float, each alone in INT8, and the worst of them on all validation images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgetl import stats
+from edgetl.bench.accuracy import answers
+from edgetl.blame.cache import Cache
+from edgetl.blame.errors import logits_error, sqnr_db
+from edgetl.blame.network import Images, layer_energies, logits
+from edgetl.blame.result import BlamedLayer, LayerAccuracy, ranked
+from edgetl.errors import BackendError
+from edgetl.graph import mixed
+from edgetl.types import Interval, Progress
+
+Form = Literal["float network", "all in float", "all in INT8", "one in float", "one in INT8"]
+Logits = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The two models of a pivot that are compared, what floated layers get back, and where results are kept."""
+
+    quantized: onnx.ModelProto
+    reference: onnx.ModelProto
+    originals: mixed.Originals | None
+    cache: Cache
+
+    def logits(self, form: Form, layer: str, images: Images) -> Logits:
+        """Of one form of the network, kept; `layer` names the one that is different, "" for none."""
+        key = {"what": "logits", "form": form, "layer": layer, "images": images.digest()}
+        return self.cache.array(key, lambda: logits(self.form(form, layer), images))
+
+    def form(self, form: Form, layer: str) -> onnx.ModelProto:
+        if form == "float network":
+            return self.reference
+        if form == "all in INT8":
+            return self.quantized
+        if form == "one in float":
+            return mixed.float_layers(self.quantized, (layer,), self.originals)
+        return mixed.quantize_only(self.quantized, (layer,) if layer else (), self.originals)
+
+
+def make_networks(quantized: onnx.ModelProto, reference: onnx.ModelProto, cache: Cache) -> Networks:
+    """Raises BackendError when nothing is quantized, or the two are not the same network."""
+    if not mixed.layers(quantized):
+        raise BackendError("the INT8 model has no quantized layer; there is nothing to blame")
+    return Networks(quantized, reference, mixed.originals_of(quantized, reference), cache)
+
+
+def measure_layers(networks: Networks, images: Images, progress: Progress) -> tuple[float, tuple[BlamedLayer, ...]]:
+    """The logits error of the INT8 network on `images`, and every layer in its order, without accuracy and latency."""
+    layers = mixed.layers(networks.quantized)
+    steps = mixed.weight_steps(networks.quantized, networks.reference)
+    own, accumulated = _layer_sqnrs(networks, layers, images, progress)
+    truth = networks.logits("float network", "", images)
+    whole = logits_error(truth, networks.logits("all in INT8", "", images))
+    none = logits_error(truth, networks.logits("all in float", "", images))
+    found: list[BlamedLayer] = []
+    with progress.task("blame: one layer at a time", 2 * len(layers)) as advance:
+        for layer, own_db, all_db in zip(layers, own, accumulated, strict=True):
+            without = logits_error(truth, networks.logits("one in float", layer.name, images))
+            advance(detail=layer.name)
+            alone = logits_error(truth, networks.logits("one in INT8", layer.name, images))
+            advance(detail=layer.name)
+            found.append(
+                BlamedLayer(
+                    name=layer.name,
+                    kind=layer.kind,
+                    weight_shape=layer.weight_shape,
+                    macs=layer.macs,
+                    weight_steps=steps[layer.name],
+                    sqnr_db=all_db,
+                    own_sqnr_db=own_db,
+                    regained=whole - without,
+                    lost=alone - none,
+                )
+            )
+    return whole, ranked(found)
+
+
+@dataclass(frozen=True)
+class TopOne:
+    """Right answers on all validation images: of the float network and of the INT8 one."""
+
+    float_top1: Interval
+    int8_top1: Interval
+    drop_points: Interval
+
+
+def measure_accuracy(
+    networks: Networks, layers: Sequence[BlamedLayer], top: int, images: Images, progress: Progress
+) -> tuple[TopOne, tuple[BlamedLayer, ...]]:
+    """Top-1 on `images` of both networks, and of the first `top` layers alone in float and alone in INT8."""
+    labels = np.array([sample.label for sample in images.samples], np.int64)
+
+    def right(form: Form, layer: str = "") -> NDArray[np.bool_]:
+        answer, _ = answers(networks.logits(form, layer, images))
+        return np.asarray(answer == labels)
+
+    judged: list[BlamedLayer] = []
+    with progress.task("blame: accuracy on all validation images", 3 + 2 * min(top, len(layers))) as advance:
+        truth, whole, none = right("float network"), right("all in INT8"), right("all in float")
+        advance(3)
+        for layer in layers[:top]:
+            regained = stats.paired_difference(right("one in float", layer.name), whole)
+            advance(detail=layer.name)
+            lost = stats.paired_difference(none, right("one in INT8", layer.name))
+            advance(detail=layer.name)
+            judged.append(replace(layer, accuracy=LayerAccuracy(regained, lost)))
+    top_one = TopOne(
+        float_top1=stats.wilson(int(truth.sum()), truth.size),
+        int8_top1=stats.wilson(int(whole.sum()), whole.size),
+        drop_points=stats.paired_difference(truth, whole),
+    )
+    return top_one, (*judged, *layers[top:])
+
+
+def _layer_sqnrs(
+    networks: Networks, layers: Sequence[mixed.Layer], images: Images, progress: Progress
+) -> tuple[list[float | None], list[float | None]]:
+    """SQNR of every layer's output: quantized alone, and in the INT8 network."""
+    with progress.task("blame: signal to noise", 2 * len(images.samples)) as advance:
+
+        def own() -> NDArray[np.float64]:
+            probed, names = mixed.with_probes(networks.quantized, networks.originals)
+            return layer_energies(probed, probed, [names[layer.name] for layer in layers], images, advance)
+
+        def accumulated() -> NDArray[np.float64]:
+            plain = mixed.expose(networks.form("all in float", ""), [layer.output for layer in layers])
+            rounded = mixed.expose(networks.quantized, [layer.rounded for layer in layers])
+            return layer_energies(plain, rounded, [(each.output, each.rounded) for each in layers], images, advance)
+
+        key = {"images": images.digest()}
+        first = networks.cache.array({"what": "own energies", **key}, own)
+        second = networks.cache.array({"what": "accumulated energies", **key}, accumulated)
+    return [sqnr_db(*row) for row in first.tolist()], [sqnr_db(*row) for row in second.tolist()]

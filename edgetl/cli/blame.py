@@ -1,0 +1,50 @@
+"""edgetl blame"""
+
+from __future__ import annotations
+
+import click
+
+from edgetl.cli.options import RecipeOptions, emit, progress_for, recipe_options
+
+
+@click.command("blame")
+@recipe_options
+@click.option("--target", "target_name", help="Whose INT8 network.  [default: the recipe's first with an INT8 build]")
+@click.option(
+    "--top",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="Layers whose accuracy, and latency, is measured.",
+)
+@click.option(
+    "--images",
+    type=click.IntRange(1, 4096),
+    default=64,
+    show_default=True,
+    help="Most calibration images for what is measured of every layer.",
+)
+@click.option("--latency", is_flag=True, help="Also time the builds with each of the --top layers in float.")
+def command(options: RecipeOptions, target_name: str | None, top: int, images: int, latency: bool) -> None:
+    """Rank the layers of RECIPE's INT8 network by what they cost.
+
+    Every layer is computed once alone in float and once alone in integers. Finished stages are not run again, and what
+    was measured is kept: a run that was stopped continues.
+
+    \b
+      edgetl blame recipe.yaml
+      edgetl blame recipe.yaml --target intel-cpu --top 3 --latency
+    """
+    from edgetl.blame.table import show_blame
+    from edgetl.blaming import Request, blame, page_path
+    from edgetl.cli.chain import quieten_torch
+
+    quieten_torch()
+    job = options.job()
+    request = Request(target_name, images, top, latency, options.targets_dirs)
+    found = blame(job, request, progress_for(options.quiet))
+    if options.as_json:
+        emit(found.to_json())
+    else:
+        show_blame(found)
+        click.echo(f"page: {page_path(job, found)}")

@@ -1,0 +1,79 @@
+"""The calibration images as network inputs, decoded batch by batch: memory does not grow with their number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from edgetl.backbones.augment import Augment
+from edgetl.data.views import load_batch
+from edgetl.digest import value_digest
+from edgetl.graph.preprocess import affine, normalize
+from edgetl.types import CalibrationProfile, Preprocessing, Sample
+
+BATCH = 16
+
+
+class CalibrationImages:
+    """At most `profile.images` of the samples, drawn by its seed, in batches of 16.
+
+    All tensors are float32 (n, 3, H, W), normalised, on `device`. A batch is a function of its number alone, so a run
+    that continues sees what a run in one go sees. Nothing of a batch stays alive here once its tensors are let go.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        p: Preprocessing,
+        policy: str,
+        profile: CalibrationProfile,
+        device: torch.device,
+    ) -> None:
+        drawn = np.random.default_rng(profile.seed).permutation(len(samples))[: profile.images]
+        self.samples = tuple(samples[index] for index in drawn)
+        self.device = device
+        self._preprocessing, self._profile = p, profile
+        self._augment = Augment(policy, p.height, p.width)
+
+    def __len__(self) -> int:
+        """The number of batches."""
+        return -(-len(self.samples) // BATCH)
+
+    def size(self, number: int) -> int:
+        """Pictures that `views` of this batch shows: its images, each plain and `profile.views` times augmented."""
+        return len(self.samples[number * BATCH : (number + 1) * BATCH]) * (1 + self._profile.views)
+
+    def plain(self, number: int) -> Tensor:
+        """The images of a batch as they are, with the very arithmetic of the exported graph. Raises DataError."""
+        return self._plain(self._decode(number))
+
+    def views(self, number: int) -> Iterator[Tensor]:
+        """The images of a batch, decoded once: plain, then each augmented view. Raises DataError."""
+        pixels = self._decode(number)
+        yield self._plain(pixels)
+        for view in range(1, self._profile.views + 1):
+            yield self._augmented(pixels, view, number)
+
+    def _decode(self, number: int) -> NDArray[np.uint8]:
+        return load_batch(self.samples[number * BATCH : (number + 1) * BATCH], self._preprocessing)
+
+    def _plain(self, pixels: NDArray[np.uint8]) -> Tensor:
+        return torch.from_numpy(normalize(pixels, self._preprocessing)).to(self.device)
+
+    def _augmented(self, pixels: NDArray[np.uint8], view: int, number: int) -> Tensor:
+        planes = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous().to(self.device)
+        # a generator per batch and view, so that a run that continues draws what a run in one go draws
+        generator = torch.Generator().manual_seed(_seed(self._profile.seed, view, number))
+        scale, offset = (
+            torch.from_numpy(values).reshape(1, 3, 1, 1).to(self.device) for values in affine(self._preprocessing)
+        )
+        return self._augment(planes, generator) * scale + offset
+
+
+def _seed(*numbers: int) -> int:
+    """A seed below 2**60 from several numbers; different numbers give unrelated seeds."""
+    return int(value_digest(list(numbers))[:15], 16)

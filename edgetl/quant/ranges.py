@@ -1,0 +1,90 @@
+"""Observed ranges between runs: kept under the cache folder, continued after a kill, or handed over by the user."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgetl.digest import value_digest
+from edgetl.errors import DataError, UsageError
+from edgetl.quant.observed import Observed, Parts, read_observed, write_observed
+from edgetl.quant.ranges_key import binding, moved
+from edgetl.store import write_text
+from edgetl.types import Progress
+
+
+@dataclass(frozen=True)
+class RangesCache:
+    """The files of one scheme: `<key>.safetensors` holds observations named by all they depend on, `last-<scheme>.json`
+    the parts of the key that was used last, so that the next run can tell what moved."""
+
+    folder: Path
+    scheme: str
+
+    def find(self, parts: Parts, places: Sequence[str], progress: Progress) -> Observed | None:
+        """What was observed for this key, perhaps not yet all of it; None to begin anew. Tells why."""
+        path = self.path(parts)
+        if not path.is_file():
+            self._tell_what_moved(parts, progress)
+            return None
+        try:
+            found = read_observed(path)
+        except DataError:
+            progress.note(f"calibration again: {path.name} is damaged")
+            return None
+        differences = moved(found.parts, parts)
+        if differences or found.places != tuple(places):
+            progress.note(f"calibration again: {path.name} is of another network")
+            return None
+        if not found.complete:
+            progress.note(f"calibration continues behind batch {found.batches} of {found.total}")
+        return found
+
+    def keep(self, observed: Observed) -> None:
+        """Write the state so far; once it is complete, also what it depended on."""
+        write_observed(self.path(observed.parts), observed)
+        if observed.complete:
+            self.remember(observed.parts)
+
+    def remember(self, parts: Parts) -> None:
+        write_text(self._last, json.dumps(parts, indent=1, sort_keys=True) + "\n")
+
+    def path(self, parts: Parts) -> Path:
+        return self.folder / f"{value_digest(parts)[:32]}.safetensors"
+
+    @property
+    def _last(self) -> Path:
+        return self.folder / f"last-{self.scheme}.json"
+
+    def _tell_what_moved(self, parts: Parts, progress: Progress) -> None:
+        try:
+            before = json.loads(self._last.read_text(encoding="utf-8"))
+            differences = moved(before, parts)
+        except (OSError, ValueError, AttributeError):
+            return
+        if differences:
+            progress.note(f"calibration again: {', '.join(differences)}")
+
+
+def given_ranges(path: Path, parts: Parts, places: Sequence[str], scheme: str) -> Observed:
+    """Observations of an earlier run, to be used as they are.
+
+    scheme  its name, for the message
+    The images, their augmentation, tool versions and the device may be others than now.
+    raises  UsageError naming what differs when they are not of this network, preprocessing, scheme and profile, or
+            were not finished; DataError when the file is damaged.
+    """
+    found = read_observed(path)
+    differences = moved(binding(found.parts), binding(parts))
+    if not differences and found.places != tuple(places):
+        differences = ["the places that are observed changed"]
+    if differences:
+        raise UsageError(
+            f"{path}: not the ranges of this network for {scheme}: {', '.join(differences)}; "
+            "give the ranges made for it, or leave them out to calibrate"
+        )
+    if not found.complete:
+        raise UsageError(f"{path}: holds {found.batches} of {found.total} batches; let that calibration finish first")
+    return found

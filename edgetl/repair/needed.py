@@ -1,0 +1,16 @@
+"""Whether a target's INT8 build is worth a repair."""
+
+from __future__ import annotations
+
+from edgetl.bench.gates import judge_build
+from edgetl.bench.result import TargetBench
+from edgetl.recipe import Gates
+
+
+def is_needed(bench: TargetBench, gates: Gates) -> bool:
+    """Whether the target's INT8 build ran on its own runtime here and missed an accuracy gate."""
+    int8 = bench.build("int8")
+    if int8 is None or int8.accuracy is None or not bench.measured:
+        return False
+    checks = judge_build(int8, bench, gates).checks
+    return any(check.verdict == "fail" and check.gate in ("max_drop_points", "min_top1") for check in checks)

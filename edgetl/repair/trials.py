@@ -1,0 +1,138 @@
+"""Compile a set of layers in float for the target, run it on the target's own runtime, and judge it by the gates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgetl import stats
+from edgetl.backends.base import load
+from edgetl.bench.accuracy import Accuracy, compare, predict_each
+from edgetl.bench.latency import interleaved
+from edgetl.bench.repair import Trial
+from edgetl.blame.measure import Networks
+from edgetl.blame.network import Images
+from edgetl.data.views import load_batch
+from edgetl.graph import mixed
+from edgetl.graph.clean import serialize
+from edgetl.recipe import Bench, Gates
+from edgetl.types import Compiled, Engine, Precision, Preprocessing, Target
+
+_BATCH = 16
+_TIMED_IMAGES = 16
+_PIVOT_FILE = "pivot.onnx"
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What decides whether a network passes.
+
+    val        validation images; reference  float32 (len(val), classes), the float network's logits on them
+    """
+
+    target: Target
+    gates: Gates
+    bench: Bench
+    val: Images
+    preprocessing: Preprocessing
+    reference: NDArray[np.float32]
+    seed: int
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        return np.array([sample.label for sample in self.val.samples], np.int64)
+
+    def passes(self, accuracy: Accuracy) -> bool:
+        """By the accuracy gates; those of latency and size are for the build that comes of it."""
+        drop, least = self.gates.max_drop_points, self.gates.min_top1
+        kept = drop is None or accuracy.drop_points.value <= drop
+        return kept and (least is None or accuracy.top1.value >= least)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One set, compiled in `folder`."""
+
+    layers: tuple[str, ...]
+    folder: Path
+    compiled: Compiled
+    accuracy: Accuracy
+    passed: bool
+
+
+class Trials:
+    """Sets that were tried, each once, compiled below the folder `scratch`."""
+
+    def __init__(self, networks: Networks, judge: Judge, scratch: Path) -> None:
+        self._networks, self._judge, self._scratch = networks, judge, scratch
+        self._tried: dict[frozenset[str], Tried] = {}
+
+    @property
+    def tried(self) -> tuple[Tried, ...]:
+        return tuple(self._tried.values())
+
+    def passes(self, layers: Sequence[str]) -> bool:
+        """Raises BackendError when the target's toolchain refuses the network."""
+        key = frozenset(layers)
+        if key not in self._tried:
+            self._tried[key] = self._try(tuple(layers))
+        return self._tried[key].passed
+
+    def model(self, layers: Sequence[str]) -> onnx.ModelProto:
+        """The Q/DQ model with these layers in float."""
+        networks = self._networks
+        return mixed.float_layers(networks.quantized, layers, networks.originals) if layers else networks.quantized
+
+    def timed(self) -> list[Trial]:
+        """All of them, timed in turns; the first one is what the others are compared with."""
+        judge, val = self._judge, self._judge.val
+        spread = np.unique(np.linspace(0, len(val.samples) - 1, _TIMED_IMAGES).round().astype(int))
+        pixels = load_batch([val.samples[index] for index in spread], judge.preprocessing)
+        with ExitStack() as stack:
+            engines = {
+                str(index): self._open(stack, tried.folder, tried.compiled) for index, tried in enumerate(self.tried)
+            }
+            placed = [engine.placement() for engine in engines.values()]
+            config = judge.bench
+            times = interleaved(engines, pixels, runs=config.runs, warmup=config.warmup, seed=judge.seed)
+        found = []
+        for tried, placement, nanoseconds in zip(self.tried, placed, times.values(), strict=True):
+            p50_ms = stats.quantile(nanoseconds / 1e6, 0.5)
+            assert p50_ms is not None  # there are 300 runs at least
+            found.append(
+                Trial(
+                    layers=tried.layers,
+                    passed=tried.passed,
+                    top1=tried.accuracy.top1,
+                    drop_points=tried.accuracy.drop_points,
+                    p50_ms=p50_ms,
+                    relative_time=stats.speedup(nanoseconds, times["0"], judge.seed),
+                    not_integer=len(placement.not_integer()),
+                    size_bytes=sum((tried.folder / name).stat().st_size for name in tried.compiled.files),
+                )
+            )
+        return found
+
+    def _try(self, layers: tuple[str, ...]) -> Tried:
+        judge = self._judge
+        folder = self._scratch / str(len(self._tried))
+        folder.mkdir()
+        pivot = self._scratch / f"{folder.name}-{_PIVOT_FILE}"
+        pivot.write_bytes(serialize(self.model(layers)))
+        precision: Precision = "mixed" if layers else "int8"
+        compiled = load(judge.target.backend).compile(pivot, judge.target, precision, folder)
+        with ExitStack() as stack:
+            engine = self._open(stack, folder, compiled)
+            logits = predict_each({"": engine}, judge.val.batches(_BATCH))[""]
+        accuracy = compare(logits, judge.labels, judge.reference, judge.seed)
+        return Tried(layers, folder, compiled, accuracy, judge.passes(accuracy))
+
+    def _open(self, stack: ExitStack, folder: Path, compiled: Compiled) -> Engine:
+        target, threads = self._judge.target, self._judge.bench.threads
+        return stack.enter_context(load(target.backend).open(folder, compiled, target, threads=threads))

@@ -1,0 +1,123 @@
+"""The quantize stage with a cache of ranges, with given ranges, with equalization and bias correction."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import save_file
+from tiny_calibration import pictures
+
+from edgetl.backbones.load import construct
+from edgetl.backbones.spec import write_spec
+from edgetl.data.views import load_batch
+from edgetl.errors import UsageError
+from edgetl.progress import Silent
+from edgetl.quant import calibration
+from edgetl.quant import stage as quantize
+from edgetl.recipe import Quantize
+from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Progress, Scheme, Split
+
+SCHEME = Scheme("uint8", activation_symmetric=False)
+PROFILE = CalibrationProfile("default", "", 2000, "entropy", views=1)
+PTQ = Quantize(method="ptq")
+
+
+@dataclass(frozen=True)
+class Adapted:
+    folder: Path
+    split: Split
+
+    def quantize(
+        self, out: Path, config: Quantize = PTQ, profile: CalibrationProfile = PROFILE, **places: Any
+    ) -> dict[str, Any]:
+        out.mkdir(parents=True)
+        progress: Progress = places.pop("progress", Silent())
+        quantize.run(self.split, self.folder, SCHEME, profile, config, "light", out, progress, **places)
+        record: dict[str, Any] = json.loads((out / "quantize.json").read_text())
+        return record
+
+
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.lines.append(text)
+
+
+@pytest.fixture(scope="module")
+def adapted(tmp_path_factory: pytest.TempPathFactory) -> Adapted:
+    root = tmp_path_factory.mktemp("adapted")
+    spec = NetworkSpec(
+        "timm", "test_resnet", {}, 2, "fc", Preprocessing(32, 32, "squash", (0.4, 0.5, 0.6), (0.5, 0.5, 0.5))
+    )
+    save_file(construct(spec).state_dict(), root / "network.safetensors")
+    write_spec(spec, root / "network.json")
+    samples = pictures(root / "pictures", 76)
+    return Adapted(root, Split(("a", "b"), samples[:70], samples[70:], (), "squash", "", ""))
+
+
+@pytest.fixture(scope="module")
+def first(adapted: Adapted, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("first") / "out"
+    adapted.quantize(out)
+    return out
+
+
+def test_stopped_while_it_calibrates_the_stage_ends_in_the_same_bytes(
+    adapted: Adapted, first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def load(*arguments: Any) -> Any:
+        seen.append(len(arguments[0]))
+        if len(seen) == 4:
+            raise KeyboardInterrupt
+        return load_batch(*arguments)
+
+    monkeypatch.setattr(calibration, "load_batch", load)
+    cache, notes = tmp_path / "cache", Notes()
+    with pytest.raises(KeyboardInterrupt):
+        adapted.quantize(tmp_path / "stopped", cache=cache)
+    record = adapted.quantize(tmp_path / "out", cache=cache, progress=notes)
+    assert notes.lines == ["calibration continues behind batch 2 of 5"]
+    assert seen == [16] * 4 + [16, 16, 6]
+    assert record["calibration_images"] == 70  # all there are; the profile would take 2,000
+    for name in ("network.onnx", "ranges.safetensors"):
+        assert (tmp_path / "out" / name).read_bytes() == (first / name).read_bytes(), name
+    assert sorted(path.suffix for path in cache.iterdir()) == [".json", ".safetensors"]
+
+
+def test_given_ranges_are_used_without_looking_at_calibration_images(
+    adapted: Adapted, first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibration, "load_batch", None)
+    record = adapted.quantize(tmp_path / "out", ranges=first / "ranges.safetensors")
+    assert record["ranges_given"]
+    assert (tmp_path / "out" / "network.onnx").read_bytes() == (first / "network.onnx").read_bytes()
+
+
+def test_given_ranges_of_another_profile_are_refused(adapted: Adapted, first: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="profile changed from entropy to mse") as caught:
+        adapted.quantize(
+            tmp_path / "out", profile=replace(PROFILE, observer="mse"), ranges=first / "ranges.safetensors"
+        )
+    assert caught.value.exit_code == 2
+
+
+def test_equalizing_and_correcting_are_told_in_the_record(adapted: Adapted, tmp_path: Path) -> None:
+    config = Quantize(method="ptq", equalize=True, bias_correction=True)
+    record = adapted.quantize(tmp_path / "out", config)
+    assert record["equalized_pairs"] > 0
+    corrections = record["bias_corrections"]
+    assert len(corrections) > 3
+    assert sum(each["after"] for each in corrections) < 0.01 * sum(each["before"] for each in corrections)
+
+
+def test_equalized_weights_are_another_key(adapted: Adapted, first: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="weights changed"):
+        adapted.quantize(tmp_path / "out", Quantize(method="ptq", equalize=True), ranges=first / "ranges.safetensors")
