@@ -148,7 +148,7 @@ class Quantize(_Section):
     """Peak rate of AdamW."""
     temperature: float = Field(default=2.0, gt=0)
     """Softmax temperature of the distillation from the float network (Hinton et al. 2015, arXiv:1503.02531)."""
-    bias_correction: bool = False
+    bias_correction: bool = True
     """Take the mean error that rounding makes in each layer's output back through its bias, after calibration."""
     equalize: bool = False
     """Scale channels between two convolutions so that both have weights of one size, where that is exact (not across

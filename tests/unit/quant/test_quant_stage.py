@@ -23,7 +23,7 @@ from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Progres
 
 SCHEME = Scheme("uint8", activation_symmetric=False)
 PROFILE = CalibrationProfile("default", "", 2000, "entropy", views=1)
-PTQ = Quantize(method="ptq")
+PTQ = Quantize(method="ptq", bias_correction=False)
 
 
 @dataclass(frozen=True)
@@ -120,4 +120,8 @@ def test_equalizing_and_correcting_are_told_in_the_record(adapted: Adapted, tmp_
 
 def test_equalized_weights_are_another_key(adapted: Adapted, first: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="weights changed"):
-        adapted.quantize(tmp_path / "out", Quantize(method="ptq", equalize=True), ranges=first / "ranges.safetensors")
+        adapted.quantize(
+            tmp_path / "out",
+            Quantize(method="ptq", equalize=True, bias_correction=False),
+            ranges=first / "ranges.safetensors",
+        )

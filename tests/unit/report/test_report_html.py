@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 from edgetl.bench.accuracy import compare
 from edgetl.bench.gates import judge
 from edgetl.bench.machine import describe
+from edgetl.bench.repair import Repair, Trial, front
 from edgetl.bench.result import BuildBench, Latency, TargetBench, write_bench
 from edgetl.checks.model import Checks, Finding, Picture, Suspect
 from edgetl.errors import EdgetlError
@@ -296,3 +297,28 @@ def test_a_bench_folder_without_its_files_is_named(made: Made, tmp_path: Path) -
     write_bench(details.targets[0].bench, tmp_path / "bench.json")
     with pytest.raises(EdgetlError, match="cannot read what the bench stage stored"):
         read_details(details.split, REFERENCE, [tmp_path])
+
+
+def test_what_a_repair_tried_is_listed_with_what_was_taken_and_the_front(made: Made) -> None:
+    def certain(value: float) -> Interval:
+        return Interval(value, value, value)
+
+    def trial(layers: tuple[str, ...], top1: float, p50_ms: float, *, passed: bool) -> Trial:
+        return Trial(layers, passed, certain(top1), certain(1.0), certain(p50_ms), certain(p50_ms / 3), len(layers), 9)
+
+    trials = (
+        trial((), 0.5, 3.0, passed=False),
+        trial((EVIL,), 0.7, 3.5, passed=False),
+        trial((EVIL, "conv2"), 0.9, 3.2, passed=True),
+    )
+    repair = Repair("x86-cpu", 52, 2, (EVIL, "conv2"), trials, front(trials), "INT8 loses; two layers help.")
+    report, details = made()
+    first = report.bundles[0].model_copy(update={"repair": repair})
+    page = render_html(report.model_copy(update={"bundles": (first, *report.bundles[1:])}), details)
+    words = " ".join(outline(page).words)
+    assert EVIL not in page
+    assert "INT8 loses; two layers help. 2 sets of layers were judged" in words
+    rows = [row.split("</tr>")[0] for row in page.split("Repair of x86-cpu")[1].split("<tr>")[2:5]]
+    assert ["taken" in row for row in rows] == [False, False, True]
+    assert [row.count("<td>yes</td>") for row in rows] == [1, 0, 1]
+    assert "1.07x INT8" in rows[2]
