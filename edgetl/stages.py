@@ -171,7 +171,7 @@ def adapt_stage(store: Store, job: Job, split: Split, progress: Progress) -> Sta
         "tools": _versions(TRAINING_TOOLS),
     }
     inputs = {"shots": _samples_digest(split, split.shots), "weights": source.digest}
-    return store.once("adapt", 3, config, run, inputs=inputs)
+    return store.once("adapt", 4, config, run, inputs=inputs)
 
 
 def schemes_of(job: Job) -> dict[str, Scheme]:
@@ -232,7 +232,7 @@ def export_stage(
 
     inputs = {"adapted": adapted.digest, "val": _samples_digest(split, split.val)}
     inputs |= {f"quantized-{name}": result.digest for name, result in quantized.items()}
-    return store.once("export", 3, {"tools": _versions((*TRAINING_TOOLS, "onnxruntime"))}, run, inputs=inputs)
+    return store.once("export", 4, {"tools": _versions((*TRAINING_TOOLS, "onnxruntime"))}, run, inputs=inputs)
 
 
 def precisions_of(job: Job, target: Target) -> tuple[Precision, ...]:
