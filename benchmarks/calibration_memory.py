@@ -9,42 +9,20 @@ correction; it reports its peak resident memory after each step.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import json
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-from result_file import Result, machine_now, table, write_result
+from memory_runs import crops, run
+from result_file import table
 
 from edgetl.memory import peak_rss_bytes, reset_peak_rss
 
 COUNTS = (50, 2000)
 SIDE = 160
 CROP = 200
-
-
-def pictures(data: Path, folder: Path, count: int) -> list[Path]:
-    """`count` crops, those that are there already are kept."""
-    folder.mkdir(parents=True, exist_ok=True)
-    sources = sorted((data / "rsscn7" / "train").rglob("*.jpg"))
-    made = []
-    for number in range(count):
-        path = folder / f"{number:05d}.jpg"
-        if not path.is_file():
-            generator = np.random.default_rng(number)
-            whole = Image.open(sources[number % len(sources)]).convert("RGB")
-            left, top = (int(generator.integers(0, side - CROP + 1)) for side in whole.size)
-            quality = int(generator.integers(80, 96))
-            whole.crop((left, top, left + CROP, top + CROP)).save(path, quality=quality)
-        made.append(path)
-    return made
 
 
 def measure(data: Path, weights: Path, work: Path, count: int) -> dict[str, float]:
@@ -66,7 +44,7 @@ def measure(data: Path, weights: Path, work: Path, count: int) -> dict[str, floa
     from edgetl.recipe import Backbone
     from edgetl.types import CalibrationProfile, Sample
 
-    files = pictures(data, work / "pictures", count)
+    files = crops(data, work / "pictures", count, CROP)
     samples = [Sample(str(path), 0, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files]
     assert len({sample.sha256 for sample in samples}) == count
     profile = CalibrationProfile("memory", "", count, "entropy")
@@ -108,29 +86,6 @@ def measure(data: Path, weights: Path, work: Path, count: int) -> dict[str, floa
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--weights-dir", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--write", action="store_true", help="write a dated result into benchmarks/results")
-    parser.add_argument("--count", type=int, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.count:
-        print(json.dumps(measure(arguments.data, arguments.weights_dir, arguments.work, arguments.count)))
-        return
-    machine = machine_now()
-    rows = []
-    for count in COUNTS:
-        command = [sys.executable, __file__, *sys.argv[1:], "--count", str(count)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        rows.append(json.loads(done.stdout.splitlines()[-1]))
-    text = _text(rows)
-    print(text)
-    if arguments.write:
-        write_result(Result("calibration-memory", "Memory of calibration", (text,), {"rows": rows}), machine)
-
-
 def _text(rows: Sequence[Mapping[str, float]]) -> str:
     head = ("images", "images/s", "kept ranges", "before", "ranges observed", "biases corrected")
     steps = ("cache_bytes", "rss_before_bytes", "peak_rss_observed_bytes", "peak_rss_corrected_bytes")
@@ -155,4 +110,4 @@ def _text(rows: Sequence[Mapping[str, float]]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run(__file__, __doc__, COUNTS, measure, _text, "calibration-memory", "Memory of calibration")

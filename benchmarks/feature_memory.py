@@ -8,39 +8,18 @@ minute. Each count runs in a process of its own, which reports its peak resident
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import json
-import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-from result_file import Result, machine_now, write_result
+from memory_runs import crops, run
 
 from edgetl.memory import peak_rss_bytes
 
 COUNTS = (2000, 20_000)
 SIDE = 64
-
-
-def pictures(data: Path, folder: Path, count: int) -> list[Path]:
-    """`count` crops, those that are there already are kept."""
-    folder.mkdir(parents=True, exist_ok=True)
-    sources = sorted((data / "rsscn7" / "train").rglob("*.jpg"))
-    made = []
-    for number in range(count):
-        path = folder / f"{number:05d}.jpg"
-        if not path.is_file():
-            generator = np.random.default_rng(number)
-            whole = Image.open(sources[number % len(sources)]).convert("RGB")
-            left, top = (int(generator.integers(0, side - SIDE)) for side in whole.size)
-            whole.crop((left, top, left + SIDE, top + SIDE)).save(path, quality=90)
-        made.append(path)
-    return made
 
 
 def measure(data: Path, weights: Path, work: Path, count: int) -> dict[str, float]:
@@ -52,7 +31,7 @@ def measure(data: Path, weights: Path, work: Path, count: int) -> dict[str, floa
     from edgetl.recipe import Backbone
     from edgetl.types import Sample
 
-    files = pictures(data, work / "pictures", count)
+    files = crops(data, work / "pictures", count, SIDE)
     samples = [Sample(str(p), n % 7, hashlib.sha256(p.read_bytes()).hexdigest()) for n, p in enumerate(files)]
     backbone = Backbone(name="mobilenetv2_100", input_size=SIDE)
     frozen = open_frozen(backbone, locate(backbone, data, [weights]), 7, "squash")
@@ -79,29 +58,6 @@ def measure(data: Path, weights: Path, work: Path, count: int) -> dict[str, floa
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--weights-dir", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--write", action="store_true", help="write a dated result into benchmarks/results")
-    parser.add_argument("--count", type=int, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.count:
-        print(json.dumps(measure(arguments.data, arguments.weights_dir, arguments.work, arguments.count)))
-        return
-    machine = machine_now()
-    rows = []
-    for count in COUNTS:
-        command = [sys.executable, __file__, *sys.argv[1:], "--count", str(count)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        rows.append(json.loads(done.stdout.splitlines()[-1]))
-    text = _text(rows)
-    print(text)
-    if arguments.write:
-        write_result(Result("feature-memory", "Memory of cached features", (text,), {"rows": rows}), machine)
-
-
 def _text(rows: Sequence[Mapping[str, float]]) -> str:
     lines = [
         "Peak resident memory in MB after each step; the cache holds the pooled features and the activations behind",
@@ -119,4 +75,4 @@ def _text(rows: Sequence[Mapping[str, float]]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run(__file__, __doc__, COUNTS, measure, _text, "feature-memory", "Memory of cached features")
