@@ -21,7 +21,7 @@ TOLERANCES: dict[Precision, Tolerance] = {
     "bfloat16": Tolerance(max_diff_of_range=0.05, min_cosine=0.995),
     "float32": Tolerance(max_diff_of_range=0.002, min_cosine=0.9999),
 }
-_OF_ROUNDING = 3.0
+_OF_ROUNDING = 5.0
 _LOOSEST = Tolerance(max_diff_of_range=0.5, min_cosine=0.8)
 
 
@@ -31,7 +31,8 @@ def tolerance_for(
     """How far a build's logits may be from the golden ones, at least as far as `TOLERANCES` says.
 
     Two machines that break rounding ties differently are two draws of the rounding error, so in few bits a network is
-    compared within three times what rounding does to it on its golden images (the cosine falls with the square).
+    compared within five times what rounding does to it on its golden images, of which there are few, and after biases
+    were corrected for it (the cosine falls with the square).
 
     rounded, exact  golden logits (images, classes) of the INT8 and of the float network; None where there are none
     """
