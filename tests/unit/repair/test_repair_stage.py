@@ -173,12 +173,13 @@ def test_only_an_int8_build_that_missed_an_accuracy_gate_here_is_repaired() -> N
     bad = BuildBench("int8", 10, accuracy=compare(wrong, labels, truth))
     good = BuildBench("int8", 10, accuracy=compare(truth, labels, truth))
 
-    def bench(build: BuildBench, *, measured: bool = True) -> TargetBench:
-        return TargetBench("here", "null", "", measured, False, "", describe(), tuple(range(100)), (build,))
+    def bench(build: BuildBench, *, measured: bool = True, backend: str = "onnxruntime") -> TargetBench:
+        return TargetBench("here", backend, "", measured, False, "", describe(), tuple(range(100)), (build,))
 
     gates = Gates(max_drop_points=2.0)
     assert is_needed(bench(bad), gates)
     assert not is_needed(bench(good), gates)
     assert not is_needed(bench(bad, measured=False), gates)
+    assert not is_needed(bench(bad, backend="null"), gates)
     assert not is_needed(bench(bad), Gates(max_drop_points=10))
     assert not is_needed(bench(good), Gates(max_drop_points=1, max_size_bytes=1))
