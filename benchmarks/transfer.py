@@ -176,7 +176,7 @@ def work_through(setting: Setting, keys: Sequence[Key], parent: int | None) -> b
     A cell that fails is named and left out. Returns whether none did.
     """
     import torch
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     torch.set_num_threads(setting.threads)
     threadpool_limits(setting.threads)  # for scikit-learn: torch's setting does not reach its linear algebra

@@ -85,9 +85,12 @@ def race(
     starts = [fit_on(task, features, head, np.array(fold.train)) for fold in folds]
     alive = list(trials)
     total = len(entered) + min(KEPT, len(entered)) * (len(folds) - 1)
+    # as few as would be kept anyhow run on all folds at once: no thread waits for the end of a round
+    first = 1 if len(entered) > KEPT else len(folds)
     with task.progress.task("fine-tuning trials", total=total) as advance:
-        for numbers in (range(1), range(1, len(folds))):
-            jobs = [(index, number) for number in numbers for index in alive]
+        for numbers in (range(first), range(first, len(folds))):
+            jobs = [(index, number) for index in alive for number in numbers]
+            jobs.sort(key=lambda job: -entered[job[0]].prepared.macs)  # the short ones fill the end
 
             def work(job: tuple[int, int]) -> Trained:
                 trained = run_trial(task, entered[job[0]], folds[job[1]], starts[job[1]])

@@ -9,15 +9,13 @@ improbable that, were all labels right, less than `EXPECTED_FALSE` of them would
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from edgetl.adapt.folds import deal
+from edgetl.adapt.heads.softmax import fit_softmax
 from edgetl.adapt.heads.space import deviations
 
 EXPECTED_FALSE = 0.5
@@ -111,12 +109,8 @@ def _held_out_logits(inputs: Floats, labels: Labels, fold: Labels, strength: flo
     logits = np.zeros((len(labels), int(labels.max()) + 1))
     for number in np.unique(fold):
         train, test = fold != number, fold == number
-        model = LogisticRegression(C=strength, max_iter=_ITERATIONS, tol=1e-3)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a probe that is not quite optimal is still a probe
-            decision = model.fit(inputs[train], labels[train]).decision_function(inputs[test])
-        # two classes give one row of odds
-        logits[test] = np.stack([-decision / 2, decision / 2], axis=1) if decision.ndim == 1 else decision
+        weight, bias = fit_softmax(inputs[train], labels[train], strength=strength, iterations=_ITERATIONS)
+        logits[test] = inputs[test] @ weight.T + bias
     return logits
 
 

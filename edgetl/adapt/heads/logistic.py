@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from edgetl.adapt.folds import stratified_folds
 from edgetl.adapt.heads.head import Floats, Labels, LinearHead
+from edgetl.adapt.heads.softmax import fit_softmax
 from edgetl.adapt.heads.temperature import cross_entropy
 
 NAME = "logistic"
@@ -61,11 +58,5 @@ def _fit_mean(views: Floats, labels: Labels, strength: float, iterations: int) -
 
 
 def _fit(views: Floats, labels: Labels, strength: float, iterations: int) -> tuple[Floats, Floats]:
-    model = LogisticRegression(C=strength / len(views), max_iter=iterations, tol=1e-3)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a head that is not quite optimal is still a head
-        model.fit(views.reshape(-1, views.shape[-1]), np.tile(labels, len(views)))
-    weight, bias = model.coef_, model.intercept_
-    if len(weight) == 1:  # one row of odds: softmax over (-x/2, x/2) is the same as sigmoid of x
-        return np.concatenate([-weight / 2, weight / 2]), np.concatenate([-bias / 2, bias / 2])
-    return weight, bias
+    rows, tiled = views.reshape(-1, views.shape[-1]), np.tile(labels, len(views))
+    return fit_softmax(rows, tiled, strength=strength / len(views), iterations=iterations)
