@@ -23,7 +23,7 @@ from edgetl.bench.latency import interleaved
 from edgetl.bench.machine import Machine, describe
 from edgetl.bench.stage import read_reference
 from edgetl.bundle.read import Bundle
-from edgetl.data.views import batches, load_batch
+from edgetl.data.views import batches, load_batch, spread
 from edgetl.digest import file_digest, value_digest
 from edgetl.errors import EdgetlError
 from edgetl.graph.pivot import REFERENCE_NAME, read_pivot
@@ -34,7 +34,6 @@ FLOAT, OURS = "edgetl float32", "edgetl int8"
 _RESULT_FILE = "comparison.json"
 _FLOAT_MODEL = "float32.onnx"
 _BATCH = 16
-_TIMED_IMAGES = 16
 _MODEL_VERSION = 1
 _MEASURE_VERSION = 1
 
@@ -247,8 +246,7 @@ def _answers(job: _Job) -> tuple[dict[str, _Logits], dict[str, str]]:
 
 
 def _time(job: _Job, seed: int) -> dict[str, _Times]:
-    spread = np.unique(np.linspace(0, len(job.val) - 1, _TIMED_IMAGES).round().astype(int))
-    images = load_batch([job.val[index] for index in spread], job.preprocessing)
+    images = load_batch(spread(job.val), job.preprocessing)
     with ExitStack() as stack:
         settings = job.settings
         return interleaved(_open(job, stack), images, runs=settings.runs, warmup=settings.warmup, seed=seed)

@@ -7,24 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-import onnx
-
 from edgetl.assemble import model_for
-from edgetl.blame.cache import Cache
-from edgetl.blame.latency import TIMED_IMAGES, Timed, obstacle, time_layers
-from edgetl.blame.measure import Networks, make_networks, measure_accuracy, measure_layers
+from edgetl.blame.latency import Timed, obstacle, time_layers
+from edgetl.blame.measure import measure_accuracy, measure_layers
 from edgetl.blame.network import Images
+from edgetl.blame.networks import Networks, open_networks
 from edgetl.blame.page import write_page
 from edgetl.blame.result import Blame, BlamedLayer
 from edgetl.blame.verdict import sentence
 from edgetl.catalog import load_target
-from edgetl.data.views import load_batch
+from edgetl.data.views import load_batch, spread
 from edgetl.digest import file_digest
 from edgetl.errors import UsageError
 from edgetl.graph.pivot import read_pivot
 from edgetl.pipeline import run as run_chain
-from edgetl.sdk import import_onnxruntime
 from edgetl.stages import Job
 from edgetl.store import Store, disk_errors, open_store, write_text
 from edgetl.types import Preprocessing, Progress, Split, Target
@@ -94,11 +90,9 @@ class _Subject:
 
 def _subject(store: Store, pivot: Path, split: Split, target: Target) -> _Subject:
     description = read_pivot(pivot)
-    chosen, plain = model_for(description, target, "int8"), model_for(description, target, "float32")
-    shared = {"version": 2, "model": chosen.sha256, "float": plain.sha256, "runtime": import_onnxruntime().__version__}
-    cache = Cache(store.cache / "blame", shared)
-    networks = make_networks(onnx.load_model(pivot / chosen.file), onnx.load_model(pivot / plain.file), cache)
-    return _Subject(target, split, description.preprocessing, pivot / chosen.file, networks)
+    networks = open_networks(pivot, description, target, store.cache / "blame")
+    model = pivot / model_for(description, target, "int8").file
+    return _Subject(target, split, description.preprocessing, model, networks)
 
 
 def _blame(store: Store, job: Job, subject: _Subject, request: Request, progress: Progress) -> Blame:
@@ -127,8 +121,6 @@ def _blame(store: Store, job: Job, subject: _Subject, request: Request, progress
 
 
 def _timed(store: Store, job: Job, subject: _Subject, layers: Sequence[BlamedLayer], progress: Progress) -> Timed:
-    val = subject.split.val
-    spread = np.unique(np.linspace(0, len(val) - 1, TIMED_IMAGES).round().astype(int))
     return time_layers(
         store,
         subject.target,
@@ -136,7 +128,7 @@ def _timed(store: Store, job: Job, subject: _Subject, layers: Sequence[BlamedLay
         file_digest(subject.model),
         subject.networks.originals,
         [layer.name for layer in layers],
-        load_batch([val[index] for index in spread], subject.preprocessing),
+        load_batch(spread(subject.split.val), subject.preprocessing),
         job.recipe.bench,
         progress,
     )

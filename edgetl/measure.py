@@ -21,14 +21,13 @@ from edgetl.bench.result import ColdStart
 from edgetl.bundle.manifest import FILE_NAME
 from edgetl.bundle.read import Bundle, read_bundle
 from edgetl.data.scan import Listing, scan
-from edgetl.data.views import batches, load_image
+from edgetl.data.views import batches, load_image, spread
 from edgetl.digest import file_digest
 from edgetl.errors import BundleError, DataError
 from edgetl.inference import open_bundle
 from edgetl.types import Engine, Preprocessing, Progress, Sample
 
 _BATCH = 16
-_TIMED_IMAGES = 16
 
 
 def measure(
@@ -145,8 +144,7 @@ def _timed_images(
     bundles: Mapping[str, Bundle], samples: Sequence[Sample], preprocessing: Preprocessing
 ) -> NDArray[np.uint8]:
     if samples:
-        spread = np.unique(np.linspace(0, len(samples) - 1, _TIMED_IMAGES).round().astype(int))
-        paths = [Path(samples[index].path) for index in spread]
+        paths = [Path(sample.path) for sample in spread(samples)]
     else:
         bundle = next(iter(bundles.values()))
         files = bundle.manifest.golden.files if bundle.manifest.golden else ()

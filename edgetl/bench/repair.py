@@ -38,9 +38,14 @@ class Trial:
 
 @dataclass(frozen=True)
 class Repair:
-    """trials  INT8 itself first, then what was tried, in order; layers  those of the trial that was taken, None where
-    none passed; front  indices of the trials that no other beats in both accuracy and latency, by latency
-    quantized  how many layers there were to choose from; tries  sets that were judged"""
+    """What was tried for one target, and what came of it.
+
+    quantized  how many layers there were to choose from
+    tries      sets that were judged
+    layers     those of the trial that was taken; None where none passed
+    trials     INT8 itself first, then what was tried, in order
+    front      indices of the trials that no other beats in both accuracy and latency, by latency
+    """
 
     target: str
     quantized: int

@@ -29,7 +29,7 @@ from edgetl.bench.result import (
     TargetBench,
     write_bench,
 )
-from edgetl.data.views import batches, load_batch
+from edgetl.data.views import batches, load_batch, spread
 from edgetl.errors import BackendError, EdgetlError
 from edgetl.recipe import Bench
 from edgetl.types import (
@@ -48,7 +48,6 @@ from edgetl.types import (
 )
 
 _BATCH = 16
-_TIMED_IMAGES = 16
 _EMULATED_FLOAT_IMAGES = 8  # float is the slowest under emulation, and its arithmetic hardly differs between CPUs
 
 _Logits = NDArray[np.float32]
@@ -266,8 +265,7 @@ def _predict(
 def _time(job: BenchJob, engines: Mapping[str, Engine], progress: Progress) -> dict[str, _Times]:
     if not engines:
         return {}
-    spread = np.unique(np.linspace(0, len(job.val) - 1, _TIMED_IMAGES).round().astype(int))
-    images = load_batch([job.val[index] for index in spread], job.preprocessing)
+    images = load_batch(spread(job.val), job.preprocessing)
     config = job.config
     with progress.task(f"{job.target.name}: latency", total=config.runs) as advance:
         return interleaved(engines, images, runs=config.runs, warmup=config.warmup, seed=job.seed, advance=advance)

@@ -26,7 +26,6 @@ from edgetl.recipe import Bench
 from edgetl.store import Store, write_text
 from edgetl.types import Engine, Interval, Missing, Progress, Target
 
-TIMED_IMAGES = 16
 _RESULT = "latency.json"
 _BASE = "INT8"
 

@@ -4,55 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from edgetl import stats
 from edgetl.bench.accuracy import answers
-from edgetl.blame.cache import Cache
 from edgetl.blame.errors import logits_error, sqnr_db
-from edgetl.blame.network import Images, layer_energies, logits
+from edgetl.blame.network import Images, layer_energies
+from edgetl.blame.networks import Form, Networks
 from edgetl.blame.result import BlamedLayer, LayerAccuracy, ranked
-from edgetl.errors import BackendError
 from edgetl.graph import mixed
 from edgetl.types import Interval, Progress
-
-Form = Literal["float network", "all in float", "all in INT8", "one in float", "one in INT8"]
-Logits = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Networks:
-    """The two models of a pivot that are compared, what floated layers get back, and where results are kept."""
-
-    quantized: onnx.ModelProto
-    reference: onnx.ModelProto
-    originals: mixed.Originals | None
-    cache: Cache
-
-    def logits(self, form: Form, layer: str, images: Images) -> Logits:
-        """Of one form of the network, kept; `layer` names the one that is different, "" for none."""
-        key = {"what": "logits", "form": form, "layer": layer, "images": images.digest()}
-        return self.cache.array(key, lambda: logits(self.form(form, layer), images))
-
-    def form(self, form: Form, layer: str) -> onnx.ModelProto:
-        if form == "float network":
-            return self.reference
-        if form == "all in INT8":
-            return self.quantized
-        if form == "one in float":
-            return mixed.float_layers(self.quantized, (layer,), self.originals)
-        return mixed.quantize_only(self.quantized, (layer,) if layer else (), self.originals)
-
-
-def make_networks(quantized: onnx.ModelProto, reference: onnx.ModelProto, cache: Cache) -> Networks:
-    """Raises BackendError when nothing is quantized, or the two are not the same network."""
-    if not mixed.layers(quantized):
-        raise BackendError("the INT8 model has no quantized layer; there is nothing to blame")
-    return Networks(quantized, reference, mixed.originals_of(quantized, reference), cache)
 
 
 def measure_layers(networks: Networks, images: Images, progress: Progress) -> tuple[float, tuple[BlamedLayer, ...]]:

@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from edgetl.types import Preprocessing, Sample
 
 
+TIMED_IMAGES = 16
+"""Pictures that a latency is measured on, in turns."""
+
+
+def spread(samples: Sequence[Sample], count: int = TIMED_IMAGES) -> list[Sample]:
+    """At most `count` of the samples, evenly spread from the first to the last, in order."""
+    return [samples[index] for index in np.unique(np.linspace(0, len(samples) - 1, count).round().astype(int))]
+
+
 def load_image(path: Path, preprocessing: Preprocessing) -> NDArray[np.uint8]:
     """Decode and resize one file: uint8 (height, width, 3). Raises DataError."""
     return resize(decode(path), preprocessing)

@@ -13,8 +13,11 @@ _MOST_PRUNED = 8  # layers that are tried one by one; a longer list is kept as t
 
 @dataclass(frozen=True)
 class Search:
-    """layers  the set that passes, in the order of the ranking; None where not even all of them do
-    tries   how many sets were asked about"""
+    """What was found.
+
+    layers  the set that passes, in the order of the ranking; None where not even all of them do
+    tries   how many sets were asked about
+    """
 
     layers: tuple[str, ...] | None
     tries: int
@@ -35,10 +38,10 @@ def search(ranking: Sequence[str], passes: Passes) -> Search:
         tries += 1
         return passes(tuple(layers))
 
-    low, high = 0, _first_passing(ranking, asked)
+    high = _first_passing(ranking, asked)
     if high is None:
         return Search(None, tries)
-    low = high // 2 if high > 1 else 0
+    low = high // 2 if high > 1 else 0  # did not pass
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if asked(ranking[:middle]) else (middle, high)

@@ -16,9 +16,9 @@ from safetensors.numpy import load_file, save_file
 from edgetl.assemble import model_for
 from edgetl.bench.repair import REPAIR_FILE, Repair, Trial, front, write_repair
 from edgetl.bench.stage import read_reference
-from edgetl.blame.cache import Cache
-from edgetl.blame.measure import Networks, make_networks, measure_layers
+from edgetl.blame.measure import measure_layers
 from edgetl.blame.network import Images
+from edgetl.blame.networks import open_networks
 from edgetl.export.parity import infer, open_literal
 from edgetl.graph.clean import serialize
 from edgetl.graph.pivot import GOLDEN_DIR, REFERENCE_NAME, Pivot, PivotModel, read_pivot, write_pivot
@@ -26,7 +26,6 @@ from edgetl.publish import PIVOT
 from edgetl.recipe import Bench, Gates
 from edgetl.repair.search import search
 from edgetl.repair.trials import Judge, Trials
-from edgetl.sdk import import_onnxruntime
 from edgetl.types import Interval, Progress, Sample, Target
 
 _SHOTS = 64  # that the ranking is made on
@@ -54,7 +53,7 @@ def run(job: RepairJob, out: Path, progress: Progress) -> None:
     raises  BackendError when the toolchain refuses a network; EdgetlError for a pivot that does not fit the images.
     """
     pivot = read_pivot(job.pivot)
-    networks = _networks(job, pivot)
+    networks = open_networks(job.pivot, pivot, job.target, job.cache)
     shots = Images(job.shots[:_SHOTS], pivot.preprocessing)
     _, layers = measure_layers(networks, shots, progress)
     ranking = [layer.name for layer in layers]
@@ -91,13 +90,6 @@ def run(job: RepairJob, out: Path, progress: Progress) -> None:
     )
     write_repair(repair, out / REPAIR_FILE)
     progress.note(f"{job.target.name}: {repair.sentence}")
-
-
-def _networks(job: RepairJob, pivot: Pivot) -> Networks:
-    chosen, plain = model_for(pivot, job.target, "int8"), model_for(pivot, job.target, "float32")
-    shared = {"version": 1, "model": chosen.sha256, "float": plain.sha256, "runtime": import_onnxruntime().__version__}
-    quantized, reference = onnx.load_model(job.pivot / chosen.file), onnx.load_model(job.pivot / plain.file)
-    return make_networks(quantized, reference, Cache(job.cache, shared))
 
 
 def _write_pivot(job: RepairJob, pivot: Pivot, model: onnx.ModelProto, folder: Path) -> None:

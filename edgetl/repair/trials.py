@@ -16,16 +16,15 @@ from edgetl.backends.base import load
 from edgetl.bench.accuracy import Accuracy, compare, predict_each
 from edgetl.bench.latency import interleaved
 from edgetl.bench.repair import Trial
-from edgetl.blame.measure import Networks
 from edgetl.blame.network import Images
-from edgetl.data.views import load_batch
+from edgetl.blame.networks import Networks
+from edgetl.data.views import load_batch, spread
 from edgetl.graph import mixed
 from edgetl.graph.clean import serialize
 from edgetl.recipe import Bench, Gates
 from edgetl.types import Compiled, Engine, Precision, Preprocessing, Target
 
 _BATCH = 16
-_TIMED_IMAGES = 16
 _PIVOT_FILE = "pivot.onnx"
 
 
@@ -91,9 +90,8 @@ class Trials:
 
     def timed(self) -> list[Trial]:
         """All of them, timed in turns; the first one is what the others are compared with."""
-        judge, val = self._judge, self._judge.val
-        spread = np.unique(np.linspace(0, len(val.samples) - 1, _TIMED_IMAGES).round().astype(int))
-        pixels = load_batch([val.samples[index] for index in spread], judge.preprocessing)
+        judge = self._judge
+        pixels = load_batch(spread(judge.val.samples), judge.preprocessing)
         with ExitStack() as stack:
             engines = {
                 str(index): self._open(stack, tried.folder, tried.compiled) for index, tried in enumerate(self.tried)

@@ -20,7 +20,7 @@ from edgetl.backends.base import load as load_backend
 from edgetl.bench.isolated import cold_start
 from edgetl.bench.latency import interleaved
 from edgetl.bench.machine import describe
-from edgetl.data.views import load_batch
+from edgetl.data.views import TIMED_IMAGES, load_batch, spread
 from edgetl.digest import value_digest
 from edgetl.errors import BackendError
 from edgetl.graph.facts import read_facts
@@ -38,7 +38,6 @@ MAX_IMAGES = 800
 _TOOLS = ("torch", "timm", "torchvision", "onnx", "onnxscript")
 _MODEL, _FACTS, _RESULT = "model.onnx", "facts.json", "result.json"
 _COMPILED, _BUILD = "compiled", "compiled.json"
-_TIMED_IMAGES = 16
 
 
 @dataclass(frozen=True)
@@ -227,13 +226,12 @@ def versions(names: Sequence[str]) -> Mapping[str, str]:
 
 
 def timed_images(shots: Sequence[Sample], model: Path) -> NDArray[np.uint8]:
-    """At most 16 shots, spread evenly, as `model` takes them: uint8 (K, H, W, 3)."""
-    spread = np.linspace(0, len(shots) - 1, _count(shots)).round().astype(int)
-    return load_batch([shots[index] for index in spread], read_facts(model).preprocessing)
+    """At most `TIMED_IMAGES` shots, spread evenly, as `model` takes them: uint8 (K, H, W, 3)."""
+    return load_batch(spread(shots), read_facts(model).preprocessing)
 
 
 def _count(shots: Sequence[Sample]) -> int:
-    return min(_TIMED_IMAGES, len(shots))
+    return min(TIMED_IMAGES, len(shots))
 
 
 def _here() -> list[str | None]:

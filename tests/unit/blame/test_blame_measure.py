@@ -18,10 +18,11 @@ from tiny_network import (
     quantized_pivot,
 )
 
-from edgetl.blame import measure, network
+from edgetl.blame import network, networks
 from edgetl.blame.cache import Cache
-from edgetl.blame.measure import make_networks, measure_accuracy, measure_layers
+from edgetl.blame.measure import measure_accuracy, measure_layers
 from edgetl.blame.network import Images
+from edgetl.blame.networks import make_networks
 from edgetl.blame.result import BlamedLayer
 from edgetl.errors import BackendError
 from edgetl.progress import Silent
@@ -109,7 +110,7 @@ def test_a_run_that_was_stopped_continues_where_it_stopped(
         computed.append(1)
         return genuine(*arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(measure, "logits", stopping)
+    monkeypatch.setattr(networks, "logits", stopping)
     with pytest.raises(KeyboardInterrupt):
         _ranking(quantized_pivot(), images, tmp_path)
 
@@ -117,11 +118,11 @@ def test_a_run_that_was_stopped_continues_where_it_stopped(
         computed.append(1)
         return genuine(*arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(measure, "logits", counting)
+    monkeypatch.setattr(networks, "logits", counting)
     ranking = _ranking(quantized_pivot(), images, tmp_path)
     # three whole networks and each layer twice, none of them a second time
     assert len(computed) == 3 + 2 * len(LAYERS)
-    monkeypatch.setattr(measure, "logits", stopping)
+    monkeypatch.setattr(networks, "logits", stopping)
     assert _ranking(quantized_pivot(), images, tmp_path) == ranking
 
 
