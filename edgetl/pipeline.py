@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from edgetl.publish import PIVOT, publish_pivot, publish_report
 from edgetl.stages import (
+    Finished,
     Job,
     adapt_stage,
     bench_stage,
@@ -121,8 +122,8 @@ def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Seque
     if until == "bench":
         return outcome()
 
-    done = tuple(ledger.results)
-    reported = ledger.add(report_stage(store, job, split, checked, adapted, pivot, built, benched, repaired, done))
+    finished = Finished(checked, adapted, quantized, pivot, built, benched, repaired)
+    reported = ledger.add(report_stage(store, job, split, finished, tuple(ledger.results)))
     if not devices:
         return outcome(publish_report(store, reported))
     merged = ledger.add(devices_stage(store, split, adapted, pivot, benched, reported, devices))

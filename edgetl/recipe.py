@@ -138,8 +138,9 @@ class Adapt(_Section):
 class Quantize(_Section):
     """From float to the target's integers."""
 
-    method: Literal["qat", "ptq", "none"] = "qat"
-    """qat: train with the target's rounding. ptq: observe ranges only. none: float builds only."""
+    method: Literal["auto", "qat", "ptq", "none"] = "auto"
+    """ptq: observe ranges only. qat: train with the target's rounding. auto: ptq where it loses at most half of what
+    the gates allow on the validation images, else the better of both. none: float builds only."""
     epochs: int = Field(default=6, ge=1, le=1000)
     """Epochs of quantization-aware training."""
     batch_size: int = Field(default=32, ge=1, le=4096)

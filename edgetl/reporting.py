@@ -6,6 +6,7 @@ import datetime
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,40 +31,45 @@ from edgetl.recipe import Recipe
 from edgetl.report.build import ReportInputs, TargetResult, build_report
 from edgetl.report.devices import DeviceFile, device_rows
 from edgetl.report.html import read_details, write_html
-from edgetl.report.model import FILE_NAME, Stage, read_report, write_report
+from edgetl.report.model import FILE_NAME, Quantized, Stage, read_report, write_report
 from edgetl.store import StageResult
 from edgetl.types import Interval, Split
 
 REFERENCE_FILE = "reference.safetensors"
 ADAPT_FILE = "adapt.json"
+QUANTIZE_FILE = "quantize.json"
 
 
-def write_reports(
-    recipe: Recipe,
-    split: Split,
-    checked: Path,
-    adapted: Path,
-    pivot: Path,
-    builds: Mapping[str, Sequence[Path]],
-    benches: Mapping[str, Path],
-    repairs: Mapping[str, Path],
-    stages: Sequence[StageResult],
-    out: Path,
-) -> None:
-    """Write report.json, report.html and `bundles/<name>-<target>/` into `out`.
+@dataclass(frozen=True)
+class Folders:
+    """Where the stages left their results.
 
+    quantized        per number scheme, with the targets that compute in it
     builds, benches  per target name, in the recipe's order: the folders of its builds, and of its bench stage
     repairs          those of the repair stage, for targets that had one
     """
+
+    checked: Path
+    adapted: Path
+    pivot: Path
+    quantized: Mapping[str, tuple[Path, tuple[str, ...]]]
+    builds: Mapping[str, Sequence[Path]]
+    benches: Mapping[str, Path]
+    repairs: Mapping[str, Path]
+
+
+def write_reports(recipe: Recipe, split: Split, folders: Folders, stages: Sequence[StageResult], out: Path) -> None:
+    """Write report.json, report.html and `bundles/<name>-<target>/` into `out`."""
+    pivot, benches, repairs = folders.pivot, folders.benches, folders.repairs
     reference = read_reference(pivot / REFERENCE_FILE, len(split.val))
-    adapt = _read_json(adapted / ADAPT_FILE)
+    adapt = _read_json(folders.adapted / ADAPT_FILE)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     (out / BUNDLES).mkdir()
     results: list[TargetResult] = []
     for target in recipe.targets:
         bench = read_bench(benches[target] / BENCH_FILE)
         decision = judge(bench, recipe.gates, recipe.choose)
-        bundle = _ship(recipe.name, bench, decision, builds[target], now, out)
+        bundle = _ship(recipe.name, bench, decision, folders.builds[target], now, out)
         digest = file_digest(out / bundle / MANIFEST) if bundle else None
         repair = read_repair(repairs[target] / REPAIR_FILE) if target in repairs else None
         results.append(TargetResult(bench, decision, bundle, digest, repair))
@@ -73,8 +79,9 @@ def write_reports(
             split=split,
             reference=_reference_accuracy(split, reference, recipe.data.seed),
             targets=tuple(results),
-            checks=read_checks(checked / CHECKS_FILE),
+            checks=read_checks(folders.checked / CHECKS_FILE),
             adapt=adapt,
+            quantized=tuple(_quantized(name, *found) for name, found in folders.quantized.items()),
             parity=_parity(pivot),
             stages=tuple(
                 Stage(
@@ -164,6 +171,19 @@ def _value(interval: Interval | None) -> float | None:
 def _reference_accuracy(split: Split, reference: Any, seed: int) -> Accuracy:
     labels = np.array([sample.label for sample in split.val], dtype=np.int64)
     return compare(reference, labels, reference, seed)
+
+
+def _quantized(scheme: str, folder: Path, targets: tuple[str, ...]) -> Quantized:
+    record = _read_json(folder / QUANTIZE_FILE)
+    decision = record["decision"]
+    return Quantized(
+        scheme=scheme,
+        targets=targets,
+        method=record["method"],
+        decision=decision["sentence"] if decision else "",
+        calibration_images=record["calibration_images"],
+        epochs=max(0, len(record["history"]) - 1),
+    )
 
 
 def _parity(pivot: Path) -> dict[str, Any]:

@@ -194,18 +194,18 @@ def quantize_stage(
     def run(out: Path) -> None:
         from edgetl.quant import stage
 
-        stage.run(
-            split,
-            adapted.folder,
-            numbers,
-            job.profile,
-            job.recipe.quantize,
-            policy,
-            out,
-            progress,
+        quantize = stage.QuantizeJob(
+            split=split,
+            adapted=adapted.folder,
+            scheme=numbers,
+            profile=job.profile,
+            config=job.recipe.quantize,
+            gates=job.recipe.gates,
+            augment=policy,
             cache=store.cache / "ranges",
             ranges=ranges,
         )
+        stage.run(quantize, out, progress)
 
     config = {
         "scheme": asdict(numbers),
@@ -217,7 +217,10 @@ def quantize_stage(
     }
     inputs = {"shots": _samples_digest(split, split.shots), "adapted": adapted.digest}
     inputs |= {"ranges": file_digest(ranges)} if ranges else {}
-    return store.once("quantize", 4, config, run, inputs=inputs, what=scheme)
+    if job.recipe.quantize.method == "auto":
+        config["gates"] = _accuracy_gates(job)
+        inputs["val"] = _samples_digest(split, split.val)
+    return store.once("quantize", 5, config, run, inputs=inputs, what=scheme)
 
 
 def export_stage(
@@ -346,7 +349,7 @@ def repair_stage(
 
     config = {
         "target": asdict(target),
-        "gates": {key: getattr(recipe.gates, key) for key in ("max_drop_points", "min_top1")},
+        "gates": _accuracy_gates(job),
         "bench": recipe.bench.model_dump(mode="json"),
         "here": _machine(),
         "backend_version": load(target.backend).version(),
@@ -357,36 +360,45 @@ def repair_stage(
     return store.once("repair", 1, config, run, inputs=inputs, what=target.name)
 
 
-def report_stage(
-    store: Store,
-    job: Job,
-    split: Split,
-    checked: StageResult,
-    adapted: StageResult,
-    pivot: StageResult,
-    built: Mapping[str, Sequence[StageResult]],
-    benched: Mapping[str, StageResult],
-    repaired: Mapping[str, StageResult],
-    done: Sequence[StageResult],
-) -> StageResult:
-    """Verdicts, the bundles that ship, report.json and report.html."""
+@dataclass(frozen=True)
+class Finished:
+    """What the stages before the report left: per number scheme, or per target name in the recipe's order."""
+
+    checked: StageResult
+    adapted: StageResult
+    quantized: Mapping[str, StageResult]
+    pivot: StageResult
+    built: Mapping[str, Sequence[StageResult]]
+    benched: Mapping[str, StageResult]
+    repaired: Mapping[str, StageResult]
+
+
+def report_stage(store: Store, job: Job, split: Split, finished: Finished, done: Sequence[StageResult]) -> StageResult:
+    """Verdicts, the bundles that ship, report.json and report.html. done  all stages, for the table of times"""
+    checked, adapted, pivot = finished.checked, finished.adapted, finished.pivot
 
     def run(out: Path) -> None:
-        from edgetl.reporting import write_reports
+        from edgetl.reporting import Folders, write_reports
 
-        builds = {name: [result.folder for result in results] for name, results in built.items()}
-        benches = {name: result.folder for name, result in benched.items()}
-        repairs = {name: result.folder for name, result in repaired.items()}
-        write_reports(
-            job.recipe, split, checked.folder, adapted.folder, pivot.folder, builds, benches, repairs, done, out
+        folders = Folders(
+            checked=checked.folder,
+            adapted=adapted.folder,
+            pivot=pivot.folder,
+            quantized={name: (each.folder, _computing_in(job, name)) for name, each in finished.quantized.items()},
+            builds={name: [result.folder for result in results] for name, results in finished.built.items()},
+            benches={name: result.folder for name, result in finished.benched.items()},
+            repairs={name: result.folder for name, result in finished.repaired.items()},
         )
+        write_reports(job.recipe, split, folders, done, out)
 
     inputs = {"adapted": adapted.digest, "pivot": pivot.digest, "split": split.digest, "checked": checked.digest}
-    inputs |= {f"bench-{name}": result.digest for name, result in benched.items()}
-    inputs |= {f"build-{name}-{i}": each.digest for name, results in built.items() for i, each in enumerate(results)}
-    inputs |= {f"repair-{name}": result.digest for name, result in repaired.items()}
+    inputs |= {f"quantized-{name}": result.digest for name, result in finished.quantized.items()}
+    inputs |= {f"bench-{name}": result.digest for name, result in finished.benched.items()}
+    for name, results in finished.built.items():
+        inputs |= {f"build-{name}-{index}": result.digest for index, result in enumerate(results)}
+    inputs |= {f"repair-{name}": result.digest for name, result in finished.repaired.items()}
     config = {"recipe": job.recipe.model_dump(mode="json"), "tools": _versions(("edgetl",))}
-    return store.once("report", 4, config, run, inputs=inputs)
+    return store.once("report", 5, config, run, inputs=inputs)
 
 
 def devices_stage(
@@ -419,6 +431,16 @@ def locate_weights(job: Job) -> WeightSource:
 def _machine() -> dict[str, Any]:
     # a measurement belongs to a machine: it is not used again on another
     return {"machine": platform.machine(), "node": platform.node(), "cpu": _cpu_model()}
+
+
+def _computing_in(job: Job, scheme: str) -> tuple[str, ...]:
+    """Names of the targets whose INT8 builds have the number scheme."""
+    found = [each for each in job.targets if "int8" in each.precisions and scheme_id(each.scheme) == scheme]
+    return tuple(target.name for target in found)
+
+
+def _accuracy_gates(job: Job) -> dict[str, float | None]:
+    return {"max_drop_points": job.recipe.gates.max_drop_points, "min_top1": job.recipe.gates.min_top1}
 
 
 def _samples_digest(split: Split, samples: tuple[Sample, ...]) -> str:

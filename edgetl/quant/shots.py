@@ -23,7 +23,7 @@ class Shots:
     def __init__(
         self, samples: Sequence[Sample], p: Preprocessing, augment: str, seed: int, device: torch.device
     ) -> None:
-        self._samples, self._preprocessing, self.device = samples, p, device
+        self._samples, self.preprocessing, self.device = samples, p, device
         self._augment = Augment(augment, p.height, p.width)
         self._generator = torch.Generator().manual_seed(seed)
         self._resident: NDArray[np.uint8] | None = None
@@ -33,23 +33,23 @@ class Shots:
 
     def keep(self) -> None:
         """Decode all once and hold them, up to 1 GiB: training sees each of them many times."""
-        size = len(self._samples) * self._preprocessing.height * self._preprocessing.width * 3
+        size = len(self._samples) * self.preprocessing.height * self.preprocessing.width * 3
         if size <= _MAX_RESIDENT_BYTES:
-            self._resident = load_batch(self._samples, self._preprocessing)
+            self._resident = load_batch(self._samples, self.preprocessing)
 
     def plain(self, indices: Sequence[int]) -> Tensor:
         """The images as they are, with the very arithmetic of the exported graph."""
-        return torch.from_numpy(normalize(self._bytes(indices), self._preprocessing)).to(self.device)
+        return torch.from_numpy(normalize(self._bytes(indices), self.preprocessing)).to(self.device)
 
     def augmented(self, indices: Sequence[int]) -> Tensor:
         """New random views; two runs with one seed see the same."""
         planes = torch.from_numpy(self._bytes(indices)).permute(0, 3, 1, 2).contiguous().to(self.device)
         scale, offset = (
-            torch.from_numpy(values).reshape(1, 3, 1, 1).to(self.device) for values in affine(self._preprocessing)
+            torch.from_numpy(values).reshape(1, 3, 1, 1).to(self.device) for values in affine(self.preprocessing)
         )
         return self._augment(planes, self._generator) * scale + offset
 
     def _bytes(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         if self._resident is not None:
             return self._resident[np.asarray(indices, dtype=np.int64)]
-        return load_batch([self._samples[index] for index in indices], self._preprocessing)
+        return load_batch([self._samples[index] for index in indices], self.preprocessing)

@@ -6,9 +6,9 @@ import copy
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from edgetl.graph.from_torch import to_onnx
 from edgetl.graph.preprocess import on_byte_lattice
 from edgetl.quant.bias import IMAGES, Correction, correct_biases
 from edgetl.quant.calibration import BATCH, CalibrationImages
+from edgetl.quant.decide import Decision, Method, decide, judge_on
 from edgetl.quant.equalize import equalize
 from edgetl.quant.fakequant import ActivationQuantizer, quantizers
 from edgetl.quant.observe import observe, observed_places, take_ranges
@@ -38,30 +39,38 @@ from edgetl.quant.ranges import RangesCache, given_ranges
 from edgetl.quant.ranges_key import key_parts
 from edgetl.quant.shots import Shots
 from edgetl.quant.train import Epoch, Views, best_epoch, train
-from edgetl.recipe import Quantize
+from edgetl.recipe import Gates, Quantize
 from edgetl.types import CalibrationProfile, Preprocessing, Progress, Scheme, Split
 
+QUANTIZE_FILE = "quantize.json"
 REFERENCE_IMAGES = 64
 _BATCH = 16
 
 
-def run(
-    split: Split,
-    adapted: Path,
-    scheme: Scheme,
-    profile: CalibrationProfile,
-    config: Quantize,
-    augment: str,
-    out: Path,
-    progress: Progress,
-    *,
-    cache: Path | None = None,
-    ranges: Path | None = None,
-) -> None:
-    """Quantize the network in `adapted` and write it into the existing folder `out`.
+@dataclass(frozen=True)
+class QuantizeJob:
+    """What the stage is given.
 
-    cache   folder in which observed ranges are kept, so that a killed calibration continues
-    ranges  file of an earlier run whose ranges are used instead of observing
+    adapted  folder of the adapt stage
+    gates    with the method `auto` they decide whether training is needed
+    augment  a policy of `Augment`
+    cache    folder in which observed ranges are kept, so that a killed calibration continues
+    ranges   file of an earlier run whose ranges are used instead of observing
+    """
+
+    split: Split
+    adapted: Path
+    scheme: Scheme
+    profile: CalibrationProfile
+    config: Quantize
+    gates: Gates
+    augment: str
+    cache: Path | None = None
+    ranges: Path | None = None
+
+
+def run(job: QuantizeJob, out: Path, progress: Progress) -> None:
+    """Quantize the network in `job.adapted` and write it into the existing folder `out`.
 
     network.onnx           Q/DQ, input `input` float32 (N, 3, H, W) normalised, output `logits`
     reference.safetensors  `logits` of the converted torch network and `float_logits` of the float one on the first
@@ -70,36 +79,38 @@ def run(
     quantize.json          how it went
 
     raises  BackendError when the network cannot be captured or the result is not what the scheme demands;
-            ParityError when folding changed the network; DataError for unreadable shots or ranges; UsageError when
+            ParityError when folding changed the network; DataError for unreadable images or ranges; UsageError when
             `ranges` are not of this network, scheme or profile.
     """
     started = time.monotonic()
-    spec = read_spec(adapted / "network.json")
+    config, scheme, split = job.config, job.scheme, job.split
+    spec = read_spec(job.adapted / "network.json")
     # unsigned bytes can be the quantized input themselves: train on exactly what the device will feed
     unsigned = scheme.activation_dtype == "uint8"
     p = on_byte_lattice(spec.preprocessing) if unsigned else spec.preprocessing
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with _repeatable(config.seed, device):
-        folded = fold(rebuild(spec, adapted / "network.safetensors"), p.height, p.width)
+        folded = fold(rebuild(spec, job.adapted / "network.safetensors"), p.height, p.width)
         network, equalized = _equalized(folded.module, p, config)
         # the captured graph shares its parameters with what was captured, and training moves them
-        prepared = prepare(copy.deepcopy(network), p, scheme, profile).to(device)
-        images = CalibrationImages(split.shots, p, augment, profile, device)
+        prepared = prepare(copy.deepcopy(network), p, scheme, job.profile).to(device)
+        images = CalibrationImages(split.shots, p, job.augment, job.profile, device)
         parts = key_parts(
             network=spec,
             weights=tensors_digest(network),
             samples=images.samples,
             p=p,
-            profile=profile,
-            policy=augment,
+            profile=job.profile,
+            policy=job.augment,
             scheme=scheme,
             device=device.type,
         )
-        observed = _observed(prepared, images, parts, scheme_id(scheme), cache, ranges, progress)
+        observed = _observed(prepared, images, parts, job, progress)
         fix_ranges(prepared, p)
         corrections = _corrections(prepared, images, config, progress)
-        shots = Shots(split.shots, p, augment, config.seed, device)
-        history = _trained(prepared, network, shots, config, progress)
+        shots = Shots(split.shots, p, job.augment, config.seed, device)
+        teacher = copy.deepcopy(network).to(device).requires_grad_(False)
+        settled = _settle(prepared, teacher, shots, job, progress)
         converted = convert(prepared, p)
         model = to_onnx(converted, p.height, p.width)
         check_scheme(model, scheme)
@@ -108,16 +119,16 @@ def run(
     write_observed(out / "ranges.safetensors", observed)
     (out / "network.onnx").write_bytes(serialize(model))
     save_file({"logits": logits, "float_logits": float_logits}, out / "reference.safetensors")
-    record = _record(prepared, folded, history, scheme, profile, config) | {
-        "calibration_images": len(images.samples) if ranges is None else len(observed.parts["images"]),
-        "ranges_given": ranges is not None,
+    record = _record(prepared, folded, settled, job) | {
+        "calibration_images": len(images.samples) if job.ranges is None else len(observed.parts["images"]),
+        "ranges_given": job.ranges is not None,
         "equalized_pairs": equalized,
         "bias_corrections": [asdict(correction) for correction in corrections],
         "device": device.type,
         "reference_agreement": float((logits.argmax(1) == float_logits.argmax(1)).float().mean()),
         "seconds": round(time.monotonic() - started, 1),
     }
-    (out / "quantize.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    (out / QUANTIZE_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def _equalized(folded: nn.Module, p: Preprocessing, config: Quantize) -> tuple[nn.Module, int]:
@@ -131,16 +142,15 @@ def _observed(
     prepared: GraphModule,
     images: CalibrationImages,
     parts: Parts,
-    scheme: str,
-    cache: Path | None,
-    given: Path | None,
+    job: QuantizeJob,
     progress: Progress,
 ) -> Observed:
-    if given is None:
-        kept = RangesCache(cache, scheme) if cache else None
+    scheme = scheme_id(job.scheme)
+    if job.ranges is None:
+        kept = RangesCache(job.cache, scheme) if job.cache else None
         return observe(prepared, images, parts, kept, progress)
-    observed = given_ranges(given, parts, tuple(observed_places(prepared)), scheme)
-    take_ranges(prepared, observed, given)
+    observed = given_ranges(job.ranges, parts, tuple(observed_places(prepared)), scheme)
+    take_ranges(prepared, observed, job.ranges)
     return observed
 
 
@@ -154,14 +164,33 @@ def _corrections(
         return correct_biases(prepared, batches)
 
 
-def _trained(
-    prepared: GraphModule, network: nn.Module, shots: Shots, config: Quantize, progress: Progress
-) -> list[Epoch]:
-    if config.method != "qat":
-        return []
-    shots.keep()
-    teacher = copy.deepcopy(network).to(shots.device).requires_grad_(False)
-    return train(prepared, teacher, Views(len(shots), shots.plain, shots.augmented), config, progress)
+@dataclass(frozen=True)
+class _Settled:
+    """How the network came to be: the method, what decided it, the epochs of training."""
+
+    method: Method
+    decision: Decision | None
+    history: tuple[Epoch, ...]
+
+
+def _settle(prepared: GraphModule, teacher: nn.Module, shots: Shots, job: QuantizeJob, progress: Progress) -> _Settled:
+    """Train or not, as the recipe says or the validation images do."""
+    history: list[Epoch] = []
+
+    def learn() -> None:
+        shots.keep()
+        views = Views(len(shots), shots.plain, shots.augmented)
+        history.extend(train(prepared, teacher, views, job.config, progress))
+
+    if job.config.method == "auto":
+        judge = judge_on(job.split.val, teacher, shots.preprocessing, progress)
+        decision = decide(prepared, judge, job.gates, learn)
+        progress.note(f"{scheme_id(job.scheme)}: {decision.sentence}")
+        return _Settled(decision.method, decision, tuple(history))
+    if job.config.method == "qat":
+        learn()
+        return _Settled("qat", None, tuple(history))
+    return _Settled("ptq", None, ())
 
 
 @torch.no_grad()
@@ -171,14 +200,7 @@ def _reference(network: nn.Module, shots: Shots) -> Tensor:
     return torch.cat(parts).float().contiguous()
 
 
-def _record(
-    prepared: GraphModule,
-    folded: Folded,
-    history: Sequence[Epoch],
-    scheme: Scheme,
-    profile: CalibrationProfile,
-    config: Quantize,
-) -> dict[str, Any]:
+def _record(prepared: GraphModule, folded: Folded, settled: _Settled, job: QuantizeJob) -> dict[str, Any]:
     ranges = [
         [float(part.scale), int(part.zero_point)]
         for part in quantizers(prepared)
@@ -186,16 +208,17 @@ def _record(
     ]
     return {
         "schema": 1,
-        "scheme": scheme_id(scheme),
-        "profile": profile.name,
-        "method": config.method,
+        "scheme": scheme_id(job.scheme),
+        "profile": job.profile.name,
+        "method": settled.method,
+        "decision": asdict(settled.decision) if settled.decision else None,
         "operators": prepared.meta["annotated"],
         "ranges": len(ranges),
         "ranges_sha256": value_digest(ranges),
         "batch_norms_folded": folded.folded,
         "batch_norms_left": folded.left,
-        "history": [asdict(epoch) for epoch in history],
-        "chosen_epoch": best_epoch(history).epoch if history else 0,
+        "history": [asdict(epoch) for epoch in settled.history],
+        "chosen_epoch": best_epoch(settled.history).epoch if settled.method == "qat" else 0,
     }
 
 

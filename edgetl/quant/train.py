@@ -51,7 +51,7 @@ def train(student: nn.Module, teacher: nn.Module, views: Views, config: Quantize
     """
     expected = _logits(teacher, views, config.batch_size)
     history = [_judge(student, expected, views, config, epoch=0, trained=None)]
-    best = _snapshot(student)
+    best = snapshot(student)
     steps = config.epochs * math.ceil(views.count / config.batch_size)
     parameters = [parameter.requires_grad_() for parameter in student.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=0.0)
@@ -65,7 +65,7 @@ def train(student: nn.Module, teacher: nn.Module, views: Views, config: Quantize
             ]
             history.append(_judge(student, expected, views, config, epoch=epoch, trained=sum(losses) / len(losses)))
             if best_epoch(history) is history[-1]:
-                best = _snapshot(student)
+                best = snapshot(student)
             advance(detail=f"loss {history[-1].loss:.4f}, agreement {100 * history[-1].agreement:.1f} %")
     student.load_state_dict(best)
     return history
@@ -125,5 +125,6 @@ def _batches(count: int, size: int, order: torch.Generator) -> Iterator[list[int
     return (shuffled[i : i + size] for i in range(0, count, size))
 
 
-def _snapshot(network: nn.Module) -> dict[str, Tensor]:
+def snapshot(network: nn.Module) -> dict[str, Tensor]:
+    """A copy of the state, for `load_state_dict`."""
     return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}

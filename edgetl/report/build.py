@@ -12,7 +12,7 @@ from edgetl.bench.repair import Repair
 from edgetl.bench.result import BuildBench, ColdStart, Latency, TargetBench
 from edgetl.checks.model import Checks
 from edgetl.recipe import Recipe
-from edgetl.report.model import Build, Bundle, Data, Gate, Reference, Report, SkippedFile, Stage
+from edgetl.report.model import Build, Bundle, Data, Gate, Quantized, Reference, Report, SkippedFile, Stage
 from edgetl.types import Interval, Split, Verdict
 
 
@@ -46,6 +46,7 @@ class ReportInputs:
     targets: tuple[TargetResult, ...]
     checks: Checks | None = None
     adapt: Mapping[str, Any] = field(default_factory=dict)
+    quantized: tuple[Quantized, ...] = ()
     parity: Mapping[str, Any] = field(default_factory=dict)
     stages: tuple[Stage, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -66,6 +67,7 @@ def build_report(inputs: ReportInputs) -> Report:
         data=_data(inputs.split, inputs.adapt.get("resize", {})),
         checks=inputs.checks,
         adapt={key: value for key, value in inputs.adapt.items() if key != "history"},
+        quantized=inputs.quantized,
         parity=dict(inputs.parity),
         stages=inputs.stages,
         versions=dict(inputs.versions),

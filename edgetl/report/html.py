@@ -93,6 +93,7 @@ def render_html(report: Report, details: Details) -> str:
         adaptation=adaptation if report.adapt else None,
         candidates_plot=accuracy_seconds(adaptation.candidates),
         curves_plot=learning_curves(read_curves(report.adapt, details.history)),
+        quantized=report.quantized,
         parity=[(name, plain(value)) for name, value in report.parity.items()],
         version=__version__,
     )

@@ -184,6 +184,21 @@ class Device(_Model):
     temperature_c_after: float | None = None
 
 
+class Quantized(_Model):
+    """How the network of one number scheme was made."""
+
+    scheme: str
+    targets: tuple[str, ...]
+    """Those that compute in it."""
+    method: Literal["ptq", "qat"]
+    """ptq: calibrated only. qat: trained with the rounding."""
+    decision: str = ""
+    """Why, where the recipe left it to the validation images."""
+    calibration_images: int
+    epochs: int = 0
+    """Of training, taken back or not."""
+
+
 class Stage(_Model):
     """One step of the build. A reused step tells what making it took."""
 
@@ -239,6 +254,7 @@ class Report(_Model):
     checks: Checks | None = None
     """What `edgetl check` found. A finding `refuse` in a finished build was let pass by `check.allow_leak`."""
     adapt: dict[str, Any] = {}
+    quantized: tuple[Quantized, ...] = ()
     parity: dict[str, Any] = {}
     """Per pivot model: how close ONNX and torch are on real images."""
     stages: tuple[Stage, ...] = ()

@@ -19,7 +19,7 @@ from edgetl.export import stage as export
 from edgetl.graph.pivot import read_pivot
 from edgetl.progress import Silent
 from edgetl.quant import stage as quantize
-from edgetl.recipe import Backbone, Quantize
+from edgetl.recipe import Backbone, Gates, Quantize
 from edgetl.types import Sample, Split
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -43,7 +43,8 @@ def test_integers_of_an_imagenet_mobilenet_agree_with_its_float_network(
     (quantized := tmp_path / "quantized").mkdir()
     (out := tmp_path / "pivot").mkdir()
     config = Quantize(method="ptq")
-    quantize.run(split, adapted, scheme, load_profile("default"), config, "natural", quantized, Silent())
+    job = quantize.QuantizeJob(split, adapted, scheme, load_profile("default"), config, Gates(), "natural")
+    quantize.run(job, quantized, Silent())
     export.run(split, adapted, {scheme_id(scheme): quantized}, out, Silent())
 
     pivot = read_pivot(out)

@@ -21,7 +21,7 @@ from edgetl.export import stage as export
 from edgetl.graph.pivot import read_pivot
 from edgetl.progress import Silent
 from edgetl.quant import stage as quantize
-from edgetl.recipe import Backbone, Quantize
+from edgetl.recipe import Backbone, Gates, Quantize
 from edgetl.saturation.examine import examine
 from edgetl.saturation.forecast import exact, logits, saturated
 from edgetl.saturation.network import Network
@@ -53,7 +53,8 @@ def pivot(shared: Path, split: Split, tmp_path_factory: pytest.TempPathFactory) 
     scheme = load_target("x86-cpu").scheme
     config = Quantize(method="ptq")
     profile = load_profile("default")
-    quantize.run(split, folder / "adapted", scheme, profile, config, "natural", folder / "quantized", Silent())
+    job = quantize.QuantizeJob(split, folder / "adapted", scheme, profile, config, Gates(), "natural")
+    quantize.run(job, folder / "quantized", Silent())
     export.run(split, folder / "adapted", {scheme_id(scheme): folder / "quantized"}, folder / "pivot", Silent())
     return folder / "pivot"
 

@@ -25,7 +25,7 @@ from edgetl.graph.pivot import read_pivot
 from edgetl.graph.preprocess import normalize, on_byte_lattice
 from edgetl.progress import Silent
 from edgetl.quant import stage as quantize
-from edgetl.recipe import Quantize
+from edgetl.recipe import Gates, Quantize
 from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Sample, Scheme, Split
 
 SCHEME = Scheme("uint8", activation_symmetric=False)
@@ -64,8 +64,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     write_spec(spec, folders["adapted"] / "network.json")
     images = folders["images"]
     split = Split(("dark", "light"), _samples(images, 8), _samples(images, 6), (), "squash", "", "")
-    config = Quantize(epochs=1, batch_size=4)
-    quantize.run(split, folders["adapted"], SCHEME, PROFILE, config, "light", folders["quantized"], Silent())
+    config = Quantize(method="qat", epochs=1, batch_size=4)
+    job = quantize.QuantizeJob(split, folders["adapted"], SCHEME, PROFILE, config, Gates(), "light")
+    quantize.run(job, folders["quantized"], Silent())
     export.run(split, folders["adapted"], {scheme_id(SCHEME): folders["quantized"]}, folders["pivot"], Silent())
     return Made(split, folders["adapted"], folders["quantized"], folders["pivot"])
 
@@ -118,8 +119,10 @@ def test_training_leaves_the_float_reference_alone(made: Made) -> None:
 
 
 def test_one_seed_gives_the_same_bytes_twice(made: Made, tmp_path: Path) -> None:
-    config = Quantize(epochs=1, batch_size=4)
-    quantize.run(made.split, made.adapted, SCHEME, PROFILE, config, "light", tmp_path, Silent())
+    config = Quantize(method="qat", epochs=1, batch_size=4)
+    quantize.run(
+        quantize.QuantizeJob(made.split, made.adapted, SCHEME, PROFILE, config, Gates(), "light"), tmp_path, Silent()
+    )
     for name in ("network.onnx", "reference.safetensors"):
         assert (tmp_path / name).read_bytes() == (made.quantized / name).read_bytes(), name
 

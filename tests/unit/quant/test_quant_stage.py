@@ -13,12 +13,13 @@ from tiny_calibration import pictures
 
 from edgetl.backbones.load import construct
 from edgetl.backbones.spec import write_spec
+from edgetl.catalog import scheme_id
 from edgetl.data.views import load_batch
 from edgetl.errors import UsageError
 from edgetl.progress import Silent
 from edgetl.quant import calibration
 from edgetl.quant import stage as quantize
-from edgetl.recipe import Quantize
+from edgetl.recipe import Gates, Quantize
 from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Progress, Scheme, Split
 
 SCHEME = Scheme("uint8", activation_symmetric=False)
@@ -36,7 +37,9 @@ class Adapted:
     ) -> dict[str, Any]:
         out.mkdir(parents=True)
         progress: Progress = places.pop("progress", Silent())
-        quantize.run(self.split, self.folder, SCHEME, profile, config, "light", out, progress, **places)
+        gates = places.pop("gates", Gates())
+        job = quantize.QuantizeJob(self.split, self.folder, SCHEME, profile, config, gates, "light", **places)
+        quantize.run(job, out, progress)
         record: dict[str, Any] = json.loads((out / "quantize.json").read_text())
         return record
 
@@ -125,3 +128,25 @@ def test_equalized_weights_are_another_key(adapted: Adapted, first: Path, tmp_pa
             Quantize(method="ptq", equalize=True, bias_correction=False),
             ranges=first / "ranges.safetensors",
         )
+
+
+def test_auto_is_the_calibrated_network_where_that_is_enough(adapted: Adapted, first: Path, tmp_path: Path) -> None:
+    config = Quantize(method="auto", bias_correction=False)
+    notes = Notes()
+    record = adapted.quantize(tmp_path / "out", config, gates=Gates(max_drop_points=100.0), progress=notes)
+    assert (record["method"], record["history"], record["chosen_epoch"]) == ("ptq", [], 0)
+    assert record["decision"]["calibrated"]["images"] == 6
+    assert notes.lines == [f"{scheme_id(SCHEME)}: {record['decision']['sentence']}"]
+    assert (tmp_path / "out" / "network.onnx").read_bytes() == (first / "network.onnx").read_bytes()
+
+
+def test_auto_trains_where_calibration_misses_the_gate_and_keeps_the_better_one(
+    adapted: Adapted, first: Path, tmp_path: Path
+) -> None:
+    config = Quantize(method="auto", bias_correction=False, epochs=1)
+    record = adapted.quantize(tmp_path / "out", config, gates=Gates(min_top1=1.0))
+    assert len(record["history"]) == 2
+    drops = {key: record["decision"][key]["drop_points"]["value"] for key in ("calibrated", "trained")}
+    assert record["method"] == ("qat" if drops["trained"] < drops["calibrated"] else "ptq")
+    same = (tmp_path / "out" / "network.onnx").read_bytes() == (first / "network.onnx").read_bytes()
+    assert same == (record["method"] == "ptq")

@@ -1,0 +1,127 @@
+"""Whether calibration is enough or training earns its minutes, on the validation images that the gates judge.
+
+What is judged is the network with its rounding, in torch; the exported models and the builds on their runtimes are held
+against the same gates later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from edgetl import stats
+from edgetl.data.views import spread
+from edgetl.quant.shots import Shots
+from edgetl.quant.train import snapshot
+from edgetl.recipe import Gates
+from edgetl.types import Interval, Preprocessing, Progress, Sample
+
+MOST_IMAGES = 512
+"""Validation images that the decision is made on."""
+ROOM = 0.5
+"""Share of the allowed drop that calibration alone may use up: it is measured on a few hundred images."""
+_BATCH = 16
+
+Method = Literal["ptq", "qat"]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A network with rounding on validation images. top1 is a fraction; drop_points is against the float network."""
+
+    images: int
+    top1: float
+    drop_points: Interval
+
+
+@dataclass(frozen=True)
+class Decision:
+    """trained  what training came to; None where nothing was trained"""
+
+    method: Method
+    sentence: str
+    calibrated: Judged
+    trained: Judged | None
+
+
+Judge = Callable[[nn.Module], Judged]
+
+
+def decide(prepared: nn.Module, judge: Judge, gates: Gates, train: Callable[[], None]) -> Decision:
+    """Keep the calibrated network where it is well inside the accuracy gates, else train it and keep the better one.
+
+    prepared  calibrated, with its rounding; trained in place, or left as it was
+    gates     without an accuracy gate every network is inside, and none is trained
+    """
+    calibrated = judge(prepared)
+    if is_inside(calibrated, gates):
+        return Decision("ptq", f"{_lost(calibrated)}; {_allowed(gates)}: not trained.", calibrated, None)
+    before = snapshot(prepared)
+    train()
+    trained = judge(prepared)
+    start = f"{_lost(calibrated)}; {_allowed(gates)}. Trained for the integers it loses {_points(trained)}"
+    if trained.drop_points.value < calibrated.drop_points.value:
+        return Decision("qat", f"{start}.", calibrated, trained)
+    prepared.load_state_dict(before)
+    return Decision("ptq", f"{start}, no less: calibration is kept.", calibrated, trained)
+
+
+def is_inside(judged: Judged, gates: Gates) -> bool:
+    """Whether the accuracy gates are met, with `ROOM` left below the allowed drop."""
+    drop, least = gates.max_drop_points, gates.min_top1
+    kept = drop is None or judged.drop_points.value <= ROOM * drop
+    return kept and (least is None or judged.top1 >= least)
+
+
+def judge_on(samples: Sequence[Sample], teacher: nn.Module, p: Preprocessing, progress: Progress) -> Judge:
+    """Judges by top-1 on at most `MOST_IMAGES` of `samples`, evenly spread, against the float network `teacher`.
+
+    teacher  float32 (n, 3, H, W) -> (n, classes), on the device that the networks to be judged are on
+    """
+    chosen = spread(samples, MOST_IMAGES)
+    labels = np.array([sample.label for sample in chosen], np.int64)
+    device = next(teacher.parameters()).device
+    images = Shots(chosen, p, "none", 0, device)
+    images.keep()
+
+    @torch.no_grad()
+    def right(network: nn.Module) -> NDArray[np.bool_]:
+        parts = []
+        with progress.task("quantize: validation images", len(chosen)) as advance:
+            for start in range(0, len(chosen), _BATCH):
+                batch = range(start, min(start + _BATCH, len(chosen)))
+                parts.append(network(images.plain(batch)).argmax(1).cpu().numpy())
+                advance(len(batch))
+        return np.asarray(np.concatenate(parts) == labels)
+
+    truth = right(teacher)
+
+    def judge(network: nn.Module) -> Judged:
+        found = right(network)
+        return Judged(len(chosen), float(found.mean()), stats.paired_difference(truth, found))
+
+    return judge
+
+
+def _lost(judged: Judged) -> str:
+    return f"Calibrated, it loses {_points(judged)} on {judged.images} validation images"
+
+
+def _points(judged: Judged) -> str:
+    drop = judged.drop_points
+    return f"{drop.value:.2f} points ({drop.low:.2f} to {drop.high:.2f})"
+
+
+def _allowed(gates: Gates) -> str:
+    said = []
+    if gates.max_drop_points is not None:
+        said.append(f"{ROOM * gates.max_drop_points:.2f} are half of what the gate allows")
+    if gates.min_top1 is not None:
+        said.append(f"top-1 has to be {gates.min_top1:.1%}")
+    return " and ".join(said) or "there is no accuracy gate"
