@@ -18,8 +18,9 @@ from edgetl.bundle.write import replace_compiled, tolerance_for, write_manifest
 from edgetl.catalog import load_target, scheme_id
 from edgetl.errors import BackendError, UsageError
 from edgetl.graph.pivot import Pivot, PivotModel, read_pivot
+from edgetl.graph.pivot_models import available, model_for
 from edgetl.store import disk_errors, put
-from edgetl.types import WITH_INTEGERS, Compiled, FinishingBackend, Precision, Target
+from edgetl.types import Compiled, FinishingBackend, Precision, Target
 
 Logits = NDArray[np.float32]
 
@@ -58,7 +59,7 @@ def compile_targets(
     """
     targets = [load_target(name, targets_dirs) for name in names]
     pivot = read_pivot(pivot_folder)
-    jobs = [(target, precision) for target in targets for precision in _available(pivot, target)]
+    jobs = [(target, precision) for target in targets for precision in available(pivot, target)]
     places = {out / f"{target.name}-{precision}": (target, precision) for target, precision in jobs}
     for place in places:
         if place.exists():
@@ -91,21 +92,6 @@ def finish_bundle(folder: Path) -> Manifest:
         manifest = replace_compiled(copy, bundle.manifest, backend.finish(copy, compiled, target))
         put(copy, folder)
     return manifest
-
-
-def model_for(pivot: Pivot, target: Target, precision: Precision) -> PivotModel:
-    """The pivot's model that `precision` on `target` is compiled from; bfloat16 is made from float32."""
-    wanted = scheme_id(target.scheme) if precision in WITH_INTEGERS else None
-    for model in pivot.models:
-        if model.scheme_id == wanted and (wanted is None or model.precision == precision):
-            return model
-    have = ", ".join(model.scheme_id or "float32" for model in pivot.models)
-    raise UsageError(f"target {target.name}: {precision} needs the scheme {wanted or 'float32'}; the pivot has {have}")
-
-
-def _available(pivot: Pivot, target: Target) -> list[Precision]:
-    has_int8 = any(model.scheme_id == scheme_id(target.scheme) for model in pivot.models)
-    return [precision for precision in target.precisions if precision != "int8" or has_int8]
 
 
 def _compile(model: Path, target: Target, precision: Precision, out: Path) -> Compiled:

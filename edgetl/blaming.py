@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgetl.assemble import model_for
 from edgetl.blame.latency import Timed, obstacle, time_layers
 from edgetl.blame.measure import measure_accuracy, measure_layers
 from edgetl.blame.network import Images
@@ -20,6 +19,7 @@ from edgetl.data.views import load_batch, spread
 from edgetl.digest import file_digest
 from edgetl.errors import UsageError
 from edgetl.graph.pivot import read_pivot
+from edgetl.graph.pivot_models import model_for
 from edgetl.pipeline import run as run_chain
 from edgetl.stages import Job
 from edgetl.store import Store, disk_errors, open_store, write_text

@@ -102,13 +102,13 @@ def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Seque
     if until == "quantize":
         return outcome()
 
-    pivot = ledger.add(export_stage(store, split, adapted, quantized, progress))
+    pivot = ledger.add(export_stage(store, job, split, adapted, quantized, progress))
     publish_pivot(store, pivot)
     if until == "export":
         return outcome()
 
     built = {
-        target.name: [ledger.add(compile_stage(store, job, target, p, pivot)) for p in precisions_of(job, target)]
+        target.name: [ledger.add(compile_stage(store, job, target, p, pivot)) for p in precisions_of(pivot, target)]
         for target in job.targets
     }
     if until == "compile":

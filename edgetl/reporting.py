@@ -82,6 +82,7 @@ def write_reports(recipe: Recipe, split: Split, folders: Folders, stages: Sequen
             checks=read_checks(folders.checked / CHECKS_FILE),
             adapt=adapt,
             quantized=tuple(_quantized(name, *found) for name, found in folders.quantized.items()),
+            float16=_float16(pivot),
             parity=_parity(pivot),
             stages=tuple(
                 Stage(
@@ -184,6 +185,11 @@ def _quantized(scheme: str, folder: Path, targets: tuple[str, ...]) -> Quantized
         calibration_images=record["calibration_images"],
         epochs=max(0, len(record["history"]) - 1),
     )
+
+
+def _float16(pivot: Path) -> str:
+    found = read_pivot(pivot).half_range
+    return found.explain() if found else ""
 
 
 def _parity(pivot: Path) -> dict[str, Any]:

@@ -224,24 +224,30 @@ def quantize_stage(
 
 
 def export_stage(
-    store: Store, split: Split, adapted: StageResult, quantized: Mapping[str, StageResult], progress: Progress
+    store: Store, job: Job, split: Split, adapted: StageResult, quantized: Mapping[str, StageResult], progress: Progress
 ) -> StageResult:
     """The pivot: ONNX models with the preprocessing inside, proven equal to the torch networks."""
+    half = any("float16" in target.precisions for target in job.targets)
 
     def run(out: Path) -> None:
         from edgetl.export import stage
 
-        stage.run(split, adapted.folder, {name: result.folder for name, result in quantized.items()}, out, progress)
+        folders = {name: result.folder for name, result in quantized.items()}
+        stage.run(split, adapted.folder, folders, out, progress, half=half)
 
     inputs = {"adapted": adapted.digest, "val": _samples_digest(split, split.val)}
     inputs |= {f"quantized-{name}": result.digest for name, result in quantized.items()}
-    return store.once("export", 4, {"tools": _versions((*TRAINING_TOOLS, "onnxruntime"))}, run, inputs=inputs)
+    inputs |= {"shots": _samples_digest(split, split.shots)} if half else {}
+    config = {"half": half, "tools": _versions((*TRAINING_TOOLS, "onnxruntime"))}
+    return store.once("export", 5, config, run, inputs=inputs)
 
 
-def precisions_of(job: Job, target: Target) -> tuple[Precision, ...]:
-    """The builds to make for a target."""
-    wanted = job.recipe.quantize.method != "none"
-    return tuple(p for p in target.precisions if p != "int8" or wanted)
+def precisions_of(pivot: StageResult, target: Target) -> tuple[Precision, ...]:
+    """The builds to make for a target: those that the pivot has a model for."""
+    from edgetl.graph.pivot import read_pivot
+    from edgetl.graph.pivot_models import available
+
+    return available(read_pivot(pivot.folder), target)
 
 
 def compile_stage(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Tensors = Mapping[str, NDArray[np.generic]]
 
 ResizePolicy = Literal["squash", "crop", "letterbox"]
-Precision = Literal["int8", "mixed", "bfloat16", "float32"]
+Precision = Literal["int8", "mixed", "float16", "bfloat16", "float32"]
 """What a build computes in. mixed: INT8 with the layers in float32 that `edgetl.repair` found to cost too much."""
 Verdict = Literal["pass", "fail", "not measured"]
 
@@ -107,6 +107,7 @@ class NetworkSpec:
     classifier: str  # name of the layer that gives the logits
     preprocessing: Preprocessing
     hidden: int = 0  # units of a hidden layer that was put in front of it; 0: none
+    surgery: tuple[str, ...] = ()  # parts replaced after adaptation: names of `edgetl.backbones.surgery`
 
 
 # --- targets ------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edgetl.types import Tensors
 
 MODEL_FILE = "model.onnx"
-PRECISIONS: tuple[Precision, ...] = ("int8", "mixed", "float32")
+PRECISIONS: tuple[Precision, ...] = ("int8", "mixed", "float16", "float32")
 
 
 class NullBackend:

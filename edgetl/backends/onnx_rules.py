@@ -21,13 +21,14 @@ QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 
 @dataclass(frozen=True)
 class PivotFacts:
-    """height, width in pixels; `quantized` when the graph has Q/DQ pairs."""
+    """height, width in pixels; `quantized` when the graph has Q/DQ pairs, `half` when it has float16 weights."""
 
     height: int
     width: int
     classes: int
     opset: int
     quantized: bool
+    half: bool
 
 
 def load_pivot(path: Path) -> tuple[onnx.ModelProto, PivotFacts]:
@@ -45,15 +46,19 @@ def load_pivot(path: Path) -> tuple[onnx.ModelProto, PivotFacts]:
     height, width = _input_size(model, path)
     classes = _classes(model, path)
     quantized = any(node.op_type in (QUANTIZE, DEQUANTIZE) for node in model.graph.node)
-    return model, PivotFacts(height, width, classes, opset, quantized)
+    half = any(tensor.data_type == TensorProto.FLOAT16 for tensor in model.graph.initializer)
+    return model, PivotFacts(height, width, classes, opset, quantized, half)
 
 
 def check_precision(facts: PivotFacts, precision: Precision, path: Path) -> None:
-    """An int8 or mixed build needs a pivot with Q/DQ pairs, any other one a pivot without."""
+    """An int8 or mixed build needs a pivot with Q/DQ pairs, a float16 one float16 weights, any other neither."""
     if facts.quantized != (precision in WITH_INTEGERS):
         found = "has Q/DQ pairs" if facts.quantized else "has none"
         wanted = "without" if facts.quantized else "with"
         raise BackendError(f"{path}: a {precision} build takes a pivot {wanted} Q/DQ pairs; this one {found}")
+    if facts.half != (precision == "float16"):
+        found, wanted = ("float16", "float32") if facts.half else ("float32", "float16")
+        raise BackendError(f"{path}: a {precision} build takes a pivot with {wanted} weights; this one has {found}")
 
 
 def check_tensorrt(model: onnx.ModelProto, path: Path) -> None:

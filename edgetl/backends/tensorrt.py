@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edgetl.backends.trt_common import BuildSettings
 
 PIVOT_FILE, ENGINE_FILE, CACHE_FILE = "model.onnx", "model.engine", "timing.cache"
-PRECISIONS: tuple[Precision, ...] = ("int8", "mixed", "float32")
+PRECISIONS: tuple[Precision, ...] = ("int8", "mixed", "float16", "float32")
 OPTIONS = ("max_batch", "workspace_bytes")
 DISTRIBUTIONS = ("tensorrt", "tensorrt_cu13", "tensorrt_cu12", "tensorrt_cu13_bindings", "tensorrt_cu12_bindings")
 REMEDY = "pip install 'edgetl[tensorrt]', or JetPack's python3-libnvinfer on a Jetson"

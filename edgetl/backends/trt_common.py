@@ -101,6 +101,8 @@ def _set_flags(trt: Any, config: Any, precision: Precision, typed: bool) -> None
         config.clear_flag(flags.TF32)  # on by default: rounds float32 operands to 10 bits of mantissa
     if precision in WITH_INTEGERS and not typed:
         config.set_flag(flags.INT8)  # TensorRT 8: Q/DQ pairs alone do not switch integer kernels on
+    if precision == "float16" and not typed:
+        config.set_flag(flags.FP16)  # nor do float16 tensors
 
 
 def _add_profile(builder: Any, config: Any, network: Any, max_batch: int, pivot: Path) -> None:

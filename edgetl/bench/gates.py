@@ -18,7 +18,7 @@ Choose = Literal["fastest", "int8", "float32"]
 _LEFT_IN_FLOAT = "convolutions and matrix products in float"
 _OWN_ENDS = 2
 _CONVERSIONS = "conversions between floats and integers"
-_INTEGER_FIRST: tuple[Precision, ...] = ("int8", "mixed", "bfloat16", "float32")
+_INTEGER_FIRST: tuple[Precision, ...] = ("int8", "mixed", "float16", "bfloat16", "float32")
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgetl.assemble import model_for
 from edgetl.blame.cache import Cache
 from edgetl.blame.network import Images, logits
 from edgetl.errors import BackendError
 from edgetl.graph import mixed
 from edgetl.graph.pivot import Pivot
+from edgetl.graph.pivot_models import model_for
 from edgetl.sdk import import_onnxruntime
 from edgetl.types import Target
 

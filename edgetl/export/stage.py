@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -19,17 +20,19 @@ from edgetl.backbones.load import rebuild
 from edgetl.backbones.spec import read_spec
 from edgetl.data.views import batches
 from edgetl.export import golden
+from edgetl.export.half import measure_range, to_float16
 from edgetl.export.parity import compare, infer, open_literal
 from edgetl.graph.clean import serialize
 from edgetl.graph.fold import fold
 from edgetl.graph.from_torch import to_onnx
+from edgetl.graph.half_range import HalfRange
 from edgetl.graph.pivot import GOLDEN_DIR, REFERENCE_NAME, Pivot, PivotModel, write_pivot
 from edgetl.graph.preprocess import attach, normalize
 from edgetl.types import NetworkSpec, Progress, Sample, Split
 
-FLOAT_NAME = "float32"
 PARITY_IMAGES = 64
 _BATCH = 16
+_BATCH_OF_ALL_VALUES = 2  # every intermediate value is held
 
 Logits = NDArray[np.float32]
 
@@ -42,10 +45,19 @@ class _Made:
     golden: Logits
 
 
-def run(split: Split, adapted: Path, quantized: Mapping[str, Path], out: Path, progress: Progress) -> None:
+def run(
+    split: Split,
+    adapted: Path,
+    quantized: Mapping[str, Path],
+    out: Path,
+    progress: Progress,
+    *,
+    half: bool = False,
+) -> None:
     """Write the pivot folder of the network in `adapted` into the existing folder `out`.
 
     quantized  scheme id -> folder of the quantize stage; may be empty
+    half       also a float16 model, where the network's values on the shots leave room below float16's largest
     raises     ParityError when an exported model is not its torch network on real images; BackendError when the
                exporter refuses the network; DataError for unreadable images.
     """
@@ -59,7 +71,11 @@ def run(split: Split, adapted: Path, quantized: Mapping[str, Path], out: Path, p
         out / REFERENCE_NAME,
     )
     with progress.task("export: prove", 1 + len(quantized)) as advance:
-        made = [_export_float(network, reference, split, spec, vectors, out)]
+        plain = to_onnx(network, p.height, p.width)
+        made = [_export_float(plain, network, reference, split, spec, vectors, out)]
+        half_range = _half_range(out / made[0].model.file, split, spec) if half else None
+        if half_range is not None and half_range.fits:
+            made.append(_export_half(plain, reference, split, spec, vectors, out))
         advance()
         for identity, folder in quantized.items():
             made.append(_export_int8(identity, folder, split, spec, vectors, out))
@@ -74,6 +90,7 @@ def run(split: Split, adapted: Path, quantized: Mapping[str, Path], out: Path, p
             preprocessing=p,
             models=tuple(item.model for item in made),
             golden_files=pictures,
+            half_range=half_range,
             source=source,
             licence=licence,
             digests={},
@@ -82,13 +99,37 @@ def run(split: Split, adapted: Path, quantized: Mapping[str, Path], out: Path, p
 
 
 def _export_float(
-    network: nn.Module, reference: Logits, split: Split, spec: NetworkSpec, vectors: NDArray[np.uint8], out: Path
+    plain: onnx.ModelProto,
+    network: nn.Module,
+    reference: Logits,
+    split: Split,
+    spec: NetworkSpec,
+    vectors: NDArray[np.uint8],
+    out: Path,
 ) -> _Made:
-    p = spec.preprocessing
-    model = attach(to_onnx(network, p.height, p.width), p, split.classes)
+    model = attach(plain, spec.preprocessing, split.classes)
     samples = split.val[:PARITY_IMAGES]
-    made = _prove(model, FLOAT_NAME, None, samples, reference[: len(samples)], spec, vectors, out)
+    made = _prove(model, "float32", None, samples, reference[: len(samples)], spec, vectors, out)
     return _Made(made.model, _torch_logits(network, vectors, spec))
+
+
+def _half_range(model: Path, split: Split, spec: NetworkSpec) -> HalfRange:
+    shots = split.shots[:PARITY_IMAGES]
+    return measure_range(onnx.load_model(model), batches(shots, spec.preprocessing, _BATCH_OF_ALL_VALUES))
+
+
+def _export_half(
+    plain: onnx.ModelProto,
+    reference: Logits,
+    split: Split,
+    spec: NetworkSpec,
+    vectors: NDArray[np.uint8],
+    out: Path,
+) -> _Made:
+    """The pixels are normalised in float32: they are exact there, and it costs nothing."""
+    model = attach(to_float16(plain), spec.preprocessing, split.classes)
+    samples = split.val[:PARITY_IMAGES]
+    return _prove(model, "float16", None, samples, reference[: len(samples)], spec, vectors, out)
 
 
 def _export_int8(
@@ -99,14 +140,12 @@ def _export_int8(
     kept = load_file(folder / "reference.safetensors")
     expected: Logits = kept["logits"]
     samples = split.shots[: len(expected)]
-    return _prove(
-        model, f"int8-{identity}", identity, samples, expected, spec, vectors, out, exact=kept["float_logits"]
-    )
+    return _prove(model, "int8", identity, samples, expected, spec, vectors, out, exact=kept["float_logits"])
 
 
 def _prove(
     model: onnx.ModelProto,
-    stem: str,
+    precision: Literal["int8", "float16", "float32"],
     identity: str | None,
     samples: tuple[Sample, ...],
     expected: Logits,
@@ -117,15 +156,16 @@ def _prove(
     exact: Logits | None = None,
 ) -> _Made:
     """Compare with torch, then write; golden logits are onnxruntime's, computed literally."""
+    stem = f"{precision}-{identity}" if identity else precision
     data = serialize(model)
     session = open_literal(data)
     found = infer(session, batches(samples, spec.preprocessing, _BATCH))
-    parity = compare(found, expected, integer=identity is not None, where=f"{stem}.onnx", exact=exact)
+    parity = compare(found, expected, precision=precision, where=f"{stem}.onnx", exact=exact)
     path = out / f"{stem}.onnx"
     path.write_bytes(data)
     described = PivotModel(
         file=path.name,
-        precision="float32" if identity is None else "int8",
+        precision=precision,
         scheme_id=identity,
         sha256=hashlib.sha256(data).hexdigest(),
         parity=parity,

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgetl.digest import file_digest, folder_digests
 from edgetl.errors import BundleError
+from edgetl.graph.half_range import HalfRange
 from edgetl.store import write_text
 from edgetl.types import Preprocessing
 
@@ -46,13 +47,13 @@ class Parity(_Model):
 
 
 class PivotModel(_Model):
-    """One ONNX file with the preprocessing inside. `scheme_id` is None for the float model.
+    """One ONNX file with the preprocessing inside. `scheme_id` is None for the float models.
 
     parity  None for a mixed model: no torch network stands beside it; it was judged on its runtime
     """
 
     file: RelativePath
-    precision: Literal["int8", "mixed", "float32"]
+    precision: Literal["int8", "mixed", "float16", "float32"]
     scheme_id: str | None
     sha256: Sha256
     parity: Parity | None
@@ -62,6 +63,7 @@ class Pivot(_Model):
     """What `pivot.json` holds.
 
     source, licence  of the pretrained weights, as they state it; empty where nothing is stated
+    half_range       what decides whether there is a float16 model; None where no target has such a build
     golden_files     picture files in `golden/`, in the order of the golden logits
     digests          SHA-256 of every other file, by path relative to the folder
     """
@@ -71,6 +73,7 @@ class Pivot(_Model):
     preprocessing: Preprocessing
     models: Annotated[tuple[PivotModel, ...], Field(min_length=1, max_length=64)]
     golden_files: Annotated[tuple[GoldenFile, ...], Field(max_length=64)]
+    half_range: HalfRange | None = None
     source: str = ""
     licence: str = ""
     digests: dict[RelativePath, Sha256]

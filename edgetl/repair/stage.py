@@ -13,7 +13,6 @@ import numpy as np
 import onnx
 from safetensors.numpy import load_file, save_file
 
-from edgetl.assemble import model_for
 from edgetl.bench.repair import REPAIR_FILE, Repair, Trial, front, write_repair
 from edgetl.bench.stage import read_reference
 from edgetl.blame.measure import measure_layers
@@ -22,6 +21,7 @@ from edgetl.blame.networks import open_networks
 from edgetl.export.parity import infer, open_literal
 from edgetl.graph.clean import serialize
 from edgetl.graph.pivot import GOLDEN_DIR, REFERENCE_NAME, Pivot, PivotModel, read_pivot, write_pivot
+from edgetl.graph.pivot_models import model_for
 from edgetl.publish import PIVOT
 from edgetl.recipe import Bench, Gates
 from edgetl.repair.search import search

@@ -47,6 +47,7 @@ class ReportInputs:
     checks: Checks | None = None
     adapt: Mapping[str, Any] = field(default_factory=dict)
     quantized: tuple[Quantized, ...] = ()
+    float16: str = ""
     parity: Mapping[str, Any] = field(default_factory=dict)
     stages: tuple[Stage, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -68,6 +69,7 @@ def build_report(inputs: ReportInputs) -> Report:
         checks=inputs.checks,
         adapt={key: value for key, value in inputs.adapt.items() if key != "history"},
         quantized=inputs.quantized,
+        float16=inputs.float16,
         parity=dict(inputs.parity),
         stages=inputs.stages,
         versions=dict(inputs.versions),

@@ -94,6 +94,7 @@ def render_html(report: Report, details: Details) -> str:
         candidates_plot=accuracy_seconds(adaptation.candidates),
         curves_plot=learning_curves(read_curves(report.adapt, details.history)),
         quantized=report.quantized,
+        float16=report.float16,
         parity=[(name, plain(value)) for name, value in report.parity.items()],
         version=__version__,
     )

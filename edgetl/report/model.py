@@ -255,6 +255,8 @@ class Report(_Model):
     """What `edgetl check` found. A finding `refuse` in a finished build was let pass by `check.allow_leak`."""
     adapt: dict[str, Any] = {}
     quantized: tuple[Quantized, ...] = ()
+    float16: str = ""
+    """How far the network's values on the shots are from float16's largest, where a target has such builds."""
     parity: dict[str, Any] = {}
     """Per pivot model: how close ONNX and torch are on real images."""
     stages: tuple[Stage, ...] = ()

@@ -21,8 +21,14 @@ from edgetl.report.model import Build, Bundle
 from edgetl.types import Precision
 
 _INK, MUTED, LINE = "#010203", "#040506", "#070809"
-SERIES: dict[Precision, str] = {"int8": "#0a0b01", "mixed": "#0a0b04", "bfloat16": "#0a0b02", "float32": "#0a0b03"}
-_MARKERS: dict[Precision, str] = {"int8": "o", "mixed": "^", "bfloat16": "D", "float32": "s"}
+SERIES: dict[Precision, str] = {
+    "int8": "#0a0b01",
+    "mixed": "#0a0b04",
+    "float16": "#0a0b05",
+    "bfloat16": "#0a0b02",
+    "float32": "#0a0b03",
+}
+_MARKERS: dict[Precision, str] = {"int8": "o", "mixed": "^", "float16": "v", "bfloat16": "D", "float32": "s"}
 # stand-in colour -> variable of the style sheet, so that one figure suits light and dark pages
 _VARIABLES = {
     _INK: "var(--ink)",
@@ -30,6 +36,7 @@ _VARIABLES = {
     LINE: "var(--line)",
     SERIES["int8"]: "var(--int8)",
     SERIES["mixed"]: "var(--mixed)",
+    SERIES["float16"]: "var(--float16)",
     SERIES["bfloat16"]: "var(--bfloat16)",
     SERIES["float32"]: "var(--float32)",
 }

@@ -11,13 +11,14 @@ from pivot_folder import GOLDEN, LABELS, PREPROCESSING, make_pivot
 from safetensors.numpy import load_file
 
 from edgetl import assemble
-from edgetl.assemble import compile_pivot, compile_targets, finish_bundle, model_for
+from edgetl.assemble import compile_pivot, compile_targets, finish_bundle
 from edgetl.bundle.read import read_bundle
 from edgetl.bundle.write import TOLERANCES, tolerance_for
 from edgetl.catalog import load_target
 from edgetl.digest import folder_digests
 from edgetl.errors import BackendError, BundleError, UsageError
 from edgetl.graph.pivot import read_pivot
+from edgetl.graph.pivot_models import model_for
 from edgetl.types import Compiled, Missing, Precision, Target
 
 

@@ -16,6 +16,7 @@ from fake_nvidia import FakeDriver, FakeTensorRT
 from edgetl.backends import requirements
 from edgetl.backends.tensorrt_rtx import MODEL_FILE, TensorRTRTXBackend
 from edgetl.errors import BackendError, UsageError
+from edgetl.export.half import to_float16
 from edgetl.types import INPUT_NAME, OUTPUT_NAME, Compiled, FinishingBackend, Precision, Scheme, Target
 
 TARGET = Target("rtx", "", "tensorrt_rtx", "any", "cuda", ("int8", "float32"), Scheme("int8", True))
@@ -55,6 +56,26 @@ def test_a_plan_is_complete_without_a_gpu(tmp_path: Path) -> None:
     assert (tmp_path / "bundle" / MODEL_FILE).stat().st_size > 10_000
     assert compiled.facts["compute_capabilities"] == "library default"
     assert compiled.facts["tf32"] == "off"
+
+
+def test_a_float16_build_is_smaller_than_the_float32_one(tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    really_compiled(tmp_path / "whole", "float32", "float32")
+    model = to_float16(pivot("float32"))
+    onnx.save_model(model, tmp_path / "pivot.onnx")
+    (tmp_path / "bundle").mkdir()
+    compiled = BACKEND.compile(tmp_path / "pivot.onnx", TARGET, "float16", tmp_path / "bundle")
+    assert compiled.precision == "float16"
+    sizes = [(folder / "bundle" / MODEL_FILE).stat().st_size for folder in (tmp_path, tmp_path / "whole")]
+    assert sizes[0] < sizes[1]
+
+
+@pytest.mark.parametrize(("precision", "found"), [("float16", "float32"), ("float32", "float16")])
+def test_a_pivot_of_the_other_float_is_refused(precision: Precision, found: str, tmp_path: Path) -> None:
+    model = pivot("float32") if found == "float32" else to_float16(pivot("float32"))
+    onnx.save_model(model, tmp_path / "pivot.onnx")
+    with pytest.raises(BackendError, match=f"a {precision} build takes .* {precision} weights; this one has {found}"):
+        BACKEND.compile(tmp_path / "pivot.onnx", TARGET, precision, tmp_path)
 
 
 def test_compute_capabilities_are_the_targets(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ LAYERS = [
     {"data"},
     {"backbones", "graph"},
     {"adapt", "quant", "export", "backends", "bench", "bundle"},
-    {"checks"},
+    {"checks", "surgery"},
     {"report"},
     {"assemble", "inference", "doctor", "publish", "blame"},
     {"measure", "saturation", "repair"},
@@ -37,7 +37,7 @@ LAYERS = [
 ]
 # The bench runs engines: it may use the table of backends, and nothing else of that package (DESIGN.md).
 ALLOWED = {("bench", "edgetl.backends.base"), ("bundle", "edgetl.data")}
-TORCH_MAY_LIVE_IN = {"adapt", "quant", "export", "backbones", "graph"}
+TORCH_MAY_LIVE_IN = {"adapt", "quant", "export", "backbones", "graph", "surgery"}
 
 
 def imports_of(path: Path) -> set[str]:
