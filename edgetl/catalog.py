@@ -15,8 +15,12 @@ from pydantic import TypeAdapter, ValidationError
 from edgetl.errors import UsageError
 from edgetl.recipe import nearest
 from edgetl.resources import resource_dir
-from edgetl.types import CalibrationProfile, Scheme, Target
+from edgetl.types import CalibrationProfile, Precision, Scheme, Target
 
+_MADE_ON_DEMAND: dict[Precision, str] = {
+    "mixed": "where int8 fails its gates",
+    "simplified": "where int8 is slower than a float build",
+}
 T = TypeVar("T", Target, CalibrationProfile)
 
 
@@ -31,8 +35,9 @@ def profile_names(extra_dirs: Sequence[Path] = ()) -> list[str]:
 def load_target(name: str, extra_dirs: Sequence[Path] = ()) -> Target:
     """The target called `name`. Folders of the user's own come first. Raises UsageError naming the nearest."""
     target = _load(Target, "target", name, _files("targets", extra_dirs))
-    if "mixed" in target.precisions:
-        raise UsageError(f"target {name}: precisions: mixed builds are made where int8 fails its gates; remove it")
+    for precision, where in _MADE_ON_DEMAND.items():
+        if precision in target.precisions:
+            raise UsageError(f"target {name}: precisions: {precision} builds are made {where}; remove it")
     return target
 
 

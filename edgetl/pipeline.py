@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from edgetl.catalog import scheme_id
 from edgetl.publish import PIVOT, publish_pivot, publish_report
 from edgetl.stages import (
     Finished,
@@ -18,6 +19,7 @@ from edgetl.stages import (
     devices_stage,
     export_stage,
     needs_repair,
+    needs_surgery,
     precisions_of,
     quantize_stage,
     refuse_leaks,
@@ -25,9 +27,10 @@ from edgetl.stages import (
     report_stage,
     schemes_of,
     split_stage,
+    surgery_stage,
 )
 from edgetl.store import StageResult, Store, open_store
-from edgetl.types import Progress, Split
+from edgetl.types import Precision, Progress, Split, Target
 
 if TYPE_CHECKING:
     from edgetl.report.devices import DeviceFile
@@ -118,11 +121,12 @@ def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Seque
         target.name: ledger.add(bench_stage(store, job, split, target, built[target.name], pivot, progress))
         for target in job.targets
     }
-    repaired = _repair(store, job, ledger, split, pivot, built, benched)
+    built_all = _Made(store, job, ledger, split, adapted, quantized, pivot, built, benched)
+    repaired, simplified = _repair(built_all), _simplify(built_all)
     if until == "bench":
         return outcome()
 
-    finished = Finished(checked, adapted, quantized, pivot, built, benched, repaired)
+    finished = Finished(checked, adapted, quantized, pivot, built, benched, repaired, simplified)
     reported = ledger.add(report_stage(store, job, split, finished, tuple(ledger.results)))
     if not devices:
         return outcome(publish_report(store, reported))
@@ -130,25 +134,55 @@ def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Seque
     return outcome(publish_report(store, reported, merged))
 
 
-def _repair(
-    store: Store,
-    job: Job,
-    ledger: _Ledger,
-    split: Split,
-    pivot: StageResult,
-    built: dict[str, list[StageResult]],
-    benched: dict[str, StageResult],
-) -> dict[str, StageResult]:
+@dataclass(frozen=True)
+class _Made:
+    """What stands once every target is measured. `built` and `benched`, by target name, grow by further candidates."""
+
+    store: Store
+    job: Job
+    ledger: _Ledger
+    split: Split
+    adapted: StageResult
+    quantized: Mapping[str, StageResult]
+    pivot: StageResult
+    built: dict[str, list[StageResult]]
+    benched: dict[str, StageResult]
+
+    def add_build(self, target: Target, precision: Precision, pivot: StageResult, models: Path | None = None) -> None:
+        """One more build of a target behind its INT8 one; all of its builds are measured again, together."""
+        builds, add = self.built[target.name], self.ledger.add
+        builds.insert(1, add(compile_stage(self.store, self.job, target, precision, pivot, models)))
+        benched = bench_stage(self.store, self.job, self.split, target, builds, self.pivot, self.ledger.progress)
+        self.benched[target.name] = add(benched)
+
+
+def _repair(made: _Made) -> dict[str, StageResult]:
     """Where INT8 missed an accuracy gate: find the layers at fault, add the build without them, measure all again."""
     repaired: dict[str, StageResult] = {}
-    for target in job.targets:
-        if not needs_repair(job, benched[target.name]):
+    for target in made.job.targets:
+        if not needs_repair(made.job, made.benched[target.name]):
             continue
-        found = ledger.add(repair_stage(store, job, split, target, pivot, ledger.progress))
-        repaired[target.name] = found
-        models = found.folder / PIVOT
-        if models.is_dir():
-            builds = built[target.name]
-            builds.insert(1, ledger.add(compile_stage(store, job, target, "mixed", found, models)))
-            benched[target.name] = ledger.add(bench_stage(store, job, split, target, builds, pivot, ledger.progress))
+        found = repair_stage(made.store, made.job, made.split, target, made.pivot, made.ledger.progress)
+        repaired[target.name] = made.ledger.add(found)
+        if (found.folder / PIVOT).is_dir():
+            made.add_build(target, "mixed", found, found.folder / PIVOT)
     return repaired
+
+
+def _simplify(made: _Made) -> dict[str, StageResult]:
+    """Where INT8 is slower than float: add a build of the network without the parts at fault, measure all again."""
+    store, job, split, ledger = made.store, made.job, made.split, made.ledger
+    wanting = [
+        target for target in job.targets if needs_surgery(job, target, made.benched[target.name], made.quantized)
+    ]
+    if not wanting:
+        return {}
+    operated = ledger.add(surgery_stage(store, job, split, made.adapted, ledger.progress))
+    schemes = dict.fromkeys(scheme_id(target.scheme) for target in wanting)
+    quantized = {
+        scheme: ledger.add(quantize_stage(store, job, split, operated, scheme, ledger.progress)) for scheme in schemes
+    }
+    pivot = ledger.add(export_stage(store, job, split, operated, quantized, ledger.progress))
+    for target in wanting:
+        made.add_build(target, "simplified", pivot)
+    return {target.name: operated for target in wanting}

@@ -161,6 +161,28 @@ class Quantize(_Section):
     """Seed of order and augmentation."""
 
 
+class Surgery(_Section):
+    """A network without the parts that integer runtimes compute in floats, as a further candidate."""
+
+    when: Literal["auto", "off"] = "auto"
+    """auto: where INT8 is measured to be slower than a float build and the network has such parts. It ships only where
+    it passes the gates, which compare it with the network as it was, and is the fastest."""
+    activations: Literal["relu", "relu6", "keep"] = "relu"
+    """What hard-swish, SiLU, GELU and the like become."""
+    gates: Literal["constant", "keep"] = "constant"
+    """constant: squeeze-and-excitation gates become constants, which go into the layers beside them."""
+    epochs: int = Field(default=20, ge=0, le=1000)
+    """Epochs of distillation from the network as it was, one augmented view per shot each."""
+    batch_size: int = Field(default=16, ge=1, le=4096)
+    """Images per step."""
+    learning_rate: float = Field(default=3e-4, gt=0, le=1)
+    """Peak rate of AdamW."""
+    temperature: float = Field(default=2.0, gt=0)
+    """Softmax temperature of the distillation (Hinton et al. 2015, arXiv:1503.02531)."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of order and augmentation."""
+
+
 class Gates(_Section):
     """What a bundle must meet; a missed gate ends `edgetl build` with exit code 3."""
 
@@ -203,6 +225,7 @@ class Recipe(_Section):
     backbone: Backbone
     adapt: Adapt = Adapt()
     quantize: Quantize = Quantize()
+    surgery: Surgery = Surgery()
     calibration: str = "default"
     """Name of a calibration profile (`edgetl targets --calibration` lists them)."""
     targets: Annotated[tuple[str, ...], Field(min_length=1)]

@@ -29,15 +29,17 @@ from edgetl.graph.pivot import read_pivot
 from edgetl.publish import BUNDLES
 from edgetl.recipe import Recipe
 from edgetl.report.build import ReportInputs, TargetResult, build_report
+from edgetl.report.candidates import surgery_sentence
 from edgetl.report.devices import DeviceFile, device_rows
 from edgetl.report.html import read_details, write_html
-from edgetl.report.model import FILE_NAME, Quantized, Stage, read_report, write_report
+from edgetl.report.model import FILE_NAME, Quantized, Stage, Surgery, read_report, write_report
 from edgetl.store import StageResult
 from edgetl.types import Interval, Split
 
 REFERENCE_FILE = "reference.safetensors"
 ADAPT_FILE = "adapt.json"
 QUANTIZE_FILE = "quantize.json"
+SURGERY_FILE = "surgery.json"
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Folders:
     quantized        per number scheme, with the targets that compute in it
     builds, benches  per target name, in the recipe's order: the folders of its builds, and of its bench stage
     repairs          those of the repair stage, for targets that had one
+    surgeries        those of the surgery stage, for targets with a build of its network
     """
 
     checked: Path
@@ -56,6 +59,7 @@ class Folders:
     builds: Mapping[str, Sequence[Path]]
     benches: Mapping[str, Path]
     repairs: Mapping[str, Path]
+    surgeries: Mapping[str, Path]
 
 
 def write_reports(recipe: Recipe, split: Split, folders: Folders, stages: Sequence[StageResult], out: Path) -> None:
@@ -72,7 +76,8 @@ def write_reports(recipe: Recipe, split: Split, folders: Folders, stages: Sequen
         bundle = _ship(recipe.name, bench, decision, folders.builds[target], now, out)
         digest = file_digest(out / bundle / MANIFEST) if bundle else None
         repair = read_repair(repairs[target] / REPAIR_FILE) if target in repairs else None
-        results.append(TargetResult(bench, decision, bundle, digest, repair))
+        surgery = _surgery(folders.surgeries[target], bench) if target in folders.surgeries else None
+        results.append(TargetResult(bench, decision, bundle, digest, repair, surgery))
     report = build_report(
         ReportInputs(
             recipe=recipe,
@@ -184,6 +189,18 @@ def _quantized(scheme: str, folder: Path, targets: tuple[str, ...]) -> Quantized
         decision=decision["sentence"] if decision else "",
         calibration_images=record["calibration_images"],
         epochs=max(0, len(record["history"]) - 1),
+    )
+
+
+def _surgery(folder: Path, bench: TargetBench) -> Surgery:
+    record = _read_json(folder / SURGERY_FILE)
+    replaced, epochs = record["replaced"], record["chosen_epoch"]
+    return Surgery(
+        activations=replaced["activations"],
+        gates=replaced["gates"],
+        epochs=epochs,
+        agreement=record["agreement"],
+        sentence=surgery_sentence(bench, replaced["activations"], replaced["gates"]),
     )
 
 

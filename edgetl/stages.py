@@ -184,7 +184,7 @@ def schemes_of(job: Job) -> dict[str, Scheme]:
 def quantize_stage(
     store: Store, job: Job, split: Split, adapted: StageResult, scheme: str, progress: Progress
 ) -> StageResult:
-    """One training (or calibration) for one scheme, shared by the targets that have it."""
+    """One training (or calibration) for one scheme, shared by the targets that have it. adapted  or operated on"""
     numbers = schemes_of(job)[scheme]
     policy = resolve_policy(job.recipe.data.augment, split.classes)
     ranges = job.base / job.recipe.quantize.ranges if job.recipe.quantize.ranges else None
@@ -220,7 +220,8 @@ def quantize_stage(
     if job.recipe.quantize.method == "auto":
         config["gates"] = _accuracy_gates(job)
         inputs["val"] = _samples_digest(split, split.val)
-    return store.once("quantize", 5, config, run, inputs=inputs, what=scheme)
+    what = scheme if adapted.stage == "adapt" else f"{scheme}, {adapted.stage}"
+    return store.once("quantize", 5, config, run, inputs=inputs, what=what)
 
 
 def export_stage(
@@ -239,7 +240,7 @@ def export_stage(
     inputs |= {f"quantized-{name}": result.digest for name, result in quantized.items()}
     inputs |= {"shots": _samples_digest(split, split.shots)} if half else {}
     config = {"half": half, "tools": _versions((*TRAINING_TOOLS, "onnxruntime"))}
-    return store.once("export", 5, config, run, inputs=inputs)
+    return store.once("export", 5, config, run, inputs=inputs, what="" if adapted.stage == "adapt" else adapted.stage)
 
 
 def precisions_of(pivot: StageResult, target: Target) -> tuple[Precision, ...]:
@@ -366,9 +367,44 @@ def repair_stage(
     return store.once("repair", 1, config, run, inputs=inputs, what=target.name)
 
 
+def needs_surgery(job: Job, target: Target, benched: StageResult, quantized: Mapping[str, StageResult]) -> bool:
+    """Whether the target's INT8 build is slower than float32 here for parts that surgery replaces, and the recipe
+    allows it."""
+    from edgetl.bench.result import BENCH_FILE, read_bench
+    from edgetl.surgery.needed import is_needed
+
+    made = quantized.get(scheme_id(target.scheme))
+    if job.recipe.surgery.when == "off" or made is None:
+        return False
+    return is_needed(read_bench(benched.folder / BENCH_FILE), made.folder / "quantize.json")
+
+
+def surgery_stage(store: Store, job: Job, split: Split, adapted: StageResult, progress: Progress) -> StageResult:
+    """The adapted network without the parts that integer runtimes compute in floats."""
+    policy = resolve_policy(job.recipe.data.augment, split.classes)
+
+    def run(out: Path) -> None:
+        from edgetl.surgery import stage
+        from edgetl.surgery.settings import Surgery
+
+        settings = Surgery(**job.recipe.surgery.model_dump(exclude={"when"}))
+        stage.run(split, adapted.folder, settings, policy, out, progress)
+
+    config = {
+        "surgery": job.recipe.surgery.model_dump(mode="json", exclude={"when"}),
+        "augment": policy,
+        "tools": _versions(TRAINING_TOOLS),
+    }
+    inputs = {"shots": _samples_digest(split, split.shots), "adapted": adapted.digest}
+    return store.once("surgery", 1, config, run, inputs=inputs)
+
+
 @dataclass(frozen=True)
 class Finished:
-    """What the stages before the report left: per number scheme, or per target name in the recipe's order."""
+    """What the stages before the report left: per number scheme, or per target name in the recipe's order.
+
+    simplified  the surgery stage, for targets that have a build of its network
+    """
 
     checked: StageResult
     adapted: StageResult
@@ -377,6 +413,7 @@ class Finished:
     built: Mapping[str, Sequence[StageResult]]
     benched: Mapping[str, StageResult]
     repaired: Mapping[str, StageResult]
+    simplified: Mapping[str, StageResult]
 
 
 def report_stage(store: Store, job: Job, split: Split, finished: Finished, done: Sequence[StageResult]) -> StageResult:
@@ -394,6 +431,7 @@ def report_stage(store: Store, job: Job, split: Split, finished: Finished, done:
             builds={name: [result.folder for result in results] for name, results in finished.built.items()},
             benches={name: result.folder for name, result in finished.benched.items()},
             repairs={name: result.folder for name, result in finished.repaired.items()},
+            surgeries={name: result.folder for name, result in finished.simplified.items()},
         )
         write_reports(job.recipe, split, folders, done, out)
 
@@ -403,6 +441,7 @@ def report_stage(store: Store, job: Job, split: Split, finished: Finished, done:
     for name, results in finished.built.items():
         inputs |= {f"build-{name}-{index}": result.digest for index, result in enumerate(results)}
     inputs |= {f"repair-{name}": result.digest for name, result in finished.repaired.items()}
+    inputs |= {f"surgery-{name}": result.digest for name, result in finished.simplified.items()}
     config = {"recipe": job.recipe.model_dump(mode="json"), "tools": _versions(("edgetl",))}
     return store.once("report", 5, config, run, inputs=inputs)
 

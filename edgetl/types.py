@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     Tensors = Mapping[str, NDArray[np.generic]]
 
 ResizePolicy = Literal["squash", "crop", "letterbox"]
-Precision = Literal["int8", "mixed", "float16", "bfloat16", "float32"]
-"""What a build computes in. mixed: INT8 with the layers in float32 that `edgetl.repair` found to cost too much."""
+Precision = Literal["int8", "mixed", "simplified", "float16", "bfloat16", "float32"]
+"""What a build computes in.
+
+mixed       INT8 with the layers in float32 that `edgetl.repair` found to cost too much
+simplified  INT8 of the network without the parts that integer runtimes compute in floats (`edgetl.surgery`)
+"""
 Verdict = Literal["pass", "fail", "not measured"]
 
 INPUT_NAME = "image"  # uint8 (N, H, W, 3), RGB
-WITH_INTEGERS: tuple[Precision, ...] = ("int8", "mixed")  # compiled from models with Q/DQ pairs
+WITH_INTEGERS: tuple[Precision, ...] = ("int8", "mixed", "simplified")  # compiled from models with Q/DQ pairs
 OUTPUT_NAME = "logits"  # float32 (N, classes)
 
 

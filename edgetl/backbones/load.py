@@ -14,6 +14,7 @@ from edgetl.backbones.audit import Audit, load_audited
 from edgetl.backbones.checkpoint import listed, read_checkpoint
 from edgetl.backbones.head import find_head, widen_head, widened
 from edgetl.backbones.plan import Plan
+from edgetl.backbones.surgery import operate
 from edgetl.backbones.weights import TORCHVISION_PREFIX, model_file
 from edgetl.errors import UsageError, WeightsError
 from edgetl.recipe import Backbone
@@ -67,7 +68,7 @@ def construct(spec: NetworkSpec) -> nn.Module:
     if spec.hidden:
         widen_head(network, spec.classifier.removesuffix(widened("")), spec.hidden)
     _fit_input(network, spec)
-    return network
+    return operate(network, spec.surgery, spec.preprocessing.height, spec.preprocessing.width)
 
 
 def _plan(backbone: Backbone, source: WeightSource) -> Plan:

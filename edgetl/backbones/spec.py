@@ -17,7 +17,10 @@ _MAX_BYTES = 1_000_000
 
 def write_spec(spec: NetworkSpec, path: Path) -> None:
     """Write `spec` as JSON with sorted keys: equal specs give equal bytes."""
-    text = json.dumps({"schema": SCHEMA, **asdict(spec)}, indent=2, sort_keys=True, allow_nan=False)
+    values = asdict(spec)
+    if not spec.surgery:
+        del values["surgery"]  # the same bytes as before there was such a field
+    text = json.dumps({"schema": SCHEMA, **values}, indent=2, sort_keys=True, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 

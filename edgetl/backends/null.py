@@ -14,13 +14,13 @@ from edgetl.backends import requirements
 from edgetl.backends.options import refuse_unknown
 from edgetl.backends.tensors import check_threads, images_of, model_file
 from edgetl.errors import BackendError
-from edgetl.types import OUTPUT_NAME, Compiled, Engine, Missing, Placement, Precision, Target
+from edgetl.types import OUTPUT_NAME, WITH_INTEGERS, Compiled, Engine, Missing, Placement, Precision, Target
 
 if TYPE_CHECKING:
     from edgetl.types import Tensors
 
 MODEL_FILE = "model.onnx"
-PRECISIONS: tuple[Precision, ...] = ("int8", "mixed", "float16", "float32")
+PRECISIONS: tuple[Precision, ...] = (*WITH_INTEGERS, "float16", "float32")
 
 
 class NullBackend:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edgetl.types import Tensors
 
 MODEL_FILE = "model.onnx"
-PRECISIONS: tuple[Precision, ...] = ("int8", "mixed", "float32")
+PRECISIONS: tuple[Precision, ...] = (*WITH_INTEGERS, "float32")
 PROVIDER = "CPUExecutionProvider"
 REMEDY = "pip install onnxruntime"
 _FATAL_ONLY = 4  # the runtime's log level; what goes wrong arrives as an exception as well

@@ -23,6 +23,7 @@ from edgetl.sdk import import_openvino
 from edgetl.types import (
     INPUT_NAME,
     OUTPUT_NAME,
+    WITH_INTEGERS,
     Compiled,
     Engine,
     Missing,
@@ -36,10 +37,10 @@ if TYPE_CHECKING:
     from edgetl.types import Tensors
 
 GRAPH_FILE, WEIGHTS_FILE = "model.xml", "model.bin"
-PRECISIONS: tuple[Precision, ...] = ("int8", "mixed", "bfloat16", "float32")
+PRECISIONS: tuple[Precision, ...] = (*WITH_INTEGERS, "bfloat16", "float32")
 REMEDY = "pip install openvino"
 DEVICE = "CPU"
-_HINTS: dict[Precision, str] = {"int8": "f32", "mixed": "f32", "float32": "f32", "bfloat16": "bf16"}
+_HINTS: dict[Precision, str] = {precision: "bf16" if precision == "bfloat16" else "f32" for precision in PRECISIONS}
 _TYPES = {"u8": "uint8", "i8": "int8", "f32": "float32", "bf16": "bfloat16", "f16": "float16", "i32": "int32"}
 _KINDS = {
     "Convolution": "convolution",
@@ -217,7 +218,7 @@ def _refuse_other_formats(model: Path) -> None:
 
 def _check_capability(core: Any, precision: Precision, model: Path) -> None:
     offered = core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
-    needed = {"int8": "INT8", "mixed": "INT8", "bfloat16": "BF16", "float32": "FP32"}[precision]
+    needed = "INT8" if precision in WITH_INTEGERS else {"bfloat16": "BF16", "float32": "FP32"}[precision]
     if needed not in offered:
         raise BackendError(
             f"{model}: openvino offers {', '.join(offered)} on this CPU, not {needed}; open another precision's build"

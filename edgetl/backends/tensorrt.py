@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from edgetl.backends import options, requirements
 from edgetl.backends.tensors import check_threads, model_file
 from edgetl.errors import BackendError
-from edgetl.types import Compiled, Engine, Missing, Precision, Target
+from edgetl.types import WITH_INTEGERS, Compiled, Engine, Missing, Precision, Target
 
 if TYPE_CHECKING:
     from edgetl.backends.trt_common import BuildSettings
 
 PIVOT_FILE, ENGINE_FILE, CACHE_FILE = "model.onnx", "model.engine", "timing.cache"
-PRECISIONS: tuple[Precision, ...] = ("int8", "mixed", "float16", "float32")
+PRECISIONS: tuple[Precision, ...] = (*WITH_INTEGERS, "float16", "float32")
 OPTIONS = ("max_batch", "workspace_bytes")
 DISTRIBUTIONS = ("tensorrt", "tensorrt_cu13", "tensorrt_cu12", "tensorrt_cu13_bindings", "tensorrt_cu12_bindings")
 REMEDY = "pip install 'edgetl[tensorrt]', or JetPack's python3-libnvinfer on a Jetson"

@@ -14,10 +14,10 @@ from typing import Any
 from edgetl.backends import options, requirements
 from edgetl.backends.tensors import check_threads, model_file
 from edgetl.errors import BackendError, UsageError
-from edgetl.types import Compiled, Engine, Missing, Precision, Target
+from edgetl.types import WITH_INTEGERS, Compiled, Engine, Missing, Precision, Target
 
 MODEL_FILE = "model.plan"
-PRECISIONS: tuple[Precision, ...] = ("int8", "mixed", "float16", "float32")
+PRECISIONS: tuple[Precision, ...] = (*WITH_INTEGERS, "float16", "float32")
 OPTIONS = ("compute_capabilities", "max_batch", "workspace_bytes")
 DISTRIBUTIONS = ("tensorrt_rtx", "tensorrt_rtx_cu13", "tensorrt_rtx_cu12")
 REMEDY = "pip install 'edgetl[rtx]' (x86-64)"

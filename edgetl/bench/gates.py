@@ -18,7 +18,7 @@ Choose = Literal["fastest", "int8", "float32"]
 _LEFT_IN_FLOAT = "convolutions and matrix products in float"
 _OWN_ENDS = 2
 _CONVERSIONS = "conversions between floats and integers"
-_INTEGER_FIRST: tuple[Precision, ...] = ("int8", "mixed", "float16", "bfloat16", "float32")
+_INTEGER_FIRST: tuple[Precision, ...] = ("int8", "mixed", "simplified", "float16", "bfloat16", "float32")
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _checks(build: BuildBench, bench: TargetBench, gates: Gates) -> list[GateChe
         checks.append(_p99_check(build, gates.max_p99_ms))
     if gates.max_size_bytes is not None:
         checks.append(_size_check(build, gates.max_size_bytes))
-    if build.precision == "int8":
+    if build.precision in ("int8", "simplified"):
         checks += _placement_checks(build, gates)
     return checks
 

@@ -12,7 +12,7 @@ from edgetl.bench.accuracy import Accuracy
 from edgetl.bench.machine import Machine
 from edgetl.errors import EdgetlError
 from edgetl.store import write_text
-from edgetl.types import Interval, Precision
+from edgetl.types import WITH_INTEGERS, Interval, Precision
 
 BENCH_FILE = "bench.json"
 PREDICTIONS_FILE = "predictions.safetensors"
@@ -93,6 +93,15 @@ class TargetBench:
     def build(self, precision: Precision) -> BuildBench | None:
         """The build of this precision, if there is one."""
         return next((build for build in self.builds if build.precision == precision), None)
+
+    def fastest_float(self) -> BuildBench | None:
+        """The build with the lowest p50 among those without integers; None where none was timed."""
+        timed = [
+            (build.latency.p50_ms.value, build)
+            for build in self.builds
+            if build.precision not in WITH_INTEGERS and build.latency is not None and build.latency.p50_ms is not None
+        ]
+        return min(timed, key=lambda pair: pair[0])[1] if timed else None
 
 
 def write_bench(bench: TargetBench, path: Path) -> None:

@@ -48,6 +48,7 @@ from edgetl.types import (
 )
 
 _BATCH = 16
+_ALL_INTEGER: tuple[Precision, ...] = ("int8", "simplified")  # whatever is float in them was not asked for
 _EMULATED_FLOAT_IMAGES = 8  # float is the slowest under emulation, and its arithmetic hardly differs between CPUs
 
 _Logits = NDArray[np.float32]
@@ -149,8 +150,8 @@ def _measure(
             build = replace(
                 build,
                 placement=placements[name].summary(),
-                not_integer=tuple(op.name for op in placements[name].not_integer()) if name == "int8" else (),
-                conversions=len(placements[name].conversions()) if name == "int8" else None,
+                not_integer=tuple(op.name for op in placements[name].not_integer()) if name in _ALL_INTEGER else (),
+                conversions=len(placements[name].conversions()) if name in _ALL_INTEGER else None,
                 accuracy=compare(logits[name], labels, reference, job.seed),
                 latency=_latency(times[name], job.config.threads),
                 speedup=_speedup(times, name, job.seed),

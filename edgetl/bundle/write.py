@@ -18,6 +18,7 @@ from edgetl.types import Compiled, Precision, Preprocessing, Target, Verdict
 TOLERANCES: dict[Precision, Tolerance] = {
     "int8": Tolerance(max_diff_of_range=0.10, min_cosine=0.99),
     "mixed": Tolerance(max_diff_of_range=0.10, min_cosine=0.99),
+    "simplified": Tolerance(max_diff_of_range=0.10, min_cosine=0.99),
     "float16": Tolerance(max_diff_of_range=0.02, min_cosine=0.999),
     "bfloat16": Tolerance(max_diff_of_range=0.05, min_cosine=0.995),
     "float32": Tolerance(max_diff_of_range=0.002, min_cosine=0.9999),

@@ -9,9 +9,12 @@ from edgetl.types import WITH_INTEGERS, Precision, Target
 
 
 def model_for(pivot: Pivot, target: Target, precision: Precision) -> PivotModel:
-    """The model that `precision` on `target` is compiled from; bfloat16 is made from float32. Raises UsageError."""
+    """The model that `precision` on `target` is compiled from. Raises UsageError.
+
+    bfloat16 is made from float32; a simplified build from the int8 model of a pivot of the simplified network.
+    """
     scheme = scheme_id(target.scheme) if precision in WITH_INTEGERS else None
-    held = "float32" if precision == "bfloat16" else precision
+    held = {"bfloat16": "float32", "simplified": "int8"}.get(precision, precision)
     for model in pivot.models:
         if model.precision == held and model.scheme_id == scheme:
             return model

@@ -20,6 +20,7 @@ from torch.fx import GraphModule
 from edgetl.backbones.extract import tensors_digest
 from edgetl.backbones.load import rebuild
 from edgetl.backbones.spec import read_spec
+from edgetl.backbones.surgery import replaceable
 from edgetl.catalog import scheme_id
 from edgetl.digest import value_digest
 from edgetl.graph.check import check_scheme
@@ -90,7 +91,9 @@ def run(job: QuantizeJob, out: Path, progress: Progress) -> None:
     p = on_byte_lattice(spec.preprocessing) if unsigned else spec.preprocessing
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with _repeatable(config.seed, device):
-        folded = fold(rebuild(spec, job.adapted / "network.safetensors"), p.height, p.width)
+        rebuilt = rebuild(spec, job.adapted / "network.safetensors")
+        parts_to_replace = replaceable(rebuilt)
+        folded = fold(rebuilt, p.height, p.width)
         network, equalized = _equalized(folded.module, p, config)
         # the captured graph shares its parameters with what was captured, and training moves them
         prepared = prepare(copy.deepcopy(network), p, scheme, job.profile).to(device)
@@ -123,6 +126,7 @@ def run(job: QuantizeJob, out: Path, progress: Progress) -> None:
         "calibration_images": len(images.samples) if job.ranges is None else len(observed.parts["images"]),
         "ranges_given": job.ranges is not None,
         "equalized_pairs": equalized,
+        "replaceable": asdict(parts_to_replace),
         "bias_corrections": [asdict(correction) for correction in corrections],
         "device": device.type,
         "reference_agreement": float((logits.argmax(1) == float_logits.argmax(1)).float().mean()),

@@ -12,7 +12,7 @@ from edgetl.bench.repair import Repair
 from edgetl.bench.result import BuildBench, ColdStart, Latency, TargetBench
 from edgetl.checks.model import Checks
 from edgetl.recipe import Recipe
-from edgetl.report.model import Build, Bundle, Data, Gate, Quantized, Reference, Report, SkippedFile, Stage
+from edgetl.report.model import Build, Bundle, Data, Gate, Quantized, Reference, Report, SkippedFile, Stage, Surgery
 from edgetl.types import Interval, Split, Verdict
 
 
@@ -28,6 +28,7 @@ class TargetResult:
     bundle: str | None
     bundle_sha256: str | None = None
     repair: Repair | None = None
+    surgery: Surgery | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,7 @@ def _bundle(target: TargetResult) -> Bundle:
         reason=decision.reason,
         why=decision.why,
         repair=target.repair,
+        surgery=target.surgery,
         builds=tuple(_build(build, verdicts[build.precision]) for build in bench.builds),
         **(_figures(shipped) if shipped else {}),
     )

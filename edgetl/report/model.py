@@ -110,6 +110,20 @@ class Build(Figures):
     gates: tuple[Gate, ...] = ()
 
 
+class Surgery(_Model):
+    """A network without the parts that integer runtimes compute in floats, as one more candidate."""
+
+    activations: int
+    """Smooth activations (hard-swish, SiLU, GELU) that became ReLU or ReLU6."""
+    gates: int
+    """Squeeze-and-excitation gates that became constants."""
+    epochs: int
+    """Of distillation that it kept."""
+    agreement: float
+    """Share of the shots with the class that the network as it was gives."""
+    sentence: str
+
+
 class Bundle(Figures):
     """One target and the build that ships for it. The figures are those of the shipped build."""
 
@@ -133,6 +147,8 @@ class Bundle(Figures):
     builds: tuple[Build, ...] = ()
     repair: Repair | None = None
     """What was tried where INT8 missed an accuracy gate."""
+    surgery: Surgery | None = None
+    """The build `simplified`, where INT8 was slower than a float build for parts that runtimes compute in floats."""
 
 
 class Device(_Model):

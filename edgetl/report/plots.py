@@ -24,11 +24,19 @@ _INK, MUTED, LINE = "#010203", "#040506", "#070809"
 SERIES: dict[Precision, str] = {
     "int8": "#0a0b01",
     "mixed": "#0a0b04",
+    "simplified": "#0a0b06",
     "float16": "#0a0b05",
     "bfloat16": "#0a0b02",
     "float32": "#0a0b03",
 }
-_MARKERS: dict[Precision, str] = {"int8": "o", "mixed": "^", "float16": "v", "bfloat16": "D", "float32": "s"}
+_MARKERS: dict[Precision, str] = {
+    "int8": "o",
+    "mixed": "^",
+    "simplified": "P",
+    "float16": "v",
+    "bfloat16": "D",
+    "float32": "s",
+}
 # stand-in colour -> variable of the style sheet, so that one figure suits light and dark pages
 _VARIABLES = {
     _INK: "var(--ink)",
@@ -36,6 +44,7 @@ _VARIABLES = {
     LINE: "var(--line)",
     SERIES["int8"]: "var(--int8)",
     SERIES["mixed"]: "var(--mixed)",
+    SERIES["simplified"]: "var(--simplified)",
     SERIES["float16"]: "var(--float16)",
     SERIES["bfloat16"]: "var(--bfloat16)",
     SERIES["float32"]: "var(--float32)",

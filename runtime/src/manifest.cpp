@@ -60,7 +60,7 @@ bool read_model_name(Reader& reader, Value value, std::string& out) {
 constexpr const char* backend_words[] = {"null", "onnxruntime", "openvino", "tensorrt", "tensorrt_rtx"};
 constexpr const char* machine_words[] = {"x86_64", "aarch64", "any"};
 constexpr const char* accelerator_words[] = {"none", "cuda"};
-constexpr const char* precision_words[] = {"int8", "mixed", "float16", "bfloat16", "float32"};
+constexpr const char* precision_words[] = {"int8", "mixed", "simplified", "float16", "bfloat16", "float32"};
 constexpr const char* verdict_words[] = {"pass", "fail", "not measured"};
 constexpr const char* resize_words[] = {"squash", "crop", "letterbox"};
 constexpr const char* interpolation_words[] = {"bilinear", "bicubic"};

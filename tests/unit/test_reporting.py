@@ -86,6 +86,7 @@ class Made:
             builds={"null": self.builds},
             benches={"null": self.bench},
             repairs={},
+            surgeries={},
         )
         write_reports(recipe(**changes), self.split, folders, stages, out)
         return read_report(out / "report.json")

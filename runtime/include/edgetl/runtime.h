@@ -132,7 +132,7 @@ typedef struct edgetl_info {
   const char* target;         /* for example "arm64-cpu" */
   const char* engine;         /* for example "onnxruntime" */
   const char* engine_version; /* of the shared library that was loaded; "" for null */
-  const char* precision;      /* "int8", "mixed", "float16", "bfloat16", "float32" */
+  const char* precision;      /* "int8", "mixed", "simplified", "float16", "bfloat16", "float32" */
   const char* digest;         /* SHA-256 of manifest.json, 64 hexadecimal digits */
 } edgetl_info;
 
