@@ -199,6 +199,11 @@ class Gates(_Section):
     max_conversions: Annotated[int, Field(ge=0)] | None = None
     """Most operators of an INT8 build that only turn floats into integers or back. 2 are the network's own ends."""
 
+    def allow(self, drop_points: float, top1: float, *, share: float = 1.0) -> bool:
+        """Whether measured values meet the accuracy gates. share  of the allowed drop that may be used up"""
+        kept = self.max_drop_points is None or drop_points <= share * self.max_drop_points
+        return kept and (self.min_top1 is None or top1 >= self.min_top1)
+
 
 class Bench(_Section):
     """How latency is measured."""

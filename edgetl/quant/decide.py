@@ -74,9 +74,7 @@ def decide(prepared: nn.Module, judge: Judge, gates: Gates, train: Callable[[], 
 
 def is_inside(judged: Judged, gates: Gates) -> bool:
     """Whether the accuracy gates are met, with `ROOM` left below the allowed drop."""
-    drop, least = gates.max_drop_points, gates.min_top1
-    kept = drop is None or judged.drop_points.value <= ROOM * drop
-    return kept and (least is None or judged.top1 >= least)
+    return gates.allow(judged.drop_points.value, judged.top1, share=ROOM)
 
 
 def judge_on(samples: Sequence[Sample], teacher: nn.Module, p: Preprocessing, progress: Progress) -> Judge:

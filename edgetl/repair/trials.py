@@ -49,9 +49,7 @@ class Judge:
 
     def passes(self, accuracy: Accuracy) -> bool:
         """By the accuracy gates; those of latency and size are for the build that comes of it."""
-        drop, least = self.gates.max_drop_points, self.gates.min_top1
-        kept = drop is None or accuracy.drop_points.value <= drop
-        return kept and (least is None or accuracy.top1.value >= least)
+        return self.gates.allow(accuracy.drop_points.value, accuracy.top1.value)
 
 
 @dataclass(frozen=True)
