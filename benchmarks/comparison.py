@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, redirect_stdout
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,14 +26,13 @@ from edgetl.data.views import batches, load_batch, spread
 from edgetl.digest import file_digest, value_digest
 from edgetl.errors import EdgetlError
 from edgetl.graph.pivot import REFERENCE_NAME, read_pivot
-from edgetl.store import StageResult, Store, write_text
+from edgetl.store import Store, write_text
 from edgetl.types import Compiled, Engine, Interval, Preprocessing, Sample, Target
 
 FLOAT, OURS = "edgetl float32", "edgetl int8"
 _RESULT_FILE = "comparison.json"
 _FLOAT_MODEL = "float32.onnx"
 _BATCH = 16
-_MODEL_VERSION = 1
 _MEASURE_VERSION = 1
 
 _Times = NDArray[np.int64]
@@ -163,7 +161,7 @@ def _job(store: Store, build: FinishedBuild, target: str, settings: Settings) ->
         if backend.cannot_run(manifest.target, precision) is None
     }
     for recipe in plain_models.recipes(manifest.compiled.backend):
-        made = _make(store, build, recipe, shots)
+        made = plain_models.make(store, build.pivot / _FLOAT_MODEL, recipe, shots)
         opened = plain_models.compiled(recipe, made.folder, manifest.compiled.backend_version)
         builds[recipe.name] = _Build(made.folder, opened, recipe.settings, made.seconds)
     return _Job(
@@ -182,18 +180,6 @@ def _ours(build: FinishedBuild, bundle: Bundle) -> _Build:
     trainings = (stage for stage in build.stages if stage.stage == "quantize")
     seconds = next((stage.seconds for stage in trainings if stage.subject == bundle.manifest.scheme), None)
     return _Build(bundle.folder, bundle.manifest.compiled, {}, seconds)
-
-
-def _make(store: Store, build: FinishedBuild, recipe: plain_models.Recipe, shots: plain_models.Shots) -> StageResult:
-    pivot = build.pivot / _FLOAT_MODEL
-    inputs = {
-        "pivot": file_digest(pivot),
-        "shots": value_digest([sample.sha256 for sample in shots.samples]),
-    }
-    config = {"settings": dict(recipe.settings), "tools": versions()}
-    name = recipe.name.replace(" ", "-")
-    with redirect_stdout(sys.stderr):  # the tools print their progress
-        return store.once(name, _MODEL_VERSION, config, lambda out: recipe.make(pivot, shots, out), inputs=inputs)
 
 
 def _digests(build: _Build) -> dict[str, str]:

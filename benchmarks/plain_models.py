@@ -9,21 +9,26 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from result_file import versions
 
-from edgetl.data.views import load_image
+from edgetl.data.views import load_batch, load_image
+from edgetl.digest import file_digest, value_digest
 from edgetl.sdk import OPENVINO_REPORTER, import_onnxruntime, import_openvino
-from edgetl.types import INPUT_NAME, Compiled, Preprocessing, Sample
+from edgetl.store import StageResult, Store
+from edgetl.types import INPUT_NAME, OUTPUT_NAME, Compiled, Preprocessing, Sample
 
 _PREPROCESSING_NODES = "image_"  # the names that edgetl.graph.preprocess gives
 _MODEL = {"onnxruntime": "model.onnx", "openvino": "model.xml"}
+_MODEL_VERSION = 1
 _HELD_IMAGES = 12  # histogram calibration keeps every activation of this many images in memory
 
 
@@ -44,17 +49,35 @@ class Shots:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One way to quantize. `settings` are what differs from the tool's defaults, for the result's text and its key."""
+    """One way to quantize.
+
+    settings  what differs from the tool's defaults, for the result's text and its key
+    inputs    digests of what it sees besides the network and the shots
+    """
 
     name: str
     backend: str
     settings: Mapping[str, str]
     make: Callable[[Path, Shots, Path], None]
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
 
 def recipes(backend: str) -> tuple[Recipe, ...]:
     """The alternatives for a runtime."""
-    return {"onnxruntime": _onnxruntime_recipes(), "openvino": _nncf_recipes()}[backend]
+    return {"onnxruntime": static_recipes(), "openvino": _nncf_recipes()}[backend]
+
+
+def make(store: Store, pivot: Path, recipe: Recipe, shots: Shots) -> StageResult:
+    """The model that the recipe makes of the float network `pivot`, an ONNX file, unless the store has it."""
+    inputs = {
+        "pivot": file_digest(pivot),
+        "shots": value_digest([sample.sha256 for sample in shots.samples]),
+        **recipe.inputs,
+    }
+    config = {"settings": dict(recipe.settings), "tools": versions()}
+    name = recipe.name.replace(" ", "-")
+    with redirect_stdout(sys.stderr):  # the tools print their progress
+        return store.once(name, _MODEL_VERSION, config, lambda out: recipe.make(pivot, shots, out), inputs=inputs)
 
 
 def compiled(recipe: Recipe, folder: Path, version: str) -> Compiled:
@@ -63,17 +86,42 @@ def compiled(recipe: Recipe, folder: Path, version: str) -> Compiled:
     return Compiled(recipe.backend, version, "int8", _MODEL[recipe.backend], files)
 
 
-def _onnxruntime_recipes() -> tuple[Recipe, ...]:
+def static_recipes(*, symmetric: bool = False, reduce_range: bool = False) -> tuple[Recipe, ...]:
+    """`quantize_static` with each of its calibration methods.
+
+    symmetric     signed activations around zero instead of unsigned ones
+    reduce_range  weights of 7 bits, for CPUs whose sums of two products saturate
+    """
     common = {"format": "QDQ", "per_channel": "true", "activations": "uint8", "weights": "int8"}
-    return tuple(
-        Recipe(
-            f"quantize_static {method.lower()}",
-            "onnxruntime",
-            {**common, "calibration": method},
-            lambda pivot, shots, out, method=method: _quantize_static(pivot, shots, out, method),  # type: ignore[misc]
-        )
-        for method in ("MinMax", "Percentile", "Entropy")
-    )
+    if symmetric:
+        common |= {"activations": "int8", "ActivationSymmetric": "true"}
+    if reduce_range:
+        common |= {"reduce_range": "true"}
+
+    def recipe(method: str) -> Recipe:
+        def run(pivot: Path, shots: Shots, out: Path) -> None:
+            _quantize_static(pivot, shots, out, method, symmetric=symmetric, reduce_range=reduce_range)
+
+        return Recipe(f"quantize_static {method.lower()}", "onnxruntime", {**common, "calibration": method}, run)
+
+    return tuple(recipe(method) for method in ("MinMax", "Percentile", "Entropy"))
+
+
+def controlled_recipe(val: Shots, max_drop_points: float) -> Recipe:
+    """NNCF with accuracy control: layers go back to float until top-1 on `val` is within `max_drop_points`."""
+    settings = {
+        "from": "convert_model",
+        "fast_bias_correction": "true",
+        "subset_size": "all shots",
+        "max_drop": f"{max_drop_points} points of top-1, absolute",
+        "validation": f"{len(val)} labelled images",
+    }
+
+    def run(pivot: Path, shots: Shots, out: Path) -> None:
+        _nncf_controlled(pivot, shots, val, max_drop_points, out)
+
+    seen = value_digest([[sample.sha256, sample.label] for sample in val.samples])
+    return Recipe("nncf accuracy control", "openvino", settings, run, {"val": seen})
 
 
 def _nncf_recipes() -> tuple[Recipe, ...]:
@@ -88,7 +136,7 @@ def _nncf_recipes() -> tuple[Recipe, ...]:
     )
 
 
-def _quantize_static(pivot: Path, shots: Shots, out: Path, method: str) -> None:
+def _quantize_static(pivot: Path, shots: Shots, out: Path, method: str, *, symmetric: bool, reduce_range: bool) -> None:
     import_onnxruntime()
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -96,18 +144,21 @@ def _quantize_static(pivot: Path, shots: Shots, out: Path, method: str) -> None:
     prepared = out / "prepared.onnx"
     quant_pre_process(str(pivot), str(prepared))
     names = [node.name for node in onnx.load_model(prepared).graph.node]
-    histogram = method != "MinMax"
+    extra: dict[str, Any] = {} if method == "MinMax" else {"CalibStridedMinMax": _stride(len(shots))}
+    if symmetric:
+        extra["ActivationSymmetric"] = True
     quantize_static(
         str(prepared),
         str(out / _MODEL["onnxruntime"]),
         _reader(shots),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
-        activation_type=QuantType.QUInt8,
+        reduce_range=reduce_range,
+        activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
         weight_type=QuantType.QInt8,
         nodes_to_exclude=[name for name in names if name.startswith(_PREPROCESSING_NODES)],
         calibrate_method=getattr(CalibrationMethod, method),
-        extra_options={"CalibStridedMinMax": _stride(len(shots))} if histogram else {},
+        extra_options=extra,
     )
     prepared.unlink()
 
@@ -147,6 +198,29 @@ def _nncf(pivot: Path, shots: Shots, out: Path, preset: str) -> None:
         openvino.convert_model(str(pivot)),
         nncf.Dataset(range(len(shots)), lambda index: {INPUT_NAME: shots.image(index)}),
         preset=getattr(nncf.QuantizationPreset, preset),
+        subset_size=len(shots),
+        ignored_scope=nncf.IgnoredScope(patterns=[f"{_PREPROCESSING_NODES}.*"]),
+    )
+    openvino.save_model(quantized, str(out / _MODEL["openvino"]), compress_to_fp16=False)
+
+
+def _nncf_controlled(pivot: Path, shots: Shots, val: Shots, max_drop_points: float, out: Path) -> None:
+    openvino = import_openvino()
+    nncf = _import_nncf()
+    images = load_batch(val.samples, val.preprocessing)
+    labels = [sample.label for sample in val.samples]
+
+    def top1(model: Any, indices: Iterable[int]) -> tuple[float, list[float]]:
+        right = [float(model({INPUT_NAME: images[i : i + 1]})[OUTPUT_NAME].argmax() == labels[i]) for i in indices]
+        return sum(right) / len(right), right
+
+    quantized = nncf.quantize_with_accuracy_control(
+        openvino.convert_model(str(pivot)),
+        nncf.Dataset(range(len(shots)), lambda index: {INPUT_NAME: shots.image(index)}),
+        nncf.Dataset(range(len(val)), lambda index: {INPUT_NAME: images[index : index + 1]}),
+        top1,
+        max_drop=max_drop_points / 100,
+        drop_type=nncf.DropType.ABSOLUTE,
         subset_size=len(shots),
         ignored_scope=nncf.IgnoredScope(patterns=[f"{_PREPROCESSING_NODES}.*"]),
     )

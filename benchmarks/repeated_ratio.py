@@ -37,11 +37,13 @@ class Ratio:
 def ratio(repeats: Sequence[Mapping[str, NDArray[np.int64]]], slow: str, fast: str, seed: int) -> Ratio:
     """Time of `slow` over time of `fast`; each repeat holds both, timed in the same rounds."""
     found = tuple(stats.speedup(times[slow], times[fast], seed + index) for index, times in enumerate(repeats))
-    return Ratio(_combine(found), found)
+    return Ratio(geometric_mean(found), found)
 
 
-def _combine(found: Sequence[Interval]) -> Interval:
-    """Source: Zou and Donner 2008, "Construction of confidence limits about effect measures: a general approach",
+def geometric_mean(found: Sequence[Interval]) -> Interval:
+    """Of independent ratios, at least one. The interval holds what is uncertain in each, not how they differ.
+
+    Source: Zou and Donner 2008, "Construction of confidence limits about effect measures: a general approach",
     Statistics in Medicine 27:1693-1702: limits of a sum from the limits of its independent terms, here logarithms.
     """
     count = len(found)

@@ -1,22 +1,11 @@
-"""Finished cells of `transfer.py`: one JSON line each, in a file that several processes may append to.
-
-A cell is one method on one draw of one set. Workers claim a cell with a file lock, which ends with the process, so
-that any number of them, started together or not, share the work, and a killed run continues.
-"""
+"""The cells of `transfer.py`: one method on one draw of one set."""
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from pydantic import TypeAdapter, ValidationError
-
-from edgetl.digest import value_digest
+import cell_file
 
 
 @dataclass(frozen=True)
@@ -50,63 +39,11 @@ class Cell:
     strategy: str = ""
 
 
-_ADAPTER = TypeAdapter(Cell)
-
-
 @dataclass(frozen=True)
-class CellFile:
-    """`cells.jsonl` in a folder of its own; both are made at the first write."""
+class CellFile(cell_file.CellFile[Cell]):
+    """`cells.jsonl`."""
 
-    path: Path
-
-    def read(self) -> list[Cell]:
-        """In the order they were finished; of a cell that was finished twice, the later one. A line that is no cell
-        (cut off by a full disk, say) counts as not there."""
-        try:
-            lines = self.path.read_bytes().splitlines()
-        except FileNotFoundError:
-            return []
-        found: dict[Key, Cell] = {}
-        for line in lines:
-            try:
-                cell = _ADAPTER.validate_json(line)
-            except ValidationError:
-                continue
-            found.pop(cell.key, None)
-            found[cell.key] = cell
-        return list(found.values())
-
-    def append(self, cell: Cell) -> None:
-        """Add one line that is whole or absent, whoever else is writing."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        line = json.dumps(asdict(cell), ensure_ascii=False, allow_nan=False).encode() + b"\n"
-        with self.path.open("a+b", buffering=0) as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
-            if not _ends_a_line(stream.fileno()):
-                line = b"\n" + line
-            stream.write(line)
-            os.fsync(stream.fileno())
-
-    def done(self) -> set[Key]:
-        return {cell.key for cell in self.read()}
-
-    @contextmanager
-    def claimed(self, key: Key) -> Iterator[bool]:
-        """Whether the cell is ours to make: it is not finished and no other process is at it."""
-        claims = self.path.parent / "claims"
-        claims.mkdir(parents=True, exist_ok=True)
-        path = claims / value_digest(asdict(key))[:24]
-        with path.open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            try:
-                # only now: another process may have finished it before the lock was ours
-                yield key not in self.done()
-            finally:
-                path.unlink(missing_ok=True)
+    kind: type[Cell] = Cell
 
 
 def plan(
@@ -132,8 +69,3 @@ def plan(
         for method in methods
         for dataset in datasets
     ]
-
-
-def _ends_a_line(descriptor: int) -> bool:
-    size = os.fstat(descriptor).st_size
-    return size == 0 or os.pread(descriptor, 1, size - 1) == b"\n"

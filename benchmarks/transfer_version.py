@@ -1,4 +1,4 @@
-"""A name for the code that adapts, so that finished cells of older code are told apart."""
+"""A name for the code that a benchmark measures, so that finished cells of older code are told apart."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from pathlib import Path
 from edgetl.digest import value_digest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "edgetl"
-_PARTS = ("adapt", "backbones", "recipe.py")
+ADAPTATION = ("adapt", "backbones", "recipe.py")
+"""Files and folders of the package that adaptation depends on, the recipe's defaults among them."""
 
 
-def code_version(overrides: Sequence[str], package: Path = PACKAGE) -> str:
-    """Eight hex digits that change with the adaptation's code, its defaults in the recipe, and `overrides`."""
-    files = [path for part in _PARTS for path in _sources(package / part)]
+def code_version(overrides: Sequence[str], package: Path = PACKAGE, parts: Sequence[str] = ADAPTATION) -> str:
+    """Eight hex digits that change with the code in `parts` and with `overrides`."""
+    files = [path for part in parts for path in _sources(package / part)]
     code = {path.relative_to(package).as_posix(): meaning(path.read_text(encoding="utf-8")) for path in files}
     return value_digest([code, sorted(overrides)])[:8]
 

@@ -1,0 +1,105 @@
+"""Finished cells of a benchmark: one JSON line each, in a file that several processes may append to.
+
+Workers claim a cell with a file lock, which ends with the process, so that any number of them, started together or not,
+share the work, and a killed run continues.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from edgetl.digest import value_digest
+
+
+class HasKey(Protocol):
+    """A frozen dataclass whose `key`, another one, says what it is a cell of."""
+
+    @property
+    def key(self) -> Any: ...
+
+
+C = TypeVar("C", bound=HasKey)
+
+
+@dataclass(frozen=True)
+class CellFile(Generic[C]):
+    """A file of cells of one `kind` in a folder of its own; both are made at the first write."""
+
+    path: Path
+    kind: type[C]
+
+    def read(self) -> list[C]:
+        """In the order they were finished; of a cell that was finished twice, the later one. A line that is no cell
+        (cut off by a full disk, say) counts as not there."""
+        try:
+            lines = self.path.read_bytes().splitlines()
+        except FileNotFoundError:
+            return []
+        found: dict[Any, C] = {}
+        for line in lines:
+            try:
+                cell: C = _adapter(self.kind).validate_json(line)
+            except ValidationError:
+                continue
+            found.pop(cell.key, None)
+            found[cell.key] = cell
+        return list(found.values())
+
+    def append(self, cell: C) -> None:
+        """Add one line that is whole or absent, whoever else is writing."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        values: dict[str, Any] = _adapter(self.kind).dump_python(cell, mode="json")
+        line = json.dumps(values, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        with self.path.open("a+b", buffering=0) as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            if not _ends_a_line(stream.fileno()):
+                line = b"\n" + line
+            stream.write(line)
+            os.fsync(stream.fileno())
+
+    def done(self) -> set[Any]:
+        return {cell.key for cell in self.read()}
+
+    @contextmanager
+    def claimed(self, key: Any) -> Iterator[bool]:
+        """Whether the cell is ours to make: it is not finished and no other process is at it."""
+        with claim(self.path.parent / "claims", key) as ours:
+            # only now: another process may have finished it before the lock was ours
+            yield ours and key not in self.done()
+
+
+@contextmanager
+def claim(folder: Path, key: Any) -> Iterator[bool]:
+    """Whether no other process is at what the frozen dataclass `key` names; until the block ends none will be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / value_digest(asdict(key))[:24]
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            path.unlink(missing_ok=True)
+
+
+@lru_cache(maxsize=8)
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _ends_a_line(descriptor: int) -> bool:
+    size = os.fstat(descriptor).st_size
+    return size == 0 or os.pread(descriptor, 1, size - 1) == b"\n"

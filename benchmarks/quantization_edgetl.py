@@ -1,0 +1,395 @@
+"""Everything that `quantization.py` makes of one float network, in one output folder, so that stages are shared."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from plain_models import Shots, compiled, make
+from quantization_cases import (
+    BFLOAT16,
+    FLOAT,
+    QAT,
+    REPAIRED,
+    SATURATING_OURS,
+    SATURATING_STATIC,
+    SHIPPED,
+    STANDARD,
+    STATIC,
+    STATIC_ON_ARM,
+    Case,
+    write_catalog,
+)
+from quantization_cells import Group, is_rival
+from quantization_rivals import recipe_named
+from safetensors.numpy import load_file, save_file
+from transfer_draws import Draw
+
+from edgetl import pipeline
+from edgetl.backends.base import load
+from edgetl.bench import emulate
+from edgetl.bench.accuracy import Accuracy, compare, predict, stratified
+from edgetl.bench.machine import describe
+from edgetl.bench.result import BuildBench, TargetBench
+from edgetl.bench.stage import read_reference
+from edgetl.bundle.read import Bundle, read_bundle
+from edgetl.data.views import batches, load_batch
+from edgetl.digest import file_digest, value_digest
+from edgetl.errors import EdgetlError
+from edgetl.graph.pivot import REFERENCE_NAME, read_pivot
+from edgetl.pipeline import Outcome
+from edgetl.progress import Silent
+from edgetl.publish import PIVOT
+from edgetl.recipe import load_recipe
+from edgetl.repair.needed import is_needed
+from edgetl.report.model import FILE_NAME as REPORT_FILE
+from edgetl.report.model import read_report
+from edgetl.stages import Job, compile_stage, make_job, repair_stage
+from edgetl.store import StageResult, open_store, write_text
+from edgetl.types import Compiled, Precision, Preprocessing, Sample, Split, Target
+
+GATE_POINTS = 1.0
+_FLOAT_MODEL = "float32.onnx"
+_ANSWERS_FILE = "logits.safetensors"
+_PLACEMENT_FILE = "placement.txt"
+_CODE_FILE = "code.txt"
+_MAKING_STAGES = ("quantize", "repair", "surgery")
+_FLOAT_STAGES = ("data", "check", "adapt")
+_BATCH = 16
+
+_Logits = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Making:
+    """How everything is made. Paths are absolute.
+
+    threads    of training and of engines whose accuracy is taken
+    overrides  KEY=VALUE of every recipe
+    emulated, forecast  validation images under emulation, and with saturation computed
+    version    of edgetl's code: stages that other code made are made again
+    adapt_version  of the code behind the float network
+    """
+
+    data: Path
+    weights: Path
+    work: Path
+    threads: int
+    overrides: tuple[str, ...]
+    emulated: int
+    forecast: int
+    version: str
+    adapt_version: str
+
+
+@dataclass(frozen=True)
+class Made:
+    """A build that edgetl's backend can open. `note`: what is special about it."""
+
+    folder: Path
+    compiled: Compiled
+    target: Target
+    seconds: float | None
+    note: str = ""
+
+    @property
+    def model(self) -> Path:
+        return self.folder / self.compiled.model
+
+    def size_bytes(self) -> int:
+        return sum((self.folder / name).stat().st_size for name in self.compiled.files)
+
+    def digest(self) -> str:
+        """Equal where the same computation is opened: OpenVINO has one file for float32 and bfloat16."""
+        files = {name: file_digest(self.folder / name) for name in self.compiled.files}
+        opened = [self.compiled.backend, self.compiled.precision, dict(self.target.options)]
+        return value_digest([files, opened])
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Logits (images, classes) of a build, what its operators ran in, and its accuracy.
+
+    chosen  indices of the images in `Split.val`
+    """
+
+    logits: _Logits
+    placement: str
+    chosen: NDArray[np.int64]
+    right: NDArray[np.bool_]
+    reference_right: NDArray[np.bool_]
+    accuracy: Accuracy
+
+
+class Chain:
+    """The builds of one network, set and draw. Nothing is made before it is asked for; what was made stays on disk.
+
+    All methods raise EdgetlError.
+    """
+
+    def __init__(self, making: Making, group: Group) -> None:
+        self.making, self.group = making, group
+        name = f"{group.network}-{group.dataset}-{group.shots}-{group.draw}-{making.adapt_version}"
+        self.folder = making.work / "builds" / name
+        self.out = self.folder / "out"
+        self._made: dict[tuple[str, str, str], Made] = {}
+        self._forget_other_code()
+
+    @property
+    def split(self) -> Split:
+        return self._float.split
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        return read_pivot(self.float_pivot.folder).preprocessing
+
+    @property
+    def float_pivot(self) -> StageResult:
+        """The float network as ONNX: where all alternatives start."""
+        return _last(self._float, "export")
+
+    @cached_property
+    def _float(self) -> Outcome:
+        return pipeline.run(self._job(STANDARD, "x86-cpu", "none"), Silent(), until="export")
+
+    def pair(self, chosen: NDArray[np.int64]) -> str:
+        """16 hex digits of the float network and the images: where they are equal, builds can be compared."""
+        network = file_digest(self.float_pivot.folder / _FLOAT_MODEL)
+        return value_digest([network, [self.split.val[index].sha256 for index in chosen]])[:16]
+
+    def build(self, case: Case, target: str, method: str) -> Made:
+        """One method's build for one target."""
+        key = (case.name, target, method)
+        if key not in self._made:
+            self._made[key] = self._build(case, target, method)
+        return self._made[key]
+
+    def answers(self, case: Case, target: str, method: str) -> Answers:
+        """What the build answers on the validation images: all of them, or the first of each class in turn where
+        they are emulated or computed."""
+        if method in (SATURATING_OURS, SATURATING_STATIC):
+            return self._judged(self._saturating(method), "", self.making.forecast)
+        made = self.build(case, target, method)
+        emulated = load(made.target.backend).cannot_run(made.target) is not None
+        count = self.making.emulated if emulated else len(self.split.val)
+        chosen = self._chosen(count)
+        samples = [self.split.val[index] for index in chosen]
+        inputs = {"model": made.digest(), "val": value_digest([sample.sha256 for sample in samples])}
+        config = {"target": target, "emulated": emulated}
+        preprocessing = self.preprocessing  # before the store is open: it may have to be made
+
+        def run(out: Path) -> None:
+            if emulated:
+                logits = emulate.logits(made.model, load_batch(samples, preprocessing), threads=1)
+                placement = ""
+            else:
+                backend = load(made.target.backend)
+                with backend.open(made.folder, made.compiled, made.target, threads=self.making.threads) as engine:
+                    placement = engine.placement().summary()
+                    logits = predict(engine, batches(samples, preprocessing, _BATCH))
+            save_file({"logits": logits}, out / _ANSWERS_FILE)
+            (out / _PLACEMENT_FILE).write_text(placement, encoding="utf-8")
+
+        with open_store(self.out) as store:
+            folder = store.once("answers", 1, config, run, inputs=inputs).folder
+        placement = (folder / _PLACEMENT_FILE).read_text(encoding="utf-8")
+        return self._judged(load_file(folder / _ANSWERS_FILE)["logits"], placement, count)
+
+    def best_static(self) -> str:
+        """The calibration method of `quantize_static` with the best top-1 on the x86 CPU."""
+        found = {name: self.answers(STANDARD, "x86-cpu", name).accuracy.top1.value for name in STATIC}
+        return max(STATIC, key=lambda name: found[name])
+
+    def _build(self, case: Case, target: str, method: str) -> Made:
+        if method == SHIPPED:
+            return self._shipped(case, target)
+        if method in (SATURATING_OURS, SATURATING_STATIC):
+            return self._with_vnni(method)
+        if method in (FLOAT, BFLOAT16):
+            return self._floating(case, target, method)
+        if method == STATIC_ON_ARM:
+            best = self.best_static()
+            made = self.build(STANDARD, "x86-cpu", best)
+            return replace(made, target=self._job(case, target).targets[0], note=best)
+        if is_rival(method):
+            return self._rival(case, target, method)
+        if method == REPAIRED:
+            return self._repaired(case, target)
+        return self._integer(case, target, method)
+
+    def _shipped(self, case: Case, target: str) -> Made:
+        """What `edgetl build` ships for a recipe that says nothing about quantization."""
+        self._forget_ranges()
+        outcome = pipeline.run(self._job(case, target), Silent())
+        folder = _last(outcome, "report").folder
+        (shipped,) = read_report(folder / REPORT_FILE).bundles
+        if shipped.path is None:
+            raise EdgetlError(f"{target}: no build could be run, so none ships: {shipped.reason}")
+        seconds = _seconds(outcome)
+        note = str(shipped.precision) if shipped.verdict != "fail" else f"{shipped.precision}, gate missed"
+        return _from_bundle(read_bundle(folder / shipped.path), seconds, note)
+
+    def _floating(self, case: Case, target: str, method: str) -> Made:
+        job = self._job(case, target, "none")
+        precision: Precision = "bfloat16" if method == BFLOAT16 else "float32"
+        pivot = self.float_pivot
+        with open_store(self.out) as store:
+            built = compile_stage(store, job, job.targets[0], precision, pivot)
+        return _from_bundle(read_bundle(built.folder), None, "")
+
+    def _integer(self, case: Case, target: str, method: str) -> Made:
+        job = self._job(case, target, method)
+        pivot, seconds = self._pivot(job)
+        with open_store(self.out) as store:
+            built = compile_stage(store, job, job.targets[0], "int8", pivot)
+        return _from_bundle(read_bundle(built.folder), seconds, "")
+
+    def _pivot(self, job: Job) -> tuple[StageResult, float]:
+        """The pivot with the job's INT8 network, and the seconds that this took."""
+        self._forget_ranges()
+        outcome = pipeline.run(job, Silent(), until="export")
+        return _last(outcome, "export"), _seconds(outcome)
+
+    def _repaired(self, case: Case, target: str) -> Made:
+        trained = self.build(case, target, QAT)
+        job = self._job(case, target, QAT)
+        if not is_needed(self._bench(case, trained), job.recipe.gates):
+            return replace(trained, note="not needed")
+        split = self.split
+        pivot, _ = self._pivot(job)
+        with open_store(self.out) as store:
+            found = repair_stage(store, job, split, trained.target, pivot, Silent())
+            seconds = (trained.seconds or 0.0) + found.seconds
+            models = found.folder / PIVOT
+            if not models.is_dir():
+                return replace(trained, seconds=seconds, note="nothing found")
+            built = compile_stage(store, job, trained.target, "mixed", found, models)
+        return _from_bundle(read_bundle(built.folder), seconds, "mixed")
+
+    def _bench(self, case: Case, made: Made) -> TargetBench:
+        """The accuracy in the form that the rules of edgetl take."""
+        accuracy = self.answers(case, made.target.name, QAT).accuracy
+        return TargetBench(
+            target=made.target.name,
+            backend=made.target.backend,
+            backend_version=made.compiled.backend_version,
+            measured=True,
+            emulated=False,
+            reason="",
+            machine=describe(),
+            images=tuple(range(accuracy.images)),
+            builds=(BuildBench(precision="int8", size_bytes=made.size_bytes(), accuracy=accuracy),),
+        )
+
+    def _rival(self, case: Case, target: str, method: str) -> Made:
+        job = self._job(case, target)
+        shots = Shots(self._calibration(case, job), self.preprocessing)
+        val = Shots(self.split.val, self.preprocessing)
+        recipe = recipe_named(case, method, val, GATE_POINTS)
+        pivot = self.float_pivot.folder / _FLOAT_MODEL
+        with open_store(self.out) as store:
+            made = make(store, pivot, recipe, shots)
+        opened = compiled(recipe, made.folder, load(recipe.backend).version())
+        return Made(made.folder, opened, job.targets[0], made.seconds)
+
+    def _calibration(self, case: Case, job: Job) -> Sequence[Sample]:
+        """The shots, or the very images that edgetl's profile draws of them."""
+        shots = self.split.shots
+        if case.images is None:
+            return shots
+        drawn = np.random.default_rng(job.profile.seed).permutation(len(shots))[: case.images]
+        return [shots[index] for index in drawn]
+
+    def _saturating(self, method: str) -> _Logits:
+        """Logits of a build for CPUs with VNNI, as a CPU without it computes them."""
+        from edgetl.backends.onnx_rules import load_pivot
+        from edgetl.saturation.forecast import logits, saturated
+        from edgetl.saturation.network import Network
+
+        model, _ = load_pivot(self._with_vnni(method).model)
+        samples = [self.split.val[index] for index in self._chosen(self.making.forecast)]
+        return logits(Network(model), batches(samples, self.preprocessing, _BATCH), saturated)
+
+    def _with_vnni(self, method: str) -> Made:
+        return self.build(STANDARD, "x86-cpu", QAT if method == SATURATING_OURS else self.best_static())
+
+    def _judged(self, logits: _Logits, placement: str, count: int) -> Answers:
+        chosen = self._chosen(count)
+        labels = np.array([self.split.val[index].label for index in chosen], dtype=np.int64)
+        reference = read_reference(self.float_pivot.folder / REFERENCE_NAME, len(self.split.val))[chosen]
+        accuracy = compare(logits, labels, reference, self.group.draw)
+        right = (logits.argmax(axis=1) == labels) & np.isfinite(logits).all(axis=1)
+        return Answers(logits, placement, chosen, right, reference.argmax(axis=1) == labels, accuracy)
+
+    def _chosen(self, count: int) -> NDArray[np.int64]:
+        labels = np.array([sample.label for sample in self.split.val], dtype=np.int64)
+        return np.sort(stratified(labels, count))
+
+    def _job(self, case: Case, target: str, method: str | None = None) -> Job:
+        """A recipe of one target; without a method that of a user who leaves quantization to its defaults."""
+        making, group = self.making, self.group
+        raw = {
+            "name": group.dataset,
+            "data": Draw(making.data / group.dataset, group.shots, group.draw).section(),
+            # the published sets have pictures twice; what the check finds is no part of the comparison
+            "check": {"allow_leak": True, "features": False},
+            "backbone": {"name": backbone_name(making.weights, group.network)},
+            "calibration": case.profile,
+            "gates": {"max_drop_points": GATE_POINTS},
+            "bench": {"emulated_images": making.emulated},
+            "targets": [target],
+        }
+        if method is not None:
+            raw["quantize"] = {"method": method}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "recipe.yaml"
+        write_text(path, yaml.safe_dump(raw, sort_keys=False))
+        targets, profiles = write_catalog(making.work)
+        return make_job(
+            load_recipe(path, making.overrides),
+            self.folder,
+            out=self.out,
+            targets_dirs=(targets,),
+            calibration_dirs=(profiles,),
+            weights_dirs=(making.weights,),
+        )
+
+    def _forget_other_code(self) -> None:
+        """A stage's key does not hold the code that made it: here stages behind `adapt` are made by one version."""
+        note = self.folder / _CODE_FILE
+        if note.is_file() and note.read_text(encoding="utf-8") == self.making.version:
+            return
+        for record in (self.out / "stages").glob("*.json"):
+            if not record.name.startswith(_FLOAT_STAGES):
+                record.unlink()  # a result without its record counts as not finished
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_text(note, self.making.version)
+
+    def _forget_ranges(self) -> None:
+        # else the second method would find the first one's ranges, and its making would look cheaper
+        shutil.rmtree(self.out / "cache" / "ranges", ignore_errors=True)
+
+
+def backbone_name(weights: Path, network: str) -> str:
+    """A folder of weights without timm's config is torchvision's."""
+    return network if (weights / network / "config.json").is_file() else f"tv_{network}"
+
+
+def _last(outcome: Outcome, stage: str) -> StageResult:
+    return [result for result in outcome.results if result.stage == stage][-1]
+
+
+def _seconds(outcome: Outcome) -> float:
+    """Of what is done for integers: calibration, training, repair."""
+    return sum(result.seconds for result in outcome.results if result.stage in _MAKING_STAGES)
+
+
+def _from_bundle(bundle: Bundle, seconds: float | None, note: str) -> Made:
+    manifest = bundle.manifest
+    return Made(bundle.folder, manifest.compiled, manifest.target, seconds, note)

@@ -1,0 +1,150 @@
+"""One cell of `quantization.py`: a build's accuracy, or the latency of all builds of a target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from quantization_cases import (
+    BFLOAT16,
+    FLOAT,
+    NNCF,
+    NNCF_CONTROLLED,
+    PTQ,
+    QAT,
+    REPAIRED,
+    SHIPPED,
+    STANDARD,
+    STATIC,
+    case_named,
+)
+from quantization_cells import BuildTimes, Cell, Key, Times, TimesKey, packed
+from quantization_edgetl import Chain, Made
+from quantization_rivals import missing
+from repeated_ratio import Ratio, ratio
+
+from edgetl import stats
+from edgetl.backends.base import load
+from edgetl.bench.latency import interleaved
+from edgetl.bench.machine import describe
+from edgetl.data.views import load_batch, spread
+
+TIMED_TARGETS = ("x86-cpu", "intel-cpu")
+_OURS = (FLOAT, BFLOAT16, PTQ, QAT, REPAIRED, SHIPPED)
+
+_Nanoseconds = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """runs, warmup  rounds per repeat. repeats  times the engines are opened afresh."""
+
+    runs: int
+    warmup: int
+    repeats: int
+
+
+def accuracy_cell(chain: Chain, key: Key) -> Cell:
+    """Make the build unless it is there, and judge it. Raises EdgetlError."""
+    load_average = describe().load_average
+    case = case_named(key.case)
+    made = chain.build(case, key.target, key.method)
+    answers = chain.answers(case, key.target, key.method)
+    accuracy = answers.accuracy
+    return Cell(
+        key=key,
+        images=accuracy.images,
+        pair=chain.pair(answers.chosen),
+        right=packed(answers.right),
+        reference=packed(answers.reference_right),
+        top1=accuracy.top1,
+        drop_points=accuracy.drop_points,
+        agreement=accuracy.agreement.value,
+        placement=answers.placement,
+        size_bytes=made.size_bytes(),
+        making_seconds=made.seconds,
+        load=load_average,
+        note=made.note,
+    )
+
+
+def times_cell(chain: Chain, key: TimesKey, timing: Timing) -> Times:
+    """Time every build of the target in the same rounds; a file that several methods share is timed once.
+
+    Raises EdgetlError.
+    """
+    builds = {name: chain.build(STANDARD, key.target, name) for name in timed_methods(chain, key.target)}
+    first = first_with_file({name: build.digest() for name, build in builds.items()})
+    loads: list[float | None] = []
+    repeats: list[dict[str, _Nanoseconds]] = []
+    for repeat in range(timing.repeats):
+        loads.append(describe().load_average)
+        distinct = {name: builds[name] for name in dict.fromkeys(first.values())}
+        times = _round(chain, distinct, key.threads, timing, chain.group.draw + repeat)
+        repeats.append({name: times[first[name]] for name in builds})
+    return Times(
+        key=key,
+        builds={name: _build_times(repeats, name, build, first[name]) for name, build in builds.items()},
+        runs=timing.runs,
+        repeats=timing.repeats,
+        loads=tuple(loads),
+    )
+
+
+def timed_methods(chain: Chain, target: str) -> list[str]:
+    """Edgetl's builds, every one of NNCF's, and of `quantize_static`, whose calibrations give one graph, the best."""
+    methods = STANDARD.methods[target]
+    timed = [name for name in methods if name in _OURS or name in (*NNCF, NNCF_CONTROLLED)]
+    if any(name in STATIC for name in methods):
+        timed.append(chain.best_static())
+    return [name for name in timed if not missing(name) and _runs_here(target, name)]
+
+
+def first_with_file(digests: Mapping[str, str]) -> dict[str, str]:
+    """Name -> the first name with the same digest."""
+    owners: dict[str, str] = {}
+    return {name: owners.setdefault(digest, name) for name, digest in digests.items()}
+
+
+def _runs_here(target: str, name: str) -> bool:
+    from edgetl.catalog import load_target
+
+    if name != BFLOAT16:
+        return True
+    loaded = load_target(target)
+    return load(loaded.backend).cannot_run(loaded, "bfloat16") is None
+
+
+def _round(
+    chain: Chain, builds: Mapping[str, Made], threads: int, timing: Timing, seed: int
+) -> dict[str, _Nanoseconds]:
+    images = load_batch(spread(chain.split.val), chain.preprocessing)
+    with ExitStack() as stack:
+        engines = {
+            name: stack.enter_context(
+                load(made.target.backend).open(made.folder, made.compiled, made.target, threads=threads)
+            )
+            for name, made in builds.items()
+        }
+        return interleaved(engines, images, runs=timing.runs, warmup=timing.warmup, seed=seed)
+
+
+def _build_times(repeats: list[dict[str, _Nanoseconds]], name: str, build: Made, first: str) -> BuildTimes:
+    milliseconds = np.concatenate([times[name] for times in repeats]) / 1e6
+    p50, p90, p99 = (stats.quantile(milliseconds, q) for q in (0.5, 0.9, 0.99))
+    return BuildTimes(
+        p50_ms=p50,
+        p90_ms=p90,
+        p99_ms=p99,
+        over_float=_over(repeats, name, FLOAT),
+        shipped_over=_over(repeats, SHIPPED, name),
+        size_bytes=build.size_bytes(),
+        same_as=first if first != name else "",
+    )
+
+
+def _over(repeats: list[dict[str, _Nanoseconds]], slow: str, fast: str) -> Ratio | None:
+    return None if slow == fast or slow not in repeats[0] else ratio(repeats, slow, fast, 0)
