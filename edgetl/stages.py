@@ -385,10 +385,8 @@ def surgery_stage(store: Store, job: Job, split: Split, adapted: StageResult, pr
 
     def run(out: Path) -> None:
         from edgetl.surgery import stage
-        from edgetl.surgery.settings import Surgery
 
-        settings = Surgery(**job.recipe.surgery.model_dump(exclude={"when"}))
-        stage.run(split, adapted.folder, settings, policy, out, progress)
+        stage.run(split, adapted.folder, job.recipe.surgery, policy, out, progress)
 
     config = {
         "surgery": job.recipe.surgery.model_dump(mode="json", exclude={"when"}),

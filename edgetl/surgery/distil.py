@@ -17,7 +17,7 @@ from edgetl.adapt.freeze import blocks
 from edgetl.backbones.head import features
 from edgetl.progress import Silent
 from edgetl.quant.train import Epoch, Views, best_epoch, distillation_loss
-from edgetl.surgery.settings import Surgery
+from edgetl.recipe import Surgery
 from edgetl.types import Progress
 
 FEATURE_WEIGHT = 1.0  # of pooled features and of stages, whose errors are shares of what the teacher puts out

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from edgetl.backbones.surgery import NO_GATES, Fold, Replaceable, drop_gates, folds, operate, replaceable
 from edgetl.errors import ParityError, UsageError
+from edgetl.recipe import Surgery
 from edgetl.surgery.gates import constants, write_constants
 from edgetl.surgery.moments import match_moments
-from edgetl.surgery.settings import Surgery
 
 MAX_RELATIVE_DIFFERENCE = 1e-4
 _AT_ONCE = 32

@@ -21,9 +21,9 @@ from edgetl.backbones.spec import read_spec, write_spec
 from edgetl.errors import UsageError
 from edgetl.quant.shots import Shots
 from edgetl.quant.train import Epoch, Views, best_epoch
+from edgetl.recipe import Surgery
 from edgetl.surgery.distil import distil
 from edgetl.surgery.operation import Operated, operated
-from edgetl.surgery.settings import Surgery
 from edgetl.types import Progress, Split
 
 SCHEMA = 1
@@ -84,7 +84,7 @@ def _record(made: Operated, history: Sequence[Epoch], config: Surgery, device: t
         "gates_folded_into": {kind: places.count(kind) for kind in dict.fromkeys(places)},
         "batch_norms_matched": made.batch_norms,
         "fold_relative_difference": made.relative_difference,
-        "settings": asdict(config),
+        "settings": config.model_dump(mode="json", exclude={"when"}),
         "history": [{name: _finite(value) for name, value in asdict(epoch).items()} for epoch in history],
         "chosen_epoch": chosen.epoch,
         "agreement": chosen.agreement,

@@ -17,9 +17,8 @@ from edgetl.backbones.weights import locate
 from edgetl.data.views import load_batch
 from edgetl.graph.preprocess import normalize
 from edgetl.progress import Silent
-from edgetl.recipe import Backbone
+from edgetl.recipe import Backbone, Surgery
 from edgetl.surgery import stage
-from edgetl.surgery.settings import Surgery
 from edgetl.types import NetworkSpec, Sample, Split
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

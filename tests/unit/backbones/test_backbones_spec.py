@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,18 @@ def test_a_spec_comes_back_as_it_was(tmp_path: Path) -> None:
     assert read_spec(tmp_path / "network.json") == SPEC
 
 
+def test_surgery_comes_back_too(tmp_path: Path) -> None:
+    operated = replace(SPEC, surgery=("relu", "no-gates"))
+    write_spec(operated, tmp_path / "network.json")
+    assert read_spec(tmp_path / "network.json") == operated
+
+
+def test_without_surgery_nothing_of_it_is_written_and_such_files_are_read(tmp_path: Path) -> None:
+    write_spec(SPEC, tmp_path / "network.json")
+    assert "surgery" not in json.loads((tmp_path / "network.json").read_text())
+    assert read_spec(tmp_path / "network.json").surgery == ()
+
+
 def test_equal_specs_are_equal_bytes(tmp_path: Path) -> None:
     write_spec(SPEC, tmp_path / "a")
     write_spec(read_spec(tmp_path / "a"), tmp_path / "b")
@@ -40,6 +53,7 @@ def test_equal_specs_are_equal_bytes(tmp_path: Path) -> None:
         ({"num_classes": "many"}, "num_classes"),
         ({"extra": 1}, "unknown keys: extra"),
         ({"preprocessing": {"hight": 3}}, "unknown keys: hight"),
+        ({"surgery": 3}, "surgery"),
     ],
 )
 def test_anything_else_is_refused(tmp_path: Path, change: dict[str, object], part: str) -> None:

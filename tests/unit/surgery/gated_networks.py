@@ -49,7 +49,8 @@ class Branches(nn.Module):
         self.conv = nn.Conv2d(8, 8, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x) + x
+        y: Tensor = self.conv(x) + x
+        return y
 
 
 def settled(spec: NetworkSpec, seed: int = 0) -> nn.Module:
@@ -69,8 +70,8 @@ def settle(network: nn.Module, seed: int = 0) -> nn.Module:
     network.train()(images(64, seed + 1))
     logits = network.eval()(images(64, seed + 1))
     head = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
-    head.weight /= logits.std()
-    head.bias /= logits.std()
+    head.weight.div_(logits.std())
+    head.bias.div_(logits.std())
     return network.requires_grad_(False)
 
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from edgetl.errors import UsageError
 from edgetl.quant.train import Epoch, Views, best_epoch
+from edgetl.recipe import Surgery
 from edgetl.surgery.distil import distil, loss_of, stages
 from edgetl.surgery.operation import operated
-from edgetl.surgery.settings import Surgery
 
 SHORT = Surgery(epochs=4, batch_size=8, learning_rate=1e-4)
 

@@ -19,9 +19,8 @@ from edgetl.errors import UsageError
 from edgetl.graph.preprocess import normalize
 from edgetl.progress import Silent
 from edgetl.quant import stage as quantize
-from edgetl.recipe import Gates, Quantize
+from edgetl.recipe import Gates, Quantize, Surgery
 from edgetl.surgery import stage
-from edgetl.surgery.settings import Surgery
 from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Scheme, Split
 
 SHORT = Surgery(epochs=2, batch_size=8, learning_rate=1e-3)
@@ -103,7 +102,7 @@ def test_the_quantize_stage_takes_it_for_an_adapted_network(
 
 
 def test_only_gates_can_go(adapted: tuple[Path, Split], tmp_path: Path) -> None:
-    record = _operate(adapted, tmp_path / "out", replace(SHORT, epochs=0, activations="keep"))
+    record = _operate(adapted, tmp_path / "out", SHORT.model_copy(update={"epochs": 0, "activations": "keep"}))
     assert record["surgery"] == ["no-gates"]
     assert record["replaced"] == {"activations": 0, "gates": 2}
 
