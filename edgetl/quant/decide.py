@@ -65,7 +65,7 @@ def decide(prepared: nn.Module, judge: Judge, gates: Gates, train: Callable[[], 
     before = snapshot(prepared)
     train()
     trained = judge(prepared)
-    start = f"{_lost(calibrated)}; {_allowed(gates)}. Trained for the integers it loses {_points(trained)}"
+    start = f"{_lost(calibrated)}; {_allowed(gates)}. Trained for the integers the drop is {_points(trained)}"
     if trained.drop_points.value < calibrated.drop_points.value:
         return Decision("qat", f"{start}.", calibrated, trained)
     prepared.load_state_dict(before)
@@ -108,7 +108,7 @@ def judge_on(samples: Sequence[Sample], teacher: nn.Module, p: Preprocessing, pr
 
 
 def _lost(judged: Judged) -> str:
-    return f"Calibrated, it loses {_points(judged)} on {judged.images} validation images"
+    return f"Calibrated, the drop is {_points(judged)} on {judged.images} validation images"
 
 
 def _points(judged: Judged) -> str:

@@ -40,7 +40,7 @@ def show_report(report: Report, console: Console | None = None) -> None:
 
 def table(report: Report) -> Table:
     """One row per target; each cell holds a value over its 95 % interval. Fits 80 columns."""
-    grid = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False, collapse_padding=True)
+    grid = Table(box=SIMPLE_HEAD, show_edge=False, padding=0, pad_edge=False)
     grid.add_column("target\nbackend", no_wrap=True)
     grid.add_column("runs in\nsize", no_wrap=True)
     for heading in ("top-1\n%", "drop\npoints", "p50\np99 ms", "speed-up\nto float"):
@@ -143,4 +143,5 @@ def _explanation(bundle: Bundle) -> Text:
     line = Text.assemble((bundle.target, "bold"), ": ")
     if not bundle.reason.startswith(bundle.verdict):
         line.append(bundle.verdict, _STYLES[bundle.verdict]).append("; ")
-    return line.append("; ".join(part for part in (bundle.reason, bundle.why) if part))
+    replaced = bundle.surgery.sentence if bundle.surgery and bundle.precision == "simplified" else ""
+    return line.append("; ".join(part for part in (bundle.reason, bundle.why, replaced) if part))

@@ -5,13 +5,13 @@ import io
 import pytest
 from rich.console import Console
 
-from edgetl.report.model import Bundle, Data, Reference, Report
+from edgetl.report.model import Bundle, Data, Reference, Report, Surgery
 from edgetl.report.terminal import show_report
 
 MEASURED = Bundle(
     target="jetson-orin-nano",
     backend="tensorrt_rtx",
-    precision="bfloat16",
+    precision="simplified",
     path="p",
     measured=True,
     emulated=False,
@@ -32,6 +32,7 @@ MEASURED = Bundle(
     verdict="fail",
     reason="drop too large",
     why="[bold]most[/bold] accurate",
+    surgery=Surgery(activations=19, gates=9, epochs=40, agreement=1.0, sentence="Without 28 parts it is fast."),
 )
 ABSENT = Bundle(
     target="nvidia-rtx",
@@ -86,7 +87,7 @@ def shown(width: int = 80, terminal: bool = False) -> str:
 def test_the_widest_names_and_numbers_fit_80_columns_uncut() -> None:
     text = shown(80)
     assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
-    for word in ("jetson-orin-nano", "tensorrt_rtx", "bfloat16*", "−12.5…−0.5", "94.4–98.4", "10.1–11.2", "125 MB"):
+    for word in ("jetson-orin-nano", "tensorrt_rtx", "simplified*", "−12.5…−0.5", "94.4–98.4", "10.1–11.2", "125 MB"):
         assert word in text
     assert "…\n" not in text
 
@@ -106,7 +107,7 @@ def test_absent_numbers_are_dashes() -> None:
 def test_what_is_not_as_hoped_has_its_reason_in_words() -> None:
     text = shown(200)
     assert "arm64-cpu: pass" not in text
-    assert "jetson-orin-nano: fail; drop too large; [bold]most[/bold] accurate" in text
+    assert "jetson-orin-nano: fail; drop too large; [bold]most[/bold] accurate; Without 28 parts it is fast." in text
     assert "nvidia-rtx: not measured here: no GPU" in text
 
 
