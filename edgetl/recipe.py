@@ -175,7 +175,7 @@ class Surgery(_Section):
     """Epochs of distillation from the network as it was, one augmented view per shot each."""
     batch_size: int = Field(default=16, ge=1, le=4096)
     """Images per step."""
-    learning_rate: float = Field(default=5e-4, gt=0, le=1)
+    learning_rate: float = Field(default=3e-4, gt=0, le=1)
     """Peak rate of AdamW."""
     temperature: float = Field(default=2.0, gt=0)
     """Softmax temperature of the distillation (Hinton et al. 2015, arXiv:1503.02531)."""
