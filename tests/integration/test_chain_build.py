@@ -103,9 +103,12 @@ def test_the_report_is_one_file_that_names_no_other_address(chain: Chain) -> Non
 
 def test_the_pivot_was_proven_on_real_images(chain: Chain) -> None:
     pivot = read_pivot(chain.pivot)
-    schemes = {model.scheme_id for model in pivot.models}
-    assert None in schemes
-    assert len(schemes) == len(pivot.models) == (3 if "nvidia-rtx" in chain.targets else 2)
+    nvidia = "nvidia-rtx" in chain.targets
+    assert [model.precision for model in pivot.models] == (
+        ["float32", "float16", "int8", "int8"] if nvidia else ["float32", "int8"]
+    )
+    assert len({model.scheme_id for model in pivot.models} - {None}) == (2 if nvidia else 1)
+    assert (pivot.half_range is not None) == nvidia
     for model in pivot.models:
         assert model.parity is not None
         assert model.parity.images >= 15
