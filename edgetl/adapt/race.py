@@ -79,7 +79,7 @@ def race(
     head: HeadChoice,
 ) -> list[Runner]:
     """Train `entered` on the folds, each from `head` fitted on the fold's training shots; without folds none."""
-    if not folds:
+    if not folds or not entered:
         return [Runner(tuning, True) for tuning in entered]
     trials: dict[int, list[Trained]] = {index: [] for index in range(len(entered))}
     starts = [fit_on(task, features, head, np.array(fold.train)) for fold in folds]
