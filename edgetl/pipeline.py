@@ -121,8 +121,8 @@ def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Seque
         target.name: ledger.add(bench_stage(store, job, split, target, built[target.name], pivot, progress))
         for target in job.targets
     }
-    built_all = _Made(store, job, ledger, split, adapted, quantized, pivot, built, benched)
-    repaired, simplified = _repair(built_all), _simplify(built_all)
+    measured = _Measured(store, job, ledger, split, adapted, quantized, pivot, built, benched)
+    repaired, simplified = _repair(measured), _simplify(measured)
     if until == "bench":
         return outcome()
 
@@ -135,7 +135,7 @@ def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Seque
 
 
 @dataclass(frozen=True)
-class _Made:
+class _Measured:
     """What stands once every target is measured. `built` and `benched`, by target name, grow by further candidates."""
 
     store: Store
@@ -156,33 +156,37 @@ class _Made:
         self.benched[target.name] = add(benched)
 
 
-def _repair(made: _Made) -> dict[str, StageResult]:
+def _repair(measured: _Measured) -> dict[str, StageResult]:
     """Where INT8 missed an accuracy gate: find the layers at fault, add the build without them, measure all again."""
     repaired: dict[str, StageResult] = {}
-    for target in made.job.targets:
-        if not needs_repair(made.job, made.benched[target.name]):
+    for target in measured.job.targets:
+        if not needs_repair(measured.job, measured.benched[target.name]):
             continue
-        found = repair_stage(made.store, made.job, made.split, target, made.pivot, made.ledger.progress)
-        repaired[target.name] = made.ledger.add(found)
+        found = repair_stage(
+            measured.store, measured.job, measured.split, target, measured.pivot, measured.ledger.progress
+        )
+        repaired[target.name] = measured.ledger.add(found)
         if (found.folder / PIVOT).is_dir():
-            made.add_build(target, "mixed", found, found.folder / PIVOT)
+            measured.add_build(target, "mixed", found, found.folder / PIVOT)
     return repaired
 
 
-def _simplify(made: _Made) -> dict[str, StageResult]:
+def _simplify(measured: _Measured) -> dict[str, StageResult]:
     """Where INT8 is slower than float: add a build of the network without the parts at fault, measure all again."""
-    store, job, split, ledger = made.store, made.job, made.split, made.ledger
+    store, job, split, ledger = measured.store, measured.job, measured.split, measured.ledger
     wanting = [
-        target for target in job.targets if needs_surgery(job, target, made.benched[target.name], made.quantized)
+        target
+        for target in job.targets
+        if needs_surgery(job, target, measured.benched[target.name], measured.quantized)
     ]
     if not wanting:
         return {}
-    operated = ledger.add(surgery_stage(store, job, split, made.adapted, ledger.progress))
+    operated = ledger.add(surgery_stage(store, job, split, measured.adapted, ledger.progress))
     schemes = dict.fromkeys(scheme_id(target.scheme) for target in wanting)
     quantized = {
         scheme: ledger.add(quantize_stage(store, job, split, operated, scheme, ledger.progress)) for scheme in schemes
     }
     pivot = ledger.add(export_stage(store, job, split, operated, quantized, ledger.progress))
     for target in wanting:
-        made.add_build(target, "simplified", pivot)
+        measured.add_build(target, "simplified", pivot)
     return {target.name: operated for target in wanting}
