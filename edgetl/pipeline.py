@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgetl.catalog import scheme_id
+from edgetl.errors import BackendError, ParityError
 from edgetl.publish import PIVOT, publish_pivot, publish_report
 from edgetl.stages import (
     Finished,
@@ -172,7 +173,10 @@ def _repair(measured: _Measured) -> dict[str, StageResult]:
 
 
 def _simplify(measured: _Measured) -> dict[str, StageResult]:
-    """Where INT8 is slower than float: add a build of the network without the parts at fault, measure all again."""
+    """Where INT8 is slower than float: add a build of the network without the parts at fault, measure all again.
+
+    It is a candidate more: one that cannot be made is left out with the reason, and the build goes on.
+    """
     store, job, split, ledger = measured.store, measured.job, measured.split, measured.ledger
     wanting = [
         target
@@ -181,12 +185,17 @@ def _simplify(measured: _Measured) -> dict[str, StageResult]:
     ]
     if not wanting:
         return {}
-    operated = ledger.add(surgery_stage(store, job, split, measured.adapted, ledger.progress))
     schemes = dict.fromkeys(scheme_id(target.scheme) for target in wanting)
-    quantized = {
-        scheme: ledger.add(quantize_stage(store, job, split, operated, scheme, ledger.progress)) for scheme in schemes
-    }
-    pivot = ledger.add(export_stage(store, job, split, operated, quantized, ledger.progress))
-    for target in wanting:
-        measured.add_build(target, "simplified", pivot)
-    return {target.name: operated for target in wanting}
+    simplified: dict[str, StageResult] = {}
+    try:
+        operated = ledger.add(surgery_stage(store, job, split, measured.adapted, ledger.progress))
+        quantized = {
+            name: ledger.add(quantize_stage(store, job, split, operated, name, ledger.progress)) for name in schemes
+        }
+        pivot = ledger.add(export_stage(store, job, split, operated, quantized, ledger.progress))
+        for target in wanting:
+            measured.add_build(target, "simplified", pivot)
+            simplified[target.name] = operated
+    except (BackendError, ParityError) as error:
+        ledger.progress.note(f"no simplified build: {error}")
+    return simplified

@@ -184,10 +184,15 @@ def schemes_of(job: Job) -> dict[str, Scheme]:
 def quantize_stage(
     store: Store, job: Job, split: Split, adapted: StageResult, scheme: str, progress: Progress
 ) -> StageResult:
-    """One training (or calibration) for one scheme, shared by the targets that have it. adapted  or operated on"""
+    """One training (or calibration) for one scheme, shared by the targets that have it.
+
+    adapted  the adapt stage, or the surgery stage
+    """
     numbers = schemes_of(job)[scheme]
     policy = resolve_policy(job.recipe.data.augment, split.classes)
-    ranges = job.base / job.recipe.quantize.ranges if job.recipe.quantize.ranges else None
+    # a file of ranges is of the network as it was adapted
+    given = job.recipe.quantize.ranges if adapted.stage == "adapt" else None
+    ranges = job.base / given if given else None
     if ranges is not None and not ranges.is_file():
         raise UsageError(f"{ranges}: no such file of observed ranges (quantize.ranges)")
 
@@ -368,15 +373,15 @@ def repair_stage(
 
 
 def needs_surgery(job: Job, target: Target, benched: StageResult, quantized: Mapping[str, StageResult]) -> bool:
-    """Whether the target's INT8 build is slower than float32 here for parts that surgery replaces, and the recipe
-    allows it."""
+    """Whether the target's INT8 build is slower than a float build here for parts that surgery replaces, and the
+    recipe allows it."""
     from edgetl.bench.result import BENCH_FILE, read_bench
     from edgetl.surgery.needed import is_needed
 
     made = quantized.get(scheme_id(target.scheme))
     if job.recipe.surgery.when == "off" or made is None:
         return False
-    return is_needed(read_bench(benched.folder / BENCH_FILE), made.folder / "quantize.json")
+    return is_needed(read_bench(benched.folder / BENCH_FILE), made.folder / "quantize.json", job.recipe.surgery)
 
 
 def surgery_stage(store: Store, job: Job, split: Split, adapted: StageResult, progress: Progress) -> StageResult:

@@ -61,7 +61,7 @@ def train(student: nn.Module, teacher: nn.Module, views: Views, config: Quantize
         for epoch in range(1, config.epochs + 1):
             losses = [
                 _step(student, teacher, views.augmented(batch), optimizer, schedule, config.temperature)
-                for batch in _batches(views.count, config.batch_size, order)
+                for batch in batches(views.count, config.batch_size, order)
             ]
             history.append(_judge(student, expected, views, config, epoch=epoch, trained=sum(losses) / len(losses)))
             if best_epoch(history) is history[-1]:
@@ -120,9 +120,10 @@ def _logits(network: nn.Module, views: Views, size: int) -> Tensor:
     return torch.cat([network(views.plain(indices[i : i + size])) for i in range(0, views.count, size)])
 
 
-def _batches(count: int, size: int, order: torch.Generator) -> Iterator[list[int]]:
-    shuffled = torch.randperm(count, generator=order).tolist()
-    return (shuffled[i : i + size] for i in range(0, count, size))
+def batches(count: int, size: int, order: torch.Generator, most: int | None = None) -> Iterator[list[int]]:
+    """Indices of `count` images in a new random order, `size` at a time; of `most` of them, where that is fewer."""
+    shuffled = torch.randperm(count, generator=order).tolist()[:most]
+    return (shuffled[i : i + size] for i in range(0, len(shuffled), size))
 
 
 def snapshot(network: nn.Module) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from edgetl.adapt.freeze import blocks
 from edgetl.backbones.head import features
 from edgetl.progress import Silent
-from edgetl.quant.train import Epoch, Views, best_epoch, distillation_loss
+from edgetl.quant.train import Epoch, Views, batches, best_epoch, distillation_loss, snapshot
 from edgetl.recipe import Surgery
 from edgetl.types import Progress
 
@@ -38,7 +38,7 @@ def distil(
     progress = progress or Silent()
     both = _Pair(student.eval(), teacher.eval(), head, config)
     history = [_judge(both, views, epoch=0, trained=None)]
-    best = _snapshot(student)
+    best = snapshot(student)
     parameters = [parameter.requires_grad_() for parameter in student.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=0.0)
     steps = max(1, config.epochs * math.ceil(min(views.count, MOST_PER_EPOCH) / config.batch_size))
@@ -47,7 +47,7 @@ def distil(
     with progress.task("surgery: train", config.epochs) as advance:
         for epoch in range(1, config.epochs + 1):
             losses: list[float] = []
-            for batch in _batches(views.count, config.batch_size, order):
+            for batch in batches(views.count, config.batch_size, order, MOST_PER_EPOCH):
                 loss, _ = both.compare(views.augmented(batch))
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -56,7 +56,7 @@ def distil(
                 losses.append(float(loss.detach()))
             history.append(_judge(both, views, epoch=epoch, trained=sum(losses) / len(losses)))
             if best_epoch(history) is history[-1]:
-                best = _snapshot(student)
+                best = snapshot(student)
             advance(detail=f"loss {history[-1].loss:.3f}, agreement {100 * history[-1].agreement:.1f} %")
     student.load_state_dict(best)
     student.requires_grad_(False)
@@ -129,7 +129,8 @@ def _outputs(network: nn.Module, names: Sequence[str]) -> Iterator[Watched]:
 def _judge(both: _Pair, views: Views, *, epoch: int, trained: float | None) -> Epoch:
     loss, same, count = 0.0, 0, min(views.count, MOST_PER_EPOCH)
     # a draw of its own, so that all epochs are judged on the same shots of all classes
-    for indices in _batches(views.count, both.config.batch_size, torch.Generator().manual_seed(both.config.seed)):
+    order = torch.Generator().manual_seed(both.config.seed)
+    for indices in batches(views.count, both.config.batch_size, order, MOST_PER_EPOCH):
         part, agreeing = both.compare(views.plain(indices))
         loss += float(part) * len(indices)
         same += int(agreeing.sum())
@@ -142,13 +143,3 @@ def _relative_error(found: Tensor, wanted: Tensor) -> Tensor:
 
 def _holds(network: nn.Module, name: str, kind: type[nn.Module]) -> bool:
     return any(isinstance(module, kind) for module in network.get_submodule(name).modules())
-
-
-def _batches(count: int, size: int, order: torch.Generator) -> Iterator[list[int]]:
-    shuffled = torch.randperm(count, generator=order).tolist()[:MOST_PER_EPOCH]
-    count = len(shuffled)
-    return (shuffled[i : i + size] for i in range(0, count, size))
-
-
-def _snapshot(network: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}

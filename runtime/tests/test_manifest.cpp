@@ -81,6 +81,8 @@ TEST_CASE("other values of the same shape are taken") {
       {"\"cat\"", "\"K\\u00e4tzchen\""},
       {"\"scheme\":null", "\"scheme\":\"u8s8-000000\""},
       {"\"precision\":\"int8\"", "\"precision\":\"mixed\""},
+      {"\"precision\":\"int8\"", "\"precision\":\"simplified\""},
+      {"\"precision\":\"int8\"", "\"precision\":\"float16\""},
       {"\"mean\":[0.5,", "\"mean\":[1,"},
   };
   for (const auto& c : cases) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from chain import write_recipe
 from edgetl import pipeline
 from edgetl.backbones.spec import read_spec
 from edgetl.bundle.read import read_bundle
+from edgetl.errors import ParityError
 from edgetl.inference import verify
 from edgetl.progress import Silent
 from edgetl.recipe import load_recipe
@@ -82,3 +84,36 @@ def test_its_bundle_is_whole_and_answers_its_golden_images(out: Path) -> None:
     checks = verify(found, threads=1)
     assert checks
     assert all(check.passed for check in checks)
+
+
+def test_ranges_of_the_recipe_are_for_the_network_as_it_was(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (ranges,) = [
+        path.parent / "ranges.safetensors"
+        for path in out.glob("stages/quantize-*/quantize.json")
+        if json.loads(path.read_text())["replaceable"]["gates"]
+    ]
+    recipe = load_recipe(out.parent / "recipe.yaml", [f"quantize.ranges={ranges}"])
+    monkeypatch.setattr(pipeline, "needs_surgery", lambda job, target, *_: target.name == "x86-cpu")
+    outcome = pipeline.run(make_job(recipe, out.parent), Silent(), "bench")
+    assert "compile x86-cpu simplified" in [result.title for result in outcome.results]
+
+
+def test_a_candidate_that_cannot_be_made_is_left_out_and_the_build_goes_on(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+
+    class Notes(Silent):
+        def note(self, text: str) -> None:
+            said.append(text)
+
+    def refuse(*_: object) -> None:
+        raise ParityError("folding changed the network")
+
+    monkeypatch.setattr(pipeline, "needs_surgery", lambda *_: True)
+    monkeypatch.setattr(pipeline, "surgery_stage", refuse)
+    job = make_job(load_recipe(out.parent / "recipe.yaml"), out.parent)
+    outcome = pipeline.run(job, Notes())
+    assert outcome.report is not None
+    assert [bundle["surgery"] for bundle in outcome.report["bundles"]] == [None, None]
+    assert "no simplified build: folding changed the network" in said
