@@ -124,14 +124,15 @@ class Scheme:
     activation_dtype      "uint8" or "int8", one scale per tensor
     activation_symmetric  zero_point fixed: 0 for int8
     weight_granularity    "channel" (one scale per output channel) or "tensor"; weights are int8, symmetric
-    weight_reduced_range  weights in -64..63 instead of -127..127, for CPUs whose int16 pair sums saturate
+    weight_pairs_in_int16 weights of which no two neighbours can leave int16 as a sum of products with uint8, for CPUs
+                          without VNNI; depthwise convolutions, which form no such sums, keep the full range
     operators             which operators get Q/DQ on their inputs: conv, linear, add, mul, pool, mean, concat
     """
 
     activation_dtype: Literal["uint8", "int8"]
     activation_symmetric: bool
     weight_granularity: Literal["channel", "tensor"] = "channel"
-    weight_reduced_range: bool = False
+    weight_pairs_in_int16: bool = False
     operators: tuple[str, ...] = ("conv", "linear", "add", "mul", "pool", "mean", "concat")
 
 

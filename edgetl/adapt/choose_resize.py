@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgetl.adapt.folds import stratified_folds
-from edgetl.adapt.guards import Judged, judged
+from edgetl.adapt.guards import judged
 from edgetl.adapt.heads.table import held_out_logits, prepare
+from edgetl.adapt.kept import contents, kept
 from edgetl.backbones.extract import Frozen, pooled_features
 from edgetl.types import Progress, ResizePolicy, Sample
 
 _FOLDS, _REPEATS = 5, 3
 _HEADS = ("logistic", "ridge")  # two opinions: one image's luck in one of them does not decide
+_VERSION = 1  # of how a policy is judged
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def choose_resize(
     progress: Progress,
 ) -> ResizeChoice:
     """The policy of `policies` (the one that suits the pictures' shapes first) with the highest held-out accuracy, of
-    equals the one with the least cross entropy.
+    equals the one with the least cross entropy. What was judged is kept in `cache`.
 
     The first is taken where there is no other, and where a class has a single shot.
     """
@@ -57,10 +60,8 @@ def choose_resize(
     found = []
     for policy in policies:
         view = with_resize(frozen, policy)
-        features = pooled_features(view, samples, cache, progress=progress).read()
-        results = _judge(features, labels, num_classes, seed)
-        top1 = float(np.mean([result.right.mean() for result in results]))
-        found.append(ResizeCandidate(policy, top1, float(np.mean([result.loss.mean() for result in results]))))
+        top1, loss = _kept_judgement(view, samples, labels, num_classes, cache, seed, progress)
+        found.append(ResizeCandidate(policy, float(top1), float(loss)))
     best = min(found, key=lambda candidate: (-candidate.top1, candidate.loss))
     told = ", ".join(f"{one.policy} {one.top1:.1%} right (loss {one.loss:.3f})" for one in found)
     return ResizeChoice(best.policy, f"{best.policy}: of held-out shots on frozen features, {told}", tuple(found))
@@ -72,10 +73,36 @@ def with_resize(frozen: Frozen, policy: ResizePolicy) -> Frozen:
     return replace(frozen, spec=replace(spec, preprocessing=replace(spec.preprocessing, resize=policy)))
 
 
-def _judge(features: np.ndarray, labels: np.ndarray, num_classes: int, seed: int) -> list[Judged]:
+def _kept_judgement(
+    view: Frozen,
+    samples: Sequence[Sample],
+    labels: NDArray[np.int64],
+    num_classes: int,
+    cache: Path,
+    seed: int,
+    progress: Progress,
+) -> NDArray[np.float64]:
+    features = pooled_features(view, samples, cache / "features", progress=progress).read()
+    depends_on = {
+        "what": "resize",
+        "version": _VERSION,
+        "network": view.digest,
+        "preprocessing": asdict(view.spec.preprocessing),
+        "images": contents(samples),
+        "seed": seed,
+    }
+    return kept(cache / "judged", depends_on, lambda: _judge(features, labels, num_classes, seed))
+
+
+def _judge(
+    features: NDArray[np.float32], labels: NDArray[np.int64], num_classes: int, seed: int
+) -> NDArray[np.float64]:
+    """Held-out accuracy and cross entropy, (2,)."""
     shots = prepare(features[None], labels, num_classes)
-    return [
+    results = [
         judged(name, held_out_logits(name, shots, stratified_folds(labels.tolist(), _FOLDS, seed + turn), seed), labels)
         for turn in range(_REPEATS)
         for name in _HEADS
     ]
+    means = [[result.right.mean(), result.loss.mean()] for result in results]
+    return np.asarray(np.mean(means, axis=0), np.float64)

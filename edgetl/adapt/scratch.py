@@ -15,6 +15,7 @@ from edgetl.adapt.folds import Fold
 from edgetl.adapt.schedule import rate_factor
 from edgetl.backbones.augment import Augment
 
+SCRATCH_VERSION = 1  # of the code below, as far as its results depend on it
 SIDE = 64  # pixels that it sees
 _WIDTHS = (16, 32, 48, 64)  # channels of the blocks, each of which halves the side
 _STEPS = 90

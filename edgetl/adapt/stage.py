@@ -76,7 +76,7 @@ def run(job: AdaptJob, out: Path, progress: Progress) -> None:
             job.split.shots,
             len(job.split.classes),
             job.resizes,
-            job.cache / "features",
+            job.cache,
             job.config.seed,
             progress,
         )

@@ -18,6 +18,7 @@ from edgetl.adapt.folds import Fold
 from edgetl.adapt.heads.head import Floats, Head, MlpHead
 from edgetl.adapt.heads.table import fit_head
 from edgetl.adapt.heads.table import prepare as prepare_shots
+from edgetl.adapt.kept import contents
 from edgetl.adapt.task import Prepared, Task
 from edgetl.backbones.head import set_head, widen_head
 from edgetl.digest import value_digest
@@ -104,7 +105,7 @@ def _key(task: Task, tuning: Tuning, fold: Fold, head: Head) -> str:
             "version": _VERSION,
             "tools": torch.__version__,
             "network": task.frozen.digest,
-            "images": [[sample.sha256, sample.label] for sample in task.samples],
+            "images": contents(task.samples),
             "resize": task.frozen.spec.preprocessing.resize,
             "policy": task.policy,
             "views": task.views,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
@@ -22,8 +22,9 @@ from edgetl.adapt.guards import (
     too_little_data,
 )
 from edgetl.adapt.judge import mean_losses, subset
+from edgetl.adapt.kept import contents, kept
 from edgetl.adapt.race import Finish
-from edgetl.adapt.scratch import scratch_logits
+from edgetl.adapt.scratch import SCRATCH_VERSION, scratch_logits
 from edgetl.adapt.task import Task
 from edgetl.adapt.trials import Tuning
 from edgetl.backbones.extract import freeze_network, logits_of_pixels, pooled_features
@@ -101,8 +102,22 @@ def _negative_transfer(task: Task, adapted: Adapted, best: Judged) -> Verdict:
 def _scratch(task: Task, folds: Sequence[Fold]) -> Judged | None:
     if len(task.samples) > _MOST_IMAGES:
         return None
-    pixels = load_batch(task.samples, task.frozen.spec.preprocessing).transpose(0, 3, 1, 2)
-    logits = scratch_logits(pixels, task.labels, folds, task.policy, task.config.seed)
+    p = task.frozen.spec.preprocessing
+
+    def compute() -> NDArray[np.float64]:
+        pixels = load_batch(task.samples, p).transpose(0, 3, 1, 2)
+        return scratch_logits(pixels, task.labels, folds, task.policy, task.config.seed)
+
+    depends_on = {
+        "what": "scratch",
+        "version": SCRATCH_VERSION,
+        "images": contents(task.samples),
+        "preprocessing": asdict(p),
+        "folds": [asdict(fold) for fold in folds],
+        "policy": task.policy,
+        "seed": task.config.seed,
+    }
+    logits = kept(task.cache / "judged", depends_on, compute)
     return judged("a small network from scratch", logits, task.labels)
 
 

@@ -7,18 +7,20 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from edgetl.errors import BackendError
 from edgetl.types import Scheme
 
 _TYPES = {"uint8": TensorProto.UINT8, "int8": TensorProto.INT8}
 _COMPUTE = {"Conv": "conv", "Gemm": "linear", "MatMul": "linear"}
+_MOST_IN_A_PAIR = 128  # times 255 fits int16
 
 
 def check_scheme(model: onnx.ModelProto, scheme: Scheme) -> None:
     """Every Q/DQ pair has the scheme's type and zero point, weights are int8 around zero, biases are float, and no
-    convolution or linear layer that the scheme lists computes in float.
+    convolution or linear layer that the scheme lists computes in float. Where the scheme wants pairs of products to fit
+    int16, no two weights that the runtime multiplies as a pair are too large.
 
     raises  BackendError naming the first node that differs.
     """
@@ -29,6 +31,8 @@ def check_scheme(model: onnx.ModelProto, scheme: Scheme) -> None:
             _check_pair(node, constants, scheme)
         elif _COMPUTE.get(node.op_type, "") in scheme.operators:
             _check_compute(node, constants, made_by)
+            if scheme.weight_pairs_in_int16:
+                _check_pairs(node, constants, made_by)
 
 
 def _check_pair(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto], scheme: Scheme) -> None:
@@ -62,6 +66,27 @@ def _check_compute(
             raise _differs(node, "inputs and weights behind DequantizeLinear", f"`{name}` in float")
     if len(node.input) > 2 and node.input[2] and node.input[2] not in constants:
         raise _differs(node, "a constant float bias", f"`{node.input[2]}`")
+
+
+def _check_pairs(
+    node: onnx.NodeProto, constants: dict[str, onnx.TensorProto], made_by: dict[str, onnx.NodeProto]
+) -> None:
+    root = _root(node.input[1], made_by)
+    if root not in constants:
+        return
+    weights = numpy_helper.to_array(constants[root]).astype(np.int64)
+    settings = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    if node.op_type == "Conv":
+        if weights.shape[1] == 1 and weights.shape[0] == settings.get("group", 1):
+            return  # depthwise: no sums of pairs
+        weights = np.moveaxis(weights, 1, -1)  # the channels of a kernel position are neighbours
+    elif not settings.get("transB", 0) and made_by[node.input[1]].op_type != "Transpose":
+        weights = weights.T
+    rows = weights.reshape(len(weights), -1)
+    pairs = np.pad(rows, ((0, 0), (0, rows.shape[1] % 2))).reshape(len(rows), -1, 2)
+    largest = max(int(np.clip(sign * pairs, 0, None).sum(-1).max(initial=0)) for sign in (1, -1))
+    if largest > _MOST_IN_A_PAIR:
+        raise _differs(node, f"pairs of weights that make at most {_MOST_IN_A_PAIR}", str(largest))
 
 
 def _root(name: str, made_by: dict[str, onnx.NodeProto]) -> str:

@@ -16,6 +16,7 @@ from torchao.quantization.pt2e import FakeQuantizeBase
 from edgetl.quant.observers import IntegerType, ObserverName, choose_range, make_observer
 
 _SMALLEST_WEIGHT_SCALE = 1e-9
+_PAIR_LIMIT = 128 - 1e-3  # 255 x 128 fits int16; the rest is for what float32 divisions round
 
 
 class ActivationQuantizer(FakeQuantizeBase):  # type: ignore[misc]
@@ -98,10 +99,8 @@ class WeightQuantizer(FakeQuantizeBase):  # type: ignore[misc]
     def forward(self, w: Tensor) -> Tensor:
         if not self.frozen:
             return w
-        magnitude = w.detach().abs()
-        bound = magnitude.max() if self.ch_axis is None else magnitude.flatten(1).amax(1)
         floor = torch.as_tensor(self.smallest, device=w.device, dtype=torch.float32)
-        self.scale = torch.maximum(bound / self.quant_max, floor).reshape(-1)
+        self.scale = torch.maximum(self._step(w), floor).reshape(-1)
         self.zero_point = torch.zeros_like(self.scale, dtype=torch.int32)
         if self.ch_axis is None:
             return torch.fake_quantize_per_tensor_affine(w, self.scale, self.zero_point, self.quant_min, self.quant_max)
@@ -112,9 +111,44 @@ class WeightQuantizer(FakeQuantizeBase):  # type: ignore[misc]
     def calculate_qparams(self, **_: Any) -> tuple[Tensor, Tensor]:
         return self.scale, self.zero_point
 
+    def _step(self, w: Tensor) -> Tensor:
+        """The scale (channels,) or () at which the largest weight is the largest integer."""
+        magnitude = w.detach().abs()
+        return (magnitude.max() if self.ch_axis is None else magnitude.flatten(1).amax(1)) / self.quant_max
+
 
 class PerChannelWeightQuantizer(WeightQuantizer):
     """Symmetric, one scale per output channel (axis 0). torchao hands the axis to classes named PerChannel only."""
+
+
+class PairedWeightQuantizer(WeightQuantizer):
+    """Rounds to integers of which no two that are multiplied as a pair can leave int16 with uint8 activations.
+
+    Such a sum is at most 255 times that of two weights of one sign, so 128 is what they may make together. Where they
+    make exactly that, never are both rounded up.
+    """
+
+    def _step(self, w: Tensor) -> Tensor:
+        pairs = largest_pairs(w.detach())
+        return torch.maximum(super()._step(w), (pairs.max() if self.ch_axis is None else pairs) / _PAIR_LIMIT)
+
+
+class PairedPerChannelWeightQuantizer(PairedWeightQuantizer):
+    """The same, one scale per output channel (axis 0)."""
+
+
+def largest_pairs(w: Tensor) -> Tensor:
+    """The largest |sum| of two weights of one sign that an x86 CPU without VNNI multiplies as a pair: (O,).
+
+    w  (O, K), or (O, C / groups, ...) of a convolution, whose channels are neighbours within a kernel position
+       (docs/decisions/0010-saturation.md). With an odd number of channels the pairs depend on how the runtime lays out
+       the image: there any two weights count as a pair.
+    """
+    rows = w.movedim(1, -1).flatten(1)
+    signs = torch.stack([rows, -rows]).clamp(min=0)
+    if w.shape[1] % 2:
+        return signs.topk(min(2, rows.shape[1]), dim=-1).values.sum(-1).amax(0)
+    return signs.reshape(2, len(rows), -1, 2).sum(-1).amax((0, -1))
 
 
 def quantizers(module: nn.Module) -> list[ActivationQuantizer | WeightQuantizer]:

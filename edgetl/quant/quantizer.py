@@ -21,11 +21,18 @@ from torchao.quantization.pt2e.quantizer import (
     SharedQuantizationSpec,
 )
 
-from edgetl.quant.fakequant import ActivationQuantizer, PerChannelWeightQuantizer, WeightQuantizer
+from edgetl.quant.fakequant import (
+    ActivationQuantizer,
+    PairedPerChannelWeightQuantizer,
+    PairedWeightQuantizer,
+    PerChannelWeightQuantizer,
+    WeightQuantizer,
+)
 from edgetl.types import CalibrationProfile, Scheme
 
 _aten = torch.ops.aten
 _ANNOTATION = "quantization_annotation"
+_LARGEST_WEIGHT = 127
 
 _KINDS: dict[Any, str] = {
     _aten.conv1d.default: "conv",
@@ -78,7 +85,8 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
         super().__init__()
         self.scheme = scheme
         self._activation = activation_spec(scheme, profile)
-        self._weight = weight_spec(scheme)
+        self._weight = weight_spec(scheme, in_pairs=scheme.weight_pairs_in_int16)
+        self._depthwise_weight = weight_spec(scheme, in_pairs=False)
         self.annotated: dict[str, int] = {}
 
     def annotate(self, model: GraphModule) -> GraphModule:
@@ -95,7 +103,7 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
         for node in nodes:
             inputs: dict[Node, Any] = {source: spec(source, (source, node)) for source in edges.get(node, ())}
             if self._kind(node) in ("conv", "linear"):
-                inputs[node.args[1]] = self._weight
+                inputs[node.args[1]] = self._depthwise_weight if _is_depthwise(node) else self._weight
             output = spec(node, node) if node in outputs else None
             if inputs or output is not None:
                 node.meta[_ANNOTATION] = QuantizationAnnotation(
@@ -160,16 +168,20 @@ def activation_spec(scheme: Scheme, profile: CalibrationProfile) -> Quantization
     )
 
 
-def weight_spec(scheme: Scheme) -> QuantizationSpec:
+def weight_spec(scheme: Scheme, *, in_pairs: bool) -> QuantizationSpec:
     """int8, zero point 0; -128 is never used, so that negating a weight is exact."""
-    largest = 63 if scheme.weight_reduced_range else 127
     per_channel = scheme.weight_granularity == "channel"
-    constructor: Callable[..., Any] = PerChannelWeightQuantizer if per_channel else WeightQuantizer
+    constructors: dict[tuple[bool, bool], Callable[..., Any]] = {
+        (False, False): WeightQuantizer,
+        (True, False): PerChannelWeightQuantizer,
+        (False, True): PairedWeightQuantizer,
+        (True, True): PairedPerChannelWeightQuantizer,
+    }
     return QuantizationSpec(
         dtype=torch.int8,
-        observer_or_fake_quant_ctr=constructor,
-        quant_min=-largest,
-        quant_max=largest,
+        observer_or_fake_quant_ctr=constructors[per_channel, in_pairs],
+        quant_min=-_LARGEST_WEIGHT,
+        quant_max=_LARGEST_WEIGHT,
         qscheme=torch.per_channel_symmetric if per_channel else torch.per_tensor_symmetric,
         ch_axis=0 if per_channel else None,
     )
@@ -229,6 +241,15 @@ def _pads_zeros(node: Node) -> bool:
     mode = rest[0] if rest and isinstance(rest[0], str) else "constant"
     value = rest[-1] if rest and not isinstance(rest[-1], str) else node.kwargs.get("value")
     return mode == "constant" and value in (None, 0, 0.0)
+
+
+def _is_depthwise(node: Node) -> bool:
+    """Every output channel reads a channel of its own: runtimes widen such products to 32 bits before adding."""
+    if _KINDS.get(node.target) != "conv":
+        return False
+    weight, groups = node.args[1], node.args[6] if len(node.args) > 6 else 1
+    value = weight.meta.get("val") if isinstance(weight, Node) else None
+    return isinstance(value, torch.Tensor) and value.shape[1] == 1 and value.shape[0] == groups
 
 
 def _is_constant(argument: Any) -> bool:

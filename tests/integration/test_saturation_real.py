@@ -41,22 +41,34 @@ def split(shared: Path) -> Split:
 
 @pytest.fixture(scope="module")
 def pivot(shared: Path, split: Split, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MobileNetV2 with its pretrained features at 96 pixels, calibrated to uint8 activations."""
+    """MobileNetV2 with its pretrained features at 96 pixels, calibrated for CPUs with VNNI and without."""
     folder = tmp_path_factory.mktemp("mobilenet")
     backbone = Backbone(name=f"local-dir:{shared / 'weights' / 'mobilenetv2_100'}")
     network, spec, _ = build(backbone, locate(backbone, folder, ()), 4, "crop")
     spec = replace(spec, preprocessing=replace(spec.preprocessing, height=SIDE, width=SIDE))
-    for name in ("adapted", "quantized", "pivot"):
+    for name in ("adapted", "pivot"):
         (folder / name).mkdir()
     save_file(network.state_dict(), folder / "adapted" / "network.safetensors")
     write_spec(spec, folder / "adapted" / "network.json")
-    scheme = load_target("x86-cpu").scheme
     config = Quantize(method="ptq")
     profile = load_profile("default")
-    job = quantize.QuantizeJob(split, folder / "adapted", scheme, profile, config, Gates(), "natural")
-    quantize.run(job, folder / "quantized", Silent())
-    export.run(split, folder / "adapted", {scheme_id(scheme): folder / "quantized"}, folder / "pivot", Silent())
+    quantized = {}
+    for name in ("x86-cpu", "x86-avx2"):
+        scheme = load_target(name).scheme
+        quantized[scheme_id(scheme)] = folder / name
+        (folder / name).mkdir()
+        job = quantize.QuantizeJob(split, folder / "adapted", scheme, profile, config, Gates(), "natural")
+        quantize.run(job, folder / name, Silent())
+    export.run(split, folder / "adapted", quantized, folder / "pivot", Silent())
     return folder / "pivot"
+
+
+def model_of(pivot: Path, target: str) -> onnx.ModelProto:
+    """What the target's backend compiles, its first convolution rewritten as `edgetl compile` does."""
+    scheme = scheme_id(load_target(target).scheme)
+    model = onnx.load_model(pivot / next(m.file for m in read_pivot(pivot).models if m.scheme_id == scheme))
+    assert widen_stem(model)
+    return model
 
 
 def test_a_mobilenet_saturates_and_the_verdict_says_which_layers_need_less_range(pivot: Path, split: Split) -> None:
@@ -74,10 +86,8 @@ def test_a_mobilenet_saturates_and_the_verdict_says_which_layers_need_less_range
 def test_onnx_runtime_on_an_emulated_cpu_without_vnni_answers_as_forecast_to_the_bit(
     pivot: Path, split: Split, tmp_path: Path
 ) -> None:
-    described = read_pivot(pivot)
-    model = onnx.load_model(pivot / next(m.file for m in described.models if m.scheme_id))
-    widen_stem(model)
-    images = load_batch(split.val[:4], described.preprocessing)
+    model = model_of(pivot, "x86-cpu")
+    images = load_batch(split.val[:4], read_pivot(pivot).preprocessing)
     (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
     np.save(tmp_path / "model.npy", images)
     emulated(tmp_path, modes="0")
@@ -85,3 +95,22 @@ def test_onnx_runtime_on_an_emulated_cpu_without_vnni_answers_as_forecast_to_the
     found = logits(network, [images], saturated)
     np.testing.assert_array_equal(found, np.load(tmp_path / "model.0.npy"))
     assert (found != logits(network, [images], exact)).any()
+
+
+def test_the_target_without_vnni_cannot_saturate_on_any_image(pivot: Path, split: Split) -> None:
+    (found,) = examine(pivot, split, [scheme_id(load_target("x86-avx2").scheme)], 2, Silent())
+    assert len(found.calibration.layers) == 36
+    assert not found.calibration.unknown
+    assert found.verdict == "cannot saturate: no pair of weights leaves 16 bits, whatever the activations"
+
+
+def test_the_target_without_vnni_answers_alike_on_cpus_of_either_kind(
+    pivot: Path, split: Split, tmp_path: Path
+) -> None:
+    model = model_of(pivot, "x86-avx2")
+    images = load_batch(split.val[:4], read_pivot(pivot).preprocessing)
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    np.save(tmp_path / "model.npy", images)
+    emulated(tmp_path, modes="0")
+    network = Network(model)
+    np.testing.assert_array_equal(logits(network, [images], exact), np.load(tmp_path / "model.0.npy"))

@@ -41,7 +41,7 @@ def test_x86_intel_and_arm_share_one_training() -> None:
 
 def test_another_scheme_has_another_name() -> None:
     scheme = load_target("x86-cpu").scheme
-    assert scheme_id(scheme) != scheme_id(replace(scheme, weight_reduced_range=True))
+    assert scheme_id(scheme) != scheme_id(replace(scheme, weight_pairs_in_int16=True))
 
 
 def test_a_target_of_ones_own_is_one_file(tmp_path: Path) -> None:

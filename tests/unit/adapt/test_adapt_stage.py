@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from edgetl.adapt import choose_head, finetune, strategy, trials
+from edgetl.adapt import choose_head, finetune, strategy, trials, verdicts
 from edgetl.adapt.heads.head import LinearHead
 from edgetl.adapt.stage import AdaptJob, run
 from edgetl.backbones.checkpoint import read_checkpoint, write_checkpoint
@@ -261,6 +261,22 @@ def test_a_search_that_was_killed_continues_with_the_trials_it_has(
     _run(split, weights, tmp_path / "again", strategy="finetune")
     same = [(tmp_path / name / "network.safetensors").read_bytes() for name in ("whole", "again")]
     assert same[0] == same[1]
+
+
+def test_a_second_head_on_the_same_pictures_trains_no_baseline_again(
+    tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = _split(tmp_path)
+    first = _run(split, weights, tmp_path / "first", strategy="probe", head="logistic")
+    monkeypatch.setattr(verdicts, "scratch_logits", _fail)
+    second = _run(split, weights, tmp_path / "second", strategy="probe", head="logistic")
+    assert first["guards"] == second["guards"]
+    with pytest.raises(AssertionError, match="trained again"):
+        _run(split, weights, tmp_path / "third", strategy="probe", head="logistic", policy="none")
+
+
+def _fail(*_: Any) -> Any:
+    raise AssertionError("trained again")
 
 
 def test_a_budget_too_small_for_any_fine_tuning_leaves_the_head(tmp_path: Path, weights: Path) -> None:

@@ -1,10 +1,22 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from edgetl.errors import ParityError
-from edgetl.quant.fakequant import ActivationQuantizer, PerChannelWeightQuantizer, WeightQuantizer
+from edgetl.quant.fakequant import (
+    ActivationQuantizer,
+    PairedPerChannelWeightQuantizer,
+    PairedWeightQuantizer,
+    PerChannelWeightQuantizer,
+    WeightQuantizer,
+)
+from edgetl.saturation.pairs import HIGHEST, bound
+from edgetl.saturation.windows import weight_rows
 
 
 def _activation() -> ActivationQuantizer:
@@ -78,11 +90,53 @@ def test_one_scale_for_the_whole_tensor() -> None:
     torch.testing.assert_close(part.scale, torch.tensor([0.1]))
 
 
-def test_a_reduced_range_uses_one_bit_less() -> None:
-    part = _weight(largest=63)
-    w = torch.tensor([[0.63, -0.63, 0.1]])
-    rounded = part(w) / part.scale
-    torch.testing.assert_close(rounded, torch.tensor([[63.0, -63.0, 10.0]]))
+def _paired(kind: type[PairedWeightQuantizer] = PairedPerChannelWeightQuantizer) -> PairedWeightQuantizer:
+    per_channel = kind is PairedPerChannelWeightQuantizer
+    qscheme = torch.per_channel_symmetric if per_channel else torch.per_tensor_symmetric
+    part = kind(dtype=torch.int8, quant_min=-127, quant_max=127, qscheme=qscheme, ch_axis=0 if per_channel else None)
+    part.freeze()
+    return part
+
+
+def _integers(part: WeightQuantizer, w: torch.Tensor) -> torch.Tensor:
+    rounded: torch.Tensor = part(w)
+    return (rounded / part.scale.reshape(-1, *[1] * (w.ndim - 1))).round().to(torch.int8)
+
+
+# many equal values and ties of rounding among them
+_VALUES = st.one_of(st.floats(-2, 2, width=32), st.sampled_from([1.0, -1.0, 0.5, 127 / 128, 61.5 / 128, 66.5 / 128]))
+_SHAPES = st.tuples(*[st.integers(1, high) for high in (3, 8, 3, 3)])
+
+
+@given(w=_SHAPES.flatmap(lambda shape: arrays(np.float32, shape, elements=_VALUES)))
+@pytest.mark.parametrize("kind", [PairedWeightQuantizer, PairedPerChannelWeightQuantizer])
+def test_no_pair_of_weights_can_leave_int16(kind: type[PairedWeightQuantizer], w: np.ndarray) -> None:
+    integers = _integers(_paired(kind), torch.from_numpy(w)).numpy()
+    assert bound(weight_rows(integers, groups=1)[0]) <= HIGHEST
+
+
+@given(order=st.permutations(range(27)), w=arrays(np.float32, (2, 3, 3, 3), elements=_VALUES))
+def test_with_an_odd_number_of_channels_no_order_of_the_weights_can_leave_int16(
+    order: list[int], w: np.ndarray
+) -> None:
+    integers = _integers(_paired(), torch.from_numpy(w)).numpy()
+    assert bound(integers.reshape(2, 27)[:, order]) <= HIGHEST
+
+
+def test_only_channels_with_a_large_pair_lose_range() -> None:
+    w = torch.tensor([[1.0, 1.0, 0.5, -0.5], [1.0, 0.0, 0.5, -0.5], [1.0, -1.0, 0.25, 0.75]])
+    found = _integers(_paired(), w)
+    assert found[0].tolist() == [64, 64, 32, -32]
+    assert found[1].tolist() == [127, 0, 64, -64]
+    assert found[2].tolist() == [127, -127, 32, 95]
+
+
+def test_channels_of_one_kernel_position_are_the_pairs_of_a_convolution() -> None:
+    beside, behind = torch.zeros(1, 2, 1, 2), torch.zeros(1, 2, 1, 2)
+    beside[0, :, 0, 0] = 1.0
+    behind[0, 0, 0, :] = 1.0
+    assert _integers(_paired(), beside).max() == 64
+    assert _integers(_paired(), behind).max() == 127
 
 
 def test_a_bias_without_weights_beside_it_fits_int32() -> None:

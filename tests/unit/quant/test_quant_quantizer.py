@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -19,6 +21,8 @@ from edgetl.graph.check import check_scheme
 from edgetl.graph.clean import serialize
 from edgetl.graph.from_torch import to_onnx
 from edgetl.quant.prepare import calibrate, convert, prepare
+from edgetl.saturation.fused import fuse
+from edgetl.saturation.layers import layers_of
 from edgetl.types import CalibrationProfile, Preprocessing, Scheme
 
 U8 = Scheme("uint8", activation_symmetric=False)
@@ -65,6 +69,20 @@ class Gated(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y: torch.Tensor = self.b(nn.functional.silu(self.a(x)))
         return y.mean((2, 3))
+
+
+class Separable(nn.Module):
+    """A full convolution, a depthwise and a pointwise one, a linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.depthwise = nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, padding=1, groups=8)
+        self.pointwise, self.head = nn.Conv2d(8, 6, 1), nn.Linear(6, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.depthwise(torch.relu(self.stem(x))))
+        y: torch.Tensor = self.head(torch.relu(self.pointwise(x)).mean((2, 3)))
+        return y
 
 
 @lru_cache
@@ -178,11 +196,32 @@ def test_operators_outside_the_scheme_stay_float() -> None:
     assert all(by_output.get(node.input[0]) != "DequantizeLinear" for node in convolutions)
 
 
-def test_weights_are_stored_as_int8_and_the_reduced_range_is_kept() -> None:
-    model, _ = _quantized(Residual, Scheme("uint8", activation_symmetric=False, weight_reduced_range=True))
-    stored = [numpy_helper.to_array(t) for t in model.graph.initializer if len(t.dims) > 1]
-    assert {array.dtype.name for array in stored} == {"int8"}
-    assert max(int(np.abs(array.astype(int)).max()) for array in stored) == 63
+@pytest.mark.parametrize("granularity", ["channel", "tensor"])
+@pytest.mark.parametrize("network", [Residual, Fire, Separable])
+def test_no_pair_of_products_saturates_where_the_scheme_wants_that(
+    network: Callable[[], nn.Module], granularity: Literal["channel", "tensor"]
+) -> None:
+    scheme = replace(U8, weight_pairs_in_int16=True, weight_granularity=granularity)
+    model, _ = _quantized(network, scheme)
+    check_scheme(model, scheme)
+    layers, unknown = layers_of(fuse(model))
+    assert layers
+    assert not unknown
+    assert not [layer.name for layer in layers if layer.can_saturate]
+
+
+def test_depthwise_convolutions_keep_the_full_range_and_others_do_not() -> None:
+    model, _ = _quantized(Separable, replace(U8, weight_pairs_in_int16=True))
+    stored = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer if len(t.dims) == 4}
+    largest = {array.shape[1]: np.abs(array.astype(int)).max(axis=(1, 2, 3)) for array in stored.values()}
+    assert (largest[1] == 127).all(), "depthwise"
+    assert (largest[3] < 127).any(), "the first convolution"
+
+
+def test_the_checker_finds_a_pair_that_can_saturate() -> None:
+    model, _ = _quantized(Separable, U8)
+    with pytest.raises(BackendError, match=r"expected pairs of weights that make at most 128, found \d+"):
+        check_scheme(model, replace(U8, weight_pairs_in_int16=True))
 
 
 def test_one_scale_per_tensor_when_the_scheme_says_so() -> None:

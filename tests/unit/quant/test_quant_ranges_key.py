@@ -66,7 +66,7 @@ def test_names_of_profiles_and_what_is_not_used_leave_the_key_alone() -> None:
 
 
 def test_schemes_that_annotate_alike_share_what_was_observed() -> None:
-    symmetric = replace(SCHEME, activation_dtype="int8", activation_symmetric=True, weight_reduced_range=True)
+    symmetric = replace(SCHEME, activation_dtype="int8", activation_symmetric=True, weight_pairs_in_int16=True)
     assert _parts(scheme=symmetric) == _parts()
 
 
