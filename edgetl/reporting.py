@@ -28,6 +28,7 @@ from edgetl.digest import file_digest
 from edgetl.graph.pivot import read_pivot
 from edgetl.publish import BUNDLES
 from edgetl.recipe import Recipe
+from edgetl.records import ADAPT_RECORD, QUANTIZE_RECORD, SURGERY_RECORD
 from edgetl.report.build import ReportInputs, TargetResult, build_report
 from edgetl.report.candidates import surgery_sentence
 from edgetl.report.devices import DeviceFile, device_rows
@@ -37,9 +38,6 @@ from edgetl.store import StageResult
 from edgetl.types import Interval, Split
 
 REFERENCE_FILE = "reference.safetensors"
-ADAPT_FILE = "adapt.json"
-QUANTIZE_FILE = "quantize.json"
-SURGERY_FILE = "surgery.json"
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def write_reports(recipe: Recipe, split: Split, folders: Folders, stages: Sequen
     """Write report.json, report.html and `bundles/<name>-<target>/` into `out`."""
     pivot, benches, repairs = folders.pivot, folders.benches, folders.repairs
     reference = read_reference(pivot / REFERENCE_FILE, len(split.val))
-    adapt = _read_json(folders.adapted / ADAPT_FILE)
+    adapt = _read_json(folders.adapted / ADAPT_RECORD)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     (out / BUNDLES).mkdir()
     results: list[TargetResult] = []
@@ -125,7 +123,7 @@ def add_devices(
     report = report.model_copy(update={"devices": device_rows(devices, report.bundles)})
     write_report(report, out / FILE_NAME)
     reference = read_reference(pivot / REFERENCE_FILE, len(split.val))
-    history = _read_json(adapted / ADAPT_FILE).get("history", {})
+    history = _read_json(adapted / ADAPT_RECORD).get("history", {})
     details = read_details(split, reference, [benches[bundle.target] for bundle in report.bundles], history)
     write_html(report, details, out / "report.html")
 
@@ -180,7 +178,7 @@ def _reference_accuracy(split: Split, reference: Any, seed: int) -> Accuracy:
 
 
 def _quantized(scheme: str, folder: Path, targets: tuple[str, ...]) -> Quantized:
-    record = _read_json(folder / QUANTIZE_FILE)
+    record = _read_json(folder / QUANTIZE_RECORD)
     decision = record["decision"]
     return Quantized(
         scheme=scheme,
@@ -193,7 +191,7 @@ def _quantized(scheme: str, folder: Path, targets: tuple[str, ...]) -> Quantized
 
 
 def _surgery(folder: Path, bench: TargetBench) -> Surgery:
-    record = _read_json(folder / SURGERY_FILE)
+    record = _read_json(folder / SURGERY_RECORD)
     replaced, epochs = record["replaced"], record["chosen_epoch"]
     return Surgery(
         activations=replaced["activations"],

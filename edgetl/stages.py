@@ -17,6 +17,7 @@ from edgetl.data.policy import resize_choices, resolve_policy
 from edgetl.digest import file_digest, value_digest
 from edgetl.errors import UsageError, WeightsError
 from edgetl.recipe import Recipe
+from edgetl.records import QUANTIZE_RECORD
 from edgetl.store import StageResult, Store
 from edgetl.types import CalibrationProfile, Precision, Progress, Sample, Scheme, Split, Target, WeightSource
 
@@ -381,7 +382,7 @@ def needs_surgery(job: Job, target: Target, benched: StageResult, quantized: Map
     made = quantized.get(scheme_id(target.scheme))
     if job.recipe.surgery.when == "off" or made is None:
         return False
-    return is_needed(read_bench(benched.folder / BENCH_FILE), made.folder / "quantize.json", job.recipe.surgery)
+    return is_needed(read_bench(benched.folder / BENCH_FILE), made.folder / QUANTIZE_RECORD, job.recipe.surgery)
 
 
 def surgery_stage(store: Store, job: Job, split: Split, adapted: StageResult, progress: Progress) -> StageResult:

@@ -32,10 +32,10 @@ from edgetl.backbones.spec import write_spec
 from edgetl.data.views import load_batch
 from edgetl.errors import DataError, UsageError
 from edgetl.recipe import Adapt, Backbone
+from edgetl.records import ADAPT_RECORD, NETWORK_SPEC, NETWORK_STATE
 from edgetl.types import NetworkSpec, Progress, ResizePolicy, Split, WeightSource
 
 SCHEMA = 2
-STATE_FILE, SPEC_FILE, RECORD_FILE = "network.safetensors", "network.json", "adapt.json"
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,11 @@ def run(job: AdaptJob, out: Path, progress: Progress) -> None:
         outcome = adapt(task, job.gate_points)
         spec = _described(frozen.spec, outcome.network)
         _require_linear(replace(frozen, spec=spec), outcome.network, job.split)
-    write_checkpoint(_contiguous(outcome.network), out / STATE_FILE)
-    write_spec(spec, out / SPEC_FILE)
+    write_checkpoint(_contiguous(outcome.network), out / NETWORK_STATE)
+    write_spec(spec, out / NETWORK_SPEC)
     record = _record(job, frozen, audit, resize, outcome, time.monotonic() - start)
     text = json.dumps(_jsonable(record), indent=2, sort_keys=True, allow_nan=False)
-    (out / RECORD_FILE).write_text(text + "\n", encoding="utf-8")
+    (out / ADAPT_RECORD).write_text(text + "\n", encoding="utf-8")
     _tell(outcome, progress)
 
 

@@ -28,6 +28,7 @@ from edgetl.graph.from_torch import to_onnx
 from edgetl.graph.half_range import HalfRange
 from edgetl.graph.pivot import GOLDEN_DIR, REFERENCE_NAME, Pivot, PivotModel, write_pivot
 from edgetl.graph.preprocess import attach, normalize
+from edgetl.records import ADAPT_RECORD, NETWORK_SPEC, NETWORK_STATE
 from edgetl.types import NetworkSpec, Progress, Sample, Split
 
 PARITY_IMAGES = 64
@@ -61,9 +62,9 @@ def run(
     raises     ParityError when an exported model is not its torch network on real images; BackendError when the
                exporter refuses the network; DataError for unreadable images.
     """
-    spec = read_spec(adapted / "network.json")
+    spec = read_spec(adapted / NETWORK_SPEC)
     p = spec.preprocessing
-    network = fold(rebuild(spec, adapted / "network.safetensors"), p.height, p.width).module
+    network = fold(rebuild(spec, adapted / NETWORK_STATE), p.height, p.width).module
     vectors, pictures = golden.write_images(golden.choose(split.val), p, out / GOLDEN_DIR)
     reference = _reference(network, split.val, spec, progress)
     save_file(
@@ -191,7 +192,7 @@ def _torch_logits(network: nn.Module, images: NDArray[np.uint8], spec: NetworkSp
 
 def _provenance(adapted: Path, spec: NetworkSpec) -> tuple[str, str]:
     """Where the pretrained weights came from and their licence, as far as the adapt stage recorded it."""
-    path = adapted / "adapt.json"
+    path = adapted / ADAPT_RECORD
     record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     source = record.get("source") or f"{spec.library} {spec.architecture}"
     return str(source), str(record.get("licence") or "")

@@ -41,9 +41,9 @@ from edgetl.quant.ranges_key import key_parts
 from edgetl.quant.shots import Shots
 from edgetl.quant.train import Epoch, Views, best_epoch, train
 from edgetl.recipe import Gates, Quantize
+from edgetl.records import NETWORK_SPEC, NETWORK_STATE, QUANTIZE_RECORD
 from edgetl.types import CalibrationProfile, Preprocessing, Progress, Scheme, Split
 
-QUANTIZE_FILE = "quantize.json"
 REFERENCE_IMAGES = 64
 _BATCH = 16
 
@@ -85,13 +85,13 @@ def run(job: QuantizeJob, out: Path, progress: Progress) -> None:
     """
     started = time.monotonic()
     config, scheme, split = job.config, job.scheme, job.split
-    spec = read_spec(job.adapted / "network.json")
+    spec = read_spec(job.adapted / NETWORK_SPEC)
     # unsigned bytes can be the quantized input themselves: train on exactly what the device will feed
     unsigned = scheme.activation_dtype == "uint8"
     p = on_byte_lattice(spec.preprocessing) if unsigned else spec.preprocessing
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with _repeatable(config.seed, device):
-        rebuilt = rebuild(spec, job.adapted / "network.safetensors")
+        rebuilt = rebuild(spec, job.adapted / NETWORK_STATE)
         parts_to_replace = replaceable(rebuilt)
         folded = fold(rebuilt, p.height, p.width)
         network, equalized = _equalized(folded.module, p, config)
@@ -132,7 +132,7 @@ def run(job: QuantizeJob, out: Path, progress: Progress) -> None:
         "reference_agreement": float((logits.argmax(1) == float_logits.argmax(1)).float().mean()),
         "seconds": round(time.monotonic() - started, 1),
     }
-    (out / QUANTIZE_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    (out / QUANTIZE_RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def _equalized(folded: nn.Module, p: Preprocessing, config: Quantize) -> tuple[nn.Module, int]:

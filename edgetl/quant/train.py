@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgetl.recipe import Quantize
+from edgetl.recipe import Quantize, Surgery
 from edgetl.types import Progress
 
 Normalized = Callable[[Sequence[int]], Tensor]  # indices of shots -> float32 (n, 3, H, W), normalised, on the device
@@ -50,20 +50,54 @@ def train(student: nn.Module, teacher: nn.Module, views: Views, config: Quantize
     student, teacher  float32 (n, 3, H, W) -> (n, classes), on the views' device
     """
     expected = _logits(teacher, views, config.batch_size)
-    history = [_judge(student, expected, views, config, epoch=0, trained=None)]
+
+    def loss_of(batch: list[int]) -> Tensor:
+        images = views.augmented(batch)
+        with torch.no_grad():
+            wanted = teacher(images)
+        return distillation_loss(student(images), wanted, config.temperature)
+
+    def judge(epoch: int, trained: float | None) -> Epoch:
+        return _judge(student, expected, views, config, epoch=epoch, trained=trained)
+
+    return train_epochs(student, config, views.count, loss_of, judge, "quantize: train", progress)
+
+
+def train_epochs(
+    student: nn.Module,
+    config: Quantize | Surgery,
+    count: int,
+    loss_of: Callable[[list[int]], Tensor],
+    judge: Callable[[int, float | None], Epoch],
+    task: str,
+    progress: Progress,
+    most: int | None = None,
+) -> list[Epoch]:
+    """Train `student` in place with AdamW, its rate falling along a cosine, and leave it at its best epoch; returns the
+    history, epoch 0 (untrained) first.
+
+    count    images, of which each epoch sees all in a new order, or `most` of them
+    loss_of  indices of a batch -> its loss, a scalar with gradients
+    judge    number of an epoch and mean loss of its steps -> how the student stands
+    """
+    history = [judge(0, None)]
     best = snapshot(student)
-    steps = config.epochs * math.ceil(views.count / config.batch_size)
+    steps = max(1, config.epochs * math.ceil(min(count, most or count) / config.batch_size))
     parameters = [parameter.requires_grad_() for parameter in student.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: (1 + math.cos(math.pi * step / steps)) / 2)
     order = torch.Generator().manual_seed(config.seed)
-    with progress.task("quantize: train", config.epochs) as advance:
+    with progress.task(task, config.epochs) as advance:
         for epoch in range(1, config.epochs + 1):
-            losses = [
-                _step(student, teacher, views.augmented(batch), optimizer, schedule, config.temperature)
-                for batch in batches(views.count, config.batch_size, order)
-            ]
-            history.append(_judge(student, expected, views, config, epoch=epoch, trained=sum(losses) / len(losses)))
+            losses: list[float] = []
+            for batch in batches(count, config.batch_size, order, most):
+                loss = loss_of(batch)
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                schedule.step()
+                losses.append(float(loss.detach()))
+            history.append(judge(epoch, sum(losses) / len(losses)))
             if best_epoch(history) is history[-1]:
                 best = snapshot(student)
             advance(detail=f"loss {history[-1].loss:.4f}, agreement {100 * history[-1].agreement:.1f} %")
@@ -84,24 +118,6 @@ def distillation_loss(student: Tensor, teacher: Tensor, temperature: float) -> T
         reduction="batchmean",
         log_target=True,
     )
-
-
-def _step(
-    student: nn.Module,
-    teacher: nn.Module,
-    images: Tensor,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LambdaLR,
-    temperature: float,
-) -> float:
-    with torch.no_grad():
-        expected = teacher(images)
-    loss = distillation_loss(student(images), expected, temperature)
-    optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
-    schedule.step()
-    return float(loss.detach())
 
 
 @torch.no_grad()

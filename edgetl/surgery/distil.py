@@ -6,7 +6,6 @@ are compared as well (hints, Romero et al. 2015, arXiv:1412.6550). Batch-norm st
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from edgetl.adapt.freeze import blocks
 from edgetl.backbones.head import features
 from edgetl.progress import Silent
-from edgetl.quant.train import Epoch, Views, batches, best_epoch, distillation_loss, snapshot
+from edgetl.quant.train import Epoch, Views, batches, distillation_loss, train_epochs
 from edgetl.recipe import Surgery
 from edgetl.types import Progress
 
@@ -37,28 +36,16 @@ def distil(
     """
     progress = progress or Silent()
     both = _Pair(student.eval(), teacher.eval(), head, config)
-    history = [_judge(both, views, epoch=0, trained=None)]
-    best = snapshot(student)
-    parameters = [parameter.requires_grad_() for parameter in student.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=0.0)
-    steps = max(1, config.epochs * math.ceil(min(views.count, MOST_PER_EPOCH) / config.batch_size))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: (1 + math.cos(math.pi * step / steps)) / 2)
-    order = torch.Generator().manual_seed(config.seed)
-    with progress.task("surgery: train", config.epochs) as advance:
-        for epoch in range(1, config.epochs + 1):
-            losses: list[float] = []
-            for batch in batches(views.count, config.batch_size, order, MOST_PER_EPOCH):
-                loss, _ = both.compare(views.augmented(batch))
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                schedule.step()
-                losses.append(float(loss.detach()))
-            history.append(_judge(both, views, epoch=epoch, trained=sum(losses) / len(losses)))
-            if best_epoch(history) is history[-1]:
-                best = snapshot(student)
-            advance(detail=f"loss {history[-1].loss:.3f}, agreement {100 * history[-1].agreement:.1f} %")
-    student.load_state_dict(best)
+
+    def loss_of_batch(batch: list[int]) -> Tensor:
+        return both.compare(views.augmented(batch))[0]
+
+    def judge(epoch: int, trained: float | None) -> Epoch:
+        return _judge(both, views, epoch=epoch, trained=trained)
+
+    history = train_epochs(
+        student, config, views.count, loss_of_batch, judge, "surgery: train", progress, MOST_PER_EPOCH
+    )
     student.requires_grad_(False)
     return history
 

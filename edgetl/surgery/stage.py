@@ -22,12 +22,12 @@ from edgetl.errors import UsageError
 from edgetl.quant.shots import Shots
 from edgetl.quant.train import Epoch, Views, best_epoch
 from edgetl.recipe import Surgery
+from edgetl.records import NETWORK_SPEC, NETWORK_STATE, SURGERY_RECORD
 from edgetl.surgery.distil import distil
 from edgetl.surgery.operation import Operated, operated
 from edgetl.types import Progress, Split
 
 SCHEMA = 1
-STATE_FILE, SPEC_FILE, RECORD_FILE = "network.safetensors", "network.json", "surgery.json"
 _MOST_VIEWS, _FEWEST_VIEWS = 128, 16
 _VIEW_PIXELS = _MOST_VIEWS * 224 * 224  # in memory at once: all views go through the network in one batch
 _AT_ONCE = 32
@@ -45,22 +45,22 @@ def run(split: Split, adapted: Path, config: Surgery, augment: str, out: Path, p
             shots; ParityError when folding a constant changed the network.
     """
     started = time.monotonic()
-    spec = read_spec(adapted / SPEC_FILE)
+    spec = read_spec(adapted / NETWORK_SPEC)
     if spec.surgery:
         raise UsageError(f"{adapted}: surgery was done already ({', '.join(spec.surgery)}); start from an adapted one")
     device = choose_device()
     with deterministic(config.seed, device):
-        network = rebuild(spec, adapted / STATE_FILE).requires_grad_(False)
+        network = rebuild(spec, adapted / NETWORK_STATE).requires_grad_(False)
         network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         shots = Shots(split.shots, spec.preprocessing, augment, config.seed, device)
         shots.keep()
         made = operated(network, config, _views(shots, spec.preprocessing.height * spec.preprocessing.width))
         views = Views(len(shots), shots.plain, shots.augmented)
         history = distil(made.network, network, spec.classifier, views, config, progress)
-    write_checkpoint(made.network.state_dict(), out / STATE_FILE)
-    write_spec(replace(spec, surgery=made.surgery), out / SPEC_FILE)
+    write_checkpoint(made.network.state_dict(), out / NETWORK_STATE)
+    write_spec(replace(spec, surgery=made.surgery), out / NETWORK_SPEC)
     record = _record(made, history, config, device) | {"seconds": round(time.monotonic() - started, 1)}
-    (out / RECORD_FILE).write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    (out / SURGERY_RECORD).write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _views(shots: Shots, pixels: int) -> Tensor:

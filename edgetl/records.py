@@ -1,0 +1,9 @@
+"""What stages write for later ones, by name: in a file of its own, because some readers must not load torch."""
+
+from __future__ import annotations
+
+ADAPT_RECORD = "adapt.json"
+QUANTIZE_RECORD = "quantize.json"
+SURGERY_RECORD = "surgery.json"
+NETWORK_STATE, NETWORK_SPEC = "network.safetensors", "network.json"
+"""An adapted network: of the adapt stage and of the surgery stage."""
