@@ -47,7 +47,7 @@ def blame(job: Job, request: Request, progress: Progress) -> Blame:
     target = _target(job, request)
     outcome = run_chain(job, progress, "export")
     pivot = outcome.results[-1].folder
-    with open_store(job.out) as store:
+    with open_store(job.out, "blame") as store:
         found = _blame(store, job, _subject(store, pivot, outcome.split, target), request, progress)
         place = page_path(job, found)
         with disk_errors(job.out):

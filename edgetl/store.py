@@ -54,8 +54,9 @@ class StageResult:
 class Store:
     """The output folder of one recipe. Use `open_store`, which also locks it."""
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, run: str = "build") -> None:
         self.out = out
+        self.runs = Runs(out / "runs", run)
         self.stages = out / "stages"
         self.scratch = out / "scratch"
         self.cache = out / "cache"  # named by content; kept between runs, so that a killed stage continues
@@ -79,6 +80,8 @@ class Store:
         folder = self.stages / f"{stage}-{key[:16]}"
         found = self._read(folder, stage, key, what)
         if found:
+            with disk_errors(self.out):
+                self.runs.note(folder.name)
             return found
         with disk_errors(self.out):
             scratch = self._fresh_scratch(stage)
@@ -102,6 +105,7 @@ class Store:
             put(scratch, folder)
             # the record comes last: a folder without it was not finished and is made again
             write_text(_record_path(folder), json.dumps(record, indent=1, sort_keys=True) + "\n")
+            self.runs.note(folder.name)
         return StageResult(stage, folder, value_digest(digests), False, seconds, peak, what)
 
     def _read(self, folder: Path, stage: str, key: str, what: str) -> StageResult | None:
@@ -124,20 +128,57 @@ class Store:
         return folder
 
 
+class Runs:
+    """Which results each command used when it last ran, for `edgetl clean`: one file per command in `folder`."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder, self._path = folder, folder / f"{name}.json"
+        self._used: set[str] = set()
+        self._written = self._read(self._path)
+
+    def note(self, result: str) -> None:
+        """A result is used. Until the run ends, those of the one before count too: it may be killed."""
+        self._used.add(result)
+        if result not in self._written:
+            self._write(self._written | {result})
+
+    def end(self) -> None:
+        """The run is over: what it did not use it does not need."""
+        if self._used and self._used != self._written:
+            self._write(self._used)
+
+    def used(self) -> set[str]:
+        """By the last run of any command."""
+        return {name for path in self._folder.glob("*.json") for name in self._read(path)}
+
+    def _write(self, names: set[str]) -> None:
+        self._folder.mkdir(exist_ok=True)
+        write_text(self._path, json.dumps({"results": sorted(names)}, indent=1) + "\n")
+        self._written = set(names)
+
+    def _read(self, path: Path) -> set[str]:
+        try:
+            return {str(name) for name in json.loads(path.read_text(encoding="utf-8"))["results"]}
+        except (OSError, ValueError, KeyError, TypeError):
+            return set()
+
+
 @contextmanager
-def open_store(out: Path) -> Iterator[Store]:
+def open_store(out: Path, run: str = "build") -> Iterator[Store]:
     """Lock `out` for one run, creating it; remove what a killed run left.
 
+    run     the command, whose results are remembered until it runs again
     raises  StoreError when `out` holds something that is not ours, is read-only, or another run works in it.
     """
     with disk_errors(out):
         _claim(out)
         with (out / MARKER).open("r+") as marker:
             _lock(marker, out)
-            store = Store(out)
+            store = Store(out, run)
             shutil.rmtree(store.scratch, ignore_errors=True)
             store.stages.mkdir(exist_ok=True)
             yield store
+            store.runs.end()
             shutil.rmtree(store.scratch, ignore_errors=True)
 
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "predict": "Classify images with a bundle.",
     "verify": "Check a bundle's digests and replay its golden vectors.",
     "targets": "List the targets, or show one.",
+    "clean": "Remove results that the last runs did not use.",
     "doctor": "Show which backends work here, and what mends those that do not.",
     "demo": "A whole build on data that ships with the package.",
 }

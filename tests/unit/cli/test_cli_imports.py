@@ -16,10 +16,10 @@ HEAVY = {"numpy", "torch", "onnx", "onnxruntime", "openvino", "PIL", "pydantic",
 
 # A package may import itself and those of lower layers; packages of one layer share files and values, not code.
 LAYERS = [
-    {"types", "errors"},
+    {"types", "errors", "records"},
     {"digest", "memory", "resources", "progress", "sdk", "stats"},
     {"store", "recipe"},
-    {"catalog"},
+    {"catalog", "clean"},
     {"data"},
     {"backbones", "graph"},
     {"adapt", "quant", "export", "backends", "bench", "bundle"},

@@ -1,4 +1,4 @@
-"""`edgetl targets` and `edgetl doctor`: for people and, with --json, for programs."""
+"""`edgetl targets`, `edgetl doctor`, `edgetl clean`: for people and, with --json, for programs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from cli_calls import Shell
 
 from edgetl.backends.base import backend_names
 from edgetl.catalog import load_target, profile_names, target_names
+from edgetl.store import open_store
 
 
 @pytest.fixture
@@ -59,3 +60,26 @@ def test_the_doctor_reports_every_backend(shell: Shell) -> None:
             if use["missing"]:
                 assert use["missing"]["reason"] in told
                 assert f"mend: {use['missing']['remedy']}" in told
+
+
+def test_clean_names_what_it_removes_and_how_much(shell: Shell, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def run(folder: Path) -> None:
+        (folder / "network").write_bytes(bytes(3000))
+
+    for number in range(2):
+        with open_store(out) as store:
+            store.once("adapt", 1, {"n": number}, run)
+    dry = shell("clean", out, "--dry-run", "--json").json()
+    assert [name[:6] for name in (each["name"] for each in dry["removed"])] == ["adapt-"]
+    assert dry["freed_bytes"] > 3000
+    told = shell("clean", out)
+    assert told.code == 0
+    assert dry["removed"][0]["name"] in told.out
+    assert "1 removed" in told.out
+    assert shell("clean", out).out.startswith("0 removed, 0 B; 1 kept, ")
+
+
+def test_clean_refuses_what_is_no_output_folder(shell: Shell, tmp_path: Path) -> None:
+    shell.refuses(2, ["not an output folder of edgetl", "expected the --out of a build"], "clean", tmp_path)

@@ -1,0 +1,37 @@
+"""edgetl clean"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from edgetl.cli.options import FILE, emit, json_option
+
+
+@click.command("clean")
+@click.argument("out", type=FILE)
+@click.option("--cache", is_flag=True, help="Also remove features, trials and ranges, which make redoing a stage fast.")
+@click.option("-n", "--dry-run", is_flag=True, help="Remove nothing, say what would be.")
+@json_option
+def command(out: Path, cache: bool, dry_run: bool, as_json: bool) -> None:
+    """Remove results in the output folder OUT that the last run of no command used.
+
+    \b
+    Bundles, pivot and reports stay, and so does what a build needs to have nothing to do.
+    What is removed can be made again by going back to the settings it was made with.
+    """
+    from edgetl.clean import clean
+    from edgetl.report.words import size
+
+    found = clean(out, cache=cache, dry_run=dry_run)
+    if as_json:
+        emit(asdict(found) | {"freed_bytes": found.freed_bytes, "dry_run": dry_run})
+        return
+    for each in found.removed:
+        click.echo(f"{size(each.size_bytes):>8}  {each.name}")
+    verb = "would be removed" if dry_run else "removed"
+    click.echo(f"{len(found.removed)} {verb}, {size(found.freed_bytes)}; {found.kept} kept, {size(found.kept_bytes)}")
+    if found.cache_bytes:
+        click.echo(f"cache: {size(found.cache_bytes)} kept; --cache removes it")
