@@ -227,7 +227,7 @@ def quantize_stage(
         config["gates"] = _accuracy_gates(job)
         inputs["val"] = _samples_digest(split, split.val)
     what = scheme if adapted.stage == "adapt" else f"{scheme}, {adapted.stage}"
-    return store.once("quantize", 5, config, run, inputs=inputs, what=what)
+    return store.once("quantize", 6, config, run, inputs=inputs, what=what)
 
 
 def export_stage(

@@ -2,13 +2,14 @@
 
 Nagel et al. 2019, arXiv:1906.04721, section 4.2 and appendix D: per channel, the mean output of the float network minus
 that of the rounded one is added to the bias, layer after layer, so that each sees what the corrected ones before it
-give.
+give. Other than there, only the positions count whose value the float network's ReLU lets through: what a layer gives
+far below zero is off by more and means nothing (docs/decisions/0014-calibration-defaults.md).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,14 +20,15 @@ from torch.fx import GraphModule, Interpreter, Node
 from edgetl.quant.fakequant import ActivationQuantizer, WeightQuantizer
 from edgetl.quant.quantizer import BiasedLayer, biased_layers
 
-IMAGES = 32  # that correction looks at; their values of one layer are in memory together
+IMAGES = 32  # that correction looks at; their values of one layer are in memory together, in float and rounded
+_FEWEST = 8  # positions that a channel's mean is taken over; with less it stays as it is
 
 
 @dataclass(frozen=True)
 class Correction:
     """What was done to one layer. Root mean squares over its channels, in the units of its output.
 
-    before, after  difference of the channels' mean outputs from the float network's
+    before, after  difference of the channels' mean outputs from the float network's, where its activation passes them
     """
 
     layer: str
@@ -34,38 +36,38 @@ class Correction:
     after: float
 
 
-class _Mean:
-    """Mean per channel over batches of any size, float64."""
-
-    def __init__(self) -> None:
-        self._sum: Tensor | float = 0.0
-        self._count = 0
-
-    def add(self, output: Tensor, axis: int) -> None:
-        channels = output.detach().movedim(axis, 0).flatten(1).double()
-        self._sum = self._sum + channels.sum(1)
-        self._count += channels.shape[1]
-
-    @property
-    def value(self) -> Tensor:
-        return torch.as_tensor(self._sum) / self._count
-
-
 class _Float(Interpreter):
-    """Runs a prepared graph as the float network it was made from, and shows layer outputs to `see`."""
-
-    def __init__(self, prepared: GraphModule, see: Callable[[Node, Tensor], None]) -> None:
-        super().__init__(prepared)
-        self._see = see
-
-    def run_node(self, n: Node) -> Any:
-        output = super().run_node(n)
-        self._see(n, output)
-        return output
+    """Runs a prepared graph as the float network it was made from."""
 
     def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         rounds = isinstance(self.fetch_attr(target), ActivationQuantizer | WeightQuantizer)
         return args[0] if rounds else super().call_module(target, args, kwargs)
+
+
+class _Pair:
+    """One batch on its way through the float and the rounded network, node by node."""
+
+    def __init__(self, prepared: GraphModule, batch: Tensor) -> None:
+        self._runs = self._exact, self._rounded = _Float(prepared), Interpreter(prepared)
+        for run in self._runs:
+            run.args_iter = iter([batch])
+
+    def step(self, node: Node) -> None:
+        for run in self._runs:
+            run.env[node] = run.run_node(node)
+
+    def forget_inputs(self, node: Node) -> None:
+        for run in self._runs:
+            for finished in run.user_to_last_uses.get(node, ()):
+                del run.env[finished]
+
+    def exact(self, node: Node) -> Tensor:
+        found: Tensor = self._exact.env[node]
+        return found
+
+    def rounded(self, node: Node) -> Tensor:
+        found: Tensor = self._rounded.env[node]
+        return found
 
 
 @torch.no_grad()
@@ -77,21 +79,17 @@ def correct_biases(prepared: GraphModule, batches: Sequence[Tensor]) -> list[Cor
     Layers without a bias stay as they are. The ranges are not observed again.
     """
     layers = _correctable(prepared)
-    expected = _float_means(prepared, batches, layers)
-    runs = [Interpreter(prepared) for _ in batches]
-    for run, batch in zip(runs, batches, strict=True):
-        run.args_iter = iter([batch])
+    pairs = [_Pair(prepared, batch) for batch in batches]
     done = []
     for node in prepared.graph.nodes:
         if node.op == "output":
             break
-        for run in runs:
-            run.env[node] = run.run_node(node)
+        for pair in pairs:
+            pair.step(node)  # the float network's value, too, is made before this layer's bias moves
         if node in layers:
-            done.append(_correct(layers[node], expected[node], [run.env[node] for run in runs]))
-        for run in runs:
-            for finished in run.user_to_last_uses.get(node, ()):
-                del run.env[finished]
+            done.append(_correct(layers[node], pairs))
+        for pair in pairs:
+            pair.forget_inputs(node)
     return done
 
 
@@ -102,36 +100,31 @@ def _correctable(prepared: GraphModule) -> dict[Node, BiasedLayer]:
     return {layer.node: layer for layer in layers if uses[id(layer.bias)] == 1}
 
 
-def _float_means(
-    prepared: GraphModule, batches: Sequence[Tensor], layers: dict[Node, BiasedLayer]
-) -> dict[Node, Tensor]:
-    means = {node: _Mean() for node in layers}
-
-    def see(node: Node, output: Any) -> None:
-        if node in layers:
-            means[node].add(output, layers[node].channel_axis)
-
-    for batch in batches:
-        _Float(prepared, see).run(batch)
-    return {node: mean.value for node, mean in means.items()}
-
-
-def _correct(layer: BiasedLayer, expected: Tensor, outputs: Sequence[Tensor]) -> Correction:
-    error = expected - _mean(layer, outputs)
+def _correct(layer: BiasedLayer, pairs: Sequence[_Pair]) -> Correction:
+    error = _mean_error(layer, pairs)
     shift = error.to(layer.bias.dtype)
     layer.bias.add_(shift)
     # the layer is linear in its bias: what it gave moves by the same, no second run is needed
-    axis = layer.channel_axis % outputs[0].ndim
-    for output in outputs:
+    for pair in pairs:
+        output = pair.rounded(layer.node)
+        axis = layer.channel_axis % output.ndim
         output += shift.reshape([-1 if dimension == axis else 1 for dimension in range(output.ndim)])
-    return Correction(layer.node.name, _rms(error), _rms(expected - _mean(layer, outputs)))
+    return Correction(layer.node.name, _rms(error), _rms(_mean_error(layer, pairs)))
 
 
-def _mean(layer: BiasedLayer, outputs: Sequence[Tensor]) -> Tensor:
-    mean = _Mean()
-    for output in outputs:
-        mean.add(output, layer.channel_axis)
-    return mean.value
+def _mean_error(layer: BiasedLayer, pairs: Sequence[_Pair]) -> Tensor:
+    """Mean of float minus rounded output over the positions that pass, (channels,) float64; 0 with too few of them."""
+    low, high = layer.passes
+    total: Tensor | float = 0.0
+    count: Tensor | float = 0.0
+    for pair in pairs:
+        exact, rounded = pair.exact(layer.node), pair.rounded(layer.node)
+        others = [dimension for dimension in range(exact.ndim) if dimension != layer.channel_axis % exact.ndim]
+        passed = (exact > low) & (exact < high)
+        total = total + ((exact - rounded) * passed).sum(others, dtype=torch.float64)
+        count = count + passed.sum(others)
+    counts = torch.as_tensor(count)
+    return torch.as_tensor(total) / counts.clamp(min=1) * (counts >= _FEWEST)
 
 
 def _rms(error: Tensor) -> float:

@@ -7,6 +7,7 @@ a fused activation, never between it and its convolution. Biases and the logits 
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -284,6 +285,7 @@ class BiasedLayer:
     node           its operator, whose output has the channels in `channel_axis`
     source, weight the modules that round what goes in
     bias           (channels,), the parameter itself
+    passes         open interval of the outputs that a fused activation lets through unchanged; all without one
     """
 
     node: Node
@@ -291,6 +293,7 @@ class BiasedLayer:
     weight: WeightQuantizer
     bias: torch.Tensor
     channel_axis: int
+    passes: tuple[float, float]
 
 
 def biased_layers(prepared: GraphModule) -> Iterator[BiasedLayer]:
@@ -303,4 +306,16 @@ def biased_layers(prepared: GraphModule) -> Iterator[BiasedLayer]:
         if len(parts) == 2 and isinstance(parts[0], ActivationQuantizer) and isinstance(parts[1], WeightQuantizer):
             owner, _, name = str(node.args[2].target).rpartition(".")
             bias = getattr(prepared.get_submodule(owner), name)
-            yield BiasedLayer(node, parts[0], parts[1], bias, 1 if kind == "conv" else -1)
+            yield BiasedLayer(node, parts[0], parts[1], bias, 1 if kind == "conv" else -1, _passing(node))
+
+
+def _passing(node: Node) -> tuple[float, float]:
+    activation = next(iter(node.users)) if len(node.users) == 1 else node
+    if activation.target is _aten.relu.default:
+        return 0.0, math.inf
+    if activation.target is _aten.relu6.default:
+        return 0.0, 6.0
+    if activation.target is _aten.hardtanh.default:
+        limits: Any = activation.args[1:3]
+        return (float(limits[0]), float(limits[1])) if len(limits) == 2 else (-1.0, 1.0)
+    return -math.inf, math.inf

@@ -27,8 +27,8 @@ def test_a_killed_quantize_continues_and_its_ranges_serve_another_run(tmp_path: 
     assert whole.code == 0, whole.err
     assert "calibration continues behind batch 2 of 4" in whole.lines
 
-    changed = edgetl("quantize", recipe, "--set", "calibration=mse")
-    assert "calibration again: profile changed from min-max to mse" in changed.lines
+    changed = edgetl("quantize", recipe, "--set", "calibration=min-max")
+    assert "calibration again: profile changed from mse to min-max" in changed.lines
 
     (stage,) = (folder for folder in made_first(tmp_path))
     given = stage / "ranges.safetensors"
@@ -38,9 +38,9 @@ def test_a_killed_quantize_continues_and_its_ranges_serve_another_run(tmp_path: 
     assert quantized != stage
     assert (quantized / "network.onnx").read_bytes() == (stage / "network.onnx").read_bytes()
 
-    refused = edgetl("quantize", recipe, "--ranges", given, "--set", "calibration=mse")
+    refused = edgetl("quantize", recipe, "--ranges", given, "--set", "calibration=min-max")
     assert refused.code == 2
-    assert "profile changed from min-max to mse" in refused.lines[-1]
+    assert "profile changed from mse to min-max" in refused.lines[-1]
 
 
 def made_first(folder: Path) -> list[Path]:
