@@ -184,7 +184,9 @@ def work_through(making: Making, group: Group, keys: Sequence[Key]) -> bool:
     return fine
 
 
-def time_through(making: Making, group: Group, keys: Sequence[TimesKey], timing: Timing) -> bool:
+def time_through(
+    making: Making, group: Group, keys: Sequence[TimesKey], timing: Timing, methods: Sequence[str]
+) -> bool:
     """Measure the group's latencies that are missing; False where one failed or another process is at the group."""
     file = CellFile(making.work / _LATENCIES, Times)
     done = file.done()
@@ -199,7 +201,7 @@ def time_through(making: Making, group: Group, keys: Sequence[TimesKey], timing:
         chain = Chain(making, group)
         for key in open_keys:
             try:
-                file.append(times_cell(chain, key, timing))
+                file.append(times_cell(chain, key, timing, methods))
             except EdgetlError as error:
                 _say(f"{_name(key)}: {error}")
                 fine = False
@@ -219,7 +221,7 @@ def _measure_times(arguments: argparse.Namespace, making: Making, found: Sequenc
         fine = True
         for group in (each for each in found if each.draw < last):
             keys = plan_times(group, targets, _thread_counts(), made_by)
-            fine &= time_through(making, group, keys, timing)
+            fine &= time_through(making, group, keys, timing, arguments.methods or _METHODS)
         return fine
 
 

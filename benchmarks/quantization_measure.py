@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -71,12 +71,14 @@ def accuracy_cell(chain: Chain, key: Key) -> Cell:
     )
 
 
-def times_cell(chain: Chain, key: TimesKey, timing: Timing) -> Times:
-    """Time every build of the target in the same rounds; a file that several methods share is timed once.
+def times_cell(chain: Chain, key: TimesKey, timing: Timing, methods: Sequence[str]) -> Times:
+    """Time the builds of the target in the same rounds; a file that several methods share is timed once.
+
+    methods  those that are asked for
 
     Raises EdgetlError.
     """
-    builds = {name: chain.build(STANDARD, key.target, name) for name in timed_methods(chain, key.target)}
+    builds = {name: chain.build(STANDARD, key.target, name) for name in timed_methods(chain, key.target, methods)}
     first = first_with_file({name: build.digest() for name, build in builds.items()})
     loads: list[float | None] = []
     repeats: list[dict[str, _Nanoseconds]] = []
@@ -94,9 +96,9 @@ def times_cell(chain: Chain, key: TimesKey, timing: Timing) -> Times:
     )
 
 
-def timed_methods(chain: Chain, target: str) -> list[str]:
+def timed_methods(chain: Chain, target: str, asked: Sequence[str]) -> list[str]:
     """Edgetl's builds, every one of NNCF's, and of `quantize_static`, whose calibrations give one graph, the best."""
-    methods = STANDARD.methods[target]
+    methods = [name for name in STANDARD.methods[target] if name in asked]
     timed = [name for name in methods if name in _OURS or name in (*NNCF, NNCF_CONTROLLED)]
     if any(name in STATIC for name in methods):
         timed.append(chain.best_static())

@@ -131,13 +131,14 @@ class TestWorker:
         keys = plan_times(GROUP, ["x86-cpu"], [1, 2], VERSIONS)
         made: list[TimesKey] = []
 
-        def measure(_: Chain, key: TimesKey, timing: Timing) -> Times:
+        def measure(_: Chain, key: TimesKey, timing: Timing, methods: list[str]) -> Times:
+            assert methods == ["shipped"]
             made.append(key)
             return Times(key, {}, timing.runs, timing.repeats, (0.1,))
 
         monkeypatch.setattr(quantization, "times_cell", measure)
         for _ in range(2):
-            assert quantization.time_through(making, GROUP, keys, Timing(300, 1, 1))
+            assert quantization.time_through(making, GROUP, keys, Timing(300, 1, 1), ["shipped"])
         assert made == keys
 
 
