@@ -49,8 +49,8 @@ def compare(
     exact  the float network's logits on the same images. Two computations of one INT8 network that break rounding
            ties differently are two draws of its rounding error, so they may differ by as much as rounding moved
            `expected` away from these, up to a quarter of the largest logit.
-    Images whose two best classes are closer than twice the tolerance may swap them; all others must agree (float), or
-    95 % of all must (integer).
+    Images whose two best classes are closer than twice the tolerance may swap them; all others must agree. Of integers
+    no more than 5 % of all may, or one where there are fewer than 20.
 
     raises  ParityError with the numbers, the model and what to do.
     """
@@ -68,7 +68,8 @@ def compare(
     ordered = np.sort(expected, axis=1)
     decided = ordered[:, -1] - ordered[:, -2] > 2 * tolerance if expected.shape[1] > 1 else np.ones(len(same), bool)
     wrong = int(np.sum(decided & ~same))
-    if not difference <= tolerance or wrong or (integer and agreement < INT8_MIN_AGREEMENT):
+    too_many = integer and np.sum(~same) > max(1, (1 - INT8_MIN_AGREEMENT) * len(same))
+    if not difference <= tolerance or wrong or too_many:
         raise ParityError(
             f"{where}: the ONNX model is not the torch network on {len(found)} images: logits differ by up to "
             f"{difference:.3g} (allowed {tolerance:.3g}, largest logit {largest:.3g}), top-1 agrees on "

@@ -125,6 +125,7 @@ def test_nothing_half_made_is_left(chain: Chain) -> None:
         "pivot",
         "report.html",
         "report.json",
+        "runs",
         "stages",
     ]
 

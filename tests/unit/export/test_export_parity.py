@@ -42,6 +42,18 @@ def test_a_tie_may_flip() -> None:
     assert compare(found, logits, precision="int8", where="m.onnx").top1_agreement == pytest.approx(0.99)
 
 
+@pytest.mark.parametrize(("images", "most"), [(1, 1), (12, 1), (20, 1), (40, 2), (100, 5)])
+def test_a_twentieth_of_the_ties_may_flip_in_integers_and_always_one(images: int, most: int) -> None:
+    logits = np.array([[10.0, 9.99]] * images, np.float32)
+    found = logits.copy()
+    found[:most] = found[:most, ::-1]
+    compare(found, logits, precision="int8", where="m.onnx")
+    if most < images:
+        found[most] = found[most, ::-1]
+        with pytest.raises(ParityError, match="top-1 agrees"):
+            compare(found, logits, precision="int8", where="m.onnx")
+
+
 def test_too_many_flipped_ties_are_refused_in_integers() -> None:
     logits = np.array([[10.0, 9.99]] * 10, np.float32)
     with pytest.raises(ParityError, match=r"top-1 agrees on 0\.0 %"):
