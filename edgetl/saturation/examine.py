@@ -100,12 +100,12 @@ def verdict(calibration: Forecast, validation: Forecast, remedy: Remedy | None) 
         return "saturates, and the answers stay: no layer needs reduced range"
     harm = f"saturation moves the logits by {_percent(validation.cost.logits_error)} of their spread"
     if remedy is None:
-        return f"{harm}; no layer is better with reduced range alone: train for the target x86-avx2"
+        return f"{harm}; no layer is better with reduced range alone: build for the target x86-avx2"
     left = f"reduced range in {len(remedy.layers)} of {len(calibration.layers)} layers leaves "
     left += _percent(remedy.cost.logits_error)
     if remedy.enough:
         return f"{harm}; {left}, which is enough"
-    return f"{harm}; {left}: train for the target x86-avx2"
+    return f"{harm}; {left}: build for the target x86-avx2"
 
 
 def _percent(share: float) -> str:

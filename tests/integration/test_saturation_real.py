@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 from test_saturation_emulated import emulated
 
@@ -71,6 +72,15 @@ def model_of(pivot: Path, target: str) -> onnx.ModelProto:
     return model
 
 
+def on_haswell(model: onnx.ModelProto, images: NDArray[np.uint8], folder: Path) -> NDArray[np.float32]:
+    """Logits of ONNX Runtime on an emulated CPU without VNNI."""
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    np.save(folder / "model.npy", images)
+    emulated(folder, modes="0")
+    found: NDArray[np.float32] = np.load(folder / "model.0.npy")
+    return found
+
+
 def test_a_mobilenet_saturates_and_the_verdict_says_which_layers_need_less_range(pivot: Path, split: Split) -> None:
     (found,) = examine(pivot, split, [scheme_id(load_target("x86-cpu").scheme)], 6, Silent())
     assert not found.calibration.unknown
@@ -88,12 +98,10 @@ def test_onnx_runtime_on_an_emulated_cpu_without_vnni_answers_as_forecast_to_the
 ) -> None:
     model = model_of(pivot, "x86-cpu")
     images = load_batch(split.val[:4], read_pivot(pivot).preprocessing)
-    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
-    np.save(tmp_path / "model.npy", images)
-    emulated(tmp_path, modes="0")
+    emulated_logits = on_haswell(model, images, tmp_path)
     network = Network(model)
     found = logits(network, [images], saturated)
-    np.testing.assert_array_equal(found, np.load(tmp_path / "model.0.npy"))
+    np.testing.assert_array_equal(found, emulated_logits)
     assert (found != logits(network, [images], exact)).any()
 
 
@@ -109,8 +117,6 @@ def test_the_target_without_vnni_answers_alike_on_cpus_of_either_kind(
 ) -> None:
     model = model_of(pivot, "x86-avx2")
     images = load_batch(split.val[:4], read_pivot(pivot).preprocessing)
-    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
-    np.save(tmp_path / "model.npy", images)
-    emulated(tmp_path, modes="0")
+    emulated_logits = on_haswell(model, images, tmp_path)
     network = Network(model)
-    np.testing.assert_array_equal(logits(network, [images], exact), np.load(tmp_path / "model.0.npy"))
+    np.testing.assert_array_equal(logits(network, [images], exact), emulated_logits)

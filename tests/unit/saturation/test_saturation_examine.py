@@ -31,8 +31,8 @@ def forecast_of(layer: LayerForecast, cost: Cost) -> Forecast:
         (LARGE, CALM, None, "does not saturate on these images"),
         (CLIPPED, CALM, None, "no layer needs reduced range"),
         (CLIPPED, HARMED, Remedy(("node_conv2d",), CALM, enough=True), "reduced range in 1 of 2 layers leaves 0.1 %"),
-        (CLIPPED, HARMED, Remedy(("node_conv2d",), HARMED, enough=False), "train for the target x86-avx2"),
-        (CLIPPED, HARMED, None, "train for the target x86-avx2"),
+        (CLIPPED, HARMED, Remedy(("node_conv2d",), HARMED, enough=False), "build for the target x86-avx2"),
+        (CLIPPED, HARMED, None, "build for the target x86-avx2"),
     ],
 )
 def test_the_verdict_follows_from_the_numbers(
