@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +45,7 @@ def clean(out: Path, *, cache: bool, dry_run: bool) -> Cleaned:
         used = store.runs.used()
         if not used and any(store.stages.iterdir()):
             raise UsageError(f"{out}: no finished run is recorded, so nothing is known to be unused; build once more")
-        unused = list(_unused(store, used))
+        unused = _unused(store, used)
         kept = [path for path in store.stages.iterdir() if path.is_dir() and path.name in used]
         if cache and store.cache.is_dir():
             unused.append(Unused(store.cache.name, _size(store.cache)))
@@ -61,11 +60,12 @@ def clean(out: Path, *, cache: bool, dry_run: bool) -> Cleaned:
         )
 
 
-def _unused(store: Store, used: set[str]) -> Iterator[Unused]:
-    """Largest first."""
-    names = {path.name.removesuffix(".json") for path in store.stages.iterdir()} - used
+def _unused(store: Store, used: set[str]) -> list[Unused]:
+    """Largest first: folders, finished or not, and records. Other files there are not ours."""
+    folders = {path.name for path in store.stages.iterdir() if path.is_dir()}
+    names = (folders | {path.stem for path in store.stages.glob("*.json")}) - used
     found = [Unused(name, _size(store.stages / name) + _size(store.stages / f"{name}.json")) for name in names]
-    return iter(sorted(found, key=lambda each: (-each.size_bytes, each.name)))
+    return sorted(found, key=lambda each: (-each.size_bytes, each.name))
 
 
 def _remove(store: Store, unused: Unused) -> None:
@@ -74,7 +74,9 @@ def _remove(store: Store, unused: Unused) -> None:
         return
     # the record first: a folder without one is not finished, whatever a kill leaves of it
     (store.stages / f"{unused.name}.json").unlink(missing_ok=True)
-    shutil.rmtree(store.stages / unused.name, ignore_errors=True)
+    folder = store.stages / unused.name
+    if folder.is_dir():
+        shutil.rmtree(folder)
 
 
 def _size(path: Path) -> int:

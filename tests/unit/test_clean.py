@@ -83,6 +83,26 @@ def test_an_unfinished_folder_without_a_record_goes(tmp_path: Path) -> None:
     assert [(each.name, each.size_bytes) for each in found.removed] == [("stage-0123", 7)]
 
 
+def test_a_file_that_is_not_ours_stays_and_is_not_named(tmp_path: Path) -> None:
+    build(tmp_path, [1])
+    (tmp_path / "stages" / "notes.txt").write_text("precious")
+    assert not clean(tmp_path, cache=True, dry_run=False).removed
+    assert (tmp_path / "stages" / "notes.txt").read_text() == "precious"
+
+
+def test_what_cannot_be_removed_is_told_instead_of_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build(tmp_path, [1])
+    build(tmp_path, [2])
+
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        if path.parent.name == "stages":
+            raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("edgetl.clean.shutil.rmtree", refuse)
+    with pytest.raises(StoreError, match="no permission to write there"):
+        clean(tmp_path, cache=False, dry_run=False)
+
+
 def test_the_cache_goes_only_when_asked_for(tmp_path: Path) -> None:
     build(tmp_path, [1])
     (tmp_path / "cache" / "features").mkdir(parents=True)
