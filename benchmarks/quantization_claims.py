@@ -6,7 +6,7 @@ networks and sets is one number per draw first. Ratios of times are geometric me
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from quantization_cases import COMPETING, FAMILIES, SHIPPED
@@ -139,6 +139,15 @@ def is_as_accurate(rival: Cell, shipped: Cell) -> bool:
 def mean_drop(board: Board, method: str) -> Mean | None:
     """Over the networks and sets that have the method."""
     return over_sets([scores for place in board.places if (scores := board.drop(place, method))])
+
+
+def drop_without(board: Board, notes: Collection[str]) -> Mean | None:
+    """`mean_drop` of what ships, without the cells that shipped one of these precisions."""
+    kept = [
+        {draw: cell.drop_points.value for draw, cell in board.of(place, SHIPPED).items() if cell.note not in notes}
+        for place in board.places
+    ]
+    return over_sets([scores for scores in kept if scores])
 
 
 def mean_lead(board: Board) -> Mean | None:

@@ -17,6 +17,7 @@ from quantization_claims import (
     Worst,
     at_equal_accuracy,
     boards,
+    drop_without,
     mean_drop,
     mean_lead,
     over_float,
@@ -116,12 +117,22 @@ def _board_claims(board: Board, times: Sequence[Times]) -> list[str]:
             f"- {board.target}: drop from float to shipped {_points(drop)} on the mean of the networks and sets; "
             f"worst {_place(worst)}"
         )
+        lines += _without_simplified(board)
     lead, behind = mean_lead(board), worst_lead(board)
     if lead and behind:
         lines.append(f"- {board.target}: shipped minus the best alternative {_points(lead)}; worst {_place(behind)}")
     for threads, timed in _by_threads(board, times).items():
         lines += _speed_claims(board, threads, timed)
     return lines
+
+
+def _without_simplified(board: Board) -> list[str]:
+    """What was trained further can gain more than quantization loses: the loss alone is said as well."""
+    notes = {cell.note for place in board.places for cell in board.of(place, SHIPPED).values()}
+    kept = drop_without(board, {"simplified"})
+    if "simplified" not in notes or kept is None:
+        return []
+    return [f"- {board.target}: without simplified networks, which were trained further, that drop is {_points(kept)}"]
 
 
 def _speed_claims(board: Board, threads: int, timed: Sequence[Times]) -> list[str]:

@@ -48,6 +48,7 @@ def cell(
     pair: str = "p",
     target: str = "x86-cpu",
     case: str = "standard",
+    note: str = "",
 ) -> Cell:
     """The first `right` of 100 images are answered right, by the float network the first `reference`."""
     ours, theirs = (np.arange(IMAGES) < count for count in (right, reference))
@@ -64,7 +65,7 @@ def cell(
         size_bytes=1_000_000,
         making_seconds=2.0,
         load=0.0,
-        note="int8" if method == SHIPPED else "",
+        note=note or ("int8" if method == SHIPPED else ""),
     )
 
 
@@ -116,6 +117,13 @@ class TestAccuracy:
         assert worst is not None
         assert worst.place == ("net", "trash")
         assert worst.value.value == pytest.approx(6.0)
+
+    def test_what_a_simplified_network_gained_does_not_hide_what_the_others_lost(self) -> None:
+        cells = [cell(SHIPPED, 88), cell(SHIPPED, 97, network="other", note="simplified")]
+        found = "\n".join(sections(cells, []))
+        assert "drop from float to shipped -2.50 points" in found
+        assert "without simplified networks, which were trained further, that drop is +2.00 points" in found
+        assert "without simplified" not in "\n".join(sections(cells[:1], []))
 
     def test_the_best_alternative_is_chosen_in_each_draw(self) -> None:
         board = one_board(
