@@ -1,12 +1,13 @@
 # Reads a bundle's manifest.json; run as a script it writes what a program compiles in, or copies the bundle.
-#   cmake -Dstep=generate -Dfolder=... -Dident=... -Dembed=... -Dsource=... -Dheader=... -P EdgetlBundleFiles.cmake
-#   cmake -Dstep=copy -Dfolder=... -Dcopy=... -P EdgetlBundleFiles.cmake
+# A manifest's texts hold anything, `;` and brackets too: they stay quoted wherever they go.
+#   cmake -Dstep=generate -Dfolder=... -Dident=... -Dbeside=... -Dsource=... -Dheader=... -P EdgetlBundleFiles.cmake
+#   cmake -Dstep=copy -Dfolder=... -Dcopy=... -Dlock=... -P EdgetlBundleFiles.cmake
 cmake_policy(PUSH)
 cmake_policy(VERSION 3.20)
 
 # edgetl_member(variable json key...): the value, or an error that names the file.
-function(edgetl_member variable)
-  string(JSON value ERROR_VARIABLE problem GET ${ARGN})
+function(edgetl_member variable json)
+  string(JSON value ERROR_VARIABLE problem GET "${json}" ${ARGN})
   if(problem)
     message(FATAL_ERROR "${folder}/manifest.json: not a manifest of schema 1: ${problem}")
   endif()
@@ -60,14 +61,29 @@ function(edgetl_check_digests folder)
   endforeach()
 endfunction()
 
-# The labels as C string literals with commas. JSON's literals are C's but for \uXXXX and trigraphs.
+# The labels as C string literals with commas. JSON's literals are C's but for \uXXXX of control characters and of
+# surrogate pairs, and trigraphs.
 function(edgetl_label_literals variable)
   edgetl_member(text "${bundle_manifest}" labels)
   string(REGEX REPLACE "^\\[[ \n]*" "" text "${text}")
   string(REGEX REPLACE "[ \n]*\\]$" "" text "${text}")
   string(REPLACE "\\\\" "\\134" text "${text}")
   string(REGEX REPLACE "\\\\u00([01][0-9a-fA-F])" "\\\\x\\1\"\"" text "${text}")
+  edgetl_join_surrogates(text "${text}")
   string(REPLACE "?" "\\?" text "${text}")
+  set(${variable} "${text}" PARENT_SCOPE)
+endfunction()
+
+# \uD83D\uDE00 -> \U0001F600 (RFC 8259, section 7)
+function(edgetl_join_surrogates variable text)
+  while(text MATCHES "\\\\u([dD][89aAbB][0-9a-fA-F][0-9a-fA-F])\\\\u([dD][c-fC-F][0-9a-fA-F][0-9a-fA-F])")
+    set(pair "${CMAKE_MATCH_0}")
+    math(EXPR code "0x10000 + ((0x${CMAKE_MATCH_1} - 0xD800) << 10) + (0x${CMAKE_MATCH_2} - 0xDC00)"
+         OUTPUT_FORMAT HEXADECIMAL)
+    string(REGEX REPLACE "^0x" "000" digits "${code}")
+    string(REGEX MATCH "........$" digits "${digits}")
+    string(REPLACE "${pair}" "\\U${digits}" text "${text}")
+  endwhile()
   set(${variable} "${text}" PARENT_SCOPE)
 endfunction()
 
@@ -77,10 +93,10 @@ function(edgetl_write_header)
   string(JSON classes LENGTH "${bundle_manifest}" labels)
   get_filename_component(folder_name "${folder}" NAME)
   file(SHA256 "${folder}/manifest.json" digest)
-  if(embed)
-    set(where "const edgetl_file* ${ident}_files(size_t* count); /* for edgetl_open_files */")
+  if(beside)
+    set(where "#define ${ident}_folder \"${beside}\" /* beside the program; for edgetl_open */")
   else()
-    set(where "#define ${ident}_folder \"${folder_name}\" /* beside the program; for edgetl_open */")
+    set(where "const edgetl_file* ${ident}_files(size_t* count); /* for edgetl_open_files */")
   endif()
   file(WRITE "${header}" "/* Generated from the bundle ${folder_name}. */
 #ifndef EDGETL_BUNDLE_${ident}
@@ -111,7 +127,7 @@ function(edgetl_write_source)
   set(text "#include <edgetl/${ident}.h>\n\n")
   string(APPEND text "extern \"C\" const char* const ${ident}_labels[] = {\n${labels}};\n")
   string(APPEND text "extern \"C\" const char ${ident}_digest[65] = \"${digest}\";\n")
-  if(embed)
+  if(NOT beside)
     edgetl_embedded_files(files)
     string(APPEND text "${files}")
   endif()
@@ -145,8 +161,27 @@ ${table}  };
 " PARENT_SCOPE)
 endfunction()
 
-# Files that the bundle no longer has go away with the old copy.
+# Whether `copy` holds what the bundle holds; edgetl_check_digests vouches for the bundle.
+function(edgetl_is_copied variable)
+  set(${variable} FALSE PARENT_SCOPE)
+  set(all_files manifest.json ${bundle_files})
+  foreach(name IN LISTS all_files)
+    if(NOT EXISTS "${copy}/${name}")
+      return()
+    endif()
+    file(SHA256 "${folder}/${name}" wanted)
+    file(SHA256 "${copy}/${name}" found)
+    if(NOT found STREQUAL wanted)
+      return()
+    endif()
+  endforeach()
+  set(${variable} TRUE PARENT_SCOPE)
+endfunction()
+
+# Files that the bundle no longer has go away with the old copy. Programs in one folder may copy the same bundle at once:
+# one does, and the others find it done.
 function(edgetl_copy_bundle)
+  file(LOCK "${lock}" GUARD FUNCTION)
   if(EXISTS "${copy}")
     file(REAL_PATH "${folder}" from)
     file(REAL_PATH "${copy}" to)
@@ -155,6 +190,10 @@ function(edgetl_copy_bundle)
     endif()
     if(NOT EXISTS "${copy}/manifest.json")
       message(FATAL_ERROR "${copy} is in the way of the bundle: it is not a copy of one")
+    endif()
+    edgetl_is_copied(done)
+    if(done)
+      return()
     endif()
     file(REMOVE_RECURSE "${copy}")
   endif()

@@ -3,7 +3,8 @@
 #   edgetl_add_bundle(app BUNDLE dir [EMBED] [NAME ident])
 #       Copies the bundle beside the program, or with EMBED links it into the program. Either way the program can
 #       include <edgetl/ident.h>: input size, classes, labels, digest, and with EMBED the array for edgetl_open_files.
-#       `dir` is a bundle's folder or the name given to edgetl_compile_bundle; `ident` defaults to the folder's name.
+#       `dir` is a bundle's folder or the name given to edgetl_compile_bundle. `ident` names the header, its symbols and
+#       the copy; it defaults to the folder's name.
 #
 #   edgetl_compile_bundle(name RECIPE file TARGET arm64-cpu [OUT dir] [DEPENDS path...])
 #       Runs `edgetl build` while building. Without DEPENDS it is asked at every build whether anything changed; with
@@ -35,15 +36,23 @@ function(edgetl_add_bundle app)
   if(NOT arg_NAME)
     get_filename_component(arg_NAME "${folder}" NAME)
   endif()
+  if(NOT arg_NAME MATCHES "^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
+    message(FATAL_ERROR "edgetl_add_bundle(${app}): expected NAME of letters, digits, `_`, `-`, `.`; found `${arg_NAME}`")
+  endif()
   string(MAKE_C_IDENTIFIER "${arg_NAME}" ident)
+  edgetl_claim("header edgetl/${ident}.h of ${app}" "${app}/${ident}" "${folder}")
 
   set(place "${CMAKE_CURRENT_BINARY_DIR}/edgetl-bundles/${app}")
   set(source "${place}/${ident}.cpp")
   set(header "${place}/include/edgetl/${ident}.h")
   set(script "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/EdgetlBundleFiles.cmake")
+  set(beside "${arg_NAME}")
+  if(arg_EMBED)
+    set(beside "")
+  endif()
   add_custom_command(
     OUTPUT "${source}" "${header}"
-    COMMAND "${CMAKE_COMMAND}" -Dstep=generate "-Dfolder=${folder}" -Dident=${ident} "-Dembed=${arg_EMBED}"
+    COMMAND "${CMAKE_COMMAND}" -Dstep=generate "-Dfolder=${folder}" -Dident=${ident} "-Dbeside=${beside}"
             "-Dsource=${source}" "-Dheader=${header}" -P "${script}"
     DEPENDS ${depends} "${script}"
     COMMENT "Reading bundle ${folder}" VERBATIM)
@@ -57,12 +66,27 @@ function(edgetl_add_bundle app)
   endif()
 
   if(NOT arg_EMBED)
-    get_filename_component(name "${folder}" NAME)
+    get_target_property(programs ${app} RUNTIME_OUTPUT_DIRECTORY)
+    if(NOT programs)
+      set(programs "${CMAKE_CURRENT_BINARY_DIR}")
+    endif()
+    edgetl_claim("copy ${programs}/${beside}" "${programs}/${beside}" "${folder}")
     add_custom_command(TARGET ${app} POST_BUILD
-      COMMAND "${CMAKE_COMMAND}" -Dstep=copy "-Dfolder=${folder}" "-Dcopy=$<TARGET_FILE_DIR:${app}>/${name}"
-              -P "${script}"
-      COMMENT "Copying bundle ${name} beside ${app}" VERBATIM)
+      COMMAND "${CMAKE_COMMAND}" -Dstep=copy "-Dfolder=${folder}" "-Dcopy=$<TARGET_FILE_DIR:${app}>/${beside}"
+              "-Dlock=${CMAKE_BINARY_DIR}/edgetl-bundles/${beside}.lock" -P "${script}"
+      COMMENT "Copying bundle ${beside} beside ${app}" VERBATIM)
   endif()
+endfunction()
+
+# One name must not stand for two bundles: the second would replace the first.
+function(edgetl_claim what key folder)
+  string(MD5 key "${key}")
+  get_property(owner GLOBAL PROPERTY EDGETL_BUNDLE_OF_${key})
+  if(owner AND NOT owner STREQUAL folder)
+    message(FATAL_ERROR "edgetl_add_bundle: ${what} would be of two bundles, ${owner} and ${folder}; "
+                        "give one of them another NAME")
+  endif()
+  set_property(GLOBAL PROPERTY EDGETL_BUNDLE_OF_${key} "${folder}")
 endfunction()
 
 function(edgetl_compile_bundle name)

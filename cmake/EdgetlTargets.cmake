@@ -20,7 +20,7 @@ function(edgetl_settings target)
   endif()
 endfunction()
 
-# edgetl_without_exceptions(target): for what runs on a device.
+# edgetl_without_exceptions(target): for what runs on a device and allocates little.
 function(edgetl_without_exceptions target)
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti>)
 endfunction()

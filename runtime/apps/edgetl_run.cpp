@@ -10,6 +10,7 @@
 
 #include "arguments.h"
 #include "edgetl/runtime.h"
+#include "fail.h"
 #include "json_writer.h"
 #include "pictures.h"
 
@@ -72,6 +73,7 @@ void print_text(const edgetl_model* model, const Prediction& prediction, bool wi
     std::snprintf(share, sizeof share, " %.1f %%", 100 * prediction.probabilities[i]);
     line += (i == 0 ? " " : ", ") + std::string(label(model, prediction.classes[i])) + share;
   }
+  edgetl::make_printable(line.data(), line.size());
   std::printf("%s\n", line.c_str());
   if (!with_logits) return;
   std::printf("  logits:");

@@ -15,8 +15,10 @@ constexpr int name_bytes = 256;
 
 Gpu::~Gpu() {
   if (context_ == nullptr) return;
-  calls_.context_set(context_);
-  if (stream_ != nullptr) calls_.stream_free(stream_);
+  if (stream_ != nullptr) {
+    const GpuScope scope(*this, nullptr);
+    calls_.stream_free(stream_);
+  }
   calls_.context_release(device_);
 }
 
@@ -27,9 +29,11 @@ bool Gpu::find_calls() {
          library_.find("cuDeviceGetAttribute", calls_.device_attribute) &&
          library_.find("cuDevicePrimaryCtxRetain", calls_.context_retain) &&
          library_.find("cuDevicePrimaryCtxRelease_v2", calls_.context_release) &&
-         library_.find("cuCtxSetCurrent", calls_.context_set) && library_.find("cuMemAlloc_v2", calls_.memory_make) &&
-         library_.find("cuMemFree_v2", calls_.memory_free) && library_.find("cuMemAllocHost_v2", calls_.host_make) &&
-         library_.find("cuMemFreeHost", calls_.host_free) && library_.find("cuMemcpyHtoDAsync_v2", calls_.to_device) &&
+         library_.find("cuCtxPushCurrent_v2", calls_.context_push) &&
+         library_.find("cuCtxPopCurrent_v2", calls_.context_pop) &&
+         library_.find("cuMemAlloc_v2", calls_.memory_make) && library_.find("cuMemFree_v2", calls_.memory_free) &&
+         library_.find("cuMemAllocHost_v2", calls_.host_make) && library_.find("cuMemFreeHost", calls_.host_free) &&
+         library_.find("cuMemcpyHtoDAsync_v2", calls_.to_device) &&
          library_.find("cuMemcpyDtoHAsync_v2", calls_.to_host) && library_.find("cuStreamCreate", calls_.stream_make) &&
          library_.find("cuStreamSynchronize", calls_.stream_wait) &&
          library_.find("cuStreamDestroy_v2", calls_.stream_free);
@@ -49,9 +53,10 @@ edgetl_status Gpu::open(edgetl_error* error) {
   }
   edgetl_status done = check(calls_.device_get(&device_, 0), "cuDeviceGet", error);
   if (done == EDGETL_OK) done = check(calls_.context_retain(&context_, device_), "cuDevicePrimaryCtxRetain", error);
-  if (done == EDGETL_OK) done = make_current(error);
-  if (done == EDGETL_OK) done = check(calls_.stream_make(&stream_, stream_non_blocking), "cuStreamCreate", error);
-  return done;
+  if (done != EDGETL_OK) return done;
+  const GpuScope scope(*this, error);
+  if (scope.status() != EDGETL_OK) return scope.status();
+  return check(calls_.stream_make(&stream_, stream_non_blocking), "cuStreamCreate", error);
 }
 
 edgetl_status Gpu::facts(GpuFacts& facts, edgetl_error* error) const {
@@ -82,14 +87,20 @@ edgetl_status Gpu::make(size_t bytes, Buffers& buffers, edgetl_error* error) con
 
 void Gpu::free(Buffers& buffers) const {
   if (context_ == nullptr) return;
-  calls_.context_set(context_);
+  const GpuScope scope(*this, nullptr);
   if (buffers.device != 0) calls_.memory_free(buffers.device);
   if (buffers.host != nullptr) calls_.host_free(buffers.host);
   buffers = {};
 }
 
-edgetl_status Gpu::make_current(edgetl_error* error) const {
-  return check(calls_.context_set(context_), "cuCtxSetCurrent", error);
+edgetl_status Gpu::enter(edgetl_error* error) const {
+  if (context_ == nullptr) return fail(error, EDGETL_ENGINE_MISSING, "expected an open GPU; %s", remedy);
+  return check(calls_.context_push(context_), "cuCtxPushCurrent", error);
+}
+
+void Gpu::leave() const {
+  void* left = nullptr;
+  calls_.context_pop(&left);
 }
 
 edgetl_status Gpu::queue_to_device(const Buffers& buffers, edgetl_error* error) const {

@@ -41,8 +41,9 @@ class Gpu {
   edgetl_status make(size_t bytes, Buffers& buffers, edgetl_error* error) const;
   void free(Buffers& buffers) const;
 
-  // Binds the context to the calling thread; needed once per thread, costs less than a microsecond.
-  edgetl_status make_current(edgetl_error* error) const;
+  // Between them the context is the calling thread's; then the one before is again, which is the caller's own.
+  edgetl_status enter(edgetl_error* error) const;
+  void leave() const;
   edgetl_status queue_to_device(const Buffers& buffers, edgetl_error* error) const;
   edgetl_status queue_to_host(const Buffers& buffers, edgetl_error* error) const;
   // Waits for everything that was queued; tells what failed in between.
@@ -61,7 +62,8 @@ class Gpu {
     Result (*device_attribute)(int* value, int attribute, Device device);
     Result (*context_retain)(void** context, Device device);
     Result (*context_release)(Device device);
-    Result (*context_set)(void* context);
+    Result (*context_push)(void* context);
+    Result (*context_pop)(void** context);
     Result (*memory_make)(uint64_t* memory, size_t bytes);
     Result (*memory_free)(uint64_t memory);
     Result (*host_make)(void** memory, size_t bytes);
@@ -80,6 +82,22 @@ class Gpu {
   Device device_ = 0;
   void* context_ = nullptr;
   CUstream_st* stream_ = nullptr;
+};
+
+// `enter`, and `leave` at the end of the block.
+class GpuScope {
+ public:
+  GpuScope(const Gpu& gpu, edgetl_error* error) : gpu_(gpu), status_(gpu.enter(error)) {}
+  ~GpuScope() {
+    if (status_ == EDGETL_OK) gpu_.leave();
+  }
+  GpuScope(const GpuScope&) = delete;
+  GpuScope& operator=(const GpuScope&) = delete;
+  edgetl_status status() const { return status_; }
+
+ private:
+  const Gpu& gpu_;
+  edgetl_status status_;
 };
 
 }  // namespace edgetl

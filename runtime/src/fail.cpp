@@ -24,8 +24,10 @@ bool is_control(const uint8_t* sequence, size_t length) {
   return length == 2 && sequence[0] == 0xC2 && sequence[1] < 0xA0;
 }
 
-// Names of files and texts of bundles come from outside: none may move a terminal's cursor.
-void make_printable(uint8_t* text, size_t bytes) {
+}  // namespace
+
+void make_printable(char* characters, size_t bytes) {
+  auto* text = reinterpret_cast<uint8_t*>(characters);
   for (size_t i = 0; i < bytes;) {
     const size_t length = utf8_sequence(text + i, bytes - i);
     const size_t step = length == 0 ? 1 : length;
@@ -34,8 +36,6 @@ void make_printable(uint8_t* text, size_t bytes) {
     i += step;
   }
 }
-
-}  // namespace
 
 edgetl_status fail(edgetl_error* error, edgetl_status status, const char* format, ...) {
   if (error == nullptr) return status;
@@ -46,9 +46,8 @@ edgetl_status fail(edgetl_error* error, edgetl_status status, const char* format
   const int wanted = std::vsnprintf(line, sizeof line, format, arguments);
   va_end(arguments);
   size_t bytes = wanted < 0 ? 0 : static_cast<size_t>(wanted);
-  auto* text = reinterpret_cast<uint8_t*>(line);
-  if (bytes >= sizeof line) bytes = whole_characters(text, sizeof line - 1);
-  make_printable(text, bytes);
+  if (bytes >= sizeof line) bytes = whole_characters(reinterpret_cast<uint8_t*>(line), sizeof line - 1);
+  make_printable(line, bytes);
   std::memcpy(error->message, line, bytes);
   error->message[bytes] = '\0';
   error->status = status;

@@ -154,12 +154,14 @@ const char* edgetl_status_name(edgetl_status status) {
 
 edgetl_status edgetl_open(const char* folder, const edgetl_options* options, edgetl_model** model,
                           edgetl_error* error) {
-  return edgetl::open_model(edgetl::read_folder, folder, 0, options, model, error);
+  return edgetl::without_throwing(
+      error, [&] { return edgetl::open_model(edgetl::read_folder, folder, 0, options, model, error); });
 }
 
 edgetl_status edgetl_open_files(const edgetl_file* files, size_t count, const edgetl_options* options,
                                 edgetl_model** model, edgetl_error* error) {
-  return edgetl::open_model(edgetl::read_files, files, count, options, model, error);
+  return edgetl::without_throwing(
+      error, [&] { return edgetl::open_model(edgetl::read_files, files, count, options, model, error); });
 }
 
 void edgetl_close(edgetl_model* model) { delete model; }

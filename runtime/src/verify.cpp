@@ -240,5 +240,7 @@ edgetl_status edgetl_verify(const char* folder, const edgetl_options* options, e
   edgetl_options taken{};
   const edgetl_status status = edgetl::take_options(options, taken, error);
   if (status != EDGETL_OK) return status;
-  return edgetl::verify(folder, taken, {decode, decode_user}, {check, check_user}, error);
+  return edgetl::without_throwing(error, [&] {
+    return edgetl::verify(folder, taken, {decode, decode_user}, {check, check_user}, error);
+  });
 }

@@ -27,6 +27,8 @@
  *             What an engine allocates inside one inference is its own affair.
  * Threads     Different models may be used by different threads at the same time. One model must not be run by two
  *             threads at once; `edgetl_preprocess`, `edgetl_get_info` and `edgetl_label` only read it.
+ *             The first opening of an onnxruntime model sets ORT_DISABLE_TELEMETRY=1 in the environment unless it is
+ *             set: until that call returns no other thread may use getenv or setenv, or the program sets it before.
  * Errors      Every call that can fail returns a status; none throws, aborts or prints. Where an `edgetl_error*` is
  *             taken it may be NULL; on failure it says what was expected, what was found, where, and what to do.
  * Versions    Structures that may grow begin with `struct_size`; set it to their sizeof.

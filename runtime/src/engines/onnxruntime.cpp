@@ -104,7 +104,8 @@ edgetl_status OnnxRuntimeEngine::run(const uint8_t* input, float* logits, edgetl
 
 edgetl_status OnnxRuntimeEngine::load(const char* path, edgetl_error* error) {
   // read once, while the library is loaded; DisableTelemetryEvents comes too late for the files that it would write
-  setenv("ORT_DISABLE_TELEMETRY", "1", 0);
+  constexpr const char* telemetry_off = "ORT_DISABLE_TELEMETRY";
+  if (getenv(telemetry_off) == nullptr) setenv(telemetry_off, "1", 0);
   const edgetl_status status = library_.open(engine_name, path, library_names, std::size(library_names), error);
   if (status != EDGETL_OK) return status;
   decltype(OrtGetApiBase)* base = nullptr;

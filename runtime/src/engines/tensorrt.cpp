@@ -106,7 +106,10 @@ class TensorRTEngine : public Engine {
 };
 
 TensorRTEngine::~TensorRTEngine() {
+  const GpuScope scope(gpu_, nullptr);
   context_.reset();
+  engine_.reset();
+  runtime_.reset();
   gpu_.free(image_);
   gpu_.free(logits_);
 }
@@ -115,6 +118,9 @@ edgetl_status TensorRTEngine::open(const EngineRequest& request, edgetl_error* e
   const Manifest& manifest = request.bundle.manifest();
   model_ = request.bundle.where() + "/" + manifest.model;
   edgetl_status status = gpu_.open(error);
+  if (status != EDGETL_OK) return status;
+  const GpuScope scope(gpu_, error);
+  status = scope.status();
   if (status == EDGETL_OK) status = load(request.library, error);
   if (status == EDGETL_OK) status = check_fingerprint(request.bundle, error);
   if (status == EDGETL_OK) status = deserialize(request.bundle.file(manifest.model), error);
@@ -127,7 +133,8 @@ edgetl_status TensorRTEngine::open(const EngineRequest& request, edgetl_error* e
 
 edgetl_status TensorRTEngine::run(const uint8_t* input, float* logits, edgetl_error* error) noexcept {
   std::memcpy(image_.host, input, image_.bytes);
-  edgetl_status status = gpu_.make_current(error);
+  const GpuScope scope(gpu_, error);
+  edgetl_status status = scope.status();
   if (status == EDGETL_OK) status = gpu_.queue_to_device(image_, error);
   if (status != EDGETL_OK) return status;
   if (!context_->enqueueV3(gpu_.stream())) return log_.tell(error, EDGETL_ENGINE_FAILED, model_, "inference failed");

@@ -8,7 +8,7 @@ function(write_bundle folder first second)
  \"edgetl_version\": \"0.1.0\",
  \"target\": {
   \"name\": \"null\",
-  \"summary\": \"none\",
+  \"summary\": \"answers zeros; for tests]\",
   \"backend\": \"null\",
   \"machine\": \"any\",
   \"accelerator\": \"none\",
@@ -17,7 +17,7 @@ function(write_bundle folder first second)
    \"activation_dtype\": \"uint8\",
    \"activation_symmetric\": false,
    \"weight_granularity\": \"channel\",
-   \"weight_reduced_range\": false,
+   \"weight_pairs_in_int16\": false,
    \"operators\": [\"conv\"]
   },
   \"options\": {},
@@ -47,7 +47,7 @@ function(write_bundle folder first second)
  \"pivot_sha256\": \"${digest}\",
  \"golden\": null,
  \"verdict\": \"not measured\",
- \"reason\": \"\",
+ \"reason\": \"slower; not [better\",
  \"measured\": null,
  \"files\": {\"model.onnx\": {\"sha256\": \"${digest}\", \"size_bytes\": 14}}
 }

@@ -42,9 +42,9 @@ program_says("tiny-null, 2 classes: good\nthe other one: scr\"atch?? \\ é;[x]\n
 if(way STREQUAL "compile_bundle")
   return()
 endif()
-write_bundle("${place}/bundles/tiny-null" "fine" "dented")
+write_bundle("${place}/bundles/tiny-null" "fine" "a] dent; [🙂")
 must(${build})
-program_says("tiny-null, 2 classes: fine\nthe other one: dented\n")
+program_says("tiny-null, 2 classes: fine\nthe other one: a] dent; [🙂\n")
 
 file(WRITE "${place}/bundles/tiny-null/model.onnx" "an other model")
 run(${build})
