@@ -26,7 +26,7 @@ from quantization_measure import TIMED_TARGETS, Timing, accuracy_cell, times_cel
 from quantization_rivals import missing
 from quantization_text import METHOD, data, sections
 from result_file import NOTHING, RESULTS, Result, machine_now, versions, write_result
-from transfer_version import ADAPTATION, code_version
+from transfer_version import code_version, parts_without
 
 from edgetl.bench import emulate
 from edgetl.bench.machine import describe
@@ -36,20 +36,21 @@ from edgetl.errors import EdgetlError
 NETWORKS = ("mobilenetv2_100", "resnet50", "tf_mobilenetv3_small_100", "squeezenet1_1")
 SETS = ("neu_steel", "trash", "sign_digits")
 ARM = "arm64-cpu"
-_QUANTIZATION = (
-    *ADAPTATION,
-    "quant",
-    "export",
-    "graph",
-    "backends",
-    "repair",
-    "surgery",
-    "bench/gates.py",
-    "assemble.py",
-    "stages.py",
+_NOT_QUANTIZATION = (
+    "checks",
+    "clean.py",
+    "cli",
+    "clustering",
+    "demo.py",
+    "doctor.py",
+    "progress.py",
+    "report",
+    "reporting.py",
+    "selection",
 )
 RIVALS_VERSION = 1
 """Of the alternatives' settings."""
+_TOOLS = ("numpy", "torch", "torchvision", "timm", "torchao", "onnx", "onnxruntime", "openvino")
 _RIVAL_TOOLS = ("onnx", "onnxruntime", "openvino", "nncf")
 _ACCURACIES, _LATENCIES = "accuracy.jsonl", "latency.jsonl"
 _METHODS = tuple(dict.fromkeys(name for case in CASES for names in case.methods.values() for name in names))
@@ -187,10 +188,11 @@ def work_through(making: Making, group: Group, keys: Sequence[Key]) -> bool:
 def time_through(
     making: Making, group: Group, keys: Sequence[TimesKey], timing: Timing, methods: Sequence[str]
 ) -> bool:
-    """Measure the group's latencies that are missing; False where one failed or another process is at the group."""
+    """Measure the group's latencies that are missing, or were measured with fewer rounds or methods; False where one
+    failed or another process is at the group."""
     file = CellFile(making.work / _LATENCIES, Times)
-    done = file.done()
-    open_keys = [key for key in keys if key not in done]
+    done = {cell.key: cell for cell in file.read()}
+    open_keys = [key for key in keys if key not in done or not done[key].covers(methods, timing.runs, timing.repeats)]
     if not open_keys:
         return True
     fine = True
@@ -201,7 +203,8 @@ def time_through(
         chain = Chain(making, group)
         for key in open_keys:
             try:
-                file.append(times_cell(chain, key, timing, methods))
+                before = done[key].asked if key in done else ()
+                file.append(times_cell(chain, key, timing, list(dict.fromkeys([*methods, *before]))))
             except EdgetlError as error:
                 _say(f"{_name(key)}: {error}")
                 fine = False
@@ -250,7 +253,10 @@ def _versions(arguments: argparse.Namespace) -> Versions:
     The same float network from the same tools gives the same alternatives, whatever else changed in edgetl.
     """
     tools = {name: version for name, version in versions().items() if name in _RIVAL_TOOLS}
-    ours = arguments.version or code_version(arguments.overrides, parts=_QUANTIZATION)
+    settings = [f"emulated {arguments.emulated_images}", f"forecast {arguments.forecast_images}"]
+    settings += [f"{name} {version}" for name, version in versions().items() if name in _TOOLS]
+    code = code_version([*arguments.overrides, *settings], parts=parts_without(_NOT_QUANTIZATION))
+    ours = arguments.version or code
     network = arguments.version or code_version(arguments.overrides)
     return Versions(ours, value_digest([network, tools, RIVALS_VERSION])[:8])
 
@@ -269,7 +275,8 @@ def _result(arguments: argparse.Namespace, work: Path) -> Result:
         said.append(f"{ARM}: not measured here: {obstacle.reason}.")
     parts = [METHOD.format(gate=GATE_POINTS), "\n".join(said), *sections(cells, times)]
     facts: dict[str, Any] = {"shots": arguments.shots, "versions_of_code": asdict(shown)}
-    return Result("quantization", "From float to integers", tuple(parts), facts | data(cells, times))
+    origins = (*(cell.made_with for cell in cells), *(cell.made_with for cell in times))
+    return Result("quantization", "From float to integers", tuple(parts), facts | data(cells, times), origins)
 
 
 def _newest(cells: Sequence[Cell], arguments: argparse.Namespace) -> list[Cell]:

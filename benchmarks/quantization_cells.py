@@ -53,6 +53,7 @@ class Cell:
     making_seconds  calibration, training, repair; None for what needs none
     load            of the machine when the cell was begun
     note            what is special: the precision that shipped, a repair, what was emulated
+    made_with       `result_file.made_here`
     """
 
     key: Key
@@ -68,6 +69,7 @@ class Cell:
     making_seconds: float | None
     load: float | None
     note: str = ""
+    made_with: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,13 +109,22 @@ class BuildTimes:
 
 @dataclass(frozen=True)
 class Times:
-    """All builds of one target in the same rounds. `loads`: of the machine before each repeat."""
+    """All builds of one target in the same rounds. `loads`: of the machine before each repeat.
+
+    asked  the methods that were wanted; what shares no file with them, or does not run here, is not in `builds`
+    """
 
     key: TimesKey
     builds: Mapping[str, BuildTimes]
     runs: int
     repeats: int
     loads: tuple[float | None, ...]
+    asked: tuple[str, ...] = ()
+    made_with: str = ""
+
+    def covers(self, methods: Collection[str], runs: int, repeats: int) -> bool:
+        """Whether measuring these methods with so many rounds would add nothing."""
+        return set(methods) <= {*self.asked, *self.builds} and runs <= self.runs and repeats <= self.repeats
 
 
 @dataclass(frozen=True)

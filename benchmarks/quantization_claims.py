@@ -101,12 +101,14 @@ class SpeedClaim:
 
     ratio    geometric mean; None where there is nothing to compare
     networks the geometric mean over sets of each
-    without  network and set pairs with a shipped build and no alternative that is as accurate
+    without  network and set pairs where alternatives were timed and none is as accurate as the shipped build
+    untimed  those where none was timed
     """
 
     ratio: Interval | None
     networks: Mapping[str, Interval]
     without: tuple[Place, ...] = ()
+    untimed: tuple[Place, ...] = ()
 
 
 def boards(cells: Sequence[Cell], order: Sequence[str]) -> list[Board]:
@@ -182,26 +184,29 @@ def at_equal_accuracy(board: Board, times: Sequence[Times]) -> SpeedClaim:
 
     board  accuracies of the target that the times are of
     """
-    found, without = [], []
+    found: list[tuple[Times, Interval]] = []
+    without: list[Place] = []
+    untimed: list[Place] = []
     for cell in times:
         place, draw = (cell.key.network, cell.key.dataset), cell.key.draw
         shipped = board.of(place, SHIPPED).get(draw)
         if shipped is None:
             continue
-        ratios = [
-            build.shipped_over.combined
+        judged = [
+            (build.shipped_over.combined, is_as_accurate(rival, shipped))
             for name, build in cell.builds.items()
             if name in COMPETING
             and build.shipped_over
             and (rival := board.of(place, name).get(draw))
-            and is_as_accurate(rival, shipped)
+            and comparable(shipped, rival)
         ]
+        ratios = [ratio for ratio, equal in judged if equal]
         if ratios:
             found.append((cell, max(ratios, key=lambda each: each.value)))
         else:
-            without.append(place)
+            (without if judged else untimed).append(place)
     claim = _over_networks(found)
-    return SpeedClaim(claim.ratio, claim.networks, tuple(dict.fromkeys(without)))
+    return SpeedClaim(claim.ratio, claim.networks, tuple(dict.fromkeys(without)), tuple(dict.fromkeys(untimed)))
 
 
 def unpaired(board: Board) -> int:

@@ -25,6 +25,7 @@ from quantization_cells import BuildTimes, Cell, Key, Times, TimesKey, packed
 from quantization_edgetl import Chain, Made
 from quantization_rivals import missing
 from repeated_ratio import Ratio, ratio
+from result_file import made_here
 
 from edgetl import stats
 from edgetl.backends.base import load
@@ -68,6 +69,7 @@ def accuracy_cell(chain: Chain, key: Key) -> Cell:
         making_seconds=made.seconds,
         load=load_average,
         note=made.note,
+        made_with=made_here(),
     )
 
 
@@ -93,6 +95,8 @@ def times_cell(chain: Chain, key: TimesKey, timing: Timing, methods: Sequence[st
         runs=timing.runs,
         repeats=timing.repeats,
         loads=tuple(loads),
+        asked=tuple(methods),
+        made_with=made_here(),
     )
 
 

@@ -144,8 +144,12 @@ def _speed_claims(board: Board, threads: int, timed: Sequence[Times]) -> list[st
     if equal.ratio:
         lines.append(f"{where}: time of shipped over the fastest alternative as accurate {_ratio_text(equal)}")
     if equal.without:
-        named = ", ".join(" on ".join(place) for place in equal.without)
-        lines.append(f"{where}: no alternative is as accurate as what ships, so none is compared: {named}")
+        lines.append(
+            f"{where}: no alternative that was timed is as accurate as what ships, so none is compared: "
+            + _places(equal.without)
+        )
+    if equal.untimed:
+        lines.append(f"{where}: no alternative was timed: {_places(equal.untimed)}")
     return lines
 
 
@@ -274,6 +278,10 @@ def _by_threads(board: Board, times: Sequence[Times]) -> dict[int, list[Times]]:
 def _ratio_text(claim: SpeedClaim) -> str:
     each = ", ".join(f"{name} {value.value:.2f}" for name, value in claim.networks.items())
     return f"{interval(claim.ratio, 2)} ({each})"
+
+
+def _places(found: Sequence[Place]) -> str:
+    return ", ".join(" on ".join(place) for place in found)
 
 
 def _place(worst: Worst) -> str:

@@ -6,6 +6,7 @@ import datetime
 import json
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -29,12 +30,20 @@ class Result:
     name      of the benchmark, part of the file names
     sections  Markdown that follows the head
     data      JSON value with every number behind the text
+    origins   `made_here` of each cell that the result was put together from; empty where it was measured just now
     """
 
     name: str
     title: str
     sections: tuple[str, ...]
     data: Mapping[str, Any]
+    origins: tuple[str, ...] = ()
+
+
+def made_here() -> str:
+    """In one line what a cell's numbers depend on besides its key."""
+    machine = describe()
+    return f"{machine.cpu or 'unknown CPU'}, Python {machine.python}, {_tools()}"
 
 
 def write_result(result: Result, machine: Machine, folder: Path = RESULTS) -> Path:
@@ -47,9 +56,10 @@ def write_result(result: Result, machine: Machine, folder: Path = RESULTS) -> Pa
     head = {"date": date, "command": command_line(), "machine": machine_facts(machine), "versions": versions()}
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{date}-{result.name}.md"
-    text = "\n\n".join([f"# {result.title}", _head(date, machine), *result.sections]) + "\n"
+    text = "\n\n".join([f"# {result.title}", _head(date, machine, result.origins), *result.sections]) + "\n"
     write_text(path, text)
-    document = {"schema": 1, "benchmark": result.name, **head, **result.data}
+    cells = {"cells_made_with": Counter(result.origins)} if result.origins else {}
+    document = {"schema": 1, "benchmark": result.name, **head, **cells, **result.data}
     write_text(path.with_suffix(".json"), json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     return path
 
@@ -103,20 +113,34 @@ def megabytes(size_bytes: float | None, digits: int = 2) -> str:
     return number(size_bytes, digits, 1e-6)
 
 
-def _head(date: str, machine: Machine) -> str:
+def _tools() -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions().items())
+
+
+def _head(date: str, machine: Machine, origins: Sequence[str]) -> str:
+    if origins:
+        return _head_of_cells(date, origins)
     clock = "" if machine.clock_mhz is None else f", {machine.clock_mhz:.0f} MHz"
     cores = machine.usable_cores or machine.logical_cores
-    tools = ", ".join(f"{name} {version}" for name, version in versions().items())
     facts = [
         f"- date: {date}",
         f"- command: `{command_line()}`",
         f"- machine: {machine.cpu or 'unknown CPU'}{clock}, {number(cores, 1)} cores, "
         f"{', '.join(machine.instruction_sets)}; {_system(machine)}",
         f"- load at the start: {number(machine.load_average, 2)}",
-        f"- versions: Python {machine.python}, {tools}",
+        f"- versions: Python {machine.python}, {_tools()}",
         "- intervals: 95 %",
     ]
     return "\n".join(facts)
+
+
+def _head_of_cells(date: str, origins: Sequence[str]) -> str:
+    """The machine, load and tools of this moment are not those of cells that were made before."""
+    made = [
+        f"- {count} cells made with: {origin or 'not recorded (they are older than the record)'}"
+        for origin, count in Counter(origins).most_common()
+    ]
+    return "\n".join([f"- table written: {date}, `{command_line()}`", *made, "- intervals: 95 %"])
 
 
 def _system(machine: Machine) -> str:

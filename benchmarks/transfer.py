@@ -21,7 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from result_file import RESULTS, Result, machine_now, write_result
+from result_file import RESULTS, Result, machine_now, made_here, write_result
 from transfer_cells import Cell, CellFile, Key, plan
 from transfer_draws import Draw, images_digest
 from transfer_text import board_data, boards, newest_versions, section
@@ -220,7 +220,9 @@ def _judged(
 ) -> Cell:
     right = sum(int(found) == sample.label for found, sample in zip(predicted, split.val, strict=True))
     images = len(split.val)
-    return Cell(key, right / images, images, round(seconds, 3), setting.threads, images_digest(split), strategy)
+    return Cell(
+        key, right / images, images, round(seconds, 3), setting.threads, images_digest(split), strategy, made_here()
+    )
 
 
 @lru_cache(maxsize=32)
@@ -289,7 +291,8 @@ def _result(arguments: argparse.Namespace, work: Path, cells: Sequence[Cell]) ->
         "extraction": extraction,
         "boards": [board_data(board) for board in found],
     }
-    return Result(name, f"Few-shot transfer with {arguments.backbone}", tuple(sections), data)
+    shown = tuple(cell.made_with for cell in cells if versions.get(cell.key.method) == cell.key.version)
+    return Result(name, f"Few-shot transfer with {arguments.backbone}", tuple(sections), data, shown)
 
 
 def _method() -> str:

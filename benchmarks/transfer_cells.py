@@ -24,10 +24,11 @@ class Key:
 class Cell:
     """What one cell found.
 
-    top1      share of the `images` validation images that were answered right
-    seconds   wall time of the adaptation alone, on `threads` threads
-    strategy  what edgetl chose; empty for the baselines
-    split     digest of the images: where it is equal, the same ones taught and measured
+    top1       share of the `images` validation images that were answered right
+    seconds    wall time of the adaptation alone, on `threads` threads
+    strategy   what edgetl chose; empty for the baselines
+    split      digest of the images: where it is equal, the same ones taught and measured
+    made_with  `result_file.made_here`
     """
 
     key: Key
@@ -37,6 +38,7 @@ class Cell:
     threads: int
     split: str
     strategy: str = ""
+    made_with: str = ""
 
 
 @dataclass(frozen=True)

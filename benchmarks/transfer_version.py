@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from edgetl.digest import value_digest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "edgetl"
-ADAPTATION = ("adapt", "backbones", "recipe.py")
+ADAPTATION = ("adapt", "backbones", "data", "inference.py", "recipe.py", "stats.py", "types.py")
 """Files and folders of the package that adaptation depends on, the recipe's defaults among them."""
+_DATA_FOLDERS = ("../targets", "../calibration")
 
 
 def code_version(overrides: Sequence[str], package: Path = PACKAGE, parts: Sequence[str] = ADAPTATION) -> str:
     """Eight hex digits that change with the code in `parts` and with `overrides`."""
-    files = [path for part in parts for path in _sources(package / part)]
-    code = {path.relative_to(package).as_posix(): meaning(path.read_text(encoding="utf-8")) for path in files}
+    files = [path for part in parts for path in _sources((package / part).resolve())]
+    code = {path.relative_to(package.resolve().parent).as_posix(): _content(path) for path in files}
     return value_digest([code, sorted(overrides)])[:8]
+
+
+def parts_without(names: Collection[str], package: Path = PACKAGE) -> tuple[str, ...]:
+    """Everything in the package but `names`, and the targets and calibration profiles beside it."""
+    inside = sorted(path.name for path in package.iterdir() if path.is_dir() or path.suffix == ".py")
+    return (*(name for name in inside if name not in names), *_DATA_FOLDERS)
 
 
 def meaning(source: str) -> str:
@@ -30,7 +37,12 @@ def meaning(source: str) -> str:
 
 
 def _sources(path: Path) -> list[Path]:
-    return sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    return sorted([*path.rglob("*.py"), *path.rglob("*.yaml")]) if path.is_dir() else [path]
+
+
+def _content(path: Path) -> str:
+    text = path.read_text(encoding="utf-8")
+    return meaning(text) if path.suffix == ".py" else text
 
 
 def _is_text(node: ast.stmt) -> bool:

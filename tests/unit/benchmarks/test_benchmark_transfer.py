@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "benchmarks"))
 import transfer
 from transfer_cells import Cell, CellFile, Key, plan
 from transfer_text import Board, boards, mean, newest_versions, over_sets, section
-from transfer_version import code_version, meaning
+from transfer_version import code_version, meaning, parts_without
 
 from edgetl.errors import DataError
 
@@ -150,15 +150,36 @@ class TestVersion:
         assert meaning(bare.replace("1", "2")) != meaning(bare)
 
     def test_code_of_the_adaptation_and_overrides_count(self, tmp_path: Path) -> None:
-        for part in ("adapt", "backbones"):
+        for part in ("adapt", "backbones", "data"):
             (tmp_path / part).mkdir()
             (tmp_path / part / "code.py").write_text("rate = 1\n")
-        (tmp_path / "recipe.py").write_text("default = 3\n")
+        for file in ("inference.py", "recipe.py", "stats.py", "types.py"):
+            (tmp_path / file).write_text("default = 3\n")
         first = code_version([], tmp_path)
         assert code_version([], tmp_path) == first
         assert code_version(["adapt.epochs=3"], tmp_path) != first
         (tmp_path / "adapt" / "code.py").write_text("rate = 2\n")
         assert code_version([], tmp_path) != first
+
+    def test_targets_and_whatever_is_not_left_out_count(self, tmp_path: Path) -> None:
+        package, targets = tmp_path / "edgetl", tmp_path / "targets"
+        for folder in (package / "quant", package / "cli", targets, tmp_path / "calibration"):
+            folder.mkdir(parents=True)
+        (package / "quant" / "code.py").write_text("bits = 8\n")
+        (package / "cli" / "code.py").write_text("width = 80\n")
+        (targets / "cpu.yaml").write_text("name: cpu\n")
+
+        def version() -> str:
+            return code_version([], package, parts_without(["cli"], package))
+
+        first = version()
+        (package / "cli" / "code.py").write_text("width = 120\n")
+        assert version() == first
+        (targets / "cpu.yaml").write_text("name: another\n")
+        second = version()
+        assert second != first
+        (package / "quant" / "code.py").write_text("bits = 7\n")
+        assert version() not in (first, second)
 
     def test_the_table_shows_the_version_that_was_finished_last(self) -> None:
         cells = [replace(cell("a", 0, "auto", 50), key=Key("net", "a", 10, 0, "auto", v)) for v in ("old", "new")]

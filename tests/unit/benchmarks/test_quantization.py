@@ -131,15 +131,21 @@ class TestWorker:
         keys = plan_times(GROUP, ["x86-cpu"], [1, 2], VERSIONS)
         made: list[TimesKey] = []
 
+        asked: list[list[str]] = []
+
         def measure(_: Chain, key: TimesKey, timing: Timing, methods: list[str]) -> Times:
-            assert methods == ["shipped"]
             made.append(key)
-            return Times(key, {}, timing.runs, timing.repeats, (0.1,))
+            asked.append(methods)
+            return Times(key, {}, timing.runs, timing.repeats, (0.1,), tuple(methods))
 
         monkeypatch.setattr(quantization, "times_cell", measure)
         for _ in range(2):
             assert quantization.time_through(making, GROUP, keys, Timing(300, 1, 1), ["shipped"])
         assert made == keys
+        # what is asked for later is measured in the same rounds as what was there
+        for timing in (Timing(300, 1, 1), Timing(300, 1, 2)):
+            assert quantization.time_through(making, GROUP, keys[:1], timing, ["float32"])
+        assert asked == [["shipped"], ["shipped"], ["float32", "shipped"], ["float32", "shipped"]]
 
 
 class TestTable:

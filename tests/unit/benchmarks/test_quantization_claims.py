@@ -178,6 +178,14 @@ class TestEqualAccuracy:
         assert found.ratio.value == pytest.approx(0.7)
         assert found.without == (("net", "steel"),)
 
+    def test_what_was_not_timed_is_not_called_worse(self) -> None:
+        board = one_board(cell(SHIPPED, 90), cell(STATIC, 90))
+        claim = at_equal_accuracy(board, [times({})])
+        assert (claim.without, claim.untimed) == ((), (("net", "steel"),))
+        said = "\n".join(sections([cell(SHIPPED, 90), cell(STATIC, 90)], [times({})]))
+        assert "no alternative was timed: net on steel" in said
+        assert "is as accurate as what ships, so none is compared" not in said
+
     def test_a_network_counts_once_however_many_sets_it_has(self) -> None:
         slow = [times({}, dataset=name, over_float=0.8) for name in ("steel", "trash", "signs")]
         found = over_float([*slow, times({}, network="other", over_float=0.2)])
