@@ -94,8 +94,9 @@ def _method(settings: Settings) -> str:
     latency = (
         f"Latency: one image, {settings.threads} thread(s), builds interleaved, {settings.repeats} repeats of\n"
         f"{settings.runs} rounds after {settings.warmup} untimed ones; every repeat opens the engines afresh.\n"
-        "Quantiles are over all rounds; a ratio is the geometric mean of the repeats' ratios of medians, its interval\n"
-        "the error within them, and `repeats` beside it their range."
+        "Quantiles are over all rounds; a ratio is the geometric mean of the repeats' ratios of medians, and\n"
+        "`repeats` beside it their range. Repeats are the sample of both intervals: that of a ratio is Student's over\n"
+        "the logarithms of the repeats' ratios. Of a single repeat rounds are the sample."
     )
     return f"{_BUILDS}\n\n{latency}\n{_COLUMNS}"
 

@@ -63,7 +63,6 @@ def measure(data: Path, weights: Path, work: Path, count: int) -> dict[str, floa
         profile=profile,
         policy="none",
         scheme=scheme,
-        device="cpu",
     )
     folder = work / f"cache-{count}"
     shutil.rmtree(folder, ignore_errors=True)

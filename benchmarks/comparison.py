@@ -12,7 +12,7 @@ import plain_models
 from finished_build import FinishedBuild
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
-from repeated_ratio import Ratio, ratio
+from repeated_ratio import Ratio, quantile, ratio
 from result_file import versions
 
 from edgetl import stats
@@ -33,7 +33,7 @@ FLOAT, OURS = "edgetl float32", "edgetl int8"
 _RESULT_FILE = "comparison.json"
 _FLOAT_MODEL = "float32.onnx"
 _BATCH = 16
-_MEASURE_VERSION = 1
+_MEASURE_VERSION = 2
 
 _Times = NDArray[np.int64]
 _Logits = NDArray[np.float32]
@@ -246,8 +246,7 @@ def _entry(
     repeats: Sequence[Mapping[str, _Times]],
 ) -> Entry:
     build = job.builds[name]
-    milliseconds = np.concatenate([repeat[name] for repeat in repeats]) / 1e6
-    p50, p90, p99 = (stats.quantile(milliseconds, q) for q in (0.5, 0.9, 0.99))
+    p50, p90, p99 = (quantile([repeat[name] for repeat in repeats], q) for q in (0.5, 0.9, 0.99))
     right, ours = (logits[each].argmax(axis=1) == job.labels for each in (name, OURS))
     return Entry(
         name=name,

@@ -86,7 +86,7 @@ def _compare(bundle: Path, program: Path, pairs: int) -> Compared:
         for side, command in turns if pair % 2 else reversed(turns):
             times[side].append(_p50_ms(command))
     ratios = np.array(times["python"]) / np.array(times["cpp"])
-    middle = stats.quantile(ratios, 0.5)
+    middle = stats.quantile(ratios, 0.5, block=None)
     if middle is None:
         raise EdgetlError(f"{pairs} pairs are too few for an interval; expected at least 6: --pairs 11")
     return Compared(

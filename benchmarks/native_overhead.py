@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from engine_library import engine_library, package_folder
 from numpy.typing import NDArray
-from repeated_ratio import Ratio, ratio
+from repeated_ratio import Ratio, quantile, ratio
 from result_file import REPOSITORY, Result, interval, machine_now, number, table, write_result
 
 from edgetl import stats
@@ -32,6 +32,7 @@ _SIDES = ("edgetl", "bare")
 _RUN_LIMIT, _START_LIMIT = 1.02, 1.10
 _WARM_STARTS = 2  # files are cached before the first start counts
 _SEED = 0
+_BLOCK = 1  # each side once per round
 
 _Times = NDArray[np.int64]
 
@@ -46,11 +47,11 @@ class Measured:
 
     @property
     def run_ratio(self) -> Ratio:
-        return ratio(self.runs, "edgetl", "bare", _SEED)
+        return ratio(self.runs, "edgetl", "bare", _SEED, _BLOCK)
 
     @property
     def start_ratio(self) -> Interval:
-        return stats.speedup(self.starts["edgetl"], self.starts["bare"], _SEED)
+        return stats.speedup(self.starts["edgetl"], self.starts["bare"], block=_BLOCK, seed=_SEED)
 
 
 def main() -> int:
@@ -149,7 +150,7 @@ def _sections(measured: Sequence[Measured], arguments: argparse.Namespace) -> tu
     runs = [
         (
             _name(each),
-            *(_median(np.concatenate([run[side] for run in each.runs])) for side in _SIDES),
+            *(_median([run[side] for run in each.runs]) for side in _SIDES),
             *_verdict(each.run_ratio),
         )
         for each in measured
@@ -157,7 +158,7 @@ def _sections(measured: Sequence[Measured], arguments: argparse.Namespace) -> tu
     starts = [
         (
             _name(each),
-            *(_median(each.starts[side]) for side in _SIDES),
+            *(_median([each.starts[side]]) for side in _SIDES),
             _percent(each.start_ratio),
             _within(each.start_ratio.value, _START_LIMIT),
         )
@@ -169,7 +170,9 @@ def _sections(measured: Sequence[Measured], arguments: argparse.Namespace) -> tu
                 "## One inference",
                 f"`edgetl_run` against the bare call, threads: {arguments.threads}; {arguments.processes} processes of "
                 f"{arguments.rounds} rounds. edgetl copies the image and the logits into and out of buffers that the "
-                f"engine keeps; the bare engine works on the caller's. The limit is {_over(_RUN_LIMIT)}.",
+                f"engine keeps; the bare engine works on the caller's. Processes are the sample of the intervals: that "
+                "of `over bare` is Student's over the logarithms of their ratios. The limit is "
+                f"{_over(_RUN_LIMIT)}.",
                 table(("bundle", "edgetl p50 ms", "bare p50 ms", "over bare", "processes", "within the limit"), runs),
             ]
         ),
@@ -178,7 +181,8 @@ def _sections(measured: Sequence[Measured], arguments: argparse.Namespace) -> tu
                 "## Open and first inference",
                 f"Fresh processes, {arguments.starts} of each, from the beginning of `main` to the first logits; "
                 "edgetl reads the manifest and checks every file's SHA-256, the bare engine opens the model file. "
-                f"The limit is {_over(_START_LIMIT)}.",
+                "Intervals are of rounds, in each of which both start once, in random order. The limit is "
+                f"{_over(_START_LIMIT)}.",
                 table(("bundle", "edgetl ms", "bare ms", "over bare", "within the limit"), starts),
             ]
         ),
@@ -190,8 +194,8 @@ def _name(measured: Measured) -> str:
     return f"{measured.manifest.name} ({compiled.backend}, {compiled.precision})"
 
 
-def _median(nanoseconds: _Times) -> str:
-    return interval(stats.quantile(nanoseconds, 0.5), 3, 1e-6)
+def _median(nanoseconds: Sequence[_Times]) -> str:
+    return interval(quantile(nanoseconds, 0.5, _BLOCK), 3)
 
 
 def _verdict(found: Ratio) -> tuple[str, str, str]:

@@ -24,10 +24,9 @@ from quantization_cases import (
 from quantization_cells import BuildTimes, Cell, Key, Times, TimesKey, packed
 from quantization_edgetl import Chain, Made
 from quantization_rivals import missing
-from repeated_ratio import Ratio, ratio
+from repeated_ratio import Ratio, quantile, ratio
 from result_file import made_here
 
-from edgetl import stats
 from edgetl.backends.base import load
 from edgetl.bench.latency import interleaved
 from edgetl.bench.machine import describe
@@ -139,8 +138,7 @@ def _round(
 
 
 def _build_times(repeats: list[dict[str, _Nanoseconds]], name: str, build: Made, first: str) -> BuildTimes:
-    milliseconds = np.concatenate([times[name] for times in repeats]) / 1e6
-    p50, p90, p99 = (stats.quantile(milliseconds, q) for q in (0.5, 0.9, 0.99))
+    p50, p90, p99 = (quantile([times[name] for times in repeats], q) for q in (0.5, 0.9, 0.99))
     return BuildTimes(
         p50_ms=p50,
         p90_ms=p90,

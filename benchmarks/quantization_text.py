@@ -47,7 +47,7 @@ paired by image, in points. ± is half a 95 % Student interval over draws; of on
 - the best alternative of a cell is chosen after its accuracy on the validation images is known, which favours it
 - an alternative is as accurate as the shipped build where the 95 % interval of shipped minus alternative, paired by
   image, holds zero or lies below it; of those the fastest counts. Ratios of times are geometric means over sets, then
-  over networks; their intervals hold the noise within repeats
+  over networks; their intervals hold what differs from repeat to repeat, networks and sets being fixed
 - making: training, calibration, repair; the time that the machine took with whatever else it did"""
 
 

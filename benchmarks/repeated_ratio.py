@@ -1,8 +1,13 @@
-"""How many times faster one build is than another, over repeats between which the machine's speed may change."""
+"""What repeats say together: quantiles of times and ratios of medians. Between them the machine's speed may change.
+
+A repeat opens the engines afresh. How repeats differ is mostly more than what varies inside of one, so intervals are of
+the repeats: they are the sample.
+"""
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetl import stats
+from edgetl.bench.latency import BLOCK
 from edgetl.types import Interval
 
 
@@ -17,8 +23,8 @@ from edgetl.types import Interval
 class Ratio:
     """Ratio of median times.
 
-    combined  geometric mean of the repeats; its interval holds the error within repeats only
-    repeats   every repeat's own ratio, which shows what varies from repeat to repeat
+    combined  geometric mean of the repeats with Student's interval of their logarithms; a single repeat's own
+    repeats   every repeat's own ratio, whose interval holds what varies inside of it
     """
 
     combined: Interval
@@ -34,14 +40,37 @@ class Ratio:
         return max(self.combined.high, *(each.value for each in self.repeats))
 
 
-def ratio(repeats: Sequence[Mapping[str, NDArray[np.int64]]], slow: str, fast: str, seed: int) -> Ratio:
-    """Time of `slow` over time of `fast`; each repeat holds both, timed in the same rounds."""
-    found = tuple(stats.speedup(times[slow], times[fast], seed + index) for index, times in enumerate(repeats))
-    return Ratio(geometric_mean(found), found)
+def ratio(
+    repeats: Sequence[Mapping[str, NDArray[np.int64]]], slow: str, fast: str, seed: int, block: int = BLOCK
+) -> Ratio:
+    """Time of `slow` over time of `fast`; each repeat holds both, timed in the same rounds of `block` runs."""
+    found = tuple(
+        stats.speedup(times[slow], times[fast], block=block, seed=seed + index) for index, times in enumerate(repeats)
+    )
+    return Ratio(found[0] if len(found) == 1 else over_repeats([each.value for each in found]), found)
+
+
+def over_repeats(ratios: Sequence[float]) -> Interval:
+    """Geometric mean of at least two, with Student's interval of the mean of their logarithms."""
+    logs = [math.log(each) for each in ratios]
+    half = stats.student(len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))
+    middle = statistics.fmean(logs)
+    return Interval(math.exp(middle), math.exp(middle - half), math.exp(middle + half))
+
+
+def quantile(repeats: Sequence[NDArray[np.int64]], q: float, block: int = BLOCK) -> Interval | None:
+    """The q-quantile of the nanoseconds of all repeats, in milliseconds; None of too few.
+
+    Each repeat, at least one, holds equally many runs in rounds of `block`. The interval is `stats.quantile`'s with
+    repeats as the rounds; of a single repeat its own.
+    """
+    rounds = block if len(repeats) == 1 else len(repeats[0])
+    return stats.quantile(np.concatenate(repeats) / 1e6, q, block=rounds)
 
 
 def geometric_mean(found: Sequence[Interval]) -> Interval:
-    """Of independent ratios, at least one. The interval holds what is uncertain in each, not how they differ.
+    """Of independent ratios, at least one. The interval holds what is uncertain in each, not how they differ: what they
+    are ratios of, networks or sets of images, is fixed.
 
     Source: Zou and Donner 2008, "Construction of confidence limits about effect measures: a general approach",
     Statistics in Medicine 27:1693-1702: limits of a sum from the limits of its independent terms, here logarithms.

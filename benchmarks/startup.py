@@ -110,7 +110,7 @@ def _start_section(starts: Mapping[str, _Seconds]) -> str:
 
 def _idle_section(idle: Mapping[str, Sequence[float]]) -> str:
     rows = [
-        (name, interval(stats.quantile(np.asarray(times), 0.5), 2), number(max(times), 2), str(len(times)))
+        (name, interval(stats.quantile(np.asarray(times), 0.5, block=None), 2), number(max(times), 2), str(len(times)))
         for name, times in idle.items()
     ]
     return "\n\n".join(
@@ -133,7 +133,7 @@ def _start_data(starts: Mapping[str, _Seconds]) -> dict[str, object]:
 
 
 def _median_ms(seconds: _Seconds) -> Interval | None:
-    return stats.quantile(seconds * 1e3, 0.5)
+    return stats.quantile(seconds * 1e3, 0.5, block=None)
 
 
 def _difference_ms(starts: Mapping[str, _Seconds]) -> Interval | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from edgetl.backends.base import load as load_backend
-from edgetl.bundle.manifest import Manifest
+from edgetl.bundle.manifest import LABELS_NAME, Manifest, labels_text
 from edgetl.bundle.read import read_bundle
 from edgetl.bundle.write import replace_compiled, tolerance_for, write_manifest
 from edgetl.catalog import load_target, scheme_id
@@ -78,19 +78,20 @@ def compile_targets(
 def finish_bundle(folder: Path) -> Manifest:
     """Run the step that needs the device (a TensorRT engine); again, when the device or its software changed.
 
-    Works on a copy and swaps it in, so that a kill leaves the bundle as it was.
+    Works on a copy and swaps it in, so that a failure or an interrupt leaves the bundle as it was.
     raises  BackendError when there is no such step, or the device cannot do it.
     """
     bundle = read_bundle(folder)
+    place = folder.resolve()  # `.` has no name, and a link stays a link
     compiled, target = bundle.manifest.compiled, bundle.manifest.target
     backend = load_backend(compiled.backend)
     if not isinstance(backend, FinishingBackend):
         raise BackendError(f"{folder}: nothing to finish: {compiled.backend} bundles are complete as they are")
-    with TemporaryDirectory(prefix=".edgetl-", dir=folder.resolve().parent) as scratch:
-        copy = Path(scratch) / folder.name
-        shutil.copytree(folder, copy)
+    with TemporaryDirectory(prefix=".edgetl-", dir=place.parent) as scratch:
+        copy = Path(scratch) / place.name
+        shutil.copytree(place, copy)
         manifest = replace_compiled(copy, bundle.manifest, backend.finish(copy, compiled, target))
-        put(copy, folder)
+        put(copy, place)
     return manifest
 
 
@@ -105,7 +106,7 @@ def _compile(model: Path, target: Target, precision: Precision, out: Path) -> Co
 
 
 def _add_texts(out: Path, pivot: Pivot, compiled: Compiled) -> None:
-    (out / "labels.txt").write_text("\n".join(pivot.labels) + "\n", encoding="utf-8")
+    (out / LABELS_NAME).write_text(labels_text(pivot.labels), encoding="utf-8")
     (out / "LICENSES.txt").write_text(
         f"The network is derived from {pivot.source}\n"
         f"(licence as stated there: {pivot.licence or 'none stated'}), adapted to the user's own images.\n"

@@ -7,15 +7,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from edgetl.errors import UsageError
 from edgetl.recipe import nearest
 from edgetl.resources import resource_dir
-from edgetl.types import CalibrationProfile, Precision, Scheme, Target
+from edgetl.types import CalibrationProfile, OperatorName, Precision, Scheme, Target
 
 _MADE_ON_DEMAND: dict[Precision, str] = {
     "mixed": "where int8 fails its gates",
@@ -48,7 +49,9 @@ def load_profile(name: str, extra_dirs: Sequence[Path] = ()) -> CalibrationProfi
 
 def scheme_id(scheme: Scheme) -> str:
     """Short name, equal exactly when the schemes are: `u8s8-3fa2c1`. Targets that share it share one training."""
-    text = json.dumps(asdict(scheme), sort_keys=True)
+    # operators are a set: in what order a file lists them is not part of the scheme
+    operators = [name for name in get_args(OperatorName) if name in scheme.operators]
+    text = json.dumps(asdict(scheme) | {"operators": operators}, sort_keys=True)
     activation = {"uint8": "u8", "int8": "s8"}[scheme.activation_dtype]
     return f"{activation}s8-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
@@ -74,11 +77,19 @@ def _load(kind: type[T], word: str, name: str, files: dict[str, Path]) -> T:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"{path}: cannot read the {word}: {' '.join(str(error).split())}") from error
     except ValidationError as error:
-        problems = "; ".join(f"`{'.'.join(map(str, p['loc']))}`: {p['msg']}" for p in error.errors())
+        problems = "; ".join(map(_problem, error.errors()))
         raise UsageError(f"{path}: not a {word}: {problems}") from error
     if value.name != name:
         raise UsageError(f"{path}: `name` is `{value.name}`; expected the file's own name, `{name}`")
     return value
+
+
+def _problem(found: ErrorDetails) -> str:
+    if not found["loc"] and "error" in found.get("ctx", {}):
+        return str(found["ctx"]["error"])  # of the dataclass itself, which names the key
+    value = found["input"]
+    said = f", found `{value}`" if isinstance(value, str | int | float) else ""
+    return f"`{'.'.join(map(str, found['loc']))}`: {found['msg']}{said}"
 
 
 def _refuse_unknown(raw: Any, kind: type[Any], where: str) -> None:

@@ -14,7 +14,7 @@ from edgetl.bundle.golden import StepCheck, replay
 from edgetl.bundle.read import Bundle, read_bundle
 from edgetl.data.images import decode
 from edgetl.data.resize import resize
-from edgetl.errors import BackendError
+from edgetl.errors import BackendError, BundleError
 from edgetl.types import INPUT_NAME, OUTPUT_NAME, Engine
 
 
@@ -29,7 +29,11 @@ class Prediction:
 
 @contextmanager
 def open_bundle(bundle: Bundle, *, threads: int) -> Iterator[Engine]:
-    """Open a bundle on its runtime. Raises BackendError when this machine cannot run it, naming what it needs."""
+    """Open a bundle on its runtime and try it on a black image.
+
+    raises  BackendError when this machine cannot run it, naming what it needs; BundleError when its labels do not fit
+            the network's logits.
+    """
     manifest = bundle.manifest
     backend = load_backend(manifest.compiled.backend)
     if not manifest.compiled.finished:
@@ -40,7 +44,19 @@ def open_bundle(bundle: Bundle, *, threads: int) -> Iterator[Engine]:
     if obstacle:
         raise BackendError(f"{bundle.folder}: cannot run here: {obstacle.reason}; {obstacle.remedy}")
     with backend.open(bundle.folder, manifest.compiled, manifest.target, threads=threads) as engine:
+        _check_width(bundle, engine)
         yield engine
+
+
+def _check_width(bundle: Bundle, engine: Engine) -> None:
+    size = bundle.manifest.preprocessing
+    logits = engine.infer({INPUT_NAME: np.zeros((1, size.height, size.width, 3), np.uint8)})[OUTPUT_NAME]
+    labels = len(bundle.manifest.labels)
+    if logits.shape != (1, labels):
+        raise BundleError(
+            f"{bundle.folder}: the manifest has {labels} labels, the network gives logits of shape {logits.shape}; "
+            "expected one logit per label: do not use it"
+        )
 
 
 def predict(folder: Path, images: Sequence[Path], *, top: int, threads: int) -> Iterator[Prediction]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,10 @@ from numpy.typing import NDArray
 
 from edgetl import stats
 from edgetl.backends.base import load as load_backend
-from edgetl.bench.accuracy import predict_each
+from edgetl.bench.accuracy import answers, predict_each
 from edgetl.bench.isolated import cold_start
-from edgetl.bench.latency import interleaved
-from edgetl.bench.machine import clock_mhz, describe, temperature_c
+from edgetl.bench.latency import BLOCK, interleaved
+from edgetl.bench.machine import clock_mhz, describe, gpu_of, temperature_c
 from edgetl.bench.measurement import BeforeAfter, BundleMeasurement, Measurement
 from edgetl.bench.result import ColdStart
 from edgetl.bundle.manifest import FILE_NAME
@@ -59,12 +60,13 @@ def measure(
         with progress.task("latency", total=runs) as advance:
             times = interleaved(engines, images, runs=runs, warmup=warmup, seed=seed, advance=advance)
         clock_then, temperature_then = BeforeAfter(clock, clock_mhz()), BeforeAfter(temperature, temperature_c())
-        placements = {name: engine.placement().summary() for name, engine in engines.items()}
+        placements = {name: engine.placement() for name, engine in engines.items()}
+    gpus = (gpu_of(bundle.manifest.target, placements[name]) for name, bundle in bundles.items())
     first = times[next(iter(bundles))]
     return Measurement(
         harness="edgetl python",
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        machine=machine,
+        machine=replace(machine, gpu=next((gpu for gpu in gpus if gpu), None)),
         clock_mhz=clock_then,
         temperature_c=temperature_then,
         bundles=tuple(
@@ -75,16 +77,16 @@ def measure(
                 precision=bundle.manifest.compiled.precision,
                 backend=bundle.manifest.compiled.backend,
                 backend_version=load_backend(bundle.manifest.compiled.backend).version(),
-                placement=placements[name],
+                placement=placements[name].summary(),
                 size_bytes=bundle.size_bytes(),
-                p50_ms=stats.quantile(times[name] / 1e6, 0.5),
-                p90_ms=stats.quantile(times[name] / 1e6, 0.9),
-                p99_ms=stats.quantile(times[name] / 1e6, 0.99),
+                p50_ms=stats.quantile(times[name] / 1e6, 0.5, block=BLOCK),
+                p90_ms=stats.quantile(times[name] / 1e6, 0.9, block=BLOCK),
+                p99_ms=stats.quantile(times[name] / 1e6, 0.99, block=BLOCK),
                 runs=runs,
                 threads=threads,
                 images=len(samples),
                 top1=stats.wilson(right[name], len(samples)) if samples else None,
-                ratio=stats.speedup(first, times[name], seed) if times[name] is not first else None,
+                ratio=None if times[name] is first else stats.speedup(first, times[name], block=BLOCK, seed=seed),
                 cold_start_ms=cold[name].cold_start_ms if name in cold else None,
                 peak_rss_bytes=cold[name].peak_rss_bytes if name in cold else None,
                 baseline_rss_bytes=cold[name].baseline_rss_bytes if name in cold else None,
@@ -137,7 +139,7 @@ def _right_answers(
     labels = np.array([sample.label for sample in samples])
     with progress.task("accuracy", total=len(samples)) as advance:
         logits = predict_each(engines, batches(samples, preprocessing, _BATCH), advance)
-    return {name: int((answer.argmax(axis=1) == labels).sum()) for name, answer in logits.items()}
+    return {name: int((answers(values)[0] == labels).sum()) for name, values in logits.items()}
 
 
 def _timed_images(

@@ -151,25 +151,36 @@ class _Measured:
 
     def add_build(self, target: Target, precision: Precision, pivot: StageResult, models: Path | None = None) -> None:
         """One more build of a target behind its INT8 one; all of its builds are measured again, together."""
-        builds, add = self.built[target.name], self.ledger.add
-        builds.insert(1, add(compile_stage(self.store, self.job, target, precision, pivot, models)))
+        first, *others = self.built[target.name]
+        more = self.ledger.add(compile_stage(self.store, self.job, target, precision, pivot, models))
+        builds = [first, more, *others]
         benched = bench_stage(self.store, self.job, self.split, target, builds, self.pivot, self.ledger.progress)
-        self.benched[target.name] = add(benched)
+        self.built[target.name], self.benched[target.name] = builds, self.ledger.add(benched)
 
 
 def _repair(measured: _Measured) -> dict[str, StageResult]:
-    """Where INT8 missed an accuracy gate: find the layers at fault, add the build without them, measure all again."""
+    """Where INT8 missed an accuracy gate: find the layers at fault, add the build without them, measure all again.
+
+    It is a candidate more: where none can be made the reason is told, and the build goes on.
+    """
     repaired: dict[str, StageResult] = {}
     for target in measured.job.targets:
         if not needs_repair(measured.job, measured.benched[target.name]):
             continue
-        found = repair_stage(
-            measured.store, measured.job, measured.split, target, measured.pivot, measured.ledger.progress
-        )
-        repaired[target.name] = measured.ledger.add(found)
-        if (found.folder / PIVOT).is_dir():
-            measured.add_build(target, "mixed", found, found.folder / PIVOT)
+        try:
+            repaired[target.name] = _repair_target(measured, target)
+        except (BackendError, ParityError) as error:
+            measured.ledger.progress.note(f"{target.name}: no repair: {error}")
     return repaired
+
+
+def _repair_target(measured: _Measured, target: Target) -> StageResult:
+    ledger = measured.ledger
+    found = repair_stage(measured.store, measured.job, measured.split, target, measured.pivot, ledger.progress)
+    ledger.add(found)
+    if (found.folder / PIVOT).is_dir():
+        measured.add_build(target, "mixed", found, found.folder / PIVOT)
+    return found
 
 
 def _simplify(measured: _Measured) -> dict[str, StageResult]:

@@ -9,18 +9,36 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from edgetl.errors import UsageError
+from edgetl.text import printable, quoted, shortened
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 MAX_RECIPE_BYTES = 1_000_000
+_NAMED_MISTAKES = 20
+_LINE_CHARACTERS, _KEY_CHARACTERS = 400, 80
+_LARGEST = 2**63 - 1
+_UNION_TAGS = {"int", "float", "str", "none", "constrained-int", "constrained-float", "constrained-str"}
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _usable_by_every_stage(cls, value: Any) -> Any:
+        for each in value if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(each, str) and printable(each) != each:
+                raise ValueError("expected text without control characters")
+            if isinstance(each, int) and abs(each) > _LARGEST:
+                raise ValueError("expected a number below 2**63")
+        return value
 
 
 class Data(_Section):
@@ -132,6 +150,12 @@ class Adapt(_Section):
     def _one_way_to_freeze(self) -> Adapt:
         if self.train_last is not None and self.freeze != "auto":
             raise ValueError("freeze and train_last say the same thing; keep one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _statistics_of_several(self) -> Adapt:
+        if self.batch_norm == "trained" and self.batch_size == 1:
+            raise ValueError("batch_norm: trained has no statistics of one image; raise batch_size to 2 or more")
         return self
 
 
@@ -268,9 +292,9 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot read the recipe: {_reason(error)}") from error
     try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+        raw = read_yaml(text)
+    except ValueError as error:
+        raise UsageError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(raw, dict):
         raise UsageError(
             f"{path}: expected a mapping with the keys {', '.join(Recipe.model_fields)}; found {_kind(raw)}"
@@ -278,6 +302,16 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     for override in overrides:
         _apply_override(raw, override)
     return parse_recipe(raw, where=str(path))
+
+
+def read_yaml(text: str) -> Any:
+    """The plain value of a YAML document. Raises ValueError with one short line for what is none."""
+    try:
+        return yaml.safe_load(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    except Exception as error:  # PyYAML lets through what a value's own type raises: a 13th month, `!!bool maybe`
+        raise ValueError(shortened(str(error), _LINE_CHARACTERS) or type(error).__name__) from error
 
 
 def parse_recipe(raw: dict[str, Any], *, where: str) -> Recipe:
@@ -290,20 +324,25 @@ def parse_recipe(raw: dict[str, Any], *, where: str) -> Recipe:
 
 def validation_lines(error: ValidationError, model: type[BaseModel], where: str) -> list[str]:
     """One line per problem: place, what was expected, what was found, the nearest valid key."""
-    lines: list[str] = []
-    for problem in error.errors():
-        place = [str(part) for part in problem["loc"] if not _is_union_tag(part)]
-        key = ".".join(place)
-        if problem["type"] == "extra_forbidden":
-            valid = _keys_at(model, place[:-1])
-            lines.append(f"{where}: unknown key `{key}`; {nearest(place[-1], valid)}")
-        elif problem["type"] == "missing":
-            lines.append(f"{where}: `{key}` is missing")
-        else:
-            message = problem["msg"].removeprefix("Value error, ")
-            found = "" if not key or isinstance(problem["input"], dict) else f"; found {problem['input']!r}"
-            lines.append(f"{where}: {f'`{key}`: ' if key else ''}{message}{found}")
-    return list(dict.fromkeys(lines))
+    problems = list(dict.fromkeys(_problem_line(problem, model) for problem in error.errors()))
+    lines = [f"{where}: {line}" for line in problems[:_NAMED_MISTAKES]]
+    more = len(problems) - len(lines)
+    return [*lines, f"{where}: {more} more mistakes"] if more else lines
+
+
+def _problem_line(problem: ErrorDetails, model: type[BaseModel]) -> str:
+    unknown = problem["type"] == "extra_forbidden"
+    *parents, last = problem["loc"] or ("",)
+    place = [str(part) for part in parents if not _is_union_tag(part)]
+    place += [str(last)] if unknown or not _is_union_tag(last) else []
+    key = shortened(".".join(place), _KEY_CHARACTERS)
+    if unknown:
+        return f"unknown key `{key}`; {nearest(str(last), _keys_at(model, place[:-1]))}"
+    if problem["type"] == "missing":
+        return f"`{key}` is missing"
+    message = shortened(problem["msg"].removeprefix("Value error, "), _LINE_CHARACTERS)
+    found = "" if not key or isinstance(problem["input"], dict) else f"; found {quoted(problem['input'])}"
+    return f"{f'`{key}`: ' if key else ''}{message}{found}"
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:
@@ -333,9 +372,9 @@ def _apply_override(raw: dict[str, Any], override: str) -> None:
         if not isinstance(node, dict):
             raise UsageError(f"--set {override}: `{part}` is not a section")
     try:
-        node[parts[-1]] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"--set {override}: {text!r} is not a YAML value") from error
+        node[parts[-1]] = read_yaml(text)
+    except ValueError as error:
+        raise UsageError(f"--set {shortened(override, _KEY_CHARACTERS)}: not a YAML value: {error}") from error
 
 
 def _keys_at(model: type[BaseModel], place: Sequence[str]) -> list[str]:
@@ -349,7 +388,7 @@ def _keys_at(model: type[BaseModel], place: Sequence[str]) -> list[str]:
 
 def _is_union_tag(part: object) -> bool:
     # pydantic adds the tried member of a union to the place: `int`, `literal['all']`, `tuple[str, ...]`, ...
-    return isinstance(part, str) and (part in {"int", "float", "str", "none"} or "[" in part)
+    return isinstance(part, str) and (part in _UNION_TAGS or "[" in part)
 
 
 def _kind(value: object) -> str:

@@ -163,7 +163,7 @@ def _measured(bench: TargetBench, build: BuildBench, now: str) -> Measured | Non
         p99_ms=_value(latency.p99_ms) if latency else None,
         threads=latency.threads if latency else None,
         speedup_over_float=_value(build.speedup),
-        cpu=bench.machine.cpu or "",
+        cpu=bench.machine.processors,
         date=now[:10],
     )
 
@@ -214,7 +214,8 @@ def _parity(pivot: Path) -> dict[str, Any]:
 def _versions(results: Sequence[TargetResult]) -> dict[str, str]:
     versions = {"edgetl": __version__}
     for result in results:
-        versions[result.bench.backend] = result.bench.backend_version
+        emulated = ", emulated" if result.bench.emulated else ""
+        versions[result.bench.backend + emulated] = result.bench.backend_version
     return versions
 
 

@@ -6,7 +6,7 @@ Nothing heavy is imported until a stage really runs, so that a build with nothin
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -24,7 +24,10 @@ from edgetl.types import CalibrationProfile, Precision, Progress, Sample, Scheme
 if TYPE_CHECKING:
     from edgetl.report.devices import DeviceFile
 
-TRAINING_TOOLS = ("torch", "torchvision", "timm", "torchao", "scikit-learn", "onnxscript", "onnx")
+TRAINING_TOOLS = (
+    *("torch", "torchvision", "timm", "torchao", "scikit-learn", "onnxscript", "onnx"),
+    *("pillow", "numpy"),  # what the pictures are decoded and resized with
+)
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ def make_job(
 
 def split_stage(store: Store, job: Job, progress: Progress) -> tuple[Split, StageResult]:
     """Read every image once and draw the few shots."""
+    from edgetl.data.decoders import decoder_versions
     from edgetl.data.fingerprint import fingerprint
     from edgetl.data.split import read_split
 
@@ -70,7 +74,11 @@ def split_stage(store: Store, job: Job, progress: Progress) -> tuple[Split, Stag
 
         stage.run(job.recipe.data, job.base, out, progress)
 
-    config = {"data": job.recipe.data.model_dump(mode="json"), "base": str(job.base)}
+    config = {
+        "data": job.recipe.data.model_dump(mode="json"),
+        "base": str(job.base),
+        "decoders": decoder_versions(),  # which files can be read
+    }
     result = store.once("data", 1, config, run, inputs={"images": fingerprint(job.recipe.data, job.base)})
     return read_split(result.folder / "split.json"), result
 
@@ -98,6 +106,8 @@ def refuse_leaks(job: Job, checked: StageResult) -> None:
 def _checked(
     store: Store, job: Job, split: Split, source: WeightSource | None, obstacle: str, progress: Progress
 ) -> StageResult:
+    from edgetl.data.decoders import decoder_versions
+
     recipe = job.recipe
     # what is allowed changes no finding
     settings = recipe.check.model_dump(mode="json", exclude={"allow_leak"})
@@ -126,11 +136,12 @@ def _checked(
         "backbone": recipe.backbone.model_dump(mode="json"),
         "weights": source.kind if source else obstacle,
         "tools": _versions(("torch", "timm", "torchvision", "scikit-learn")),
+        "decoders": decoder_versions(),
     }
     # findings name files, which the split's digest does not
     files = [[sample.path for sample in (*split.shots, *split.val)], [asdict(skipped) for skipped in split.skipped]]
     inputs = {"split": split.digest, "files": value_digest(files), "weights": source.digest if source else ""}
-    return store.once("check", 1, config, run, inputs=inputs)
+    return store.once("check", 2, config, run, inputs=inputs)
 
 
 def _weights_or_why(job: Job) -> tuple[WeightSource | None, str]:
@@ -142,7 +153,10 @@ def _weights_or_why(job: Job) -> tuple[WeightSource | None, str]:
 
 def adapt_stage(store: Store, job: Job, split: Split, progress: Progress) -> StageResult:
     """Fit a head, fine-tune the backbone, or both, on the shots."""
+    from edgetl.data.groups import shot_keys
+
     recipe = job.recipe
+    groups = shot_keys(recipe.data, job.base, split)
     source = locate_weights(job)
     policy = resolve_policy(recipe.data.augment, split.classes)
     resizes = resize_choices(recipe.data.resize, split.resize)
@@ -157,8 +171,8 @@ def adapt_stage(store: Store, job: Job, split: Split, progress: Progress) -> Sta
             config=recipe.adapt,
             augment=policy,
             resizes=resizes,
-            gate_points=recipe.gates.max_drop_points,
             cache=store.cache,
+            groups=groups,
         )
         stage.run(adapt_job, out, progress)
 
@@ -168,11 +182,11 @@ def adapt_stage(store: Store, job: Job, split: Split, progress: Progress) -> Sta
         "weights": source.kind,
         "augment": policy,
         "resizes": list(resizes),
-        "gate_points": recipe.gates.max_drop_points,
         "tools": _versions(TRAINING_TOOLS),
     }
     inputs = {"shots": _samples_digest(split, split.shots), "weights": source.digest}
-    return store.once("adapt", 4, config, run, inputs=inputs)
+    inputs |= {"groups": value_digest(groups)} if groups else {}
+    return store.once("adapt", 5, config, run, inputs=inputs)
 
 
 def schemes_of(job: Job) -> dict[str, Scheme]:
@@ -227,7 +241,7 @@ def quantize_stage(
         config["gates"] = _accuracy_gates(job)
         inputs["val"] = _samples_digest(split, split.val)
     what = scheme if adapted.stage == "adapt" else f"{scheme}, {adapted.stage}"
-    return store.once("quantize", 6, config, run, inputs=inputs, what=what)
+    return store.once("quantize", 7, config, run, inputs=inputs, what=what)
 
 
 def export_stage(
@@ -280,7 +294,7 @@ def compile_stage(
         "backend_version": load(target.backend).version(),
         "tools": _versions(("edgetl", "onnx")),
     }
-    return store.once("compile", 3, config, run, inputs={"pivot": pivot.digest}, what=f"{target.name} {precision}")
+    return store.once("compile", 4, config, run, inputs={"pivot": pivot.digest}, what=f"{target.name} {precision}")
 
 
 def bench_stage(
@@ -294,9 +308,8 @@ def bench_stage(
 ) -> StageResult:
     """Accuracy and latency of every build of one target, on its own runtime, together so that they can be compared."""
     from edgetl.backends.base import load
-    from edgetl.bench.emulate import missing as emulator_missing
 
-    backend = load(target.backend)
+    recipe, backend = job.recipe, load(target.backend)
     obstacle = backend.missing() or backend.cannot_run(target)
 
     def run(out: Path) -> None:
@@ -311,22 +324,53 @@ def bench_stage(
             val=split.val,
             preprocessing=read_pivot(pivot.folder).preprocessing,
             reference=pivot.folder / "reference.safetensors",
-            config=job.recipe.bench,
-            seed=job.recipe.data.seed,
+            config=recipe.bench,
+            gates=recipe.gates,
+            choose=recipe.choose,
+            seed=recipe.data.seed,
         )
         stage.run(bench, out, progress)
 
     config = {
-        "bench": job.recipe.bench.model_dump(mode="json"),
+        "bench": recipe.bench.model_dump(mode="json"),
         "target": asdict(target),
         "here": _machine(),
         "obstacle": obstacle.reason if obstacle else "",
-        "emulator": "" if obstacle is None or emulator_missing() else "usable",
+        "emulation": _emulation(recipe, target) if obstacle else None,
         "backend_version": backend.version(),
     }
     inputs = {"val": _samples_digest(split, split.val), "pivot": pivot.digest}
     inputs |= {f"build-{index}": result.digest for index, result in enumerate(builds)}
-    return store.once("bench", 4, config, run, inputs=inputs, what=target.name)
+    return _once_measured(store, config, run, inputs, target.name)
+
+
+def _once_measured(
+    store: Store,
+    config: Mapping[str, Any],
+    run: Callable[[Path], None],
+    inputs: Mapping[str, str],
+    what: str,
+    attempt: int = 0,
+) -> StageResult:
+    """The stored bench, or a new one: a stored one that was cut short (a time limit, an emulator that failed) does for
+    the run that made it, and the next run measures again."""
+    from edgetl.bench.result import BENCH_FILE, read_bench
+
+    found = store.once("bench", 5, {**config, "attempt": attempt}, run, inputs=inputs, what=what)
+    if found.reused and not read_bench(found.folder / BENCH_FILE).finished:
+        return _once_measured(store, config, run, inputs, what, attempt + 1)
+    return found
+
+
+def _emulation(recipe: Recipe, target: Target) -> dict[str, Any] | None:
+    """What emulated accuracies depend on besides builds and images; None where nothing is emulated."""
+    from edgetl.bench import emulate
+
+    if not (recipe.bench.emulate and emulate.takes(target)) or emulate.missing() is not None:
+        return None
+    # they decide which build ships, and that one is looked at on more images
+    gates = recipe.gates.model_dump(mode="json")
+    return {"emulator": emulate.identity(), "gates": gates, "choose": recipe.choose}
 
 
 def needs_repair(job: Job, benched: StageResult) -> bool:
@@ -370,7 +414,7 @@ def repair_stage(
     }
     inputs = {"pivot": pivot.digest, "shots": _samples_digest(split, split.shots)}
     inputs["val"] = _samples_digest(split, split.val)
-    return store.once("repair", 1, config, run, inputs=inputs, what=target.name)
+    return store.once("repair", 2, config, run, inputs=inputs, what=target.name)
 
 
 def needs_surgery(job: Job, target: Target, benched: StageResult, quantized: Mapping[str, StageResult]) -> bool:
@@ -400,7 +444,7 @@ def surgery_stage(store: Store, job: Job, split: Split, adapted: StageResult, pr
         "tools": _versions(TRAINING_TOOLS),
     }
     inputs = {"shots": _samples_digest(split, split.shots), "adapted": adapted.digest}
-    return store.once("surgery", 1, config, run, inputs=inputs)
+    return store.once("surgery", 2, config, run, inputs=inputs)
 
 
 @dataclass(frozen=True)
@@ -447,7 +491,7 @@ def report_stage(store: Store, job: Job, split: Split, finished: Finished, done:
     inputs |= {f"repair-{name}": result.digest for name, result in finished.repaired.items()}
     inputs |= {f"surgery-{name}": result.digest for name, result in finished.simplified.items()}
     config = {"recipe": job.recipe.model_dump(mode="json"), "tools": _versions(("edgetl",))}
-    return store.once("report", 5, config, run, inputs=inputs)
+    return store.once("report", 6, config, run, inputs=inputs)
 
 
 def devices_stage(
@@ -468,7 +512,7 @@ def devices_stage(
         add_devices(reported.folder, split, adapted.folder, pivot.folder, benches, devices, out)
 
     config = {"devices": [asdict(file) for file in devices], "tools": _versions(("edgetl",))}
-    return store.once("devices", 2, config, run, inputs={"report": reported.digest})
+    return store.once("devices", 3, config, run, inputs={"report": reported.digest})
 
 
 def locate_weights(job: Job) -> WeightSource:
@@ -479,7 +523,11 @@ def locate_weights(job: Job) -> WeightSource:
 
 def _machine() -> dict[str, Any]:
     # a measurement belongs to a machine: it is not used again on another
-    return {"machine": platform.machine(), "node": platform.node(), "cpu": _cpu_model()}
+    from edgetl.bench.machine import describe
+
+    here = describe()
+    sets = list(here.instruction_sets)
+    return {"machine": here.architecture, "node": platform.node(), "cpu": here.cpu, "instruction_sets": sets}
 
 
 def _computing_in(job: Job, scheme: str) -> tuple[str, ...]:
@@ -494,14 +542,6 @@ def _accuracy_gates(job: Job) -> dict[str, float | None]:
 
 def _samples_digest(split: Split, samples: tuple[Sample, ...]) -> str:
     return value_digest([list(split.classes), split.resize, [[sample.label, sample.sha256] for sample in samples]])
-
-
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
 
 
 def _versions(names: tuple[str, ...]) -> dict[str, str]:

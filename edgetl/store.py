@@ -25,7 +25,6 @@ from edgetl.memory import peak_rss_bytes, reset_peak_rss
 
 MARKER = "edgetl-output.json"
 _MARKER_TEXT = json.dumps({"schema": 1, "what": "output folder of edgetl; it may be deleted as a whole"}) + "\n"
-_MARKER_PART = MARKER + ".part"  # all that a run killed while claiming the folder leaves
 _SCHEMA = 1
 _FULL_BYTES = 1 << 20
 
@@ -170,16 +169,13 @@ def open_store(out: Path, run: str = "build") -> Iterator[Store]:
     run     the command, whose results are remembered until it runs again
     raises  StoreError when `out` holds something that is not ours, is read-only, or another run works in it.
     """
-    with disk_errors(out):
-        _claim(out)
-        with (out / MARKER).open("r+") as marker:
-            _lock(marker, out)
-            store = Store(out, run)
-            shutil.rmtree(store.scratch, ignore_errors=True)
-            store.stages.mkdir(exist_ok=True)
-            yield store
-            store.runs.end()
-            shutil.rmtree(store.scratch, ignore_errors=True)
+    with disk_errors(out), _claim(out):
+        store = Store(out, run)
+        shutil.rmtree(store.scratch, ignore_errors=True)
+        store.stages.mkdir(exist_ok=True)
+        yield store
+        store.runs.end()
+        shutil.rmtree(store.scratch, ignore_errors=True)
 
 
 @contextmanager
@@ -223,13 +219,21 @@ def _disk_trouble(error: Exception, scratch: Path) -> int | None:
 
 
 def put(scratch: Path, folder: Path) -> None:
-    """Move a finished scratch folder to its place in one rename; an older one there is replaced."""
+    """Move a finished scratch folder to its place in one rename; an older one there is replaced.
+
+    A replaced one is moved aside first and comes back when its successor cannot take its place.
+    """
     _share(scratch)
     if folder.exists():
         old = scratch.with_name(scratch.name + ".old")
         shutil.rmtree(old, ignore_errors=True)
-        folder.rename(old)
-        scratch.rename(folder)
+        try:
+            folder.rename(old)
+            scratch.rename(folder)
+        except BaseException:  # an interrupt too: the caller may clear away all that lies beside `scratch`
+            if not folder.exists():
+                old.rename(folder)
+            raise
         shutil.rmtree(old)
     else:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -255,16 +259,26 @@ def write_text(path: Path, text: str) -> None:
     aside.replace(path)
 
 
-def _claim(out: Path) -> None:
-    if out.is_dir() and not (out / MARKER).is_file() and any(path.name != _MARKER_PART for path in out.iterdir()):
-        raise StoreError(
-            f"{out}: not empty and not an output folder of edgetl (no {MARKER}); choose an empty or new one with --out"
-        )
+@contextmanager
+def _claim(out: Path) -> Iterator[None]:
+    """Create `out` and its marker where they are not there, and hold the marker's lock.
+
+    The marker is written under its own lock and never replaced: of two first runs both lock the same file.
+    """
     if out.exists() and not out.is_dir():
         raise StoreError(f"{out}: expected a folder, found a file; choose another one with --out")
     out.mkdir(parents=True, exist_ok=True)
-    if not (out / MARKER).is_file():
-        write_text(out / MARKER, _MARKER_TEXT)
+    # in this order: another run may be making its marker, and what else is there comes after it
+    if any(path.name != MARKER for path in out.iterdir()) and not (out / MARKER).is_file():
+        raise StoreError(
+            f"{out}: not empty and not an output folder of edgetl (no {MARKER}); choose an empty or new one with --out"
+        )
+    with os.fdopen(os.open(out / MARKER, os.O_CREAT | os.O_RDWR, 0o666), "r+", encoding="utf-8") as marker:
+        _lock(marker, out)
+        if not os.fstat(marker.fileno()).st_size:  # new, or of a run that was killed just here
+            marker.write(_MARKER_TEXT)
+            marker.flush()
+        yield
 
 
 def _lock(marker: IO[str], out: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, get_args, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +24,7 @@ mixed       INT8 with the layers in float32 that `edgetl.repair` found to cost t
 simplified  INT8 of the network without the parts that integer runtimes compute in floats (`edgetl.surgery`)
 """
 Verdict = Literal["pass", "fail", "not measured"]
+InstructionSet = Literal["avx2", "avx512", "vnni", "avx_vnni", "bf16", "amx", "neon", "dotprod", "i8mm", "sve"]
 
 INPUT_NAME = "image"  # uint8 (N, H, W, 3), RGB
 WITH_INTEGERS: tuple[Precision, ...] = ("int8", "mixed", "simplified")  # compiled from models with Q/DQ pairs
@@ -116,6 +117,8 @@ class NetworkSpec:
 
 # --- targets ------------------------------------------------------------------------------------------------------
 
+OperatorName = Literal["conv", "linear", "add", "mul", "pool", "mean", "concat"]
+
 
 @dataclass(frozen=True)
 class Scheme:
@@ -126,19 +129,25 @@ class Scheme:
     weight_granularity    "channel" (one scale per output channel) or "tensor"; weights are int8, symmetric
     weight_pairs_in_int16 weights of which no two neighbours can leave int16 as a sum of products with uint8, for CPUs
                           without VNNI; depthwise convolutions, which form no such sums, keep the full range
-    operators             which operators get Q/DQ on their inputs: conv, linear, add, mul, pool, mean, concat
+    operators             which operators get Q/DQ on their inputs; their order means nothing
     """
 
     activation_dtype: Literal["uint8", "int8"]
     activation_symmetric: bool
     weight_granularity: Literal["channel", "tensor"] = "channel"
     weight_pairs_in_int16: bool = False
-    operators: tuple[str, ...] = ("conv", "linear", "add", "mul", "pool", "mean", "concat")
+    operators: tuple[OperatorName, ...] = get_args(OperatorName)
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is compiled for: a piece of hardware. One YAML file in `targets/`."""
+    """What is compiled for: a piece of hardware. One YAML file in `targets/`.
+
+    What a latency on another CPU of the same `machine` is known by, each only where the target says it:
+    cpu_with     instruction sets of which its CPUs have at least one, by the names of `edgetl.bench.machine`
+    cpu_without  those that they have not
+    cpu_part     the part number of all its ARM cores, as /proc/cpuinfo writes it
+    """
 
     name: str
     summary: str
@@ -149,16 +158,20 @@ class Target:
     scheme: Scheme
     options: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     notes: str = ""
+    cpu_with: tuple[InstructionSet, ...] = ()
+    cpu_without: tuple[InstructionSet, ...] = ()
+    cpu_part: str = ""
 
 
 @dataclass(frozen=True)
 class CalibrationProfile:
     """How activation ranges are observed. One YAML file in `calibration/`.
 
-    images      at most this many calibration images, drawn from the shots
+    images      at most this many calibration images, drawn from the shots class by class in turn
     observer    "min-max", "percentile", "entropy" (KL, Migacz 2017) or "mse"
-    percentile  of |x|, used by "percentile" only
+    percentile  of |x| without exact zeros, used by "percentile" only
     views       augmented views per image shown to the observers besides the plain one
+    raises      ValueError for numbers that are none of these
     """
 
     name: str
@@ -168,6 +181,16 @@ class CalibrationProfile:
     percentile: float = 99.99
     views: int = 0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for key, possible, expected in (
+            ("images", self.images >= 1, "at least 1"),
+            ("percentile", 0 < self.percentile <= 100, "above 0 and at most 100"),
+            ("views", self.views >= 0, "at least 0"),
+            ("seed", self.seed >= 0, "at least 0"),
+        ):
+            if not possible:
+                raise ValueError(f"`{key}`: expected {expected}, found {getattr(self, key)}")
 
 
 # --- backends -----------------------------------------------------------------------------------------------------

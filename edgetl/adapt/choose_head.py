@@ -67,7 +67,7 @@ def head_rows(heads: Sequence[JudgedHead], folds: int, *, chosen: bool) -> list[
     """The report's rows; the first head is marked when it is `chosen`."""
     best = heads[0].judged
     if best is None:
-        return [Candidate(heads[0].choice.title, "head", "", "not judged", chosen=chosen)]
+        return [Candidate(heads[0].choice.title, "head", "", "not judged: nothing could be held out", chosen=chosen)]
     return [
         judged_row(
             head.judged,

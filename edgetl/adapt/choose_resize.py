@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.adapt.folds import stratified_folds
+from edgetl.adapt.folds import Fold, stratified_folds
 from edgetl.adapt.guards import judged
 from edgetl.adapt.heads.table import held_out_logits, prepare
 from edgetl.adapt.kept import contents, kept
@@ -40,31 +40,37 @@ class ResizeChoice:
 
 
 def choose_resize(
-    frozen: Frozen,
+    under: Callable[[ResizePolicy], Frozen],
     samples: Sequence[Sample],
     num_classes: int,
     policies: Sequence[ResizePolicy],
     cache: Path,
     seed: int,
     progress: Progress,
-) -> ResizeChoice:
+    groups: Sequence[str] | None = None,
+) -> tuple[ResizeChoice, Frozen]:
     """The policy of `policies` (the one that suits the pictures' shapes first) with the highest held-out accuracy, of
-    equals the one with the least cross entropy. What was judged is kept in `cache`.
+    equals the one with the least cross entropy, and the network as it was judged. What was judged is kept in `cache`.
 
-    The first is taken where there is no other, and where a class has a single shot.
+    under   the network that sees pictures resized by a policy
+    groups  of the samples: none is on both sides of a fold
+    The first is taken where there is no other, and where nothing can be held out.
     """
     labels = np.array([sample.label for sample in samples], np.int64)
-    if len(policies) < 2 or int(np.bincount(labels, minlength=num_classes).min()) < 2:
-        why = "the recipe names it" if len(policies) < 2 else "a class has a single shot: nothing to compare by"
-        return ResizeChoice(policies[0], f"{policies[0]}: {why}")
+    turns = [stratified_folds(labels.tolist(), _FOLDS, seed + turn, groups) for turn in range(_REPEATS)]
+    if len(policies) < 2 or not all(turns):
+        alone = "a class has a single shot, or its shots are of one group: nothing to compare by"
+        why = "the recipe names it" if len(policies) < 2 else alone
+        return ResizeChoice(policies[0], f"{policies[0]}: {why}"), under(policies[0])
+    views = {policy: under(policy) for policy in policies}
     found = []
-    for policy in policies:
-        view = with_resize(frozen, policy)
-        top1, loss = _kept_judgement(view, samples, labels, num_classes, cache, seed, progress)
+    for policy, view in views.items():
+        top1, loss = _kept_judgement(view, samples, labels, num_classes, turns, cache, seed, progress)
         found.append(ResizeCandidate(policy, float(top1), float(loss)))
     best = min(found, key=lambda candidate: (-candidate.top1, candidate.loss))
     told = ", ".join(f"{one.policy} {one.top1:.1%} right (loss {one.loss:.3f})" for one in found)
-    return ResizeChoice(best.policy, f"{best.policy}: of held-out shots on frozen features, {told}", tuple(found))
+    reason = f"{best.policy}: of held-out shots on frozen features, {told}"
+    return ResizeChoice(best.policy, reason, tuple(found)), views[best.policy]
 
 
 def with_resize(frozen: Frozen, policy: ResizePolicy) -> Frozen:
@@ -78,6 +84,7 @@ def _kept_judgement(
     samples: Sequence[Sample],
     labels: NDArray[np.int64],
     num_classes: int,
+    turns: Sequence[Sequence[Fold]],
     cache: Path,
     seed: int,
     progress: Progress,
@@ -89,20 +96,21 @@ def _kept_judgement(
         "network": view.digest,
         "preprocessing": asdict(view.spec.preprocessing),
         "images": contents(samples),
+        "folds": [[fold.held_out for fold in folds] for folds in turns],
         "seed": seed,
     }
-    return kept(cache / "judged", depends_on, lambda: _judge(features, labels, num_classes, seed))
+    return kept(cache / "judged", depends_on, lambda: _judge(features, labels, num_classes, turns, seed))
 
 
 def _judge(
-    features: NDArray[np.float32], labels: NDArray[np.int64], num_classes: int, seed: int
+    features: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    num_classes: int,
+    turns: Sequence[Sequence[Fold]],
+    seed: int,
 ) -> NDArray[np.float64]:
     """Held-out accuracy and cross entropy, (2,)."""
     shots = prepare(features[None], labels, num_classes)
-    results = [
-        judged(name, held_out_logits(name, shots, stratified_folds(labels.tolist(), _FOLDS, seed + turn), seed), labels)
-        for turn in range(_REPEATS)
-        for name in _HEADS
-    ]
+    results = [judged(name, held_out_logits(name, shots, folds, seed), labels) for folds in turns for name in _HEADS]
     means = [[result.right.mean(), result.loss.mean()] for result in results]
     return np.asarray(np.mean(means, axis=0), np.float64)

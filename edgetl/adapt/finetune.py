@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from edgetl.adapt.freeze import is_under, set_modes
 from edgetl.adapt.inputs import Inputs
+from edgetl.adapt.reproducible import own_draws
 from edgetl.adapt.schedule import rate_factor
 from edgetl.recipe import Adapt
 
@@ -36,11 +38,12 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Plan:
-    """How one network is trained. `parts` are the names of what is trained, from input to output, without the head."""
+    """How one network is trained. `by_block` are the names of what is trained, block by block from input to output,
+    without the head."""
 
     config: Adapt
     learning_rate: float
-    parts: tuple[str, ...]
+    by_block: tuple[tuple[str, ...], ...]
     head: str
     epochs: int
 
@@ -78,17 +81,18 @@ def finetune(
     trainer = _Trainer(network, inputs, torch.from_numpy(labels), plan)
     history: list[Epoch] = []
     logits: list[NDArray[np.float32]] = []
-    for epoch in range(1, (stop_after or plan.epochs) + 1):
-        start = time.monotonic()
-        mean_loss = trainer.epoch(train, epoch)
-        loss = top1 = None
-        if held_out:
-            logits.append(trainer.judge(held_out))
-            loss, top1 = _scores(logits[-1], labels[list(held_out)])
-        history.append(Epoch(epoch, trainer.rate, mean_loss, loss, top1, time.monotonic() - start))
-        after_epoch()
-        if not math.isfinite(mean_loss) or _out_of_patience(history, plan):
-            break
+    with own_draws(network, plan.config.seed):
+        for epoch in range(1, (stop_after or plan.epochs) + 1):
+            start = time.monotonic()
+            mean_loss = trainer.epoch(train, epoch)
+            loss = top1 = None
+            if held_out:
+                logits.append(trainer.judge(held_out))
+                loss, top1 = _scores(logits[-1], labels[list(held_out)])
+            history.append(Epoch(epoch, trainer.rate, mean_loss, loss, top1, time.monotonic() - start))
+            after_epoch()
+            if not math.isfinite(mean_loss) or _out_of_patience(history, plan):
+                break
     trainer.finish()
     return Trained(tuple(history), np.stack(logits) if logits else np.zeros((0, 0, 0), np.float32))
 
@@ -122,9 +126,11 @@ class _Trainer:
         """Train for one pass; the mean loss."""
         config = self._plan.config
         self._unfreeze(number)
-        set_modes(self._network, train_batch_norm=config.batch_norm == "trained")
-        steps = math.ceil(len(train) / config.batch_size) * self._plan.epochs
-        losses = [self._train(batch, steps) for batch in _batches(train, config.batch_size, self._generator)]
+        normed = config.batch_norm == "trained"
+        set_modes(self._network, train_batch_norm=normed)
+        # a batch norm that learns has no statistics of one image
+        batches = _batches(train, config.batch_size, self._generator, fewest=2 if normed else 1)
+        losses = [self._train(batch, len(batches) * self._plan.epochs) for batch in batches]
         return sum(losses) / len(losses)
 
     def judge(self, indices: Sequence[int]) -> NDArray[np.float32]:
@@ -138,9 +144,9 @@ class _Trainer:
         self._network.eval().requires_grad_(False)
 
     def _unfreeze(self, number: int) -> None:
-        parts, every = self._plan.parts, self._plan.config.unfreeze_epochs
-        count = len(parts) if not every else min(len(parts), (number - 1) // every)
-        trained = (*parts[len(parts) - count :], self._plan.head)
+        blocks, every = self._plan.by_block, self._plan.config.unfreeze_epochs
+        count = len(blocks) if not every else min(len(blocks), (number - 1) // every)
+        trained = [*chain(*blocks[len(blocks) - count :]), self._plan.head]
         for member in self._members:
             member.parameter.requires_grad_(is_under(member.name, trained))
 
@@ -184,7 +190,7 @@ class _Member:
 
 def _members(network: nn.Module, plan: Plan) -> Iterator[_Member]:
     for name, parameter in network.named_parameters():
-        depth = next((i for i, part in enumerate(reversed(plan.parts), 1) if is_under(name, [part])), None)
+        depth = next((i for i, block in enumerate(reversed(plan.by_block), 1) if is_under(name, block)), None)
         if is_under(name, [plan.head]):
             depth = 0
         if depth is not None:
@@ -230,10 +236,13 @@ def _scores(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[flo
     return loss, float((logits.argmax(1) == labels).mean())
 
 
-def _batches(indices: Sequence[int], size: int, generator: torch.Generator) -> Iterator[list[int]]:
-    order = torch.randperm(len(indices), generator=generator).tolist()
-    for start in range(0, len(order), size):
-        yield [indices[position] for position in order[start : start + size]]
+def _batches(indices: Sequence[int], size: int, generator: torch.Generator, *, fewest: int) -> list[list[int]]:
+    """All of `indices` in random order; a last batch of less than `fewest` joins the one before."""
+    order = [indices[position] for position in torch.randperm(len(indices), generator=generator).tolist()]
+    starts = list(range(0, len(order), size))
+    if len(starts) > 1 and len(order) - starts[-1] < fewest:
+        starts.pop()
+    return [order[start:end] for start, end in zip(starts, [*starts[1:], len(order)], strict=True)]
 
 
 def _out_of_patience(history: Sequence[Epoch], plan: Plan) -> bool:

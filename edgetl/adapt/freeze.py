@@ -14,14 +14,20 @@ from edgetl.recipe import nearest
 
 @dataclass(frozen=True)
 class Depth:
-    """How much of a network is trained: `parts` (names, from input to output) and the head.
+    """How much of a network is trained, besides the head.
 
     cut_after  the last part of an unbroken frozen beginning; empty where there is none
+    by_block   names of what is trained, from input to output: a whole block, or what is free of it
     """
 
     title: str
     cut_after: str
-    parts: tuple[str, ...]
+    by_block: tuple[tuple[str, ...], ...]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names without the blocks."""
+        return tuple(name for block in self.by_block for name in block)
 
 
 def last_parts(network: nn.Module, head: str, count: int) -> Depth:
@@ -30,7 +36,7 @@ def last_parts(network: nn.Module, head: str, count: int) -> Depth:
     count = min(count, len(names))
     frozen, trained = names[: len(names) - count], names[len(names) - count :]
     title = f"last {count} of {len(names)} parts" if frozen else f"all {len(names)} parts"
-    return Depth(title, frozen[-1] if frozen else "", tuple(trained))
+    return Depth(title, frozen[-1] if frozen else "", tuple((name,) for name in trained))
 
 
 def all_but(network: nn.Module, head: str, patterns: Sequence[str]) -> Depth:
@@ -46,15 +52,16 @@ def all_but(network: nn.Module, head: str, patterns: Sequence[str]) -> Depth:
     trained = [name for name in names if not matches(name, patterns) and not is_under(name, [head])]
     if not trained:
         raise UsageError("adapt.freeze: leaves no backbone parameter to fine-tune; use `strategy: probe` for that")
-    parts: list[str] = []
+    by_block: list[tuple[str, ...]] = []
     cut_after, broken = "", False
     for part in blocks(network, head):
         inside = [name for name in names if is_under(name, [part])]
         free = [name for name in inside if name in set(trained)]
-        parts += [part] if len(free) == len(inside) else free
+        if free:
+            by_block.append((part,) if len(free) == len(inside) else tuple(free))
         broken = broken or bool(free)
         cut_after = cut_after if broken else part
-    return Depth(f"all but {', '.join(patterns)}", cut_after, tuple(parts))
+    return Depth(f"all but {', '.join(patterns)}", cut_after, tuple(by_block))
 
 
 def matches(name: str, patterns: Sequence[str]) -> bool:

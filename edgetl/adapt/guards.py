@@ -25,7 +25,7 @@ _BEYOND_DOUBT = 2.0  # standard errors of a mean paired difference
 _FEWEST_TO_BLAME = 20  # images; with 12, good weights looked worse than random in 1 of 15 draws of one set
 
 _LARGE_GAP = 30.0  # points between training and held-out accuracy, beyond the held-out interval
-_LATE_DECLINE = 0.1  # of the smallest held-out loss
+_WANTED_REACH = 10.0  # points to each side, within which the shots should place the accuracy of what they choose
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,16 @@ def clear_lead(images: int) -> float:
     return max(_LEAST_LEAD, _LEAD_TIMES_IMAGES / max(images, 1))
 
 
-def negative_transfer(candidate: Judged, frozen: Sequence[Judged], scratch: Judged | None) -> Verdict:
+def negative_transfer(
+    candidate: Judged, frozen: Sequence[Judged], scratch: Judged | None, *, asked_for: bool = False
+) -> Verdict:
     """Does `candidate` beat the frozen-feature baselines and a small network trained from scratch?
 
     Rolled back when it is not clearly ahead (`lead`) of the best baseline of `frozen` (empty when the candidate is
-    itself the best of them). Failed when the network from scratch is better beyond doubt (95 % interval of the paired
-    difference above zero): then pretraining harms. A warning when it is better by chance perhaps, or when the
-    candidate's lead over a baseline could be chance as well.
+    itself the best of them); where the recipe keeps it all the same (`asked_for`), that is a warning. Failed when the
+    network from scratch is better beyond doubt (95 % interval of the paired difference above zero): then pretraining
+    harms. A warning when it is better by chance perhaps, or when the candidate's lead over a baseline could be chance
+    as well.
     """
     guard = "negative transfer"
     numbers = {"images": float(len(candidate.right)), "candidate_top1": _top1(candidate)}
@@ -94,9 +97,10 @@ def negative_transfer(candidate: Judged, frozen: Sequence[Judged], scratch: Judg
         if lead(candidate, rival) < clear_lead(len(candidate.right)):
             sentence = (
                 f"{_capital(candidate.name)} is not clearly better than {rival.name} on frozen features "
-                f"({_against(candidate, rival, points)}), so it was rolled back."
+                f"({_against(candidate, rival, points)}), "
+                + ("kept because the recipe asks for it." if asked_for else "so it was rolled back.")
             )
-            return Verdict(guard, "rolled back", sentence, numbers)
+            return Verdict(guard, "warn" if asked_for else "rolled back", sentence, numbers)
     if scratch is not None and _top1(scratch) > _top1(candidate):
         points = paired_difference(scratch.right, candidate.right)
         sentence = (
@@ -127,73 +131,59 @@ def negative_transfer(candidate: Judged, frozen: Sequence[Judged], scratch: Judg
 def overfitting(
     train_top1: float, held_out_right: NDArray[np.bool_], held_out_losses: Sequence[float], epochs: int
 ) -> Verdict:
-    """Is the gap between training and held-out accuracy large, or did training go on after the best epoch?
+    """Is the gap between training and held-out accuracy large, and did the trials go past their best epoch?
 
     train_top1       fraction of its own shots that the trained candidate has right
     held_out_right   (N,) bool, N >= 1: the same candidate, each image when it was held out
-    held_out_losses  mean held-out loss after epoch 1, 2, ...; empty for heads in closed form
-    epochs           the epochs that the final network is trained for
+    held_out_losses  of the trials: the mean after epoch 1, 2, ...; empty for heads in closed form
+    epochs           that the final network is trained for: fewer than the trials had where their loss rose again
 
-    A few shots are always learned by heart, so a gap alone is a warning only above 30 points beyond the interval of
-    the held-out accuracy. A decline is one of ten percent of the smallest held-out loss by the epoch that was chosen.
+    A few shots are always learned by heart, so a gap is a warning only above 30 points beyond the interval of the
+    held-out accuracy. A loss that rose again is told and no warning: training on all shots ended where it was least.
     """
     held_out = wilson(int(held_out_right.sum()), len(held_out_right))
     gap, sure_gap = 100 * (train_top1 - held_out.value), 100 * (train_top1 - held_out.high)
     numbers = {"train_top1": train_top1, **_interval("held_out_top1", held_out), "gap_points": gap}
     told = f"{train_top1:.0%} of its own shots right, {held_out.value:.0%} of held-out ones"
-    finite = [loss for loss in held_out_losses if math.isfinite(loss)]
-    if finite:
-        best = list(held_out_losses).index(min(finite)) + 1
-        chosen = held_out_losses[min(max(epochs, 1), len(held_out_losses)) - 1]
-        decline = chosen / max(min(finite), 1e-12) - 1 if math.isfinite(chosen) else math.inf
-        numbers |= {"best_epoch": float(best), "epochs": float(epochs), "decline": decline}
-        if epochs > best and decline > _LATE_DECLINE:
-            sentence = (
-                f"Training went past its best: held-out loss {min(finite):.3g} after epoch {best}, {chosen:.3g} after "
-                f"epoch {epochs}; use fewer epochs or more images."
-            )
-            return Verdict("overfitting", "warn", sentence, numbers)
+    rose = ""
+    if 0 < epochs < len(held_out_losses):
+        least, last = held_out_losses[epochs - 1], held_out_losses[-1]
+        numbers |= {"best_epoch": float(epochs), "decline": last / max(least, 1e-12) - 1}
+        rose = (
+            f" In the trials the held-out loss rose again, from {least:.3g} after epoch {epochs} to {last:.3g} after "
+            f"{len(held_out_losses)}, so training on all shots ended there."
+        )
     if sure_gap > _LARGE_GAP:
         sentence = f"The network knows its shots by heart and little beyond ({told}); more images would help most."
-        return Verdict("overfitting", "warn", sentence, numbers)
-    return Verdict("overfitting", "pass", f"No sign of it: {told}.", numbers)
+        return Verdict("overfitting", "warn", sentence + rose, numbers)
+    return Verdict("overfitting", "pass", f"No sign of it: {told}.{rose}", numbers)
 
 
-def too_little_data(right: NDArray[np.bool_], num_classes: int, gate_points: float) -> Verdict:
-    """Is the held-out accuracy known to within the gate, and how many images more per class would settle it?
+def too_little_data(right: NDArray[np.bool_], num_classes: int) -> Verdict:
+    """Do the shots place the held-out accuracy of what they chose within 10 points, and if not, how many more would?
 
-    right  (N,) bool, N >= 1. The 95 % interval must reach no further than `gate_points` from the estimate.
+    right  (N,) bool, N >= 1. The interval is Wilson's, and is solved for the number of images as it stands.
+
+    More shots do not settle the gate, which is a drop on the validation images: whether these are enough for it, the
+    check's finding `precision` says.
     """
-    interval = wilson(int(right.sum()), len(right))
-    return interval_verdict(_in_points(interval), "the held-out accuracy", len(right), num_classes, gate_points)
-
-
-def interval_verdict(
-    interval_points: Interval, what: str, images: int, num_classes: int, gate_points: float
-) -> Verdict:
-    """The same for any estimate on `images` images, for example the difference between two candidates, in points.
-
-    An interval narrows as 1 / sqrt(images): (reach / gate)^2 times the images are needed.
-    """
-    reach = max(interval_points.high - interval_points.value, interval_points.value - interval_points.low)
-    needed = math.ceil(images * (reach / gate_points) ** 2) if gate_points > 0 else 0
-    more = max(0, math.ceil((needed - images) / num_classes))
+    images, top1 = len(right), float(right.mean())
+    interval, reach, more = wilson(int(right.sum()), images), _reach_points(top1, images), 0
+    while _reach_points(top1, images + more * num_classes) > _WANTED_REACH:
+        more += 1
     numbers = {
         "images": float(images),
         "reach_points": reach,
-        "gate_points": gate_points,
         "more_images_per_class": float(more),
-        **_interval("estimate_points", interval_points),
+        **_interval("held_out_top1", interval),
     }
-    known = f"{_capital(what)} is known to within {reach:.1f} points on {images} held-out images"
-    if gate_points <= 0:
-        return Verdict("too little data", "not measured", f"{known}; no gate to compare that with.", numbers)
-    if more == 0:
-        return Verdict("too little data", "pass", f"{known}; the gate is {gate_points:g}.", numbers)
     sentence = (
-        f"{known}, which is wider than the gate of {gate_points:g}: about {more} more images per class would settle it."
+        f"The held-out accuracy of {top1:.0%} is known to within {reach:.1f} points "
+        f"({interval.low:.0%} to {interval.high:.0%}) on {images} shots"
     )
-    return Verdict("too little data", "warn", sentence, numbers)
+    if more:
+        sentence += f", too roughly to choose by: about {more} more per class would place it within {_WANTED_REACH:g}"
+    return Verdict("too little data", "warn" if more else "pass", f"{sentence}.", numbers)
 
 
 def sanity_probe(
@@ -298,8 +288,10 @@ def _against(one: Judged, two: Judged, lead: Interval) -> str:
     )
 
 
-def _in_points(interval: Interval) -> Interval:
-    return Interval(100 * interval.value, 100 * interval.low, 100 * interval.high)
+def _reach_points(top1: float, images: int) -> float:
+    """From an accuracy to the further end of its interval, were it measured on so many images."""
+    interval = wilson(round(top1 * images), images)
+    return 100 * max(interval.high - interval.value, interval.value - interval.low)
 
 
 def _interval(name: str, interval: Interval) -> dict[str, float]:

@@ -124,7 +124,9 @@ def _row(task: Task, runner: Runner, folds: Sequence[Fold], best_head: Judged | 
     title, setting = runner.tuning.title, runner.tuning.setting
     result = judged_trials(title, runner.trials, folds, task.labels)
     if result is None or best_head is None:
-        state: State = "over budget" if not runner.entered else ("diverged" if runner.trials else "not judged")
+        state: State = "diverged" if runner.entered else "over budget"
+        if not folds:
+            state = "not judged: nothing could be held out"
         return Candidate(title, "finetune", setting, state, len(runner.trials), runner.seconds, chosen=chosen)
     return judged_row(
         result[0],

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 
 _CUBLAS = "CUBLAS_WORKSPACE_CONFIG"  # cuBLAS is only deterministic with a fixed workspace
+_CHANCES = ("p", "drop_prob", "drop_rate", "dropout", "attention_dropout")  # what timm and torchvision call them
 
 
 @contextmanager
@@ -33,3 +35,25 @@ def deterministic(seed: int, device: torch.device) -> Iterator[None]:
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
             if workspace is None:
                 os.environ.pop(_CUBLAS, None)
+
+
+def draws(network: nn.Module) -> bool:
+    """Whether the network draws from torch's global generator in training: dropout, stochastic depth."""
+    return any(
+        isinstance(chance := getattr(module, name, None), float) and chance > 0.0
+        for module in network.modules()
+        for name in _CHANCES
+    )
+
+
+@contextmanager
+def own_draws(network: nn.Module, seed: int) -> Iterator[None]:
+    """What `network` draws inside depends on `seed` alone, not on what was drawn before; afterwards torch's generators
+    are as before. They are not touched for a network that draws nothing: several of those may be trained at once."""
+    if not draws(network):
+        yield
+        return
+    devices = {parameter.device for parameter in network.parameters() if parameter.device.type == "cuda"}
+    with torch.random.fork_rng(devices=list(devices)):
+        torch.manual_seed(seed)
+        yield

@@ -44,8 +44,8 @@ class AdaptJob:
 
     augment      a policy of `Augment`
     resizes      how pictures may be resized, what suits their shapes first; more than one: the shots decide
-    gate_points  the drop that the recipe's gate allows, None without one
     cache        folder for features and trials, named by content; a killed run continues from it
+    groups       of the shots (`data.group_by`), None without any: no group is on both sides of a fold
     """
 
     split: Split
@@ -54,8 +54,8 @@ class AdaptJob:
     config: Adapt
     augment: str
     resizes: tuple[ResizePolicy, ...]
-    gate_points: float | None
     cache: Path
+    groups: tuple[str, ...] | None = None
 
 
 def run(job: AdaptJob, out: Path, progress: Progress) -> None:
@@ -69,20 +69,24 @@ def run(job: AdaptJob, out: Path, progress: Progress) -> None:
     with deterministic(job.config.seed, choose_device()):
         network, spec, audit = build(job.backbone, job.source, len(job.split.classes), job.resizes[0])
         pretrained = freeze_network(network, spec)
-        if job.config.batch_norm == "reestimated":
-            pretrained = reestimate(pretrained, job.split.shots)
-        resize = choose_resize(
-            pretrained,
+
+        def under(policy: ResizePolicy) -> Frozen:
+            view = with_resize(pretrained, policy)
+            # statistics are those of the pictures as they are resized
+            return reestimate(view, job.split.shots) if job.config.batch_norm == "reestimated" else view
+
+        resize, frozen = choose_resize(
+            under,
             job.split.shots,
             len(job.split.classes),
             job.resizes,
             job.cache,
             job.config.seed,
             progress,
+            job.groups,
         )
-        frozen = with_resize(pretrained, resize.policy)
         task = _task(job, frozen, progress)
-        outcome = adapt(task, job.gate_points)
+        outcome = adapt(task)
         spec = _described(frozen.spec, outcome.network)
         _require_linear(replace(frozen, spec=spec), outcome.network, job.split)
     write_checkpoint(_contiguous(outcome.network), out / NETWORK_STATE)
@@ -111,6 +115,7 @@ def _task(job: AdaptJob, frozen: Frozen, progress: Progress) -> Task:
         config=job.config,
         cache=job.cache,
         progress=progress,
+        groups=job.groups,
     )
 
 

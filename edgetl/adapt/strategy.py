@@ -24,6 +24,7 @@ from edgetl.adapt.task import Extracted, Task, extract
 from edgetl.adapt.trials import Tuning, fit_on, plan_of, write_head
 from edgetl.adapt.verdicts import Adapted, sanity, verdicts
 
+_ALONE = "a class has a single shot, or its shots are of one group"
 _FEW_SHOTS, _FOLDS_OF_FEW, _FOLDS = 60, 5, 3
 
 
@@ -71,15 +72,16 @@ class _Made:
     reason: str
 
 
-def adapt(task: Task, gate_points: float | None) -> Outcome:
+def adapt(task: Task) -> Outcome:
     """Adapt the network of `task` by the configured strategy.
 
-    gate_points  the drop that the recipe's gate allows; what the shots can tell is compared with it
     Raises UsageError for a `freeze` that names nothing, WeightsError for weights that carry nothing.
     """
-    found = extract(task, depths(task))
+    folds, wanted = _folds(task), depths(task)
+    # what cannot be judged is fine-tuned only where that is asked for
+    found = extract(task, wanted if folds or task.config.strategy == "finetune" else ())
     sane = sanity(task, found.features)
-    search = _search(task, found)
+    search = _search(task, found, folds)
     made = _make(task, found, search)
     best = search.heads[0]
     adapted = Adapted(made.network, search.heads, search.end, made.tuning, len(made.final), search.folds)
@@ -91,7 +93,7 @@ def adapt(task: Task, gate_points: float | None) -> Outcome:
         head=best.choice.title,
         tuning=made.tuning,
         candidates=(*head_rows(search.heads, len(search.folds), chosen=made.tuning is None), *fine),
-        guards=(sane, *verdicts(task, adapted, gate_points)),
+        guards=(sane, *verdicts(task, adapted)),
         folds=len(search.folds),
         runners=search.runners,
         final=made.final,
@@ -100,10 +102,14 @@ def adapt(task: Task, gate_points: float | None) -> Outcome:
     )
 
 
-def _search(task: Task, found: Extracted) -> _Search:
+def _folds(task: Task) -> tuple[Fold, ...]:
+    few = len(task.samples) < _FEW_SHOTS
+    count = task.config.folds if task.config.folds != "auto" else (_FOLDS_OF_FEW if few else _FOLDS)
+    return stratified_folds(task.labels.tolist(), count, task.config.seed, task.groups)
+
+
+def _search(task: Task, found: Extracted, folds: tuple[Fold, ...]) -> _Search:
     config, shots = task.config, len(task.samples)
-    count = config.folds if config.folds != "auto" else (_FOLDS_OF_FEW if shots < _FEW_SHOTS else _FOLDS)
-    folds = stratified_folds(task.labels.tolist(), count, config.seed)
     heads = judge_heads(task, found.features, folds)
     candidates, budget = tunings(task, found.depths), allowed_minutes(config, shots)
     entered: Sequence[Tuning] = affordable(candidates, folds, shots, config.epochs, budget) if folds else ()
@@ -177,7 +183,7 @@ def _merged(task: Task, tuning: Tuning, whole: nn.Module, tail: nn.Module) -> nn
 
 def _why(search: _Search, end: Finish | None, *, forced: bool) -> str:
     if end is None:
-        return "Fine-tuning: the recipe asks for it; a class has a single shot, so nothing could be judged."
+        return f"Fine-tuning: the recipe asks for it; {_ALONE}, so nothing could be judged."
     if forced:
         return f"Fine-tuning: the recipe asks for it, although {_numbers(end)}."
     return f"Fine-tuning: {_numbers(end)}."
@@ -188,7 +194,7 @@ def _why_not(task: Task, search: _Search) -> str:
     if task.config.strategy == "probe":
         return f"{title}: the recipe asks for a probe."
     if not search.folds:
-        return f"{title}: a class has a single shot, so nothing could be held out to judge fine-tuning by."
+        return f"{title}: {_ALONE}, so nothing could be held out to judge fine-tuning by."
     if not any(runner.entered for runner in search.runners):
         return f"{title}: every way of fine-tuning is over the budget of {search.budget_minutes:.1f} minutes."
     if search.end is None:

@@ -29,6 +29,7 @@ class Task:
 
     pretrained  whether the backbone is supposed to know something already
     cache       folder for features and for the trials of a search, named by content
+    groups      of the samples, in their order (a video, a patient): what is held out together; None without any
     """
 
     frozen: Frozen
@@ -39,6 +40,7 @@ class Task:
     config: Adapt
     cache: Path
     progress: Progress
+    groups: tuple[str, ...] | None = None
 
     @property
     def labels(self) -> NDArray[np.int64]:

@@ -78,7 +78,7 @@ def _set(network: nn.Module, name: str, weight: Floats, bias: Floats) -> None:
 
 
 def plan_of(task: Task, tuning: Tuning) -> Plan:
-    return Plan(task.config, tuning.learning_rate, tuning.prepared.depth.parts, task.head, task.config.epochs)
+    return Plan(task.config, tuning.learning_rate, tuning.prepared.depth.by_block, task.head, task.config.epochs)
 
 
 def run_trial(task: Task, tuning: Tuning, fold: Fold, head: Head) -> Trained:
@@ -106,11 +106,11 @@ def _key(task: Task, tuning: Tuning, fold: Fold, head: Head) -> str:
             "tools": torch.__version__,
             "network": task.frozen.digest,
             "images": contents(task.samples),
-            "resize": task.frozen.spec.preprocessing.resize,
+            "preprocessing": asdict(task.frozen.spec.preprocessing),
             "policy": task.policy,
             "views": task.views,
             "config": config,
-            "parts": list(tuning.prepared.depth.parts),
+            "blocks": [list(block) for block in tuning.prepared.depth.by_block],
             "cut": tuning.prepared.depth.cut_after,
             "rate": tuning.learning_rate,
             "fold": asdict(fold),

@@ -68,34 +68,37 @@ def sanity(task: Task, features: NDArray[np.float32]) -> Verdict:
     return verdict
 
 
-def verdicts(task: Task, adapted: Adapted, gate_points: float | None) -> list[Verdict]:
+def verdicts(task: Task, adapted: Adapted) -> list[Verdict]:
     """Negative transfer, overfitting, too little data."""
     best = adapted.heads[0].judged
     if best is None:
-        told = "A class has a single shot, so nothing could be held out."
+        told = "A class has a single shot, or its shots are of one group, so nothing could be held out"
+        more = f"{told} to choose by: another shot, of another group, in each such class would change that."
         return [
-            Verdict(name, "not measured", told, {}) for name in ("negative transfer", "overfitting", "too little data")
+            *(Verdict(name, "not measured", f"{told}.", {}) for name in ("negative transfer", "overfitting")),
+            Verdict("too little data", "warn", more, {}),
         ]
     end = adapted.end if adapted.tuning else None
     kept = end.judged if end else best
     return [
         _negative_transfer(task, adapted, best),
         _overfitting(task, adapted, kept),
-        too_little_data(kept.right, task.num_classes, gate_points or 0.0),
+        too_little_data(kept.right, task.num_classes),
     ]
 
 
 def _negative_transfer(task: Task, adapted: Adapted, best: Judged) -> Verdict:
-    scratch, end = _scratch(task, adapted.folds), adapted.end
+    scratch, end, asked_for = _scratch(task, adapted.folds), adapted.end, task.config.strategy == "finetune"
     if end is not None and adapted.tuning is not None:
-        return negative_transfer(end.judged, (end.rival,), subset(scratch, end.images) if scratch else None)
+        beside = subset(scratch, end.images) if scratch else None
+        return negative_transfer(end.judged, (end.rival,), beside, asked_for=asked_for)
     shipped = negative_transfer(best, (), scratch)
     if end is None or shipped.verdict == "failed":
         return shipped
-    tuned = negative_transfer(end.judged, (end.rival,), None)
+    tuned = negative_transfer(end.judged, (end.rival,), None, asked_for=asked_for)
     if tuned.verdict == "rolled back":
         return tuned
-    sentence = "Fine-tuning led in its trials, but ended worse on all shots, so it was rolled back."
+    sentence = "Fine-tuning on all shots ended worse than its trials, so it was rolled back."
     return replace(tuned, verdict="rolled back", sentence=sentence)
 
 

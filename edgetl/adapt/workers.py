@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
-from torch import nn
 
+from edgetl.adapt.reproducible import draws
 from edgetl.backbones.extract import Frozen
 
 Given = TypeVar("Given")
@@ -22,7 +22,7 @@ def run_all(work: Callable[[Given], Made], items: Sequence[Given], frozen: Froze
     generator for all threads, and two runs would differ.
     """
     threads = torch.get_num_threads()
-    if frozen.device.type != "cpu" or threads == 1 or len(items) < 2 or _draws(frozen.network):
+    if frozen.device.type != "cpu" or threads == 1 or len(items) < 2 or draws(frozen.network):
         yield from map(work, items)
         return
     try:
@@ -30,12 +30,3 @@ def run_all(work: Callable[[Given], Made], items: Sequence[Given], frozen: Froze
             yield from pool.map(work, items)
     finally:
         torch.set_num_threads(threads)
-
-
-def _draws(network: nn.Module) -> bool:
-    return any(
-        getattr(module, name, 0.0) > 0.0
-        for module in network.modules()
-        for name in ("p", "drop_prob", "drop_rate")
-        if isinstance(getattr(module, name, None), float)
-    )

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from edgetl.backbones.extract import Frozen, Point, run_to
+from edgetl.backbones.head import features
 from edgetl.backbones.inputs import normalise
 
 _PROBED = 2  # images that the two parts are compared with the whole on
-_TOLERANCE = 1e-4  # of the largest logit; the parts do the same arithmetic, rounded once more
+_TOLERANCE = 1e-4  # of the largest feature or logit; the parts do the same arithmetic, rounded once more
 
 
 @dataclass(frozen=True)
@@ -33,28 +34,31 @@ def cut_network(frozen: Frozen, part: str) -> Cut | None:
     """Cut behind the module `part`: a copy of the network whose modules up to there hand their input through.
 
     None where that is not the same function, because the network does more than call its modules one after another
-    (position embeddings, dense connections): proven on images, not assumed.
+    (position embeddings, dense connections, parts that hand on several tensors): proven on images, not assumed.
     """
-    whole = frozen.network
-    images = _noise(frozen)
-    tail = copy.deepcopy(whole)
-    for name in _finished_by(whole, part, normalise(images, frozen.spec.preprocessing)):
-        _replace(tail, name, nn.Identity())
-    point = Point(part)
-    activations = run_to(frozen, (point,), images)[0]
-    try:
-        with torch.inference_mode():
-            expected = whole(normalise(images, frozen.spec.preprocessing))
-            found = tail(activations)
-    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
+    whole, images, point = frozen.network, _noise(frozen), Point(part)
+    inputs = normalise(images, frozen.spec.preprocessing)
+    finished = _finished_by(whole, part, inputs)
+    if not finished:
         return None
-    if not _same(found, expected):
+    tail = copy.deepcopy(whole)
+    for name in finished:
+        _replace(tail, name, nn.Identity())
+    try:
+        activations = run_to(frozen, (point,), images)[0]
+        with torch.inference_mode():
+            # what enters the classifier too: one of zeros would make all logits equal
+            expected = features(whole, frozen.spec.classifier, inputs)
+            found = features(tail, frozen.spec.classifier, activations)
+    except (AssertionError, AttributeError, IndexError, RuntimeError, TypeError, ValueError):
+        return None
+    if not all(_same(one, two) for one, two in zip(found, expected, strict=True)):
         return None
     return Cut(point, tail, count_macs(tail, activations[:1]))
 
 
 def _same(found: Tensor, expected: Tensor) -> bool:
-    """Whether two sets of logits are equal but for rounding."""
+    """Whether two sets of features or logits are equal but for rounding."""
     largest = float(expected.abs().max())
     return found.shape == expected.shape and float((found - expected).abs().max()) <= _TOLERANCE * largest + 1e-6
 
@@ -91,10 +95,12 @@ def _noise(frozen: Frozen) -> Tensor:
 
 
 def _finished_by(network: nn.Module, part: str, inputs: Tensor) -> list[str]:
-    """Outermost modules all of whose calls end no later than that of `part`."""
+    """Outermost modules all of whose calls end no later than that of `part`; none where it is not called."""
     ends: dict[str, int] = {}
     with _clock(network, ends), torch.inference_mode():
         network(inputs)
+    if part not in ends:
+        return []
     early = {name for name, end in ends.items() if end <= ends[part]}
     return sorted(name for name in early if not any(outer in early for outer in _outer(name)))
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from edgetl.backbones.device import choose_device
 from edgetl.backbones.head import get_head
 from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import build
+from edgetl.data.decoders import decoder_versions
 from edgetl.data.rows import Rows, compute_rows
 from edgetl.data.views import load_batch
 from edgetl.digest import value_digest
@@ -30,7 +32,8 @@ _VERSION = 1  # of the code below, as far as its results depend on it
 
 @dataclass(frozen=True)
 class Frozen:
-    """A network in eval mode whose tensors stay as they are. `digest` is of all of them: it names what is computed."""
+    """A network in eval mode whose tensors stay as they are. `digest` is of them and of the function that they are the
+    weights of: it names what is computed."""
 
     network: nn.Module
     spec: NetworkSpec
@@ -71,7 +74,19 @@ def freeze_network(network: nn.Module, spec: NetworkSpec) -> Frozen:
     device = choose_device()
     network.eval().requires_grad_(False).to(device)
     network.to(memory_format=torch.channels_last)  # three times as fast on a CPU
-    return Frozen(network, spec, tensors_digest(network), device)
+    return Frozen(network, spec, _function_digest(network, spec), device)
+
+
+def _function_digest(network: nn.Module, spec: NetworkSpec) -> str:
+    # equal tensors are not the same function: padding, activation, pooling and epsilon have none
+    built = {
+        "library": [spec.library, metadata.version(spec.library)],
+        "architecture": spec.architecture,
+        "model_args": dict(spec.model_args),
+        "hidden": spec.hidden,
+        "surgery": list(spec.surgery),
+    }
+    return value_digest([built, tensors_digest(network)])
 
 
 def tensors_digest(network: nn.Module) -> str:
@@ -89,17 +104,12 @@ def pooled_features(
     cache: Path,
     *,
     progress: Progress,
-    augment: Augment | None = None,
-    view: int = 0,
-    seed: int = 0,
 ) -> Rows:
-    """(N, F): what enters the classifier, averaged over positions, for one view of the images, in their order.
+    """(N, F): what enters the classifier, averaged over positions, for the plain view of the images, in their order.
 
-    view  0 is the plain view and needs no `augment`; others are drawn from (seed, view)
     Kept under `cache`, named by content: found again, and continued after a kill. Raises DataError for an image.
     """
-    shown = View(view, augment.policy if augment and view else "none", seed if view else 0)
-    return activations(frozen, samples, cache, (Point(),), shown, progress=progress)[0]
+    return activations(frozen, samples, cache, (Point(),), View(), progress=progress)[0]
 
 
 def activations(
@@ -116,6 +126,7 @@ def activations(
     preprocessing = frozen.spec.preprocessing
     shared = {
         "version": _VERSION,
+        "decoders": decoder_versions(),
         "network": frozen.digest,
         "classifier": frozen.spec.classifier,
         "device": frozen.device.type,
@@ -150,7 +161,10 @@ def _hash_seed(*numbers: int) -> int:
 
 @torch.inference_mode()
 def run_to(frozen: Frozen, points: Sequence[Point], images: Tensor) -> list[Tensor]:
-    """float32 activations at `points` of images (N, 3, H, W) in 0..255; the network is run no further than needed."""
+    """float32 activations at `points` of images (N, 3, H, W) in 0..255; the network is run no further than needed.
+
+    Raises TypeError where the output of a point is not one tensor.
+    """
     inputs = normalise(images.to(frozen.device), frozen.spec.preprocessing)
     with _tapped(frozen, points) as caught, suppress(_Reached):
         frozen.network(inputs.contiguous(memory_format=torch.channels_last))
@@ -170,7 +184,9 @@ def _tapped(frozen: Frozen, points: Sequence[Point]) -> Iterator[dict[Point, Ten
     caught: dict[Point, Tensor] = {}
     head = get_head(frozen.network, frozen.spec.classifier)
 
-    def catch(point: Point, value: Tensor) -> None:
+    def catch(point: Point, value: object) -> None:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"expected one tensor from `{point.name}`; found {type(value).__name__}")
         caught[point] = value
         if len(caught) == len(set(points)):
             raise _Reached

@@ -9,24 +9,35 @@ import os
 import shutil
 import subprocess
 import tempfile
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.errors import BackendError
-from edgetl.types import Missing
+from edgetl.types import Missing, Target
 
 SYSROOT_VARIABLE = "EDGETL_ARM_SYSROOT"
 _EMULATORS = ("qemu-aarch64-static", "qemu-aarch64")
 _PYTHON = "usr/bin/python3.11"
 _STAMP = "edgetl-sysroot.txt"  # written last by scripts/arm-sysroot
+_REFUSED = 3  # how onnx_logits.py ends when the runtime does not take the model
+
+
+class EmulationError(BackendError):
+    """The emulator is missing, failed or was too slow. It says nothing of the model."""
 
 
 def sysroot() -> Path:
     """Where the aarch64 files are looked for: the environment's EDGETL_ARM_SYSROOT, or the user's cache."""
     named = os.environ.get(SYSROOT_VARIABLE)
     return Path(named).expanduser().resolve() if named else Path.home() / ".cache/edgetl/arm-sysroot"
+
+
+def takes(target: Target) -> bool:
+    """Whether builds of `target` are of the kind that is emulated."""
+    return (target.machine, target.backend, target.accelerator) == ("aarch64", "onnxruntime", "none")
 
 
 def missing() -> Missing | None:
@@ -39,6 +50,21 @@ def missing() -> Missing | None:
     return None
 
 
+def version() -> str:
+    """Version of the aarch64 onnxruntime; "" where there is none. Reads one file."""
+    found = metadata.distributions(name="onnxruntime", path=[str(sysroot() / "site")])
+    return next((each.version for each in found), "")
+
+
+def identity() -> list[str]:
+    """What decides an emulated answer besides model and images: the emulator's file and what the sysroot holds."""
+    try:
+        stamp = (sysroot() / _STAMP).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        stamp = ""
+    return [_emulator() or "", version(), stamp]
+
+
 def logits(
     model: Path, images: NDArray[np.uint8], *, threads: int = 1, timeout_s: float = 3600.0
 ) -> NDArray[np.float32]:
@@ -46,13 +72,14 @@ def logits(
 
     images   (N, H, W, 3) uint8, N >= 1.
     returns  (N, classes) float32. Some 100 to 300 times slower than native.
-    raises   BackendError when the emulator is missing, fails, or takes longer than `timeout_s`.
+    raises   EmulationError when the emulator is missing, fails, or takes longer than `timeout_s`; BackendError when the
+             aarch64 onnxruntime does not take the model.
     """
     obstacle = missing()
     emulator = _emulator()
     if obstacle is not None or emulator is None:
         why = obstacle or Missing("qemu vanished", "install it again")
-        raise BackendError(f"{model}: cannot emulate ARM: {why.reason}; {why.remedy}")
+        raise EmulationError(f"{model}: cannot emulate ARM: {why.reason}; {why.remedy}")
     with tempfile.TemporaryDirectory(prefix="edgetl-") as scratch:
         folder = Path(scratch)
         np.save(folder / "images.npy", images, allow_pickle=False)
@@ -87,19 +114,23 @@ def _run(command: list[str], model: Path, timeout_s: float) -> None:
             command, capture_output=True, text=True, errors="replace", timeout=timeout_s, env=kept, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise BackendError(f"{model}: emulation did not finish within {timeout_s:g} s; use fewer images") from error
+        raise EmulationError(
+            f"{model}: emulation did not finish within {timeout_s:g} s; lower bench.emulated_images"
+        ) from error
     except OSError as error:
-        raise BackendError(f"{model}: cannot start {command[0]}: {error.strerror}") from error
+        raise EmulationError(f"{model}: cannot start {command[0]}: {error.strerror}") from error
     if done.returncode != 0:
         tail = " ".join(done.stderr.split()[-40:])
-        raise BackendError(f"{model}: emulation ended with status {done.returncode}: {tail or 'no message'}")
+        if done.returncode == _REFUSED:
+            raise BackendError(f"{model}: onnxruntime for ARM does not take it: {tail or 'no message'}")
+        raise EmulationError(f"{model}: emulation ended with status {done.returncode}: {tail or 'no message'}")
 
 
 def _read_logits(path: Path, images: int, model: Path) -> NDArray[np.float32]:
     try:
         found = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise BackendError(f"{model}: emulation ended without logits: {error}") from error
+        raise EmulationError(f"{model}: emulation ended without logits: {error}") from error
     if found.dtype != np.float32 or found.ndim != 2 or found.shape[0] != images:
-        raise BackendError(f"{model}: expected float32 logits ({images}, classes); found {found.dtype} {found.shape}")
+        raise EmulationError(f"{model}: expected float32 logits ({images}, classes); found {found.dtype} {found.shape}")
     return np.asarray(found, dtype=np.float32)

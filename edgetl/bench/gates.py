@@ -34,7 +34,7 @@ class GateCheck:
 
 @dataclass(frozen=True)
 class BuildVerdict:
-    """A build with all its gates: fail if one fails, else not measured if one is, else pass."""
+    """A build with all its gates: fail if one fails or a logit is not finite, not measured if one is, else pass."""
 
     precision: Precision
     verdict: Verdict
@@ -80,7 +80,7 @@ def judge(bench: TargetBench, gates: Gates, choose: Choose = "fastest") -> Decis
 
 
 def judge_build(build: BuildBench, bench: TargetBench, gates: Gates) -> BuildVerdict:
-    """All gates on one build."""
+    """All gates on one build. One that gave NaN or infinite logits fails whatever the gates are."""
     if build.error:
         return BuildVerdict(build.precision, "fail", f"it does not run: {_sentence(build.error)}", ())
     checks = tuple(_checks(build, bench, gates))
@@ -91,6 +91,8 @@ def judge_build(build: BuildBench, bench: TargetBench, gates: Gates) -> BuildVer
             break
     if verdict == "pass" and build.accuracy is None:
         verdict = "not measured"
+    if build.accuracy is not None and build.accuracy.not_finite:
+        verdict = "fail"
     return BuildVerdict(build.precision, verdict, _build_reason(build, bench, verdict, checks), checks)
 
 
@@ -101,7 +103,7 @@ def _checks(build: BuildBench, bench: TargetBench, gates: Gates) -> list[GateChe
     if gates.min_top1 is not None:
         checks.append(_top1_check(build, bench, gates.min_top1))
     if gates.max_p99_ms is not None:
-        checks.append(_p99_check(build, gates.max_p99_ms))
+        checks.append(_p99_check(build, bench, gates.max_p99_ms))
     if gates.max_size_bytes is not None:
         checks.append(_size_check(build, gates.max_size_bytes))
     if build.precision in ("int8", "simplified"):
@@ -161,11 +163,14 @@ def _accuracy_verdict(missed: bool, surely_missed: bool, emulated: bool) -> Verd
     return "fail" if surely_missed or not emulated else "not measured"
 
 
-def _p99_check(build: BuildBench, limit: float) -> GateCheck:
+def _p99_check(build: BuildBench, bench: TargetBench, limit: float) -> GateCheck:
     gate = "max_p99_ms"
     p99 = build.latency.p99_ms if build.latency else None
     if p99 is None:
         return GateCheck(gate, limit, None, "not measured", "p99 latency was not measured")
+    if bench.other_cpu:
+        reason = f"p99 latency was measured on another CPU: {_sentence(bench.other_cpu)}"
+        return GateCheck(gate, limit, None, "not measured", reason)
     missed = p99.value > limit
     reason = (
         f"p99 {p99.value:.3g} ms ({p99.low:.3g} to {p99.high:.3g}), "
@@ -186,7 +191,9 @@ def _build_reason(build: BuildBench, bench: TargetBench, verdict: Verdict, check
     told = [check.reason for check in checks if check.verdict == verdict and check.value is not None]
     if build.accuracy is not None and build.accuracy.not_finite:
         told.append(f"{build.accuracy.not_finite} images gave NaN or infinite logits")
-    if bench.emulated and build.accuracy is not None:
+    if build.unmeasured:
+        told.append(f"not measured: {_sentence(build.unmeasured)}; the next build tries again")
+    elif bench.emulated and build.accuracy is not None:
         told.append(f"accuracy on {build.accuracy.images} images under emulation, no latency")
     elif not bench.measured:
         told.append(f"not measured here: {_sentence(bench.reason)}")
@@ -208,7 +215,8 @@ def _fastest(bench: TargetBench, verdicts: tuple[BuildVerdict, ...]) -> tuple[Bu
         build = min(possible, key=lambda build: _INTEGER_FIRST.index(build.precision))
         if len(bench.builds) == 1:
             return build, f"{build.precision} is the only build"
-        return build, f"no latency was measured here; {build.precision} is preferred{_refused(verdicts)}"
+        missing = "its own CPU's latency was not measured" if bench.other_cpu else "no latency was measured here"
+        return build, f"{missing}; {build.precision} is preferred{_refused(verdicts)}"
     return _most_accurate(bench), "no build meets the gates; the most accurate one is kept for inspection"
 
 
@@ -218,6 +226,8 @@ def _quickest(timed: list[BuildBench], bench: TargetBench) -> tuple[BuildBench, 
     best = min(level, key=lambda build: (build.size_bytes, _p50(build)))
     int8 = bench.build("int8")
     if int8 is not None and int8 not in timed:
+        if int8.unmeasured:
+            return best, f"int8 was not measured; {best.precision} is the fastest build that passes"
         return best, f"int8 does not pass its gates; {best.precision} is the fastest build that does"
     if int8 is not None and int8 not in level:
         return best, f"{_slower_int8(int8, best)}; {best.precision} ships"
@@ -246,11 +256,13 @@ def _between_numbers(int8: BuildBench) -> str:
 def _tied(build: BuildBench, first: BuildBench) -> bool:
     """Whether the timings cannot tell the two apart.
 
-    Against float32 the paired speed-up interval decides, between two others the overlap of their p50 intervals.
+    Of builds that were timed in the same rounds the interval of their ratio decides, of others the overlap of their
+    p50 intervals.
     """
     for one, other in ((build, first), (first, build)):
-        if other.precision == "float32" and one.speedup is not None:
-            return one.speedup.low <= 1 <= one.speedup.high
+        ratio = one.speedup if other.precision == "float32" else one.speedup_over.get(other.precision)
+        if ratio is not None:
+            return ratio.low <= 1 <= ratio.high
     mine, theirs = _p50_interval(build), _p50_interval(first)
     return mine is not None and theirs is not None and mine.low <= theirs.high and theirs.low <= mine.high
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -31,6 +32,10 @@ REPEATS = 3
 TIMEOUT_S = 300.0
 
 
+class Interrupted(BackendError):
+    """A process was too slow, or was killed from outside. It says nothing of the build."""
+
+
 @dataclass(frozen=True)
 class _Request:
     folder: str
@@ -52,7 +57,8 @@ def cold_start(
 ) -> ColdStart:
     """Open the build in `folder` and infer `image` (H, W, 3) uint8, in `repeats` fresh processes one after another.
 
-    Raises BackendError when a process fails, answers nonsense or takes longer than `timeout_s`.
+    Raises BackendError when a process fails or answers nonsense; Interrupted when it takes longer than `timeout_s` or
+    is killed.
     """
     with tempfile.TemporaryDirectory(prefix="edgetl-") as scratch:
         path = Path(scratch) / "image.npy"
@@ -115,7 +121,9 @@ def _ask(request: _Request, timeout_s: float) -> dict[str, float]:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise BackendError(f"{where} did not finish within {timeout_s:g} s") from error
+        raise Interrupted(f"{where} did not finish within {timeout_s:g} s") from error
+    if done.returncode == -signal.SIGKILL:
+        raise Interrupted(f"{where} was killed, as when memory runs out")
     if done.returncode != 0:
         tail = " ".join(done.stderr.split()[-40:])
         raise BackendError(f"{where} ended with status {done.returncode}: {tail or 'no message'}")

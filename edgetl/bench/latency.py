@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from edgetl.types import INPUT_NAME, Advance, Engine
 
 BLOCK = 10
+"""Timed runs of one engine in a row."""
 SETTLE = 2
+"""Untimed runs before them."""
 
 
 def interleaved(
@@ -31,7 +33,8 @@ def interleaved(
     images   (K, H, W, 3) uint8, real ones; run r shows image r mod K to every engine.
     runs     timed runs; warmup  untimed runs of each engine before. The engines take turns in blocks of `BLOCK` timed
              runs, in an order drawn by `seed`, each block after `SETTLE` untimed runs. Garbage collection is off.
-    returns  per engine (runs,) int64 nanoseconds; equal indices of all engines belong to one round of blocks.
+    returns  per engine (runs,) int64 nanoseconds; run r of every engine belongs to round r // BLOCK, which holds one
+             block of each. Runs of a round share what the machine did then: rounds are the sample of all intervals.
     Raises ValueError for no image, or runs < 1.
 
     Blocks, because a model that runs right after another one finds its weights driven out of the cache: run by run,

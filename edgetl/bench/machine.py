@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgetl.types import Placement, Target
+
 # our name -> flags of /proc/cpuinfo, any of which shows it
 _INSTRUCTION_SETS: Mapping[str, frozenset[str]] = {
     "avx2": frozenset({"avx2"}),
@@ -29,6 +31,7 @@ class Machine:
 
     usable_cores  what this process may use: the affinity mask, and the cgroup's quota (may be a fraction)
     load_average  over one minute
+    gpu           the one that was measured on, as its driver names it; None where none was
     """
 
     cpu: str | None
@@ -44,6 +47,12 @@ class Machine:
     memory_bytes: int | None
     system: str
     python: str | None
+    gpu: str | None = None
+
+    @property
+    def processors(self) -> str:
+        """What was measured on: the GPU, if there is one, and the CPU."""
+        return ", ".join(name for name in (self.gpu, self.cpu or self.architecture) if name)
 
 
 def describe(root: Path = Path("/")) -> Machine:
@@ -65,6 +74,38 @@ def describe(root: Path = Path("/")) -> Machine:
         system=_system(_read(root / "etc/os-release")),
         python=platform.python_version(),
     )
+
+
+def gpu_of(target: Target, placement: Placement) -> str | None:
+    """The GPU on which an opened build of `target` runs, as its runtime reports it."""
+    if target.accelerator != "cuda":
+        return None
+    return next((operator.device for operator in placement.operators if operator.device), None)
+
+
+def other_cpu(target: Target, root: Path = Path("/")) -> str:
+    """Why the time a build of `target` takes here is that of another CPU; "" where this CPU is of the target's kind.
+
+    A target that says nothing of its CPU takes any of its architecture.
+    """
+    info = _read(root / "proc/cpuinfo")
+    has = set(instruction_sets(info))
+    here = _cpu_name(info, root) or platform.machine()
+    if banned := [name for name in target.cpu_without if name in has]:
+        return f"{target.name} is a CPU without {' or '.join(banned)}; {here} has {' and '.join(banned)}"
+    if target.cpu_with and not has & set(target.cpu_with):
+        return f"{target.name} is a CPU with {' or '.join(target.cpu_with)}; {here} has none of it"
+    parts = cpu_parts(info)
+    if target.cpu_part and parts != {target.cpu_part}:
+        found = ", ".join(sorted(parts)) or "not told"
+        return f"{target.name} has cores of part {target.cpu_part}; those of {here}: {found}"
+    return ""
+
+
+def cpu_parts(cpuinfo: str) -> set[str]:
+    """The part numbers of all ARM cores in the text of /proc/cpuinfo: {"0xd0b"} is Cortex-A76 and nothing else."""
+    fields = (line.partition(":") for line in cpuinfo.splitlines())
+    return {value.strip() for key, _, value in fields if key.strip() == "CPU part"}
 
 
 def clock_mhz(root: Path = Path("/")) -> float | None:

@@ -3,6 +3,7 @@
     python onnx_logits.py MODEL.onnx IMAGES.npy LOGITS.npy THREADS
 
 IMAGES is (N, H, W, 3) uint8; LOGITS becomes (N, classes) float32. Images go in one by one, as on the device.
+Ends with status 3 when onnxruntime does not take the model; any other failure is not the model's.
 """
 
 from __future__ import annotations
@@ -12,13 +13,19 @@ import sys
 import numpy as np
 import onnxruntime
 
+_REFUSED = 3
+
 
 def main(model: str, images_path: str, logits_path: str, threads: str) -> None:
     images = np.load(images_path, allow_pickle=False)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = int(threads)
     options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the bindings raise a dozen unrelated types
+        print(error, file=sys.stderr)
+        sys.exit(_REFUSED)
     rows = [session.run(["logits"], {"image": image[None]})[0] for image in images]
     np.save(logits_path, np.concatenate(rows).astype(np.float32), allow_pickle=False)
 

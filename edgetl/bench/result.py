@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -52,8 +53,10 @@ class BuildBench:
     placement    precisions of the compute operators as the runtime reports them, for example `int8 52, float32 1`
     not_integer  compute operators of an int8 build that run in something else
     speedup      over the float32 build of the same target, timed in the same rounds
+    speedup_over  the same over every other build that was timed
     error        why the build could not be opened or run
     conversions  operators of an int8 build that only turn floats into integers or back
+    unmeasured   why it could not be measured this time, which says nothing of the build; the next run tries again
     """
 
     precision: Precision
@@ -66,6 +69,8 @@ class BuildBench:
     cold_start: ColdStart | None = None
     error: str | None = None
     conversions: int | None = None
+    unmeasured: str | None = None
+    speedup_over: Mapping[Precision, Interval] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,8 +80,10 @@ class TargetBench:
     measured  accuracy and latency were taken on the target's own runtime and kind of hardware
     emulated  accuracy was taken under an emulator, on a part of the validation images; there is no latency
     reason    why it was not measured, and the step that mends it; empty when measured
+    backend_version  of the runtime that answered: under emulation that of the emulated system
     images    indices (into the validation images) that predictions are about, in their order; a build that was emulated
               on fewer used the first ones
+    other_cpu  why latencies are those of another CPU than the target's; empty where they are its own
     """
 
     target: str
@@ -89,6 +96,12 @@ class TargetBench:
     images: tuple[int, ...]
     builds: tuple[BuildBench, ...]
     schema: Literal[1] = 1
+    other_cpu: str = ""
+
+    @property
+    def finished(self) -> bool:
+        """Whether every build was measured, or is known not to run."""
+        return all(build.unmeasured is None for build in self.builds)
 
     def build(self, precision: Precision) -> BuildBench | None:
         """The build of this precision, if there is one."""

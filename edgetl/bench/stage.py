@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +15,12 @@ from safetensors.numpy import load_file, save_file
 
 from edgetl import stats
 from edgetl.backends.base import load
-from edgetl.bench import emulate
-from edgetl.bench.accuracy import compare, predict_each, stratified
-from edgetl.bench.isolated import cold_start
-from edgetl.bench.latency import interleaved
-from edgetl.bench.machine import Machine, describe
+from edgetl.bench.accuracy import compare, predict
+from edgetl.bench.emulated import emulated
+from edgetl.bench.gates import Choose
+from edgetl.bench.isolated import Interrupted, cold_start
+from edgetl.bench.latency import BLOCK, interleaved
+from edgetl.bench.machine import describe, gpu_of, other_cpu
 from edgetl.bench.result import (
     BENCH_FILE,
     LATENCY_FILE,
@@ -31,9 +33,8 @@ from edgetl.bench.result import (
 )
 from edgetl.data.views import batches, load_batch, spread
 from edgetl.errors import BackendError, EdgetlError
-from edgetl.recipe import Bench
+from edgetl.recipe import Bench, Gates
 from edgetl.types import (
-    WITH_INTEGERS,
     Backend,
     Compiled,
     Engine,
@@ -47,9 +48,11 @@ from edgetl.types import (
     Target,
 )
 
+if TYPE_CHECKING:
+    from edgetl.types import Tensors
+
 _BATCH = 16
 _ALL_INTEGER: tuple[Precision, ...] = ("int8", "simplified")  # whatever is float in them was not asked for
-_EMULATED_FLOAT_IMAGES = 8  # float is the slowest under emulation, and its arithmetic hardly differs between CPUs
 
 _Logits = NDArray[np.float32]
 _Times = NDArray[np.int64]
@@ -76,6 +79,7 @@ class BenchJob:
 
     val        the validation images; they were never trained or calibrated on
     reference  safetensors file with "logits" (len(val), classes): the float torch network, in the order of `val`
+    gates, choose  which build will ship; under emulation that one is looked at on all images of the recipe
     """
 
     target: Target
@@ -84,13 +88,47 @@ class BenchJob:
     preprocessing: Preprocessing
     reference: Path
     config: Bench
+    gates: Gates
+    choose: Choose = "fastest"
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class _Out:
+    """Builds that are not measured any further, by precision.
+
+    errors  they do not run; interrupted  they could not be measured this time
+    """
+
+    errors: dict[str, str] = field(default_factory=dict)
+    interrupted: dict[str, str] = field(default_factory=dict)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.errors or name in self.interrupted
+
+
+class _Watched:
+    """An engine that leaves word of its error: who times several cannot tell whose it is."""
+
+    def __init__(self, name: str, engine: Engine, failed: dict[str, str]) -> None:
+        self._name, self._engine, self._failed = name, engine, failed
+
+    def infer(self, inputs: Tensors) -> Tensors:
+        try:
+            return self._engine.infer(inputs)
+        except BackendError as error:
+            self._failed[self._name] = str(error)
+            raise
+
+    def placement(self) -> Placement:
+        return self._engine.placement()
 
 
 def run(job: BenchJob, out: Path, progress: Progress) -> None:
     """Measure the target's builds; write bench.json, predictions.safetensors and latency.safetensors into `out`.
 
-    A build that fails to open or to run is recorded with its error; the others go on.
+    A build that fails to open or to run, whenever that is, is recorded with its error; the others go on. One that could
+    not be measured for a reason outside of it is recorded as that, for the next run to try again.
     raises  EdgetlError when the reference does not fit the validation images.
     """
     reference = read_reference(job.reference, len(job.val))
@@ -99,7 +137,7 @@ def run(job: BenchJob, out: Path, progress: Progress) -> None:
     if obstacle is None:
         bench, logits, times = _measure(backend, job, reference, progress)
     else:
-        bench, logits = _emulate(backend, job, reference, obstacle, progress)
+        bench, logits = emulated(backend, job, reference, obstacle, progress)
         times = {}
     save_file(dict(logits), out / PREDICTIONS_FILE)
     save_file(dict(times), out / LATENCY_FILE)
@@ -135,18 +173,23 @@ def _measure(
 ) -> tuple[TargetBench, dict[str, _Logits], dict[str, _Times]]:
     machine = describe()
     labels = _labels(job.val)
-    errors = _cannot_run(backend, job)
-    cold = {c.precision: _cold_start(job, c, errors, progress) for c in job.candidates if c.precision not in errors}
+    out = _Out(_cannot_run(backend, job))
+    cold = {c.precision: _cold_start(job, c, out, progress) for c in job.candidates if c.precision not in out}
     with ExitStack() as stack:
-        engines, placements = _open_all(backend, job, stack, errors)
-        logits = _predict(job, engines, errors, progress)
-        running = {name: engine for name, engine in engines.items() if name not in errors}
-        times = _time(job, running, progress)
+        engines, placements = _open_all(backend, job, stack, out)
+        logits = _predict(job, engines, out, progress)
+        times = _time(job, {name: engine for name, engine in engines.items() if name not in out}, out, progress)
     builds: list[BuildBench] = []
     for candidate in job.candidates:
         name = candidate.precision
-        build = BuildBench(precision=name, size_bytes=candidate.size_bytes(), error=errors.get(name))
-        if name not in errors:
+        build = BuildBench(
+            precision=name,
+            size_bytes=candidate.size_bytes(),
+            error=out.errors.get(name),
+            unmeasured=out.interrupted.get(name),
+        )
+        if name not in out:
+            over = _speedups(job, times, name)
             build = replace(
                 build,
                 placement=placements[name].summary(),
@@ -154,10 +197,12 @@ def _measure(
                 conversions=len(placements[name].conversions()) if name in _ALL_INTEGER else None,
                 accuracy=compare(logits[name], labels, reference, job.seed),
                 latency=_latency(times[name], job.config.threads),
-                speedup=_speedup(times, name, job.seed),
+                speedup=over.pop("float32", None),
+                speedup_over=over,
                 cold_start=cold[name],
             )
         builds.append(build)
+    gpus = (gpu_of(job.target, placement) for placement in placements.values())
     bench = TargetBench(
         target=job.target.name,
         backend=backend.name,
@@ -165,75 +210,22 @@ def _measure(
         measured=True,
         emulated=False,
         reason="",
-        machine=machine,
+        machine=replace(machine, gpu=next((gpu for gpu in gpus if gpu), None)),
         images=tuple(range(len(job.val))),
         builds=tuple(builds),
+        other_cpu=other_cpu(job.target),
     )
-    return bench, logits, times
-
-
-def _emulate(
-    backend: Backend, job: BenchJob, reference: _Logits, obstacle: Missing, progress: Progress
-) -> tuple[TargetBench, dict[str, _Logits]]:
-    builds = [BuildBench(precision=c.precision, size_bytes=c.size_bytes()) for c in job.candidates]
-    reason, emulator_missing = f"{obstacle.reason}; {obstacle.remedy}", _emulator_obstacle(job)
-    machine = describe()
-    logits: dict[str, _Logits] = {}
-    picked: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
-    if emulator_missing is None:
-        labels = _labels(job.val)
-        picked = stratified(labels, job.config.emulated_images)
-        images = load_batch([job.val[index] for index in picked], job.preprocessing)
-        for position, candidate in enumerate(job.candidates):
-            name = candidate.precision
-            used = picked if name in WITH_INTEGERS else picked[:_EMULATED_FLOAT_IMAGES]
-            with progress.task(f"{job.target.name}: {name} on {len(used)} images under emulation", total=None):
-                try:
-                    logits[name] = _emulated_logits(candidate, images[: len(used)], machine)
-                except BackendError as error:
-                    builds[position] = replace(builds[position], error=str(error))
-                    continue
-            accuracy = compare(logits[name], labels[used], reference[used], job.seed)
-            builds[position] = replace(builds[position], accuracy=accuracy)
-    elif emulator_missing.reason:
-        reason += f"; not emulated: {emulator_missing.reason} ({emulator_missing.remedy})"
-    bench = TargetBench(
-        target=job.target.name,
-        backend=backend.name,
-        backend_version=backend.version(),
-        measured=False,
-        emulated=emulator_missing is None,
-        reason=reason,
-        machine=machine,
-        images=tuple(picked.tolist()),
-        builds=tuple(builds),
-    )
-    return bench, logits
-
-
-def _emulated_logits(candidate: Candidate, images: NDArray[np.uint8], machine: Machine) -> _Logits:
-    threads = max(1, int(machine.usable_cores or 1))  # nothing is timed: use what is there
-    return emulate.logits(candidate.folder / candidate.compiled.model, images, threads=threads)
-
-
-def _emulator_obstacle(job: BenchJob) -> Missing | None:
-    """None when accuracy can be checked under emulation; an empty reason when that is out of the question."""
-    target = job.target
-    if target.machine != "aarch64" or target.backend != "onnxruntime" or target.accelerator != "none":
-        return Missing("", "")
-    if not job.config.emulate:
-        return Missing("switched off in the recipe", "bench.emulate: true")
-    return emulate.missing()
+    return bench, {name: values for name, values in logits.items() if name not in out}, times
 
 
 def _open_all(
-    backend: Backend, job: BenchJob, stack: ExitStack, errors: dict[str, str]
+    backend: Backend, job: BenchJob, stack: ExitStack, out: _Out
 ) -> tuple[dict[str, Engine], dict[str, Placement]]:
     engines: dict[str, Engine] = {}
     placements: dict[str, Placement] = {}
     for candidate in job.candidates:
         name = candidate.precision
-        if name in errors:
+        if name in out:
             continue
         try:
             opened = backend.open(candidate.folder, candidate.compiled, job.target, threads=job.config.threads)
@@ -241,57 +233,71 @@ def _open_all(
             placements[name] = engine.placement()
             engines[name] = engine
         except BackendError as error:
-            errors[name] = str(error)
+            out.errors[name] = str(error)
     return engines, placements
 
 
-def _predict(
-    job: BenchJob, engines: Mapping[str, Engine], errors: dict[str, str], progress: Progress
-) -> dict[str, _Logits]:
-    """Logits of every build on all validation images. A build that fails is tried out of the way first."""
-    running: dict[str, Engine] = {}
-    first = load_batch(job.val[:1], job.preprocessing)
-    for name, engine in engines.items():
-        try:
-            predict_each({name: engine}, [first])
-            running[name] = engine
-        except BackendError as error:
-            errors[name] = str(error)
-    if not running:
+def _predict(job: BenchJob, engines: Mapping[str, Engine], out: _Out, progress: Progress) -> dict[str, _Logits]:
+    """Logits of every build on all validation images, which are read once. A build that fails falls out."""
+    parts: dict[str, list[_Logits]] = {name: [] for name in engines}
+    if not parts:
         return {}
     with progress.task(f"{job.target.name}: accuracy", total=len(job.val)) as advance:
-        return predict_each(running, batches(job.val, job.preprocessing, _BATCH), advance)
+        for images in batches(job.val, job.preprocessing, _BATCH):
+            for name in list(parts):
+                try:
+                    parts[name].append(predict(engines[name], [images]))
+                except BackendError as error:
+                    out.errors[name] = str(error)
+                    del parts[name]
+            advance(len(images))
+    return {name: np.concatenate(rows) for name, rows in parts.items()}
 
 
-def _time(job: BenchJob, engines: Mapping[str, Engine], progress: Progress) -> dict[str, _Times]:
-    if not engines:
-        return {}
+def _time(job: BenchJob, engines: Mapping[str, Engine], out: _Out, progress: Progress) -> dict[str, _Times]:
+    """Times of every build, taken in the same rounds. After one that fails the others are timed again without it."""
     images = load_batch(spread(job.val), job.preprocessing)
     config = job.config
-    with progress.task(f"{job.target.name}: latency", total=config.runs) as advance:
-        return interleaved(engines, images, runs=config.runs, warmup=config.warmup, seed=job.seed, advance=advance)
+    left = dict(engines)
+    while left:
+        failed: dict[str, str] = {}
+        watched = {name: _Watched(name, engine, failed) for name, engine in left.items()}
+        try:
+            with progress.task(f"{job.target.name}: latency", total=config.runs) as advance:
+                return interleaved(
+                    watched, images, runs=config.runs, warmup=config.warmup, seed=job.seed, advance=advance
+                )
+        except BackendError:
+            if not failed:
+                raise
+        out.errors.update(failed)
+        left = {name: engine for name, engine in left.items() if name not in failed}
+    return {}
 
 
-def _cold_start(job: BenchJob, candidate: Candidate, errors: dict[str, str], progress: Progress) -> ColdStart | None:
+def _cold_start(job: BenchJob, candidate: Candidate, out: _Out, progress: Progress) -> ColdStart | None:
+    """What falls out here is not opened in this process, which would hang or end as the fresh one did."""
     image = load_batch(job.val[:1], job.preprocessing)[0]
     with progress.task(f"{job.target.name}: {candidate.precision} cold start", total=None):
         try:
             return cold_start(candidate.folder, candidate.compiled, job.target, image, threads=job.config.threads)
+        except Interrupted as error:
+            out.interrupted[candidate.precision] = str(error)
         except BackendError as error:
-            errors[candidate.precision] = str(error)
-            return None
+            out.errors[candidate.precision] = str(error)
+    return None
 
 
 def _latency(times: _Times, threads: int) -> Latency:
     milliseconds = times / 1e6
-    p50, p90, p99 = (stats.quantile(milliseconds, q) for q in (0.5, 0.9, 0.99))
+    p50, p90, p99 = (stats.quantile(milliseconds, q, block=BLOCK) for q in (0.5, 0.9, 0.99))
     return Latency(p50_ms=p50, p90_ms=p90, p99_ms=p99, runs=times.size, threads=threads)
 
 
-def _speedup(times: Mapping[str, _Times], name: Precision, seed: int) -> Interval | None:
-    if name == "float32" or "float32" not in times:
-        return None
-    return stats.speedup(times["float32"], times[name], seed)
+def _speedups(job: BenchJob, times: Mapping[str, _Times], name: Precision) -> dict[Precision, Interval]:
+    """Over each other build that was timed."""
+    others = [c.precision for c in job.candidates if c.precision in times and c.precision != name]
+    return {other: stats.speedup(times[other], times[name], block=BLOCK, seed=job.seed) for other in others}
 
 
 def _labels(samples: Sequence[Sample]) -> NDArray[np.int64]:

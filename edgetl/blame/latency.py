@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from edgetl import stats
 from edgetl.backends.base import load as load_backend
-from edgetl.bench.latency import interleaved
+from edgetl.bench.latency import BLOCK, interleaved
 from edgetl.bench.machine import describe
 from edgetl.blame.result import LayerLatency
 from edgetl.errors import BackendError
@@ -90,14 +90,14 @@ def time_layers(
         "weights": "own" if originals is None else "float network",
         "bench": [bench.runs, bench.warmup, bench.threads],
         "backend_version": backend.version(),
-        "here": [platform.node(), machine.architecture, machine.cpu],
+        "here": [platform.node(), machine.architecture, machine.cpu, *machine.instruction_sets],
     }
-    done = store.once("blame-latency", 1, config, run, inputs={"model": digest}, what=target.name)
+    done = store.once("blame-latency", 2, config, run, inputs={"model": digest}, what=target.name)
     return TypeAdapter(Timed).validate_json((done.folder / _RESULT).read_bytes())
 
 
 def _latency(base: NDArray[np.int64], floated: NDArray[np.int64], placement: str) -> LayerLatency:
-    ratio = stats.speedup(floated, base)  # how many times slower than INT8
+    ratio = stats.speedup(floated, base, block=BLOCK)  # how many times slower than INT8
     cost = Interval(*(100 * (value - 1) for value in (ratio.value, ratio.low, ratio.high)))
     return LayerLatency(cost, _p50_ms(floated), placement)
 

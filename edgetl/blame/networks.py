@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from edgetl.bench.machine import describe
 from edgetl.blame.cache import Cache
 from edgetl.blame.network import Images, logits
 from edgetl.errors import BackendError
@@ -59,14 +60,17 @@ def make_networks(quantized: onnx.ModelProto, reference: onnx.ModelProto, cache:
 def open_networks(folder: Path, pivot: Pivot, target: Target, cache: Path) -> Networks:
     """Those of the pivot in `folder` that `target` gets; what is measured of them is kept in the folder `cache`.
 
+    Kept for this kind of CPU: one without VNNI clips sums that one with it keeps, so INT8 answers differ.
     Raises what `make_networks` raises.
     """
     chosen, plain = model_for(pivot, target, "int8"), model_for(pivot, target, "float32")
+    machine = describe()
     shared = {
         "version": _VERSION,
         "model": chosen.sha256,
         "float": plain.sha256,
         "runtime": import_onnxruntime().__version__,
+        "cpu": [machine.architecture, machine.cpu, *machine.instruction_sets],
     }
     quantized, reference = (onnx.load_model(folder / described.file) for described in (chosen, plain))
     return make_networks(quantized, reference, Cache(cache, shared))

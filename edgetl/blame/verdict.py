@@ -1,4 +1,4 @@
-"""One sentence about the first layer of the ranking: what it costs, and what floating it costs."""
+"""One sentence: the layer that costs accuracy, if one is proven to, and what floating it costs."""
 
 from __future__ import annotations
 
@@ -7,18 +7,31 @@ from edgetl.report import words
 
 
 def sentence(found: Blame) -> str:
-    """Says of what is not proven that it is not: a gain whose interval holds zero is none."""
+    """Says of what is not proven that it is not: a gain whose interval holds zero is none.
+
+    Layers are looked through in the ranking's order; the first with a proven gain is named.
+    """
     first = found.layers[0]
     if found.drop_points.low <= 0:
         return _no_drop(found, first)
-    if first.accuracy is None or first.accuracy.regained_points.low <= 0:
-        return (
-            f"INT8 loses {_points(found.drop_points.value)} points, and no single layer is to blame: floating "
-            f"{first.name}, the first of them, takes the logits error from {percent(found.logits_error)} to "
-            f"{percent(found.logits_error - first.regained)} % of their range{_latency(first)}"
-        )
-    regained = _points(first.accuracy.regained_points.value)
-    return f"{first.name} alone costs {regained} of {_points(found.drop_points.value)} points{_latency(first)}"
+    for layer in found.layers:
+        if layer.accuracy is not None and layer.accuracy.regained_points.low > 0:
+            regained = _points(layer.accuracy.regained_points.value)
+            return f"{layer.name} alone costs {regained} of {_points(found.drop_points.value)} points{_latency(layer)}"
+    return (
+        f"INT8 loses {_points(found.drop_points.value)} points, and {_none_proven(found)}; floating {first.name}, the "
+        f"first in the ranking, takes the logits error from {percent(found.logits_error)} to "
+        f"{percent(found.logits_error - first.regained)} % of their range{_latency(first)}"
+    )
+
+
+def _none_proven(found: Blame) -> str:
+    tried = sum(layer.accuracy is not None for layer in found.layers)
+    if not tried:
+        return "no layer's share of them was measured"
+    if tried == 1:
+        return "the one layer tried shows no gain that these images can prove"
+    return f"none of the {tried} layers tried shows a gain that these images can prove"
 
 
 def _no_drop(found: Blame, first: BlamedLayer) -> str:

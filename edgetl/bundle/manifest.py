@@ -5,6 +5,7 @@ Readers trust nothing: sizes are bounded, unknown keys and foreign schema versio
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,6 +16,7 @@ from edgetl.types import Compiled, Interval, Preprocessing, Target, Verdict
 
 SCHEMA = 1
 FILE_NAME = "manifest.json"
+LABELS_NAME = "labels.txt"
 MAX_MANIFEST_BYTES = 4_000_000
 MAX_FILE_BYTES = 4_000_000_000
 
@@ -120,6 +122,11 @@ def read_manifest(folder: Path) -> Manifest:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
         raise BundleError(f"{path}: not a manifest of schema {SCHEMA}: `{place}`: {first['msg']}") from error
+
+
+def labels_text(labels: Sequence[str]) -> str:
+    """What `labels.txt` holds: one label per line, in the order of the logits."""
+    return "\n".join(labels) + "\n"
 
 
 def manifest_text(manifest: Manifest) -> str:

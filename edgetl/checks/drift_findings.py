@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,22 +17,38 @@ _WITNESSES = 8
 
 
 def drift(
-    subject: Subject, features: NDArray[np.float32] | None, thumbnails: NDArray[np.uint8], *, seed: int
+    subject: Subject,
+    features: NDArray[np.float32] | None,
+    thumbnails: NDArray[np.uint8],
+    *,
+    seed: int,
+    groups: Sequence[str] | None = None,
 ) -> Finding:
-    """Training (and calibration: both are the shots) against validation images, by features and by plain looks."""
+    """Training (and calibration: both are the shots) against validation images, by features and by plain looks.
+
+    groups  the group of each image (`data.group_by`), None when none are named
+    """
     seen = looks(thumbnails)
     inputs = {"looks": seen} | ({} if features is None else {"features": features})
-    tests = {name: measure_drift(values, subject.labels, subject.is_val, seed=seed) for name, values in inputs.items()}
+    tests = {
+        name: measure_drift(values, subject.labels, subject.is_val, seed=seed, groups=groups)
+        for name, values in inputs.items()
+    }
     made = {name: test for name, test in tests.items() if test is not None}
     if not made:
         return Finding(check="drift", verdict="not checked", sentence="no class has images on both sides")
     limit = drifts.ALPHA / len(made)
+    least = max(test.least for test in made.values())
+    if least > limit:
+        what = "images" if groups is None else "groups (data.group_by)"
+        told = f"too few {what} to tell drift from chance: p cannot fall below {least:.2g}, {limit:g} would be drift"
+        return Finding(check="drift", verdict="not checked", sentence=told)
     moved = {name: test for name, test in made.items() if test.p_value <= limit and test.effect >= drifts.MIN_EFFECT}
     numbers = _numbers(made, seen, subject)
     compared = " and ".join(made)
     if not moved:
-        least = min(test.p_value for test in made.values())
-        told = f"training and validation images do not differ beyond chance in {compared} (smallest p {least:.2g})"
+        smallest = min(test.p_value for test in made.values())
+        told = f"training and validation images do not differ beyond chance in {compared} (smallest p {smallest:.2g})"
         small = [name for name, test in made.items() if test.p_value <= limit]
         if small:
             told = f"training and validation images differ in {' and '.join(small)}, but by a trifle"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from edgetl.checks.model import CheckName, Finding, Picture, Suspect
 from edgetl.checks.subject import Subject, suspicion
@@ -12,7 +12,12 @@ from edgetl.data.scan import NAMED
 from edgetl.types import Skipped
 
 _ALLOW = "or let it pass with --allow-leak (check.allow_leak: true), which the report names"
-_KINDS = {"bytes": "the same file", "pixels": "the same picture in another file", "near": "nearly the same picture"}
+_KINDS = {
+    "bytes": "the same file",
+    "pixels": "the same picture in another file",
+    "copy": "the same picture changed: encoded again, rescaled, turned or trimmed",
+    "near": "looks nearly the same",
+}
 
 
 def passed_over(skipped: Sequence[Skipped]) -> Finding:
@@ -29,39 +34,53 @@ def passed_over(skipped: Sequence[Skipped]) -> Finding:
 
 
 def copies(subject: Subject, found: Findings) -> tuple[Finding, Finding, Finding]:
-    """Leaks (refused), pictures under two labels and redundant pictures (both warned of)."""
-    leaks, contrary, again = (
-        [_pair(subject, copy) for copy in copied] for copied in (found.leaks, found.contradictions, found.redundant)
-    )
+    """Leaks (refused), pictures under two labels and redundant pictures (both warned of).
+
+    What only looks nearly the same may be another object in the same pose: it is warned of, and said so.
+    """
     return (
         _judged(
             "copies",
-            leaks,
+            subject,
+            found.leaks,
             "no picture is on both sides",
-            f"{_count(len(leaks), 'validation image')} also among the training images",
+            lambda count: f"{_count(count, 'validation image')} also among the training images",
+            lambda count: f"{_count(count, 'validation image')} {_look(count)} nearly the same as a training image",
             verdict="refuse",
             remedy=f"remove one of each pair, {_ALLOW}",
+            near_remedy="look at them; what is of one recording or one object belongs on one side (data.group_by), "
+            "different objects in one pose may stay",
         ),
         _judged(
             "contradictions",
-            contrary,
+            subject,
+            found.contradictions,
             "no picture has two labels",
-            f"{_count(len(contrary), 'picture')} under two labels",
+            lambda count: f"{_count(count, 'picture')} under two labels",
+            lambda count: (
+                f"{_count(count, 'pair')} of pictures {_look(count)} nearly the same and "
+                f"{'has' if count == 1 else 'have'} two labels"
+            ),
             remedy="keep each under its right label only",
+            near_remedy="look at them; where a detail decides the class they may stay, else one label is wrong",
         ),
         _judged(
             "redundant",
-            again,
+            subject,
+            found.redundant,
             "no picture is repeated within its class",
-            f"{_count(len(again), 'picture')} repeated within a class and side",
+            lambda count: f"{_count(count, 'picture')} repeated within a class and side",
+            lambda count: f"{_count(count, 'picture')} {_look(count)} nearly the same as another of the class and side",
             remedy="a repeated picture teaches or measures nothing new; replace it by another",
+            near_remedy="look at them; what is of one recording teaches or measures little new",
         ),
     )
 
 
-def groups(subject: Subject, shared: Sequence[SharedGroup], pattern: str | None) -> Finding:
-    """Groups (video, patient, site) that teach and measure: refused. `shared` indexes shots and val."""
-    if pattern is None:
+def groups(subject: Subject, shared: Sequence[SharedGroup] | None) -> Finding:
+    """Groups (video, patient, site) that teach and measure: refused. `shared` indexes shots and val; None: no group is
+    named."""
+    if shared is None:
         return Finding(check="groups", verdict="not checked", sentence="no groups are named (data.group_by)")
     if not shared:
         return Finding(check="groups", verdict="pass", sentence="no group is on both sides")
@@ -84,15 +103,36 @@ def groups(subject: Subject, shared: Sequence[SharedGroup], pattern: str | None)
 
 
 def _judged(
-    check: CheckName, suspects: Sequence[Suspect], none: str, some: str, *, verdict: str = "warn", remedy: str
+    check: CheckName,
+    subject: Subject,
+    found: Sequence[Copy],
+    none: str,
+    sure: Callable[[int], str],
+    near: Callable[[int], str],
+    *,
+    verdict: str = "warn",
+    remedy: str,
+    near_remedy: str,
 ) -> Finding:
-    """`pass`, told by `none`, or the suspects, told by `some` and the first names."""
-    if not suspects:
+    """`pass`, told by `none`, or the suspects: copies, told by `sure` and judged as `verdict`, and pictures that look
+    nearly the same, told by `near` and warned of."""
+    if not found:
         return Finding(check=check, verdict="pass", sentence=none)
-    return suspicion(check, suspects, f"{some}: {_named_pairs(suspects)}", verdict=verdict, remedy=remedy)
+    copied = [_pair(subject, copy) for copy in found if copy.kind != "near"]
+    alike = [_pair(subject, copy) for copy in found if copy.kind == "near"]
+    parts = [(copied, sure, remedy), (alike, near, near_remedy)]
+    told = [(f"{say(len(pairs))}: {_named_pairs(pairs)}", what_to_do) for pairs, say, what_to_do in parts if pairs]
+    return suspicion(
+        check,
+        [*copied, *alike],
+        "; ".join(sentence for sentence, _ in told),
+        verdict=verdict if copied else "warn",
+        remedy="; ".join(what_to_do for _, what_to_do in told),
+    )
 
 
 def _pair(subject: Subject, copy: Copy) -> Suspect:
+    # the correlation of thumbnails says something only where it is all that is known
     told = _KINDS[copy.kind] + (f", correlation {copy.correlation:.3f}" if copy.kind == "near" else "")
     pictures = (subject.picture(copy.first), subject.picture(copy.second))
     return Suspect(pictures=pictures, sentence=told, score=copy.correlation)
@@ -105,6 +145,10 @@ def _named_pairs(suspects: Sequence[Suspect]) -> str:
 def _named(texts: Sequence[str]) -> str:
     more = f" and {len(texts) - NAMED} more" if len(texts) > NAMED else ""
     return ", ".join(texts[:NAMED]) + more
+
+
+def _look(number: int) -> str:
+    return "looks" if number == 1 else "look"
 
 
 def _count(number: int, what: str) -> str:

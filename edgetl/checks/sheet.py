@@ -15,10 +15,10 @@ SHOWN_PER_FINDING = 24
 
 TITLES = {
     "files": "Passed over",
-    "copies": "On both sides",
+    "copies": "On both sides, or looking so",
     "groups": "Groups on both sides",
-    "contradictions": "One picture, two labels",
-    "redundant": "Repeated within a class",
+    "contradictions": "One picture, or nearly, with two labels",
+    "redundant": "Repeated within a class, or nearly",
     "neighbours": "Perhaps one scene on both sides",
     "labels": "Perhaps in the wrong class",
     "balance": "Class sizes",

@@ -66,7 +66,7 @@ def precision(split: Split, max_drop_points: float | None) -> Finding:
     )
     if max_drop_points is None or half <= max_drop_points:
         return Finding(check="precision", verdict="pass", sentence=about, numbers=numbers)
-    needed = images_to_settle(max_drop_points)
+    needed = images_to_settle(max_drop_points, more_than=count)
     if needed is None:
         how_many, remedy = "no number of images that is at hand would settle it", "set a wider gate"
     else:
@@ -99,11 +99,15 @@ def drop_half_width_points(images: int) -> float:
     return max(interval.value - interval.low, interval.high - interval.value)
 
 
-def images_to_settle(points: float) -> int | None:
-    """The fewest images, in two digits, on which a drop is placed within `points`; None above a million."""
+def images_to_settle(points: float, *, more_than: int = 0) -> int | None:
+    """The fewest images, in two digits, on which a drop is placed within `points`; None above a million.
+
+    Counted from `more_than` on: the half-width rises where one more image makes one more changed answer, so that fewer
+    images than those that do not suffice may do.
+    """
     if points <= 0:
         return None
-    wanted = 10
+    wanted = max(10, _next_round(more_than))
     while drop_half_width_points(wanted) > points:
         wanted = _next_round(wanted)
         if wanted > _MOST_IMAGES:
@@ -112,8 +116,9 @@ def images_to_settle(points: float) -> int | None:
 
 
 def _next_round(number: int) -> int:
+    """The next larger number whose digits after the second are 0."""
     step: int = 10 ** max(len(str(number)) - 2, 0)
-    return number + step
+    return (number // step + 1) * step
 
 
 def _counts(split: Split, side: str) -> NDArray[np.int64]:

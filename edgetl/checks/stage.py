@@ -13,13 +13,22 @@ from edgetl.checks.drift_findings import drift
 from edgetl.checks.model import FILE_NAME, SHEET_NAME, Checks, Finding, write_checks
 from edgetl.checks.sheet import write_sheet
 from edgetl.checks.subject import Subject, beginning, whole
-from edgetl.data.duplicates import Findings, Prints, across, find_copies, fingerprints, read_prints, write_prints
-from edgetl.data.groups import shared_groups
+from edgetl.data.decoders import decoder_versions
+from edgetl.data.duplicates import (
+    Findings,
+    Prints,
+    across,
+    confirm_copies,
+    find_copies,
+    fingerprints,
+    read_prints,
+    write_prints,
+)
+from edgetl.data.groups import SplitKeys, shared_groups, split_keys
+from edgetl.digest import value_digest
 from edgetl.errors import DataError
 from edgetl.recipe import Backbone, Check, Data
 from edgetl.types import Progress, Split, WeightSource
-
-_PRINTS_FILE = "prints.npz"
 
 
 @dataclass(frozen=True)
@@ -51,14 +60,18 @@ def run(job: CheckJob, out: Path, progress: Progress) -> None:
     split = job.split
     subject = whole(split)
     prints = _prints(subject, job.cache, progress)
-    copied = across(find_copies(prints, progress), subject.sides, [sample.label for sample in subject.samples])
+    seen = find_copies(prints, progress, sides=subject.sides)
+    copies = confirm_copies(seen, prints, subject.samples, subject.sides, progress)
+    copied = across(copies, subject.sides, [sample.label for sample in subject.samples])
+    keys = split_keys(job.data, job.base, split)
     findings = [
         files.passed_over(split.skipped),
         *files.copies(subject, copied),
-        files.groups(subject, shared_groups(job.data, job.base, split), job.data.group_by),
+        files.groups(subject, None if keys is None else shared_groups(keys)),
     ]
     looked_at = beginning(split, job.check.max_images)
-    findings += _likeness(job, looked_at, _rows(prints, split, looked_at), _known(subject, copied), progress)
+    rows = _rows(prints, split, looked_at)
+    findings += _likeness(job, looked_at, rows, _known(subject, copied), _groups(keys, looked_at), progress)
     findings += [sizes.balance(split), sizes.precision(split, job.max_drop_points)]
     sheet = write_sheet(findings, out / SHEET_NAME)
     checks = Checks(
@@ -80,6 +93,7 @@ def _likeness(
     subject: Subject,
     thumbnails: NDArray[np.uint8],
     known: set[tuple[str, str]],
+    groups: tuple[str, ...] | None,
     progress: Progress,
 ) -> list[Finding]:
     # the numerics of labels need scikit-learn, which only the training half has
@@ -89,7 +103,7 @@ def _likeness(
         return [
             Finding(check="neighbours", verdict="not checked", sentence=reason),
             Finding(check="labels", verdict="not checked", sentence=reason),
-            drift(subject, None, thumbnails, seed=seed),
+            drift(subject, None, thumbnails, seed=seed, groups=groups),
         ]
     from edgetl.checks.likeness import labels, neighbours
 
@@ -97,7 +111,7 @@ def _likeness(
     return [
         neighbours(subject, features, thumbnails, known),
         labels(subject, features, seed=seed),
-        drift(subject, features, thumbnails, seed=seed),
+        drift(subject, features, thumbnails, seed=seed, groups=groups),
     ]
 
 
@@ -115,7 +129,7 @@ def _features(job: CheckJob, subject: Subject, progress: Progress) -> NDArray[np
 
 def _prints(subject: Subject, cache: Path, progress: Progress) -> Prints:
     """What pictures are recognised by; those of the last run are not decoded again."""
-    path = cache / _PRINTS_FILE
+    path = cache / f"prints-{value_digest(decoder_versions())[:16]}.npz"
     try:
         known = read_prints(path)
     except DataError:
@@ -130,6 +144,13 @@ def _rows(prints: Prints, split: Split, subject: Subject) -> NDArray[np.uint8]:
     measured = len(subject.samples) - subject.shots
     first_val = len(split.shots)
     return np.concatenate([prints.thumbnails[: subject.shots], prints.thumbnails[first_val : first_val + measured]])
+
+
+def _groups(keys: SplitKeys | None, subject: Subject) -> tuple[str, ...] | None:
+    """The group of each of the subject's samples, which are the first of both sides."""
+    if keys is None:
+        return None
+    return (*keys.shots[: subject.shots], *keys.val[: len(subject.samples) - subject.shots])
 
 
 def _known(subject: Subject, copied: Findings) -> set[tuple[str, str]]:

@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any
 
 import click
@@ -73,6 +74,9 @@ def command() -> None:
 def main(args: list[str] | None = None) -> None:
     """Entry point. Every error of ours, of the disk or of the user ends in one clear line, never a traceback."""
     _switch_off_telemetry()
+    if isinstance(sys.stdout, TextIOWrapper):
+        # names of files need not be text; a result is printed all the same
+        sys.stdout.reconfigure(errors="backslashreplace")
     if not sys.warnoptions:
         # what libraries warn of is ours to deal with, not the user's; python -W shows it
         warnings.simplefilter("ignore")

@@ -31,7 +31,8 @@ def command(options: RecipeOptions) -> int:
     sheet = None if checks.contact_sheet is None else folder / checks.contact_sheet
     if options.as_json:
         found = checks.model_dump(mode="json", by_alias=True) | {"contact_sheet": sheet and str(sheet)}
-        emit(outcome_json(outcome) | {"checks": found, "verdict": checks.verdict})
+        passed = checks.verdict != "refuse" or job.recipe.check.allow_leak  # as the exit code says
+        emit(outcome_json(outcome) | {"checks": found, "verdict": checks.verdict, "passed": passed})
     else:
         _show_split(outcome.split)
         for finding in checks.findings:

@@ -21,6 +21,8 @@ def command(folder: Path, output: Path, name: str | None, force: bool, as_json: 
     from edgetl.errors import UsageError
     from edgetl.store import disk_errors, write_text
 
+    if output.exists() and not output.is_file():
+        raise UsageError(f"{output}: is no file; name the recipe to write with -o, as {output / 'recipe.yaml'}")
     if output.exists() and not force:
         raise UsageError(f"{output}: exists already; choose another name with -o, or replace it with --force")
     text = suggest(folder, output.resolve().parent, name)

@@ -4,14 +4,34 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 FILE = click.Path(path_type=Path, dir_okay=True)
+
+
+class FiniteRange(click.FloatRange):
+    """A number in a range; click lets `nan` through, and `inf` where there is no upper end."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"expected a finite number; found {value}", param, ctx)
+        return number
+
+
+def given(names: Sequence[str]) -> dict[str, str]:
+    """Those of the running command's options that were typed, not taken by default: parameter -> `--option`."""
+    context = click.get_current_context()
+    typed = [name for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    return {param.name: param.opts[0] for param in context.command.params if param.name in typed}
+
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from edgetl.cli.options import FILE, RecipeOptions, emit, progress_for, recipe_options
+from edgetl.cli.options import FILE, FiniteRange, RecipeOptions, emit, progress_for, recipe_options
 
 
 @click.command("select")
 @recipe_options
 @click.option("--backbone", "names", multiple=True, help="Compare this one; may repeat.  [default: all that are there]")
 @click.option("--target", "target_name", help="Measure on this target.  [default: the recipe's first that runs here]")
-@click.option("--max-ms", type=click.FloatRange(0, min_open=True), help="Budget: median latency of the float model.")
+@click.option("--max-ms", type=FiniteRange(0, min_open=True), help="Budget: median latency of the float model.")
 @click.option("--max-bytes", type=click.IntRange(1), help="Budget: size of the float model.")
 @click.option("--write", "place", type=FILE, help="Write the recipe with the best backbone within budget.")
 @click.option("--force", is_flag=True, help="With --write: replace an existing file.")

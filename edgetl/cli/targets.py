@@ -42,7 +42,7 @@ def command(name: str | None, calibration: bool, targets_dirs: tuple[Path, ...],
 
 def _plain(value: object) -> object:
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items() if item not in ({}, "")}
+        return {key: _plain(item) for key, item in value.items() if item not in ({}, "", ())}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value

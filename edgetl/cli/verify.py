@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,27 +11,53 @@ import click
 from edgetl.cli.options import FILE, emit, json_option, threads_option
 
 
+def _digest(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.fullmatch("[0-9a-fA-F]{64}", value):
+        raise click.BadParameter(f"expected 64 hexadecimal digits; found {value!r}")
+    return value and value.lower()
+
+
 @click.command("verify")
 @click.argument("bundle", type=FILE)
 @click.option("--digests-only", is_flag=True, help="Do not run the network: for bundles of other hardware.")
+@click.option(
+    "--sha256",
+    metavar="DIGEST",
+    callback=_digest,
+    help="What manifest.json must have: `bundle_sha256` in report.json.",
+)
 @threads_option
 @json_option
-def command(bundle: Path, digests_only: bool, threads: int, as_json: bool) -> int:
-    """Check BUNDLE's digests, then replay its golden vectors step by step: decode, resize, network.
+def command(bundle: Path, digests_only: bool, sha256: str | None, threads: int, as_json: bool) -> int:
+    """Check BUNDLE's files against its manifest, then replay its golden vectors: decode, resize, network.
 
-    Exit code 0 when everything is as it was built, 1 with the first step that differs.
+    manifest.json itself is held against --sha256 alone: keep report.json, or the digest, where the bundle is not.
+
+    Exit code 0 when all of that is as it was built, 1 with the first file or step that differs.
     """
+    from edgetl.bundle.manifest import FILE_NAME
     from edgetl.bundle.read import read_bundle
+    from edgetl.digest import file_digest
     from edgetl.inference import verify
 
-    checked = read_bundle(bundle)
+    checked = read_bundle(bundle, sha256)
+    files = len(checked.manifest.files)
     if not as_json:
-        click.echo(f"digests: {len(checked.manifest.files)} files as they were built")
+        compared = "it has the SHA-256 that was given" if sha256 else "itself it was not compared (--sha256)"
+        click.echo(f"digests: {files} files as manifest.json lists them; {compared}")
     checks = () if digests_only else verify(checked, threads=threads)
     failed = [check for check in checks if not check.passed]
     if as_json:
-        steps = [asdict(check) for check in checks]
-        emit({"bundle": str(bundle), "files": len(checked.manifest.files), "steps": steps, "passed": not failed})
+        emit(
+            {
+                "bundle": str(bundle),
+                "files": files,
+                "bundle_sha256": file_digest(bundle / FILE_NAME),
+                "expected_sha256": sha256,
+                "steps": [asdict(check) for check in checks],
+                "passed": not failed,
+            }
+        )
         return 1 if failed else 0
     for check in checks:
         mark = "ok  " if check.passed else "FAIL"

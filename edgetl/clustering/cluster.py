@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,14 @@ from numpy.typing import NDArray
 
 from edgetl.backbones.weights import locate as locate_weights
 from edgetl.clustering.count import choose_count
-from edgetl.clustering.images import Found, list_images, read_found, read_images, write_found
+from edgetl.clustering.images import Found, Listed, list_images, read_found, read_images, write_found
 from edgetl.clustering.kmeans import Clusters, Directions, Readable, spherical_kmeans
 from edgetl.clustering.labelled import Labelled, read_labelled
 from edgetl.clustering.propose import Proposal, propose
 from edgetl.clustering.pseudo import PseudoLabels, pseudo_labels
 from edgetl.clustering.sheet import write_sheet
 from edgetl.data.fingerprint import hash_files
+from edgetl.digest import file_digest
 from edgetl.errors import UsageError
 from edgetl.recipe import Backbone
 from edgetl.selection.held_out import fit_probe
@@ -31,6 +33,7 @@ CLUSTERS_FILE, NEXT_FILE, PSEUDO_FILE = "clusters.csv", "label-next.csv", "pseud
 SHEET_FILE, JSON_FILE = "clusters.html", "clusters.json"
 SCHEMA = 1
 
+_DIGESTS = "sha256"  # in clusters.json: of the lists as they were written
 _CLASSES = 2  # of the head that the network is built with; nothing reads it
 _CHUNK = 2048
 
@@ -81,10 +84,10 @@ def cluster(request: Request, progress: Progress) -> Outcome:
     if request.pseudo is not None and not request.labelled:
         raise UsageError("--pseudo-label: needs some labels to prove itself on; name a list with --labelled")
     source = locate_weights(request.backbone, Path(), request.weights_dirs)
-    paths = list_images(request.folder)
+    listed = list_images(request.folder)
     with open_store(request.out, "cluster") as store:
-        _protect(request.out / NEXT_FILE)
-        found = _images(store, paths, progress)
+        _protect(request.out)
+        found = _images(store, listed, progress)
         if request.clusters is not None and request.clusters > len(found.images):
             raise UsageError(f"--clusters {request.clusters}: there are only {len(found.images)} different images")
         known = read_labelled(request.labelled, found.images, found.copies) if request.labelled else None
@@ -107,6 +110,7 @@ def cluster(request: Request, progress: Progress) -> Outcome:
             pseudo=_pseudo(rows, known, request) if known else None,
         )
         with disk_errors(request.out):
+            _protect(request.out)  # somebody may have filled it in meanwhile
             _write(outcome, request.out, progress)
     return outcome
 
@@ -122,16 +126,17 @@ def probe_margins(rows: Readable, known: Labelled) -> NDArray[np.float64]:
     return margins
 
 
-def _images(store: Store, paths: Sequence[str], progress: Progress) -> Found:
-    with progress.task("hashing images", total=len(paths)) as advance:
-        digests = hash_files(paths)
-        advance(len(paths))
+def _images(store: Store, listed: Listed, progress: Progress) -> Found:
+    with progress.task("hashing images", total=len(listed.paths)) as advance:
+        digests = hash_files(listed.paths)
+        advance(len(listed.paths))
 
     def run(out: Path) -> None:
         write_found(read_images(digests, progress), out / "images.json")
 
     made = store.once("cluster-images", 1, {}, run, inputs=digests)
-    return read_found(made.folder / "images.json")
+    found = read_found(made.folder / "images.json")
+    return replace(found, skipped=(*listed.skipped, *found.skipped))
 
 
 def _directions(
@@ -149,15 +154,24 @@ def _pseudo(rows: Readable, known: Labelled, request: Request) -> PseudoLabels |
     return pseudo_labels(rows, known.indices, known.labels, known.classes, per_class=request.pseudo, seed=request.seed)
 
 
-def _protect(path: Path) -> None:
-    """Labels that were filled in by hand must not be lost."""
-    if not path.is_file():
-        return
-    rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))[1:]
-    if any(len(row) > 1 and row[1].strip() for row in rows):
-        raise UsageError(
-            f"{path}: has labels filled in, which would be overwritten; move it, and name it with --labelled"
-        )
+def _protect(out: Path) -> None:
+    """Labels that were filled in by hand must not be lost: only lists just as edgetl wrote them are replaced."""
+    written = _written(out)
+    for name in (NEXT_FILE, PSEUDO_FILE):
+        path = out / name
+        if path.exists() and (not path.is_file() or file_digest(path) != written.get(name)):
+            raise UsageError(
+                f"{path}: not as edgetl wrote it, so it may hold labels of yours, which would be overwritten; "
+                "move it, and name it with --labelled"
+            )
+
+
+def _written(out: Path) -> dict[str, str]:
+    """Digests of the lists that an earlier run left in `out`, by name."""
+    try:
+        return dict(json.loads((out / JSON_FILE).read_text(encoding="utf-8"))[_DIGESTS])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def _write(outcome: Outcome, out: Path, progress: Progress) -> None:
@@ -173,20 +187,31 @@ def _write(outcome: Outcome, out: Path, progress: Progress) -> None:
     )
     order = np.lexsort((-clusters.similarity, clusters.labels)).tolist()
     rows = ((images[i].path, str(clusters.labels[i]), f"{clusters.similarity[i]:.4f}", names.get(i, "")) for i in order)
-    _write_csv(out / CLUSTERS_FILE, ("path", "cluster", "similarity", "label"), rows)
-    _write_csv(out / NEXT_FILE, ("path", "label"), ((images[each.index].path, "") for each in outcome.proposals))
-    (out / PSEUDO_FILE).unlink(missing_ok=True)
-    if known and outcome.pseudo and outcome.pseudo.indices:
-        pseudo = outcome.pseudo
+    write_text(out / CLUSTERS_FILE, _csv(("path", "cluster", "similarity", "label"), rows))
+    write_sheet(images, clusters, outcome.proposals, out / SHEET_FILE, progress)
+    _write_lists(outcome, out)
+
+
+def _write_lists(outcome: Outcome, out: Path) -> None:
+    """The lists for people to work on, and clusters.json, which holds their digests."""
+    images, known, pseudo = outcome.found.images, outcome.labelled, outcome.pseudo
+    texts = {NEXT_FILE: _csv(("path", "label"), ((images[each.index].path, "") for each in outcome.proposals))}
+    if known and pseudo and pseudo.indices:
         found = zip(pseudo.indices, pseudo.labels, pseudo.confidences, strict=True)
         lines = ((images[i].path, known.classes[label], f"{sure:.4f}") for i, label, sure in found)
-        _write_csv(out / PSEUDO_FILE, ("path", "label", "confidence"), lines)
-    write_sheet(images, clusters, outcome.proposals, out / SHEET_FILE, progress)
-    write_text(out / JSON_FILE, json.dumps(summary(outcome), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        texts[PSEUDO_FILE] = _csv(("path", "label", "confidence"), lines)
+    # a list is there only beside its digest, whenever this is killed
+    for name in (NEXT_FILE, PSEUDO_FILE):
+        (out / name).unlink(missing_ok=True)
+    digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    told = {**summary(outcome), _DIGESTS: digests}
+    write_text(out / JSON_FILE, json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    for name, text in texts.items():
+        write_text(out / name, text)
 
 
 def summary(outcome: Outcome) -> dict[str, object]:
-    """What clusters.json and `--json` hold; the images themselves are in the CSV files."""
+    """What `--json` prints and clusters.json holds; the images themselves are in the CSV files."""
     pseudo = outcome.pseudo
     return {
         "schema": SCHEMA,
@@ -207,9 +232,9 @@ def summary(outcome: Outcome) -> dict[str, object]:
     }
 
 
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
-    write_text(path, text.getvalue())
+    return text.getvalue()

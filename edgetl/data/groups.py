@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgetl.data.scan import NAMED, Listing, locate
+from edgetl.data.scan import NAMED, Listing, locate, scan
 from edgetl.errors import UsageError
 from edgetl.progress import Silent
 from edgetl.recipe import Data
@@ -26,6 +26,14 @@ class SharedGroup:
     val: int
 
 
+@dataclass(frozen=True)
+class SplitKeys:
+    """Groups of `Split.shots` and `Split.val`, in their order."""
+
+    shots: tuple[str, ...]
+    val: tuple[str, ...]
+
+
 def group_keys(pattern: str, listing: Listing, progress: Progress | None = None) -> dict[str, str]:
     """The group of every file of a listing: absolute path -> key.
 
@@ -38,19 +46,34 @@ def group_keys(pattern: str, listing: Listing, progress: Progress | None = None)
     return _keys(pattern, named, listing.where, progress or Silent())
 
 
-def shared_groups(config: Data, base: Path, split: Split) -> tuple[SharedGroup, ...]:
+def split_keys(config: Data, base: Path, split: Split) -> SplitKeys | None:
+    """The group of every picture of a split, by the names it was drawn by; None without `data.group_by`.
+
+    `base` is the folder that the recipe's relative paths start at. Raises UsageError as `group_keys` does, and what
+    `scan` raises for a list that is no longer as it was.
+    """
+    shots = shot_keys(config, base, split)
+    if config.group_by is None or shots is None:
+        return None
+    return SplitKeys(shots, _keys_of_samples(config.group_by, split.val, locate(base, config.val or config.train)))
+
+
+def shot_keys(config: Data, base: Path, split: Split) -> tuple[str, ...] | None:
+    """`split_keys` of the shots alone."""
+    if config.group_by is None:
+        return None
+    return _keys_of_samples(config.group_by, split.shots, locate(base, config.train))
+
+
+def shared_groups(keys: SplitKeys) -> tuple[SharedGroup, ...]:
     """The validation pictures whose group also has a shot, each with the first such shot; ordered like `Split.val`.
 
-    Only a `data.val` of its own can have them; () without `data.group_by`. `base` is the folder that the recipe's
-    relative paths start at. Raises UsageError as `group_keys` does.
+    Only a `data.val` of its own can have them.
     """
-    if config.group_by is None:
-        return ()
     first: dict[str, int] = {}
-    for shot, key in enumerate(_keys_of_samples(config.group_by, split.shots, locate(base, config.train))):
+    for shot, key in enumerate(keys.shots):
         first.setdefault(key, shot)
-    measured = _keys_of_samples(config.group_by, split.val, locate(base, config.val or config.train))
-    return tuple(SharedGroup(key, first[key], val) for val, key in enumerate(measured) if key in first)
+    return tuple(SharedGroup(key, first[key], val) for val, key in enumerate(keys.val) if key in first)
 
 
 def order_by_group(
@@ -94,12 +117,12 @@ def _rank(key: str, seed: int) -> tuple[bytes, str]:
     return hashlib.sha256(json.dumps([seed, "group", key]).encode()).digest(), key
 
 
-def _keys_of_samples(pattern: str, samples: Sequence[Sample], place: Path) -> list[str]:
-    root = place if place.is_dir() else place.parent  # of a list, the folder that holds it
-    bare = Listing(root, None, (), (), ())
-    named = [(sample.path, bare.name_of(sample.path)) for sample in samples]
+def _keys_of_samples(pattern: str, samples: Sequence[Sample], place: Path) -> tuple[str, ...]:
+    # where names in a list start depends on where its images lie
+    listing = Listing(place, None, (), (), ()) if place.is_dir() else scan(place)
+    named = [(sample.path, listing.name_of(sample.path)) for sample in samples]
     keys = _keys(pattern, named, str(place), Silent())
-    return [keys[sample.path] for sample in samples]
+    return tuple(keys[sample.path] for sample in samples)
 
 
 def _keys(pattern: str, named: Iterable[tuple[str, str]], where: str, progress: Progress) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,16 +63,24 @@ def compute_rows(
 
 
 def _put(path: Path, count: int, numbers: range, values: NDArray[np.float16]) -> None:
-    shape = (count, *values.shape[1:])
     if numbers.start == 0:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        mapped = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
-    else:
-        mapped = np.lib.format.open_memmap(path, mode="r+")
-    mapped[numbers.start : numbers.stop] = values
-    mapped.flush()
+        _create(path, (count, *values.shape[1:]))
+    offset = np.load(path, mmap_mode="r").offset
+    # plain writes: on a full disk they raise, where a store into mapped memory kills the process
+    with path.open("r+b") as file:
+        file.seek(offset + numbers.start * values[0].nbytes)
+        file.write(values.tobytes())
+        file.flush()
+        os.fsync(file.fileno())
     # the count comes last: rows behind it do not exist
     write_text(_count_path(path), json.dumps({"rows": numbers.stop, "of": count}) + "\n")
+
+
+def _create(path: Path, shape: tuple[int, ...]) -> None:
+    """A file of the full length without any row in it; it takes up room only as rows are written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _count_path(path).unlink(missing_ok=True)
+    np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
 
 
 def _finished(path: Path, count: int) -> int:

@@ -13,6 +13,8 @@ from pathlib import Path
 from edgetl.data.images import SUFFIXES
 from edgetl.errors import DataError, UsageError
 from edgetl.recipe import nearest
+from edgetl.store import MARKER
+from edgetl.text import printable
 from edgetl.types import Skipped
 
 COLUMNS = ("path", "label")
@@ -22,7 +24,8 @@ MAX_LABEL_CHARACTERS = 200
 NAMED = 3
 """How many culprits an error line names before it only counts."""
 
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+UNNAMEABLE = "its name holds control characters or is not UTF-8; rename it"
+"""Why a file or a folder is passed over whose name `printable` changes."""
 
 SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing", "dev"})
 
@@ -69,9 +72,10 @@ def locate(base: Path, text: str) -> Path:
 def scan(root: Path) -> Listing:
     """List a folder (one sub-folder per class, nested folders allowed) or a CSV file (header `path,label`).
 
-    Hidden files are ignored; other files that do not end like an image are named in `skipped`. Paths in a list are
-    relative to the list. Raises UsageError when `root` does not exist and DataError for everything else: nothing in
-    it, a header or a row that cannot be meant, a listed file that is absent, a file with two labels.
+    Hidden files and output folders of edgetl are ignored; other files that do not end like an image are named in
+    `skipped`. Paths in a list are relative to the list. Raises UsageError when `root` does not exist and DataError for
+    everything else: nothing in it, a header or a row that cannot be meant, a listed file that is absent, a file with
+    two labels.
     """
     root = locate(Path(), str(root))
     if printable(str(root)) != str(root):
@@ -127,6 +131,8 @@ def _scan_folder(root: Path) -> Listing:
     found: dict[str, list[str]] = {}
     loose_images = 0
     for entry in _entries(root):
+        if is_output(entry):
+            continue
         if entry.is_dir():
             _check_label(entry.name, str(root))
             found[entry.name] = sorted(_images_below(entry, skipped), key=natural_key)
@@ -146,10 +152,11 @@ def _images_below(folder: Path, skipped: list[Skipped]) -> Iterator[str]:
     pending = [folder]
     while pending:
         for entry in _entries(pending.pop()):
-            if entry.is_dir() and not entry.is_symlink():  # a link to a parent would never end
-                pending.append(entry)
-                continue
             reason = _why_no_candidate(entry)
+            if not reason and entry.is_dir():
+                if not is_output(entry):
+                    pending.append(entry)
+                continue
             if reason:
                 skipped.append(Skipped(printable(str(entry)), reason))
             else:
@@ -164,11 +171,16 @@ def _entries(folder: Path) -> list[Path]:
     return [entry for entry in entries if not entry.name.startswith(".") and entry.name != "__MACOSX"]
 
 
+def is_output(folder: Path) -> bool:
+    """Whether edgetl writes its results there: beside the classes, by default, for a recipe that lies among them."""
+    return (folder / MARKER).is_file()
+
+
 def _why_no_candidate(path: Path) -> str:
     if printable(path.name) != path.name:
-        return "its name holds control characters or is not UTF-8; rename it"
-    if path.is_dir():
-        return "a link to a folder; put the files here, or link each"
+        return UNNAMEABLE
+    if path.is_dir():  # a link to a parent would never end
+        return "a link to a folder; put the files here, or link each" if path.is_symlink() else ""
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         ending = f"its name ends in {suffix}" if suffix else "its name has no ending"
@@ -278,14 +290,6 @@ def _check_label(label: str, where: str) -> None:
         raise DataError(
             f"{where}: expected a class name of 1 to {MAX_LABEL_CHARACTERS} printable characters, found {_short(label)}"
         )
-
-
-def printable(text: str) -> str:
-    """The text with `?` for control characters, line separators, and bytes of a file name that are not UTF-8.
-
-    Names reach label files, JSON and terminals; one that this changes is not used.
-    """
-    return _UNPRINTABLE.sub("?", text)
 
 
 def _short(text: str) -> str:

@@ -13,8 +13,9 @@ import yaml
 from edgetl.data.images import UnreadableImage, read_size
 from edgetl.data.policy import naming, why_not_mirrored
 from edgetl.data.resize import auto_policy
-from edgetl.data.scan import SPLIT_NAMES, Listing, locate, match_classes, printable, require_classes, scan
+from edgetl.data.scan import SPLIT_NAMES, Listing, locate, match_classes, require_classes, scan
 from edgetl.errors import DataError, UsageError
+from edgetl.text import printable
 
 _TRAIN_NAMES = ("train", "training")
 _VAL_NAMES = ("val", "valid", "validation", "dev", "test", "testing")

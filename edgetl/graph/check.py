@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgetl.errors import BackendError
-from edgetl.types import Scheme
+from edgetl.graph.compute import COMPUTE, Kind, is_depthwise
+from edgetl.types import OperatorName, Scheme
 
 _TYPES = {"uint8": TensorProto.UINT8, "int8": TensorProto.INT8}
-_COMPUTE = {"Conv": "conv", "Gemm": "linear", "MatMul": "linear"}
+_SCHEME_NAMES: dict[Kind, OperatorName] = {"convolution": "conv", "linear": "linear"}
 _MOST_IN_A_PAIR = 128  # times 255 fits int16
 
 
@@ -29,7 +30,7 @@ def check_scheme(model: onnx.ModelProto, scheme: Scheme) -> None:
     for node in model.graph.node:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
             _check_pair(node, constants, scheme)
-        elif _COMPUTE.get(node.op_type, "") in scheme.operators:
+        elif node.op_type in COMPUTE and _SCHEME_NAMES[COMPUTE[node.op_type]] in scheme.operators:
             _check_compute(node, constants, made_by)
             if scheme.weight_pairs_in_int16:
                 _check_pairs(node, constants, made_by)
@@ -77,8 +78,8 @@ def _check_pairs(
     weights = numpy_helper.to_array(constants[root]).astype(np.int64)
     settings = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     if node.op_type == "Conv":
-        if weights.shape[1] == 1 and weights.shape[0] == settings.get("group", 1):
-            return  # depthwise: no sums of pairs
+        if is_depthwise(weights.shape, settings.get("group", 1)):
+            return  # no sums of pairs
         weights = np.moveaxis(weights, 1, -1)  # the channels of a kernel position are neighbours
     elif not settings.get("transB", 0) and made_by[node.input[1]].op_type != "Transpose":
         weights = weights.T

@@ -5,8 +5,8 @@ What a layer and a pair are is said in `graph/mixed.py`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Collection, Iterator
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgetl.graph.clean import DEQUANTIZE, QUANTIZE
+from edgetl.graph.compute import COMPUTE
 
-Kind = Literal["convolution", "linear"]
 Array = NDArray[Any]
 
-COMPUTE: Mapping[str, Kind] = {"Conv": "convolution", "Gemm": "linear", "MatMul": "linear"}
 _FUSED = ("Relu", "Clip")
 _MOVES = ("Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Identity")
 _PASSES = (

@@ -7,6 +7,8 @@ import math
 import onnx
 from onnx import shape_inference
 
+from edgetl.graph.compute import COMPUTE
+
 
 def macs_by_output(model: onnx.ModelProto) -> dict[str, int]:
     """Multiply-accumulates for a batch of one of each Conv, Gemm and MatMul, by the name of its output.
@@ -30,7 +32,7 @@ def macs_by_output(model: onnx.ModelProto) -> dict[str, int]:
         dims = value.type.tensor_type.shape.dim
         if all(dim.HasField("dim_value") for dim in dims):
             shapes[value.name] = tuple(dim.dim_value for dim in dims)
-    counted = {node.output[0]: _macs(node, shapes) for node in graph.node if node.op_type in ("Conv", "Gemm", "MatMul")}
+    counted = {node.output[0]: _macs(node, shapes) for node in graph.node if node.op_type in COMPUTE}
     return {name: macs for name, macs in counted.items() if macs is not None}
 
 

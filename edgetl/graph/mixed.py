@@ -21,7 +21,9 @@ import onnx
 from onnx import TensorProto, helper
 
 from edgetl.errors import BackendError
-from edgetl.graph.layer_view import COMPUTE, Array, Kind, View
+from edgetl.graph.compute import COMPUTE, Kind
+from edgetl.graph.equalized import equalized_layers
+from edgetl.graph.layer_view import Array, View
 from edgetl.graph.macs import macs_by_output
 from edgetl.graph.rewrite import drop_unused_constants
 
@@ -66,7 +68,7 @@ def weight_steps(model: onnx.ModelProto, reference: onnx.ModelProto) -> dict[str
 
     reference  the float model of the same network (`float32.onnx`); layers are matched by their place in the graph
     Weights beyond the integers' range count as lying at its end: clipping is a choice of the scale, not a difference.
-    Rounding to nearest gives at most 0.5, other roundings at most 1, training any number.
+    Rounding to nearest gives at most 0.5, other roundings at most 1, training and equalization any number.
     raises     BackendError when the reference is another network.
     """
     view = View(model)
@@ -89,25 +91,29 @@ def originals_of(model: onnx.ModelProto, reference: onnx.ModelProto) -> Original
     """What the layers of a Q/DQ model get back when they are floated, by layer name: the float network's weights.
 
     reference  the float model of the same network (`float32.onnx`)
-    returns    None when the integers are not that network's weights, rounded: less than half of the layers are within
-               one step of it. They were trained on and moved away, or ranges were moved between layers, and the layers
-               around them have followed; a layer then is floated with its own weights, dequantized.
+    returns    without the layers whose channels were scaled between them before rounding (`quantize.equalize`, as the
+               model says): one of them with the float network's weights would no longer fit its neighbour. None when
+               the integers of the others are not the float network's weights, rounded: less than half are within one
+               step of it. They were trained on and moved away, and the layers around them have followed. A layer that
+               is not in the result is floated with its own weights, dequantized, and its own bias.
     raises     BackendError when the reference is another network.
 
     Half of them, not all: one layer far from the float network among others that are close is a fault, and floating
     it must undo the fault.
     """
     view = View(model)
-    found = _matched(view, View(reference))
-    close = sum(view.steps(node, found[name].weight) <= ONE_STEP for name, node in view.layers.items())
-    return found if 2 * close >= len(view.layers) else None
+    scaled = equalized_layers(model)
+    found = {name: each for name, each in _matched(view, View(reference)).items() if name not in scaled}
+    layers = [(name, node) for name, node in view.layers.items() if name in found]
+    close = sum(view.steps(node, found[name].weight) <= ONE_STEP for name, node in layers)
+    return found if layers and 2 * close >= len(layers) else None
 
 
 def float_layers(model: onnx.ModelProto, names: Collection[str], originals: Originals | None = None) -> onnx.ModelProto:
     """A copy in which the named layers compute in float and the Q/DQ pairs that served only them are gone.
 
-    originals  weights and biases of the floated layers (`originals_of`): nothing of the rounding is left. Without
-               them a layer keeps its own integers, dequantized, and its own bias: only activations are not rounded.
+    originals  weights and biases of floated layers (`originals_of`): nothing of the rounding is left. A layer without
+               keeps its own integers, dequantized, and its own bias: only activations are not rounded.
     raises     BackendError for a name that is no quantized layer.
     """
     copied = _copy(model)
@@ -238,7 +244,7 @@ def _other_network(expected: str, found: str) -> BackendError:
 
 def _set_weights(view: View, chosen: Mapping[str, onnx.NodeProto], originals: Originals | None) -> None:
     for name, node in chosen.items():
-        original = originals[name] if originals else None
+        original = originals.get(name) if originals else None
         weight = original.weight if original else view.weight(node)
         assert weight is not None
         view.set_constant(node, 1, f"{name}/float_weight", weight)
@@ -258,7 +264,10 @@ def _chosen(view: View, names: Collection[str]) -> dict[str, onnx.NodeProto]:
 def _finished(model: onnx.ModelProto) -> onnx.ModelProto:
     _drop_dead_nodes(model.graph)
     drop_unused_constants(model.graph)
-    onnx.checker.check_model(model)
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        raise BackendError(f"a mixed form of the network is not valid ONNX: {' '.join(str(error).split())}") from error
     return model
 
 

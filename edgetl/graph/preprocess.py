@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgetl.graph.clean import clean
+from edgetl.graph.equalized import keep_mark
 from edgetl.graph.rewrite import drop_unused_constants
 from edgetl.types import INPUT_NAME, Preprocessing
 
 LABELS_KEY = "edgetl.labels"
 PREPROCESSING_KEY = "edgetl.preprocessing"
+_MIDDLE = 128  # the zero point of symmetric uint8
 
 
 def affine(p: Preprocessing) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -43,21 +45,23 @@ class ByteLattice:
     zero_point: int
 
 
-def byte_lattice(p: Preprocessing) -> ByteLattice | None:
+def byte_lattice(p: Preprocessing, *, symmetric: bool) -> ByteLattice | None:
     """The uint8 lattice on which the normalised bytes lie, when all channels have one mean and one std; else None.
 
     (x / 255 - mean) / std = scale * (x - zero_point) with scale = 1 / (255 std) and zero_point = 255 mean, which is
     rounded to a whole number: a shift of at most half a grey level.
+    symmetric  whether activations must have the zero point 128: then no other lattice will do
     """
     if len(set(p.mean)) > 1 or len(set(p.std)) > 1:
         return None
     zero_point = math.floor(255 * p.mean[0] + 0.5)
-    return ByteLattice(1 / (255 * p.std[0]), zero_point) if 0 <= zero_point <= 255 else None
+    possible = zero_point == _MIDDLE if symmetric else 0 <= zero_point <= 255
+    return ByteLattice(1 / (255 * p.std[0]), zero_point) if possible else None
 
 
-def on_byte_lattice(p: Preprocessing) -> Preprocessing:
-    """`p` with the mean moved onto its byte lattice; `p` itself where it has none."""
-    lattice = byte_lattice(p)
+def on_byte_lattice(p: Preprocessing, *, symmetric: bool) -> Preprocessing:
+    """`p` with the mean moved onto its byte lattice; `p` itself where it has none. symmetric  as in `byte_lattice`"""
+    lattice = byte_lattice(p, symmetric=symmetric)
     if lattice is None:
         return p
     mean = lattice.zero_point / 255
@@ -66,7 +70,8 @@ def on_byte_lattice(p: Preprocessing) -> Preprocessing:
 
 def attach(model: onnx.ModelProto, p: Preprocessing, labels: Sequence[str]) -> onnx.ModelProto:
     """Replace the normalised float input by `image`, uint8 (batch, H, W, 3) RGB, and write labels and preprocessing
-    into the model's metadata (JSON under `edgetl.labels` and `edgetl.preprocessing`).
+    into the model's metadata (JSON under `edgetl.labels` and `edgetl.preprocessing`), beside what `graph/equalized.py`
+    wrote there.
 
     The bytes go straight into a Cast, because TensorRT takes a uint8 network input nowhere else. Multiplication and
     addition then run over rows of width * 3 values with repeated constants: the same numbers as per channel, but
@@ -79,7 +84,7 @@ def attach(model: onnx.ModelProto, p: Preprocessing, labels: Sequence[str]) -> o
     graph = result.graph
     source = graph.input[0].name
     batch = graph.input[0].type.tensor_type.shape.dim[0].dim_param or "batch"
-    rounding = _rounds_onto_bytes(graph, byte_lattice(p))
+    rounding = _rounds_onto_bytes(graph, byte_lattice(p, symmetric=False))
     if rounding is not None:
         nodes = [
             helper.make_node("Transpose", [INPUT_NAME], [rounding.output[0]], "image_transpose", perm=[0, 3, 1, 2])
@@ -87,7 +92,7 @@ def attach(model: onnx.ModelProto, p: Preprocessing, labels: Sequence[str]) -> o
         graph.node.remove(rounding)
         drop_unused_constants(graph)
     else:
-        nodes = _arithmetic(graph, on_byte_lattice(p) if _takes_uint8(graph) else p, source)
+        nodes = _arithmetic(graph, _as_rounded(graph, p), source)
     body = list(graph.node)
     del graph.node[:]
     graph.node.extend([*nodes, *body])
@@ -100,6 +105,7 @@ def attach(model: onnx.ModelProto, p: Preprocessing, labels: Sequence[str]) -> o
             PREPROCESSING_KEY: json.dumps(asdict(p), sort_keys=True),
         },
     )
+    keep_mark(model, result)
     onnx.checker.check_model(result)
     return result
 
@@ -118,18 +124,20 @@ def _parameters(graph: onnx.GraphProto, rounding: onnx.NodeProto) -> tuple[NDArr
     return numpy_helper.to_array(found[0]), numpy_helper.to_array(found[1])
 
 
-def _takes_uint8(graph: onnx.GraphProto) -> bool:
+def _as_rounded(graph: onnx.GraphProto, p: Preprocessing) -> Preprocessing:
+    """What a network with this rounding was quantized with: the mean moved where uint8 could have its lattice."""
     rounding = _input_rounding(graph)
     parameters = None if rounding is None else _parameters(graph, rounding)
-    return parameters is not None and parameters[1].dtype == np.uint8
+    if parameters is None or parameters[1].dtype != np.uint8:
+        return p
+    return on_byte_lattice(p, symmetric=int(parameters[1]) == _MIDDLE)
 
 
 def _rounds_onto_bytes(graph: onnx.GraphProto, lattice: ByteLattice | None) -> onnx.NodeProto | None:
     rounding = _input_rounding(graph)
-    if lattice is None or rounding is None or not _takes_uint8(graph):
+    parameters = None if rounding is None else _parameters(graph, rounding)
+    if lattice is None or parameters is None or parameters[1].dtype != np.uint8:
         return None
-    parameters = _parameters(graph, rounding)
-    assert parameters is not None
     scale, zero_point = parameters
     same = (
         scale.size == 1 and np.isclose(float(scale), lattice.scale, rtol=1e-6) and int(zero_point) == lattice.zero_point

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -12,14 +13,14 @@ from torch import Tensor
 from edgetl.backbones.augment import Augment
 from edgetl.data.views import load_batch
 from edgetl.digest import value_digest
-from edgetl.graph.preprocess import affine, normalize
+from edgetl.quant.views import augmented, plain
 from edgetl.types import CalibrationProfile, Preprocessing, Sample
 
 BATCH = 16
 
 
 class CalibrationImages:
-    """At most `profile.images` of the samples, drawn by its seed, in batches of 16.
+    """At most `profile.images` of the samples, drawn by its seed class by class in turn, in batches of 16.
 
     All tensors are float32 (n, 3, H, W), normalised, on `device`. A batch is a function of its number alone, so a run
     that continues sees what a run in one go sees. Nothing of a batch stays alive here once its tensors are let go.
@@ -33,8 +34,7 @@ class CalibrationImages:
         profile: CalibrationProfile,
         device: torch.device,
     ) -> None:
-        drawn = np.random.default_rng(profile.seed).permutation(len(samples))[: profile.images]
-        self.samples = tuple(samples[index] for index in drawn)
+        self.samples = tuple(samples[index] for index in _in_turn(samples, profile.seed)[: profile.images])
         self.device = device
         self._preprocessing, self._profile = p, profile
         self._augment = Augment(policy, p.height, p.width)
@@ -62,16 +62,25 @@ class CalibrationImages:
         return load_batch(self.samples[number * BATCH : (number + 1) * BATCH], self._preprocessing)
 
     def _plain(self, pixels: NDArray[np.uint8]) -> Tensor:
-        return torch.from_numpy(normalize(pixels, self._preprocessing)).to(self.device)
+        return plain(pixels, self._preprocessing, self.device)
 
     def _augmented(self, pixels: NDArray[np.uint8], view: int, number: int) -> Tensor:
-        planes = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous().to(self.device)
         # a generator per batch and view, so that a run that continues draws what a run in one go draws
         generator = torch.Generator().manual_seed(_seed(self._profile.seed, view, number))
-        scale, offset = (
-            torch.from_numpy(values).reshape(1, 3, 1, 1).to(self.device) for values in affine(self._preprocessing)
-        )
-        return self._augment(planes, generator) * scale + offset
+        return augmented(pixels, self._preprocessing, self._augment, generator, self.device)
+
+
+def _in_turn(samples: Sequence[Sample], seed: int) -> NDArray[np.intp]:
+    """Indices of all samples in a random order in which the classes take turns: every beginning is balanced."""
+    order = np.random.default_rng(seed).permutation(len(samples))
+    seen: Counter[int] = Counter()
+    rounds = []
+    for index in order:
+        label = samples[index].label
+        rounds.append(seen[label])
+        seen[label] += 1
+    taken: NDArray[np.intp] = order[np.argsort(rounds, kind="stable")]
+    return taken
 
 
 def _seed(*numbers: int) -> int:

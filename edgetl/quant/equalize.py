@@ -4,7 +4,8 @@ Nagel et al. 2019, arXiv:1906.04721, section 4.1. Dividing channel i of the firs
 multiplying what the second layer reads of it by s_i leaves the network as it was, if what stands between commutes with
 a positive factor. Nothing and ReLU do. ReLU6 does not: relu6(x / s) * s clips at 6 s instead of 6.
 The paper replaces it by ReLU, another function, whose larger range 8 bits then have to cover; here such pairs stay as
-they are.
+they are. Nor does a bias grow beyond the layer's largest one: the paper absorbs such biases into the next layer
+afterwards, which is approximate too.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 
 from edgetl.errors import ParityError
+from edgetl.graph.compute import is_depthwise
 from edgetl.graph.from_torch import capture
 
 SWEEPS = 20  # over all pairs: a depthwise layer is in two, whose factors settle together
 MAX_RELATIVE_DIFFERENCE = 1e-4
-_LARGEST_FACTOR = 1e3
+_LARGEST_FACTOR = 1e3  # of a channel, over all sweeps; and the inverse of the smallest
 _aten = torch.ops.aten
 _CONVOLUTIONS = frozenset({_aten.conv2d.default, _aten.conv2d.padding})
 _COMMUTES = frozenset({_aten.relu.default, _aten.clone.default, _aten.alias.default})
@@ -30,11 +32,17 @@ _COMMUTES = frozenset({_aten.relu.default, _aten.clone.default, _aten.alias.defa
 
 @dataclass(frozen=True)
 class Equalized:
-    """An equalized copy, how many pairs of layers it has, and the largest difference of its outputs on random input as
-    a share of the largest output."""
+    """An equalized copy.
+
+    pairs                how many pairs of layers it has
+    places               of the convolutions in them among all `convolutions`, in the order of the captured graph
+    relative_difference  largest difference of the outputs on random input as a share of the largest output
+    """
 
     module: nn.Module
     pairs: int
+    places: tuple[int, ...]
+    convolutions: int
     relative_difference: float
 
 
@@ -44,12 +52,14 @@ class Pair:
 
     first_bias  empty where it has none
     groups      of the second
+    places      of both among the convolutions of the graph
     """
 
     first: str
     first_bias: str
     second: str
     groups: int
+    places: tuple[int, int]
 
 
 @torch.no_grad()
@@ -61,10 +71,12 @@ def equalize(folded: nn.Module, height: int, width: int) -> Equalized:
     """
     module = copy.deepcopy(folded).eval()
     parameters = dict(module.named_parameters())
-    found = [pair for pair in pairs(capture(copy.deepcopy(module), height, width)) if _usable(pair, parameters)]
-    for _ in range(SWEEPS if found else 0):
-        for pair in found:
-            _equalize(pair, parameters)
+    captured = capture(copy.deepcopy(module), height, width)
+    found = [pair for pair in pairs(captured) if _usable(pair, parameters)]
+    scalings = [_Scaling(pair, parameters) for pair in found]
+    for _ in range(SWEEPS):
+        for scaling in scalings:
+            scaling.settle()
     difference = _difference(folded, module, height, width)
     if not difference <= MAX_RELATIVE_DIFFERENCE:
         raise ParityError(
@@ -72,15 +84,15 @@ def equalize(folded: nn.Module, height: int, width: int) -> Equalized:
             f"differ by {difference:.2g} of their range, allowed is {MAX_RELATIVE_DIFFERENCE:g}; "
             "set quantize.equalize: false"
         )
-    return Equalized(module, len(found), difference)
+    places = sorted({place for pair in found for place in pair.places})
+    return Equalized(module, len(found), tuple(places), len(_convolutions(captured)), difference)
 
 
 def pairs(captured: GraphModule) -> Iterator[Pair]:
     """The pairs of convolutions of a captured network that can be equalized exactly, in the order of the graph."""
     shared = _used_more_than_once(captured)
-    for node in captured.graph.nodes:
-        if node.target not in _CONVOLUTIONS:
-            continue
+    convolutions = _convolutions(captured)
+    for place, node in enumerate(convolutions):
         second = _only_user(node)
         while second is not None and second.target in _COMMUTES:
             second = _only_user(second)
@@ -89,24 +101,45 @@ def pairs(captured: GraphModule) -> Iterator[Pair]:
         first, bias, reading = _name(node, 1), _name(node, 2), _name(second, 1)
         groups = second.args[6] if len(second.args) > 6 else 1
         if not shared.intersection((first, bias, reading)):
-            yield Pair(first, bias, reading, groups=int(str(groups)))
+            yield Pair(first, bias, reading, int(str(groups)), (place, convolutions.index(second)))
 
 
-def _equalize(pair: Pair, parameters: dict[str, nn.Parameter]) -> None:
-    first, second = parameters[pair.first], parameters[pair.second]
-    reading = 1 if pair.groups == 1 else 0  # the axis of the second's weight that counts the first's channels
-    factors = _factors(_ranges(first, 0), _ranges(second, reading))
-    first.div_(factors.reshape(-1, 1, 1, 1))
-    if pair.first_bias:
-        parameters[pair.first_bias].div_(factors)
-    second.mul_(factors.reshape((1, -1, 1, 1) if reading else (-1, 1, 1, 1)))
+def _convolutions(captured: GraphModule) -> list[Node]:
+    return [node for node in captured.graph.nodes if node.target in _CONVOLUTIONS]
+
+
+class _Scaling:
+    """The factors s of one pair, (channels,), and the bounds they keep over all sweeps.
+
+    A channel that has hardly any weights would get a tiny s, and its bias and with it the range of all activations
+    would grow without end: no |bias| / s may be larger than the layer's largest |bias| was.
+    """
+
+    def __init__(self, pair: Pair, parameters: dict[str, nn.Parameter]) -> None:
+        self._first, self._second = parameters[pair.first], parameters[pair.second]
+        self._bias = parameters[pair.first_bias] if pair.first_bias else None
+        self._reading = 1 if pair.groups == 1 else 0  # the axis of the second's weight that counts the first's channels
+        self._total = torch.ones(len(self._first))
+        self._least = torch.full_like(self._total, 1 / _LARGEST_FACTOR)
+        if self._bias is not None:
+            magnitudes = self._bias.detach().abs()
+            self._least = torch.maximum(self._least, magnitudes / magnitudes.max().clamp(min=1e-30))
+
+    def settle(self) -> None:
+        """Make the ranges of both layers equal as far as the bounds allow."""
+        wanted = self._total * _factors(_ranges(self._first, 0), _ranges(self._second, self._reading))
+        total = torch.maximum(wanted, self._least).clamp(max=_LARGEST_FACTOR)
+        factors, self._total = total / self._total, total
+        self._first.div_(factors.reshape(-1, 1, 1, 1))
+        if self._bias is not None:
+            self._bias.div_(factors)
+        self._second.mul_(factors.reshape((1, -1, 1, 1) if self._reading else (-1, 1, 1, 1)))
 
 
 def _factors(first: Tensor, second: Tensor) -> Tensor:
     """s = sqrt(first / second), which makes both sqrt(first * second): eq. 11 of the paper; 1 for dead channels."""
     dead = (first <= 0) | (second <= 0)
-    factors = torch.where(dead, torch.ones_like(first), first / second.clamp(min=1e-30)).sqrt()
-    return factors.clamp(1 / _LARGEST_FACTOR, _LARGEST_FACTOR)
+    return torch.where(dead, torch.ones_like(first), first / second.clamp(min=1e-30)).sqrt()
 
 
 def _ranges(weight: Tensor, axis: int) -> Tensor:
@@ -139,8 +172,7 @@ def _usable(pair: Pair, parameters: dict[str, nn.Parameter]) -> bool:
     names = (pair.first, pair.second, *([pair.first_bias] if pair.first_bias else []))
     if any(name not in parameters for name in names):
         return False
-    outputs, per_group = parameters[pair.second].shape[:2]
-    return pair.groups == 1 or (pair.groups == outputs and per_group == 1)
+    return pair.groups == 1 or is_depthwise(parameters[pair.second].shape, pair.groups)
 
 
 def _difference(before: nn.Module, after: nn.Module, height: int, width: int) -> float:

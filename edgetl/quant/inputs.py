@@ -20,8 +20,8 @@ def input_parameters(p: Preprocessing, integers: IntegerType) -> tuple[float, in
     float arithmetic decides the first layer's input. Of 64 scales up to 6 % wider than the tightest, the one is taken
     whose nearest tie is farthest; the narrower of equals. Bytes on a uint8 lattice keep it: nothing is rounded at all.
     """
-    lattice = byte_lattice(p)
-    if lattice is not None and integers.low == 0 and on_byte_lattice(p) == p:
+    lattice = byte_lattice(p, symmetric=integers.symmetric)
+    if lattice is not None and integers.low == 0 and on_byte_lattice(p, symmetric=integers.symmetric) == p:
         return lattice.scale, lattice.zero_point
     scale, offset = (values.astype(np.float64)[:, None] for values in affine(p))
     values = (np.arange(256) * scale + offset).reshape(-1)

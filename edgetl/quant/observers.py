@@ -140,13 +140,14 @@ def choose_range(observer: Observer, name: ObserverName, percentile: float, inte
 
 
 def percentile_bound(histogram: Histogram, percentile: float) -> float:
-    """The bound below which `percentile` % of all |x| lie, interpolated inside its bin."""
+    """The bound below which `percentile` % of all |x| lie, interpolated inside its bin; 0 where nothing was seen.
+
+    Exact zeros do not count, as with the other observers: no range rounds them. If they did, most of a tensor that is
+    nearly always zero would be clipped, up to all of it.
+    """
     counts = histogram.magnitudes()
-    total = int(counts.sum()) + histogram.zeros
-    wanted = total * percentile / 100 - histogram.zeros
-    if wanted <= 0:
-        return 0.0
     cumulated = np.cumsum(counts)
+    wanted = int(cumulated[-1]) * percentile / 100
     index = min(int(np.searchsorted(cumulated, wanted)), BINS - 1)
     inside = (wanted - (cumulated[index] - counts[index])) / max(int(counts[index]), 1)
     bound = (index + min(float(inside), 1.0)) * histogram.width

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.fx import GraphModule
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_qat_pt2e
 
@@ -36,14 +36,6 @@ def prepare(folded: nn.Module, p: Preprocessing, scheme: Scheme, profile: Calibr
         )
     prepared.meta["annotated"] = dict(sorted(quantizer.annotated.items()))
     return prepared
-
-
-@torch.no_grad()
-def calibrate(prepared: GraphModule, batches: Iterator[Tensor], p: Preprocessing) -> None:
-    """Show normalised float32 (n, 3, H, W) batches to the observers, then fix all activation ranges and round."""
-    for batch in batches:
-        prepared(batch)
-    fix_ranges(prepared, p)
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ import math
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch.fx import GraphModule, Node
@@ -22,6 +22,7 @@ from torchao.quantization.pt2e.quantizer import (
     SharedQuantizationSpec,
 )
 
+from edgetl.graph.compute import is_depthwise
 from edgetl.quant.fakequant import (
     ActivationQuantizer,
     PairedPerChannelWeightQuantizer,
@@ -29,13 +30,13 @@ from edgetl.quant.fakequant import (
     PerChannelWeightQuantizer,
     WeightQuantizer,
 )
-from edgetl.types import CalibrationProfile, Scheme
+from edgetl.types import CalibrationProfile, OperatorName, Scheme
 
 _aten = torch.ops.aten
 _ANNOTATION = "quantization_annotation"
 _LARGEST_WEIGHT = 127
 
-_KINDS: dict[Any, str] = {
+_KINDS: dict[Any, OperatorName] = {
     _aten.conv1d.default: "conv",
     _aten.conv2d.default: "conv",
     _aten.conv2d.padding: "conv",
@@ -115,9 +116,9 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
     def validate(self, model: GraphModule) -> None:
         return None
 
-    def _kind(self, node: Node) -> str:
+    def _kind(self, node: Node) -> OperatorName | Literal[""]:
         """The scheme's name of a node's operator, "" when it stays float."""
-        kind = _KINDS.get(node.target, "")
+        kind = _KINDS.get(node.target)
         if kind not in self.scheme.operators:
             return ""
         if kind in ("conv", "linear") and not _is_constant(node.args[1]):
@@ -245,12 +246,13 @@ def _pads_zeros(node: Node) -> bool:
 
 
 def _is_depthwise(node: Node) -> bool:
-    """Every output channel reads a channel of its own: runtimes widen such products to 32 bits before adding."""
+    """Whether runtimes widen its products to 32 bits before adding."""
     if _KINDS.get(node.target) != "conv":
         return False
-    weight, groups = node.args[1], node.args[6] if len(node.args) > 6 else 1
+    weight: Any = node.args[1]
+    groups: Any = node.args[6] if len(node.args) > 6 else 1
     value = weight.meta.get("val") if isinstance(weight, Node) else None
-    return isinstance(value, torch.Tensor) and value.shape[1] == 1 and value.shape[0] == groups
+    return isinstance(value, torch.Tensor) and is_depthwise(value.shape, groups)
 
 
 def _is_constant(argument: Any) -> bool:

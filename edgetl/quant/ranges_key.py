@@ -12,7 +12,7 @@ from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Sample,
 
 _VERSION = 1  # of what observing does
 _TOOLS = ("torch", "torchao", "timm", "torchvision", "pillow", "numpy")
-# what ranges of another run must share with this one; images, their views, tools and device may differ
+# what ranges of another run must share with this one; images, their views and tools may differ
 _BINDING = ("version", "network", "weights", "preprocessing", "scheme", "profile")
 
 Parts = Mapping[str, Any]
@@ -27,7 +27,6 @@ def key_parts(
     profile: CalibrationProfile,
     policy: str,
     scheme: Scheme,
-    device: str,
 ) -> dict[str, Any]:
     """All that the observers' states depend on, as JSON values; its digest names the file.
 
@@ -35,7 +34,9 @@ def key_parts(
     samples  the calibration images in order
     policy   of augmentation; counts only where the profile has augmented views
 
-    How a range becomes a scale is decided afterwards, so of the scheme only what is annotated counts.
+    How a range becomes a scale is decided afterwards, so of the scheme only what is annotated counts. Nor does the
+    device count: a CPU and a GPU see values that differ by float rounding, and either's are as good. The stages that
+    train are not done again for another device either.
     """
     return {
         "version": _VERSION,
@@ -47,7 +48,6 @@ def key_parts(
         "augmentation": policy if profile.views else "none",
         "scheme": {"operators": sorted(scheme.operators)},
         "tools": {name: _version(name) for name in _TOOLS},
-        "device": device,
     }
 
 

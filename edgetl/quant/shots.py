@@ -11,7 +11,7 @@ from torch import Tensor
 
 from edgetl.backbones.augment import Augment
 from edgetl.data.views import load_batch
-from edgetl.graph.preprocess import affine, normalize
+from edgetl.quant.views import augmented, plain
 from edgetl.types import Preprocessing, Sample
 
 _MAX_RESIDENT_BYTES = 1 << 30
@@ -39,15 +39,11 @@ class Shots:
 
     def plain(self, indices: Sequence[int]) -> Tensor:
         """The images as they are, with the very arithmetic of the exported graph."""
-        return torch.from_numpy(normalize(self._bytes(indices), self.preprocessing)).to(self.device)
+        return plain(self._bytes(indices), self.preprocessing, self.device)
 
     def augmented(self, indices: Sequence[int]) -> Tensor:
         """New random views; two runs with one seed see the same."""
-        planes = torch.from_numpy(self._bytes(indices)).permute(0, 3, 1, 2).contiguous().to(self.device)
-        scale, offset = (
-            torch.from_numpy(values).reshape(1, 3, 1, 1).to(self.device) for values in affine(self.preprocessing)
-        )
-        return self._augment(planes, self._generator) * scale + offset
+        return augmented(self._bytes(indices), self.preprocessing, self._augment, self._generator, self.device)
 
     def _bytes(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         if self._resident is not None:

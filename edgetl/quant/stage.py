@@ -25,6 +25,7 @@ from edgetl.catalog import scheme_id
 from edgetl.digest import value_digest
 from edgetl.graph.check import check_scheme
 from edgetl.graph.clean import serialize
+from edgetl.graph.equalized import mark_equalized
 from edgetl.graph.fold import Folded, fold
 from edgetl.graph.from_torch import to_onnx
 from edgetl.graph.preprocess import on_byte_lattice
@@ -39,10 +40,10 @@ from edgetl.quant.prepare import convert, fix_ranges, prepare
 from edgetl.quant.ranges import RangesCache, given_ranges
 from edgetl.quant.ranges_key import key_parts
 from edgetl.quant.shots import Shots
-from edgetl.quant.train import Epoch, Views, best_epoch, train
+from edgetl.quant.train import Epoch, Views, best_epoch, history_record, train
 from edgetl.recipe import Gates, Quantize
 from edgetl.records import NETWORK_SPEC, NETWORK_STATE, QUANTIZE_RECORD
-from edgetl.types import CalibrationProfile, Preprocessing, Progress, Scheme, Split
+from edgetl.types import CalibrationProfile, Progress, Scheme, Split
 
 REFERENCE_IMAGES = 64
 _BATCH = 16
@@ -77,7 +78,7 @@ def run(job: QuantizeJob, out: Path, progress: Progress) -> None:
     reference.safetensors  `logits` of the converted torch network and `float_logits` of the float one on the first
                            64 shots in order, float32 (images, classes)
     ranges.safetensors     what the observers saw, for `ranges` of another run
-    quantize.json          how it went
+    quantize.json          how it went; no loss (null) stands for an epoch of training that diverged
 
     raises  BackendError when the network cannot be captured or the result is not what the scheme demands;
             ParityError when folding changed the network; DataError for unreadable images or ranges; UsageError when
@@ -86,15 +87,17 @@ def run(job: QuantizeJob, out: Path, progress: Progress) -> None:
     started = time.monotonic()
     config, scheme, split = job.config, job.scheme, job.split
     spec = read_spec(job.adapted / NETWORK_SPEC)
-    # unsigned bytes can be the quantized input themselves: train on exactly what the device will feed
-    unsigned = scheme.activation_dtype == "uint8"
-    p = on_byte_lattice(spec.preprocessing) if unsigned else spec.preprocessing
+    p = spec.preprocessing
+    if scheme.activation_dtype == "uint8":
+        # unsigned bytes can be the quantized input themselves: train on exactly what the device will feed
+        p = on_byte_lattice(p, symmetric=scheme.activation_symmetric)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with _repeatable(config.seed, device):
         rebuilt = rebuild(spec, job.adapted / NETWORK_STATE)
         parts_to_replace = replaceable(rebuilt)
         folded = fold(rebuilt, p.height, p.width)
-        network, equalized = _equalized(folded.module, p, config)
+        equalized = equalize(folded.module, p.height, p.width) if config.equalize else None
+        network = equalized.module if equalized else folded.module
         # the captured graph shares its parameters with what was captured, and training moves them
         prepared = prepare(copy.deepcopy(network), p, scheme, job.profile).to(device)
         images = CalibrationImages(split.shots, p, job.augment, job.profile, device)
@@ -106,7 +109,6 @@ def run(job: QuantizeJob, out: Path, progress: Progress) -> None:
             profile=job.profile,
             policy=job.augment,
             scheme=scheme,
-            device=device.type,
         )
         observed = _observed(prepared, images, parts, job, progress)
         fix_ranges(prepared, p)
@@ -116,6 +118,8 @@ def run(job: QuantizeJob, out: Path, progress: Progress) -> None:
         settled = _settle(prepared, teacher, shots, job, progress)
         converted = convert(prepared, p)
         model = to_onnx(converted, p.height, p.width)
+        if equalized:
+            mark_equalized(model, equalized.places, equalized.convolutions)
         check_scheme(model, scheme)
         logits = _reference(converted, shots)
         float_logits = _reference(folded.module.cpu(), shots)
@@ -125,21 +129,14 @@ def run(job: QuantizeJob, out: Path, progress: Progress) -> None:
     record = _record(prepared, folded, settled, job) | {
         "calibration_images": len(images.samples) if job.ranges is None else len(observed.parts["images"]),
         "ranges_given": job.ranges is not None,
-        "equalized_pairs": equalized,
+        "equalized_pairs": equalized.pairs if equalized else 0,
         "replaceable": asdict(parts_to_replace),
         "bias_corrections": [asdict(correction) for correction in corrections],
         "device": device.type,
         "reference_agreement": float((logits.argmax(1) == float_logits.argmax(1)).float().mean()),
         "seconds": round(time.monotonic() - started, 1),
     }
-    (out / QUANTIZE_RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-
-
-def _equalized(folded: nn.Module, p: Preprocessing, config: Quantize) -> tuple[nn.Module, int]:
-    if not config.equalize:
-        return folded, 0
-    found = equalize(folded, p.height, p.width)
-    return found.module, found.pairs
+    (out / QUANTIZE_RECORD).write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _observed(
@@ -221,7 +218,7 @@ def _record(prepared: GraphModule, folded: Folded, settled: _Settled, job: Quant
         "ranges_sha256": value_digest(ranges),
         "batch_norms_folded": folded.folded,
         "batch_norms_left": folded.left,
-        "history": [asdict(epoch) for epoch in settled.history],
+        "history": history_record(settled.history),
         "chosen_epoch": best_epoch(settled.history).epoch if settled.method == "qat" else 0,
     }
 

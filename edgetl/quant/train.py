@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,15 @@ class Epoch:
     loss: float
     agreement: float
     trained: float | None = None
+
+
+def history_record(history: Sequence[Epoch]) -> list[dict[str, float | None]]:
+    """For a JSON file, which cannot hold the losses of an epoch that diverged: null stands for them."""
+    return [{name: _finite(value) for name, value in asdict(epoch).items()} for epoch in history]
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 @dataclass(frozen=True)

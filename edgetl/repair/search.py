@@ -1,14 +1,18 @@
-"""Which layers to compute in float: the shortest beginning of a ranking that passes, then what it can do without."""
+"""Which layers to compute in float: the shortest beginning of a ranking that passes, then what it can do without.
+
+Leaving out halves, quarters, ... single layers is the reduction to complements of delta debugging, Zeller and
+Hildebrandt, Simplifying and Isolating Failure-Inducing Input, IEEE TSE 28(2), 2002.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 Passes = Callable[[Sequence[str]], bool]
 """Whether the network with these layers in float passes; asked once per set."""
 
-_MOST_PRUNED = 8  # layers that are tried one by one; a longer list is kept as the bisection found it
+_MOST_PRUNING_TRIES = 24  # each compiles the network and runs all validation images: enough for 2 layers of 60
 
 
 @dataclass(frozen=True)
@@ -17,19 +21,23 @@ class Search:
 
     layers  the set that passes, in the order of the ranking; None where not even all of them do
     tries   how many sets were asked about
+    pruned  whether leaving out was tried down to single layers; else some of the layers may not be needed
     """
 
     layers: tuple[str, ...] | None
     tries: int
+    pruned: bool = True
 
 
 def search(ranking: Sequence[str], passes: Passes) -> Search:
     """Find a small set of layers that passes, knowing that the empty one does not.
 
     ranking  layer names, the costliest first
-    Beginnings of the ranking are doubled (1, 2, 4, ... layers) until one passes and bisected down to the shortest, as
-    if every longer one passed too; then each layer of it, the least costly first, is left out again where the rest
-    passes without it. Only sets that passed are returned.
+    Beginnings of the ranking are doubled (1, 2, 4, ... layers) until one passes and bisected. Halves of what was found,
+    then quarters, down to single layers are left out again where the rest passes, the least costly first.
+    Only sets that passed are returned. Where a set passes whenever a part of it does (more layers in float never hurt),
+    no layer of the result can be left out; it takes some 2 k log2(n) sets for k layers that are needed of n. Where that
+    does not hold, a smaller set may exist. Leaving out ends after `_MOST_PRUNING_TRIES` sets.
     """
     tries = 0
 
@@ -45,13 +53,32 @@ def search(ranking: Sequence[str], passes: Passes) -> Search:
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if asked(ranking[:middle]) else (middle, high)
-    kept = list(ranking[:high])
-    # the last one was just seen to be needed
-    for name in reversed(kept[:-1]) if len(kept) <= _MOST_PRUNED else ():
-        fewer = [layer for layer in kept if layer != name]
-        if asked(fewer):
-            kept = fewer
-    return Search(tuple(kept), tries)
+    kept, pruned = _prune(ranking[:high], asked)
+    return Search(tuple(kept), tries, pruned)
+
+
+def _prune(found: Sequence[str], asked: Passes) -> tuple[list[str], bool]:
+    """What is left of a set that passes, and whether that was tried to the end."""
+    # without the last one it was just seen not to pass
+    kept, last = list(found[:-1]), found[-1]
+    left = _MOST_PRUNING_TRIES
+    for size in _halves(len(kept)):
+        for start in reversed(range(0, len(kept), size)):
+            if left == 0:
+                return [*kept, last], False
+            left -= 1
+            fewer = [*kept[:start], *kept[start + size :]]
+            if asked([*fewer, last]):
+                kept = fewer
+    return [*kept, last], True
+
+
+def _halves(count: int) -> Iterator[int]:
+    """Half of it, a quarter, ... 1, rounded up."""
+    while count > 0:
+        yield (count := (count + 1) // 2)
+        if count == 1:
+            return
 
 
 def _first_passing(ranking: Sequence[str], asked: Passes) -> int | None:

@@ -24,7 +24,7 @@ from edgetl.graph.pivot import GOLDEN_DIR, REFERENCE_NAME, Pivot, PivotModel, re
 from edgetl.graph.pivot_models import model_for
 from edgetl.publish import PIVOT
 from edgetl.recipe import Bench, Gates
-from edgetl.repair.search import search
+from edgetl.repair.search import Search, search
 from edgetl.repair.trials import Judge, Trials
 from edgetl.types import Interval, Progress, Sample, Target
 
@@ -50,7 +50,8 @@ class RepairJob:
 def run(job: RepairJob, out: Path, progress: Progress) -> None:
     """Find the layers; write repair.json and, where a set passed, the folder `pivot` with its model.
 
-    raises  BackendError when the toolchain refuses a network; EdgetlError for a pivot that does not fit the images.
+    raises  BackendError when the two networks of the pivot do not fit each other, or the toolchain refuses INT8 itself;
+            EdgetlError for a pivot that does not fit the images.
     """
     pivot = read_pivot(job.pivot)
     networks = open_networks(job.pivot, pivot, job.target, job.cache)
@@ -86,7 +87,7 @@ def run(job: RepairJob, out: Path, progress: Progress) -> None:
         layers=found.layers,
         trials=tuple(measured),
         front=front(measured),
-        sentence=_sentence(len(ranking), found.layers, measured),
+        sentence=_sentence(len(ranking), found, measured, trials.refused),
     )
     write_repair(repair, out / REPAIR_FILE)
     progress.note(f"{job.target.name}: {repair.sentence}")
@@ -118,22 +119,36 @@ def _add_golden(folder: Path, model: bytes, count: int) -> None:
     save_file({**load_file(path), MIXED_STEM: infer(open_literal(model), [inputs])}, path)
 
 
-def _sentence(quantized: int, layers: Sequence[str] | None, trials: Sequence[Trial]) -> str:
-    plain = trials[0]
-    lost = f"INT8 loses {_points(plain.drop_points)}"
-    if layers is None:
-        best = max(trials, key=lambda trial: trial.top1.value)
-        return (
-            f"{lost}, and no set of layers in float passes: the best of {len(trials) - 1} that were tried "
-            f"({len(best.layers)} of {quantized} layers in float) loses {_points(best.drop_points)}. The loss is not "
-            "of single layers; train for the numbers (quantize.method: qat), or allow more."
-        )
+def _sentence(quantized: int, found: Search, trials: Sequence[Trial], refused: int) -> str:
+    lost = f"INT8 loses {_points(trials[0].drop_points)}"
+    told = _taken(quantized, lost, found, trials) if found.layers else _none_passes(quantized, lost, trials, refused)
+    if not refused:
+        return told
+    return f"{told} {refused} of {found.tries} sets could not be compiled or run and count as not passed."
+
+
+def _none_passes(quantized: int, lost: str, trials: Sequence[Trial], refused: int) -> str:
+    if len(trials) == 1:
+        return f"{lost}, and no set of layers in float could be judged."
+    best = max(trials, key=lambda trial: trial.top1.value)
+    told = (
+        f"{lost}, and no set of layers in float passes: the best of {len(trials) - 1} that were tried "
+        f"({len(best.layers)} of {quantized} layers in float) loses {_points(best.drop_points)}."
+    )
+    if refused:
+        return told
+    return f"{told} The loss is not of single layers; train for the numbers (quantize.method: qat), or allow more."
+
+
+def _taken(quantized: int, lost: str, found: Search, trials: Sequence[Trial]) -> str:
+    layers = found.layers or ()
     taken = next(trial for trial in trials if set(trial.layers) == set(layers))
     named = ", ".join(layers[:_NAMED]) + (f" and {len(layers) - _NAMED} more" if len(layers) > _NAMED else "")
-    return (
+    told = (
         f"{lost}; with {len(layers)} of {quantized} layers in float ({named}) {_points(taken.drop_points)}, "
         f"{_time(taken.relative_time)}."
     )
+    return told if found.pruned else f"{told} The search ended after {found.tries} sets: fewer layers may do."
 
 
 def _time(relative: Interval) -> str:

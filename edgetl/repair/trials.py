@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from edgetl import stats
 from edgetl.backends.base import load
 from edgetl.bench.accuracy import Accuracy, compare, predict_each
-from edgetl.bench.latency import interleaved
+from edgetl.bench.latency import BLOCK, interleaved
 from edgetl.bench.repair import Trial
 from edgetl.blame.network import Images
 from edgetl.blame.networks import Networks
 from edgetl.data.views import load_batch, spread
+from edgetl.errors import BackendError
 from edgetl.graph import mixed
 from edgetl.graph.clean import serialize
 from edgetl.recipe import Bench, Gates
@@ -49,7 +50,7 @@ class Judge:
 
     def passes(self, accuracy: Accuracy) -> bool:
         """By the accuracy gates; those of latency and size are for the build that comes of it."""
-        return self.gates.allow(accuracy.drop_points.value, accuracy.top1.value)
+        return not accuracy.not_finite and self.gates.allow(accuracy.drop_points.value, accuracy.top1.value)
 
 
 @dataclass(frozen=True)
@@ -68,18 +69,28 @@ class Trials:
 
     def __init__(self, networks: Networks, judge: Judge, scratch: Path) -> None:
         self._networks, self._judge, self._scratch = networks, judge, scratch
-        self._tried: dict[frozenset[str], Tried] = {}
+        self._tried: dict[frozenset[str], Tried | None] = {}
 
     @property
     def tried(self) -> tuple[Tried, ...]:
-        return tuple(self._tried.values())
+        """Those that ran, in order."""
+        return tuple(tried for tried in self._tried.values() if tried is not None)
+
+    @property
+    def refused(self) -> int:
+        """How many sets the target's toolchain could not compile or run."""
+        return sum(tried is None for tried in self._tried.values())
 
     def passes(self, layers: Sequence[str]) -> bool:
-        """Raises BackendError when the target's toolchain refuses the network."""
+        """A set that the target's toolchain refuses does not pass.
+
+        Raises BackendError when it refuses INT8 itself, the empty set, which the others are compared with.
+        """
         key = frozenset(layers)
         if key not in self._tried:
-            self._tried[key] = self._try(tuple(layers))
-        return self._tried[key].passed
+            self._tried[key] = self._try_or_none(tuple(layers))
+        tried = self._tried[key]
+        return tried is not None and tried.passed
 
     def model(self, layers: Sequence[str]) -> onnx.ModelProto:
         """The Q/DQ model with these layers in float."""
@@ -99,7 +110,7 @@ class Trials:
             times = interleaved(engines, pixels, runs=config.runs, warmup=config.warmup, seed=judge.seed)
         found = []
         for tried, placement, nanoseconds in zip(self.tried, placed, times.values(), strict=True):
-            p50_ms = stats.quantile(nanoseconds / 1e6, 0.5)
+            p50_ms = stats.quantile(nanoseconds / 1e6, 0.5, block=BLOCK)
             assert p50_ms is not None  # there are 300 runs at least
             found.append(
                 Trial(
@@ -108,12 +119,20 @@ class Trials:
                     top1=tried.accuracy.top1,
                     drop_points=tried.accuracy.drop_points,
                     p50_ms=p50_ms,
-                    relative_time=stats.speedup(nanoseconds, times["0"], judge.seed),
+                    relative_time=stats.speedup(nanoseconds, times["0"], block=BLOCK, seed=judge.seed),
                     not_integer=len(placement.not_integer()),
                     size_bytes=sum((tried.folder / name).stat().st_size for name in tried.compiled.files),
                 )
             )
         return found
+
+    def _try_or_none(self, layers: tuple[str, ...]) -> Tried | None:
+        try:
+            return self._try(layers)
+        except BackendError:
+            if not layers:
+                raise
+            return None
 
     def _try(self, layers: tuple[str, ...]) -> Tried:
         judge = self._judge

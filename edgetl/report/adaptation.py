@@ -260,9 +260,13 @@ def _curve(name: str, folds: Sequence[Sequence[Any]], ended_after: int | None) -
         name=name,
         folds=len(folds),
         train=tuple(_mean([_loss(epoch, "train_loss") for epoch in column]) for column in epochs),
-        held_out=tuple(_mean([_loss(epoch, "held_out_loss") for epoch in column]) for column in epochs),
+        held_out=tuple(_mean([_loss(_held_out(epoch), "loss") for epoch in column]) for column in epochs),
         ended_after=ended_after,
     )
+
+
+def _held_out(epoch: Any) -> Any:
+    return epoch.get("held_out") if isinstance(epoch, Mapping) else None
 
 
 def _loss(row: Any, key: str) -> float:

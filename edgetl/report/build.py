@@ -74,7 +74,8 @@ def build_report(inputs: ReportInputs) -> Report:
         parity=dict(inputs.parity),
         stages=inputs.stages,
         versions=dict(inputs.versions),
-        machine=machines[0] if machines else None,
+        # all are one machine; a target that ran on its GPU names that
+        machine=next((machine for machine in machines if machine.gpu), machines[0] if machines else None),
     )
 
 
@@ -107,6 +108,7 @@ def _bundle(target: TargetResult) -> Bundle:
         measured=bench.measured,
         emulated=bench.emulated,
         not_measured_reason=bench.reason,
+        other_cpu=bench.other_cpu,
         float_p50_ms=float_p50.value if float_p50 else None,
         verdict=decision.verdict,
         reason=decision.reason,
@@ -138,6 +140,7 @@ def _figures(build: BuildBench) -> dict[str, Any]:
         "not_integer": build.not_integer,
         "conversions": build.conversions,
         "error": build.error,
+        "unmeasured": build.unmeasured,
         **_accuracy(build.accuracy),
         **_latency(build.latency),
         **_interval("speedup", build.speedup),

@@ -28,16 +28,23 @@ class MixUp:
 
 @dataclass(frozen=True)
 class Confusion:
-    """`rows` is empty when there are too many classes for a table; `mix_ups` are the commonest, most frequent first."""
+    """`rows` is empty when there are too many classes for a table; `mix_ups` are the commonest, most frequent first.
+
+    wrong       images that were not answered right, those of `not_finite` among them
+    not_finite  images with NaN or infinite logits; they are in no row and no mix-up
+    """
 
     classes: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     mix_ups: tuple[MixUp, ...]
     wrong: int
+    not_finite: int
 
 
-def shape_confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> Confusion:
-    """counts  (classes, classes): row the true class, column the answer."""
+def shape_confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], not_finite: int) -> Confusion:
+    """counts      (classes, classes): row the true class, column the answer.
+    not_finite  images that are not in `counts`, because their logits were NaN or infinite
+    """
     totals = [sum(row) for row in counts]
     mistakes = [
         MixUp(classes[i], classes[j], count, totals[i])
@@ -52,4 +59,5 @@ def shape_confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> 
             tuple(Cell(count, round(100 * count / max(totals[i], 1)), i == j) for j, count in enumerate(row))
             for i, row in enumerate(counts)
         )
-    return Confusion(tuple(classes), rows, tuple(mistakes[:_MIX_UPS]), sum(mistake.count for mistake in mistakes))
+    wrong = sum(mistake.count for mistake in mistakes) + not_finite
+    return Confusion(tuple(classes), rows, tuple(mistakes[:_MIX_UPS]), wrong, not_finite)

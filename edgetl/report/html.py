@@ -129,7 +129,8 @@ def _confusions(report: Report, details: Details) -> list[tuple[Bundle, Confusio
         target = _target(details, bundle.target)
         build = target.bench.build(bundle.precision) if target and bundle.precision else None
         if build is not None and build.accuracy is not None:
-            found.append((bundle, shape_confusion(build.accuracy.confusion, report.classes)))
+            accuracy = build.accuracy
+            found.append((bundle, shape_confusion(accuracy.confusion, report.classes, accuracy.not_finite)))
     return found
 
 
@@ -170,6 +171,7 @@ def _machine_rows(report: Report) -> list[tuple[str, str]]:
         if value is not None
     ]
     rows = [
+        *([("GPU", machine.gpu)] if machine.gpu else []),
         ("CPU", machine.cpu),
         ("Architecture", machine.architecture),
         ("Instruction sets", ", ".join(machine.instruction_sets)),

@@ -99,6 +99,8 @@ class Figures(_Model):
     """Operators of an int8 build that only turn floats into integers or back; 2 are the network's own ends."""
     error: str | None = None
     """Why the build could not be opened or run."""
+    unmeasured: str | None = None
+    """Why it could not be measured this time (a time limit, an emulator that failed); the next build tries again."""
 
 
 class Build(Figures):
@@ -139,6 +141,8 @@ class Bundle(Figures):
     measured: bool
     emulated: bool
     not_measured_reason: str = ""
+    other_cpu: str = ""
+    """Why the latencies are those of another CPU than the target's; empty where they are its own or there are none."""
     float_p50_ms: float | None = None
     verdict: Verdict
     reason: str

@@ -82,7 +82,7 @@ def _device_cells(device: Device) -> tuple[Text, ...]:
     temperature = words.change(device.temperature_c_before, device.temperature_c_after, "°C")
     return (
         _stack(
-            device.machine.cpu or device.machine.architecture,
+            device.machine.processors,
             "\n".join(part for part in (device.created[:10], temperature) if part),
         ),
         _stack(
@@ -104,12 +104,14 @@ def _cells(bundle: Bundle) -> tuple[Text, ...]:
         _stack(words.points(bundle.drop_points), words.points_range(bundle.drop_points_low, bundle.drop_points_high)),
         _stack(words.milliseconds(bundle.p50_ms), p99),
         _stack(words.times(bundle.speedup), words.times_range(bundle.speedup_low, bundle.speedup_high)),
-        Text.assemble((bundle.verdict, _STYLES[bundle.verdict]), *_emulated(bundle)),
+        Text.assemble((bundle.verdict, _STYLES[bundle.verdict]), *_marks(bundle)),
     )
 
 
-def _emulated(bundle: Bundle) -> tuple[str, ...]:
-    return ("\nemulated",) if bundle.emulated else ()
+def _marks(bundle: Bundle) -> tuple[str, ...]:
+    if bundle.emulated:
+        return ("\nemulated",)
+    return ("\nother CPU",) if bundle.other_cpu else ()
 
 
 def _runs_in(bundle: Bundle) -> str:
@@ -136,7 +138,8 @@ def _guard_line(guard: Guard) -> Text:
 
 def _needs_a_word(bundle: Bundle) -> bool:
     """Whether anything is not as hoped: a gate, the hardware, the build that ships, the operators that stayed float."""
-    return bundle.verdict != "pass" or bundle.precision != "int8" or bool(bundle.not_integer)
+    marked = bool(bundle.not_integer or bundle.other_cpu)
+    return bundle.verdict != "pass" or bundle.precision != "int8" or marked
 
 
 def _explanation(bundle: Bundle) -> Text:
@@ -144,4 +147,6 @@ def _explanation(bundle: Bundle) -> Text:
     if not bundle.reason.startswith(bundle.verdict):
         line.append(bundle.verdict, _STYLES[bundle.verdict]).append("; ")
     replaced = bundle.surgery.sentence if bundle.surgery and bundle.precision == "simplified" else ""
-    return line.append("; ".join(part for part in (bundle.reason, bundle.why, replaced) if part))
+    told = bundle.other_cpu in bundle.reason  # by a gate on latency
+    other = "" if told else f"latency of another CPU: {bundle.other_cpu}"
+    return line.append("; ".join(part for part in (bundle.reason, bundle.why, replaced, other) if part))

@@ -10,7 +10,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgetl.saturation.layers import Answer, Kind, Layer
+from edgetl.graph.compute import Kind
+from edgetl.saturation.layers import Answer, Layer
 from edgetl.saturation.network import Compute, Network
 from edgetl.saturation.pairs import HIGHEST
 from edgetl.stats import paired_difference, wilson

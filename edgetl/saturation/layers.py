@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import onnx
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgetl.backends.onnx_placement import element_types
+from edgetl.graph.compute import Kind, is_depthwise
 from edgetl.saturation.pairs import Sums, Weights, accumulate, bound, halved, weights_of
 from edgetl.saturation.windows import Window, unfold, weight_rows
 
-Kind = Literal["convolution", "linear"]
 Array = NDArray[np.generic]
 T = TypeVar("T", np.uint8, np.float32)
 Answer = NDArray[np.uint8] | NDArray[np.float32]
@@ -150,8 +150,8 @@ def _multiplies_u8_by_s8(node: onnx.NodeProto, types: Mapping[str, int]) -> bool
 def _is_depthwise(node: onnx.NodeProto, constants: Mapping[str, Array]) -> bool:
     if node.op_type != "QLinearConv" or node.input[3] not in constants:
         return False
-    outputs, channels = constants[node.input[3]].shape[:2]
-    return bool(channels == 1 and outputs == _settings(node).get("group", 1))
+    groups = _settings(node).get("group", 1)
+    return isinstance(groups, int) and is_depthwise(constants[node.input[3]].shape, groups)
 
 
 def _layer(node: onnx.NodeProto, constants: Mapping[str, Array]) -> Layer | None:

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from edgetl.errors import UsageError
+from edgetl.graph.compute import COMPUTE
 from edgetl.graph.rewrite import drop_unused_constants
 from edgetl.saturation.pairs import halved
-
-_KINDS = ("Conv", "Gemm", "MatMul")
 
 
 def reduce_range(model: onnx.ModelProto, layers: Collection[str]) -> onnx.ModelProto:
@@ -29,7 +28,7 @@ def reduce_range(model: onnx.ModelProto, layers: Collection[str]) -> onnx.ModelP
     found.CopyFrom(model)
     graph = found.graph
     made_by = {name: node for node in graph.node for name in node.output}
-    by_name = {node.name: node for node in graph.node if node.op_type in _KINDS}
+    by_name = {node.name: node for node in graph.node if node.op_type in COMPUTE}
     for name in sorted(set(layers)):
         node = by_name.get(name)
         weight = made_by.get(node.input[1]) if node is not None else None
@@ -79,7 +78,7 @@ def _drop_unread(graph: onnx.GraphProto) -> None:
 
 def _layers(graph: onnx.GraphProto) -> list[str]:
     quantized = {node.output[0] for node in graph.node if node.op_type == "DequantizeLinear"}
-    return [n.name for n in graph.node if n.op_type in _KINDS and len(n.input) > 1 and n.input[1] in quantized]
+    return [n.name for n in graph.node if n.op_type in COMPUTE and len(n.input) > 1 and n.input[1] in quantized]
 
 
 def _add(graph: onnx.GraphProto, name: str, values: NDArray[np.generic]) -> str:

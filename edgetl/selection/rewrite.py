@@ -12,7 +12,10 @@ from edgetl.store import disk_errors, write_text
 
 
 def check_place(recipe: Path, place: Path, *, force: bool) -> None:
-    """Raise UsageError where a recipe must not be written: over a file without `force`, or away from its paths."""
+    """Raise UsageError where a recipe must not be written: over a file without `force`, in the place of a folder, or
+    away from its paths."""
+    if place.exists() and not place.is_file():
+        raise UsageError(f"{place}: is no file; name the recipe to write, as --write {place / 'recipe.yaml'}")
     if place.exists() and not force:
         raise UsageError(f"{place}: exists already; choose another name with --write, or replace it with --force")
     if place.resolve().parent != recipe.resolve().parent:

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from edgetl import stats
 from edgetl.backends.base import load as load_backend
 from edgetl.bench.isolated import cold_start
-from edgetl.bench.latency import interleaved
+from edgetl.bench.latency import BLOCK, interleaved
 from edgetl.bench.machine import describe
 from edgetl.data.views import TIMED_IMAGES, load_batch, spread
 from edgetl.digest import value_digest
@@ -172,8 +172,8 @@ def latency_stage(
         costs = {
             name: replace(
                 read_cost(compiled),
-                p50_ms=stats.quantile(times[name] / 1e6, 0.5),
-                p99_ms=stats.quantile(times[name] / 1e6, 0.99),
+                p50_ms=stats.quantile(times[name] / 1e6, 0.5, block=BLOCK),
+                p99_ms=stats.quantile(times[name] / 1e6, 0.99, block=BLOCK),
                 placement=placements[name],
             )
             for name, (_, compiled) in models.items()
@@ -183,7 +183,7 @@ def latency_stage(
     config = {"bench": [bench.runs, bench.warmup, bench.threads], "here": _here(), "names": list(models)}
     inputs = {f"model {name}": compiled.digest for name, (_, compiled) in models.items()}
     inputs["images"] = value_digest([sample.sha256 for sample in shots])
-    done = store.once("select-latency", 1, config, run, inputs=inputs, what=target.name)
+    done = store.once("select-latency", 2, config, run, inputs=inputs, what=target.name)
     return TypeAdapter(dict[str, Cost]).validate_json((done.folder / _RESULT).read_bytes())
 
 

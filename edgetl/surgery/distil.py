@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from edgetl.adapt.freeze import blocks
 from edgetl.backbones.head import features
 from edgetl.progress import Silent
-from edgetl.quant.train import Epoch, Views, batches, distillation_loss, train_epochs
+from edgetl.quant.train import Epoch, Views, distillation_loss, train_epochs
 from edgetl.recipe import Surgery
 from edgetl.types import Progress
 
@@ -31,8 +31,8 @@ def distil(
     """Train `student` in place, leave it at its best epoch in eval mode; returns the history, epoch 0 first.
 
     student, teacher  float32 (n, 3, H, W) -> (n, classes), on the views' device; same stages and classifier `head`
-    loss of an epoch  `loss_of` on the plain views of (at most 200) shots, which training does not see; the start
-                      counts as a candidate, so the result is never further from the teacher than that
+    loss of an epoch  `loss_of` on the plain views of the first (at most 200) shots, which training does not see; the
+                      start counts as a candidate, so the result is never further from the teacher than that
     """
     progress = progress or Silent()
     both = _Pair(student.eval(), teacher.eval(), head, config)
@@ -115,9 +115,9 @@ def _outputs(network: nn.Module, names: Sequence[str]) -> Iterator[Watched]:
 @torch.no_grad()
 def _judge(both: _Pair, views: Views, *, epoch: int, trained: float | None) -> Epoch:
     loss, same, count = 0.0, 0, min(views.count, MOST_PER_EPOCH)
-    # a draw of its own, so that all epochs are judged on the same shots of all classes
-    order = torch.Generator().manual_seed(both.config.seed)
-    for indices in batches(views.count, both.config.batch_size, order, MOST_PER_EPOCH):
+    # the beginning, since shots are ordered class by class in turn; the same ones after every epoch
+    for start in range(0, count, both.config.batch_size):
+        indices = range(start, min(start + both.config.batch_size, count))
         part, agreeing = both.compare(views.plain(indices))
         loss += float(part) * len(indices)
         same += int(agreeing.sum())

@@ -20,7 +20,7 @@ from edgetl.backbones.load import rebuild
 from edgetl.backbones.spec import read_spec, write_spec
 from edgetl.errors import UsageError
 from edgetl.quant.shots import Shots
-from edgetl.quant.train import Epoch, Views, best_epoch
+from edgetl.quant.train import Epoch, Views, best_epoch, history_record
 from edgetl.recipe import Surgery
 from edgetl.records import NETWORK_SPEC, NETWORK_STATE, SURGERY_RECORD
 from edgetl.surgery.distil import distil
@@ -64,9 +64,10 @@ def run(split: Split, adapted: Path, config: Surgery, augment: str, out: Path, p
 
 
 def _views(shots: Shots, pixels: int) -> Tensor:
-    """Up to 128 views (fewer of large pictures): half of them plain, of shots of all classes, the others augmented."""
+    """Up to 128 views (fewer of large pictures): half of them plain, the others augmented, of as many classes as go in:
+    shots are ordered class by class in turn."""
     count = max(_FEWEST_VIEWS, min(_MOST_VIEWS, _VIEW_PIXELS // pixels))
-    order = torch.randperm(len(shots), generator=torch.Generator().manual_seed(0)).tolist()
+    order = list(range(len(shots)))
     shown = order[: count // 2]
     repeated = (order * math.ceil(count / len(order)))[: count - len(shown)]
     plain = [shots.plain(shown[start : start + _AT_ONCE]) for start in range(0, len(shown), _AT_ONCE)]
@@ -85,13 +86,8 @@ def _record(made: Operated, history: Sequence[Epoch], config: Surgery, device: t
         "batch_norms_matched": made.batch_norms,
         "fold_relative_difference": made.relative_difference,
         "settings": config.model_dump(mode="json", exclude={"when"}),
-        "history": [{name: _finite(value) for name, value in asdict(epoch).items()} for epoch in history],
+        "history": history_record(history),
         "chosen_epoch": chosen.epoch,
         "agreement": chosen.agreement,
         "device": device.type,
     }
-
-
-def _finite(value: float | None) -> float | None:
-    # JSON cannot hold the loss of an epoch that diverged
-    return value if value is not None and math.isfinite(value) else None

@@ -36,7 +36,8 @@ void write(JsonWriter& json, const Machine& machine, int usable_cores) {
   json.key("clock_max_mhz").number_or_null(machine.clock_max_mhz);
   json.key("load_average").number_or_null(machine.load_average);
   json.key("memory_bytes").whole_or_null(machine.memory_bytes);
-  json.key("system").text(machine.system).key("python").null().close();
+  // the C functions do not tell which GPU they run on
+  json.key("system").text(machine.system).key("python").null().key("gpu").null().close();
 }
 
 void write(JsonWriter& json, const BundleResult& bundle) {

@@ -176,10 +176,10 @@ bool time_models(const Request& request, const std::vector<Model>& models,
   result.temperature_c.after = edgetl::temperature_c();
   for (size_t i = 0; i < times_ms.size(); ++i) {
     edgetl::BundleResult& bundle = result.bundles[i];
-    bundle.p50_ms = edgetl::quantile(times_ms[i], 0.5);
-    bundle.p90_ms = edgetl::quantile(times_ms[i], 0.9);
-    bundle.p99_ms = edgetl::quantile(times_ms[i], 0.99);
-    if (i > 0) bundle.ratio = edgetl::speedup(times_ms[0], times_ms[i], request.protocol.seed);
+    bundle.p50_ms = edgetl::quantile(times_ms[i], 0.5, edgetl::block_runs);
+    bundle.p90_ms = edgetl::quantile(times_ms[i], 0.9, edgetl::block_runs);
+    bundle.p99_ms = edgetl::quantile(times_ms[i], 0.99, edgetl::block_runs);
+    if (i > 0) bundle.ratio = edgetl::speedup(times_ms[0], times_ms[i], edgetl::block_runs, request.protocol.seed);
   }
   return true;
 }

@@ -1,6 +1,9 @@
 // edgetl-verify: check a bundle's digests, then replay its golden images on this device, as `edgetl verify` does.
+#include <algorithm>
+#include <cctype>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +23,7 @@ const edgetl::Program& program() {
       1,
       "Check a bundle's digests, then replay its golden images: decode, resize, network.",
       {{"--digests-only", nullptr, "Do not run the network: for bundles of other hardware."},
+       {"--sha256", "DIGEST", "What manifest.json must have: `bundle_sha256` in report.json."},
        {"--threads", "N", "Threads inside one inference. [default: 1]"},
        {"--json", nullptr, "Print the result as JSON."},
        {"--engine-library", "PATH",
@@ -56,9 +60,24 @@ const Step* first_failed(const std::vector<Step>& steps) {
   return nullptr;
 }
 
-void print_json(const std::string& bundle, size_t files, const std::vector<Step>& steps) {
+// False unless the text is a SHA-256 in hexadecimal digits; small letters afterwards.
+bool take_digest(std::string& text) {
+  const auto is_digit = [](unsigned char c) { return std::isxdigit(c) != 0; };
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text.size() == 64 && std::all_of(text.begin(), text.end(), is_digit);
+}
+
+struct Digests {
+  size_t files;
+  std::string found;  // of manifest.json
+  std::optional<std::string> expected;
+};
+
+void print_json(const std::string& bundle, const Digests& digests, const std::vector<Step>& steps) {
   edgetl::JsonWriter json;
-  json.open('{').key("bundle").text(bundle).key("files").whole(static_cast<int64_t>(files)).key("steps").open('[');
+  json.open('{').key("bundle").text(bundle).key("files").whole(static_cast<int64_t>(digests.files));
+  json.key("bundle_sha256").text(digests.found).key("expected_sha256").text_or_null(digests.expected);
+  json.key("steps").open('[');
   for (const Step& step : steps) {
     json.open('{').key("image").whole(step.image).key("step").text(step.step).key("passed").boolean(step.passed);
     json.key("difference").number(step.difference).key("allowed").number(step.allowed);
@@ -81,27 +100,41 @@ int main(int argc, char** argv) {
   if (!arguments.number("--threads", 1, 1024, 1, options.threads, problem)) {
     return edgetl::wrong_usage(program(), problem);
   }
+  Digests digests{};
+  if (const char* given = arguments.text("--sha256"); given != nullptr) {
+    digests.expected = given;
+    if (!take_digest(*digests.expected)) {
+      return edgetl::wrong_usage(program(), "--sha256 takes 64 hexadecimal digits; found `" + std::string(given) + "`");
+    }
+  }
   // a check that skips the digests would be none
   unsetenv("EDGETL_SKIP_DIGEST");
 
   const std::string& folder = arguments.positional()[0];
   edgetl_error error{};
-  size_t files = 0;
   {
     edgetl::Bundle bundle;
     if (bundle.read_folder(folder.c_str(), &options, &error) != EDGETL_OK) {
       return edgetl::failed(program(), error.message);
     }
-    files = bundle.manifest().files.size();
+    digests.files = bundle.manifest().files.size();
+    digests.found = bundle.digest();
+  }
+  if (digests.expected && *digests.expected != digests.found) {
+    return edgetl::failed(program(), folder + "/manifest.json: SHA-256 is " + digests.found + ", expected " +
+                                         *digests.expected + "; another bundle, or changed: do not use it");
   }
   Replay replay{arguments.has("--json"), {}};
-  if (!replay.as_json) std::printf("digests: %zu files as they were built\n", files);
+  if (!replay.as_json) {
+    std::printf("digests: %zu files as manifest.json lists them; %s\n", digests.files,
+                digests.expected ? "it has the SHA-256 that was given" : "itself it was not compared (--sha256)");
+  }
   edgetl_status status = EDGETL_OK;
   if (!arguments.has("--digests-only")) {
     status = edgetl_verify(folder.c_str(), &options, edgetl::decode_for_verify, nullptr, note_step, &replay, &error);
   }
   if (status != EDGETL_OK && status != EDGETL_CHECK_FAILED) return edgetl::failed(program(), error.message);
-  if (replay.as_json) print_json(folder, files, replay.steps);
+  if (replay.as_json) print_json(folder, digests, replay.steps);
   code = edgetl::finish_output(program());
   const Step* failed = first_failed(replay.steps);
   if (failed == nullptr) return status == EDGETL_OK ? code : edgetl::failed(program(), error.message);

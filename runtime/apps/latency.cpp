@@ -9,7 +9,6 @@
 namespace edgetl {
 namespace {
 
-constexpr int32_t block_runs = 10;
 constexpr int32_t settle_runs = 2;
 constexpr double shortest_ms = 1e-6;  // a coarse clock may not move during a run of the null engine
 

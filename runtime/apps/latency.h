@@ -9,6 +9,8 @@
 
 namespace edgetl {
 
+constexpr int32_t block_runs = 10;  // timed runs of one model in a row; those of all models are a round
+
 struct Protocol {
   int32_t runs;    // timed, of every model
   int32_t warmup;  // untimed, of every model, before

@@ -9,6 +9,9 @@ namespace edgetl {
 namespace {
 
 constexpr double error = 0.05;
+constexpr double z = 1.959963984540054;  // leaves error / 2 above it in a normal distribution
+constexpr double slack = 1e-9;           // of ranks and lengths that are whole numbers but for rounding
+constexpr double pi = 3.141592653589793;
 constexpr int resamples = 2000;
 
 struct Ranks {
@@ -42,16 +45,62 @@ std::optional<Ranks> quantile_ranks(size_t count, double q) {
     for_low = least_low;
     for_high = error - least_low;
   }
-  constexpr double slack = 1e-12;  // of the cumulative sum
+  constexpr double sum_slack = 1e-12;
   // `below` ascends: counting gives the rank
-  const auto low = std::count_if(below.begin(), below.end(), [&](double p) { return p <= for_low + slack; });
-  const auto high = std::count_if(below.begin(), below.end(), [&](double p) { return p < 1 - for_high - slack; });
+  const auto low = std::count_if(below.begin(), below.end(), [&](double p) { return p <= for_low + sum_slack; });
+  const auto high = std::count_if(below.begin(), below.end(), [&](double p) { return p < 1 - for_high - sum_slack; });
   return Ranks{static_cast<size_t>(low), static_cast<size_t>(high) + 1};
 }
 
 size_t quantile_rank(size_t count, double q) {
-  const double rank = std::ceil(q * static_cast<double>(count) - 1e-9);
+  const double rank = std::ceil(q * static_cast<double>(count) - slack);
   return std::max<size_t>(1, static_cast<size_t>(rank));
+}
+
+// Fewer than two whole rounds say nothing of how rounds differ: every sample then counts as one.
+size_t round_size(size_t count, size_t block) { return 2 * block <= count ? block : 1; }
+
+// How many neighbouring rounds are kept together.
+size_t stretch_rounds(size_t rounds) {
+  return static_cast<size_t>(std::floor(std::cbrt(static_cast<double>(rounds)) + slack));
+}
+
+// Factor of a standard error in a 95 % interval; Abramowitz and Stegun 26.7.5, exact for 1 and 2 degrees of freedom.
+double student(size_t freedom) {
+  if (freedom == 1) return std::tan(pi * (1 - error) / 2);
+  if (freedom == 2) return (1 - error) * std::sqrt(2 / (1 - (1 - error) * (1 - error)));
+  const double z3 = std::pow(z, 3), z5 = std::pow(z, 5), z7 = std::pow(z, 7), z9 = std::pow(z, 9);
+  const auto n = static_cast<double>(freedom);
+  return z + (z3 + z) / 4 / n + (5 * z5 + 16 * z3 + 3 * z) / 96 / std::pow(n, 2) +
+         (3 * z7 + 19 * z5 + 17 * z3 - 15 * z) / 384 / std::pow(n, 3) +
+         (79 * z9 + 776 * z7 + 1482 * z5 - 1920 * z3 - 945 * z) / 92160 / std::pow(n, 4);
+}
+
+// How many times further than for independent samples the ends of a quantile's interval lie, at least 1.
+double design_factor(const std::vector<double>& samples, double value, double q, size_t block) {
+  block = round_size(samples.size(), block);
+  const size_t rounds = samples.size() / block;
+  const size_t stretch = stretch_rounds(rounds) * block;
+  const size_t count = samples.size() / stretch;
+  if (count < 2) return 1;
+  const auto share = [&](size_t first, size_t size) {
+    const auto from = samples.begin() + static_cast<std::ptrdiff_t>(first);
+    const auto below =
+        std::count_if(from, from + static_cast<std::ptrdiff_t>(size), [&](double sample) { return sample <= value; });
+    return static_cast<double>(below) / static_cast<double>(size);
+  };
+  const double all = share(0, samples.size());
+  double squares = 0;
+  for (size_t i = 0; i < count; ++i) squares += std::pow(share(i * stretch, stretch) - all, 2);
+  const double between = std::sqrt(squares / static_cast<double>(count - 1) / static_cast<double>(count));
+  const double independent = std::sqrt(q * (1 - q) / static_cast<double>(samples.size()));
+  return std::max(1.0, between / independent * student(count - 1) / z);
+}
+
+// The share of a bootstrap distribution to leave out on each side.
+double expanded_tail(size_t stretches) {
+  const auto count = static_cast<double>(stretches);
+  return std::erfc(std::sqrt(count / (count - 1)) * student(stretches - 1) / std::sqrt(2.0)) / 2;
 }
 
 // The order statistic that `quantile` gives for 0.5, so that ratios and quoted times agree.
@@ -71,27 +120,40 @@ double interpolated(const std::vector<double>& ordered, double q) {
 
 }  // namespace
 
-std::optional<Interval> quantile(std::vector<double> samples, double q) {
-  if (samples.empty()) return std::nullopt;
-  const std::optional<Ranks> ranks = quantile_ranks(samples.size(), q);
+std::optional<Interval> quantile(const std::vector<double>& samples, double q, size_t block) {
+  const size_t count = samples.size();
+  if (count == 0) return std::nullopt;
+  const std::optional<Ranks> ranks = quantile_ranks(count, q);
   if (!ranks) return std::nullopt;
-  std::sort(samples.begin(), samples.end());
-  const double value = samples[quantile_rank(samples.size(), q) - 1];
-  return Interval{value, std::min(samples[ranks->low - 1], value), std::max(samples[ranks->high - 1], value)};
+  std::vector<double> ordered = samples;
+  std::sort(ordered.begin(), ordered.end());
+  const double value = ordered[quantile_rank(count, q) - 1];
+  const double wider = design_factor(samples, value, q, block);
+  const double middle = q * static_cast<double>(count);
+  const double low = std::floor(middle - wider * (middle - static_cast<double>(ranks->low)) + slack);
+  const double high = std::ceil(middle + wider * (static_cast<double>(ranks->high) - middle) - slack);
+  const auto from = static_cast<size_t>(std::max(1.0, low));
+  const auto to = static_cast<size_t>(std::min(static_cast<double>(count), high));
+  return Interval{value, std::min(ordered[from - 1], value), std::max(ordered[to - 1], value)};
 }
 
-Interval speedup(const std::vector<double>& baseline, const std::vector<double>& samples, uint64_t seed) {
-  const size_t count = baseline.size();
-  const auto block = std::max<size_t>(1, static_cast<size_t>(std::lround(std::cbrt(static_cast<double>(count)))));
+Interval speedup(const std::vector<double>& baseline, const std::vector<double>& samples, size_t block, uint64_t seed) {
+  std::vector<double> first = baseline, second = samples;
+  const double value = lower_median(first) / lower_median(second);
+  block = round_size(baseline.size(), block);
+  const size_t rounds = baseline.size() / block;
+  if (rounds < 2) return {value, value, value};
+  const size_t stretch = stretch_rounds(rounds);
   std::mt19937_64 generator(seed);
-  std::uniform_int_distribution<size_t> start(0, count - block);
-  std::vector<double> ratios, first, second;
+  std::uniform_int_distribution<size_t> start(0, rounds - stretch);
+  std::vector<double> ratios;
   for (int draw = 0; draw < resamples; ++draw) {
     first.clear();
     second.clear();
-    while (first.size() < count) {
-      const size_t from = start(generator);
-      for (size_t i = from; i < from + block && first.size() < count; ++i) {
+    while (first.size() < rounds * block) {
+      const size_t from = start(generator) * block;
+      const size_t behind = from + std::min(stretch * block, rounds * block - first.size());
+      for (size_t i = from; i < behind; ++i) {
         first.push_back(baseline[i]);
         second.push_back(samples[i]);
       }
@@ -99,11 +161,8 @@ Interval speedup(const std::vector<double>& baseline, const std::vector<double>&
     ratios.push_back(lower_median(first) / lower_median(second));
   }
   std::sort(ratios.begin(), ratios.end());
-  first = baseline;
-  second = samples;
-  const double value = lower_median(first) / lower_median(second);
-  return {value, std::min(interpolated(ratios, error / 2), value),
-          std::max(interpolated(ratios, 1 - error / 2), value)};
+  const double tail = expanded_tail(rounds / stretch);
+  return {value, std::min(interpolated(ratios, tail), value), std::max(interpolated(ratios, 1 - tail), value)};
 }
 
 double median(std::vector<double> values) {

@@ -1,6 +1,7 @@
 // Intervals for what a benchmark reports, by the rules of edgetl/stats.py. 95 % coverage.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -12,12 +13,13 @@ struct Interval {
 };
 
 // The q-quantile, 0 < q < 1, with the order statistics around it that a binomial count leaves on either side with at
-// most 5 %. Nothing when there are too few samples: p99 needs at least 299.
-std::optional<Interval> quantile(std::vector<double> samples, double q);
+// most 5 %, further out where stretches of rounds differ. `samples` are in the order in which they were taken, `block`
+// in a round. Nothing when there are too few samples: p99 needs at least 299.
+std::optional<Interval> quantile(const std::vector<double>& samples, double q, size_t block);
 
-// How many times faster `samples` are than `baseline`: ratio of medians. Index i of both was taken in round i, all
-// times are positive; the interval resamples blocks of rounds, drawn by `seed`.
-Interval speedup(const std::vector<double>& baseline, const std::vector<double>& samples, uint64_t seed);
+// How many times faster `samples` are than `baseline`: ratio of medians. Equal indices of both were taken in one round
+// of `block` runs of each, all times are positive; the interval resamples stretches of rounds, drawn by `seed`.
+Interval speedup(const std::vector<double>& baseline, const std::vector<double>& samples, size_t block, uint64_t seed);
 
 // The middle value; the mean of the two middle ones of an even count.
 double median(std::vector<double> values);

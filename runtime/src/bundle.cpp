@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <set>
+#include <string_view>
 
 #include "fail.h"
 #include "file.h"
@@ -13,6 +14,7 @@ namespace edgetl {
 namespace {
 
 constexpr const char* manifest_name = "manifest.json";
+constexpr const char* labels_name = "labels.txt";
 
 // Why the digests are not computed; null when they are.
 const char* why_skipped(const edgetl_options* options) {
@@ -42,6 +44,17 @@ edgetl_status check_digest(const std::string& path, Bytes file, const FileEntry&
   if (sha256(file.data, file.size) == entry.sha256) return EDGETL_OK;
   return fail(error, EDGETL_BUNDLE_CHANGED,
               "%s: SHA-256 differs from the manifest; changed after it was built: do not use it", path.c_str());
+}
+
+// Nothing in a bundle vouches for its manifest; what other programs read as the labels must not contradict it.
+edgetl_status check_labels(const std::string& where, const Manifest& manifest, Bytes file, edgetl_error* error) {
+  std::string expected;
+  for (const std::string& label : manifest.labels) expected.append(label).append("\n");
+  const std::string_view found(reinterpret_cast<const char*>(file.data), file.size);
+  if (found == expected) return EDGETL_OK;
+  return fail(error, EDGETL_BUNDLE_CHANGED,
+              "%s/%s: not the labels of %s; one was changed after it was built: do not use it", where.c_str(),
+              labels_name, manifest_name);
 }
 
 edgetl_status check_names(const std::string& where, const Manifest& manifest, const std::set<std::string>& present,
@@ -118,7 +131,8 @@ edgetl_status Bundle::read_folder(const char* path, const edgetl_options* option
     if (status != EDGETL_OK) return status;
     storage_->files[name] = {bytes, std::move(content.data)};
   }
-  return succeed(error);
+  status = check_labels(where_, manifest_, file(labels_name), error);
+  return status == EDGETL_OK ? succeed(error) : status;
 }
 
 edgetl_status Bundle::read_files(const edgetl_file* files, size_t count, const edgetl_options* options,
@@ -163,7 +177,8 @@ edgetl_status Bundle::check_files(const std::set<std::string>& present, const ed
     if (skipped == nullptr) status = check_digest(where_ + "/" + name, bytes, entry, error);
     if (status != EDGETL_OK) return status;
   }
-  return succeed(error);
+  status = check_labels(where_, manifest_, file(labels_name), error);
+  return status == EDGETL_OK ? succeed(error) : status;
 }
 
 Bytes Bundle::file(const std::string& name) const {

@@ -88,6 +88,9 @@ bool read_target(Reader& reader, Value value, Manifest& out) {
       {"scheme", true, skip<Manifest>},
       {"options", false, skip<Manifest>},
       {"notes", false, skip_text<Manifest>},
+      {"cpu_with", false, skip<Manifest>},
+      {"cpu_without", false, skip<Manifest>},
+      {"cpu_part", false, skip_text<Manifest>},
   };
   return read_object(reader, value, out, members);
 }
@@ -270,7 +273,7 @@ bool check_listed(Reader& reader, const Manifest& manifest, const std::string& n
 bool check_files(Reader& reader, const Manifest& manifest) {
   reader.enter("files");
   std::vector<std::string> needed = manifest.model_files;
-  needed.push_back(manifest.model);
+  needed.insert(needed.end(), {manifest.model, "labels.txt"});
   for (size_t i = 0; i < manifest.golden.files.size(); ++i) {
     const std::string stem = "golden/" + std::to_string(i);
     needed.insert(needed.end(), {manifest.golden.files[i], stem + ".rgb.npy", stem + ".input.npy"});

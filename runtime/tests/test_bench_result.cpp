@@ -25,7 +25,7 @@ TEST_CASE("what was not measured is null") {
   const std::string json = edgetl::json_of(result);
   CHECK(has(json, "\"p50_ms\": {\n    \"value\": 1.25,\n    \"low\": 1.2,\n    \"high\": 1.3\n   }"));
   for (const char* key : {"p90_ms", "p99_ms", "placement", "top1", "ratio", "cold_start_ms", "peak_rss_bytes",
-                          "baseline_rss_bytes", "python", "cpu"}) {
+                          "baseline_rss_bytes", "python", "cpu", "gpu"}) {
     CHECK(has(json, "\"" + std::string(key) + "\": null"));
   }
   CHECK(has(json, "\"temperature_c\": {\n  \"before\": null,\n  \"after\": null\n }"));

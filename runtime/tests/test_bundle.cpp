@@ -260,6 +260,26 @@ TEST_CASE("an embedded bundle is checked like a folder") {
   CHECK_MESSAGE(message.find("manifest.json: not there") != message.npos, message);
 }
 
+TEST_CASE("labels that are not the manifest's are refused although every digest is right") {
+  for (const char* labels : {"dog\ncat\nfish\n", "cat\ndog\n", "cat\ndog\nfish", "cat\ndog\nfish\n\n", ""}) {
+    CAPTURE(labels);
+    small_bundle::Files files = small_bundle::files({});
+    files["labels.txt"] = labels;
+    const std::string manifest = small_bundle::manifest({}, files);
+    files["manifest.json"] = manifest;
+    std::string message;
+    CHECK(open_files(files, message) == EDGETL_BUNDLE_CHANGED);
+    CHECK_MESSAGE(message.find("labels.txt: not the labels of manifest.json") != message.npos, message);
+    const small_bundle::Folder folder;
+    write(fs::path(folder.path()) / "labels.txt", labels);
+    write(fs::path(folder.path()) / "manifest.json", manifest);
+    check_refused(folder.path(), EDGETL_BUNDLE_CHANGED, "labels.txt", "not the labels of manifest.json");
+    Lines lines;
+    const edgetl_options skipped = quiet(lines, true);
+    CHECK(edgetl::Bundle().read_folder(folder.path(), &skipped, nullptr) == EDGETL_BUNDLE_CHANGED);
+  }
+}
+
 TEST_CASE("an embedded bundle's array must make sense") {
   edgetl::Bundle bundle;
   edgetl_error error;

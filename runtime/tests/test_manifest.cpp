@@ -151,6 +151,7 @@ TEST_CASE("what is not a manifest is refused with the place") {
       {",\"min_cosine\":0.0", "", "`golden.tolerance.min_cosine`: expected a value, found nothing"},
       {"\"labels.txt\":{", "\"../labels.txt\":{", "`files.../labels.txt`: expected a name of plain characters"},
       {"\"labels.txt\":{", "\"/labels.txt\":{", "stays inside the bundle"},
+      {"\"labels.txt\":{", "\"names.txt\":{", "`files`: expected labels.txt, which the bundle needs"},
       {"\"labels.txt\":{", "\"a//b\":{", "stays inside the bundle"},
       {"\"labels.txt\":{", "\"a/\":{", "stays inside the bundle"},
       {"\"labels.txt\":{", "\"a/b/c/d/e\":{", "stays inside the bundle"},

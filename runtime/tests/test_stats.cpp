@@ -10,9 +10,17 @@ using edgetl::quantile;
 
 namespace {
 
+constexpr size_t block = 10;
+
 std::vector<double> mixed(size_t count) {
   std::vector<double> samples;
   for (size_t i = 0; i < count; ++i) samples.push_back(static_cast<double>(i * 7919 % 1009));
+  return samples;
+}
+
+std::vector<double> in_rounds(size_t count) {
+  std::vector<double> samples = mixed(count);
+  for (size_t i = 0; i < count; ++i) samples[i] += static_cast<double>(100 * (i / block * 37 % 11));
   return samples;
 }
 
@@ -27,23 +35,38 @@ void check(const std::optional<Interval>& found, double value, double low, doubl
 
 // The expected numbers are those of edgetl/stats.py for the same samples.
 TEST_CASE("quantiles and their intervals are those of the Python side") {
-  check(quantile(mixed(6), 0.5), 397, 0, 856);
-  check(quantile(mixed(40), 0.5), 488, 335, 670);
-  check(quantile(mixed(40), 0.9), 885, 794, 1005);
-  check(quantile(mixed(299), 0.99), 1001, 973, 1006);
-  check(quantile(mixed(300), 0.5), 505, 447, 567);
-  check(quantile(mixed(300), 0.9), 906, 869, 944);
-  check(quantile(mixed(300), 0.99), 997, 973, 1006);
-  check(quantile(mixed(1000), 0.5), 505, 474, 537);
-  check(quantile(mixed(1000), 0.9), 907, 888, 927);
-  check(quantile(mixed(1000), 0.99), 998, 991, 1005);
+  check(quantile(mixed(6), 0.5, block), 397, 0, 856);
+  check(quantile(mixed(40), 0.5, block), 488, 182, 852);
+  check(quantile(mixed(40), 0.9, block), 885, 732, 1005);
+  check(quantile(mixed(299), 0.99, block), 1001, 973, 1006);
+  check(quantile(mixed(300), 0.5, block), 505, 447, 567);
+  check(quantile(mixed(300), 0.9, block), 906, 869, 944);
+  check(quantile(mixed(300), 0.99, block), 997, 972, 1006);
+  check(quantile(mixed(327), 0.5, block), 509, 452, 563);
+  check(quantile(mixed(1000), 0.5, block), 505, 474, 537);
+  check(quantile(mixed(1000), 0.9, block), 907, 888, 927);
+  check(quantile(mixed(1000), 0.99, block), 998, 990, 1006);
+}
+
+TEST_CASE("intervals of rounds that differ are those of the Python side") {
+  check(quantile(in_rounds(6), 0.5, block), 397, 0, 856);
+  check(quantile(in_rounds(40), 0.5, block), 794, 0, 1776);
+  check(quantile(in_rounds(40), 0.9, block), 1470, 826, 1776);
+  check(quantile(in_rounds(299), 0.99, block), 1906, 1776, 1985);
+  check(quantile(in_rounds(300), 0.5, block), 979, 888, 1080);
+  check(quantile(in_rounds(300), 0.9, block), 1573, 1482, 1724);
+  check(quantile(in_rounds(300), 0.99, block), 1894, 1776, 1985);
+  check(quantile(in_rounds(327), 0.5, block), 1001, 927, 1090);
+  check(quantile(in_rounds(1000), 0.5, block), 996, 946, 1053);
+  check(quantile(in_rounds(1000), 0.9, block), 1582, 1531, 1651);
+  check(quantile(in_rounds(1000), 0.99, block), 1894, 1866, 1984);
 }
 
 TEST_CASE("too few samples have no quantile") {
-  CHECK_FALSE(quantile({}, 0.5));
-  CHECK_FALSE(quantile(mixed(5), 0.5));
-  CHECK_FALSE(quantile(mixed(6), 0.9));
-  CHECK_FALSE(quantile(mixed(298), 0.99));
+  CHECK_FALSE(quantile({}, 0.5, block));
+  CHECK_FALSE(quantile(mixed(5), 0.5, block));
+  CHECK_FALSE(quantile(mixed(6), 0.9, block));
+  CHECK_FALSE(quantile(mixed(298), 0.99, block));
 }
 
 TEST_CASE("a speed-up is the ratio of medians inside its interval") {
@@ -52,16 +75,35 @@ TEST_CASE("a speed-up is the ratio of medians inside its interval") {
     baseline.push_back(10 + static_cast<double>(i * 7919 % 13));
     samples.push_back(5 + static_cast<double>(i * 104729 % 7));
   }
-  const Interval found = edgetl::speedup(baseline, samples, 0);
+  const Interval found = edgetl::speedup(baseline, samples, block, 0);
   CHECK(found.value == 2);
   CHECK(found.low <= found.value);
   CHECK(found.high >= found.value);
   CHECK(found.high - found.low < 0.5);
-  CHECK(edgetl::speedup(baseline, samples, 0).low == found.low);
+  CHECK(edgetl::speedup(baseline, samples, block, 0).low == found.low);
+}
+
+// Draws differ between the languages: the ends agree up to the noise of 2000 of them.
+TEST_CASE("a speed-up in rounds that differ has the interval of the Python side") {
+  std::vector<double> baseline, samples;
+  for (size_t i = 0; i < 300; ++i) {
+    baseline.push_back(static_cast<double>(1000 + i * 7919 % 13 + 100 * (i / block * 37 % 11)));
+    samples.push_back(static_cast<double>(500 + i * 104729 % 7 + 50 * (i / block * 53 % 13)));
+  }
+  const Interval found = edgetl::speedup(baseline, samples, block, 0);
+  CHECK(found.value == doctest::Approx(1.996016));
+  CHECK(found.low == doctest::Approx(1.476).epsilon(0.03));
+  CHECK(found.high == doctest::Approx(2.485).epsilon(0.03));
+}
+
+TEST_CASE("a single run is its own interval") {
+  const Interval found = edgetl::speedup({3}, {2}, block, 7);
+  CHECK(found.low == 1.5);
+  CHECK(found.high == 1.5);
 }
 
 TEST_CASE("a series is exactly as fast as itself") {
-  const Interval found = edgetl::speedup({3, 1, 2, 5, 4}, {3, 1, 2, 5, 4}, 7);
+  const Interval found = edgetl::speedup({3, 1, 2, 5, 4}, {3, 1, 2, 5, 4}, 1, 7);
   CHECK(found.value == 1);
   CHECK(found.low == 1);
   CHECK(found.high == 1);

@@ -11,6 +11,7 @@ import onnx
 import pytest
 import timm
 import torch
+from calibrating import calibrate
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch.fx import GraphModule, Interpreter
@@ -19,7 +20,7 @@ from edgetl.graph.clean import DEQUANTIZE, QUANTIZE
 from edgetl.graph.fold import fold
 from edgetl.graph.from_torch import to_onnx
 from edgetl.graph.mixed import expose, layers
-from edgetl.quant.prepare import calibrate, convert, prepare
+from edgetl.quant.prepare import convert, prepare
 from edgetl.sdk import import_onnxruntime, import_openvino
 from edgetl.types import CalibrationProfile, Preprocessing, Scheme
 

@@ -35,7 +35,7 @@ def _split(shared: Path, name: str, shots: int, val: int) -> Split:
 
 def _adapt(split: Split, shared: Path, backbone: Backbone, config: Adapt, out: Path) -> dict[str, Any]:
     source = locate(backbone, out, [shared / "weights"])
-    run(AdaptJob(split, backbone, source, config, "natural", ("squash",), 1.0, out / "cache"), out, Silent())
+    run(AdaptJob(split, backbone, source, config, "natural", ("squash",), out / "cache"), out, Silent())
     record: dict[str, Any] = json.loads((out / "adapt.json").read_text())
     return record
 

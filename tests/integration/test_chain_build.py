@@ -123,6 +123,7 @@ def test_nothing_half_made_is_left(chain: Chain) -> None:
         "cache",
         "edgetl-output.json",
         "pivot",
+        "published.json",
         "report.html",
         "report.json",
         "runs",

@@ -120,7 +120,7 @@ def test_a_bundle_for_hardware_that_is_not_here_says_what_it_needs(chain: Chain)
     refused(edgetl("predict", chain.bundle("nvidia-rtx"), chain.image()), 1, "cannot run here", "NVIDIA")
     checked = edgetl("verify", chain.bundle("nvidia-rtx"), "--digests-only")
     assert checked.code == 0
-    assert "files as they were built" in checked.out
+    assert "files as manifest.json lists them" in checked.out
 
 
 def test_weights_of_another_architecture_are_refused_with_the_list_of_what_does_not_fit(

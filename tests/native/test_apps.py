@@ -16,11 +16,15 @@ from chain import build_steel, edgetl
 from native_build import RuntimeBuild
 from numpy.typing import NDArray
 from pivot_folder import LABELS, make_pivot
+from safetensors.numpy import load_file, save_file
 
 from edgetl.assemble import compile_targets
+from edgetl.bundle.manifest import Tolerance
 from edgetl.bundle.read import read_bundle
+from edgetl.bundle.write import replace_compiled
 from edgetl.data.images import decode
 from edgetl.data.resize import resize
+from edgetl.digest import file_digest
 from edgetl.inference import open_bundle, predict
 from edgetl.report.devices import read_devices
 
@@ -166,6 +170,41 @@ def test_verify_fails_with_the_first_step_that_differs(apps: Apps, bundles: dict
     assert [line[:4] for line in done.stdout.splitlines()[1:4]] == ["ok  ", "ok  ", "FAIL"]
     assert "the first step that differs is `network`" in done.stderr
     assert json.loads(apps("edgetl-verify", bundles["null-int8"], "--json").stdout)["passed"] is False
+
+
+@pytest.mark.parametrize(("part", "passes"), [(0.75, False), (0.4, True)], ids=["clear", "close"])
+def test_another_class_passes_both_harnesses_only_close_to_a_tie(
+    apps: Apps, bundles: dict[str, Path], onnxruntime: tuple[str, ...], tmp_path: Path, part: float, passes: bool
+) -> None:
+    """The golden logits with their two best classes exchanged, whose distance is `part` of what is allowed."""
+    copy = Path(shutil.copytree(bundles["x86-cpu-float32"], tmp_path / "copy"))
+    manifest, path = read_bundle(copy).manifest, copy / "golden" / "logits.safetensors"
+    assert manifest.golden is not None
+    logits = load_file(path)["logits"]
+    first, second = np.argsort(logits[0])[::-1][:2]
+    allowed = float((logits[0, first] - logits[0, second]) / np.ptp(logits[0]) / part)
+    assert allowed < 1
+    logits[0, [first, second]] = logits[0, [second, first]]
+    save_file({"float_logits": logits, "logits": logits}, path)
+    tolerance = Tolerance(max_diff_of_range=allowed, min_cosine=0)
+    golden = manifest.golden.model_copy(update={"tolerance": tolerance})
+    replace_compiled(copy, manifest.model_copy(update={"golden": golden}), manifest.compiled)
+    told, python = apps("edgetl-verify", copy, *onnxruntime), edgetl("verify", copy)
+    assert told.stdout == python.out
+    assert (told.returncode, python.code) == ((0, 0) if passes else (1, 1))
+    assert f"class {first} instead of {second}" in told.stdout
+
+
+def test_a_digest_that_was_given_vouches_for_the_manifest(apps: Apps, bundles: dict[str, Path]) -> None:
+    bundle = bundles["x86-cpu-int8"]
+    digest = file_digest(bundle / "manifest.json")
+    for options in (("--digests-only", "--sha256", digest.upper()), ("--digests-only", "--sha256", digest, "--json")):
+        done = apps("edgetl-verify", bundle, *options)
+        assert (done.returncode, done.stdout) == (0, edgetl("verify", bundle, *options).out)
+    other = ("--sha256", "0" * 64)
+    apps.refuses(1, f"manifest.json: SHA-256 is {digest}, expected 000", "edgetl-verify", bundle, *other)
+    assert edgetl("verify", bundle, *other).code == 1
+    apps.refuses(2, "--sha256 takes 64 hexadecimal digits; found `12`", "edgetl-verify", bundle, "--sha256", "12")
 
 
 def test_digests_are_checked_without_an_engine_and_whatever_the_environment_says(

@@ -44,6 +44,12 @@ def test_another_scheme_has_another_name() -> None:
     assert scheme_id(scheme) != scheme_id(replace(scheme, weight_pairs_in_int16=True))
 
 
+def test_the_order_of_operators_is_not_part_of_a_schemes_name() -> None:
+    scheme = load_target("x86-cpu").scheme
+    assert scheme_id(replace(scheme, operators=scheme.operators[::-1])) == scheme_id(scheme)
+    assert scheme_id(replace(scheme, operators=("linear", "conv"))) != scheme_id(scheme)
+
+
 def test_a_target_of_ones_own_is_one_file(tmp_path: Path) -> None:
     (tmp_path / "my-board.yaml").write_text(OWN)
     assert load_target("my-board", (tmp_path,)).machine == "aarch64"
@@ -55,7 +61,8 @@ def test_a_target_of_ones_own_is_one_file(tmp_path: Path) -> None:
     [
         (OWN.replace("machine", "machin"), "unknown key `machin`; did you mean `machine`"),
         (OWN.replace("activation_symmetric", "symmetric"), "scheme: unknown key `symmetric`"),
-        (OWN.replace("uint8", "int4"), "`scheme.activation_dtype`"),
+        (OWN.replace("uint8", "int4"), "`scheme.activation_dtype`.*, found `int4`"),
+        (OWN.replace("false}", "false, operators: [conv, liner]}"), r"`scheme.operators.1`.*'linear'.*, found `liner`"),
         (OWN.replace("my-board", "other"), "expected the file's own name"),
         ("[", "cannot read the target"),
         ("", "not a target"),
@@ -65,6 +72,31 @@ def test_a_wrong_target_file_is_explained(tmp_path: Path, text: str, words: str)
     (tmp_path / "my-board.yaml").write_text(text)
     with pytest.raises(UsageError, match=words):
         load_target("my-board", (tmp_path,))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("images: 0", "`images`: expected at least 1, found 0"),
+        ("images: -1", "`images`: expected at least 1, found -1"),
+        ("images: many", "`images`: .*integer.*, found `many`"),
+        ("percentile: 0", "`percentile`: expected above 0 and at most 100, found 0"),
+        ("percentile: 150", "`percentile`: expected above 0 and at most 100, found 150"),
+        ("percentile: .nan", "`percentile`: expected above 0 and at most 100, found nan"),
+        ("views: -3", "`views`: expected at least 0, found -3"),
+        ("seed: -1", "`seed`: expected at least 0, found -1"),
+        ("observer: median", "`observer`: .*'min-max'.*, found `median`"),
+    ],
+)
+def test_a_number_that_no_calibration_can_have_is_refused_with_file_and_key(
+    tmp_path: Path, line: str, words: str
+) -> None:
+    key = line.partition(":")[0]
+    lines = ["name: mine", "summary: my own", "images: 8", "observer: percentile"]
+    text = "\n".join([each for each in lines if not each.startswith(f"{key}:")] + [line])
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(UsageError, match=rf"mine\.yaml: not a calibration profile: {words}"):
+        load_profile("mine", (tmp_path,))
 
 
 def test_a_typo_in_a_name_gets_the_nearest() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from pivot_folder import GOLDEN, LABELS, make_pivot
 
 from edgetl.assemble import compile_targets
+from edgetl.bundle.manifest import labels_text, read_manifest
 from edgetl.bundle.read import read_bundle
 from edgetl.bundle.write import replace_compiled
 from edgetl.data.images import decode
@@ -127,9 +129,24 @@ def test_a_golden_picture_of_another_size_says_both_sizes(tmp_path: Path) -> Non
     assert checks[0].detail == "5x7 pixels, expected 32x32"
 
 
-def read_bundle_unchecked(folder: Path):  # type: ignore[no-untyped-def]
-    from edgetl.bundle.manifest import read_manifest
+@pytest.mark.parametrize("count", [len(LABELS) - 2, len(LABELS) + 1])
+@pytest.mark.parametrize("name", ["x86-cpu-float32", "null-int8"])
+def test_labels_that_do_not_fit_the_logits_are_found_on_opening(
+    runs_here: Path, tmp_path: Path, name: str, count: int
+) -> None:
+    folder = Path(shutil.copytree(runs_here.parent / name, tmp_path / name))
+    labels = tuple(f"kind {index}" for index in range(count))
+    (folder / "labels.txt").write_text(labels_text(labels))
+    manifest = read_manifest(folder).model_copy(update={"labels": labels})
+    replace_compiled(folder, manifest, manifest.compiled)
+    words = rf"{count} labels, the network gives logits of shape \(1, {len(LABELS)}\)"
+    with pytest.raises(BundleError, match=words), open_bundle(read_bundle(folder), threads=1):
+        pass
+    with pytest.raises(BundleError, match=words):
+        list(predict(folder, [folder / "golden" / "0.png"], top=5, threads=1))
 
+
+def read_bundle_unchecked(folder: Path):  # type: ignore[no-untyped-def]
     manifest = read_manifest(folder)
     replace_compiled(folder, manifest, manifest.compiled)
     return read_bundle(folder)

@@ -7,6 +7,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from backend_pivots import images
 from PIL import Image
@@ -14,7 +15,9 @@ from pivot_folder import LABELS, make_pivot
 
 from edgetl.assemble import compile_targets
 from edgetl.bench.measurement import Measurement
-from edgetl.errors import BundleError, DataError
+from edgetl.bundle.manifest import read_manifest
+from edgetl.bundle.write import replace_compiled
+from edgetl.errors import BackendError, BundleError, DataError
 from edgetl.measure import measure
 from edgetl.progress import Silent
 
@@ -72,6 +75,25 @@ def test_with_labelled_images_right_answers_are_counted(bundles: list[Path], pho
     assert measured.top1 is not None
     assert measured.top1.value == pytest.approx(1 / len(LABELS))
     assert measured.top1.low < measured.top1.value < measured.top1.high
+
+
+def test_images_whose_logits_are_nan_are_wrong(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("sick")
+    bundle = next(path for path in compile_targets(make_pivot(folder / "pivot"), ["x86-cpu"], folder / "out"))
+    bundle = bundle.with_name("x86-cpu-float32")
+    model = onnx.load_model(bundle / "model.onnx")
+    (bias,) = (each for each in model.graph.initializer if each.name == "gemm.bias")
+    bias.CopyFrom(onnx.numpy_helper.from_array(np.full(len(LABELS), np.nan, np.float32), "gemm.bias"))
+    onnx.save_model(model, bundle / "model.onnx")
+    manifest = read_manifest(bundle)
+    replace_compiled(bundle, manifest, manifest.compiled)
+    try:
+        (measured,) = run([bundle], photos).bundles
+    except BackendError as error:
+        pytest.skip(str(error))
+    assert measured.images == 2 * len(LABELS)
+    assert measured.top1 is not None
+    assert measured.top1.value == 0
 
 
 def test_images_of_other_classes_are_refused(bundles: list[Path], photos: Path) -> None:

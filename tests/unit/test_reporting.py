@@ -71,6 +71,7 @@ class Made:
             val=self.split.val,
             preprocessing=PREPROCESSING,
             reference=self.pivot / "reference.safetensors",
+            gates=recipe().gates,
             config=recipe().bench,
         )
         bench_stage.run(job, self.bench, Silent())

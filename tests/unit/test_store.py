@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import errno
+import json
+import multiprocessing
 import os
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -93,6 +97,41 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
         open_store(tmp_path / "out"),
     ):
         pass
+
+
+def _first_runs(folder: Path, rounds: int, meet: Barrier, told: Queue[tuple[int, str]]) -> None:
+    for each in range(rounds):
+        meet.wait(60)
+        try:
+            with open_store(folder / str(each)):
+                told.put((each, "works"))
+                meet.wait(60)
+        except Exception as error:
+            told.put((each, str(error)))
+            meet.wait(60)
+
+
+def test_of_two_first_runs_in_one_new_folder_one_works_and_one_is_told_to_wait(tmp_path: Path) -> None:
+    rounds, context = 60, multiprocessing.get_context("spawn")
+    meet, told = context.Barrier(2), context.Queue()
+    runs = [context.Process(target=_first_runs, args=(tmp_path, rounds, meet, told)) for _ in range(2)]
+    for run in runs:
+        run.start()
+    heard = [told.get(timeout=120) for _ in range(2 * rounds)]
+    for run in runs:
+        run.join(60)
+    for each in range(rounds):
+        other, works = sorted(words for number, words in heard if number == each)
+        assert works == "works"
+        assert other.startswith(f"{tmp_path / str(each)}: another edgetl is working in this folder")
+        assert [path.name for path in (tmp_path / str(each)).iterdir() if path.suffix == ".part"] == []
+        assert json.loads((tmp_path / str(each) / MARKER).read_text())["schema"] == 1
+
+
+def test_a_folder_whose_claim_was_cut_short_is_taken(tmp_path: Path) -> None:
+    (tmp_path / MARKER).touch()
+    with open_store(tmp_path):
+        assert json.loads((tmp_path / MARKER).read_text())["schema"] == 1
 
 
 @pytest.mark.parametrize(

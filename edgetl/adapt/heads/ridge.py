@@ -58,12 +58,6 @@ def _choose(problem: _Problem, labels: Labels, seed: int) -> tuple[float, float,
     return best
 
 
-def left_out(views: Floats, labels: Labels, num_classes: int, penalty: float, blocks: Sequence[Labels]) -> Floats:
-    """(N, C): the plain view of each image judged by the ridge fitted on all views of the images of other blocks;
-    unscaled. `blocks` hold every image once; the penalty's unit stays that of all images."""
-    return _decompose(views, labels, num_classes).left_out(penalty, blocks)
-
-
 @dataclass(frozen=True)
 class _Problem:
     """The centred rows X (N V, D), image by image, as left @ diag(values) @ right.T, so that every penalty is cheap.
@@ -86,7 +80,10 @@ class _Problem:
         return weight, self.targets.mean(axis=0) - weight @ self.mean
 
     def left_out(self, penalty: float, blocks: Sequence[Labels]) -> Floats:
-        """With the fitted values H y of all rows, those of a block B of rows that was left out have the residuals
+        """(N, C): the plain view of each image judged by the ridge fitted on all views of the images of other blocks;
+        unscaled. `blocks` hold every image once; the penalty's unit stays that of all images.
+
+        With the fitted values H y of all rows, those of a block B of rows that was left out have the residuals
         (I - H_BB)^-1 (y - H y)_B, exactly: An, Liu and Venkatesh 2007, "Fast cross-validation algorithms for least
         squares support vector machine and kernel ridge regression", Pattern Recognition 40:2154-2162, theorem 1.
         Here the rows of a block are all views of its images, and H includes the bias: 1/M everywhere.

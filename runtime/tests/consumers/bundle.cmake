@@ -1,7 +1,12 @@
-# write_bundle(folder label label): a bundle of the null target, made without the Python side.
+# write_bundle(folder label label): a bundle of the null target, made without the Python side. Labels as in JSON.
 function(write_bundle folder first second)
   file(WRITE "${folder}/model.onnx" "no real model!")
   file(SHA256 "${folder}/model.onnx" digest)
+  string(REPLACE "\\\"" "\"" labels "${first}\n${second}\n")
+  string(REPLACE "\\\\" "\\" labels "${labels}")
+  file(WRITE "${folder}/labels.txt" "${labels}")
+  file(SHA256 "${folder}/labels.txt" labels_digest)
+  file(SIZE "${folder}/labels.txt" labels_bytes)
   file(WRITE "${folder}/manifest.json" "{
  \"schema\": 1,
  \"name\": \"tiny-null\",
@@ -49,7 +54,10 @@ function(write_bundle folder first second)
  \"verdict\": \"not measured\",
  \"reason\": \"slower; not [better\",
  \"measured\": null,
- \"files\": {\"model.onnx\": {\"sha256\": \"${digest}\", \"size_bytes\": 14}}
+ \"files\": {
+  \"labels.txt\": {\"sha256\": \"${labels_digest}\", \"size_bytes\": ${labels_bytes}},
+  \"model.onnx\": {\"sha256\": \"${digest}\", \"size_bytes\": 14}
+ }
 }
 ")
 endfunction()

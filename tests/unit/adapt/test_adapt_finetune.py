@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from edgetl.adapt.finetune import Plan, Trained, finetune, logits_of
-from edgetl.recipe import Adapt
+from edgetl.errors import UsageError
+from edgetl.recipe import Adapt, parse_recipe
 
 LABELS = np.array([0, 1] * 12, np.int64)
 ALL = tuple(range(24))
@@ -57,7 +58,7 @@ def train(
     net: nn.Module, held_out: Sequence[int] = (), parts: tuple[str, ...] = ("first", "norm", "second"), **config: Any
 ) -> Trained:
     settings = Adapt.model_validate({"epochs": 30, "batch_size": 8, "patience": 99, **config})
-    plan = Plan(settings, 1e-2, parts, "head", settings.epochs)
+    plan = Plan(settings, 1e-2, tuple((part,) for part in parts), "head", settings.epochs)
     rest = [index for index in ALL if index not in held_out]
     return finetune(net, Clouds(), LABELS, rest, held_out, plan)
 
@@ -102,7 +103,7 @@ def test_gradual_unfreezing_starts_with_the_head_and_goes_up() -> None:
 
     settings = Adapt(epochs=30, batch_size=8, unfreeze_epochs=1)
     for epochs, net in nets.items():
-        plan = Plan(settings, 1e-2, ("first", "norm", "second"), "head", 30)
+        plan = Plan(settings, 1e-2, (("first",), ("norm",), ("second",)), "head", 30)
         finetune(net, Clouds(), LABELS, ALL, (), plan, stop_after=epochs)
     assert moved(nets[1]) == {"head"}
     assert moved(nets[2]) == {"head", "second"}
@@ -117,6 +118,64 @@ def test_layer_decay_moves_early_parts_less() -> None:
         return float((net.get_parameter(name) - start.get_parameter(name)).detach().abs().mean())
 
     assert distance("first.weight") < 0.2 * distance("second.weight") < 0.2 * distance("head.weight")
+
+
+def test_a_block_of_which_a_part_is_frozen_is_one_step_of_decay_and_of_unfreezing() -> None:
+    blocks = (("first.weight", "first.bias"), ("second.weight", "second.bias"))
+    whole, split, half = Net(), Net(), Net()
+    settings = Adapt(epochs=30, batch_size=8, layer_decay=0.5)
+    finetune(whole, Clouds(), LABELS, ALL, (), Plan(settings, 1e-2, (("first",), ("second",)), "head", 30))
+    finetune(split, Clouds(), LABELS, ALL, (), Plan(settings, 1e-2, blocks, "head", 30))
+    assert all(torch.equal(one, two) for one, two in zip(whole.parameters(), split.parameters(), strict=True))
+    slowly = Adapt(epochs=30, batch_size=8, unfreeze_epochs=1)
+    finetune(half, Clouds(), LABELS, ALL, (), Plan(slowly, 1e-2, blocks, "head", 30), stop_after=2)
+    assert not torch.equal(half.second.bias, Net().second.bias)
+    assert torch.equal(half.first.bias, Net().first.bias)
+
+
+@pytest.mark.parametrize(
+    ("images", "batch_size", "batches"), [(9, 8, 1), (17, 8, 2), (16, 8, 2), (2, 8, 1), (10, 8, 2)]
+)
+def test_batch_norms_that_learn_are_shown_no_batch_of_one(images: int, batch_size: int, batches: int) -> None:
+    net, sizes = Net(), list[int]()
+    net.first.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    settings = Adapt(epochs=1, batch_size=batch_size, batch_norm="trained")
+    finetune(net, Clouds(), LABELS, ALL[:images], (), Plan(settings, 1e-2, (("first",), ("norm",)), "head", 1))
+    assert len(sizes) == batches
+    assert min(sizes) > 1
+    assert sum(sizes) == images
+
+
+def test_batches_of_one_image_are_refused_where_batch_norms_learn() -> None:
+    raw = {
+        "name": "a",
+        "data": {"train": "train"},
+        "backbone": {"name": "resnet18"},
+        "targets": ["x86-cpu"],
+        "adapt": {"batch_norm": "trained", "batch_size": 1},
+    }
+    with pytest.raises(UsageError, match=r"adapt.*batch_norm: trained.*raise batch_size to 2 or more"):
+        parse_recipe(raw, where="recipe.yaml")
+
+
+def test_frozen_batch_norms_take_a_last_batch_of_one() -> None:
+    net, sizes = Net(), list[int]()
+    net.first.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    finetune(net, Clouds(), LABELS, ALL[:9], (), Plan(Adapt(epochs=1, batch_size=8), 1e-2, (("first",),), "head", 1))
+    assert sizes == [8, 1]
+
+
+def test_dropout_draws_from_the_seed_whatever_was_drawn_before_and_leaves_the_generator_alone() -> None:
+    weights: list[Tensor] = []
+    for before in (1, 2):
+        net = Net()
+        net.norm = nn.Sequential(net.norm, nn.Dropout(0.5))  # type: ignore[assignment]
+        torch.manual_seed(before)
+        state = torch.get_rng_state()
+        train(net, parts=("first", "second"), epochs=2)
+        assert torch.equal(torch.get_rng_state(), state)
+        weights.append(net.head.weight.clone())
+    assert torch.equal(weights[0], weights[1])
 
 
 def test_a_pull_towards_the_start_keeps_the_network_near_it() -> None:
@@ -160,7 +219,7 @@ def test_two_runs_are_equal_and_another_seed_is_not(extra: dict[str, Any]) -> No
 
 def test_a_trial_stopped_early_is_the_beginning_of_the_whole_one() -> None:
     settings = Adapt(epochs=10, batch_size=8)
-    plan = Plan(settings, 1e-2, ("second",), "head", 10)
+    plan = Plan(settings, 1e-2, (("second",),), "head", 10)
     whole = finetune(Net(), Clouds(), LABELS, ALL[4:], ALL[:4], plan)
     short = finetune(Net(), Clouds(), LABELS, ALL[4:], ALL[:4], plan, stop_after=4)
     assert np.array_equal(short.logits, whole.logits[:4])
@@ -168,7 +227,7 @@ def test_a_trial_stopped_early_is_the_beginning_of_the_whole_one() -> None:
 
 def test_training_stops_when_patience_is_over_or_the_loss_is_not_finite() -> None:
     settings = Adapt(epochs=100, batch_size=8, patience=2)
-    wild = finetune(Net(), Clouds(), LABELS, ALL[4:], ALL[:4], Plan(settings, 1.0, ("second",), "head", 100))
+    wild = finetune(Net(), Clouds(), LABELS, ALL[4:], ALL[:4], Plan(settings, 1.0, (("second",),), "head", 100))
     assert len(wild.history) < 100
     net = Net()
     net.head.weight.data.fill_(float("nan"))

@@ -64,6 +64,16 @@ def test_a_wildcard_freezes_parameters_of_many_parts() -> None:
     assert not any(matches(name, ["*.bn?.*"]) for name in trained)
 
 
+def test_what_a_wildcard_leaves_of_a_block_stays_one_block() -> None:
+    network = _network()
+    depth = all_but(network, "fc", ("*.bn?.*",))
+    names = [block for block in blocks(network, "fc") if not block.startswith(("bn", "conv1"))]
+    ends = [block for block in depth.by_block if block[0].startswith("layer")]
+    assert [block[0].split(".")[:2] for block in ends] == [name.split(".") for name in names]
+    assert all(len(block) > 1 for block in ends)
+    assert depth.parts == tuple(name for block in depth.by_block for name in block)
+
+
 def test_a_prefix_is_whole_components() -> None:
     assert is_under("layer1.0.weight", ["layer1"])
     assert is_under("layer1", ["layer1"])

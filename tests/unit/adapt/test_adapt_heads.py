@@ -136,7 +136,7 @@ def test_left_out_ridge_logits_are_those_of_a_ridge_fitted_without_them(
     labels = np.concatenate([np.arange(classes), generator.integers(0, classes, 7)]).astype(np.int64)
     features = generator.normal(size=(views, len(labels), width)) + labels[:, None]
     blocks = rounds(labels, 0) if together else tuple(np.array([index]) for index in range(len(labels)))
-    found = ridge.left_out(features, labels, classes, penalty, blocks)
+    found = ridge._decompose(features, labels, classes).left_out(penalty, blocks)
     flat = features.transpose(1, 0, 2).reshape(-1, width)
     absolute = penalty * ((flat - flat.mean(0)) ** 2).sum() / len(labels)
     for block in blocks:

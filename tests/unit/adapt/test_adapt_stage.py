@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from edgetl.adapt import choose_head, finetune, strategy, trials, verdicts
+from edgetl.adapt import choose_head, finetune, guards, strategy, trials, verdicts
 from edgetl.adapt.heads.head import LinearHead
 from edgetl.adapt.stage import AdaptJob, run
+from edgetl.adapt.task import extract
 from edgetl.backbones.checkpoint import read_checkpoint, write_checkpoint
 from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import rebuild
@@ -26,6 +29,7 @@ from edgetl.backbones.weights import locate
 from edgetl.errors import DataError, UsageError, WeightsError
 from edgetl.progress import Silent
 from edgetl.recipe import Adapt, Backbone
+from edgetl.report.adaptation import read_curves
 from edgetl.types import Sample, Split
 
 SIZE = 32
@@ -85,13 +89,26 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def drawing(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same weights in a network with dropout and stochastic depth, as a timm folder."""
+    folder: Path = tmp_path_factory.mktemp("drawing")
+    chances = {"drop_rate": 0.3, "drop_path_rate": 0.2}
+    config = {"architecture": "test_resnet", "model_args": chances, "num_classes": 1000}
+    (folder / "config.json").write_text(json.dumps(config))
+    write_checkpoint(read_checkpoint(weights), folder / "model.safetensors")
+    return folder
+
+
 def _run(split: Split, weights: Path, out: Path, *, policy: str = "light", **config: Any) -> dict[str, Any]:
     out.mkdir()
     backbone = Backbone(name="test_resnet", weights=str(weights), input_size=SIZE)
+    if weights.is_dir():
+        backbone = Backbone(name=f"local-dir:{weights}", input_size=SIZE)
     # the checkpoint's weights are random: the sanity probe is right about them
     settings = Adapt.model_validate({"epochs": 3, "learning_rate": 1e-4, "sanity": "warn", **config})
     source = locate(backbone, out, [])
-    job = AdaptJob(split, backbone, source, settings, policy, ("squash",), 1.0, out.parent / "cache")
+    job = AdaptJob(split, backbone, source, settings, policy, ("squash",), out.parent / "cache")
     run(job, out, Silent())
     record: dict[str, Any] = json.loads((out / "adapt.json").read_text())
     return record
@@ -226,6 +243,9 @@ def test_a_final_run_that_fails_is_rolled_back_too(
     record = _run(split, weights, tmp_path / "out", strategy="finetune")
     assert record["strategy"] == "probe"
     assert "on all shots was rolled back" in record["reason"]
+    found = {guard["guard"]: guard for guard in record["guards"]}["negative transfer"]
+    assert found["verdict"] == "rolled back"
+    assert found["sentence"].startswith("Fine-tuning on all shots ended worse than its trials")
     same = [(tmp_path / name / "network.safetensors").read_bytes() for name in ("probe", "out")]
     assert same[0] == same[1]
 
@@ -234,14 +254,102 @@ def test_one_shot_a_class_is_a_probe(tmp_path: Path, weights: Path) -> None:
     record = _run(_split(tmp_path, shots=1), weights, tmp_path / "out", strategy="auto")
     assert record["strategy"] == "probe"
     assert "single shot" in record["reason"]
+    states = [(candidate["kind"], candidate["state"]) for candidate in record["candidates"]]
+    assert states == [("head", "not judged: nothing could be held out")]
+    (too_little,) = [guard for guard in record["guards"] if guard["guard"] == "too little data"]
+    assert too_little["verdict"] == "warn"
+    assert "another shot, of another group, in each such class" in too_little["sentence"]
     forced = _run(_split(tmp_path, shots=1), weights, tmp_path / "forced", strategy="finetune", epochs=2)
     assert (forced["strategy"], forced["epochs"]) == ("finetune", 2)
+    assert {candidate["state"] for candidate in forced["candidates"]} == {"not judged: nothing could be held out"}
 
 
-def test_a_search_that_was_killed_continues_with_the_trials_it_has(
+def test_one_shot_a_class_prepares_no_fine_tuning(
     tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked: list[int] = []
+
+    def noted(task: Any, wanted: Any) -> Any:
+        asked.append(len(wanted))
+        return extract(task, wanted)
+
+    monkeypatch.setattr(strategy, "extract", noted)
+    _run(_split(tmp_path, shots=1), weights, tmp_path / "out", strategy="auto")
+    assert asked == [0]
+    with pytest.raises(UsageError, match="no parameter under `layer9`"):
+        _run(_split(tmp_path, shots=1), weights, tmp_path / "wrong", freeze=["layer9"])
+
+
+def test_fine_tuning_that_is_asked_for_is_not_told_to_be_rolled_back(
+    tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (strategy, guards):
+        monkeypatch.setattr(module, "clear_lead", lambda _: math.inf)  # no lead is clear
+    record = _run(_split(tmp_path), weights, tmp_path / "out", strategy="finetune", epochs=2)
+    assert record["strategy"] == "finetune"
+    found = {guard["guard"]: guard for guard in record["guards"]}["negative transfer"]
+    assert found["verdict"] == "warn"
+    assert "is not clearly better than" in found["sentence"]
+    assert found["sentence"].endswith(", kept because the recipe asks for it.")
+
+
+def test_two_threads_train_several_trials_at_once_and_two_runs_are_equal_bytes(
+    tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split, seen = _split(tmp_path), set[int]()
+    original = finetune.finetune
+
+    def noted(*arguments: Any, **more: Any) -> Any:
+        seen.add(threading.get_ident())
+        assert torch.get_num_threads() == 1
+        return original(*arguments, **more)
+
+    monkeypatch.setattr(trials, "finetune", noted)
+    torch.set_num_threads(2)
+    try:
+        for name in ("a", "b"):
+            _run(split, weights, tmp_path / name, strategy="finetune", epochs=2)
+            (tmp_path / "cache").rename(tmp_path / f"cache-{name}")
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert seen
+    assert threading.get_ident() not in seen
+    files = [
+        {path.name: _without_times(path) for path in (tmp_path / f"cache-{name}/trials").iterdir()} for name in "ab"
+    ]
+    assert files[0] == files[1]
+    assert (tmp_path / "a/network.safetensors").read_bytes() == (tmp_path / "b/network.safetensors").read_bytes()
+
+
+def _without_times(trial: Path) -> Any:
+    record = json.loads(trial.read_text())
+    return record["logits"], [{**epoch, "seconds": 0} for epoch in record["history"]]
+
+
+def test_batch_norms_that_learn_take_any_number_of_shots(tmp_path: Path, weights: Path) -> None:
+    settings: dict[str, Any] = {"batch_norm": "trained", "batch_size": 17, "train_last": 1, "epochs": 1}
+    record = _run(_split(tmp_path), weights, tmp_path / "out", strategy="finetune", **settings)  # 18 shots
+    assert record["history"]["final"]
+
+
+@pytest.mark.parametrize("with_dropout", [False, True])
+def test_trials_that_were_kept_lead_to_the_same_network(
+    tmp_path: Path, weights: Path, drawing: Path, with_dropout: bool
+) -> None:
+    split, source = _split(tmp_path), drawing if with_dropout else weights
+    for name in ("fresh", "kept"):
+        _run(split, source, tmp_path / name, strategy="finetune", epochs=2, folds=2)
+    same = [(tmp_path / name / "network.safetensors").read_bytes() for name in ("fresh", "kept")]
+    assert same[0] == same[1]
+
+
+@pytest.mark.parametrize("with_dropout", [False, True])
+def test_a_search_that_was_killed_continues_with_the_trials_it_has(
+    tmp_path: Path, weights: Path, drawing: Path, with_dropout: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     split = _split(tmp_path)
+    weights = drawing if with_dropout else weights
     _run(split, weights, tmp_path / "whole", strategy="finetune")
     (tmp_path / "cache").rename(tmp_path / "other")
     ran: list[int] = []
@@ -304,13 +412,32 @@ def test_the_shots_decide_how_pictures_are_resized(tmp_path: Path, weights: Path
     backbone = Backbone(name="test_resnet", weights=str(weights), input_size=SIZE)
     settings = Adapt(strategy="probe", sanity="warn")
     job = AdaptJob(
-        split, backbone, locate(backbone, tmp_path, []), settings, "none", ("crop", "squash"), None, tmp_path / "cache"
+        split, backbone, locate(backbone, tmp_path, []), settings, "none", ("crop", "squash"), tmp_path / "cache"
     )
     run(job, tmp_path, Silent())
     record = json.loads((tmp_path / "adapt.json").read_text())
     assert record["resize"]["policy"] == "squash"
     assert [candidate["policy"] for candidate in record["resize"]["candidates"]] == ["crop", "squash"]
     assert read_spec(tmp_path / "network.json").preprocessing.resize == "squash"
+
+
+def test_statistics_measured_anew_are_those_of_the_pictures_as_they_are_resized(tmp_path: Path, weights: Path) -> None:
+    split = _split(tmp_path)
+    for sample in (*split.shots, *split.val):  # the classes stand in the middle, beside margins of noise
+        wide = np.random.default_rng(0).integers(0, 255, (SIZE, 3 * SIZE, 3), np.uint8)
+        wide[:, SIZE:-SIZE] = np.asarray(Image.open(sample.path))
+        Image.fromarray(wide).save(sample.path)
+    backbone = Backbone(name="test_resnet", weights=str(weights), input_size=SIZE)
+    settings = Adapt(strategy="probe", sanity="warn", batch_norm="reestimated")
+    statistics = []
+    for resizes in ((("squash", "crop")), (("crop",))):
+        source, out = locate(backbone, tmp_path, []), tmp_path / resizes[0]
+        out.mkdir()
+        run(AdaptJob(split, backbone, source, settings, "none", resizes, tmp_path / "cache"), out, Silent())
+        assert read_spec(out / "network.json").preprocessing.resize == "crop"
+        tensors = read_checkpoint(out / "network.safetensors")
+        statistics.append({name: tensor for name, tensor in tensors.items() if "running" in name})
+    assert all(torch.equal(statistics[0][name], statistics[1][name]) for name in statistics[1])
 
 
 def test_statistics_measured_anew_are_those_of_the_shots(tmp_path: Path, weights: Path) -> None:
@@ -392,3 +519,11 @@ def test_a_head_that_is_not_linear_is_refused(tmp_path: Path, weights: Path, mon
     monkeypatch.setattr("timm.create_model", clipped)
     with pytest.raises(UsageError, match="not linear"):
         _run(_split(tmp_path), weights, tmp_path / "out", strategy="probe")
+
+
+def test_the_report_reads_the_curves_as_they_are_written(weights: Path, tmp_path: Path) -> None:
+    record = _run(_split(tmp_path), weights, tmp_path / "out", strategy="finetune", train_last=1, folds=2)
+    tried, final = read_curves(record, record["history"])
+    assert len(tried.train) == len(tried.held_out) == 3
+    assert all(map(math.isfinite, tried.held_out))
+    assert all(map(math.isnan, final.held_out))

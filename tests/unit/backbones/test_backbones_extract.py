@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.models import VisionTransformer
 
-from edgetl.backbones.augment import Augment
 from edgetl.backbones.cut import count_macs, cut_network
 from edgetl.backbones.extract import (
     Frozen,
@@ -27,9 +28,12 @@ from edgetl.backbones.extract import (
 from edgetl.backbones.load import build
 from edgetl.progress import Silent
 from edgetl.recipe import Backbone
-from edgetl.types import Sample, WeightSource
+from edgetl.types import NetworkSpec, Preprocessing, Sample, WeightSource
 
 SIZE = 64
+SPEC = NetworkSpec(
+    "timm", "made up", {}, 3, "fc", Preprocessing(SIZE, SIZE, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -40,8 +44,8 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def frozen(name: str) -> Frozen:
-    network, spec, _ = build(Backbone(name=name, pretrained=False, input_size=SIZE), WeightSource("none"), 3, "squash")
+def frozen(name: str, size: int | None = SIZE) -> Frozen:
+    network, spec, _ = build(Backbone(name=name, pretrained=False, input_size=size), WeightSource("none"), 3, "squash")
     return freeze_network(network, spec)
 
 
@@ -81,11 +85,11 @@ def test_features_are_found_again_and_another_network_has_its_own(tmp_path: Path
 
 
 def test_views_differ_from_each_other_and_are_equal_in_two_runs(tmp_path: Path) -> None:
-    one, shots, augment = frozen("test_resnet"), samples(tmp_path), Augment("natural", SIZE, SIZE)
+    one, shots = frozen("test_resnet"), samples(tmp_path)
 
     def view(cache: str, number: int, seed: int = 0) -> np.ndarray:
-        rows = pooled_features(one, shots, tmp_path / cache, augment=augment, view=number, seed=seed, progress=Silent())
-        return rows.read()
+        shown = View(number, "natural", seed) if number else View(seed=seed)
+        return activations(one, shots, tmp_path / cache, (Point(),), shown, progress=Silent())[0].read()
 
     assert np.array_equal(view("a", 1), view("b", 1))
     assert not np.array_equal(view("a", 1), view("a", 2))
@@ -140,8 +144,92 @@ def test_a_network_that_does_more_than_call_its_parts_is_not_cut() -> None:
     assert cut_network(one, "patch_embed") is None  # position embeddings are added behind it, by no module
 
 
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("hrnet_w18_small", "stage3.0"),  # hands on a list, one tensor per resolution
+        ("mvitv2_tiny", "stages.1"),  # a tuple: tokens and their grid
+        ("pit_ti_224", "transformers.0"),
+        ("selecsls42", "features.3"),
+        ("hrnet_w18_small", "fuse_layers"),  # a part that is never called itself
+    ],
+)
+def test_a_part_that_hands_on_more_than_a_tensor_is_no_place_to_cut(name: str, part: str) -> None:
+    one = frozen(name, None if name.startswith("pit") else SIZE)
+    part = next((found for found, _ in one.network.named_modules() if found.endswith(part)), part)
+    assert cut_network(one, part) is None
+
+
+def test_a_network_that_asserts_its_input_is_not_cut() -> None:
+    network = VisionTransformer(32, 16, 2, 2, 32, 64, num_classes=3)  # refuses what is not 32 pixels high
+    preprocessing = replace(SPEC.preprocessing, height=32, width=32)
+    one = freeze_network(network, replace(SPEC, classifier="heads.head", preprocessing=preprocessing))
+    assert cut_network(one, "conv_proj") is None
+
+
+class Skips(torch.nn.Module):
+    """What the second layer is given besides the first one's output is lost behind a cut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.head = (torch.nn.Conv2d(3, 3, 1) for _ in range(3))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.head(self.second(self.first(images)) + images).mean((2, 3))
+        return logits
+
+
+def test_a_classifier_of_zeros_proves_nothing() -> None:
+    network = Skips()
+    torch.nn.init.zeros_(network.head.weight)
+    assert cut_network(freeze_network(network, replace(SPEC, classifier="head")), "first") is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(SPEC, architecture="another"),
+        replace(SPEC, library="torchvision"),
+        replace(SPEC, model_args={"global_pool": "max"}),
+        replace(SPEC, surgery=("relu",)),
+        replace(SPEC, hidden=8),
+    ],
+)
+def test_equal_tensors_of_another_function_have_another_digest(other: NetworkSpec) -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(3, 3))
+    assert freeze_network(network, SPEC).digest == freeze_network(network, replace(SPEC)).digest
+    assert freeze_network(network, other).digest != freeze_network(network, SPEC).digest
+
+
+def test_another_version_of_the_library_is_another_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(3, 3))
+    before = freeze_network(network, SPEC).digest
+    monkeypatch.setattr("edgetl.backbones.extract.metadata.version", lambda _: "0")
+    assert freeze_network(network, SPEC).digest != before
+
+
+def test_features_of_two_architectures_with_equal_tensors_are_kept_apart(tmp_path: Path) -> None:
+    one, two = frozen("efficientnet_b0"), frozen("tf_efficientnet_b0")  # they pad differently
+    two.network.load_state_dict(one.network.state_dict())
+    two, shots = freeze_network(two.network, two.spec), samples(tmp_path, 2)
+    alike = freeze_network(two.network, replace(two.spec, preprocessing=one.spec.preprocessing))
+    found = [pooled_features(each, shots, tmp_path / "cache", progress=Silent()) for each in (one, alike)]
+    assert found[0].path != found[1].path
+    assert not np.allclose(found[0].read(), found[1].read())
+
+
 def test_multiply_accumulates_are_counted_per_image() -> None:
     network = torch.nn.Sequential(
         torch.nn.Conv2d(4, 8, 3, padding=1, groups=2), torch.nn.Flatten(), torch.nn.Linear(8 * 36, 5)
     )
     assert count_macs(network, torch.zeros(1, 4, 6, 6)) == 8 * 36 * (2 * 9) + 5 * 8 * 36
+
+
+def test_features_are_computed_again_with_another_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, pictures, cache = frozen("resnet10t"), samples(tmp_path, 2), tmp_path / "cache"
+    pooled_features(network, pictures, cache, progress=Silent())
+    pooled_features(network, pictures, cache, progress=Silent())
+    assert len(list(cache.glob("*.npy"))) == 1
+    monkeypatch.setattr("edgetl.backbones.extract.decoder_versions", lambda: {"pillow": "another"})
+    pooled_features(network, pictures, cache, progress=Silent())
+    assert len(list(cache.glob("*.npy"))) == 2

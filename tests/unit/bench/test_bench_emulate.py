@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -90,8 +91,36 @@ def test_a_guest_that_fails_is_one_clear_line(
     installed: Path, monkeypatch: pytest.MonkeyPatch, output: object, status: int, stderr: str, message: str
 ) -> None:
     guest(monkeypatch, output, status, stderr)
-    with pytest.raises(BackendError, match=message):
+    with pytest.raises(emulate.EmulationError, match=message):
         emulate.logits(Path("model.onnx"), IMAGES)
+
+
+def test_a_model_that_the_guest_s_runtime_does_not_take_is_no_fault_of_the_emulator(
+    installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest(monkeypatch, None, 3, "no kernel for this")
+    with pytest.raises(BackendError, match="onnxruntime for ARM does not take it: no kernel for this") as caught:
+        emulate.logits(Path("model.onnx"), IMAGES)
+    assert not isinstance(caught.value, emulate.EmulationError)
+
+
+def test_another_runtime_in_the_sysroot_is_another_emulator(installed: Path) -> None:
+    def install(version: str) -> None:
+        record = installed / "site" / f"onnxruntime-{version}.dist-info"
+        record.mkdir(parents=True)
+        (record / "METADATA").write_text(f"Metadata-Version: 2.1\nName: onnxruntime\nVersion: {version}\n")
+
+    assert emulate.version() == ""
+    install("1.30.0")
+    before = emulate.identity()
+    assert emulate.version() == "1.30.0"
+    assert emulate.identity() == before
+    (installed / "edgetl-sysroot.txt").write_text("suite sid\n")
+    assert emulate.identity() != before
+    (installed / "edgetl-sysroot.txt").write_text("")
+    shutil.rmtree(installed / "site")
+    install("1.31.1")
+    assert emulate.identity() != before
 
 
 def test_a_guest_that_hangs_is_ended(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,11 +128,11 @@ def test_a_guest_that_hangs_is_ended(installed: Path, monkeypatch: pytest.Monkey
         raise subprocess.TimeoutExpired(command, kwargs["timeout"])
 
     monkeypatch.setattr(subprocess, "run", run)
-    with pytest.raises(BackendError, match="did not finish within 2 s"):
+    with pytest.raises(emulate.EmulationError, match="did not finish within 2 s"):
         emulate.logits(Path("model.onnx"), IMAGES, timeout_s=2)
 
 
 def test_without_an_emulator_logits_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name: None)
-    with pytest.raises(BackendError, match=r"cannot emulate ARM: no qemu.*apt-get install"):
+    with pytest.raises(emulate.EmulationError, match=r"cannot emulate ARM: no qemu.*apt-get install"):
         emulate.logits(Path("model.onnx"), IMAGES)

@@ -163,6 +163,15 @@ class TestGates:
         sick = replace(build("int8", p50_ms=3), accuracy=found)
         assert "7 images gave NaN or infinite logits" in judge_build(sick, bench(), Gates()).reason
 
+    @pytest.mark.parametrize("emulated", [False, True])
+    def test_nan_logits_fail_whatever_the_gates_are(self, emulated: bool) -> None:
+        sick = replace(build("int8", p50_ms=3), accuracy=replace(accuracy(), not_finite=1))
+        verdict = judge_build(sick, bench(emulated=emulated), NO_GATES)
+        assert verdict.verdict == "fail"
+        assert verdict.reason.startswith("1 images gave NaN or infinite logits")
+        found = judge(bench(sick, build("float32", p50_ms=9)), NO_GATES)
+        assert (found.verdict, found.shipped) == ("pass", "float32")
+
 
 class TestEmulation:
     def test_one_lost_image_of_few_is_no_failure(self) -> None:
@@ -217,6 +226,23 @@ class TestChoice:
         assert found.shipped == "int8"
         assert found.why == "equally fast as float32 within noise; int8 is the smaller file"
 
+    def test_builds_whose_own_intervals_overlap_are_told_apart_by_the_ratio_in_their_rounds(self) -> None:
+        int8, bfloat16 = build("int8", p50_ms=5), build("bfloat16", p50_ms=4.9, size_bytes=2000)
+        assert judge(bench(int8, bfloat16), NO_GATES).shipped == "int8"  # all that is known are two intervals
+        for slower, faster in (
+            (replace(int8, speedup_over={"bfloat16": Interval(0.98, 0.97, 0.99)}), bfloat16),
+            (int8, replace(bfloat16, speedup_over={"int8": Interval(1.02, 1.01, 1.03)})),
+        ):
+            found = judge(bench(slower, faster), NO_GATES)
+            assert found.shipped == "bfloat16"
+            assert found.why == "int8 is slower than bfloat16 here (5 ms against 4.9 ms); bfloat16 ships"
+
+    def test_builds_whose_ratio_may_be_1_are_level_although_their_own_intervals_lie_apart(self) -> None:
+        level = replace(build("int8", p50_ms=5.5), speedup_over={"bfloat16": Interval(0.91, 0.82, 1.01)})
+        found = judge(bench(level, build("bfloat16", p50_ms=5, size_bytes=2000)), NO_GATES)
+        assert found.shipped == "int8"
+        assert found.why == "equally fast as bfloat16 within noise; int8 is the smaller file"
+
     def test_a_failing_int8_leaves_the_float_build(self) -> None:
         found = judge(
             bench(build("int8", p50_ms=3, lost=50, speedup=2.4), build("float32", p50_ms=7)), Gates(max_drop_points=1)
@@ -270,3 +296,19 @@ class TestChoice:
     def test_a_target_without_builds_is_refused(self) -> None:
         with pytest.raises(UsageError, match="no build to judge"):
             judge(bench(), Gates())
+
+    def test_a_latency_of_another_cpu_meets_and_misses_no_gate(self) -> None:
+        builds = (build("int8", p50_ms=3, p99_ms=50, speedup=2), build("float32", p50_ms=6))
+        other = replace(bench(*builds), other_cpu="x86-avx2 is a CPU without vnni; EPYC has vnni")
+        found = judge(other, Gates(max_p99_ms=5))
+        assert (found.verdict, found.shipped) == ("not measured", "int8")
+        assert "p99 latency was measured on another CPU: x86-avx2 is a CPU without vnni; EPYC has vnni" in found.reason
+        assert found.why == "its own CPU's latency was not measured; int8 is preferred"
+        assert judge(other, Gates()).verdict == "pass"
+
+    def test_a_build_that_could_not_be_measured_this_time_does_not_fail(self) -> None:
+        cut = replace(build("int8", lost=None), unmeasured="fresh process did not finish within 300 s")
+        found = judge(bench(cut, build("float32", p50_ms=6)), NO_GATES)
+        assert told(found, "int8").startswith("not measured: fresh process did not finish within 300 s; the next build")
+        assert [verdict.verdict for verdict in found.builds] == ["not measured", "pass"]
+        assert found.why == "int8 was not measured; float32 is the fastest build that passes"

@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgetl.bench.isolated import cold_start
+from edgetl.bench.isolated import Interrupted, cold_start
 from edgetl.errors import BackendError
 from edgetl.types import Compiled, Scheme, Target
 
@@ -63,8 +63,18 @@ def test_a_process_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path
         raise subprocess.TimeoutExpired(command, kwargs["timeout"])
 
     monkeypatch.setattr(subprocess, "run", run)
-    with pytest.raises(BackendError, match="did not finish within 5 s"):
+    with pytest.raises(Interrupted, match="did not finish within 5 s"):
         cold_start(tmp_path, COMPILED, TARGET, IMAGE, threads=1, timeout_s=5)
+
+
+def test_a_process_that_is_killed_is_no_fault_of_the_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(subprocess, "run", answers("", status=-9))
+    with pytest.raises(Interrupted, match="was killed, as when memory runs out"):
+        cold_start(tmp_path, COMPILED, TARGET, IMAGE, threads=1)
+    monkeypatch.setattr(subprocess, "run", answers("", status=-11))
+    with pytest.raises(BackendError) as caught:
+        cold_start(tmp_path, COMPILED, TARGET, IMAGE, threads=1)
+    assert not isinstance(caught.value, Interrupted)
 
 
 def test_a_real_process_reports_what_opening_costs(tmp_path: Path) -> None:

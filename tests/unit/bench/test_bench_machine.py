@@ -1,10 +1,24 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from edgetl.bench.machine import cgroup_cores, clock_mhz, describe, instruction_sets, temperature_c
+from edgetl.bench import machine
+from edgetl.bench.machine import (
+    cgroup_cores,
+    clock_mhz,
+    cpu_parts,
+    describe,
+    gpu_of,
+    instruction_sets,
+    other_cpu,
+    temperature_c,
+)
+from edgetl.catalog import load_target, target_names
+from edgetl.types import InstructionSet, Operator, Placement
 
 X86 = """processor\t: 0
 model name\t: Example(R) CPU 9000
@@ -18,6 +32,11 @@ def put(root: Path, name: str, text: str) -> None:
     path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
+
+
+A76 = "processor\t: 0\nFeatures\t: fp asimd asimddp\nCPU part\t: 0xd0b\n\nprocessor\t: 1\nCPU part\t: 0xd0b\n"
+A76_AND_A55 = A76 + "\nprocessor\t: 2\nCPU part\t: 0xd05\n"
+WITHOUT_VNNI = X86.replace("avx512_vnni", "").replace("avx_vnni", "")
 
 
 def test_this_machine_is_described_without_error() -> None:
@@ -114,3 +133,50 @@ def test_the_clock_is_the_governors_before_the_one_of_cpuinfo(tmp_path: Path) ->
     assert clock_mhz(tmp_path) == 2400.5
     put(tmp_path, "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", "1800000\n")
     assert clock_mhz(tmp_path) == 1800.0
+
+
+@pytest.mark.parametrize(
+    ("target", "cpu", "reason"),
+    [
+        ("x86-avx2", X86, "x86-avx2 is a CPU without vnni or avx_vnni; Example(R) CPU 9000 has vnni and avx_vnni"),
+        ("x86-avx2", WITHOUT_VNNI, ""),
+        ("x86-cpu", X86, ""),
+        ("x86-cpu", X86.replace("avx512_vnni", ""), ""),
+        ("x86-cpu", WITHOUT_VNNI, "x86-cpu is a CPU with vnni or avx_vnni; Example(R) CPU 9000 has none of it"),
+        ("intel-cpu", WITHOUT_VNNI, ""),
+        ("raspberry-pi-5", A76, ""),
+        ("raspberry-pi-5", A76_AND_A55, "those of BOARD: 0xd05, 0xd0b"),
+        ("raspberry-pi-5", ARM + "CPU part\t: 0xd0c\n", "those of BOARD: 0xd0c"),
+        ("raspberry-pi-5", ARM, "those of BOARD: not told"),
+        ("arm64-cpu", ARM, ""),
+    ],
+)
+def test_a_cpu_that_is_not_of_the_target_s_kind_is_told(tmp_path: Path, target: str, cpu: str, reason: str) -> None:
+    put(tmp_path, "proc/cpuinfo", cpu)
+    put(tmp_path, "proc/device-tree/model", "BOARD\0")
+    found = other_cpu(load_target(target), tmp_path)
+    assert found.endswith(reason) if reason else not found
+
+
+def test_targets_name_instruction_sets_that_are_looked_for() -> None:
+    assert set(get_args(InstructionSet)) == set(machine._INSTRUCTION_SETS)
+    told = [name for name in target_names() if (found := load_target(name)).cpu_with or found.cpu_without]
+    assert told == ["x86-avx2", "x86-cpu"]
+
+
+def test_the_parts_of_all_cores_are_read() -> None:
+    assert cpu_parts(A76_AND_A55) == {"0xd0b", "0xd05"}
+    assert cpu_parts(X86) == set()
+
+
+def test_a_gpu_is_what_the_runtime_of_a_gpu_target_says_it_runs_on() -> None:
+    placement = Placement((Operator("noop", "layout", "", "int8"), Operator("conv", "convolution", "Orin", "int8")))
+    assert gpu_of(load_target("jetson-orin-nano"), placement) == "Orin"
+    assert gpu_of(load_target("x86-cpu"), placement) is None
+    assert gpu_of(load_target("nvidia-gpu"), Placement(())) is None
+
+
+def test_what_was_measured_on_names_the_gpu_first() -> None:
+    here = describe()
+    assert replace(here, cpu="Xeon", gpu="RTX 6000").processors == "RTX 6000, Xeon"
+    assert replace(here, cpu=None, gpu=None).processors == here.architecture

@@ -25,6 +25,7 @@ def example() -> TargetBench:
         latency=Latency(Interval(1, 0.5, 2), None, Interval(3, 2, 4), 300, 1),
         speedup=Interval(2, 1, 3),
         cold_start=ColdStart(50.0, 1000, 2000, 3),
+        speedup_over={"bfloat16": Interval(1.1, 1, 1.2)},
     )
     bare = BuildBench(precision="float32", size_bytes=20, error="no kernel")
     return TargetBench("x86-cpu", "onnxruntime", "1.2", True, False, "", describe(), (0, 1, 2), (full, bare))

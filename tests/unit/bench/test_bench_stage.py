@@ -12,12 +12,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from edgetl.bench import emulate, stage
+from edgetl import stats
+from edgetl.bench import emulate, emulated, stage
+from edgetl.bench.gates import judge
+from edgetl.bench.isolated import Interrupted
+from edgetl.bench.latency import BLOCK
 from edgetl.bench.result import BENCH_FILE, LATENCY_FILE, PREDICTIONS_FILE, ColdStart, TargetBench, read_bench
 from edgetl.bench.stage import BenchJob, Candidate
 from edgetl.errors import BackendError, EdgetlError
 from edgetl.progress import Silent
-from edgetl.recipe import Bench
+from edgetl.recipe import Bench, Gates
 from edgetl.types import (
     Compiled,
     Engine,
@@ -39,20 +43,22 @@ ARM = replace(TARGET, name="there", backend="onnxruntime", machine="aarch64")
 
 
 class Colour:
-    """Answers the strongest colour of the image; `broken` raises instead."""
+    """Answers the strongest colour of the image; raises from the call `fails_at` on."""
 
-    def __init__(self, precision: Precision, broken: bool) -> None:
+    def __init__(self, precision: Precision, fails_at: int | None) -> None:
         self.precision = precision
-        self.broken = broken
+        self.fails_at = fails_at
+        self.calls = 0
 
     def infer(self, inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
-        if self.broken:
+        self.calls += 1
+        if self.fails_at is not None and self.calls >= self.fails_at:
             raise BackendError("no kernel for this")
         return {"logits": inputs["image"].mean(axis=(1, 2)).astype(np.float32)}
 
     def placement(self) -> Placement:
         precisions = ["int8", "float32"] if self.precision == "int8" else ["float32"]
-        return Placement(tuple(Operator(f"conv{i}", "convolution", "cpu", p) for i, p in enumerate(precisions)))
+        return Placement(tuple(Operator(f"conv{i}", "convolution", "Some GPU 9", p) for i, p in enumerate(precisions)))
 
 
 @dataclass
@@ -62,7 +68,7 @@ class FakeBackend:
     name: str = "fake"
     obstacle: Missing | None = None
     unopenable: tuple[str, ...] = ()
-    broken: tuple[str, ...] = ()
+    fails_at: Mapping[str, int] = field(default_factory=dict)
     opened: list[tuple[str, int]] = field(default_factory=list)
 
     def version(self) -> str:
@@ -79,7 +85,7 @@ class FakeBackend:
         if compiled.precision in self.unopenable:
             raise BackendError("cannot open this")
         self.opened.append((compiled.precision, threads))
-        yield Colour(compiled.precision, compiled.precision in self.broken)
+        yield Colour(compiled.precision, self.fails_at.get(compiled.precision))
 
 
 @pytest.fixture
@@ -102,7 +108,7 @@ def job(tmp_path: Path) -> BenchJob:
         candidates.append(Candidate(folder, Compiled("fake", "9", precision, "model.bin", ("model.bin",))))
     config = Bench(runs=300, warmup=2, threads=2, emulated_images=3)
     return BenchJob(
-        TARGET, tuple(candidates), tuple(samples), PREPROCESSING, tmp_path / "reference.safetensors", config
+        TARGET, tuple(candidates), tuple(samples), PREPROCESSING, tmp_path / "reference.safetensors", config, Gates()
     )
 
 
@@ -143,6 +149,17 @@ def test_only_the_other_builds_have_a_speed_up_over_float32(job: BenchJob, run: 
     assert found.build("int8").speedup.low > 0
 
 
+def test_builds_are_compared_pair_by_pair_in_the_rounds_they_share(job: BenchJob, run: Any) -> None:
+    half = replace(job.candidates[0], compiled=replace(job.candidates[0].compiled, precision="bfloat16"))
+    found = run(FakeBackend(), replace(job, candidates=(*job.candidates, half)))
+    compared = {build.precision: set(build.speedup_over) for build in found.builds}
+    assert compared == {"int8": {"bfloat16"}, "bfloat16": {"int8"}, "float32": {"int8", "bfloat16"}}
+    times = load_file(job.reference.parent / "out" / LATENCY_FILE)
+    expected = stats.speedup(times["bfloat16"], times["int8"], block=BLOCK, seed=job.seed)
+    assert found.build("int8").speedup_over["bfloat16"] == expected
+    assert found.build("int8").latency.p50_ms == stats.quantile(times["int8"] / 1e6, 0.5, block=BLOCK)
+
+
 def test_sizes_and_placements_are_recorded(job: BenchJob, run: Any) -> None:
     found = run(FakeBackend(), job)
     assert [build.size_bytes for build in found.builds] == [100, 400]
@@ -160,15 +177,64 @@ def test_logits_and_times_are_stored_per_build(job: BenchJob, run: Any, tmp_path
     assert (times["float32"].shape, times["float32"].dtype) == ((300,), np.int64)
 
 
-@pytest.mark.parametrize("fault", ["unopenable", "broken"])
-def test_a_build_that_does_not_run_is_recorded_and_the_other_goes_on(job: BenchJob, run: Any, fault: str) -> None:
-    backend = FakeBackend()
-    setattr(backend, fault, ("int8",))
+@pytest.mark.parametrize(
+    "backend",
+    [
+        pytest.param(FakeBackend(unopenable=("int8",)), id="when it is opened"),
+        pytest.param(FakeBackend(fails_at={"int8": 1}), id="on the first batch"),
+        pytest.param(FakeBackend(fails_at={"int8": 3}), id="on the third batch"),
+        pytest.param(FakeBackend(fails_at={"int8": 8}), id="while it warms up"),
+        pytest.param(FakeBackend(fails_at={"int8": 150}), id="while it is timed"),
+    ],
+)
+def test_a_build_that_does_not_run_is_recorded_and_the_other_goes_on(
+    job: BenchJob, run: Any, backend: FakeBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "_BATCH", 1)
     found = run(backend, job)
     assert found.build("int8").error in ("cannot open this", "no kernel for this")
-    assert found.build("int8").accuracy is None
+    assert (found.build("int8").accuracy, found.build("int8").latency) == (None, None)
     assert found.build("float32").error is None
     assert found.build("float32").accuracy.top1.value == 1.0
+    assert found.build("float32").latency.runs == 300
+    assert found.finished
+    for name in (PREDICTIONS_FILE, LATENCY_FILE):
+        assert list(load_file(tmp_path / "out" / name)) == ["float32"]
+
+
+def test_where_no_build_runs_all_are_recorded(job: BenchJob, run: Any) -> None:
+    found = run(FakeBackend(fails_at={"int8": 20, "float32": 40}), job)
+    assert [build.error for build in found.builds] == ["no kernel for this"] * 2
+
+
+def test_a_cold_start_that_is_cut_short_says_nothing_of_the_build(
+    job: BenchJob, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cold_start(folder: Path, *args: Any, **kwargs: Any) -> ColdStart:
+        if folder.name == "int8":
+            raise Interrupted("fresh process did not finish within 300 s")
+        return ColdStart(12.0, 100, 200, 3)
+
+    monkeypatch.setattr(stage, "cold_start", cold_start)
+    backend = FakeBackend()
+    found = run(backend, job)
+    assert found.build("int8").error is None
+    assert found.build("int8").unmeasured == "fresh process did not finish within 300 s"
+    assert not found.finished
+    assert [name for name, _ in backend.opened] == ["float32"], "what hung there would hang here"
+    assert found.build("float32").accuracy.top1.value == 1.0
+
+
+def test_the_gpu_is_named_where_a_target_runs_on_it(job: BenchJob, run: Any) -> None:
+    assert run(FakeBackend(), replace(job, target=replace(TARGET, accelerator="cuda"))).machine.gpu == "Some GPU 9"
+    assert run(FakeBackend(), job).machine.gpu is None
+
+
+def test_a_latency_of_another_cpu_than_the_targets_is_marked(job: BenchJob, run: Any) -> None:
+    assert run(FakeBackend(), job).other_cpu == ""
+    found = run(FakeBackend(), replace(job, target=replace(TARGET, cpu_part="0xfff")))
+    assert found.other_cpu.startswith("here has cores of part 0xfff; those of ")
+    assert found.build("int8").accuracy is not None
 
 
 def test_absent_hardware_gives_a_reason_and_no_number(job: BenchJob, run: Any, tmp_path: Path) -> None:
@@ -196,6 +262,7 @@ def test_an_arm_target_is_emulated_on_few_images_of_every_class(
         return np.asarray(images.mean(axis=(1, 2)), dtype=np.float32)
 
     monkeypatch.setattr(emulate, "missing", lambda: None)
+    monkeypatch.setattr(emulate, "version", lambda: "1.99")
     monkeypatch.setattr(emulate, "logits", logits)
     found = run(FakeBackend(obstacle=Missing("another CPU", "go there")), replace(job, target=ARM))
     assert seen == [("int8", (3, 8, 8, 3)), ("float32", (3, 8, 8, 3))]
@@ -203,6 +270,68 @@ def test_an_arm_target_is_emulated_on_few_images_of_every_class(
     assert found.images == (0, 1, 2)
     assert found.build("int8").accuracy.images == 3
     assert found.build("int8").latency is None
+    assert found.backend_version == "1.99", "of the runtime that answered"
+
+
+EMULATED = FakeBackend(obstacle=Missing("another CPU", "go there"))
+
+
+@pytest.fixture
+def emulator(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Emulation that answers by the precision of the build: wrong, with an error, or, for others, right."""
+    asked: list[tuple[str, int]] = []
+    faults: dict[str, Exception | None] = {}
+
+    def logits(model: Path, images: NDArray[np.uint8], *, threads: int) -> NDArray[np.float32]:
+        name = model.parent.name
+        asked.append((name, len(images)))
+        fault = faults.get(name)
+        if fault is not None:
+            raise fault
+        answers = np.asarray(images.mean(axis=(1, 2)), dtype=np.float32)
+        return -answers if name in faults else answers
+
+    monkeypatch.setattr(emulate, "missing", lambda: None)
+    monkeypatch.setattr(emulate, "logits", logits)
+    monkeypatch.setattr(emulated, "_FLOAT_IMAGES", 2)
+    return asked, faults
+
+
+def test_a_float_build_is_emulated_on_fewer_images_where_int8_ships(job: BenchJob, run: Any, emulator: Any) -> None:
+    asked, _ = emulator
+    found = run(EMULATED, replace(job, target=ARM))
+    assert asked == [("int8", 3), ("float32", 2)]
+    assert judge(found, job.gates).shipped == "int8"
+
+
+def test_a_float_build_that_ships_is_emulated_on_all_images(job: BenchJob, run: Any, emulator: Any) -> None:
+    asked, faults = emulator
+    faults["int8"] = None
+    found = run(EMULATED, replace(job, target=ARM))
+    assert asked == [("int8", 3), ("float32", 2), ("float32", 3)]
+    assert judge(found, job.gates).shipped == "float32"
+    assert found.build("float32").accuracy.images == 3
+
+
+def test_an_emulator_that_fails_says_nothing_of_the_build(job: BenchJob, run: Any, emulator: Any) -> None:
+    _, faults = emulator
+    faults["int8"] = emulate.EmulationError("emulation did not finish within 3600 s")
+    found = run(EMULATED, replace(job, target=ARM))
+    assert (found.build("int8").error, found.build("int8").accuracy) == (None, None)
+    assert not found.finished
+    decision = judge(found, job.gates)
+    assert (decision.shipped, decision.verdict) == ("int8", "not measured")
+    assert "emulation did not finish within 3600 s; the next build tries again" in decision.reason
+    assert found.build("float32").accuracy.images == 2
+
+
+def test_a_model_that_the_emulated_runtime_does_not_take_fails(job: BenchJob, run: Any, emulator: Any) -> None:
+    _, faults = emulator
+    faults["int8"] = BackendError("onnxruntime for ARM does not take it")
+    found = run(EMULATED, replace(job, target=ARM))
+    assert found.build("int8").error == "onnxruntime for ARM does not take it"
+    assert found.finished
+    assert judge(found, job.gates).shipped == "float32"
 
 
 def test_an_arm_target_without_an_emulator_says_what_is_missing(job: BenchJob, run: Any) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from PIL import Image
+from pivot_folder import make_pivot
 from tiny_network import (
     LAYERS,
     PREPROCESSING,
@@ -18,13 +20,16 @@ from tiny_network import (
     quantized_pivot,
 )
 
+from edgetl.bench.machine import describe
 from edgetl.blame import network, networks
 from edgetl.blame.cache import Cache
 from edgetl.blame.measure import measure_accuracy, measure_layers
 from edgetl.blame.network import Images
-from edgetl.blame.networks import make_networks
+from edgetl.blame.networks import make_networks, open_networks
 from edgetl.blame.result import BlamedLayer
+from edgetl.catalog import load_target
 from edgetl.errors import BackendError
+from edgetl.graph.pivot import read_pivot
 from edgetl.progress import Silent
 from edgetl.types import Sample
 
@@ -139,3 +144,16 @@ def test_a_damaged_file_of_the_cache_is_computed_again(tmp_path: Path) -> None:
 def test_a_network_in_float_has_nothing_to_blame(tmp_path: Path) -> None:
     with pytest.raises(BackendError, match="no quantized layer"):
         make_networks(float_pivot(), float_pivot(), Cache(tmp_path, {}))
+
+
+def test_what_another_kind_of_cpu_answered_is_not_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_pivot(tmp_path / "pivot")
+
+    def kept(value: float) -> float:
+        opened = open_networks(folder, read_pivot(folder), load_target("x86-cpu"), tmp_path / "cache")
+        return float(opened.cache.array({"what": "x"}, lambda: np.array(value)))
+
+    assert (kept(1), kept(2)) == (1, 1)
+    other = replace(describe(), instruction_sets=("avx2",))
+    monkeypatch.setattr(networks, "describe", lambda: other)
+    assert (kept(3), kept(4)) == (3, 3)

@@ -56,13 +56,31 @@ def test_a_proven_culprit_is_named_with_its_points_and_its_price() -> None:
     assert told == "features.<18>.0 alone costs 2.1 of 2.8 points; floating it costs +4 % latency (+2 to +6)"
 
 
+UNPROVEN = LayerAccuracy(Interval(0.3, -0.1, 1.3), Interval(0, -1, 1))
+
+
 def test_no_layer_is_blamed_for_points_that_are_not_proven() -> None:
-    unproven = replace(CULPRIT, accuracy=LayerAccuracy(Interval(0.3, -0.5, 1.1), Interval(0, -1, 1)), latency=None)
-    told = sentence(_blame(REAL_DROP, unproven))
+    told = sentence(_blame(REAL_DROP, replace(CULPRIT, accuracy=UNPROVEN, latency=None)))
     assert told == (
-        "INT8 loses 2.8 points, and no single layer is to blame: floating features.<18>.0, the first of them, takes "
-        "the logits error from 1.90 to 0.67 % of their range"
+        "INT8 loses 2.8 points, and the one layer tried shows no gain that these images can prove; floating "
+        "features.<18>.0, the first in the ranking, takes the logits error from 1.90 to 0.67 % of their range"
     )
+
+
+def test_a_layer_further_down_with_a_proven_gain_is_named() -> None:
+    second = replace(_layer("features.7.0", 0.01), accuracy=LayerAccuracy(Interval(3.5, 2.0, 4.5), Interval(3, 2, 4)))
+    blamed = _blame(Interval(4.0, 2.5, 5.5), replace(CULPRIT, accuracy=UNPROVEN))
+    told = sentence(replace(blamed, layers=(blamed.layers[0], second, *blamed.layers[1:])))
+    assert told == "features.7.0 alone costs 3.5 of 4.0 points"
+
+
+def test_where_no_layer_that_was_tried_has_a_proven_gain_their_number_is_told() -> None:
+    blamed = _blame(REAL_DROP, replace(CULPRIT, accuracy=UNPROVEN))
+    layers = [replace(layer, accuracy=UNPROVEN) for layer in blamed.layers[:3]]
+    told = sentence(replace(blamed, layers=(*layers, *blamed.layers[3:])))
+    assert "none of the 3 layers tried shows a gain that these images can prove" in told
+    untried = replace(blamed.layers[0], accuracy=None)
+    assert "no layer's share of them was measured" in sentence(replace(blamed, layers=(untried, *blamed.layers[1:])))
 
 
 def test_a_network_that_loses_nothing_is_said_to_lose_nothing() -> None:

@@ -14,6 +14,7 @@ from edgetl.bundle.manifest import Measured, read_manifest
 from edgetl.bundle.read import read_bundle
 from edgetl.bundle.write import add_measurement, write_manifest
 from edgetl.catalog import load_target
+from edgetl.digest import file_digest
 from edgetl.errors import BundleError
 from edgetl.types import Compiled, Interval, Preprocessing
 
@@ -115,6 +116,30 @@ def test_a_made_up_manifest_is_refused(bundle: Path, changes: dict[str, Any], wo
     with pytest.raises(BundleError, match=words) as caught:
         read_bundle(bundle)
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("labels", [["dog", "cat"], ["cat", "dog", "fish"], ["cat\ndog", ""], ["cat", "doG"]])
+def test_a_manifest_whose_labels_are_not_those_of_labels_txt_is_refused(bundle: Path, labels: list[str]) -> None:
+    edit(bundle, labels=labels)
+    with pytest.raises(BundleError, match=r"labels\.txt: not the labels of manifest\.json"):
+        read_bundle(bundle)
+
+
+def test_a_bundle_without_labels_txt_is_refused(bundle: Path) -> None:
+    files = json.loads((bundle / "manifest.json").read_text())["files"]
+    (bundle / "labels.txt").unlink()
+    edit(bundle, files={name: entry for name, entry in files.items() if name != "labels.txt"})
+    with pytest.raises(BundleError, match=r"labels\.txt is not among `files`"):
+        read_bundle(bundle)
+
+
+def test_the_digest_of_a_manifest_covers_what_no_file_contradicts(bundle: Path) -> None:
+    digest = file_digest(bundle / "manifest.json")
+    assert read_bundle(bundle, digest).manifest.name == "pets-x86-cpu"
+    edit(bundle, verdict="pass")
+    read_bundle(bundle)
+    with pytest.raises(BundleError, match=rf"manifest\.json: SHA-256 is [0-9a-f]{{64}}, expected {digest}; "):
+        read_bundle(bundle, digest)
 
 
 def test_a_model_path_cannot_leave_the_bundle(bundle: Path) -> None:

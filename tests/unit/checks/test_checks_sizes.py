@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgetl.checks.sizes import balance, drop_half_width_points, images_to_settle, precision
 from edgetl.types import Sample, Split
@@ -42,6 +44,21 @@ def test_a_gate_finer_than_the_images_can_tell_says_how_many_more_would_settle_i
     needed = int(finding.numbers["needed_images"])
     assert f"about {needed - 300} more would settle it" in finding.sentence
     assert precision(split((10, 10), (needed // 2, needed - needed // 2)), 1.0).verdict == "pass"
+
+
+@given(images=st.integers(2, 3000), gate=st.sampled_from([0.5, 1.0, 1.5, 2.0, 3.0, 5.0]))
+def test_never_fewer_images_than_there_are_would_settle_it(images: int, gate: float) -> None:
+    finding = precision(split((10, 10), (images // 2, images - images // 2)), gate)
+    if finding.verdict == "warn":
+        assert finding.numbers["needed_images"] > images
+        assert drop_half_width_points(int(finding.numbers["needed_images"])) <= gate
+
+
+def test_where_the_half_width_rises_with_the_images_the_search_starts_at_those_there_are() -> None:
+    assert drop_half_width_points(451) > 1.5 >= drop_half_width_points(440)
+    finding = precision(split((10, 10), (225, 226)), 1.5)
+    assert finding.numbers["needed_images"] > 451
+    assert "about -" not in finding.sentence
 
 
 def test_a_wide_gate_or_none_is_settled_by_few_images() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from edgetl.checks.model import Checks, Finding, read_checks, require_sound
 from edgetl.checks.sheet import write_sheet
@@ -104,6 +104,64 @@ def test_a_picture_under_two_labels_and_a_repeated_one_are_warned_of(photos: Pat
     require_sound(checks, allow_leak=False)
 
 
+def parts(photos: Path, good: Image.Image, bad: Image.Image) -> None:
+    """One product under a camera that does not move: each unit recorded once, with noise of its own."""
+    generator = np.random.default_rng(0)
+    for path in sorted(photos.rglob("*.png")):
+        pixels = np.asarray(good if path.parent.name == CLASSES[0] else bad)
+        Image.fromarray(np.clip(pixels + generator.normal(0, 2, pixels.shape), 0, 255).astype(np.uint8)).save(path)
+
+
+def test_units_of_one_product_in_one_pose_are_warned_of_and_not_refused(photos: Path) -> None:
+    good = Image.new("RGB", (200, 200), (120, 120, 125))
+    ImageDraw.Draw(good).ellipse((30, 30, 170, 170), fill=(190, 190, 195))
+    bad = good.copy()
+    ImageDraw.Draw(bad).line((60, 80, 72, 110), fill=(150, 150, 150), width=1)
+    parts(photos, good, bad)
+    checks = checked(photos)
+    copies = finding(checks, "copies")
+    assert (copies.verdict, copies.found) == ("warn", 24)
+    assert copies.sentence.startswith("24 validation images look nearly the same as a training image: ")
+    assert "different objects in one pose may stay" in copies.remedy
+    contradictions = finding(checks, "contradictions")
+    assert contradictions.verdict == "warn"
+    assert "of pictures look nearly the same and have two labels: " in contradictions.sentence
+    require_sound(checks, allow_leak=False)
+
+
+def test_pills_of_two_colours_have_no_two_labels(photos: Path) -> None:
+    red, blue = (Image.new("RGB", (200, 200), (200, 200, 200)) for _ in range(2))
+    ImageDraw.Draw(red).ellipse((60, 80, 140, 120), fill=(200, 40, 40))
+    ImageDraw.Draw(blue).ellipse((60, 80, 140, 120), fill=(40, 40, 200))
+    parts(photos, red, blue)
+    checks = checked(photos)
+    assert finding(checks, "contradictions").verdict == "pass"
+    assert finding(checks, "copies").verdict == "warn"
+    require_sound(checks, allow_leak=False)
+
+
+def test_a_copy_is_refused_beside_pictures_that_look_nearly_the_same(photos: Path) -> None:
+    plate = Image.new("RGB", (200, 200), (120, 120, 125))
+    ImageDraw.Draw(plate).rectangle((30, 60, 170, 140), fill=(190, 190, 195))
+    parts(photos, plate, plate.transpose(Image.Transpose.ROTATE_90).rotate(45))
+    shot = photos / "train" / CLASSES[0] / "sitetrain0_0.png"
+    with Image.open(shot) as image:
+        image.save(photos / "val" / CLASSES[0] / "again.bmp")
+    copies = finding(checked(photos), "copies")
+    assert copies.verdict == "refuse"
+    assert copies.sentence.startswith("1 validation image also among the training images: ")
+    assert "; 24 validation images look nearly the same" in copies.sentence
+    assert copies.suspects[0].sentence == "the same picture in another file"
+
+
+def test_drift_is_not_judged_by_images_where_groups_are_too_few(photos: Path) -> None:
+    drift = finding(checked(photos, group_by="site([a-z]+)"), "drift")
+    assert drift.verdict == "not checked"
+    assert drift.sentence.startswith(
+        "too few groups (data.group_by) to tell drift from chance: p cannot fall below 0.5"
+    )
+
+
 def test_a_group_on_both_sides_is_refused(photos: Path) -> None:
     apart = checked(photos, group_by=r"(site[a-z]+\d+)_")
     assert finding(apart, "groups").verdict == "pass"
@@ -139,7 +197,8 @@ def test_a_second_run_does_not_decode_again(photos: Path, monkeypatch: pytest.Mo
 
 def test_damaged_prints_in_the_cache_are_made_again(photos: Path) -> None:
     first = checked(photos)
-    (photos / "cache" / "prints.npz").write_bytes(b"damaged")
+    (prints,) = (photos / "cache").glob("prints-*.npz")
+    prints.write_bytes(b"damaged")
     assert checked(photos) == first
 
 

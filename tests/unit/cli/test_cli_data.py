@@ -77,9 +77,12 @@ def test_a_copy_on_both_sides_ends_the_check_and_every_later_command_unless_allo
     assert "cat/0.png" in line
     assert "--allow-leak" in line
     shell.refuses(1, ["also among the training images"], "adapt", *arguments)
+    told = shell("check", *arguments, "--json").json()
+    assert (told["verdict"], told["passed"]) == ("refuse", False)
     allowed = shell("check", *arguments, "--allow-leak")
     assert (allowed.code, allowed.err) == (0, "")
-    assert shell("check", *arguments, "--set", "check.allow_leak=true", "--json").json()["verdict"] == "refuse"
+    told = shell("check", *arguments, "--set", "check.allow_leak=true", "--json").json()
+    assert (told["verdict"], told["passed"]) == ("refuse", True)
 
 
 def test_weights_that_are_not_there_leave_the_other_checks(shell: Shell, tmp_path: Path, photos: Path) -> None:
@@ -152,6 +155,18 @@ def test_new_writes_a_recipe_that_check_accepts(shell: Shell, photos: Path, tmp_
     assert shell("check", path, "--quiet").code == 0
 
 
+def test_a_first_run_among_the_classes_works_and_so_does_the_next(
+    shell: Shell, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photos)
+    assert shell("new", ".").code == 0
+    first = shell("check", "recipe.yaml", "--json", "--quiet").json()
+    assert first["data"]["classes"] == ["cat", "dog"]
+    assert Path(first["out"]).parent == photos
+    again = shell("check", "recipe.yaml", "--json", "--quiet").json()
+    assert [stage["reused"] for stage in again["stages"]] == [True, True]
+
+
 def test_new_replaces_a_recipe_only_when_told(shell: Shell, photos: Path, tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text("mine")
@@ -159,6 +174,15 @@ def test_new_replaces_a_recipe_only_when_told(shell: Shell, photos: Path, tmp_pa
     assert path.read_text() == "mine"
     assert shell("new", photos, "-o", path, "--force", "--name", "pets", "--json").json() == {"recipe": str(path)}
     assert load_recipe(path).name == "pets"
+
+
+@pytest.mark.parametrize("options", [(), ("--force",)])
+def test_new_writes_over_no_folder(shell: Shell, photos: Path, tmp_path: Path, options: tuple[str, ...]) -> None:
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    shell.refuses(2, [f"{folder}: is no file", "recipe.yaml"], "new", photos, "-o", folder, *options)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept", "photos"]
+    assert not list(folder.iterdir())
 
 
 def test_new_refuses_what_is_no_folder_of_classes(shell: Shell, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -50,6 +51,9 @@ def test_without_arguments_there_is_help(shell: Shell) -> None:
         (["bench", "bundle", "--runs", "10"], ["--runs", "x>=300"]),
         (["bench", "bundle", "--threads", "0"], ["--threads"]),
         (["predict", "bundle", "image", "--top", "none"], ["--top", "'none'"]),
+        (["select", "recipe.yaml", "--max-ms", "nan"], ["--max-ms", "expected a finite number; found nan"]),
+        (["select", "recipe.yaml", "--max-ms", "inf"], ["--max-ms", "expected a finite number; found inf"]),
+        (["select", "recipe.yaml", "--max-ms", "0"], ["--max-ms", "x>0"]),
         (["targets", "x86cpu"], ["unknown target `x86cpu`; did you mean `x86-cpu`?"]),
         (["targets", "--calibration", "defalt"], ["did you mean `default`?"]),
         (["targets", "--targets-dir", "/nowhere"], ["/nowhere: no such folder of targets"]),
@@ -89,6 +93,29 @@ def test_a_wrong_recipe_names_file_and_key(
     assert not (recipe.parent / "pets-build" / "stages" / "data").exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "instead"),
+    [
+        ("--threads", "4", "--set bench.threads=4"),
+        ("--threads", "1", "--set bench.threads=1"),
+        ("--runs", "500", "--set bench.runs=500"),
+        ("--warmup", "1", "--set bench.warmup=1"),
+        ("--data", "photos", "`data.val`"),
+        ("--cold-starts", "0", "goes with bundle folders"),
+    ],
+)
+def test_bench_of_a_recipe_takes_no_option_of_bundles(
+    shell: Shell, recipe: Path, option: str, value: str, instead: str
+) -> None:
+    shell.refuses(2, [option, instead], "bench", recipe, option, value)
+    assert not (recipe.parent / "pets-build").exists()
+
+
+@pytest.mark.parametrize("option", [("--set", "bench.threads=4"), ("--out", "there"), ("--allow-leak",)])
+def test_bench_of_bundles_takes_no_option_of_recipes(shell: Shell, tmp_path: Path, option: tuple[str, ...]) -> None:
+    shell.refuses(2, [option[0], "goes with a recipe"], "bench", tmp_path, *option)
+
+
 def test_what_is_no_recipe_is_refused(shell: Shell, recipe: Path, tmp_path: Path) -> None:
     shell.refuses(2, ["Is a directory"], "build", tmp_path)
     shell.refuses(2, ["No such file"], "build", tmp_path / "absent.yaml")
@@ -110,6 +137,16 @@ def test_a_closed_pipe_is_no_traceback() -> None:
     os.close(writing)
     assert done.returncode == 1
     assert done.stderr == ""
+
+
+def test_a_name_that_is_no_text_is_printed_all_the_same(recipe: Path) -> None:
+    command = [sys.executable, "-m", "edgetl", "new", "photos", "--json", "-o", os.fsdecode(b"\xff.yaml")]
+    strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(command, cwd=recipe.parent, env=strict, capture_output=True, text=True, check=False)
+    if "Illegal byte sequence" in done.stderr:
+        pytest.skip("this file system holds UTF-8 names only")
+    assert done.returncode == 0, done.stderr
+    assert os.fsencode(json.loads(done.stdout)["recipe"]) == b"\xff.yaml"
 
 
 def test_an_interrupt_is_one_line(shell: Shell, recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from loose_pictures import write_pictures
 
 from edgetl.cli import main
+from edgetl.clustering.propose import Proposal, propose
+from edgetl.store import write_text
 
 BACKBONE = "edgetl:printed_characters"
 
@@ -39,6 +43,7 @@ def _table(path: Path) -> list[list[str]]:
 
 def test_all_files_are_written_and_agree(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (photos / "torn.png").write_bytes(b"torn")
+    (photos / "line\nbreak").mkdir()
     out = tmp_path / "out"
     assert _run(photos, "--out", out, "--clusters", 3, "--label-next", 4, "--json") == 0
     told = json.loads(capsys.readouterr().out)
@@ -49,7 +54,7 @@ def test_all_files_are_written_and_agree(photos: Path, tmp_path: Path, capsys: p
     assert [sum(row[1] == str(k) for row in clusters) for k in range(3)] == told["sizes"]
     assert [row[0] for row in following[1:]] == [each["path"] for each in told["label_next"]]
     assert all(row[1] == "" for row in following[1:])
-    assert [Path(each["path"]).name for each in told["skipped"]] == ["torn.png"]
+    assert [Path(each["path"]).name for each in told["skipped"]] == ["line?break", "torn.png"]
     page = (out / "clusters.html").read_text(encoding="utf-8")
     assert page.count("<h2>") == 1 + 3
     assert page.count("data:image/jpeg") == 12 + 4
@@ -65,7 +70,7 @@ def test_filled_in_labels_guide_the_next_proposals_and_are_never_overwritten(
     filled = "path,label\n" + "".join(f"{path},{Path(path).parent.name}\n" for path, _ in proposed)
     (out / "label-next.csv").write_text(filled)
     assert _run(photos, "--out", out) == 2
-    assert "label-next.csv: has labels filled in" in capsys.readouterr().err
+    assert "label-next.csv: not as edgetl wrote it" in capsys.readouterr().err
     labels.write_text(filled)
     (out / "label-next.csv").unlink()
     if len({Path(path).parent for path, _ in proposed}) < 2:
@@ -76,6 +81,78 @@ def test_filled_in_labels_guide_the_next_proposals_and_are_never_overwritten(
     after = {path for path, _ in _table(out / "label-next.csv")[1:]}
     assert len(after) == 3
     assert not after & {path for path, _ in proposed}
+
+
+SAVED: dict[str, Callable[[str], bytes]] = {
+    "by a spreadsheet, with semicolons": lambda text: text.replace(",", ";").encode("utf-8-sig"),
+    "by a spreadsheet, with tabs": lambda text: text.replace(",", "\t").encode(),
+    "in a code page": lambda text: text.replace(",\n", ",Stra\u00dfe\n").encode("cp1252"),
+    "in UTF-16": lambda text: text.encode("utf-16"),
+    "without its header": lambda text: text.partition("\n")[2].encode(),
+    "empty": lambda text: b"",
+}
+
+
+@pytest.mark.parametrize("how", SAVED)
+def test_a_list_saved_again_is_never_overwritten_whatever_it_was_saved_with(
+    photos: Path, tmp_path: Path, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert _run(photos, "--out", out, "--clusters", 2, "--label-next", 4) == 0
+    path = out / "label-next.csv"
+    path.write_bytes(SAVED[how](path.read_text(encoding="utf-8")))
+    before = path.read_bytes()
+    capsys.readouterr()
+    assert _run(photos, "--out", out, "--clusters", 2, "--label-next", 4) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "label-next.csv: not as edgetl wrote it" in line
+    assert "--labelled" in line
+    assert path.read_bytes() == before
+
+
+def test_pseudo_labels_somebody_looked_through_are_kept_too(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert _run(photos, "--out", out, "--clusters", 2) == 0
+    (out / "pseudo-labels.csv").write_text("path,label\nx.png,cat\n")
+    assert _run(photos, "--out", out, "--clusters", 2) == 2
+    assert "pseudo-labels.csv: not as edgetl wrote it" in capsys.readouterr().err
+    assert (out / "pseudo-labels.csv").read_text() == "path,label\nx.png,cat\n"
+
+
+def test_labels_filled_in_while_the_images_are_read_are_kept(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, path = tmp_path / "out", tmp_path / "out" / "label-next.csv"
+    assert _run(photos, "--out", out, "--clusters", 2) == 0
+
+    def slowly(*arguments: Any, **keywords: Any) -> tuple[Proposal, ...]:
+        path.write_text("path;label\nx.png;cat\n")
+        return propose(*arguments, **keywords)
+
+    monkeypatch.setattr("edgetl.clustering.cluster.propose", slowly)
+    assert _run(photos, "--out", out, "--clusters", 2) == 2
+    assert path.read_text() == "path;label\nx.png;cat\n"
+
+
+def test_a_list_that_nobody_touched_is_replaced_also_after_a_kill_between_the_files(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    assert _run(photos, "--out", out, "--label-next", 4) == 0
+    for killed_at in ("clusters.json", "label-next.csv"):
+
+        def killed(path: Path, text: str, name: str = killed_at) -> None:
+            if path.name == name:
+                raise KeyboardInterrupt
+            write_text(path, text)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("edgetl.clustering.cluster.write_text", killed)
+            assert _run(photos, "--out", out, "--label-next", 3) == 130
+        assert _run(photos, "--out", out, "--label-next", 4) == 0
+        assert len(_table(out / "label-next.csv")) == 1 + 4
 
 
 def test_two_runs_write_equal_files(photos: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from edgetl.clustering.labelled import read_labelled
 from edgetl.data.fingerprint import hash_files
 from edgetl.errors import DataError, UsageError
 from edgetl.progress import Silent
+from edgetl.text import printable
 
 
 def _read(folder: Path) -> Found:
-    return read_images(hash_files(list_images(folder)), Silent())
+    return read_images(hash_files(list_images(folder).paths), Silent())
 
 
 @pytest.fixture
@@ -28,8 +30,35 @@ def photos(tmp_path: Path) -> Path:
 def test_nested_folders_are_read_and_hidden_ones_passed_over(photos: Path) -> None:
     write_pictures(photos, {".cache": 1})
     (photos / "notes.txt").write_text("no image")
-    names = [Path(path).relative_to(photos).as_posix() for path in list_images(photos)]
+    names = [Path(path).relative_to(photos).as_posix() for path in list_images(photos).paths]
     assert names == ["one/0.png", "one/1.png", "one/2.png", "two/inner/0.png", "two/inner/1.png"]
+
+
+def test_output_folders_of_earlier_runs_are_passed_over(photos: Path) -> None:
+    write_pictures(photos, {"photos-clusters/pivot": 1})
+    (photos / "photos-clusters" / "edgetl-output.json").write_text("{}")
+    assert len(_read(photos).images) == 5
+
+
+@pytest.mark.parametrize("name", [b"\xff", b"line\nbreak"])
+def test_what_no_text_can_hold_the_name_of_is_named_and_left_out(photos: Path, name: bytes) -> None:
+    folder = Path(os.fsdecode(os.fsencode(photos) + b"/" + name))
+    try:
+        write_pictures(folder, {"inner": 2})
+    except OSError:
+        pytest.skip("this file system holds UTF-8 names only")
+    shutil.copy(photos / "one" / "0.png", os.fsdecode(os.fsencode(photos) + b"/one/" + name + b".png"))
+    listed = list_images(photos)
+    assert len(listed.paths) == 5
+    assert {Path(skipped.path).name for skipped in listed.skipped} == {
+        printable(folder.name),
+        printable(folder.name + ".png"),
+    }
+    assert {skipped.reason for skipped in listed.skipped} == {
+        "its name holds control characters or is not UTF-8; rename it"
+    }
+    with pytest.raises(DataError, match="rename it"):
+        list_images(folder)
 
 
 def test_unreadable_files_and_copies_are_named_and_left_out(photos: Path, tmp_path: Path) -> None:

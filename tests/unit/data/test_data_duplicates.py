@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 from sklearn.datasets import load_digits
 
 from edgetl.data.duplicates import (
@@ -21,13 +21,14 @@ from edgetl.data.duplicates import (
     Prints,
     Side,
     across,
+    confirm_copies,
     find_copies,
     fingerprints,
     read_prints,
     write_prints,
 )
 from edgetl.data.images import UnreadableImage
-from edgetl.data.near import SIDE, near_pairs
+from edgetl.data.near import COLOUR_SIDE, SIDE, _halved, _hashes, near_pairs
 from edgetl.errors import DataError
 from edgetl.progress import Silent
 from edgetl.types import Sample
@@ -180,7 +181,8 @@ def stored(path: Path, **arrays: NDArray[np.generic]) -> None:
 def test_damaged_prints_are_refused(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "prints.npz"
     digests, thumbnails = np.zeros((2, 32), np.uint8), np.zeros((2, SIDE, SIDE), np.uint8)
-    stored(path, sha256=digests, pixels=digests, thumbnails=thumbnails)
+    colours = np.zeros((2, COLOUR_SIDE, COLOUR_SIDE, 3), np.uint8)
+    stored(path, sha256=digests, pixels=digests, thumbnails=thumbnails, colours=colours)
     assert len(read_prints(path).sha256) == 2
     whole = path.read_bytes()
     match damage:
@@ -189,15 +191,15 @@ def test_damaged_prints_are_refused(tmp_path: Path, damage: str) -> None:
         case "empty" | "cut" | "text":
             path.write_bytes({"empty": b"", "cut": whole[:500], "text": b"no prints"}[damage])
         case "pickle":
-            stored(path, sha256=np.array([{}, {}], object), pixels=digests, thumbnails=thumbnails)
+            stored(path, sha256=np.array([{}, {}], object), pixels=digests, thumbnails=thumbnails, colours=colours)
         case "shape":
-            stored(path, sha256=digests, pixels=digests[:1], thumbnails=thumbnails)
+            stored(path, sha256=digests, pixels=digests[:1], thumbnails=thumbnails, colours=colours)
         case "dtype":
-            stored(path, sha256=digests, pixels=digests, thumbnails=thumbnails.astype(np.float32))
+            stored(path, sha256=digests, pixels=digests, thumbnails=thumbnails.astype(np.float32), colours=colours)
         case "compressed":
-            np.savez_compressed(path, sha256=digests, pixels=digests, thumbnails=thumbnails)
+            np.savez_compressed(path, sha256=digests, pixels=digests, thumbnails=thumbnails, colours=colours)
         case "less":
-            stored(path, sha256=digests, pixels=digests)
+            stored(path, sha256=digests, pixels=digests, thumbnails=thumbnails)
     with pytest.raises(DataError, match=r"prints\.npz: .*; delete it"):
         read_prints(path)
 
@@ -213,6 +215,60 @@ def test_a_copy_across_the_split_is_a_leak() -> None:
 
 def test_a_leak_names_the_picture_that_teaches_first() -> None:
     assert across([Copy(0, 1, "near", 0.99)], ["val", "train"], [0, 0]).leaks == (Copy(1, 0, "near", 0.99),)
+
+
+def test_a_copy_is_named_before_what_only_looks_alike() -> None:
+    copies = [Copy(0, 2, "near", 0.999), Copy(1, 2, "copy", 0.98)]
+    assert across(copies, ["train", "train", "val"], [0] * 3).leaks == (Copy(1, 2, "copy", 0.98),)
+
+
+def test_no_number_of_nearer_frames_hides_that_a_picture_measures_what_is_taught(tmp_path: Path) -> None:
+    source = scene(1, 400)
+    boxes = [(3 + i % 10, 3 + i // 10, 400, 400) for i in range(40)]
+    prints = prints_of([source, scene(2), *(encoded(source.crop(box), 90) for box in boxes)], tmp_path)
+    sides: list[Side] = ["train", "train", *(["val"] * 40)]  # type: ignore[list-item]
+    assert len(across(find_copies(prints), sides, [0] * 42).leaks) < 40, "the frames push the training image out"
+    leaks = across(find_copies(prints, sides=sides), sides, [0] * 42).leaks
+    assert [(leak.first, leak.second) for leak in leaks] == [(0, i) for i in range(2, 42)]
+
+
+def test_nearer_hashes_of_other_pictures_do_not_hide_a_training_image(tmp_path: Path) -> None:
+    source = scene(1, 400)
+    measured = encoded(source.crop((12, 12, 400, 400)), 90)
+    grain = np.random.default_rng(0).normal(0, 60, (40, 400, 400, 1))
+    soft = np.asarray(measured.resize((400, 400)).filter(ImageFilter.GaussianBlur(10)), np.float64)
+    decoys = [Image.fromarray(np.clip(soft + noise, 0, 255).astype(np.uint8)) for noise in grain]
+    prints = prints_of([*decoys, source, measured], tmp_path)
+    hashes = _hashes(_halved(prints.thumbnails))[0]
+    distance = np.bitwise_count(hashes ^ hashes[41])
+    assert np.count_nonzero(distance[:40] < distance[40]) > 16
+    sides: list[Side] = [*(["train"] * 41), "val"]  # type: ignore[list-item]
+    assert (40, 41) in {(pair.first, pair.second) for pair in find_copies(prints, sides=sides)}
+    assert (40, 41) not in {(pair.first, pair.second) for pair in find_copies(prints)}
+
+
+def test_pictures_that_differ_in_colour_only_are_not_near_but_a_grey_copy_is(tmp_path: Path) -> None:
+    def swapped(picture: Image.Image) -> Image.Image:
+        red, green, blue = picture.split()
+        return Image.merge("RGB", (blue, green, red))
+
+    warm = Image.merge("RGB", (scene(0).convert("L"), *[scene(0).convert("L").point(lambda v: v // 2)] * 2))
+    assert find_copies(prints_of([warm, swapped(warm)], tmp_path)) == ()
+    assert len(find_copies(prints_of([warm, warm.convert("L").convert("RGB")], tmp_path))) == 1
+
+
+def test_only_what_full_detail_shows_is_confirmed(tmp_path: Path) -> None:
+    grain = np.random.default_rng(0).normal(0, 6, (2, 160, 160, 3))
+    frames = [Image.fromarray(np.clip(np.asarray(scene(1)) / 2 + 60 + g, 0, 255).astype(np.uint8)) for g in grain]
+    samples = [save(p, tmp_path / f"{i}.png") for i, p in enumerate((*frames, encoded(frames[0], 95)))]
+    prints = fingerprints(samples)
+    sides: list[Side] = ["train", "val", "val"]
+    confirmed = confirm_copies(find_copies(prints, sides=sides), prints, samples, sides)
+    assert {(copy.first, copy.second): copy.kind for copy in confirmed} == {
+        (0, 1): "near",
+        (0, 2): "copy",
+        (1, 2): "near",
+    }
 
 
 def test_the_closest_copy_is_named() -> None:
@@ -264,6 +320,6 @@ def test_any_turn_of_any_thumbnail_is_found_at_any_place(seed: int, turn: int, p
     turned = np.rot90(grey, turn % 4)[:, :: 1 if turn < 4 else -1]
     others = rng.integers(0, 256, (302, SIDE, SIDE), dtype=np.uint8)
     others[place], others[301] = grey, turned
-    pairs = near_pairs(others, Silent())
+    pairs = near_pairs(others, np.zeros((302, COLOUR_SIDE, COLOUR_SIDE, 3), np.uint8), Silent())
     assert set(pairs) == {(place, 301)}
     assert pairs[place, 301] > 0.9999

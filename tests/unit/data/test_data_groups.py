@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from edgetl.data.groups import SharedGroup, group_keys, order_by_group, shared_groups
+from edgetl.data.groups import SharedGroup, SplitKeys, group_keys, order_by_group, shared_groups, split_keys
 from edgetl.data.scan import Listing
+from edgetl.data.split import make_split
 from edgetl.errors import UsageError
 from edgetl.recipe import Data, parse_recipe
 from edgetl.types import Sample, Split
@@ -74,18 +76,31 @@ def test_validation_pictures_of_groups_that_teach_are_found(tmp_path: Path) -> N
     for part in ("train", "val"):
         (tmp_path / part).mkdir()
     split = split_of(["a/v1_0.png", "a/v2_0.png", "b/v2_1.png"], ["a/v3_0.png", "b/v2_9.png"], str(tmp_path))
-    config = Data(train="train", val="val", group_by=r"v\d+")
-    assert shared_groups(config, tmp_path, split) == (SharedGroup("v2", shot=1, val=1),)
-    assert shared_groups(Data(train="train", val="val"), tmp_path, split) == ()
+    keys = split_keys(Data(train="train", val="val", group_by=r"v\d+"), tmp_path, split)
+    assert keys == SplitKeys(("v1", "v2", "v2"), ("v3", "v2"))
+    assert shared_groups(keys) == (SharedGroup("v2", shot=1, val=1),)
+    assert split_keys(Data(train="train", val="val"), tmp_path, split) is None
 
 
-def test_names_in_a_list_are_relative_to_the_folder_that_holds_it(tmp_path: Path) -> None:
-    (tmp_path / "train.csv").touch()
-    split = split_of(["a/0.png"], ["a/1.png"], str(tmp_path))
-    config = Data(train="train.csv", val="train.csv", group_by="^([^/]+)/")
-    with_part = Split(**{**vars(split), "val": split.shots})
-    assert [found.key for found in shared_groups(config, tmp_path, with_part)] == ["train"]
-    assert shared_groups(config, tmp_path, split) == ()
+@pytest.mark.parametrize("place", ["all.csv", "lists/all.csv"])
+def test_groups_are_read_from_the_names_that_the_draw_used(tmp_path: Path, place: str) -> None:
+    """A list beside its images, and one in a folder of its own, whose images are `../imgs/...`."""
+    rows = [f"imgs/p{patient}{label}/{i}.png,{label}" for patient in range(4) for label in "ab" for i in range(3)]
+    for number, row in enumerate(rows):
+        path = tmp_path / row.split(",")[0]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(path)
+    at = tmp_path / place
+    at.parent.mkdir(exist_ok=True)
+    up = "../" * (len(at.relative_to(tmp_path).parts) - 1)
+    at.write_text("\n".join(["path,label", *(up + row for row in rows)]) + "\n")
+    pattern = r"^(?:imgs/)?([^/]+)/"
+    config = Data(train=place, shots=2, group_by=pattern, augment="none")
+    split = make_split(config, tmp_path)
+    keys = split_keys(config, tmp_path, split)
+    assert keys is not None
+    assert set(keys.shots) | set(keys.val) == {f"p{patient}{label}" for patient in range(4) for label in "ab"}
+    assert shared_groups(keys) == ()
 
 
 def test_every_teaching_group_gives_one_before_any_gives_two() -> None:

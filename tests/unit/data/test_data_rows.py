@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +83,60 @@ def test_a_damaged_count_means_nothing_is_there(tmp_path: Path, text: str) -> No
 def test_a_truncated_file_is_computed_again(tmp_path: Path) -> None:
     compute(tmp_path, Source())
     (tmp_path / "a.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:140])
+    assert compute(tmp_path, Source())[0].read([6]).tolist() == [[6.0, 6.5]]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no mount command to make a small disk with")
+    if done.returncode:
+        pytest.skip(f"cannot mount a small disk here: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_one_clear_error_and_no_end_of_the_process(small_disk: Path) -> None:
+    code = (
+        "import sys, numpy as np\n"
+        "from pathlib import Path\n"
+        "from edgetl.data.rows import compute_rows\n"
+        "from edgetl.errors import StoreError\n"
+        "from edgetl.store import disk_errors\n"
+        "folder = Path(sys.argv[1])\n"
+        "ones = lambda numbers: [np.ones((len(numbers), 50_000), np.float32)]\n"
+        "try:\n"
+        "    with disk_errors(folder):\n"
+        "        compute_rows([folder / 'a.npy'], 40, ones, batch_size=8, advance=lambda *_: None)\n"
+        "except StoreError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(small_disk)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "no space left on the device" in done.stdout
+    assert json.loads((small_disk / "a.json").read_text()) == {"rows": 16, "of": 40}
+
+
+def test_a_kill_while_a_damaged_file_is_made_again_leaves_no_count_of_what_it_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute(tmp_path, Source())
+    (tmp_path / "a.npy").write_bytes(b"torn")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("edgetl.data.rows.write_text", killed)
+        with pytest.raises(KeyboardInterrupt):
+            compute(tmp_path, Source())
     assert compute(tmp_path, Source())[0].read([6]).tolist() == [[6.0, 6.5]]
 
 

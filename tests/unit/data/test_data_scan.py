@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgetl.data import scan as scan_module
-from edgetl.data.scan import Listing, match_classes, natural_key, printable, require_classes, scan
+from edgetl.data.scan import Listing, match_classes, natural_key, require_classes, scan
 from edgetl.errors import DataError, EdgetlError, UsageError
+from edgetl.text import printable
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -61,6 +62,15 @@ def test_hidden_files_are_ignored_and_others_are_named(tmp_path: Path) -> None:
     }
 
 
+def test_output_folders_are_no_classes_and_their_pictures_no_images(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.png", "b/1.png")
+    for build in ("photos-build", "a/b/tried-build"):
+        touch(tmp_path, f"{build}/edgetl-output.json", f"{build}/pivot/golden/0.png")
+    listing = scan(tmp_path)
+    assert relative(listing) == [("a/1.png", "a"), ("b/1.png", "b")]
+    assert not listing.skipped
+
+
 def test_an_empty_class_folder_is_a_class_without_images(tmp_path: Path) -> None:
     touch(tmp_path, "a/1.png")
     (tmp_path / "b").mkdir()
@@ -95,6 +105,23 @@ def test_file_names_that_no_text_can_hold_are_named(tmp_path: Path) -> None:
     skipped = scan(tmp_path).skipped
     assert [Path(item.path).name for item in skipped] == ["line?break.png", "?.png"]
     assert {item.reason for item in skipped} == {"its name holds control characters or is not UTF-8; rename it"}
+
+
+@pytest.mark.parametrize("name", [b"\xff", b"line\nbreak"])
+def test_a_folder_inside_a_class_whose_name_no_text_can_hold_is_named_and_passed_over(
+    tmp_path: Path, name: bytes
+) -> None:
+    touch(tmp_path, "a/1.png", "b/1.png")
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/b/" + name))
+    try:
+        touch(folder, "x.png", "deeper/y.png")
+    except OSError:
+        pytest.skip("this file system holds UTF-8 names only")
+    listing = scan(tmp_path)
+    assert listing.counts() == (1, 1)
+    (skipped,) = listing.skipped
+    assert skipped.path == printable(str(folder))
+    assert skipped.reason == "its name holds control characters or is not UTF-8; rename it"
 
 
 def test_a_class_name_with_a_line_break_is_refused(tmp_path: Path) -> None:

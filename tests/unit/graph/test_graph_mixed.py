@@ -251,3 +251,11 @@ def test_a_name_that_is_no_layer_is_refused_with_those_that_are() -> None:
 def test_another_network_is_refused_as_the_float_model() -> None:
     with pytest.raises(BackendError, match="not the network of the Q/DQ model"):
         originals_of(quantized_pivot(), pivot("float32"))
+
+
+def test_an_edited_network_that_is_not_valid_is_one_clear_line() -> None:
+    model = onnx.ModelProto()
+    model.CopyFrom(quantized_pivot())
+    next(node for node in model.graph.node if node.op_type == "Transpose").op_type = "NoSuchOperator"
+    with pytest.raises(BackendError, match=r"a mixed form of the network is not valid ONNX: .*NoSuchOperator"):
+        float_layers(model, LAYERS[:1], _originals())

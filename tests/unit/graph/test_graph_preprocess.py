@@ -80,19 +80,19 @@ def plain(mean: float, std: float) -> Preprocessing:
 
 @pytest.mark.parametrize(("mean", "zero_point"), [(0.0, 0), (0.5, 128), (128 / 255, 128), (1.0, 255)])
 def test_bytes_lie_on_a_lattice_when_all_channels_are_treated_alike(mean: float, zero_point: int) -> None:
-    lattice = byte_lattice(plain(mean, 0.25))
+    lattice = byte_lattice(plain(mean, 0.25), symmetric=False)
     assert lattice is not None
     assert lattice.zero_point == zero_point
-    moved = on_byte_lattice(plain(mean, 0.25))
+    moved = on_byte_lattice(plain(mean, 0.25), symmetric=False)
     images = np.arange(256, dtype=np.uint8).repeat(72)[: 4 * 6 * 3 * 64].reshape(-1, 4, 6, 3)
     steps = normalize(images, moved) / np.float32(lattice.scale)
     np.testing.assert_allclose(steps, images.transpose(0, 3, 1, 2).astype(float) - zero_point, atol=1e-3)
 
 
 def test_there_is_no_lattice_for_channels_of_their_own_or_means_outside_the_bytes() -> None:
-    assert byte_lattice(IMAGENET) is None
-    assert byte_lattice(plain(-0.5, 0.5)) is None
-    assert on_byte_lattice(IMAGENET) == IMAGENET
+    assert byte_lattice(IMAGENET, symmetric=False) is None
+    assert byte_lattice(plain(-0.5, 0.5), symmetric=False) is None
+    assert on_byte_lattice(IMAGENET, symmetric=False) == IMAGENET
 
 
 def rounding_network(scale: float, zero_point: int) -> onnx.ModelProto:
@@ -123,5 +123,20 @@ def test_bytes_are_the_quantized_input_itself_where_the_network_rounds_onto_them
     assert ("QuantizeLinear" not in [node.op_type for node in model.graph.node]) is free
     images = np.random.default_rng(0).integers(0, 256, (2, 4, 6, 3)).astype(np.uint8)
     (found,) = ReferenceEvaluator(model).run(None, {"image": images})
-    expected = normalize(images, on_byte_lattice(p)).mean(axis=(2, 3))
+    expected = normalize(images, on_byte_lattice(p, symmetric=False)).mean(axis=(2, 3))
     np.testing.assert_allclose(np.asarray(found), expected, atol=1e-5 if free else 0.005)
+
+
+def test_a_zero_point_in_the_middle_has_a_lattice_for_a_mean_of_a_half_only() -> None:
+    lattice = byte_lattice(plain(0.5, 0.25), symmetric=True)
+    assert lattice is not None
+    assert lattice.zero_point == 128
+    assert byte_lattice(plain(0.4, 0.25), symmetric=True) is None
+    assert on_byte_lattice(plain(0.4001, 0.25), symmetric=True) == plain(0.4001, 0.25)
+
+
+def test_a_network_with_its_zero_point_in_the_middle_gets_the_mean_it_was_quantized_with() -> None:
+    p = plain(0.4001, 0.25)  # the nearest uint8 lattice has 0.4
+    model = attach(rounding_network(0.01, 128), p, ("a", "b", "c"))
+    (offset,) = [numpy_helper.to_array(each) for each in model.graph.initializer if each.name == "image_offset"]
+    np.testing.assert_allclose(offset, affine(p)[1][0], rtol=1e-7)

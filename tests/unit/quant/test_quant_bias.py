@@ -6,12 +6,13 @@ import copy
 
 import pytest
 import torch
+from calibrating import calibrate
 from torch import nn
 from torch.fx import GraphModule
 
 from edgetl.quant.bias import correct_biases
 from edgetl.quant.fakequant import quantizers
-from edgetl.quant.prepare import calibrate, convert, prepare
+from edgetl.quant.prepare import convert, prepare
 from edgetl.quant.quantizer import biased_layers
 from edgetl.types import CalibrationProfile, Preprocessing, Scheme
 

@@ -7,11 +7,14 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from calibrating import calibrate
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from edgetl.graph.from_torch import capture
 from edgetl.quant.equalize import equalize, pairs
-from edgetl.quant.prepare import calibrate, prepare
+from edgetl.quant.prepare import prepare
 from edgetl.types import CalibrationProfile, Preprocessing, Scheme
 
 P = Preprocessing(16, 16, "squash", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -105,6 +108,49 @@ def test_dead_channels_keep_the_function(chain: nn.Module) -> None:
         dead.get_submodule("a").weight[2] = 0  # type: ignore[operator]
         dead.get_submodule("b").weight[4] = 0  # type: ignore[operator]
     assert equalize(dead, 16, 16).relative_difference < 1e-5
+
+
+def _two(exponents: list[float], biases: list[float], seconds: list[float]) -> nn.Module:
+    """conv, ReLU, conv; the first one's channels shrunk by powers of ten, what the second reads of them likewise."""
+    torch.manual_seed(0)
+    first, second = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3)
+    with torch.no_grad():
+        first.weight *= 10.0 ** torch.tensor(exponents).reshape(-1, 1, 1, 1)
+        first.bias.copy_(torch.tensor(biases))  # type: ignore[union-attr]
+        second.weight *= 10.0 ** torch.tensor(seconds).reshape(1, -1, 1, 1)
+    return nn.Sequential(first, nn.ReLU(), second, nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+
+
+few = st.lists(st.floats(-8, 0), min_size=4, max_size=4)
+
+
+@torch.no_grad()
+@settings(max_examples=15)
+@given(few, st.lists(st.floats(-1, 1), min_size=4, max_size=4), few)
+def test_no_bias_and_no_factor_grows_without_bounds(
+    exponents: list[float], biases: list[float], seconds: list[float]
+) -> None:
+    network = _two(exponents, biases, seconds)
+    found = equalize(network, 8, 8)
+    before, after = network[0], found.module[0]  # type: ignore[index]
+    assert after.bias.abs().max() <= 1.0001 * before.bias.abs().max()
+    factors = before.weight.flatten(1).norm(dim=1) / after.weight.flatten(1).norm(dim=1)
+    assert factors.min() >= 0.999e-3
+    assert factors.max() <= 1.001e3
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("exponent", [-2.0, -3.0, -4.0, -6.0])
+def test_a_channel_with_hardly_any_weights_costs_no_other_channel_its_steps(exponent: float) -> None:
+    network = _two([exponent, 0, 0, 0], [0.3, 0.1, -0.1, 0.2], [0.0] * 4)
+    scheme = Scheme("uint8", activation_symmetric=False)
+    calibration, others = torch.randn(32, 3, 16, 16), torch.randn(32, 3, 16, 16)
+    errors = []
+    for each in (equalize(network, 16, 16).module, network):
+        prepared = prepare(copy.deepcopy(each), P, scheme, PROFILE)
+        calibrate(prepared, [calibration], P)
+        errors.append(float((prepared(others) - network(others)).square().mean().sqrt()))
+    assert errors[0] < 1.3 * errors[1]
 
 
 @torch.no_grad()

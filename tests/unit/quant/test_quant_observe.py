@@ -7,12 +7,16 @@ import signal
 import subprocess
 import sys
 import weakref
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tiny_calibration
+from calibrating import calibrate
+from hypothesis import given
+from hypothesis import strategies as st
 from tiny_calibration import (
     IMAGES,
     PROFILE,
@@ -28,11 +32,11 @@ from edgetl.data.views import load_batch
 from edgetl.errors import DataError
 from edgetl.graph.preprocess import normalize
 from edgetl.progress import Silent
-from edgetl.quant import calibration
+from edgetl.quant import calibration, views
 from edgetl.quant.fakequant import quantizers
 from edgetl.quant.observe import observe, take_ranges
 from edgetl.quant.observed import Observed, read_observed
-from edgetl.quant.prepare import calibrate, fix_ranges
+from edgetl.quant.prepare import fix_ranges
 from edgetl.types import CalibrationProfile, Sample
 
 BATCHES = -(-IMAGES // calibration.BATCH)
@@ -181,7 +185,7 @@ def test_no_more_than_one_batch_is_alive(samples: tuple[Sample, ...], monkeypatc
 
     # both forms of a batch: its bytes and its normalised numbers
     monkeypatch.setattr(calibration, "load_batch", lambda *a: count(load_batch(*a)))
-    monkeypatch.setattr(calibration, "normalize", lambda *a: count(normalize(*a)))
+    monkeypatch.setattr(views, "normalize", lambda *a: count(normalize(*a)))
     calibrate_tiny(samples, None)
     assert len(most) == 1 + 2 * BATCHES
     assert max(most) == 2
@@ -213,6 +217,28 @@ def test_the_images_are_those_of_the_draw_in_whole_batches(samples: tuple[Sample
     assert [images.size(number) for number in (0, 1)] == [32, 8]
     assert [tuple(view.shape) for view in images.views(1)] == [(4, 3, 16, 16)] * 2
     assert images.samples != calibration_images(samples).samples[:20]
+
+
+@given(
+    st.lists(st.integers(0, 5), min_size=1, max_size=60),
+    st.integers(1, 70),
+    st.integers(0, 3),
+)
+def test_every_class_is_shown_before_one_is_shown_again(labels: list[int], count: int, seed: int) -> None:
+    samples = tuple(Sample(f"{index}.png", label, f"{index:064x}") for index, label in enumerate(labels))
+    drawn = calibration_images(samples, CalibrationProfile("p", "", count, "min-max", seed=seed)).samples
+    assert len(set(drawn)) == len(drawn) == min(count, len(samples))
+    have, shown = Counter(labels), Counter(sample.label for sample in drawn)
+    # no class has two images more than one that has some left
+    assert all(shown[a] <= shown[b] + 1 for a in have for b in have if shown[b] < have[b])
+
+
+def test_another_seed_draws_other_images_of_the_same_classes(samples: tuple[Sample, ...]) -> None:
+    draws = [
+        calibration_images(samples, CalibrationProfile("p", "", 20, "min-max", seed=seed)).samples for seed in (0, 1)
+    ]
+    assert set(draws[0]) != set(draws[1])
+    assert [Counter(sample.label for sample in drawn) for drawn in draws] == [{0: 10, 1: 10}] * 2
 
 
 def test_views_differ_between_batches_and_repeat_with_the_seed(samples: tuple[Sample, ...]) -> None:

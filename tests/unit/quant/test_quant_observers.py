@@ -167,8 +167,23 @@ def test_the_percentile_of_an_even_ramp_is_its_position() -> None:
     assert percentile_bound(histogram, 90.0) == pytest.approx(0.9, abs=2 * histogram.width)
 
 
-def test_a_percentile_below_the_share_of_zeros_is_zero() -> None:
-    assert percentile_bound(_seen(np.r_[np.zeros(999), 1e6]), 99.0) == 0.0
+@given(values, st.integers(0, 1000), st.floats(1, 100))
+def test_zeros_do_not_move_a_percentile(batch: np.ndarray, zeros: int, percentile: float) -> None:
+    assert percentile_bound(_seen(batch, np.zeros(zeros)), percentile) == percentile_bound(_seen(batch), percentile)
+
+
+@pytest.mark.parametrize("name", OBSERVERS)
+def test_a_tensor_that_is_nearly_always_zero_keeps_its_few_values(name: ObserverName) -> None:
+    sparse = np.zeros(100_000, np.float32)
+    sparse[:5] = 0.4
+    observer = make_observer(name)
+    observer.add(sparse)
+    found = quantized(sparse.astype(np.float64), choose_range(observer, name, 99.99, U8), U8)
+    np.testing.assert_allclose(found, sparse, atol=0.002)
+
+
+def test_the_percentile_of_nothing_but_zeros_is_zero() -> None:
+    assert percentile_bound(_seen(np.zeros(10)), 99.0) == percentile_bound(_seen(), 99.0) == 0.0
 
 
 @settings(deadline=None)

@@ -13,6 +13,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from calibrating import calibrate
 from onnx import numpy_helper
 from torch import nn
 
@@ -20,7 +21,7 @@ from edgetl.errors import BackendError
 from edgetl.graph.check import check_scheme
 from edgetl.graph.clean import serialize
 from edgetl.graph.from_torch import to_onnx
-from edgetl.quant.prepare import calibrate, convert, prepare
+from edgetl.quant.prepare import convert, prepare
 from edgetl.saturation.fused import fuse
 from edgetl.saturation.layers import layers_of
 from edgetl.types import CalibrationProfile, Preprocessing, Scheme

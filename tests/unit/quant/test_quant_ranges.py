@@ -30,7 +30,6 @@ PARTS: dict[str, Any] = {
     "augmentation": "none",
     "scheme": {"operators": ["conv"]},
     "tools": {"torch": "2.15.0"},
-    "device": "cpu",
 }
 batches = hnp.arrays(np.float32, st.integers(1, 50), elements=st.floats(-1e6, 1e6, width=32))
 
@@ -178,7 +177,7 @@ def test_a_file_under_anothers_name_is_not_believed(tmp_path: Path) -> None:
 
 
 def test_given_ranges_may_be_of_other_images_and_tools(tmp_path: Path) -> None:
-    write_observed(tmp_path / "given", _observed(images=["x"], tools={}, device="cuda", augmentation="light"))
+    write_observed(tmp_path / "given", _observed(images=["x"], tools={}, augmentation="light"))
     assert given_ranges(tmp_path / "given", PARTS, PLACES, "u8s8").complete
 
 

@@ -11,6 +11,7 @@ from tiny_calibration import PROFILE, SCHEME, SPEC, P, calibration_images, parts
 
 from edgetl.digest import value_digest
 from edgetl.quant.ranges_key import binding, moved
+from edgetl.stages import TRAINING_TOOLS
 from edgetl.types import CalibrationProfile, Sample
 
 SAMPLES = tuple(Sample(f"{number}.png", 0, f"{number:064x}") for number in range(40))
@@ -31,7 +32,6 @@ def _parts(samples: tuple[Sample, ...] = SAMPLES, **changed: Any) -> dict[str, A
         ({"profile": replace(PROFILE, views=3)}, "profile changed (views 2 -> 3)"),
         ({"policy": "light"}, "augmentation changed from natural to light"),
         ({"scheme": replace(SCHEME, operators=("conv", "add"))}, None),
-        ({"device": "cuda"}, "device changed from cpu to cuda"),
     ],
 )
 def test_a_part_that_moved_changes_the_key_and_is_named(changed: dict[str, Any], said: str | None) -> None:
@@ -70,12 +70,16 @@ def test_schemes_that_annotate_alike_share_what_was_observed() -> None:
     assert _parts(scheme=symmetric) == _parts()
 
 
+def test_every_tool_that_ranges_depend_on_is_counted_by_the_stages_that_train() -> None:
+    assert set(_parts()["tools"]) <= set(TRAINING_TOOLS)
+
+
 def test_a_percentile_is_part_of_the_key_where_it_counts() -> None:
     profiles = [replace(PROFILE, observer="percentile", percentile=value) for value in (99.0, 99.9)]
     assert moved(*(_parts(profile=profile) for profile in profiles)) == ["profile changed (percentile 99.0 -> 99.9)"]
 
 
 def test_shipped_ranges_are_bound_to_the_network_and_not_to_the_images(tmp_path: Path) -> None:
-    other = _parts(SAMPLES[:5], policy="light", device="cuda")
+    other = _parts(SAMPLES[:5], policy="light")
     assert moved(binding(_parts()), binding(other)) == []
     assert moved(binding(_parts()), binding(_parts(weights="0"))) == ["weights changed"]

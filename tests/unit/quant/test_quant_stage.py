@@ -7,15 +7,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 from safetensors.torch import save_file
 from tiny_calibration import pictures
 
 from edgetl.backbones.load import construct
-from edgetl.backbones.spec import write_spec
+from edgetl.backbones.spec import read_spec, write_spec
 from edgetl.catalog import scheme_id
 from edgetl.data.views import load_batch
 from edgetl.errors import UsageError
+from edgetl.export import stage as export
+from edgetl.graph.equalized import equalized_layers
+from edgetl.graph.mixed import layers
+from edgetl.graph.pivot import read_pivot
 from edgetl.progress import Silent
 from edgetl.quant import calibration
 from edgetl.quant import stage as quantize
@@ -116,6 +121,9 @@ def test_equalizing_and_correcting_are_told_in_the_record(adapted: Adapted, tmp_
     config = Quantize(method="ptq", equalize=True, bias_correction=True)
     record = adapted.quantize(tmp_path / "out", config)
     assert record["equalized_pairs"] > 0
+    model = onnx.load_model(tmp_path / "out" / "network.onnx")
+    named = {layer.name for layer in layers(model)}
+    assert set() < equalized_layers(model) < named
     corrections = record["bias_corrections"]
     assert len(corrections) > 3
     assert sum(each["after"] for each in corrections) < 0.01 * sum(each["before"] for each in corrections)
@@ -150,3 +158,30 @@ def test_auto_trains_where_calibration_misses_the_gate_and_keeps_the_better_one(
     assert record["method"] == ("qat" if drops["trained"] < drops["calibrated"] else "ptq")
     same = (tmp_path / "out" / "network.onnx").read_bytes() == (first / "network.onnx").read_bytes()
     assert same == (record["method"] == "ptq")
+
+
+def test_a_training_that_diverges_is_survived_and_told_without_numbers_that_are_none(
+    adapted: Adapted, first: Path, tmp_path: Path
+) -> None:
+    config = PTQ.model_copy(update={"method": "qat", "epochs": 1, "learning_rate": 1e37})
+    record = adapted.quantize(tmp_path / "out", config)
+    assert "NaN" not in (tmp_path / "out" / "quantize.json").read_text()
+    assert record["chosen_epoch"] == 0
+    assert record["history"][1]["loss"] is None
+    assert (tmp_path / "out" / "network.onnx").read_bytes() == (first / "network.onnx").read_bytes()
+
+
+def test_bytes_with_their_zero_point_in_the_middle_take_any_mean(adapted: Adapted, tmp_path: Path) -> None:
+    spec = read_spec(adapted.folder / "network.json")
+    grey = replace(spec.preprocessing, mean=(0.4,) * 3)
+    folder = tmp_path / "grey"
+    folder.mkdir()
+    (folder / "network.safetensors").write_bytes((adapted.folder / "network.safetensors").read_bytes())
+    write_spec(replace(spec, preprocessing=grey), folder / "network.json")
+    scheme = Scheme("uint8", activation_symmetric=True)
+    (out := tmp_path / "out").mkdir()
+    (pivot := tmp_path / "pivot").mkdir()
+    job = quantize.QuantizeJob(adapted.split, folder, scheme, replace(PROFILE, images=8), PTQ, Gates(), "light")
+    quantize.run(job, out, Silent())
+    export.run(adapted.split, folder, {scheme_id(scheme): out}, pivot, Silent())
+    assert [model.precision for model in read_pivot(pivot).models] == ["float32", "int8"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from torch import nn
 
 from edgetl.progress import Silent
-from edgetl.quant.train import Epoch, Views, best_epoch, distillation_loss, train
+from edgetl.quant.train import Epoch, Views, best_epoch, distillation_loss, history_record, train
 from edgetl.recipe import Quantize
 
 
@@ -84,3 +85,15 @@ def test_two_runs_with_one_seed_are_equal() -> None:
 def test_the_best_epoch_is_never_one_that_diverged() -> None:
     history = [Epoch(0, 0.5, 1.0), Epoch(1, float("nan"), 0.1), Epoch(2, 0.5, 1.0)]
     assert best_epoch(history).epoch == 0
+
+
+def test_a_training_that_diverges_leaves_the_start_and_a_history_that_is_json() -> None:
+    student, teacher = _pair()
+    before = {name: tensor.clone() for name, tensor in student.state_dict().items()}
+    config = Quantize(epochs=2, batch_size=8).model_copy(update={"learning_rate": 1e37})
+    history = train(student, teacher, _views(100 * torch.randn(16, 3, 2, 2)), config, Silent())
+    assert all(torch.equal(before[name], tensor) for name, tensor in student.state_dict().items())
+    record = json.loads(json.dumps(history_record(history), allow_nan=False))
+    assert [epoch["epoch"] for epoch in record] == [0, 1, 2]
+    assert record[0]["loss"] == history[0].loss
+    assert record[2]["loss"] is None

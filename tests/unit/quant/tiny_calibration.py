@@ -90,7 +90,6 @@ def parts_of(module: nn.Module, images: CalibrationImages, **changed: Any) -> di
         "profile": PROFILE,
         "policy": "natural",
         "scheme": SCHEME,
-        "device": "cpu",
     }
     return key_parts(**(values | changed))
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edgetl.bench.repair import Trial, front
@@ -13,13 +13,48 @@ from edgetl.types import Interval
 NAMES = tuple(f"layer{index}" for index in range(20))
 
 
-@pytest.mark.parametrize("needed", [{"layer0"}, {"layer0", "layer1"}, {"layer6"}, {"layer2", "layer5"}, {"layer19"}])
+@pytest.mark.parametrize(
+    "needed",
+    [
+        {"layer0"},
+        {"layer1"},
+        {"layer0", "layer1"},
+        {"layer6"},
+        {"layer2", "layer5"},
+        {"layer19"},
+        {"layer0", "layer9", "layer19"},
+    ],
+)
 def test_a_passing_set_is_found_and_what_is_not_needed_is_left_out(needed: set[str]) -> None:
     found = search(NAMES, lambda layers: needed <= set(layers))
     assert found.layers is not None
-    assert needed <= set(found.layers)
-    if len(found.layers) <= 8:
-        assert set(found.layers) == needed
+    assert set(found.layers) == needed
+    assert found.pruned
+
+
+@example(needed={1})
+@given(needed=st.sets(st.integers(0, 59), min_size=1, max_size=2))
+def test_where_more_layers_never_hurt_no_layer_of_the_set_can_be_left_out(needed: set[int]) -> None:
+    names = tuple(map(str, range(60)))
+    found = search(names, lambda layers: needed <= set(map(int, layers)))
+    assert found.layers == tuple(map(str, sorted(needed)))
+    assert found.pruned
+    assert found.tries <= 2 * 6 + 2 * len(needed) * 6, "doubling and bisection, then 2 k log2 n"
+
+
+def test_a_list_that_cannot_be_shortened_is_not_tried_layer_by_layer_and_says_so() -> None:
+    names = tuple(map(str, range(200)))
+    found = search(names, lambda layers: len(layers) >= 150)
+    assert found.layers is not None
+    assert len(found.layers) == 150
+    assert not found.pruned
+    assert found.tries <= 2 * 8 + 24
+
+
+def test_a_list_of_which_every_layer_is_needed_is_tried_to_the_end_where_it_is_short() -> None:
+    found = search(NAMES, lambda layers: len(layers) >= 12)
+    assert found.layers == NAMES[:12]
+    assert found.pruned
 
 
 def test_where_not_even_all_layers_in_float_pass_there_is_none() -> None:

@@ -22,14 +22,15 @@ from edgetl.bench.repair import REPAIR_FILE, Repair, read_repair
 from edgetl.bench.result import BuildBench, TargetBench
 from edgetl.catalog import load_target
 from edgetl.digest import file_digest
-from edgetl.errors import EdgetlError
+from edgetl.errors import BackendError, EdgetlError
 from edgetl.graph.mixed import layers
 from edgetl.graph.pivot import read_pivot, write_pivot
 from edgetl.progress import Silent
 from edgetl.recipe import Bench, Gates
+from edgetl.repair import trials
 from edgetl.repair.needed import is_needed
 from edgetl.repair.stage import RepairJob, run
-from edgetl.types import Sample
+from edgetl.types import Compiled, Precision, Sample, Target
 
 COUNT = 40
 GATES = Gates(max_drop_points=15.0)
@@ -183,3 +184,43 @@ def test_only_an_int8_build_that_missed_an_accuracy_gate_here_is_repaired() -> N
     assert not is_needed(bench(bad, backend="null"), gates)
     assert not is_needed(bench(bad), Gates(max_drop_points=10))
     assert not is_needed(bench(good), Gates(max_drop_points=1, max_size_bytes=1))
+
+
+class RefusesMixed:
+    """ONNX Runtime, that refuses the first `count` networks with layers in float."""
+
+    def __init__(self, count: int) -> None:
+        self._real, self._left = load("onnxruntime"), count
+        self.open = self._real.open
+
+    def compile(self, model: Path, target: Target, precision: Precision, out: Path) -> Compiled:
+        if precision == "mixed" and self._left > 0:
+            self._left -= 1
+            raise BackendError("no kernel for this mix")
+        return self._real.compile(model, target, precision, out)
+
+
+def test_a_set_that_the_toolchain_refuses_does_not_pass_and_the_others_go_on(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(folder, 2)
+    backend = RefusesMixed(1)
+    monkeypatch.setattr(trials, "load", lambda name: backend)
+    found, made = repaired(folder, "x86-cpu", tmp_path)
+    assert found.layers is not None
+    assert made.is_dir()
+    assert len(found.trials) == found.tries
+    assert found.sentence.endswith(f"1 of {found.tries} sets could not be compiled or run and count as not passed.")
+
+
+def test_where_every_set_is_refused_the_record_says_so(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(folder, 2)
+    backend = RefusesMixed(100)
+    monkeypatch.setattr(trials, "load", lambda name: backend)
+    found, made = repaired(folder, "x86-cpu", tmp_path)
+    assert found.layers is None
+    assert not made.exists()
+    assert [trial.layers for trial in found.trials] == [()]
+    assert "no set of layers in float could be judged" in found.sentence

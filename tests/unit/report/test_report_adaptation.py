@@ -115,8 +115,7 @@ def epoch(number: int, train_loss: float | None, held_out: float | None = None) 
         "epoch": number,
         "learning_rate": 1e-3,
         "train_loss": train_loss,
-        "held_out_loss": held_out,
-        "held_out_top1": None if held_out is None else 0.5,
+        "held_out": None if held_out is None else {"loss": held_out, "top1": 0.5},
         "seconds": 0.1,
     }
 

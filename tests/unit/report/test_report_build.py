@@ -175,3 +175,15 @@ def test_a_report_fits_its_own_json_schema() -> None:
     report = build_report(inputs(measured(), absent()))
     jsonschema.validate(json.loads(report.model_dump_json(by_alias=True)), report_schema())
     assert "schema" in report_schema()["properties"]
+
+
+def test_what_qualifies_a_measurement_reaches_the_report() -> None:
+    cut = BuildBench(precision="int8", size_bytes=250, unmeasured="emulation did not finish")
+    here, gpu = measured(), replace(describe(), gpu="Some GPU 9")
+    other = replace(here, other_cpu="a CPU without vnni", builds=(cut, here.builds[1]))
+    report = build_report(inputs(other, replace(absent(), machine=gpu)))
+    assert report.bundles[0].other_cpu == "a CPU without vnni"
+    assert report.bundles[0].builds[0].unmeasured == "emulation did not finish"
+    assert (report.bundles[1].other_cpu, report.bundles[0].unmeasured) == ("", None)
+    assert report.machine is not None
+    assert report.machine.gpu == "Some GPU 9"

@@ -4,7 +4,7 @@ from edgetl.report.confusion import MAX_TABLE_CLASSES, shape_confusion
 
 
 def test_counts_are_shaded_by_their_share_of_the_true_class() -> None:
-    found = shape_confusion([[3, 1], [0, 5]], ["a", "b"])
+    found = shape_confusion([[3, 1], [0, 5]], ["a", "b"], not_finite=0)
     assert [[(cell.count, cell.shade, cell.right) for cell in row] for row in found.rows] == [
         [(3, 75, True), (1, 25, False)],
         [(0, 0, False), (5, 100, True)],
@@ -13,7 +13,7 @@ def test_counts_are_shaded_by_their_share_of_the_true_class() -> None:
 
 
 def test_the_commonest_mix_up_comes_first() -> None:
-    found = shape_confusion([[0, 1, 4], [2, 8, 0], [0, 0, 0]], ["a", "b", "c"])
+    found = shape_confusion([[0, 1, 4], [2, 8, 0], [0, 0, 0]], ["a", "b", "c"], not_finite=0)
     assert [(m.truth, m.answer, m.count, m.of) for m in found.mix_ups] == [
         ("a", "c", 4, 5),
         ("b", "a", 2, 10),
@@ -24,7 +24,13 @@ def test_the_commonest_mix_up_comes_first() -> None:
 def test_many_classes_get_a_list_instead_of_a_table() -> None:
     size = MAX_TABLE_CLASSES + 1
     counts = [[1] * size for _ in range(size)]
-    found = shape_confusion(counts, [str(index) for index in range(size)])
+    found = shape_confusion(counts, [str(index) for index in range(size)], not_finite=0)
     assert found.rows == ()
     assert 0 < len(found.mix_ups) < size
     assert found.wrong == size * (size - 1)
+
+
+def test_images_with_logits_that_are_not_finite_are_wrong_although_they_are_in_no_column() -> None:
+    found = shape_confusion([[3, 1], [0, 4]], ["a", "b"], not_finite=2)
+    assert (found.wrong, found.not_finite) == (3, 2)
+    assert sum(cell.count for row in found.rows for cell in row) == 8

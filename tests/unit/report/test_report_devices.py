@@ -85,6 +85,12 @@ def test_a_row_holds_the_machine_the_figures_and_the_file() -> None:
     assert (row.temperature_c_before, row.temperature_c_after) == (41.0, 62.0)
 
 
+def test_a_device_that_ran_on_its_gpu_names_it(tmp_path: Path) -> None:
+    (file,) = read_devices([write(tmp_path, asdict(replace(MEASURED, machine=replace(PI, gpu="Some GPU 9"))))])
+    (row,) = device_rows([file], [SHIPPED])
+    assert row.machine.processors == "Some GPU 9, Raspberry Pi 5 Model B Rev 1.0"
+
+
 def test_only_the_very_bundle_counts_as_this_bundle() -> None:
     other = replace(FOUND, bundle_sha256="b" * 64)
     found = rows(FOUND, other, replace(other, precision="float32"), replace(other, target="x86-cpu"))

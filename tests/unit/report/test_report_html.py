@@ -206,7 +206,7 @@ def test_measurements_on_devices_have_a_section_of_their_own(made: Made) -> None
         backend_version="1.31.0",
         harness="edgetl c++",
         created="2027-01-15T08:00:00+00:00",
-        machine=replace(describe(), cpu="Raspberry Pi 5"),
+        machine=replace(describe(), cpu="Raspberry Pi 5", gpu="Some GPU 9"),
         size_bytes=1000,
         runs=300,
         threads=4,
@@ -220,9 +220,36 @@ def test_measurements_on_devices_have_a_section_of_their_own(made: Made) -> None
     )
     found = outline(render_html(report.model_copy(update={"devices": (device,)}), details))
     words = " ".join("".join(found.words).split())
-    for expected in ("Raspberry Pi 5", "another build", "4 threads", "11.5", "80.4", "41 → 62 °C", "pi5.json", EVIL):
+    for expected in (
+        "Some GPU 9, Raspberry Pi 5",
+        "another build",
+        "4 threads",
+        "11.5",
+        "80.4",
+        "41 → 62 °C",
+        "pi5.json",
+        EVIL,
+    ):
         assert expected in words, expected
     assert "devices" in found.ids
+
+
+def test_a_latency_of_another_cpu_is_marked_with_the_reason(made: Made) -> None:
+    report, details = made()
+    assert "latency of another CPU" not in render_html(report, details)
+    bundle = report.bundles[0].model_copy(update={"other_cpu": f"a CPU without vnni {EVIL}"})
+    found = outline(render_html(report.model_copy(update={"bundles": (bundle, *report.bundles[1:])}), details))
+    words = " ".join("".join(found.words).split())
+    assert words.count("latency of another CPU") == 2
+    assert f"Latency of another CPU: a CPU without vnni {EVIL}. Measure on the device" in words
+
+
+def test_the_machine_s_gpu_is_listed_where_it_was_measured_on(made: Made) -> None:
+    report, details = made()
+    assert report.machine is not None
+    assert ">GPU<" not in render_html(report, details)
+    named = report.model_copy(update={"machine": replace(report.machine, gpu="Some GPU 9")})
+    assert "Some GPU 9" in render_html(named, details)
 
 
 def test_pictures_are_inside_the_page_with_a_text(made: Made) -> None:
@@ -322,3 +349,17 @@ def test_what_a_repair_tried_is_listed_with_what_was_taken_and_the_front(made: M
     assert ["taken" in row for row in rows] == [False, False, True]
     assert [row.count("<td>yes</td>") for row in rows] == [1, 0, 1]
     assert "1.07x INT8" in rows[2]
+
+
+@pytest.mark.parametrize("classes", [2, 30])
+def test_a_build_that_gives_nan_alone_is_shown_as_all_wrong(made: Made, classes: int) -> None:
+    names = tuple(f"c{index}" for index in range(classes))
+    counts = tuple((0,) * classes for _ in names)
+    report, details = made(classes=names)
+    (here, absent) = details.targets
+    sick = replace(here.bench.builds[0].accuracy, not_finite=len(LABELS), confusion=counts)  # type: ignore[type-var]
+    builds = tuple(replace(build, accuracy=sick) for build in here.bench.builds)
+    here = replace(here, bench=replace(here.bench, builds=builds), logits={})
+    words = " ".join("".join(outline(render_html(report, replace(details, targets=(here, absent)))).words).split())
+    assert "4 of 4 wrong. 4 gave NaN or infinite logits" in words
+    assert "No image was answered wrong" not in words

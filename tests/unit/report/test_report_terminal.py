@@ -58,6 +58,11 @@ EMULATED = Bundle(
 )
 
 
+OTHER = EMULATED.model_copy(
+    update={"target": "x86-avx2", "measured": True, "emulated": False, "other_cpu": "this one has vnni"}
+)
+
+
 def shown(width: int = 80, terminal: bool = False) -> str:
     report = Report(
         name="demo",
@@ -67,7 +72,7 @@ def shown(width: int = 80, terminal: bool = False) -> str:
         reference=Reference(
             top1=0.97, top1_low=0.95, top1_high=0.99, macro_f1=1, macro_f1_low=1, macro_f1_high=1, images=300
         ),
-        bundles=(MEASURED, ABSENT, EMULATED),
+        bundles=(MEASURED, ABSENT, EMULATED, OTHER),
         data=Data(
             shots=1,
             val=1,
@@ -97,6 +102,7 @@ def test_the_verdict_is_a_word_and_emulation_is_marked() -> None:
     assert any(line.startswith("jetson-orin-nano") and "fail" in line for line in lines)
     assert any("nvidia-rtx" in line and "not measured" in line for line in lines)
     assert any("onnxruntime" in line and "emulated" in line for line in lines)
+    assert any("onnxruntime" in line and "other CPU" in line for line in lines)
 
 
 def test_absent_numbers_are_dashes() -> None:
@@ -107,6 +113,7 @@ def test_absent_numbers_are_dashes() -> None:
 def test_what_is_not_as_hoped_has_its_reason_in_words() -> None:
     text = shown(200)
     assert "arm64-cpu: pass" not in text
+    assert "x86-avx2: pass; fine; latency of another CPU: this one has vnni" in text
     assert "jetson-orin-nano: fail; drop too large; [bold]most[/bold] accurate; Without 28 parts it is fast." in text
     assert "nvidia-rtx: not measured here: no GPU" in text
 

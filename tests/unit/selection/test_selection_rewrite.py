@@ -61,6 +61,9 @@ def test_a_recipe_is_not_written_over_a_file_or_away_from_its_paths(tmp_path: Pa
     (tmp_path / "other").mkdir()
     with pytest.raises(UsageError, match="start at its own folder"):
         check_place(recipe, tmp_path / "other" / "recipe.yaml", force=True)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UsageError, match="is no file; name the recipe to write"):
+        check_place(recipe, tmp_path / "folder", force=True)
     check_place(recipe, tmp_path / "new.yaml", force=False)
     write_recipe(recipe, tmp_path / "new.yaml", Backbone(name="resnet18"))
     assert yaml.safe_load((tmp_path / "new.yaml").read_text())["backbone"] == {"name": "resnet18"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from edgetl.errors import UsageError
 from edgetl.graph.preprocess import normalize
 from edgetl.progress import Silent
 from edgetl.quant import stage as quantize
+from edgetl.quant.shots import Shots
 from edgetl.recipe import Gates, Quantize, Surgery
 from edgetl.surgery import stage
 from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Scheme, Split
@@ -68,6 +70,20 @@ def test_the_record_says_what_was_replaced_and_how_training_went(adapted: tuple[
     chosen = record["history"][record["chosen_epoch"]]
     assert chosen["loss"] == min(epoch["loss"] for epoch in record["history"])
     assert record["agreement"] == chosen["agreement"]
+
+
+def test_plain_views_are_of_as_many_classes_as_go_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "_MOST_VIEWS", 16)
+    shown: list[int] = []
+
+    class Watched(Shots):
+        def plain(self, indices: Sequence[int]) -> torch.Tensor:
+            shown.extend(indices)
+            return super().plain(indices)
+
+    samples = pictures(tmp_path, 24)
+    stage._views(Watched(samples, EFFICIENT.preprocessing, "light", 0, torch.device("cpu")), 32 * 32)
+    assert shown == list(range(8))
 
 
 def test_rebuilt_logits_agree_with_the_recorded_agreement(adapted: tuple[Path, Split], done: Path) -> None:

@@ -1,0 +1,118 @@
+"""The bench of a target whose CPU is absent: accuracy under emulation on a part of the images, no latency."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgetl.bench import emulate
+from edgetl.bench.accuracy import compare, stratified
+from edgetl.bench.gates import judge
+from edgetl.bench.machine import describe
+from edgetl.bench.result import BuildBench, TargetBench
+from edgetl.data.views import load_batch
+from edgetl.errors import BackendError
+from edgetl.types import WITH_INTEGERS, Backend, Missing, Progress
+
+if TYPE_CHECKING:
+    from edgetl.bench.stage import BenchJob, Candidate
+
+_FLOAT_IMAGES = 8  # float is the slowest under emulation, and its arithmetic hardly differs between CPUs
+
+_Logits = NDArray[np.float32]
+
+
+def emulated(
+    backend: Backend, job: BenchJob, reference: _Logits, obstacle: Missing, progress: Progress
+) -> tuple[TargetBench, dict[str, _Logits]]:
+    """What can be said of a target that this machine cannot run, and the logits of the builds that were emulated.
+
+    A float build is looked at on few images, the build that ships on all that the recipe asks for.
+    """
+    missing = _missing(job)
+    reason = f"{obstacle.reason}; {obstacle.remedy}"
+    if missing is not None and missing.reason:
+        reason += f"; not emulated: {missing.reason} ({missing.remedy})"
+    bench = TargetBench(
+        target=job.target.name,
+        backend=backend.name,
+        backend_version=backend.version(),
+        measured=False,
+        emulated=False,
+        reason=reason,
+        machine=describe(),
+        images=(),
+        builds=tuple(BuildBench(precision=c.precision, size_bytes=c.size_bytes()) for c in job.candidates),
+    )
+    if missing is not None:
+        return bench, {}
+    return _Emulation(job, reference, progress).of(bench)
+
+
+def _missing(job: BenchJob) -> Missing | None:
+    """None when accuracy can be checked under emulation; an empty reason when that is out of the question."""
+    if not emulate.takes(job.target):
+        return Missing("", "")
+    if not job.config.emulate:
+        return Missing("switched off in the recipe", "bench.emulate: true")
+    return emulate.missing()
+
+
+class _Emulation:
+    """The images that are emulated, and what was answered on them."""
+
+    def __init__(self, job: BenchJob, reference: _Logits, progress: Progress) -> None:
+        self._job, self._progress = job, progress
+        labels = np.array([sample.label for sample in job.val], dtype=np.int64)
+        self._picked = stratified(labels, job.config.emulated_images)
+        self._labels, self._reference = labels[self._picked], reference[self._picked]
+        self._images = load_batch([job.val[index] for index in self._picked], job.preprocessing)
+        self._logits: dict[str, _Logits] = {}
+
+    def of(self, bench: TargetBench) -> tuple[TargetBench, dict[str, _Logits]]:
+        found = {candidate.precision: self._build(candidate) for candidate in self._job.candidates}
+
+        def whole() -> TargetBench:
+            return replace(
+                bench,
+                backend_version=emulate.version(),
+                emulated=bool(self._logits),
+                images=tuple(self._picked.tolist()),
+                builds=tuple(found.values()),
+            )
+
+        while (short := self._ships_on_few(whole())) is not None:
+            found[short.precision] = self._build(short, every=True)
+        return whole(), self._logits
+
+    def _ships_on_few(self, bench: TargetBench) -> Candidate | None:
+        """The build that would ship, where fewer images than there are speak for it."""
+        shipped = judge(bench, self._job.gates, self._job.choose).shipped
+        build = bench.build(shipped) if shipped else None
+        if build is None or build.accuracy is None or build.accuracy.images == len(self._picked):
+            return None
+        return next(candidate for candidate in self._job.candidates if candidate.precision == build.precision)
+
+    def _build(self, candidate: Candidate, *, every: bool = False) -> BuildBench:
+        name = candidate.precision
+        build = BuildBench(precision=name, size_bytes=candidate.size_bytes())
+        count = len(self._picked) if every or name in WITH_INTEGERS else min(_FLOAT_IMAGES, len(self._picked))
+        self._logits.pop(name, None)
+        try:
+            logits = self._logits[name] = self._answers(candidate, count)
+        except emulate.EmulationError as error:
+            return replace(build, unmeasured=str(error))
+        except BackendError as error:
+            return replace(build, error=str(error))
+        accuracy = compare(logits, self._labels[:count], self._reference[:count], self._job.seed)
+        return replace(build, accuracy=accuracy)
+
+    def _answers(self, candidate: Candidate, count: int) -> _Logits:
+        threads = max(1, int(describe().usable_cores or 1))  # nothing is timed: use what is there
+        label = f"{self._job.target.name}: {candidate.precision} on {count} images under emulation"
+        with self._progress.task(label, total=None):
+            model = candidate.folder / candidate.compiled.model
+            return emulate.logits(model, self._images[:count], threads=threads)

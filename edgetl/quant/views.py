@@ -1,0 +1,26 @@
+"""Decoded pictures as network inputs, as they are or augmented: float32 (n, 3, H, W), normalised, on a device."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from edgetl.backbones.augment import Augment
+from edgetl.graph.preprocess import affine, normalize
+from edgetl.types import Preprocessing
+
+
+def plain(pixels: NDArray[np.uint8], p: Preprocessing, device: torch.device) -> Tensor:
+    """uint8 (n, H, W, 3) as it is, with the very arithmetic of the exported graph."""
+    return torch.from_numpy(normalize(pixels, p)).to(device)
+
+
+def augmented(
+    pixels: NDArray[np.uint8], p: Preprocessing, augment: Augment, generator: torch.Generator, device: torch.device
+) -> Tensor:
+    """A random view of each picture of uint8 (n, H, W, 3), drawn from `generator`."""
+    planes = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous().to(device)
+    scale, offset = (torch.from_numpy(values).reshape(1, 3, 1, 1).to(device) for values in affine(p))
+    return augment(planes, generator) * scale + offset

@@ -1,0 +1,20 @@
+"""Calibration in one call, for tests that look at what comes behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from torch.fx import GraphModule
+
+from edgetl.quant.prepare import fix_ranges
+from edgetl.types import Preprocessing
+
+
+@torch.no_grad()
+def calibrate(prepared: GraphModule, batches: Iterable[Tensor], p: Preprocessing) -> None:
+    """Show normalised float32 (n, 3, H, W) batches to the observers, then fix all activation ranges and round."""
+    for batch in batches:
+        prepared(batch)
+    fix_ranges(prepared, p)

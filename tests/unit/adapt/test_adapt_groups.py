@@ -1,0 +1,83 @@
+"""Groups (videos, patients) are held out as a whole: what is learned of a patient does not count as knowing a class."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+
+from edgetl.adapt.stage import AdaptJob, run
+from edgetl.backbones.checkpoint import write_checkpoint
+from edgetl.backbones.weights import locate
+from edgetl.progress import Silent
+from edgetl.recipe import Adapt, Backbone
+from edgetl.types import Sample, Split
+
+SIZE = 32
+PATIENTS, IMAGES = 6, 4  # of each class, of each patient
+
+
+@pytest.fixture(autouse=True)
+def _short_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network from scratch has its own tests."""
+    monkeypatch.setattr("edgetl.adapt.scratch._STEPS", 2)
+
+
+def _patients(folder: Path) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
+    """Every patient has a texture of its own, which tells nothing of the class; its images differ by noise."""
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    samples, groups = [], []
+    for patient in range(2 * PATIENTS):
+        texture = generator.uniform(0, 255, (8, 8, 3)).repeat(SIZE // 8, 0).repeat(SIZE // 8, 1)
+        for image in range(IMAGES):
+            pixels = texture + generator.normal(0, 4, texture.shape)
+            path = folder / f"{patient}-{image}.png"
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+            samples.append(Sample(str(path), patient % 2, hashlib.sha256(path.read_bytes()).hexdigest()))
+            groups.append(f"patient {patient}")
+    return tuple(samples), tuple(groups)
+
+
+def _record(tmp_path: Path, groups: tuple[str, ...] | None, samples: tuple[Sample, ...], name: str) -> dict[str, Any]:
+    torch.manual_seed(0)
+    weights = tmp_path / "w.safetensors"
+    write_checkpoint(timm.create_model("test_resnet").state_dict(), weights)
+    backbone = Backbone(name="test_resnet", weights=str(weights), input_size=SIZE)
+    config = Adapt.model_validate({"strategy": "probe", "head": "logistic", "sanity": "warn"})
+    split = Split(("healthy", "ill"), samples, samples[:2], (), "squash", "square", "digest")
+    source, out = locate(backbone, tmp_path, []), tmp_path / name
+    out.mkdir()
+    job = AdaptJob(split, backbone, source, config, "none", ("squash", "crop"), tmp_path / "cache", groups)
+    run(job, out, Silent())
+    found: dict[str, Any] = json.loads((out / "adapt.json").read_text())
+    return found
+
+
+def test_knowing_a_patient_is_not_taken_for_knowing_the_class(tmp_path: Path) -> None:
+    samples, groups = _patients(tmp_path / "images")
+    seen, unseen = (_record(tmp_path, given, samples, name) for given, name in ((None, "a"), (groups, "b")))
+
+    def held_out(record: dict[str, Any]) -> list[float]:
+        resized = [candidate["top1"] for candidate in record["resize"]["candidates"]]
+        return [*resized, next(row["top1"] for row in record["candidates"] if row["chosen"])]
+
+    assert len(held_out(seen)) == 3
+    assert min(held_out(seen)) > 0.9  # another image of the patient was among those that taught
+    assert max(held_out(unseen)) < 0.75
+
+
+def test_shots_of_one_group_alone_cannot_be_held_out(tmp_path: Path) -> None:
+    samples, _ = _patients(tmp_path / "images")
+    groups = tuple(f"site {sample.label}" for sample in samples)
+    record = _record(tmp_path, groups, samples, "out")
+    assert record["folds"] == 0
+    assert record["resize"]["candidates"] == []
+    assert "or its shots are of one group" in record["resize"]["reason"]

@@ -1,0 +1,87 @@
+"""What the chain does when a candidate more cannot be made: it says so and goes on."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from edgetl import pipeline
+from edgetl.errors import BackendError
+from edgetl.publish import PIVOT
+from edgetl.store import StageResult
+from edgetl.types import Advance
+
+
+class Notes:
+    """Progress that keeps its notes."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def task(self, label: str, total: int | None = None) -> nullcontext[Advance]:
+        return nullcontext(lambda steps=1, detail="": None)
+
+    def note(self, text: str) -> None:
+        self.told.append(text)
+
+
+def done(stage: str, folder: Path) -> StageResult:
+    return StageResult(stage, folder, "", False, 0.1, 0)
+
+
+def fails(*_: Any, **__: Any) -> StageResult:
+    raise BackendError("float model: not the network of the Q/DQ model")
+
+
+@pytest.fixture
+def notes() -> Notes:
+    return Notes()
+
+
+@pytest.fixture
+def measured(tmp_path: Path, notes: Notes, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """One target whose INT8 build is to be repaired, and a repair that found layers."""
+    (tmp_path / "repair" / PIVOT).mkdir(parents=True)
+    monkeypatch.setattr(pipeline, "needs_repair", lambda *_: True)
+    monkeypatch.setattr(pipeline, "repair_stage", lambda *_: done("repair", tmp_path / "repair"))
+    monkeypatch.setattr(pipeline, "compile_stage", lambda *_: done("mixed", tmp_path))
+    monkeypatch.setattr(pipeline, "bench_stage", lambda *_: done("bench again", tmp_path))
+    job: Any = SimpleNamespace(targets=(SimpleNamespace(name="x86-cpu"),))
+    anything: Any = None
+    builds = [done("int8", tmp_path), done("float32", tmp_path)]
+    return pipeline._Measured(
+        store=anything,
+        job=job,
+        ledger=pipeline._Ledger(notes),
+        split=anything,
+        adapted=anything,
+        quantized={},
+        pivot=anything,
+        built={"x86-cpu": builds},
+        benched={"x86-cpu": done("bench", tmp_path)},
+    )
+
+
+def stages(results: list[StageResult]) -> list[str]:
+    return [result.stage for result in results]
+
+
+def test_a_repaired_build_stands_behind_int8_and_all_are_measured_again(measured: Any) -> None:
+    assert list(pipeline._repair(measured)) == ["x86-cpu"]
+    assert stages(measured.built["x86-cpu"]) == ["int8", "mixed", "float32"]
+    assert measured.benched["x86-cpu"].stage == "bench again"
+
+
+@pytest.mark.parametrize("stage", ["repair_stage", "compile_stage", "bench_stage"])
+def test_a_repair_that_cannot_be_done_is_told_and_leaves_the_builds_as_they_were(
+    stage: str, measured: Any, notes: Notes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, stage, fails)
+    assert pipeline._repair(measured) == {}
+    assert stages(measured.built["x86-cpu"]) == ["int8", "float32"]
+    assert measured.benched["x86-cpu"].stage == "bench"
+    assert notes.told[-1] == "x86-cpu: no repair: float model: not the network of the Q/DQ model"
