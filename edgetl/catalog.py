@@ -9,12 +9,11 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from edgetl.errors import UsageError
-from edgetl.recipe import nearest
+from edgetl.recipe import nearest, read_yaml
 from edgetl.resources import resource_dir
 from edgetl.types import CalibrationProfile, OperatorName, Precision, Scheme, Target
 
@@ -71,17 +70,24 @@ def _load(kind: type[T], word: str, name: str, files: dict[str, Path]) -> T:
         raise UsageError(f"unknown {word} `{name}`; {nearest(name, files)}")
     path = files[name]
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = read_yaml(_text(path, word))
         _refuse_unknown(raw, kind, f"{path}: ")
         value = TypeAdapter(kind).validate_python(raw)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"{path}: cannot read the {word}: {' '.join(str(error).split())}") from error
-    except ValidationError as error:
+    except ValidationError as error:  # a ValueError, too
         problems = "; ".join(map(_problem, error.errors()))
         raise UsageError(f"{path}: not a {word}: {problems}") from error
+    except ValueError as error:
+        raise UsageError(f"{path}: not valid YAML: {error}") from error
     if value.name != name:
         raise UsageError(f"{path}: `name` is `{value.name}`; expected the file's own name, `{name}`")
     return value
+
+
+def _text(path: Path, word: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot read the {word}: {' '.join(str(error).split())}") from error
 
 
 def _problem(found: ErrorDetails) -> str:

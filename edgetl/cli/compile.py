@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from edgetl.cli.chain import run_chain, show_folders
-from edgetl.cli.options import RecipeOptions, emit, recipe_options
+from edgetl.cli.options import RecipeOptions, emit, given, recipe_options
+
+_OF_RECIPES = ("overrides", "weights_dirs", "calibration_dirs", "allow_leak")
 
 
 @click.command("compile")
@@ -23,14 +26,21 @@ def command(options: RecipeOptions, targets: tuple[str, ...], finish: bool) -> i
       edgetl compile --finish bundles/steel-nvidia-gpu     # on the device with the GPU
     """
     if finish:
+        _refuse_given(options.recipe, (*_OF_RECIPES, "out", "targets_dirs", "targets"), "with a recipe or a pivot")
         return _finish(options.recipe, options.as_json)
     if options.recipe.is_dir():
+        _refuse_given(options.recipe, _OF_RECIPES, "with a recipe")
         return _compile_pivot(options, targets)
     if targets:
         from edgetl.errors import UsageError
 
         raise UsageError("--target goes with a pivot folder; a recipe names its targets itself (--set targets=[...])")
     return run_chain(options.job(), "compile", quiet=options.quiet, as_json=options.as_json, show=show_folders)
+
+
+def _refuse_given(place: Path, names: Sequence[str], goes: str) -> None:
+    for option in given(names).values():
+        raise click.UsageError(f"{option} goes {goes}, and {place} is none")
 
 
 def _finish(bundle: Path, as_json: bool) -> int:

@@ -11,6 +11,7 @@
 #include "model.h"
 #include "resize.h"
 #include "threads.h"
+#include "without_throwing.h"
 
 namespace edgetl {
 namespace {

@@ -15,6 +15,7 @@
 #include "interface.h"
 #include "model.h"
 #include "resize.h"
+#include "without_throwing.h"
 
 namespace edgetl {
 namespace {

@@ -64,7 +64,9 @@ def test_a_target_of_ones_own_is_one_file(tmp_path: Path) -> None:
         (OWN.replace("uint8", "int4"), "`scheme.activation_dtype`.*, found `int4`"),
         (OWN.replace("false}", "false, operators: [conv, liner]}"), r"`scheme.operators.1`.*'linear'.*, found `liner`"),
         (OWN.replace("my-board", "other"), "expected the file's own name"),
-        ("[", "cannot read the target"),
+        ("[", r"my-board\.yaml: not valid YAML"),
+        ("[" * 3000, r"my-board\.yaml: not valid YAML: nested too deeply"),
+        ("summary: 2026-13-01", r"my-board\.yaml: not valid YAML: month"),
         ("", "not a target"),
     ],
 )

@@ -116,6 +116,16 @@ def test_bench_of_bundles_takes_no_option_of_recipes(shell: Shell, tmp_path: Pat
     shell.refuses(2, [option[0], "goes with a recipe"], "bench", tmp_path, *option)
 
 
+@pytest.mark.parametrize("option", [("--set", "bench.threads=4"), ("--weights-dir", "there"), ("--allow-leak",)])
+def test_compile_of_a_pivot_takes_no_option_of_recipes(shell: Shell, tmp_path: Path, option: tuple[str, ...]) -> None:
+    shell.refuses(2, [option[0], "goes with a recipe"], "compile", tmp_path, "--target", "null", *option)
+
+
+@pytest.mark.parametrize("option", [("--target", "nvidia-gpu"), ("--out", "there"), ("--set", "name=a")])
+def test_finishing_a_bundle_takes_no_other_option(shell: Shell, tmp_path: Path, option: tuple[str, ...]) -> None:
+    shell.refuses(2, [option[0], "goes with a recipe or a pivot"], "compile", "--finish", tmp_path, *option)
+
+
 def test_what_is_no_recipe_is_refused(shell: Shell, recipe: Path, tmp_path: Path) -> None:
     shell.refuses(2, ["Is a directory"], "build", tmp_path)
     shell.refuses(2, ["No such file"], "build", tmp_path / "absent.yaml")
