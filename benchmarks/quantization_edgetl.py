@@ -300,11 +300,12 @@ class Chain:
 
     def _calibration(self, case: Case, job: Job) -> Sequence[Sample]:
         """The shots, or the very images that edgetl's profile draws of them."""
+        from edgetl.quant.calibration import drawn
+
         shots = self.split.shots
         if case.images is None:
             return shots
-        drawn = np.random.default_rng(job.profile.seed).permutation(len(shots))[: case.images]
-        return [shots[index] for index in drawn]
+        return drawn(shots, job.profile)
 
     def _saturating(self, method: str) -> _Logits:
         """Logits of a build for CPUs with VNNI, as a CPU without it computes them."""

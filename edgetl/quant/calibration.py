@@ -20,7 +20,7 @@ BATCH = 16
 
 
 class CalibrationImages:
-    """At most `profile.images` of the samples, drawn by its seed class by class in turn, in batches of 16.
+    """The samples that are `drawn`, in batches of 16.
 
     All tensors are float32 (n, 3, H, W), normalised, on `device`. A batch is a function of its number alone, so a run
     that continues sees what a run in one go sees. Nothing of a batch stays alive here once its tensors are let go.
@@ -34,7 +34,7 @@ class CalibrationImages:
         profile: CalibrationProfile,
         device: torch.device,
     ) -> None:
-        self.samples = tuple(samples[index] for index in _in_turn(samples, profile.seed)[: profile.images])
+        self.samples = drawn(samples, profile)
         self.device = device
         self._preprocessing, self._profile = p, profile
         self._augment = Augment(policy, p.height, p.width)
@@ -68,6 +68,11 @@ class CalibrationImages:
         # a generator per batch and view, so that a run that continues draws what a run in one go draws
         generator = torch.Generator().manual_seed(_seed(self._profile.seed, view, number))
         return augmented(pixels, self._preprocessing, self._augment, generator, self.device)
+
+
+def drawn(samples: Sequence[Sample], profile: CalibrationProfile) -> tuple[Sample, ...]:
+    """At most `profile.images` of the samples, class by class in turn, in a random order of the profile's seed."""
+    return tuple(samples[index] for index in _in_turn(samples, profile.seed)[: profile.images])
 
 
 def _in_turn(samples: Sequence[Sample], seed: int) -> NDArray[np.intp]:
