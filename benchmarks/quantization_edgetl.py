@@ -50,7 +50,8 @@ from edgetl.recipe import load_recipe
 from edgetl.repair.needed import is_needed
 from edgetl.report.model import FILE_NAME as REPORT_FILE
 from edgetl.report.model import read_report
-from edgetl.stages import Job, compile_stage, make_job, repair_stage
+from edgetl.stages.builds import compile_stage, repair_stage
+from edgetl.stages.job import Job, make_job
 from edgetl.store import StageResult, open_store, write_text
 from edgetl.types import Compiled, Precision, Preprocessing, Sample, Split, Target
 

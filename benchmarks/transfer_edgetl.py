@@ -27,7 +27,9 @@ from edgetl.backbones.load import rebuild
 from edgetl.backbones.spec import read_spec
 from edgetl.progress import Silent
 from edgetl.recipe import Recipe, load_recipe
-from edgetl.stages import adapt_stage, make_job, split_stage
+from edgetl.stages.images import split_stage
+from edgetl.stages.job import make_job
+from edgetl.stages.networks import adapt_stage
 from edgetl.store import open_store
 from edgetl.types import Sample, Split
 

@@ -21,7 +21,7 @@ from edgetl.errors import UsageError
 from edgetl.graph.pivot import read_pivot
 from edgetl.graph.pivot_models import model_for
 from edgetl.pipeline import run as run_chain
-from edgetl.stages import Job
+from edgetl.stages.job import Job
 from edgetl.store import Store, disk_errors, open_store, write_text
 from edgetl.types import Preprocessing, Progress, Split, Target
 

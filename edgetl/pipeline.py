@@ -10,26 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from edgetl.catalog import scheme_id
 from edgetl.errors import BackendError, ParityError
 from edgetl.publish import PIVOT, publish_pivot, publish_report
-from edgetl.stages import (
-    Finished,
-    Job,
-    adapt_stage,
-    bench_stage,
-    check_stage,
-    compile_stage,
-    devices_stage,
-    export_stage,
-    needs_repair,
-    needs_surgery,
-    precisions_of,
-    quantize_stage,
-    refuse_leaks,
-    repair_stage,
-    report_stage,
-    schemes_of,
-    split_stage,
-    surgery_stage,
-)
+from edgetl.stages.builds import bench_stage, compile_stage, needs_repair, precisions_of, repair_stage
+from edgetl.stages.images import check_stage, refuse_leaks, split_stage
+from edgetl.stages.job import Job, schemes_of
+from edgetl.stages.networks import adapt_stage, export_stage, needs_surgery, quantize_stage, surgery_stage
+from edgetl.stages.reports import Finished, devices_stage, report_stage
 from edgetl.store import StageResult, Store, open_store
 from edgetl.types import Precision, Progress, Split, Target
 

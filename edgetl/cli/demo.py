@@ -22,7 +22,7 @@ def command(out: Path, quiet: bool, as_json: bool) -> int:
     """
     from edgetl.demo import write_demo
     from edgetl.recipe import load_recipe
-    from edgetl.stages import make_job
+    from edgetl.stages.job import make_job
     from edgetl.store import disk_errors
 
     with disk_errors(out):

@@ -28,7 +28,7 @@ def command(options: RecipeOptions, count: int) -> int:
     There the integer kernels add products in pairs that are clipped to 16 bits. Per layer: how often that happens and
     what it changes; for the network: what it costs, and which layers need weights of 7 bits.
     """
-    from edgetl.stages import schemes_of
+    from edgetl.stages.job import schemes_of
 
     job = options.job()
     schemes = [name for name, scheme in schemes_of(job).items() if scheme.activation_dtype == "uint8"]

@@ -68,7 +68,7 @@ class RecipeOptions:
     def job(self) -> Any:
         """Read the recipe and look up what it names. Raises UsageError."""
         from edgetl.recipe import load_recipe
-        from edgetl.stages import make_job
+        from edgetl.stages.job import make_job
 
         allowed = ("check.allow_leak=true",) if self.allow_leak else ()
         return make_job(

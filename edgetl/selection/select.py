@@ -23,7 +23,8 @@ from edgetl.selection.stages import (
     read_cost,
     transfer_stage,
 )
-from edgetl.stages import Job, split_stage
+from edgetl.stages.images import split_stage
+from edgetl.stages.job import Job
 from edgetl.store import StageResult, Store, disk_errors, open_store, write_text
 from edgetl.types import Missing, Progress, Split, Target
 

@@ -16,7 +16,7 @@ from edgetl.inference import verify
 from edgetl.progress import Silent
 from edgetl.recipe import load_recipe
 from edgetl.report.model import Report, read_report
-from edgetl.stages import make_job
+from edgetl.stages.job import make_job
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

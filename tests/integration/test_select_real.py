@@ -10,7 +10,7 @@ from edgetl.progress import Silent
 from edgetl.recipe import parse_recipe
 from edgetl.selection.result import Budget
 from edgetl.selection.select import select
-from edgetl.stages import make_job
+from edgetl.stages.job import make_job
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

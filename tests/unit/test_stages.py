@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from edgetl import stages
 from edgetl.bench import emulate
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BENCH_FILE, BuildBench, TargetBench, write_bench
 from edgetl.catalog import load_target
 from edgetl.recipe import Bench, Gates, Recipe
+from edgetl.stages import builds
 from edgetl.store import StageResult, open_store
 
 
@@ -30,7 +30,7 @@ def measured_once(out: Path, unmeasured: list[str | None]) -> list[bool]:
 
     def again() -> StageResult:
         with open_store(out) as store:
-            return stages._once_measured(store, {"bench": 1}, run, {}, "pi")
+            return builds._once_measured(store, {"bench": 1}, run, {}, "pi")
 
     return [again().reused for _ in unmeasured]
 
@@ -49,11 +49,11 @@ def test_what_decides_an_emulated_bench_is_part_of_its_key(monkeypatch: pytest.M
     monkeypatch.setattr(emulate, "missing", lambda: None)
     monkeypatch.setattr(emulate, "identity", lambda: ["qemu", "1.31.1", ""])
     arm = load_target("arm64-cpu")
-    before = stages._emulation(recipe(), arm)
+    before = builds._emulation(recipe(), arm)
     assert before is not None
-    assert stages._emulation(recipe(), arm) == before
-    assert stages._emulation(recipe(gates=Gates(max_drop_points=3)), arm) != before
+    assert builds._emulation(recipe(), arm) == before
+    assert builds._emulation(recipe(gates=Gates(max_drop_points=3)), arm) != before
     monkeypatch.setattr(emulate, "identity", lambda: ["qemu", "1.30.0", ""])
-    assert stages._emulation(recipe(), arm) != before
-    assert stages._emulation(recipe(bench=Bench(emulate=False)), arm) is None
-    assert stages._emulation(recipe(), load_target("jetson-orin-nano")) is None
+    assert builds._emulation(recipe(), arm) != before
+    assert builds._emulation(recipe(bench=Bench(emulate=False)), arm) is None
+    assert builds._emulation(recipe(), load_target("jetson-orin-nano")) is None

@@ -9,10 +9,11 @@ import PIL
 import pytest
 from PIL import Image, features
 
-from edgetl import stages
 from edgetl.data.decoders import decoder_versions
 from edgetl.progress import Silent
 from edgetl.recipe import Recipe
+from edgetl.stages.images import check_stage, split_stage
+from edgetl.stages.job import Job, make_job
 from edgetl.store import open_store
 
 
@@ -30,7 +31,7 @@ def without_avif(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> stages.Job:
+def job(tmp_path: Path) -> Job:
     for name, grey in (("a", 50), ("b", 200)):
         (tmp_path / "photos" / name).mkdir(parents=True)
         for index in range(3):
@@ -42,14 +43,14 @@ def job(tmp_path: Path) -> stages.Job:
         "backbone": {"name": "edgetl:printed_characters"},
         "targets": ["null"],
     }
-    return stages.make_job(Recipe.model_validate(raw), tmp_path)
+    return make_job(Recipe.model_validate(raw), tmp_path)
 
 
-def test_another_decoder_draws_and_checks_again(job: stages.Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_decoder_draws_and_checks_again(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     def reused() -> list[bool]:
         with open_store(job.out) as store:
-            split, drawn = stages.split_stage(store, job, Silent())
-            return [drawn.reused, stages.check_stage(store, job, split, Silent()).reused]
+            split, drawn = split_stage(store, job, Silent())
+            return [drawn.reused, check_stage(store, job, split, Silent()).reused]
 
     assert reused() == [False, False]
     assert reused() == [True, True]

@@ -11,7 +11,7 @@ from tiny_calibration import PROFILE, SCHEME, SPEC, P, calibration_images, parts
 
 from edgetl.digest import value_digest
 from edgetl.quant.ranges_key import binding, moved
-from edgetl.stages import TRAINING_TOOLS
+from edgetl.stages.keys import TRAINING_TOOLS
 from edgetl.types import CalibrationProfile, Sample
 
 SAMPLES = tuple(Sample(f"{number}.png", 0, f"{number:064x}") for number in range(40))

@@ -1,0 +1,101 @@
+"""The stages that look at the images: reading and drawing them, and checking them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from edgetl.digest import value_digest
+from edgetl.errors import WeightsError
+from edgetl.stages.job import Job, locate_weights
+from edgetl.stages.keys import versions
+from edgetl.store import StageResult, Store
+from edgetl.types import Progress, Split, WeightSource
+
+
+def split_stage(store: Store, job: Job, progress: Progress) -> tuple[Split, StageResult]:
+    """Read every image once and draw the few shots."""
+    from edgetl.data.decoders import decoder_versions
+    from edgetl.data.fingerprint import fingerprint
+    from edgetl.data.split import read_split
+
+    def run(out: Path) -> None:
+        from edgetl.data import stage
+
+        stage.run(job.recipe.data, job.base, out, progress)
+
+    config = {
+        "data": job.recipe.data.model_dump(mode="json"),
+        "base": str(job.base),
+        "decoders": decoder_versions(),  # which files can be read
+    }
+    result = store.once("data", 1, config, run, inputs={"images": fingerprint(job.recipe.data, job.base)})
+    return read_split(result.folder / "split.json"), result
+
+
+def check_stage(store: Store, job: Job, split: Split, progress: Progress) -> StageResult:
+    """Look for leaks, wrong labels and drift. Where features cannot be computed, the rest is checked: the next stage
+    says what is wrong with the weights, and the next run tries again."""
+    source, obstacle = _weights_or_why(job)
+    try:
+        return _checked(store, job, split, source, obstacle, progress)
+    except WeightsError as error:
+        reason = f"features could not be computed: {error}"
+    except ModuleNotFoundError as error:
+        reason = f"features need the package {error.name}; run: pip install 'edgetl[train]'"
+    return _checked(store, job, split, None, reason, progress)
+
+
+def refuse_leaks(job: Job, checked: StageResult) -> None:
+    """Raise DataError for what the check refused, unless `check.allow_leak` is set."""
+    from edgetl.checks.model import FILE_NAME, read_checks, require_sound
+
+    require_sound(read_checks(checked.folder / FILE_NAME), allow_leak=job.recipe.check.allow_leak)
+
+
+def _checked(
+    store: Store, job: Job, split: Split, source: WeightSource | None, obstacle: str, progress: Progress
+) -> StageResult:
+    from edgetl.data.decoders import decoder_versions
+
+    recipe = job.recipe
+    # what is allowed changes no finding
+    settings = recipe.check.model_dump(mode="json", exclude={"allow_leak"})
+
+    def run(out: Path) -> None:
+        from edgetl.checks import stage
+
+        check_job = stage.CheckJob(
+            split=split,
+            data=recipe.data,
+            base=job.base,
+            check=recipe.check,
+            max_drop_points=recipe.gates.max_drop_points,
+            backbone=recipe.backbone,
+            source=source,
+            obstacle=obstacle,
+            cache=store.cache,
+        )
+        stage.run(check_job, out, progress)
+
+    config = {
+        "check": settings,
+        "group_by": recipe.data.group_by,
+        "seed": recipe.data.seed,
+        "max_drop_points": recipe.gates.max_drop_points,
+        "backbone": recipe.backbone.model_dump(mode="json"),
+        "weights": source.kind if source else obstacle,
+        "tools": versions(("torch", "timm", "torchvision", "scikit-learn")),
+        "decoders": decoder_versions(),
+    }
+    # findings name files, which the split's digest does not
+    files = [[sample.path for sample in (*split.shots, *split.val)], [asdict(skipped) for skipped in split.skipped]]
+    inputs = {"split": split.digest, "files": value_digest(files), "weights": source.digest if source else ""}
+    return store.once("check", 2, config, run, inputs=inputs)
+
+
+def _weights_or_why(job: Job) -> tuple[WeightSource | None, str]:
+    try:
+        return locate_weights(job), ""
+    except WeightsError as error:
+        return None, f"features could not be computed: {error}"

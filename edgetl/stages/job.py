@@ -1,0 +1,56 @@
+"""What all stages of a run are about: the recipe with everything it names looked up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgetl.catalog import load_profile, load_target, scheme_id
+from edgetl.recipe import Recipe
+from edgetl.types import CalibrationProfile, Scheme, Target, WeightSource
+
+
+@dataclass(frozen=True)
+class Job:
+    """A recipe with everything it names looked up. Paths are absolute."""
+
+    recipe: Recipe
+    base: Path
+    out: Path
+    targets: tuple[Target, ...]
+    profile: CalibrationProfile
+    weights_dirs: tuple[Path, ...] = ()
+
+
+def make_job(
+    recipe: Recipe,
+    base: Path,
+    *,
+    out: Path | None = None,
+    targets_dirs: tuple[Path, ...] = (),
+    calibration_dirs: tuple[Path, ...] = (),
+    weights_dirs: tuple[Path, ...] = (),
+) -> Job:
+    """Look up the targets and the calibration profile a recipe names. Raises UsageError."""
+    folder = out or base / (recipe.out or f"{recipe.name}-build")
+    return Job(
+        recipe=recipe,
+        base=base.resolve(),
+        out=folder.resolve(),
+        targets=tuple(load_target(name, targets_dirs) for name in recipe.targets),
+        profile=load_profile(recipe.calibration, calibration_dirs),
+        weights_dirs=tuple(folder.resolve() for folder in weights_dirs),
+    )
+
+
+def schemes_of(job: Job) -> dict[str, Scheme]:
+    """The number schemes to train for, by name; none when the recipe asks for float builds only."""
+    if job.recipe.quantize.method == "none":
+        return {}
+    return {scheme_id(target.scheme): target.scheme for target in job.targets if "int8" in target.precisions}
+
+
+def locate_weights(job: Job) -> WeightSource:
+    from edgetl.backbones.weights import locate
+
+    return locate(job.recipe.backbone, job.base, job.weights_dirs)

@@ -1,0 +1,45 @@
+"""Parts of the keys of several stages: versions of tools, images, gates, this machine."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+from typing import Any
+
+from edgetl.digest import value_digest
+from edgetl.recipe import Gates
+from edgetl.types import Sample, Split
+
+TRAINING_TOOLS = (
+    *("torch", "torchvision", "timm", "torchao", "scikit-learn", "onnxscript", "onnx"),
+    *("pillow", "numpy"),  # what the pictures are decoded and resized with
+)
+
+
+def samples_digest(split: Split, samples: tuple[Sample, ...]) -> str:
+    """Of the images' bytes and classes, and of how they are resized; not of their names."""
+    return value_digest([list(split.classes), split.resize, [[sample.label, sample.sha256] for sample in samples]])
+
+
+def versions(names: tuple[str, ...]) -> dict[str, str]:
+    """Of installed packages; `absent` for one that is not."""
+    found: dict[str, str] = {}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+def accuracy_gates(gates: Gates) -> dict[str, float | None]:
+    return {"max_drop_points": gates.max_drop_points, "min_top1": gates.min_top1}
+
+
+def this_machine() -> dict[str, Any]:
+    """A measurement belongs to a machine: it is not used again on another."""
+    from edgetl.bench.machine import describe
+
+    here = describe()
+    sets = list(here.instruction_sets)
+    return {"machine": here.architecture, "node": platform.node(), "cpu": here.cpu, "instruction_sets": sets}

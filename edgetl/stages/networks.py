@@ -1,0 +1,152 @@
+"""The stages that make networks: adapting, simplifying, quantizing, and exporting them to the pivot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from edgetl.catalog import scheme_id
+from edgetl.data.policy import resize_choices, resolve_policy
+from edgetl.digest import file_digest, value_digest
+from edgetl.errors import UsageError
+from edgetl.records import QUANTIZE_RECORD
+from edgetl.stages.job import Job, locate_weights, schemes_of
+from edgetl.stages.keys import TRAINING_TOOLS, accuracy_gates, samples_digest, versions
+from edgetl.store import StageResult, Store
+from edgetl.types import Progress, Split, Target
+
+
+def adapt_stage(store: Store, job: Job, split: Split, progress: Progress) -> StageResult:
+    """Fit a head, fine-tune the backbone, or both, on the shots."""
+    from edgetl.data.groups import shot_keys
+
+    recipe = job.recipe
+    groups = shot_keys(recipe.data, job.base, split)
+    source = locate_weights(job)
+    policy = resolve_policy(recipe.data.augment, split.classes)
+    resizes = resize_choices(recipe.data.resize, split.resize)
+
+    def run(out: Path) -> None:
+        from edgetl.adapt import stage
+
+        adapt_job = stage.AdaptJob(
+            split=split,
+            backbone=recipe.backbone,
+            source=source,
+            config=recipe.adapt,
+            augment=policy,
+            resizes=resizes,
+            cache=store.cache,
+            groups=groups,
+        )
+        stage.run(adapt_job, out, progress)
+
+    config = {
+        "adapt": recipe.adapt.model_dump(mode="json"),
+        "backbone": recipe.backbone.model_dump(mode="json"),
+        "weights": source.kind,
+        "augment": policy,
+        "resizes": list(resizes),
+        "tools": versions(TRAINING_TOOLS),
+    }
+    inputs = {"shots": samples_digest(split, split.shots), "weights": source.digest}
+    inputs |= {"groups": value_digest(groups)} if groups else {}
+    return store.once("adapt", 5, config, run, inputs=inputs)
+
+
+def quantize_stage(
+    store: Store, job: Job, split: Split, adapted: StageResult, scheme: str, progress: Progress
+) -> StageResult:
+    """One training (or calibration) for one scheme, shared by the targets that have it.
+
+    adapted  the adapt stage, or the surgery stage
+    """
+    numbers = schemes_of(job)[scheme]
+    policy = resolve_policy(job.recipe.data.augment, split.classes)
+    # a file of ranges is of the network as it was adapted
+    given = job.recipe.quantize.ranges if adapted.stage == "adapt" else None
+    ranges = job.base / given if given else None
+    if ranges is not None and not ranges.is_file():
+        raise UsageError(f"{ranges}: no such file of observed ranges (quantize.ranges)")
+
+    def run(out: Path) -> None:
+        from edgetl.quant import stage
+
+        quantize = stage.QuantizeJob(
+            split=split,
+            adapted=adapted.folder,
+            scheme=numbers,
+            profile=job.profile,
+            config=job.recipe.quantize,
+            gates=job.recipe.gates,
+            augment=policy,
+            cache=store.cache / "ranges",
+            ranges=ranges,
+        )
+        stage.run(quantize, out, progress)
+
+    config = {
+        "scheme": asdict(numbers),
+        "profile": asdict(job.profile),
+        # a file counts by its content
+        "quantize": job.recipe.quantize.model_dump(mode="json", exclude={"ranges"}),
+        "augment": policy,
+        "tools": versions(TRAINING_TOOLS),
+    }
+    inputs = {"shots": samples_digest(split, split.shots), "adapted": adapted.digest}
+    inputs |= {"ranges": file_digest(ranges)} if ranges else {}
+    if job.recipe.quantize.method == "auto":
+        config["gates"] = accuracy_gates(job.recipe.gates)
+        inputs["val"] = samples_digest(split, split.val)
+    what = scheme if adapted.stage == "adapt" else f"{scheme}, {adapted.stage}"
+    return store.once("quantize", 7, config, run, inputs=inputs, what=what)
+
+
+def export_stage(
+    store: Store, job: Job, split: Split, adapted: StageResult, quantized: Mapping[str, StageResult], progress: Progress
+) -> StageResult:
+    """The pivot: ONNX models with the preprocessing inside, proven equal to the torch networks."""
+    half = any("float16" in target.precisions for target in job.targets)
+
+    def run(out: Path) -> None:
+        from edgetl.export import stage
+
+        folders = {name: result.folder for name, result in quantized.items()}
+        stage.run(split, adapted.folder, folders, out, progress, half=half)
+
+    inputs = {"adapted": adapted.digest, "val": samples_digest(split, split.val)}
+    inputs |= {f"quantized-{name}": result.digest for name, result in quantized.items()}
+    inputs |= {"shots": samples_digest(split, split.shots)} if half else {}
+    config = {"half": half, "tools": versions((*TRAINING_TOOLS, "onnxruntime"))}
+    return store.once("export", 5, config, run, inputs=inputs, what="" if adapted.stage == "adapt" else adapted.stage)
+
+
+def needs_surgery(job: Job, target: Target, benched: StageResult, quantized: Mapping[str, StageResult]) -> bool:
+    """Whether the target's INT8 build is slower than a float build here for parts that surgery replaces, and the
+    recipe allows it."""
+    from edgetl.bench.result import BENCH_FILE, read_bench
+    from edgetl.surgery.needed import is_needed
+
+    made = quantized.get(scheme_id(target.scheme))
+    if job.recipe.surgery.when == "off" or made is None:
+        return False
+    return is_needed(read_bench(benched.folder / BENCH_FILE), made.folder / QUANTIZE_RECORD, job.recipe.surgery)
+
+
+def surgery_stage(store: Store, job: Job, split: Split, adapted: StageResult, progress: Progress) -> StageResult:
+    """The adapted network without the parts that integer runtimes compute in floats."""
+    policy = resolve_policy(job.recipe.data.augment, split.classes)
+
+    def run(out: Path) -> None:
+        from edgetl.surgery import stage
+
+        stage.run(split, adapted.folder, job.recipe.surgery, policy, out, progress)
+
+    config = {
+        "surgery": job.recipe.surgery.model_dump(mode="json", exclude={"when"}),
+        "augment": policy,
+        "tools": versions(TRAINING_TOOLS),
+    }
+    inputs = {"shots": samples_digest(split, split.shots), "adapted": adapted.digest}
+    return store.once("surgery", 2, config, run, inputs=inputs)
