@@ -6,6 +6,7 @@ Rounding passes gradients straight through inside the range (Bengio et al. 2013,
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,35 @@ from edgetl.quant.observers import IntegerType, ObserverName, choose_range, make
 
 _SMALLEST_WEIGHT_SCALE = 1e-9
 _PAIR_LIMIT = 128 - 1e-3  # 255 x 128 fits int16; the rest is for what float32 divisions round
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The numbers scale * n with whole n from `low` to `high`. `scale` is a float32 value."""
+
+    scale: float
+    low: int
+    high: int
+
+    def rounded(self, x: Tensor) -> Tensor:
+        """float32 x on the grid, to the bit as torch.fake_quantize_per_tensor_affine; two to four times as fast."""
+        inverse = float(np.float32(1) / np.float32(self.scale))
+        return (x * inverse).round_().clamp_(self.low, self.high).mul_(self.scale)
+
+
+class _RoundStraightThrough(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, grid: Grid) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.grid = grid
+        return grid.rounded(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (x,), grid = ctx.saved_tensors, ctx.grid
+        # what rounds to one of the ends is inside
+        low, high = ((end * grid.scale) for end in (grid.low - 0.5, grid.high + 0.5))
+        return torch.ops.aten.hardtanh_backward(gradients[0], x, low, high), None
 
 
 class ActivationQuantizer(FakeQuantizeBase):  # type: ignore[misc]
@@ -39,25 +69,32 @@ class ActivationQuantizer(FakeQuantizeBase):  # type: ignore[misc]
         self.integers = IntegerType(quant_min, quant_max, qscheme == torch.per_tensor_symmetric)
         self.rule, self.percentile = observer, percentile
         self.observer = make_observer(observer)
-        self.frozen = False
+        self.grid: Grid | None = None
         self.register_buffer("scale", torch.ones(1))
         self.register_buffer("zero_point", torch.zeros(1, dtype=torch.int32))
 
     def freeze(self) -> None:
         """Take the range from what was observed and round from now on."""
-        scale, zero_point = self.integers.parameters(
-            choose_range(self.observer, self.rule, self.percentile, self.integers)
-        )
+        self.fix(*self.integers.parameters(choose_range(self.observer, self.rule, self.percentile, self.integers)))
+        self.observer = make_observer("min-max")  # the histogram has done its work
+
+    def fix(self, scale: float, zero_point: int) -> None:
+        """Round from now on to scale * (q - zero_point) with the integers q of the type."""
         self.scale.fill_(scale)
         self.zero_point.fill_(zero_point)
-        self.observer = make_observer("min-max")  # the histogram has done its work
-        self.frozen = True
+        self.grid = Grid(float(self.scale), self.quant_min - zero_point, self.quant_max - zero_point)
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.frozen:
-            self.observer.add(x.detach().float().cpu().numpy().astype(np.float32, copy=False))
+        if self.grid is None:
+            self.observer.add(in_memory_order(x.detach().float().cpu()).numpy())
             return x
-        return torch.fake_quantize_per_tensor_affine(x, self.scale, self.zero_point, self.quant_min, self.quant_max)
+        rounded: Tensor = _RoundStraightThrough.apply(x, self.grid)
+        return rounded
+
+    @property
+    def frozen(self) -> bool:
+        """Whether values are rounded."""
+        return self.grid is not None
 
     def calculate_qparams(self, **_: Any) -> tuple[Tensor, Tensor]:
         return self.scale, self.zero_point
@@ -149,6 +186,12 @@ def largest_pairs(w: Tensor) -> Tensor:
     if w.shape[1] % 2:
         return signs.topk(min(2, rows.shape[1]), dim=-1).values.sum(-1).amax(0)
     return signs.reshape(2, len(rows), -1, 2).sum(-1).amax((0, -1))
+
+
+def in_memory_order(x: Tensor) -> Tensor:
+    """The values of (N, C, H, W) in channels-last memory as (N, H, W, C), which needs no copy; others as they are."""
+    last = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
+    return x.permute(0, 2, 3, 1) if last else x
 
 
 def quantizers(module: nn.Module) -> list[ActivationQuantizer | WeightQuantizer]:

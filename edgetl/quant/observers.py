@@ -75,13 +75,17 @@ class Histogram:
     def _add(self, flat: NDArray[np.float32]) -> None:
         low, high = _extremes(flat)
         self.low, self.high = min(self.low, low), max(self.high, high)
-        nonzero = flat[flat != 0]
-        self.zeros += flat.size - nonzero.size
-        if not nonzero.size:
+        zeros = int(np.count_nonzero(flat == 0))
+        self.zeros += zeros
+        if zeros == flat.size:
             return
         self._cover(max(-low, high))
-        index = np.floor(nonzero * np.float32(1 / self.width)).astype(np.int64) + BINS
-        self.counts += np.bincount(index, minlength=2 * BINS)
+        place = flat * np.float32(1 / self.width)
+        np.floor(place, out=place)
+        place += np.float32(BINS)  # whole numbers below 2**24: nothing is rounded
+        counts = np.bincount(place.astype(np.intp), minlength=2 * BINS)
+        counts[BINS] -= zeros
+        self.counts += counts
 
     def _cover(self, bound: float) -> None:
         exponent = max(int(np.frexp(bound / BINS)[1]), -100)  # bound < BINS * 2 ** exponent

@@ -35,7 +35,7 @@ def prepare(folded: nn.Module, p: Preprocessing, scheme: Scheme, profile: Calibr
             "use quantize.method: none or choose another backbone"
         )
     prepared.meta["annotated"] = dict(sorted(quantizer.annotated.items()))
-    return prepared
+    return prepared.to(memory_format=torch.channels_last)  # convolutions on a CPU are up to three times as fast
 
 
 @torch.no_grad()
@@ -45,9 +45,7 @@ def fix_ranges(prepared: GraphModule, p: Preprocessing) -> None:
         part.freeze()
     first = input_quantizer(prepared)
     if first is not None:
-        scale, zero_point = input_parameters(p, first.integers)
-        first.scale.fill_(scale)
-        first.zero_point.fill_(zero_point)
+        first.fix(*input_parameters(p, first.integers))
     keep_biases_in_range(prepared)
 
 
@@ -60,7 +58,7 @@ def keep_biases_in_range(prepared: GraphModule) -> None:
 @torch.no_grad()
 def convert(prepared: GraphModule, p: Preprocessing) -> GraphModule:
     """Replace the rounding modules by Q/DQ operators and the weights by int8. Moves `prepared` to the CPU."""
-    prepared = prepared.cpu()
+    prepared = prepared.cpu().to(memory_format=torch.contiguous_format)
     keep_biases_in_range(prepared)
     prepared(torch.zeros(2, 3, p.height, p.width))  # weight scales follow the weights at each call
     with _without_warnings():

@@ -114,7 +114,7 @@ def run(job: QuantizeJob, out: Path, progress: Progress) -> None:
         fix_ranges(prepared, p)
         corrections = _corrections(prepared, images, config, progress)
         shots = Shots(split.shots, p, job.augment, config.seed, device)
-        teacher = copy.deepcopy(network).to(device).requires_grad_(False)
+        teacher = copy.deepcopy(network).to(device).to(memory_format=torch.channels_last).requires_grad_(False)
         settled = _settle(prepared, teacher, shots, job, progress)
         converted = convert(prepared, p)
         model = to_onnx(converted, p.height, p.width)

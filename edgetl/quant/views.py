@@ -1,4 +1,5 @@
-"""Decoded pictures as network inputs, as they are or augmented: float32 (n, 3, H, W), normalised, on a device."""
+"""Decoded pictures as network inputs, as they are or augmented: float32 (n, 3, H, W), normalised, on a device, the
+channels last in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from edgetl.types import Preprocessing
 
 def plain(pixels: NDArray[np.uint8], p: Preprocessing, device: torch.device) -> Tensor:
     """uint8 (n, H, W, 3) as it is, with the very arithmetic of the exported graph."""
-    return torch.from_numpy(normalize(pixels, p)).to(device)
+    return torch.from_numpy(normalize(pixels, p)).to(device, memory_format=torch.channels_last)
 
 
 def augmented(
@@ -23,4 +24,5 @@ def augmented(
     """A random view of each picture of uint8 (n, H, W, 3), drawn from `generator`."""
     planes = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous().to(device)
     scale, offset = (torch.from_numpy(values).reshape(1, 3, 1, 1).to(device) for values in affine(p))
-    return augment(planes, generator) * scale + offset
+    views = augment(planes, generator) * scale + offset
+    return views.contiguous(memory_format=torch.channels_last)

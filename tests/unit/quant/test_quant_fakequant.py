@@ -15,13 +15,14 @@ from edgetl.quant.fakequant import (
     PerChannelWeightQuantizer,
     WeightQuantizer,
 )
+from edgetl.quant.observers import ObserverName
 from edgetl.saturation.pairs import HIGHEST, bound
 from edgetl.saturation.windows import weight_rows
 
 
-def _activation() -> ActivationQuantizer:
+def _activation(observer: ObserverName = "min-max") -> ActivationQuantizer:
     return ActivationQuantizer(
-        observer="min-max",
+        observer=observer,
         percentile=99.99,
         dtype=torch.uint8,
         quant_min=0,
@@ -59,6 +60,38 @@ def test_gradients_pass_inside_the_range_and_stop_outside() -> None:
     part(x).sum().backward()
     assert x.grad is not None
     assert x.grad.tolist() == [1.0, 0.0]
+
+
+def test_gradients_pass_to_all_that_rounds_to_an_end_of_the_range() -> None:
+    part = _activation()
+    part.fix(0.5, 3)  # from -1.5 to 126
+    x = torch.tensor([-1.76, -1.74, 0.0, 126.24, 126.26], requires_grad=True)
+    part(x).sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [0.0, 1.0, 1.0, 1.0, 0.0]
+
+
+@given(
+    values=arrays(np.float32, 200, elements=st.floats(-1e3, 1e3, width=32)),
+    scale=st.floats(2.0**-20, 2.0**10, width=32),
+    zero_point=st.integers(0, 255),
+)
+def test_rounding_is_that_of_torch_to_the_bit(values: np.ndarray, scale: float, zero_point: int) -> None:
+    part = _activation()
+    part.fix(scale, zero_point)
+    x = torch.from_numpy(values)
+    expected = torch.fake_quantize_per_tensor_affine(x, part.scale, part.zero_point, 0, 255)
+    assert torch.equal(part(x), expected)
+
+
+def test_where_the_channels_lie_in_memory_changes_nothing_that_is_observed() -> None:
+    x = torch.randn(2, 3, 5, 7).relu()
+    one, other = (_activation("mse") for _ in range(2))
+    one(x)
+    other(x.contiguous(memory_format=torch.channels_last))
+    for part in (one, other):
+        part.freeze()
+    assert one.grid == other.grid
 
 
 def test_the_range_stays_when_larger_values_come_later() -> None:
