@@ -16,15 +16,19 @@ from edgetl.adapt.heads.temperature import best_scale
 _DECLINE = 1.1  # held-out loss over its best, from which on the best epoch is taken instead of the last
 
 
-def chosen_epoch(trials: Sequence[Trained]) -> int:
-    """The last epoch that all trials reached; the one with the least held-out loss where that rose by a tenth since.
+def chosen_epoch(trials: Sequence[Trained], epochs: int) -> int:
+    """The last epoch that all trials reached; that of least held-out loss in the second half of the schedule, where the
+    loss rose by a tenth since.
 
-    0 where a trial diverged.
+    epochs  of the whole schedule
+    0 where a trial diverged. In the first half the rate is so high that a network changes its mind from epoch to epoch:
+    what the folds had there on average, one training does not end with (docs/decisions/0009-few-shot-search.md).
     """
     if not trials or any(trial.diverged for trial in trials):
         return 0
     losses = mean_losses(trials)
-    best = int(np.argmin(losses))
+    settled = min(epochs // 2, len(losses) - 1)
+    best = settled + int(np.argmin(losses[settled:]))
     return len(losses) if losses[-1] <= _DECLINE * losses[best] else best + 1
 
 
@@ -34,13 +38,14 @@ def mean_losses(trials: Sequence[Trained]) -> list[float]:
 
 
 def judged_trials(
-    name: str, trials: Sequence[Trained], folds: Sequence[Fold], labels: NDArray[np.int64]
+    name: str, trials: Sequence[Trained], epochs: int, folds: Sequence[Fold], labels: NDArray[np.int64]
 ) -> tuple[Judged, NDArray[np.int64]] | None:
     """A fine-tuned candidate on the held-out images of the folds it ran on, and their numbers; None if it diverged.
 
+    epochs  of the whole schedule
     Its logits are scaled by one factor, as those of the heads are, so that they may be compared by cross entropy.
     """
-    epoch = chosen_epoch(trials)
+    epoch = chosen_epoch(trials, epochs)
     if not epoch:
         return None
     logits = np.concatenate([trial.logits[epoch - 1] for trial in trials]).astype(np.float64)

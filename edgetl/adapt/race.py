@@ -107,7 +107,7 @@ def finish(task: Task, runners: Sequence[Runner], folds: Sequence[Fold], best_he
     """The runner that leads the best head by most, of those that ran on all folds; None where all diverged."""
     ends = []
     for runner in runners:
-        result = judged_trials(runner.tuning.title, runner.trials, folds, task.labels)
+        result = judged_trials(runner.tuning.title, runner.trials, task.config.epochs, folds, task.labels)
         if result is not None and len(runner.trials) == len(folds):
             ends.append(Finish(runner, result[0], subset(best_head, result[1]), result[1]))
     return max(ends, key=lambda end: lead(end.judged, end.rival), default=None)
@@ -122,7 +122,7 @@ def runner_rows(
 
 def _row(task: Task, runner: Runner, folds: Sequence[Fold], best_head: Judged | None, chosen: bool) -> Candidate:
     title, setting = runner.tuning.title, runner.tuning.setting
-    result = judged_trials(title, runner.trials, folds, task.labels)
+    result = judged_trials(title, runner.trials, task.config.epochs, folds, task.labels)
     if result is None or best_head is None:
         state: State = "diverged" if runner.entered else "over budget"
         if not folds:
@@ -148,7 +148,10 @@ def _ranked(
     folds: Sequence[Fold],
 ) -> list[int]:
     """Those that did not diverge, best first, on the images that all of them were judged on."""
-    ends = {index: judged_trials(entered[index].title, trials[index], folds, task.labels) for index in alive}
+    ends = {
+        index: judged_trials(entered[index].title, trials[index], task.config.epochs, folds, task.labels)
+        for index in alive
+    }
     found = {index: end[0] for index, end in ends.items() if end is not None}
     if not found:
         return []

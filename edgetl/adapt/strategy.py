@@ -150,7 +150,7 @@ def _make(task: Task, found: Extracted, search: _Search) -> _Made:
 
 def _train_on_all(task: Task, runner: Runner, network: nn.Module) -> tuple[Epoch, ...]:
     plan = plan_of(task, runner.tuning)
-    count = chosen_epoch(runner.trials) or plan.epochs
+    count = chosen_epoch(runner.trials, plan.epochs) or plan.epochs
     with task.progress.task("fine-tuning on all shots", total=count) as advance:
         everything = range(len(task.samples))
         inputs = runner.tuning.prepared.inputs

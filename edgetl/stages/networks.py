@@ -52,7 +52,7 @@ def adapt_stage(store: Store, job: Job, split: Split, progress: Progress) -> Sta
     }
     inputs = {"shots": samples_digest(split, split.shots), "weights": source.digest}
     inputs |= {"groups": value_digest(groups)} if groups else {}
-    return store.once("adapt", 5, config, run, inputs=inputs)
+    return store.once("adapt", 6, config, run, inputs=inputs)
 
 
 def quantize_stage(
