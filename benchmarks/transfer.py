@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from result_file import RESULTS, Result, machine_now, made_here, write_result
 from transfer_cells import Cell, CellFile, Key, plan
 from transfer_draws import Draw, images_digest
-from transfer_text import board_data, boards, newest_versions, section
+from transfer_text import board_data, boards, newest_versions, section, shown_cells, version_text
 from transfer_version import code_version
 
 from edgetl.digest import value_digest
@@ -109,7 +109,8 @@ def _arguments() -> argparse.Namespace:
     add("--order", choices=("draws", "shots"), default="draws", help="what is finished first: a draw, or a shot count")
     add("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="for the recipe of ours")
     add("--version", dest="versions", action="append", default=[], metavar="METHOD=NAME",
-        help="name of the code that runs or is shown (default: a digest of it; shown: the newest)")  # fmt: skip
+        help="name of the code that runs or is shown (default: a digest of it; shown: the newest); given again: shown "
+        "where the ones before it have no cell")  # fmt: skip
     add("--threads", type=int, default=1, help="threads of each worker (default 1)")
     add("--jobs", type=int, default=1, help="workers (default 1)")
     add("--only-table", action="store_true", help="run nothing")
@@ -139,7 +140,9 @@ def _run(arguments: argparse.Namespace, work: Path) -> bool:
     setting = Setting(
         arguments.data.resolve(), arguments.weights_dir.resolve(), work, arguments.threads, tuple(arguments.overrides)
     )
-    versions = {**_versions(arguments.methods, setting.overrides), **_named_versions(arguments)}
+    versions = _versions(arguments.methods, setting.overrides) | {
+        method: names[0] for method, names in _named_versions(arguments).items()
+    }
     keys = plan(
         arguments.backbone,
         arguments.sets,
@@ -246,8 +249,12 @@ def _versions(methods: Sequence[str], overrides: Sequence[str]) -> dict[str, str
     return found | {method: code_version(overrides) for method in methods if method in OURS}
 
 
-def _named_versions(arguments: argparse.Namespace) -> dict[str, str]:
-    return dict(word.split("=", 1) for word in arguments.versions)
+def _named_versions(arguments: argparse.Namespace) -> dict[str, tuple[str, ...]]:
+    named: dict[str, tuple[str, ...]] = {}
+    for word in arguments.versions:
+        method, name = word.split("=", 1)
+        named[method] = (*named.get(method, ()), name)
+    return named
 
 
 def _measure_extraction(setting: Setting, key: Key) -> None:
@@ -270,12 +277,14 @@ def _extraction_path(work: Path, backbone: str, version: str) -> Path:
 
 def _result(arguments: argparse.Namespace, work: Path, cells: Sequence[Cell]) -> Result:
     versions = {**newest_versions(cells), **_named_versions(arguments)}
-    found = boards(sorted(cells, key=_place), versions)
-    path = _extraction_path(work, arguments.backbone, versions.get("auto") or versions.get("probe", ""))
+    shown = sorted(shown_cells(cells, versions), key=_place)
+    found = boards(shown)
+    (ours, *_) = versions.get("auto") or versions.get("probe") or ("",)
+    path = _extraction_path(work, arguments.backbone, ours)
     extraction = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
     sections = [
         _method(),
-        "Versions of the methods: " + ", ".join(f"{n} {v}" for n, v in sorted(versions.items())) + ".",
+        f"Versions of the methods: {version_text(shown)}.",
     ]
     if extraction:
         share = extraction["plain"] / extraction["network"]
@@ -291,8 +300,8 @@ def _result(arguments: argparse.Namespace, work: Path, cells: Sequence[Cell]) ->
         "extraction": extraction,
         "boards": [board_data(board) for board in found],
     }
-    shown = tuple(cell.made_with for cell in cells if versions.get(cell.key.method) == cell.key.version)
-    return Result(name, f"Few-shot transfer with {arguments.backbone}", tuple(sections), data, shown)
+    origins = tuple(cell.made_with for cell in shown)
+    return Result(name, f"Few-shot transfer with {arguments.backbone}", tuple(sections), data, origins)
 
 
 def _method() -> str:

@@ -10,12 +10,12 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from result_file import NOTHING, number, table
 from scipy.stats import t as student
-from transfer_cells import Cell
+from transfer_cells import Cell, Key
 
 OURS = "auto"
 BASELINES = ("logistic", "last_layer", "tutorial")
@@ -56,7 +56,7 @@ def mean(values: Sequence[float]) -> Mean | None:
 
 @dataclass(frozen=True)
 class Board:
-    """The cells of one backbone at one number of shots, one version per method."""
+    """The cells of one backbone at one number of shots."""
 
     shots: int
     datasets: tuple[str, ...]
@@ -83,15 +83,42 @@ class Board:
         return max(rivals, key=lambda name: sum(scores[name][draw] for draw in common))
 
 
-def boards(cells: Sequence[Cell], versions: Mapping[str, str]) -> list[Board]:
-    """One board per number of shots, fewest first, of the cells with the given version of their method."""
-    chosen = [cell for cell in cells if versions.get(cell.key.method) == cell.key.version]
-    return [_board([cell for cell in chosen if cell.key.shots == n], n) for n in sorted({c.key.shots for c in chosen})]
+def shown_cells(cells: Sequence[Cell], versions: Mapping[str, Sequence[str]]) -> list[Cell]:
+    """Of every set, number of shots, draw and method the cell of the first of the method's versions that has one."""
+    found: dict[Key, Cell] = {}
+    for cell in cells:
+        order, place = versions.get(cell.key.method, ()), replace(cell.key, version="")
+        if cell.key.version not in order:
+            continue
+        rival = found.get(place)
+        if rival is None or order.index(cell.key.version) < order.index(rival.key.version):
+            found[place] = cell
+    return list(found.values())
 
 
-def newest_versions(cells: Sequence[Cell]) -> dict[str, str]:
+def boards(cells: Sequence[Cell]) -> list[Board]:
+    """One board per number of shots, fewest first."""
+    return [_board([cell for cell in cells if cell.key.shots == n], n) for n in sorted({c.key.shots for c in cells})]
+
+
+def newest_versions(cells: Sequence[Cell]) -> dict[str, tuple[str, ...]]:
     """Method -> version of its cell that was finished last."""
-    return {cell.key.method: cell.key.version for cell in cells}
+    return {cell.key.method: (cell.key.version,) for cell in cells}
+
+
+def version_text(cells: Sequence[Cell]) -> str:
+    """`auto 9 (31 cells) and 8 (89 cells), logistic 1`."""
+    counts = Counter((cell.key.method, cell.key.version) for cell in cells)
+    methods: dict[str, dict[str, int]] = {}
+    for (method, version), count in counts.most_common():
+        methods.setdefault(method, {})[version] = count
+    return ", ".join(f"{method} {_counted(found)}" for method, found in sorted(methods.items()))
+
+
+def _counted(versions: Mapping[str, int]) -> str:
+    if len(versions) == 1:
+        return next(iter(versions))
+    return " and ".join(f"{version} ({count} cells)" for version, count in versions.items())
 
 
 def over_sets(per_set: Sequence[Scores]) -> Mean | None:

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "benchmarks"))
 
 import transfer
 from transfer_cells import Cell, CellFile, Key, plan
-from transfer_text import Board, boards, mean, newest_versions, over_sets, section
+from transfer_text import Board, boards, mean, newest_versions, over_sets, section, shown_cells, version_text
 from transfer_version import code_version, meaning, parts_without
 
 from edgetl.errors import DataError
@@ -33,7 +33,7 @@ def cell(dataset: str, draw: int, method: str, percent: float, *, shots: int = 1
 def one_board(scores: Mapping[tuple[str, str], Sequence[float]]) -> Board:
     """(set, method) -> percents, draw by draw."""
     cells = [cell(d, draw, m, value) for (d, m), values in scores.items() for draw, value in enumerate(values)]
-    (board,) = boards(cells, VERSIONS)
+    (board,) = boards(cells)
     return board
 
 
@@ -183,7 +183,17 @@ class TestVersion:
 
     def test_the_table_shows_the_version_that_was_finished_last(self) -> None:
         cells = [replace(cell("a", 0, "auto", 50), key=Key("net", "a", 10, 0, "auto", v)) for v in ("old", "new")]
-        assert newest_versions(cells) == {"auto": "new"}
+        assert newest_versions(cells) == {"auto": ("new",)}
+
+    def test_a_second_version_is_shown_where_the_first_has_no_cell(self) -> None:
+        def of(version: str, draw: int) -> Cell:
+            return replace(cell("a", draw, "auto", 50), key=Key("net", "a", 10, draw, "auto", version))
+
+        cells = [of("old", 0), of("new", 0), of("old", 1), of("older", 2), of("new", 3)]
+        for finished in (cells, cells[::-1]):
+            shown = shown_cells(finished, {"auto": ("new", "old")})
+            assert {each.key.draw: each.key.version for each in shown} == {0: "new", 1: "old", 3: "new"}
+            assert version_text(shown) == "auto new (2 cells) and old (1 cells)"
 
 
 class TestMean:
@@ -220,13 +230,14 @@ class TestBoard:
         cells = [cell("a", draw, "logistic", 60 + 10 * draw) for draw in range(3)]
         cells += [cell("a", draw, "auto", 65 + 10 * draw) for draw in range(2)]
         cells.append(cell("a", 2, "auto", 99, split="another"))
-        (board,) = boards(cells, VERSIONS)
+        (board,) = boards(cells)
         assert board.difference("a", "auto", "logistic") == pytest.approx({0: 5.0, 1: 5.0})
         assert "1 pairs on different images were left out" in section(board)
 
     def test_other_versions_and_other_shots_stay_apart(self) -> None:
         old = replace(cell("a", 0, "auto", 10), key=Key("net", "a", 10, 0, "auto", "8"))
-        found = boards([old, cell("a", 0, "auto", 70), cell("a", 0, "auto", 80, shots=20)], VERSIONS)
+        cells = [old, cell("a", 0, "auto", 70), cell("a", 0, "auto", 80, shots=20)]
+        found = boards(shown_cells(cells, {"auto": ("9",)}))
         assert [board.shots for board in found] == [10, 20]
         assert [board.top1("a", "auto")[0] for board in found] == pytest.approx([70.0, 80.0])
 
@@ -250,7 +261,7 @@ class TestSection:
 
     def test_aims_for_ten_shots_are_not_held_against_other_numbers(self) -> None:
         cells = [cell("a", 0, method, 70, shots=1) for method in ("logistic", "tutorial", "auto")]
-        (board,) = boards(cells, VERSIONS)
+        (board,) = boards(cells)
         assert "on the mean of the sets:" not in section(board)
 
     def test_a_table_of_unfinished_work_can_be_shown(self) -> None:
