@@ -279,9 +279,9 @@ def _result(arguments: argparse.Namespace, work: Path, cells: Sequence[Cell]) ->
     versions = {**newest_versions(cells), **_named_versions(arguments)}
     shown = sorted(shown_cells(cells, versions), key=_place)
     found = boards(shown)
-    (ours, *_) = versions.get("auto") or versions.get("probe") or ("",)
-    path = _extraction_path(work, arguments.backbone, ours)
-    extraction = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    ours = versions.get("auto") or versions.get("probe") or ()
+    measured = [path for name in ours if (path := _extraction_path(work, arguments.backbone, name)).exists()]
+    extraction = json.loads(measured[0].read_text(encoding="utf-8")) if measured else None
     sections = [
         _method(),
         f"Versions of the methods: {version_text(shown)}.",
