@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -19,6 +19,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from edgetl.digest import value_digest
+from edgetl.errors import EdgetlError
 
 
 class HasKey(Protocol):
@@ -66,6 +67,21 @@ class CellFile(Generic[C]):
                 line = b"\n" + line
             stream.write(line)
             os.fsync(stream.fileno())
+
+    def begin_with(self, values: Iterable[Any], origin: Path) -> None:
+        """Take over the cells of a result, `values` from its JSON, unless there are cells already: which of several
+        versions is the newest is told by their order.
+
+        Raises EdgetlError, before anything is written, where one is no cell of this kind.
+        """
+        if self.read():
+            return
+        try:
+            cells = [_adapter(self.kind).validate_python(value) for value in values]
+        except ValidationError as error:
+            raise EdgetlError(f"{origin}: holds a cell that this script does not know: {error}") from error
+        for cell in cells:
+            self.append(cell)
 
     def done(self) -> set[Any]:
         return {cell.key for cell in self.read()}

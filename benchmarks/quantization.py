@@ -25,7 +25,7 @@ from quantization_edgetl import GATE_POINTS, Chain, Making
 from quantization_measure import TIMED_TARGETS, Timing, accuracy_cell, times_cell
 from quantization_rivals import missing
 from quantization_text import METHOD, data, sections
-from result_file import NOTHING, RESULTS, Result, machine_now, versions, write_result
+from result_file import NOTHING, RESULTS, Result, machine_now, read_result, versions, write_result
 from transfer_version import code_version, parts_without
 
 from edgetl.bench import emulate
@@ -62,6 +62,10 @@ def main() -> int:
     work: Path = arguments.work.resolve()
     fine = True
     try:
+        if arguments.cells_from:
+            written = read_result(arguments.cells_from, "quantization")
+            CellFile(work / _ACCURACIES, Cell).begin_with(written["cells"], arguments.cells_from)
+            CellFile(work / _LATENCIES, Times).begin_with(written["times"], arguments.cells_from)
         if not arguments.only_table:
             fine = _run(arguments, work)
         result = _result(arguments, work)
@@ -99,6 +103,7 @@ def _arguments() -> argparse.Namespace:
     add("--repeats", type=int, default=5, help="repeats, each with engines opened afresh (default 5)")
     add("--latency-draws", type=int, default=1, help="draws whose latency is measured (default 1)")
     add("--threads", type=int, default=1, help="threads of training and of accuracy (default 1)")
+    add("--cells-from", type=Path, metavar="RESULT.json", help="begin an empty WORK with the cells of a written result")
     add("--only-table", action="store_true", help="run nothing")
     add("--write", type=Path, nargs="?", const=RESULTS, metavar="FOLDER",
         help="write a dated result (default: results/)")  # fmt: skip

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edgetl.bench.machine import Machine, describe
+from edgetl.errors import EdgetlError
 from edgetl.store import write_text
 from edgetl.types import Interval
 
@@ -62,6 +63,21 @@ def write_result(result: Result, machine: Machine, folder: Path = RESULTS) -> Pa
     document = {"schema": 1, "benchmark": result.name, **head, **cells, **result.data}
     write_text(path.with_suffix(".json"), json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     return path
+
+
+def read_result(path: Path, benchmark: str) -> dict[str, Any]:
+    """The document that `write_result` left in `path`, a .json file.
+
+    Raises EdgetlError where it is none of `benchmark`.
+    """
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EdgetlError(f"{path}: expected the .json file of a result of {benchmark}.py; {error}") from error
+    found = document.get("benchmark") if isinstance(document, dict) else None
+    if not isinstance(found, str) or found.partition("-")[0] != benchmark:
+        raise EdgetlError(f"{path}: expected a result of {benchmark}.py, found one of {found or 'nothing'}")
+    return document
 
 
 def machine_now() -> Machine:

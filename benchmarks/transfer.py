@@ -21,7 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from result_file import RESULTS, Result, machine_now, made_here, write_result
+from result_file import RESULTS, Result, machine_now, made_here, read_result, write_result
 from transfer_cells import Cell, CellFile, Key, plan
 from transfer_draws import Draw, images_digest
 from transfer_text import board_data, boards, newest_versions, section, shown_cells, version_text
@@ -81,6 +81,11 @@ def main() -> int:
     work: Path = arguments.work.resolve()
     failed = False
     try:
+        if arguments.cells_from:
+            found = read_result(arguments.cells_from, "transfer")["boards"]
+            CellFile(work / "cells.jsonl").begin_with(
+                [cell for board in found for cell in board["cells"]], arguments.cells_from
+            )
         if not arguments.only_table:
             failed = not _run(arguments, work)
         cells = [cell for cell in CellFile(work / "cells.jsonl").read() if cell.key.backbone == arguments.backbone]
@@ -113,6 +118,7 @@ def _arguments() -> argparse.Namespace:
         "where the ones before it have no cell")  # fmt: skip
     add("--threads", type=int, default=1, help="threads of each worker (default 1)")
     add("--jobs", type=int, default=1, help="workers (default 1)")
+    add("--cells-from", type=Path, metavar="RESULT.json", help="begin an empty WORK with the cells of a written result")
     add("--only-table", action="store_true", help="run nothing")
     add(
         "--write",

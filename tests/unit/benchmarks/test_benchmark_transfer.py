@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,12 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "benchmarks"))
 
 import transfer
+from result_file import read_result
 from transfer_cells import Cell, CellFile, Key, plan
 from transfer_text import Board, boards, mean, newest_versions, over_sets, section, shown_cells, version_text
 from transfer_version import code_version, meaning, parts_without
 
-from edgetl.errors import DataError
+from edgetl.errors import DataError, EdgetlError
 
 KEY = Key("net", "steel", 10, 0, "logistic", "1")
 VERSIONS = {"logistic": "1", "last_layer": "1", "tutorial": "1", "auto": "9"}
@@ -69,6 +71,36 @@ class TestCellFile:
             list(pool.map(lambda draw: file.append(cell("steel", draw, "logistic", 50)), range(64)))
         assert len(file.path.read_bytes().splitlines()) == 64
         assert {each.key.draw for each in file.read()} == set(range(64))
+
+
+class TestCellsOfAResult:
+    def test_an_empty_folder_begins_with_them_and_shows_the_same_table(self, tmp_path: Path) -> None:
+        written = [cell("steel", draw, "logistic", 90 + draw) for draw in range(2)]
+        result = tmp_path / "result.json"
+        values = [asdict(each) for each in written]
+        result.write_text(json.dumps({"benchmark": "transfer", "boards": [{"cells": values}]}), encoding="utf-8")
+        found = read_result(result, "transfer")["boards"][0]["cells"]
+        file = CellFile(tmp_path / "work" / "cells.jsonl")
+        file.begin_with(found, result)
+        assert file.read() == written
+
+    def test_cells_that_are_there_stay_alone(self, tmp_path: Path) -> None:
+        file = CellFile(tmp_path / "cells.jsonl")
+        file.append(cell("steel", 0, "logistic", 50))
+        file.begin_with([asdict(cell("steel", 1, "logistic", 60))], tmp_path / "result.json")
+        assert [each.key.draw for each in file.read()] == [0]
+
+    def test_a_strange_cell_is_refused_before_anything_is_written(self, tmp_path: Path) -> None:
+        file = CellFile(tmp_path / "cells.jsonl")
+        with pytest.raises(EdgetlError, match=r"result\.json: holds a cell that this script does not know"):
+            file.begin_with([asdict(cell("steel", 1, "logistic", 60)), {"key": 1}], tmp_path / "result.json")
+        assert not file.path.exists()
+
+    @pytest.mark.parametrize("text", ["", "[]", '{"benchmark": "startup"}', "{}"])
+    def test_what_is_no_result_of_the_script_is_refused_by_name(self, tmp_path: Path, text: str) -> None:
+        (tmp_path / "result.json").write_text(text, encoding="utf-8")
+        with pytest.raises(EdgetlError, match=r"result\.json: expected .* of transfer\.py"):
+            read_result(tmp_path / "result.json", "transfer")
 
 
 class TestClaims:
