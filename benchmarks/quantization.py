@@ -155,7 +155,7 @@ def _run(arguments: argparse.Namespace, work: Path) -> bool:
     fine = True
     if "accuracy" in arguments.what:
         targets = _targets(arguments.targets)
-        cases = CASES if arguments.hard else (STANDARD,)
+        cases = [case for case in CASES if arguments.hard or not case.hard]
         methods = [name for name in arguments.methods or _METHODS if not missing(name)]
         for group in found:
             fine &= work_through(making, group, plan(group, cases, targets, methods, made_by))

@@ -42,6 +42,19 @@ class Key:
 
 
 @dataclass(frozen=True)
+class Alike:
+    """A build's answers on this CPU beside those under emulation, on the images that were emulated.
+
+    same                one class in both
+    largest_difference  of a logit, in standard deviations of the emulated logits
+    """
+
+    images: int
+    same: int
+    largest_difference: float
+
+
+@dataclass(frozen=True)
 class Cell:
     """One build on the validation images.
 
@@ -54,6 +67,7 @@ class Cell:
     load            of the machine when the cell was begun
     note            what is special: the precision that shipped, a repair, what was emulated
     made_with       `result_file.made_here`
+    alike           of a build for another CPU that answered on this one; None where nothing was emulated
     """
 
     key: Key
@@ -70,6 +84,7 @@ class Cell:
     load: float | None
     note: str = ""
     made_with: str = ""
+    alike: Alike | None = None
 
 
 @dataclass(frozen=True)

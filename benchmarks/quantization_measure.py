@@ -21,8 +21,8 @@ from quantization_cases import (
     STATIC,
     case_named,
 )
-from quantization_cells import BuildTimes, Cell, Key, Times, TimesKey, packed
-from quantization_edgetl import Chain, Made
+from quantization_cells import Alike, BuildTimes, Cell, Key, Times, TimesKey, packed
+from quantization_edgetl import Answers, Chain, Made
 from quantization_rivals import missing
 from repeated_ratio import Ratio, quantile, ratio
 from result_file import made_here
@@ -69,7 +69,18 @@ def accuracy_cell(chain: Chain, key: Key) -> Cell:
         load=load_average,
         note=made.note,
         made_with=made_here(),
+        alike=alike(answers, chain.answers(STANDARD, key.target, key.method)) if case.here else None,
     )
+
+
+def alike(here: Answers, emulated: Answers) -> Alike | None:
+    """None where the other answers are not of a part of the same images: nothing was emulated."""
+    if not set(emulated.chosen) < set(here.chosen):
+        return None
+    rows = here.logits[np.searchsorted(here.chosen, emulated.chosen)]
+    same = rows.argmax(axis=1) == emulated.logits.argmax(axis=1)
+    largest = np.abs(rows - emulated.logits).max() / emulated.logits.std()
+    return Alike(len(rows), int(same.sum()), float(largest))
 
 
 def times_cell(chain: Chain, key: TimesKey, timing: Timing, methods: Sequence[str]) -> Times:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from quantization_cases import CASES, FAMILIES, FLOAT, SHIPPED, STANDARD, Case
+from quantization_cases import ARM_HERE, CASES, FAMILIES, FLOAT, SHIPPED, STANDARD, Case
 from quantization_cells import Cell, Times
 from quantization_claims import (
     Board,
@@ -44,6 +44,8 @@ paired by image, in points. ± is half a 95 % Student interval over draws; of on
 - nncf: `nncf.quantize` after `openvino.convert_model`, all shots, fast bias correction; the better preset of every
   cell. nncf accuracy control: `nncf.quantize_with_accuracy_control` with the same gate, judged on the validation
   images, as edgetl's own gate is
+- arm64-cpu: emulated, on a part of the validation images. The same files answer all of them on this CPU, which says
+  what the numbers are worth and not how fast they are; the mean over all targets counts these
 - the best alternative of a cell is chosen after its accuracy on the validation images is known, which favours it
 - an alternative is as accurate as the shipped build where the 95 % interval of shipped minus alternative, paired by
   image, holds zero or lies below it; of those the fastest counts. Ratios of times are geometric means over sets, then
@@ -54,7 +56,7 @@ paired by image, in points. ± is half a 95 % Student interval over draws; of on
 def sections(cells: Sequence[Cell], times: Sequence[Times]) -> list[str]:
     """Everything, the answers first."""
     found = boards(cells, _COLUMNS)
-    parts = ["## What was found", *_claims([board for board in found if board.case == STANDARD.name], times)]
+    parts = ["## What was found", *_claims(found, times)]
     for case in CASES:
         for board in (each for each in found if each.case == case.name):
             parts += _board_section(case, board, times)
@@ -100,10 +102,13 @@ def _board_data(board: Board, times: Sequence[Times]) -> dict[str, Any]:
 
 
 def _claims(found: Sequence[Board], times: Sequence[Times]) -> list[str]:
-    lines = [line for board in found for line in _board_claims(board, times)]
-    every = [scores for board in found for place in board.places if (scores := board.drop(place, SHIPPED))]
+    standard = [board for board in found if board.case == STANDARD.name]
+    lines = [line for board in standard for line in _board_claims(board, times)]
+    with_all_images = {board.target: board for board in found if board.case == ARM_HERE.name}
+    counted = [with_all_images.get(board.target, board) for board in standard]
+    every = [scores for board in counted for place in board.places if (scores := board.drop(place, SHIPPED))]
     whole = over_sets(every)
-    if whole and len(found) > 1:
+    if whole and len(standard) > 1:
         where = f"{len(every)} networks, sets and targets"
         lines.insert(0, f"- all targets: drop from float to shipped {_points(whole)} on the mean of {where}")
     return ["\n".join(lines)] if lines else ["Nothing that ships is finished yet."]
@@ -160,7 +165,7 @@ def _board_section(case: Case, board: Board, times: Sequence[Times]) -> list[str
         parts.append("\n".join(_board_claims(board, ())) or "Nothing that ships is finished yet.")
     for threads, timed in _by_threads(board, times).items() if case is STANDARD else ():
         parts.append(_latencies(board, threads, timed))
-    return [*parts, _costs(board)]
+    return parts if case.here else [*parts, _costs(board)]
 
 
 def _facts(board: Board) -> str:
@@ -173,12 +178,26 @@ def _facts(board: Board) -> str:
         + ("" if len(counts) == 1 else " (not all is finished)"),
         "shipped: " + (", ".join(f"{name} {count}" for name, count in shipped.most_common()) or "nothing yet"),
     ]
+    said += _alike(board)
     strange = unpaired(board)
     if strange:
         said.append(
             f"{strange} alternatives of another float network or on other images were left out: make them again"
         )
     return "; ".join(said) + "."
+
+
+def _alike(board: Board) -> list[str]:
+    """How far answers on this CPU are those of the CPU that the builds are for."""
+    found = [cell.alike for draws in board.cells.values() for cell in draws.values() if cell.alike]
+    if not found:
+        return []
+    images, same = sum(each.images for each in found), sum(each.same for each in found)
+    largest = max(each.largest_difference for each in found)
+    return [
+        f"of {images} answers that were emulated as well, {same} name the same class as here; "
+        f"the largest difference of a logit is {number(largest, 2)} standard deviations"
+    ]
 
 
 def _top1(board: Board) -> str:

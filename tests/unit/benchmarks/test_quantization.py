@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "benchmarks"))
@@ -15,11 +16,12 @@ import quantization
 import quantization_rivals
 from cell_file import CellFile, claim
 from plain_models import Recipe, Shots
-from quantization_cases import CASES, FEW_IMAGES, FEW_PROFILE, SIGNED_TARGET, STANDARD, write_catalog
+from quantization_cases import ARM_HERE, CASES, FEW_IMAGES, FEW_PROFILE, SIGNED_TARGET, STANDARD, Case, write_catalog
 from quantization_cells import Cell, Group, Key, Times, TimesKey, Versions, groups, plan, plan_times
-from quantization_edgetl import Chain, Made, Making, backbone_name
-from quantization_measure import Timing, first_with_file
+from quantization_edgetl import Answers, Chain, Made, Making, backbone_name
+from quantization_measure import Timing, alike, first_with_file
 
+from edgetl.bench.accuracy import Accuracy
 from edgetl.catalog import load_profile, load_target
 from edgetl.errors import BackendError, DataError
 from edgetl.types import Compiled, Interval, Precision, Preprocessing
@@ -27,6 +29,7 @@ from edgetl.types import Compiled, Interval, Precision, Preprocessing
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 GROUP = Group("net", "steel", 10, 0)
 VERSIONS = Versions("ours", "theirs")
+COMPILED = Compiled("onnxruntime", "1", "int8", "model.onnx", ("model.onnx",))
 NOTHING_TO_SEE = Preprocessing(8, 8, "squash", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 
@@ -68,6 +71,42 @@ class TestPlan:
         (key,) = plan_times(GROUP, ["x86-cpu"], [2], VERSIONS)
         assert VERSIONS.fits(key.version)
         assert not replace(VERSIONS, rivals="newer").fits(key.version)
+
+
+class TestOtherCpus:
+    """Builds for ARM answer on this CPU too, where there is time for all images."""
+
+    @staticmethod
+    def answers(chosen: list[int], logits: list[list[float]]) -> Answers:
+        right = np.ones(len(chosen), dtype=np.bool_)
+        indices, values = np.array(chosen, dtype=np.int64), np.array(logits, dtype=np.float32)
+        exact = Interval(1.0, 1.0, 1.0)
+        accuracy = Accuracy(len(chosen), exact, exact, exact, exact, 0.0, 1.0, 0, ())
+        return Answers(values, "", indices, right, right, accuracy)
+
+    def test_answers_are_paired_by_image(self) -> None:
+        here = self.answers([0, 1, 2], [[9.0, 0.0], [0.0, 4.0], [1.0, 0.0]])
+        emulated = self.answers([1, 2], [[0.0, 4.0], [0.0, 1.0]])
+        found = alike(here, emulated)
+        assert found is not None
+        assert (found.images, found.same) == (2, 1)
+        assert found.largest_difference == pytest.approx(1 / np.std([0.0, 4.0, 0.0, 1.0]))
+
+    def test_without_an_emulator_nothing_is_compared(self) -> None:
+        here = self.answers([0, 1], [[1.0, 0.0], [0.0, 1.0]])
+        assert alike(here, here) is None
+
+    def test_a_build_is_made_once_for_both(self, making: Making, monkeypatch: pytest.MonkeyPatch) -> None:
+        cases: list[str] = []
+
+        def make(_: Chain, case: Case, target: str, method: str) -> Made:
+            cases.append(case.name)
+            return Made(making.work, COMPILED, load_target(target), None)
+
+        monkeypatch.setattr(Chain, "_build", make)
+        chain = Chain(making, GROUP)
+        assert chain.build(ARM_HERE, "arm64-cpu", "ptq") is chain.build(STANDARD, "arm64-cpu", "ptq")
+        assert cases == ["standard"]
 
 
 class TestCatalog:

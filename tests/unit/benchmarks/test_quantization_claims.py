@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "benchmarks"))
 
 from quantization_cases import FLOAT, QAT, SHIPPED
-from quantization_cells import BuildTimes, Cell, Key, Times, TimesKey, packed, unpacked
+from quantization_cells import Alike, BuildTimes, Cell, Key, Times, TimesKey, packed, unpacked
 from quantization_claims import (
     Board,
     at_equal_accuracy,
@@ -212,6 +213,19 @@ class TestSections:
 
     def test_without_anything_that_ships_there_is_no_claim(self) -> None:
         assert "Nothing that ships is finished yet." in sections([cell(STATIC, 85)], [])
+
+    def test_all_images_on_this_cpu_count_in_place_of_the_few_emulated_ones(self) -> None:
+        alike = Alike(images=10, same=9, largest_difference=0.25)
+        cells = [
+            cell(SHIPPED, 88),
+            cell(SHIPPED, 50, target="arm64-cpu"),
+            replace(cell(SHIPPED, 90, target="arm64-cpu", case="arm here"), alike=alike),
+        ]
+        text = "\n\n".join(sections(cells, []))
+        assert "- all targets: drop from float to shipped +1.00 points" in text
+        assert "- arm64-cpu: drop from float to shipped +40.00 points" in text
+        assert "of 10 answers that were emulated as well, 9 name the same class as here" in text
+        assert "difference of a logit is 0.25 standard deviations" in text
 
     def test_hard_cases_have_tables_of_their_own(self) -> None:
         text = "\n\n".join(sections([cell(SHIPPED, 88, case="signed", target="signed-cpu")], []))
