@@ -165,6 +165,7 @@ def _measured(bench: TargetBench, build: BuildBench, now: str) -> Measured | Non
         speedup_over_float=_value(build.speedup),
         cpu=bench.machine.processors,
         date=now[:10],
+        emulated_images=build.host.emulated_images if build.host else None,
     )
 
 

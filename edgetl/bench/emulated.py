@@ -1,4 +1,4 @@
-"""The bench of a target whose CPU is absent: accuracy under emulation on a part of the images, no latency."""
+"""The bench of a target whose CPU is absent: accuracy under emulation, and by it on the host's; no latency."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.bench import emulate
-from edgetl.bench.accuracy import compare, stratified
+from edgetl.bench.accuracy import compare, predict, stratified
 from edgetl.bench.gates import judge
+from edgetl.bench.host import Answered, on_all_images
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, TargetBench
-from edgetl.data.views import load_batch
+from edgetl.data.views import batches, load_batch
 from edgetl.errors import BackendError
 from edgetl.types import WITH_INTEGERS, Backend, Missing, Progress
 
 if TYPE_CHECKING:
     from edgetl.bench.stage import BenchJob, Candidate
 
+_BATCH = 16
 _FLOAT_IMAGES = 8  # float is the slowest under emulation, and its arithmetic hardly differs between CPUs
 
 _Logits = NDArray[np.float32]
@@ -49,7 +51,7 @@ def emulated(
     )
     if missing is not None:
         return bench, {}
-    return _Emulation(job, reference, progress).of(bench)
+    return _Emulation(backend, job, reference, progress).of(bench)
 
 
 def _missing(job: BenchJob) -> Missing | None:
@@ -64,13 +66,14 @@ def _missing(job: BenchJob) -> Missing | None:
 class _Emulation:
     """The images that are emulated, and what was answered on them."""
 
-    def __init__(self, job: BenchJob, reference: _Logits, progress: Progress) -> None:
-        self._job, self._progress = job, progress
-        labels = np.array([sample.label for sample in job.val], dtype=np.int64)
-        self._picked = stratified(labels, job.config.emulated_images)
-        self._labels, self._reference = labels[self._picked], reference[self._picked]
+    def __init__(self, backend: Backend, job: BenchJob, reference: _Logits, progress: Progress) -> None:
+        self._backend, self._job, self._progress = backend, job, progress
+        self._labels = np.array([sample.label for sample in job.val], dtype=np.int64)
+        self._reference = reference
+        self._picked = stratified(self._labels, job.config.emulated_images)
         self._images = load_batch([job.val[index] for index in self._picked], job.preprocessing)
         self._logits: dict[str, _Logits] = {}
+        self._host_logits: dict[str, _Logits | None] = {}
 
     def of(self, bench: TargetBench) -> tuple[TargetBench, dict[str, _Logits]]:
         found = {candidate.precision: self._build(candidate) for candidate in self._job.candidates}
@@ -92,7 +95,7 @@ class _Emulation:
         """The build that would ship, where fewer images than there are speak for it."""
         shipped = judge(bench, self._job.gates, self._job.choose).shipped
         build = bench.build(shipped) if shipped else None
-        if build is None or build.accuracy is None or build.accuracy.images == len(self._picked):
+        if build is None or build.accuracy is None or len(self._logits[build.precision]) == len(self._picked):
             return None
         return next(candidate for candidate in self._job.candidates if candidate.precision == build.precision)
 
@@ -107,8 +110,31 @@ class _Emulation:
             return replace(build, unmeasured=str(error))
         except BackendError as error:
             return replace(build, error=str(error))
-        accuracy = compare(logits, self._labels[:count], self._reference[:count], self._job.seed)
-        return replace(build, accuracy=accuracy)
+        picked = self._picked[:count]
+        if (host := self._host(candidate)) is not None:
+            answered = Answered(host, logits, picked)
+            if (found := on_all_images(answered, self._labels, self._reference, self._job.seed)) is not None:
+                return replace(build, accuracy=found[0], host=found[1])
+        return replace(build, accuracy=compare(logits, self._labels[picked], self._reference[picked], self._job.seed))
+
+    def _host(self, candidate: Candidate) -> _Logits | None:
+        """What the build's file answers on this CPU, on all validation images; None where it does not take it."""
+        name = candidate.precision
+        if name in self._host_logits:
+            return self._host_logits[name]
+        job = self._job
+        here = replace(job.target, machine="any")
+        threads = max(1, int(describe().usable_cores or 1))
+        try:
+            with (
+                self._progress.task(f"{job.target.name}: {name} on this CPU", total=len(job.val)) as advance,
+                self._backend.open(candidate.folder, candidate.compiled, here, threads=threads) as engine,
+            ):
+                found = predict(engine, batches(job.val, job.preprocessing, _BATCH), advance)
+        except BackendError:
+            found = None
+        self._host_logits[name] = found
+        return found
 
     def _answers(self, candidate: Candidate, count: int) -> _Logits:
         threads = max(1, int(describe().usable_cores or 1))  # nothing is timed: use what is there

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from edgetl.bench.result import BuildBench, TargetBench
+from edgetl.bench.result import BuildBench, HostCheck, TargetBench
 from edgetl.errors import UsageError
 from edgetl.recipe import Gates
 from edgetl.types import Interval, Precision, Verdict
@@ -193,6 +193,8 @@ def _build_reason(build: BuildBench, bench: TargetBench, verdict: Verdict, check
         told.append(f"{build.accuracy.not_finite} images gave NaN or infinite logits")
     if build.unmeasured:
         told.append(f"not measured: {_sentence(build.unmeasured)}; the next build tries again")
+    elif build.host is not None and build.accuracy is not None:
+        told.append(_host_reason(build.accuracy.images, build.host))
     elif bench.emulated and build.accuracy is not None:
         told.append(f"accuracy on {build.accuracy.images} images under emulation, no latency")
     elif not bench.measured:
@@ -203,6 +205,16 @@ def _build_reason(build: BuildBench, bench: TargetBench, verdict: Verdict, check
         count = len(build.not_integer)
         told.append(f"{count} convolution{'s' * (count > 1)} or matrix products do not run in 8-bit integers")
     return "; ".join(told) or "no gate is set"
+
+
+def _host_reason(images: int, host: HostCheck) -> str:
+    reason = (
+        f"accuracy on {images} images by this CPU, which names the class of emulation on {host.same} of "
+        f"{host.emulated_images}, no latency"
+    )
+    if host.undecided:
+        reason += f"; {host.undecided} answers may be others there, which the intervals hold"
+    return reason
 
 
 def _fastest(bench: TargetBench, verdicts: tuple[BuildVerdict, ...]) -> tuple[BuildBench | None, str]:

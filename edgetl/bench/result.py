@@ -47,6 +47,23 @@ class ColdStart:
 
 
 @dataclass(frozen=True)
+class HostCheck:
+    """How far the answers of an emulated build's file on this machine's CPU are from those under emulation.
+
+    emulated_images  that were answered both ways; the accuracy holds the emulated answers of these
+    same             of them, the images with one class in both
+    max_abs_diff     largest difference of a logit
+    undecided        of the other validation images, those with classes closer than twice that: what the target answers
+                     on them is not known, and the intervals of the accuracy hold either
+    """
+
+    emulated_images: int
+    same: int
+    max_abs_diff: float
+    undecided: int
+
+
+@dataclass(frozen=True)
 class BuildBench:
     """One build of a target. What was not measured is None.
 
@@ -57,6 +74,8 @@ class BuildBench:
     error        why the build could not be opened or run
     conversions  operators of an int8 build that only turn floats into integers or back
     unmeasured   why it could not be measured this time, which says nothing of the build; the next run tries again
+    host         of an emulated build whose accuracy is on all validation images, answered by this machine's CPU where
+                 they were not emulated
     """
 
     precision: Precision
@@ -71,6 +90,7 @@ class BuildBench:
     conversions: int | None = None
     unmeasured: str | None = None
     speedup_over: Mapping[Precision, Interval] = field(default_factory=dict)
+    host: HostCheck | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +98,7 @@ class TargetBench:
     """All builds of one target.
 
     measured  accuracy and latency were taken on the target's own runtime and kind of hardware
-    emulated  accuracy was taken under an emulator, on a part of the validation images; there is no latency
+    emulated  builds answered under an emulator, on a part of the validation images; there is no latency
     reason    why it was not measured, and the step that mends it; empty when measured
     backend_version  of the runtime that answered: under emulation that of the emulated system
     images    indices (into the validation images) that predictions are about, in their order; a build that was emulated

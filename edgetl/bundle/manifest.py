@@ -66,7 +66,11 @@ class Golden(_Model):
 
 
 class Measured(_Model):
-    """What the bench saw of this very bundle. Accuracies are fractions with 95 % intervals."""
+    """What the bench saw of this very bundle. Accuracies are fractions with 95 % intervals.
+
+    emulated_images  of `images`, those that were answered under emulation where the building machine's CPU answered the
+                     others; None where all were answered one way
+    """
 
     images: int
     emulated: bool
@@ -78,6 +82,7 @@ class Measured(_Model):
     speedup_over_float: float | None
     cpu: str
     date: str
+    emulated_images: int | None = None
 
 
 class Manifest(_Model):

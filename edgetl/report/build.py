@@ -9,7 +9,7 @@ from typing import Any
 from edgetl.bench.accuracy import Accuracy
 from edgetl.bench.gates import BuildVerdict, Decision
 from edgetl.bench.repair import Repair
-from edgetl.bench.result import BuildBench, ColdStart, Latency, TargetBench
+from edgetl.bench.result import BuildBench, ColdStart, HostCheck, Latency, TargetBench
 from edgetl.checks.model import Checks
 from edgetl.recipe import Recipe
 from edgetl.report.model import Build, Bundle, Data, Gate, Quantized, Reference, Report, SkippedFile, Stage, Surgery
@@ -142,6 +142,7 @@ def _figures(build: BuildBench) -> dict[str, Any]:
         "error": build.error,
         "unmeasured": build.unmeasured,
         **_accuracy(build.accuracy),
+        **_host(build.host),
         **_latency(build.latency),
         **_interval("speedup", build.speedup),
         **_cold_start(build.cold_start),
@@ -159,6 +160,16 @@ def _accuracy(accuracy: Accuracy | None) -> dict[str, Any]:
         **_interval("top1", accuracy.top1),
         **_interval("macro_f1", accuracy.macro_f1),
         **_interval("drop_points", accuracy.drop_points),
+    }
+
+
+def _host(host: HostCheck | None) -> dict[str, Any]:
+    if host is None:
+        return {}
+    return {
+        "emulated_images": host.emulated_images,
+        "emulated_same": host.same,
+        "undecided_images": host.undecided,
     }
 
 

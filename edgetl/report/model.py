@@ -56,7 +56,13 @@ class Figures(_Model):
     """What was measured of one build. `drop_points` is the float network's top-1 minus the build's, paired."""
 
     images: int | None = None
-    """Validation images behind the accuracies; fewer than all under emulation."""
+    """Validation images behind the accuracies; fewer than all where only emulated ones count."""
+    emulated_images: int | None = None
+    """Of them, those that were answered under emulation, where this machine's CPU answered the others; else null."""
+    emulated_same: int | None = None
+    """Emulated images for which this machine's CPU names the class that emulation names."""
+    undecided_images: int | None = None
+    """Images whose class may be another one on the target's CPU; the intervals of the accuracies hold either."""
     top1: float | None = None
     top1_low: float | None = None
     top1_high: float | None = None

@@ -73,6 +73,13 @@ def threads(value: int) -> str:
     return f"{value} thread{'' if value == 1 else 's'}"
 
 
+def emulated(images: int | None, emulated_images: int | None) -> str:
+    """How much of an accuracy was emulated: `emulated, 64 images`, `64 of 300 images emulated`."""
+    if emulated_images is None:
+        return f"emulated, {images or 0} images"
+    return f"{emulated_images} of {images} images emulated"
+
+
 def change(before: float | None, after: float | None, unit: str) -> str:
     """A reading before and after: `41 → 62 °C`; nothing where it could not be read."""
     told = [f"{value:.0f}" for value in (before, after) if value is not None]

@@ -107,7 +107,7 @@ def _once_measured(
     the run that made it, and the next run measures again."""
     from edgetl.bench.result import BENCH_FILE, read_bench
 
-    found = store.once("bench", 5, {**config, "attempt": attempt}, run, inputs=inputs, what=what)
+    found = store.once("bench", 6, {**config, "attempt": attempt}, run, inputs=inputs, what=what)
     if found.reused and not read_bench(found.folder / BENCH_FILE).finished:
         return _once_measured(store, config, run, inputs, what, attempt + 1)
     return found

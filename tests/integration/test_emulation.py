@@ -10,9 +10,17 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+from safetensors.numpy import load_file, save_file
 
-from edgetl.bench import emulate
+from edgetl.bench import emulate, stage
+from edgetl.bench.result import BENCH_FILE, PREDICTIONS_FILE, read_bench
+from edgetl.bench.stage import BenchJob, Candidate
+from edgetl.catalog import load_target
 from edgetl.errors import BackendError
+from edgetl.progress import Silent
+from edgetl.recipe import Bench, Gates
+from edgetl.types import Compiled, Preprocessing, Sample
 
 pytestmark = pytest.mark.integration
 
@@ -74,6 +82,40 @@ def test_arm_answers_as_this_machine_does(model: Path) -> None:
     # single quantization steps (0.02) of single pixels may differ between CPUs, means hardly
     np.testing.assert_allclose(arm, native, atol=0.005)
     np.testing.assert_array_equal(arm.argmax(axis=1), native.argmax(axis=1))
+
+
+@pytest.mark.usefixtures("_emulator")
+def test_all_images_are_answered_here_and_some_of_them_as_arm_answers_them(model: Path, tmp_path: Path) -> None:
+    pictures = np.random.default_rng(2).integers(0, 256, (24, 16, 16, 3), dtype=np.uint8)
+    samples = []
+    for index, picture in enumerate(pictures):
+        path = tmp_path / f"{index}.png"
+        Image.fromarray(picture).save(path)
+        samples.append(Sample(str(path), index % 4, ""))
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    native = np.concatenate([session.run(None, {"image": picture[None]})[0] for picture in pictures])
+    save_file({"logits": native}, tmp_path / "reference.safetensors")
+    job = BenchJob(
+        target=load_target("arm64-cpu"),
+        candidates=(Candidate(model.parent, Compiled("onnxruntime", "1", "int8", model.name, (model.name,))),),
+        val=tuple(samples),
+        preprocessing=Preprocessing(16, 16, "squash", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+        reference=tmp_path / "reference.safetensors",
+        config=Bench(emulated_images=6),
+        gates=Gates(),
+    )
+    out = tmp_path / "out"
+    out.mkdir()
+    stage.run(job, out, Silent())
+    bench = read_bench(out / BENCH_FILE)
+    (build,) = bench.builds
+    assert bench.emulated
+    assert build.accuracy is not None
+    assert build.host is not None
+    assert (build.accuracy.images, build.host.emulated_images, build.host.same) == (24, 6, 6)
+    assert build.accuracy.drop_points.value == 0
+    assert build.host.max_abs_diff < 0.005  # as above
+    assert load_file(out / PREDICTIONS_FILE)["int8"].shape == (6, 4)
 
 
 @pytest.mark.usefixtures("_emulator")

@@ -9,7 +9,7 @@ import pytest
 from edgetl.bench.accuracy import Accuracy, compare
 from edgetl.bench.gates import Decision, judge, judge_build
 from edgetl.bench.machine import describe
-from edgetl.bench.result import BuildBench, Latency, TargetBench
+from edgetl.bench.result import BuildBench, HostCheck, Latency, TargetBench
 from edgetl.errors import UsageError
 from edgetl.recipe import Gates
 from edgetl.types import Interval, Precision
@@ -189,6 +189,15 @@ class TestEmulation:
         verdict = judge_build(build("int8", images=64), emulated, Gates(max_drop_points=1.0))
         assert verdict.verdict == "pass"
         assert "accuracy on 64 images under emulation, no latency" in verdict.reason
+
+    @pytest.mark.parametrize(("undecided", "doubt"), [(0, ""), (3, "; 3 answers may be others there")])
+    def test_what_the_host_answered_is_told_with_what_emulation_says_of_it(self, undecided: int, doubt: str) -> None:
+        emulated = bench(measured=False, emulated=True, reason="another CPU")
+        host = HostCheck(emulated_images=64, same=63, max_abs_diff=0.1, undecided=undecided)
+        verdict = judge_build(replace(build("int8", images=300), host=host), emulated, Gates(max_drop_points=1.0))
+        told = "accuracy on 300 images by this CPU, which names the class of emulation on 63 of 64, no latency"
+        assert told + doubt in verdict.reason
+        assert ("may be others" in verdict.reason) == bool(undecided)
 
 
 class TestChoice:

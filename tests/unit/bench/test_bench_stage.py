@@ -17,7 +17,15 @@ from edgetl.bench import emulate, emulated, stage
 from edgetl.bench.gates import judge
 from edgetl.bench.isolated import Interrupted
 from edgetl.bench.latency import BLOCK
-from edgetl.bench.result import BENCH_FILE, LATENCY_FILE, PREDICTIONS_FILE, ColdStart, TargetBench, read_bench
+from edgetl.bench.result import (
+    BENCH_FILE,
+    LATENCY_FILE,
+    PREDICTIONS_FILE,
+    ColdStart,
+    HostCheck,
+    TargetBench,
+    read_bench,
+)
 from edgetl.bench.stage import BenchJob, Candidate
 from edgetl.errors import BackendError, EdgetlError
 from edgetl.progress import Silent
@@ -267,8 +275,9 @@ def test_an_arm_target_is_emulated_on_few_images_of_every_class(
     found = run(FakeBackend(obstacle=Missing("another CPU", "go there")), replace(job, target=ARM))
     assert seen == [("int8", (3, 8, 8, 3)), ("float32", (3, 8, 8, 3))]
     assert (found.measured, found.emulated) == (False, True)
-    assert found.images == (0, 1, 2)
-    assert found.build("int8").accuracy.images == 3
+    assert found.images == (0, 1, 2), "predictions are those of emulation"
+    assert found.build("int8").accuracy.images == 6, "the host answers the others"
+    assert found.build("int8").host == HostCheck(emulated_images=3, same=3, max_abs_diff=0.0, undecided=0)
     assert found.build("int8").latency is None
     assert found.backend_version == "1.99", "of the runtime that answered"
 
@@ -310,7 +319,9 @@ def test_a_float_build_that_ships_is_emulated_on_all_images(job: BenchJob, run: 
     found = run(EMULATED, replace(job, target=ARM))
     assert asked == [("int8", 3), ("float32", 2), ("float32", 3)]
     assert judge(found, job.gates).shipped == "float32"
-    assert found.build("float32").accuracy.images == 3
+    assert found.build("float32").host.emulated_images == 3
+    int8 = found.build("int8")
+    assert (int8.accuracy.images, int8.host) == (3, None), "the host does not speak for a CPU that answers otherwise"
 
 
 def test_an_emulator_that_fails_says_nothing_of_the_build(job: BenchJob, run: Any, emulator: Any) -> None:
@@ -322,7 +333,15 @@ def test_an_emulator_that_fails_says_nothing_of_the_build(job: BenchJob, run: An
     decision = judge(found, job.gates)
     assert (decision.shipped, decision.verdict) == ("int8", "not measured")
     assert "emulation did not finish within 3600 s; the next build tries again" in decision.reason
-    assert found.build("float32").accuracy.images == 2
+    assert found.build("float32").host.emulated_images == 2
+
+
+def test_a_file_that_the_host_does_not_take_is_judged_by_emulation_alone(
+    job: BenchJob, run: Any, emulator: Any
+) -> None:
+    found = run(replace(EMULATED, unopenable=("int8",)), replace(job, target=ARM))
+    assert (found.build("int8").accuracy.images, found.build("int8").host) == (3, None)
+    assert found.build("float32").accuracy.images == 6
 
 
 def test_a_model_that_the_emulated_runtime_does_not_take_fails(job: BenchJob, run: Any, emulator: Any) -> None:

@@ -11,7 +11,7 @@ import pytest
 from edgetl.bench.accuracy import Accuracy, compare
 from edgetl.bench.gates import judge
 from edgetl.bench.machine import describe
-from edgetl.bench.result import BuildBench, ColdStart, Latency, TargetBench
+from edgetl.bench.result import BuildBench, ColdStart, HostCheck, Latency, TargetBench
 from edgetl.errors import EdgetlError
 from edgetl.recipe import Gates, parse_recipe
 from edgetl.report.build import ReportInputs, TargetResult, build_report, overall
@@ -109,6 +109,16 @@ def test_what_was_not_measured_is_null_and_never_a_number() -> None:
     assert figures == (None,) * 6
     assert bundle.size_bytes == 250
     assert bundle.not_measured_reason == "no driver; install it"
+
+
+def test_what_the_host_answered_for_an_absent_cpu_is_told_apart() -> None:
+    host = HostCheck(emulated_images=2, same=1, max_abs_diff=0.1, undecided=1)
+    build = BuildBench(precision="int8", size_bytes=250, accuracy=accuracy([0, 0, 1, 1]), host=host)
+    bench = replace(absent(), emulated=True, builds=(build,))
+    bundle = build_report(inputs(bench)).bundles[0]
+    assert (bundle.images, bundle.emulated_images, bundle.emulated_same, bundle.undecided_images) == (4, 2, 1, 1)
+    alone = build_report(inputs(replace(bench, builds=(replace(build, host=None),)))).bundles[0]
+    assert (alone.images, alone.emulated_images, alone.undecided_images) == (4, None, None)
 
 
 def test_every_build_is_listed_with_its_gates() -> None:

@@ -64,3 +64,8 @@ def test_ranges_are_empty_without_both_ends() -> None:
     assert words.times_range(2.28, 2.52) == "2.28–2.52"
     assert words.milliseconds_range(2.9, 12.0) == "2.90–12.0"
     assert words.percent_range(None, 0.5) == words.times_range(1.0, None) == words.points_range(None, None) == ""
+
+
+def test_how_much_was_emulated_is_told() -> None:
+    assert words.emulated(64, None) == "emulated, 64 images"
+    assert words.emulated(300, 64) == "64 of 300 images emulated"

@@ -1,0 +1,121 @@
+"""All validation images for a build of an absent CPU: the host answers them, and emulation says how far off that is.
+
+Integer sums are exact on either CPU, so answers differ only where a rounding falls otherwise (docs/decisions/
+0015-host-answers.md). The largest difference on the emulated images bounds that: an answer whose lead is wider than two
+such differences stays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgetl import stats
+from edgetl.bench.accuracy import Accuracy, answers, compare
+from edgetl.bench.result import HostCheck
+from edgetl.types import Interval
+
+_Logits = NDArray[np.float32]
+_Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A build's answers on the host and, of a part of the images, under emulation.
+
+    host      (N, C) float32 logits of all validation images
+    emulated  (n, C) float32 logits of the images `picked` (n,)
+    """
+
+    host: _Logits
+    emulated: _Logits
+    picked: NDArray[np.int64]
+
+    def known(self) -> _Logits:
+        """(N, C) emulated logits where there are some, the host's elsewhere."""
+        found = self.host.copy()
+        found[self.picked] = self.emulated
+        return found
+
+    def largest_difference(self) -> float:
+        return float(np.abs(self.host[self.picked] - self.emulated).max())
+
+    def reachable(self) -> NDArray[np.bool_]:
+        """(N, C): classes that the target's CPU may answer. Of an emulated image it is the one that it did answer."""
+        known = self.known()
+        found: NDArray[np.bool_] = known >= known.max(axis=1, keepdims=True) - 2 * self.largest_difference()
+        found[self.picked] = np.eye(known.shape[1], dtype=np.bool_)[self.emulated.argmax(axis=1)]
+        return found
+
+
+def on_all_images(
+    answered: Answered, labels: _Labels, reference: _Logits, seed: int
+) -> tuple[Accuracy, HostCheck] | None:
+    """The accuracy on all validation images, its intervals widened by every answer that may be another on the target.
+
+    None where it says less than the emulated images alone: the two CPUs differ too much, or a logit is not finite.
+
+    labels     (N,) int64 classes
+    reference  (N, C) float32 logits of the float torch network
+    """
+    if not (np.isfinite(answered.host).all() and np.isfinite(answered.emulated).all()):
+        return None
+    known, reachable = answered.known(), answered.reachable()
+    found = _widened(known, reachable, labels, reference, seed)
+    alone = compare(answered.emulated, labels[answered.picked], reference[answered.picked], seed)
+    if _width(found.drop_points) >= _width(alone.drop_points):
+        return None
+    same = answered.host[answered.picked].argmax(axis=1) == answered.emulated.argmax(axis=1)
+    check = HostCheck(
+        emulated_images=len(answered.picked),
+        same=int(same.sum()),
+        max_abs_diff=answered.largest_difference(),
+        undecided=int((reachable.sum(axis=1) > 1).sum()),
+    )
+    return found, check
+
+
+def _widened(known: _Logits, reachable: NDArray[np.bool_], labels: _Labels, reference: _Logits, seed: int) -> Accuracy:
+    found = compare(known, labels, reference, seed)
+    best, worst = (_answering(known, reachable, labels, right) for right in (True, False))
+    extremes = [compare(logits, labels, reference, seed) for logits in (best, worst)]
+    return replace(
+        found,
+        top1=_hull([found.top1, *(each.top1 for each in extremes)]),
+        macro_f1=_hull([found.macro_f1, *(each.macro_f1 for each in extremes)]),
+        drop_points=_hull([found.drop_points, *(each.drop_points for each in extremes)]),
+        agreement=_hull([found.agreement, *_agreements(known, reachable, reference)]),
+    )
+
+
+def _agreements(known: _Logits, reachable: NDArray[np.bool_], reference: _Logits) -> list[Interval]:
+    wanted, finite = answers(reference)
+    counts = (
+        int(((_answering(known, reachable, wanted, right).argmax(axis=1) == wanted) & finite).sum())
+        for right in (True, False)
+    )
+    return [stats.wilson(count, len(known)) for count in counts]
+
+
+def _answering(known: _Logits, reachable: NDArray[np.bool_], wanted: _Labels, right: bool) -> _Logits:
+    """`known`, with the `wanted` class answered wherever it can be or, if not `right`, avoided wherever it can be."""
+    rows = np.arange(len(known))
+    is_wanted = np.zeros_like(reachable)
+    is_wanted[rows[wanted >= 0], wanted[wanted >= 0]] = True
+    allowed = reachable & (is_wanted if right else ~is_wanted)
+    allowed = np.where(allowed.any(axis=1, keepdims=True), allowed, reachable)
+    answer = np.where(allowed, known, -np.inf).argmax(axis=1)
+    found = known.copy()
+    found[rows, answer] = known.max(axis=1) + 1
+    return found
+
+
+def _hull(intervals: list[Interval]) -> Interval:
+    first = intervals[0]
+    return Interval(first.value, min(each.low for each in intervals), max(each.high for each in intervals))
+
+
+def _width(interval: Interval) -> float:
+    return interval.high - interval.low
