@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgetl.bench import emulate
 from edgetl.bench.accuracy import compare, predict, stratified
 from edgetl.bench.gates import judge
-from edgetl.bench.host import Answered, on_all_images
+from edgetl.bench.host import Answered, on_all_images, on_host
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, TargetBench
 from edgetl.data.views import batches, load_batch
@@ -123,12 +123,13 @@ class _Emulation:
         if name in self._host_logits:
             return self._host_logits[name]
         job = self._job
-        here = replace(job.target, machine="any")
         threads = max(1, int(describe().usable_cores or 1))
         try:
             with (
                 self._progress.task(f"{job.target.name}: {name} on this CPU", total=len(job.val)) as advance,
-                self._backend.open(candidate.folder, candidate.compiled, here, threads=threads) as engine,
+                self._backend.open(
+                    candidate.folder, candidate.compiled, on_host(job.target), threads=threads
+                ) as engine,
             ):
                 found = predict(engine, batches(job.val, job.preprocessing, _BATCH), advance)
         except BackendError:

@@ -18,21 +18,22 @@ REPAIR_FILE = "repair.json"
 
 @dataclass(frozen=True)
 class Trial:
-    """One network, measured on the target's own runtime.
+    """One network, measured on the target's own runtime; that of an absent CPU on the host, which says no times.
 
     layers       those that compute in float
     top1         fraction; drop_points  against the float network, paired
-    p50_ms       timed in the same rounds as the other trials; relative_time  over that of INT8, paired by round
-    not_integer  convolutions and matrix products that the runtime really computes in float
+    p50_ms       timed in the same rounds as the other trials; relative_time  over that of INT8, paired by round; both
+                 None of an absent CPU
+    not_integer  convolutions and matrix products that the runtime really computes in float; None of an absent CPU
     """
 
     layers: tuple[str, ...]
     passed: bool
     top1: Interval
     drop_points: Interval
-    p50_ms: Interval
-    relative_time: Interval
-    not_integer: int
+    p50_ms: Interval | None
+    relative_time: Interval | None
+    not_integer: int | None
     size_bytes: int
 
 
@@ -44,7 +45,8 @@ class Repair:
     tries      sets that were judged
     layers     those of the trial that was taken; None where none passed
     trials     INT8 itself first, then what was tried, in order
-    front      indices of the trials that no other beats in both accuracy and latency, by latency
+    front      indices of the trials that no other beats in both accuracy and latency, by latency; of an absent CPU in
+               both accuracy and layers in float
     """
 
     target: str
@@ -58,13 +60,20 @@ class Repair:
 
 
 def front(trials: Sequence[Trial]) -> tuple[int, ...]:
-    """Indices of the trials for which no other is at least as accurate and as fast, and better in one; by latency."""
-    order = sorted(range(len(trials)), key=lambda i: (trials[i].p50_ms.value, -trials[i].top1.value))
+    """Indices of the trials for which no other is at least as accurate and as fast, and better in one; by latency.
+
+    Trials without latencies are as fast as they have few layers in float.
+    """
+    order = sorted(range(len(trials)), key=lambda i: (_cost(trials[i]), -trials[i].top1.value))
     found: list[int] = []
     for index in order:
         if not found or trials[index].top1.value > trials[found[-1]].top1.value:
             found.append(index)
     return tuple(found)
+
+
+def _cost(trial: Trial) -> float:
+    return trial.p50_ms.value if trial.p50_ms else len(trial.layers)
 
 
 def write_repair(repair: Repair, path: Path) -> None:

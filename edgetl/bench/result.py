@@ -55,12 +55,16 @@ class HostCheck:
     max_abs_diff     largest difference of a logit
     undecided        of the other validation images, those with classes closer than twice that: what the target answers
                      on them is not known, and the intervals of the accuracy hold either
+    most_top1        if all of these are answered as well as they can be: a fraction, and the drop_points of that case
+    least_drop_points
     """
 
     emulated_images: int
     same: int
     max_abs_diff: float
     undecided: int
+    most_top1: float
+    least_drop_points: float
 
 
 @dataclass(frozen=True)

@@ -145,18 +145,20 @@ def _taken(quantized: int, lost: str, found: Search, trials: Sequence[Trial]) ->
     taken = next(trial for trial in trials if set(trial.layers) == set(layers))
     named = ", ".join(layers[:_NAMED]) + (f" and {len(layers) - _NAMED} more" if len(layers) > _NAMED else "")
     told = (
-        f"{lost}; with {len(layers)} of {quantized} layers in float ({named}) {_points(taken.drop_points)}, "
+        f"{lost}; with {len(layers)} of {quantized} layers in float ({named}) {_points(taken.drop_points)}"
         f"{_time(taken.relative_time)}."
     )
     return told if found.pruned else f"{told} The search ended after {found.tries} sets: fewer layers may do."
 
 
-def _time(relative: Interval) -> str:
+def _time(relative: Interval | None) -> str:
+    if relative is None:
+        return ", both by this CPU's answers"
     if relative.low <= 1 <= relative.high:
-        return "in the same time within noise"
+        return ", in the same time within noise"
     change = abs(relative.value - 1)
     low, high = sorted((abs(relative.low - 1), abs(relative.high - 1)))
-    return f"in {change:.0%} ({low:.0%} to {high:.0%}) {'more' if relative.value > 1 else 'less'} time"
+    return f", in {change:.0%} ({low:.0%} to {high:.0%}) {'more' if relative.value > 1 else 'less'} time"
 
 
 def _points(drop: Interval) -> str:

@@ -107,7 +107,7 @@ def _once_measured(
     the run that made it, and the next run measures again."""
     from edgetl.bench.result import BENCH_FILE, read_bench
 
-    found = store.once("bench", 6, {**config, "attempt": attempt}, run, inputs=inputs, what=what)
+    found = store.once("bench", 7, {**config, "attempt": attempt}, run, inputs=inputs, what=what)
     if found.reused and not read_bench(found.folder / BENCH_FILE).finished:
         return _once_measured(store, config, run, inputs, what, attempt + 1)
     return found
@@ -125,7 +125,7 @@ def _emulation(recipe: Recipe, target: Target) -> dict[str, Any] | None:
 
 
 def needs_repair(job: Job, benched: StageResult) -> bool:
-    """Whether the target's INT8 build missed an accuracy gate on its own runtime, and the recipe allows a repair."""
+    """Whether the target's INT8 build is known to miss an accuracy gate, and the recipe allows a repair."""
     from edgetl.bench.result import BENCH_FILE, read_bench
     from edgetl.repair.needed import is_needed
 
@@ -165,4 +165,4 @@ def repair_stage(
     }
     inputs = {"pivot": pivot.digest, "shots": samples_digest(split, split.shots)}
     inputs["val"] = samples_digest(split, split.val)
-    return store.once("repair", 2, config, run, inputs=inputs, what=target.name)
+    return store.once("repair", 3, config, run, inputs=inputs, what=target.name)

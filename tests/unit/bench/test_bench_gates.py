@@ -193,11 +193,25 @@ class TestEmulation:
     @pytest.mark.parametrize(("undecided", "doubt"), [(0, ""), (3, "; 3 answers may be others there")])
     def test_what_the_host_answered_is_told_with_what_emulation_says_of_it(self, undecided: int, doubt: str) -> None:
         emulated = bench(measured=False, emulated=True, reason="another CPU")
-        host = HostCheck(emulated_images=64, same=63, max_abs_diff=0.1, undecided=undecided)
+        host = HostCheck(
+            emulated_images=64, same=63, max_abs_diff=0.1, undecided=undecided, most_top1=1.0, least_drop_points=0.0
+        )
         verdict = judge_build(replace(build("int8", images=300), host=host), emulated, Gates(max_drop_points=1.0))
         told = "accuracy on 300 images by this CPU, which names the class of emulation on 63 of 64, no latency"
         assert told + doubt in verdict.reason
         assert ("may be others" in verdict.reason) == bool(undecided)
+
+    @pytest.mark.parametrize(
+        ("least_drop_points", "most_top1", "verdict"), [(2.0, 0.90, "fail"), (0.5, 0.99, "not measured")]
+    )
+    def test_a_gate_that_the_host_sees_missed_fails_unless_undecided_answers_could_meet_it(
+        self, least_drop_points: float, most_top1: float, verdict: str
+    ) -> None:
+        emulated = bench(measured=False, emulated=True, reason="another CPU")
+        host = HostCheck(64, 64, 0.1, 3, most_top1=most_top1, least_drop_points=least_drop_points)
+        lossy = replace(build("int8", lost=6, images=300), host=host)
+        assert judge_build(lossy, emulated, Gates(max_drop_points=1.0)).verdict == verdict
+        assert judge_build(lossy, emulated, Gates(max_drop_points=None, min_top1=0.985)).verdict == verdict
 
 
 class TestChoice:

@@ -17,9 +17,10 @@ from safetensors.numpy import load_file, save_file
 from edgetl.assemble import compile_pivot
 from edgetl.backends.base import load
 from edgetl.bench.accuracy import compare
+from edgetl.bench.host import on_host
 from edgetl.bench.machine import describe
 from edgetl.bench.repair import REPAIR_FILE, Repair, read_repair
-from edgetl.bench.result import BuildBench, TargetBench
+from edgetl.bench.result import BuildBench, HostCheck, TargetBench
 from edgetl.catalog import load_target
 from edgetl.digest import file_digest
 from edgetl.errors import BackendError, EdgetlError
@@ -104,7 +105,7 @@ def repaired(folder: Path, target: str, tmp_path: Path) -> tuple[Repair, Path]:
     return read_repair(out / REPAIR_FILE), out / "pivot"
 
 
-@pytest.mark.parametrize("target", ["x86-cpu", "intel-cpu"])
+@pytest.mark.parametrize("target", ["x86-cpu", "intel-cpu", "arm64-cpu"])
 @pytest.mark.parametrize("position", [0, 1, 2, 3])
 def test_the_layer_at_fault_is_computed_in_float_and_the_build_passes(
     target: str, position: int, folder: Path, tmp_path: Path
@@ -124,11 +125,22 @@ def test_the_layer_at_fault_is_computed_in_float_and_the_build_passes(
     manifest = compile_pivot(made, load_target(target), "mixed", "repaired", bundle)
     assert manifest.compiled.precision == "mixed"
     one = job(folder, target)
-    with load(manifest.target.backend).open(bundle, manifest.compiled, manifest.target, threads=1) as engine:
+    with load(manifest.target.backend).open(bundle, manifest.compiled, on_host(manifest.target), threads=1) as engine:
         logits = np.asarray(engine.infer({"image": images(COUNT, seed=5)})["logits"], np.float32)
     truth = load_file(folder / "reference.safetensors")["logits"]
     labels = np.array([sample.label for sample in one.val])
     assert compare(logits, labels, truth).top1.value == taken.top1.value
+
+
+def test_of_an_absent_cpu_no_time_is_told(folder: Path, tmp_path: Path) -> None:
+    plant(folder, 1)
+    found, _ = repaired(folder, "arm64-cpu", tmp_path)
+    assert all((trial.p50_ms, trial.relative_time, trial.not_integer) == (None, None, None) for trial in found.trials)
+    assert "both by this CPU's answers" in found.sentence
+    assert " time" not in found.sentence
+    chosen = [found.trials[index] for index in found.front]
+    assert [len(trial.layers) for trial in chosen] == sorted(len(trial.layers) for trial in chosen)
+    assert [trial.top1.value for trial in chosen] == sorted(trial.top1.value for trial in chosen)
 
 
 def test_a_gate_that_nothing_meets_leaves_no_model_and_says_so(folder: Path, tmp_path: Path) -> None:
@@ -181,6 +193,11 @@ def test_only_an_int8_build_that_missed_an_accuracy_gate_here_is_repaired() -> N
     assert is_needed(bench(bad), gates)
     assert not is_needed(bench(good), gates)
     assert not is_needed(bench(bad, measured=False), gates)
+    alike = HostCheck(64, 64, 0.1, 0, most_top1=0.95, least_drop_points=5.0)
+    emulated = replace(bench(replace(bad, host=alike), measured=False), emulated=True)
+    assert is_needed(emulated, gates)
+    unsure = replace(alike, undecided=4, most_top1=0.99, least_drop_points=1.0)
+    assert not is_needed(replace(emulated, builds=(replace(bad, host=unsure),)), gates)
     assert not is_needed(bench(bad, backend="null"), gates)
     assert not is_needed(bench(bad), Gates(max_drop_points=10))
     assert not is_needed(bench(good), Gates(max_drop_points=1, max_size_bytes=1))
@@ -191,7 +208,7 @@ class RefusesMixed:
 
     def __init__(self, count: int) -> None:
         self._real, self._left = load("onnxruntime"), count
-        self.open = self._real.open
+        self.open, self.cannot_run = self._real.open, self._real.cannot_run
 
     def compile(self, model: Path, target: Target, precision: Precision, out: Path) -> Compiled:
         if precision == "mixed" and self._left > 0:

@@ -112,7 +112,7 @@ def test_what_was_not_measured_is_null_and_never_a_number() -> None:
 
 
 def test_what_the_host_answered_for_an_absent_cpu_is_told_apart() -> None:
-    host = HostCheck(emulated_images=2, same=1, max_abs_diff=0.1, undecided=1)
+    host = HostCheck(emulated_images=2, same=1, max_abs_diff=0.1, undecided=1, most_top1=1.0, least_drop_points=-25.0)
     build = BuildBench(precision="int8", size_bytes=250, accuracy=accuracy([0, 0, 1, 1]), host=host)
     bench = replace(absent(), emulated=True, builds=(build,))
     bundle = build_report(inputs(bench)).bundles[0]
