@@ -35,11 +35,11 @@ from edgetl import pipeline
 from edgetl.backends.base import load
 from edgetl.bench import emulate
 from edgetl.bench.accuracy import Accuracy, compare, predict, stratified
+from edgetl.bench.host import on_host
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, TargetBench
 from edgetl.bench.stage import read_reference
 from edgetl.bundle.read import Bundle, read_bundle
-from edgetl.catalog import load_target
 from edgetl.data.views import batches, load_batch
 from edgetl.digest import file_digest, value_digest
 from edgetl.errors import EdgetlError
@@ -64,7 +64,6 @@ _CODE_FILE = "code.txt"
 _MAKING_STAGES = ("quantize", "repair", "surgery")
 _FLOAT_STAGES = ("data", "check", "adapt")
 _BATCH = 16
-_HERE = "x86-cpu"
 
 _Logits = NDArray[np.float32]
 
@@ -184,7 +183,7 @@ class Chain:
         opened = made.target
         emulated = load(opened.backend).cannot_run(opened) is not None
         if emulated and case.here:
-            opened, emulated = load_target(_HERE), False
+            opened, emulated = on_host(opened), False
         count = self.making.emulated if emulated else len(self.split.val)
         chosen = self._chosen(count)
         samples = [self.split.val[index] for index in chosen]

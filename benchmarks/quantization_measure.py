@@ -28,6 +28,7 @@ from repeated_ratio import Ratio, quantile, ratio
 from result_file import made_here
 
 from edgetl.backends.base import load
+from edgetl.bench.host import Answered
 from edgetl.bench.latency import interleaved
 from edgetl.bench.machine import describe
 from edgetl.data.views import load_batch, spread
@@ -77,10 +78,9 @@ def alike(here: Answers, emulated: Answers) -> Alike | None:
     """None where the other answers are not of a part of the same images: nothing was emulated."""
     if not set(emulated.chosen) < set(here.chosen):
         return None
-    rows = here.logits[np.searchsorted(here.chosen, emulated.chosen)]
-    same = rows.argmax(axis=1) == emulated.logits.argmax(axis=1)
-    largest = np.abs(rows - emulated.logits).max() / emulated.logits.std()
-    return Alike(len(rows), int(same.sum()), float(largest))
+    answered = Answered(here.logits, emulated.logits, np.searchsorted(here.chosen, emulated.chosen))
+    largest = answered.largest_difference() / float(emulated.logits.std())
+    return Alike(len(emulated.chosen), answered.same(), largest)
 
 
 def times_cell(chain: Chain, key: TimesKey, timing: Timing, methods: Sequence[str]) -> Times:

@@ -74,6 +74,7 @@ class _Emulation:
         self._images = load_batch([job.val[index] for index in self._picked], job.preprocessing)
         self._logits: dict[str, _Logits] = {}
         self._host_logits: dict[str, _Logits | None] = {}
+        self._threads = max(1, int(describe().usable_cores or 1))  # nothing is timed: use what is there
 
     def of(self, bench: TargetBench) -> tuple[TargetBench, dict[str, _Logits]]:
         found = {candidate.precision: self._build(candidate) for candidate in self._job.candidates}
@@ -123,12 +124,11 @@ class _Emulation:
         if name in self._host_logits:
             return self._host_logits[name]
         job = self._job
-        threads = max(1, int(describe().usable_cores or 1))
         try:
             with (
                 self._progress.task(f"{job.target.name}: {name} on this CPU", total=len(job.val)) as advance,
                 self._backend.open(
-                    candidate.folder, candidate.compiled, on_host(job.target), threads=threads
+                    candidate.folder, candidate.compiled, on_host(job.target), threads=self._threads
                 ) as engine,
             ):
                 found = predict(engine, batches(job.val, job.preprocessing, _BATCH), advance)
@@ -138,8 +138,7 @@ class _Emulation:
         return found
 
     def _answers(self, candidate: Candidate, count: int) -> _Logits:
-        threads = max(1, int(describe().usable_cores or 1))  # nothing is timed: use what is there
         label = f"{self._job.target.name}: {candidate.precision} on {count} images under emulation"
         with self._progress.task(label, total=None):
             model = candidate.folder / candidate.compiled.model
-            return emulate.logits(model, self._images[:count], threads=threads)
+            return emulate.logits(model, self._images[:count], threads=self._threads)

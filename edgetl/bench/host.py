@@ -39,6 +39,10 @@ class Answered:
         found[self.picked] = self.emulated
         return found
 
+    def same(self) -> int:
+        """Images with one class in both."""
+        return int((self.host[self.picked].argmax(axis=1) == self.emulated.argmax(axis=1)).sum())
+
     def largest_difference(self) -> float:
         return float(np.abs(self.host[self.picked] - self.emulated).max())
 
@@ -70,10 +74,9 @@ def on_all_images(
     alone = compare(answered.emulated, labels[answered.picked], reference[answered.picked], seed)
     if _width(found.drop_points) >= _width(alone.drop_points):
         return None
-    same = answered.host[answered.picked].argmax(axis=1) == answered.emulated.argmax(axis=1)
     check = HostCheck(
         emulated_images=len(answered.picked),
-        same=int(same.sum()),
+        same=answered.same(),
         max_abs_diff=answered.largest_difference(),
         undecided=int((reachable.sum(axis=1) > 1).sum()),
         most_top1=best.top1.value,
