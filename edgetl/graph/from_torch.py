@@ -14,6 +14,7 @@ from torch import nn
 
 from edgetl.errors import BackendError
 from edgetl.graph.clean import clean
+from edgetl.graph.name_layers import name_layers
 from edgetl.graph.rewrite import merge_pads, split_float_biases
 from edgetl.types import OUTPUT_NAME
 
@@ -48,7 +49,8 @@ def to_onnx(module: nn.Module, height: int, width: int) -> onnx.ModelProto:
 
     module  float32 (N, 3, height, width) -> (N, classes), on the CPU, in eval mode
     returns a model with the input `input` float32 (batch, 3, height, width), normalised, and the output `logits`
-            float32 (batch, classes); no metadata, doc strings or paths; equal bytes for equal networks
+            float32 (batch, classes); layers carry their torch names; no metadata, doc strings or paths; equal bytes for
+            equal networks
     raises  BackendError when the exporter refuses an operator.
     """
     batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
@@ -71,6 +73,7 @@ def to_onnx(module: nn.Module, height: int, width: int) -> onnx.ModelProto:
     model = clean(program.model_proto)
     merge_pads(model)
     split_float_biases(model)
+    name_layers(model)
     return model
 
 

@@ -119,7 +119,7 @@ def export_stage(
     inputs |= {f"quantized-{name}": result.digest for name, result in quantized.items()}
     inputs |= {"shots": samples_digest(split, split.shots)} if half else {}
     config = {"half": half, "tools": versions((*TRAINING_TOOLS, "onnxruntime"))}
-    return store.once("export", 5, config, run, inputs=inputs, what="" if adapted.stage == "adapt" else adapted.stage)
+    return store.once("export", 6, config, run, inputs=inputs, what="" if adapted.stage == "adapt" else adapted.stage)
 
 
 def needs_surgery(job: Job, target: Target, benched: StageResult, quantized: Mapping[str, StageResult]) -> bool:
