@@ -17,6 +17,23 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub("?", text)
 
 
+def escaped(text: str) -> str:
+    r"""The text with every character that `printable` would replace written as Python writes it: `\n`, `\x1b`,
+    `\u2028`; bytes of a file name that are not UTF-8 as `\xff`.
+
+    For lines that people and scripts read: a file name, a label of a bundle or a word of a list can neither end the
+    line nor steer the terminal, and two names stay two. Whatever else prints foreign text uses this or `printable`.
+    """
+    return _UNPRINTABLE.sub(lambda found: _escape(found[0]), text)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # PEP 383: how Python keeps a byte that is not UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
+
+
 def shortened(text: str, most: int) -> str:
     """At most `most` characters on one line."""
     line = printable(" ".join(text.split()))

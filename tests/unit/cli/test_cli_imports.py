@@ -17,7 +17,7 @@ HEAVY = {"numpy", "torch", "onnx", "onnxruntime", "openvino", "PIL", "pydantic",
 # A package may import itself and those of lower layers; packages of one layer share files and values, not code.
 LAYERS = [
     {"types", "errors", "records"},
-    {"digest", "memory", "resources", "progress", "sdk", "stats", "text"},
+    {"digest", "memory", "resources", "progress", "sdk", "stats", "text", "file_kind"},
     {"store", "recipe"},
     {"catalog", "clean"},
     {"data"},
