@@ -11,27 +11,38 @@ from typing import Any
 
 import click
 
-COMMANDS = {
-    "new": "Look at a folder of images and write a recipe that suits it.",
-    "check": "Draw the few-shot split and look for leaks, wrong labels, drift and broken files.",
-    "select": "Rank backbones for these images under a budget, without training them.",
-    "cluster": "Group unlabelled images and propose which to label next.",
-    "adapt": "Fine-tune the backbone on the few shots.",
-    "quantize": "Train or calibrate for each target's integers.",
-    "export": "Write the pivot: ONNX models proven equal to the trained networks.",
-    "forecast": "Say what an x86 CPU without VNNI would make of the INT8 networks.",
-    "compile": "Compile a recipe, or an exported pivot, into bundles.",
-    "bench": "Measure accuracy and latency of bundles on their own runtimes.",
-    "report": "Judge the gates, choose what ships, write report.html and report.json.",
-    "blame": "Rank the layers of an INT8 network by what they cost in accuracy.",
-    "build": "Do all of the above; exit code 3 when a gate is not met.",
-    "predict": "Classify images with a bundle.",
-    "verify": "Check a bundle's digests and replay its golden vectors.",
-    "targets": "List the targets, or show one.",
-    "clean": "Remove results that the last runs did not use.",
-    "doctor": "Show which backends work here, and what mends those that do not.",
-    "demo": "A whole build on data that ships with the package.",
+GROUPS = {
+    "Start": {
+        "new": "Look at a folder of images and write a recipe that suits it.",
+        "check": "Draw the few-shot split and look for leaks, wrong labels, drift and broken files.",
+        "select": "Rank backbones for these images under a budget, without training them.",
+        "cluster": "Group unlabeled images and propose which to label next.",
+        "demo": "Run a whole build on data that ships with the package.",
+    },
+    "Build": {
+        "build": "Run check and every stage below; exit code 3 when a gate is not met.",
+        "adapt": "Fine-tune the backbone on the few shots.",
+        "quantize": "Quantize for each target: calibration or quantization-aware training.",
+        "export": "Write the pivot: ONNX models proven equal to the trained networks.",
+        "compile": "Compile a recipe, or an exported pivot, into bundles.",
+        "bench": "Measure accuracy and latency of bundles on their own runtimes.",
+        "report": "Judge the gates, choose what ships, write report.html and report.json.",
+    },
+    "Explain": {
+        "blame": "Rank the layers of an INT8 network by accuracy lost (quantization sensitivity).",
+        "forecast": "Predict what INT8 saturation costs on an x86 CPU without VNNI.",
+    },
+    "Use": {
+        "predict": "Classify images with a bundle.",
+        "verify": "Check a bundle's digests and replay its golden vectors.",
+    },
+    "Machine": {
+        "targets": "List the targets, or show one.",
+        "doctor": "Show which backends work here, and how to fix those that do not.",
+        "clean": "Remove stage results that no command's latest run uses.",
+    },
 }
+COMMANDS = {name: summary for group in GROUPS.values() for name, summary in group.items()}
 
 
 class LazyGroup(click.Group):
@@ -58,14 +69,16 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        widest = max(map(len, COMMANDS))
+        for heading, commands in GROUPS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name.ljust(widest), summary) for name, summary in commands.items()])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="edgetl", prog_name="edgetl")
 def command() -> None:
-    """A handful of labelled images in; compiled, proven models for edge hardware out.
+    """A handful of labeled images in; compiled, proven models for edge hardware out.
 
     Results go to stdout, progress to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 gates not met.
     """

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from edgetl.cli.chain import run_chain, show_folders
+from edgetl.cli.command_help import Command
 from edgetl.cli.options import FILE, RecipeOptions, emit, given, progress_for, recipe_options, threads_option
 
 _OF_BUNDLES = {
@@ -22,7 +23,7 @@ _OF_BUNDLES = {
 _OF_RECIPES = ("overrides", "out", "weights_dirs", "targets_dirs", "calibration_dirs", "allow_leak")
 
 
-@click.command("bench")
+@click.command("bench", cls=Command)
 @recipe_options
 @click.argument("bundles", type=FILE, nargs=-1)
 @click.option(
@@ -51,12 +52,12 @@ def command(
 ) -> int:
     """Measure the builds of RECIPE; or finished bundles on this machine, which needs no torch.
 
-    Pictures the recipe has seen, as those it was trained on, flatter the accuracy: give --data others.
+    Accuracy on images the recipe has already used is optimistic: pass unseen images with --data.
 
     \b
       edgetl bench recipe.yaml
       edgetl bench bundles/steel-x86-cpu --data photos-test
-      edgetl bench bundles/steel-x86-cpu bundles/steel-intel-cpu    # in the same rounds
+      edgetl bench bundles/steel-x86-cpu bundles/steel-intel-cpu    # interleaved
     """
     if not options.recipe.is_dir():
         _refuse_mixed(options.recipe, bundles)

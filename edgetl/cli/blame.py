@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from edgetl.cli.command_help import Command
 from edgetl.cli.options import RecipeOptions, emit, progress_for, recipe_options
 
 
-@click.command("blame")
+@click.command("blame", cls=Command)
 @recipe_options
 @click.option("--target", "target_name", help="Whose INT8 network.  [default: the recipe's first with an INT8 build]")
 @click.option(
@@ -26,9 +27,9 @@ from edgetl.cli.options import RecipeOptions, emit, progress_for, recipe_options
 )
 @click.option("--latency", is_flag=True, help="Also time the builds with each of the --top layers in float.")
 def command(options: RecipeOptions, target_name: str | None, top: int, images: int, latency: bool) -> None:
-    """Rank the layers of RECIPE's INT8 network by what they cost.
+    """Rank the layers of RECIPE's INT8 network by what they cost in accuracy: its quantization sensitivity.
 
-    Every layer is computed once alone in float and once alone in integers. Finished stages are not run again, and what
+    Every layer is computed once alone in float and once alone in INT8. Finished stages are not run again, and what
     was measured is kept: a run that was stopped continues.
 
     \b

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgetl.cli.command_help import Command
 from edgetl.cli.options import RecipeOptions, emit, progress_for, recipe_options
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def chain_command(name: str, until: Until, help_text: str, show: Callable[[Any],
     show  prints the outcome for people.
     """
 
-    @click.command(name, help=help_text)
+    @click.command(name, cls=Command, help=help_text)
     @recipe_options
     def command(options: RecipeOptions) -> int:
         return run_chain(options.job(), until, quiet=options.quiet, as_json=options.as_json, show=show)

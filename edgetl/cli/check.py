@@ -7,19 +7,19 @@ from typing import Any
 import click
 
 from edgetl.cli.chain import outcome_json
+from edgetl.cli.command_help import Command
 from edgetl.cli.options import RecipeOptions, emit, progress_for, recipe_options
 
 _NAMED = 8
 
 
-@click.command("check")
+@click.command("check", cls=Command)
 @recipe_options
 def command(options: RecipeOptions) -> int:
     """Draw the few-shot split of RECIPE and look at its images: broken files, copies and groups on both sides, near
     neighbours, wrong labels, uneven classes, drift.
 
-    \b
-    Ends with exit code 1 when a picture or a group is on both sides; --allow-leak lets it pass.
+    Exit code 1 when a picture or a group is on both sides; --allow-leak lets it pass.
     """
     from edgetl.checks.model import FILE_NAME, read_checks, require_sound
     from edgetl.pipeline import run

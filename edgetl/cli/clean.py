@@ -7,20 +7,20 @@ from pathlib import Path
 
 import click
 
+from edgetl.cli.command_help import Command
 from edgetl.cli.options import FILE, emit, json_option
 
 
-@click.command("clean")
+@click.command("clean", cls=Command)
 @click.argument("out", type=FILE)
 @click.option("--cache", is_flag=True, help="Also remove features, trials and ranges, which make redoing a stage fast.")
 @click.option("-n", "--dry-run", is_flag=True, help="Remove nothing, say what would be.")
 @json_option
 def command(out: Path, cache: bool, dry_run: bool, as_json: bool) -> None:
-    """Remove results in the output folder OUT that the last run of no command used.
+    """Remove stage results in the output folder OUT that no command's latest run uses.
 
-    \b
-    Bundles, pivot and reports stay, and so does what a build needs to have nothing to do.
-    What is removed can be made again by going back to the settings it was made with.
+    Bundles, pivot and reports stay, and so does all that a finished build needs to be found finished. What is removed
+    is made again when you go back to the settings it was made with.
     """
     from edgetl.clean import clean
     from edgetl.report.words import size

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgetl.cli.command_help import Command
 from edgetl.cli.options import FILE, emit, json_option, progress_for, quiet_option, weights_dir_option
 
 _NAMED = 5
@@ -25,7 +26,7 @@ class _Count(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # gener
         return int(value)
 
 
-@click.command("cluster")
+@click.command("cluster", cls=Command)
 @click.argument("folder", type=FILE)
 @click.option("--backbone", required=True, help="Network whose features are grouped, named as in a recipe.")
 @weights_dir_option
@@ -70,7 +71,7 @@ def command(
 
     \b
       edgetl cluster photos --backbone mobilenetv2_100 --weights-dir weights
-      edgetl cluster photos --backbone mobilenetv2_100 --labelled labels.csv --label-next 50
+      edgetl cluster photos --labelled labels.csv --label-next 50
     """
     from edgetl.clustering.cluster import Request, cluster, summary
     from edgetl.recipe import Backbone

@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 
 from edgetl.cli.chain import run_chain, show_folders
+from edgetl.cli.command_help import Command
 from edgetl.cli.options import RecipeOptions, emit, given, recipe_options
 
 _OF_RECIPES = ("overrides", "weights_dirs", "calibration_dirs", "allow_leak")
 
 
-@click.command("compile")
+@click.command("compile", cls=Command)
 @recipe_options
 @click.option("--target", "targets", multiple=True, help="With a pivot: target to compile for; may repeat.")
 @click.option("--finish", is_flag=True, help="RECIPE is a bundle: run its last step on this device, in place.")
@@ -23,7 +24,7 @@ def command(options: RecipeOptions, targets: tuple[str, ...], finish: bool) -> i
     \b
       edgetl compile recipe.yaml
       edgetl compile build/pivot --target intel-cpu --out bundles
-      edgetl compile --finish bundles/steel-nvidia-gpu     # on the device with the GPU
+      edgetl compile --finish bundles/steel-nvidia-gpu    # where the GPU is
     """
     if finish:
         _refuse_given(options.recipe, (*_OF_RECIPES, "out", "targets_dirs", "targets"), "with a recipe or a pivot")

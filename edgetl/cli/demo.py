@@ -8,10 +8,11 @@ import click
 
 from edgetl.cli.build import show_report
 from edgetl.cli.chain import run_chain
+from edgetl.cli.command_help import Command
 from edgetl.cli.options import FILE, json_option, progress_for, quiet_option
 
 
-@click.command("demo")
+@click.command("demo", cls=Command)
 @click.option("--out", type=FILE, default=Path("edgetl-demo"), show_default=True, help="Folder to work in.")
 @quiet_option
 @json_option

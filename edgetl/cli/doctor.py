@@ -6,13 +6,14 @@ from dataclasses import asdict
 
 import click
 
+from edgetl.cli.command_help import Command
 from edgetl.cli.options import emit, json_option
 
 
-@click.command("doctor")
+@click.command("doctor", cls=Command)
 @json_option
 def command(as_json: bool) -> None:
-    """Show each backend's version, whether it can compile and run here, and the command that mends it if not."""
+    """Show each backend's version, whether it can compile and run here, and the command that fixes it if not."""
     from edgetl.doctor import examine
 
     examined = examine()
@@ -26,4 +27,4 @@ def command(as_json: bool) -> None:
             state = "yes" if use.missing is None else f"no: {use.missing.reason}"
             click.echo(f"{'':<{width}}    {use.name}: {state}")
             if use.missing and use.missing.remedy:
-                click.echo(f"{'':<{width}}      mend: {use.missing.remedy}")
+                click.echo(f"{'':<{width}}      fix: {use.missing.remedy}")

@@ -9,10 +9,11 @@ from typing import Any
 import click
 
 from edgetl.cli.chain import run_chain
+from edgetl.cli.command_help import Command
 from edgetl.cli.options import RecipeOptions, emit, progress_for, recipe_options
 
 
-@click.command("forecast")
+@click.command("forecast", cls=Command)
 @recipe_options
 @click.option(
     "--images",
@@ -23,10 +24,10 @@ from edgetl.cli.options import RecipeOptions, emit, progress_for, recipe_options
     help="Calibration images to look at the layers on, and validation images to measure the cost on, at most.",
 )
 def command(options: RecipeOptions, count: int) -> int:
-    """Say what an x86 CPU without VNNI would make of the INT8 networks of RECIPE, without such a CPU.
+    """Predict what INT8 saturation costs the networks of RECIPE on an x86 CPU without VNNI, without such a CPU.
 
-    There the integer kernels add products in pairs that are clipped to 16 bits. Per layer: how often that happens and
-    what it changes; for the network: what it costs, and which layers need weights of 7 bits.
+    There, integer kernels add products in pairs that are clipped to 16 bits. Per layer: how often that happens and
+    what it changes; for the network: what it costs, and which layers need 7-bit weights.
     """
     from edgetl.stages.job import schemes_of
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
+from edgetl.cli.command_help import Command
 from edgetl.cli.options import FILE, emit, json_option
 
 
-@click.command("new")
+@click.command("new", cls=Command)
 @click.argument("folder", type=FILE)
 @click.option("-o", "--output", type=FILE, default=Path("recipe.yaml"), show_default=True, help="Recipe to write.")
 @click.option("--name", help="Name of the bundles.  [default: the folder's name]")

@@ -41,6 +41,13 @@ threads_option = click.option(
 targets_dir_option = click.option(
     "--targets-dir", "targets_dirs", type=FILE, multiple=True, help="Folder of target files of your own; may repeat."
 )
+calibration_dir_option = click.option(
+    "--calibration-dir",
+    "calibration_dirs",
+    type=FILE,
+    multiple=True,
+    help="Folder of calibration profiles of your own; may repeat.",
+)
 weights_dir_option = click.option(
     "--weights-dir",
     "weights_dirs",
@@ -95,13 +102,7 @@ def recipe_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--out", type=FILE, help="Output folder.  [default: <name>-build beside the recipe]"),
         weights_dir_option,
         targets_dir_option,
-        click.option(
-            "--calibration-dir",
-            "calibration_dirs",
-            type=FILE,
-            multiple=True,
-            help="Folder of calibration profiles of your own; may repeat.",
-        ),
+        calibration_dir_option,
         click.option(
             "--allow-leak",
             is_flag=True,

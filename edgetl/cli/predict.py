@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
+from edgetl.cli.command_help import Command
 from edgetl.cli.options import FILE, emit, json_option, threads_option
 
 
-@click.command("predict")
+@click.command("predict", cls=Command)
 @click.argument("bundle", type=FILE)
 @click.argument("images", type=FILE, nargs=-1, required=True)
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Classes to show per image.")

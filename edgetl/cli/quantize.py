@@ -9,10 +9,11 @@ from pathlib import Path
 import click
 
 from edgetl.cli.chain import run_chain, show_folders
+from edgetl.cli.command_help import Command
 from edgetl.cli.options import FILE, RecipeOptions, recipe_options
 
 
-@click.command("quantize", help="Train or calibrate for the integers of each target of RECIPE.")
+@click.command("quantize", cls=Command, help="Train or calibrate for the integers of each target of RECIPE.")
 @recipe_options
 @click.option("--ranges", type=FILE, help="Ranges observed by an earlier run, instead of calibrating.")
 def command(options: RecipeOptions, ranges: Path | None) -> int:

@@ -8,10 +8,11 @@ import click
 
 from edgetl.cli.build import show_report
 from edgetl.cli.chain import run_chain
+from edgetl.cli.command_help import Command
 from edgetl.cli.options import FILE, RecipeOptions, recipe_options
 
 
-@click.command("report")
+@click.command("report", cls=Command)
 @recipe_options
 @click.option(
     "--device",

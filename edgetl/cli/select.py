@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
+from edgetl.cli.command_help import Command
 from edgetl.cli.options import FILE, FiniteRange, RecipeOptions, emit, progress_for, recipe_options
 
 
-@click.command("select")
+@click.command("select", cls=Command)
 @recipe_options
 @click.option("--backbone", "names", multiple=True, help="Compare this one; may repeat.  [default: all that are there]")
 @click.option("--target", "target_name", help="Measure on this target.  [default: the recipe's first that runs here]")
@@ -33,7 +34,7 @@ def command(
 
     \b
       edgetl select recipe.yaml --weights-dir weights --max-ms 20
-      edgetl select recipe.yaml --backbone mobilenetv2_100 --backbone resnet50 --write smaller.yaml
+      edgetl select recipe.yaml --backbone resnet50 --write smaller.yaml
     """
     from edgetl.catalog import load_target
     from edgetl.selection.result import Budget

@@ -7,24 +7,32 @@ from pathlib import Path
 
 import click
 
-from edgetl.cli.options import emit, json_option, targets_dir_option
+from edgetl.cli.command_help import Command
+from edgetl.cli.options import calibration_dir_option, emit, json_option, targets_dir_option
 
 
-@click.command("targets")
+@click.command("targets", cls=Command)
 @click.argument("name", required=False)
 @click.option("--calibration", is_flag=True, help="List the calibration profiles instead.")
 @targets_dir_option
+@calibration_dir_option
 @json_option
-def command(name: str | None, calibration: bool, targets_dirs: tuple[Path, ...], as_json: bool) -> None:
-    """List the targets, or show one.
+def command(
+    name: str | None,
+    calibration: bool,
+    targets_dirs: tuple[Path, ...],
+    calibration_dirs: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """List the targets, or show one; with --calibration, or a folder of them, calibration profiles.
 
     A target is a piece of hardware: its instruction set, its number scheme, the builds that are made for it.
     """
     from edgetl.catalog import load_profile, load_target, profile_names, target_names
 
-    if calibration:
-        names = [name] if name else profile_names()
-        values = [asdict(load_profile(each)) for each in names]
+    if calibration or calibration_dirs:
+        names = [name] if name else profile_names(calibration_dirs)
+        values = [asdict(load_profile(each, calibration_dirs)) for each in names]
     else:
         names = [name] if name else target_names(targets_dirs)
         values = [asdict(load_target(each, targets_dirs)) for each in names]

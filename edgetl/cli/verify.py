@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from edgetl.cli.command_help import Command
 from edgetl.cli.options import FILE, emit, json_option, threads_option
 
 
@@ -17,7 +18,7 @@ def _digest(_context: click.Context, _parameter: click.Parameter, value: str | N
     return value and value.lower()
 
 
-@click.command("verify")
+@click.command("verify", cls=Command)
 @click.argument("bundle", type=FILE)
 @click.option("--digests-only", is_flag=True, help="Do not run the network: for bundles of other hardware.")
 @click.option(

@@ -40,6 +40,13 @@ def test_calibration_profiles_are_listed_and_shown(shell: Shell) -> None:
     assert shell("targets", "--calibration", "default", "--json").json()["name"] == "default"
 
 
+def test_calibration_profiles_of_the_users_own_are_listed(shell: Shell, tmp_path: Path) -> None:
+    text = yaml.safe_load(shell("targets", "--calibration", "default").out) | {"name": "ours", "summary": "our ranges"}
+    (tmp_path / "ours.yaml").write_text(yaml.safe_dump(text))
+    assert "ours" in shell("targets", "--calibration-dir", tmp_path).out
+    assert shell("targets", "ours", "--calibration-dir", tmp_path, "--json").json()["summary"] == "our ranges"
+
+
 def test_targets_of_the_users_own_are_found(shell: Shell, tmp_path: Path) -> None:
     text = yaml.safe_load(shell("targets", "x86-cpu").out) | {"name": "my-box", "summary": "a box"}
     (tmp_path / "my-box.yaml").write_text(yaml.safe_dump(text))
@@ -59,7 +66,7 @@ def test_the_doctor_reports_every_backend(shell: Shell) -> None:
         for use in part["uses"]:
             if use["missing"]:
                 assert use["missing"]["reason"] in told
-                assert f"mend: {use['missing']['remedy']}" in told
+                assert f"fix: {use['missing']['remedy']}" in told
 
 
 def test_clean_names_what_it_removes_and_how_much(shell: Shell, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cli_calls import RECIPE, Shell, write_images, write_recipe
 
-from edgetl.cli import COMMANDS
+from edgetl.cli import COMMANDS, GROUPS
 
 
 @pytest.fixture
@@ -37,8 +37,21 @@ def test_every_command_has_help_and_a_summary(shell: Shell) -> None:
         assert answer.out.startswith(f"Usage: edgetl {name}")
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_fits_a_terminal_of_80_columns(shell: Shell, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert [line for line in shell(name, "--help").out.splitlines() if len(line) > 80] == []
+
+
+def test_help_lists_the_options_of_a_command_before_those_of_every_recipe(shell: Shell) -> None:
+    text = shell("bench", "--help").out
+    places = [text.index(words) for words in ("--runs", "Recipe options:", "--set", "Output and help:", "--json")]
+    assert places == sorted(places)
+    assert "Recipe options:" not in shell("verify", "--help").out
+
+
 def test_without_arguments_there_is_help(shell: Shell) -> None:
-    assert "Commands:" in shell().err
+    assert all(f"\n{heading}:\n" in shell().err for heading in GROUPS)
     assert shell("--version").out.startswith("edgetl, version ")
 
 
@@ -47,7 +60,8 @@ def test_without_arguments_there_is_help(shell: Shell) -> None:
     [
         (["build"], ["Missing argument 'RECIPE'", "edgetl build --help"]),
         (["predict", "bundle"], ["Missing argument 'IMAGES...'"]),
-        (["build", "recipe.yaml", "--sett", "a=1"], ["--sett"]),
+        (["build", "recipe.yaml", "--sett", "a=1"], ["No such option '--sett'. Did you mean '--set'?"]),
+        (["build", "recipe.yaml", "--tsv", "a"], ["No such option '--tsv' (see: edgetl build --help)"]),
         (["bench", "bundle", "--runs", "10"], ["--runs", "x>=300"]),
         (["bench", "bundle", "--threads", "0"], ["--threads"]),
         (["predict", "bundle", "image", "--top", "none"], ["--top", "'none'"]),

@@ -1,0 +1,46 @@
+"""A command whose help lists its own options first, and which suggests only options that are really near."""
+
+from __future__ import annotations
+
+from difflib import SequenceMatcher
+
+import click
+
+_OF_RECIPES = ("overrides", "out", "weights_dirs", "targets_dirs", "calibration_dirs", "allow_leak")
+_GENERAL = ("quiet", "as_json")
+_NEAR = 0.75  # of SequenceMatcher; click suggests `--set` for `--csv`, which is 0.6
+
+
+class Command(click.Command):
+    """Options in groups: the command's own, those of every recipe, then output and help."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        params = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
+        # `--out` and the like are common options only where they come with a recipe
+        shared = _OF_RECIPES if any(param.name == "overrides" for param in params) else ()
+        groups: dict[str, list[tuple[str, str]]] = {"Options": [], "Recipe options": [], "Output and help": []}
+        for param in params:
+            record = param.get_help_record(ctx)
+            if record is not None:
+                groups[_group(param, shared)].append(record)
+        for heading, records in groups.items():
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            near = [name for name in error.possibilities or () if _near(error.option_name, name)]
+            raise click.NoSuchOption(error.option_name, possibilities=near, ctx=ctx) from error
+
+
+def _group(option: click.Option, shared: tuple[str, ...]) -> str:
+    if option.name in shared:
+        return "Recipe options"
+    return "Output and help" if option.name in _GENERAL or "--help" in option.opts else "Options"
+
+
+def _near(typed: str, name: str) -> bool:
+    return SequenceMatcher(None, typed, name).ratio() >= _NEAR
