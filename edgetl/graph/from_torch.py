@@ -14,6 +14,7 @@ from torch import nn
 
 from edgetl.errors import BackendError
 from edgetl.graph.clean import clean
+from edgetl.graph.constants import fold_constants
 from edgetl.graph.name_layers import name_layers
 from edgetl.graph.rewrite import merge_pads, split_float_biases
 from edgetl.types import OUTPUT_NAME
@@ -41,6 +42,8 @@ def capture(module: nn.Module, height: int, width: int) -> torch.fx.GraphModule:
         raise BackendError(_refusal("torch.export", module, error)) from error
     assert isinstance(captured, torch.fx.GraphModule)
     _drop_device_assertions(captured)
+    _take_any_layout(captured)
+    fold_constants(captured)
     return captured
 
 
@@ -90,6 +93,14 @@ def _drop_device_assertions(graph_module: torch.fx.GraphModule) -> None:
     for node in list(graph_module.graph.nodes):
         if node.target is torch.ops.aten._assert_tensor_metadata.default:
             graph_module.graph.erase_node(node)
+    graph_module.recompile()
+
+
+def _take_any_layout(graph_module: torch.fx.GraphModule) -> None:
+    # a flatten is captured as a view of the layout it was captured in; calibration and training run channels-last
+    for node in graph_module.graph.nodes:
+        if node.target in (torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default):
+            node.target = torch.ops.aten.reshape.default
     graph_module.recompile()
 
 

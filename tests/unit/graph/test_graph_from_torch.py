@@ -64,6 +64,14 @@ def test_the_capture_has_no_in_place_operators() -> None:
     assert not [name for name in names if "_." in name]
 
 
+def test_a_flattened_map_may_be_channels_last_in_memory() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 6 * 6, 2)).eval()
+    captured = capture(network, 8, 8).to(memory_format=torch.channels_last)
+    x = torch.randn(2, 3, 8, 8)
+    found = captured(x.contiguous(memory_format=torch.channels_last))
+    torch.testing.assert_close(found, network(x))
+
+
 class _Branching(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.mean((2, 3)) if float(x.sum()) > 0 else x.amax((2, 3))
