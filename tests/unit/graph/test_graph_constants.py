@@ -19,6 +19,7 @@ class _Scaled(nn.Module):
         self.gamma = nn.Parameter(torch.rand(4))
         self.table = nn.Parameter(torch.rand(4, 9))
         self.weight = nn.Parameter(torch.rand(4, 3, 1, 1))
+        self.index: Tensor
         self.register_buffer("index", torch.tensor([3]))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -47,7 +48,7 @@ def test_what_is_made_of_a_parameter_is_trained_further() -> None:
     _, captured = _captured()
     constants = [node.target for node in captured.graph.nodes if node.op == "get_attr"]
 
-    captured(torch.randn(2, 3, SIZE, SIZE)).sum().backward()  # type: ignore[no-untyped-call]
+    captured(torch.randn(2, 3, SIZE, SIZE)).sum().backward()
 
     assert len(constants) == 3
     assert all(captured.get_parameter(str(name)).grad is not None for name in constants)
