@@ -68,9 +68,14 @@ def seconds(value: float) -> str:
     return f"{minutes} min {rest:02d} s"
 
 
+def count(value: int, noun: str) -> str:
+    """`1 target`, `4 targets`."""
+    return f"{value} {noun}{'' if value == 1 else 's'}"
+
+
 def threads(value: int) -> str:
     """`1 thread`, `4 threads`."""
-    return f"{value} thread{'' if value == 1 else 's'}"
+    return count(value, "thread")
 
 
 def emulated(images: int | None, emulated_images: int | None) -> str:

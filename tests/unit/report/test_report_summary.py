@@ -1,0 +1,83 @@
+"""The first lines of a report say what was measured, what passes and what to take."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgetl.report.model import Bundle
+from edgetl.report.summary import Unmeasured, summarize
+from edgetl.types import Verdict
+
+
+def bundle(target: str, verdict: Verdict = "pass", p50_ms: float | None = 1.0, **more: object) -> Bundle:
+    values: dict[str, object] = {
+        "target": target,
+        "backend": "onnxruntime",
+        "precision": "int8",
+        "path": "p",
+        "measured": True,
+        "emulated": False,
+        "top1": 0.98,
+        "verdict": verdict,
+        "reason": "",
+        "p50_ms": p50_ms,
+        "p50_ms_low": p50_ms and 0.95 * p50_ms,
+        "p50_ms_high": p50_ms and 1.05 * p50_ms,
+    }
+    return Bundle.model_validate(values | more)
+
+
+def absent(target: str, reason: str = "no GPU") -> Bundle:
+    return bundle(target, "not measured", None, measured=False, not_measured_reason=reason)
+
+
+def emulated(target: str, verdict: Verdict = "pass") -> Bundle:
+    return bundle(target, verdict, None, measured=False, emulated=True, not_measured_reason="no ARM CPU")
+
+
+@pytest.mark.parametrize(
+    ("bundles", "verdict", "headline"),
+    [
+        ([bundle("a"), bundle("b")], "pass", "2 of 2 measured targets pass"),
+        ([bundle("a"), absent("b")], "pass", "1 of 1 measured targets passes; 1 not measured here"),
+        ([bundle("a", "fail"), absent("b")], "fail", "0 of 1 measured targets pass; 1 not measured here"),
+        (
+            [bundle("a"), bundle("b", "not measured")],
+            "not measured",
+            "1 of 2 measured targets passes; 1 with a gate that was not measured",
+        ),
+        ([bundle("a"), emulated("b")], "pass", "2 of 2 measured or emulated targets pass"),
+        ([absent("a")], "not measured", "none of 1 target could be measured here"),
+    ],
+)
+def test_the_headline_counts_what_was_measured(bundles: list[Bundle], verdict: Verdict, headline: str) -> None:
+    summary = summarize(bundles)
+    assert (summary.verdict, summary.headline) == (verdict, headline)
+
+
+def test_measured_targets_stand_first_and_keep_their_order() -> None:
+    summary = summarize([absent("a"), bundle("z"), emulated("c"), bundle("b")])
+    assert [each.target for each in summary.bundles] == ["z", "b", "c", "a"]
+
+
+def test_the_fastest_bundle_that_passes_is_the_one_to_take() -> None:
+    take = summarize([bundle("slow", p50_ms=2.0), bundle("fast"), bundle("wrong", "fail", 0.1)]).take
+    assert "take the bundle for fast: the fastest that passes, with int8, 98.0 % top-1 and 1.00 ms." in take
+
+
+def test_bundles_that_are_as_fast_within_their_intervals_are_named() -> None:
+    take = summarize([bundle("fast"), bundle("level", p50_ms=1.05), bundle("slow", p50_ms=2.0)]).take
+    assert take.endswith("; level cannot be told apart from it.")
+
+
+def test_a_latency_of_another_cpu_recommends_nothing() -> None:
+    assert summarize([bundle("a", other_cpu="no VNNI"), emulated("b"), absent("c")]).take == ""
+
+
+def test_one_reason_for_several_targets_stands_once() -> None:
+    reasons = [f"target {name} needs a CPU of type aarch64" for name in ("pi", "arm")]
+    summary = summarize([absent("pi", reasons[0]), absent("gpu"), absent("arm", reasons[1])])
+    assert summary.unmeasured == (
+        Unmeasured(("pi", "arm"), "needs a CPU of type aarch64"),
+        Unmeasured(("gpu",), "no GPU"),
+    )
