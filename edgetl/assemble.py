@@ -9,14 +9,15 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
+from edgetl.arrays import UnreadableArray, read_tensors
 from edgetl.backends.base import load as load_backend
 from edgetl.bundle.manifest import LABELS_NAME, Manifest, labels_text
 from edgetl.bundle.read import read_bundle
 from edgetl.bundle.write import replace_compiled, tolerance_for, write_manifest
 from edgetl.catalog import load_target, scheme_id
-from edgetl.errors import BackendError, UsageError
+from edgetl.errors import BackendError, BundleError, UsageError
 from edgetl.graph.pivot import Pivot, PivotModel, read_pivot
 from edgetl.graph.pivot_models import available, model_for
 from edgetl.store import disk_errors, put
@@ -119,8 +120,18 @@ def _golden_logits(pivot_folder: Path, pivot: Pivot) -> dict[str, Logits]:
     """Of every model of the pivot, by its file's stem."""
     if not pivot.golden_files:
         return {}
-    logits: dict[str, Logits] = load_file(pivot_folder / "golden" / "logits.safetensors")
-    return logits
+    path = pivot_folder / "golden" / "logits.safetensors"
+    try:
+        tensors = read_tensors(path)
+    except UnreadableArray as error:
+        raise BundleError(f"{path}: {error}; export the pivot again") from error
+    expected = (len(pivot.golden_files), len(pivot.labels))
+    for name in {Path(model.file).stem for model in pivot.models} | {"float32"}:
+        found = tensors.get(name)
+        if found is None or found.dtype != np.float32 or found.shape != expected:
+            seen = "nothing" if found is None else f"{found.dtype} {found.shape}"
+            raise BundleError(f"{path}: expected `{name}`, float32 {expected}; found {seen}; export the pivot again")
+    return {name: np.asarray(values, dtype=np.float32) for name, values in tensors.items()}
 
 
 def _rounded(logits: Mapping[str, Logits], pivot: Pivot, target: Target) -> Logits | None:

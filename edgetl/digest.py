@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 import json
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
 
+def open_plain(path: Path) -> io.BufferedReader:
+    """A regular file, opened for reading. Raises OSError, for a named pipe or a device too: they may never end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
 def file_digest(path: Path) -> str:
-    """Hex SHA-256 of a file's bytes. Raises OSError."""
-    with path.open("rb") as stream:
+    """Hex SHA-256 of a regular file's bytes. Raises OSError."""
+    with open_plain(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

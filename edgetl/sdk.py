@@ -15,6 +15,7 @@ from typing import Any
 
 ORT_SWITCH = "ORT_DISABLE_TELEMETRY"  # read by the library once, when it is loaded
 OPENVINO_REPORTER = "openvino_telemetry"
+_FATAL = 4  # onnxruntime's highest level
 
 
 def import_onnxruntime() -> Any:
@@ -22,6 +23,8 @@ def import_onnxruntime() -> Any:
     os.environ.setdefault(ORT_SWITCH, "1")
     import onnxruntime
 
+    # sessions log by their own level; what is no session's, as a failed allocation, would go to stderr
+    onnxruntime.set_default_logger_severity(_FATAL)
     return onnxruntime
 
 

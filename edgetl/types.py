@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, get_args, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, get_args, runtime_checkable
+
+from annotated_types import Ge, Le
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +29,13 @@ Verdict = Literal["pass", "fail", "not measured"]
 InstructionSet = Literal["avx2", "avx512", "vnni", "avx_vnni", "bf16", "amx", "neon", "dotprod", "i8mm", "sve"]
 
 INPUT_NAME = "image"  # uint8 (N, H, W, 3), RGB
+_Pixels = Annotated[int, Ge(1), Le(8192)]
+_Byte = Annotated[int, Ge(0), Le(255)]
+_Mean = Annotated[float, Ge(-1e6), Le(1e6)]
+_Deviation = Annotated[float, Ge(1e-9), Le(1e6)]
+_STRICT: dict[str, Any] = {"extra": "forbid"}
+"""For pydantic, which reads these classes from files: unknown keys are refused."""
+
 WITH_INTEGERS: tuple[Precision, ...] = ("int8", "mixed", "simplified")  # compiled from models with Q/DQ pairs
 OUTPUT_NAME = "logits"  # float32 (N, classes)
 
@@ -71,16 +80,19 @@ class Preprocessing:
     Resize and crop to (height, width) uint8 happen outside the graph, `(x / 255 - mean) / std` inside it.
     `crop_pct` is used by `crop` only: the shorter side is resized to round(size / crop_pct), then centre cropped.
     `fill` is the RGB padding colour of `letterbox`.
+    The bounds hold for what is read from a file: a manifest, a pivot; the C++ runtime has the same.
     """
 
-    height: int
-    width: int
+    __pydantic_config__: ClassVar = _STRICT
+
+    height: _Pixels
+    width: _Pixels
     resize: ResizePolicy
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    crop_pct: float = 0.875
+    mean: tuple[_Mean, _Mean, _Mean]
+    std: tuple[_Deviation, _Deviation, _Deviation]
+    crop_pct: Annotated[float, Ge(0.05), Le(1)] = 0.875
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
-    fill: tuple[int, int, int] = (128, 128, 128)
+    fill: tuple[_Byte, _Byte, _Byte] = (128, 128, 128)
 
 
 # --- backbones ----------------------------------------------------------------------------------------------------
@@ -132,6 +144,8 @@ class Scheme:
     operators             which operators get Q/DQ on their inputs; their order means nothing
     """
 
+    __pydantic_config__: ClassVar = _STRICT
+
     activation_dtype: Literal["uint8", "int8"]
     activation_symmetric: bool
     weight_granularity: Literal["channel", "tensor"] = "channel"
@@ -148,6 +162,8 @@ class Target:
     cpu_without  those that they have not
     cpu_part     the part number of all its ARM cores, as /proc/cpuinfo writes it
     """
+
+    __pydantic_config__: ClassVar = _STRICT
 
     name: str
     summary: str
@@ -211,6 +227,8 @@ class Compiled:
     finished  False when the last step can only run on the device (a TensorRT engine)
     facts     settings and versions as the backend wants to see them again, plain strings
     """
+
+    __pydantic_config__: ClassVar = _STRICT
 
     backend: str
     backend_version: str

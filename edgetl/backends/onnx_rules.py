@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from onnx import TensorProto, numpy_helper
 
 from edgetl.backends.failures import one_line
 from edgetl.errors import BackendError
+from edgetl.graph.outside_data import NotOnnx, has_outside_data
 from edgetl.types import INPUT_NAME, OUTPUT_NAME, WITH_INTEGERS, Precision
 
 OLDEST_OPSET, NEWEST_OPSET = 13, 23
@@ -37,11 +37,12 @@ def load_pivot(path: Path) -> tuple[onnx.ModelProto, PivotFacts]:
     raises  BackendError when it is unreadable, breaks the ONNX rules, points to other files, or has another interface.
     """
     model = _read(path)
-    _refuse_outside_data(model, path)
+    _refuse_outside_data(path)
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise BackendError(f"{path}: not a valid ONNX model: {one_line(error)}") from error
+    _refuse_unreadable_tensors(model, path)
     opset = _opset(model, path)
     height, width = _input_size(model, path)
     classes = _classes(model, path)
@@ -132,19 +133,21 @@ def _read(path: Path) -> onnx.ModelProto:
     return model
 
 
-def _refuse_outside_data(model: onnx.ModelProto, path: Path) -> None:
-    for tensor in _tensors(model):
-        if tensor.data_location == TensorProto.EXTERNAL:
-            raise BackendError(f"{path}: tensor `{tensor.name}` lies in another file; save the model as one file")
+def _refuse_outside_data(path: Path) -> None:
+    try:
+        outside = has_outside_data(path)
+    except NotOnnx as error:
+        raise BackendError(f"{path}: not an ONNX file, or truncated") from error
+    if outside:
+        raise BackendError(f"{path}: a tensor lies in another file; save the model as one file")
 
 
-def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    yield from model.graph.initializer
-    for node in model.graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
+def _refuse_unreadable_tensors(model: onnx.ModelProto, path: Path) -> None:
+    for tensor in model.graph.initializer:
+        try:
+            numpy_helper.to_array(tensor)
+        except Exception as error:  # what a wrong shape, type or segment ends in is not said anywhere
+            raise BackendError(f"{path}: tensor `{tensor.name}` cannot be read: {one_line(error)}") from error
 
 
 def _opset(model: onnx.ModelProto, path: Path) -> int:

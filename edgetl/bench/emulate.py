@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgetl.arrays import UnreadableArray, read_array
 from edgetl.errors import BackendError
 from edgetl.types import Missing, Target
 
@@ -128,8 +129,8 @@ def _run(command: list[str], model: Path, timeout_s: float) -> None:
 
 def _read_logits(path: Path, images: int, model: Path) -> NDArray[np.float32]:
     try:
-        found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        found = read_array(path)
+    except UnreadableArray as error:
         raise EmulationError(f"{model}: emulation ended without logits: {error}") from error
     if found.dtype != np.float32 or found.ndim != 2 or found.shape[0] != images:
         raise EmulationError(f"{model}: expected float32 logits ({images}, classes); found {found.dtype} {found.shape}")

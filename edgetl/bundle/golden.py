@@ -13,9 +13,8 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
+from edgetl.arrays import UnreadableArray, read_array, read_tensors
 from edgetl.bundle.manifest import Manifest, Tolerance
 from edgetl.data.images import decode
 from edgetl.data.resize import resize
@@ -67,7 +66,7 @@ def _pixel_check(index: int, step: Step, made: Pixels, golden: Pixels, allowed: 
         detail = f"{made.shape[1]}x{made.shape[0]} pixels, expected {golden.shape[1]}x{golden.shape[0]}"
         return StepCheck(index, step, False, 255, allowed, detail)
     difference = int(np.abs(made.astype(np.int16) - golden.astype(np.int16)).max())
-    detail = f"largest pixel difference {difference} of 255"
+    detail = f"largest pixel difference {difference} of 255 (limit {allowed})"
     return StepCheck(index, step, difference <= allowed, difference, allowed, detail)
 
 
@@ -86,7 +85,10 @@ def _network_check(
     answer, wanted = int(logits.argmax()), int(golden.argmax())
     same = answer == wanted
     passed = (same or close) and difference <= tolerance.max_diff_of_range and cosine >= tolerance.min_cosine
-    detail = f"logits differ by {100 * difference:.2f} % of their range, cosine {cosine:.5f}, class {answer}"
+    detail = (
+        f"logits differ by {100 * difference:.2f} % of their range (limit {100 * tolerance.max_diff_of_range:g} %), "
+        f"cosine {cosine:.5f} (at least {tolerance.min_cosine:g}), class {answer}"
+    )
     detail += "" if same else f" instead of {wanted}"
     return StepCheck(index, "network", passed, difference, tolerance.max_diff_of_range, detail)
 
@@ -105,26 +107,28 @@ def _cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
 def _golden_logits(folder: Path, manifest: Manifest) -> NDArray[np.float32]:
     path = folder / "golden" / "logits.safetensors"
     try:
-        logits: NDArray[np.float32] = load_file(path)["logits"]
-    except (OSError, KeyError, SafetensorError) as error:
-        raise BundleError(f"{path}: expected a safetensors file with the tensor `logits`") from error
+        tensors = read_tensors(path)
+    except UnreadableArray as error:
+        raise BundleError(f"{path}: {error}; expected the tensor `logits`") from error
+    logits = tensors.get("logits")
+    if logits is None:
+        raise BundleError(f"{path}: expected a safetensors file with the tensor `logits`; it has no such tensor")
     assert manifest.golden is not None
     if logits.shape != (manifest.golden.count, len(manifest.labels)) or logits.dtype != np.float32:
         raise BundleError(
             f"{path}: expected float32 ({manifest.golden.count}, {len(manifest.labels)}), "
             f"found {logits.dtype} {logits.shape}"
         )
-    return logits
+    return np.asarray(logits, dtype=np.float32)
 
 
 def _pixels(path: Path, shape: tuple[int, int, int] | None) -> Pixels:
     """A golden array, uint8 (h, w, 3), of `shape` where one is given."""
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise BundleError(f"{path}: not a readable array") from error
+        array = read_array(path)
+    except UnreadableArray as error:
+        raise BundleError(f"{path}: {error}") from error
     fits = array.shape == shape if shape else array.ndim == 3 and array.shape[2] == 3 and array.size > 0
     if not fits or array.dtype != np.uint8:
         raise BundleError(f"{path}: expected uint8 {shape or '(h, w, 3)'}, found {array.dtype} {array.shape}")
-    pixels: Pixels = array
-    return pixels
+    return np.asarray(array, dtype=np.uint8)

@@ -5,13 +5,15 @@ Readers trust nothing: sizes are bounded, unknown keys and foreign schema versio
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from edgetl.errors import BundleError
+from edgetl.json_file import NAME, Labels, PlainText, RelativePath, Sha256, read_json
 from edgetl.types import Compiled, Interval, Preprocessing, Target, Verdict
 
 SCHEMA = 1
@@ -19,11 +21,9 @@ FILE_NAME = "manifest.json"
 LABELS_NAME = "labels.txt"
 MAX_MANIFEST_BYTES = 4_000_000
 MAX_FILE_BYTES = 4_000_000_000
+MAX_NAME_CHARACTERS = 200
 
-_PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
-RelativePath = Annotated[str, Field(pattern=rf"^{_PART}(/{_PART}){{0,3}}$", max_length=200)]
 GoldenFile = Annotated[str, Field(pattern=r"^golden/[0-9]{1,2}\.(jpg|png)$")]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Model(BaseModel):
@@ -64,6 +64,11 @@ class Golden(_Model):
             raise ValueError("`files` must name one picture for each of 0 .. count - 1, in order")
         return self
 
+    def needed_files(self) -> tuple[str, ...]:
+        """The pictures and the arrays that belong to them."""
+        arrays = (f"golden/{index}.{kind}.npy" for index in range(self.count) for kind in ("rgb", "input"))
+        return (*self.files, *arrays, "golden/logits.safetensors")
+
 
 class Measured(_Model):
     """What the bench saw of this very bundle. Accuracies are fractions with 95 % intervals.
@@ -89,12 +94,12 @@ class Manifest(_Model):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
 
     schema_version: Literal[1] = Field(alias="schema")
-    name: Annotated[str, Field(max_length=200)]
-    edgetl_version: Annotated[str, Field(max_length=40)]
+    name: Annotated[PlainText, Field(max_length=200)]
+    edgetl_version: Annotated[PlainText, Field(max_length=40)]
     target: Target
     compiled: Compiled
-    scheme: Annotated[str | None, Field(max_length=40)]
-    labels: Annotated[tuple[Annotated[str, Field(max_length=500)], ...], Field(min_length=2, max_length=100_000)]
+    scheme: Annotated[PlainText | None, Field(max_length=40)]
+    labels: Labels
     preprocessing: Preprocessing
     pivot_sha256: Sha256
     golden: Golden | None
@@ -106,8 +111,17 @@ class Manifest(_Model):
     @field_validator("compiled")
     @classmethod
     def _stays_inside(cls, value: Compiled) -> Compiled:
-        if any("/" in name or name.startswith(".") for name in (value.model, *value.files)):
+        if not all(
+            re.fullmatch(NAME, name) and len(name) <= MAX_NAME_CHARACTERS for name in (value.model, *value.files)
+        ):
             raise ValueError("model files must be plain names inside the bundle")
+        return value
+
+    @field_validator("files")
+    @classmethod
+    def _without_itself(cls, value: dict[str, FileEntry]) -> dict[str, FileEntry]:
+        if FILE_NAME in value:
+            raise ValueError(f"{FILE_NAME} cannot hold its own digest")
         return value
 
 
@@ -115,18 +129,9 @@ def read_manifest(folder: Path) -> Manifest:
     """Read and check `folder/manifest.json`; file digests are checked by `bundle.read`. Raises BundleError."""
     path = folder / FILE_NAME
     try:
-        size = path.stat().st_size
-        if size > MAX_MANIFEST_BYTES:
-            raise BundleError(f"{path}: {size} bytes; a manifest has at most {MAX_MANIFEST_BYTES}")
-        text = path.read_bytes()
+        return read_json(path, Manifest, most_bytes=MAX_MANIFEST_BYTES, what=f"a manifest of schema {SCHEMA}")
     except OSError as error:
         raise BundleError(f"{folder}: not a bundle: cannot read {FILE_NAME} ({error.strerror})") from error
-    try:
-        return Manifest.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise BundleError(f"{path}: not a manifest of schema {SCHEMA}: `{place}`: {first['msg']}") from error
 
 
 def labels_text(labels: Sequence[str]) -> str:

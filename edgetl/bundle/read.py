@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgetl.bundle.manifest import FILE_NAME, LABELS_NAME, Manifest, labels_text, read_manifest
 from edgetl.digest import file_digest
 from edgetl.errors import BundleError
+from edgetl.file_kind import describe
+from edgetl.graph.outside_data import NotOnnx, has_outside_data
+
+MAX_LEVELS = 3
 
 
 @dataclass(frozen=True)
@@ -27,10 +33,12 @@ def read_bundle(folder: Path, sha256: str | None = None) -> Bundle:
 
     sha256  that of manifest.json, 64 lower-case hexadecimal digits: `bundle_sha256` in report.json. Nothing inside a
             bundle vouches for its manifest, so without it a changed one is found only where it contradicts a file.
-    raises  BundleError naming the first file that is missing, foreign, a link, of another size, or changed.
+    raises  BundleError naming the first file that is missing, foreign, no plain file, of another size, or changed, or
+            an ONNX model that takes weights from other files: no digest covers those.
     """
     if not folder.is_dir():
-        raise BundleError(f"{folder}: no such bundle; expected a folder with {FILE_NAME}")
+        found = f"found {describe(folder).name}" if folder.exists() else "there is nothing"
+        raise BundleError(f"{folder}: no such bundle; expected a folder with {FILE_NAME}; {found}")
     manifest = read_manifest(folder)
     if sha256 is not None:
         _check_manifest(folder / FILE_NAME, sha256)
@@ -39,12 +47,13 @@ def read_bundle(folder: Path, sha256: str | None = None) -> Bundle:
         path = folder / name
         size = path.stat().st_size
         if size != entry.size_bytes:
-            raise BundleError(
-                f"{path}: {size} bytes, the manifest says {entry.size_bytes}; truncated or changed: copy it again"
-            )
+            instead = describe(path)  # a Git LFS pointer is small, too
+            remedy = instead.sentence if instead.advice else "truncated or changed: copy it again"
+            raise BundleError(f"{path}: {size} bytes, the manifest says {entry.size_bytes}; {remedy}")
         if file_digest(path) != entry.sha256:
             raise BundleError(f"{path}: SHA-256 differs from the manifest; changed after it was built: do not use it")
     _check_labels(folder / LABELS_NAME, manifest)
+    _check_models(folder, manifest)
     return Bundle(folder, manifest)
 
 
@@ -59,14 +68,24 @@ def _check_labels(path: Path, manifest: Manifest) -> None:
         raise BundleError(f"{path}: not the labels of {FILE_NAME}; one was changed after it was built: do not use it")
 
 
+def _check_models(folder: Path, manifest: Manifest) -> None:
+    if manifest.compiled.backend == "null":  # opens no model
+        return
+    models = {name for name in manifest.compiled.files if name.endswith(".onnx")}
+    models |= {manifest.compiled.model} if manifest.compiled.backend == "onnxruntime" else set()
+    for path in sorted(folder / name for name in models):
+        try:
+            outside = has_outside_data(path)
+        except NotOnnx as error:
+            instead = describe(path)
+            found = "damaged, or not one" if instead.kind in ("onnx", "unknown") else instead.sentence
+            raise BundleError(f"{path}: expected an ONNX model; {found}: build the bundle again") from error
+        if outside:
+            raise BundleError(f"{path}: takes weights from another file, which no digest covers; build it again")
+
+
 def _check_names(folder: Path, manifest: Manifest) -> None:
-    present: set[str] = set()
-    for path in folder.rglob("*"):
-        name = path.relative_to(folder).as_posix()
-        if path.is_symlink():
-            raise BundleError(f"{path}: a symbolic link; a bundle holds plain files only")
-        if path.is_file():
-            present.add(name)
+    present = set(_plain_files(folder, ""))
     missing = sorted(set(manifest.files) - present)
     if missing:
         raise BundleError(f"{folder / missing[0]}: listed in the manifest and not there; copy the bundle again")
@@ -77,5 +96,21 @@ def _check_names(folder: Path, manifest: Manifest) -> None:
         raise BundleError(f"{folder / FILE_NAME}: the model's files are not among `files`")
     if LABELS_NAME not in manifest.files:
         raise BundleError(f"{folder / FILE_NAME}: {LABELS_NAME} is not among `files`")
-    if manifest.golden and any(name not in manifest.files for name in manifest.golden.files):
-        raise BundleError(f"{folder / FILE_NAME}: the golden pictures are not among `files`")
+    if manifest.golden and any(name not in manifest.files for name in manifest.golden.needed_files()):
+        raise BundleError(f"{folder / FILE_NAME}: the golden pictures and arrays are not all among `files`")
+
+
+def _plain_files(folder: Path, prefix: str) -> Iterator[str]:
+    """Their names below `folder`, as the manifest writes them."""
+    if prefix.count("/") > MAX_LEVELS:
+        raise BundleError(f"{folder}: folders nested deeper than a bundle's ({MAX_LEVELS})")
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_symlink():
+                raise BundleError(f"{entry.path}: a symbolic link; a bundle holds plain files only")
+            if entry.is_dir(follow_symlinks=False):
+                yield from _plain_files(folder / entry.name, f"{prefix}{entry.name}/")
+            elif entry.is_file(follow_symlinks=False):
+                yield prefix + entry.name
+            else:
+                raise BundleError(f"{entry.path}: not a regular file; a bundle holds plain files only")

@@ -121,10 +121,11 @@ def _show(error: click.ClickException) -> None:
 
 def _explain(error: Exception) -> int:
     from edgetl.errors import EdgetlError
+    from edgetl.text import escaped
 
     if isinstance(error, EdgetlError):
         for line in str(error).splitlines():
-            click.echo(f"edgetl: {line}", err=True)
+            click.echo(f"edgetl: {escaped(line)}", err=True)  # it may name files, keys and labels of others
         return error.exit_code
     if isinstance(error, ModuleNotFoundError) and error.name:
         click.echo(f"edgetl: {_missing_module(error.name)}", err=True)

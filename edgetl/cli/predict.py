@@ -20,6 +20,7 @@ from edgetl.cli.options import FILE, emit, json_option, threads_option
 def command(bundle: Path, images: tuple[Path, ...], top: int, threads: int, as_json: bool) -> None:
     """Classify IMAGES with BUNDLE on the bundle's own runtime."""
     from edgetl.inference import predict
+    from edgetl.text import escaped
 
     results = predict(bundle, images, top=top, threads=threads)
     if as_json:
@@ -27,4 +28,4 @@ def command(bundle: Path, images: tuple[Path, ...], top: int, threads: int, as_j
         return
     for result in results:
         shares = zip(result.labels, result.probabilities, strict=True)
-        click.echo(f"{result.path}: " + ", ".join(f"{label} {100 * share:.1f} %" for label, share in shares))
+        click.echo(f"{escaped(result.path)}: " + ", ".join(f"{label} {100 * share:.1f} %" for label, share in shares))

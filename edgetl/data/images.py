@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from edgetl.errors import DataError
+from edgetl.text import escaped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,7 +56,7 @@ class UnreadableImage(DataError):
     """A file that is no picture, or a broken one. `reason` is the message without the place."""
 
     def __init__(self, where: str, reason: str) -> None:
-        super().__init__(f"{where}: not usable as an image: {reason}; replace or remove it")
+        super().__init__(f"{escaped(where)}: not usable as an image: {reason}; replace or remove it")
         self.reason = reason
 
 

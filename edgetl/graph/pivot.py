@@ -8,11 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from edgetl.digest import file_digest, folder_digests
 from edgetl.errors import BundleError
 from edgetl.graph.half_range import HalfRange
+from edgetl.json_file import Labels, RelativePath, Sha256, read_json
 from edgetl.store import write_text
 from edgetl.types import Preprocessing
 
@@ -22,10 +23,7 @@ GOLDEN_DIR = "golden"
 SCHEMA = 1
 MAX_PIVOT_BYTES = 10_000_000
 
-_PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
-RelativePath = Annotated[str, Field(pattern=rf"^{_PART}(/{_PART}){{0,3}}$", max_length=200)]
 GoldenFile = Annotated[str, Field(pattern=r"^[0-9]{1,2}\.(jpg|png)$")]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Model(BaseModel):
@@ -69,7 +67,7 @@ class Pivot(_Model):
     """
 
     schema_version: Literal[1] = 1
-    labels: Annotated[tuple[str, ...], Field(min_length=1, max_length=100_000)]
+    labels: Labels
     preprocessing: Preprocessing
     models: Annotated[tuple[PivotModel, ...], Field(min_length=1, max_length=64)]
     golden_files: Annotated[tuple[GoldenFile, ...], Field(max_length=64)]
@@ -95,15 +93,9 @@ def read_pivot(folder: Path) -> Pivot:
     """
     path = folder / FILE_NAME
     try:
-        if path.stat().st_size > MAX_PIVOT_BYTES:
-            raise BundleError(f"{path}: larger than {MAX_PIVOT_BYTES} bytes; this is no pivot")
-        pivot = Pivot.model_validate_json(path.read_bytes())
+        pivot = read_json(path, Pivot, most_bytes=MAX_PIVOT_BYTES, what=f"a pivot of schema {SCHEMA}")
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror or error}; run `edgetl export` again") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise BundleError(f"{path}: not a pivot of schema {SCHEMA}: `{place}`: {first['msg']}") from error
     for model in pivot.models:
         if pivot.digests.get(model.file) != model.sha256:
             raise BundleError(f"{path}: `{model.file}` is listed with two digests or none; export the pivot again")
@@ -117,7 +109,7 @@ def _check_file(folder: Path, name: str, digest: str) -> None:
     try:
         found = file_digest(path)
     except OSError as error:
-        raise BundleError(f"{path}: missing from the pivot: {error.strerror or error}; export it again") from error
+        raise BundleError(f"{path}: cannot be read: {error.strerror or error}; export the pivot again") from error
     if found != digest:
         raise BundleError(
             f"{path}: changed since it was written: expected sha256 {digest[:12]}, found {found[:12]}; export it again"

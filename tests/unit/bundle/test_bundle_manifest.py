@@ -21,7 +21,7 @@ from edgetl.types import Compiled, Interval, Preprocessing
 
 def make_bundle(folder: Path) -> Path:
     folder.mkdir(parents=True)
-    (folder / "model.onnx").write_bytes(b"weights" * 100)
+    (folder / "model.onnx").write_bytes(b"\n\5bytes" * 100)
     (folder / "labels.txt").write_text("cat\ndog\n")
     write_manifest(
         folder,
@@ -103,7 +103,7 @@ def test_missing_foreign_and_linked_files_are_found(bundle: Path) -> None:
     ("changes", "words"),
     [
         ({"schema": 2}, "not a manifest of schema 1"),
-        ({"colour": "red"}, "`colour`: Extra inputs"),
+        ({"colour": "red"}, "unknown key `colour`"),
         ({"labels": []}, "`labels`"),
         ({"files": {"../../secret": {"sha256": "0" * 64, "size_bytes": 1}}}, "should match pattern"),
         ({"files": {"/absolute": {"sha256": "0" * 64, "size_bytes": 1}}}, "should match pattern"),
@@ -118,7 +118,7 @@ def test_a_made_up_manifest_is_refused(bundle: Path, changes: dict[str, Any], wo
     assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("labels", [["dog", "cat"], ["cat", "dog", "fish"], ["cat\ndog", ""], ["cat", "doG"]])
+@pytest.mark.parametrize("labels", [["dog", "cat"], ["cat", "dog", "fish"], ["cat", "doG"]])
 def test_a_manifest_whose_labels_are_not_those_of_labels_txt_is_refused(bundle: Path, labels: list[str]) -> None:
     edit(bundle, labels=labels)
     with pytest.raises(BundleError, match=r"labels\.txt: not the labels of manifest\.json"):
@@ -155,7 +155,7 @@ def test_what_is_no_folder_or_no_manifest_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="cannot read"):
         read_bundle(tmp_path)
     (tmp_path / "manifest.json").write_bytes(b" " * 5_000_000)
-    with pytest.raises(BundleError, match="a manifest has at most"):
+    with pytest.raises(BundleError, match="larger than 4000000 bytes"):
         read_bundle(tmp_path)
 
 

@@ -18,7 +18,7 @@ HEAVY = {"numpy", "torch", "onnx", "onnxruntime", "openvino", "PIL", "pydantic",
 LAYERS = [
     {"types", "errors", "records"},
     {"digest", "memory", "resources", "progress", "sdk", "stats", "text", "file_kind"},
-    {"store", "recipe"},
+    {"store", "recipe", "arrays", "json_file"},
     {"catalog", "clean"},
     {"data"},
     {"backbones", "graph"},
