@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgetl.backends.base import load as load_backend
 from edgetl.bundle.golden import StepCheck, replay
 from edgetl.bundle.read import Bundle, read_bundle
-from edgetl.data.images import decode
-from edgetl.data.resize import resize
-from edgetl.errors import BackendError, BundleError
+from edgetl.data.views import load_image
+from edgetl.errors import BackendError, BundleError, DataError
 from edgetl.types import INPUT_NAME, OUTPUT_NAME, Engine
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The most likely classes of one image, most likely first; probabilities are softmax of the logits."""
+    """The most likely classes of one image, most likely first; probabilities are softmax of the logits.
+
+    `error` says why there are none: a file that is no picture, logits that are no numbers. "" where all went well.
+    """
 
     path: str
     labels: tuple[str, ...]
     probabilities: tuple[float, ...]
+    error: str = ""
 
 
 @contextmanager
@@ -59,18 +63,28 @@ def _check_width(bundle: Bundle, engine: Engine) -> None:
         )
 
 
-def predict(folder: Path, images: Sequence[Path], *, top: int, threads: int) -> Iterator[Prediction]:
-    """Classify image files one by one. Raises BundleError, BackendError, DataError."""
+def predict(folder: Path, images: Iterable[Path], *, top: int, threads: int) -> Iterator[Prediction]:
+    """Classify image files one by one, each as soon as it is done. One that cannot be used has an `error`, and the rest
+    goes on. Raises BundleError, BackendError."""
     bundle = read_bundle(folder)
-    labels = bundle.manifest.labels
     with open_bundle(bundle, threads=threads) as engine:
         for path in images:
-            pixels = resize(decode(path), bundle.manifest.preprocessing)
+            try:
+                pixels = load_image(path, bundle.manifest.preprocessing)
+            except DataError as error:
+                yield Prediction(str(path), (), (), str(error))
+                continue
             logits = engine.infer({INPUT_NAME: pixels[None]})[OUTPUT_NAME][0].astype(np.float64)
-            shares = np.exp(logits - logits.max())
-            shares /= shares.sum()
-            order = np.argsort(-shares, kind="stable")[:top]
-            yield Prediction(str(path), tuple(labels[i] for i in order), tuple(float(shares[i]) for i in order))
+            yield _prediction(str(path), bundle.manifest.labels, logits, top)
+
+
+def _prediction(path: str, labels: Sequence[str], logits: NDArray[np.float64], top: int) -> Prediction:
+    if not np.isfinite(logits).all():
+        return Prediction(path, (), (), f"{path}: the network's output has values that are no numbers")
+    shares = np.exp(logits - logits.max())
+    shares /= shares.sum()
+    order = np.argsort(-shares, kind="stable")[:top]
+    return Prediction(path, tuple(labels[i] for i in order), tuple(float(shares[i]) for i in order))
 
 
 def verify(bundle: Bundle, *, threads: int) -> tuple[StepCheck, ...]:

@@ -41,13 +41,30 @@ class _Section(BaseModel):
         return value
 
 
+class Columns(_Section):
+    """What the columns of a CSV list are called; other columns are ignored."""
+
+    path: str
+    """Column of the image's path."""
+    label: str
+    """Column of the class."""
+    split: str | None = None
+    """Column that says `train`, `val` or `test`."""
+
+
 class Data(_Section):
     """Labelled images."""
 
     train: str
-    """Folder with one sub-folder per class, or a CSV list with the columns `path,label`. Relative to the recipe."""
+    """Folder with one sub-folder per class, or a CSV list with the columns `path,label`. Relative to the recipe. With a
+    column `split` its rows of `train` count, and those of `val` measure."""
     val: str | None = None
     """Folder or list to measure on; its images are never trained or calibrated on. Omitted: the rest of `train`."""
+    columns: Columns | None = None
+    """What the columns of the lists are called, where not `path`, `label` and `split`."""
+    images: str | None = None
+    """Folder below which the paths of the lists are looked up by their last parts, where the files do not lie as the
+    lists say (lists of labelling tools, of Windows, with addresses). Relative to the recipe."""
     shots: Annotated[int, Field(ge=1)] | Literal["all"] = 10
     """Images per class to learn from, drawn by `seed`. `all` needs a `val`."""
     seed: int = Field(default=0, ge=0)

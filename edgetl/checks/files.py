@@ -8,7 +8,7 @@ from edgetl.checks.model import CheckName, Finding, Picture, Suspect
 from edgetl.checks.subject import Subject, suspicion
 from edgetl.data.duplicates import Copy, Findings
 from edgetl.data.groups import SharedGroup
-from edgetl.data.scan import NAMED
+from edgetl.data.names import NAMED
 from edgetl.types import Skipped
 
 _ALLOW = "or let it pass with --allow-leak (check.allow_leak: true), which the report names"

@@ -2,30 +2,123 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgetl.cli.command_help import Command
-from edgetl.cli.options import FILE, emit, json_option, threads_option
+from edgetl.cli.options import FILE, FiniteRange, json_option, progress_for, quiet_option, threads_option
+
+if TYPE_CHECKING:
+    from edgetl.cli.predictions import Document, Lines, Table
+    from edgetl.sorting import Sorter
 
 
-@click.command("predict", cls=Command)
+class _Command(Command):
+    """Says what to do about a file whose name begins like an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            named = next((text for text in given if text.startswith(error.option_name)), "")
+            if named and (Path(named).suffix or Path(named).exists()):
+                raise click.UsageError(
+                    f"`{named}` reads like an option; if it is a file, put -- before it", ctx
+                ) from None
+            raise
+
+
+@click.command("predict", cls=_Command)
 @click.argument("bundle", type=FILE)
 @click.argument("images", type=FILE, nargs=-1, required=True)
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Classes to show per image.")
+@click.option(
+    "--threshold",
+    type=FiniteRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Probability of the likeliest class below which an image is `unsure`.",
+)
+@click.option("--csv", "as_csv", is_flag=True, help="Print a CSV table, one row per image.")
+@click.option(
+    "--sort-into",
+    type=FILE,
+    metavar="DIR",
+    help="Copy each image into DIR/CLASS, or DIR/unsure; nothing there is overwritten.",
+)
 @threads_option
+@quiet_option
 @json_option
-def command(bundle: Path, images: tuple[Path, ...], top: int, threads: int, as_json: bool) -> None:
-    """Classify IMAGES with BUNDLE on the bundle's own runtime."""
-    from edgetl.inference import predict
-    from edgetl.text import escaped
+def command(
+    bundle: Path,
+    images: tuple[Path, ...],
+    top: int,
+    threshold: float,
+    as_csv: bool,
+    sort_into: Path | None,
+    threads: int,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Classify IMAGES with BUNDLE on the bundle's own runtime.
 
-    results = predict(bundle, images, top=top, threads=threads)
-    if as_json:
-        emit([asdict(result) for result in results])
-        return
-    for result in results:
-        shares = zip(result.labels, result.probabilities, strict=True)
-        click.echo(f"{escaped(result.path)}: " + ", ".join(f"{label} {100 * share:.1f} %" for label, share in shares))
+    IMAGES are files, folders (all images in them), patterns in quotes ("new/*.jpg"), and lists (.csv with a column
+    `path`, .txt with a path a line). Results appear as they are done. An image that cannot be used is named on stderr,
+    the rest goes on, and the exit code is 1.
+
+    \b
+      edgetl predict bundles/parts-x86-cpu new/ --csv > answers.csv
+      edgetl predict bundles/parts-x86-cpu new/ --threshold 0.8 --sort-into sorted
+    """
+    from edgetl.bundle.read import read_bundle
+    from edgetl.data.gather import gather
+    from edgetl.inference import predict
+
+    if as_csv and as_json:
+        raise click.UsageError("--csv and --json are two formats; choose one")
+    labels = read_bundle(bundle).manifest.labels
+    show = _writer(min(top, len(labels)), threshold, as_csv=as_csv, as_json=as_json)
+    gathered = gather(images)
+    for problem in gathered.problems:
+        click.echo(f"edgetl: {problem}", err=True)
+    sorter = None if sort_into is None else _sorter(sort_into, labels, gathered.paths)
+    unusable = 0
+    # on a terminal the lines themselves tell how far it is
+    progress = progress_for(quiet or sys.stdout.isatty())
+    with progress.task("images", total=len(gathered.paths)) as advance:
+        for result in predict(bundle, gathered.paths, top=top, threads=threads):
+            unusable += bool(result.error)
+            if sorter is not None and not result.error:
+                sorter.copy(Path(result.path), _decided(result, threshold))
+            show.show(result)
+            advance(1)
+    show.end()
+    failed = unusable + len(gathered.problems)
+    if failed:
+        click.echo(f"edgetl: {len(gathered.paths) - unusable} images classified; {failed} could not be used", err=True)
+    return 1 if failed else 0
+
+
+def _writer(top: int, threshold: float, *, as_csv: bool, as_json: bool) -> Lines | Table | Document:
+    from edgetl.cli.predictions import Document, Lines, Table
+
+    return Table(threshold, top) if as_csv else Document(threshold) if as_json else Lines(threshold)
+
+
+def _sorter(folder: Path, labels: tuple[str, ...], pictures: list[Path]) -> Sorter:
+    from edgetl.cli.predictions import UNSURE
+    from edgetl.sorting import Sorter
+
+    sorter = Sorter(folder, dict.fromkeys((*labels, UNSURE)))
+    sorter.refuse_inside(pictures)
+    return sorter
+
+
+def _decided(result: Any, threshold: float) -> str:
+    from edgetl.cli.predictions import decided
+
+    return decided(result, threshold)

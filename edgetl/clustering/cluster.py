@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from edgetl.backbones.weights import locate as locate_weights
 from edgetl.clustering.count import choose_count
-from edgetl.clustering.images import Found, Listed, list_images, read_found, read_images, write_found
+from edgetl.clustering.images import Found, read_found, read_images, write_found
 from edgetl.clustering.kmeans import Clusters, Directions, Readable, spherical_kmeans
 from edgetl.clustering.labelled import Labelled, read_labelled
 from edgetl.clustering.propose import Proposal, propose
 from edgetl.clustering.pseudo import PseudoLabels, pseudo_labels
 from edgetl.clustering.sheet import write_sheet
 from edgetl.data.fingerprint import hash_files
+from edgetl.data.loose import Listed, list_images
 from edgetl.digest import file_digest
 from edgetl.errors import UsageError
 from edgetl.recipe import Backbone

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from edgetl.clustering.kmeans import Labels
-from edgetl.data.scan import NAMED, natural_key, scan
+from edgetl.data.names import NAMED
+from edgetl.data.scan import natural_key, scan
 from edgetl.errors import DataError, UsageError
 from edgetl.types import Sample
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from edgetl.data.scan import Listing, locate, scan
+from edgetl.data.scan import Listing
+from edgetl.data.sources import read_sources
 from edgetl.recipe import Data
 
 _THREADS = 8
@@ -22,8 +23,8 @@ def fingerprint(config: Data, base: Path) -> str:
     Equal when both are moved elsewhere together; the settings in `config` (shots, seed, ...) are not part of it.
     Decodes nothing. Raises UsageError and DataError as `scan` does.
     """
-    roots = [text for text in (config.train, config.val) if text is not None]
-    parts = [_describe(scan(locate(base, text))) for text in roots]
+    sources = read_sources(config, base)
+    parts = [_describe(listing) for listing in dict.fromkeys((sources.train, sources.val))]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

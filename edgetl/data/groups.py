@@ -9,8 +9,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from edgetl.data.scan import NAMED, Listing, locate, scan
+from edgetl.data.names import NAMED
+from edgetl.data.scan import Listing, locate
+from edgetl.data.sources import read_sources
 from edgetl.errors import UsageError
 from edgetl.progress import Silent
 from edgetl.recipe import Data
@@ -55,14 +58,14 @@ def split_keys(config: Data, base: Path, split: Split) -> SplitKeys | None:
     shots = shot_keys(config, base, split)
     if config.group_by is None or shots is None:
         return None
-    return SplitKeys(shots, _keys_of_samples(config.group_by, split.val, locate(base, config.val or config.train)))
+    return SplitKeys(shots, _keys_of_samples(config.group_by, split.val, _listing(config, base, "val")))
 
 
 def shot_keys(config: Data, base: Path, split: Split) -> tuple[str, ...] | None:
     """`split_keys` of the shots alone."""
     if config.group_by is None:
         return None
-    return _keys_of_samples(config.group_by, split.shots, locate(base, config.train))
+    return _keys_of_samples(config.group_by, split.shots, _listing(config, base, "train"))
 
 
 def shared_groups(keys: SplitKeys) -> tuple[SharedGroup, ...]:
@@ -117,11 +120,18 @@ def _rank(key: str, seed: int) -> tuple[bytes, str]:
     return hashlib.sha256(json.dumps([seed, "group", key]).encode()).digest(), key
 
 
-def _keys_of_samples(pattern: str, samples: Sequence[Sample], place: Path) -> tuple[str, ...]:
+def _listing(config: Data, base: Path, side: Literal["train", "val"]) -> Listing:
+    place = locate(base, config.val or config.train if side == "val" else config.train)
+    if place.is_dir():
+        return Listing(place, None, (), (), ())
     # where names in a list start depends on where its images lie
-    listing = Listing(place, None, (), (), ()) if place.is_dir() else scan(place)
+    sources = read_sources(config, base)
+    return sources.train if side == "train" else sources.val
+
+
+def _keys_of_samples(pattern: str, samples: Sequence[Sample], listing: Listing) -> tuple[str, ...]:
     named = [(sample.path, listing.name_of(sample.path)) for sample in samples]
-    keys = _keys(pattern, named, str(place), Silent())
+    keys = _keys(pattern, named, listing.where, Silent())
     return tuple(keys[sample.path] for sample in samples)
 
 

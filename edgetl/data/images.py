@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from edgetl.errors import DataError
+from edgetl.file_kind import FileKind, describe, describe_bytes
 from edgetl.text import escaped
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ SUFFIXES = (
 
 # An allow-list: other plugins start programs (EPS runs Ghostscript), have no magic number, or are no pictures.
 _FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")
+_READ_KINDS = ("jpeg", "png", "bmp", "gif", "tiff", "webp", "pnm", "jpeg2000", "avif")  # of `edgetl.file_kind`
 _WIDTH, _HEIGHT = 256, 257  # TIFF 6.0, ImageWidth and ImageLength
 _ORIENTATION = 0x0112  # EXIF 2.32, tag 274
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # TIFF 6.0, PhotometricInterpretation
@@ -53,11 +55,16 @@ _warnings_lock = threading.Lock()
 
 
 class UnreadableImage(DataError):
-    """A file that is no picture, or a broken one. `reason` is the message without the place."""
+    """A file that is no picture, or a broken one. `reason` is the message without the place; `kind` what the file is
+    instead of a picture, where that is known."""
 
-    def __init__(self, where: str, reason: str) -> None:
-        super().__init__(f"{escaped(where)}: not usable as an image: {reason}; replace or remove it")
+    def __init__(self, where: str, reason: str, kind: FileKind | None = None) -> None:
+        advised = kind is not None and kind.advice
+        super().__init__(
+            f"{escaped(where)}: not usable as an image: {reason}{'' if advised else '; replace or remove it'}"
+        )
         self.reason = reason
+        self.kind = kind
 
 
 def decode(path: Path) -> NDArray[np.uint8]:
@@ -95,7 +102,7 @@ def read_bytes(path: Path) -> bytes:
     """The bytes of a regular file of at most MAX_FILE_BYTES. Raises UnreadableImage."""
     try:
         if not path.is_file():
-            raise UnreadableImage(str(path), "not a regular file" if path.exists() else "there is no such file")
+            raise UnreadableImage(str(path), _why_no_file(path))
         if path.stat().st_size > MAX_FILE_BYTES:
             raise UnreadableImage(str(path), f"the file is larger than {MAX_FILE_BYTES} bytes")
         return path.read_bytes()
@@ -105,8 +112,9 @@ def read_bytes(path: Path) -> bytes:
 
 @contextmanager
 def _opened(data: bytes, where: str) -> Iterator[ImageFile.ImageFile]:
+    kind = describe_bytes(data)
     if not data:
-        raise UnreadableImage(where, "the file is empty")
+        raise UnreadableImage(where, "the file is empty", kind)
     with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -118,10 +126,23 @@ def _opened(data: bytes, where: str) -> Iterator[ImageFile.ImageFile]:
         except Image.DecompressionBombError as error:
             raise UnreadableImage(where, f"it has more than {MAX_PIXELS} pixels") from error
         except UnidentifiedImageError as error:
-            raise UnreadableImage(where, f"its content is no {', '.join(_formats())} that can be read") from error
+            raise UnreadableImage(where, _why_no_picture(kind), kind) from error
         except Exception as error:  # decoders raise nearly anything on damaged bytes: SyntaxError, KeyError, ...
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise UnreadableImage(where, f"damaged or truncated ({reason})") from error
+            raise UnreadableImage(where, "damaged or truncated") from error
+
+
+def _why_no_file(path: Path) -> str:
+    if not path.exists():
+        return "there is no such file"
+    return f"not a regular file ({describe(path).name})"
+
+
+def _why_no_picture(kind: FileKind) -> str:
+    if kind.kind in _READ_KINDS:
+        return f"it begins like {kind.name}, but is damaged or of a variant that cannot be read"
+    if kind.kind == "unknown":
+        return f"its content is no {', '.join(_formats())} that can be read"
+    return f"it is {kind.name}, no picture that can be read" + (f"; {kind.advice}" if kind.advice else "")
 
 
 def _formats() -> tuple[str, ...]:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgetl.data.images import SUFFIXES
+from edgetl.data.lists import Part, check_label, read_rows
+from edgetl.data.lookup import Lookup
+from edgetl.data.names import NAMED, counterparts, in_quotes, one_form, what_differs
 from edgetl.errors import DataError, UsageError
-from edgetl.recipe import nearest
+from edgetl.file_kind import describe
+from edgetl.recipe import Columns, nearest
 from edgetl.store import MARKER
 from edgetl.text import printable
 from edgetl.types import Skipped
 
-COLUMNS = ("path", "label")
-MAX_LIST_BYTES = 64_000_000
-MAX_LIST_ROWS = 1_000_000
-MAX_LABEL_CHARACTERS = 200
-NAMED = 3
-"""How many culprits an error line names before it only counts."""
+HIDDEN = "hidden, and holds pictures; rename it if they count"
+"""Why a folder or a picture is passed over whose name begins with a dot."""
+
+_HIDDEN_LOOKED_AT = 2000
 
 UNNAMEABLE = "its name holds control characters or is not UTF-8; rename it"
 """Why a file or a folder is passed over whose name `printable` changes."""
@@ -37,9 +37,10 @@ class Listing:
     root     absolute; the folder of classes, or the folder that holds the list; where that does not hold all images,
              the closest folder that does
     list     absolute path of the CSV list; None for a folder
-    classes  naturally sorted: "2" before "10"
+    classes  naturally sorted: "2" before "10"; in Unicode's composed form
     files    (absolute path, label) with label an index into `classes`; ordered by label, then naturally by name
     skipped  files that are no candidates, with the reason
+    measures whether the list has rows of `val` in its column `split`, which are another listing
     """
 
     root: Path
@@ -47,6 +48,7 @@ class Listing:
     classes: tuple[str, ...]
     files: tuple[tuple[str, int], ...]
     skipped: tuple[Skipped, ...]
+    measures: bool = False
 
     @property
     def where(self) -> str:
@@ -69,13 +71,19 @@ def locate(base: Path, text: str) -> Path:
     return Path(os.path.abspath(base / text))  # noqa: PTH100 - resolve() would replace links
 
 
-def scan(root: Path) -> Listing:
+def scan(
+    root: Path, *, columns: Columns | None = None, images: Path | None = None, part: Part | None = None
+) -> Listing:
     """List a folder (one sub-folder per class, nested folders allowed) or a CSV file (header `path,label`).
 
-    Hidden files and output folders of edgetl are ignored; other files that do not end like an image are named in
-    `skipped`. Paths in a list are relative to the list. Raises UsageError when `root` does not exist and DataError for
-    everything else: nothing in it, a header or a row that cannot be meant, a listed file that is absent, a file with
-    two labels.
+    columns, images  `data.columns` and `data.images`, for lists
+    part             of a list with a column `split`: "train" takes its rows of that kind, "val" those of `val`, or of
+                     `test` where there are none; None takes all
+
+    Hidden files and output folders of edgetl are ignored, hidden folders with pictures named in `skipped`, as are other
+    files that do not end like an image. Paths in a list are relative to the list. Raises UsageError when `root` does
+    not exist and DataError for everything else: nothing in it, a header or a row that cannot be meant, a listed file
+    that is absent, a file with two labels.
     """
     root = locate(Path(), str(root))
     if printable(str(root)) != str(root):
@@ -84,7 +92,9 @@ def scan(root: Path) -> Listing:
         if root.is_dir():
             return _scan_folder(root)
         if root.is_file():
-            return _scan_list(root)
+            return _scan_list(root, columns, Lookup(root.parent, images), part)
+        if root.exists():
+            raise DataError(f"{root}: expected a folder of classes or a CSV list, found {describe(root).name}")
     except OSError as error:
         raise DataError(f"{error.filename or root}: cannot be read: {error.strerror}") from error
     raise UsageError(f"{root}: no such folder or list of images; correct `data.train` or `data.val` in the recipe")
@@ -94,27 +104,36 @@ def require_classes(listing: Listing) -> None:
     """Raise DataError unless there are two classes or more, and unless they are classes and not splits."""
     if set(map(str.lower, listing.classes)) <= SPLIT_NAMES and listing.list is None:
         raise DataError(
-            f"{listing.where}: holds {_quoted(listing.classes)}, which are no classes; "
+            f"{listing.where}: holds {in_quotes(listing.classes)}, which are no classes; "
             f"name {listing.classes[0]} itself as `data.train`, the other part as `data.val`"
         )
     if len(listing.classes) < 2:
+        hidden = [Path(item.path).name for item in listing.skipped if item.reason == HIDDEN]
+        rename = f"; hidden folders are no classes, rename {in_quotes(hidden)}" if hidden else ""
         raise DataError(
-            f"{listing.where}: expected at least two classes, found only {_quoted(listing.classes)}; "
-            "add a second class (a folder with one sub-folder per class, or a second label)"
+            f"{listing.where}: expected at least two classes, found only {in_quotes(listing.classes)}"
+            + (rename or "; add a second class (a folder with one sub-folder per class, or a second label)")
         )
 
 
 def match_classes(train: Listing, val: Listing) -> None:
     """Raise DataError unless both have exactly the same classes."""
     unknown = [name for name in val.classes if name not in train.classes]
+    absent = [name for name in train.classes if name not in val.classes]
+    twins = counterparts(unknown, absent)
+    if unknown and len(twins) == len(unknown):
+        differs = f"differ{'s' if len(unknown) == 1 else ''}"
+        raise DataError(
+            f"{val.where}: {in_quotes(unknown)} {differs} from {in_quotes(twins.values())} of {train.where} only in "
+            f"{what_differs(*next(iter(twins.items())))}; give both the same name"
+        )
     if unknown:
         raise DataError(
-            f"{val.where}: {_quoted(unknown)} is no class of {train.where}; {nearest(unknown[0], train.classes)}"
+            f"{val.where}: {in_quotes(unknown)} is no class of {train.where}; {nearest(unknown[0], train.classes)}"
         )
-    absent = [name for name in train.classes if name not in val.classes]
     if absent:
         raise DataError(
-            f"{val.where}: has no images of {_quoted(absent)}, a class of {train.where}; "
+            f"{val.where}: has no images of {in_quotes(absent)}, a class of {train.where}; "
             "add some, or remove the class from the training data"
         )
 
@@ -130,28 +149,30 @@ def _scan_folder(root: Path) -> Listing:
     skipped: list[Skipped] = []
     found: dict[str, list[str]] = {}
     loose_images = 0
-    for entry in _entries(root):
+    for entry in _entries(root, skipped):
         if is_output(entry):
             continue
         if entry.is_dir():
-            _check_label(entry.name, str(root))
-            found[entry.name] = sorted(_images_below(entry, skipped), key=natural_key)
+            check_label(entry.name, str(root))
+            # one name in two Unicode forms is one class
+            found.setdefault(one_form(entry.name), []).extend(_images_below(entry, skipped))
         else:
             loose_images += entry.suffix.lower() in SUFFIXES
             skipped.append(Skipped(printable(str(entry)), "not inside a class folder"))
     if not any(found.values()):
         loose = f"{loose_images} images directly in it" if loose_images else f"{len(found)} folders without images"
         seen = loose if found or loose_images else "nothing"
-        raise DataError(f"{root}: expected one sub-folder of images per class, found {seen}")
+        hidden = "; hidden folders are no classes" if any(item.reason == HIDDEN for item in skipped) else ""
+        raise DataError(f"{root}: expected one sub-folder of images per class, found {seen}{hidden}")
     classes = tuple(sorted(found, key=natural_key))
-    files = tuple((path, label) for label, name in enumerate(classes) for path in found[name])
+    files = tuple((path, label) for label, name in enumerate(classes) for path in sorted(found[name], key=natural_key))
     return Listing(root, None, classes, files, tuple(skipped))
 
 
 def _images_below(folder: Path, skipped: list[Skipped]) -> Iterator[str]:
     pending = [folder]
     while pending:
-        for entry in _entries(pending.pop()):
+        for entry in _entries(pending.pop(), skipped):
             reason = _why_no_candidate(entry)
             if not reason and entry.is_dir():
                 if not is_output(entry):
@@ -163,12 +184,27 @@ def _images_below(folder: Path, skipped: list[Skipped]) -> Iterator[str]:
                 yield str(entry)
 
 
-def _entries(folder: Path) -> list[Path]:
+def _entries(folder: Path, skipped: list[Skipped]) -> list[Path]:
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
         raise DataError(f"{printable(str(folder))}: cannot be listed: {error.strerror}") from error
+    skipped.extend(Skipped(printable(str(entry)), HIDDEN) for entry in entries if hides_pictures(entry))
     return [entry for entry in entries if not entry.name.startswith(".") and entry.name != "__MACOSX"]
+
+
+def hides_pictures(folder: Path) -> bool:
+    """Whether this is a folder with a dot before its name that holds files named like pictures."""
+    if not folder.name.startswith(".") or folder.is_symlink() or not folder.is_dir():
+        return False
+    seen = 0
+    for _, _, names in os.walk(folder):
+        if any(name.lower().endswith(SUFFIXES) and not name.startswith("._") for name in names):
+            return True
+        seen += 1 + len(names)
+        if seen > _HIDDEN_LOOKED_AT:  # a repository, a cache
+            return False
+    return False
 
 
 def is_output(folder: Path) -> bool:
@@ -189,31 +225,47 @@ def _why_no_candidate(path: Path) -> str:
     return "" if path.is_file() else "not a regular file"
 
 
-def _scan_list(path: Path) -> Listing:
+def _scan_list(path: Path, columns: Columns | None, lookup: Lookup, part: Part | None) -> Listing:
     labels: dict[str, tuple[str, int]] = {}  # path -> label, line
     skipped: list[Skipped] = []
     missing: list[str] = []
-    for line, name, label in _rows(path):
-        target = str(locate(path.parent, name))
-        if target in labels:
+    hint = ""
+    rows = list(read_rows(path, columns))
+    measures = any(row.part == "val" for row in rows)
+    unused = sum(row.part == "test" for row in rows) if part == "train" else 0
+    if unused:
+        skipped.append(Skipped(str(path), f"{unused} rows of the split `test` are not used"))
+    for row in rows:
+        if not _wanted(row.part, part, measures):
+            continue
+        target = lookup.find(row.path)
+        if target is None:
+            missing.append(f"`{row.path}` (line {row.line})")
+            hint = hint or lookup.why_not(row.path)
+        elif target in labels:
             other, first = labels[target]
-            if other != label:
+            if other != row.label:
                 raise DataError(
-                    f"{path}: `{name}` is labelled `{other}` in line {first} and `{label}` in line {line}; keep one"
+                    f"{path}: `{row.path}` is labelled `{other}` in line {first} and `{row.label}` in line {row.line}; "
+                    "keep one"
                 )
-            skipped.append(Skipped(target, f"listed again in line {line} of {path.name}"))
-        elif os.path.isfile(target):  # noqa: PTH113 - Path.is_file raises on names that are too long
-            labels[target] = (label, line)
+            skipped.append(Skipped(target, f"listed again in line {row.line} of {path.name}"))
         else:
-            missing.append(f"`{name}` (line {line})")
+            labels[target] = (row.label, row.line)
     if missing:
         more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
-        raise DataError(
-            f"{path}: no such file: {', '.join(missing[:NAMED])}{more}; paths are relative to {path.parent}"
-        )
+        told = hint or f"paths are relative to {path.parent}"
+        raise DataError(f"{path}: no such file: {', '.join(missing[:NAMED])}{more}; {told}")
     if not labels:
-        raise DataError(f"{path}: expected rows of `path,label` below the header, found none")
-    return _listing_of(path, labels, skipped)
+        rows_of = f" with the split `{part}`" if part and any(row.part for row in rows) else ""
+        raise DataError(f"{path}: expected rows of `path,label` below the header{rows_of}, found none")
+    return replace(_listing_of(path, labels, skipped), measures=measures)
+
+
+def _wanted(found: Part | None, part: Part | None, measures: bool) -> bool:
+    if part is None or found is None:
+        return True
+    return found == part or (part == "val" and not measures and found == "test")
 
 
 def _listing_of(path: Path, labels: dict[str, tuple[str, int]], skipped: list[Skipped]) -> Listing:
@@ -226,78 +278,3 @@ def _listing_of(path: Path, labels: dict[str, tuple[str, int]], skipped: list[Sk
     files = [(target, index[label]) for target, (label, _) in labels.items()]
     files.sort(key=lambda item: (item[1], natural_key(bare.name_of(item[0]))))
     return replace(bare, files=tuple(files))
-
-
-def _rows(path: Path) -> Iterator[tuple[int, str, str]]:
-    reader = csv.reader(io.StringIO(_read_list(path), newline=""), strict=True)
-    try:
-        header = [cell.strip() for cell in next(reader, [])]
-        _check_header(header, path)
-        at = {column: header.index(column) for column in COLUMNS}
-        for count, row in enumerate(reader):
-            if count >= MAX_LIST_ROWS:
-                raise DataError(f"{path}: more than {MAX_LIST_ROWS} rows")
-            if not any(cell.strip() for cell in row):
-                continue
-            where = f"{path}, line {reader.line_num}"
-            if len(row) != len(COLUMNS):
-                raise DataError(f"{where}: expected {len(COLUMNS)} cells, found {len(row)}; quote cells with commas")
-            name, label = row[at["path"]].strip(), row[at["label"]].strip()
-            if not name or printable(name) != name:
-                raise DataError(f"{where}: expected a path, found {_short(name)}")
-            _check_label(label, where)
-            yield reader.line_num, name, label
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: not valid CSV: {error}") from error
-
-
-def _read_list(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_LIST_BYTES + 1)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    if len(data) > MAX_LIST_BYTES:
-        raise DataError(f"{path}: larger than {MAX_LIST_BYTES} bytes; expected a CSV list of `path,label`")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: not UTF-8 text (byte {error.start}); expected a CSV list of `path,label`, save it as UTF-8"
-        ) from error
-
-
-def _check_header(header: list[str], path: Path) -> None:
-    if sorted(header) == sorted(COLUMNS):
-        return
-    expected = f"{path}, line 1: expected the header `{','.join(COLUMNS)}`"
-    separator = next((name for sign, name in ((";", "`;`"), ("\t", "tabs")) if header and sign in header[0]), None)
-    if separator:
-        raise DataError(f"{expected}, found cells separated by {separator}; separate them by commas")
-    close = [column for column in header if column in COLUMNS]
-    if not header or (not close and not any("did you mean" in nearest(cell, COLUMNS) for cell in header)):
-        found = _short(",".join(header)) if header else "nothing"
-        raise DataError(f"{expected}, found {found}; the first line names the columns")
-    for column in header:
-        if column not in COLUMNS:
-            raise DataError(f"{expected}, found the unknown column {_short(column)}; {nearest(column, COLUMNS)}")
-    problem = next((f"`{name}` twice" for name in close if close.count(name) > 1), f"only `{close[0]}`")
-    raise DataError(f"{expected}, found {problem}")
-
-
-def _check_label(label: str, where: str) -> None:
-    if not label or printable(label) != label or len(label) > MAX_LABEL_CHARACTERS:
-        raise DataError(
-            f"{where}: expected a class name of 1 to {MAX_LABEL_CHARACTERS} printable characters, found {_short(label)}"
-        )
-
-
-def _short(text: str) -> str:
-    plain = printable(text)
-    return f"`{plain[:60]}...`" if len(plain) > 60 else f"`{plain}`"
-
-
-def _quoted(names: Iterable[str]) -> str:
-    listed = list(names)
-    more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
-    return ", ".join(f"`{name}`" for name in listed[:NAMED]) + more

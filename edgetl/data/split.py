@@ -22,8 +22,10 @@ from pydantic import TypeAdapter, ValidationError
 from edgetl.data.fingerprint import hash_files
 from edgetl.data.groups import group_keys, order_by_group
 from edgetl.data.images import UnreadableImage, decode
+from edgetl.data.names import NAMED
 from edgetl.data.resize import auto_policy
-from edgetl.data.scan import NAMED, Listing, locate, match_classes, require_classes, scan
+from edgetl.data.scan import Listing, match_classes, require_classes
+from edgetl.data.sources import read_sources
 from edgetl.errors import DataError, UsageError
 from edgetl.progress import Silent
 from edgetl.recipe import Data
@@ -58,9 +60,9 @@ def make_split(config: Data, base: Path, progress: Progress | None = None, *, me
     images that cannot be decoded.
     """
     progress = progress or Silent()
-    train = scan(locate(base, config.train))
+    sources = read_sources(config, base)
+    train, val = sources.train, sources.val
     require_classes(train)
-    val = train if config.val is None else scan(locate(base, config.val))
     if val is not train:
         match_classes(train, val)
     groups = _groups(config, (train, val), progress)

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgetl.data.images import decode
 from edgetl.data.resize import resize
+from edgetl.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +29,11 @@ def spread(samples: Sequence[Sample], count: int = TIMED_IMAGES) -> list[Sample]
 
 def load_image(path: Path, preprocessing: Preprocessing) -> NDArray[np.uint8]:
     """Decode and resize one file: uint8 (height, width, 3). Raises DataError."""
-    return resize(decode(path), preprocessing)
+    pixels = decode(path)
+    try:
+        return resize(pixels, preprocessing)
+    except DataError as error:  # a picture of a shape that cannot be cropped
+        raise DataError(f"{path}: {error}") from error
 
 
 def load_batch(samples: Sequence[Sample], preprocessing: Preprocessing) -> NDArray[np.uint8]:

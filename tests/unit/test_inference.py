@@ -18,7 +18,7 @@ from edgetl.bundle.manifest import labels_text, read_manifest
 from edgetl.bundle.read import read_bundle
 from edgetl.bundle.write import replace_compiled
 from edgetl.data.images import decode
-from edgetl.errors import BackendError, BundleError, DataError
+from edgetl.errors import BackendError, BundleError
 from edgetl.inference import open_bundle, predict, verify
 
 
@@ -58,10 +58,13 @@ def test_top_limits_the_labels_and_is_limited_by_them(runs_here: Path) -> None:
     assert len(next(predict(runs_here, [image], top=99, threads=1)).labels) == len(LABELS)
 
 
-def test_an_unreadable_image_is_named(runs_here: Path, tmp_path: Path) -> None:
+def test_an_unreadable_image_is_named_and_the_rest_goes_on(runs_here: Path, tmp_path: Path) -> None:
     (tmp_path / "b.png").write_bytes(b"\x89PNG")
-    with pytest.raises(DataError, match=r"b\.png"):
-        list(predict(runs_here, [tmp_path / "b.png"], top=1, threads=1))
+    image = runs_here / "golden" / "0.png"
+    broken, fine = predict(runs_here, [tmp_path / "b.png", image], top=1, threads=1)
+    assert broken.labels == ()
+    assert "b.png: not usable as an image" in broken.error
+    assert (len(fine.labels), fine.error) == (1, "")
 
 
 def test_the_right_bundle_replays_its_golden_vectors(runs_here: Path) -> None:

@@ -25,7 +25,7 @@ LAYERS = [
     {"adapt", "quant", "export", "backends", "bench", "bundle"},
     {"checks", "surgery"},
     {"report"},
-    {"assemble", "inference", "doctor", "publish", "blame"},
+    {"assemble", "inference", "doctor", "publish", "blame", "sorting"},
     {"measure", "saturation", "repair"},
     {"reporting"},
     {"stages"},

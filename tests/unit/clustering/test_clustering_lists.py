@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from loose_pictures import write_pictures
 
-from edgetl.clustering.images import Found, list_images, read_found, read_images, write_found
+from edgetl.clustering.images import Found, read_found, read_images, write_found
 from edgetl.clustering.labelled import read_labelled
 from edgetl.data.fingerprint import hash_files
+from edgetl.data.loose import list_images
 from edgetl.errors import DataError, UsageError
 from edgetl.progress import Silent
 from edgetl.text import printable

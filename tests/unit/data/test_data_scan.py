@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgetl.data import scan as scan_module
+from edgetl.data import lists as lists_module
 from edgetl.data.scan import Listing, match_classes, natural_key, require_classes, scan
 from edgetl.errors import DataError, EdgetlError, UsageError
 from edgetl.text import printable
@@ -49,7 +49,7 @@ def test_a_folder_gives_classes_and_files_in_natural_order(tmp_path: Path) -> No
 
 
 def test_hidden_files_are_ignored_and_others_are_named(tmp_path: Path) -> None:
-    touch(tmp_path, "a/1.png", "a/.DS_Store", ".git/x.png", "__MACOSX/a/._1.png", "b/1.png")
+    touch(tmp_path, "a/1.png", "a/.DS_Store", ".git/x", "__MACOSX/a/._1.png", "b/1.png")
     touch(tmp_path, "a/notes.txt", "a/photo.HEIC", "a/README", "loose.png")
     listing = scan(tmp_path)
     assert listing.classes == ("a", "b")
@@ -229,7 +229,7 @@ def test_a_row_listed_again_is_named_once_more_only(tmp_path: Path) -> None:
         ("path,label\na.png,cat\n" + "".join(f"m{i},x\n" for i in range(9)), "and 6 more"),
         ("path,label\na.png,cat\n./a.png,dog\n", "labelled `cat` in line 2 and `dog` in line 3"),
         (b"path,label\n\xff\xfe,cat\n", "not UTF-8 text .byte 11."),
-        (b"\x89PNG\r\n\x1a\n", "not UTF-8 text"),
+        (b"\x89PNG\r\n\x1a\n", "expected a CSV list of `path,label`: it is a PNG"),
     ],
 )
 def test_a_list_that_cannot_be_meant_is_refused(tmp_path: Path, text: str | bytes, message: str) -> None:
@@ -241,10 +241,10 @@ def test_a_list_that_cannot_be_meant_is_refused(tmp_path: Path, text: str | byte
 
 def test_a_huge_list_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = table(tmp_path, "path,label\na.png,a\nb.png,b\n")
-    monkeypatch.setattr(scan_module, "MAX_LIST_ROWS", 1)
+    monkeypatch.setattr(lists_module, "MAX_LIST_ROWS", 1)
     with pytest.raises(DataError, match="more than 1 rows"):
         scan(path)
-    monkeypatch.setattr(scan_module, "MAX_LIST_BYTES", 10)
+    monkeypatch.setattr(lists_module, "MAX_LIST_BYTES", 10)
     with pytest.raises(DataError, match="larger than 10 bytes"):
         scan(path)
 

@@ -1,0 +1,94 @@
+"""Predictions as lines, as a CSV table and as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgetl.text import escaped
+
+if TYPE_CHECKING:
+    from edgetl.inference import Prediction
+
+UNSURE = "unsure"
+
+
+def decided(prediction: Prediction, threshold: float) -> str:
+    """The likeliest label, or `unsure` where it is less likely than the threshold."""
+    return prediction.labels[0] if prediction.probabilities[0] >= threshold else UNSURE
+
+
+class Lines:
+    """One line per image on stdout, as soon as it is done; what cannot be used is a line on stderr."""
+
+    def __init__(self, threshold: float) -> None:
+        self.threshold = threshold
+        self.out = sys.stdout  # a progress bar replaces it
+
+    def show(self, prediction: Prediction) -> None:
+        if prediction.error:
+            click.echo(f"edgetl: {escaped(prediction.error)}", err=True)
+            return
+        shares = zip(prediction.labels, prediction.probabilities, strict=True)
+        told = ", ".join(f"{escaped(label)} {100 * share:.1f} %" for label, share in shares)
+        if decided(prediction, self.threshold) == UNSURE and self.threshold > 0:
+            told = f"{UNSURE} ({told})"
+        click.echo(f"{escaped(prediction.path)}: {told}", file=self.out)
+
+    def end(self) -> None:
+        return None
+
+
+class Table:
+    """A CSV table on stdout: path, prediction, then labels with their probabilities, then why there are none."""
+
+    def __init__(self, threshold: float, top: int) -> None:
+        self.threshold, self.top = threshold, top
+        self.out = sys.stdout
+        pairs = [name for number in range(1, top + 1) for name in (f"label_{number}", f"probability_{number}")]
+        self._write(["path", "prediction", *pairs, "error"])
+
+    def show(self, prediction: Prediction) -> None:
+        if prediction.error:
+            click.echo(f"edgetl: {escaped(prediction.error)}", err=True)
+        pairs: list[str] = []
+        for label, share in zip(prediction.labels, prediction.probabilities, strict=True):
+            pairs += [escaped(label), f"{share:.6f}"]
+        answer = "" if prediction.error else escaped(decided(prediction, self.threshold))
+        pairs += [""] * (2 * self.top - len(pairs))
+        self._write([escaped(prediction.path), answer, *pairs, escaped(prediction.error)])
+
+    def end(self) -> None:
+        return None
+
+    def _write(self, cells: list[str]) -> None:
+        text = io.StringIO(newline="")
+        csv.writer(text, lineterminator="\n").writerow(cells)
+        click.echo(text.getvalue(), nl=False, file=self.out)
+
+
+class Document:
+    """One JSON array on stdout once all is done. `prediction` is there with a threshold, `error` where there is one."""
+
+    def __init__(self, threshold: float) -> None:
+        self.threshold = threshold
+        self.found: list[dict[str, Any]] = []
+
+    def show(self, prediction: Prediction) -> None:
+        each: dict[str, Any] = {"path": prediction.path}
+        each |= {"labels": prediction.labels, "probabilities": prediction.probabilities}
+        if prediction.error:
+            click.echo(f"edgetl: {escaped(prediction.error)}", err=True)
+            each["error"] = prediction.error
+        elif self.threshold > 0:
+            each["prediction"] = decided(prediction, self.threshold)
+        self.found.append(each)
+
+    def end(self) -> None:
+        from edgetl.cli.options import emit
+
+        emit(self.found)

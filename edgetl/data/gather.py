@@ -1,0 +1,94 @@
+"""Which pictures somebody means who names files, folders, patterns and lists."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgetl.data.lists import path_column, read_text
+from edgetl.data.lookup import Lookup
+from edgetl.data.loose import list_images
+from edgetl.data.scan import locate
+from edgetl.errors import DataError, EdgetlError, UsageError
+from edgetl.text import escaped
+
+_LISTS = (".csv", ".txt", ".lst")
+_PATTERN = "*?["
+
+
+@dataclass
+class Gathered:
+    """The pictures in the order they were named, and one line for each name that stands for none."""
+
+    paths: list[Path] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def gather(named: Iterable[Path]) -> Gathered:
+    """The pictures that are meant by names of files, folders, patterns and lists. Opens lists only.
+
+    A folder stands for all pictures in it and in its sub-folders; a pattern (`*`, `?`, `[...]`, `**`), where no file is
+    called so, for what fits it; a list (.csv, .txt, .lst) for the paths in it, from a CSV list those of its column
+    `path`, relative to the list. Everything else is taken for a picture: whoever opens it finds out.
+    """
+    found = Gathered()
+    for path in named:
+        try:
+            found.paths += _meant(path)
+        except EdgetlError as error:
+            found.problems.append(escaped(str(error)))
+    return found
+
+
+def _meant(path: Path) -> list[Path]:
+    if path.is_dir():
+        return _in_folder(path)
+    if path.suffix.lower() in _LISTS:
+        return _in_list(path)
+    if not path.exists() and any(sign in str(path) for sign in _PATTERN):
+        return _fitting(path)
+    return [path]
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    # told as they were named: relative names stay relative
+    root = locate(Path(), str(folder))
+    return [folder / Path(path).relative_to(root) for path in list_images(folder).paths]
+
+
+def _fitting(pattern: Path) -> list[Path]:
+    matches = [Path(name) for name in sorted(glob.glob(str(pattern), recursive=True))]  # noqa: PTH207 - Path.glob takes no absolute ones
+    if not matches:
+        raise UsageError(f"{pattern}: no file fits this pattern")
+    return [inner for match in matches for inner in (_in_folder(match) if match.is_dir() else [match])]
+
+
+def _in_list(path: Path) -> list[Path]:
+    if not path.exists():
+        raise DataError(f"{path}: there is no such list")
+    text = read_text(path)
+    names = _column(text, path) if path.suffix.lower() == ".csv" else text.splitlines()
+    lookup = Lookup(path.parent, None)
+    found = [Path(lookup.find(name) or path.parent / name) for name in map(str.strip, names) if name]
+    if not found:
+        raise DataError(f"{path}: expected paths of images, one a line; found none")
+    return found
+
+
+def _column(text: str, path: Path) -> list[str]:
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
+    except csv.Error as error:
+        raise DataError(f"{path}: not valid CSV: {error}") from error
+    header = [cell.strip() for cell in rows[0]] if rows else []
+    column = path_column(header)
+    if column is None:
+        raise DataError(
+            f"{path}, line 1: expected a column `path`, found {escaped(','.join(header))[:80] or 'nothing'}"
+        )
+    place = header.index(column)
+    return [row[place] for row in rows[1:] if len(row) > place]
