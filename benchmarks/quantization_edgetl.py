@@ -271,7 +271,7 @@ class Chain:
         split = self.split
         pivot, _ = self._pivot(job)
         with open_store(self.out) as store:
-            found = repair_stage(store, job, split, trained.target, pivot, Silent())
+            found = repair_stage(store, job, split, trained.target, pivot, job.recipe.gates, Silent())
             seconds = (trained.seconds or 0.0) + found.seconds
             models = found.folder / PIVOT
             if not models.is_dir():

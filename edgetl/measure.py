@@ -81,7 +81,7 @@ def measure(
                 size_bytes=bundle.size_bytes(),
                 p50_ms=stats.quantile(times[name] / 1e6, 0.5, block=BLOCK),
                 p90_ms=stats.quantile(times[name] / 1e6, 0.9, block=BLOCK),
-                p99_ms=stats.quantile(times[name] / 1e6, 0.99, block=BLOCK),
+                p99_ms=stats.p99(times[name] / 1e6, block=BLOCK),
                 runs=runs,
                 threads=threads,
                 images=len(samples),

@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from edgetl.catalog import scheme_id
 from edgetl.errors import BackendError, ParityError
 from edgetl.publish import PIVOT, publish_pivot, publish_report
-from edgetl.stages.builds import bench_stage, compile_stage, needs_repair, precisions_of, repair_stage
-from edgetl.stages.images import check_stage, refuse_leaks, split_stage
+from edgetl.stages.builds import (
+    bench_stage,
+    compile_stage,
+    gates_to_repair_for,
+    needs_repair,
+    precisions_of,
+    repair_stage,
+)
+from edgetl.stages.images import check_stage, refuse_leaks, refuse_unknown_classes, split_stage
 from edgetl.stages.job import Job, schemes_of
 from edgetl.stages.networks import adapt_stage, export_stage, needs_surgery, quantize_stage, surgery_stage
 from edgetl.stages.reports import Finished, devices_stage, report_stage
@@ -75,6 +82,7 @@ def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Seque
 
     split, made = split_stage(store, job, progress)
     ledger.add(made)
+    refuse_unknown_classes(job, split)
 
     checked = ledger.add(check_stage(store, job, split, progress))
     if until == "check":
@@ -161,7 +169,9 @@ def _repair(measured: _Measured) -> dict[str, StageResult]:
 
 def _repair_target(measured: _Measured, target: Target) -> StageResult:
     ledger = measured.ledger
-    found = repair_stage(measured.store, measured.job, measured.split, target, measured.pivot, ledger.progress)
+    store, job, split = measured.store, measured.job, measured.split
+    gates = gates_to_repair_for(job, measured.benched[target.name])
+    found = repair_stage(store, job, split, target, measured.pivot, gates, ledger.progress)
     ledger.add(found)
     if (found.folder / PIVOT).is_dir():
         measured.add_build(target, "mixed", found, found.folder / PIVOT)

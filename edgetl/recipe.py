@@ -231,6 +231,10 @@ class Gates(_Section):
     """Largest loss of top-1 against the float network, in percentage points, on the same images."""
     min_top1: Annotated[float, Field(ge=0, le=1)] | None = None
     """Lowest top-1, as a fraction."""
+    min_recall: dict[str, Annotated[float, Field(ge=0, le=1)]] | None = None
+    """Lowest recall of single classes, as fractions: `{defect: 0.95}`."""
+    max_recall_drop_points: Annotated[float, Field(ge=0)] | None = None
+    """Largest loss of recall of any class against the float network, in percentage points, on the same images."""
     max_p99_ms: Annotated[float, Field(gt=0)] | None = None
     """Largest p99 latency of one image."""
     max_size_bytes: Annotated[int, Field(gt=0)] | None = None
@@ -239,11 +243,6 @@ class Gates(_Section):
     """Most convolutions and matrix products of an INT8 build that its runtime may compute in floats."""
     max_conversions: Annotated[int, Field(ge=0)] | None = None
     """Most operators of an INT8 build that only turn floats into integers or back. 2 are the network's own ends."""
-
-    def allow(self, drop_points: float, top1: float, *, share: float = 1.0) -> bool:
-        """Whether measured values meet the accuracy gates. share  of the allowed drop that may be used up"""
-        kept = self.max_drop_points is None or drop_points <= share * self.max_drop_points
-        return kept and (self.min_top1 is None or top1 >= self.min_top1)
 
 
 class Bench(_Section):

@@ -35,7 +35,7 @@ from edgetl.report.devices import DeviceFile, device_rows
 from edgetl.report.html import read_details, write_html
 from edgetl.report.model import FILE_NAME, Quantized, Stage, Surgery, read_report, write_report
 from edgetl.store import StageResult
-from edgetl.types import Interval, Split
+from edgetl.types import Estimate, Interval, Split
 
 REFERENCE_FILE = "reference.safetensors"
 
@@ -169,7 +169,7 @@ def _measured(bench: TargetBench, build: BuildBench, now: str) -> Measured | Non
     )
 
 
-def _value(interval: Interval | None) -> float | None:
+def _value(interval: Interval | Estimate | None) -> float | None:
     return None if interval is None else interval.value
 
 

@@ -11,10 +11,13 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.types import Interval
+from edgetl.types import ClassRecall, Estimate, Interval
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
+P99_ROUNDS = 600
+"""Rounds from which an interval of p99 holds what it says (docs/decisions/0006-latency-protocol.md)."""
+_MOST_CORRELATED = 0.6  # of a round's median with the one before: above, stretches are too short for the drift
 _SLACK = 1e-9  # of ranks and lengths that are whole numbers but for rounding
 _CHUNK_CELLS = 4_000_000  # bounds the memory of one block of bootstrap draws
 
@@ -60,6 +63,25 @@ def paired_difference(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> In
     up = _square_and_add(one.high - one.value, two.value - two.low, phi)
     difference = (only_first - only_second) / first.size
     return Interval(100 * difference, 100 * (difference - down), 100 * (difference + up))
+
+
+def recalls(
+    labels: NDArray[np.int64], right: NDArray[np.bool_], float_right: NDArray[np.bool_], classes: int
+) -> tuple[ClassRecall, ...]:
+    """Recall of every class, with Wilson intervals, and what it lost against the float network, paired.
+
+    labels              (N,) true classes, 0 to classes - 1
+    right, float_right  (N,) bool: was image i answered right, by a network and by the float one
+    """
+    found: list[ClassRecall] = []
+    for label in range(classes):
+        mine, theirs = right[labels == label], float_right[labels == label]
+        if not mine.size:
+            found.append(ClassRecall(0, None, None, None))
+            continue
+        recall, float_recall = (wilson(int(each.sum()), each.size) for each in (mine, theirs))
+        found.append(ClassRecall(mine.size, recall, float_recall, paired_difference(theirs, mine)))
+    return tuple(found)
 
 
 def macro_f1(labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> float:
@@ -115,12 +137,32 @@ def quantile(samples: NDArray[np.int64] | NDArray[np.float64], q: float, *, bloc
     if ranks is None:
         return None
     ordered = np.sort(samples)
-    middle = q * samples.size
-    value = float(ordered[max(1, math.ceil(middle - _SLACK)) - 1])
-    wider = 1.0 if block is None else _design_factor(samples <= value, q, block)
-    low = max(1, math.floor(middle - wider * (middle - ranks[0]) + _SLACK))
-    high = min(samples.size, math.ceil(middle + wider * (ranks[1] - middle) - _SLACK))
+    value = float(ordered[_rank(samples.size, q) - 1])
+    low, high = _wider_ranks(
+        ranks, samples.size, q, 1.0 if block is None else _design_factor(samples <= value, q, block)
+    )
+    low, high = max(1, low), min(samples.size, high)
     return Interval(value, min(float(ordered[low - 1]), value), max(float(ordered[high - 1]), value))
+
+
+def p99(samples: NDArray[np.int64] | NDArray[np.float64], *, block: int) -> Estimate:
+    """The 0.99-quantile, with the interval of `quantile` where that holds the truth in 93 to 97 of 100 cases.
+
+    Without ends it is an indication: there are fewer than `P99_ROUNDS` rounds, which are the sample; no run is slow
+    enough to be the upper end; or rounds are so like the one before that stretches of them are no sample either.
+    Raises ValueError without samples.
+    """
+    if samples.ndim != 1 or samples.size == 0:
+        raise ValueError(f"expected a vector of samples; found shape {samples.shape}")
+    value = float(np.partition(samples, _rank(samples.size, 0.99) - 1)[_rank(samples.size, 0.99) - 1])
+    ranks = _quantile_ranks(samples.size, 0.99)
+    if samples.size < P99_ROUNDS * block or ranks is None:
+        return Estimate(value)
+    _, high = _wider_ranks(ranks, samples.size, 0.99, _design_factor(samples <= value, 0.99, block))
+    found = quantile(samples, 0.99, block=block)
+    if found is None or high > samples.size or _memory(samples, block) > _MOST_CORRELATED:
+        return Estimate(value)
+    return Estimate(value, found.low, found.high)
 
 
 def speedup(baseline: NDArray[np.int64], samples: NDArray[np.int64], *, block: int, seed: int = 0) -> Interval:
@@ -187,6 +229,26 @@ def _design_factor(below: NDArray[np.bool_], q: float, block: int) -> float:
     shares = below[: count * stretch * block].reshape(count, -1).mean(axis=1)
     error = math.sqrt(float(np.square(shares - below.mean()).sum()) / (count - 1) / count)
     return max(1.0, error / math.sqrt(q * (1 - q) / below.size) * student(count - 1) / _z())
+
+
+def _memory(samples: NDArray[np.int64] | NDArray[np.float64], block: int) -> float:
+    """Correlation of the rounds' medians with those of the round before; 0 where all are equal."""
+    medians = np.median(samples[: samples.size // block * block].reshape(-1, block), axis=1)
+    off = medians - medians.mean()
+    power = float(np.square(off).sum())
+    return float((off[1:] * off[:-1]).sum()) / power if power > 0 else 0.0
+
+
+def _rank(count: int, q: float) -> int:
+    """Of the order statistic that is the q-quantile of `count` samples, from 1."""
+    return max(1, math.ceil(q * count - _SLACK))
+
+
+def _wider_ranks(ranks: tuple[int, int], count: int, q: float, wider: float) -> tuple[int, int]:
+    """Ranks `wider` times as far from q N; they may lie outside of 1 to `count`."""
+    middle = q * count
+    low = math.floor(middle - wider * (middle - ranks[0]) + _SLACK)
+    return low, math.ceil(middle + wider * (ranks[1] - middle) - _SLACK)
 
 
 def _round_size(count: int, block: int) -> int:

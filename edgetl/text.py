@@ -49,3 +49,14 @@ def quoted(value: object) -> str:
         return shortened(short.repr(value), _QUOTED_CHARACTERS)
     except ValueError:  # Python writes no integer of more than 4300 digits
         return f"a very long {type(value).__name__}"
+
+
+def one_line(text: str) -> str:
+    """A sentence without line breaks and without its full stop, to go on behind."""
+    return " ".join(text.split()).rstrip(".")
+
+
+def decimal(value: float, places: int) -> str:
+    """A number with a minus sign, not a hyphen, and never a negative zero: `−0.06`, `0.00`."""
+    text = f"{value:.{places}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")

@@ -338,6 +338,29 @@ class Interval:
     high: float
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """A value whose 95 % interval is known, or not: without ends it is an indication."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class ClassRecall:
+    """How many images of one class are recognized, by a network and by the float one on the same images.
+
+    recall, float_recall  fractions; drop_points  the float network's minus this one's, paired. All None where there is
+                          no image of the class.
+    """
+
+    images: int
+    recall: Interval | None
+    float_recall: Interval | None
+    drop_points: Interval | None
+
+
 # --- progress -----------------------------------------------------------------------------------------------------
 
 

@@ -102,6 +102,8 @@ def _type(value: dict[str, Any]) -> str:
         return " or ".join(_type(item) for item in value["anyOf"])
     if value.get("type") == "array":
         return f"list of {_type(value['items'])}"
+    if value.get("type") == "object" and "additionalProperties" in value:
+        return f"{_type(value['additionalProperties'])} per name"
     return {"string": "text", "integer": "whole number", "null": "nothing"}.get(value["type"], str(value["type"]))
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgetl import stats
 from edgetl.errors import BackendError
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, Advance, Engine, Interval
+from edgetl.types import INPUT_NAME, OUTPUT_NAME, Advance, ClassRecall, Engine, Interval
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Accuracy:
     max_abs_diff  largest difference of a logit; mean_cosine  of the logit vectors. Over images with finite logits.
     not_finite    images with NaN or infinite logits; they count as wrong. Both of the above are 0 if that is all.
     confusion     row: true class, column: answered class; not-finite answers are in no column
+    recalls       of every class, in the order of the labels
     """
 
     images: int
@@ -33,6 +34,7 @@ class Accuracy:
     mean_cosine: float
     not_finite: int
     confusion: tuple[tuple[int, ...], ...]
+    recalls: tuple[ClassRecall, ...] = ()
 
 
 def predict(
@@ -80,7 +82,7 @@ def compare(
         )
     answer, finite = answers(logits)
     reference_answer, reference_finite = answers(reference_logits)
-    right = answer == labels
+    right, reference_right = answer == labels, reference_answer == labels
     same = (answer == reference_answer) & finite & reference_finite
     difference, cosine = _closeness(logits, reference_logits, finite & reference_finite)
     return Accuracy(
@@ -88,12 +90,13 @@ def compare(
         top1=stats.wilson(int(right.sum()), labels.size),
         # a not-finite answer is a class of its own, so it is wrong for every true class
         macro_f1=stats.macro_f1_interval(labels, np.where(finite, answer, logits.shape[1]), seed),
-        drop_points=stats.paired_difference(reference_answer == labels, right),
+        drop_points=stats.paired_difference(reference_right, right),
         agreement=stats.wilson(int(same.sum()), labels.size),
         max_abs_diff=difference,
         mean_cosine=cosine,
         not_finite=int(np.count_nonzero(~finite)),
         confusion=_confusion(labels[finite], answer[finite], logits.shape[1]),
+        recalls=stats.recalls(labels, right, reference_right, logits.shape[1]),
     )
 
 

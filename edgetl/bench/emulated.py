@@ -48,6 +48,7 @@ def emulated(
         machine=describe(),
         images=(),
         builds=tuple(BuildBench(precision=c.precision, size_bytes=c.size_bytes()) for c in job.candidates),
+        labels=job.labels,
     )
     if missing is not None:
         return bench, {}

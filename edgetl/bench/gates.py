@@ -1,36 +1,20 @@
-"""Gates and verdicts: pure functions of what was measured.
-
-A gate is judged on the measured value; the interval is told beside it. Emulated images are few, so an accuracy gate
-fails there only when the whole interval is on the wrong side; where the host answered the others, when the value is on
-the wrong side whatever the undecided answers are.
-"""
+"""Verdicts and the build that ships: pure functions of what was measured. How a gate is judged: gate_checks.py."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
+from edgetl.bench.gate_checks import GateCheck, check_gates
 from edgetl.bench.result import BuildBench, HostCheck, TargetBench
 from edgetl.errors import UsageError
 from edgetl.recipe import Gates
+from edgetl.text import one_line
 from edgetl.types import Interval, Precision, Verdict
 
 Choose = Literal["fastest", "int8", "float32"]
-_LEFT_IN_FLOAT = "convolutions and matrix products in float"
 _OWN_ENDS = 2
-_CONVERSIONS = "conversions between floats and integers"
 _INTEGER_FIRST: tuple[Precision, ...] = ("int8", "mixed", "simplified", "float16", "bfloat16", "float32")
-
-
-@dataclass(frozen=True)
-class GateCheck:
-    """One gate on one build. `limit` and `value` are in the unit of the recipe key `gate`."""
-
-    gate: str
-    limit: float
-    value: float | None
-    verdict: Verdict
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -83,8 +67,8 @@ def judge(bench: TargetBench, gates: Gates, choose: Choose = "fastest") -> Decis
 def judge_build(build: BuildBench, bench: TargetBench, gates: Gates) -> BuildVerdict:
     """All gates on one build. One that gave NaN or infinite logits fails whatever the gates are."""
     if build.error:
-        return BuildVerdict(build.precision, "fail", f"it does not run: {_sentence(build.error)}", ())
-    checks = tuple(_checks(build, bench, gates))
+        return BuildVerdict(build.precision, "fail", f"it does not run: {one_line(build.error)}", ())
+    checks = check_gates(build, bench, gates)
     verdict: Verdict = "pass"
     for possible in ("fail", "not measured"):
         if any(check.verdict == possible for check in checks):
@@ -97,111 +81,18 @@ def judge_build(build: BuildBench, bench: TargetBench, gates: Gates) -> BuildVer
     return BuildVerdict(build.precision, verdict, _build_reason(build, bench, verdict, checks), checks)
 
 
-def _checks(build: BuildBench, bench: TargetBench, gates: Gates) -> list[GateCheck]:
-    checks: list[GateCheck] = []
-    if gates.max_drop_points is not None:
-        checks.append(_drop_check(build, bench, gates.max_drop_points))
-    if gates.min_top1 is not None:
-        checks.append(_top1_check(build, bench, gates.min_top1))
-    if gates.max_p99_ms is not None:
-        checks.append(_p99_check(build, bench, gates.max_p99_ms))
-    if gates.max_size_bytes is not None:
-        checks.append(_size_check(build, gates.max_size_bytes))
-    if build.precision in ("int8", "simplified"):
-        checks += _placement_checks(build, gates)
-    return checks
-
-
-def _placement_checks(build: BuildBench, gates: Gates) -> list[GateCheck]:
-    """What the runtime's own graph says; not measured where the runtime was not here to be asked."""
-    asked = build.placement is not None
-    wanted = (
-        ("max_float_layers", gates.max_float_layers, len(build.not_integer) if asked else None, _LEFT_IN_FLOAT),
-        ("max_conversions", gates.max_conversions, build.conversions, _CONVERSIONS),
-    )
-    return [_count_check(gate, limit, found, what) for gate, limit, found, what in wanted if limit is not None]
-
-
-def _count_check(gate: str, limit: int, found: int | None, what: str) -> GateCheck:
-    if found is None:
-        return GateCheck(gate, limit, None, "not measured", f"{what}: the runtime was not asked")
-    missed = found > limit
-    reason = f"{what}: {found}, {'above' if missed else 'within'} the allowed {limit}"
-    return GateCheck(gate, limit, found, "fail" if missed else "pass", reason)
-
-
-def _drop_check(build: BuildBench, bench: TargetBench, limit: float) -> GateCheck:
-    gate = "max_drop_points"
-    if build.accuracy is None:
-        return GateCheck(gate, limit, None, "not measured", "accuracy was not measured")
-    drop = build.accuracy.drop_points
-    text = f"drop {drop.value:.2f} points ({drop.low:.2f} to {drop.high:.2f})"
-    least = build.host.least_drop_points if build.host else drop.low
-    verdict = _accuracy_verdict(drop.value > limit, least > limit, bench.emulated)
-    relation = "above" if drop.value > limit else "within"
-    reason = f"{text}, {relation} the allowed {limit:g}"
-    if drop.low <= limit < drop.high:
-        reason += f"; {build.accuracy.images} images are too few to be sure"
-    return GateCheck(gate, limit, drop.value, verdict, reason)
-
-
-def _top1_check(build: BuildBench, bench: TargetBench, limit: float) -> GateCheck:
-    gate = "min_top1"
-    if build.accuracy is None:
-        return GateCheck(gate, limit, None, "not measured", "accuracy was not measured")
-    top1 = build.accuracy.top1
-    text = f"top-1 {100 * top1.value:.1f} % ({100 * top1.low:.1f} to {100 * top1.high:.1f})"
-    most = build.host.most_top1 if build.host else top1.high
-    verdict = _accuracy_verdict(top1.value < limit, most < limit, bench.emulated)
-    relation = "below" if top1.value < limit else "at or above"
-    reason = f"{text}, {relation} the required {100 * limit:g} %"
-    if top1.low < limit <= top1.high:
-        reason += f"; {build.accuracy.images} images are too few to be sure"
-    return GateCheck(gate, limit, top1.value, verdict, reason)
-
-
-def _accuracy_verdict(missed: bool, surely_missed: bool, emulated: bool) -> Verdict:
-    if not missed:
-        return "pass"
-    return "fail" if surely_missed or not emulated else "not measured"
-
-
-def _p99_check(build: BuildBench, bench: TargetBench, limit: float) -> GateCheck:
-    gate = "max_p99_ms"
-    p99 = build.latency.p99_ms if build.latency else None
-    if p99 is None:
-        return GateCheck(gate, limit, None, "not measured", "p99 latency was not measured")
-    if bench.other_cpu:
-        reason = f"p99 latency was measured on another CPU: {_sentence(bench.other_cpu)}"
-        return GateCheck(gate, limit, None, "not measured", reason)
-    missed = p99.value > limit
-    reason = (
-        f"p99 {p99.value:.3g} ms ({p99.low:.3g} to {p99.high:.3g}), "
-        f"{'above' if missed else 'within'} the allowed {limit:g} ms"
-    )
-    if p99.low <= limit < p99.high and build.latency:
-        reason += f"; {build.latency.runs} runs are too few to be sure"
-    return GateCheck(gate, limit, p99.value, "fail" if missed else "pass", reason)
-
-
-def _size_check(build: BuildBench, limit: int) -> GateCheck:
-    missed = build.size_bytes > limit
-    reason = f"{build.size_bytes} bytes, {'above' if missed else 'within'} the allowed {limit}"
-    return GateCheck("max_size_bytes", limit, build.size_bytes, "fail" if missed else "pass", reason)
-
-
 def _build_reason(build: BuildBench, bench: TargetBench, verdict: Verdict, checks: tuple[GateCheck, ...]) -> str:
     told = [check.reason for check in checks if check.verdict == verdict and check.value is not None]
     if build.accuracy is not None and build.accuracy.not_finite:
         told.append(f"{build.accuracy.not_finite} images gave NaN or infinite logits")
     if build.unmeasured:
-        told.append(f"not measured: {_sentence(build.unmeasured)}; the next build tries again")
+        told.append(f"not measured: {one_line(build.unmeasured)}; the next build tries again")
     elif build.host is not None and build.accuracy is not None:
         told.append(_host_reason(build.accuracy.images, build.host))
     elif bench.emulated and build.accuracy is not None:
         told.append(f"accuracy on {build.accuracy.images} images under emulation, no latency")
     elif not bench.measured:
-        told.append(f"not measured here: {_sentence(bench.reason)}")
+        told.append(f"not measured here: {one_line(bench.reason)}")
     elif verdict == "not measured":
         told += [check.reason for check in checks if check.verdict == verdict]
     if build.not_integer:
@@ -317,7 +208,3 @@ def _times(interval: Interval) -> str:
 
 def _ms(build: BuildBench) -> str:
     return f"{_p50(build) or 0.0:.3g} ms"
-
-
-def _sentence(text: str) -> str:
-    return " ".join(text.split()).rstrip(".")

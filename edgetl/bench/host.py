@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edgetl import stats
 from edgetl.bench.accuracy import Accuracy, answers, compare
 from edgetl.bench.result import HostCheck
-from edgetl.types import Interval, Target
+from edgetl.types import ClassRecall, Interval, Target
 
 _Logits = NDArray[np.float32]
 _Labels = NDArray[np.int64]
@@ -81,6 +81,8 @@ def on_all_images(
         undecided=int((reachable.sum(axis=1) > 1).sum()),
         most_top1=best.top1.value,
         least_drop_points=best.drop_points.value,
+        most_recall=tuple(each.recall.value if each.recall else None for each in best.recalls),
+        least_recall_drop_points=tuple(each.drop_points.value if each.drop_points else None for each in best.recalls),
     )
     return found, check
 
@@ -97,7 +99,16 @@ def _widened(found: Accuracy, best: Accuracy, worst: Accuracy, agreements: list[
         macro_f1=_hull([found.macro_f1, best.macro_f1, worst.macro_f1]),
         drop_points=_hull([found.drop_points, best.drop_points, worst.drop_points]),
         agreement=_hull([found.agreement, *agreements]),
+        recalls=tuple(_widened_recall(*each) for each in zip(found.recalls, best.recalls, worst.recalls, strict=True)),
     )
+
+
+def _widened_recall(found: ClassRecall, best: ClassRecall, worst: ClassRecall) -> ClassRecall:
+    recalls = [each.recall for each in (found, best, worst) if each.recall is not None]
+    drops = [each.drop_points for each in (found, best, worst) if each.drop_points is not None]
+    if not recalls or not drops:
+        return found
+    return replace(found, recall=_hull(recalls), drop_points=_hull(drops))
 
 
 def _agreements(known: _Logits, reachable: NDArray[np.bool_], reference: _Logits) -> list[Interval]:

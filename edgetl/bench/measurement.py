@@ -8,7 +8,8 @@ from typing import Literal
 from pydantic import ConfigDict
 
 from edgetl.bench.machine import Machine
-from edgetl.types import Interval, Precision
+from edgetl.bench.quiet import Conditions
+from edgetl.types import Estimate, Interval, Precision
 
 Harness = Literal["edgetl python", "edgetl c++"]
 
@@ -26,6 +27,21 @@ class BeforeAfter:
 
 
 @dataclass(frozen=True)
+class LabelRecall:
+    """How many of a class's images a bundle recognizes; None where there are none.
+
+    drop_points  the first bundle's recall minus this one's, in points, on the same images; None for the first
+    """
+
+    __pydantic_config__ = _STRICT
+
+    label: str
+    images: int
+    recall: Interval | None
+    drop_points: Interval | None
+
+
+@dataclass(frozen=True)
 class BundleMeasurement:
     """One bundle on one machine.
 
@@ -36,6 +52,11 @@ class BundleMeasurement:
     ratio            median time of the first bundle over this one's, timed in the same rounds; None for the first
     cold_start_ms    opening the bundle and the first inference in a fresh process, the runtime's own start included
     peak_rss_bytes   memory that this adds to an idle process, which holds baseline_rss_bytes
+    recalls          of every class; empty without labelled images
+    drop_points      top-1 of the first bundle minus this one's, in points, on the same images; None for the first
+    round_spread     span of the middle half of the rounds' median times over the median: how far the machine swayed
+    repeat_p50_ms    of each repeat of the whole measurement, in order; empty where there was one
+    p99_ms           without ends it is an indication: too few runs for an honest interval
     """
 
     __pydantic_config__ = _STRICT
@@ -50,7 +71,7 @@ class BundleMeasurement:
     size_bytes: int
     p50_ms: Interval | None
     p90_ms: Interval | None
-    p99_ms: Interval | None
+    p99_ms: Estimate | None
     runs: int
     threads: int
     images: int
@@ -59,6 +80,10 @@ class BundleMeasurement:
     cold_start_ms: float | None
     peak_rss_bytes: int | None
     baseline_rss_bytes: int | None
+    recalls: tuple[LabelRecall, ...] = ()
+    drop_points: Interval | None = None
+    round_spread: float | None = None
+    repeat_p50_ms: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,6 +93,7 @@ class Measurement:
     created        ISO 8601 date and time, UTC; empty when the machine has no clock that was set
     clock_mhz      of the first core
     temperature_c  of the hottest thermal zone
+    conditions     what the timed runs met with; warnings  what makes the latencies doubtful, in words
     """
 
     __pydantic_config__ = _STRICT
@@ -79,3 +105,5 @@ class Measurement:
     temperature_c: BeforeAfter
     bundles: tuple[BundleMeasurement, ...]
     schema: Literal[1] = 1
+    conditions: Conditions | None = None
+    warnings: tuple[str, ...] = ()

@@ -11,9 +11,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from edgetl.bench.accuracy import Accuracy
 from edgetl.bench.machine import Machine
+from edgetl.bench.quiet import Conditions
 from edgetl.errors import EdgetlError
 from edgetl.store import write_text
-from edgetl.types import WITH_INTEGERS, Interval, Precision
+from edgetl.types import WITH_INTEGERS, ClassRecall, Estimate, Interval, Precision
 
 BENCH_FILE = "bench.json"
 PREDICTIONS_FILE = "predictions.safetensors"
@@ -22,13 +23,18 @@ LATENCY_FILE = "latency.safetensors"
 
 @dataclass(frozen=True)
 class Latency:
-    """Time of one image, in milliseconds. A quantile is None when there are too few runs for its interval."""
+    """Time of one image, in milliseconds. A quantile is None when there are too few runs for its interval.
+
+    p99_ms        without an interval where there are too few rounds for an honest one (`stats.p99`)
+    round_spread  how far the machine swayed: span of the middle half of the rounds' medians over the median
+    """
 
     p50_ms: Interval | None
     p90_ms: Interval | None
-    p99_ms: Interval | None
+    p99_ms: Estimate | None
     runs: int
     threads: int
+    round_spread: float | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,8 @@ class HostCheck:
                      on them is not known, and the intervals of the accuracy hold either
     most_top1        if all of these are answered as well as they can be: a fraction, and the drop_points of that case
     least_drop_points
+    most_recall      the same of every class; None for one without images
+    least_recall_drop_points
     """
 
     emulated_images: int
@@ -65,6 +73,8 @@ class HostCheck:
     undecided: int
     most_top1: float
     least_drop_points: float
+    most_recall: tuple[float | None, ...] = ()
+    least_recall_drop_points: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,6 +118,8 @@ class TargetBench:
     images    indices (into the validation images) that predictions are about, in their order; a build that was emulated
               on fewer used the first ones
     other_cpu  why latencies are those of another CPU than the target's; empty where they are its own
+    labels     names of the classes
+    conditions  what the timed runs met with; None where nothing was timed
     """
 
     target: str
@@ -121,6 +133,12 @@ class TargetBench:
     builds: tuple[BuildBench, ...]
     schema: Literal[1] = 1
     other_cpu: str = ""
+    labels: tuple[str, ...] = ()
+    conditions: Conditions | None = None
+
+    def recalls(self, build: BuildBench) -> dict[str, ClassRecall]:
+        """Of a build of this target, by class; empty where its accuracy was not measured."""
+        return dict(zip(self.labels, build.accuracy.recalls, strict=False)) if build.accuracy else {}
 
     @property
     def finished(self) -> bool:

@@ -19,7 +19,7 @@ from edgetl.bench.accuracy import compare, predict
 from edgetl.bench.emulated import emulated
 from edgetl.bench.gates import Choose
 from edgetl.bench.isolated import Interrupted, cold_start
-from edgetl.bench.latency import BLOCK, interleaved
+from edgetl.bench.latency import BLOCK
 from edgetl.bench.machine import describe, gpu_of, other_cpu
 from edgetl.bench.result import (
     BENCH_FILE,
@@ -27,10 +27,10 @@ from edgetl.bench.result import (
     PREDICTIONS_FILE,
     BuildBench,
     ColdStart,
-    Latency,
     TargetBench,
     write_bench,
 )
+from edgetl.bench.timed import P99_RUNS, Timed, latency, timed
 from edgetl.data.views import batches, load_batch, spread
 from edgetl.errors import BackendError, EdgetlError
 from edgetl.recipe import Bench, Gates
@@ -79,7 +79,9 @@ class BenchJob:
 
     val        the validation images; they were never trained or calibrated on
     reference  safetensors file with "logits" (len(val), classes): the float torch network, in the order of `val`
-    gates, choose  which build will ship; under emulation that one is looked at on all images of the recipe
+    gates, choose  which build will ship; under emulation that one is looked at on all images of the recipe. A gate on
+               p99 takes more runs.
+    labels     names of the classes
     """
 
     target: Target
@@ -91,6 +93,7 @@ class BenchJob:
     gates: Gates
     choose: Choose = "fastest"
     seed: int = 0
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,8 @@ def _measure(
     with ExitStack() as stack:
         engines, placements = _open_all(backend, job, stack, out)
         logits = _predict(job, engines, out, progress)
-        times = _time(job, {name: engine for name, engine in engines.items() if name not in out}, out, progress)
+        found = _time(job, {name: engine for name, engine in engines.items() if name not in out}, out, progress)
+    times = found.times if found else {}
     builds: list[BuildBench] = []
     for candidate in job.candidates:
         name = candidate.precision
@@ -196,7 +200,7 @@ def _measure(
                 not_integer=tuple(op.name for op in placements[name].not_integer()) if name in _ALL_INTEGER else (),
                 conversions=len(placements[name].conversions()) if name in _ALL_INTEGER else None,
                 accuracy=compare(logits[name], labels, reference, job.seed),
-                latency=_latency(times[name], job.config.threads),
+                latency=latency(times[name], job.config.threads),
                 speedup=over.pop("float32", None),
                 speedup_over=over,
                 cold_start=cold[name],
@@ -214,6 +218,8 @@ def _measure(
         images=tuple(range(len(job.val))),
         builds=tuple(builds),
         other_cpu=other_cpu(job.target),
+        labels=job.labels,
+        conditions=found.conditions if found else None,
     )
     return bench, {name: values for name, values in logits.items() if name not in out}, times
 
@@ -254,25 +260,36 @@ def _predict(job: BenchJob, engines: Mapping[str, Engine], out: _Out, progress: 
     return {name: np.concatenate(rows) for name, rows in parts.items()}
 
 
-def _time(job: BenchJob, engines: Mapping[str, Engine], out: _Out, progress: Progress) -> dict[str, _Times]:
-    """Times of every build, taken in the same rounds. After one that fails the others are timed again without it."""
+def _time(job: BenchJob, engines: Mapping[str, Engine], out: _Out, progress: Progress) -> Timed | None:
+    """Times of every build, taken in the same rounds. After one that fails the others are timed again without it.
+
+    None where none is left.
+    """
     images = load_batch(spread(job.val), job.preprocessing)
-    config = job.config
+    config, for_p99 = job.config, job.gates.max_p99_ms is not None
+    total = max(config.runs, P99_RUNS) if for_p99 else config.runs
     left = dict(engines)
     while left:
         failed: dict[str, str] = {}
         watched = {name: _Watched(name, engine, failed) for name, engine in left.items()}
         try:
-            with progress.task(f"{job.target.name}: latency", total=config.runs) as advance:
-                return interleaved(
-                    watched, images, runs=config.runs, warmup=config.warmup, seed=job.seed, advance=advance
+            with progress.task(f"{job.target.name}: latency", total=total) as advance:
+                return timed(
+                    watched,
+                    images,
+                    runs=config.runs,
+                    warmup=config.warmup,
+                    threads=config.threads,
+                    seed=job.seed,
+                    for_p99=for_p99,
+                    advance=advance,
                 )
         except BackendError:
             if not failed:
                 raise
         out.errors.update(failed)
         left = {name: engine for name, engine in left.items() if name not in failed}
-    return {}
+    return None
 
 
 def _cold_start(job: BenchJob, candidate: Candidate, out: _Out, progress: Progress) -> ColdStart | None:
@@ -286,12 +303,6 @@ def _cold_start(job: BenchJob, candidate: Candidate, out: _Out, progress: Progre
         except BackendError as error:
             out.errors[candidate.precision] = str(error)
     return None
-
-
-def _latency(times: _Times, threads: int) -> Latency:
-    milliseconds = times / 1e6
-    p50, p90, p99 = (stats.quantile(milliseconds, q, block=BLOCK) for q in (0.5, 0.9, 0.99))
-    return Latency(p50_ms=p50, p90_ms=p90, p99_ms=p99, runs=times.size, threads=threads)
 
 
 def _speedups(job: BenchJob, times: Mapping[str, _Times], name: Precision) -> dict[Precision, Interval]:

@@ -6,8 +6,8 @@ against the same gates later.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -15,12 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edgetl import stats
+from edgetl import accuracy_gates, stats
 from edgetl.data.views import spread
 from edgetl.quant.shots import Shots
 from edgetl.quant.train import snapshot
 from edgetl.recipe import Gates
-from edgetl.types import Interval, Preprocessing, Progress, Sample
+from edgetl.text import decimal
+from edgetl.types import ClassRecall, Interval, Preprocessing, Progress, Sample
 
 MOST_IMAGES = 512
 """Validation images that the decision is made on."""
@@ -33,11 +34,17 @@ Method = Literal["ptq", "qat"]
 
 @dataclass(frozen=True)
 class Judged:
-    """A network with rounding on validation images. top1 is a fraction; drop_points is against the float network."""
+    """A network with rounding on validation images. top1 is a fraction; drop_points is against the float network;
+    recalls  by class."""
 
     images: int
     top1: float
     drop_points: Interval
+    recalls: Mapping[str, ClassRecall] = field(default_factory=dict)
+
+    @property
+    def float_top1(self) -> float:
+        return self.top1 + self.drop_points.value / 100
 
 
 @dataclass(frozen=True)
@@ -57,11 +64,15 @@ def decide(prepared: nn.Module, judge: Judge, gates: Gates, train: Callable[[], 
     """Keep the calibrated network where it is well inside the accuracy gates, else train it and keep the better one.
 
     prepared  calibrated, with its rounding; trained in place, or left as it was
-    gates     without an accuracy gate every network is inside, and none is trained
+    gates     without an accuracy gate every network is inside, and none is trained; a gate that the float network
+              misses itself is none that training for integers could meet
     """
     calibrated = judge(prepared)
+    out_of_reach = accuracy_gates.missed_by_float(gates, calibrated.float_top1, calibrated.recalls)
+    gates = accuracy_gates.within_reach(gates, calibrated.float_top1, calibrated.recalls)
     if is_inside(calibrated, gates):
-        return Decision("ptq", f"{_lost(calibrated)}; {_allowed(gates)}: not trained.", calibrated, None)
+        of_float = f" The float network itself has {' and '.join(out_of_reach)}." if out_of_reach else ""
+        return Decision("ptq", f"{_lost(calibrated)}; {_allowed(gates)}: not trained.{of_float}", calibrated, None)
     before = snapshot(prepared)
     train()
     trained = judge(prepared)
@@ -74,10 +85,12 @@ def decide(prepared: nn.Module, judge: Judge, gates: Gates, train: Callable[[], 
 
 def is_inside(judged: Judged, gates: Gates) -> bool:
     """Whether the accuracy gates are met, with `ROOM` left below the allowed drop."""
-    return gates.allow(judged.drop_points.value, judged.top1, share=ROOM)
+    return accuracy_gates.allow(gates, judged.drop_points.value, judged.top1, judged.recalls, share=ROOM)
 
 
-def judge_on(samples: Sequence[Sample], teacher: nn.Module, p: Preprocessing, progress: Progress) -> Judge:
+def judge_on(
+    samples: Sequence[Sample], classes: Sequence[str], teacher: nn.Module, p: Preprocessing, progress: Progress
+) -> Judge:
     """Judges by top-1 on at most `MOST_IMAGES` of `samples`, evenly spread, against the float network `teacher`.
 
     teacher  float32 (n, 3, H, W) -> (n, classes), on the device that the networks to be judged are on
@@ -102,7 +115,8 @@ def judge_on(samples: Sequence[Sample], teacher: nn.Module, p: Preprocessing, pr
 
     def judge(network: nn.Module) -> Judged:
         found = right(network)
-        return Judged(len(chosen), float(found.mean()), stats.paired_difference(truth, found))
+        recalls = dict(zip(classes, stats.recalls(labels, found, truth, len(classes)), strict=True))
+        return Judged(len(chosen), float(found.mean()), stats.paired_difference(truth, found), recalls)
 
     return judge
 
@@ -113,7 +127,7 @@ def _lost(judged: Judged) -> str:
 
 def _points(judged: Judged) -> str:
     drop = judged.drop_points
-    return f"{drop.value:.2f} points ({drop.low:.2f} to {drop.high:.2f})"
+    return f"{decimal(drop.value, 2)} points ({decimal(drop.low, 2)} to {decimal(drop.high, 2)})"
 
 
 def _allowed(gates: Gates) -> str:
@@ -122,4 +136,9 @@ def _allowed(gates: Gates) -> str:
         said.append(f"{ROOM * gates.max_drop_points:.2f} are half of what the gate allows")
     if gates.min_top1 is not None:
         said.append(f"top-1 has to be {gates.min_top1:.1%}")
+    said += [f"recall of `{label}` has to be {least:.1%}" for label, least in (gates.min_recall or {}).items()]
+    if gates.max_recall_drop_points is not None:
+        said.append(
+            f"no class may lose more than {ROOM * gates.max_recall_drop_points:.2f} points of recall, half of it"
+        )
     return " and ".join(said) or "there is no accuracy gate"

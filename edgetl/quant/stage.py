@@ -184,7 +184,7 @@ def _settle(prepared: GraphModule, teacher: nn.Module, shots: Shots, job: Quanti
         history.extend(train(prepared, teacher, views, job.config, progress))
 
     if job.config.method == "auto":
-        judge = judge_on(job.split.val, teacher, shots.preprocessing, progress)
+        judge = judge_on(job.split.val, job.split.classes, teacher, shots.preprocessing, progress)
         decision = decide(prepared, judge, job.gates, learn)
         progress.note(f"{scheme_id(job.scheme)}: {decision.sentence}")
         return _Settled(decision.method, decision, tuple(history))

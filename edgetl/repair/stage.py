@@ -26,6 +26,7 @@ from edgetl.publish import PIVOT
 from edgetl.recipe import Bench, Gates
 from edgetl.repair.search import Search, search
 from edgetl.repair.trials import Judge, Trials
+from edgetl.text import decimal
 from edgetl.types import Interval, Progress, Sample, Target
 
 _SHOTS = 64  # that the ranking is made on
@@ -35,7 +36,8 @@ _NAMED = 3
 
 @dataclass(frozen=True)
 class RepairJob:
-    """What the stage is given. `cache` is a folder for what was measured of single layers, named by content."""
+    """What the stage is given. `cache` is a folder for what was measured of single layers, named by content; `gates`
+    are those that the float network meets itself."""
 
     target: Target
     pivot: Path
@@ -66,6 +68,7 @@ def run(job: RepairJob, out: Path, progress: Progress) -> None:
         preprocessing=pivot.preprocessing,
         reference=read_reference(job.pivot / REFERENCE_NAME, len(job.val)),
         seed=job.seed,
+        labels=tuple(pivot.labels),
     )
     with tempfile.TemporaryDirectory(dir=out) as scratch:
         trials = Trials(networks, judge, Path(scratch))
@@ -162,4 +165,4 @@ def _time(relative: Interval | None) -> str:
 
 
 def _points(drop: Interval) -> str:
-    return f"{drop.value:.2f} points ({drop.low:.2f} to {drop.high:.2f})"
+    return f"{decimal(drop.value, 2)} points ({decimal(drop.low, 2)} to {decimal(drop.high, 2)})"

@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgetl import stats
+from edgetl import accuracy_gates, stats
 from edgetl.backends.base import load
 from edgetl.bench.accuracy import Accuracy, compare, predict_each
 from edgetl.bench.host import on_host
@@ -39,6 +39,7 @@ class Judge:
     """What decides whether a network passes.
 
     val        validation images; reference  float32 (len(val), classes), the float network's logits on them
+    labels     names of the classes
     """
 
     target: Target
@@ -48,14 +49,18 @@ class Judge:
     preprocessing: Preprocessing
     reference: NDArray[np.float32]
     seed: int
+    labels: tuple[str, ...]
 
     @property
-    def labels(self) -> NDArray[np.int64]:
+    def truth(self) -> NDArray[np.int64]:
+        """(len(val),) the true classes."""
         return np.array([sample.label for sample in self.val.samples], np.int64)
 
     def passes(self, accuracy: Accuracy) -> bool:
         """By the accuracy gates; those of latency and size are for the build that comes of it."""
-        return not accuracy.not_finite and self.gates.allow(accuracy.drop_points.value, accuracy.top1.value)
+        recalls = dict(zip(self.labels, accuracy.recalls, strict=True))
+        met = accuracy_gates.allow(self.gates, accuracy.drop_points.value, accuracy.top1.value, recalls)
+        return met and not accuracy.not_finite
 
 
 @dataclass(frozen=True)
@@ -148,7 +153,7 @@ class Trials:
         with ExitStack() as stack:
             engine = self._open(stack, folder, compiled)
             logits = predict_each({"": engine}, judge.val.batches(_BATCH))[""]
-        accuracy = compare(logits, judge.labels, judge.reference, judge.seed)
+        accuracy = compare(logits, judge.truth, judge.reference, judge.seed)
         return Tried(layers, folder, compiled, accuracy, judge.passes(accuracy))
 
     def _open(self, stack: ExitStack, folder: Path, compiled: Compiled) -> Engine:

@@ -12,8 +12,21 @@ from edgetl.bench.repair import Repair
 from edgetl.bench.result import BuildBench, ColdStart, HostCheck, Latency, TargetBench
 from edgetl.checks.model import Checks
 from edgetl.recipe import Recipe
-from edgetl.report.model import Build, Bundle, Data, Gate, Quantized, Reference, Report, SkippedFile, Stage, Surgery
-from edgetl.types import Interval, Split, Verdict
+from edgetl.report import cautions
+from edgetl.report.model import (
+    Build,
+    Bundle,
+    Data,
+    Gate,
+    Quantized,
+    Recall,
+    Reference,
+    Report,
+    SkippedFile,
+    Stage,
+    Surgery,
+)
+from edgetl.types import ClassRecall, Estimate, Interval, Split, Verdict
 
 
 @dataclass(frozen=True)
@@ -58,14 +71,18 @@ class ReportInputs:
 def build_report(inputs: ReportInputs) -> Report:
     """Assemble the report. Pure."""
     machines = [target.bench.machine for target in inputs.targets]
+    benches = [target.bench for target in inputs.targets]
+    bundles = tuple(_bundle(target) for target in inputs.targets)
     return Report(
         name=inputs.recipe.name,
         created=inputs.created,
+        summary=cautions.summary(bundles),
+        cautions=cautions.of_report(benches, inputs.reference, inputs.split.classes, inputs.recipe.gates),
         verdict=overall([target.decision.verdict for target in inputs.targets]),
         recipe=inputs.recipe.model_dump(mode="json"),
         classes=inputs.split.classes,
-        reference=_reference(inputs.reference),
-        bundles=tuple(_bundle(target) for target in inputs.targets),
+        reference=_reference(inputs.reference, inputs.split.classes),
+        bundles=bundles,
         data=_data(inputs.split, inputs.adapt.get("resize", {})),
         checks=inputs.checks,
         adapt={key: value for key, value in inputs.adapt.items() if key != "history"},
@@ -86,9 +103,12 @@ def overall(verdicts: list[Verdict]) -> Verdict:
     return "not measured" if "not measured" in verdicts else "pass"
 
 
-def _reference(accuracy: Accuracy) -> Reference:
+def _reference(accuracy: Accuracy, classes: tuple[str, ...]) -> Reference:
     return Reference(
-        **_interval("top1", accuracy.top1), **_interval("macro_f1", accuracy.macro_f1), images=accuracy.images
+        **_interval("top1", accuracy.top1),
+        **_interval("macro_f1", accuracy.macro_f1),
+        images=accuracy.images,
+        recalls=_recalls(dict(zip(classes, accuracy.recalls, strict=False))),
     )
 
 
@@ -109,31 +129,41 @@ def _bundle(target: TargetResult) -> Bundle:
         emulated=bench.emulated,
         not_measured_reason=bench.reason,
         other_cpu=bench.other_cpu,
+        cautions=cautions.of_target(bench),
+        waited=bench.conditions.waited if bench.conditions else None,
+        stolen=bench.conditions.stolen if bench.conditions else None,
         float_p50_ms=float_p50.value if float_p50 else None,
         verdict=decision.verdict,
         reason=decision.reason,
         why=decision.why,
         repair=target.repair,
         surgery=target.surgery,
-        builds=tuple(_build(build, verdicts[build.precision]) for build in bench.builds),
-        **(_figures(shipped) if shipped else {}),
+        builds=tuple(_build(build, bench, verdicts[build.precision]) for build in bench.builds),
+        **(_figures(shipped, bench) if shipped else {}),
     )
 
 
-def _build(build: BuildBench, verdict: BuildVerdict) -> Build:
+def _build(build: BuildBench, bench: TargetBench, verdict: BuildVerdict) -> Build:
     return Build(
         precision=build.precision,
         verdict=verdict.verdict,
         reason=verdict.reason,
         gates=tuple(
-            Gate(gate=check.gate, limit=check.limit, value=check.value, verdict=check.verdict, reason=check.reason)
+            Gate(
+                gate=check.gate,
+                label=check.label,
+                limit=check.limit,
+                value=check.value,
+                verdict=check.verdict,
+                reason=check.reason,
+            )
             for check in verdict.checks
         ),
-        **_figures(build),
+        **_figures(build, bench),
     )
 
 
-def _figures(build: BuildBench) -> dict[str, Any]:
+def _figures(build: BuildBench, bench: TargetBench) -> dict[str, Any]:
     return {
         "size_bytes": build.size_bytes,
         "placement": build.placement,
@@ -142,6 +172,7 @@ def _figures(build: BuildBench) -> dict[str, Any]:
         "error": build.error,
         "unmeasured": build.unmeasured,
         **_accuracy(build.accuracy),
+        "recalls": _recalls(bench.recalls(build)),
         **_host(build.host),
         **_latency(build.latency),
         **_interval("speedup", build.speedup),
@@ -163,6 +194,19 @@ def _accuracy(accuracy: Accuracy | None) -> dict[str, Any]:
     }
 
 
+def _recalls(recalls: Mapping[str, ClassRecall]) -> tuple[Recall, ...]:
+    return tuple(
+        Recall(
+            label=label,
+            images=found.images,
+            **_interval("recall", found.recall),
+            **_interval("float_recall", found.float_recall),
+            **_interval("drop_points", found.drop_points),
+        )
+        for label, found in recalls.items()
+    )
+
+
 def _host(host: HostCheck | None) -> dict[str, Any]:
     if host is None:
         return {}
@@ -179,6 +223,7 @@ def _latency(latency: Latency | None) -> dict[str, Any]:
     return {
         "runs": latency.runs,
         "threads": latency.threads,
+        "round_spread": latency.round_spread,
         "p90_ms": latency.p90_ms.value if latency.p90_ms else None,
         **_interval("p50_ms", latency.p50_ms),
         **_interval("p99_ms", latency.p99_ms),
@@ -195,7 +240,7 @@ def _cold_start(cold: ColdStart | None) -> dict[str, Any]:
     }
 
 
-def _interval(name: str, interval: Interval | None) -> dict[str, Any]:
+def _interval(name: str, interval: Interval | Estimate | None) -> dict[str, Any]:
     if interval is None:
         return {}
     return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}

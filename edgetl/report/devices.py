@@ -14,9 +14,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from edgetl.bench.measurement import BundleMeasurement, Measurement
+from edgetl.bench.timed import P99_RUNS
 from edgetl.errors import EdgetlError
 from edgetl.report.model import Bundle, Device, DeviceMatch
-from edgetl.types import Interval
+from edgetl.types import Estimate, Interval
 
 MAX_FILE_BYTES = 4_000_000
 
@@ -62,13 +63,19 @@ def _read(path: Path) -> Measurement:
 
 def _check(path: Path, bundle: BundleMeasurement) -> None:
     for key in ("p50_ms", "p90_ms", "p99_ms", "ratio", "top1"):
-        interval: Interval | None = getattr(bundle, key)
-        if interval is not None and not 0 <= interval.low <= interval.value <= interval.high < math.inf:
+        interval: Interval | Estimate | None = getattr(bundle, key)
+        if interval is not None and not _is_possible(interval):
             raise EdgetlError(f"{path}: {bundle.bundle}: `{key}`: expected 0 <= low <= value <= high; found {interval}")
     for key in ("cold_start_ms", "peak_rss_bytes", "baseline_rss_bytes", "size_bytes", "runs", "threads"):
         value = getattr(bundle, key)
         if value is not None and not 0 <= value < math.inf:
             raise EdgetlError(f"{path}: {bundle.bundle}: `{key}`: expected a number >= 0; found {value}")
+
+
+def _is_possible(found: Interval | Estimate) -> bool:
+    low = found.value if found.low is None else found.low
+    high = found.value if found.high is None else found.high
+    return 0 <= low <= found.value <= high < math.inf
 
 
 def _row(file: DeviceFile, found: BundleMeasurement, bundles: Sequence[Bundle]) -> Device:
@@ -98,9 +105,14 @@ def _row(file: DeviceFile, found: BundleMeasurement, bundles: Sequence[Bundle]) 
         temperature_c_after=measurement.temperature_c.after,
         **_interval("p50_ms", found.p50_ms),
         **_interval("p90_ms", found.p90_ms),
-        **_interval("p99_ms", found.p99_ms),
+        **_interval("p99_ms", _p99(found)),
         **_interval("top1", found.top1),
     )
+
+
+def _p99(found: BundleMeasurement) -> Estimate | None:
+    """Of too few runs it is an indication, whatever the device says."""
+    return Estimate(found.p99_ms.value) if found.p99_ms and found.runs < P99_RUNS else found.p99_ms
 
 
 def _match(found: BundleMeasurement, bundles: Sequence[Bundle]) -> DeviceMatch:
@@ -110,7 +122,7 @@ def _match(found: BundleMeasurement, bundles: Sequence[Bundle]) -> DeviceMatch:
     return "another build" if (found.target, found.precision) in builds else "another bundle"
 
 
-def _interval(name: str, interval: Interval | None) -> dict[str, Any]:
+def _interval(name: str, interval: Interval | Estimate | None) -> dict[str, Any]:
     if interval is None:
         return {}
     return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}

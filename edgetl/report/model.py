@@ -29,6 +29,32 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
 
 
+class Recall(_Model):
+    """How many images of one class a build recognizes, and the float network on the same images. Null: no images."""
+
+    label: str
+    images: int
+    recall: float | None = None
+    recall_low: float | None = None
+    """Lower end of the 95 % Wilson interval, widened where answers of an absent CPU are undecided."""
+    recall_high: float | None = None
+    float_recall: float | None = None
+    float_recall_low: float | None = None
+    float_recall_high: float | None = None
+    drop_points: float | None = None
+    """Recall of the float network minus the build's, paired, in points."""
+    drop_points_low: float | None = None
+    drop_points_high: float | None = None
+
+
+class Caution(_Model):
+    """What has to be known before the numbers. Empty `targets`: it is about all of them."""
+
+    kind: Literal["busy machine", "threads", "gate out of reach"]
+    targets: tuple[str, ...] = ()
+    sentence: str
+
+
 class Reference(_Model):
     """The adapted float network in torch, on all validation images."""
 
@@ -40,12 +66,16 @@ class Reference(_Model):
     macro_f1_low: float
     macro_f1_high: float
     images: int
+    recalls: tuple[Recall, ...] = ()
+    """Of every class, in the order of `classes`; `recall` and `float_recall` are the same here."""
 
 
 class Gate(_Model):
     """One gate on one build. `limit` and `value` are in the unit of the recipe key `gate`."""
 
     gate: str
+    label: str | None = None
+    """The class, of a gate on recall."""
     limit: float
     value: float | None
     verdict: Verdict
@@ -72,6 +102,8 @@ class Figures(_Model):
     drop_points: float | None = None
     drop_points_low: float | None = None
     drop_points_high: float | None = None
+    recalls: tuple[Recall, ...] = ()
+    """Of every class, in the order of `classes`; empty where accuracy was not measured."""
     agreement: float | None = None
     """Share of images on which the build answers as the float network does."""
     max_abs_diff: float | None = None
@@ -83,9 +115,12 @@ class Figures(_Model):
     p90_ms: float | None = None
     p99_ms: float | None = None
     p99_ms_low: float | None = None
+    """Null beside a `p99_ms`: too few runs for an honest interval, so that it is an indication."""
     p99_ms_high: float | None = None
     runs: int | None = None
     threads: int | None = None
+    round_spread: float | None = None
+    """Span of the middle half of the rounds' median times over the median: how far the machine swayed."""
     speedup: float | None = None
     """Median time of the float32 build over this one's, timed in the same rounds."""
     speedup_low: float | None = None
@@ -149,6 +184,12 @@ class Bundle(Figures):
     not_measured_reason: str = ""
     other_cpu: str = ""
     """Why the latencies are those of another CPU than the target's; empty where they are its own or there are none."""
+    cautions: tuple[str, ...] = ()
+    """What makes the latencies doubtful: a busy machine, more threads than cores."""
+    waited: float | None = None
+    """Share of the time that timed runs stood in line for a core."""
+    stolen: float | None = None
+    """Share of the CPU time that the machine's host took for others meanwhile."""
     float_p50_ms: float | None = None
     verdict: Verdict
     reason: str
@@ -270,6 +311,10 @@ class Report(_Model):
     name: str
     created: str = ""
     """Date and time of the build, ISO 8601; empty when not given."""
+    summary: str = ""
+    """How many targets pass and how many were not measured, in one sentence."""
+    cautions: tuple[Caution, ...] = ()
+    """What has to be known before the numbers."""
     verdict: Verdict
     """fail if a target fails, else not measured if one is, else pass."""
     recipe: dict[str, Any]

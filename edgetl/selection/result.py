@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from edgetl.types import Interval
+from edgetl.types import Estimate, Interval
 
 SCHEMA = 1
 Verdict = Literal["fits", "over budget", "failed"]
@@ -52,7 +52,7 @@ class Cost:
     macs: int
     size_bytes: int
     p50_ms: Interval | None = None
-    p99_ms: Interval | None = None
+    p99_ms: Estimate | None = None
     cold_start_ms: float | None = None
     peak_rss_bytes: int | None = None
     placement: str | None = None

@@ -173,7 +173,7 @@ def latency_stage(
             name: replace(
                 read_cost(compiled),
                 p50_ms=stats.quantile(times[name] / 1e6, 0.5, block=BLOCK),
-                p99_ms=stats.quantile(times[name] / 1e6, 0.99, block=BLOCK),
+                p99_ms=stats.p99(times[name] / 1e6, block=BLOCK),
                 placement=placements[name],
             )
             for name, (_, compiled) in models.items()

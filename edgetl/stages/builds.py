@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edgetl.recipe import Recipe
+from edgetl.recipe import Gates, Recipe
 from edgetl.stages.job import Job
 from edgetl.stages.keys import accuracy_gates, samples_digest, this_machine, versions
 from edgetl.store import StageResult, Store
@@ -79,6 +79,7 @@ def bench_stage(
             gates=recipe.gates,
             choose=recipe.choose,
             seed=recipe.data.seed,
+            labels=split.classes,
         )
         stage.run(bench, out, progress)
 
@@ -107,7 +108,7 @@ def _once_measured(
     the run that made it, and the next run measures again."""
     from edgetl.bench.result import BENCH_FILE, read_bench
 
-    found = store.once("bench", 7, {**config, "attempt": attempt}, run, inputs=inputs, what=what)
+    found = store.once("bench", 8, {**config, "attempt": attempt}, run, inputs=inputs, what=what)
     if found.reused and not read_bench(found.folder / BENCH_FILE).finished:
         return _once_measured(store, config, run, inputs, what, attempt + 1)
     return found
@@ -132,10 +133,27 @@ def needs_repair(job: Job, benched: StageResult) -> bool:
     return job.recipe.repair == "auto" and is_needed(read_bench(benched.folder / BENCH_FILE), job.recipe.gates)
 
 
+def gates_to_repair_for(job: Job, benched: StageResult) -> Gates:
+    """The recipe's gates without those that the float network misses itself."""
+    from edgetl.bench.result import BENCH_FILE, read_bench
+    from edgetl.repair.needed import within_reach
+
+    return within_reach(read_bench(benched.folder / BENCH_FILE), job.recipe.gates)
+
+
 def repair_stage(
-    store: Store, job: Job, split: Split, target: Target, pivot: StageResult, progress: Progress
+    store: Store,
+    job: Job,
+    split: Split,
+    target: Target,
+    pivot: StageResult,
+    gates: Gates,
+    progress: Progress,
 ) -> StageResult:
-    """The layers that must stay float for INT8 to pass on this target, and the model that has them."""
+    """The layers that must stay float for INT8 to pass on this target, and the model that has them.
+
+    gates  those that the float network meets itself
+    """
     from edgetl.backends.base import load
 
     recipe = job.recipe
@@ -148,7 +166,7 @@ def repair_stage(
             pivot=pivot.folder,
             shots=split.shots,
             val=split.val,
-            gates=recipe.gates,
+            gates=gates,
             bench=recipe.bench,
             seed=recipe.data.seed,
             cache=store.cache / "blame",
@@ -157,7 +175,7 @@ def repair_stage(
 
     config = {
         "target": asdict(target),
-        "gates": accuracy_gates(job.recipe.gates),
+        "gates": accuracy_gates(gates),
         "bench": recipe.bench.model_dump(mode="json"),
         "here": this_machine(),
         "backend_version": load(target.backend).version(),
@@ -165,4 +183,4 @@ def repair_stage(
     }
     inputs = {"pivot": pivot.digest, "shots": samples_digest(split, split.shots)}
     inputs["val"] = samples_digest(split, split.val)
-    return store.once("repair", 3, config, run, inputs=inputs, what=target.name)
+    return store.once("repair", 4, config, run, inputs=inputs, what=target.name)

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from edgetl.digest import value_digest
-from edgetl.errors import WeightsError
+from edgetl.errors import UsageError, WeightsError
+from edgetl.recipe import nearest
 from edgetl.stages.job import Job, locate_weights
 from edgetl.stages.keys import versions
 from edgetl.store import StageResult, Store
@@ -31,6 +32,13 @@ def split_stage(store: Store, job: Job, progress: Progress) -> tuple[Split, Stag
     }
     result = store.once("data", 1, config, run, inputs={"images": fingerprint(job.recipe.data, job.base)})
     return read_split(result.folder / "split.json"), result
+
+
+def refuse_unknown_classes(job: Job, split: Split) -> None:
+    """Raise UsageError for a gate on the recall of a class that the images do not have."""
+    for label in job.recipe.gates.min_recall or {}:
+        if label not in split.classes:
+            raise UsageError(f"gates.min_recall: the images have no class `{label}`; {nearest(label, split.classes)}")
 
 
 def check_stage(store: Store, job: Job, split: Split, progress: Progress) -> StageResult:

@@ -6,6 +6,7 @@ import platform
 from importlib import metadata
 from typing import Any
 
+from edgetl.accuracy_gates import names
 from edgetl.digest import value_digest
 from edgetl.recipe import Gates
 from edgetl.types import Sample, Split
@@ -32,8 +33,9 @@ def versions(names: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def accuracy_gates(gates: Gates) -> dict[str, float | None]:
-    return {"max_drop_points": gates.max_drop_points, "min_top1": gates.min_top1}
+def accuracy_gates(gates: Gates) -> dict[str, Any]:
+    """Those that are set."""
+    return {name: getattr(gates, name) for name in names(gates)}
 
 
 def this_machine() -> dict[str, Any]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgetl import stats
 from edgetl.bench.latency import BLOCK
-from edgetl.types import Interval
+from edgetl.types import Estimate, Interval
 
 counts = st.integers(1, 400).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total)))
 pairs = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
@@ -306,3 +306,34 @@ class TestSpeedup:
     def test_series_that_do_not_fit_are_refused(self, bad: NDArray[np.int64]) -> None:
         with pytest.raises(ValueError, match="expected"):
             stats.speedup(np.ones(3, np.int64), bad, block=BLOCK)
+
+
+class TestP99:
+    @pytest.mark.parametrize("noise", [0.0, 0.01, 0.03])
+    def test_its_interval_holds_the_truth_where_it_claims_to(self, noise: float) -> None:
+        generator = np.random.default_rng(11)
+        found: list[Interval | None] = []
+        for _ in range(300):
+            p99 = stats.p99(times(generator, rounds(generator, noise, count=stats.P99_ROUNDS)), block=BLOCK)
+            if p99.low is not None and p99.high is not None:
+                found.append(Interval(p99.value, p99.low, p99.high))
+        truth = 1e6 * math.exp(NormalDist(0, math.hypot(noise, 0.01)).inv_cdf(0.99))
+        assert len(found) > 280
+        assert coverage(found, truth) >= 0.92
+
+    def test_of_fewer_rounds_it_is_an_indication(self) -> None:
+        runs = np.random.default_rng(3).permutation(stats.P99_ROUNDS * BLOCK)
+        assert stats.p99(runs, block=BLOCK).high is not None
+        assert stats.p99(runs[:-1], block=BLOCK).high is None
+        assert stats.p99(np.arange(300), block=BLOCK) == Estimate(296)
+        assert stats.p99(np.array([3, 1]), block=BLOCK) == Estimate(3)
+
+    def test_of_a_machine_that_drifts_slowly_it_is_an_indication(self) -> None:
+        generator = np.random.default_rng(5)
+        drifting = times(generator, rounds(generator, 0.03, memory=0.9, count=stats.P99_ROUNDS))
+        assert stats.p99(drifting, block=BLOCK).low is None
+
+    def test_no_run_is_its_upper_end_where_a_few_rounds_are_all_of_the_tail(self) -> None:
+        values = np.full(stats.P99_ROUNDS * BLOCK, 1000)
+        values[:100] = 2000
+        assert stats.p99(values, block=BLOCK).high is None

@@ -12,7 +12,7 @@ from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, HostCheck, Latency, TargetBench
 from edgetl.errors import UsageError
 from edgetl.recipe import Gates
-from edgetl.types import Interval, Precision
+from edgetl.types import Estimate, Interval, Precision
 
 NO_GATES = Gates(max_drop_points=None)
 
@@ -31,7 +31,7 @@ def latency(p50_ms: float, p99_ms: float | None = None) -> Latency:
     return Latency(
         p50_ms=Interval(p50_ms, 0.97 * p50_ms, 1.03 * p50_ms),
         p90_ms=None,
-        p99_ms=Interval(p99, 0.9 * p99, 1.1 * p99),
+        p99_ms=Estimate(p99, 0.9 * p99, 1.1 * p99),
         runs=300,
         threads=1,
     )

@@ -10,7 +10,7 @@ from edgetl.bench.accuracy import compare
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, ColdStart, Latency, TargetBench, read_bench, write_bench
 from edgetl.errors import EdgetlError
-from edgetl.types import Interval
+from edgetl.types import Estimate, Interval
 
 
 def example() -> TargetBench:
@@ -22,7 +22,7 @@ def example() -> TargetBench:
         placement="int8 52, float32 1",
         not_integer=("conv",),
         accuracy=compare(logits, labels, logits),
-        latency=Latency(Interval(1, 0.5, 2), None, Interval(3, 2, 4), 300, 1),
+        latency=Latency(Interval(1, 0.5, 2), None, Estimate(3, 2, 4), 300, 1),
         speedup=Interval(2, 1, 3),
         cold_start=ColdStart(50.0, 1000, 2000, 3),
         speedup_over={"bfloat16": Interval(1.1, 1, 1.2)},

@@ -278,7 +278,13 @@ def test_an_arm_target_is_emulated_on_few_images_of_every_class(
     assert found.images == (0, 1, 2), "predictions are those of emulation"
     assert found.build("int8").accuracy.images == 6, "the host answers the others"
     int8 = found.build("int8")
-    assert int8.host == HostCheck(3, 3, 0.0, 0, most_top1=1.0, least_drop_points=int8.accuracy.drop_points.value)
+    assert int8.host == HostCheck(
+        *(3, 3, 0.0, 0),
+        most_top1=1.0,
+        least_drop_points=int8.accuracy.drop_points.value,
+        most_recall=(1.0, 1.0, 1.0),
+        least_recall_drop_points=tuple(each.drop_points.value for each in int8.accuracy.recalls),
+    )
     assert found.build("int8").latency is None
     assert found.backend_version == "1.99", "of the runtime that answered"
 

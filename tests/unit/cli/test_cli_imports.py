@@ -19,7 +19,7 @@ LAYERS = [
     {"types", "errors", "records"},
     {"digest", "memory", "resources", "progress", "sdk", "stats", "text", "file_kind"},
     {"store", "recipe", "arrays", "json_file"},
-    {"catalog", "clean"},
+    {"catalog", "clean", "accuracy_gates"},
     {"data"},
     {"backbones", "graph"},
     {"adapt", "quant", "export", "backends", "bench", "bundle"},

@@ -107,7 +107,7 @@ def test_networks_are_judged_on_the_same_pictures_against_the_float_one(tmp_path
             given = [1 - labels[row] if row < self._wrong else labels[row] for row in rows]
             return torch.from_numpy(np.eye(2, dtype=np.float32)[given])
 
-    judge = judge_on(samples, Answers(wrong=2), P, Silent())
+    judge = judge_on(samples, ("a", "b"), Answers(wrong=2), P, Silent())
     found = judge(Answers(wrong=5))
     assert (found.images, found.top1) == (20, 0.75)
     assert found.drop_points.value == pytest.approx(15.0)

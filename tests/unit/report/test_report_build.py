@@ -16,7 +16,7 @@ from edgetl.errors import EdgetlError
 from edgetl.recipe import Gates, parse_recipe
 from edgetl.report.build import ReportInputs, TargetResult, build_report, overall
 from edgetl.report.model import Stage, read_report, report_schema, write_report
-from edgetl.types import Interval, Sample, Skipped, Split
+from edgetl.types import Estimate, Interval, Sample, Skipped, Split
 
 LABELS = np.array([0, 0, 1, 1])
 REFERENCE = np.eye(2, dtype=np.float32)[[0, 0, 1, 1]]
@@ -33,7 +33,7 @@ def accuracy(answers: list[int]) -> Accuracy:
 
 def latency(p50_ms: float) -> Latency:
     p50, p90, p99 = (Interval(p50_ms * f, p50_ms * f * 0.9, p50_ms * f * 1.1) for f in (1, 1.5, 2))
-    return Latency(p50, p90, p99, runs=300, threads=1)
+    return Latency(p50, p90, Estimate(p99.value), runs=300, threads=1)
 
 
 def measured() -> TargetBench:
@@ -93,6 +93,28 @@ def test_the_promised_fields_are_there_with_the_shipped_build_s_figures(tmp_path
     assert (first["p50_ms"], first["p90_ms"], first["p99_ms"], first["float_p50_ms"]) == (3.0, 4.5, 6.0, 7.2)
     assert (first["speedup"], first["cold_start_ms"], first["peak_rss_bytes"]) == (2.4, 80.0, 4000)
     assert (first["path"], first["verdict"]) == ("out/demo-x86-cpu", "pass")
+
+
+def test_case_minority_class_recalls_of_int8_and_float_are_in_the_json(tmp_path: Path) -> None:
+    bench = replace(measured(), labels=("a", "b"))
+    gates = Gates(max_drop_points=None, min_recall={"b": 0.95})
+    write_report(build_report(inputs(bench, gates=gates)), tmp_path / "report.json")
+    raw = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    int8 = raw["bundles"][0]["builds"][0]
+    assert [(each["label"], each["images"]) for each in int8["recalls"]] == [("a", 2), ("b", 2)]
+    lost = int8["recalls"][1]
+    assert (lost["recall"], lost["float_recall"], lost["drop_points"]) == (0.5, 1.0, 50.0)
+    assert lost["recall_low"] < 0.5 < lost["recall_high"]
+    assert lost["float_recall_low"] < 1.0
+    assert lost["drop_points_low"] < 50 < lost["drop_points_high"]
+    assert [(gate["gate"], gate["label"], gate["verdict"]) for gate in int8["gates"]] == [("min_recall", "b", "fail")]
+    assert [each["recall"] for each in raw["reference"]["recalls"]] == [1.0, 1.0]
+    assert raw["summary"] == "1 of 1 measured target passes", "float32 ships"
+
+
+def test_a_p99_without_an_interval_is_an_indication() -> None:
+    bundle = build_report(inputs(measured())).bundles[0]
+    assert (bundle.p99_ms, bundle.p99_ms_low, bundle.p99_ms_high) == (6.0, None, None)
 
 
 def test_what_was_not_measured_is_null_and_never_a_number() -> None:

@@ -17,7 +17,7 @@ from edgetl.errors import EdgetlError
 from edgetl.report.devices import MAX_FILE_BYTES, DeviceFile, device_rows, read_devices
 from edgetl.report.model import Build, Bundle, Data, Reference, Report
 from edgetl.report.terminal import show_report
-from edgetl.types import Interval
+from edgetl.types import Estimate, Interval
 
 DIGEST = "a" * 64
 PI = Machine(
@@ -34,7 +34,7 @@ FOUND = BundleMeasurement(
     size_bytes=2_500_000,
     p50_ms=Interval(11.5, 11.25, 11.75),
     p90_ms=Interval(12.0, 11.9, 12.5),
-    p99_ms=Interval(14.0, 13.0, 15.0),
+    p99_ms=Estimate(14.0, 13.0, 15.0),
     runs=300,
     threads=4,
     images=0,

@@ -21,7 +21,7 @@ from edgetl.recipe import Gates, parse_recipe
 from edgetl.report.build import ReportInputs, TargetResult, build_report
 from edgetl.report.html import Details, TargetDetails, read_details, render_html, write_html
 from edgetl.report.model import Device, Report, Stage
-from edgetl.types import Interval, Sample, Skipped, Split
+from edgetl.types import Estimate, Interval, Sample, Skipped, Split
 
 EVIL = "<script>alert('x')</script>"
 LABELS = np.array([0, 1, 0, 1])
@@ -88,7 +88,7 @@ def made(tmp_path: Path) -> Made:
             Image.fromarray(np.full((20, 30, 3), 60 * index, np.uint8)).save(path)
             samples.append(Sample(str(path), label, ""))
         split = Split(classes, tuple(samples[:2]), tuple(samples), (Skipped(EVIL, "truncated"),), "squash", EVIL, "d")
-        latency = Latency(Interval(3, 2.9, 3.1), Interval(3.5, 3.4, 3.6), Interval(4, 3.8, 4.5), 300, 1)
+        latency = Latency(Interval(3, 2.9, 3.1), Interval(3.5, 3.4, 3.6), Estimate(4, 3.8, 4.5), 300, 1)
         builds = (
             BuildBench("int8", 250, "int8 52, float32 1", (EVIL,), compare(LOGITS, LABELS, REFERENCE), latency),
             BuildBench("float32", 900, "float32 53", (), compare(REFERENCE, LABELS, REFERENCE), latency),

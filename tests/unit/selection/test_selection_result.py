@@ -8,12 +8,12 @@ from rich.console import Console
 
 from edgetl.selection.result import Budget, Cost, Row, Selection, Transfer, failed, judge, ranked
 from edgetl.selection.table import show_selection
-from edgetl.types import Interval
+from edgetl.types import Estimate, Interval
 
 
 def _row(name: str, top1: float | None, logme: float = 0.0, ms: float = 1.0, size: int = 100, **limits: float) -> Row:
     interval = None if top1 is None else Interval(top1, top1 - 0.1, min(top1 + 0.1, 1.0))
-    cost = Cost(224, 224, 1_000_000, 50_000_000, size, Interval(ms, ms, ms), Interval(2 * ms, ms, 3 * ms))
+    cost = Cost(224, 224, 1_000_000, 50_000_000, size, Interval(ms, ms, ms), Estimate(2 * ms))
     budget = Budget(limits.get("max_ms"), int(limits["max_bytes"]) if "max_bytes" in limits else None)
     return judge(name, Transfer(interval, logme, 30, 8), cost, budget)
 

@@ -1,0 +1,196 @@
+"""Each gate on what was measured of one build: pure functions.
+
+The measured value is judged and its interval told beside it. Emulated images are few, so an accuracy gate fails there
+only when the whole interval is on the wrong side; where the host answered the others, when the value is on the wrong
+side whatever the undecided answers are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgetl.accuracy_gates import worst
+from edgetl.bench.quiet import busy, too_many_threads
+from edgetl.bench.result import BuildBench, TargetBench
+from edgetl.recipe import Gates
+from edgetl.text import decimal, one_line
+from edgetl.types import ClassRecall, Estimate, Interval, Verdict
+
+_LEFT_IN_FLOAT = "convolutions and matrix products in float"
+_CONVERSIONS = "conversions between floats and integers"
+
+
+@dataclass(frozen=True)
+class GateCheck:
+    """One gate on one build. `limit` and `value` are in the unit of the recipe key `gate`; `label` is the class that a
+    gate on recall is about."""
+
+    gate: str
+    limit: float
+    value: float | None
+    verdict: Verdict
+    reason: str
+    label: str | None = None
+
+
+def check_gates(build: BuildBench, bench: TargetBench, gates: Gates) -> tuple[GateCheck, ...]:
+    """Every gate that is set, on one build that runs."""
+    checks: list[GateCheck] = []
+    if gates.max_drop_points is not None:
+        checks.append(_drop_check(build, bench, gates.max_drop_points))
+    if gates.min_top1 is not None:
+        checks.append(_top1_check(build, bench, gates.min_top1))
+    for label, least in (gates.min_recall or {}).items():
+        checks.append(_recall_check(build, bench, label, least))
+    if gates.max_recall_drop_points is not None:
+        checks.append(_recall_drop_check(build, bench, gates.max_recall_drop_points))
+    if gates.max_p99_ms is not None:
+        checks.append(_p99_check(build, bench, gates.max_p99_ms))
+    if gates.max_size_bytes is not None:
+        checks.append(_size_check(build, gates.max_size_bytes))
+    if build.precision in ("int8", "simplified"):
+        checks += _placement_checks(build, gates)
+    return tuple(checks)
+
+
+def _placement_checks(build: BuildBench, gates: Gates) -> list[GateCheck]:
+    """What the runtime's own graph says; not measured where the runtime was not here to be asked."""
+    asked = build.placement is not None
+    wanted = (
+        ("max_float_layers", gates.max_float_layers, len(build.not_integer) if asked else None, _LEFT_IN_FLOAT),
+        ("max_conversions", gates.max_conversions, build.conversions, _CONVERSIONS),
+    )
+    return [_count_check(gate, limit, found, what) for gate, limit, found, what in wanted if limit is not None]
+
+
+def _count_check(gate: str, limit: int, found: int | None, what: str) -> GateCheck:
+    if found is None:
+        return GateCheck(gate, limit, None, "not measured", f"{what}: the runtime was not asked")
+    missed = found > limit
+    reason = f"{what}: {found}, {'above' if missed else 'within'} the allowed {limit}"
+    return GateCheck(gate, limit, found, "fail" if missed else "pass", reason)
+
+
+def _drop_check(build: BuildBench, bench: TargetBench, limit: float) -> GateCheck:
+    gate = "max_drop_points"
+    if build.accuracy is None:
+        return GateCheck(gate, limit, None, "not measured", "accuracy was not measured")
+    drop = build.accuracy.drop_points
+    least = build.host.least_drop_points if build.host else drop.low
+    verdict = _accuracy_verdict(drop.value > limit, least > limit, bench.emulated)
+    reason = f"drop {_within(drop, limit, build.accuracy.images)}"
+    return GateCheck(gate, limit, drop.value, verdict, reason)
+
+
+def _top1_check(build: BuildBench, bench: TargetBench, limit: float) -> GateCheck:
+    gate = "min_top1"
+    if build.accuracy is None:
+        return GateCheck(gate, limit, None, "not measured", "accuracy was not measured")
+    top1 = build.accuracy.top1
+    most = build.host.most_top1 if build.host else top1.high
+    verdict = _accuracy_verdict(top1.value < limit, most < limit, bench.emulated)
+    of_float = top1.value + build.accuracy.drop_points.value / 100
+    reason = f"top-1 {_at_least(top1, limit, build.accuracy.images)}{_float_too(of_float, limit)}"
+    return GateCheck(gate, limit, top1.value, verdict, reason)
+
+
+def _recall_check(build: BuildBench, bench: TargetBench, label: str, limit: float) -> GateCheck:
+    gate = "min_recall"
+    found = bench.recalls(build).get(label)
+    if found is None or found.recall is None or found.float_recall is None:
+        return GateCheck(gate, limit, None, "not measured", _no_recall(found, label), label)
+    recall = found.recall
+    most = _of_class(build.host.most_recall, bench, label) if build.host else recall.high
+    verdict = _accuracy_verdict(recall.value < limit, most is None or most < limit, bench.emulated)
+    reason = (
+        f"recall of `{label}` {_at_least(recall, limit, found.images)}{_float_too(found.float_recall.value, limit)}"
+    )
+    return GateCheck(gate, limit, recall.value, verdict, reason, label)
+
+
+def _recall_drop_check(build: BuildBench, bench: TargetBench, limit: float) -> GateCheck:
+    """On the class that lost most."""
+    gate = "max_recall_drop_points"
+    found = worst(bench.recalls(build))
+    if found is None or found[1].drop_points is None:
+        return GateCheck(gate, limit, None, "not measured", "recall per class was not measured")
+    label, recall = found
+    drop = found[1].drop_points
+    # of every class the least that it can have lost: one that surely lost too much is enough
+    known = [each for each in build.host.least_recall_drop_points if each is not None] if build.host else []
+    least = max(known, default=drop.low)
+    verdict = _accuracy_verdict(drop.value > limit, least > limit, bench.emulated)
+    reason = f"recall of `{label}` drops by {_within(drop, limit, recall.images)}"
+    return GateCheck(gate, limit, drop.value, verdict, reason, label)
+
+
+def _no_recall(found: ClassRecall | None, label: str) -> str:
+    if found is None:
+        return f"recall of `{label}` was not measured"
+    return f"recall of `{label}` was not measured: no validation image is of that class"
+
+
+def _of_class(values: tuple[float | None, ...], bench: TargetBench, label: str) -> float | None:
+    return dict(zip(bench.labels, values, strict=False)).get(label)
+
+
+def _within(drop: Interval, limit: float, images: int) -> str:
+    """A loss in points beside the largest that is allowed."""
+    text = f"{decimal(drop.value, 2)} points ({decimal(drop.low, 2)} to {decimal(drop.high, 2)})"
+    relation = "above" if drop.value > limit else "within"
+    return f"{text}, {relation} the allowed {limit:g}{_too_few(drop.low <= limit < drop.high, images)}"
+
+
+def _at_least(share: Interval, limit: float, images: int) -> str:
+    """A share in percent beside the least that is required."""
+    text = f"{100 * share.value:.1f} % ({100 * share.low:.1f} to {100 * share.high:.1f})"
+    relation = "below" if share.value < limit else "at or above"
+    return f"{text}, {relation} the required {100 * limit:g} %{_too_few(share.low < limit <= share.high, images)}"
+
+
+def _too_few(unsure: bool, images: int) -> str:
+    if not unsure:
+        return ""
+    return f"; {images} image{' is' if images == 1 else 's are'} too few to be sure"
+
+
+def _float_too(value: float, limit: float) -> str:
+    # half an image of a million: the sum of a share and a difference of shares
+    return f"; the float network itself has {100 * value:.1f} %" if value < limit - 5e-7 else ""
+
+
+def _accuracy_verdict(missed: bool, surely_missed: bool, emulated: bool) -> Verdict:
+    if not missed:
+        return "pass"
+    return "fail" if surely_missed or not emulated else "not measured"
+
+
+def _p99_check(build: BuildBench, bench: TargetBench, limit: float) -> GateCheck:
+    gate = "max_p99_ms"
+    latency = build.latency
+    if latency is None or latency.p99_ms is None:
+        return GateCheck(gate, limit, None, "not measured", "p99 latency was not measured")
+    if bench.other_cpu:
+        reason = f"p99 latency was measured on another CPU: {one_line(bench.other_cpu)}"
+        return GateCheck(gate, limit, None, "not measured", reason)
+    p99 = latency.p99_ms
+    missed = p99.value > limit
+    told = [f"{_p99(p99, latency.runs)}, {'above' if missed else 'within'} the allowed {limit:g} ms"]
+    if p99.low is not None and p99.high is not None and p99.low <= limit < p99.high:
+        told.append(f"{latency.runs} runs are too few to be sure")
+    told.append(too_many_threads(bench.machine, latency.threads))
+    told.append(busy(bench.machine, bench.conditions, [latency.round_spread], latency.threads))
+    reason = "; ".join(part for part in told if part)
+    return GateCheck(gate, limit, p99.value, "fail" if missed else "pass", reason)
+
+
+def _p99(p99: Estimate, runs: int) -> str:
+    if p99.low is None or p99.high is None:
+        return f"p99 {p99.value:.3g} ms (an indication: {runs} runs)"
+    return f"p99 {p99.value:.3g} ms ({p99.low:.3g} to {p99.high:.3g})"
+
+
+def _size_check(build: BuildBench, limit: int) -> GateCheck:
+    missed = build.size_bytes > limit
+    reason = f"{build.size_bytes} bytes, {'above' if missed else 'within'} the allowed {limit}"
+    return GateCheck("max_size_bytes", limit, build.size_bytes, "fail" if missed else "pass", reason)

@@ -1,0 +1,68 @@
+"""What a reader has to know before the numbers: a busy machine, too many threads, a gate out of reach; the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgetl import accuracy_gates
+from edgetl.bench.accuracy import Accuracy
+from edgetl.bench.quiet import busy, too_many_threads
+from edgetl.bench.result import TargetBench
+from edgetl.recipe import Gates
+from edgetl.report.model import Bundle, Caution
+
+
+def of_target(bench: TargetBench) -> tuple[str, ...]:
+    """What makes the latencies of one target doubtful, in words."""
+    timed = [build.latency for build in bench.builds if build.latency is not None]
+    if not timed:
+        return ()
+    threads = timed[0].threads
+    told = (
+        too_many_threads(bench.machine, threads),
+        busy(bench.machine, bench.conditions, [latency.round_spread for latency in timed], threads),
+    )
+    return tuple(sentence for sentence in told if sentence)
+
+
+def of_report(
+    benches: Sequence[TargetBench], reference: Accuracy, classes: Sequence[str], gates: Gates
+) -> tuple[Caution, ...]:
+    """All that is said once, above the targets it is about.
+
+    reference  the float network on all validation images
+    """
+    found: list[Caution] = []
+    recalls = dict(zip(classes, reference.recalls, strict=False))
+    missed = accuracy_gates.missed_by_float(gates, reference.top1.value, recalls)
+    if missed:
+        sentence = f"The float network itself has {' and '.join(missed)}: more or better images, or another backbone."
+        found.append(Caution(kind="gate out of reach", sentence=sentence))
+    told = {bench.target: of_target(bench) for bench in benches}
+    disturbed = tuple(target for target, said in told.items() if any(each.startswith("busy") for each in said))
+    if disturbed:
+        sentence = (
+            f"Timed on a busy machine: {', '.join(disturbed)}. Latencies are longer and less certain than on an idle "
+            "one; measure there: edgetl bench BUNDLE."
+        )
+        found.append(Caution(kind="busy machine", targets=disturbed, sentence=sentence))
+    for sentence in dict.fromkeys(each for said in told.values() for each in said if not each.startswith("busy")):
+        targets = tuple(target for target, said in told.items() if sentence in said)
+        found.append(Caution(kind="threads", targets=targets, sentence=f"{', '.join(targets)}: {sentence}."))
+    return tuple(found)
+
+
+def summary(bundles: Sequence[Bundle]) -> str:
+    """How many targets pass, and how many were not measured: `3 of 3 measured targets pass; 5 not measured here`."""
+    seen = [bundle for bundle in bundles if bundle.measured or bundle.emulated]
+    passed = sum(bundle.verdict == "pass" for bundle in seen)
+    emulated = sum(bundle.emulated for bundle in seen)
+    told = []
+    if seen:
+        plural = "s" if len(seen) > 1 else ""
+        of_them = f" ({emulated} of them emulated)" if emulated else ""
+        verb = "passes" if len(seen) == 1 else "pass"
+        told.append(f"{passed} of {len(seen)} measured target{plural} {verb}{of_them}")
+    if absent := len(bundles) - len(seen):
+        told.append(f"{absent} not measured here")
+    return "; ".join(told)
