@@ -47,8 +47,8 @@ def blame(job: Job, request: Request, progress: Progress) -> Blame:
     target = _target(job, request)
     outcome = run_chain(job, progress, "export")
     pivot = outcome.results[-1].folder
-    with open_store(job.out, "blame") as store:
-        found = _blame(store, job, _subject(store, pivot, outcome.split, target), request, progress)
+    with open_store(job.out, "blame", progress.note) as store:
+        found = _blame(store, job, _subject(store, pivot, outcome.split, target, progress), request, progress)
         place = page_path(job, found)
         with disk_errors(job.out):
             text = json.dumps(found.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
@@ -88,9 +88,9 @@ class _Subject:
     networks: Networks
 
 
-def _subject(store: Store, pivot: Path, split: Split, target: Target) -> _Subject:
+def _subject(store: Store, pivot: Path, split: Split, target: Target, progress: Progress) -> _Subject:
     description = read_pivot(pivot)
-    networks = open_networks(pivot, description, target, store.cache / "blame")
+    networks = open_networks(pivot, description, target, store.cache / "blame", progress)
     model = pivot / model_for(description, target, "int8").file
     return _Subject(target, split, description.preprocessing, model, networks)
 

@@ -56,7 +56,7 @@ def run(job: Job, progress: Progress, until: Until = "report", devices: Sequence
     devices  what was measured on devices, for the report
     raises  EdgetlError with one clear line; what was finished is kept.
     """
-    with open_store(job.out, until) as store:
+    with open_store(job.out, until, progress.note) as store:
         return _chain(store, job, _Ledger(progress), until, devices)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from edgetl.bundle.manifest import read_manifest
 from edgetl.bundle.read import read_bundle
 from edgetl.digest import folder_digests, value_digest
+from edgetl.durable import write_bytes
 from edgetl.errors import BundleError, StoreError
 from edgetl.store import StageResult, Store, disk_errors, put, write_text
 
@@ -144,6 +145,4 @@ def _copy_file(source: Path, place: Path) -> None:
     content = source.read_bytes()
     if place.is_file() and place.read_bytes() == content:
         return
-    aside = place.with_name(place.name + ".part")
-    aside.write_bytes(content)
-    aside.replace(place)
+    write_bytes(place, content)

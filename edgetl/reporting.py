@@ -28,7 +28,7 @@ from edgetl.digest import file_digest
 from edgetl.graph.pivot import read_pivot
 from edgetl.publish import BUNDLES
 from edgetl.recipe import Recipe
-from edgetl.records import ADAPT_RECORD, QUANTIZE_RECORD, SURGERY_RECORD
+from edgetl.records import ADAPT_RECORD, QUANTIZE_RECORD, RUN_RECORD, SURGERY_RECORD
 from edgetl.report.build import ReportInputs, TargetResult, build_report
 from edgetl.report.candidates import surgery_sentence
 from edgetl.report.devices import DeviceFile, device_rows
@@ -64,7 +64,7 @@ def write_reports(recipe: Recipe, split: Split, folders: Folders, stages: Sequen
     """Write report.json, report.html and `bundles/<name>-<target>/` into `out`."""
     pivot, benches, repairs = folders.pivot, folders.benches, folders.repairs
     reference = read_reference(pivot / REFERENCE_FILE, len(split.val))
-    adapt = _read_json(folders.adapted / ADAPT_RECORD)
+    adapt = _adapted(folders.adapted)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     (out / BUNDLES).mkdir()
     results: list[TargetResult] = []
@@ -218,6 +218,14 @@ def _versions(results: Sequence[TargetResult]) -> dict[str, str]:
         emulated = ", emulated" if result.bench.emulated else ""
         versions[result.bench.backend + emulated] = result.bench.backend_version
     return versions
+
+
+def _adapted(folder: Path) -> dict[str, Any]:
+    """adapt.json, and what it took from run.json: the seconds of each candidate, those of all, the threads."""
+    adapt, took = _read_json(folder / ADAPT_RECORD), _read_json(folder / RUN_RECORD)
+    seconds = took.get("candidates", {})
+    rows = [{**row, "seconds": seconds.get(row["name"])} for row in adapt.get("candidates", [])]
+    return {**adapt, "candidates": rows, **{name: took[name] for name in ("seconds", "threads") if name in took}}
 
 
 def _read_json(path: Path) -> dict[str, Any]:

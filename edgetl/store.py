@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from edgetl.digest import file_digest, folder_digests, value_digest
+from edgetl.durable import Damaged, read_sealed, sync, sync_below, write_bytes, write_sealed
 from edgetl.errors import EdgetlError, StoreError
 from edgetl.memory import peak_rss_bytes, reset_peak_rss
+from edgetl.records import RUN_RECORD
 
 MARKER = "edgetl-output.json"
 _MARKER_TEXT = json.dumps({"schema": 1, "what": "output folder of edgetl; it may be deleted as a whole"}) + "\n"
@@ -31,7 +33,7 @@ _FULL_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class StageResult:
-    """A finished stage: its folder, the digest of what it holds, and what making it took.
+    """A finished stage: its folder, the digest of what it holds (but for RUN_RECORD), and what making it took.
 
     what  tells results of one stage apart: a target, a scheme; empty where there is one
     """
@@ -53,8 +55,8 @@ class StageResult:
 class Store:
     """The output folder of one recipe. Use `open_store`, which also locks it."""
 
-    def __init__(self, out: Path, run: str = "build") -> None:
-        self.out = out
+    def __init__(self, out: Path, run: str = "build", note: Callable[[str], None] = lambda _: None) -> None:
+        self.out, self.note = out, note
         self.runs = Runs(out / "runs", run)
         self.stages = out / "stages"
         self.scratch = out / "scratch"
@@ -105,18 +107,21 @@ class Store:
             # the record comes last: a folder without it was not finished and is made again
             write_text(_record_path(folder), json.dumps(record, indent=1, sort_keys=True) + "\n")
             self.runs.note(folder.name)
-        return StageResult(stage, folder, value_digest(digests), False, seconds, peak, what)
+        return StageResult(stage, folder, _result_digest(digests), False, seconds, peak, what)
 
     def _read(self, folder: Path, stage: str, key: str, what: str) -> StageResult | None:
         try:
             record = json.loads(_record_path(folder).read_text(encoding="utf-8"))
             intact = record["schema"] == _SCHEMA and record["key"] == key and _intact(folder, record["files"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except FileNotFoundError:
             return None
+        except (OSError, ValueError, KeyError, TypeError):
+            intact = False
         if not intact:
+            self.note(f"stages/{folder.name}: damaged on disk; made again")
             return None
         return StageResult(
-            stage, folder, value_digest(record["files"]), True, record["seconds"], record["peak_rss_bytes"], what
+            stage, folder, _result_digest(record["files"]), True, record["seconds"], record["peak_rss_bytes"], what
         )
 
     def _fresh_scratch(self, stage: str) -> Path:
@@ -128,12 +133,15 @@ class Store:
 
 
 class Runs:
-    """Which results each command used when it last ran, for `edgetl clean`: one file per command in `folder`."""
+    """Which results each command used when it last ran, for `edgetl clean`: one sealed file per command in `folder`."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self._folder, self._path = folder, folder / f"{name}.json"
+        self._folder, self._path = folder, folder / f"{name}.kept"
         self._used: set[str] = set()
-        self._written = self._read(self._path)
+        try:
+            self._written = _read_results(self._path)
+        except Damaged:
+            self._written = set()
 
     def note(self, result: str) -> None:
         """A result is used. Until the run ends, those of the one before count too: it may be killed."""
@@ -147,30 +155,36 @@ class Runs:
             self._write(self._used)
 
     def used(self) -> set[str]:
-        """By the last run of any command."""
-        return {name for path in self._folder.glob("*.json") for name in self._read(path)}
+        """By the last run of any command. Raises StoreError where the file of one is damaged."""
+        try:
+            return {name for path in self._folder.glob("*.kept") for name in _read_results(path)}
+        except Damaged as error:
+            raise StoreError(f"{error}; run `edgetl {error.path.stem}` once more, which writes it again") from error
 
     def _write(self, names: set[str]) -> None:
         self._folder.mkdir(exist_ok=True)
-        write_text(self._path, json.dumps({"results": sorted(names)}, indent=1) + "\n")
+        write_sealed(self._path, (json.dumps({"results": sorted(names)}, indent=1) + "\n").encode())
         self._written = set(names)
 
-    def _read(self, path: Path) -> set[str]:
-        try:
-            return {str(name) for name in json.loads(path.read_text(encoding="utf-8"))["results"]}
-        except (OSError, ValueError, KeyError, TypeError):
-            return set()
+
+def _read_results(path: Path) -> set[str]:
+    """Raises Damaged."""
+    try:
+        return set(json.loads(read_sealed(path))["results"])
+    except FileNotFoundError:
+        return set()
 
 
 @contextmanager
-def open_store(out: Path, run: str = "build") -> Iterator[Store]:
+def open_store(out: Path, run: str = "build", note: Callable[[str], None] = lambda _: None) -> Iterator[Store]:
     """Lock `out` for one run, creating it; remove what a killed run left.
 
     run     the command, whose results are remembered until it runs again
+    note    is told in one line of a result that was damaged on disk
     raises  StoreError when `out` holds something that is not ours, is read-only, or another run works in it.
     """
     with disk_errors(out), _claim(out):
-        store = Store(out, run)
+        store = Store(out, run, note)
         shutil.rmtree(store.scratch, ignore_errors=True)
         store.stages.mkdir(exist_ok=True)
         yield store
@@ -224,6 +238,7 @@ def put(scratch: Path, folder: Path) -> None:
     A replaced one is moved aside first and comes back when its successor cannot take its place.
     """
     _share(scratch)
+    sync_below(scratch)
     if folder.exists():
         old = scratch.with_name(scratch.name + ".old")
         shutil.rmtree(old, ignore_errors=True)
@@ -234,10 +249,12 @@ def put(scratch: Path, folder: Path) -> None:
             if not folder.exists():
                 old.rename(folder)
             raise
+        sync(folder.parent)
         shutil.rmtree(old)
     else:
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch.rename(folder)
+        sync(folder.parent)
 
 
 def _share(folder: Path) -> None:
@@ -250,13 +267,8 @@ def _share(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old one or the whole new one."""
-    aside = path.with_name(path.name + ".part")
-    with aside.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    aside.replace(path)
+    """Write a file so that a reader sees the old one or the whole new one, after a power cut too."""
+    write_bytes(path, text.encode("utf-8"))
 
 
 @contextmanager
@@ -278,6 +290,7 @@ def _claim(out: Path) -> Iterator[None]:
         if not os.fstat(marker.fileno()).st_size:  # new, or of a run that was killed just here
             marker.write(_MARKER_TEXT)
             marker.flush()
+            os.fsync(marker.fileno())
         yield
 
 
@@ -288,6 +301,11 @@ def _lock(marker: IO[str], out: Path) -> None:
         raise StoreError(
             f"{out}: another edgetl is working in this folder; wait for it or choose another --out"
         ) from error
+
+
+def _result_digest(files: Mapping[str, str]) -> str:
+    # what took how long differs from run to run; stages below must not be made again for that
+    return value_digest({name: digest for name, digest in files.items() if name != RUN_RECORD})
 
 
 def _record_path(folder: Path) -> Path:

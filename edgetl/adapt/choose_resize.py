@@ -99,7 +99,7 @@ def _kept_judgement(
         "folds": [[fold.held_out for fold in folds] for folds in turns],
         "seed": seed,
     }
-    return kept(cache / "judged", depends_on, lambda: _judge(features, labels, num_classes, turns, seed))
+    return kept(cache / "judged", depends_on, lambda: _judge(features, labels, num_classes, turns, seed), progress)
 
 
 def _judge(

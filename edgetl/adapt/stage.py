@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from edgetl.adapt.batch_norm import reestimate
+from edgetl.adapt.candidates import Candidate
 from edgetl.adapt.choose_resize import ResizeChoice, choose_resize, with_resize
 from edgetl.adapt.finetune import Epoch
 from edgetl.adapt.freeze import is_under
@@ -32,7 +33,7 @@ from edgetl.backbones.spec import write_spec
 from edgetl.data.views import load_batch
 from edgetl.errors import DataError, UsageError
 from edgetl.recipe import Adapt, Backbone
-from edgetl.records import ADAPT_RECORD, NETWORK_SPEC, NETWORK_STATE
+from edgetl.records import ADAPT_RECORD, NETWORK_SPEC, NETWORK_STATE, RUN_RECORD
 from edgetl.types import NetworkSpec, Progress, ResizePolicy, Split, WeightSource
 
 SCHEMA = 2
@@ -59,7 +60,11 @@ class AdaptJob:
 
 
 def run(job: AdaptJob, out: Path, progress: Progress) -> None:
-    """Adapt the backbone to the shots; write network.safetensors, network.json and adapt.json into the folder `out`.
+    """Adapt the backbone to the shots; write into the folder `out`:
+
+    network.safetensors, network.json  the adapted network
+    adapt.json                         how it came to be
+    run.json                           what that took: all that differs between equal runs
 
     The same job on the same machine with the same number of threads gives the same bytes in network.safetensors.
     Raises UsageError, WeightsError, DataError.
@@ -91,9 +96,8 @@ def run(job: AdaptJob, out: Path, progress: Progress) -> None:
         _require_linear(replace(frozen, spec=spec), outcome.network, job.split)
     write_checkpoint(_contiguous(outcome.network), out / NETWORK_STATE)
     write_spec(spec, out / NETWORK_SPEC)
-    record = _record(job, frozen, audit, resize, outcome, time.monotonic() - start)
-    text = json.dumps(_jsonable(record), indent=2, sort_keys=True, allow_nan=False)
-    (out / ADAPT_RECORD).write_text(text + "\n", encoding="utf-8")
+    _write(out / ADAPT_RECORD, _record(job, frozen, audit, resize, outcome))
+    _write(out / RUN_RECORD, _run_record(outcome, time.monotonic() - start))
     _tell(outcome, progress)
 
 
@@ -158,9 +162,32 @@ def _contiguous(network: nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
 
 
-def _record(
-    job: AdaptJob, frozen: Frozen, audit: Audit, resize: ResizeChoice, outcome: Outcome, seconds: float
-) -> dict[str, Any]:
+def _write(path: Path, record: Mapping[str, Any]) -> None:
+    text = json.dumps(_jsonable(record), indent=2, sort_keys=True, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _run_record(outcome: Outcome, seconds: float) -> dict[str, Any]:
+    return {
+        "seconds": seconds,
+        "threads": torch.get_num_threads(),
+        "candidates": {candidate.name: candidate.seconds for candidate in outcome.candidates},
+        "epochs": {
+            "trials": {
+                runner.tuning.title: [[epoch.seconds for epoch in trial.history] for trial in runner.trials]
+                for runner in outcome.runners
+                if runner.trials
+            },
+            "final": [epoch.seconds for epoch in outcome.final],
+        },
+    }
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    return {name: value for name, value in asdict(candidate).items() if name != "seconds"}
+
+
+def _record(job: AdaptJob, frozen: Frozen, audit: Audit, resize: ResizeChoice, outcome: Outcome) -> dict[str, Any]:
     tuning = outcome.tuning
     parts = tuning.prepared.depth.parts if tuning else ()
     classifier = frozen.spec.classifier
@@ -172,7 +199,7 @@ def _record(
         "reason": outcome.reason,
         "head": outcome.head,
         "resize": asdict(resize),
-        "candidates": [asdict(candidate) for candidate in outcome.candidates],
+        "candidates": [_candidate(candidate) for candidate in outcome.candidates],
         "guards": [asdict(guard) for guard in outcome.guards],
         "folds": outcome.folds,
         "held_out_images": len(job.split.shots) if outcome.folds else 0,
@@ -200,8 +227,6 @@ def _record(
         "frozen_parameters": sum(sizes.values()) - trained,
         "trained_parameters": trained,
         "device": _device_name(frozen.device),
-        "threads": torch.get_num_threads(),
-        "seconds": seconds,
     }
 
 
@@ -212,7 +237,6 @@ def _epoch(epoch: Epoch) -> dict[str, Any]:
         "learning_rate": epoch.learning_rate,
         "train_loss": epoch.train_loss,
         "held_out": held_out,
-        "seconds": epoch.seconds,
     }
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,8 +19,8 @@ from edgetl.adapt.heads.table import prepare as prepare_shots
 from edgetl.adapt.kept import contents
 from edgetl.adapt.task import Prepared, Task
 from edgetl.backbones.head import set_head, widen_head
+from edgetl.cache import Cache
 from edgetl.digest import value_digest
-from edgetl.store import write_text
 
 MOST_VIEWS = 5  # that a head is fitted on; logistic regression on more takes too long
 _VERSION = 1  # of what a trial does
@@ -83,40 +81,39 @@ def plan_of(task: Task, tuning: Tuning) -> Plan:
 
 def run_trial(task: Task, tuning: Tuning, fold: Fold, head: Head) -> Trained:
     """Train on the fold's other images, from `head`, and judge on the held-out ones after every epoch."""
-    path = task.cache / "trials" / f"{_key(task, tuning, fold, head)[:32]}.json"
-    kept = _read(path)
-    if kept is not None:
-        return kept
-    network = copy.deepcopy(tuning.prepared.tail)
-    write_head(network, task.head, head)
-    trained = finetune(network, tuning.prepared.inputs, task.labels, fold.train, fold.held_out, plan_of(task, tuning))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(_jsonable(trained)) + "\n")
-    return trained
+
+    def compute() -> dict[str, Any]:
+        network = copy.deepcopy(tuning.prepared.tail)
+        write_head(network, task.head, head)
+        inputs, plan = tuning.prepared.inputs, plan_of(task, tuning)
+        return _jsonable(finetune(network, inputs, task.labels, fold.train, fold.held_out, plan))
+
+    cache = Cache(task.cache / "trials", task.progress.note)
+    record = cache.json(_key(task, tuning, fold, head), compute)
+    history = tuple(Epoch(**epoch) for epoch in record["history"])
+    return Trained(history, np.array(record["logits"], np.float32))
 
 
-def _key(task: Task, tuning: Tuning, fold: Fold, head: Head) -> str:
+def _key(task: Task, tuning: Tuning, fold: Fold, head: Head) -> dict[str, Any]:
     # what only the search looks at does not change a trial
     config = task.config.model_dump(
         mode="json", exclude={"strategy", "budget_minutes", "folds", "head", "freeze", "train_last", "sanity"}
     )
-    return value_digest(
-        {
-            "version": _VERSION,
-            "tools": torch.__version__,
-            "network": task.frozen.digest,
-            "images": contents(task.samples),
-            "preprocessing": asdict(task.frozen.spec.preprocessing),
-            "policy": task.policy,
-            "views": task.views,
-            "config": config,
-            "blocks": [list(block) for block in tuning.prepared.depth.by_block],
-            "cut": tuning.prepared.depth.cut_after,
-            "rate": tuning.learning_rate,
-            "fold": asdict(fold),
-            "head": _head_digest(head),
-        }
-    )
+    return {
+        "version": _VERSION,
+        "tools": torch.__version__,
+        "network": task.frozen.digest,
+        "images": contents(task.samples),
+        "preprocessing": asdict(task.frozen.spec.preprocessing),
+        "policy": task.policy,
+        "views": task.views,
+        "config": config,
+        "blocks": [list(block) for block in tuning.prepared.depth.by_block],
+        "cut": tuning.prepared.depth.cut_after,
+        "rate": tuning.learning_rate,
+        "fold": asdict(fold),
+        "head": _head_digest(head),
+    }
 
 
 def _head_digest(head: Head) -> str:
@@ -129,12 +126,3 @@ def _jsonable(trained: Trained) -> dict[str, Any]:
         "history": [asdict(epoch) for epoch in trained.history],
         "logits": trained.logits.tolist(),
     }
-
-
-def _read(path: Path) -> Trained | None:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        history = tuple(Epoch(**epoch) for epoch in record["history"])
-        return Trained(history, np.array(record["logits"], np.float32))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None

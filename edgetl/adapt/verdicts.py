@@ -120,7 +120,7 @@ def _scratch(task: Task, folds: Sequence[Fold]) -> Judged | None:
         "policy": task.policy,
         "seed": task.config.seed,
     }
-    logits = kept(task.cache / "judged", depends_on, compute)
+    logits = kept(task.cache / "judged", depends_on, compute, task.progress)
     return judged("a small network from scratch", logits, task.labels)
 
 

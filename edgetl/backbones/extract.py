@@ -143,7 +143,7 @@ def activations(
         return [found.cpu().numpy() for found in run_to(frozen, points, shown)]
 
     with progress.task("features", total=len(samples)) as advance:
-        return compute_rows(paths, len(samples), produce, batch_size=_BATCH, advance=advance)
+        return compute_rows(paths, len(samples), produce, batch_size=_BATCH, advance=advance, note=progress.note)
 
 
 def _look(pixels: Tensor, view: View, start: int, preprocessing: Preprocessing) -> Tensor:

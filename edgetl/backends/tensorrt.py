@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgetl.backends import options, requirements
 from edgetl.backends.tensors import check_threads, model_file
+from edgetl.durable import write_bytes
 from edgetl.errors import BackendError
 from edgetl.types import WITH_INTEGERS, Compiled, Engine, Missing, Precision, Target
 
@@ -181,11 +182,7 @@ class _TimingCache:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write aside and rename, so that a build that is cut off leaves the old file whole."""
-    scratch = path.with_name(path.name + ".partial")
     try:
-        scratch.write_bytes(content)
-        scratch.replace(path)
+        write_bytes(path, content)  # a build that is cut off leaves the old file whole
     except OSError as error:
-        scratch.unlink(missing_ok=True)
         raise BackendError(f"{path}: cannot write the engine: {error.strerror or error}") from error

@@ -11,14 +11,14 @@ import onnx
 from numpy.typing import NDArray
 
 from edgetl.bench.machine import describe
-from edgetl.blame.cache import Cache
 from edgetl.blame.network import Images, logits
+from edgetl.cache import Cache
 from edgetl.errors import BackendError
 from edgetl.graph import mixed
 from edgetl.graph.pivot import Pivot
 from edgetl.graph.pivot_models import model_for
 from edgetl.sdk import import_onnxruntime
-from edgetl.types import Target
+from edgetl.types import Progress, Target
 
 _VERSION = 2  # of what is kept
 
@@ -57,7 +57,7 @@ def make_networks(quantized: onnx.ModelProto, reference: onnx.ModelProto, cache:
     return Networks(quantized, reference, mixed.originals_of(quantized, reference), cache)
 
 
-def open_networks(folder: Path, pivot: Pivot, target: Target, cache: Path) -> Networks:
+def open_networks(folder: Path, pivot: Pivot, target: Target, cache: Path, progress: Progress) -> Networks:
     """Those of the pivot in `folder` that `target` gets; what is measured of them is kept in the folder `cache`.
 
     Kept for this kind of CPU: one without VNNI clips sums that one with it keeps, so INT8 answers differ.
@@ -73,4 +73,4 @@ def open_networks(folder: Path, pivot: Pivot, target: Target, cache: Path) -> Ne
         "cpu": [machine.architecture, machine.cpu, *machine.instruction_sets],
     }
     quantized, reference = (onnx.load_model(folder / described.file) for described in (chosen, plain))
-    return make_networks(quantized, reference, Cache(cache, shared))
+    return make_networks(quantized, reference, Cache(cache, progress.note, shared))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgetl.cache import damaged
 from edgetl.checks import files, sizes
 from edgetl.checks.drift_findings import drift
 from edgetl.checks.model import FILE_NAME, SHEET_NAME, Checks, Finding, write_checks
@@ -129,11 +130,13 @@ def _features(job: CheckJob, subject: Subject, progress: Progress) -> NDArray[np
 
 def _prints(subject: Subject, cache: Path, progress: Progress) -> Prints:
     """What pictures are recognised by; those of the last run are not decoded again."""
-    path = cache / f"prints-{value_digest(decoder_versions())[:16]}.npz"
-    try:
-        known = read_prints(path)
-    except DataError:
-        known = None  # absent or damaged: it is only a cache
+    path = cache / f"prints-{value_digest(decoder_versions())[:16]}.kept"
+    known = None
+    if path.exists():
+        try:
+            known = read_prints(path)
+        except DataError:
+            progress.note(damaged(path))
     prints = fingerprints(subject.samples, progress, known=known)
     cache.mkdir(parents=True, exist_ok=True)
     write_prints(prints, path)

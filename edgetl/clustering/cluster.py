@@ -86,7 +86,7 @@ def cluster(request: Request, progress: Progress) -> Outcome:
         raise UsageError("--pseudo-label: needs some labels to prove itself on; name a list with --labelled")
     source = locate_weights(request.backbone, Path(), request.weights_dirs)
     listed = list_images(request.folder)
-    with open_store(request.out, "cluster") as store:
+    with open_store(request.out, "cluster", progress.note) as store:
         _protect(request.out)
         found = _images(store, listed, progress)
         if request.clusters is not None and request.clusters > len(found.images):

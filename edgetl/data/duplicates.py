@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from PIL import Image
 from edgetl.data.images import decode
 from edgetl.data.near import COLOUR_SIDE, SIDE, near_pairs
 from edgetl.data.same import is_same
+from edgetl.durable import read_sealed, write_sealed
 from edgetl.errors import DataError
 from edgetl.progress import Silent
 
@@ -99,12 +101,11 @@ def fingerprints(samples: Sequence[Sample], progress: Progress | None = None, *,
 
 
 def write_prints(prints: Prints, path: Path) -> None:
-    """Write prints as .npz without pickle; a reader sees the old file or the whole new one."""
-    aside = path.with_name(path.name + ".part")
-    with aside.open("wb") as stream:
-        sha256 = np.frombuffer(bytes.fromhex("".join(prints.sha256)), np.uint8).reshape(-1, 32)
-        np.savez(stream, sha256=sha256, pixels=prints.pixels, thumbnails=prints.thumbnails, colours=prints.colours)
-    aside.replace(path)
+    """Write prints as a sealed .npz without pickle; a reader sees the old file or the whole new one."""
+    stream = io.BytesIO()
+    sha256 = np.frombuffer(bytes.fromhex("".join(prints.sha256)), np.uint8).reshape(-1, 32)
+    np.savez(stream, sha256=sha256, pixels=prints.pixels, thumbnails=prints.thumbnails, colours=prints.colours)
+    write_sealed(path, stream.getvalue())
 
 
 def read_prints(path: Path) -> Prints:
@@ -112,10 +113,7 @@ def read_prints(path: Path) -> Prints:
     try:
         if path.stat().st_size > MAX_PRINTS_BYTES:
             raise DataError(f"{path}: larger than {MAX_PRINTS_BYTES} bytes; expected prints of pictures, delete it")
-        with zipfile.ZipFile(path) as archive:  # stored as they are, members are no larger than the file
-            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-                raise ValueError("its arrays are compressed")
-        with np.load(path, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(read_sealed(path)), allow_pickle=False) as arrays:
             sha256, pixels, thumbnails, colours = (
                 arrays[name] for name in ("sha256", "pixels", "thumbnails", "colours")
             )

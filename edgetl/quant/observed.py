@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgetl.digest import value_digest
+from edgetl.durable import write_bytes
 from edgetl.errors import DataError
 from edgetl.quant.observers import Histogram, Observer
 
-_SCHEMA = 1
+_SCHEMA = 2
 _METADATA = "edgetl"
 _MAX_FILE_BYTES = 1 << 30
 
@@ -86,17 +87,12 @@ def write_observed(path: Path, observed: Observed) -> None:
         "places": list(observed.places),
         "batches": observed.batches,
         "total": observed.total,
-        "sha256": _digest(observed.arrays),
     }
+    sealed = record | {"sha256": _digest(record, observed.arrays)}
     # one entry: the order of several is not fixed
-    data = save(dict(observed.arrays), metadata={_METADATA: json.dumps(record, sort_keys=True)})
+    data = save(dict(observed.arrays), metadata={_METADATA: json.dumps(sealed, sort_keys=True)})
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".part")
-    with aside.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    aside.replace(path)
+    write_bytes(path, data)
 
 
 def read_observed(path: Path) -> Observed:
@@ -109,8 +105,10 @@ def read_observed(path: Path) -> Observed:
         with safe_open(path, framework="numpy") as file:
             record = json.loads((file.metadata() or {})[_METADATA])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
-        if record["schema"] != _SCHEMA or record["sha256"] != _digest(arrays):
-            raise ValueError("its digest is not that of its arrays")
+        if record["schema"] != _SCHEMA:
+            raise ValueError(f"of schema {record['schema']}, where this version reads {_SCHEMA}")
+        if record.pop("sha256") != _digest(record, arrays):
+            raise ValueError("its digest is not that of its content")
         batches, total = int(record["batches"]), int(record["total"])
         if not 0 <= batches <= total:
             raise ValueError("it counts more batches than there are")
@@ -121,8 +119,8 @@ def read_observed(path: Path) -> Observed:
         raise DataError(f"{path}: damaged, or no observed ranges of edgetl ({error}); calibrate again") from error
 
 
-def _digest(arrays: Arrays) -> str:
-    digest = hashlib.sha256()
+def _digest(record: Mapping[str, Any], arrays: Arrays) -> str:
+    digest = hashlib.sha256(value_digest(record).encode())
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.shape} {array.dtype}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())

@@ -7,17 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgetl.cache import damaged
 from edgetl.digest import value_digest
+from edgetl.durable import read_sealed, write_sealed
 from edgetl.errors import DataError, UsageError
 from edgetl.quant.observed import Observed, Parts, read_observed, write_observed
 from edgetl.quant.ranges_key import binding, moved
-from edgetl.store import write_text
 from edgetl.types import Progress
 
 
 @dataclass(frozen=True)
 class RangesCache:
-    """The files of one scheme: `<key>.safetensors` holds observations named by all they depend on, `last-<scheme>.json`
+    """The files of one scheme: `<key>.safetensors` holds observations named by all they depend on, `last-<scheme>.kept`
     the parts of the key that was used last, so that the next run can tell what moved."""
 
     folder: Path
@@ -32,7 +33,7 @@ class RangesCache:
         try:
             found = read_observed(path)
         except DataError:
-            progress.note(f"calibration again: {path.name} is damaged")
+            progress.note(damaged(path))
             return None
         differences = moved(found.parts, parts)
         if differences or found.places != tuple(places):
@@ -49,18 +50,18 @@ class RangesCache:
             self.remember(observed.parts)
 
     def remember(self, parts: Parts) -> None:
-        write_text(self._last, json.dumps(parts, indent=1, sort_keys=True) + "\n")
+        write_sealed(self._last, json.dumps(parts, sort_keys=True).encode())
 
     def path(self, parts: Parts) -> Path:
         return self.folder / f"{value_digest(parts)[:32]}.safetensors"
 
     @property
     def _last(self) -> Path:
-        return self.folder / f"last-{self.scheme}.json"
+        return self.folder / f"last-{self.scheme}.kept"
 
     def _tell_what_moved(self, parts: Parts, progress: Progress) -> None:
         try:
-            before = json.loads(self._last.read_text(encoding="utf-8"))
+            before = json.loads(read_sealed(self._last))
             differences = moved(before, parts)
         except (OSError, ValueError, AttributeError):
             return

@@ -56,7 +56,7 @@ def run(job: RepairJob, out: Path, progress: Progress) -> None:
             EdgetlError for a pivot that does not fit the images.
     """
     pivot = read_pivot(job.pivot)
-    networks = open_networks(job.pivot, pivot, job.target, job.cache)
+    networks = open_networks(job.pivot, pivot, job.target, job.cache, progress)
     shots = Images(job.shots[:_SHOTS], pivot.preprocessing)
     _, layers = measure_layers(networks, shots, progress)
     ranking = [layer.name for layer in layers]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import matplotlib
@@ -10,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
+from edgetl.durable import write_bytes
 from edgetl.selection.result import Row, Selection
 
 _COLOURS = {"fits": "#1f6feb", "over budget": "#9a6700"}
@@ -28,9 +30,9 @@ def draw(found: Selection, path: Path) -> None:
         for number, row in enumerate(sorted(rows, key=_across)):
             _point(panel, row, above=number % 2 == 0)
         _label(panel, found, rows)
-        aside = path.with_name(path.name + ".part")
-        figure.savefig(aside, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
-    aside.replace(path)
+        content = io.BytesIO()
+        figure.savefig(content, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
+    write_bytes(path, content.getvalue())
 
 
 def _point(panel: Axes, row: Row, *, above: bool) -> None:

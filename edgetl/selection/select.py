@@ -49,7 +49,7 @@ def select(job: Job, names: Sequence[str], target: Target | None, budget: Budget
             "choose another one with --target"
         )
     backbones = candidates(job.recipe.backbone, names, job.weights_dirs)
-    with open_store(job.out, "select") as store:
+    with open_store(job.out, "select", progress.note) as store:
         split, _ = split_stage(store, job, progress)
         _require_classes(split)
         here = None if hindrance else chosen

@@ -52,7 +52,7 @@ def adapt_stage(store: Store, job: Job, split: Split, progress: Progress) -> Sta
     }
     inputs = {"shots": samples_digest(split, split.shots), "weights": source.digest}
     inputs |= {"groups": value_digest(groups)} if groups else {}
-    return store.once("adapt", 6, config, run, inputs=inputs)
+    return store.once("adapt", 7, config, run, inputs=inputs)
 
 
 def quantize_stage(
@@ -100,7 +100,7 @@ def quantize_stage(
         config["gates"] = accuracy_gates(job.recipe.gates)
         inputs["val"] = samples_digest(split, split.val)
     what = scheme if adapted.stage == "adapt" else f"{scheme}, {adapted.stage}"
-    return store.once("quantize", 8, config, run, inputs=inputs, what=what)
+    return store.once("quantize", 9, config, run, inputs=inputs, what=what)
 
 
 def export_stage(
@@ -149,4 +149,4 @@ def surgery_stage(store: Store, job: Job, split: Split, adapted: StageResult, pr
         "tools": versions(TRAINING_TOOLS),
     }
     inputs = {"shots": samples_digest(split, split.shots), "adapted": adapted.digest}
-    return store.once("surgery", 3, config, run, inputs=inputs)
+    return store.once("surgery", 4, config, run, inputs=inputs)

@@ -22,7 +22,7 @@ from edgetl.errors import UsageError
 from edgetl.quant.shots import Shots
 from edgetl.quant.train import Epoch, Views, best_epoch, history_record
 from edgetl.recipe import Surgery
-from edgetl.records import NETWORK_SPEC, NETWORK_STATE, SURGERY_RECORD
+from edgetl.records import NETWORK_SPEC, NETWORK_STATE, RUN_RECORD, SURGERY_RECORD
 from edgetl.surgery.distil import distil
 from edgetl.surgery.operation import Operated, operated
 from edgetl.types import Progress, Split
@@ -40,6 +40,7 @@ def run(split: Split, adapted: Path, config: Surgery, augment: str, out: Path, p
     network.safetensors  as the adapt stage writes them: `out` can be quantized and exported in place of `adapted`
     network.json
     surgery.json         what was replaced, how training went
+    run.json             the seconds it took
 
     raises  UsageError when the network has nothing to replace or was operated on before; DataError for unreadable
             shots; ParityError when folding a constant changed the network.
@@ -59,8 +60,10 @@ def run(split: Split, adapted: Path, config: Surgery, augment: str, out: Path, p
         history = distil(made.network, network, spec.classifier, views, config, progress)
     write_checkpoint(made.network.state_dict(), out / NETWORK_STATE)
     write_spec(replace(spec, surgery=made.surgery), out / NETWORK_SPEC)
-    record = _record(made, history, config, device) | {"seconds": round(time.monotonic() - started, 1)}
+    record = _record(made, history, config, device)
     (out / SURGERY_RECORD).write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    took = {"seconds": round(time.monotonic() - started, 1)}
+    (out / RUN_RECORD).write_text(json.dumps(took) + "\n", encoding="utf-8")
 
 
 def _views(shots: Shots, pixels: int) -> Tensor:

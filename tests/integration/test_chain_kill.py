@@ -35,8 +35,8 @@ DEATHS = {
     "data: before the split is written": ("edgetl.data.stage:write_split", 1, ()),
     "data: renamed, but not yet recorded": ("edgetl.store:write_text", 1, ()),
     "check: before its findings are written": ("edgetl.checks.stage:write_checks", 1, ("data",)),
-    "adapt: between two views of the features": ("edgetl.data.rows:write_text", 3, ("data", "check")),
-    "adapt: in the search, one trial kept": ("edgetl.adapt.trials:write_text", 2, ("data", "check")),
+    "adapt: between two views of the features": ("edgetl.data.rows:write_sealed", 3, ("data", "check")),
+    "adapt: in the search, one trial kept": ("edgetl.cache:write_sealed", 2, ("data", "check")),
     "adapt: from outside, while it trains": ("", 0, ("data", "check")),
     "quantize: one of two files written": ("edgetl.quant.stage:save_file", 1, ("data", "check", "adapt")),
     "export: before the second tensor file": (

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgetl.clean import clean
+from edgetl.durable import read_sealed
 from edgetl.errors import StoreError, UsageError
 from edgetl.store import open_store
 
@@ -142,10 +143,23 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "stages" / "mine").read_text() == "precious"
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"results": 3}'])
-def test_without_a_readable_list_of_runs_nothing_is_removed(tmp_path: Path, text: str) -> None:
+def test_cache_bit_flip_in_a_list_of_runs_removes_nothing(tmp_path: Path) -> None:
+    """Case cache-bit-flip: with one letter of a result's name changed, that result would be taken for unused."""
     build(tmp_path, [1])
-    (tmp_path / "runs" / "report.json").write_text(text)
+    listed = tmp_path / "runs" / "report.kept"
+    data = bytearray(listed.read_bytes())
+    data[-20] ^= 1
+    listed.write_bytes(data)
+    with pytest.raises(StoreError, match=r"report\.kept: damaged on disk: .*run `edgetl report` once more"):
+        clean(tmp_path, cache=False, dry_run=False)
+    assert present(tmp_path)
+    build(tmp_path, [1])
+    assert clean(tmp_path, cache=False, dry_run=False).removed == ()
+
+
+def test_without_a_list_of_runs_nothing_is_removed(tmp_path: Path) -> None:
+    build(tmp_path, [1])
+    (tmp_path / "runs" / "report.kept").unlink()
     with pytest.raises(UsageError, match="build once more"):
         clean(tmp_path, cache=False, dry_run=False)
     assert present(tmp_path)
@@ -159,8 +173,8 @@ def test_while_a_build_runs_nothing_is_removed(tmp_path: Path) -> None:
 
 def test_a_run_that_changes_nothing_writes_no_list(tmp_path: Path) -> None:
     build(tmp_path, [1, 2])
-    listed = tmp_path / "runs" / "report.json"
+    listed = tmp_path / "runs" / "report.kept"
     before = listed.stat().st_mtime_ns
     build(tmp_path, [1, 2])
     assert listed.stat().st_mtime_ns == before
-    assert len(json.loads(listed.read_text())["results"]) == 2
+    assert len(json.loads(read_sealed(listed))["results"]) == 2

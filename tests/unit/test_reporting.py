@@ -46,7 +46,9 @@ class Made:
         write_pivot(self.pivot, read_pivot_unchecked(self.pivot))
         self.adapted = folder / "adapted"
         self.adapted.mkdir()
-        (self.adapted / "adapt.json").write_text('{"strategy": "probe"}')
+        (self.adapted / "adapt.json").write_text('{"strategy": "probe", "candidates": [{"name": "ncm"}]}')
+        took = {"seconds": 3.5, "threads": 2, "candidates": {"ncm": 0.5}}
+        (self.adapted / "run.json").write_text(json.dumps(took))
         self.quantized = folder / "quantized"
         self.quantized.mkdir()
         (self.quantized / "quantize.json").write_text(json.dumps(QUANTIZED))
@@ -176,7 +178,12 @@ def test_the_report_tells_stages_parity_versions_and_adaptation(made: Made, tmp_
     assert [(stage.stage, stage.what, stage.seconds) for stage in report.stages] == [("compile", "null int8", 1.5)]
     assert set(report.parity) == {"float32.onnx", next(model.file for model in read_pivot(made.pivot).models[1:])}
     assert set(report.versions) == {"edgetl", "null"}
-    assert report.adapt == {"strategy": "probe"}
+    assert report.adapt == {
+        "strategy": "probe",
+        "candidates": [{"name": "ncm", "seconds": 0.5}],
+        "seconds": 3.5,
+        "threads": 2,
+    }
     assert report.reference.images == VAL
     html = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "compile null int8" in html

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from edgetl.errors import StoreError
+from edgetl.records import RUN_RECORD
 from edgetl.store import MARKER, Store, open_store
 
 
@@ -63,9 +64,28 @@ def test_a_stage_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
         assert not store.once("stage", 1, {}, write_number(1)).reused
 
 
+def test_two_equal_results_have_one_digest_whatever_they_took(tmp_path: Path) -> None:
+    def timed(seconds: float):  # type: ignore[no-untyped-def]
+        def run(folder: Path) -> None:
+            (folder / "number.txt").write_text("7")
+            (folder / RUN_RECORD).write_text(json.dumps({"seconds": seconds}))
+
+        return run
+
+    made = []
+    for name, seconds in (("first", 1.5), ("second", 2.5)):
+        with open_store(tmp_path / name) as store:
+            made.append(store.once("stage", 1, {}, timed(seconds)))
+    assert made[0].digest == made[1].digest
+    with open_store(tmp_path / "first") as store:
+        (made[0].folder / RUN_RECORD).write_text("{}")
+        assert not store.once("stage", 1, {}, timed(1.5)).reused, "a damaged record of times is noticed all the same"
+
+
 @pytest.mark.parametrize("damage", ["change", "remove", "add"])
-def test_a_damaged_result_is_made_again(tmp_path: Path, damage: str) -> None:
-    with open_store(tmp_path / "out") as store:
+def test_a_damaged_result_is_made_again_and_said(tmp_path: Path, damage: str) -> None:
+    notes: list[str] = []
+    with open_store(tmp_path / "out", note=notes.append) as store:
         file = store.once("stage", 1, {}, write_number(1)).folder / "number.txt"
         if damage == "change":
             file.write_text("2")
@@ -76,6 +96,7 @@ def test_a_damaged_result_is_made_again(tmp_path: Path, damage: str) -> None:
         again = store.once("stage", 1, {}, write_number(1))
     assert not again.reused
     assert (again.folder / "number.txt").read_text() == "1"
+    assert notes == [f"stages/{file.parent.name}: damaged on disk; made again"]
 
 
 def test_a_folder_that_is_not_ours_is_left_alone(tmp_path: Path) -> None:

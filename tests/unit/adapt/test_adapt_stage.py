@@ -26,6 +26,7 @@ from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import rebuild
 from edgetl.backbones.spec import read_spec
 from edgetl.backbones.weights import locate
+from edgetl.durable import read_sealed
 from edgetl.errors import DataError, UsageError, WeightsError
 from edgetl.progress import Silent
 from edgetl.recipe import Adapt, Backbone
@@ -100,7 +101,19 @@ def drawing(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _run(split: Split, weights: Path, out: Path, *, policy: str = "light", **config: Any) -> dict[str, Any]:
+class Notes(Silent):
+    """Progress that keeps its notes."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def _run(
+    split: Split, weights: Path, out: Path, *, policy: str = "light", progress: Silent | None = None, **config: Any
+) -> dict[str, Any]:
     out.mkdir()
     backbone = Backbone(name="test_resnet", weights=str(weights), input_size=SIZE)
     if weights.is_dir():
@@ -109,7 +122,7 @@ def _run(split: Split, weights: Path, out: Path, *, policy: str = "light", **con
     settings = Adapt.model_validate({"epochs": 3, "learning_rate": 1e-4, "sanity": "warn", **config})
     source = locate(backbone, out, [])
     job = AdaptJob(split, backbone, source, settings, policy, ("squash",), out.parent / "cache")
-    run(job, out, Silent())
+    run(job, out, progress or Silent())
     record: dict[str, Any] = json.loads((out / "adapt.json").read_text())
     return record
 
@@ -319,11 +332,32 @@ def test_two_threads_train_several_trials_at_once_and_two_runs_are_equal_bytes(
         {path.name: _without_times(path) for path in (tmp_path / f"cache-{name}/trials").iterdir()} for name in "ab"
     ]
     assert files[0] == files[1]
+    for name in ("network.safetensors", "network.json", "adapt.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_cache_bit_flip_in_features_and_trials_gives_the_same_network_and_a_line_each(
+    tmp_path: Path, weights: Path
+) -> None:
+    """Case cache-bit-flip: one bit of everything that is kept of a search flips, then the search runs again."""
+    split, notes = _split(tmp_path), Notes()
+    quick: dict[str, Any] = {"strategy": "finetune", "epochs": 1, "train_last": 1, "head": "ncm"}
+    _run(split, weights, tmp_path / "a", **quick)
+    kept = [path for path in (tmp_path / "cache").rglob("*") if path.suffix in (".npy", ".kept")]
+    assert {path.parent.name for path in kept} == {"features", "judged", "trials"}
+    for path in kept:
+        data = bytearray(path.read_bytes())
+        data[len(data) * 3 // 4] ^= 0x20
+        path.write_bytes(data)
+    _run(split, weights, tmp_path / "b", progress=notes, **quick)
     assert (tmp_path / "a/network.safetensors").read_bytes() == (tmp_path / "b/network.safetensors").read_bytes()
+    told = [line for line in notes.lines if "damaged on disk; computed again" in line]
+    assert {line.partition(":")[0] for line in told} == {"/".join(path.parts[-3:]) for path in kept}
+    assert len(told) == len(kept)
 
 
 def _without_times(trial: Path) -> Any:
-    record = json.loads(trial.read_text())
+    record = json.loads(read_sealed(trial))
     return record["logits"], [{**epoch, "seconds": 0} for epoch in record["history"]]
 
 
@@ -464,9 +498,12 @@ def test_the_record_tells_what_was_done(tmp_path: Path, weights: Path) -> None:
     assert record["audit"]["dropped"] == record["audit"]["new"] == ["fc.bias", "fc.weight"]
     assert record["audit"]["matched"] > 50
     assert record["device"].startswith(("cpu", "cuda"))
-    assert record["threads"] == torch.get_num_threads()
     assert record["augment"] == "light"
-    assert record["seconds"] > 0
+    took = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert took["threads"] == torch.get_num_threads()
+    assert took["seconds"] > 0
+    assert set(took["candidates"]) == {candidate["name"] for candidate in record["candidates"]}
+    assert "seconds" not in json.dumps(record)
     state = read_checkpoint(tmp_path / "out" / "network.safetensors")
     learnable = sum(t.numel() for name, t in state.items() if "running" not in name and "num_batches" not in name)
     assert record["frozen_parameters"] + record["trained_parameters"] == learnable

@@ -22,11 +22,11 @@ from tiny_network import (
 
 from edgetl.bench.machine import describe
 from edgetl.blame import network, networks
-from edgetl.blame.cache import Cache
 from edgetl.blame.measure import measure_accuracy, measure_layers
 from edgetl.blame.network import Images
 from edgetl.blame.networks import make_networks, open_networks
 from edgetl.blame.result import BlamedLayer
+from edgetl.cache import Cache
 from edgetl.catalog import load_target
 from edgetl.errors import BackendError
 from edgetl.graph.pivot import read_pivot
@@ -45,7 +45,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
 
 
 def _ranking(model: onnx.ModelProto, images: Images, cache: Path) -> tuple[BlamedLayer, ...]:
-    networks = make_networks(model, float_pivot(), Cache(cache, {}))
+    networks = make_networks(model, float_pivot(), Cache(cache, Silent().note))
     return measure_layers(networks, images, Silent())[1]
 
 
@@ -91,7 +91,9 @@ def test_without_a_fault_every_layer_is_nearly_exact_and_errors_grow_along_the_n
 
 
 def test_accuracy_of_the_first_layers_is_paired_on_all_images(images: Images, tmp_path: Path) -> None:
-    networks = make_networks(double_weight_scale(quantized_pivot(), "head"), float_pivot(), Cache(tmp_path, {}))
+    networks = make_networks(
+        double_weight_scale(quantized_pivot(), "head"), float_pivot(), Cache(tmp_path, Silent().note)
+    )
     _, ranking = measure_layers(networks, images, Silent())
     top_one, judged = measure_accuracy(networks, ranking, 2, images, Silent())
     assert [layer.accuracy is not None for layer in judged] == [True, True, False, False]
@@ -131,26 +133,16 @@ def test_a_run_that_was_stopped_continues_where_it_stopped(
     assert _ranking(quantized_pivot(), images, tmp_path) == ranking
 
 
-def test_a_damaged_file_of_the_cache_is_computed_again(tmp_path: Path) -> None:
-    cache = Cache(tmp_path, {"model": "a"})
-    assert cache.array({"what": "x"}, lambda: np.ones(3)).tolist() == [1, 1, 1]
-    (file,) = tmp_path.iterdir()
-    file.write_bytes(file.read_bytes()[:-7])
-    assert cache.array({"what": "x"}, lambda: np.zeros(3)).tolist() == [0, 0, 0]
-    assert cache.array({"what": "x"}, lambda: np.ones(3)).tolist() == [0, 0, 0]
-    assert Cache(tmp_path, {"model": "b"}).array({"what": "x"}, lambda: np.ones(3)).tolist() == [1, 1, 1]
-
-
 def test_a_network_in_float_has_nothing_to_blame(tmp_path: Path) -> None:
     with pytest.raises(BackendError, match="no quantized layer"):
-        make_networks(float_pivot(), float_pivot(), Cache(tmp_path, {}))
+        make_networks(float_pivot(), float_pivot(), Cache(tmp_path, Silent().note))
 
 
 def test_what_another_kind_of_cpu_answered_is_not_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = make_pivot(tmp_path / "pivot")
 
     def kept(value: float) -> float:
-        opened = open_networks(folder, read_pivot(folder), load_target("x86-cpu"), tmp_path / "cache")
+        opened = open_networks(folder, read_pivot(folder), load_target("x86-cpu"), tmp_path / "cache", Silent())
         return float(opened.cache.array({"what": "x"}, lambda: np.array(value)))
 
     assert (kept(1), kept(2)) == (1, 1)

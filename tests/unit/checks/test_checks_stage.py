@@ -197,7 +197,7 @@ def test_a_second_run_does_not_decode_again(photos: Path, monkeypatch: pytest.Mo
 
 def test_damaged_prints_in_the_cache_are_made_again(photos: Path) -> None:
     first = checked(photos)
-    (prints,) = (photos / "cache").glob("prints-*.npz")
+    (prints,) = (photos / "cache").glob("prints-*.kept")
     prints.write_bytes(b"damaged")
     assert checked(photos) == first
 

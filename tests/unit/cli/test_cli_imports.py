@@ -17,9 +17,9 @@ HEAVY = {"numpy", "torch", "onnx", "onnxruntime", "openvino", "PIL", "pydantic",
 # A package may import itself and those of lower layers; packages of one layer share files and values, not code.
 LAYERS = [
     {"types", "errors", "records"},
-    {"digest", "memory", "resources", "progress", "sdk", "stats", "text", "file_kind"},
+    {"digest", "durable", "memory", "resources", "progress", "sdk", "stats", "text", "file_kind"},
     {"store", "recipe", "arrays", "json_file"},
-    {"catalog", "clean", "accuracy_gates"},
+    {"catalog", "clean", "accuracy_gates", "cache"},
     {"data"},
     {"backbones", "graph"},
     {"adapt", "quant", "export", "backends", "bench", "bundle"},

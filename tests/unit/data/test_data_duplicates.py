@@ -29,6 +29,7 @@ from edgetl.data.duplicates import (
 )
 from edgetl.data.images import UnreadableImage
 from edgetl.data.near import COLOUR_SIDE, SIDE, _halved, _hashes, near_pairs
+from edgetl.durable import write_sealed
 from edgetl.errors import DataError
 from edgetl.progress import Silent
 from edgetl.types import Sample
@@ -174,10 +175,12 @@ def test_prints_survive_being_written(tmp_path: Path) -> None:
 
 
 def stored(path: Path, **arrays: NDArray[np.generic]) -> None:
-    np.savez(path, allow_pickle=True, **arrays)
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=True, **arrays)
+    write_sealed(path, content.getvalue())
 
 
-@pytest.mark.parametrize("damage", ["absent", "empty", "cut", "text", "pickle", "shape", "dtype", "compressed", "less"])
+@pytest.mark.parametrize("damage", ["absent", "empty", "cut", "text", "pickle", "shape", "dtype", "less"])
 def test_damaged_prints_are_refused(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "prints.npz"
     digests, thumbnails = np.zeros((2, 32), np.uint8), np.zeros((2, SIDE, SIDE), np.uint8)
@@ -196,8 +199,6 @@ def test_damaged_prints_are_refused(tmp_path: Path, damage: str) -> None:
             stored(path, sha256=digests, pixels=digests[:1], thumbnails=thumbnails, colours=colours)
         case "dtype":
             stored(path, sha256=digests, pixels=digests, thumbnails=thumbnails.astype(np.float32), colours=colours)
-        case "compressed":
-            np.savez_compressed(path, sha256=digests, pixels=digests, thumbnails=thumbnails, colours=colours)
         case "less":
             stored(path, sha256=digests, pixels=digests, thumbnails=thumbnails)
     with pytest.raises(DataError, match=r"prints\.npz: .*; delete it"):

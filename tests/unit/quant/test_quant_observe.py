@@ -28,6 +28,7 @@ from tiny_calibration import (
     tiny,
 )
 
+from edgetl.cache import damaged
 from edgetl.data.views import load_batch
 from edgetl.errors import DataError
 from edgetl.graph.preprocess import normalize
@@ -169,7 +170,7 @@ def test_a_damaged_file_is_named_and_made_again(
     kept.write_bytes(data)
     notes = Notes()
     _equal(calibrate_tiny(samples, tmp_path, notes), in_one_go)
-    assert notes.lines == [f"calibration again: {kept.name} is damaged"]
+    assert notes.lines == [damaged(kept)]
     _equal(read_observed(kept), in_one_go)
 
 

@@ -1,0 +1,67 @@
+"""Files that are whole after a kill or a power cut, and that say when their bytes are no longer what was written."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+_SEAL = b"edgetl sealed 1 "
+_MANY = 200  # files; one after another they would take seconds
+_HEADER_BYTES = len(_SEAL) + 64 + 1
+
+
+class Damaged(ValueError):
+    """A file's bytes are not those that were written."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path}: damaged on disk: not as it was written")
+        self.path = path
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old one or the whole new one, after a power cut too."""
+    aside = path.with_name(path.name + ".part")
+    try:
+        with aside.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Have a file's bytes, or a folder's list of names, on the disk before anything that comes later."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_below(folder: Path) -> None:
+    """`sync` everything in `folder`, and the folder itself last."""
+    paths = [path for path in folder.rglob("*") if path.is_file() or path.is_dir()]
+    if len(paths) > _MANY:
+        os.sync()
+        return
+    for path in (*paths, folder):
+        sync(path)
+
+
+def write_sealed(path: Path, data: bytes) -> None:
+    """Write `data` behind one line with its SHA-256."""
+    write_bytes(path, _SEAL + hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
+
+
+def read_sealed(path: Path) -> bytes:
+    """What `write_sealed` wrote. Raises OSError; Damaged when a byte of it is another one, or some are missing."""
+    content = path.read_bytes()
+    header, data = content[:_HEADER_BYTES], content[_HEADER_BYTES:]
+    if header != _SEAL + hashlib.sha256(data).hexdigest().encode() + b"\n":
+        raise Damaged(path)
+    return data
