@@ -20,8 +20,10 @@ from edgetl.stages.builds import (
 )
 from edgetl.stages.images import check_stage, refuse_leaks, refuse_unknown_classes, split_stage
 from edgetl.stages.job import Job, schemes_of
+from edgetl.stages.keys import require_training_tools
 from edgetl.stages.networks import adapt_stage, export_stage, needs_surgery, quantize_stage, surgery_stage
 from edgetl.stages.reports import Finished, devices_stage, report_stage
+from edgetl.stages.weights import Weights
 from edgetl.store import StageResult, Store, open_store
 from edgetl.types import Precision, Progress, Split, Target
 
@@ -56,6 +58,8 @@ def run(job: Job, progress: Progress, until: Until = "report", devices: Sequence
     devices  what was measured on devices, for the report
     raises  EdgetlError with one clear line; what was finished is kept.
     """
+    if until != "check":
+        require_training_tools()  # at once, not when the images have been looked at
     with open_store(job.out, until, progress.note) as store:
         return _chain(store, job, _Ledger(progress), until, devices)
 
@@ -84,12 +88,13 @@ def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Seque
     ledger.add(made)
     refuse_unknown_classes(job, split)
 
-    checked = ledger.add(check_stage(store, job, split, progress))
+    weights = Weights.of(job, progress)
+    checked = ledger.add(check_stage(store, job, split, progress, weights))
     if until == "check":
         return outcome()
     refuse_leaks(job, checked)
 
-    adapted = ledger.add(adapt_stage(store, job, split, progress))
+    adapted = ledger.add(adapt_stage(store, job, split, progress, weights))
     if until == "adapt":
         return outcome()
 

@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from edgetl.errors import UsageError
 from edgetl.text import printable, quoted, shortened
@@ -50,6 +59,18 @@ class Columns(_Section):
     """Column of the class."""
     split: str | None = None
     """Column that says `train`, `val` or `test`."""
+
+
+def _as_list(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+OneOrMore = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_as_list),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+"""A list of names; one name alone is a list of one."""
 
 
 class Data(_Section):
@@ -111,8 +132,15 @@ class Backbone(_Section):
     """Checkpoint to load: a safetensors file (or a torch file, opened with weights_only). Relative to the recipe."""
     pretrained: bool = True
     """False starts from random weights."""
+    weights_dir: OneOrMore = ()
+    """Folder of pretrained weights (`<folder>/<name>/`), or a list of them. Looked up before the hub; relative to the
+    recipe."""
     input_size: Annotated[int, Field(ge=8, le=1024)] | None = None
     """Side of the square input in pixels. Omitted: the backbone's own."""
+
+    def identity(self) -> dict[str, Any]:
+        """What a result depends on, as JSON: not where weights are looked for, as they count by their content."""
+        return self.model_dump(mode="json", exclude={"weights_dir"})
 
 
 class Adapt(_Section):
@@ -273,7 +301,7 @@ class Recipe(_Section):
     surgery: Surgery = Surgery()
     calibration: str = "default"
     """Name of a calibration profile (`edgetl targets --calibration` lists them)."""
-    targets: Annotated[tuple[str, ...], Field(min_length=1)]
+    targets: Annotated[OneOrMore, Field(min_length=1)]
     """Names of the targets to build for (`edgetl targets` lists them)."""
     gates: Gates = Gates()
     bench: Bench = Bench()

@@ -13,6 +13,7 @@ from edgetl.backbones import timm_networks, torchvision_networks
 from edgetl.backbones.audit import Audit, load_audited
 from edgetl.backbones.checkpoint import listed, read_checkpoint
 from edgetl.backbones.head import find_head, widen_head, widened
+from edgetl.backbones.hub import download
 from edgetl.backbones.plan import Plan
 from edgetl.backbones.surgery import operate
 from edgetl.backbones.weights import TORCHVISION_PREFIX, model_file
@@ -108,19 +109,10 @@ def _tensors(plan: Plan, source: WeightSource) -> tuple[dict[str, Tensor], str]:
 
 
 def _hub_tensors(plan: Plan) -> dict[str, Tensor]:
-    try:
+    with download(f"{plan.library} `{plan.architecture}`"):
         if plan.library == "timm":
             return timm_networks.hub_tensors(plan.architecture, plan.model_args)
         return torchvision_networks.hub_tensors(plan.architecture)
-    except WeightsError:
-        raise
-    except Exception as error:  # each download library raises its own
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise WeightsError(
-            f"{plan.library} `{plan.architecture}`: its weights are not on this machine and the download failed "
-            f"({reason}). Without a network: name a folder of weights with --weights-dir (or EDGETL_WEIGHTS_DIR), a "
-            "checkpoint with `backbone.weights`, or a timm folder with `backbone.name: local-dir:PATH`"
-        ) from error
 
 
 def _describe(plan: Plan, backbone: Backbone, num_classes: int, head: str, resize: ResizePolicy) -> NetworkSpec:

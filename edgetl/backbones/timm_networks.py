@@ -11,6 +11,7 @@ from typing import Any, Literal
 import timm
 from torch import Tensor, nn
 
+from edgetl.backbones.hub import cached_file, hub_url, require_reachable
 from edgetl.backbones.plan import AUXILIARY, Native, Plan, unknown_name
 from edgetl.backbones.weights import CONFIG_FILE
 from edgetl.errors import UsageError, WeightsError
@@ -67,7 +68,14 @@ def hub_tensors(architecture: str, model_args: Mapping[str, object]) -> dict[str
         raise WeightsError(
             f"timm has no pretrained weights for `{architecture}`; give `backbone.weights`, or `pretrained: false`"
         )
-    network: nn.Module = timm.create_model(architecture, pretrained=True, **model_args)
+    arguments = {**model_args, "pretrained": True}
+    if cfg.hf_hub_id and not cfg.custom_load:
+        # a file of the cache is opened as it is: no question whether the hub has a newer one
+        cached = cached_file(cfg.hf_hub_id, cfg.hf_hub_filename)
+        arguments |= {"pretrained_cfg_overlay": {"file": str(cached)}} if cached else {}
+        if not cached:
+            require_reachable(hub_url(cfg.hf_hub_id, cfg.hf_hub_filename))
+    network: nn.Module = timm.create_model(architecture, **arguments)
     return network.state_dict()
 
 

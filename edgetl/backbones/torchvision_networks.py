@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from torch import Tensor, nn
+from torch.hub import get_dir
 from torchvision import models
 
+from edgetl.backbones.hub import require_reachable
 from edgetl.backbones.plan import AUXILIARY, Native, Plan, unknown_name
 from edgetl.errors import UsageError, WeightsError
 
@@ -46,6 +50,8 @@ def hub_tensors(architecture: str) -> dict[str, Tensor]:
             f"torchvision has no pretrained weights for `{architecture}`; give `backbone.weights`, "
             "or `pretrained: false`"
         )
+    if not (Path(get_dir()) / "checkpoints" / Path(urlsplit(weights.url).path).name).is_file():
+        require_reachable(weights.url)
     tensors: dict[str, Tensor] = dict(weights.get_state_dict(progress=False, check_hash=True))
     return tensors
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -61,11 +62,18 @@ def command(
 
 
 def _write(recipe: Path, place: Path, name: str, own: object) -> None:
-    from edgetl.recipe import Backbone, Recipe
+    from edgetl.recipe import Recipe
     from edgetl.selection.rewrite import write_recipe
 
     assert isinstance(own, Recipe)
-    write_recipe(recipe, place, own.backbone if name == own.backbone.name else Backbone(name=name))
+    write_recipe(recipe, place, own.backbone if name == own.backbone.name else _moved(own.backbone, name))
     click.echo(f"wrote {place} with the backbone {name}", err=True)
     if name != own.backbone.name and own.adapt.freeze != "auto":
         click.echo(f"look at adapt.freeze in {place}: it names layers of {own.backbone.name}", err=True)
+
+
+def _moved(own: Any, name: str) -> Any:
+    """Another backbone, looked for in the same folders."""
+    from edgetl.recipe import Backbone
+
+    return Backbone(name=name, weights_dir=own.weights_dir) if own.weights_dir else Backbone(name=name)

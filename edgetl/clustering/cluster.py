@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.backbones.weights import locate as locate_weights
 from edgetl.clustering.count import choose_count
 from edgetl.clustering.images import Found, read_found, read_images, write_found
 from edgetl.clustering.kmeans import Clusters, Directions, Readable, spherical_kmeans
@@ -27,6 +26,7 @@ from edgetl.digest import file_digest
 from edgetl.errors import UsageError
 from edgetl.recipe import Backbone
 from edgetl.selection.held_out import fit_probe
+from edgetl.stages.weights import Weights
 from edgetl.store import Store, disk_errors, open_store, write_text
 from edgetl.types import Progress, ResizePolicy, Sample, WeightSource
 
@@ -84,9 +84,9 @@ def cluster(request: Request, progress: Progress) -> Outcome:
     """
     if request.pseudo is not None and not request.labelled:
         raise UsageError("--pseudo-label: needs some labels to prove itself on; name a list with --labelled")
-    source = locate_weights(request.backbone, Path(), request.weights_dirs)
     listed = list_images(request.folder)
     with open_store(request.out, "cluster", progress.note) as store:
+        source = Weights(request.backbone, Path().resolve(), request.weights_dirs, request.out, progress).to_open()
         _protect(request.out)
         found = _images(store, listed, progress)
         if request.clusters is not None and request.clusters > len(found.images):

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgetl.backbones.weights import locate
 from edgetl.errors import DataError, EdgetlError, StoreError, UsageError
 from edgetl.recipe import Backbone
 from edgetl.selection.candidates import candidates
@@ -25,6 +24,7 @@ from edgetl.selection.stages import (
 )
 from edgetl.stages.images import split_stage
 from edgetl.stages.job import Job
+from edgetl.stages.weights import Weights
 from edgetl.store import StageResult, Store, disk_errors, open_store, write_text
 from edgetl.types import Missing, Progress, Split, Target
 
@@ -36,7 +36,7 @@ _MAX_OPEN_BYTES = 1_000_000_000  # of float models that are open, and so timed, 
 def select(job: Job, names: Sequence[str], target: Target | None, budget: Budget, progress: Progress) -> Selection:
     """Rank backbones by transferability within a budget; write select.json and select.png into `job.out`.
 
-    names   backbones to compare; without any, the recipe's own and every timm folder of `job.weights_dirs`
+    names   backbones to compare; without any, the recipe's own and every timm folder of `job.weights_folders`
     target  where latency is measured; None: the first target of the recipe that can be measured here
     A candidate that fails is a row with its reason. What was computed is kept and found again.
     raises  UsageError for a latency budget on a target that cannot be measured here; EdgetlError when all fail.
@@ -48,7 +48,7 @@ def select(job: Job, names: Sequence[str], target: Target | None, budget: Budget
             f"--max-ms: target {chosen.name} cannot be measured here: {_sentence(hindrance)}; leave --max-ms out, or "
             "choose another one with --target"
         )
-    backbones = candidates(job.recipe.backbone, names, job.weights_dirs)
+    backbones = candidates(job.recipe.backbone, names, job.weights_folders)
     with open_store(job.out, "select", progress.note) as store:
         split, _ = split_stage(store, job, progress)
         _require_classes(split)
@@ -85,7 +85,8 @@ def _compare(
 ) -> _Compared | Row:
     progress.note(f"comparing {backbone.name}")
     try:
-        candidate = Candidate(backbone, locate(backbone, job.base, job.weights_dirs), split)
+        weights = Weights(backbone, job.base, job.weights_folders, store.out, progress)
+        candidate = Candidate(backbone, weights.source, split)
         transfer = transfer_stage(store, candidate, job.recipe.data.seed, progress)
         made = float_stage(store, candidate)
         threads = job.recipe.bench.threads

@@ -55,7 +55,7 @@ class Candidate:
     def key(self) -> dict[str, Any]:
         """What everything computed from it depends on, as JSON."""
         return {
-            "backbone": self.backbone.model_dump(mode="json"),
+            "backbone": self.backbone.identity(),
             "weights": [self.source.kind, self.source.digest],
             "classes": len(self.split.classes),
             "resize": self.split.resize,

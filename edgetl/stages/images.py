@@ -8,10 +8,11 @@ from pathlib import Path
 from edgetl.digest import value_digest
 from edgetl.errors import UsageError, WeightsError
 from edgetl.recipe import nearest
-from edgetl.stages.job import Job, locate_weights
+from edgetl.stages.job import Job
 from edgetl.stages.keys import versions
+from edgetl.stages.weights import Weights
 from edgetl.store import StageResult, Store
-from edgetl.types import Progress, Split, WeightSource
+from edgetl.types import Progress, Split
 
 
 def split_stage(store: Store, job: Job, progress: Progress) -> tuple[Split, StageResult]:
@@ -41,13 +42,16 @@ def refuse_unknown_classes(job: Job, split: Split) -> None:
             raise UsageError(f"gates.min_recall: the images have no class `{label}`; {nearest(label, split.classes)}")
 
 
-def check_stage(store: Store, job: Job, split: Split, progress: Progress) -> StageResult:
+def check_stage(
+    store: Store, job: Job, split: Split, progress: Progress, weights: Weights | None = None
+) -> StageResult:
     """Look for leaks, wrong labels and drift. Where features cannot be computed, the rest is checked: the next stage
     says what is wrong with the weights, and the next run tries again."""
-    source, obstacle = _weights_or_why(job)
+    weights = weights or Weights.of(job, progress)
     try:
-        return _checked(store, job, split, source, obstacle, progress)
+        return _checked(store, job, split, weights, "", progress)
     except WeightsError as error:
+        weights.fail(error)
         reason = f"features could not be computed: {error}"
     except ModuleNotFoundError as error:
         reason = f"features need the package {error.name}; run: pip install 'edgetl[train]'"
@@ -62,11 +66,12 @@ def refuse_leaks(job: Job, checked: StageResult) -> None:
 
 
 def _checked(
-    store: Store, job: Job, split: Split, source: WeightSource | None, obstacle: str, progress: Progress
+    store: Store, job: Job, split: Split, weights: Weights | None, obstacle: str, progress: Progress
 ) -> StageResult:
     from edgetl.data.decoders import decoder_versions
 
     recipe = job.recipe
+    source = weights.source if weights else None
     # what is allowed changes no finding
     settings = recipe.check.model_dump(mode="json", exclude={"allow_leak"})
 
@@ -80,7 +85,7 @@ def _checked(
             check=recipe.check,
             max_drop_points=recipe.gates.max_drop_points,
             backbone=recipe.backbone,
-            source=source,
+            source=weights.to_open() if weights and recipe.check.features else source,
             obstacle=obstacle,
             cache=store.cache,
         )
@@ -91,7 +96,7 @@ def _checked(
         "group_by": recipe.data.group_by,
         "seed": recipe.data.seed,
         "max_drop_points": recipe.gates.max_drop_points,
-        "backbone": recipe.backbone.model_dump(mode="json"),
+        "backbone": recipe.backbone.identity(),
         "weights": source.kind if source else obstacle,
         "tools": versions(("torch", "timm", "torchvision", "scikit-learn")),
         "decoders": decoder_versions(),
@@ -100,10 +105,3 @@ def _checked(
     files = [[sample.path for sample in (*split.shots, *split.val)], [asdict(skipped) for skipped in split.skipped]]
     inputs = {"split": split.digest, "files": value_digest(files), "weights": source.digest if source else ""}
     return store.once("check", 2, config, run, inputs=inputs)
-
-
-def _weights_or_why(job: Job) -> tuple[WeightSource | None, str]:
-    try:
-        return locate_weights(job), ""
-    except WeightsError as error:
-        return None, f"features could not be computed: {error}"

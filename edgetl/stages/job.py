@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgetl.catalog import load_profile, load_target, scheme_id
 from edgetl.recipe import Recipe
-from edgetl.types import CalibrationProfile, Scheme, Target, WeightSource
+from edgetl.types import CalibrationProfile, Scheme, Target
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,12 @@ class Job:
     targets: tuple[Target, ...]
     profile: CalibrationProfile
     weights_dirs: tuple[Path, ...] = ()
+
+    @property
+    def weights_folders(self) -> tuple[Path, ...]:
+        """Folders of weights that the command line names, then those that the recipe names."""
+        own = (self.base / Path(name).expanduser() for name in self.recipe.backbone.weights_dir)
+        return (*self.weights_dirs, *(folder.resolve() for folder in own))
 
 
 def make_job(
@@ -48,9 +54,3 @@ def schemes_of(job: Job) -> dict[str, Scheme]:
     if job.recipe.quantize.method == "none":
         return {}
     return {scheme_id(target.scheme): target.scheme for target in job.targets if "int8" in target.precisions}
-
-
-def locate_weights(job: Job) -> WeightSource:
-    from edgetl.backbones.weights import locate
-
-    return locate(job.recipe.backbone, job.base, job.weights_dirs)

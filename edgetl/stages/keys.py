@@ -33,6 +33,16 @@ def versions(names: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
+def require_training_tools() -> None:
+    """Raise ModuleNotFoundError for the first of torch and timm that is not installed.
+
+    Their versions are part of the keys, so without them no adapted network of an earlier run counts.
+    """
+    for name, version in versions(("torch", "timm")).items():
+        if version == "absent":
+            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+
+
 def accuracy_gates(gates: Gates) -> dict[str, Any]:
     """Those that are set."""
     return {name: getattr(gates, name) for name in names(gates)}

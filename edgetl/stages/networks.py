@@ -11,29 +11,34 @@ from edgetl.data.policy import resize_choices, resolve_policy
 from edgetl.digest import file_digest, value_digest
 from edgetl.errors import UsageError
 from edgetl.records import QUANTIZE_RECORD
-from edgetl.stages.job import Job, locate_weights, schemes_of
+from edgetl.stages.job import Job, schemes_of
 from edgetl.stages.keys import TRAINING_TOOLS, accuracy_gates, samples_digest, versions
+from edgetl.stages.weights import Weights
 from edgetl.store import StageResult, Store
 from edgetl.types import Progress, Split, Target
 
 
-def adapt_stage(store: Store, job: Job, split: Split, progress: Progress) -> StageResult:
+def adapt_stage(
+    store: Store, job: Job, split: Split, progress: Progress, weights: Weights | None = None
+) -> StageResult:
     """Fit a head, fine-tune the backbone, or both, on the shots."""
     from edgetl.data.groups import shot_keys
 
     recipe = job.recipe
     groups = shot_keys(recipe.data, job.base, split)
-    source = locate_weights(job)
+    weights = weights or Weights.of(job, progress)
+    source = weights.source
     policy = resolve_policy(recipe.data.augment, split.classes)
     resizes = resize_choices(recipe.data.resize, split.resize)
 
     def run(out: Path) -> None:
+        opened = weights.to_open()  # first: where they are gone, nothing heavy is imported to say so
         from edgetl.adapt import stage
 
         adapt_job = stage.AdaptJob(
             split=split,
             backbone=recipe.backbone,
-            source=source,
+            source=opened,
             config=recipe.adapt,
             augment=policy,
             resizes=resizes,
@@ -44,7 +49,7 @@ def adapt_stage(store: Store, job: Job, split: Split, progress: Progress) -> Sta
 
     config = {
         "adapt": recipe.adapt.model_dump(mode="json"),
-        "backbone": recipe.backbone.model_dump(mode="json"),
+        "backbone": recipe.backbone.identity(),
         "weights": source.kind,
         "augment": policy,
         "resizes": list(resizes),

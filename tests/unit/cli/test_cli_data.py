@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -191,3 +192,20 @@ def test_new_refuses_what_is_no_folder_of_classes(shell: Shell, tmp_path: Path) 
     write_images(tmp_path / "one", {"cat": 4})
     shell.refuses(1, ["expected at least two classes"], "new", tmp_path / "one", "-o", path)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("command", ["build", "adapt", "report", "blame", "forecast"])
+def test_a_core_install_says_that_torch_is_missing_before_it_looks_at_images(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    installed = metadata.version
+
+    def without_torch(name: str) -> str:
+        if name == "torch":
+            raise metadata.PackageNotFoundError(name)
+        return installed(name)
+
+    monkeypatch.setattr(metadata, "version", without_torch)
+    write_images(tmp_path / "photos", {"cat": 4, "dog": 4})
+    shell.refuses(1, ["package torch", "pip install 'edgetl[train]'"], command, write_recipe(tmp_path), "-q")
+    assert not (tmp_path / "pets-build").exists()
