@@ -301,7 +301,7 @@ class Recipe(_Section):
     surgery: Surgery = Surgery()
     calibration: str = "default"
     """Name of a calibration profile (`edgetl targets --calibration` lists them)."""
-    targets: Annotated[OneOrMore, Field(min_length=1)]
+    targets: OneOrMore
     """Names of the targets to build for (`edgetl targets` lists them)."""
     gates: Gates = Gates()
     bench: Bench = Bench()
@@ -315,6 +315,8 @@ class Recipe(_Section):
     @field_validator("targets")
     @classmethod
     def _unique(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("expected the name of at least one target")
         repeated = sorted({name for name in value if value.count(name) > 1})
         if repeated:
             raise ValueError(f"listed twice: {', '.join(repeated)}")

@@ -42,7 +42,7 @@ def test_the_smallest_recipe_has_defaults_that_suit_few_shots() -> None:
         ({"gates": {"max_drop_points": -1}}, "r: `gates.max_drop_points`: Input should be greater than or equal to 0"),
         ({"data": {"train": "a", "shots": "all"}}, "r: data.shots: all leaves nothing to measure on"),
         ({"targets": ["x86-cpu", "x86-cpu"]}, "r: `targets`: listed twice: x86-cpu"),
-        ({"targets": []}, "r: `targets`: Tuple should have at least 1 item"),
+        ({"targets": []}, "r: `targets`: expected the name of at least one target"),
         ({"name": "../up"}, "r: `name`: String should match pattern"),
         ({"bench": {"runs": 20}}, "r: `bench.runs`: Input should be greater than or equal to 300"),
     ],
