@@ -24,6 +24,7 @@ from edgetl.report.confusion import Confusion, shape_confusion
 from edgetl.report.model import Bundle, Report
 from edgetl.report.pictures import Group, choose_pictures
 from edgetl.report.plots import Picture, accuracy_latency, latency_histogram
+from edgetl.report.summary import summarize
 from edgetl.report.suspects import ShownFinding, show_findings
 from edgetl.store import write_text
 from edgetl.types import Precision, Split
@@ -83,6 +84,7 @@ def render_html(report: Report, details: Details) -> str:
     adaptation = show_adaptation(report.adapt)
     return environment.get_template(TEMPLATE).render(
         report=report,
+        summary=summarize(report.bundles),
         accuracy_plot=accuracy_latency(report.bundles),
         histograms=_histograms(details),
         confusions=_confusions(report, details),
@@ -123,14 +125,21 @@ def _histograms(details: Details) -> list[tuple[str, Picture]]:
     return [(name, picture) for name, picture in drawn if picture is not None]
 
 
-def _confusions(report: Report, details: Details) -> list[tuple[Bundle, Confusion]]:
-    found: list[tuple[Bundle, Confusion]] = []
-    for bundle in report.bundles:
+def _confusions(report: Report, details: Details) -> list[tuple[list[str], Bundle, Confusion]]:
+    """Each different matrix once, with the builds that have it."""
+    found: list[tuple[list[str], Bundle, Confusion]] = []
+    for bundle in summarize(report.bundles).bundles:
         target = _target(details, bundle.target)
         build = target.bench.build(bundle.precision) if target and bundle.precision else None
-        if build is not None and build.accuracy is not None:
-            accuracy = build.accuracy
-            found.append((bundle, shape_confusion(accuracy.confusion, report.classes, accuracy.not_finite)))
+        if build is None or build.accuracy is None:
+            continue
+        accuracy, name = build.accuracy, f"{bundle.target} {bundle.precision}"
+        matrix = shape_confusion(accuracy.confusion, report.classes, accuracy.not_finite)
+        names = next((names for names, first, kept in found if kept == matrix and first.images == bundle.images), None)
+        if names is None:
+            found.append(([name], bundle, matrix))
+        else:
+            names.append(name)
     return found
 
 

@@ -18,7 +18,7 @@ from edgetl.errors import DataError
 from edgetl.types import Sample
 
 _SIDE = 128
-_PER_GROUP = 8
+_PER_GROUP = 10
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from edgetl.types import Verdict
 
 @dataclass(frozen=True)
 class Unmeasured:
-    """Targets that share one reason for not being measured on this machine."""
+    """Targets that share one reason for being neither measured nor emulated on this machine."""
 
     targets: tuple[str, ...]
     reason: str
@@ -94,7 +94,7 @@ def _overlap(one: Bundle, other: Bundle) -> bool:
 def _unmeasured(bundles: Sequence[Bundle]) -> tuple[Unmeasured, ...]:
     shared: dict[str, list[str]] = {}
     for bundle in bundles:
-        if not bundle.measured:
+        if not bundle.measured and not bundle.emulated:
             # a reason that only differs in the target's own name is one reason
             reason = bundle.not_measured_reason.replace(f"target {bundle.target} needs", "needs")
             shared.setdefault(reason, []).append(bundle.target)

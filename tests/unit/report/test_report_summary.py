@@ -74,6 +74,10 @@ def test_a_latency_of_another_cpu_recommends_nothing() -> None:
     assert summarize([bundle("a", other_cpu="no VNNI"), emulated("b"), absent("c")]).take == ""
 
 
+def test_an_emulated_target_is_not_listed_as_unmeasured() -> None:
+    assert summarize([emulated("arm"), absent("gpu")]).unmeasured == (Unmeasured(("gpu",), "no GPU"),)
+
+
 def test_one_reason_for_several_targets_stands_once() -> None:
     reasons = [f"target {name} needs a CPU of type aarch64" for name in ("pi", "arm")]
     summary = summarize([absent("pi", reasons[0]), absent("gpu"), absent("arm", reasons[1])])
