@@ -26,6 +26,7 @@ from edgetl.report.model import (
     Stage,
     Surgery,
 )
+from edgetl.report.summary import summarize
 from edgetl.types import ClassRecall, Estimate, Interval, Split, Verdict
 
 
@@ -76,7 +77,7 @@ def build_report(inputs: ReportInputs) -> Report:
     return Report(
         name=inputs.recipe.name,
         created=inputs.created,
-        summary=cautions.summary(bundles),
+        summary=summarize(bundles).headline,
         cautions=cautions.of_report(benches, inputs.reference, inputs.split.classes, inputs.recipe.gates),
         verdict=overall([target.decision.verdict for target in inputs.targets]),
         recipe=inputs.recipe.model_dump(mode="json"),

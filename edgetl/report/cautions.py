@@ -1,4 +1,4 @@
-"""What a reader has to know before the numbers: a busy machine, too many threads, a gate out of reach; the summary."""
+"""What a reader has to know before the numbers: a busy machine, too many threads, a gate out of reach."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from edgetl.bench.accuracy import Accuracy
 from edgetl.bench.quiet import busy, too_many_threads
 from edgetl.bench.result import TargetBench
 from edgetl.recipe import Gates
-from edgetl.report.model import Bundle, Caution
+from edgetl.report.model import Caution
 
 
 def of_target(bench: TargetBench) -> tuple[str, ...]:
@@ -50,19 +50,3 @@ def of_report(
         targets = tuple(target for target, said in told.items() if sentence in said)
         found.append(Caution(kind="threads", targets=targets, sentence=f"{', '.join(targets)}: {sentence}."))
     return tuple(found)
-
-
-def summary(bundles: Sequence[Bundle]) -> str:
-    """How many targets pass, and how many were not measured: `3 of 3 measured targets pass; 5 not measured here`."""
-    seen = [bundle for bundle in bundles if bundle.measured or bundle.emulated]
-    passed = sum(bundle.verdict == "pass" for bundle in seen)
-    emulated = sum(bundle.emulated for bundle in seen)
-    told = []
-    if seen:
-        plural = "s" if len(seen) > 1 else ""
-        of_them = f" ({emulated} of them emulated)" if emulated else ""
-        verb = "passes" if len(seen) == 1 else "pass"
-        told.append(f"{passed} of {len(seen)} measured target{plural} {verb}{of_them}")
-    if absent := len(bundles) - len(seen):
-        told.append(f"{absent} not measured here")
-    return "; ".join(told)

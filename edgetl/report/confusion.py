@@ -1,9 +1,12 @@
-"""A confusion matrix as the page shows it: a shaded table for few classes, the commonest mix-ups for many."""
+"""Accuracy per class as the page shows it: whole tables for few classes; for many the lowest recalls and the most
+frequent confusions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from edgetl.report.model import Recall
 
 MAX_TABLE_CLASSES = 24
 _MIX_UPS = 15
@@ -39,6 +42,14 @@ class Confusion:
     mix_ups: tuple[MixUp, ...]
     wrong: int
     not_finite: int
+
+
+def lowest(recalls: Sequence[Recall]) -> tuple[Recall, ...]:
+    """All of them in the order of the classes, or the lowest ones where there are too many classes for a table."""
+    if len(recalls) <= MAX_TABLE_CLASSES:
+        return tuple(recalls)
+    known = [each for each in recalls if each.recall is not None]
+    return tuple(sorted(known, key=lambda each: (each.recall or 0.0, each.label))[:_MIX_UPS])
 
 
 def shape_confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], not_finite: int) -> Confusion:

@@ -20,8 +20,8 @@ from edgetl.errors import EdgetlError
 from edgetl.report import words
 from edgetl.report.adaptation import plain, read_curves, show_adaptation
 from edgetl.report.adaptation_plots import accuracy_seconds, learning_curves
-from edgetl.report.confusion import Confusion, shape_confusion
-from edgetl.report.model import Bundle, Report
+from edgetl.report.confusion import Confusion, lowest, shape_confusion
+from edgetl.report.model import Bundle, Recall, Report
 from edgetl.report.pictures import Group, choose_pictures
 from edgetl.report.plots import Picture, accuracy_latency, latency_histogram
 from edgetl.report.summary import summarize
@@ -87,7 +87,7 @@ def render_html(report: Report, details: Details) -> str:
         summary=summarize(report.bundles),
         accuracy_plot=accuracy_latency(report.bundles),
         histograms=_histograms(details),
-        confusions=_confusions(report, details),
+        per_class=_per_class(report, details),
         shown=_predictions(report, details),
         checks=_checks(report),
         recipe_yaml=yaml.safe_dump(report.recipe, sort_keys=False, allow_unicode=True, width=100),
@@ -125,9 +125,18 @@ def _histograms(details: Details) -> list[tuple[str, Picture]]:
     return [(name, picture) for name, picture in drawn if picture is not None]
 
 
-def _confusions(report: Report, details: Details) -> list[tuple[list[str], Bundle, Confusion]]:
-    """Each different matrix once, with the builds that have it."""
-    found: list[tuple[list[str], Bundle, Confusion]] = []
+@dataclass(frozen=True)
+class _PerClass:
+    """What builds with one and the same confusion matrix got right per class; `bundle` is the first of them."""
+
+    names: list[str]
+    bundle: Bundle
+    recalls: tuple[Recall, ...]
+    matrix: Confusion
+
+
+def _per_class(report: Report, details: Details) -> list[_PerClass]:
+    found: list[_PerClass] = []
     for bundle in summarize(report.bundles).bundles:
         target = _target(details, bundle.target)
         build = target.bench.build(bundle.precision) if target and bundle.precision else None
@@ -135,11 +144,11 @@ def _confusions(report: Report, details: Details) -> list[tuple[list[str], Bundl
             continue
         accuracy, name = build.accuracy, f"{bundle.target} {bundle.precision}"
         matrix = shape_confusion(accuracy.confusion, report.classes, accuracy.not_finite)
-        names = next((names for names, first, kept in found if kept == matrix and first.images == bundle.images), None)
-        if names is None:
-            found.append(([name], bundle, matrix))
+        twin = next((each for each in found if each.matrix == matrix and each.bundle.images == bundle.images), None)
+        if twin is None:
+            found.append(_PerClass([name], bundle, lowest(bundle.recalls), matrix))
         else:
-            names.append(name)
+            twin.names.append(name)
     return found
 
 

@@ -59,12 +59,12 @@ def _verdict(bundles: Sequence[Bundle]) -> Verdict:
 def _headline(bundles: Sequence[Bundle]) -> str:
     examined = _examined(bundles)
     absent = len(bundles) - len(examined)
-    if not examined:
-        return f"none of {words.count(absent, 'target')} could be measured here"
-    kinds = " or emulated" if any(not bundle.measured for bundle in examined) else ""
+    emulated = sum(not bundle.measured for bundle in examined)
     passed = sum(bundle.verdict == "pass" for bundle in examined)
     undecided = sum(bundle.verdict == "not measured" for bundle in examined)
-    parts = [f"{passed} of {len(examined)} measured{kinds} targets {'passes' if passed == 1 else 'pass'}"]
+    of_them = f" ({emulated} of them emulated)" if emulated else ""
+    verb = "passes" if len(examined) == 1 else "pass"
+    parts = [f"{passed} of {words.count(len(examined), 'measured target')} {verb}{of_them}"] if examined else []
     parts += [f"{undecided} with a gate that was not measured"] if undecided else []
     parts += [f"{absent} not measured here"] if absent else []
     return "; ".join(parts)

@@ -73,13 +73,3 @@ def test_a_gate_that_the_float_network_misses_is_told() -> None:
     assert "top-1 of 95.0 % where gates.min_top1 asks for 99 %" in found.sentence
     assert "a recall of 90.0 % for `a` where gates.min_recall asks for 95 %" in found.sentence
     assert "`b`" not in found.sentence
-
-
-def test_the_summary_counts_what_was_measured() -> None:
-    absent = bundle("not measured", measured=False)
-    measured = [bundle("pass")] * 3
-    assert cautions.summary([*measured, *[absent] * 5]) == "3 of 3 measured targets pass; 5 not measured here"
-    assert cautions.summary([bundle("fail")]) == "0 of 1 measured target passes"
-    assert cautions.summary([absent]) == "1 not measured here"
-    emulated = bundle("pass", measured=False, emulated=True)
-    assert cautions.summary([bundle("pass"), emulated]) == "2 of 2 measured targets pass (1 of them emulated)"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from edgetl.report.confusion import MAX_TABLE_CLASSES, shape_confusion
+from edgetl.report.confusion import MAX_TABLE_CLASSES, lowest, shape_confusion
+from edgetl.report.model import Recall
 
 
 def test_counts_are_shaded_by_their_share_of_the_true_class() -> None:
@@ -34,3 +35,15 @@ def test_images_with_logits_that_are_not_finite_are_wrong_although_they_are_in_n
     found = shape_confusion([[3, 1], [0, 4]], ["a", "b"], not_finite=2)
     assert (found.wrong, found.not_finite) == (3, 2)
     assert sum(cell.count for row in found.rows for cell in row) == 8
+
+
+def test_recalls_of_many_classes_are_cut_to_the_lowest() -> None:
+    def recall(index: int, value: float | None) -> Recall:
+        return Recall(label=f"c{index:02}", images=4, recall=value)
+
+    few = [recall(1, 0.9), recall(0, 0.1)]
+    assert lowest(few) == tuple(few)
+    many = [recall(index, 1 - index / 100) for index in range(40)]
+    shown = lowest([recall(99, None), *many])
+    assert [each.label for each in shown[:2]] == ["c39", "c38"]
+    assert len(shown) == 15

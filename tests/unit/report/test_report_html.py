@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from markupsafe import escape
 from PIL import Image
 from safetensors.numpy import save_file
 
@@ -20,7 +21,7 @@ from edgetl.errors import EdgetlError
 from edgetl.recipe import Gates, parse_recipe
 from edgetl.report.build import ReportInputs, TargetResult, build_report
 from edgetl.report.html import Details, TargetDetails, read_details, render_html, write_html
-from edgetl.report.model import Device, Report, Stage
+from edgetl.report.model import Caution, Device, Recall, Report, Stage
 from edgetl.types import Estimate, Interval, Sample, Skipped, Split
 
 EVIL = "<script>alert('x')</script>"
@@ -174,7 +175,7 @@ def test_the_page_shows_what_the_issue_asks_for(made: Made) -> None:
         "75.0",  # top-1
         "25.00",  # drop
         "int8 52, float32 1",
-        "1 not in integers",
+        "1 layer not in INT8",
         "not measured",
         "Latency of x86-cpu: medians",
         "1 of 4 wrong",
@@ -300,6 +301,43 @@ def test_a_report_of_targets_that_are_not_here_has_no_plots(made: Made) -> None:
     assert "bundles" in found.ids
 
 
+def test_the_first_table_shows_verdicts_of_what_was_measured_and_folds_the_rest_away(made: Made) -> None:
+    report, details = made()
+    page = render_html(report, details)
+    table = page.split('aria-label="Table of bundles"')[1].split("</table>")[0]
+    rows = table.split("<tr>")[2:]
+    assert [row.split('scope="row">')[1].split("<")[0] for row in rows] == ["x86-cpu"]
+    assert '<td class="verdict"><span class="badge' in rows[0]
+    assert rows[0].index("verdict") < rows[0].index("Top-1")
+    absent = report.bundles[1]
+    assert f"<strong>{absent.target}</strong>: {escape(absent.not_measured_reason)}" in page
+    assert f'aria-label="Builds of {absent.target}"' not in page
+
+
+def test_recall_per_class_and_what_to_know_before_stand_on_the_page(made: Made) -> None:
+    report, details = made()
+    caution = Caution(kind="busy machine", sentence=f"Timed on a busy machine {EVIL}.")
+    recall = Recall(label=EVIL, images=7, recall=0.5, recall_low=0.2, recall_high=0.8, float_recall=0.75)
+    first = report.bundles[0].model_copy(update={"recalls": (recall,)})
+    changed = report.model_copy(update={"cautions": (caution,), "bundles": (first, *report.bundles[1:])})
+    page = render_html(changed, details)
+    words = " ".join("".join(outline(page).words).split())
+    assert EVIL not in page
+    assert words.index("Timed on a busy machine") < words.index("training images")
+    row = page.split("Recall per class of x86-cpu")[1].split("</table>")[0].split("<tr>")[2]
+    assert [text in row for text in ("75.0", "50.0", "20.0–80.0", ">7<")] == [True] * 4
+
+
+def test_builds_that_confuse_the_same_images_share_one_matrix(made: Made) -> None:
+    report, details = made()
+    twin = report.bundles[0].model_copy(update={"target": "intel-cpu"})
+    bench = replace(details.targets[0], bench=replace(details.targets[0].bench, target="intel-cpu"))
+    both = report.model_copy(update={"bundles": (report.bundles[0], twin)})
+    page = render_html(both, replace(details, targets=(details.targets[0], bench)))
+    assert page.count('class="confusion"') == 1
+    assert "x86-cpu int8, intel-cpu int8" in page
+
+
 def test_little_is_needed_for_a_page(made: Made) -> None:
     page = render_html(*made(adapt={}, parity={}, stages=(), versions={}))
     assert "Nothing was recorded." in page
@@ -345,7 +383,7 @@ def test_what_a_repair_tried_is_listed_with_what_was_taken_and_the_front(made: M
     page = render_html(report.model_copy(update={"bundles": (first, *report.bundles[1:])}), details)
     words = " ".join(outline(page).words)
     assert EVIL not in page
-    assert "INT8 loses; two layers help. 2 sets of layers were judged" in words
+    assert "INT8 loses; two layers help. 2 sets of layers were tried" in words
     rows = [row.split("</tr>")[0] for row in page.split("Repair of x86-cpu")[1].split("<tr>")[2:5]]
     assert ["taken" in row for row in rows] == [False, False, True]
     assert [row.count("<td>yes</td>") for row in rows] == [1, 0, 1]
@@ -362,5 +400,5 @@ def test_a_build_that_gives_nan_alone_is_shown_as_all_wrong(made: Made, classes:
     builds = tuple(replace(build, accuracy=sick) for build in here.bench.builds)
     here = replace(here, bench=replace(here.bench, builds=builds), logits={})
     words = " ".join("".join(outline(render_html(report, replace(details, targets=(here, absent)))).words).split())
-    assert "4 of 4 wrong. 4 gave NaN or infinite logits" in words
-    assert "No image was answered wrong" not in words
+    assert "4 of 4 wrong. 4 have NaN or infinite logits" in words
+    assert "No image was misclassified" not in words

@@ -39,15 +39,15 @@ def emulated(target: str, verdict: Verdict = "pass") -> Bundle:
     ("bundles", "verdict", "headline"),
     [
         ([bundle("a"), bundle("b")], "pass", "2 of 2 measured targets pass"),
-        ([bundle("a"), absent("b")], "pass", "1 of 1 measured targets passes; 1 not measured here"),
-        ([bundle("a", "fail"), absent("b")], "fail", "0 of 1 measured targets pass; 1 not measured here"),
+        ([bundle("a"), absent("b")], "pass", "1 of 1 measured target passes; 1 not measured here"),
+        ([bundle("a", "fail"), absent("b")], "fail", "0 of 1 measured target passes; 1 not measured here"),
         (
             [bundle("a"), bundle("b", "not measured")],
             "not measured",
-            "1 of 2 measured targets passes; 1 with a gate that was not measured",
+            "1 of 2 measured targets pass; 1 with a gate that was not measured",
         ),
-        ([bundle("a"), emulated("b")], "pass", "2 of 2 measured or emulated targets pass"),
-        ([absent("a")], "not measured", "none of 1 target could be measured here"),
+        ([bundle("a"), emulated("b")], "pass", "2 of 2 measured targets pass (1 of them emulated)"),
+        ([absent("a")], "not measured", "1 not measured here"),
     ],
 )
 def test_the_headline_counts_what_was_measured(bundles: list[Bundle], verdict: Verdict, headline: str) -> None:
