@@ -14,16 +14,28 @@ def find_head(network: nn.Module, num_classes: int) -> str:
     """Name of the linear layer (or 1x1 convolution) that gives the logits. Raises UsageError when there is no one."""
     getter = getattr(network, "get_classifier", None)  # timm's
     if getter is not None:
-        wanted = getter()
-        names = [name for name, module in network.named_modules() if module is wanted and name]
+        names = _layers_of(network, getter(), num_classes)
     else:
         names = [name for name, module in network.named_modules() if _outputs(module) == num_classes][-1:]
-    if len(names) != 1 or _outputs(network.get_submodule(names[0])) != num_classes:
+    if len(names) != 1:
         raise UsageError(
             f"{type(network).__name__}: expected one linear classifier of {num_classes} outputs; found "
-            f"{', '.join(names) or 'none'}; choose a backbone with a single linear classifier"
+            f"{', '.join(names) or 'none'}; choose a backbone with one linear classifier, such as "
+            "mobilenetv4_conv_small"
         )
-    return str(names[0])
+    return names[0]
+
+
+def _layers_of(network: nn.Module, classifier: object, num_classes: int) -> list[str]:
+    """Names of the layers that give the logits in what timm calls the classifier: the layer itself, or a module with a
+    norm, pooling or a hidden layer before it."""
+    outer = [name for name, module in network.named_modules() if module is classifier and name]
+    return [
+        f"{name}.{inner}".rstrip(".")
+        for name in outer
+        for inner, module in network.get_submodule(name).named_modules()
+        if _outputs(module) == num_classes
+    ]
 
 
 def get_head(network: nn.Module, name: str) -> Head:

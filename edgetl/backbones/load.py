@@ -14,6 +14,7 @@ from edgetl.backbones.audit import Audit, load_audited
 from edgetl.backbones.checkpoint import listed, read_checkpoint
 from edgetl.backbones.head import find_head, widen_head, widened
 from edgetl.backbones.hub import download
+from edgetl.backbones.own_ways import JOINED_HEAD, SECOND_HEADS
 from edgetl.backbones.plan import Plan
 from edgetl.backbones.surgery import operate
 from edgetl.backbones.weights import TORCHVISION_PREFIX, model_file
@@ -89,7 +90,8 @@ def _create(library: str, architecture: str, model_args: Mapping[str, object], n
 
 def _fill(network: nn.Module, plan: Plan, source: WeightSource, head: str) -> Audit:
     tensors, where = _tensors(plan, source)
-    settings: dict[str, Any] = {"head": head, "droppable": plan.droppable, "name": plan.architecture}
+    droppable = (*plan.droppable, *(SECOND_HEADS if head == JOINED_HEAD else ()))
+    settings: dict[str, Any] = {"head": head, "droppable": droppable, "name": plan.architecture}
     try:
         return load_audited(network, tensors, where=where, **settings)
     except WeightsError:

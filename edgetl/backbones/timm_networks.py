@@ -12,6 +12,7 @@ import timm
 from torch import Tensor, nn
 
 from edgetl.backbones.hub import cached_file, hub_url, require_reachable
+from edgetl.backbones.own_ways import plain
 from edgetl.backbones.plan import AUXILIARY, Native, Plan, unknown_name
 from edgetl.backbones.weights import CONFIG_FILE
 from edgetl.errors import UsageError, WeightsError
@@ -58,7 +59,7 @@ def construct(architecture: str, model_args: Mapping[str, object], num_classes: 
         network: nn.Module = timm.create_model(architecture, pretrained=False, num_classes=num_classes, **model_args)
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
         raise UsageError(f"timm `{architecture}` cannot be built with {dict(model_args)}: {error}") from error
-    return network
+    return plain(network, num_classes)
 
 
 def hub_tensors(architecture: str, model_args: Mapping[str, object]) -> dict[str, Tensor]:
