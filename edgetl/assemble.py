@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from edgetl.errors import BackendError, BundleError, UsageError
 from edgetl.graph.pivot import Pivot, PivotModel, read_pivot
 from edgetl.graph.pivot_models import available, model_for
 from edgetl.store import disk_errors, put
+from edgetl.temporary import temporary_folder
 from edgetl.types import Compiled, FinishingBackend, Precision, Target
 
 Logits = NDArray[np.float32]
@@ -68,8 +68,8 @@ def compile_targets(
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
         for place, (target, precision) in places.items():
-            with TemporaryDirectory(prefix=".edgetl-", dir=out) as scratch:
-                folder = Path(scratch) / place.name
+            with temporary_folder(out) as scratch:
+                folder = scratch / place.name
                 folder.mkdir()
                 compile_pivot(pivot_folder, target, precision, place.name, folder)
                 put(folder, place)
@@ -88,8 +88,8 @@ def finish_bundle(folder: Path) -> Manifest:
     backend = load_backend(compiled.backend)
     if not isinstance(backend, FinishingBackend):
         raise BackendError(f"{folder}: nothing to finish: {compiled.backend} bundles are complete as they are")
-    with TemporaryDirectory(prefix=".edgetl-", dir=place.parent) as scratch:
-        copy = Path(scratch) / place.name
+    with temporary_folder(place.parent) as scratch:
+        copy = scratch / place.name
         shutil.copytree(place, copy)
         manifest = replace_compiled(copy, bundle.manifest, backend.finish(copy, compiled, target))
         put(copy, place)

@@ -88,7 +88,7 @@ class Store:
             scratch = self._fresh_scratch(stage)
             reset_peak_rss()
             started = time.monotonic()
-            _run_with_room(run, scratch)
+            run(scratch)
             seconds = round(time.monotonic() - started, 3)
             peak = peak_rss_bytes()
             digests = folder_digests(scratch)
@@ -186,10 +186,20 @@ def open_store(out: Path, run: str = "build", note: Callable[[str], None] = lamb
     with disk_errors(out), _claim(out):
         store = Store(out, run, note)
         shutil.rmtree(store.scratch, ignore_errors=True)
+        for part in half_written(out):
+            part.unlink(missing_ok=True)
         store.stages.mkdir(exist_ok=True)
-        yield store
-        store.runs.end()
-        shutil.rmtree(store.scratch, ignore_errors=True)
+        try:
+            yield store
+            store.runs.end()
+        finally:
+            shutil.rmtree(store.scratch, ignore_errors=True)
+
+
+def half_written(out: Path) -> list[Path]:
+    """What runs that were killed left where files are written aside."""
+    places = (out, out / "runs", out / "stages", *(path for path in (out / "cache").glob("*") if path.is_dir()))
+    return [path for place in (*places, out / "cache") for path in place.glob("*.part") if path.is_file()]
 
 
 @contextmanager
@@ -197,7 +207,8 @@ def disk_errors(out: Path) -> Iterator[None]:
     """Turn a full or read-only disk into one clear line; nothing that was finished is lost."""
     try:
         yield
-    except OSError as error:
+    except Exception as error:
+        number = _disk_trouble(error, out)
         hints = {
             errno.ENOSPC: "no space left on the device; free some and run again: finished stages are kept",
             errno.EDQUOT: "the disk quota is used up; free some space and run again: finished stages are kept",
@@ -206,30 +217,28 @@ def disk_errors(out: Path) -> Iterator[None]:
             errno.EPERM: "no permission to write there; choose another folder with --out",
             errno.ENOTDIR: "a part of the path is a file; choose another folder with --out",
         }
-        if error.errno not in hints:
+        if number not in hints:
             raise
-        raise StoreError(f"{error.filename or out}: {hints[error.errno]}") from error
+        raise StoreError(f"{_written(error, out)}: {hints[number]}") from error
 
 
-def _run_with_room(run: Callable[[Path], None], scratch: Path) -> None:
-    # libraries report a full disk in exceptions of their own
-    try:
-        run(scratch)
-    except (EdgetlError, OSError):
-        raise
-    except Exception as error:
-        number = _disk_trouble(error, scratch)
-        if number is None:
-            raise
-        raise OSError(number, os.strerror(number), str(scratch)) from error
-
-
-def _disk_trouble(error: Exception, scratch: Path) -> int | None:
-    """The error number behind a library's exception: in its words, or from the disk itself."""
+def _disk_trouble(error: Exception, out: Path) -> int | None:
+    """The error number behind an exception: its own, in a library's words, or from the disk itself."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
     for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
         if os.strerror(number) in str(error):
             return number
-    return errno.ENOSPC if shutil.disk_usage(scratch).free < _FULL_BYTES else None
+    full = not isinstance(error, EdgetlError) and out.exists() and shutil.disk_usage(out).free < _FULL_BYTES
+    return errno.ENOSPC if full else None
+
+
+def _written(error: Exception, out: Path) -> str:
+    """What could not be written: of a copy the error names its source as well."""
+    named = [error.filename2, error.filename] if isinstance(error, OSError) else []
+    names = [str(name) for name in named if name is not None]
+    inside = [name for name in names if Path(name).is_relative_to(out)]
+    return (inside or (names if len(names) == 1 else [str(out)]))[0]
 
 
 def put(scratch: Path, folder: Path) -> None:

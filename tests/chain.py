@@ -124,9 +124,13 @@ def write_recipe(folder: Path, targets: Sequence[str], **changes: Any) -> Path:
     return path
 
 
+def chain_targets() -> tuple[str, ...]:
+    return (*CPU_TARGETS, "nvidia-rtx") if find_spec("tensorrt_rtx") else CPU_TARGETS
+
+
 def build_chain(folder: Path) -> Chain:
     """Build for both CPU toolchains and, where TensorRT-RTX is installed, for NVIDIA; without a network."""
-    targets = (*CPU_TARGETS, "nvidia-rtx") if find_spec("tensorrt_rtx") else CPU_TARGETS
+    targets = chain_targets()
     recipe = write_recipe(folder, targets)
     done = edgetl_offline("build", recipe)
     if done.code:

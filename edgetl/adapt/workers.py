@@ -25,8 +25,13 @@ def run_all(work: Callable[[Given], Made], items: Sequence[Given], frozen: Froze
     if frozen.device.type != "cpu" or threads == 1 or len(items) < 2 or draws(frozen.network):
         yield from map(work, items)
         return
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    wait = True
     try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield from pool.map(work, items)
+        yield from pool.map(work, items)
+    except KeyboardInterrupt:
+        wait = False  # a training may take minutes more, and nobody will use it
+        raise
     finally:
+        pool.shutdown(wait, cancel_futures=True)
         torch.set_num_threads(threads)

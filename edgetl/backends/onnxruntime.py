@@ -6,7 +6,6 @@ On x86-64 the first convolution of an INT8 network is written in a form with fas
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from edgetl.backends.options import refuse_unknown
 from edgetl.backends.tensors import check_threads, images_of, logits_of, model_file
 from edgetl.errors import BackendError
 from edgetl.sdk import import_onnxruntime
+from edgetl.temporary import temporary_folder
 from edgetl.types import INPUT_NAME, OUTPUT_NAME, WITH_INTEGERS, Compiled, Engine, Missing, Placement, Precision, Target
 
 if TYPE_CHECKING:
@@ -107,8 +107,8 @@ class OnnxRuntimeEngine:
         from edgetl.backends.onnx_placement import operators
 
         device = ", ".join(name.removesuffix("ExecutionProvider") for name in self._opened().get_providers())
-        with tempfile.TemporaryDirectory() as scratch:
-            optimized = Path(scratch) / "optimized.onnx"
+        with temporary_folder() as scratch:
+            optimized = scratch / "optimized.onnx"
             _session(self._model, self._threads, optimized)
             return Placement(operators(onnx.load_model(optimized), device))
 

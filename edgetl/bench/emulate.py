@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 from importlib import metadata
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from edgetl.arrays import UnreadableArray, read_array
 from edgetl.errors import BackendError
+from edgetl.temporary import temporary_folder
 from edgetl.types import Missing, Target
 
 SYSROOT_VARIABLE = "EDGETL_ARM_SYSROOT"
@@ -81,8 +81,7 @@ def logits(
     if obstacle is not None or emulator is None:
         why = obstacle or Missing("qemu vanished", "install it again")
         raise EmulationError(f"{model}: cannot emulate ARM: {why.reason}; {why.remedy}")
-    with tempfile.TemporaryDirectory(prefix="edgetl-") as scratch:
-        folder = Path(scratch)
+    with temporary_folder() as folder:
         np.save(folder / "images.npy", images, allow_pickle=False)
         script = Path(__file__).with_name("onnx_logits.py")
         arguments = [script, model.resolve(), folder / "images.npy", folder / "logits.npy", threads]

@@ -12,7 +12,6 @@ import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from edgetl.backends.base import load
 from edgetl.bench.result import ColdStart
 from edgetl.errors import BackendError, EdgetlError
 from edgetl.memory import peak_rss_bytes, reset_peak_rss
+from edgetl.temporary import temporary_folder
 from edgetl.types import INPUT_NAME, Compiled, Target
 
 REPEATS = 3
@@ -60,8 +60,8 @@ def cold_start(
     Raises BackendError when a process fails or answers nonsense; Interrupted when it takes longer than `timeout_s` or
     is killed.
     """
-    with tempfile.TemporaryDirectory(prefix="edgetl-") as scratch:
-        path = Path(scratch) / "image.npy"
+    with temporary_folder() as scratch:
+        path = scratch / "image.npy"
         np.save(path, image, allow_pickle=False)
         request = _Request(str(folder.resolve()), compiled, target, threads, str(path))
         answers = [_ask(request, timeout_s) for _ in range(repeats)]

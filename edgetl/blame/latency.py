@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
@@ -24,6 +23,7 @@ from edgetl.graph.clean import serialize
 from edgetl.graph.mixed import Originals, float_layers
 from edgetl.recipe import Bench
 from edgetl.store import Store, write_text
+from edgetl.temporary import temporary_folder
 from edgetl.types import Engine, Interval, Missing, Progress, Target
 
 _RESULT = "latency.json"
@@ -64,13 +64,13 @@ def time_layers(
     backend = load_backend(target.backend)
 
     def run(out: Path) -> None:
-        with TemporaryDirectory(prefix="edgetl-") as scratch, ExitStack() as stack:
+        with temporary_folder() as scratch, ExitStack() as stack:
             engines: dict[str, Engine] = {}
             placements: dict[str, str] = {}
             for index, name in enumerate(("", *names)):
-                folder = Path(scratch) / str(index)
+                folder = scratch / str(index)
                 folder.mkdir()
-                pivot = Path(scratch) / f"{index}.onnx"
+                pivot = scratch / f"{index}.onnx"
                 pivot.write_bytes(serialize(float_layers(model, (name,), originals) if name else model))
                 compiled = backend.compile(pivot, target, "int8", folder)
                 if not compiled.finished:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from io import TextIOWrapper
+from types import FrameType
 from typing import Any
 
 import click
@@ -48,6 +53,12 @@ COMMANDS = {name: summary for group in GROUPS.values() for name, summary in grou
 class LazyGroup(click.Group):
     """Commands from the table; `--help` imports none of them."""
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, EOFError) as error:  # click takes both for somebody who left a prompt
+            raise _PastClick(error) from error
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -85,7 +96,7 @@ def command() -> None:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Entry point. Every error of ours, of the disk or of the user ends in one clear line, never a traceback."""
+    """Entry point. Whatever happens ends in one clear line, never a traceback."""
     _switch_off_telemetry()
     if isinstance(sys.stdout, TextIOWrapper):
         # names of files need not be text; a result is printed all the same
@@ -93,21 +104,88 @@ def main(args: list[str] | None = None) -> None:
     if not sys.warnoptions:
         # what libraries warn of is ours to deal with, not the user's; python -W shows it
         warnings.simplefilter("ignore")
+    with _signals_stop():
+        code = _run(args)
+    sys.exit(code)
+
+
+def _run(args: list[str] | None) -> int:
     try:
         outcome: Any = command.main(args=args, prog_name="edgetl", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # a full disk behind it is an error of this command
     except click.ClickException as error:
         _show(error)
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("edgetl: stopped; finished stages are kept, the same command continues", err=True)
-        sys.exit(130)
-    except BrokenPipeError:
-        # the reader of our stdout went away; Python must not complain about it again at exit
+        return error.exit_code
+    except _PastClick as carried:
+        return _ended(carried.error)
+    except (Exception, KeyboardInterrupt) as error:
+        return _ended(error)
+    return outcome if isinstance(outcome, int) else 0
+
+
+class _PastClick(BaseException):
+    """Carries an exception past click, which would turn it into its own Abort."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal that ends a command as Ctrl-C does."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+@contextmanager
+def _signals_stop() -> Iterator[None]:
+    """SIGTERM and SIGHUP raise Stopped, so that everything is put away; what is ignored already (nohup) stays so."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def stop(number: int, _: FrameType | None) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)  # a second one must not disturb the clearing up
+        raise Stopped(number)
+
+    try:
+        for number in numbers:
+            if before[number] == signal.SIG_DFL:
+                signal.signal(number, stop)
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, before[number])
+
+
+def _ended(error: BaseException) -> int:
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        return _stopped(error.number if isinstance(error, Stopped) else signal.SIGINT)
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:  # let it go: Python would complain about it again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except Exception as error:
-        sys.exit(_explain(error))
-    sys.exit(outcome if isinstance(outcome, int) else 0)
+    if isinstance(error, BrokenPipeError):
+        return 1  # the reader of our stdout went away
+    from edgetl.cli.failures import explain
+
+    return explain(error)
+
+
+def _stopped(number: int) -> int:
+    code = 128 + number
+    with suppress(OSError):  # the terminal may be gone
+        click.echo("edgetl: stopped; finished stages are kept, the same command continues", err=True)
+    if threading.active_count() > 1:
+        os._exit(code)  # trainings still run in threads, and nobody waits for what they find
+    return code
 
 
 def _show(error: click.ClickException) -> None:
@@ -117,32 +195,6 @@ def _show(error: click.ClickException) -> None:
     context = error.ctx if isinstance(error, click.UsageError) else None
     more = f" (see: {context.command_path} --help)" if context else ""
     click.echo(f"edgetl: {' '.join(error.format_message().split()).rstrip('.')}{more}", err=True)
-
-
-def _explain(error: Exception) -> int:
-    from edgetl.errors import EdgetlError
-    from edgetl.text import escaped
-
-    if isinstance(error, EdgetlError):
-        for line in str(error).splitlines():
-            click.echo(f"edgetl: {escaped(line)}", err=True)  # it may name files, keys and labels of others
-        return error.exit_code
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        click.echo(f"edgetl: {_missing_module(error.name)}", err=True)
-        return 1
-    if isinstance(error, (OSError, MemoryError)):
-        click.echo(f"edgetl: {error or 'out of memory'}", err=True)
-        return 1
-    raise error
-
-
-def _missing_module(name: str) -> str:
-    root = name.partition(".")[0]
-    training = {"torch", "torchvision", "timm", "torchao", "sklearn", "onnxscript"}
-    extra = "train" if root in training else {"tensorrt": "tensorrt", "tensorrt_rtx": "rtx"}.get(root)
-    if extra:
-        return f"this needs the package {root}, which is not installed; run: pip install 'edgetl[{extra}]'"
-    return f"the package {root} is not installed; the installation is incomplete: pip install --force-reinstall edgetl"
 
 
 def _switch_off_telemetry() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import onnx
 
 from edgetl.errors import BackendError
 from edgetl.sdk import import_onnxruntime
+from edgetl.temporary import temporary_folder
 
 _PROVIDER = "CPUExecutionProvider"
 _FATAL_ONLY = 4
@@ -21,8 +20,8 @@ def fuse(model: onnx.ModelProto) -> onnx.ModelProto:
     Only rewrites that every CPU gets: those for the CPU at hand come at a later level. Raises BackendError.
     """
     onnxruntime = import_onnxruntime()
-    with tempfile.TemporaryDirectory(prefix="edgetl-") as scratch:
-        path = Path(scratch) / "fused.onnx"
+    with temporary_folder() as scratch:
+        path = scratch / "fused.onnx"
         options = _options()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         options.optimized_model_filepath = str(path)

@@ -1,33 +1,40 @@
 """Killed at every stage, a build leaves nothing half-made, continues, and ends in the same bytes.
 
 One output folder is driven through all its stages by processes that are killed one after another; the last one ends.
-The folder is not the one of the session's build: equal pivots prove that two runs with one seed are equal as well.
+The folder is not the one of the session's build, of the same recipe: what is equal in both is equal in any two builds.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from chain import CPU_TARGETS, ROOT, Chain, Done, edgetl, run, write_recipe
+from chain import ROOT, Chain, Done, chain_targets, edgetl, run
 
 from edgetl.bundle.read import read_bundle
-from edgetl.catalog import load_target
+from edgetl.catalog import load_target, scheme_id
 from edgetl.digest import file_digest, folder_digests
 from edgetl.graph.pivot import read_pivot
+from edgetl.records import RUN_RECORD
 from edgetl.report.model import read_report
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 KILLED_AT = ROOT / "tests" / "killed_at.py"
-BUILDS = sum(len(load_target(name).precisions) for name in CPU_TARGETS)
+TARGETS = chain_targets()
+BUILDS = sum(len(load_target(name).precisions) for name in TARGETS)
+NETWORKS = ("data", "check", "adapt", *["quantize"] * len({scheme_id(load_target(name).scheme) for name in TARGETS}))
+COMPILED = (*NETWORKS, "export", *["compile"] * BUILDS)
 
 # where the process dies -> the stages that are done by then, in order of the chain
 DEATHS = {
@@ -42,32 +49,32 @@ DEATHS = {
     "export: before the second tensor file": (
         "edgetl.export.stage:save_file",
         2,
-        ("data", "check", "adapt", "quantize"),
+        NETWORKS,
     ),
     "export: before the pivot is put beside the stages": (
         "edgetl.publish:put",
         1,
-        ("data", "check", "adapt", "quantize", "export"),
+        (*NETWORKS, "export"),
     ),
     "compile: second build without a manifest": (
         "edgetl.assemble:write_manifest",
         2,
-        ("data", "check", "adapt", "quantize", "export", "compile"),
+        (*NETWORKS, "export", "compile"),
     ),
     "bench: measured, not written": (
         "edgetl.bench.stage:write_bench",
         1,
-        ("data", "check", "adapt", "quantize", "export", *["compile"] * BUILDS),
+        COMPILED,
     ),
     "report: one of two reports written": (
         "edgetl.reporting:write_html",
         1,
-        ("data", "check", "adapt", "quantize", "export", *["compile"] * BUILDS, "bench", "bench"),
+        (*COMPILED, *["bench"] * len(TARGETS)),
     ),
     "report: one of two bundles put in place": (
         "edgetl.publish:put",
         2,
-        ("data", "check", "adapt", "quantize", "export", *["compile"] * BUILDS, "bench", "bench", "report"),
+        (*COMPILED, *["bench"] * len(TARGETS), "report"),
     ),
 }
 
@@ -88,31 +95,29 @@ class Death:
 
 @dataclass(frozen=True)
 class Interrupted:
-    recipe: Path
     out: Path
     deaths: dict[str, Death]
     last: Done
 
 
 @pytest.fixture(scope="module")
-def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
-    folder = tmp_path_factory.mktemp("killed")
-    recipe = write_recipe(folder, CPU_TARGETS)
-    out = folder / "build"
+def interrupted(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
+    out = tmp_path_factory.mktemp("killed") / "build"
+    build = ("build", str(chain.recipe), "--out", str(out))
     deaths: dict[str, Death] = {}
     for name, (place, calls, _) in DEATHS.items():
-        code = _killed_from_outside(recipe, out) if not place else _killed_at(place, calls, recipe)
+        code = _killed_at(place, calls, build) if place else _killed_from_outside(build, out)
         deaths[name] = Death(code, _recorded(out), _broken(out), _published(out))
-    return Interrupted(recipe, out, deaths, edgetl("build", recipe, "--json"))
+    return Interrupted(out, deaths, edgetl(*build, "--json"))
 
 
-def _killed_at(place: str, calls: int, recipe: Path) -> int:
-    done = run([sys.executable, str(KILLED_AT), place, str(calls), "build", str(recipe)])
+def _killed_at(place: str, calls: int, build: Sequence[str]) -> int:
+    done = run([sys.executable, str(KILLED_AT), place, str(calls), *build])
     return done.code
 
 
-def _killed_from_outside(recipe: Path, out: Path) -> int:
-    command = [sys.executable, "-m", "edgetl", "build", str(recipe), "--quiet"]
+def _killed_from_outside(build: Sequence[str], out: Path) -> int:
+    command = [sys.executable, "-m", "edgetl", *build, "--quiet"]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         until = time.monotonic() + 120
         while not (out / "scratch" / "adapt").is_dir() and process.poll() is None and time.monotonic() < until:
@@ -174,15 +179,47 @@ def test_run_again_it_ends_well_and_repeats_no_finished_stage(interrupted: Inter
     assert answer["passed"]
     assert _broken(interrupted.out) == []
     assert sorted(path.name for path in (interrupted.out / "bundles").iterdir()) == [
-        "digits-intel-cpu",
-        "digits-x86-cpu",
+        f"digits-{name}" for name in sorted(TARGETS)
     ]
     assert not (interrupted.out / "scratch").exists()
     assert not list(interrupted.out.rglob("*.part"))
 
 
-def test_the_same_seed_gives_the_same_pivot_bytes_in_another_folder(interrupted: Interrupted, chain: Chain) -> None:
-    ours = {path.name: file_digest(path) for path in (interrupted.out / "pivot").glob("*.onnx")}
-    theirs = {path.name: file_digest(path) for path in chain.pivot.glob("*.onnx")}
-    assert len(ours) == 2
-    assert ours.items() <= theirs.items()
+def test_two_equal_builds_share_the_keys_and_digests_of_all_stages_up_to_compile(
+    interrupted: Interrupted, chain: Chain
+) -> None:
+    ours, theirs = _results(interrupted.out), _results(chain.out)
+    assert ours == theirs
+    assert sorted(name.rpartition("-")[0] for name in ours) == sorted(COMPILED)
+    files = {path.name: file_digest(path) for path in (interrupted.out / "pivot").iterdir() if path.is_file()}
+    assert files == {path.name: file_digest(path) for path in chain.pivot.iterdir() if path.is_file()}
+
+
+def _results(out: Path) -> dict[str, dict[str, str]]:
+    """The digests of what equal runs have in common, by the stage and its key."""
+    records = [(path.stem, json.loads(path.read_text())) for path in (out / "stages").glob("*.json")]
+    return {
+        name: {file: digest for file, digest in record["files"].items() if file != RUN_RECORD}
+        for name, record in records
+        if record["stage"] not in ("bench", "report")
+    }
+
+
+# docs/guide/build.md names them
+MEASURED = re.compile(
+    r"created|date|seconds|threads|reused|machine|bundle_sha256|why|reason|.*_ms(_low|_high)?|.*_rss_bytes|"
+    r"speedup.*|load.*|sentence|verdict|warnings|gates"
+)
+
+
+def test_two_equal_builds_write_equal_reports_but_for_what_was_measured(interrupted: Interrupted, chain: Chain) -> None:
+    ours, theirs = (_unmeasured(json.loads((out / "report.json").read_text())) for out in (interrupted.out, chain.out))
+    assert ours == theirs
+    assert ours["adapt"]["candidates"]
+    assert ours["bundles"][0]["top1"] > 0
+
+
+def _unmeasured(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _unmeasured(each) for key, each in value.items() if not MEASURED.fullmatch(key)}
+    return [_unmeasured(each) for each in value] if isinstance(value, list) else value

@@ -58,6 +58,7 @@ def test_a_stage_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
 
     with pytest.raises(RuntimeError), open_store(tmp_path / "out") as store:
         store.once("stage", 1, {}, broken)
+    assert not store.scratch.exists()
     assert not list((tmp_path / "out" / "stages").iterdir())
     with open_store(tmp_path / "out") as store:
         assert not store.scratch.exists()
@@ -80,6 +81,20 @@ def test_two_equal_results_have_one_digest_whatever_they_took(tmp_path: Path) ->
     with open_store(tmp_path / "first") as store:
         (made[0].folder / RUN_RECORD).write_text("{}")
         assert not store.once("stage", 1, {}, timed(1.5)).reused, "a damaged record of times is noticed all the same"
+
+
+def test_sigterm_leftovers_of_a_killed_run_are_removed_by_the_next(tmp_path: Path) -> None:
+    """Case sigterm-leftovers: half-written files, and the scratch folder of a stage."""
+    out = tmp_path / "out"
+    with open_store(out):
+        pass
+    left = ("report.json.part", "runs/report.kept.part", "stages/data-0.json.part", "cache/features/ab.digests.part")
+    for name in (*left, "scratch/adapt/network.safetensors"):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text("half")
+    with open_store(out) as store:
+        assert not store.scratch.exists()
+    assert sorted(path.name for path in out.rglob("*") if path.is_file()) == [MARKER]
 
 
 @pytest.mark.parametrize("damage", ["change", "remove", "add"])

@@ -17,7 +17,7 @@ HEAVY = {"numpy", "torch", "onnx", "onnxruntime", "openvino", "PIL", "pydantic",
 # A package may import itself and those of lower layers; packages of one layer share files and values, not code.
 LAYERS = [
     {"types", "errors", "records"},
-    {"digest", "durable", "memory", "resources", "progress", "sdk", "stats", "text", "file_kind"},
+    {"digest", "durable", "memory", "resources", "progress", "sdk", "stats", "temporary", "text", "file_kind"},
     {"store", "recipe", "arrays", "json_file"},
     {"catalog", "clean", "accuracy_gates", "cache"},
     {"data"},

@@ -197,14 +197,3 @@ def test_a_missing_package_names_the_extra_or_the_package(
 
         monkeypatch.setattr("edgetl.pipeline.run", absent)
         shell.refuses(1, [words], "build", recipe, "--quiet")
-
-
-def test_a_mistake_of_ours_keeps_its_traceback(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgetl.cli import main
-
-    def broken(*arguments: object, **keywords: object) -> None:
-        raise AssertionError("ours")
-
-    monkeypatch.setattr("edgetl.pipeline.run", broken)
-    with pytest.raises(AssertionError, match="ours"):
-        main(["build", str(recipe), "--quiet"])

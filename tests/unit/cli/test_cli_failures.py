@@ -1,0 +1,160 @@
+"""Whatever ends a command ends in one line on stderr and an exit code, never in a traceback."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cli_calls import Shell, write_images, write_recipe
+
+from edgetl.errors import BackendError
+
+STOPPED = "edgetl: stopped; finished stages are kept, the same command continues"
+NO_MEMORY = "edgetl: out of memory; free some, or allow more (ulimit -v, the container's limit)"
+
+
+@pytest.fixture
+def shell(capsys: pytest.CaptureFixture[str]) -> Shell:
+    return Shell(capsys)
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    write_images(tmp_path / "photos", {"cat": 4, "dog": 4})
+    return write_recipe(tmp_path)
+
+
+def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def run(*arguments: object, **keywords: object) -> None:
+        raise error
+
+    monkeypatch.setattr("edgetl.pipeline.run", run)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_sigterm_leftovers_a_signal_is_one_line_and_its_exit_code(
+    shell: Shell, recipe: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+) -> None:
+    """Case sigterm-leftovers: real signals to this very process, which afterwards handles them as before."""
+    before = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)]
+
+    def run(*arguments: object, **keywords: object) -> None:
+        os.kill(os.getpid(), number)
+        raise AssertionError("the signal did not stop this")
+
+    monkeypatch.setattr("edgetl.pipeline.run", run)
+    answer = shell("build", recipe)
+    assert answer.code == code
+    assert answer.lines == [STOPPED]
+    assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)] == before
+
+
+def test_a_hangup_that_is_ignored_stays_ignored(shell: Shell, recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*arguments: object, **keywords: object) -> None:
+        os.kill(os.getpid(), signal.SIGHUP)  # as under nohup
+        raise BackendError("went on")
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        monkeypatch.setattr("edgetl.pipeline.run", run)
+        assert shell("build", recipe).lines == ["edgetl: went on"]
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_library_errors_escape_an_end_of_file_is_no_interrupt(
+    shell: Shell, recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Case library-errors-escape: click takes EOFError for Ctrl-D and said "stopped", exit code 130."""
+    fail_with(monkeypatch, EOFError())
+    answer = shell("build", recipe)
+    assert answer.code == 1
+    (line,) = answer.lines
+    assert line.startswith("edgetl: this is a bug of edgetl (EOFError in ")
+
+
+def test_library_errors_escape_what_nobody_expected_is_called_a_bug_with_its_traceback_in_a_file(
+    shell: Shell, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    fail_with(monkeypatch, ValueError("broken\nIMPORTANT: please read the manual"))
+    answer = shell("build", recipe)
+    assert answer.code == 1
+    (line,) = answer.lines
+    (file,) = tmp_path.glob("edgetl-bug-*.txt")
+    assert line == (
+        f"edgetl: this is a bug of edgetl (ValueError in edgetl/cli/chain.py:{_line_of_run()}); "
+        f"please report it with {file}"
+    )
+    text = file.read_text()
+    assert text.startswith("Traceback")
+    assert "ValueError: broken" in text
+
+
+def _line_of_run() -> int:
+    from edgetl.cli import chain
+
+    lines = Path(chain.__file__).read_text().splitlines()
+    return next(number for number, line in enumerate(lines, 1) if "= run(job" in line)
+
+
+def test_the_traceback_of_a_bug_is_shown_where_that_is_asked_for(
+    shell: Shell, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("EDGETL_TRACEBACK", "1")
+    fail_with(monkeypatch, ValueError("broken"))
+    answer = shell("build", recipe)
+    assert answer.code == 1
+    assert "ValueError: broken" in answer.err
+    assert answer.lines[-1].endswith("please report it with the lines above")
+    assert not list(tmp_path.glob("edgetl-bug-*"))
+
+
+def wrapped(cause: Exception) -> BackendError:
+    error = BackendError("x86-cpu int8: onnxruntime cannot open it")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        MemoryError("Unable to allocate 12.0 GiB for an array with shape (1, 2) and data type float32"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried to"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        wrapped(RuntimeError("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : std::bad_alloc")),
+        OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)),
+    ],
+    ids=["plain", "numpy", "import", "torch", "cuda", "onnxruntime", "fork"],
+)
+def test_library_errors_escape_out_of_memory_is_said_whoever_finds_it(
+    shell: Shell, recipe: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    fail_with(monkeypatch, error)
+    answer = shell("build", recipe)
+    assert answer.code == 1
+    (line,) = answer.lines
+    assert line.startswith(NO_MEMORY)
+
+
+def test_a_file_that_is_named_out_of_memory_is_not_taken_for_it(
+    shell: Shell, recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_with(monkeypatch, BackendError("out of memory.onnx: not a model"))
+    assert shell("build", recipe).lines == ["edgetl: out of memory.onnx: not a model"]
+
+
+def test_a_full_disk_behind_stdout_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "edgetl", "targets"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "edgetl: standard output: No space left on device\n"
