@@ -21,8 +21,9 @@ from edgetl.bench.measurement import BeforeAfter, BundleMeasurement, Measurement
 from edgetl.bench.result import ColdStart
 from edgetl.bundle.manifest import FILE_NAME
 from edgetl.bundle.read import Bundle, read_bundle
-from edgetl.data.scan import Listing, scan
-from edgetl.data.views import batches, load_image, spread
+from edgetl.data.by_label import match_labels
+from edgetl.data.scan import scan
+from edgetl.data.views import batches, load_image, spread, usable
 from edgetl.digest import file_digest
 from edgetl.errors import BundleError, DataError
 from edgetl.inference import open_bundle
@@ -44,13 +45,14 @@ def measure(
 ) -> Measurement:
     """Open every bundle, time them in the same rounds, and count right answers on `data` when it is given.
 
-    data         a folder with one sub-folder per class (or a CSV list); its classes must be the bundles' labels.
+    data         a folder with one sub-folder per class (or a CSV list); each must be a label of the bundles, not every
+                 label needs images. Images that cannot be used are named and left out.
     cold_starts  fresh processes per bundle that open it and infer once; 0 leaves cold start and memory out.
     raises       BundleError when bundles do not take the same input; BackendError when one cannot run here; DataError.
     """
     bundles = {str(folder): read_bundle(folder) for folder in folders}
     preprocessing = _common_input(bundles)
-    samples = _samples(scan(data), bundles) if data else ()
+    samples = _samples(data, bundles, progress) if data else ()
     images = _timed_images(bundles, samples, preprocessing)
     cold = _cold_starts(bundles, images[0], threads, cold_starts, progress)
     with ExitStack() as stack:
@@ -121,14 +123,18 @@ def _common_input(bundles: Mapping[str, Bundle]) -> Preprocessing:
     return first
 
 
-def _samples(listing: Listing, bundles: Mapping[str, Bundle]) -> tuple[Sample, ...]:
-    for name, bundle in bundles.items():
-        if tuple(listing.classes) != bundle.manifest.labels:
-            raise DataError(
-                f"{listing.where}: its classes ({', '.join(listing.classes[:5])}, ...) are not the labels of {name} "
-                f"({', '.join(bundle.manifest.labels[:5])}, ...)"
-            )
-    return tuple(Sample(path, label, "") for path, label in listing.files)
+def _samples(data: Path, bundles: Mapping[str, Bundle], progress: Progress) -> tuple[Sample, ...]:
+    name, first = next(iter(bundles.items()))
+    for other, bundle in bundles.items():
+        if bundle.manifest.labels != first.manifest.labels:
+            raise BundleError(f"{other}: has other labels than {name}; measure their accuracy one by one")
+    matched = match_labels(scan(data), first.manifest.labels, name)
+    for note in matched.notes():
+        progress.note(f"{data}: {note}")
+    samples = usable(matched.samples, first.manifest.preprocessing, progress)
+    if not samples:
+        raise DataError(f"{data}: none of {len(matched.samples)} images can be used; replace them")
+    return samples
 
 
 def _right_answers(

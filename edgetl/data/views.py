@@ -15,7 +15,7 @@ from edgetl.errors import DataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgetl.types import Preprocessing, Sample
+    from edgetl.types import Preprocessing, Progress, Sample
 
 
 TIMED_IMAGES = 16
@@ -34,6 +34,20 @@ def load_image(path: Path, preprocessing: Preprocessing) -> NDArray[np.uint8]:
         return resize(pixels, preprocessing)
     except DataError as error:  # a picture of a shape that cannot be cropped
         raise DataError(f"{path}: {error}") from error
+
+
+def usable(samples: Sequence[Sample], preprocessing: Preprocessing, progress: Progress) -> tuple[Sample, ...]:
+    """Those of the samples that can be decoded and resized; each of the others is a note."""
+    kept: list[Sample] = []
+    with progress.task("reading images", total=len(samples)) as advance:
+        for sample in samples:
+            try:
+                load_image(Path(sample.path), preprocessing)
+                kept.append(sample)
+            except DataError as error:
+                progress.note(f"left out: {error}")
+            advance(1)
+    return tuple(kept)
 
 
 def load_batch(samples: Sequence[Sample], preprocessing: Preprocessing) -> NDArray[np.uint8]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -37,8 +38,19 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(bundles: list[Path], data: Path | None = None, cold_starts: int = 0) -> Measurement:
-    return measure(bundles, data, runs=300, warmup=2, threads=1, seed=0, cold_starts=cold_starts, progress=Silent())
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.told.append(text)
+
+
+def run(
+    bundles: list[Path], data: Path | None = None, progress: Silent | None = None, *, cold_starts: int = 0
+) -> Measurement:
+    how = progress or Silent()
+    return measure(bundles, data, runs=300, warmup=2, threads=1, seed=0, cold_starts=cold_starts, progress=how)
 
 
 def test_bundles_alone_are_timed_on_their_golden_images(bundles: list[Path]) -> None:
@@ -96,15 +108,43 @@ def test_images_whose_logits_are_nan_are_wrong(photos: Path, tmp_path_factory: p
     assert measured.top1.value == 0
 
 
-def test_images_of_other_classes_are_refused(bundles: list[Path], photos: Path) -> None:
-    (photos / LABELS[0]).rename(photos / "other kind")
-    with pytest.raises(DataError, match="are not the labels of"):
+def test_a_folder_that_is_no_class_is_refused_and_named(bundles: list[Path], photos: Path) -> None:
+    (photos / LABELS[0]).rename(photos / "other thing")
+    with pytest.raises(DataError, match=r"`other thing` is no class of .*null-int8, which has `kind 0`.*`kind 4`"):
         run(bundles[:1], photos)
+
+
+def test_test_set_with_fewer_classes_is_matched_by_name(bundles: list[Path], photos: Path) -> None:
+    for label in (LABELS[0], LABELS[2], LABELS[4]):
+        shutil.rmtree(photos / label)
+    notes = Notes()
+    # zeros: always the first class, which has no images here
+    (measured,) = run(bundles[:1], photos, notes).bundles
+    assert (measured.images, measured.top1 and measured.top1.value) == (4, 0)
+    (note,) = notes.told
+    assert "no images of `kind 0`, `kind 2`, `kind 4`: accuracy is of the other classes" in note
+
+
+def test_a_class_whose_name_differs_only_in_case_or_form_is_taken_and_said(bundles: list[Path], photos: Path) -> None:
+    (photos / LABELS[0]).rename(photos / "Kind 0 ")
+    notes = Notes()
+    (measured,) = run(bundles[:1], photos, notes).bundles
+    assert measured.top1 is not None
+    assert measured.top1.value == pytest.approx(1 / len(LABELS))
+    assert any("`Kind 0 ` is taken for the class `kind 0`" in note for note in notes.told)
+
+
+def test_an_image_that_cannot_be_used_is_named_and_left_out(bundles: list[Path], photos: Path) -> None:
+    (photos / LABELS[1] / "0.png").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    notes = Notes()
+    (measured,) = run(bundles[:1], photos, notes).bundles
+    assert measured.images == 2 * len(LABELS) - 1
+    (note,) = notes.told
+    assert "run git lfs pull" in note
 
 
 def test_bundles_of_other_inputs_are_not_timed_together(bundles: list[Path], tmp_path: Path) -> None:
     import json
-    import shutil
 
     other = Path(shutil.copytree(bundles[0], tmp_path / "other"))
     content = json.loads((other / "manifest.json").read_text())
