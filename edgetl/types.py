@@ -61,8 +61,35 @@ class Skipped:
 
 
 @dataclass(frozen=True)
+class Trait:
+    """What reading a picture did not keep, or chose.
+
+    kind   pages (`high` of them, the first is read), 16 bit (grey values from `low` to `high`, scaled by 1/257),
+           16 bit colour (the high byte is read), channels (`high` stored, three are read), transparent (laid over
+           white), turned (by EXIF), converted (from the colours in `detail`), profile (not sRGB: ignored)
+    """
+
+    path: str
+    kind: Literal["pages", "16 bit", "16 bit colour", "channels", "transparent", "turned", "converted", "profile"]
+    low: int = 0
+    high: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """One picture, byte for byte, under several labels: `paths` and the `labels` they have. None of them is used."""
+
+    paths: tuple[str, ...]
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Split:
-    """A few-shot split: `shots` train (and calibrate), `val` only measures. No file is in both."""
+    """A few-shot split: `shots` train (and calibrate), `val` only measures. No file is in both.
+
+    croppable  whether `resize: crop` can be had: no picture is so long that nothing of it would be left
+    """
 
     classes: tuple[str, ...]
     shots: tuple[Sample, ...]
@@ -71,6 +98,9 @@ class Split:
     resize: ResizePolicy
     resize_reason: str
     digest: str
+    traits: tuple[Trait, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    croppable: bool = True
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,16 @@
-"""Checks that need no network: files passed over, copies, groups on both sides."""
+"""Checks that need no network: files skipped, copies, groups on both sides, names of classes."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from edgetl.checks.model import CheckName, Finding, Picture, Suspect
 from edgetl.checks.subject import Subject, suspicion
 from edgetl.data.duplicates import Copy, Findings
 from edgetl.data.groups import SharedGroup
-from edgetl.data.names import NAMED
-from edgetl.types import Skipped
+from edgetl.data.names import NAMED, warnings_about
+from edgetl.types import Conflict, Skipped
 
 _ALLOW = "or let it pass with --allow-leak (check.allow_leak: true), which the report names"
 _KINDS = {
@@ -20,22 +21,46 @@ _KINDS = {
 }
 
 
-def passed_over(skipped: Sequence[Skipped]) -> Finding:
+def passed_over(subject: Subject, skipped: Sequence[Skipped]) -> Finding:
     """Files that were found and not used: unreadable, foreign, copies."""
     if not skipped:
-        return Finding(check="files", verdict="pass", sentence="no file was passed over")
+        return Finding(check="files", verdict="pass", sentence="no file was skipped")
     suspects = [Suspect(pictures=(Picture(path=item.path),), sentence=item.reason) for item in skipped]
     return suspicion(
         "files",
         suspects,
-        f"{_count(len(skipped), 'file')} passed over: {_named([item.path for item in skipped])}",
+        f"{_count(len(skipped), 'file')} skipped: {_by_reason(subject, skipped)}",
         remedy="replace or remove them, or set data.unreadable: refuse to stop at broken ones",
     )
 
 
-def copies(subject: Subject, found: Findings) -> tuple[Finding, Finding, Finding]:
+def _by_reason(subject: Subject, skipped: Sequence[Skipped]) -> str:
+    """The first file of each reason and how many more have it, the most frequent reasons first."""
+    groups: dict[str, list[str]] = {}
+    for item in skipped:
+        reason = re.split(r":? (?=/)", item.reason)[0]  # without the path of another file
+        groups.setdefault(reason, []).append(subject.short(item.path))
+    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
+    told = [
+        f"{paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''} ({reason})"
+        for reason, paths in ordered[:NAMED]
+    ]
+    more = sum(len(paths) for _, paths in ordered[NAMED:])
+    return ", ".join(told) + (f", and {more} more" if more else "")
+
+
+def names(classes: Sequence[str]) -> Finding:
+    """Classes whose names differ in what nobody sees, or that are seldom meant to be classes."""
+    told = warnings_about(classes)
+    if not told:
+        return Finding(check="names", verdict="pass", sentence="no two names of classes are nearly one")
+    return Finding(check="names", verdict="warn", sentence="; ".join(told), remedy="rename or move the folders")
+
+
+def copies(subject: Subject, found: Findings, conflicts: Sequence[Conflict] = ()) -> tuple[Finding, Finding, Finding]:
     """Leaks (refused), pictures under two labels and redundant pictures (both warned of).
 
+    conflicts  pictures that were left out because their bytes have two labels
     What only looks nearly the same may be another object in the same pose: it is warned of, and said so.
     """
     return (
@@ -62,6 +87,7 @@ def copies(subject: Subject, found: Findings) -> tuple[Finding, Finding, Finding
                 f"{'has' if count == 1 else 'have'} two labels"
             ),
             remedy="keep each under its right label only",
+            left_out=[_left_out(conflict) for conflict in conflicts],
             near_remedy="look at them; where a detail decides the class they may stay, else one label is wrong",
         ),
         _judged(
@@ -96,7 +122,7 @@ def groups(subject: Subject, shared: Sequence[SharedGroup] | None) -> Finding:
         "groups",
         suspects,
         f"{_count(len(keys), 'group')} on both sides ({_named(keys)}), {_count(len(shared), 'validation image')}: "
-        f"{_named_pairs(suspects)}",
+        f"{_named_pairs(subject, suspects)}",
         verdict="refuse",
         remedy=f"keep each group on one side, {_ALLOW}",
     )
@@ -113,15 +139,18 @@ def _judged(
     verdict: str = "warn",
     remedy: str,
     near_remedy: str,
+    left_out: Sequence[Suspect] = (),
 ) -> Finding:
     """`pass`, told by `none`, or the suspects: copies, told by `sure` and judged as `verdict`, and pictures that look
     nearly the same, told by `near` and warned of."""
-    if not found:
+    if not found and not left_out:
         return Finding(check=check, verdict="pass", sentence=none)
-    copied = [_pair(subject, copy) for copy in found if copy.kind != "near"]
+    copied = [*left_out, *(_pair(subject, copy) for copy in found if copy.kind != "near")]
     alike = [_pair(subject, copy) for copy in found if copy.kind == "near"]
     parts = [(copied, sure, remedy), (alike, near, near_remedy)]
-    told = [(f"{say(len(pairs))}: {_named_pairs(pairs)}", what_to_do) for pairs, say, what_to_do in parts if pairs]
+    told = [
+        (f"{say(len(pairs))}: {_named_pairs(subject, pairs)}", what_to_do) for pairs, say, what_to_do in parts if pairs
+    ]
     return suspicion(
         check,
         [*copied, *alike],
@@ -138,8 +167,14 @@ def _pair(subject: Subject, copy: Copy) -> Suspect:
     return Suspect(pictures=pictures, sentence=told, score=copy.correlation)
 
 
-def _named_pairs(suspects: Sequence[Suspect]) -> str:
-    return _named([" and ".join(picture.path for picture in suspect.pictures) for suspect in suspects])
+def _left_out(conflict: Conflict) -> Suspect:
+    other = next(index for index, label in enumerate(conflict.labels) if label != conflict.labels[0])
+    pictures = tuple(Picture(path=conflict.paths[index], label=conflict.labels[index]) for index in (0, other))
+    return Suspect(pictures=pictures, sentence="the same file, left out under every label", score=1.0)
+
+
+def _named_pairs(subject: Subject, suspects: Sequence[Suspect]) -> str:
+    return _named([" and ".join(subject.short(picture.path) for picture in suspect.pictures) for suspect in suspects])
 
 
 def _named(texts: Sequence[str]) -> str:

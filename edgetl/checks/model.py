@@ -15,7 +15,18 @@ MAX_SUSPECTS = 200
 """Suspects that one finding lists; `found` counts all of them."""
 
 CheckName = Literal[
-    "files", "copies", "groups", "contradictions", "redundant", "neighbours", "labels", "balance", "precision", "drift"
+    "files",
+    "pictures",
+    "names",
+    "copies",
+    "groups",
+    "contradictions",
+    "redundant",
+    "neighbours",
+    "labels",
+    "balance",
+    "precision",
+    "drift",
 ]
 Judgement = Literal["pass", "warn", "refuse", "not checked"]
 Side = Literal["train", "val"]
@@ -74,6 +85,8 @@ class Checks(_Model):
     shots_looked_at: int = 0
     """Images behind the checks on features (neighbours, labels, drift); capped by `check.max_images`."""
     val_looked_at: int = 0
+    root: str = ""
+    """Folder that the names in sentences are relative to."""
     contact_sheet: str | None = None
     """File name of the picture with the suspects, beside check.json; null when nothing is suspected."""
 

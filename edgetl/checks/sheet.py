@@ -14,7 +14,9 @@ from edgetl.errors import DataError
 SHOWN_PER_FINDING = 24
 
 TITLES = {
-    "files": "Passed over",
+    "files": "Skipped",
+    "pictures": "What reading a picture does not keep",
+    "names": "Names of classes",
     "copies": "On both sides, or looking so",
     "groups": "Groups on both sides",
     "contradictions": "One picture, or nearly, with two labels",

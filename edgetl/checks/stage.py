@@ -12,6 +12,7 @@ from edgetl.cache import damaged
 from edgetl.checks import files, sizes
 from edgetl.checks.drift_findings import drift
 from edgetl.checks.model import FILE_NAME, SHEET_NAME, Checks, Finding, write_checks
+from edgetl.checks.pictures import pictures
 from edgetl.checks.sheet import write_sheet
 from edgetl.checks.subject import Subject, beginning, whole
 from edgetl.data.decoders import decoder_versions
@@ -66,8 +67,10 @@ def run(job: CheckJob, out: Path, progress: Progress) -> None:
     copied = across(copies, subject.sides, [sample.label for sample in subject.samples])
     keys = split_keys(job.data, job.base, split)
     findings = [
-        files.passed_over(split.skipped),
-        *files.copies(subject, copied),
+        files.passed_over(subject, split.skipped),
+        pictures(subject, split.traits),
+        files.names(split.classes),
+        *files.copies(subject, copied, split.conflicts),
         files.groups(subject, None if keys is None else shared_groups(keys)),
     ]
     looked_at = beginning(split, job.check.max_images)
@@ -81,6 +84,7 @@ def run(job: CheckJob, out: Path, progress: Progress) -> None:
         val=len(split.val),
         shots_looked_at=looked_at.shots,
         val_looked_at=len(looked_at.samples) - looked_at.shots,
+        root=subject.root,
         contact_sheet=SHEET_NAME if sheet else None,
     )
     write_checks(checks, out / FILE_NAME)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +36,15 @@ class Subject:
     @property
     def sides(self) -> tuple[Side, ...]:
         return tuple("val" if index >= self.shots else "train" for index in range(len(self.samples)))
+
+    @cached_property
+    def root(self) -> str:
+        """The closest folder that holds all images: names in sentences begin there."""
+        return os.path.commonpath([str(Path(sample.path).parent) for sample in self.samples]) if self.samples else ""
+
+    def short(self, path: str) -> str:
+        """The path below `root`, or as it is where it lies elsewhere."""
+        return os.path.relpath(path, self.root) if self.root and Path(path).is_relative_to(self.root) else path
 
     def picture(self, index: int) -> Picture:
         sample = self.samples[index]

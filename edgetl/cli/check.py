@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgetl.cli.chain import outcome_json
 from edgetl.cli.command_help import Command
 from edgetl.cli.options import RecipeOptions, emit, progress_for, recipe_options
+
+if TYPE_CHECKING:
+    from edgetl.types import Progress
 
 _NAMED = 8
 
@@ -25,7 +29,7 @@ def command(options: RecipeOptions) -> int:
     from edgetl.pipeline import run
 
     job = options.job()
-    outcome = run(job, progress_for(options.quiet), "check")
+    outcome = run(job, _Unrepeated(progress_for(options.quiet)), "check")
     folder = next(result.folder for result in outcome.results if result.stage == "check")
     checks = read_checks(folder / FILE_NAME)
     sheet = None if checks.contact_sheet is None else folder / checks.contact_sheet
@@ -35,28 +39,42 @@ def command(options: RecipeOptions) -> int:
         emit(outcome_json(outcome) | {"checks": found, "verdict": checks.verdict, "passed": passed})
     else:
         _show_split(outcome.split)
+        if checks.root:
+            click.echo(f"files are named below {checks.root}")
         for finding in checks.findings:
-            _show_finding(finding)
+            _show_finding(finding, checks.root)
         if sheet:
             click.echo(f"contact sheet: {sheet}")
     require_sound(checks, allow_leak=job.recipe.check.allow_leak)
     return 0
 
 
+class _Unrepeated:
+    """Progress without the notes that the table says again."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.task = progress.task
+        self._note = progress.note
+
+    def note(self, text: str) -> None:
+        if not text.startswith(("check: ", "skipped ")):
+            self._note(text)
+
+
 def _show_split(split: Any) -> None:
     click.echo(f"{len(split.classes)} classes: {', '.join(split.classes)}")
     click.echo(f"{len(split.shots)} images to learn from, {len(split.val)} to measure on")
     click.echo(f"resize: {split.resize}: {split.resize_reason}")
-    for skipped in split.skipped:
-        click.echo(f"skipped {skipped.path}: {skipped.reason}")
 
 
-def _show_finding(finding: Any) -> None:
+def _show_finding(finding: Any, root: str) -> None:
     click.echo(f"{finding.verdict:<12} {finding.check:<15} {finding.sentence}")
-    if finding.check == "files":
-        return  # all of them are named above
     for suspect in finding.suspects[:_NAMED]:
-        named = " and ".join(picture.path for picture in suspect.pictures)
+        named = " and ".join(_short(picture.path, root) for picture in suspect.pictures)
         click.echo(f"{'':<28} {named}: {suspect.sentence}")
     if finding.found > _NAMED:
         click.echo(f"{'':<28} and {finding.found - _NAMED} more; check.json lists them")
+
+
+def _short(path: str, root: str) -> str:
+    return str(Path(path).relative_to(root)) if root and Path(path).is_relative_to(root) else path

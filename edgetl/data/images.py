@@ -83,19 +83,19 @@ def decode_bytes(data: bytes, where: str) -> NDArray[np.uint8]:
     Raises UnreadableImage (a DataError) for empty, foreign and truncated data, for more than MAX_PIXELS (checked
     before any pixel is decoded), and for pixel types without an agreed range: floats, integers outside 0..65535.
     """
-    with _opened(data, where) as image:
+    with opened(data, where) as image:
         image.load()
-        rgb = _rgb(image, where)
-        return np.ascontiguousarray(_UPRIGHT[_orientation(image)](rgb))
+        rgb = as_rgb(image, where)
+        return np.ascontiguousarray(_UPRIGHT[orientation(image)](rgb))
 
 
 def read_size(path: Path) -> tuple[int, int]:
     """(height, width) of an image file once upright, from its header. Raises UnreadableImage."""
-    with _opened(read_bytes(path), str(path)) as image:
+    with opened(read_bytes(path), str(path)) as image:
         width, height = image.size
         if isinstance(image, TiffImagePlugin.TiffImageFile):  # its `size` may be upright already
             width, height = int(image.tag_v2[_WIDTH]), int(image.tag_v2[_HEIGHT])
-        return (width, height) if _orientation(image) >= 5 else (height, width)
+        return (width, height) if orientation(image) >= 5 else (height, width)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -111,7 +111,8 @@ def read_bytes(path: Path) -> bytes:
 
 
 @contextmanager
-def _opened(data: bytes, where: str) -> Iterator[ImageFile.ImageFile]:
+def opened(data: bytes, where: str) -> Iterator[ImageFile.ImageFile]:
+    """The picture, opened; whatever goes wrong inside is one UnreadableImage."""
     kind = describe_bytes(data)
     if not data:
         raise UnreadableImage(where, "the file is empty", kind)
@@ -158,7 +159,8 @@ def _refuse_huge(size: tuple[int, int], where: str) -> None:
         raise UnreadableImage(where, "it has no pixels")
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1..8; 1 where there is none that can be."""
     try:
         value = image.getexif().get(_ORIENTATION, 1)
     except Exception:  # a damaged EXIF block does not make the pixels unusable
@@ -166,7 +168,8 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) and value in _UPRIGHT else 1
 
 
-def _rgb(image: Image.Image, where: str) -> NDArray[np.uint8]:
+def as_rgb(image: Image.Image, where: str) -> NDArray[np.uint8]:
+    """(H, W, 3) of a loaded picture, as it is stored, not yet upright. Raises UnreadableImage."""
     if image.mode == "F":
         raise UnreadableImage(where, "floating-point pixels have no agreed range, convert to 8 or 16 bits")
     if image.mode == "I" or image.mode.startswith("I;16"):

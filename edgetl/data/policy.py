@@ -20,12 +20,14 @@ def resolve_policy(policy: str, classes: Sequence[str]) -> str:
     return "text" if why_not_mirrored(classes) else "natural"
 
 
-def resize_choices(wanted: str, suggested: ResizePolicy) -> tuple[ResizePolicy, ...]:
+def resize_choices(wanted: str, suggested: ResizePolicy, *, croppable: bool = True) -> tuple[ResizePolicy, ...]:
     """What the recipe's `data.resize` allows, `suggested` (by the pictures' shapes) first. `auto` leaves the choice
-    between it and the two policies that most networks were pretrained with to the shots."""
+    between it and the two policies that most networks were pretrained with to the shots; without `crop` where some
+    picture is too long to be cropped (`Split.croppable`)."""
     if wanted != "auto":
         return (suggested,)
-    return tuple(dict.fromkeys((suggested, "squash", "crop")))
+    others: tuple[ResizePolicy, ...] = ("squash", "crop") if croppable else ("squash",)
+    return tuple(dict.fromkeys((suggested, *others)))
 
 
 def why_not_mirrored(classes: Sequence[str]) -> str:

@@ -13,15 +13,16 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, zip_longest
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from edgetl.data.examine import Seen, examine
 from edgetl.data.fingerprint import hash_files
 from edgetl.data.groups import group_keys, order_by_group
-from edgetl.data.images import UnreadableImage, decode
+from edgetl.data.images import UnreadableImage
 from edgetl.data.names import NAMED
 from edgetl.data.resize import auto_policy
 from edgetl.data.scan import Listing, match_classes, require_classes
@@ -29,34 +30,31 @@ from edgetl.data.sources import read_sources
 from edgetl.errors import DataError, UsageError
 from edgetl.progress import Silent
 from edgetl.recipe import Data
-from edgetl.types import Progress, ResizePolicy, Sample, Skipped, Split
+from edgetl.types import Conflict, Progress, Sample, Skipped, Split
 
 MAX_SPLIT_BYTES = 1_000_000_000
 
-Measure = Callable[[Path], tuple[int, int]]
-"""(height, width) of a fully decoded image; raises UnreadableImage."""
+_LONGEST_TO_CROP = 64.0
+"""Width over height, or height over width, from which on `crop` is left out of what is compared."""
+
+Look = Callable[[Path], Seen]
+"""Decodes an image; raises UnreadableImage."""
 
 
-def decoded_size(path: Path) -> tuple[int, int]:
-    """(height, width) in pixels of the decoded image. Raises UnreadableImage."""
-    height, width, _ = decode(path).shape
-    return height, width
-
-
-def make_split(config: Data, base: Path, progress: Progress | None = None, *, measure: Measure = decoded_size) -> Split:
+def make_split(config: Data, base: Path, progress: Progress | None = None, *, look: Look = examine) -> Split:
     """Draw `config.shots` images per class and choose what to measure on; paths are relative to the folder `base`.
 
     With `config.val` all its images measure; without it the training images that were not drawn do. At most
     `config.max_val_images` of them, stratified. Both parts are ordered class by class in turn: every beginning of
-    them is as stratified as it can be. Each image that is used was decoded once by `measure`; the draw passes over
-    what cannot be. No two images of a split have the same bytes: repetitions are passed over and listed in `skipped`.
+    them is as stratified as it can be. Each image that is used was decoded once by `look`; the draw passes over
+    what cannot be. No two images of a split have the same bytes: repetitions are passed over and listed in `skipped`,
+    and so are all images whose bytes have two labels (`conflicts`).
     With `config.group_by` and without `config.val` no group is in both parts; with a `config.val` of its own nothing
     is left out, `shared_groups` names what both have.
 
     Raises UsageError for a path that does not exist, for a `max_val_images` below the number of classes and for a
-    `group_by` that finds no group in some name. Raises
-    DataError for what `scan` refuses, fewer than two classes, classes that differ between train and val, images with
-    the same bytes and different labels, a class with too few usable images, and, with `unreadable: refuse`, for
+    `group_by` that finds no group in some name. Raises DataError for what `scan` refuses, fewer than two classes,
+    classes that differ between train and val, a class with too few usable images, and, with `unreadable: refuse`, for
     images that cannot be decoded.
     """
     progress = progress or Silent()
@@ -67,21 +65,31 @@ def make_split(config: Data, base: Path, progress: Progress | None = None, *, me
         match_classes(train, val)
     groups = _groups(config, (train, val), progress)
     digests = _hash_all((train, val), progress)
-    desk = _Desk(digests, measure)
-    _refuse_two_labels(dict.fromkeys((train, val)), desk)
+    desk = _Desk(digests, look)
+    conflicts = _set_conflicts_aside(dict.fromkeys((train, val)), desk)
 
     kept_apart = groups if val is train else {}
     shots = _draw_shots(config, train, kept_apart, desk, progress)
-    sizes = [desk.sizes[sample.path] for part in shots for sample in part]
     measured = _draw_val(config, train, val, shots, kept_apart, desk, progress)
     _refuse_unreadable(config, desk)
     if kept_apart:
         _refuse_shared_groups(config, train, shots, kept_apart)
     _refuse_shortage(config, train, val, shots, measured, desk)
 
+    seen = [[desk.seen[sample.path] for sample in _in_turn(side)] for side in (shots, measured)]
+    sizes = [(each.height, each.width) for each in seen[0]]
     policy, reason = auto_policy(sizes) if config.resize == "auto" else (config.resize, "set in the recipe")
     skipped = dict.fromkeys((*train.skipped, *val.skipped, *desk.skipped))
-    return _with_digest(train.classes, _in_turn(shots), _in_turn(measured), tuple(skipped), policy, reason)
+    bare = Split(train.classes, _in_turn(shots), _in_turn(measured), tuple(skipped), policy, reason, digest="")
+    return replace(
+        bare,
+        digest=split_digest(bare),
+        traits=tuple(trait for each in chain(*seen) for trait in each.traits),
+        conflicts=conflicts,
+        croppable=all(
+            max(each.height, each.width) < _LONGEST_TO_CROP * min(each.height, each.width) for each in chain(*seen)
+        ),
+    )
 
 
 def write_split(split: Split, path: Path) -> None:
@@ -123,27 +131,31 @@ class _Desk:
     """What became of the images looked at so far; each is decoded once."""
 
     digests: dict[str, str]
-    measure: Measure
-    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    look: Look
+    seen: dict[str, Seen] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
     used: dict[str, tuple[str, str]] = field(default_factory=dict)  # sha256 -> (path, what it is used for)
     copies: dict[str, str] = field(default_factory=dict)
+    conflicting: dict[str, str] = field(default_factory=dict)
 
     @property
     def skipped(self) -> list[Skipped]:
-        return [Skipped(path, reason) for path, reason in chain(self.unreadable.items(), self.copies.items())]
+        reasons = chain(self.unreadable.items(), self.copies.items(), self.conflicting.items())
+        return [Skipped(path, reason) for path, reason in reasons]
 
     def readable(self, path: str) -> bool:
-        if path not in self.sizes and path not in self.unreadable:
+        if path not in self.seen and path not in self.unreadable:
             try:
-                self.sizes[path] = self.measure(Path(path))
+                self.seen[path] = self.look(Path(path))
             except UnreadableImage as error:
                 self.unreadable[path] = error.reason
-        return path in self.sizes
+        return path in self.seen
 
     def take(self, path: str, label: int, role: str) -> Sample | None:
         """The image as a sample for `role`, or None when its bytes are in use already or it cannot be decoded."""
         sha256 = self.digests[path]
+        if path in self.conflicting:
+            return None
         if sha256 in self.used:
             other, other_role = self.used[sha256]
             if other != path:
@@ -255,19 +267,21 @@ def _quotas(config: Data, counts: list[int]) -> list[int]:
     return quotas
 
 
-def _refuse_two_labels(listings: Iterable[Listing], desk: _Desk) -> None:
-    first: dict[str, tuple[str, str]] = {}
-    conflicts: list[str] = []
+def _set_conflicts_aside(listings: Iterable[Listing], desk: _Desk) -> tuple[Conflict, ...]:
+    """Pictures whose bytes lie under several labels: nobody can tell which is right, so none of them is used."""
+    labels: dict[str, dict[str, str]] = {}  # sha256 -> path -> label
     for path, name in _labelled(listings):
-        other, other_name = first.setdefault(desk.digests[path], (path, name))
+        labels.setdefault(desk.digests[path], {}).setdefault(path, name)
+    conflicts: list[Conflict] = []
+    for sha256, named in labels.items():
         # broken files (all empty ones, say) are equal without meaning anything
-        if other_name != name and desk.digests[path] and desk.readable(path):
-            conflicts.append(f"{other} is `{other_name}` and {path} is `{name}`")
-    if conflicts:
-        more = f" (and {len(conflicts) - NAMED} more)" if len(conflicts) > NAMED else ""
-        raise DataError(
-            f"the same picture under two labels: {'; '.join(conflicts[:NAMED])}{more}; remove the wrong copy"
-        )
+        if len(set(named.values())) < 2 or not sha256 or not desk.readable(next(iter(named))):
+            continue
+        conflicts.append(Conflict(tuple(named), tuple(named.values())))
+        for path, name in named.items():
+            other = next(each for each in named if named[each] != name)
+            desk.conflicting[path] = f"the same picture is also in `{named[other]}`, left out of both: {other}"
+    return tuple(conflicts)
 
 
 def _labelled(listings: Iterable[Listing]) -> Iterator[tuple[str, str]]:
@@ -334,25 +348,19 @@ def _refuse_shortage(
 def _shortage(listing: Listing, labels: list[int], found: list[int], desk: _Desk) -> str:
     named = ", ".join(f"class `{listing.classes[i]}` has {found[i]}" for i in labels[:NAMED])
     more = f" and {len(labels) - NAMED} more classes too few" if len(labels) > NAMED else ""
-    passed = [f"{len(desk.unreadable)} unreadable"] * bool(desk.unreadable)
+    passed = [f"{len(desk.unreadable)} unreadable ({_first(desk.unreadable)})"] if desk.unreadable else []
     passed += [f"{len(desk.copies)} copies"] * bool(desk.copies)
+    passed += [f"{len(desk.conflicting)} under two labels"] * bool(desk.conflicting)
     if listing.skipped:
         passed.append(f"{len(listing.skipped)} not taken for images, as {listing.skipped[0].path}")
-    passed_over = f" (passed over: {', '.join(passed)})" if passed else ""
+    passed_over = f" (skipped: {', '.join(passed)})" if passed else ""
     return f"{named} usable images{more}{passed_over}"
+
+
+def _first(reasons: Mapping[str, str]) -> str:
+    path, reason = next(iter(reasons.items()))
+    return f"{Path(path).name}: {reason}"
 
 
 def _in_turn(parts: list[list[Sample]]) -> tuple[Sample, ...]:
     return tuple(sample for row in zip_longest(*parts) for sample in row if sample is not None)
-
-
-def _with_digest(
-    classes: tuple[str, ...],
-    shots: tuple[Sample, ...],
-    val: tuple[Sample, ...],
-    skipped: tuple[Skipped, ...],
-    policy: ResizePolicy,
-    reason: str,
-) -> Split:
-    bare = Split(classes, shots, val, skipped, policy, reason, digest="")
-    return Split(classes, shots, val, skipped, policy, reason, digest=split_digest(bare))

@@ -31,7 +31,7 @@ def split_stage(store: Store, job: Job, progress: Progress) -> tuple[Split, Stag
         "base": str(job.base),
         "decoders": decoder_versions(),  # which files can be read
     }
-    result = store.once("data", 1, config, run, inputs={"images": fingerprint(job.recipe.data, job.base)})
+    result = store.once("data", 2, config, run, inputs={"images": fingerprint(job.recipe.data, job.base)})
     return read_split(result.folder / "split.json"), result
 
 
@@ -103,5 +103,10 @@ def _checked(
     }
     # findings name files, which the split's digest does not
     files = [[sample.path for sample in (*split.shots, *split.val)], [asdict(skipped) for skipped in split.skipped]]
-    inputs = {"split": split.digest, "files": value_digest(files), "weights": source.digest if source else ""}
-    return store.once("check", 2, config, run, inputs=inputs)
+    read = [[asdict(trait) for trait in split.traits], [asdict(conflict) for conflict in split.conflicts]]
+    inputs = {
+        "split": split.digest,
+        "files": value_digest([files, read, split.classes]),
+        "weights": source.digest if source else "",
+    }
+    return store.once("check", 3, config, run, inputs=inputs)

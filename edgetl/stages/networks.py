@@ -29,7 +29,7 @@ def adapt_stage(
     weights = weights or Weights.of(job, progress)
     source = weights.source
     policy = resolve_policy(recipe.data.augment, split.classes)
-    resizes = resize_choices(recipe.data.resize, split.resize)
+    resizes = resize_choices(recipe.data.resize, split.resize, croppable=split.croppable)
 
     def run(out: Path) -> None:
         opened = weights.to_open()  # first: where they are gone, nothing heavy is imported to say so

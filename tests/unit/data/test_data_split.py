@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from edgetl.data.examine import Seen
 from edgetl.data.images import UnreadableImage
 from edgetl.data.split import make_split, read_split, split_digest, write_split
 from edgetl.errors import DataError, UsageError
@@ -194,19 +195,37 @@ def test_copies_inside_one_part_count_once(tmp_path: Path) -> None:
     assert split.skipped[0].reason.startswith("same bytes as a ")
 
 
-def test_one_picture_with_two_labels_is_refused(tmp_path: Path) -> None:
-    folder(tmp_path, {"a": 3, "b": 3})
-    shutil.copy(tmp_path / "a" / "0.png", tmp_path / "b" / "wrong.png")
-    with pytest.raises(DataError, match=r"a/0\.png is `a` and .*b/wrong\.png is `b`; remove the wrong copy"):
-        make_split(Data(train=".", shots=1), tmp_path)
+def test_all_pictures_under_two_labels_are_left_out_and_named_in_one_run(tmp_path: Path) -> None:
+    folder(tmp_path, {"a": 5, "b": 5})
+    for number in (0, 1):
+        shutil.copy(tmp_path / "a" / f"{number}.png", tmp_path / "b" / f"wrong{number}.png")
+    split = make_split(Data(train=".", shots=2), tmp_path)
+    assert [[Path(path).name for path in conflict.paths] for conflict in split.conflicts] == [
+        ["0.png", "wrong0.png"],
+        ["1.png", "wrong1.png"],
+    ]
+    assert {conflict.labels for conflict in split.conflicts} == {("a", "b")}
+    assert len(split.skipped) == 4
+    assert any(f"also in `b`, left out of both: {tmp_path}/b/wrong0.png" in item.reason for item in split.skipped)
+    used = {sample.path for sample in (*split.shots, *split.val)}
+    assert not used & {path for conflict in split.conflicts for path in conflict.paths}
 
 
-def test_one_picture_with_another_label_in_val_is_refused(tmp_path: Path) -> None:
-    folder(tmp_path / "train", {"a": 2, "b": 2})
-    folder(tmp_path / "val", {"a": 1, "b": 1}, offset=500)
+def test_a_picture_with_another_label_in_val_is_left_out_of_both_sides(tmp_path: Path) -> None:
+    folder(tmp_path / "train", {"a": 3, "b": 3})
+    folder(tmp_path / "val", {"a": 2, "b": 2}, offset=500)
     shutil.copy(tmp_path / "train" / "a" / "0.png", tmp_path / "val" / "b" / "wrong.png")
-    with pytest.raises(DataError, match="the same picture under two labels"):
-        make_split(Data(train="train", val="val", shots=1), tmp_path)
+    split = make_split(Data(train="train", val="val", shots=1), tmp_path)
+    assert [conflict.labels for conflict in split.conflicts] == [("a", "b")]
+    assert len(split.val) == 4
+
+
+def test_pictures_under_two_labels_are_counted_where_a_class_has_too_few(tmp_path: Path) -> None:
+    folder(tmp_path, {"a": 2, "b": 5})
+    for number in (0, 1):
+        shutil.copy(tmp_path / "a" / f"{number}.png", tmp_path / "b" / f"wrong{number}.png")
+    with pytest.raises(DataError, match=r"class `a` has 0 usable images \(skipped: 4 under two labels\)"):
+        make_split(Data(train=".", shots=1), tmp_path)
 
 
 def test_too_few_images_name_class_found_wanted_and_remedy(tmp_path: Path) -> None:
@@ -238,7 +257,10 @@ def test_too_few_images_count_what_was_passed_over(tmp_path: Path) -> None:
     (tmp_path / "a" / "0.png").write_bytes(b"")
     shutil.copy(tmp_path / "a" / "1.png", tmp_path / "a" / "2.png")
     (tmp_path / "a" / "phone.heic").touch()
-    with pytest.raises(DataError, match=r"1 unreadable, 1 copies, 1 not taken for images, as .*phone\.heic"):
+    with pytest.raises(
+        DataError,
+        match=r"1 unreadable \(0.png: the file is empty\), 1 copies, 1 not taken for images, as .*phone\.heic",
+    ):
         make_split(Data(train=".", shots=2), tmp_path)
 
 
@@ -348,7 +370,7 @@ def test_a_split_without_groups_is_the_one_of_earlier_versions(tmp_path: Path) -
         for i in range(6):
             (tmp_path / name).mkdir(exist_ok=True)
             (tmp_path / name / f"{i}.png").write_text(f"good {name} {i}")
-    split = make_split(Data(train=".", shots=2, seed=3), tmp_path, measure=fake_size)
+    split = make_split(Data(train=".", shots=2, seed=3), tmp_path, look=fake_look)
     assert split.digest == "8ff9be635fb377789bdc619de96dee178e3b29edbd47d9be6d47ed42cfa81bf8"
 
 
@@ -393,11 +415,11 @@ def test_the_digest_tells_meanings_apart(tmp_path: Path) -> None:
     assert split_digest(replace(split, skipped=(), resize_reason="")) == split.digest
 
 
-def fake_size(path: Path) -> tuple[int, int]:
+def fake_look(path: Path) -> Seen:
     data = path.read_bytes()
     if data.startswith(b"broken"):
         raise UnreadableImage(str(path), "broken")
-    return 4, 4
+    return Seen(4, 4)
 
 
 @settings(max_examples=40, deadline=None)
@@ -425,7 +447,7 @@ def test_any_split_is_stratified_disjoint_and_stable(
             for name, is_broken in files:
                 (root / name).parent.mkdir(exist_ok=True)
                 (root / name).write_text(f"{'broken' if is_broken else 'good'} {name}")
-            split = make_split(config, root, measure=fake_size)
+            split = make_split(config, root, look=fake_look)
             splits.append((names(split, root), split.digest))
     assert splits[0] == splits[1]
     shot_names, val_names = splits[0][0]
@@ -466,7 +488,7 @@ def test_any_grouped_split_keeps_groups_apart_and_is_stable(
                 (root / name).parent.mkdir(exist_ok=True)
                 (root / name).write_text(f"good {name}")
             try:
-                splits.append(names(make_split(config, root, measure=fake_size), root))
+                splits.append(names(make_split(config, root, look=fake_look), root))
             except DataError:  # nothing left to measure on
                 splits.append(([], []))
     assert splits[0] == splits[1]

@@ -1,0 +1,105 @@
+"""What reading the pictures of a split did not keep, or chose: counted and named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgetl.checks.model import Finding, Suspect
+from edgetl.checks.subject import Subject, suspicion
+from edgetl.data.names import NAMED
+from edgetl.types import Trait
+
+_FULL = 32768  # a 16-bit value below this uses none of the upper bit
+_FEW_LEVELS = 64  # of 256 grey levels
+
+
+def pictures(subject: Subject, traits: Sequence[Trait]) -> Finding:
+    """`pass` where all is kept, or where what was chosen can do little harm; `warn` where content may be lost."""
+    if not traits:
+        return Finding(check="pictures", verdict="pass", sentence="every picture is read as it is")
+    kinds: dict[str, list[Trait]] = {}
+    for trait in traits:
+        kinds.setdefault(trait.kind, []).append(trait)
+    grave = [told for told in (_pages(kinds), _channels(kinds), _sixteen_bit(kinds)) if told]
+    plain = [f"{_count(kinds[kind])} {told}" for kind, told in _HARMLESS.items() if kind in kinds]
+    sentence = "; ".join([*(told for told, _ in grave), *plain])
+    if not grave:
+        return Finding(check="pictures", verdict="pass", sentence=sentence, numbers=_numbers(kinds))
+    index = {sample.path: number for number, sample in enumerate(subject.samples)}
+    suspects = [
+        Suspect(pictures=(subject.picture(index[trait.path]),), sentence=_about(trait))
+        for kind in ("pages", "channels", "16 bit")
+        for trait in kinds.get(kind, ())
+        if trait.path in index and (kind != "16 bit" or _sixteen_bit(kinds))
+    ]
+    found = suspicion("pictures", suspects, sentence, remedy="; ".join(remedy for _, remedy in grave))
+    return found.model_copy(update={"numbers": _numbers(kinds)})
+
+
+_HARMLESS = {
+    "16 bit colour": "of 16 bits per colour, read with 8",
+    "transparent": "with transparent pixels, laid over white",
+    "converted": "of other colors than RGB, converted",
+    "profile": "with a color profile other than sRGB, which is ignored",
+    "turned": "turned upright as their EXIF data says",
+}
+
+
+def _pages(kinds: dict[str, list[Trait]]) -> tuple[str, str] | None:
+    found = kinds.get("pages", [])
+    if not found:
+        return None
+    holds = "holds" if len(found) == 1 else "hold"
+    return (
+        f"{len(found)} file{'s' * (len(found) != 1)} {holds} several pictures ({_named(found)}); the first is used",
+        "save the pages that count as files of their own",
+    )
+
+
+def _channels(kinds: dict[str, list[Trait]]) -> tuple[str, str] | None:
+    found = kinds.get("channels", [])
+    if not found:
+        return None
+    return (
+        f"{_count(found)} with more than three channels ({_named(found)}), of which three are read",
+        "save the three channels that count as RGB",
+    )
+
+
+def _sixteen_bit(kinds: dict[str, list[Trait]]) -> tuple[str, str] | None:
+    """16-bit grey is read as value / 257. A 12-bit camera that writes 0 to 4095 then gives 16 grey levels of 256."""
+    found = kinds.get("16 bit", [])
+    if not found:
+        return None
+    low, high = min(trait.low for trait in found), max(trait.high for trait in found)
+    levels = (high - low) // 257 + 1
+    if high >= _FULL and levels >= _FEW_LEVELS:
+        return None
+    camera = f" ({high.bit_length()} bits)" if high < _FULL else ""
+    return (
+        f"{_count(found)} of 16 bits hold values from {low} to {high}{camera}: read as value / 257 that is {levels} of "
+        "256 gray levels",
+        "scale the values to 0..65535, or to 8 bits, the same way here and on the device",
+    )
+
+
+def _about(trait: Trait) -> str:
+    if trait.kind == "pages":
+        return f"{trait.high} pictures; the first is used"
+    if trait.kind == "channels":
+        return f"{trait.high} channels; three are read"
+    return f"16-bit values from {trait.low} to {trait.high}"
+
+
+def _numbers(kinds: dict[str, list[Trait]]) -> dict[str, float]:
+    return {kind.replace(" ", "_"): float(len(found)) for kind, found in kinds.items()}
+
+
+def _named(found: Sequence[Trait]) -> str:
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    return ", ".join(Path(trait.path).name for trait in found[:NAMED]) + more
+
+
+def _count(found: Sequence[Trait]) -> str:
+    return f"{len(found)} picture{'' if len(found) == 1 else 's'}"
