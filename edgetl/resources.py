@@ -8,6 +8,6 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def resource_dir(name: str) -> Path:
-    """Folder of `targets`, `calibration` or `backbones`: inside the installed package, or in the source tree."""
+    """Folder of targets, calibration, backbones or scripts: inside the installed package, or in the source tree."""
     installed = _PACKAGE / "_data" / name
     return installed if installed.is_dir() else _PACKAGE.parent / name

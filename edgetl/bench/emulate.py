@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edgetl.arrays import UnreadableArray, read_array
 from edgetl.errors import BackendError
+from edgetl.resources import resource_dir
 from edgetl.temporary import temporary_folder
 from edgetl.types import Missing, Target
 
@@ -47,7 +48,8 @@ def missing() -> Missing | None:
         return Missing("no qemu for aarch64 on the PATH", "apt-get install qemu-user-static")
     folder = sysroot()
     if not (folder / _PYTHON).is_file() or not (folder / _STAMP).is_file():
-        return Missing(f"no aarch64 Python with onnxruntime in {folder}", f"scripts/arm-sysroot {folder}")
+        script = resource_dir("scripts") / "arm-sysroot"
+        return Missing("no aarch64 Python with onnxruntime is installed", f"bash {script} {folder}")
     return None
 
 

@@ -37,7 +37,7 @@ def emulated(
     missing = _missing(job)
     reason = f"{obstacle.reason}; {obstacle.remedy}"
     if missing is not None and missing.reason:
-        reason += f"; not emulated: {missing.reason} ({missing.remedy})"
+        reason += f"; not emulated: {missing.reason} (edgetl doctor says how to)"
     bench = TargetBench(
         target=job.target.name,
         backend=backend.name,

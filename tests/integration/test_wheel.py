@@ -84,7 +84,9 @@ def test_the_wheel_holds_code_and_data_and_nothing_else(wheel: Path) -> None:
     assert "edgetl/_data/backbones/printed_characters/model.safetensors" in names
     assert "edgetl/_data/backbones/printed_characters/config.json" in names
     assert "edgetl/report/report.html.j2" in names
+    assert "edgetl/report/report.css" in names
     assert "edgetl/bench/onnx_logits.py" in names
+    assert {"edgetl/_data/scripts/arm-sysroot", "edgetl/_data/scripts/debian.sh"} <= set(names)
     assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == {"edgetl"}
     assert not [name for name in names if "test" in Path(name).name or name.endswith((".pyc", ".part"))]
     assert any(name.endswith("licenses/LICENSE") for name in names)
@@ -105,12 +107,15 @@ def test_the_core_has_no_torch_and_runs_from_the_wheel(core: Environment) -> Non
 
 
 def test_look_ups_work_in_the_core(core: Environment) -> None:
-    assert "Commands:" in core.edgetl("--help").out
+    assert "Build:" in core.edgetl("--help").out
     assert [each["name"] for each in core.edgetl("targets", "--json").json()]
     assert core.edgetl("targets", "x86-cpu").code == 0
     parts = {part["name"]: part for part in core.edgetl("doctor", "--json").json()}
     assert parts["training"]["uses"][0]["missing"]["remedy"] == "pip install 'edgetl[train]'"
     assert parts["onnxruntime"]["uses"][0]["missing"] is None
+    emulator = parts["arm emulator"]["uses"][0]["missing"]
+    if emulator and "arm-sysroot" in emulator["remedy"]:
+        assert Path(emulator["remedy"].split()[1]).is_file(), "an installed wheel names the script it brings"
 
 
 def test_the_core_compiles_verifies_predicts_and_measures(core: Environment, chain: Chain, tmp_path: Path) -> None:

@@ -362,7 +362,7 @@ def test_a_model_that_the_emulated_runtime_does_not_take_fails(job: BenchJob, ru
 
 def test_an_arm_target_without_an_emulator_says_what_is_missing(job: BenchJob, run: Any) -> None:
     found = run(FakeBackend(obstacle=Missing("another CPU", "go there")), replace(job, target=ARM))
-    assert found.reason == "another CPU; go there; not emulated: no qemu (install it)"
+    assert found.reason == "another CPU; go there; not emulated: no qemu (edgetl doctor says how to)"
     assert not found.emulated
 
 
