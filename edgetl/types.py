@@ -136,11 +136,13 @@ class WeightSource:
             torchvision's own download, cached by them), "none" (random weights, only when asked for)
     path    the folder or file, absolute; empty for "hub" and "none"
     digest  sha256 of the weights' bytes; empty for "hub" and "none"
+    held    for "hub": what the folders hold that were looked into, for a download that fails
     """
 
     kind: Literal["local-dir", "file", "hub", "none"]
     path: str = ""
     digest: str = ""
+    held: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,8 @@ def run(job: AdaptJob, out: Path, progress: Progress) -> None:
     write_spec(spec, out / NETWORK_SPEC)
     _write(out / ADAPT_RECORD, _record(job, frozen, audit, resize, outcome))
     _write(out / RUN_RECORD, _run_record(outcome, time.monotonic() - start))
+    for note in audit.notes:
+        progress.note(f"weights: {note}")
     _tell(outcome, progress)
 
 

@@ -21,11 +21,13 @@ class Audit:
     matched  number of the network's tensors that were filled from the checkpoint
     dropped  the checkpoint's tensors that were left out as expected: old classifier, auxiliary heads, counters
     new      the network's tensors that keep their fresh values: the new classifier, counters
+    notes    sentences for the user: which of several sets was taken, how a stem for one channel was changed
     """
 
     matched: int
     dropped: tuple[str, ...]
     new: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def load_audited(

@@ -2,34 +2,64 @@
 
 from __future__ import annotations
 
+import argparse
+import pathlib
 import pickle
+import re
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from edgetl.backbones.tensor_sets import TensorSet, find_sets
 from edgetl.errors import WeightsError
+from edgetl.file_kind import FileKind, describe
+from edgetl.text import quoted, shortened
 
-_WRAPPERS = ("state_dict", "model", "model_state_dict")  # what training scripts put around the tensors
-_PARALLEL = "module."  # what DataParallel puts before every name
+_EXPECTED = "expected the weights as a safetensors file or a PyTorch checkpoint"
+_MAYBE_TORCH = ("torch", "pickle", "unknown", "tar")  # the oldest checkpoints are tar archives
+_READABLE = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+_REASON_CHARACTERS = 200
+_NUMPY_SCALAR = import_module("numpy._core.multiarray").scalar
+# Inert values that training programs write beside their tensors: settings, scores, places. None of them runs anything.
+_INERT: list[Any] = [
+    argparse.Namespace,
+    pathlib.PosixPath,
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool")),
+    *((_NUMPY_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("_core", "core")),
+]
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """All tensors of a safetensors file, or of a torch file opened with weights_only. On the CPU, in the file's dtypes.
 
-    The format is told from the content, not from the suffix. Raises WeightsError for anything else: truncated files,
-    pickled objects, values that are not finite.
+    Of several sets of weights the first of `find_sets`. Raises WeightsError as `read_sets` does.
     """
-    tensors = _read_safetensors(path) if _is_safetensors(path) else _read_torch(path)
-    if not tensors:
-        raise WeightsError(f"{path}: expected named tensors; found none")
-    broken = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
-    if broken:
-        raise WeightsError(f"{path}: values that are not finite in {listed(broken)}; the file is damaged")
-    return tensors
+    return dict(read_sets(path)[0].tensors)
+
+
+def read_sets(path: Path) -> tuple[TensorSet, ...]:
+    """Every set of named tensors in a checkpoint, the one to prefer first.
+
+    The format is told from the content, not from the suffix. Raises WeightsError for anything else: other kinds of
+    files, truncated ones, pickled objects, values that are not finite.
+    """
+    kind = _kind(path)
+    if kind.kind == "safetensors" or (kind.kind == "unknown" and path.suffix == ".safetensors"):
+        return (_sound(TensorSet("", _read_safetensors(path)), path),)
+    if kind.kind not in _MAYBE_TORCH:
+        raise WeightsError(f"{path}: {_EXPECTED}; {kind.sentence}{_ONNX if kind.kind == 'onnx' else ''}")
+    return tuple(_sound(each, path) for each in find_sets(_read_torch(path), str(path)))
+
+
+_ONNX = ", which cannot be imported: edgetl starts from timm and torchvision classifiers"
 
 
 def write_checkpoint(state: Mapping[str, Tensor], path: Path) -> None:
@@ -41,55 +71,60 @@ def write_checkpoint(state: Mapping[str, Tensor], path: Path) -> None:
 def listed(names: list[str], most: int = 10) -> str:
     """`a, b, c and 7 more`."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return ", ".join(shortened(name, 200) for name in names[:most]) + more
 
 
-def _is_safetensors(path: Path) -> bool:
+def _kind(path: Path) -> FileKind:
     try:
-        with path.open("rb") as file:
-            head = file.read(9)
+        return describe(path)
     except OSError as error:
         raise WeightsError(f"{path}: cannot read the weights: {error.strerror}") from error
-    return head[8:9] == b"{" or path.suffix == ".safetensors"
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return dict(load_file(path, device="cpu"))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(
-            f"{path}: not a complete safetensors file ({_one_line(error)}); copy or download it again"
-        ) from error
+    except Exception as error:  # a damaged header fails in many ways, some of them torch's
+        reason = _one_line(error) if isinstance(error, SafetensorError) else type(error).__name__
+        raise WeightsError(f"{path}: not a complete safetensors file ({reason}); copy or download it again") from error
 
 
-def _read_torch(path: Path) -> dict[str, Tensor]:
+def _read_torch(path: Path) -> object:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_INERT):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        what = f"the Python object {shortened(named[1], 80)}" if named else "pickled Python objects"
         raise WeightsError(
-            f"{path}: holds pickled Python objects, which could run any code, and was not opened; save the tensors "
+            f"{path}: holds {what}; pickled Python objects could run any code, so it was not opened; save the tensors "
             "alone, with safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
         ) from error
     except Exception as error:  # torch raises many kinds for damaged files
         raise WeightsError(
-            f"{path}: neither safetensors nor a torch checkpoint that can be read ({_one_line(error)})"
+            f"{path}: not a PyTorch checkpoint that can be read: it is damaged or incomplete "
+            f"({type(error).__name__}); copy or download it again"
         ) from error
-    return _unwrap(content, path)
 
 
-def _unwrap(content: object, path: Path) -> dict[str, Tensor]:
-    if isinstance(content, Mapping):
-        for key in _WRAPPERS:
-            if isinstance(content.get(key), Mapping):
-                content = content[key]
-                break
-    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise WeightsError(f"{path}: expected a mapping of names to tensors (a state dict); found something else")
-    tensors = {str(name): tensor for name, tensor in content.items()}
-    if tensors and all(name.startswith(_PARALLEL) for name in tensors):
-        return {name.removeprefix(_PARALLEL): tensor for name, tensor in tensors.items()}
-    return tensors
+def _sound(found: TensorSet, path: Path) -> TensorSet:
+    """Raise WeightsError for tensors that no network can take."""
+    if not found.tensors:
+        raise WeightsError(f"{path}: expected named tensors; found none")
+    floating = {name: tensor for name, tensor in found.tensors.items() if tensor.is_floating_point()}
+    foreign = sorted({str(tensor.dtype) for tensor in floating.values() if tensor.dtype not in _READABLE})
+    if foreign:
+        raise WeightsError(
+            f"{path}: holds numbers of the type {listed(foreign)}; save the weights as float32 or float16"
+        )
+    odd = [name for name, tensor in found.tensors.items() if tensor.layout != torch.strided or tensor.is_quantized]
+    if odd:
+        raise WeightsError(f"{path}: sparse or quantized tensors in {listed(odd)}; save plain float32 ones")
+    broken = [name for name, tensor in floating.items() if not tensor.isfinite().all()]
+    if broken:
+        raise WeightsError(f"{path}: values that are not finite in {listed(broken)}; the file is damaged")
+    return found
 
 
 def _one_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return shortened(quoted(str(error))[1:-1], _REASON_CHARACTERS) or type(error).__name__

@@ -65,8 +65,11 @@ def require_reachable(url: str) -> None:
 
 
 @contextmanager
-def download(what: str) -> Iterator[None]:
-    """Around a download: nothing of it is printed, and its failure becomes one WeightsError. what  `timm `resnet18``"""
+def download(what: str, held: str = "") -> Iterator[None]:
+    """Around a download: nothing of it is printed, and its failure becomes one WeightsError.
+
+    what  "timm `resnet18`";  held  what folders of weights hold instead, as a sentence, or ""
+    """
     try:
         with _silence():
             yield
@@ -75,9 +78,9 @@ def download(what: str) -> Iterator[None]:
     except Exception as error:  # each download library raises its own
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise WeightsError(
-            f"{what}: its weights are not on this machine and cannot be downloaded ({reason}); name a folder of "
-            "weights with --weights-dir or `backbone.weights_dir`, a checkpoint with `backbone.weights`, or a timm "
-            "folder with `backbone.name: local-dir:PATH`"
+            f"{what}: its weights are not on this machine and cannot be downloaded ({reason}){held and f'; {held}'}; "
+            "name a folder of weights with --weights-dir or `backbone.weights_dir`, a checkpoint with "
+            "`backbone.weights`, or a timm folder with `backbone.name: local-dir:PATH`"
         ) from error
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ from torch import Tensor, nn
 
 from edgetl.backbones import timm_networks, torchvision_networks
 from edgetl.backbones.audit import Audit, load_audited
-from edgetl.backbones.checkpoint import listed, read_checkpoint
+from edgetl.backbones.checkpoint import listed, read_checkpoint, read_sets
+from edgetl.backbones.fitting import fit
+from edgetl.backbones.grey import spread_stem
 from edgetl.backbones.head import find_head, widen_head, widened
 from edgetl.backbones.hub import download
 from edgetl.backbones.own_ways import JOINED_HEAD, SECOND_HEADS
 from edgetl.backbones.plan import Plan
 from edgetl.backbones.surgery import operate
+from edgetl.backbones.tensor_sets import TensorSet
 from edgetl.backbones.weights import TORCHVISION_PREFIX, model_file
 from edgetl.errors import UsageError, WeightsError
 from edgetl.recipe import Backbone
@@ -89,29 +93,31 @@ def _create(library: str, architecture: str, model_args: Mapping[str, object], n
 
 
 def _fill(network: nn.Module, plan: Plan, source: WeightSource, head: str) -> Audit:
-    tensors, where = _tensors(plan, source)
+    sets, where = _sets(plan, source)
+    fitted = fit(network, sets, head, where)
+    tensors, notes = spread_stem(network, fitted.tensors, plan, where)
     droppable = (*plan.droppable, *(SECOND_HEADS if head == JOINED_HEAD else ()))
     settings: dict[str, Any] = {"head": head, "droppable": droppable, "name": plan.architecture}
     try:
-        return load_audited(network, tensors, where=where, **settings)
+        audit = load_audited(network, tensors, where=where, **settings)
     except WeightsError:
         converted = timm_networks.renamed(plan.architecture, network, tensors) if plan.library == "timm" else None
         if converted is None or converted.keys() == tensors.keys():
             raise
-    return load_audited(network, converted, where=f"{where}, converted by timm", **settings)
+        audit = load_audited(network, converted, where=f"{where}, converted by timm", **settings)
+    dropped = tuple(sorted({*audit.dropped, *fitted.outside}))
+    return replace(audit, dropped=dropped, notes=(*fitted.notes, *notes))
 
 
-def _tensors(plan: Plan, source: WeightSource) -> tuple[dict[str, Tensor], str]:
-    if source.kind == "local-dir":
-        path = model_file(Path(source.path))
-        return read_checkpoint(path), str(path)
-    if source.kind == "file":
-        return read_checkpoint(Path(source.path)), source.path
-    return _hub_tensors(plan), f"{plan.library} `{plan.architecture}` from the hub"
+def _sets(plan: Plan, source: WeightSource) -> tuple[Sequence[TensorSet], str]:
+    if source.kind == "hub":
+        return [TensorSet("", _hub_tensors(plan, source.held))], f"{plan.library} `{plan.architecture}` from the hub"
+    path = model_file(Path(source.path)) if source.kind == "local-dir" else Path(source.path)
+    return read_sets(path), str(path)
 
 
-def _hub_tensors(plan: Plan) -> dict[str, Tensor]:
-    with download(f"{plan.library} `{plan.architecture}`"):
+def _hub_tensors(plan: Plan, held: str) -> dict[str, Tensor]:
+    with download(f"{plan.library} `{plan.architecture}`", held):
         if plan.library == "timm":
             return timm_networks.hub_tensors(plan.architecture, plan.model_args)
         return torchvision_networks.hub_tensors(plan.architecture)

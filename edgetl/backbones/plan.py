@@ -30,13 +30,18 @@ class Native:
 
 @dataclass(frozen=True)
 class Plan:
-    """Library, constructor and its arguments; `droppable` are name prefixes a checkpoint may have in excess."""
+    """Library, constructor and its arguments.
+
+    droppable  name prefixes a checkpoint may have in excess
+    grey       the weights are said to be for one channel
+    """
 
     library: Literal["timm", "torchvision"]
     architecture: str
     native: Native
     model_args: Mapping[str, object] = field(default_factory=dict)
     droppable: tuple[str, ...] = ()
+    grey: bool = False
 
 
 def unknown_name(name: str, valid: Iterable[str], library: str, listing: str) -> UsageError:

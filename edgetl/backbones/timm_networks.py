@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from edgetl.backbones.own_ways import plain
 from edgetl.backbones.plan import AUXILIARY, Native, Plan, unknown_name
 from edgetl.backbones.weights import CONFIG_FILE
 from edgetl.errors import UsageError, WeightsError
+from edgetl.text import quoted
 
 _MAX_CONFIG_BYTES = 1_000_000
 _LISTING = '`python -c "import timm; print(timm.list_models())"`'
@@ -39,7 +41,7 @@ def plan_by_folder(folder: Path) -> Plan:
     config = _read_config(where)
     name = config.get("architecture")
     if not isinstance(name, str):
-        raise WeightsError(f"{where}: expected `architecture`, a timm name; found {name!r}")
+        raise WeightsError(f"{where}: {_not_timm(config)}")
     architecture = _architecture(name)
     given = config.get("pretrained_cfg", config)  # old folders keep these values at the top level
     arguments = config.get("model_args") or {}
@@ -48,9 +50,15 @@ def plan_by_folder(folder: Path) -> Plan:
     reserved = sorted(_RESERVED & set(arguments))
     if reserved:
         raise WeightsError(f"{where}: `model_args` must not set {', '.join(reserved)}")
-    if arguments.get("in_chans", 3) != 3:
-        raise UsageError(f"{where}: made for {arguments['in_chans']} channels; expected a network for RGB images")
-    return _plan(name, arguments, {**_default_cfg(name, architecture), **given}, where=str(where))
+    cfg = {**_default_cfg(name, architecture), **given}
+    channels = arguments.get("in_chans", 3)
+    if channels == 3:
+        channels = _size(cfg, str(where))[0]
+    if channels == 1:
+        cfg |= {key: _of_all_channels(cfg, key, str(where)) for key in ("mean", "std")}
+    elif channels != 3:
+        raise UsageError(f"{where}: made for {channels} channels; expected a network for RGB or grey images")
+    return replace(_plan(name, arguments, cfg, where=str(where)), grey=channels == 1)
 
 
 def construct(architecture: str, model_args: Mapping[str, object], num_classes: int) -> nn.Module:
@@ -111,11 +119,11 @@ def native_size(architecture: str, model_args: Mapping[str, object]) -> tuple[in
         return int(given[0]), int(given[1])
     if isinstance(given, int):
         return given, given
-    return _size(_default_cfg(architecture, _base(architecture)), f"timm `{architecture}`")
+    return _size(_default_cfg(architecture, _base(architecture)), f"timm `{architecture}`")[1:]
 
 
 def _plan(name: str, arguments: Mapping[str, object], cfg: Mapping[str, Any], where: str) -> Plan:
-    height, width = _size(cfg, where)
+    _, height, width = _size(cfg, where)
     model_args = {key: value for key, value in arguments.items() if key not in _OURS}
     if cfg.get("fixed_input_size"):
         size = model_args.setdefault("img_size", [height, width])
@@ -166,13 +174,32 @@ def _read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def _size(cfg: Mapping[str, Any], where: str) -> tuple[int, int]:
+def _not_timm(config: Mapping[str, Any]) -> str:
+    """Why a config.json without `architecture` is none of timm's."""
+    if "model_type" not in config and "architectures" not in config:
+        return f"expected `architecture`, a timm name; found {quoted(config.get('architecture'))}"
+    classes = config.get("architectures")
+    made = quoted(classes[0]) if isinstance(classes, list) and classes else quoted(config.get("model_type"))
+    return (
+        f"written by transformers ({made}), not by timm; expected timm's config.json: name the timm network of the "
+        "same kind, or a folder that timm.models.save_for_hf or TimmWrapperForImageClassification wrote"
+    )
+
+
+def _size(cfg: Mapping[str, Any], where: str) -> tuple[int, int, int]:
+    """Channels, height and width."""
     size = cfg.get("input_size")
     if not (isinstance(size, (list, tuple)) and len(size) == 3 and all(isinstance(n, int) and n > 0 for n in size)):
         raise WeightsError(f"{where}: expected `input_size` as [3, height, width]; found {size!r}")
-    if size[0] != 3:
-        raise UsageError(f"{where}: made for {size[0]} channels; expected a network for RGB images")
-    return size[1], size[2]
+    return size[0], size[1], size[2]
+
+
+def _of_all_channels(cfg: Mapping[str, Any], key: str, where: str) -> list[float]:
+    """`mean` or `std` of a network for grey images, three times. Raises UsageError where the channels differ."""
+    values = cfg.get(key)
+    if isinstance(values, (list, tuple)) and len(values) in (1, 3) and len({*values}) == 1:
+        return [values[0]] * 3
+    raise UsageError(f"{where}: made for 1 channels; expected one `{key}` for all of them, found {quoted(values)}")
 
 
 def _triple(cfg: Mapping[str, Any], key: str, where: str) -> tuple[float, float, float]:

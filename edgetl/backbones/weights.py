@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 from edgetl.errors import UsageError, WeightsError
 from edgetl.recipe import Backbone
 from edgetl.resources import resource_dir
+from edgetl.text import escaped
 from edgetl.types import WeightSource
 
 TORCHVISION_PREFIX = "tv_"
@@ -17,15 +20,17 @@ CONFIG_FILE = "config.json"
 MODEL_FILES = ("model.safetensors", "pytorch_model.bin")  # timm's own names, in its own order of preference
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_MAX_CONFIG_BYTES = 1_000_000
+_NAMED = 8
 _FORMS = "a timm name, `tv_NAME` for torchvision, `local-dir:PATH` or `edgetl:NAME`"
 
 
 def locate(backbone: Backbone, base: Path, weights_dirs: Sequence[Path]) -> WeightSource:
     """Find the weights that `backbone` names; relative paths start at `base`, the recipe's folder.
 
-    A plain name is looked up as `<weights_dir>/<name>/` before the hub. `digest` is the SHA-256 of a lone file, or
-    of the digests of config and weights of a folder. Raises UsageError (contradictory or malformed request) and
-    WeightsError (nothing usable where it should be).
+    A plain name is looked up as `<weights_dir>/<name>/` before the hub, with and without timm's tag. `digest` is the
+    SHA-256 of a lone file, or of the digests of config and weights of a folder. Raises UsageError (contradictory or
+    malformed request) and WeightsError (nothing usable where it should be).
     """
     if backbone.weights is not None and not backbone.pretrained:
         raise UsageError("backbone: `weights` and `pretrained: false` contradict each other; leave one of them out")
@@ -38,7 +43,7 @@ def locate(backbone: Backbone, base: Path, weights_dirs: Sequence[Path]) -> Weig
         return _file(base / backbone.weights)
     if not backbone.pretrained:
         return WeightSource("none")
-    return _look_up(backbone.name, weights_dirs) or WeightSource("hub")
+    return _look_up(backbone.name, weights_dirs) or WeightSource("hub", held=holdings(weights_dirs))
 
 
 def model_file(folder: Path) -> Path:
@@ -86,23 +91,93 @@ def _file(path: Path) -> WeightSource:
 
 
 def _look_up(name: str, weights_dirs: Sequence[Path]) -> WeightSource | None:
-    for directory in weights_dirs:
+    directories = [directory.resolve() for directory in weights_dirs]
+    for directory in directories:
         if not directory.is_dir():
             raise UsageError(f"{directory}: no such folder of weights (--weights-dir or EDGETL_WEIGHTS_DIR)")
-        for folder in _candidates(directory.resolve(), name):
-            if not any((folder / file).is_file() for file in MODEL_FILES):
-                continue
-            if not name.startswith(TORCHVISION_PREFIX) and (folder / CONFIG_FILE).is_file():
-                return _timm_folder(folder)
-            return _file(model_file(folder))
+    find = _torchvision_folder if name.startswith(TORCHVISION_PREFIX) else _timm_folder_of
+    for directory in directories:
+        folder = find(directory, name)
+        if folder is None:
+            continue
+        if find is _timm_folder_of and (folder / CONFIG_FILE).is_file():
+            return _timm_folder(folder)
+        return _file(model_file(folder))
+    _refuse_other_tags(name, directories)
     return None
 
 
-def _candidates(directory: Path, name: str) -> list[Path]:
-    folders = [directory / name]
-    if name.startswith(TORCHVISION_PREFIX):
-        folders.append(directory / name.removeprefix(TORCHVISION_PREFIX))
-    return folders
+def _torchvision_folder(directory: Path, name: str) -> Path | None:
+    folders = (directory / name, directory / name.removeprefix(TORCHVISION_PREFIX))
+    return next((folder for folder in folders if _has_weights(folder)), None)
+
+
+def _timm_folder_of(directory: Path, name: str) -> Path | None:
+    """The folder of the network called `name`, with or without timm's tag. Raises WeightsError where there are several
+    and none is called just so."""
+    _, _, tag = _comparable(name).partition(".")
+    folders = _of_architecture(directory, name)
+    fitting = [folder for folder in folders if not tag or tag_of(folder) in ("", tag)]
+    exact = [folder for folder in fitting if _comparable(folder.name) == _comparable(name)]
+    if len(exact or fitting) > 1:
+        names = ", ".join(folder.name for folder in fitting)
+        raise WeightsError(f"{directory} holds several of `{name}`: {names}; name one of them in `backbone.name`")
+    return next(iter(exact or fitting), None)
+
+
+def _of_architecture(directory: Path, name: str) -> list[Path]:
+    wanted = _comparable(name).partition(".")[0]
+    folders = sorted(folder for folder in directory.iterdir() if _comparable(folder.name).partition(".")[0] == wanted)
+    return [folder for folder in folders if _has_weights(folder)]
+
+
+def _refuse_other_tags(name: str, directories: Sequence[Path]) -> None:
+    for directory in directories:
+        others = [f"{folder.name} (tag {tag_of(folder)})" for folder in _of_architecture(directory, name)]
+        if others:
+            raise WeightsError(f"{directory} holds {', '.join(others)}, not `{name}`; name that, or another folder")
+
+
+def holdings(weights_dirs: Sequence[Path]) -> str:
+    """`/w holds resnet18, resnet50`, for each folder of weights; "" without any."""
+    said = []
+    for directory in weights_dirs:
+        names = sorted(folder.name for folder in directory.iterdir() if _has_weights(folder))
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        said.append(f"{directory} holds {', '.join(map(escaped, names[:_NAMED])) or 'no folder of weights'}{more}")
+    return "; ".join(said)
+
+
+def tag_of(folder: Path) -> str:
+    """timm's tag of the weights in a folder, comparable: what its config.json says, else its name; "" for none."""
+    config = _config(folder / CONFIG_FILE)
+    inner = config.get("pretrained_cfg")
+    told = (inner if isinstance(inner, dict) else config).get("tag")
+    architecture = config.get("architecture")
+    for name in (f".{told}" if isinstance(told, str) else "", architecture, folder.name):
+        tag = _comparable(name).partition(".")[2] if isinstance(name, str) else ""
+        if tag:
+            return tag
+    return ""
+
+
+def _config(path: Path) -> dict[str, object]:
+    """What a config.json holds; nothing where it cannot be read, which whoever builds the network says."""
+    try:
+        if not path.is_file() or path.stat().st_size > _MAX_CONFIG_BYTES:
+            return {}
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _has_weights(folder: Path) -> bool:
+    return any((folder / file).is_file() for file in MODEL_FILES)
+
+
+def _comparable(name: str) -> str:
+    return unicodedata.normalize("NFC", name).strip().casefold()
 
 
 def _sha256(path: Path) -> str:

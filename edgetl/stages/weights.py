@@ -103,6 +103,8 @@ class Weights:
         self._said = True
         if self._from_memory(source):
             self._progress.note(f"weights: {source.path}, as in an earlier run ({MEMORY_FILE})")
+        elif source.kind == "local-dir" and ":" not in self._backbone.name != Path(source.path).name:
+            self._progress.note(f"weights: {source.path}")
         if source.kind == "hub":
             self._progress.note(f"weights: {self._backbone.name} from the hub or its cache on this machine")
 

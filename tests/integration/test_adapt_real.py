@@ -59,6 +59,7 @@ def test_a_probe_on_a_real_backbone_recognises_steel_defects(shared: Path, tmp_p
         "matched": 312,
         "dropped": ["classifier.bias", "classifier.weight"],
         "new": ["classifier.bias", "classifier.weight"],
+        "notes": [],
     }
     assert json.loads((tmp_path / "network.json").read_text())["model_args"] == {"pad_type": "same"}
 

@@ -59,11 +59,6 @@ def test_torch_files_are_unwrapped(tmp_path: Path, wrap: Any) -> None:
     assert _same(read_checkpoint(tmp_path / "a.pt"), STATE)
 
 
-def test_the_prefix_of_parallel_training_is_removed(tmp_path: Path) -> None:
-    torch.save({f"module.{name}": tensor for name, tensor in STATE.items()}, tmp_path / "a.pt")
-    assert _same(read_checkpoint(tmp_path / "a.pt"), STATE)
-
-
 def test_a_pickled_object_is_refused_and_never_run(tmp_path: Path) -> None:
     proof = tmp_path / "executed"
     torch.save({"state_dict": STATE, "hook": _Bomb(proof)}, tmp_path / "a.pt")

@@ -112,3 +112,44 @@ def test_what_is_missing_on_disk_is_named(tmp_path: Path) -> None:
 def test_finding_weights_loads_no_torch() -> None:
     code = "import sys, edgetl.backbones.weights, edgetl.backbones.spec; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def _tagged(tmp_path: Path, name: str, tag: str | None = "lamb_in1k") -> Path:
+    config = {"architecture": "resnet18", "pretrained_cfg": {} if tag is None else {"tag": tag}}
+    return _timm_folder(tmp_path / "w" / name, json.dumps(config))
+
+
+@pytest.mark.parametrize(
+    ("folder", "asked"),
+    [
+        ("resnet18.lamb_in1k", "resnet18"),
+        ("resnet18", "resnet18.lamb_in1k"),
+        ("resnet18.lamb_in1k", "resnet18.lamb_in1k"),
+        ("ResNet18.LAMB_in1k", "resnet18"),
+        (" resnet18", "resnet18.lamb_in1k"),
+    ],
+)
+def test_a_tagged_weights_folder_is_found_with_and_without_the_tag(tmp_path: Path, folder: str, asked: str) -> None:
+    there = _tagged(tmp_path, folder)
+    assert locate(Backbone(name=asked), tmp_path, [tmp_path / "w"]).path == str(there)
+
+
+def test_a_tag_that_contradicts_is_refused_and_what_the_folder_holds_is_said(tmp_path: Path) -> None:
+    _tagged(tmp_path, "resnet18.lamb_in1k")
+    with pytest.raises(WeightsError, match=r"w holds resnet18\.lamb_in1k .*, not `resnet18\.a1_in1k`; name that"):
+        locate(Backbone(name="resnet18.a1_in1k"), tmp_path, [tmp_path / "w"])
+    assert locate(Backbone(name="resnet50"), tmp_path, [tmp_path / "w"]).held.endswith("w holds resnet18.lamb_in1k")
+
+
+def test_a_folder_that_says_no_tag_is_taken_for_any(tmp_path: Path) -> None:
+    there = _tagged(tmp_path, "resnet18", tag=None)
+    assert locate(Backbone(name="resnet18.a1_in1k"), tmp_path, [tmp_path / "w"]).path == str(there)
+
+
+def test_of_several_tags_the_user_chooses_unless_one_folder_has_the_very_name(tmp_path: Path) -> None:
+    _tagged(tmp_path, "resnet18.a1_in1k", "a1_in1k")
+    _tagged(tmp_path, "resnet18.tv_in1k", "tv_in1k")
+    with pytest.raises(WeightsError, match=r"several of `resnet18`: resnet18\.a1_in1k, resnet18\.tv_in1k"):
+        locate(Backbone(name="resnet18"), tmp_path, [tmp_path / "w"])
+    plain = _tagged(tmp_path, "resnet18")
+    assert locate(Backbone(name="resnet18"), tmp_path, [tmp_path / "w"]).path == str(plain)

@@ -1,0 +1,37 @@
+"""Networks for grey pictures, made to take three equal channels."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from edgetl.backbones.plan import Plan
+from edgetl.errors import UsageError, WeightsError
+
+
+def spread_stem(
+    network: nn.Module, tensors: dict[str, Tensor], plan: Plan, where: str
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """`tensors` with the weights of a stem for one channel divided by three and repeated, and a note about it.
+
+    A grey picture is decoded to three equal channels: with one mean and one std for all of them the sum over the
+    channels is what the stem computed of the one. Raises WeightsError where they differ.
+    """
+    state = network.state_dict()
+    grey = [name for name, tensor in tensors.items() if name in state and _one_for_three(tensor, state[name])]
+    if plan.grey and not grey:
+        raise UsageError(f"{where}: its config.json says that it is made for 1 channels; its weights are for three")
+    if not grey:
+        return tensors, ()
+    if len({*plan.native.mean}) > 1 or len({*plan.native.std}) > 1:
+        raise WeightsError(
+            f"{where}: made for 1 channel, and `{plan.architecture}` has another mean and std for each color; name a "
+            "`local-dir:` folder whose config.json has the one mean and std that the network was trained with"
+        )
+    changed = {name: (tensors[name].float() / 3).repeat(1, 3, 1, 1) for name in grey}
+    note = f"made for 1 channel: {grey[0]} is divided by 3 and repeated, which is the same for grey pictures"
+    return {**tensors, **changed}, (note,)
+
+
+def _one_for_three(have: Tensor, want: Tensor) -> bool:
+    wanted = (want.shape[0], 1, *want.shape[2:]) if want.ndim == 4 else ()
+    return want.ndim == 4 and want.shape[1] == 3 and tuple(have.shape) == wanted
