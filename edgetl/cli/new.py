@@ -17,20 +17,26 @@ from edgetl.cli.options import FILE, emit, json_option
 @click.option("--force", is_flag=True, help="Replace an existing recipe.")
 @json_option
 def command(folder: Path, output: Path, name: str | None, force: bool, as_json: bool) -> None:
-    """Look at FOLDER (one sub-folder per class, or train/ and val/) and write a commented recipe that suits it."""
-    from edgetl.data.suggest import suggest
+    """Look at FOLDER (one sub-folder per class, or train/ and val/), or a CSV list, and write a commented recipe that
+    suits it."""
+    from edgetl.data.suggest import recipe_text
+    from edgetl.data.survey import survey
     from edgetl.errors import UsageError
     from edgetl.store import disk_errors, write_text
+    from edgetl.text import escaped
 
+    seen = survey(folder)
     if output.exists() and not output.is_file():
         raise UsageError(f"{output}: is no file; name the recipe to write with -o, as {output / 'recipe.yaml'}")
     if output.exists() and not force:
         raise UsageError(f"{output}: exists already; choose another name with -o, or replace it with --force")
-    text = suggest(folder, output.resolve().parent, name)
+    text = recipe_text(seen, folder, output.resolve().parent, name)
     with disk_errors(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         write_text(output, text)
+    for note in seen.notes:
+        click.echo(f"edgetl: note: {escaped(note)}", err=True)
     if as_json:
-        emit({"recipe": str(output)})
+        emit({"recipe": str(output), "notes": list(seen.notes)})
     else:
         click.echo(f"wrote {output}; look through it, then run: edgetl build {output}")

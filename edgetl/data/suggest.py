@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from edgetl.data.images import UnreadableImage, read_size
 from edgetl.data.policy import naming, why_not_mirrored
 from edgetl.data.resize import auto_policy
-from edgetl.data.scan import SPLIT_NAMES, Listing, locate, match_classes, require_classes, scan
-from edgetl.errors import DataError, UsageError
+from edgetl.data.scan import SPLIT_NAMES, Listing, locate
+from edgetl.data.survey import Survey, survey
+from edgetl.errors import UsageError
 from edgetl.text import printable
 
-_TRAIN_NAMES = ("train", "training")
-_VAL_NAMES = ("val", "valid", "validation", "dev", "test", "testing")
-_LOOKED_AT = 200
 _SHOTS = 10
 _AFFORDABLE = 500  # training images that two CPU cores fine-tune on in some ten minutes
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -42,16 +40,6 @@ class _Choice:
     why: str
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """What was found: the listings, sizes of some images as (height, width), and how many of those would not open."""
-
-    train: Listing
-    val: Listing | None
-    sizes: tuple[tuple[int, int], ...]
-    broken: int
-
-
 def suggest(root: Path, recipe_dir: Path, name: str | None) -> str:
     """YAML text of a recipe for the images in `root`, to be written into the folder `recipe_dir`.
 
@@ -59,63 +47,21 @@ def suggest(root: Path, recipe_dir: Path, name: str | None) -> str:
     name   the recipe's name; None makes one from the name of `root`
     Opens headers only. Raises UsageError for an absent folder or an impossible name, DataError for unusable data.
     """
-    root = locate(Path(), str(root))
-    train_path, val_path = _parts(root)
-    seen = _look(train_path, val_path)
-    title = _title(root) if name is None else name
+    return recipe_text(survey(root), root, recipe_dir, name)
+
+
+def recipe_text(seen: Survey, root: Path, recipe_dir: Path, name: str | None) -> str:
+    """`suggest` for what was looked at already."""
+    title = _title(locate(Path(), str(root))) if name is None else name
     if not _NAME.fullmatch(title):
         raise UsageError(
             f"name {title!r}: expected up to 64 letters, digits, `_`, `.`, `-`, the first a letter or digit"
         )
     here = locate(Path(), str(recipe_dir))
-    return "\n".join((*_head(title, seen), *_data(seen, train_path, val_path, here), *_rest(seen)))
+    return "\n".join((*_head(title, seen), *_data(seen, here), *_rest(seen)))
 
 
-def _parts(root: Path) -> tuple[Path, Path | None]:
-    """The training and the validation part of what the user named."""
-    try:
-        entries = {entry.name.lower(): entry for entry in sorted(root.iterdir(), reverse=True)} if root.is_dir() else {}
-        parts = {name: entry for name, entry in entries.items() if _is_part(entry)}
-    except OSError as error:
-        raise DataError(f"{root}: cannot be listed: {error.strerror}") from error
-    train = _first(parts, _TRAIN_NAMES)
-    return (root, None) if train is None else (train, _first(parts, _VAL_NAMES))
-
-
-def _is_part(entry: Path) -> bool:
-    # a folder of classes, or a list; a folder `train` that holds images is the class of trains
-    return entry.suffix.lower() == ".csv" or (entry.is_dir() and any(inner.is_dir() for inner in entry.iterdir()))
-
-
-def _first(parts: Mapping[str, Path], stems: Sequence[str]) -> Path | None:
-    return next((parts[name] for stem in stems for name in (stem, f"{stem}.csv") if name in parts), None)
-
-
-def _look(train_path: Path, val_path: Path | None) -> _Seen:
-    train = scan(train_path)
-    require_classes(train)
-    val = None if val_path is None else scan(val_path)
-    if val is not None:
-        match_classes(train, val)
-    least = min(train.counts())
-    if least < (1 if val else 2):
-        poorest = train.classes[train.counts().index(least)]
-        raise DataError(
-            f"{train.where}: class `{poorest}` has {least} images; expected at least {1 if val else 2}; add images"
-        )
-    sizes: list[tuple[int, int]] = []
-    looked_at = train.files[:: max(1, len(train.files) // _LOOKED_AT)]
-    for path, _ in looked_at:
-        try:
-            sizes.append(read_size(Path(path)))
-        except UnreadableImage:
-            continue
-    if not sizes:
-        raise DataError(f"{train.where}: none of {len(looked_at)} images looked at can be opened, as {looked_at[0][0]}")
-    return _Seen(train, val, tuple(sizes), len(looked_at) - len(sizes))
-
-
-def _head(title: str, seen: _Seen) -> list[str]:
+def _head(title: str, seen: Survey) -> list[str]:
     counts = seen.train.counts()
     heights, widths = sorted(h for h, _ in seen.sizes), sorted(w for _, w in seen.sizes)
     lines = [
@@ -126,19 +72,29 @@ def _head(title: str, seen: _Seen) -> list[str]:
     ]
     if max(counts) > 3 * min(counts):
         lines.append(f"# uneven: the largest class has {max(counts) / min(counts):.0f} times the smallest")
-    if seen.broken:
-        lines.append(f"# {seen.broken} of {seen.broken + len(seen.sizes)} images looked at would not open")
+    for note in seen.notes:
+        lines += textwrap.wrap(
+            printable(note), 118, initial_indent="# note: ", subsequent_indent="#   ", break_long_words=False
+        )
     return [*lines, "", _entry("name", title), ""]
 
 
-def _data(seen: _Seen, train: Path, val: Path | None, here: Path) -> list[str]:
+def _data(seen: Survey, here: Path) -> list[str]:
     shots, augment = _shots(seen), _augment(seen.train)
     policy, measured = auto_policy(seen.sizes)
-    lines = ["data:", "  # relative to this file", "  " + _entry("train", _relative(train, here))]
-    if val is not None:
-        lines.append("  " + _entry("val", _relative(val, here)))
+    lines = ["data:", "  # relative to this file", "  " + _entry("train", _relative(seen.train_path, here))]
+    if seen.val_path is not None:
+        lines.append("  " + _entry("val", _relative(seen.val_path, here)))
     else:
         lines.append("  # no `val`: what the draw leaves is measured on; better name images of another day or device")
+    if seen.columns is not None:
+        named = seen.columns.model_dump(exclude_none=True).items()
+        lines += ["  columns:", *("    " + _entry(key, text) for key, text in named)]
+    if seen.images is not None:
+        lines += [
+            "  # paths of the list are looked up below it by their last parts",
+            "  " + _entry("images", _relative(seen.images, here)),
+        ]
     return [
         *lines,
         f"  # {shots.why}",
@@ -154,7 +110,7 @@ def _data(seen: _Seen, train: Path, val: Path | None, here: Path) -> list[str]:
     ]
 
 
-def _rest(seen: _Seen) -> list[str]:
+def _rest(seen: Survey) -> list[str]:
     longest = sorted(max(size) for size in seen.sizes)[len(seen.sizes) // 2]
     lines = [
         "# any timm model; `tv_resnet18` for torchvision's; `local-dir:PATH` for a folder with config.json and weights",
@@ -177,7 +133,7 @@ def _rest(seen: _Seen) -> list[str]:
     ]
 
 
-def _shots(seen: _Seen) -> _Choice:
+def _shots(seen: Survey) -> _Choice:
     least, total = min(seen.train.counts()), sum(seen.train.counts())
     if seen.val is not None and total <= _AFFORDABLE:
         return _Choice("all", f"all {total} training images are few enough; a number per class trains faster")

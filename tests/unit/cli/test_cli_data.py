@@ -173,7 +173,10 @@ def test_new_replaces_a_recipe_only_when_told(shell: Shell, photos: Path, tmp_pa
     path.write_text("mine")
     shell.refuses(2, ["exists already", "--force"], "new", photos, "-o", path)
     assert path.read_text() == "mine"
-    assert shell("new", photos, "-o", path, "--force", "--name", "pets", "--json").json() == {"recipe": str(path)}
+    assert shell("new", photos, "-o", path, "--force", "--name", "pets", "--json").json() == {
+        "recipe": str(path),
+        "notes": [],
+    }
     assert load_recipe(path).name == "pets"
 
 

@@ -112,7 +112,7 @@ def test_comments_say_what_was_found(tmp_path: Path) -> None:
     assert "# 28 images to learn from, 4 to 20 per class; none set apart to measure on" in text
     assert "# widths 30, heights 20 pixels" in text
     assert "# uneven: the largest class has 5 times the smallest" in text
-    assert "# 1 of 28 images looked at would not open" in text
+    assert "# note: 1 of 28 images looked at cannot be opened, as " in text
     assert "nvidia-rtx" in text
     assert "input_size" in text
     assert text.endswith("\n")
