@@ -75,7 +75,7 @@ def claim_huge_tensor(model: onnx.ModelProto) -> None:
     """A tensor of 2**62 elements without a byte of data, which an operator reads."""
     model.graph.initializer.append(TensorProto(name="huge", data_type=TensorProto.FLOAT, dims=[2**31, 2**31]))
     model.graph.node.append(helper.make_node("Identity", ["huge"], ["copy"]))
-    model.graph.output.append(helper.make_tensor_value_info("copy", TensorProto.FLOAT, None))
+    model.graph.output.append(helper.make_tensor_value_info("copy", TensorProto.FLOAT, [2**31, 2**31]))
 
 
 def _rewire_logits(model: onnx.ModelProto) -> int:
@@ -112,8 +112,8 @@ def need_terabytes(model: onnx.ModelProto) -> None:
     _rewire_logits(model)
     model.graph.initializer.append(helper.make_tensor("shape", TensorProto.INT64, [1], [2**40]))
     model.graph.node.append(helper.make_node("ConstantOfShape", ["shape"], ["zeros"]))
-    model.graph.node.append(helper.make_node("ReduceSum", ["zeros"], ["sum"], keepdims=0))
-    model.graph.node.append(helper.make_node("Add", ["before", "sum"], ["logits"]))
+    model.graph.node.append(helper.make_node("ReduceSum", ["zeros"], ["sum_of_zeros"], keepdims=0))
+    model.graph.node.append(helper.make_node("Add", ["before", "sum_of_zeros"], ["logits"]))
 
 
 def float8_logits(images: int, classes: int) -> bytes:

@@ -14,6 +14,7 @@ from edgetl.file_kind import describe
 from edgetl.graph.outside_data import NotOnnx, has_outside_data
 
 MAX_LEVELS = 3
+_READ_ONNX = ("onnxruntime", "tensorrt")
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def _check_labels(path: Path, manifest: Manifest) -> None:
 
 
 def _check_models(folder: Path, manifest: Manifest) -> None:
-    if manifest.compiled.backend == "null":  # opens no model
+    if manifest.compiled.backend not in _READ_ONNX:
         return
     models = {name for name in manifest.compiled.files if name.endswith(".onnx")}
     models |= {manifest.compiled.model} if manifest.compiled.backend == "onnxruntime" else set()

@@ -1,6 +1,8 @@
 #include "decode.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -83,7 +85,10 @@ edgetl_status decode(const char* name, const uint8_t* file, size_t bytes, Pictur
 
 edgetl_status read_picture_file(const char* path, Picture& picture, edgetl_error* error) {
   picture = Picture();
-  const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path, "rb"));
+  // O_NONBLOCK: opening a pipe would wait for its other end
+  const int descriptor = ::open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  const std::unique_ptr<std::FILE, CloseFile> file(descriptor < 0 ? nullptr : ::fdopen(descriptor, "rb"));
+  if (file == nullptr && descriptor >= 0) ::close(descriptor);
   struct stat facts {};
   if (file == nullptr || fstat(fileno(file.get()), &facts) != 0) {
     return refuse(error, EDGETL_INVALID_ARGUMENT, path, std::strerror(errno));

@@ -8,6 +8,7 @@
 
 #include "fail.h"
 #include "file.h"
+#include "onnx_file.h"
 #include "sha256.h"
 
 namespace edgetl {
@@ -55,6 +56,23 @@ edgetl_status check_labels(const std::string& where, const Manifest& manifest, B
   return fail(error, EDGETL_BUNDLE_CHANGED,
               "%s/%s: not the labels of %s; one was changed after it was built: do not use it", where.c_str(),
               labels_name, manifest_name);
+}
+
+bool ends_with(const std::string& name, const char* ending) {
+  const size_t length = std::strlen(ending);
+  return name.size() >= length && name.compare(name.size() - length, length, ending) == 0;
+}
+
+edgetl_status check_model(const std::string& path, Bytes file, edgetl_error* error) {
+  switch (find_outside_data(file)) {
+    case OutsideData::none: return EDGETL_OK;
+    case OutsideData::some:
+      return fail(error, EDGETL_BUNDLE_INVALID,
+                  "%s: takes weights from another file, which no digest covers; build it again", path.c_str());
+    case OutsideData::not_onnx: break;
+  }
+  return fail(error, EDGETL_BUNDLE_INVALID, "%s: expected an ONNX model; damaged, or not one: build the bundle again",
+              path.c_str());
 }
 
 edgetl_status check_names(const std::string& where, const Manifest& manifest, const std::set<std::string>& present,
@@ -131,8 +149,7 @@ edgetl_status Bundle::read_folder(const char* path, const edgetl_options* option
     if (status != EDGETL_OK) return status;
     storage_->files[name] = {bytes, std::move(content.data)};
   }
-  status = check_labels(where_, manifest_, file(labels_name), error);
-  return status == EDGETL_OK ? succeed(error) : status;
+  return check_contents(error);
 }
 
 edgetl_status Bundle::read_files(const edgetl_file* files, size_t count, const edgetl_options* options,
@@ -177,7 +194,21 @@ edgetl_status Bundle::check_files(const std::set<std::string>& present, const ed
     if (skipped == nullptr) status = check_digest(where_ + "/" + name, bytes, entry, error);
     if (status != EDGETL_OK) return status;
   }
-  status = check_labels(where_, manifest_, file(labels_name), error);
+  return check_contents(error);
+}
+
+edgetl_status Bundle::check_contents(edgetl_error* error) const {
+  edgetl_status status = check_labels(where_, manifest_, file(labels_name), error);
+  if (manifest_.backend == "onnxruntime" || manifest_.backend == "tensorrt") {  // the others read no ONNX
+    std::set<std::string> models;
+    for (const std::string& name : manifest_.model_files) {
+      if (ends_with(name, ".onnx")) models.insert(name);
+    }
+    if (manifest_.backend == "onnxruntime") models.insert(manifest_.model);
+    for (const std::string& name : models) {
+      if (status == EDGETL_OK) status = check_model(where_ + "/" + name, file(name), error);
+    }
+  }
   return status == EDGETL_OK ? succeed(error) : status;
 }
 

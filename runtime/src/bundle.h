@@ -39,6 +39,7 @@ class Bundle {
  private:
   struct Storage;
   edgetl_status check_files(const std::set<std::string>& present, const edgetl_options* options, edgetl_error* error);
+  edgetl_status check_contents(edgetl_error* error) const;
   Manifest manifest_;
   std::string where_;
   char digest_[65] = "";

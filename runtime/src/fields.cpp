@@ -51,6 +51,12 @@ bool check_text(Reader& reader, Value value, size_t max_points) {
   return read_text(reader, value, max_points, unused);
 }
 
+bool read_plain_text(Reader& reader, Value value, size_t max_points, std::string& out) {
+  if (!read_text(reader, value, max_points, out)) return false;
+  const bool plain = is_plain(out.data(), out.size());
+  return plain || reader.refuse("text without control characters", value);
+}
+
 namespace {
 
 int hex_digit(char digit) {

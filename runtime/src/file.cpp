@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -204,6 +205,21 @@ edgetl_status Folder::read(const std::string& name, uint64_t bytes, FileContent&
   if (got < 0) return unreadable(error, path, errno);
   if (static_cast<uint64_t>(got) != bytes) return other_size(error, path, static_cast<uint64_t>(got), bytes);
   content.size = static_cast<size_t>(bytes);
+  return EDGETL_OK;
+}
+
+edgetl_status beside_program(const char* path, std::string& found, edgetl_error* error) {
+  found = path;
+  if (path[0] == '/') return EDGETL_OK;
+  constexpr const char* link = "/proc/self/exe";
+  char program[PATH_MAX];
+  const ssize_t length = ::readlink(link, program, sizeof program);
+  if (length <= 0 || length == static_cast<ssize_t>(sizeof program)) {
+    return fail(error, EDGETL_BUNDLE_UNREADABLE, "%s: cannot find the folder of this program: %s: %s", path, link,
+                length < 0 ? std::strerror(errno) : "too long");
+  }
+  const std::string file(program, static_cast<size_t>(length));
+  found = file.substr(0, file.rfind('/') + 1) + path;
   return EDGETL_OK;
 }
 

@@ -40,4 +40,7 @@ class Folder {
   int descriptor_ = -1;
 };
 
+// `path` counted from the folder of the running program's file; absolute ones as they are.
+edgetl_status beside_program(const char* path, std::string& found, edgetl_error* error);
+
 }  // namespace edgetl

@@ -25,6 +25,11 @@ bool skip_text(Reader& reader, Value value, T&) {
   return check_text(reader, value, json::max_bytes);
 }
 
+bool check_plain_text(Reader& reader, Value value, size_t max_points) {
+  std::string unused;
+  return read_plain_text(reader, value, max_points, unused);
+}
+
 // --- names
 
 bool is_name_start(char c) {
@@ -75,7 +80,7 @@ bool check_precisions(Reader& reader, Value value, T&) {
 
 bool read_target(Reader& reader, Value value, Manifest& out) {
   static constexpr Member<Manifest> members[] = {
-      {"name", true, [](Reader& r, Value v, Manifest& m) { return read_text(r, v, max_text, m.target); }},
+      {"name", true, [](Reader& r, Value v, Manifest& m) { return read_plain_text(r, v, max_text, m.target); }},
       {"summary", true, skip_text<Manifest>},
       {"backend", true, skip_text<Manifest>},
       {"machine", true, [](Reader& r, Value v, Manifest& m) { return read_word(r, v, machine_words, m.machine); }},
@@ -125,14 +130,14 @@ bool read_labels(Reader& reader, Value value, Manifest& out) {
   constexpr size_t most = 100'000;
   out.labels.resize(std::min(value.size(), most));
   return read_list(reader, value, 2, most,
-                   [&](Value item, size_t index) { return read_text(reader, item, 500, out.labels[index]); });
+                   [&](Value item, size_t index) { return read_plain_text(reader, item, 500, out.labels[index]); });
 }
 
 // `mean` and `std` are inside the compiled model.
-bool check_three_numbers(Reader& reader, Value value, Preprocessing&) {
+bool check_three_numbers(Reader& reader, Value value, double low) {
   return read_list(reader, value, 3, 3, [&](Value item, size_t) {
     double unused = 0;
-    return read_double(reader, item, -1e6, 1e6, unused);
+    return read_double(reader, item, low, 1e6, unused);
   });
 }
 
@@ -153,8 +158,8 @@ bool read_preprocessing(Reader& reader, Value value, Preprocessing& out) {
          p.resize = static_cast<Resize>(which);
          return true;
        }},
-      {"mean", true, check_three_numbers},
-      {"std", true, check_three_numbers},
+      {"mean", true, [](Reader& r, Value v, P&) { return check_three_numbers(r, v, -1e6); }},
+      {"std", true, [](Reader& r, Value v, P&) { return check_three_numbers(r, v, 1e-9); }},
       {"crop_pct", false, [](Reader& r, Value v, P& p) { return read_double(r, v, 0.05, 1, p.crop_pct); }},
       {"interpolation", false,
        [](Reader& r, Value v, P& p) {
@@ -232,7 +237,7 @@ bool check_schema(Reader& reader, Value value, Manifest&) {
 }
 
 bool check_scheme(Reader& reader, Value value, Manifest&) {
-  return value.kind() == Kind::null || check_text(reader, value, 40);
+  return value.kind() == Kind::null || check_plain_text(reader, value, 40);
 }
 
 bool check_verdict(Reader& reader, Value value, Manifest&) {
@@ -249,8 +254,8 @@ bool read_root(Reader& reader, Value value, Manifest& out) {
   using M = Manifest;
   static constexpr Member<M> members[] = {
       {"schema", true, check_schema},
-      {"name", true, [](Reader& r, Value v, M& m) { return read_text(r, v, 200, m.name); }},
-      {"edgetl_version", true, [](Reader& r, Value v, M&) { return check_text(r, v, 40); }},
+      {"name", true, [](Reader& r, Value v, M& m) { return read_plain_text(r, v, 200, m.name); }},
+      {"edgetl_version", true, [](Reader& r, Value v, M&) { return check_plain_text(r, v, 40); }},
       {"target", true, read_target},
       {"compiled", true, read_compiled},
       {"scheme", true, check_scheme},

@@ -1,6 +1,7 @@
 // What an opened bundle consists of.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
 
@@ -12,6 +13,7 @@ struct edgetl_model {
   edgetl::Bundle bundle;
   std::unique_ptr<edgetl::Engine> engine;  // goes first: it may use the bundle's bytes
   int threads = 1;
+  std::atomic<bool> running{false};  // an inference is under way: two at once would mix their numbers
 };
 
 namespace edgetl {

@@ -7,6 +7,7 @@
 #include <new>
 
 #include "fail.h"
+#include "file.h"
 #include "interface.h"
 #include "model.h"
 #include "resize.h"
@@ -159,6 +160,18 @@ edgetl_status edgetl_open(const char* folder, const edgetl_options* options, edg
       error, [&] { return edgetl::open_model(edgetl::read_folder, folder, 0, options, model, error); });
 }
 
+edgetl_status edgetl_open_beside(const char* folder, const edgetl_options* options, edgetl_model** model,
+                                 edgetl_error* error) {
+  return edgetl::without_throwing(error, [&] {
+    if (model != nullptr) *model = nullptr;
+    if (folder == nullptr) return null_argument(error, "a bundle");
+    std::string place;
+    const edgetl_status status = edgetl::beside_program(folder, place, error);
+    if (status != EDGETL_OK) return status;
+    return edgetl::open_model(edgetl::read_folder, place.c_str(), 0, options, model, error);
+  });
+}
+
 edgetl_status edgetl_open_files(const edgetl_file* files, size_t count, const edgetl_options* options,
                                 edgetl_model** model, edgetl_error* error) {
   return edgetl::without_throwing(
@@ -239,7 +252,14 @@ edgetl_status edgetl_run(edgetl_model* model, const uint8_t* input, size_t input
     return fail(error, EDGETL_INVALID_ARGUMENT, "logits: expected info.classes, %zu; found %zu", manifest.labels.size(),
                 classes);
   }
-  return model->engine->run(input, logits, error);
+  if (model->running.exchange(true, std::memory_order_acquire)) {
+    return fail(error, EDGETL_INVALID_ARGUMENT,
+                "%s: expected one thread at a time; another one runs this model: open one for each thread",
+                model->bundle.where().c_str());
+  }
+  const edgetl_status status = model->engine->run(input, logits, error);
+  model->running.store(false, std::memory_order_release);
+  return status;
 }
 
 int32_t edgetl_argmax(const float* logits, size_t count) {

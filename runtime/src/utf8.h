@@ -30,4 +30,16 @@ inline size_t utf8_length(const char* text, size_t bytes) {
   return points;
 }
 
+// Whether valid UTF-8 holds nothing that ends a line or steers a terminal: C0, DEL, C1, U+2028, U+2029. edgetl/text.py
+// has the same rule.
+inline bool is_plain(const char* characters, size_t bytes) {
+  const auto* text = reinterpret_cast<const uint8_t*>(characters);
+  for (size_t i = 0; i < bytes; i += utf8_sequence(text + i, bytes - i)) {
+    if (text[i] < 0x20 || text[i] == 0x7F) return false;
+    if (text[i] == 0xC2 && text[i + 1] < 0xA0) return false;
+    if (text[i] == 0xE2 && text[i + 1] == 0x80 && (text[i + 2] | 1) == 0xA9) return false;
+  }
+  return true;
+}
+
 }  // namespace edgetl

@@ -74,9 +74,8 @@ void Checks::add(int32_t image, const char* step, bool passed, double difference
 
 edgetl_status Checks::result(edgetl_error* error) const {
   if (!failed_) return succeed(error);
-  return fail(error, EDGETL_CHECK_FAILED,
-              "%s: golden image %d: the first step that differs is %s: %s; expected a difference of at most %g",
-              where_.c_str(), static_cast<int>(first_.image), first_.step, first_detail_.text, first_.allowed);
+  return fail(error, EDGETL_CHECK_FAILED, "%s: golden image %d: the first step that differs is %s: %s", where_.c_str(),
+              static_cast<int>(first_.image), first_.step, first_detail_.text);
 }
 
 int largest_step(const uint8_t* found, Bytes expected) {
@@ -113,7 +112,8 @@ edgetl_status check_decode(const GoldenImage& golden, int32_t index, const Decod
                       height, golden.width, golden.height));
   } else {
     const int step = largest_step(rgb.get(), golden.rgb);
-    checks.add(index, "decode", step <= allowed, step, allowed, detail("largest pixel difference %d of 255", step));
+    checks.add(index, "decode", step <= allowed, step, allowed,
+               detail("largest pixel difference %d of 255 (limit %d)", step, static_cast<int>(allowed)));
   }
   return EDGETL_OK;
 }
@@ -133,7 +133,7 @@ edgetl_status check_resize(const GoldenImage& golden, int32_t index, const Prepr
   status = resize(p, image, scratch.get(), scratch_bytes, made.get(), error);
   if (status != EDGETL_OK) return status;
   const int step = largest_step(made.get(), golden.input);
-  checks.add(index, "resize", step == 0, step, 0, detail("largest pixel difference %d of 255", step));
+  checks.add(index, "resize", step == 0, step, 0, detail("largest pixel difference %d of 255 (limit 0)", step));
   return EDGETL_OK;
 }
 
@@ -166,9 +166,10 @@ double lead(std::vector<float> logits) {
   return static_cast<double>(logits[0]) - static_cast<double>(logits[1]);
 }
 
-Detail network_detail(double difference, double likeness, int32_t answer, int32_t wanted) {
-  const Detail told = detail("logits differ by %.2f %% of their range, cosine %.5f, class %" PRId32, 100 * difference,
-                             likeness, answer);
+Detail network_detail(double difference, double likeness, const Tolerance& tolerance, int32_t answer, int32_t wanted) {
+  const Detail told =
+      detail("logits differ by %.2f %% of their range (limit %g %%), cosine %.5f (at least %g), class %" PRId32,
+             100 * difference, 100 * tolerance.max_diff_of_range, likeness, tolerance.min_cosine, answer);
   return answer == wanted ? told : detail("%s instead of %" PRId32, told.text, wanted);
 }
 
@@ -190,7 +191,8 @@ void compare_logits(const std::vector<float>& logits, const std::vector<float>& 
   // another class passes only where one of the two answers is close to a tie
   const bool close = std::min(lead(golden), lead(logits)) <= allowed / 2 * spread;
   const bool passed = (answer == wanted || close) && difference <= allowed && likeness >= tolerance.min_cosine;
-  checks.add(index, "network", passed, difference, allowed, network_detail(difference, likeness, answer, wanted));
+  checks.add(index, "network", passed, difference, allowed,
+             network_detail(difference, likeness, tolerance, answer, wanted));
 }
 
 edgetl_status check_network(edgetl_model& model, const GoldenImage& golden, int32_t index, Checks& checks,

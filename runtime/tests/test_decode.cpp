@@ -1,6 +1,8 @@
 #include "decode.h"
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -169,4 +171,17 @@ TEST_CASE("files that are not there or are folders are refused with their name")
   CHECK(std::strstr(error.message, "no/such/picture.png: ") == error.message);
   CHECK(edgetl::read_picture_file(".", picture, &error) == EDGETL_INVALID_ARGUMENT);
   CHECK(std::strstr(error.message, "not a regular file") != nullptr);
+}
+
+TEST_CASE("a named pipe is refused and not waited for") {
+  std::string folder = "/tmp/edgetl-pipe-XXXXXX";
+  REQUIRE(mkdtemp(folder.data()) != nullptr);
+  const std::string path = folder + "/p.png";
+  REQUIRE(mkfifo(path.c_str(), 0600) == 0);
+  edgetl::Picture picture;
+  edgetl_error error;
+  CHECK(edgetl::read_picture_file(path.c_str(), picture, &error) == EDGETL_INVALID_ARGUMENT);
+  CHECK(std::strstr(error.message, "p.png: not usable as an image: not a regular file") != nullptr);
+  unlink(path.c_str());
+  rmdir(folder.c_str());
 }

@@ -1,10 +1,12 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "edgetl/runtime.h"
@@ -348,6 +350,86 @@ TEST_CASE("the C++ predictor goes from a picture to an answer") {
     CHECK(answer->probability == doctest::Approx(1.0 / classes));
     CHECK(answer->logits.size == classes);
   }
+}
+
+namespace {
+
+// An inference that ends when it is told to.
+class Waiting : public edgetl::Engine {
+ public:
+  edgetl_status run(const uint8_t*, float* logits, edgetl_error*) noexcept override {
+    started = true;
+    while (!go_on) std::this_thread::yield();
+    logits[0] = 1;
+    return EDGETL_OK;
+  }
+  const char* version() const noexcept override { return ""; }
+
+  std::atomic<bool> started{false}, go_on{false};
+};
+
+}  // namespace
+
+TEST_CASE("a second thread that runs the same model gets an error, and no wrong numbers") {
+  const Folder folder;
+  const Opened model = open(folder);
+  auto* waiting = new Waiting;
+  model->engine.reset(waiting);
+  const std::array<uint8_t, input_bytes> input{};
+  std::array<float, classes> first{}, second{7, 7, 7};
+  edgetl_status status = EDGETL_ENGINE_FAILED;
+  std::thread thread(
+      [&] { status = edgetl_run(model.get(), input.data(), input.size(), first.data(), first.size(), nullptr); });
+  while (!waiting->started) std::this_thread::yield();
+  edgetl_error error;
+  CHECK(edgetl_run(model.get(), input.data(), input.size(), second.data(), second.size(), &error) ==
+        EDGETL_INVALID_ARGUMENT);
+  CHECK(contains(error, "another one runs this model: open one for each thread"));
+  CHECK(second == std::array<float, classes>{7, 7, 7});
+  waiting->go_on = true;
+  thread.join();
+  CHECK(status == EDGETL_OK);
+  CHECK(first[0] == 1);
+  // and afterwards it is free again
+  CHECK(edgetl_run(model.get(), input.data(), input.size(), second.data(), second.size(), &error) == EDGETL_OK);
+}
+
+TEST_CASE("a second thread that uses the same predictor gets an error") {
+  const Folder folder;
+  auto predictor = edgetl::Predictor::open(folder.path());
+  REQUIRE(predictor);
+  auto* waiting = new Waiting;
+  predictor->model().get()->engine.reset(waiting);
+  const auto pixels = grey_picture();
+  bool answered = false;
+  std::thread thread([&] { answered = bool(predictor->predict(edgetl::rgb(pixels.data(), 8, 8))); });
+  while (!waiting->started) std::this_thread::yield();
+  const auto second = predictor->predict(edgetl::rgb(pixels.data(), 8, 8));
+  CHECK(second.status() == EDGETL_INVALID_ARGUMENT);
+  CHECK(contains(second.error(), "another thread uses this predictor"));
+  waiting->go_on = true;
+  thread.join();
+  CHECK(answered);
+}
+
+TEST_CASE("a bundle beside the program is found from any working folder") {
+  const Folder folder;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe");
+  const std::string relative = std::filesystem::relative(folder.path(), program.parent_path()).string();
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path("/");
+  edgetl_error error;
+  edgetl_model* model = nullptr;
+  CHECK(edgetl_open_beside(relative.c_str(), nullptr, &model, &error) == EDGETL_OK);
+  edgetl_close(model);
+  CHECK(edgetl_open_beside(folder.path(), nullptr, &model, &error) == EDGETL_OK);
+  edgetl_close(model);
+  CHECK(edgetl_open_beside("no-such-bundle", nullptr, &model, &error) == EDGETL_BUNDLE_UNREADABLE);
+  CHECK(model == nullptr);
+  CHECK(contains(error, (program.parent_path() / "no-such-bundle: no such bundle").c_str()));
+  CHECK(edgetl_open_beside(nullptr, nullptr, &model, &error) == EDGETL_INVALID_ARGUMENT);
+  CHECK(edgetl::Predictor::open_beside(relative.c_str()));
+  std::filesystem::current_path(before);
 }
 
 TEST_CASE("the C++ predictor can be moved") {

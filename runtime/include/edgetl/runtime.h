@@ -4,7 +4,7 @@
  *
  *   edgetl_error error;
  *   edgetl_model* model = NULL;
- *   if (edgetl_open("steel-arm64-cpu", NULL, &model, &error) != EDGETL_OK) return puts(error.message);
+ *   if (edgetl_open_beside("steel-arm64-cpu", NULL, &model, &error) != EDGETL_OK) { puts(error.message); return 1; }
  *
  *   edgetl_info info = {.struct_size = sizeof info};
  *   edgetl_get_info(model, &info);
@@ -25,8 +25,9 @@
  *             lives until `edgetl_close`. Buffers that are passed in belong to the caller and are used during the call.
  * Memory      `edgetl_open` and its sisters allocate; `edgetl_preprocess` and `edgetl_run` allocate nothing of their own.
  *             What an engine allocates inside one inference is its own affair.
- * Threads     Different models may be used by different threads at the same time. One model must not be run by two
- *             threads at once; `edgetl_preprocess`, `edgetl_get_info` and `edgetl_label` only read it.
+ * Threads     Different models may be used by different threads at the same time. One model is run by one thread at a
+ *             time: an `edgetl_run` during another one of the same model returns EDGETL_INVALID_ARGUMENT and leaves its
+ *             logits alone. `edgetl_preprocess`, `edgetl_get_info` and `edgetl_label` only read the model.
  *             The first opening of an onnxruntime model sets ORT_DISABLE_TELEMETRY=1 in the environment unless it is
  *             set: until that call returns no other thread may use getenv or setenv, or the program sets it before.
  * Errors      Every call that can fail returns a status; none throws, aborts or prints. Where an `edgetl_error*` is
@@ -57,7 +58,8 @@ extern "C" {
 typedef enum edgetl_status {
   EDGETL_OK = 0,
   /* the call */
-  EDGETL_INVALID_ARGUMENT = 1, /* NULL where a value is needed, a buffer of another size, an image of 0 pixels */
+  /* NULL where a value is needed, a buffer of another size, an image of 0 pixels, a model that another thread runs */
+  EDGETL_INVALID_ARGUMENT = 1,
   EDGETL_OUT_OF_MEMORY = 2,
   /* the bundle */
   EDGETL_BUNDLE_UNREADABLE = 16, /* no such folder, no permission, an error of the disk */
@@ -106,6 +108,11 @@ typedef struct edgetl_options {
  * model    set to the model, or to NULL on failure. */
 EDGETL_API edgetl_status edgetl_open(const char* folder, const edgetl_options* options, edgetl_model** model,
                                      edgetl_error* error);
+
+/* The same, with `folder` counted from the folder of the running program's file (/proc/self/exe), from wherever it was
+ * started: where `edgetl_add_bundle` copies a bundle to. An absolute path is taken as it stands. */
+EDGETL_API edgetl_status edgetl_open_beside(const char* folder, const edgetl_options* options, edgetl_model** model,
+                                            edgetl_error* error);
 
 /* A file of a bundle that was compiled into the program; `edgetl_add_bundle(... EMBED)` writes the array. */
 typedef struct edgetl_file {

@@ -2,11 +2,11 @@
  *
  *   #include <edgetl/runtime.hpp>
  *
- *   auto predictor = edgetl::Predictor::open("steel-arm64-cpu");
- *   if (!predictor) return std::puts(predictor.message());
+ *   auto predictor = edgetl::Predictor::open_beside("steel-arm64-cpu");
+ *   if (!predictor) { std::puts(predictor.message()); return 1; }
  *   for (;;) {
  *     auto answer = predictor->predict(edgetl::rgb(next_frame(), 1920, 1080));
- *     if (!answer) return std::puts(answer.message());
+ *     if (!answer) { std::puts(answer.message()); return 1; }
  *     std::printf("%s %.2f\n", answer->label, answer->probability);
  *   }
  *
@@ -16,6 +16,7 @@
 #ifndef EDGETL_RUNTIME_HPP
 #define EDGETL_RUNTIME_HPP
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -85,6 +86,14 @@ class Model {
     return Model(model);
   }
 
+  // `folder` is counted from the folder of the running program's file.
+  static Result<Model> open_beside(const char* folder, const edgetl_options& options = default_options()) {
+    edgetl_error error{};
+    edgetl_model* model = nullptr;
+    if (edgetl_open_beside(folder, &options, &model, &error) != EDGETL_OK) return error;
+    return Model(model);
+  }
+
   // The bytes must stay where they are while the model is open.
   static Result<Model> open(Span<const edgetl_file> files, const edgetl_options& options = default_options()) {
     edgetl_error error{};
@@ -135,11 +144,15 @@ struct Answer {
   Span<const float> logits;  // of all classes; valid until the next prediction
 };
 
-// A model with its buffers: from a picture to an answer. Not for two threads at once.
+// A model with its buffers: from a picture to an answer. For one thread at a time: a `predict` during another one returns
+// EDGETL_INVALID_ARGUMENT.
 class Predictor {
  public:
   static Result<Predictor> open(const char* folder, const edgetl_options& options = default_options()) {
     return with_buffers(Model::open(folder, options));
+  }
+  static Result<Predictor> open_beside(const char* folder, const edgetl_options& options = default_options()) {
+    return with_buffers(Model::open_beside(folder, options));
   }
   static Result<Predictor> open(Span<const edgetl_file> files, const edgetl_options& options = default_options()) {
     return with_buffers(Model::open(files, options));
@@ -148,6 +161,16 @@ class Predictor {
   const Model& model() const { return model_; }
 
   Result<Answer> predict(const edgetl_image& image) {
+    if (in_use_->exchange(true, std::memory_order_acquire)) {
+      return edgetl_error{EDGETL_INVALID_ARGUMENT, "another thread uses this predictor: open one for each thread"};
+    }
+    Result<Answer> answer = predict_alone(image);
+    in_use_->store(false, std::memory_order_release);
+    return answer;
+  }
+
+ private:
+  Result<Answer> predict_alone(const edgetl_image& image) {
     edgetl_error error{};
     if (!reserve(image, error)) return error;
     const Span<uint8_t> input{input_.get(), model_.info().input_bytes};
@@ -159,19 +182,19 @@ class Predictor {
     return Answer{index, model_.label(index), probabilities_[static_cast<size_t>(index)], {logits.data, logits.size}};
   }
 
- private:
   explicit Predictor(Model model)
       : model_(std::move(model)),
         input_(new (std::nothrow) uint8_t[model_.info().input_bytes]),
         logits_(new (std::nothrow) float[classes()]),
-        probabilities_(new (std::nothrow) float[classes()]) {}
+        probabilities_(new (std::nothrow) float[classes()]),
+        in_use_(new (std::nothrow) std::atomic<bool>(false)) {}
 
   static Result<Predictor> with_buffers(Result<Model> model) {
     if (!model) return model.error();
     Predictor predictor(std::move(*model));
-    if (predictor.input_ != nullptr && predictor.logits_ != nullptr && predictor.probabilities_ != nullptr) {
-      return predictor;
-    }
+    const bool complete = predictor.input_ != nullptr && predictor.logits_ != nullptr &&
+                          predictor.probabilities_ != nullptr && predictor.in_use_ != nullptr;
+    if (complete) return predictor;
     return no_memory();
   }
 
@@ -194,6 +217,7 @@ class Predictor {
   std::unique_ptr<uint8_t[]> input_;
   std::unique_ptr<float[]> logits_;
   std::unique_ptr<float[]> probabilities_;
+  std::unique_ptr<std::atomic<bool>> in_use_;
   std::unique_ptr<uint64_t[]> scratch_;
   size_t scratch_words_ = 0;
 };

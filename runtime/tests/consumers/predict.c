@@ -3,22 +3,17 @@
 #include <stdio.h>
 #include <string.h>
 
-static edgetl_status open_model(const char* program, edgetl_model** model, edgetl_error* error) {
+static edgetl_status open_model(edgetl_model** model, edgetl_error* error) {
 #ifdef EMBEDDED
   size_t count = 0;
   const edgetl_file* files = tiny_null_files(&count);
-  (void)program;
   return edgetl_open_files(files, count, NULL, model, error);
 #else
-  char folder[4096];
-  const char* slash = strrchr(program, '/');
-  snprintf(folder, sizeof folder, "%.*s/%s", slash ? (int)(slash - program) : 1, slash ? program : ".",
-           tiny_null_folder);
-  return edgetl_open(folder, NULL, model, error);
+  return edgetl_open_beside(tiny_null_folder, NULL, model, error);
 #endif
 }
 
-int main(int count, char** arguments) {
+int main(void) {
   static const uint8_t pixels[9 * 9] = {0};
   static uint64_t scratch[4096];
   const edgetl_image image = {pixels, 9, 9, 9, EDGETL_GREY};
@@ -27,9 +22,8 @@ int main(int count, char** arguments) {
   edgetl_error error;
   edgetl_model* model = NULL;
   edgetl_info info = {0};
-  (void)count;
   info.struct_size = sizeof info;
-  if (open_model(arguments[0], &model, &error) != EDGETL_OK || edgetl_get_info(model, &info) != EDGETL_OK ||
+  if (open_model(&model, &error) != EDGETL_OK || edgetl_get_info(model, &info) != EDGETL_OK ||
       edgetl_preprocess(model, &image, scratch, sizeof scratch, input, sizeof input, &error) != EDGETL_OK ||
       edgetl_run(model, input, sizeof input, logits, tiny_null_classes, &error) != EDGETL_OK) {
     puts(error.message);
