@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -52,10 +52,15 @@ def compile_pivot(pivot_folder: Path, target: Target, precision: Precision, name
 
 
 def compile_targets(
-    pivot_folder: Path, names: Sequence[str], out: Path, targets_dirs: Sequence[Path] = ()
+    pivot_folder: Path,
+    names: Sequence[str],
+    out: Path,
+    targets_dirs: Sequence[Path] = (),
+    check: Callable[[Path], None] | None = None,
 ) -> list[Path]:
     """Every build of every named target as `<out>/<target>-<precision>`; each appears whole or not at all.
 
+    check   called with every bundle before it appears; what it raises ends the work
     raises  UsageError for unknown targets or folders that exist already; StoreError, BackendError.
     """
     targets = [load_target(name, targets_dirs) for name in names]
@@ -72,6 +77,8 @@ def compile_targets(
                 folder = scratch / place.name
                 folder.mkdir()
                 compile_pivot(pivot_folder, target, precision, place.name, folder)
+                if check is not None:
+                    check(folder)
                 put(folder, place)
     return list(places)
 

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.backends.base import load as load_backend
+from edgetl.bench.isolated import LIMITS, Limits, logits
 from edgetl.bundle.golden import StepCheck, replay
 from edgetl.bundle.read import Bundle, read_bundle
 from edgetl.data.views import load_image
 from edgetl.errors import BackendError, BundleError, DataError
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, Engine
+from edgetl.types import INPUT_NAME, OUTPUT_NAME, Backend, Engine
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,14 @@ def open_bundle(bundle: Bundle, *, threads: int) -> Iterator[Engine]:
             the network's logits.
     """
     manifest = bundle.manifest
+    backend = _refuse_unrunnable(bundle)
+    with backend.open(bundle.folder, manifest.compiled, manifest.target, threads=threads) as engine:
+        _check_width(bundle, engine.infer({INPUT_NAME: black_image(bundle)})[OUTPUT_NAME])
+        yield engine
+
+
+def _refuse_unrunnable(bundle: Bundle) -> Backend:
+    manifest = bundle.manifest
     backend = load_backend(manifest.compiled.backend)
     if not manifest.compiled.finished:
         raise BackendError(
@@ -47,16 +56,18 @@ def open_bundle(bundle: Bundle, *, threads: int) -> Iterator[Engine]:
     obstacle = backend.missing() or backend.cannot_run(manifest.target)
     if obstacle:
         raise BackendError(f"{bundle.folder}: cannot run here: {obstacle.reason}; {obstacle.remedy}")
-    with backend.open(bundle.folder, manifest.compiled, manifest.target, threads=threads) as engine:
-        _check_width(bundle, engine)
-        yield engine
+    return backend
 
 
-def _check_width(bundle: Bundle, engine: Engine) -> None:
+def black_image(bundle: Bundle) -> NDArray[np.uint8]:
+    """(1, H, W, 3): what any network can be tried on."""
     size = bundle.manifest.preprocessing
-    logits = engine.infer({INPUT_NAME: np.zeros((1, size.height, size.width, 3), np.uint8)})[OUTPUT_NAME]
+    return np.zeros((1, size.height, size.width, 3), np.uint8)
+
+
+def _check_width(bundle: Bundle, logits: NDArray[np.generic]) -> None:
     labels = len(bundle.manifest.labels)
-    if logits.shape != (1, labels):
+    if logits.ndim != 2 or logits.shape[1] != labels:
         raise BundleError(
             f"{bundle.folder}: the manifest has {labels} labels, the network gives logits of shape {logits.shape}; "
             "expected one logit per label: do not use it"
@@ -87,11 +98,39 @@ def _prediction(path: str, labels: Sequence[str], logits: NDArray[np.float64], t
     return Prediction(path, tuple(labels[i] for i in order), tuple(float(shares[i]) for i in order))
 
 
-def verify(bundle: Bundle, *, threads: int) -> tuple[StepCheck, ...]:
-    """Replay the golden vectors of a bundle, whose digests were checked on reading, on the bundle's own runtime."""
-    with open_bundle(bundle, threads=threads) as engine:
-        return replay(
-            bundle.folder,
-            bundle.manifest,
-            lambda batch: np.asarray(engine.infer({INPUT_NAME: batch})[OUTPUT_NAME], dtype=np.float32),
-        )
+def verify(bundle: Bundle, *, threads: int, limits: Limits = LIMITS) -> tuple[StepCheck, ...]:
+    """Replay the golden vectors of a bundle, whose digests were checked on reading, on the bundle's own runtime.
+
+    The network runs in a fresh process within `limits`: a bundle that is verified is not trusted yet.
+    raises  BackendError when this machine cannot run it, or it does not end; BundleError when it has no golden vectors,
+            or its labels do not fit the network's logits.
+    """
+    _refuse_unrunnable(bundle)
+    return replay(
+        bundle.folder, bundle.manifest, lambda images: try_out(bundle, images, threads=threads, limits=limits)
+    )
+
+
+def try_out(bundle: Bundle, images: NDArray[np.uint8], *, threads: int, limits: Limits) -> NDArray[np.float32]:
+    """The logits (N, classes) of `images` (N, H, W, 3), from a fresh process. Raises BackendError, BundleError."""
+    manifest = bundle.manifest
+    found = logits(bundle.folder, manifest.compiled, manifest.target, images, threads=threads, limits=limits)
+    _check_width(bundle, found)
+    return found
+
+
+def open_once(folder: Path, *, limits: Limits = LIMITS) -> None:
+    """Read a bundle that was just compiled and run it on a black image, where this machine can.
+
+    raises  EdgetlError: what cannot be opened is no success
+    """
+    bundle = read_bundle(folder)
+    compiled, target = bundle.manifest.compiled, bundle.manifest.target
+    backend = load_backend(compiled.backend)
+    if not compiled.finished or backend.missing() or backend.cannot_run(target, compiled.precision):
+        return
+    try:
+        try_out(bundle, black_image(bundle), threads=1, limits=limits)
+    except (BackendError, BundleError) as error:
+        told = str(error).replace(str(folder.resolve()), folder.name).replace(str(folder), folder.name)
+        raise type(error)(f"compiled, but it does not run here: {told}") from error

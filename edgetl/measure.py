@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgetl import stats
 from edgetl.backends.base import load as load_backend
 from edgetl.bench.accuracy import answers, predict_each
-from edgetl.bench.isolated import cold_start
+from edgetl.bench.isolated import LIMITS, Limits, cold_start
 from edgetl.bench.latency import BLOCK, interleaved
 from edgetl.bench.machine import clock_mhz, describe, gpu_of, temperature_c
 from edgetl.bench.measurement import BeforeAfter, BundleMeasurement, Measurement
@@ -42,19 +42,21 @@ def measure(
     seed: int,
     cold_starts: int,
     progress: Progress,
+    limits: Limits = LIMITS,
 ) -> Measurement:
     """Open every bundle, time them in the same rounds, and count right answers on `data` when it is given.
 
     data         a folder with one sub-folder per class (or a CSV list); each must be a label of the bundles, not every
                  label needs images. Images that cannot be used are named and left out.
     cold_starts  fresh processes per bundle that open it and infer once; 0 leaves cold start and memory out.
+    limits       of each of them; one is started in any case, before the bundle is opened in this process.
     raises       BundleError when bundles do not take the same input; BackendError when one cannot run here; DataError.
     """
     bundles = {str(folder): read_bundle(folder) for folder in folders}
     preprocessing = _common_input(bundles)
     samples = _samples(data, bundles, progress) if data else ()
     images = _timed_images(bundles, samples, preprocessing)
-    cold = _cold_starts(bundles, images[0], threads, cold_starts, progress)
+    cold = _cold_starts(bundles, images[0], threads, cold_starts, limits, progress)
     with ExitStack() as stack:
         engines = {name: stack.enter_context(open_bundle(bundle, threads=threads)) for name, bundle in bundles.items()}
         right = _right_answers(engines, samples, preprocessing, progress)
@@ -99,19 +101,28 @@ def measure(
 
 
 def _cold_starts(
-    bundles: Mapping[str, Bundle], image: NDArray[np.uint8], threads: int, repeats: int, progress: Progress
+    bundles: Mapping[str, Bundle],
+    image: NDArray[np.uint8],
+    threads: int,
+    repeats: int,
+    limits: Limits,
+    progress: Progress,
 ) -> dict[str, ColdStart]:
-    if repeats == 0:
-        return {}
     found: dict[str, ColdStart] = {}
     with progress.task("cold start", total=len(bundles)) as advance:
         for name, bundle in bundles.items():
             manifest = bundle.manifest
             found[name] = cold_start(
-                bundle.folder, manifest.compiled, manifest.target, image, threads=threads, repeats=repeats
+                bundle.folder,
+                manifest.compiled,
+                manifest.target,
+                image,
+                threads=threads,
+                repeats=max(1, repeats),
+                limits=limits,
             )
             advance()
-    return found
+    return found if repeats else {}
 
 
 def _common_input(bundles: Mapping[str, Bundle]) -> Preprocessing:

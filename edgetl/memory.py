@@ -6,6 +6,25 @@ import resource
 import sys
 from pathlib import Path
 
+import psutil
+
+
+def available_bytes() -> int:
+    """What this process could still take: of the machine's memory, and of its cgroup's where that is limited."""
+    free = [psutil.virtual_memory().available]
+    try:
+        most = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")
+        used = Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii")
+        free.append(int(most) - int(used))
+    except (OSError, ValueError):  # not limited ("max"), or not by a cgroup of version 2
+        pass
+    return max(min(free), 0)
+
+
+def limit_memory(size_bytes: int) -> None:
+    """Let allocations of this process fail beyond `size_bytes`, as C's malloc and C++'s new report it."""
+    resource.setrlimit(resource.RLIMIT_DATA, (size_bytes, size_bytes))
+
 
 def reset_peak_rss() -> None:
     """Start a new peak. Without /proc/self/clear_refs the peak stays that of the whole process."""

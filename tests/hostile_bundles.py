@@ -109,8 +109,13 @@ def never_end(model: onnx.ModelProto) -> None:
 
 def need_terabytes(model: onnx.ModelProto) -> None:
     """A constant of 4 TiB that is only made when the network runs."""
+    need_memory(model, 2**42)
+
+
+def need_memory(model: onnx.ModelProto, size_bytes: int) -> None:
+    """A constant of that size, only made when the network runs."""
     _rewire_logits(model)
-    model.graph.initializer.append(helper.make_tensor("shape", TensorProto.INT64, [1], [2**40]))
+    model.graph.initializer.append(helper.make_tensor("shape", TensorProto.INT64, [1], [size_bytes // 4]))
     model.graph.node.append(helper.make_node("ConstantOfShape", ["shape"], ["zeros"]))
     model.graph.node.append(helper.make_node("ReduceSum", ["zeros"], ["sum_of_zeros"], keepdims=0))
     model.graph.node.append(helper.make_node("Add", ["before", "sum_of_zeros"], ["logits"]))

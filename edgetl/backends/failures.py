@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 LONGEST = 300
 # Source positions and check macros that toolchains put around the sentence that matters
+_POSITION = re.compile(r"/\S+\.(cc|cpp|h):\d+ [^()]*\([^()]*\) ")  # file, line and signature inside a sentence
 _NOISE = re.compile(r"^(Exception from |Check '.*' failed at |\[ ?[\w ]+\] *: *\d+ *: *[A-Z_]+ *: *)")
 
 
@@ -14,7 +15,7 @@ def one_line(failure: BaseException | str) -> str:
     """The message without line breaks and source positions, shortened to `LONGEST` characters."""
     lines = [line.strip() for line in str(failure).splitlines() if line.strip()]
     telling = [line for line in lines if not line.startswith(("Exception from ", "Check '"))] or lines
-    text = " ".join(_NOISE.sub("", line) for line in telling) or type(failure).__name__
+    text = _POSITION.sub("", " ".join(_NOISE.sub("", line) for line in telling)) or type(failure).__name__
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
 
 

@@ -41,24 +41,33 @@ def replay(
 ) -> tuple[StepCheck, ...]:
     """Decode, resize and infer every golden image; each step starts from the golden result of the one before.
 
-    infer   uint8 (N, H, W, 3) -> float32 (N, classes)
+    infer   uint8 (N, H, W, 3) -> float32 (N, classes); called once, with the golden inputs of all images
     raises  BundleError when the bundle has no golden vectors or they do not fit its shapes.
     """
     golden = manifest.golden
     if golden is None:
         raise BundleError(f"{folder}: this bundle carries no golden vectors to replay")
     expected = _golden_logits(folder, manifest)
+    pixels = [_pixel_checks(folder, manifest, index, picture) for index, picture in enumerate(golden.files)]
+    logits = infer(np.stack([network_input for _, network_input in pixels]))
     checks: list[StepCheck] = []
-    for index, picture in enumerate(golden.files):
-        rgb = _pixels(folder / "golden" / f"{index}.rgb.npy", None)
-        size = (manifest.preprocessing.height, manifest.preprocessing.width, 3)
-        network_input = _pixels(folder / "golden" / f"{index}.input.npy", size)
-        allowed = golden.tolerance.max_decode_step if picture.endswith(".jpg") else 0
-        checks.append(_pixel_check(index, "decode", decode(folder / picture), rgb, allowed))
-        checks.append(_pixel_check(index, "resize", resize(rgb, manifest.preprocessing), network_input, 0))
-        logits = infer(network_input[None])[0]
-        checks.append(_network_check(index, logits, expected[index], golden.tolerance))
+    for index, (of_pixels, _) in enumerate(pixels):
+        checks += [*of_pixels, _network_check(index, logits[index], expected[index], golden.tolerance)]
     return tuple(checks)
+
+
+def _pixel_checks(folder: Path, manifest: Manifest, index: int, picture: str) -> tuple[list[StepCheck], Pixels]:
+    """The first two steps of one image, and the network's input that they should end in."""
+    assert manifest.golden is not None
+    rgb = _pixels(folder / "golden" / f"{index}.rgb.npy", None)
+    size = (manifest.preprocessing.height, manifest.preprocessing.width, 3)
+    network_input = _pixels(folder / "golden" / f"{index}.input.npy", size)
+    allowed = manifest.golden.tolerance.max_decode_step if picture.endswith(".jpg") else 0
+    decoded = _pixel_check(index, "decode", decode(folder / picture), rgb, allowed)
+    return [
+        decoded,
+        _pixel_check(index, "resize", resize(rgb, manifest.preprocessing), network_input, 0),
+    ], network_input
 
 
 def _pixel_check(index: int, step: Step, made: Pixels, golden: Pixels, allowed: int) -> StepCheck:

@@ -10,7 +10,16 @@ import click
 
 from edgetl.cli.chain import run_chain, show_folders
 from edgetl.cli.command_help import Command
-from edgetl.cli.options import FILE, RecipeOptions, emit, given, progress_for, recipe_options, threads_option
+from edgetl.cli.options import (
+    FILE,
+    RecipeOptions,
+    emit,
+    given,
+    progress_for,
+    recipe_options,
+    threads_option,
+    time_limit_option,
+)
 
 _OF_BUNDLES = {
     "threads": "; with a recipe: --set bench.threads={}",
@@ -18,6 +27,7 @@ _OF_BUNDLES = {
     "warmup": "; with a recipe: --set bench.warmup={}",
     "data": "; a recipe is measured on its `data.val`, or on what the draw of shots leaves",
     "cold_starts": "",
+    "time_limit_s": "",
 }
 """Options that go with bundles, and what says the same of a recipe."""
 _OF_RECIPES = ("overrides", "out", "weights_dirs", "targets_dirs", "calibration_dirs", "allow_leak")
@@ -41,6 +51,7 @@ _OF_RECIPES = ("overrides", "out", "weights_dirs", "targets_dirs", "calibration_
     help="With bundles: fresh processes each that open it and infer once.",
 )
 @threads_option
+@time_limit_option
 def command(
     options: RecipeOptions,
     bundles: tuple[Path, ...],
@@ -49,6 +60,7 @@ def command(
     warmup: int,
     cold_starts: int,
     threads: int,
+    time_limit_s: float,
 ) -> int:
     """Measure the builds of RECIPE; or finished bundles on this machine, which needs no torch.
 
@@ -64,6 +76,7 @@ def command(
         _refuse_options_of_bundles(options.recipe)
         return run_chain(options.job(), "bench", quiet=options.quiet, as_json=options.as_json, show=show_folders)
     _refuse_options_of_recipes(options.recipe)
+    from edgetl.bench.isolated import Limits
     from edgetl.measure import measure
 
     measured = measure(
@@ -75,6 +88,7 @@ def command(
         seed=0,
         cold_starts=cold_starts,
         progress=progress_for(options.quiet),
+        limits=Limits(time_limit_s, "--time-limit"),
     )
     if options.as_json:
         emit(asdict(measured))

@@ -9,7 +9,7 @@ import click
 
 from edgetl.cli.chain import run_chain, show_folders
 from edgetl.cli.command_help import Command
-from edgetl.cli.options import RecipeOptions, emit, given, recipe_options
+from edgetl.cli.options import RecipeOptions, emit, given, recipe_options, time_limit_option
 
 _OF_RECIPES = ("overrides", "weights_dirs", "calibration_dirs", "allow_leak")
 
@@ -18,7 +18,8 @@ _OF_RECIPES = ("overrides", "weights_dirs", "calibration_dirs", "allow_leak")
 @recipe_options
 @click.option("--target", "targets", multiple=True, help="With a pivot: target to compile for; may repeat.")
 @click.option("--finish", is_flag=True, help="RECIPE is a bundle: run its last step on this device, in place.")
-def command(options: RecipeOptions, targets: tuple[str, ...], finish: bool) -> int:
+@time_limit_option
+def command(options: RecipeOptions, targets: tuple[str, ...], finish: bool, time_limit_s: float) -> int:
     """Compile RECIPE into bundles; or a pivot folder (made by `edgetl export`), which needs no torch.
 
     \b
@@ -27,15 +28,17 @@ def command(options: RecipeOptions, targets: tuple[str, ...], finish: bool) -> i
       edgetl compile --finish bundles/steel-nvidia-gpu    # where the GPU is
     """
     if finish:
-        _refuse_given(options.recipe, (*_OF_RECIPES, "out", "targets_dirs", "targets"), "with a recipe or a pivot")
+        others = (*_OF_RECIPES, "out", "targets_dirs", "targets", "time_limit_s")
+        _refuse_given(options.recipe, others, "with a recipe or a pivot")
         return _finish(options.recipe, options.as_json)
     if options.recipe.is_dir():
         _refuse_given(options.recipe, _OF_RECIPES, "with a recipe")
-        return _compile_pivot(options, targets)
+        return _compile_pivot(options, targets, time_limit_s)
     if targets:
         from edgetl.errors import UsageError
 
         raise UsageError("--target goes with a pivot folder; a recipe names its targets itself (--set targets=[...])")
+    _refuse_given(options.recipe, ("time_limit_s",), "with a pivot folder")
     return run_chain(options.job(), "compile", quiet=options.quiet, as_json=options.as_json, show=show_folders)
 
 
@@ -57,13 +60,19 @@ def _finish(bundle: Path, as_json: bool) -> int:
     return 0
 
 
-def _compile_pivot(options: RecipeOptions, targets: tuple[str, ...]) -> int:
+def _compile_pivot(options: RecipeOptions, targets: tuple[str, ...], time_limit_s: float) -> int:
     from edgetl.assemble import compile_targets
+    from edgetl.bench.isolated import Limits
     from edgetl.errors import UsageError
+    from edgetl.inference import open_once
 
     if not targets:
         raise UsageError(f"{options.recipe}: a pivot needs --target NAME (edgetl targets lists them)")
-    folders = compile_targets(options.recipe, targets, options.out or Path("bundles"), options.targets_dirs)
+    limits = Limits(time_limit_s, "--time-limit")
+    out = options.out or Path("bundles")
+    folders = compile_targets(
+        options.recipe, targets, out, options.targets_dirs, check=lambda bundle: open_once(bundle, limits=limits)
+    )
     if options.as_json:
         emit({"bundles": [str(folder) for folder in folders]})
     else:

@@ -38,6 +38,15 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show no progres
 threads_option = click.option(
     "--threads", type=click.IntRange(1, 1024), default=1, show_default=True, help="Threads inside one inference."
 )
+time_limit_option = click.option(
+    "--time-limit",
+    "time_limit_s",
+    type=FiniteRange(1, 86_400),
+    default=300,
+    show_default=True,
+    metavar="SECONDS",
+    help="Of each fresh process in which a network runs before it is trusted.",
+)
 targets_dir_option = click.option(
     "--targets-dir", "targets_dirs", type=FILE, multiple=True, help="Folder of target files of your own; may repeat."
 )

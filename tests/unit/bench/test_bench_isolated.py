@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgetl.bench.isolated import Interrupted, cold_start
+from edgetl.bench.isolated import Interrupted, Limits, cold_start
 from edgetl.errors import BackendError
 from edgetl.types import Compiled, Scheme, Target
 
@@ -64,7 +64,7 @@ def test_a_process_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path
 
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(Interrupted, match="did not finish within 5 s"):
-        cold_start(tmp_path, COMPILED, TARGET, IMAGE, threads=1, timeout_s=5)
+        cold_start(tmp_path, COMPILED, TARGET, IMAGE, threads=1, limits=Limits(5))
 
 
 def test_a_process_that_is_killed_is_no_fault_of_the_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
