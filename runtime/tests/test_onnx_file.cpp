@@ -80,7 +80,7 @@ TEST_CASE("cpp-external-data: an unusual encoding of a field's number hides noth
 }
 
 TEST_CASE("what is no model is told apart") {
-  for (const std::string& text : {std::string(), std::string("a network"), std::string("\x0a\xff\xff\xff\xff\x0f"),
+  for (const std::string& text : {std::string(), std::string("no network"), std::string("\x0a\xff\xff\xff\xff\x0f"),
                                   std::string("\x07"), field(7, "\x3a"), std::string("\x0aORTMORTM")}) {
     CHECK(find(text) == OutsideData::not_onnx);
   }
@@ -97,6 +97,6 @@ TEST_CASE("cpp-external-data: a bundle whose network takes weights from another 
   CHECK(open(model_with(field(5, inside)), &error) == EDGETL_OK);
   CHECK(open(model_with(field(5, outside)), &error) == EDGETL_BUNDLE_INVALID);
   CHECK(std::string(error.message).find("model.onnx: takes weights from another file") != std::string::npos);
-  CHECK(open("a network", &error) == EDGETL_BUNDLE_INVALID);
+  CHECK(open("no network", &error) == EDGETL_BUNDLE_INVALID);
   CHECK(std::string(error.message).find("model.onnx: expected an ONNX model") != std::string::npos);
 }
