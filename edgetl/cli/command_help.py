@@ -1,10 +1,13 @@
-"""A command whose help lists its own options first, and which suggests only options that are really near."""
+"""A command of ours: its own options first in help, near options alone suggested, and the next step at its end."""
 
 from __future__ import annotations
 
 from difflib import SequenceMatcher
+from typing import Any
 
 import click
+
+from edgetl.cli.next_step import say_following
 
 _OF_RECIPES = ("overrides", "out", "weights_dirs", "targets_dirs", "calibration_dirs", "allow_leak")
 _GENERAL = ("quiet", "as_json")
@@ -27,6 +30,12 @@ class Command(click.Command):
             if records:
                 with formatter.section(heading):
                     formatter.write_dl(records)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        outcome = super().invoke(ctx)
+        if not outcome:  # an exit code of its own
+            say_following(ctx)
+        return outcome
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:

@@ -46,7 +46,7 @@ def command(
 ) -> int:
     """Check BUNDLE's files against its manifest, then replay its golden vectors: decode, resize, network.
 
-    manifest.json itself is held against --sha256 alone: keep report.json, or the digest, where the bundle is not.
+    manifest.json itself is verified only with --sha256: keep report.json, or that digest, apart from the bundle.
 
     Exit code 0 when all of that is as it was built, 1 with the first file or step that differs.
     """

@@ -30,6 +30,8 @@ class Summary:
     verdict: Verdict
     headline: str
     take: str
+    fastest: Bundle | None
+    """The bundle that `take` is about."""
     bundles: tuple[Bundle, ...]
     """Measured targets first, then emulated ones, then the others; each group in the order of the recipe."""
     unmeasured: tuple[Unmeasured, ...]
@@ -38,7 +40,10 @@ class Summary:
 def summarize(bundles: Sequence[Bundle]) -> Summary:
     """Pure; `bundles` are those of a report."""
     ordered = tuple(sorted(bundles, key=_group))
-    return Summary(_verdict(ordered), _headline(ordered), _take(ordered), ordered, _unmeasured(ordered))
+    timed = [each for each in ordered if each.verdict == "pass" and each.p50_ms is not None and not each.other_cpu]
+    timed.sort(key=lambda bundle: bundle.p50_ms or 0.0)
+    fastest = timed[0] if timed else None
+    return Summary(_verdict(ordered), _headline(ordered), _take(timed), fastest, ordered, _unmeasured(ordered))
 
 
 def _group(bundle: Bundle) -> int:
@@ -70,11 +75,11 @@ def _headline(bundles: Sequence[Bundle]) -> str:
     return "; ".join(parts)
 
 
-def _take(bundles: Sequence[Bundle]) -> str:
-    timed = [each for each in bundles if each.verdict == "pass" and each.p50_ms is not None and not each.other_cpu]
+def _take(timed: Sequence[Bundle]) -> str:
+    """timed  those that pass, fastest first"""
     if not timed:
         return ""
-    first, *others = sorted(timed, key=lambda bundle: bundle.p50_ms or 0.0)
+    first, *others = timed
     level = [each.target for each in others if _overlap(first, each)]
     tied = f"; {' and '.join(level)} cannot be told apart from it" if level else ""
     rivals = "the fastest that passes" if others else "it passes"
