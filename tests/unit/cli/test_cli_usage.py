@@ -197,3 +197,13 @@ def test_a_missing_package_names_the_extra_or_the_package(
 
         monkeypatch.setattr("edgetl.pipeline.run", absent)
         shell.refuses(1, [words], "build", recipe, "--quiet")
+
+
+@pytest.mark.parametrize(("typed", "expected"), [("edgetl bu", "plain,build"), ("edgetl build --w", "--weights-dir")])
+def test_the_shell_completes_commands_and_options(
+    typed: str, expected: str, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_EDGETL_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(len(typed.split()) - 1))
+    assert expected in shell().out
