@@ -1,6 +1,7 @@
 """ONNX Runtime on the CPU, x86-64 and ARM. The model is the pivot; the runtime fuses it when it opens it.
 
-On x86-64 the first convolution of an INT8 network is written in a form with faster kernels (onnx_stem.py).
+On x86-64 the first convolution of an INT8 network is written in a form with faster kernels (onnx_stem.py), and smooth
+activations and means in forms with integer ones (onnx_gates.py).
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ class OnnxRuntimeBackend:
         )
 
     def compile(self, pivot: Path, target: Target, precision: Precision, out: Path) -> Compiled:
+        from edgetl.backends.onnx_gates import use_integer_gates
         from edgetl.backends.onnx_rules import check_precision, load_pivot
         from edgetl.backends.onnx_stem import widen_stem
         from edgetl.graph.clean import serialize
@@ -64,7 +66,8 @@ class OnnxRuntimeBackend:
         model, facts = load_pivot(pivot)
         check_precision(facts, precision, pivot)
         # not on ARM: its kernels were only seen under an emulator, where time means nothing
-        if precision in WITH_INTEGERS and target.machine == "x86_64" and widen_stem(model):
+        x86_integers = precision in WITH_INTEGERS and target.machine == "x86_64"
+        if x86_integers and any([widen_stem(model), use_integer_gates(model)]):
             (out / MODEL_FILE).write_bytes(serialize(model))
         else:
             shutil.copyfile(pivot, out / MODEL_FILE)

@@ -169,11 +169,14 @@ class OpenVinoEngine:
 def _write_ir(pivot: Path, graph: Path) -> None:
     import onnx
 
+    from edgetl.backends.onnx_for_openvino import drop_weight_zero_points, join_smooth_activations
     from edgetl.backends.onnx_input_rounding import spell_out_rounding
 
     openvino = import_openvino()
     source = onnx.load_model(pivot)
     spell_out_rounding(source)
+    drop_weight_zero_points(source)
+    join_smooth_activations(source)
     try:
         model = openvino.Core().read_model(source.SerializeToString())
         _number_afresh(model)

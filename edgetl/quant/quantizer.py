@@ -1,8 +1,10 @@
 """A target's scheme as a torchao quantizer: which edges of the captured graph get Q/DQ, and which share a scale.
 
-Every quantizable operator reads integers. Operators that only move values (pooling maxima, concatenation, reshaping)
-share one scale between what goes in and what comes out, so that runtimes carry the integers through. Q/DQ stands behind
-a fused activation, never between it and its convolution. Biases and the logits stay float.
+Every quantizable operator reads integers; additions, products and concatenations only where something reads integers
+behind them: runtimes have no integer kernel of theirs that writes floats, so before a layer norm Q/DQ would only cost
+time and accuracy. Operators that only move values (pooling maxima, concatenation, reshaping) share one scale between
+what goes in and what comes out, so that runtimes carry the integers through. Q/DQ stands behind a fused activation,
+never between it and its convolution. Biases and the logits stay float.
 """
 
 from __future__ import annotations
@@ -49,6 +51,7 @@ _KINDS: dict[Any, OperatorName] = {
     _aten.mean.dim: "mean",
     _aten.cat.default: "concat",
 }
+_JOINS: frozenset[OperatorName] = frozenset({"add", "mul", "concat"})
 _FUSED_ACTIVATIONS = frozenset({_aten.relu.default, _aten.hardtanh.default, _aten.relu6.default})
 # what comes out is made of values that went in (and zeros)
 _CARRIERS = frozenset(
@@ -95,7 +98,7 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
         nodes = list(model.graph.nodes)
         edges = self._edges(nodes)
         outputs = self._outputs(nodes, edges)
-        groups = _Groups(nodes)
+        groups = _Groups([node for node in nodes if node in edges or node.target is not _aten.cat.default])
         roots: dict[Node, Edge | Node] = {}
 
         def spec(tensor: Node, place: Edge | Node) -> QuantizationSpec | SharedQuantizationSpec:
@@ -132,6 +135,8 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
         edges: dict[Node, tuple[Node, ...]] = {}
         for node in reversed(nodes):
             kind = self._kind(node)
+            if kind in _JOINS and not _read_as_integers(_tail(node), edges):
+                continue
             if kind:
                 self.annotated[kind] = self.annotated.get(kind, 0) + 1
                 edges[node] = tuple(_activations(node))
@@ -148,8 +153,7 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
         for node in nodes:
             if self._kind(node) != "conv":
                 continue
-            users = list(node.users)
-            tail = users[0] if len(users) == 1 and users[0].target in _FUSED_ACTIVATIONS else node
+            tail = _tail(node)
             if any(tail not in edges.get(user, ()) and not _ends_in_output(user) for user in tail.users):
                 found.add(tail)
         return found
@@ -221,6 +225,12 @@ def _activations(node: Node) -> Iterator[Node]:
 def _single_source(node: Node) -> bool:
     # a list of tensors (split's result) has no edge of its own to put Q/DQ on
     return node.target is not operator.getitem and _is_activation(node.args[0])
+
+
+def _tail(node: Node) -> Node:
+    """The activation that is computed with `node`, or `node` itself."""
+    users = list(node.users)
+    return users[0] if len(users) == 1 and users[0].target in _FUSED_ACTIVATIONS else node
 
 
 def _read_as_integers(node: Node, edges: dict[Node, tuple[Node, ...]]) -> bool:

@@ -86,6 +86,22 @@ class Separable(nn.Module):
         return y
 
 
+class Normed(nn.Module):
+    """A transformer's residual stream: two branches are added, and only norms and the next addition read the sums."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.one, self.two = nn.Conv2d(3, 8, 4, 4), nn.Linear(8, 8), nn.Linear(8, 8)
+        self.norms, self.head = nn.ModuleList(nn.LayerNorm(8) for _ in range(3)), nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x).flatten(2).transpose(1, 2)
+        x = x + self.one(self.norms[0](x))
+        x = x + self.two(self.norms[1](x))
+        y: torch.Tensor = self.head(self.norms[2](torch.cat([x, x[:, :2]], 1))[:, 0])
+        return y
+
+
 @lru_cache
 def _quantized(kind: Callable[[], nn.Module], scheme: Scheme) -> tuple[onnx.ModelProto, torch.fx.GraphModule]:
     torch.manual_seed(0)
@@ -168,6 +184,24 @@ def test_max_pooling_keeps_the_scale_of_its_input() -> None:
     model, _ = _quantized(Fire, U8)
     assert _scales(model, "MaxPool")
     assert set(_scales(model, "MaxPool")) <= set(_scales(model, "Relu"))
+
+
+@pytest.mark.parametrize("scheme", [U8, S8])
+def test_sums_and_concatenations_that_only_norms_read_are_not_rounded(scheme: Scheme) -> None:
+    model, _ = _quantized(Normed, scheme)
+    made_by = {name: node.op_type for node in model.graph.node for name in node.output}
+    joins = [node for node in model.graph.node if node.op_type in ("Add", "Concat")]
+    sums = [node for node in joins if node.op_type == "Add" and all(name in made_by for name in node.input)]
+    (concatenation,) = [node for node in joins if node.op_type == "Concat" and "Add" in map(made_by.get, node.input)]
+    assert len(sums) == 2
+    for node in (
+        sums[1],
+        concatenation,
+    ):  # the first sum reads the convolution's result, which is rounded for its kernel
+        assert "DequantizeLinear" not in [made_by[name] for name in node.input]
+    rounded = [made_by.get(node.input[0], "") for node in model.graph.node if node.op_type == "QuantizeLinear"]
+    assert "Add" not in rounded
+    assert rounded.count("LayerNormalization") == 2
 
 
 def test_a_convolution_before_a_float_activation_still_runs_in_integers(tmp_path: object) -> None:
