@@ -51,11 +51,12 @@ def judge_heads(task: Task, features: NDArray[np.float32], folds: Sequence[Fold]
     choices = _choices(task)
     if not folds:
         return (JudgedHead(choices[0], None, 0.0),)
-    with task.progress.task("heads", total=len(choices)) as advance:
+    with task.progress.task("heads on frozen features", total=len(choices)) as advance:
         heads = []
         for choice in choices:
             heads.append(_judge(task, features, folds, choice))
-            advance(1)
+            found = heads[-1].judged
+            advance(1, f"{choice.title}: held-out {found.right.mean():.1%}" if found else "")
     usual = heads[0].judged
     assert usual is not None
     leads = [lead(head.judged, usual) if head.judged else 0.0 for head in heads]

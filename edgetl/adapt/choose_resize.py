@@ -89,7 +89,8 @@ def _kept_judgement(
     seed: int,
     progress: Progress,
 ) -> NDArray[np.float64]:
-    features = pooled_features(view, samples, cache / "features", progress=progress).read()
+    what = f"shots, resize: {view.spec.preprocessing.resize}"
+    features = pooled_features(view, samples, cache / "features", progress=progress, what=what).read()
     depends_on = {
         "what": "resize",
         "version": _VERSION,

@@ -17,11 +17,12 @@ from torch.optim.swa_utils import AveragedModel
 
 from edgetl.adapt.freeze import is_under, set_modes
 from edgetl.adapt.inputs import Inputs
+from edgetl.adapt.merged import Merged, merged
 from edgetl.adapt.reproducible import own_draws
 from edgetl.adapt.schedule import rate_factor
 from edgetl.recipe import Adapt
 
-_JUDGED_AT_ONCE = 64
+_JUDGED_AT_ONCE = 8  # more do not fit the cache of a core
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def finetune(
     plan: Plan,
     *,
     stop_after: int | None = None,
-    after_epoch: Callable[[], None] = lambda: None,
+    after_epoch: Callable[[Epoch], None] = lambda _: None,
 ) -> Trained:
     """Train `network` in place on the images `train`; it ends in eval mode. labels (N,) of all images.
 
@@ -90,7 +91,7 @@ def finetune(
                 logits.append(trainer.judge(held_out))
                 loss, top1 = _scores(logits[-1], labels[list(held_out)])
             history.append(Epoch(epoch, trainer.rate, mean_loss, loss, top1, time.monotonic() - start))
-            after_epoch()
+            after_epoch(history[-1])
             if not math.isfinite(mean_loss) or _out_of_patience(history, plan):
                 break
     trainer.finish()
@@ -121,6 +122,7 @@ class _Trainer:
         self._optimizer = torch.optim.AdamW(groups)
         self._average = AveragedModel(network, avg_fn=_moving(plan.config.ema)) if plan.config.ema else None
         self._step, self.rate = 0, 0.0
+        self._merged: Merged | None = None
 
     def epoch(self, train: Sequence[int], number: int) -> float:
         """Train for one pass; the mean loss."""
@@ -159,15 +161,37 @@ class _Trainer:
         inputs = self._inputs.views(batch, self._generator)
         labels = self._labels[list(batch)].to(inputs.device)
         inputs, mixed, share = _mix(inputs, labels, config.mixup, self._generator)
-        loss = _loss(self._network(_packed(inputs)), mixed, share, config.label_smoothing)
         self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = self._backward(_packed(inputs), mixed, share)
         self._optimizer.step()
         self._pull(config.l2_sp * factor)
         if self._average is not None:
             self._average.update_parameters(self._network)
         self._step += 1
-        return float(loss.detach())
+        return loss
+
+    def _backward(self, inputs: Tensor, labels: tuple[Tensor, Tensor], share: float) -> float:
+        """Gradients of the mean loss over the batch, and that loss.
+
+        Where batch norms do not look at the batch, it is taken in parts that fit the cache: the sum is the same.
+        """
+        forward, at_once = self._forward(inputs)
+        total = 0.0
+        parts = [part.split(at_once) for part in (inputs, *labels)]
+        for images, first, second in zip(*parts, strict=True):
+            loss = _loss(forward(images), (first, second), share, self._plan.config.label_smoothing)
+            loss = loss * (len(images) / len(inputs))
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
+        return total
+
+    def _forward(self, inputs: Tensor) -> tuple[Callable[[Tensor], Tensor], int]:
+        """The network, and how many images it is fed at once."""
+        if self._plan.config.batch_norm == "trained" or inputs.device.type != "cpu":
+            return self._network, len(inputs)
+        if self._merged is None:
+            self._merged = merged(self._network, inputs)
+        return self._merged.forward, self._merged.at_once
 
     @torch.no_grad()
     def _pull(self, strength: float) -> None:

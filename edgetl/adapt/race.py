@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgetl.adapt.budget import KEPT
 from edgetl.adapt.candidates import Candidate, State, judged_row
-from edgetl.adapt.finetune import Trained
+from edgetl.adapt.finetune import Epoch, Trained
 from edgetl.adapt.folds import Fold
 from edgetl.adapt.freeze import Depth, all_but, blocks, last_parts
 from edgetl.adapt.guards import Judged, lead
@@ -83,8 +83,8 @@ def race(
         return [Runner(tuning, True) for tuning in entered]
     trials: dict[int, list[Trained]] = {index: [] for index in range(len(entered))}
     starts = [fit_on(task, features, head, np.array(fold.train)) for fold in folds]
-    alive = list(trials)
-    total = len(entered) + min(KEPT, len(entered)) * (len(folds) - 1)
+    alive, epochs = list(trials), task.config.epochs
+    total = epochs * (len(entered) + min(KEPT, len(entered)) * (len(folds) - 1))
     # as few as would be kept anyhow run on all folds at once: no thread waits for the end of a round
     first = 1 if len(entered) > KEPT else len(folds)
     with task.progress.task("fine-tuning trials", total=total) as advance:
@@ -93,14 +93,26 @@ def race(
             jobs.sort(key=lambda job: -entered[job[0]].prepared.macs)  # the short ones fill the end
 
             def work(job: tuple[int, int]) -> Trained:
-                trained = run_trial(task, entered[job[0]], folds[job[1]], starts[job[1]])
-                advance(1)
+                index, number = job
+                shown = [0]
+
+                def after_epoch(epoch: Epoch) -> None:
+                    shown[0] = epoch.epoch
+                    advance(1, _told(entered[index], number, len(folds), epoch, epochs))
+
+                trained = run_trial(task, entered[index], folds[number], starts[number], after_epoch)
+                advance(epochs - shown[0])  # one that was kept, or ended early
                 return trained
 
             for job, trained in zip(jobs, run_all(work, jobs, task.frozen), strict=True):
                 trials[job[0]].append(trained)
             alive = _ranked(task, entered, trials, alive, folds)[:KEPT]
     return [Runner(tuning, True, tuple(trials[index])) for index, tuning in enumerate(entered)]
+
+
+def _told(tuning: Tuning, number: int, folds: int, epoch: Epoch, epochs: int) -> str:
+    held_out = "" if epoch.held_out_top1 is None else f", held-out {epoch.held_out_top1:.1%}"
+    return f"{tuning.setting}: fold {number + 1} of {folds}, epoch {epoch.epoch} of {epochs}{held_out}"
 
 
 def finish(task: Task, runners: Sequence[Runner], folds: Sequence[Fold], best_head: Judged) -> Finish | None:

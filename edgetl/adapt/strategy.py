@@ -155,7 +155,14 @@ def _train_on_all(task: Task, runner: Runner, network: nn.Module) -> tuple[Epoch
         everything = range(len(task.samples))
         inputs = runner.tuning.prepared.inputs
         return finetune(
-            network, inputs, task.labels, everything, (), plan, stop_after=count, after_epoch=lambda: advance(1)
+            network,
+            inputs,
+            task.labels,
+            everything,
+            (),
+            plan,
+            stop_after=count,
+            after_epoch=lambda epoch: advance(1, f"loss {epoch.train_loss:.3f}"),
         ).history
 
 

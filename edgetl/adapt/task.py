@@ -88,7 +88,8 @@ def extract(task: Task, depths: Sequence[Depth]) -> Extracted:
     found = [
         dict(zip(points, rows, strict=True))
         for rows in (
-            activations(task.frozen, task.samples, folder, points, view, progress=task.progress) for view in shown
+            activations(task.frozen, task.samples, folder, points, view, progress=task.progress, what=_named(view, shown))
+            for view in shown
         )
     ]
     features = np.stack([rows[Point()].read() for rows in found])
@@ -100,6 +101,10 @@ def extract(task: Task, depths: Sequence[Depth]) -> Extracted:
         for depth, cut in cuts.items()
     ]
     return Extracted(features, tuple(prepared))
+
+
+def _named(view: View, shown: Sequence[View]) -> str:
+    return f"shots, view {view.number + 1} of {len(shown)}"
 
 
 def _uncut(task: Task, depth: Depth) -> Prepared:

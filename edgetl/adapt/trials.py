@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ from edgetl.cache import Cache
 from edgetl.digest import value_digest
 
 MOST_VIEWS = 5  # that a head is fitted on; logistic regression on more takes too long
-_VERSION = 1  # of what a trial does
+_VERSION = 2  # of what a trial does
 
 
 @dataclass(frozen=True)
@@ -79,14 +80,18 @@ def plan_of(task: Task, tuning: Tuning) -> Plan:
     return Plan(task.config, tuning.learning_rate, tuning.prepared.depth.by_block, task.head, task.config.epochs)
 
 
-def run_trial(task: Task, tuning: Tuning, fold: Fold, head: Head) -> Trained:
+def run_trial(
+    task: Task, tuning: Tuning, fold: Fold, head: Head, after_epoch: Callable[[Epoch], None] = lambda _: None
+) -> Trained:
     """Train on the fold's other images, from `head`, and judge on the held-out ones after every epoch."""
 
     def compute() -> dict[str, Any]:
         network = copy.deepcopy(tuning.prepared.tail)
         write_head(network, task.head, head)
         inputs, plan = tuning.prepared.inputs, plan_of(task, tuning)
-        return _jsonable(finetune(network, inputs, task.labels, fold.train, fold.held_out, plan))
+        return _jsonable(
+            finetune(network, inputs, task.labels, fold.train, fold.held_out, plan, after_epoch=after_epoch)
+        )
 
     cache = Cache(task.cache / "trials", task.progress.note)
     record = cache.json(_key(task, tuning, fold, head), compute)

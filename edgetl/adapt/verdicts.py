@@ -59,7 +59,8 @@ def sanity(task: Task, features: NDArray[np.float32]) -> Verdict:
     few = _spread_out(len(task.samples))
     samples = [task.samples[index] for index in few]
     fresh = freeze_network(construct(task.frozen.spec), task.frozen.spec)
-    random = pooled_features(fresh, samples, task.cache / "features", progress=task.progress).read()
+    what = "shots, random weights (guard: do the pretrained ones carry anything)"
+    random = pooled_features(fresh, samples, task.cache / "features", progress=task.progress, what=what).read()
     verdict = sanity_probe(features[0, few], random, task.labels[few], task.num_classes, task.config.seed)
     if verdict.verdict == "failed" and task.config.sanity == "refuse":
         raise WeightsError(

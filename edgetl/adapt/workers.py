@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
-
-import torch
 
 from edgetl.adapt.reproducible import draws
 from edgetl.backbones.extract import Frozen
+from edgetl.backbones.threads import side_by_side
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -21,17 +19,4 @@ def run_all(work: Callable[[Given], Made], items: Sequence[Given], frozen: Froze
     One after another on a GPU, and for a network that draws random numbers of its own (dropout): these come from one
     generator for all threads, and two runs would differ.
     """
-    threads = torch.get_num_threads()
-    if frozen.device.type != "cpu" or threads == 1 or len(items) < 2 or draws(frozen.network):
-        yield from map(work, items)
-        return
-    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
-    wait = True
-    try:
-        yield from pool.map(work, items)
-    except KeyboardInterrupt:
-        wait = False  # a training may take minutes more, and nobody will use it
-        raise
-    finally:
-        pool.shutdown(wait, cancel_futures=True)
-        torch.set_num_threads(threads)
+    yield from map(work, items) if draws(frozen.network) else side_by_side(work, items, frozen.device)

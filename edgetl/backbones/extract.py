@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +21,7 @@ from edgetl.backbones.device import choose_device
 from edgetl.backbones.head import get_head
 from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import build
+from edgetl.backbones.threads import side_by_side
 from edgetl.data.decoders import decoder_versions
 from edgetl.data.rows import Rows, compute_rows
 from edgetl.data.views import load_batch
@@ -27,7 +30,11 @@ from edgetl.recipe import Backbone
 from edgetl.types import NetworkSpec, Preprocessing, Progress, ResizePolicy, Sample, WeightSource
 
 _BATCH = 32
-_VERSION = 1  # of the code below, as far as its results depend on it
+_AT_ONCE = 4  # images: activations of a whole batch do not fit the cache of a core, and took three times as long
+_VERSION = 2  # of the code below, as far as its results depend on it
+
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -104,12 +111,14 @@ def pooled_features(
     cache: Path,
     *,
     progress: Progress,
+    what: str = "images",
 ) -> Rows:
     """(N, F): what enters the classifier, averaged over positions, for the plain view of the images, in their order.
 
     Kept under `cache`, named by content: found again, and continued after a kill. Raises DataError for an image.
+    `what` they are is said on the progress line.
     """
-    return activations(frozen, samples, cache, (Point(),), View(), progress=progress)[0]
+    return activations(frozen, samples, cache, (Point(),), View(), progress=progress, what=what)[0]
 
 
 def activations(
@@ -120,6 +129,7 @@ def activations(
     view: View,
     *,
     progress: Progress,
+    what: str = "images",
 ) -> list[Rows]:
     """(N, ...) activations at each of `points`, from one run of the network over one view of the images; see
     `pooled_features`."""
@@ -142,7 +152,7 @@ def activations(
         shown = _look(pixels, view, numbers.start, preprocessing)
         return [found.cpu().numpy() for found in run_to(frozen, points, shown)]
 
-    with progress.task("features", total=len(samples)) as advance:
+    with progress.task(f"features of {len(samples)} {what}", total=len(samples)) as advance:
         return compute_rows(paths, len(samples), produce, batch_size=_BATCH, advance=advance, note=progress.note)
 
 
@@ -165,30 +175,53 @@ def run_to(frozen: Frozen, points: Sequence[Point], images: Tensor) -> list[Tens
 
     Raises TypeError where the output of a point is not one tensor.
     """
-    inputs = normalise(images.to(frozen.device), frozen.spec.preprocessing)
-    with _tapped(frozen, points) as caught, suppress(_Reached):
-        frozen.network(inputs.contiguous(memory_format=torch.channels_last))
-    return [caught[point].float() for point in points]
+    with _tapped(frozen, points) as caught:
+        found = _in_parts(lambda part: _run_to(frozen, points, part, caught), images, frozen)
+    return [torch.cat(rows) for rows in zip(*found, strict=True)]
+
+
+@torch.inference_mode()
+def _run_to(frozen: Frozen, points: Sequence[Point], images: Tensor, caught: _Caught) -> list[Tensor]:
+    caught.values = {}
+    with suppress(_Reached):
+        _forward(frozen, images)
+    return [caught.values[point].float() for point in points]
 
 
 @torch.inference_mode()
 def logits_of_pixels(frozen: Frozen, images: Tensor) -> Tensor:
     """Logits (N, C) of images (N, 3, H, W), values 0..255."""
+    return torch.cat(_in_parts(torch.inference_mode()(lambda part: _forward(frozen, part)), images, frozen))
+
+
+def _in_parts(run: Callable[[Tensor], Made], images: Tensor, frozen: Frozen) -> list[Made]:
+    """`run` on a few images at a time, all at once on a GPU."""
+    parts = images.split(_AT_ONCE) if frozen.device.type == "cpu" else (images,)
+    return list(side_by_side(run, parts, frozen.device))
+
+
+def _forward(frozen: Frozen, images: Tensor) -> Tensor:
     inputs = normalise(images.to(frozen.device), frozen.spec.preprocessing)
     logits: Tensor = frozen.network(inputs.contiguous(memory_format=torch.channels_last))
     return logits
 
 
+class _Caught(threading.local):
+    """What the taps caught in this thread's run."""
+
+    values: dict[Point, Tensor]
+
+
 @contextmanager
-def _tapped(frozen: Frozen, points: Sequence[Point]) -> Iterator[dict[Point, Tensor]]:
-    caught: dict[Point, Tensor] = {}
+def _tapped(frozen: Frozen, points: Sequence[Point]) -> Iterator[_Caught]:
+    caught = _Caught()
     head = get_head(frozen.network, frozen.spec.classifier)
 
     def catch(point: Point, value: object) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"expected one tensor from `{point.name}`; found {type(value).__name__}")
-        caught[point] = value
-        if len(caught) == len(set(points)):
+        caught.values[point] = value
+        if len(caught.values) == len(set(points)):
             raise _Reached
 
     def before(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:

@@ -126,9 +126,13 @@ def _features(job: CheckJob, subject: Subject, progress: Progress) -> NDArray[np
 
     assert job.source is not None
     frozen = open_frozen(job.backbone, job.source, len(subject.classes), job.split.resize)
-    sides = (subject.samples[: subject.shots], subject.samples[subject.shots :])
+    shots, val = subject.samples[: subject.shots], subject.samples[subject.shots :]
+    sides = ((shots, "shots"), (val, "validation images"))
     return np.concatenate(
-        [pooled_features(frozen, side, job.cache / "features", progress=progress).read() for side in sides]
+        [
+            pooled_features(frozen, side, job.cache / "features", progress=progress, what=what).read()
+            for side, what in sides
+        ]
     )
 
 

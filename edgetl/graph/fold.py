@@ -40,7 +40,7 @@ def fold(module: nn.Module, height: int, width: int) -> Folded:
     original = module.eval()
     copied = _reparameterized(copy.deepcopy(original))
     x = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(0))
-    pairs, norms = _pairs(copied, x)
+    pairs, norms = foldable(copied, x)
     for layer, norm in pairs:
         _replace(copied, layer, norm)
     with torch.no_grad():
@@ -67,7 +67,7 @@ def _is_norm(part: nn.Module) -> bool:
     return isinstance(part, nn.modules.batchnorm._BatchNorm)
 
 
-def _pairs(module: nn.Module, x: torch.Tensor) -> tuple[list[tuple[str, str]], int]:
+def foldable(module: nn.Module, x: torch.Tensor) -> tuple[list[tuple[str, str]], int]:
     """(layer, batch norm) names where the norm's input is the layer's output, only those that run exactly once;
     and how many batch norms run at all (auxiliary heads do not)."""
     outputs: list[tuple[torch.Tensor, str]] = []

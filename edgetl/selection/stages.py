@@ -73,7 +73,8 @@ def transfer_stage(store: Store, candidate: Candidate, seed: int, progress: Prog
 
         split, shots = candidate.split, candidate.shots
         frozen = open_frozen(candidate.backbone, candidate.source, len(split.classes), split.resize)
-        features = pooled_features(frozen, shots, store.cache / "features", progress=progress).read()
+        what = f"shots, {candidate.backbone.name}"
+        features = pooled_features(frozen, shots, store.cache / "features", progress=progress, what=what).read()
         labels = np.array([sample.label for sample in shots], np.int64)
         probe = cross_validate(features, labels, len(split.classes), seed=seed)
         score = logme(features, labels, len(split.classes))
