@@ -9,7 +9,7 @@ from edgetl.adapt.trials import Tuning
 from edgetl.recipe import Adapt
 
 KEPT = 2  # candidates that are judged on the remaining folds after all were judged on the first
-_MACS_PER_MINUTE = 50e9 * 60  # multiply-accumulates, training of MobileNetV2 on two cores of a server CPU
+MACS_PER_MINUTE = 50e9 * 60  # multiply-accumulates, training of MobileNetV2 on two cores of a server CPU
 _BACKWARD = 3  # a training step costs about three forward runs
 _MINUTES_PER_SHOT, _LEAST_MINUTES, _MOST_MINUTES = 0.03, 1.5, 20.0
 
@@ -29,7 +29,7 @@ def search_minutes(tunings: Sequence[Tuning], folds: Sequence[Fold], shots: int,
     passes = [len(fold.train) + len(fold.held_out) / _BACKWARD for fold in folds]
     first = sum(costs) * passes[0] if folds else 0.0
     others = sum(costs[:KEPT]) * sum(passes[1:])
-    return (first + others + costs[0] * shots) / _MACS_PER_MINUTE
+    return (first + others + costs[0] * shots) / MACS_PER_MINUTE
 
 
 def affordable(

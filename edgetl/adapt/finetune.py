@@ -177,7 +177,7 @@ class _Trainer:
         """
         forward, at_once = self._forward(inputs)
         total = 0.0
-        parts = [part.split(at_once) for part in (inputs, *labels)]
+        parts = [torch.split(part, at_once) for part in (inputs, *labels)]
         for images, first, second in zip(*parts, strict=True):
             loss = _loss(forward(images), (first, second), share, self._plan.config.label_smoothing)
             loss = loss * (len(images) / len(inputs))

@@ -22,7 +22,7 @@ _CLEARLY_MORE_SPREAD = 2.0
 _LARGEST_FEATURE = 1e4  # trained networks have features around 1; float16 ends at 65504
 _LEAST_LEAD, _LEAD_TIMES_IMAGES = 0.5, 30.0
 _BEYOND_DOUBT = 2.0  # standard errors of a mean paired difference
-_FEWEST_TO_BLAME = 20  # images; with 12, good weights looked worse than random in 1 of 15 draws of one set
+FEWEST_TO_BLAME = 20  # images; with 12, good weights looked worse than random in 1 of 15 draws of one set
 
 _LARGE_GAP = 30.0  # points between training and held-out accuracy, beyond the held-out interval
 _WANTED_REACH = 10.0  # points to each side, within which the shots should place the accuracy of what they choose
@@ -71,61 +71,75 @@ def clear_lead(images: int) -> float:
 def negative_transfer(
     candidate: Judged, frozen: Sequence[Judged], scratch: Judged | None, *, asked_for: bool = False
 ) -> Verdict:
-    """Does `candidate` beat the frozen-feature baselines and a small network trained from scratch?
+    """Does `candidate` beat the frozen-feature baselines and one without pretraining (`scratch`)?
 
     Rolled back when it is not clearly ahead (`lead`) of the best baseline of `frozen` (empty when the candidate is
     itself the best of them); where the recipe keeps it all the same (`asked_for`), that is a warning. Failed when the
-    network from scratch is better beyond doubt (95 % interval of the paired difference above zero): then pretraining
-    harms. A warning when it is better by chance perhaps, or when the candidate's lead over a baseline could be chance
-    as well.
+    baseline without pretraining is better beyond doubt (95 % interval of the paired difference above zero): then
+    pretraining harms. A warning when it is better by chance perhaps, or when fine-tuning leads by its loss alone and
+    had fewer images right: a lead of nothing, or one that may be chance, harms nobody.
     """
     guard = "negative transfer"
     numbers = {"images": float(len(candidate.right)), "candidate_top1": _top1(candidate)}
+    rival = max(frozen, key=_rank, default=None)
+    clear = rival is None or lead(candidate, rival) >= clear_lead(len(candidate.right))
+    if rival is not None:
+        numbers |= _interval("candidate_minus_frozen_points", paired_difference(candidate.right, rival.right))
     if scratch is not None:
         points = paired_difference(scratch.right, candidate.right)
         numbers |= _interval("scratch_minus_candidate_points", points)
+        told = f"{_capital(scratch.name)}, without any pretraining, "
         if points.low > 0:
             sentence = (
-                f"A small network trained from scratch is better than {candidate.name} on these images "
-                f"({_against(scratch, candidate, points)}): this backbone's pretraining harms here; choose another."
+                f"{told}does better on these pictures ({_against(scratch, candidate, points)}): what this backbone was "
+                "pretrained on does not help here; choose another one (`edgetl select`)."
             )
             return Verdict(guard, "failed", sentence, numbers)
-    rival = max(frozen, key=_rank, default=None)
-    if rival is not None:
-        points = paired_difference(candidate.right, rival.right)
-        numbers |= _interval("candidate_minus_frozen_points", points)
-        if lead(candidate, rival) < clear_lead(len(candidate.right)):
+        if clear and points.value > 0:
             sentence = (
-                f"{_capital(candidate.name)} is not clearly better than {rival.name} on frozen features "
-                f"({_against(candidate, rival, points)}), "
-                + ("kept because the recipe asks for it." if asked_for else "so it was rolled back.")
+                f"{told}had more held-out images right ({_against(scratch, candidate, points)}). That may be chance; "
+                "another backbone may suit these pictures better (`edgetl select`)."
             )
-            return Verdict(guard, "warn" if asked_for else "rolled back", sentence, numbers)
-    if scratch is not None and _top1(scratch) > _top1(candidate):
-        points = paired_difference(scratch.right, candidate.right)
-        sentence = (
-            f"A small network trained from scratch had more held-out images right than {candidate.name} "
-            f"({_against(scratch, candidate, points)}), though that may be chance: pretraining seems to help little."
-        )
-        return Verdict(guard, "warn", sentence, numbers)
+            return Verdict(guard, "warn", sentence, numbers)
     if rival is not None:
-        points = paired_difference(candidate.right, rival.right)
-        doubt = points.low <= 0
-        sentence = f"{_capital(candidate.name)} is ahead of {rival.name} on frozen features" + (
-            f" ({_against(candidate, rival, points)}), though so small a lead may be chance."
-            if doubt
-            else f" ({_against(candidate, rival, points)})."
-        )
-        return Verdict(guard, "warn" if doubt else "pass", sentence, numbers)
+        return _tuned(guard, candidate, rival, numbers, clear=clear, asked_for=asked_for)
     if scratch is None:
         sentence = f"{_capital(candidate.name)} was not compared with anything: nothing could be held out."
         return Verdict(guard, "not measured", sentence, numbers)
     points = paired_difference(candidate.right, scratch.right)
-    sentence = (
-        f"{_capital(candidate.name)} is no worse than a small network trained from scratch "
-        f"({_against(candidate, scratch, points)})."
-    )
+    sentence = f"Compared with {scratch.name}, pretraining does no harm ({_against(candidate, scratch, points)})."
     return Verdict(guard, "pass", sentence, numbers)
+
+
+def _tuned(
+    guard: str, candidate: Judged, rival: Judged, numbers: Mapping[str, float], *, clear: bool, asked_for: bool
+) -> Verdict:
+    """Fine-tuning against a new head alone."""
+    points = paired_difference(candidate.right, rival.right)
+    told = _against(candidate, rival, points)
+    if not clear:
+        sentence = f"Fine-tuning is not clearly better than a new head alone ({told}), " + (
+            "and was kept because the recipe asks for it."
+            if asked_for
+            else "so the backbone stays as it was pretrained, with the new head."
+        )
+        return Verdict(guard, "warn" if asked_for else "rolled back", sentence, numbers)
+    if points.low > 0:
+        return Verdict(guard, "pass", f"Fine-tuning is better than a new head alone ({told}).", numbers)
+    if points.value > 0:
+        sentence = f"Fine-tuning did better than a new head alone ({told}); a lead so small may be chance."
+        return Verdict(guard, "pass", sentence, numbers)
+    if points.value == 0:
+        sentence = (
+            f"Fine-tuning and a new head alone had equally many of {len(candidate.right)} held-out images right "
+            f"({_top1(candidate):.1%}); fine-tuning was kept because it was surer of the right classes."
+        )
+        return Verdict(guard, "pass", sentence, numbers)
+    sentence = (
+        f"Fine-tuning had fewer held-out images right than a new head alone ({told}), which may be chance; it was kept "
+        "because it was surer of the right classes."
+    )
+    return Verdict(guard, "warn", sentence, numbers)
 
 
 def overfitting(
@@ -220,7 +234,7 @@ def sanity_probe(
     if one is not None and two is not None:
         lead, sure = paired_difference(one.right, two.right), _standard_errors(two.loss - one.loss)
         better = lead.low > 0 and sure >= _BEYOND_DOUBT
-        worse = lead.high < 0 and sure <= -_BEYOND_DOUBT and len(labels) >= _FEWEST_TO_BLAME
+        worse = lead.high < 0 and sure <= -_BEYOND_DOUBT and len(labels) >= FEWEST_TO_BLAME
         told = _against(one, two, lead)
         numbers |= {"top1": _top1(one), "random_top1": _top1(two), "standard_errors": sure}
         numbers |= _interval("pretrained_minus_random_points", lead)

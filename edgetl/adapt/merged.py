@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -69,7 +70,8 @@ def _shell(network: nn.Module, pairs: list[tuple[str, str]]) -> nn.Module:
     """The modules of `network` without the batch norms; its own tensors are never used."""
     shell = copy.deepcopy(network)
     for layer, norm in pairs:
-        before, after = shell.get_submodule(layer), shell.get_submodule(norm)
+        before: Any = shell.get_submodule(layer)
+        after = shell.get_submodule(norm)
         if before.bias is None:
             before.bias = nn.Parameter(torch.zeros(len(before.get_parameter("weight"))), requires_grad=False)
         # timm's BatchNormAct2d applies its activation itself
@@ -81,7 +83,8 @@ def _shell(network: nn.Module, pairs: list[tuple[str, str]]) -> nn.Module:
 def _scaled(network: nn.Module, layer: str, norm: str) -> dict[str, Tensor]:
     before, after = network.get_submodule(layer), network.get_submodule(norm)
     assert isinstance(after, nn.modules.batchnorm._BatchNorm)
-    assert after.running_var is not None and after.running_mean is not None
+    assert after.running_var is not None
+    assert after.running_mean is not None
     scale = torch.rsqrt(after.running_var + after.eps)
     scale = scale if after.weight is None else scale * after.weight
     weight, bias = before.get_parameter("weight"), before.bias

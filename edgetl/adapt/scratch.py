@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import skip_init
 
 from edgetl.adapt.folds import Fold
+from edgetl.adapt.heads.table import held_out_logits, prepare
 from edgetl.adapt.schedule import rate_factor
 from edgetl.backbones.augment import Augment
+from edgetl.backbones.cut import count_macs
+from edgetl.backbones.threads import side_by_side
+from edgetl.types import Advance
 
-SCRATCH_VERSION = 1  # of the code below, as far as its results depend on it
+SCRATCH_VERSION = 2  # of the code below, as far as its results depend on it
 SIDE = 64  # pixels that it sees
+_FEW_PIXELS = 16
 _WIDTHS = (16, 32, 48, 64)  # channels of the blocks, each of which halves the side
 _STEPS = 90
 _BATCH_SIZE = 32
@@ -25,36 +32,73 @@ _WEIGHT_DECAY = 0.05
 _LABEL_SMOOTHING = 0.1
 
 
+Keep = Callable[[Fold, Callable[[], NDArray[np.float64]]], NDArray[np.float64]]
+"""What a fold came to: found again, or computed and kept."""
+
+
+def scratch_macs(num_classes: int, folds: int) -> int:
+    """Multiply-accumulates of `scratch_logits`; a training step costs about three forward runs."""
+    network = _network(num_classes, torch.Generator())
+    return 3 * count_macs(network, torch.zeros(1, 3, SIDE, SIDE)) * _BATCH_SIZE * _STEPS * folds
+
+
+def pixel_logits(
+    pixels: NDArray[np.uint8], labels: NDArray[np.int64], folds: Sequence[Fold], num_classes: int, seed: int
+) -> NDArray[np.float64]:
+    """Held-out logits (N, C) of a ridge classifier on pixels (N, 3, H, W) uint8, averaged down to 16 x 16.
+
+    The baseline where training a network would cost more than it guards: fractions of a second.
+    """
+    small = _shrink(pixels, _FEW_PIXELS).float().flatten(1).numpy() / 255
+    return held_out_logits("ridge", prepare(small[None], labels, num_classes), folds, seed)
+
+
 def scratch_logits(
-    pixels: NDArray[np.uint8], labels: NDArray[np.int64], folds: Sequence[Fold], policy: str, seed: int
+    pixels: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    folds: Sequence[Fold],
+    policy: str,
+    seed: int,
+    *,
+    keep: Keep = lambda _, compute: compute(),
+    advance: Advance = lambda steps=1, detail="": None,
 ) -> NDArray[np.float64]:
     """Held-out logits (N, C): each image judged by the network that was trained on the images of the other folds.
 
     pixels (N, 3, H, W) uint8, the decoded shots; labels (N,) in 0..C-1. They are averaged down (or up) to 64 x 64.
     `policy` is one of `Augment`: images are only flipped or turned where that is allowed. Every fold takes the same
-    number of steps however many images there are (2 to 4 s on one core, by how busy it is). The same arguments and
-    the same number of threads give the same bytes; torch's global generator is neither used nor changed.
+    number of steps however many images there are (2 to 4 s on one core, by how busy it is). The same arguments give
+    the same bytes; torch's global generator is neither used nor changed. `advance` is called after each fold.
     Raises ValueError when the folds hold out an image not at all or twice.
     """
     count = len(labels)
     if sorted(index for fold in folds for index in fold.held_out) != list(range(count)):
         raise ValueError(f"expected folds that hold out each of {count} images once")
-    images, answers = _shrink(pixels), torch.from_numpy(labels.astype(np.int64))
+    images, answers = _shrink(pixels, SIDE), torch.from_numpy(labels.astype(np.int64))
     augment = Augment(policy, SIDE, SIDE)
     logits = np.zeros((count, int(labels.max()) + 1))
-    for fold in folds:
+
+    def judge(fold: Fold) -> NDArray[np.float64]:
         train, held_out = list(fold.train), list(fold.held_out)
         normalise = _Normalise(images[train])
         network = _train(images[train], answers[train], logits.shape[1], augment, normalise, seed)
         with torch.no_grad():
-            logits[held_out] = network(normalise(images[held_out].float())).double().numpy()
+            return np.asarray(network(normalise(images[held_out].float())).double().numpy())
+
+    def work(fold: Fold) -> NDArray[np.float64]:
+        found = keep(fold, lambda: judge(fold))
+        advance(1)
+        return found
+
+    for fold, found in zip(folds, side_by_side(work, folds, torch.device("cpu")), strict=True):
+        logits[list(fold.held_out)] = found
     return logits
 
 
-def _shrink(pixels: NDArray[np.uint8]) -> Tensor:
-    """(N, 3, H, W) -> uint8 (N, 3, 64, 64), a few at a time so that memory stays bounded."""
+def _shrink(pixels: NDArray[np.uint8], side: int) -> Tensor:
+    """(N, 3, H, W) -> uint8 (N, 3, side, side), a few at a time so that memory stays bounded."""
     parts = [
-        functional.interpolate(torch.from_numpy(pixels[start : start + 64]).float(), (SIDE, SIDE), mode="area")
+        functional.interpolate(torch.from_numpy(pixels[start : start + 64]).float(), (side, side), mode="area")
         for start in range(0, len(pixels), 64)
     ]
     return torch.cat([part.round().clamp(0, 255).to(torch.uint8) for part in parts])
@@ -76,8 +120,7 @@ def _train(
     images: Tensor, labels: Tensor, num_classes: int, augment: Augment, normalise: _Normalise, seed: int
 ) -> nn.Module:
     generator = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]):  # torch's layers draw from the global generator when they are made
-        network = _network(num_classes, generator)
+    network = _network(num_classes, generator)
     optimizer = torch.optim.AdamW(network.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY, fused=True)
     order: list[int] = []
     for step in range(_STEPS):
@@ -103,10 +146,13 @@ def _network(num_classes: int, generator: torch.Generator) -> nn.Sequential:
     channels = 3
     for width in _WIDTHS:
         stride = 1 if layers else 2
-        layers += [nn.Conv2d(channels, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+        # torch's layers draw from the global generator when they are made, and folds are trained side by side
+        convolution: Any = skip_init(nn.Conv2d, channels, width, 3, stride, 1, bias=False)  # type: ignore[no-untyped-call]
+        layers += [convolution, nn.BatchNorm2d(width), nn.ReLU()]
         layers += [nn.MaxPool2d(2)] if stride == 1 else []
         channels = width
-    network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, num_classes))
+    last: Any = skip_init(nn.Linear, channels, num_classes)  # type: ignore[no-untyped-call]
+    network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), last)
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.Conv2d):  # He et al. 2015, arXiv:1502.01852, eq. 10

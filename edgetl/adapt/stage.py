@@ -129,7 +129,9 @@ def _tell(outcome: Outcome, progress: Progress) -> None:
     progress.note(outcome.reason)
     for guard in outcome.guards:
         if guard.verdict in ("warn", "failed"):
-            progress.note(f"{guard.guard}: {guard.verdict}: {guard.sentence}")
+            progress.note(f"{'warning' if guard.verdict == 'warn' else guard.verdict}: {guard.sentence}")
+    if outcome.learning_curve:
+        progress.note(f"more shots: {outcome.learning_curve.sentence}")
 
 
 def _require_shots(split: Split) -> None:
@@ -203,6 +205,7 @@ def _record(job: AdaptJob, frozen: Frozen, audit: Audit, resize: ResizeChoice, o
         "resize": asdict(resize),
         "candidates": [_candidate(candidate) for candidate in outcome.candidates],
         "guards": [asdict(guard) for guard in outcome.guards],
+        "learning_curve": asdict(outcome.learning_curve) if outcome.learning_curve else None,
         "folds": outcome.folds,
         "held_out_images": len(job.split.shots) if outcome.folds else 0,
         "budget": {

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgetl.adapt.budget import affordable, allowed_minutes, search_minutes
+from edgetl.adapt.budget import MACS_PER_MINUTE, affordable, allowed_minutes, search_minutes
 from edgetl.adapt.candidates import Candidate
 from edgetl.adapt.choose_head import JudgedHead, head_rows, judge_heads
 from edgetl.adapt.finetune import Epoch, finetune, logits_of
@@ -19,10 +19,12 @@ from edgetl.adapt.folds import Fold, stratified_folds
 from edgetl.adapt.freeze import is_under
 from edgetl.adapt.guards import Judged, Verdict, clear_lead, lead
 from edgetl.adapt.judge import chosen_epoch
+from edgetl.adapt.learning_curve import LearningCurve, learning_curve
 from edgetl.adapt.race import Finish, Runner, depths, finish, race, runner_rows, tunings
 from edgetl.adapt.task import Extracted, Task, extract
 from edgetl.adapt.trials import Tuning, fit_on, plan_of, write_head
 from edgetl.adapt.verdicts import Adapted, sanity, verdicts
+from edgetl.backbones.cut import whole_macs
 
 _ALONE = "a class has a single shot, or its shots are of one group"
 _FEW_SHOTS, _FOLDS_OF_FEW, _FOLDS = 60, 5, 3
@@ -44,6 +46,7 @@ class Outcome:
     final: tuple[Epoch, ...]
     budget_minutes: float
     estimated_minutes: float
+    learning_curve: LearningCurve | None
 
     @property
     def epochs(self) -> int:
@@ -84,7 +87,9 @@ def adapt(task: Task) -> Outcome:
     search = _search(task, found, folds)
     made = _make(task, found, search)
     best = search.heads[0]
-    adapted = Adapted(made.network, search.heads, search.end, made.tuning, len(made.final), search.folds)
+    adapted = Adapted(
+        made.network, search.heads, search.end, made.tuning, len(made.final), search.folds, _macs(task, search)
+    )
     fine = runner_rows(task, search.runners, search.folds, best.judged, made.tuning)
     return Outcome(
         network=made.network,
@@ -99,7 +104,19 @@ def adapt(task: Task) -> Outcome:
         final=made.final,
         budget_minutes=search.budget_minutes,
         estimated_minutes=search.estimated_minutes,
+        learning_curve=_learning_curve(task, found, search),
     )
+
+
+def _learning_curve(task: Task, found: Extracted, search: _Search) -> LearningCurve | None:
+    head = search.heads[0].choice.name
+    return learning_curve(head, found.features[0], task.labels, task.num_classes, search.folds, task.config.seed)
+
+
+def _macs(task: Task, search: _Search) -> float:
+    """What the features and the search take; `search_minutes` counts the latter."""
+    features = len(task.samples) * (1 + task.views) * whole_macs(task.frozen)
+    return features + search.estimated_minutes * MACS_PER_MINUTE
 
 
 def _folds(task: Task) -> tuple[Fold, ...]:

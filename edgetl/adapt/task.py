@@ -85,11 +85,12 @@ def extract(task: Task, depths: Sequence[Depth]) -> Extracted:
     points = (Point(), *dict.fromkeys(cut.point for cut in cuts.values() if cut))
     folder = task.cache / "features"
     shown = [View(number, task.policy, task.config.seed) if number else View() for number in range(1 + task.views)]
+    names = [f"shots, view {view.number + 1} of {len(shown)}" for view in shown]
     found = [
         dict(zip(points, rows, strict=True))
         for rows in (
-            activations(task.frozen, task.samples, folder, points, view, progress=task.progress, what=_named(view, shown))
-            for view in shown
+            activations(task.frozen, task.samples, folder, points, view, progress=task.progress, what=name)
+            for view, name in zip(shown, names, strict=True)
         )
     ]
     features = np.stack([rows[Point()].read() for rows in found])
@@ -101,10 +102,6 @@ def extract(task: Task, depths: Sequence[Depth]) -> Extracted:
         for depth, cut in cuts.items()
     ]
     return Extracted(features, tuple(prepared))
-
-
-def _named(view: View, shown: Sequence[View]) -> str:
-    return f"shots, view {view.number + 1} of {len(shown)}"
 
 
 def _uncut(task: Task, depth: Depth) -> Prepared:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import nn
 from edgetl.adapt.choose_head import JudgedHead
 from edgetl.adapt.folds import Fold
 from edgetl.adapt.guards import (
+    FEWEST_TO_BLAME,
     Judged,
     Verdict,
     judged,
@@ -24,7 +25,7 @@ from edgetl.adapt.guards import (
 from edgetl.adapt.judge import mean_losses, subset
 from edgetl.adapt.kept import contents, kept
 from edgetl.adapt.race import Finish
-from edgetl.adapt.scratch import SCRATCH_VERSION, scratch_logits
+from edgetl.adapt.scratch import SCRATCH_VERSION, pixel_logits, scratch_logits, scratch_macs
 from edgetl.adapt.task import Task
 from edgetl.adapt.trials import Tuning
 from edgetl.backbones.extract import freeze_network, logits_of_pixels, pooled_features
@@ -33,6 +34,8 @@ from edgetl.data.views import load_batch
 from edgetl.errors import WeightsError
 
 _AT_ONCE = 32
+GUARD_SHARE = 0.2  # of what a guard guards, at most
+SCRATCH, PIXELS = "a small network trained from scratch", "a linear classifier on small pictures"
 _MOST_IMAGES = 500  # that the baselines see: more tells nothing new and costs minutes
 
 
@@ -41,6 +44,7 @@ class Adapted:
     """The network that goes on, how its kind did when it was judged, and the shots' features from it.
 
     tuning  None for a new head on frozen features; epochs  of fine-tuning on all shots
+    macs    multiply-accumulates that all of it was estimated to take: guards cost a share of them
     """
 
     network: nn.Module
@@ -49,6 +53,7 @@ class Adapted:
     tuning: Tuning | None
     epochs: int
     folds: Sequence[Fold]
+    macs: float
 
 
 def sanity(task: Task, features: NDArray[np.float32]) -> Verdict:
@@ -56,7 +61,9 @@ def sanity(task: Task, features: NDArray[np.float32]) -> Verdict:
     carry nothing, where the recipe says so."""
     if not task.pretrained:
         return Verdict("sanity probe", "not measured", "The recipe asks for random weights.", {})
-    few = _spread_out(len(task.samples))
+    # one more view of all shots is what the features took for each view: at most a share of them
+    share = max(FEWEST_TO_BLAME, int(GUARD_SHARE * (1 + task.views) * len(task.samples)))
+    few = _spread_out(min(len(task.samples), share))
     samples = [task.samples[index] for index in few]
     fresh = freeze_network(construct(task.frozen.spec), task.frozen.spec)
     what = "shots, random weights (guard: do the pretrained ones carry anything)"
@@ -89,7 +96,8 @@ def verdicts(task: Task, adapted: Adapted) -> list[Verdict]:
 
 
 def _negative_transfer(task: Task, adapted: Adapted, best: Judged) -> Verdict:
-    scratch, end, asked_for = _scratch(task, adapted.folds), adapted.end, task.config.strategy == "finetune"
+    scratch = _scratch(task, adapted.folds, adapted.macs)
+    end, asked_for = adapted.end, task.config.strategy == "finetune"
     if end is not None and adapted.tuning is not None:
         beside = subset(scratch, end.images) if scratch else None
         return negative_transfer(end.judged, (end.rival,), beside, asked_for=asked_for)
@@ -103,26 +111,30 @@ def _negative_transfer(task: Task, adapted: Adapted, best: Judged) -> Verdict:
     return replace(tuned, verdict="rolled back", sentence=sentence)
 
 
-def _scratch(task: Task, folds: Sequence[Fold]) -> Judged | None:
+def _scratch(task: Task, folds: Sequence[Fold], macs: float) -> Judged | None:
+    """What pretraining has to beat, without any: a small network, or, where training it would cost more than a fifth
+    of what it guards, a linear classifier on pixels."""
     if len(task.samples) > _MOST_IMAGES:
         return None
-    p = task.frozen.spec.preprocessing
-
-    def compute() -> NDArray[np.float64]:
-        pixels = load_batch(task.samples, p).transpose(0, 3, 1, 2)
-        return scratch_logits(pixels, task.labels, folds, task.policy, task.config.seed)
-
+    p, labels, seed = task.frozen.spec.preprocessing, task.labels, task.config.seed
+    pixels = load_batch(task.samples, p).transpose(0, 3, 1, 2)
+    if scratch_macs(task.num_classes, len(folds)) > GUARD_SHARE * macs:
+        return judged(PIXELS, pixel_logits(pixels, labels, folds, task.num_classes, seed), labels)
     depends_on = {
         "what": "scratch",
         "version": SCRATCH_VERSION,
         "images": contents(task.samples),
         "preprocessing": asdict(p),
-        "folds": [asdict(fold) for fold in folds],
         "policy": task.policy,
-        "seed": task.config.seed,
+        "seed": seed,
     }
-    logits = kept(task.cache / "judged", depends_on, compute, task.progress)
-    return judged("a small network from scratch", logits, task.labels)
+
+    def keep(fold: Fold, compute: Callable[[], NDArray[np.float64]]) -> NDArray[np.float64]:
+        return kept(task.cache / "judged", {**depends_on, "fold": asdict(fold)}, compute, task.progress)
+
+    with task.progress.task(f"guard: {SCRATCH}, folds", total=len(folds)) as advance:
+        logits = scratch_logits(pixels, labels, folds, task.policy, seed, keep=keep, advance=advance)
+    return judged(SCRATCH, logits, labels)
 
 
 def _overfitting(task: Task, adapted: Adapted, kept: Judged) -> Verdict:

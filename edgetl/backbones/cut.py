@@ -88,6 +88,11 @@ def count_macs(network: nn.Module, inputs: Tensor) -> int:
     return total
 
 
+def whole_macs(frozen: Frozen) -> int:
+    """Multiply-accumulates of one image through the whole network."""
+    return count_macs(frozen.network, normalise(_noise(frozen)[:1], frozen.spec.preprocessing))
+
+
 def _noise(frozen: Frozen) -> Tensor:
     p = frozen.spec.preprocessing
     generator = torch.Generator().manual_seed(0)

@@ -196,7 +196,7 @@ def logits_of_pixels(frozen: Frozen, images: Tensor) -> Tensor:
 
 def _in_parts(run: Callable[[Tensor], Made], images: Tensor, frozen: Frozen) -> list[Made]:
     """`run` on a few images at a time, all at once on a GPU."""
-    parts = images.split(_AT_ONCE) if frozen.device.type == "cpu" else (images,)
+    parts = torch.split(images, _AT_ONCE) if frozen.device.type == "cpu" else (images,)
     return list(side_by_side(run, parts, frozen.device))
 
 

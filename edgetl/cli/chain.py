@@ -46,7 +46,9 @@ def run_chain(
 
 
 def outcome_json(outcome: Any) -> dict[str, Any]:
-    """The split, the stages with their folders, and the report where there is one."""
+    """The split, the stages with their folders, what they found, and the report where there is one."""
+    from edgetl.stages.found import found
+
     stages = [
         {**asdict(result), "folder": str(result.folder), "peak_rss_bytes": result.peak_rss_bytes}
         for result in outcome.results
@@ -55,6 +57,7 @@ def outcome_json(outcome: Any) -> dict[str, Any]:
         "out": str(outcome.out),
         "data": _split_json(outcome.split),
         "stages": stages,
+        "found": found(outcome.results),
         "report": outcome.report,
         "passed": outcome.passed,
     }
@@ -72,10 +75,14 @@ def _split_json(split: Any) -> dict[str, Any]:
 
 
 def show_folders(outcome: Any) -> None:
-    """One line per stage: what it was, whether it ran, where its result lies."""
+    """One line per stage: what it was, whether it ran, where its result lies. Then what they found."""
+    from edgetl.stages.found import found, lines
+
     for result in outcome.results:
         state = "kept" if result.reused else f"{result.seconds:.1f} s"
         click.echo(f"{result.title:<32} {state:>8}  {result.folder}")
+    for line in lines(found(outcome.results)):
+        click.echo(line)
 
 
 def quieten_torch() -> None:

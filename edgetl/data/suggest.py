@@ -19,6 +19,7 @@ from edgetl.errors import UsageError
 from edgetl.text import printable
 
 _SHOTS = 10
+_LEARN_FROM = 2 / 3  # of the images of a folder that has no part to measure on
 _AFFORDABLE = 500  # training images that two CPU cores fine-tune on in some ten minutes
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -97,7 +98,7 @@ def _data(seen: Survey, here: Path) -> list[str]:
         ]
     return [
         *lines,
-        f"  # {shots.why}",
+        *(f"  # {line}" for line in shots.why.splitlines()),
         "  " + _entry("shots", shots.value),
         "  seed: 0",
         *(f"  # {part}" for part in measured.split("; ")),
@@ -140,9 +141,15 @@ def _shots(seen: Survey) -> _Choice:
     if seen.val is not None:
         shots = min(least, max(_SHOTS, _AFFORDABLE // len(seen.train.classes)))
         return _Choice(shots, f"per class, of at least {least}; `all` takes all {total} and trains longer")
-    shots = min(_SHOTS, least // 2)
+    # two to learn from for each one to measure on: accuracy is cross-validated on the shots besides, so the others need
+    # only prove what ships
+    shots = max(1, min(int(_LEARN_FROM * least), max(_SHOTS, _AFFORDABLE // len(seen.train.classes))))
     left = least - shots
-    return _Choice(shots, f"per class; leaves {left} or more of each to measure on")
+    return _Choice(
+        shots,
+        f"of {least} per class learn; {left} or more of each prove what ships\n"
+        "fewer train faster, and the line `more shots` of the build says what they cost; with a `val` take `all`",
+    )
 
 
 def _augment(train: Listing) -> _Choice:

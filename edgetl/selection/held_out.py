@@ -21,9 +21,13 @@ _MANY_FITTED_IMAGES = 1500  # repeats times images: beyond, one more repeat cost
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Cross-validated top-1 of the probe, a fraction, and how it was found."""
+    """Cross-validated top-1 of the probe, a fraction, and how it was found.
+
+    right  of each image: the share of repeats in which it was answered right
+    """
 
     top1: Interval
+    right: tuple[float, ...]
     images: int
     folds: int
     repeats: int
@@ -46,7 +50,7 @@ def cross_validate(features: NDArray[np.floating], labels: Labels, num_classes: 
         right += logits.argmax(1) == labels
     total = float(right.sum()) / repeats
     low, high = stats.wilson(int(np.floor(total)), images).low, stats.wilson(int(np.ceil(total)), images).high
-    return HeldOut(Interval(total / images, low, high), images, folds, repeats)
+    return HeldOut(Interval(total / images, low, high), tuple((right / repeats).tolist()), images, folds, repeats)
 
 
 def fit_probe(features: NDArray[np.floating], labels: Labels, num_classes: int) -> LinearHead:

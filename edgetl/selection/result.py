@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
+
+from edgetl import stats
 from edgetl.types import Estimate, Interval
 
-SCHEMA = 1
+SCHEMA = 2
+_MOST_BEHIND_POINTS = 3.0  # with few shots much more may be chance, and is given away for speed by nobody
 Verdict = Literal["fits", "over budget", "failed"]
 _ORDER: dict[Verdict, int] = {"fits": 0, "over budget": 1, "failed": 2}
 
@@ -28,12 +33,15 @@ class Transfer:
     top1   of a ridge probe on held-out folds, a fraction; None with one image per class
     logme  maximum log evidence per image (You et al. 2021)
     images, features  what both were computed from: (images, features)
+    right  share of the repeats in which the probe had each image right, in the order of the shots: candidates are
+           compared image by image
     """
 
     top1: Interval | None
     logme: float
     images: int
     features: int
+    right: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,13 +68,19 @@ class Cost:
 
 @dataclass(frozen=True)
 class Row:
-    """One candidate. `reason` says why it failed or what it exceeds; empty when it fits."""
+    """One candidate. `reason` says why it failed or what it exceeds; empty when it fits.
+
+    equal       as good as the most accurate within budget, as far as these images can tell
+    difference  top-1 of the most accurate within budget minus its own, in points; None where that is not known
+    """
 
     name: str
     transfer: Transfer | None
     cost: Cost | None
     verdict: Verdict
     reason: str = ""
+    equal: bool = False
+    difference: float | None = None
 
 
 @dataclass(frozen=True)
@@ -85,12 +99,30 @@ class Selection:
 
     @property
     def best(self) -> Row | None:
-        """The first within budget."""
+        """The one to take: of those within budget that the images cannot tell apart from the best, the fastest."""
         return self.rows[0] if self.rows and self.rows[0].verdict == "fits" else None
+
+    @property
+    def why(self) -> str:
+        """Why that one, in a sentence; empty where nothing fits."""
+        best = self.best
+        if best is None:
+            return ""
+        others = [row for row in self.rows[1:] if row.equal]
+        if not best.equal or not others:
+            first = "most accurate" if best.transfer and best.transfer.top1 else "best LogME"
+            return f"take {best.name}: {first} of those within budget"
+        ahead = [row for row in others if (row.difference or 0.0) < (best.difference or 0.0)]
+        told = f"take {best.name}: the {'fastest' if _timed(best) else 'smallest'} of {len(others) + 1} that "
+        told += f"{best.transfer.images if best.transfer else 0} shots cannot tell apart"
+        if not ahead:
+            return told
+        more = min(ahead, key=lambda row: row.difference or 0.0)
+        return f"{told} ({more.name} is {best.difference:.1f} points ahead{_slower(more, best)})"
 
     def to_json(self) -> dict[str, Any]:
         best = self.best
-        return {"schema": SCHEMA, **asdict(self), "best": best.name if best else None}
+        return {"schema": SCHEMA, **asdict(self), "best": best.name if best else None, "why": self.why}
 
 
 def judge(name: str, transfer: Transfer, cost: Cost, budget: Budget) -> Row:
@@ -109,8 +141,48 @@ def failed(name: str, reason: str) -> Row:
 
 
 def ranked(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """Within budget, over budget, failed; inside each by the probe's top-1, then by LogME, then by name."""
-    return tuple(sorted(rows, key=_key))
+    """Within budget, over budget, failed; inside each by the probe's top-1, then by LogME, then by name.
+
+    Those within budget that the images cannot tell apart from the most accurate come first, the fastest of them first:
+    their accuracies differ by what may be chance (the 95 % interval of the paired difference holds 0) and by no more
+    than a few points, while what is faster is so for certain.
+    """
+    ordered = sorted(rows, key=_key)
+    best = next((row for row in ordered if row.verdict == "fits" and row.transfer and row.transfer.right), None)
+    if best is None:
+        return tuple(ordered)
+    compared = [_compared(row, best) for row in ordered]
+    return tuple(sorted(compared, key=lambda row: (not row.equal, _cost_key(row) if row.equal else (0.0, 0.0))))
+
+
+def _compared(row: Row, best: Row) -> Row:
+    assert best.transfer is not None
+    if row.transfer is None or len(row.transfer.right) != len(best.transfer.right):
+        return row
+    differences = np.array(best.transfer.right) - np.array(row.transfer.right)
+    images = len(differences)
+    # one image more or less is never certain
+    deviation = max(float(differences.std(ddof=1)) if images > 1 else 0.0, 1 / images)
+    mean = float(differences.mean())
+    chance = stats.student(max(images - 1, 1)) * deviation / math.sqrt(images)
+    equal = row.verdict == "fits" and mean <= chance and 100 * mean <= _MOST_BEHIND_POINTS
+    return replace(row, equal=equal, difference=100 * mean)
+
+
+def _cost_key(row: Row) -> tuple[float, float]:
+    assert row.cost is not None
+    return row.cost.p50_ms.value if row.cost.p50_ms else 0.0, float(row.cost.macs)
+
+
+def _timed(row: Row) -> bool:
+    return row.cost is not None and row.cost.p50_ms is not None
+
+
+def _slower(row: Row, than: Row) -> str:
+    if row.cost is None or than.cost is None or row.cost.p50_ms is None or than.cost.p50_ms is None:
+        return ""
+    ratio = row.cost.p50_ms.value / than.cost.p50_ms.value
+    return f" and {ratio:.2g} times as slow" if ratio > 1 else ""
 
 
 def _key(row: Row) -> tuple[int, float, float, str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgetl.errors import DataError, EdgetlError, StoreError, UsageError
+from edgetl.errors import BackendError, DataError, EdgetlError, StoreError, UsageError
+from edgetl.progress import duration
 from edgetl.recipe import Backbone
 from edgetl.selection.candidates import candidates
 from edgetl.selection.result import Budget, Cost, Row, Selection, Transfer, failed, judge, ranked
@@ -30,6 +32,7 @@ from edgetl.types import Missing, Progress, Split, Target
 
 JSON_FILE, PLOT_FILE = "select.json", "select.png"
 
+_WORTH_SAYING_S = 10.0
 _MAX_OPEN_BYTES = 1_000_000_000  # of float models that are open, and so timed, together
 
 
@@ -53,11 +56,14 @@ def select(job: Job, names: Sequence[str], target: Target | None, budget: Budget
         split, _ = split_stage(store, job, progress)
         _require_classes(split)
         here = None if hindrance else chosen
-        results = {each.name: _compare(store, job, split, each, here, progress) for each in backbones}
+        results = _compare_all(store, job, split, backbones, here, progress)
         compared = {name: result for name, result in results.items() if isinstance(result, _Compared)}
         costs = _timed(store, job, split, compared, chosen, progress)
         rows = [result for result in results.values() if isinstance(result, Row)]
-        rows += [judge(name, each.transfer, costs[name], budget) for name, each in compared.items()]
+        rows += [
+            judge(name, each.transfer, cost, budget) if isinstance(cost := costs[name], Cost) else cost
+            for name, each in compared.items()
+        ]
         found = Selection(
             recipe=job.recipe.name,
             target=chosen.name,
@@ -80,10 +86,22 @@ class _Compared:
     compiled: StageResult | None
 
 
+def _compare_all(
+    store: Store, job: Job, split: Split, backbones: Sequence[Backbone], target: Target | None, progress: Progress
+) -> dict[str, _Compared | Row]:
+    results: dict[str, _Compared | Row] = {}
+    start = time.monotonic()
+    for number, each in enumerate(backbones):
+        left = (time.monotonic() - start) / number * (len(backbones) - number) if number else 0.0
+        told = f", about {duration(left)} left" if left >= _WORTH_SAYING_S else ""
+        progress.note(f"comparing {each.name} ({number + 1} of {len(backbones)}{told})")
+        results[each.name] = _compare(store, job, split, each, target, progress)
+    return results
+
+
 def _compare(
     store: Store, job: Job, split: Split, backbone: Backbone, target: Target | None, progress: Progress
 ) -> _Compared | Row:
-    progress.note(f"comparing {backbone.name}")
     try:
         weights = Weights(backbone, job.base, job.weights_folders, store.out, progress)
         candidate = Candidate(backbone, weights.source, split)
@@ -91,23 +109,42 @@ def _compare(
         made = float_stage(store, candidate)
         threads = job.recipe.bench.threads
         compiled = compile_stage(store, made, target, candidate.shots, threads) if target else None
-    except StoreError:
+    except (StoreError, ModuleNotFoundError):
         raise
-    except EdgetlError as error:
-        progress.note(f"{backbone.name}: {error}")
-        return failed(backbone.name, " ".join(str(error).split()))
+    except Exception as error:  # whatever an odd network does in its library: the others are compared all the same
+        return _left_out(backbone.name, error, progress)
     return _Compared(transfer, made, compiled)
+
+
+def _left_out(name: str, error: Exception, progress: Progress) -> Row:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if not isinstance(error, EdgetlError):
+        reason = f"cannot be used: {reason}"
+    progress.note(f"{name}: {reason}")
+    return failed(name, reason)
 
 
 def _timed(
     store: Store, job: Job, split: Split, compared: Mapping[str, _Compared], target: Target, progress: Progress
-) -> dict[str, Cost]:
-    """Costs by name, with latencies where there is a compiled model."""
+) -> dict[str, Cost | Row]:
+    """Costs by name, with latencies where there is a compiled model; of one that cannot be timed, the failed row."""
     models = {name: (each.made, each.compiled) for name, each in compared.items() if each.compiled}
-    timed: dict[str, Cost] = {}
+    timed: dict[str, Cost | Row] = {}
+
+    def time_together(names: Sequence[str]) -> None:
+        chosen = {name: models[name] for name in names}
+        timed.update(latency_stage(store, chosen, target, split.shots[:MAX_IMAGES], job.recipe.bench, progress))
+
     for group in _groups({name: read_cost(compiled).size_bytes for name, (_, compiled) in models.items()}):
-        chosen = {name: models[name] for name in group}
-        timed |= latency_stage(store, chosen, target, split.shots[:MAX_IMAGES], job.recipe.bench, progress)
+        try:
+            time_together(group)
+        except BackendError:
+            # one of them is at fault: alone, each says so for itself
+            for name in group:
+                try:
+                    time_together([name])
+                except BackendError as error:
+                    timed[name] = _left_out(name, error, progress)
     return {name: timed.get(name) or cost_on_paper(each.made) for name, each in compared.items()}
 
 

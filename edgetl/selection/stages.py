@@ -78,11 +78,12 @@ def transfer_stage(store: Store, candidate: Candidate, seed: int, progress: Prog
         labels = np.array([sample.label for sample in shots], np.int64)
         probe = cross_validate(features, labels, len(split.classes), seed=seed)
         score = logme(features, labels, len(split.classes))
-        _write(out / _RESULT, Transfer(probe.top1 if probe else None, score, *features.shape))
+        right = probe.right if probe else ()
+        _write(out / _RESULT, Transfer(probe.top1 if probe else None, score, len(features), features.shape[1], right))
 
     config = {**candidate.key(), "seed": seed}
     inputs = {"shots": value_digest([[shot.label, shot.sha256] for shot in candidate.shots])}
-    made = store.once("select-transfer", 1, config, run, inputs=inputs, what=candidate.backbone.name)
+    made = store.once("select-transfer", 2, config, run, inputs=inputs, what=candidate.backbone.name)
     return TypeAdapter(Transfer).validate_json((made.folder / _RESULT).read_bytes())
 
 

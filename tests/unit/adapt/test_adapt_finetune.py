@@ -162,7 +162,7 @@ def test_frozen_batch_norms_take_a_last_batch_of_one() -> None:
     net, sizes = Net(), list[int]()
     net.first.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
     finetune(net, Clouds(), LABELS, ALL[:9], (), Plan(Adapt(epochs=1, batch_size=8), 1e-2, (("first",),), "head", 1))
-    assert sizes == [8, 1]
+    assert sizes[-2:] == [8, 1]
 
 
 def test_dropout_draws_from_the_seed_whatever_was_drawn_before_and_leaves_the_generator_alone() -> None:

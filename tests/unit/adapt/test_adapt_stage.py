@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from edgetl.adapt import choose_head, finetune, guards, strategy, trials, verdicts
+from edgetl.adapt import choose_head, finetune, guards, strategy, trials
 from edgetl.adapt.heads.head import LinearHead
 from edgetl.adapt.stage import AdaptJob, run
 from edgetl.adapt.task import extract
@@ -303,7 +303,7 @@ def test_fine_tuning_that_is_asked_for_is_not_told_to_be_rolled_back(
     found = {guard["guard"]: guard for guard in record["guards"]}["negative transfer"]
     assert found["verdict"] == "warn"
     assert "is not clearly better than" in found["sentence"]
-    assert found["sentence"].endswith(", kept because the recipe asks for it.")
+    assert found["sentence"].endswith(", and was kept because the recipe asks for it.")
 
 
 def test_two_threads_train_several_trials_at_once_and_two_runs_are_equal_bytes(
@@ -410,7 +410,7 @@ def test_a_second_head_on_the_same_pictures_trains_no_baseline_again(
 ) -> None:
     split = _split(tmp_path)
     first = _run(split, weights, tmp_path / "first", strategy="probe", head="logistic")
-    monkeypatch.setattr(verdicts, "scratch_logits", _fail)
+    monkeypatch.setattr("edgetl.adapt.scratch._train", _fail)
     second = _run(split, weights, tmp_path / "second", strategy="probe", head="logistic")
     assert first["guards"] == second["guards"]
     with pytest.raises(AssertionError, match="trained again"):

@@ -38,7 +38,7 @@ def parsed(root: Path, recipe_dir: Path, name: str | None = None) -> Recipe:
 def test_a_folder_of_classes(tmp_path: Path) -> None:
     recipe = parsed(fill(tmp_path / "My parts!", ["ok", "broken"], 30), tmp_path)
     assert recipe.name == "My-parts"
-    assert (recipe.data.train, recipe.data.val, recipe.data.shots) == ("My parts!", None, 10)
+    assert (recipe.data.train, recipe.data.val, recipe.data.shots) == ("My parts!", None, 20)
     assert (recipe.data.resize, recipe.data.augment) == ("squash", "natural")
     assert recipe.backbone.name == "mobilenetv2_100"
     assert recipe.targets == ("x86-cpu", "intel-cpu", "arm64-cpu")
@@ -66,10 +66,17 @@ def test_a_class_of_trains_is_no_part(tmp_path: Path) -> None:
     assert parsed(fill(tmp_path, ["bus", "train"], 6), tmp_path).data.train == "."
 
 
-@pytest.mark.parametrize(("count", "shots"), [(2, 1), (7, 3), (19, 9), (40, 10)])
-def test_shots_leave_as_many_to_measure_on(tmp_path: Path, count: int, shots: int) -> None:
+@pytest.mark.parametrize(("count", "shots"), [(2, 1), (7, 4), (19, 12), (50, 33)])
+def test_two_thirds_of_a_folder_learn_and_the_rest_measures(tmp_path: Path, count: int, shots: int) -> None:
     fill(tmp_path, ["a1", "b1"], count)
     assert parsed(tmp_path, tmp_path).data.shots == shots
+
+
+def test_a_large_folder_learns_from_what_the_budget_bears(tmp_path: Path) -> None:
+    fill(tmp_path, ["a1", "b1"], 400, [(2, 2)])
+    text = suggest(tmp_path, tmp_path, None)
+    assert "shots: 250" in text
+    assert "of 400 per class learn; 150 or more of each prove what ships" in text
 
 
 def test_a_large_training_part_is_not_taken_whole(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -38,6 +39,43 @@ def test_a_budget_that_is_met_exactly_is_met() -> None:
     assert _row("a", 0.9, ms=5, size=400, max_ms=5, max_bytes=400).verdict == "fits"
 
 
+def _probed(name: str, right: int, ms: float, max_ms: float | None = None, images: int = 60) -> Row:
+    """A candidate whose probe had the first `right` of the images right."""
+    score = right / images
+    row = _row(name, score, ms=ms) if max_ms is None else _row(name, score, ms=ms, max_ms=max_ms)
+    assert row.transfer is not None
+    answers = tuple(float(image < right) for image in range(images))
+    return replace(row, transfer=replace(row.transfer, right=answers, images=images))
+
+
+def test_of_what_the_images_cannot_tell_apart_the_fastest_is_taken_and_said_why() -> None:
+    rows = ranked([_probed("resnet50", 59, 276), _probed("mobilenetv2_100", 58, 25), _probed("small", 58, 9.5)])
+    assert [row.name for row in rows] == ["small", "mobilenetv2_100", "resnet50"]
+    assert all(row.equal for row in rows)
+    found = Selection("steel", "x86-cpu", "", 1, Budget(), rows)
+    assert found.best is rows[0]
+    assert found.why == (
+        "take small: the fastest of 3 that 60 shots cannot tell apart (resnet50 is 1.7 points ahead and 29 times as "
+        "slow)"
+    )
+    assert found.to_json()["why"] == found.why
+
+
+def test_what_is_clearly_less_accurate_is_not_taken_for_its_speed() -> None:
+    rows = ranked([_probed("quick", 40, 1), _probed("good", 58, 20)])
+    assert [(row.name, row.equal) for row in rows] == [("good", True), ("quick", False)]
+    assert Selection("steel", "x86-cpu", "", 1, Budget(), rows).why == (
+        "take good: most accurate of those within budget"
+    )
+
+
+def test_what_is_over_budget_is_not_what_others_are_held_against() -> None:
+    rows = ranked([_probed("huge", 60, 900, max_ms=50), _probed("good", 50, 20, max_ms=50)])
+    assert [row.name for row in rows] == ["good", "huge"]
+    assert rows[0].equal
+    assert not rows[1].equal
+
+
 def test_nothing_is_best_when_nothing_fits() -> None:
     found = Selection("pets", "x86-cpu", "", 1, Budget(max_ms=1), ranked([_row("a", 0.9, ms=2, max_ms=1)]))
     assert found.best is None
@@ -57,3 +95,14 @@ def test_the_table_fits_80_columns_and_gives_every_reason() -> None:
     assert "latency not measured: needs a CPU of type aarch64" in text
     table = text.split("gone: failed")[0]
     assert max(map(len, table.splitlines())) <= 80
+
+
+def test_case_names_broken_in_mid_word_long_names_break_behind_a_separator() -> None:
+    row = _probed("tf_mobilenetv3_small_100", 58, 9.5)
+    console = Console(width=80, record=True, highlight=False)
+    with console.capture() as shown:
+        show_selection(Selection("steel", "x86-cpu", "", 1, Budget(), ranked([row])), console)
+    words = [line.split()[0] for line in shown.get().splitlines() if line.strip()]
+    assert "tf_mobilenetv3_" in words
+    assert "small_100" in words
+    assert "take this" in shown.get()

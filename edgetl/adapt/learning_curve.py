@@ -1,0 +1,96 @@
+"""What more shots would bring: the head on frozen features, fitted on a quarter, a half and all of the shots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgetl.adapt.folds import Fold
+from edgetl.adapt.heads.table import held_out_logits, prepare
+from edgetl.types import Interval
+
+_SHARES = (0.25, 0.5, 1.0)
+_LEAST_SHOTS = 4  # of the smallest class in a fold: fewer cannot be halved twice
+_RESAMPLES = 500
+_WORTH_POINTS = 0.5
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """shots_per_class, top1: what was measured, the mean over the classes, and fractions right of the same `images`.
+
+    doubled_points  top-1 points that twice as many shots would add, by the trend, with a 95 % interval
+    """
+
+    head: str
+    images: int
+    shots_per_class: tuple[float, ...]
+    top1: tuple[float, ...]
+    doubled_points: Interval
+    sentence: str
+
+
+def learning_curve(
+    name: str,
+    features: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    num_classes: int,
+    folds: Sequence[Fold],
+    seed: int,
+) -> LearningCurve | None:
+    """The head `name` on features (N, F) of plain views, judged on each fold's held-out images, trained on parts of its
+    others; None where there are too few shots to leave some out.
+
+    The error is taken to fall with a power of the number of shots, fitted to what was measured, as learning curves of
+    classifiers do (Hestness et al. 2017, arXiv:1712.00409). The interval comes from resampling the held-out images.
+    """
+    if not folds or min(_fewest(fold.train, labels, num_classes) for fold in folds) < _LEAST_SHOTS:
+        return None
+    shots, wrong, counts = prepare(features[None], labels, num_classes), [], []
+    for share in _SHARES:
+        part = [Fold(_share(fold.train, labels, share, seed), fold.held_out) for fold in folds]
+        wrong.append(held_out_logits(name, shots, part, seed).argmax(1) != labels)
+        counts.append(float(np.mean([len(fold.train) for fold in part])) / num_classes)
+    doubled = _doubled(np.stack(wrong), np.array(counts), len(labels) / num_classes, seed)
+    top1 = tuple(float(1 - row.mean()) for row in wrong)
+    sentence = _sentence(counts, top1, doubled, len(labels) / num_classes)
+    return LearningCurve(name, len(labels), tuple(counts), top1, doubled, sentence)
+
+
+def _fewest(train: Sequence[int], labels: NDArray[np.int64], num_classes: int) -> int:
+    return int(np.bincount(labels[list(train)], minlength=num_classes).min())
+
+
+def _share(train: Sequence[int], labels: NDArray[np.int64], share: float, seed: int) -> tuple[int, ...]:
+    """The same share of every class, rounded up; what is in a smaller share is in a larger one too."""
+    generator, chosen = np.random.default_rng(seed), list[int]()
+    indices = np.array(train)
+    for label in np.unique(labels[indices]):
+        own = generator.permutation(indices[labels[indices] == label])
+        chosen += own[: int(np.ceil(share * len(own)))].tolist()
+    return tuple(sorted(chosen))
+
+
+def _doubled(wrong: NDArray[np.bool_], counts: NDArray[np.float64], present: float, seed: int) -> Interval:
+    """Points gained from `present` to twice as many shots per class. wrong (S, N), counts (S,) shots per class."""
+    images = wrong.shape[1]
+    drawn = np.random.default_rng(seed).integers(images, size=(_RESAMPLES, images))
+    errors = np.concatenate([wrong.sum(1)[None], wrong[:, drawn].sum(2).T]).astype(np.float64)
+    errors = (errors + 0.5) / (images + 1)  # none wrong is not certain to stay none
+    logs = np.log(counts) - np.log(counts).mean()
+    slope = np.minimum((np.log(errors) * logs).sum(1) / (logs**2).sum(), 0.0)
+    now = errors[:, -1] * (present / counts[-1]) ** slope
+    gained = 100 * now * (1 - 2.0**slope)
+    low, high = np.quantile(gained[1:], (0.025, 0.975))
+    return Interval(float(gained[0]), float(min(low, gained[0])), float(max(high, gained[0])))
+
+
+def _sentence(counts: Sequence[float], top1: Sequence[float], doubled: Interval, present: float) -> str:
+    measured = ", ".join(f"{100 * share:.1f} % with {count:.0f}" for count, share in zip(counts, top1, strict=True))
+    told = f"by the trend ({measured} shots per class, new head alone, held-out)"
+    little = "little, " if doubled.value < _WORTH_POINTS else ""
+    points = f"{little}some {doubled.value:.1f} points ({doubled.low:.1f} to {doubled.high:.1f})"
+    return f"Twice as many shots ({2 * present:.0f} per class) would bring {points}, {told}."

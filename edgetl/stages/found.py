@@ -1,0 +1,100 @@
+"""What the stages that make networks found, in a few lines and as JSON: for the commands that end with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgetl.graph.pivot import FILE_NAME as PIVOT_FILE
+from edgetl.records import ADAPT_RECORD, QUANTIZE_RECORD
+from edgetl.store import StageResult
+
+
+def found(results: Sequence[StageResult]) -> dict[str, Any]:
+    """By stage, of those of adapt, quantize, export that ran or were kept; see the functions below."""
+    told: dict[str, Any] = {}
+    for result in results:
+        if result.stage == "adapt":
+            told["adapt"] = _adapt(_read(result.folder / ADAPT_RECORD))
+        elif result.stage == "quantize":
+            told.setdefault("quantize", []).append(_quantize(_read(result.folder / QUANTIZE_RECORD)))
+        elif result.stage == "export":
+            models = _read(result.folder / PIVOT_FILE)["models"]
+            told["export"] = [{key: model[key] for key in ("file", "precision", "parity")} for model in models]
+    return told
+
+
+def lines(told: Mapping[str, Any]) -> list[str]:
+    """The same for people."""
+    said = []
+    if "adapt" in told:
+        said += _adapt_lines(told["adapt"])
+    for one in told.get("quantize", ()):
+        said.append(f"{one['scheme']}: {one['sentence']}")
+    for model in told.get("export", ()):
+        parity = model["parity"]
+        said.append(
+            f"{model['file']}: as the torch network on {parity['images']} images: largest difference of two logits "
+            f"{parity['max_abs_diff']:.2g} of {parity['tolerance']:.2g} allowed, "
+            f"{100 * parity['top1_agreement']:.1f} % the same class"
+        )
+    return said
+
+
+def _adapt(record: Mapping[str, Any]) -> dict[str, Any]:
+    """top1 is a fraction on held-out shots, with its 95 % interval; None where nothing could be held out."""
+    chosen: Mapping[str, Any] = next((row for row in record["candidates"] if row["chosen"]), {})
+    return {
+        "strategy": record["strategy"],
+        "head": record["head"],
+        "setting": chosen.get("setting", ""),
+        "held_out_images": chosen.get("images", 0),
+        **{name: chosen.get(name) for name in ("top1", "top1_low", "top1_high")},
+        "reason": record["reason"],
+        "guards": record["guards"],
+        "learning_curve": record.get("learning_curve"),
+    }
+
+
+def _adapt_lines(one: Mapping[str, Any]) -> list[str]:
+    tuned = one["strategy"] == "finetune"
+    made = f"fine-tuning, {one['setting']}, from a new head ({one['head']})" if tuned else f"a new head ({one['head']})"
+    said = [f"chosen:   {made}"]
+    if one["top1"] is not None:
+        low, high = 100 * one["top1_low"], 100 * one["top1_high"]
+        said.append(
+            f"held-out: {100 * one['top1']:.1f} % top-1 ({low:.1f}–{high:.1f}), "
+            f"each of {one['held_out_images']} shots judged by networks that had not seen it"
+        )
+    else:
+        said.append("held-out: not measured, because nothing could be held out")
+    said += [f"{guard['verdict']}: {guard['sentence']}" for guard in one["guards"] if guard["verdict"] in _LOUD]
+    curve = one["learning_curve"]
+    return [*said, f"more shots: {curve['sentence']}"] if curve else said
+
+
+_LOUD = ("warn", "failed")
+
+
+def _quantize(record: Mapping[str, Any]) -> dict[str, Any]:
+    """drop_points of the method that was kept, against the float network; None where none was judged."""
+    decision, method = record["decision"], record["method"]
+    if decision is None:
+        made = "calibrated" if method == "ptq" else "trained"
+        sentence = f"{made}, as the recipe asks; the drop is measured by `edgetl bench`"
+        return {"scheme": record["scheme"], "method": method, "drop_points": None, "images": 0, "sentence": sentence}
+    kept = decision["trained"] if method == "qat" else decision["calibrated"]
+    return {
+        "scheme": record["scheme"],
+        "method": method,
+        "drop_points": kept["drop_points"],
+        "images": kept["images"],
+        "sentence": decision["sentence"],
+    }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return read
