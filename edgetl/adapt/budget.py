@@ -23,13 +23,22 @@ def allowed_minutes(config: Adapt, shots: int) -> float:
 
 def search_minutes(tunings: Sequence[Tuning], folds: Sequence[Fold], shots: int, epochs: int) -> float:
     """All candidates on the first fold, the most expensive `KEPT` on the others, the most expensive on all shots."""
-    if not tunings:
+    return _search_macs([tuning.prepared.macs for tuning in tunings], folds, shots, epochs) / MACS_PER_MINUTE
+
+
+def _search_macs(macs: Sequence[int], folds: Sequence[Fold], shots: int, epochs: int) -> float:
+    if not macs:
         return 0.0
-    costs = sorted((_BACKWARD * epochs * tuning.prepared.macs for tuning in tunings), reverse=True)
+    costs = sorted((_BACKWARD * epochs * each for each in macs), reverse=True)
     passes = [len(fold.train) + len(fold.held_out) / _BACKWARD for fold in folds]
     first = sum(costs) * passes[0] if folds else 0.0
     others = sum(costs[:KEPT]) * sum(passes[1:])
-    return (first + others + costs[0] * shots) / MACS_PER_MINUTE
+    return first + others + costs[0] * shots
+
+
+def is_affordable(macs: int, folds: Sequence[Fold], shots: int, epochs: int, minutes: float) -> bool:
+    """Whether one candidate of so many multiply-accumulates an image, alone, costs no more than `minutes`."""
+    return _search_macs([macs], folds, shots, epochs) <= minutes * MACS_PER_MINUTE
 
 
 def affordable(

@@ -8,7 +8,7 @@ from typing import Literal
 from edgetl.adapt.guards import Judged
 from edgetl.stats import paired_difference, wilson
 
-State = Literal["judged", "dropped", "over budget", "diverged", "not judged: nothing could be held out"]
+State = Literal["judged", "dropped", "over budget", "diverged", "failed", "not judged: nothing could be held out"]
 
 
 @dataclass(frozen=True)

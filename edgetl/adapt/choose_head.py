@@ -14,8 +14,8 @@ from edgetl.adapt.folds import Fold
 from edgetl.adapt.guards import Judged, judged, lead
 from edgetl.adapt.heads.table import held_out_logits, prepare
 from edgetl.adapt.heads.temperature import best_scale
-from edgetl.adapt.task import Task
-from edgetl.adapt.trials import MOST_VIEWS, HeadChoice
+from edgetl.adapt.task import MOST_VIEWS, Task
+from edgetl.adapt.trials import HeadChoice
 
 # The first one was the best of five heads on the mean of six sets, two draws each. Not ridge: with few shots it fits
 # them exactly, by weights so large that the rounding of INT8 moved its logits by a sixth of their range
@@ -52,9 +52,16 @@ def judge_heads(task: Task, features: NDArray[np.float32], folds: Sequence[Fold]
     if not folds:
         return (JudgedHead(choices[0], None, 0.0),)
     with task.progress.task("heads on frozen features", total=len(choices)) as advance:
-        heads = []
+        heads: list[JudgedHead] = []
         for choice in choices:
-            heads.append(_judge(task, features, folds, choice))
+            try:
+                heads.append(_judge(task, features, folds, choice))
+            except (ValueError, np.linalg.LinAlgError) as error:
+                if choice is choices[-1] and not heads:
+                    raise
+                task.progress.note(f"{choice.title}: left out, cannot be fitted: {error}")
+                advance(1)
+                continue
             found = heads[-1].judged
             advance(1, f"{choice.title}: held-out {found.right.mean():.1%}" if found else "")
     usual = heads[0].judged

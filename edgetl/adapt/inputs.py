@@ -34,7 +34,7 @@ class CachedInputs:
     def __init__(self, views: Sequence[Rows], device: torch.device) -> None:
         self._views, self._device = tuple(views), device
         size = sum(2 * int(np.prod(rows.shape)) for rows in views)
-        resident = size <= _MAX_RESIDENT_BYTES
+        resident = bool(views) and size <= _MAX_RESIDENT_BYTES
         self._resident = torch.stack([torch.from_numpy(rows.read()).half() for rows in views]) if resident else None
 
     def plain(self, indices: Sequence[int]) -> Tensor:

@@ -25,13 +25,19 @@ _SHARES = (1 / 3, 1 / 2, 1.0)
 _RATES = ((5e-4,), (2e-4, 5e-4), (2e-4,))
 
 
+# what a network or its library may raise when it is trained; a full disk and pictures that went are not its fault
+_ODD = (RuntimeError, ValueError, TypeError, IndexError, AttributeError)
+
+
 @dataclass(frozen=True)
 class Runner:
-    """A way of fine-tuning and its trials, fold by fold. `entered` is False where it was over the budget."""
+    """A way of fine-tuning and its trials, fold by fold. `entered` is False where it was over the budget; `error` says
+    why it could not be trained at all."""
 
     tuning: Tuning
     entered: bool
     trials: tuple[Trained, ...] = ()
+    error: str = ""
 
     @property
     def seconds(self) -> float:
@@ -83,7 +89,7 @@ def race(
         return [Runner(tuning, True) for tuning in entered]
     trials: dict[int, list[Trained]] = {index: [] for index in range(len(entered))}
     starts = [fit_on(task, features, head, np.array(fold.train)) for fold in folds]
-    alive, epochs = list(trials), task.config.epochs
+    alive, epochs, errors = list(trials), task.config.epochs, dict[int, str]()
     total = epochs * (len(entered) + min(KEPT, len(entered)) * (len(folds) - 1))
     # as few as would be kept anyhow run on all folds at once: no thread waits for the end of a round
     first = 1 if len(entered) > KEPT else len(folds)
@@ -100,14 +106,20 @@ def race(
                     shown[0] = epoch.epoch
                     advance(1, _told(entered[index], number, len(folds), epoch, epochs))
 
-                trained = run_trial(task, entered[index], folds[number], starts[number], after_epoch)
+                try:
+                    trained = run_trial(task, entered[index], folds[number], starts[number], after_epoch)
+                except _ODD as error:  # one that cannot be trained stops none of the others
+                    if index not in errors:
+                        errors[index] = " ".join(str(error).split()) or type(error).__name__
+                        task.progress.note(f"{entered[index].title}: left out, cannot be trained: {errors[index]}")
+                    trained = Trained((), np.zeros((0, 0, 0), np.float32))
                 advance(epochs - shown[0])  # one that was kept, or ended early
                 return trained
 
             for job, trained in zip(jobs, run_all(work, jobs, task.frozen), strict=True):
                 trials[job[0]].append(trained)
             alive = _ranked(task, entered, trials, alive, folds)[:KEPT]
-    return [Runner(tuning, True, tuple(trials[index])) for index, tuning in enumerate(entered)]
+    return [Runner(tuning, True, tuple(trials[index]), errors.get(index, "")) for index, tuning in enumerate(entered)]
 
 
 def _told(tuning: Tuning, number: int, folds: int, epoch: Epoch, epochs: int) -> str:
@@ -137,6 +149,8 @@ def _row(task: Task, runner: Runner, folds: Sequence[Fold], best_head: Judged | 
     result = judged_trials(title, runner.trials, task.config.epochs, folds, task.labels)
     if result is None or best_head is None:
         state: State = "diverged" if runner.entered else "over budget"
+        if runner.error:
+            state, setting = "failed", f"{setting}: {runner.error}"
         if not folds:
             state = "not judged: nothing could be held out"
         return Candidate(title, "finetune", setting, state, len(runner.trials), runner.seconds, chosen=chosen)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
 
-from edgetl.adapt.budget import MACS_PER_MINUTE, affordable, allowed_minutes, search_minutes
+from edgetl.adapt.budget import MACS_PER_MINUTE, affordable, allowed_minutes, is_affordable, search_minutes
 from edgetl.adapt.candidates import Candidate
 from edgetl.adapt.choose_head import JudgedHead, head_rows, judge_heads
 from edgetl.adapt.finetune import Epoch, finetune, logits_of
@@ -82,7 +82,7 @@ def adapt(task: Task) -> Outcome:
     """
     folds, wanted = _folds(task), depths(task)
     # what cannot be judged is fine-tuned only where that is asked for
-    found = extract(task, wanted if folds or task.config.strategy == "finetune" else ())
+    found = extract(task, wanted if folds or task.config.strategy == "finetune" else (), _worth(task, folds))
     sane = sanity(task, found.features)
     search = _search(task, found, folds)
     made = _make(task, found, search)
@@ -111,6 +111,14 @@ def adapt(task: Task) -> Outcome:
 def _learning_curve(task: Task, found: Extracted, search: _Search) -> LearningCurve | None:
     head = search.heads[0].choice.name
     return learning_curve(head, found.features[0], task.labels, task.num_classes, search.folds, task.config.seed)
+
+
+def _worth(task: Task, folds: tuple[Fold, ...]) -> Callable[[int], bool]:
+    """Whether a depth may be trained, by its multiply-accumulates an image."""
+    config, shots = task.config, len(task.samples)
+    minutes = allowed_minutes(config, shots)
+    forced = config.strategy == "finetune"
+    return lambda macs: forced or is_affordable(macs, folds, shots, config.epochs, minutes)
 
 
 def _macs(task: Task, search: _Search) -> float:
@@ -222,7 +230,8 @@ def _why_not(task: Task, search: _Search) -> str:
     if not any(runner.entered for runner in search.runners):
         return f"{title}: every way of fine-tuning is over the budget of {search.budget_minutes:.1f} minutes."
     if search.end is None:
-        return f"{title}: fine-tuning diverged in every trial."
+        errors = [runner.error for runner in search.runners if runner.error]
+        return f"{title}: fine-tuning {f'could not be done ({errors[0]})' if errors else 'diverged in every trial'}."
     return f"{title}: fine-tuning was rolled back, because {_numbers(search.end)}, which is not clearly better."
 
 

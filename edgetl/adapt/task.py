@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +15,12 @@ from edgetl.adapt.freeze import Depth
 from edgetl.adapt.images import Images
 from edgetl.adapt.inputs import CachedInputs, Inputs, PixelInputs
 from edgetl.backbones.augment import Augment
-from edgetl.backbones.cut import Cut, count_macs, cut_network
+from edgetl.backbones.cut import Cut, cut_network, whole_macs
 from edgetl.backbones.extract import Frozen, Point, View, activations
 from edgetl.recipe import Adapt
 from edgetl.types import Progress, Sample
 
+MOST_VIEWS = 5  # that a head is fitted on; logistic regression on more takes too long
 _MAX_FEATURE_ROWS = 20_000  # images times views; beyond, plain views are plenty
 
 
@@ -79,12 +80,19 @@ class Extracted:
     depths: tuple[Prepared, ...]
 
 
-def extract(task: Task, depths: Sequence[Depth]) -> Extracted:
-    """Run the frozen network once over every view: the features, and what each depth is fed."""
+def extract(task: Task, depths: Sequence[Depth], worth: Callable[[int], bool] = lambda macs: True) -> Extracted:
+    """Run the frozen network once over every view: the features, and what each depth is fed.
+
+    worth  whether a depth of so many multiply-accumulates an image may be trained. Nothing is computed for the others,
+           and where there is none, no more views than a head looks at.
+    """
     cuts = {depth: _cut(task, depth) for depth in depths}
-    points = (Point(), *dict.fromkeys(cut.point for cut in cuts.values() if cut))
+    whole = whole_macs(task.frozen)
+    trained = [depth for depth, cut in cuts.items() if worth(cut.macs if cut else whole)]
+    points = (Point(), *dict.fromkeys(cut.point for depth, cut in cuts.items() if cut and depth in trained))
     folder = task.cache / "features"
-    shown = [View(number, task.policy, task.config.seed) if number else View() for number in range(1 + task.views)]
+    views = task.views if trained else min(task.views, MOST_VIEWS - 1)
+    shown = [View(number, task.policy, task.config.seed) if number else View() for number in range(1 + views)]
     names = [f"shots, view {view.number + 1} of {len(shown)}" for view in shown]
     found = [
         dict(zip(points, rows, strict=True))
@@ -97,18 +105,20 @@ def extract(task: Task, depths: Sequence[Depth]) -> Extracted:
     fed: Mapping[Point, CachedInputs] = {
         point: CachedInputs([rows[point] for rows in found], task.frozen.device) for point in points[1:]
     }
-    prepared = [
-        Prepared(depth, cut.tail, fed[cut.point], cut.macs) if cut else _uncut(task, depth)
-        for depth, cut in cuts.items()
-    ]
+    prepared = []
+    for depth, cut in cuts.items():
+        if cut:
+            # over budget: fed nothing, it is a row of the report
+            inputs = fed[cut.point] if depth in trained else CachedInputs((), task.frozen.device)
+            prepared.append(Prepared(depth, cut.tail, inputs, cut.macs))
+        else:
+            prepared.append(Prepared(depth, copy.deepcopy(task.frozen.network), _pixels(task), whole))
     return Extracted(features, tuple(prepared))
 
 
-def _uncut(task: Task, depth: Depth) -> Prepared:
+def _pixels(task: Task) -> PixelInputs:
     p = task.frozen.spec.preprocessing
-    inputs = PixelInputs(Images(task.samples, p), Augment(task.policy, p.height, p.width), p, task.frozen.device)
-    whole = copy.deepcopy(task.frozen.network)
-    return Prepared(depth, whole, inputs, count_macs(whole, inputs.plain([0])))
+    return PixelInputs(Images(task.samples, p), Augment(task.policy, p.height, p.width), p, task.frozen.device)
 
 
 def _cut(task: Task, depth: Depth) -> Cut | None:

@@ -18,12 +18,11 @@ from edgetl.adapt.heads.head import Floats, Head, MlpHead
 from edgetl.adapt.heads.table import fit_head
 from edgetl.adapt.heads.table import prepare as prepare_shots
 from edgetl.adapt.kept import contents
-from edgetl.adapt.task import Prepared, Task
+from edgetl.adapt.task import MOST_VIEWS, Prepared, Task
 from edgetl.backbones.head import set_head, widen_head
 from edgetl.cache import Cache
 from edgetl.digest import value_digest
 
-MOST_VIEWS = 5  # that a head is fitted on; logistic regression on more takes too long
 _VERSION = 2  # of what a trial does
 
 

@@ -62,8 +62,8 @@ def sanity(task: Task, features: NDArray[np.float32]) -> Verdict:
     if not task.pretrained:
         return Verdict("sanity probe", "not measured", "The recipe asks for random weights.", {})
     # one more view of all shots is what the features took for each view: at most a share of them
-    share = max(FEWEST_TO_BLAME, int(GUARD_SHARE * (1 + task.views) * len(task.samples)))
-    few = _spread_out(min(len(task.samples), share))
+    share = max(FEWEST_TO_BLAME, GUARD_SHARE * (1 + task.views) * len(task.samples))
+    few = _spread_out(int(min(len(task.samples), share)))
     samples = [task.samples[index] for index in few]
     fresh = freeze_network(construct(task.frozen.spec), task.frozen.spec)
     what = "shots, random weights (guard: do the pretrained ones carry anything)"

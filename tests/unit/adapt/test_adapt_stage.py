@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import threading
@@ -15,6 +14,7 @@ import pytest
 import timm
 import torch
 from PIL import Image
+from small_adaptations import SIZE, adapt_in, split_in, write_weights
 from torch import nn
 
 from edgetl.adapt import choose_head, finetune, guards, strategy, trials
@@ -33,9 +33,6 @@ from edgetl.recipe import Adapt, Backbone
 from edgetl.report.adaptation import read_curves
 from edgetl.types import Sample, Split
 
-SIZE = 32
-CLASSES = ("stripes", "bars", "dots")
-
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread() -> Iterator[None]:
@@ -52,42 +49,9 @@ def _short_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgetl.adapt.scratch._STEPS", 2)
 
 
-def _picture(label: int, generator: np.random.Generator) -> np.ndarray:
-    """Stripes, bars or dots of random phase and brightness, with noise."""
-    rows, columns = np.mgrid[:SIZE, :SIZE] + generator.integers(0, 8)
-    pattern = [rows // 4 % 2, columns // 4 % 2, (rows // 4 + columns // 4) % 2][label]
-    grey = 60 + pattern * generator.uniform(80, 140) + generator.normal(0, 12, (SIZE, SIZE))
-    return np.repeat(grey.clip(0, 255).astype(np.uint8)[:, :, None], 3, 2)
-
-
-def _samples(folder: Path, shots: int, seed: int, classes: int = 3) -> tuple[Sample, ...]:
-    folder.mkdir(exist_ok=True)
-    generator = np.random.default_rng(seed)
-    samples = []
-    for label in range(classes):
-        for number in range(shots):
-            path = folder / f"{label}-{number}.png"
-            Image.fromarray(_picture(label, generator)).save(path)
-            samples.append(Sample(str(path), label, hashlib.sha256(path.read_bytes()).hexdigest()))
-    return tuple(samples)
-
-
-def _split(tmp_path: Path, shots: int = 6) -> Split:
-    val = _samples(tmp_path / "val", 8, seed=1)
-    return Split(CLASSES, _samples(tmp_path / "shots", shots, seed=0), val, (), "squash", "square", "digest")
-
-
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint with batch-norm statistics that are not the identity."""
-    torch.manual_seed(0)
-    network = timm.create_model("test_resnet").train()
-    with torch.no_grad():
-        for _ in range(20):
-            network(torch.randn(8, 3, SIZE, SIZE))
-    path: Path = tmp_path_factory.mktemp("weights") / "w.safetensors"
-    write_checkpoint(network.state_dict(), path)
-    return path
+    return write_weights(tmp_path_factory.mktemp("weights") / "w.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -111,22 +75,6 @@ class Notes(Silent):
         self.lines.append(text)
 
 
-def _run(
-    split: Split, weights: Path, out: Path, *, policy: str = "light", progress: Silent | None = None, **config: Any
-) -> dict[str, Any]:
-    out.mkdir()
-    backbone = Backbone(name="test_resnet", weights=str(weights), input_size=SIZE)
-    if weights.is_dir():
-        backbone = Backbone(name=f"local-dir:{weights}", input_size=SIZE)
-    # the checkpoint's weights are random: the sanity probe is right about them
-    settings = Adapt.model_validate({"epochs": 3, "learning_rate": 1e-4, "sanity": "warn", **config})
-    source = locate(backbone, out, [])
-    job = AdaptJob(split, backbone, source, settings, policy, ("squash",), out.parent / "cache")
-    run(job, out, progress or Silent())
-    record: dict[str, Any] = json.loads((out / "adapt.json").read_text())
-    return record
-
-
 def _logits(out: Path, samples: tuple[Sample, ...]) -> torch.Tensor:
     spec = read_spec(out / "network.json")
     network = rebuild(spec, out / "network.safetensors")
@@ -142,8 +90,8 @@ def _top1(out: Path, samples: tuple[Sample, ...]) -> float:
 
 
 def test_a_probe_learns_and_the_written_network_is_the_one_that_learnt(tmp_path: Path, weights: Path) -> None:
-    split = _split(tmp_path)
-    record = _run(split, weights, tmp_path / "out", strategy="probe")
+    split = split_in(tmp_path)
+    record = adapt_in(split, weights, tmp_path / "out", strategy="probe")
     assert record["strategy"] == "probe"
     assert record["reason"].endswith("the recipe asks for a probe.")
     assert (record["epochs"], record["history"]) == (0, {"trials": {}, "final": []})
@@ -151,7 +99,7 @@ def test_a_probe_learns_and_the_written_network_is_the_one_that_learnt(tmp_path:
 
 
 def test_a_probe_changes_nothing_but_the_head(tmp_path: Path, weights: Path) -> None:
-    record = _run(_split(tmp_path), weights, tmp_path / "out", strategy="probe")
+    record = adapt_in(split_in(tmp_path), weights, tmp_path / "out", strategy="probe")
     before, after = read_checkpoint(weights), read_checkpoint(tmp_path / "out" / "network.safetensors")
     assert {name for name in after if not torch.equal(before[name], after[name])} == {"fc.weight", "fc.bias"}
     assert record["trained_parameters"] == after["fc.weight"].numel() + after["fc.bias"].numel()
@@ -159,15 +107,15 @@ def test_a_probe_changes_nothing_but_the_head(tmp_path: Path, weights: Path) -> 
 
 @pytest.mark.parametrize("head", ["ncm", "cosine", "ridge", "logistic", "linear", "mlp"])
 def test_every_head_is_written_into_the_classifier(tmp_path: Path, weights: Path, head: str) -> None:
-    split = _split(tmp_path)
-    record = _run(split, weights, tmp_path / "out", strategy="probe", head=head)
+    split = split_in(tmp_path)
+    record = adapt_in(split, weights, tmp_path / "out", strategy="probe", head=head)
     assert record["head"].startswith(head)
     assert _top1(tmp_path / "out", split.val) > 0.5
 
 
 def test_a_hidden_layer_is_fine_tuned_too_and_comes_back_from_disk(tmp_path: Path, weights: Path) -> None:
-    split = _split(tmp_path)
-    record = _run(split, weights, tmp_path / "out", strategy="finetune", head="mlp", train_last=1)
+    split = split_in(tmp_path)
+    record = adapt_in(split, weights, tmp_path / "out", strategy="finetune", head="mlp", train_last=1)
     assert record["strategy"] == "finetune"
     spec = read_spec(tmp_path / "out" / "network.json")
     assert (spec.classifier, spec.hidden) == ("fc.2", 256)
@@ -175,8 +123,8 @@ def test_a_hidden_layer_is_fine_tuned_too_and_comes_back_from_disk(tmp_path: Pat
 
 
 def test_fine_tuning_leaves_frozen_parameters_and_statistics_untouched(tmp_path: Path, weights: Path) -> None:
-    record = _run(
-        _split(tmp_path), weights, tmp_path / "out", strategy="finetune", freeze=["conv1", "bn1", "layer1", "layer2"]
+    record = adapt_in(
+        split_in(tmp_path), weights, tmp_path / "out", strategy="finetune", freeze=["conv1", "bn1", "layer1", "layer2"]
     )
     assert record["strategy"] == "finetune"
     before, after = read_checkpoint(weights), read_checkpoint(tmp_path / "out" / "network.safetensors")
@@ -190,15 +138,15 @@ def test_fine_tuning_leaves_frozen_parameters_and_statistics_untouched(tmp_path:
 
 
 def test_train_last_says_how_many_parts_learn(tmp_path: Path, weights: Path) -> None:
-    record = _run(_split(tmp_path), weights, tmp_path / "out", strategy="finetune", train_last=1)
+    record = adapt_in(split_in(tmp_path), weights, tmp_path / "out", strategy="finetune", train_last=1)
     assert record["trained_parts"] == ["layer4.0"]
 
 
 def test_two_runs_are_equal_bytes_and_another_seed_is_not(tmp_path: Path, weights: Path) -> None:
-    split = _split(tmp_path)
+    split = split_in(tmp_path)
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         torch.manual_seed(hash(name) % 1000)  # what happened before must not matter
-        _run(split, weights, tmp_path / name, strategy="finetune", seed=seed, epochs=2)
+        adapt_in(split, weights, tmp_path / name, strategy="finetune", seed=seed, epochs=2)
     content = [(tmp_path / name / "network.safetensors").read_bytes() for name in "abc"]
     assert content[0] == content[1]
     assert content[0] != content[2]
@@ -206,9 +154,9 @@ def test_two_runs_are_equal_bytes_and_another_seed_is_not(tmp_path: Path, weight
 
 
 def test_auto_rolls_back_when_fine_tuning_is_worse(tmp_path: Path, weights: Path) -> None:
-    split = _split(tmp_path)
-    _run(split, weights, tmp_path / "probe", strategy="probe")
-    record = _run(split, weights, tmp_path / "auto", strategy="auto", learning_rate=1.0)  # breaks any backbone
+    split = split_in(tmp_path)
+    adapt_in(split, weights, tmp_path / "probe", strategy="probe")
+    record = adapt_in(split, weights, tmp_path / "auto", strategy="auto", learning_rate=1.0)  # breaks any backbone
     assert record["strategy"] == "probe"
     assert "rolled back" in record["reason"] or "diverged" in record["reason"]
     assert record["epochs"] == 0
@@ -227,8 +175,8 @@ def test_auto_keeps_fine_tuning_that_is_better(tmp_path: Path, weights: Path, mo
 
     monkeypatch.setattr(trials, "fit_head", lambda _, shots, __: ignorant(shots))
     monkeypatch.setattr(choose_head, "held_out_logits", unjudged)
-    record = _run(
-        _split(tmp_path), weights, tmp_path / "out", strategy="auto", batch_size=4, epochs=12, learning_rate=1e-3
+    record = adapt_in(
+        split_in(tmp_path), weights, tmp_path / "out", strategy="auto", batch_size=4, epochs=12, learning_rate=1e-3
     )
     assert record["strategy"] == "finetune"
     assert record["reason"].startswith("Fine-tuning: on 18 held-out shots")
@@ -243,8 +191,8 @@ def test_auto_keeps_fine_tuning_that_is_better(tmp_path: Path, weights: Path, mo
 def test_a_final_run_that_fails_is_rolled_back_too(
     tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    split = _split(tmp_path)
-    _run(split, weights, tmp_path / "probe", strategy="probe")
+    split = split_in(tmp_path)
+    adapt_in(split, weights, tmp_path / "probe", strategy="probe")
     original = finetune.finetune
 
     def broken(network: nn.Module, *rest: Any, **more: Any) -> Any:
@@ -253,7 +201,7 @@ def test_a_final_run_that_fails_is_rolled_back_too(
         return trained
 
     monkeypatch.setattr(strategy, "finetune", broken)  # the trials have their own
-    record = _run(split, weights, tmp_path / "out", strategy="finetune")
+    record = adapt_in(split, weights, tmp_path / "out", strategy="finetune")
     assert record["strategy"] == "probe"
     assert "on all shots was rolled back" in record["reason"]
     found = {guard["guard"]: guard for guard in record["guards"]}["negative transfer"]
@@ -264,7 +212,7 @@ def test_a_final_run_that_fails_is_rolled_back_too(
 
 
 def test_one_shot_a_class_is_a_probe(tmp_path: Path, weights: Path) -> None:
-    record = _run(_split(tmp_path, shots=1), weights, tmp_path / "out", strategy="auto")
+    record = adapt_in(split_in(tmp_path, shots=1), weights, tmp_path / "out", strategy="auto")
     assert record["strategy"] == "probe"
     assert "single shot" in record["reason"]
     states = [(candidate["kind"], candidate["state"]) for candidate in record["candidates"]]
@@ -272,7 +220,7 @@ def test_one_shot_a_class_is_a_probe(tmp_path: Path, weights: Path) -> None:
     (too_little,) = [guard for guard in record["guards"] if guard["guard"] == "too little data"]
     assert too_little["verdict"] == "warn"
     assert "another shot, of another group, in each such class" in too_little["sentence"]
-    forced = _run(_split(tmp_path, shots=1), weights, tmp_path / "forced", strategy="finetune", epochs=2)
+    forced = adapt_in(split_in(tmp_path, shots=1), weights, tmp_path / "forced", strategy="finetune", epochs=2)
     assert (forced["strategy"], forced["epochs"]) == ("finetune", 2)
     assert {candidate["state"] for candidate in forced["candidates"]} == {"not judged: nothing could be held out"}
 
@@ -287,10 +235,10 @@ def test_one_shot_a_class_prepares_no_fine_tuning(
         return extract(task, wanted)
 
     monkeypatch.setattr(strategy, "extract", noted)
-    _run(_split(tmp_path, shots=1), weights, tmp_path / "out", strategy="auto")
+    adapt_in(split_in(tmp_path, shots=1), weights, tmp_path / "out", strategy="auto")
     assert asked == [0]
     with pytest.raises(UsageError, match="no parameter under `layer9`"):
-        _run(_split(tmp_path, shots=1), weights, tmp_path / "wrong", freeze=["layer9"])
+        adapt_in(split_in(tmp_path, shots=1), weights, tmp_path / "wrong", freeze=["layer9"])
 
 
 def test_fine_tuning_that_is_asked_for_is_not_told_to_be_rolled_back(
@@ -298,7 +246,7 @@ def test_fine_tuning_that_is_asked_for_is_not_told_to_be_rolled_back(
 ) -> None:
     for module in (strategy, guards):
         monkeypatch.setattr(module, "clear_lead", lambda _: math.inf)  # no lead is clear
-    record = _run(_split(tmp_path), weights, tmp_path / "out", strategy="finetune", epochs=2)
+    record = adapt_in(split_in(tmp_path), weights, tmp_path / "out", strategy="finetune", epochs=2)
     assert record["strategy"] == "finetune"
     found = {guard["guard"]: guard for guard in record["guards"]}["negative transfer"]
     assert found["verdict"] == "warn"
@@ -309,7 +257,7 @@ def test_fine_tuning_that_is_asked_for_is_not_told_to_be_rolled_back(
 def test_two_threads_train_several_trials_at_once_and_two_runs_are_equal_bytes(
     tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    split, seen = _split(tmp_path), set[int]()
+    split, seen = split_in(tmp_path), set[int]()
     original = finetune.finetune
 
     def noted(*arguments: Any, **more: Any) -> Any:
@@ -321,7 +269,7 @@ def test_two_threads_train_several_trials_at_once_and_two_runs_are_equal_bytes(
     torch.set_num_threads(2)
     try:
         for name in ("a", "b"):
-            _run(split, weights, tmp_path / name, strategy="finetune", epochs=2)
+            adapt_in(split, weights, tmp_path / name, strategy="finetune", epochs=2)
             (tmp_path / "cache").rename(tmp_path / f"cache-{name}")
         assert torch.get_num_threads() == 2
     finally:
@@ -337,19 +285,20 @@ def test_two_threads_train_several_trials_at_once_and_two_runs_are_equal_bytes(
 
 
 def test_cache_bit_flip_in_features_and_trials_gives_the_same_network_and_a_line_each(
-    tmp_path: Path, weights: Path
+    tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Case cache-bit-flip: one bit of everything that is kept of a search flips, then the search runs again."""
-    split, notes = _split(tmp_path), Notes()
+    monkeypatch.setattr("edgetl.adapt.verdicts.GUARD_SHARE", math.inf)
+    split, notes = split_in(tmp_path), Notes()
     quick: dict[str, Any] = {"strategy": "finetune", "epochs": 1, "train_last": 1, "head": "ncm"}
-    _run(split, weights, tmp_path / "a", **quick)
+    adapt_in(split, weights, tmp_path / "a", **quick)
     kept = [path for path in (tmp_path / "cache").rglob("*") if path.suffix in (".npy", ".kept")]
     assert {path.parent.name for path in kept} == {"features", "judged", "trials"}
     for path in kept:
         data = bytearray(path.read_bytes())
         data[len(data) * 3 // 4] ^= 0x20
         path.write_bytes(data)
-    _run(split, weights, tmp_path / "b", progress=notes, **quick)
+    adapt_in(split, weights, tmp_path / "b", progress=notes, **quick)
     assert (tmp_path / "a/network.safetensors").read_bytes() == (tmp_path / "b/network.safetensors").read_bytes()
     told = [line for line in notes.lines if "damaged on disk; computed again" in line]
     assert {line.partition(":")[0] for line in told} == {"/".join(path.parts[-3:]) for path in kept}
@@ -363,7 +312,7 @@ def _without_times(trial: Path) -> Any:
 
 def test_batch_norms_that_learn_take_any_number_of_shots(tmp_path: Path, weights: Path) -> None:
     settings: dict[str, Any] = {"batch_norm": "trained", "batch_size": 17, "train_last": 1, "epochs": 1}
-    record = _run(_split(tmp_path), weights, tmp_path / "out", strategy="finetune", **settings)  # 18 shots
+    record = adapt_in(split_in(tmp_path), weights, tmp_path / "out", strategy="finetune", **settings)  # 18 shots
     assert record["history"]["final"]
 
 
@@ -371,9 +320,9 @@ def test_batch_norms_that_learn_take_any_number_of_shots(tmp_path: Path, weights
 def test_trials_that_were_kept_lead_to_the_same_network(
     tmp_path: Path, weights: Path, drawing: Path, with_dropout: bool
 ) -> None:
-    split, source = _split(tmp_path), drawing if with_dropout else weights
+    split, source = split_in(tmp_path), drawing if with_dropout else weights
     for name in ("fresh", "kept"):
-        _run(split, source, tmp_path / name, strategy="finetune", epochs=2, folds=2)
+        adapt_in(split, source, tmp_path / name, strategy="finetune", epochs=2, folds=2)
     same = [(tmp_path / name / "network.safetensors").read_bytes() for name in ("fresh", "kept")]
     assert same[0] == same[1]
 
@@ -382,9 +331,9 @@ def test_trials_that_were_kept_lead_to_the_same_network(
 def test_a_search_that_was_killed_continues_with_the_trials_it_has(
     tmp_path: Path, weights: Path, drawing: Path, with_dropout: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    split = _split(tmp_path)
+    split = split_in(tmp_path)
     weights = drawing if with_dropout else weights
-    _run(split, weights, tmp_path / "whole", strategy="finetune")
+    adapt_in(split, weights, tmp_path / "whole", strategy="finetune")
     (tmp_path / "cache").rename(tmp_path / "other")
     ran: list[int] = []
 
@@ -396,11 +345,11 @@ def test_a_search_that_was_killed_continues_with_the_trials_it_has(
 
     monkeypatch.setattr(trials, "finetune", until_the_fourth)
     with pytest.raises(KeyboardInterrupt):
-        _run(split, weights, tmp_path / "killed", strategy="finetune")
+        adapt_in(split, weights, tmp_path / "killed", strategy="finetune")
     kept = len(list((tmp_path / "cache" / "trials").iterdir()))
     assert kept == 3
     monkeypatch.setattr(trials, "finetune", finetune.finetune)
-    _run(split, weights, tmp_path / "again", strategy="finetune")
+    adapt_in(split, weights, tmp_path / "again", strategy="finetune")
     same = [(tmp_path / name / "network.safetensors").read_bytes() for name in ("whole", "again")]
     assert same[0] == same[1]
 
@@ -408,13 +357,14 @@ def test_a_search_that_was_killed_continues_with_the_trials_it_has(
 def test_a_second_head_on_the_same_pictures_trains_no_baseline_again(
     tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    split = _split(tmp_path)
-    first = _run(split, weights, tmp_path / "first", strategy="probe", head="logistic")
+    monkeypatch.setattr("edgetl.adapt.verdicts.GUARD_SHARE", math.inf)  # so small a network costs less than its guard
+    split = split_in(tmp_path)
+    first = adapt_in(split, weights, tmp_path / "first", strategy="probe", head="logistic")
     monkeypatch.setattr("edgetl.adapt.scratch._train", _fail)
-    second = _run(split, weights, tmp_path / "second", strategy="probe", head="logistic")
+    second = adapt_in(split, weights, tmp_path / "second", strategy="probe", head="logistic")
     assert first["guards"] == second["guards"]
     with pytest.raises(AssertionError, match="trained again"):
-        _run(split, weights, tmp_path / "third", strategy="probe", head="logistic", policy="none")
+        adapt_in(split, weights, tmp_path / "third", strategy="probe", head="logistic", policy="none")
 
 
 def _fail(*_: Any) -> Any:
@@ -422,7 +372,7 @@ def _fail(*_: Any) -> Any:
 
 
 def test_a_budget_too_small_for_any_fine_tuning_leaves_the_head(tmp_path: Path, weights: Path) -> None:
-    record = _run(_split(tmp_path), weights, tmp_path / "out", budget_minutes=1e-9)
+    record = adapt_in(split_in(tmp_path), weights, tmp_path / "out", budget_minutes=1e-9)
     assert record["strategy"] == "probe"
     assert "over the budget" in record["reason"]
     assert {c["state"] for c in record["candidates"] if c["kind"] == "finetune"} == {"over budget"}
@@ -430,11 +380,11 @@ def test_a_budget_too_small_for_any_fine_tuning_leaves_the_head(tmp_path: Path, 
 
 def test_weights_that_carry_nothing_are_refused(tmp_path: Path, weights: Path) -> None:
     with pytest.raises(WeightsError, match="carry nothing"):
-        _run(_split(tmp_path), _shuffled(weights, tmp_path), tmp_path / "out", strategy="probe", sanity="refuse")
+        adapt_in(split_in(tmp_path), _shuffled(weights, tmp_path), tmp_path / "out", strategy="probe", sanity="refuse")
 
 
 def test_the_shots_decide_how_pictures_are_resized(tmp_path: Path, weights: Path) -> None:
-    split = _split(tmp_path)
+    split = split_in(tmp_path)
     for sample in (
         *split.shots,
         *split.val,
@@ -456,7 +406,7 @@ def test_the_shots_decide_how_pictures_are_resized(tmp_path: Path, weights: Path
 
 
 def test_statistics_measured_anew_are_those_of_the_pictures_as_they_are_resized(tmp_path: Path, weights: Path) -> None:
-    split = _split(tmp_path)
+    split = split_in(tmp_path)
     for sample in (*split.shots, *split.val):  # the classes stand in the middle, beside margins of noise
         wide = np.random.default_rng(0).integers(0, 255, (SIZE, 3 * SIZE, 3), np.uint8)
         wide[:, SIZE:-SIZE] = np.asarray(Image.open(sample.path))
@@ -475,7 +425,7 @@ def test_statistics_measured_anew_are_those_of_the_pictures_as_they_are_resized(
 
 
 def test_statistics_measured_anew_are_those_of_the_shots(tmp_path: Path, weights: Path) -> None:
-    _run(_split(tmp_path), weights, tmp_path / "out", strategy="probe", batch_norm="reestimated")
+    adapt_in(split_in(tmp_path), weights, tmp_path / "out", strategy="probe", batch_norm="reestimated")
     before, after = read_checkpoint(weights), read_checkpoint(tmp_path / "out" / "network.safetensors")
     changed = {name for name in after if not torch.equal(before[name], after[name])}
     assert {name for name in changed if "running_mean" in name} == {name for name in after if "running_mean" in name}
@@ -493,7 +443,7 @@ def _shuffled(weights: Path, folder: Path) -> Path:
 
 
 def test_the_record_tells_what_was_done(tmp_path: Path, weights: Path) -> None:
-    record = _run(_split(tmp_path), weights, tmp_path / "out", strategy="finetune", epochs=1)
+    record = adapt_in(split_in(tmp_path), weights, tmp_path / "out", strategy="finetune", epochs=1)
     assert record["schema"] == 2
     assert record["audit"]["dropped"] == record["audit"]["new"] == ["fc.bias", "fc.weight"]
     assert record["audit"]["matched"] > 50
@@ -511,7 +461,7 @@ def test_the_record_tells_what_was_done(tmp_path: Path, weights: Path) -> None:
 
 def test_torch_is_left_as_it_was(tmp_path: Path, weights: Path) -> None:
     state = torch.get_rng_state()
-    _run(_split(tmp_path), weights, tmp_path / "out", strategy="finetune", epochs=1)
+    adapt_in(split_in(tmp_path), weights, tmp_path / "out", strategy="finetune", epochs=1)
     assert torch.equal(torch.get_rng_state(), state)
     assert not torch.are_deterministic_algorithms_enabled()
 
@@ -524,25 +474,25 @@ def test_a_changed_buffer_is_caught(tmp_path: Path, weights: Path, monkeypatch: 
     # moved statistics make a bad network, which would be rolled back before its buffers are compared
     monkeypatch.setattr("edgetl.adapt.strategy._own_top1", lambda *_: 1.0)
     with pytest.raises(AssertionError, match="running_mean"):
-        _run(_split(tmp_path), weights, tmp_path / "out", strategy="finetune", epochs=1)
+        adapt_in(split_in(tmp_path), weights, tmp_path / "out", strategy="finetune", epochs=1)
 
 
 def test_many_images_are_decoded_per_batch_with_the_same_result(
     tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    split = _split(tmp_path)
-    _run(split, weights, tmp_path / "a", strategy="finetune", epochs=1)
+    split = split_in(tmp_path)
+    adapt_in(split, weights, tmp_path / "a", strategy="finetune", epochs=1)
     monkeypatch.setattr("edgetl.adapt.images._MAX_RESIDENT_BYTES", 0)
     monkeypatch.setattr("edgetl.adapt.inputs._MAX_RESIDENT_BYTES", 0)
-    _run(split, weights, tmp_path / "b", strategy="finetune", epochs=1)
+    adapt_in(split, weights, tmp_path / "b", strategy="finetune", epochs=1)
     assert (tmp_path / "a/network.safetensors").read_bytes() == (tmp_path / "b/network.safetensors").read_bytes()
 
 
 def test_a_class_without_a_shot_is_refused(tmp_path: Path, weights: Path) -> None:
-    split = _split(tmp_path)
+    split = split_in(tmp_path)
     short = Split(split.classes, split.shots[:12], split.val, (), "squash", "", "")
     with pytest.raises(DataError, match="none of dots"):
-        _run(short, weights, tmp_path / "out")
+        adapt_in(short, weights, tmp_path / "out")
 
 
 def test_a_head_that_is_not_linear_is_refused(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -555,11 +505,11 @@ def test_a_head_that_is_not_linear_is_refused(tmp_path: Path, weights: Path, mon
 
     monkeypatch.setattr("timm.create_model", clipped)
     with pytest.raises(UsageError, match="not linear"):
-        _run(_split(tmp_path), weights, tmp_path / "out", strategy="probe")
+        adapt_in(split_in(tmp_path), weights, tmp_path / "out", strategy="probe")
 
 
 def test_the_report_reads_the_curves_as_they_are_written(weights: Path, tmp_path: Path) -> None:
-    record = _run(_split(tmp_path), weights, tmp_path / "out", strategy="finetune", train_last=1, folds=2)
+    record = adapt_in(split_in(tmp_path), weights, tmp_path / "out", strategy="finetune", train_last=1, folds=2)
     tried, final = read_curves(record, record["history"])
     assert len(tried.train) == len(tried.held_out) == 3
     assert all(map(math.isfinite, tried.held_out))
