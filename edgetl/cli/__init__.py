@@ -98,6 +98,7 @@ def command() -> None:
 def main(args: list[str] | None = None) -> None:
     """Entry point. Whatever happens ends in one clear line, never a traceback."""
     _switch_off_telemetry()
+    _wait_without_spinning()
     if isinstance(sys.stdout, TextIOWrapper):
         # names of files need not be text; a result is printed all the same
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -201,3 +202,9 @@ def _switch_off_telemetry() -> None:
     # libraries we call may phone home unless told not to before they are imported
     for name in ("OPENVINO_TELEMETRY_DISABLED", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK", "ORT_DISABLE_TELEMETRY"):
         os.environ.setdefault(name, "1")
+
+
+def _wait_without_spinning() -> None:
+    # torch's threads wait for each other by spinning: where something else uses one of the cores, the others burn their
+    # time on it, and a training step took five times as long (OpenMP reads this once, when torch is loaded)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -114,3 +115,16 @@ def test_no_module_can_unpickle() -> None:
         assert not re.search(r"pickle\.(load|loads|Unpickler)\b", text), path
         assert "allow_pickle=True" not in text, path
         assert "weights_only=False" not in text, path
+
+
+def test_threads_that_wait_leave_the_core_to_others_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgetl.cli import main
+
+    for given, expected in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
+        monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+        if given:
+            monkeypatch.setenv("OMP_WAIT_POLICY", given)
+        with pytest.raises(SystemExit):
+            main(["--help"])
+        assert os.environ["OMP_WAIT_POLICY"] == expected
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
