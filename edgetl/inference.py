@@ -46,17 +46,20 @@ def open_bundle(bundle: Bundle, *, threads: int) -> Iterator[Engine]:
         yield engine
 
 
+def cannot_run(bundle: Bundle) -> str:
+    """Why this machine cannot run the bundle, and what to do; "" where it can. Cheap: opens nothing."""
+    compiled = bundle.manifest.compiled
+    if not compiled.finished:
+        return f"not finished; run on the device with the GPU: edgetl compile --finish {bundle.folder}"
+    backend = load_backend(compiled.backend)
+    obstacle = backend.missing() or backend.cannot_run(bundle.manifest.target)
+    return f"cannot run here: {obstacle.reason}; {obstacle.remedy}" if obstacle else ""
+
+
 def _refuse_unrunnable(bundle: Bundle) -> Backend:
-    manifest = bundle.manifest
-    backend = load_backend(manifest.compiled.backend)
-    if not manifest.compiled.finished:
-        raise BackendError(
-            f"{bundle.folder}: not finished; run on the device with the GPU: edgetl compile --finish {bundle.folder}"
-        )
-    obstacle = backend.missing() or backend.cannot_run(manifest.target)
-    if obstacle:
-        raise BackendError(f"{bundle.folder}: cannot run here: {obstacle.reason}; {obstacle.remedy}")
-    return backend
+    if obstacle := cannot_run(bundle):
+        raise BackendError(f"{bundle.folder}: {obstacle}")
+    return load_backend(bundle.manifest.compiled.backend)
 
 
 def black_image(bundle: Bundle) -> NDArray[np.uint8]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,21 +15,52 @@ from edgetl import stats
 from edgetl.backends.base import load as load_backend
 from edgetl.bench.accuracy import answers, predict_each
 from edgetl.bench.isolated import LIMITS, Limits, cold_start
-from edgetl.bench.latency import BLOCK, interleaved
-from edgetl.bench.machine import clock_mhz, describe, gpu_of, temperature_c
-from edgetl.bench.measurement import BeforeAfter, BundleMeasurement, Measurement
+from edgetl.bench.latency import BLOCK
+from edgetl.bench.machine import Machine, clock_mhz, describe, gpu_of, temperature_c
+from edgetl.bench.measurement import BeforeAfter, BundleMeasurement, LabelRecall, LeftOut, Measurement
+from edgetl.bench.quiet import Conditions, busy, too_many_threads
 from edgetl.bench.result import ColdStart
+from edgetl.bench.timed import P99_RUNS, Timed, latency, timed
+from edgetl.bundle.find import bundle_folders, is_folder_of_bundles
 from edgetl.bundle.manifest import FILE_NAME
 from edgetl.bundle.read import Bundle, read_bundle
 from edgetl.data.by_label import match_labels
 from edgetl.data.scan import scan
 from edgetl.data.views import batches, load_image, spread, usable
 from edgetl.digest import file_digest
-from edgetl.errors import BundleError, DataError
-from edgetl.inference import open_bundle
-from edgetl.types import Engine, Preprocessing, Progress, Sample
+from edgetl.errors import BackendError, BundleError, DataError
+from edgetl.inference import cannot_run, open_bundle
+from edgetl.types import Engine, Interval, Placement, Preprocessing, Progress, Sample
 
+FEWEST_RUNS = 300
+"""Below that a measurement is a quick look."""
 _BATCH = 16
+_Bools = NDArray[np.bool_]
+_Times = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A measurement with its single runs.
+
+    times  per bundle, in the order of `measurement.bundles`, and per repeat: (runs,) int64 nanoseconds in order
+    """
+
+    measurement: Measurement
+    times: tuple[tuple[_Times, ...], ...]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What was found of all bundles, by key; `right` (images,) bool, `repeats` one for each time they were opened."""
+
+    right: Mapping[str, _Bools]
+    cold: Mapping[str, ColdStart]
+    placements: Mapping[str, Placement]
+    repeats: tuple[Timed, ...]
+
+    def times(self, key: str) -> _Times:
+        return np.concatenate([repeat.times[key] for repeat in self.repeats])
 
 
 def measure(
@@ -42,62 +73,191 @@ def measure(
     seed: int,
     cold_starts: int,
     progress: Progress,
+    repeats: int = 1,
     limits: Limits = LIMITS,
 ) -> Measurement:
+    """`measure_runs` without the single runs."""
+    return measure_runs(
+        folders,
+        data,
+        runs=runs,
+        warmup=warmup,
+        threads=threads,
+        seed=seed,
+        cold_starts=cold_starts,
+        progress=progress,
+        repeats=repeats,
+        limits=limits,
+    ).measurement
+
+
+def measure_runs(
+    folders: Sequence[Path],
+    data: Path | None,
+    *,
+    runs: int,
+    warmup: int,
+    threads: int,
+    seed: int,
+    cold_starts: int,
+    progress: Progress,
+    repeats: int = 1,
+    for_p99: bool = False,
+    limits: Limits = LIMITS,
+) -> Measured:
     """Open every bundle, time them in the same rounds, and count right answers on `data` when it is given.
 
+    folders      bundles, or folders of bundles, from which those that this machine cannot run and those that are
+                 damaged are left out, with the reason. One that is named twice is measured twice.
     data         a folder with one sub-folder per class (or a CSV list); each must be a label of the bundles, not every
                  label needs images. Images that cannot be used are named and left out.
     cold_starts  fresh processes per bundle that open it and infer once; 0 leaves cold start and memory out.
     limits       of each of them; one is started in any case, before the bundle is opened in this process.
+    repeats      of opening and timing all bundles
+    for_p99      as many runs as an interval of p99 takes, within a minute for each repeat
     raises       BundleError when bundles do not take the same input; BackendError when one cannot run here; DataError.
     """
-    bundles = {str(folder): read_bundle(folder) for folder in folders}
+    bundles, left_out = _read_all(folders)
     preprocessing = _common_input(bundles)
     samples = _samples(data, bundles, progress) if data else ()
     images = _timed_images(bundles, samples, preprocessing)
     cold = _cold_starts(bundles, images[0], threads, cold_starts, limits, progress)
-    with ExitStack() as stack:
-        engines = {name: stack.enter_context(open_bundle(bundle, threads=threads)) for name, bundle in bundles.items()}
-        right = _right_answers(engines, samples, preprocessing, progress)
-        machine, clock, temperature = describe(), clock_mhz(), temperature_c()
-        with progress.task("latency", total=runs) as advance:
-            times = interleaved(engines, images, runs=runs, warmup=warmup, seed=seed, advance=advance)
-        clock_then, temperature_then = BeforeAfter(clock, clock_mhz()), BeforeAfter(temperature, temperature_c())
-        placements = {name: engine.placement() for name, engine in engines.items()}
-    gpus = (gpu_of(bundle.manifest.target, placements[name]) for name, bundle in bundles.items())
-    first = times[next(iter(bundles))]
-    return Measurement(
+    machine, clock, temperature = describe(), clock_mhz(), temperature_c()
+    right: dict[str, _Bools] = {}
+    placements: dict[str, Placement] = {}
+    repeated: list[Timed] = []
+    for repeat in range(repeats):
+        with ExitStack() as stack:
+            engines = {key: stack.enter_context(open_bundle(each, threads=threads)) for key, each in bundles.items()}
+            if repeat == 0:
+                right = _right_answers(engines, samples, preprocessing, progress)
+                placements = {key: engine.placement() for key, engine in engines.items()}
+                machine, clock, temperature = describe(), clock_mhz(), temperature_c()
+            name = "latency" if repeats == 1 else f"latency, {repeat + 1} of {repeats}"
+            with progress.task(name, total=max(runs, P99_RUNS) if for_p99 else runs) as advance:
+                repeated.append(
+                    timed(
+                        engines,
+                        images,
+                        runs=runs,
+                        warmup=warmup,
+                        threads=threads,
+                        seed=seed + repeat,
+                        for_p99=for_p99,
+                        advance=advance,
+                    )
+                )
+    found = _Found(right, cold, placements, tuple(repeated))
+    gpus = (gpu_of(bundle.manifest.target, placements[key]) for key, bundle in bundles.items())
+    rows = _rows(bundles, samples, found, threads, seed)
+    met = _worst(repeated)
+    measurement = Measurement(
         harness="edgetl python",
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         machine=replace(machine, gpu=next((gpu for gpu in gpus if gpu), None)),
-        clock_mhz=clock_then,
-        temperature_c=temperature_then,
-        bundles=tuple(
+        clock_mhz=BeforeAfter(clock, clock_mhz()),
+        temperature_c=BeforeAfter(temperature, temperature_c()),
+        bundles=rows,
+        conditions=met,
+        warnings=_warnings(machine, met, rows, threads),
+        left_out=left_out,
+    )
+    return Measured(measurement, tuple(tuple(repeat.times[key] for repeat in repeated) for key in bundles))
+
+
+def _read_all(paths: Sequence[Path]) -> tuple[dict[str, Bundle], tuple[LeftOut, ...]]:
+    """By a key that is unique although one may be named twice."""
+    bundles: dict[str, Bundle] = {}
+    left_out: list[LeftOut] = []
+    for path in paths:
+        for folder in bundle_folders(path):
+            try:
+                bundle = read_bundle(folder)
+                reason = cannot_run(bundle) if is_folder_of_bundles(path) else ""
+            except BundleError as error:
+                if not is_folder_of_bundles(path):
+                    raise
+                left_out.append(LeftOut(str(folder), str(error), damaged=True))
+                continue
+            if reason:
+                left_out.append(LeftOut(str(folder), reason, damaged=False))
+            else:
+                bundles[f"{len(bundles)} {folder}"] = bundle
+    if not bundles:
+        told = "; ".join(f"{each.bundle}: {each.reason}" for each in left_out[:3])
+        raise BackendError(f"{paths[0]}: no bundle in it can be measured here: {told}")
+    return bundles, tuple(left_out)
+
+
+def _rows(
+    bundles: Mapping[str, Bundle], samples: Sequence[Sample], found: _Found, threads: int, seed: int
+) -> tuple[BundleMeasurement, ...]:
+    first = next(iter(bundles))
+    labels = np.array([sample.label for sample in samples], dtype=np.int64)
+    rows: list[BundleMeasurement] = []
+    for key, bundle in bundles.items():
+        manifest, times = bundle.manifest, found.times(key)
+        right, of_first = found.right.get(key), found.right.get(first)
+        figures, cold = latency(times, threads), found.cold.get(key)
+        medians = [float(np.quantile(each.times[key] / 1e6, 0.5, method="inverted_cdf")) for each in found.repeats]
+        rows.append(
             BundleMeasurement(
-                bundle=name,
+                bundle=str(bundle.folder),
                 bundle_sha256=file_digest(bundle.folder / FILE_NAME),
-                target=bundle.manifest.target.name,
-                precision=bundle.manifest.compiled.precision,
-                backend=bundle.manifest.compiled.backend,
-                backend_version=load_backend(bundle.manifest.compiled.backend).version(),
-                placement=placements[name].summary(),
+                target=manifest.target.name,
+                precision=manifest.compiled.precision,
+                backend=manifest.compiled.backend,
+                backend_version=load_backend(manifest.compiled.backend).version(),
+                placement=found.placements[key].summary(),
                 size_bytes=bundle.size_bytes(),
-                p50_ms=stats.quantile(times[name] / 1e6, 0.5, block=BLOCK),
-                p90_ms=stats.quantile(times[name] / 1e6, 0.9, block=BLOCK),
-                p99_ms=stats.p99(times[name] / 1e6, block=BLOCK),
-                runs=runs,
+                p50_ms=figures.p50_ms,
+                p90_ms=figures.p90_ms,
+                p99_ms=figures.p99_ms,
+                runs=times.size,
                 threads=threads,
                 images=len(samples),
-                top1=stats.wilson(right[name], len(samples)) if samples else None,
-                ratio=None if times[name] is first else stats.speedup(first, times[name], block=BLOCK, seed=seed),
-                cold_start_ms=cold[name].cold_start_ms if name in cold else None,
-                peak_rss_bytes=cold[name].peak_rss_bytes if name in cold else None,
-                baseline_rss_bytes=cold[name].baseline_rss_bytes if name in cold else None,
+                top1=stats.wilson(int(right.sum()), right.size) if right is not None else None,
+                ratio=None if key == first else stats.speedup(found.times(first), times, block=BLOCK, seed=seed),
+                cold_start_ms=cold.cold_start_ms if cold else None,
+                peak_rss_bytes=cold.peak_rss_bytes if cold else None,
+                baseline_rss_bytes=cold.baseline_rss_bytes if cold else None,
+                recalls=_recalls(manifest.labels, labels, right, of_first if key != first else None),
+                drop_points=_drop(of_first, right) if key != first else None,
+                round_spread=figures.round_spread,
+                repeat_p50_ms=tuple(medians) if len(medians) > 1 else (),
             )
-            for name, bundle in bundles.items()
-        ),
+        )
+    return tuple(rows)
+
+
+def _recalls(
+    names: Sequence[str], labels: NDArray[np.int64], right: _Bools | None, of_first: _Bools | None
+) -> tuple[LabelRecall, ...]:
+    if right is None:
+        return ()
+    found = stats.recalls(labels, right, right if of_first is None else of_first, len(names))
+    return tuple(
+        LabelRecall(name, each.images, each.recall, each.drop_points if of_first is not None else None)
+        for name, each in zip(names, found, strict=True)
     )
+
+
+def _drop(of_first: _Bools | None, right: _Bools | None) -> Interval | None:
+    return None if of_first is None or right is None else stats.paired_difference(of_first, right)
+
+
+def _worst(repeats: Sequence[Timed]) -> Conditions:
+    """The conditions of the repeat that was disturbed most, each in its own way."""
+    waited = [repeat.conditions.waited for repeat in repeats if repeat.conditions.waited is not None]
+    stolen = [repeat.conditions.stolen for repeat in repeats if repeat.conditions.stolen is not None]
+    return Conditions(max(waited, default=None), max(stolen, default=None))
+
+
+def _warnings(machine: Machine, met: Conditions, rows: Sequence[BundleMeasurement], threads: int) -> tuple[str, ...]:
+    runs = rows[0].runs
+    look = f"{runs} runs are a quick look: take all times as an indication" if runs < FEWEST_RUNS else ""
+    told = (look, too_many_threads(machine, threads), busy(machine, met, [row.round_spread for row in rows], threads))
+    return tuple(sentence for sentence in told if sentence)
 
 
 def _cold_starts(
@@ -110,9 +270,9 @@ def _cold_starts(
 ) -> dict[str, ColdStart]:
     found: dict[str, ColdStart] = {}
     with progress.task("cold start", total=len(bundles)) as advance:
-        for name, bundle in bundles.items():
+        for key, bundle in bundles.items():
             manifest = bundle.manifest
-            found[name] = cold_start(
+            found[key] = cold_start(
                 bundle.folder,
                 manifest.compiled,
                 manifest.target,
@@ -126,20 +286,23 @@ def _cold_starts(
 
 
 def _common_input(bundles: Mapping[str, Bundle]) -> Preprocessing:
-    found = {name: bundle.manifest.preprocessing for name, bundle in bundles.items()}
-    name, first = next(iter(found.items()))
-    for other, preprocessing in found.items():
-        if preprocessing != first:
-            raise BundleError(f"{other}: takes another input than {name}; bundles timed together need the same images")
-    return first
+    first, *others = bundles.values()
+    for other in others:
+        if other.manifest.preprocessing != first.manifest.preprocessing:
+            raise BundleError(
+                f"{other.folder}: takes another input than {first.folder}; bundles timed together need the same images"
+            )
+    return first.manifest.preprocessing
 
 
 def _samples(data: Path, bundles: Mapping[str, Bundle], progress: Progress) -> tuple[Sample, ...]:
-    name, first = next(iter(bundles.items()))
-    for other, bundle in bundles.items():
-        if bundle.manifest.labels != first.manifest.labels:
-            raise BundleError(f"{other}: has other labels than {name}; measure their accuracy one by one")
-    matched = match_labels(scan(data), first.manifest.labels, name)
+    first, *others = bundles.values()
+    for other in others:
+        if other.manifest.labels != first.manifest.labels:
+            raise BundleError(
+                f"{other.folder}: has other labels than {first.folder}; measure their accuracy one by one"
+            )
+    matched = match_labels(scan(data), first.manifest.labels, str(first.folder))
     for note in matched.notes():
         progress.note(f"{data}: {note}")
     samples = usable(matched.samples, first.manifest.preprocessing, progress)
@@ -150,24 +313,24 @@ def _samples(data: Path, bundles: Mapping[str, Bundle], progress: Progress) -> t
 
 def _right_answers(
     engines: Mapping[str, Engine], samples: Sequence[Sample], preprocessing: Preprocessing, progress: Progress
-) -> dict[str, int]:
+) -> dict[str, _Bools]:
     if not samples:
         return {}
     labels = np.array([sample.label for sample in samples])
     with progress.task("accuracy", total=len(samples)) as advance:
         logits = predict_each(engines, batches(samples, preprocessing, _BATCH), advance)
-    return {name: int((answers(values)[0] == labels).sum()) for name, values in logits.items()}
+    return {name: np.asarray(answers(values)[0] == labels) for name, values in logits.items()}
 
 
 def _timed_images(
     bundles: Mapping[str, Bundle], samples: Sequence[Sample], preprocessing: Preprocessing
 ) -> NDArray[np.uint8]:
+    bundle = next(iter(bundles.values()))
     if samples:
         paths = [Path(sample.path) for sample in spread(samples)]
     else:
-        bundle = next(iter(bundles.values()))
         files = bundle.manifest.golden.files if bundle.manifest.golden else ()
         paths = [bundle.folder / file for file in files]
     if not paths:
-        raise BundleError(f"{next(iter(bundles))}: carries no golden images to time on; name a folder with --data")
+        raise BundleError(f"{bundle.folder}: carries no golden images to time on; name a folder with --data")
     return np.stack([load_image(path, preprocessing) for path in paths])

@@ -10,6 +10,7 @@ from typing import Any
 import click
 import yaml
 
+from edgetl.bench.measurement import measurement_schema
 from edgetl.catalog import load_profile, load_target, profile_names, scheme_id, target_names
 from edgetl.cli import COMMANDS, LazyGroup, command
 from edgetl.recipe import Recipe, recipe_schema
@@ -25,6 +26,7 @@ def pages() -> dict[Path, str]:
     return {
         REFERENCE / "recipe.schema.json": json.dumps(recipe_schema(), indent=1) + "\n",
         REFERENCE / "report.schema.json": json.dumps(report_schema(), indent=1) + "\n",
+        REFERENCE / "bench.schema.json": json.dumps(measurement_schema(), indent=1) + "\n",
         REFERENCE / "recipe.md": NOTE + recipe_page(),
         REFERENCE / "cli.md": NOTE + cli_page(),
         REFERENCE / "targets.md": NOTE + targets_page(),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, TypeAdapter
 
+from edgetl.bench.gate_checks import GateCheck
 from edgetl.bench.machine import Machine
 from edgetl.bench.quiet import Conditions
 from edgetl.types import Estimate, Interval, Precision
@@ -87,6 +88,27 @@ class BundleMeasurement:
 
 
 @dataclass(frozen=True)
+class BundleGates:
+    """The gates that were given, on one of `bundles`, by its place there, from 0."""
+
+    __pydantic_config__ = _STRICT
+
+    place: int
+    checks: tuple[GateCheck, ...]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A bundle of a folder that was not measured, and why. damaged  it is no bundle that anyone should use"""
+
+    __pydantic_config__ = _STRICT
+
+    bundle: str
+    reason: str
+    damaged: bool
+
+
+@dataclass(frozen=True)
 class Measurement:
     """Bundles that were timed in the same rounds.
 
@@ -94,6 +116,7 @@ class Measurement:
     clock_mhz      of the first core
     temperature_c  of the hottest thermal zone
     conditions     what the timed runs met with; warnings  what makes the latencies doubtful, in words
+    left_out       of folders of bundles; gates  those that were given
     """
 
     __pydantic_config__ = _STRICT
@@ -107,3 +130,21 @@ class Measurement:
     schema: Literal[1] = 1
     conditions: Conditions | None = None
     warnings: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    gates: tuple[BundleGates, ...] = ()
+
+    def names(self) -> tuple[str, ...]:
+        """What to call the bundles: their folders' own names where these differ, numbered where there are several."""
+        folders = [each.bundle.rstrip("/") for each in self.bundles]
+        short = [folder.rpartition("/")[2] or folder for folder in folders]
+        names = short if len(set(short)) == len(set(folders)) else folders
+        return tuple(f"{place}. {name}" for place, name in enumerate(names, 1)) if len(names) > 1 else tuple(names)
+
+
+def measurement_schema() -> dict[str, Any]:
+    """JSON schema (draft 2020-12) of what `edgetl bench BUNDLE --json` prints."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **TypeAdapter(Measurement).json_schema(mode="serialization"),
+        "title": "edgetl bench",
+    }

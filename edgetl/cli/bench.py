@@ -20,6 +20,7 @@ from edgetl.cli.options import (
     threads_option,
     time_limit_option,
 )
+from edgetl.cli.result_files import csv_option, junit_option, refuse_unwritable, write_files
 
 _OF_BUNDLES = {
     "threads": "; with a recipe: --set bench.threads={}",
@@ -28,6 +29,11 @@ _OF_BUNDLES = {
     "data": "; a recipe is measured on its `data.val`, or on what the draw of shots leaves",
     "cold_starts": "",
     "time_limit_s": "",
+    "repeats": "",
+    "gates": "; a recipe has its own `gates`",
+    "csv_file": "; of a recipe: edgetl report RECIPE --csv FILE",
+    "junit_file": "; of a recipe: edgetl report RECIPE --junit FILE",
+    "runs_file": "",
 }
 """Options that go with bundles, and what says the same of a recipe."""
 _OF_RECIPES = ("overrides", "out", "weights_dirs", "targets_dirs", "calibration_dirs", "allow_leak")
@@ -39,16 +45,44 @@ _OF_RECIPES = ("overrides", "out", "weights_dirs", "targets_dirs", "calibration_
 @click.option(
     "--data",
     type=FILE,
-    help="With bundles: labelled images (one sub-folder per class) to measure top-1 on, none that the recipe has seen.",
+    help="With bundles: labelled images (one sub-folder per class) to measure top-1 and the recall of every class on, "
+    "none that the recipe has seen.",
 )
-@click.option("--runs", type=click.IntRange(300), default=300, show_default=True, help="With bundles: timed runs each.")
+@click.option(
+    "--runs",
+    type=click.IntRange(1),
+    default=300,
+    show_default=True,
+    help="With bundles: timed runs each. Fewer than 300 are a quick look; 6000 give p99 an interval.",
+)
 @click.option("--warmup", type=click.IntRange(1), default=30, show_default=True, help="With bundles: untimed runs.")
+@click.option(
+    "--repeat",
+    "repeats",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    help="With bundles: open and time all of them this often; the spread between repeats is shown.",
+)
 @click.option(
     "--cold-starts",
     type=click.IntRange(0, 100),
     default=3,
     show_default=True,
     help="With bundles: fresh processes each that open it and infer once.",
+)
+@click.option(
+    "--gate",
+    "gates",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="With bundles: max_p99_ms=5, min_top1=0.95, min_recall.LABEL=0.9 or max_size_bytes=5000000; may repeat. "
+    "Exit code 3 when one is missed.",
+)
+@csv_option
+@junit_option
+@click.option(
+    "--save-runs", "runs_file", type=FILE, metavar="FILE", help="With bundles: also write every single run, as CSV."
 )
 @threads_option
 @time_limit_option
@@ -58,28 +92,38 @@ def command(
     data: Path | None,
     runs: int,
     warmup: int,
+    repeats: int,
     cold_starts: int,
+    gates: tuple[str, ...],
+    csv_file: Path | None,
+    junit_file: Path | None,
+    runs_file: Path | None,
     threads: int,
     time_limit_s: float,
 ) -> int:
     """Measure the builds of RECIPE; or finished bundles on this machine, which needs no torch.
 
+    A folder of bundles stands for those in it that can run here; a bundle named twice is measured twice.
     Accuracy on images the recipe has already used is optimistic: pass unseen images with --data.
 
     \b
       edgetl bench recipe.yaml
       edgetl bench bundles/steel-x86-cpu --data photos-test
       edgetl bench bundles/steel-x86-cpu bundles/steel-intel-cpu    # interleaved
+      edgetl bench bundles --gate max_p99_ms=5 --csv bench.csv --junit bench.xml
     """
     if not options.recipe.is_dir():
         _refuse_mixed(options.recipe, bundles)
         _refuse_options_of_bundles(options.recipe)
         return run_chain(options.job(), "bench", quiet=options.quiet, as_json=options.as_json, show=show_folders)
     _refuse_options_of_recipes(options.recipe)
+    refuse_unwritable(csv_file, junit_file, runs_file)
+    from edgetl.bench.bundle_gates import judge_bundles, parse_gates
     from edgetl.bench.isolated import Limits
-    from edgetl.measure import measure
+    from edgetl.measure import measure_runs
 
-    measured = measure(
+    wanted = parse_gates(gates)
+    measured = measure_runs(
         (options.recipe, *bundles),
         data,
         runs=runs,
@@ -88,14 +132,50 @@ def command(
         seed=0,
         cold_starts=cold_starts,
         progress=progress_for(options.quiet),
+        repeats=repeats,
         limits=Limits(time_limit_s, "--time-limit"),
+        for_p99=wanted.max_p99_ms is not None and not given(("runs",)),
     )
-    if options.as_json:
-        emit(asdict(measured))
+    measurement = judge_bundles(measured.measurement, wanted)
+    _show(measurement, as_json=options.as_json)
+    _write(measurement, measured.times, csv_file, junit_file, runs_file)
+    return _exit_code(measurement)
+
+
+def _show(measurement: Any, *, as_json: bool) -> None:
+    from edgetl.report.measured import show_measured
+
+    for warning in measurement.warnings:
+        click.echo(f"edgetl: {warning}", err=True)
+    for left in measurement.left_out:
+        click.echo(f"edgetl: left out: {left.reason if left.damaged else f'{left.bundle}: {left.reason}'}", err=True)
+    if as_json:
+        emit(asdict(measurement))
     else:
-        for bundle in measured.bundles:
-            click.echo(_line(bundle))
-    return 0
+        show_measured(measurement)
+
+
+def _write(
+    measurement: Any, times: Any, csv_file: Path | None, junit_file: Path | None, runs_file: Path | None
+) -> None:
+    from edgetl.bench import measured_rows
+    from edgetl.ci_files import csv_text, junit_text
+
+    texts: dict[Path, str] = {}
+    if csv_file is not None:
+        texts[csv_file] = csv_text(measured_rows.rows(measurement))
+    if junit_file is not None:
+        texts[junit_file] = junit_text("edgetl.bench", measured_rows.cases(measurement))
+    if runs_file is not None:
+        texts[runs_file] = csv_text(measured_rows.runs(measurement, times))
+    write_files(texts)
+
+
+def _exit_code(measurement: Any) -> int:
+    """3 where a gate is missed, 1 where a bundle of a folder is damaged."""
+    if any(check.verdict == "fail" for each in measurement.gates for check in each.checks):
+        return 3
+    return 1 if any(left.damaged for left in measurement.left_out) else 0
 
 
 def _refuse_mixed(recipe: Path, bundles: tuple[Path, ...]) -> None:
@@ -114,23 +194,3 @@ def _refuse_options_of_bundles(recipe: Path) -> None:
 def _refuse_options_of_recipes(bundle: Path) -> None:
     for option in given(_OF_RECIPES).values():
         raise click.UsageError(f"{option} goes with a recipe, and {bundle} is a folder")
-
-
-def _line(bundle: Any) -> str:
-    parts = [f"{bundle.bundle}: {bundle.backend} {bundle.backend_version}, runs in {bundle.placement}"]
-    parts += [
-        f"{name} {value.value:.3f} ms ({value.low:.3f} to {value.high:.3f})" for name, value in _quantiles(bundle)
-    ]
-    if bundle.cold_start_ms is not None:
-        parts.append(f"cold start {bundle.cold_start_ms:.0f} ms, {bundle.peak_rss_bytes / 1e6:.0f} MB")
-    if bundle.top1:
-        top1 = bundle.top1
-        parts.append(f"top-1 {100 * top1.value:.1f} % ({100 * top1.low:.1f} to {100 * top1.high:.1f})")
-    if bundle.ratio:
-        parts.append(f"{bundle.ratio.value:.2f}x the speed of the first")
-    return "; ".join(parts)
-
-
-def _quantiles(bundle: Any) -> list[tuple[str, Any]]:
-    named = (("p50", bundle.p50_ms), ("p90", bundle.p90_ms), ("p99", bundle.p99_ms))
-    return [(name, value) for name, value in named if value is not None]

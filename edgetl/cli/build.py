@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgetl.cli.chain import chain_command
+from edgetl.cli.chain import run_chain
+from edgetl.cli.command_help import Command
 from edgetl.cli.next_step import near, say_next
+from edgetl.cli.options import RecipeOptions, recipe_options
+from edgetl.cli.result_files import csv_option, junit_option, refuse_unwritable, write_files
 
 if TYPE_CHECKING:
     from edgetl.report.model import Bundle, Report
@@ -42,11 +45,37 @@ def _say_next(out: Path, report: Report, fastest: Bundle | None) -> None:
         say_next("blame", recipe)
 
 
-command = chain_command(
-    "build",
-    "report",
-    "Turn RECIPE into bundles: check, adapt, quantize, export, compile, bench, report.\n\n"
-    "Finished stages are kept: a build that was stopped continues, the same build again does nothing. "
-    "Exit code 3 when a gate is not met.",
-    show_report,
-)
+def write_report_files(outcome: Any, csv_file: Path | None, junit_file: Path | None) -> None:
+    """What a CI server reads of a report, into the files that were named."""
+    from edgetl.ci_files import csv_text, junit_text
+    from edgetl.report import ci
+    from edgetl.report.model import Report
+
+    report = Report.model_validate(outcome.report)
+    texts: dict[Path, str] = {}
+    if csv_file is not None:
+        texts[csv_file] = csv_text(ci.rows(report))
+    if junit_file is not None:
+        texts[junit_file] = junit_text(f"edgetl.{report.name}", ci.cases(report))
+    write_files(texts)
+
+
+@click.command("build", cls=Command)
+@recipe_options
+@csv_option
+@junit_option
+def command(options: RecipeOptions, csv_file: Path | None, junit_file: Path | None) -> int:
+    """Turn RECIPE into bundles: check, adapt, quantize, export, compile, bench, report.
+
+    Finished stages are kept: a build that was stopped continues, the same build again does nothing. Exit code 3 when a
+    gate is not met.
+    """
+    refuse_unwritable(csv_file, junit_file)
+    return run_chain(
+        options.job(),
+        "report",
+        quiet=options.quiet,
+        as_json=options.as_json,
+        show=show_report,
+        write=lambda outcome: write_report_files(outcome, csv_file, junit_file),
+    )

@@ -31,9 +31,16 @@ def chain_command(name: str, until: Until, help_text: str, show: Callable[[Any],
 
 
 def run_chain(
-    job: Any, until: Until, *, quiet: bool, as_json: bool, show: Callable[[Any], None], devices: Sequence[Any] = ()
+    job: Any,
+    until: Until,
+    *,
+    quiet: bool,
+    as_json: bool,
+    show: Callable[[Any], None],
+    devices: Sequence[Any] = (),
+    write: Callable[[Any], None] = lambda outcome: None,
 ) -> int:
-    """Run, print, and return the exit code: 3 when a gate was not met."""
+    """Run, print, and return the exit code: 3 when a gate was not met. write  files besides"""
     from edgetl.pipeline import run
 
     quieten_torch()
@@ -42,6 +49,7 @@ def run_chain(
         emit(outcome_json(outcome))
     else:
         show(outcome)
+    write(outcome)
     return 0 if outcome.passed else 3
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from edgetl.cli.build import show_report
+from edgetl.cli.build import show_report, write_report_files
 from edgetl.cli.chain import run_chain
 from edgetl.cli.command_help import Command
 from edgetl.cli.options import FILE, RecipeOptions, recipe_options
+from edgetl.cli.result_files import csv_option, junit_option, refuse_unwritable
 
 
 @click.command("report", cls=Command)
@@ -21,15 +22,19 @@ from edgetl.cli.options import FILE, RecipeOptions, recipe_options
     multiple=True,
     help="Add what `edgetl-bench --json` or `edgetl bench BUNDLE --json` wrote on a device; may repeat.",
 )
-def command(options: RecipeOptions, devices: tuple[Path, ...]) -> int:
+@csv_option
+@junit_option
+def command(options: RecipeOptions, devices: tuple[Path, ...], csv_file: Path | None, junit_file: Path | None) -> int:
     """Judge the gates of RECIPE, choose what ships, write report.html and report.json.
 
     \b
       edgetl report recipe.yaml
+      edgetl report recipe.yaml --csv builds.csv --junit gates.xml
       edgetl report recipe.yaml --device pi5.json --device jetson.json
     """
     from edgetl.report.devices import read_devices
 
+    refuse_unwritable(csv_file, junit_file)
     return run_chain(
         options.job(),
         "report",
@@ -37,4 +42,5 @@ def command(options: RecipeOptions, devices: tuple[Path, ...]) -> int:
         as_json=options.as_json,
         show=show_report,
         devices=read_devices(devices),
+        write=lambda outcome: write_report_files(outcome, csv_file, junit_file),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from edgetl.cli.command_help import Command
 from edgetl.cli.options import FILE, emit, json_option, threads_option, time_limit_option
 
 if TYPE_CHECKING:
+    from edgetl.bench.isolated import Limits
     from edgetl.bundle.golden import StepCheck
 
 
@@ -46,38 +48,86 @@ def command(
 ) -> int:
     """Check BUNDLE's files against its manifest, then replay its golden vectors: decode, resize, network.
 
+    A folder of bundles stands for all of them; of those for other hardware only the digests are checked.
+
     manifest.json itself is verified only with --sha256: keep report.json, or that digest, apart from the bundle.
 
     Exit code 0 when all of that is as it was built, 1 with the first file or step that differs.
     """
     from edgetl.bench.isolated import Limits
+    from edgetl.bundle.find import bundle_folders, is_folder_of_bundles
+
+    limits = Limits(time_limit_s, "--time-limit")
+    if is_folder_of_bundles(bundle):
+        if sha256:
+            raise click.UsageError(f"--sha256 is of one bundle, and {bundle} is a folder of bundles")
+        return _verify_all(
+            bundle_folders(bundle), digests_only=digests_only, threads=threads, limits=limits, as_json=as_json
+        )
+    found = _verify(bundle, sha256, digests_only=digests_only, threads=threads, limits=limits)
+    if as_json:
+        emit(found)
+    else:
+        _show(found)
+    return 0 if found["passed"] else 1
+
+
+def _verify_all(bundles: Sequence[Path], *, digests_only: bool, threads: int, limits: Limits, as_json: bool) -> int:
+    """Each of them; one that is damaged is named and the others go on. Of one for other hardware only the digests."""
+    from edgetl.bundle.read import read_bundle
+    from edgetl.errors import BackendError, BundleError
+    from edgetl.inference import cannot_run
+
+    found: list[dict[str, Any]] = []
+    for folder in bundles:
+        try:
+            obstacle = "" if digests_only else cannot_run(read_bundle(folder))
+            skip = digests_only or bool(obstacle)
+            made = _verify(folder, None, digests_only=skip, threads=threads, limits=limits)
+            found.append({**made, "not_run": obstacle, "error": ""})
+        except (BackendError, BundleError) as error:
+            found.append({"bundle": str(folder), "passed": False, "error": str(error)})
+        if not as_json:
+            click.echo(f"{folder}:")
+            _show(found[-1])
+    passed = all(each["passed"] for each in found)
+    if as_json:
+        emit({"bundles": found, "passed": passed})
+    return 0 if passed else 1
+
+
+def _verify(bundle: Path, sha256: str | None, *, digests_only: bool, threads: int, limits: Limits) -> dict[str, Any]:
+    """What was found of one bundle, as JSON. Raises BundleError for a file that is not as it was built."""
     from edgetl.bundle.manifest import FILE_NAME
     from edgetl.bundle.read import read_bundle
     from edgetl.digest import file_digest
     from edgetl.inference import verify
 
     checked = read_bundle(bundle, sha256)
-    files = len(checked.manifest.files)
-    if not as_json:
-        compared = "it has the SHA-256 that was given" if sha256 else "itself it was not compared (--sha256)"
-        click.echo(f"digests: {files} files as manifest.json lists them; {compared}")
-    checks = () if digests_only else verify(checked, threads=threads, limits=Limits(time_limit_s, "--time-limit"))
-    failed = [check for check in checks if not check.passed]
-    if as_json:
-        emit(
-            {
-                "bundle": str(bundle),
-                "files": files,
-                "bundle_sha256": file_digest(bundle / FILE_NAME),
-                "expected_sha256": sha256,
-                "steps": [_plain(check) for check in checks],
-                "passed": not failed,
-            }
-        )
-        return 1 if failed else 0
-    for check in checks:
-        mark = "ok  " if check.passed else "FAIL"
-        click.echo(f"{mark} image {check.image}  {check.step:<8} {check.detail}")
+    checks = () if digests_only else verify(checked, threads=threads, limits=limits)
+    return {
+        "bundle": str(bundle),
+        "files": len(checked.manifest.files),
+        "bundle_sha256": file_digest(bundle / FILE_NAME),
+        "expected_sha256": sha256,
+        "steps": [_plain(check) for check in checks],
+        "passed": all(check.passed for check in checks),
+    }
+
+
+def _show(found: Mapping[str, Any]) -> None:
+    if found.get("error"):
+        click.echo(f"edgetl: {found['error']}", err=True)
+        return
+    compared = (
+        "it has the SHA-256 that was given" if found["expected_sha256"] else "itself it was not compared (--sha256)"
+    )
+    click.echo(f"digests: {found['files']} files as manifest.json lists them; {compared}")
+    if found.get("not_run"):
+        click.echo(f"not run: {found['not_run']}")
+    for step in found["steps"]:
+        click.echo(f"{'ok  ' if step['passed'] else 'FAIL'} image {step['image']}  {step['step']:<8} {step['detail']}")
+    failed = next((step for step in found["steps"] if not step["passed"]), None)
     if failed:
-        click.echo(f"edgetl: {bundle}: the first step that differs is `{failed[0].step}`: {failed[0].detail}", err=True)
-    return 1 if failed else 0
+        message = f"{found['bundle']}: the first step that differs is `{failed['step']}`: {failed['detail']}"
+        click.echo(f"edgetl: {message}", err=True)

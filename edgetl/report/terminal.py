@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edgetl.bench.timed import P99_RUNS
 from edgetl.report import words
 from edgetl.report.adaptation import Guard, show_adaptation
 from edgetl.report.model import Bundle, Device, Report
+from edgetl.report.summary import summarize
+from edgetl.text import one_line
 from edgetl.types import Verdict
 
 _STYLES: dict[Verdict, str] = {"pass": "green", "fail": "bold red", "not measured": "yellow"}
@@ -19,34 +24,43 @@ _LONGEST_WORD = len("measured")
 
 
 def show_report(report: Report, console: Console | None = None) -> None:
-    """Print the table, and why for each target or guard that needs a word, to stdout unless told otherwise.
-
-    report.html tells it for all of them.
+    """Print what comes first, the table, and why for each target or guard that needs a word, to stdout unless told
+    otherwise. report.html tells it for all of them.
 
     Colour is left out where the output is no terminal or NO_COLOR is set.
     """
     out = console or Console(highlight=False)
+    summary = summarize(report.bundles)
     out.print(_reference_line(report), highlight=False)
+    out.print(Text(summary.headline), highlight=False)
+    for caution in report.cautions:
+        out.print(Text.assemble((caution.kind, _STYLES["not measured"]), f": {caution.sentence}"), highlight=False)
     for guard in show_adaptation(report.adapt).guards:
         if guard.verdict not in ("pass", "not measured"):
             out.print(_guard_line(guard), highlight=False)
-    out.print(table(report))
-    for bundle in report.bundles:
+    out.print(table(summary.bundles))
+    if (line := _indication_line(report)) is not None:
+        out.print(line, highlight=False)
+    for bundle in summary.bundles:
         if _needs_a_word(bundle):
             out.print(_explanation(bundle), soft_wrap=False, highlight=False)
+    for absent in _absent(report):
+        out.print(absent, no_wrap=True, overflow="ellipsis", highlight=False)
+    if summary.take:
+        out.print(Text(summary.take), highlight=False)
     if report.devices:
         out.print(device_table(report))
 
 
-def table(report: Report) -> Table:
-    """One row per target; each cell holds a value over its 95 % interval. Fits 80 columns."""
+def table(bundles: Sequence[Bundle]) -> Table:
+    """One row per target, in the order given; each cell holds a value over its 95 % interval. Fits 80 columns."""
     grid = Table(box=SIMPLE_HEAD, show_edge=False, padding=0, pad_edge=False)
     grid.add_column("target\nbackend", no_wrap=True)
     grid.add_column("runs in\nsize", no_wrap=True)
     for heading in ("top-1\n%", "drop\npoints", "p50\np99 ms", "speed-up\nto float"):
         grid.add_column(heading, justify="right", no_wrap=True)
     grid.add_column("verdict", min_width=_LONGEST_WORD)
-    for bundle in report.bundles:
+    for bundle in bundles:
         grid.add_row(*_cells(bundle))
     return grid
 
@@ -111,7 +125,9 @@ def _cells(bundle: Bundle) -> tuple[Text, ...]:
 def _marks(bundle: Bundle) -> tuple[str, ...]:
     if bundle.emulated:
         return ("\nemulated",)
-    return ("\nother CPU",) if bundle.other_cpu else ()
+    if bundle.other_cpu:
+        return ("\nother CPU",)
+    return ("\nbusy",) if bundle.cautions else ()
 
 
 def _runs_in(bundle: Bundle) -> str:
@@ -136,10 +152,34 @@ def _guard_line(guard: Guard) -> Text:
     return Text.assemble((guard.title, "bold"), ": ", (guard.verdict, style), f"; {guard.sentence}")
 
 
+def _indication_line(report: Report) -> Text | None:
+    """That p99 has no interval; None where every one has."""
+    unsure = [each for each in report.bundles if each.p99_ms is not None and each.p99_ms_low is None]
+    if not unsure:
+        return None
+    told = " and ".join(str(count) for count in sorted({each.runs for each in unsure if each.runs is not None}))
+    return Text(f"p99 of {told or 'few'} runs: an indication; an interval takes {P99_RUNS} steady ones", style="dim")
+
+
 def _needs_a_word(bundle: Bundle) -> bool:
-    """Whether anything is not as hoped: a gate, the hardware, the build that ships, the operators that stayed float."""
-    marked = bool(bundle.not_integer or bundle.other_cpu)
+    """Whether anything is not as hoped: a gate, the build that ships, the operators that stayed float, the machine.
+
+    What was not measured at all has one line with all that share its reason.
+    """
+    if bundle.verdict == "not measured" and not (bundle.measured or bundle.emulated):
+        return False
+    marked = bool(bundle.not_integer or bundle.other_cpu or bundle.cautions)
     return bundle.verdict != "pass" or bundle.precision != "int8" or marked
+
+
+def _absent(report: Report) -> list[Text]:
+    """One line for each reason why targets were not measured; the whole of it is in report.html."""
+    quiet = [each for each in report.bundles if each.verdict == "not measured" and not each.emulated]
+    found = summarize(quiet).unmeasured
+    return [
+        Text.assemble((", ".join(each.targets), "bold"), f": not measured here: {one_line(each.reason)}")
+        for each in found
+    ]
 
 
 def _explanation(bundle: Bundle) -> Text:
@@ -149,4 +189,5 @@ def _explanation(bundle: Bundle) -> Text:
     replaced = bundle.surgery.sentence if bundle.surgery and bundle.precision == "simplified" else ""
     told = bundle.other_cpu in bundle.reason  # by a gate on latency
     other = "" if told else f"latency of another CPU: {bundle.other_cpu}"
-    return line.append("; ".join(part for part in (bundle.reason, bundle.why, replaced, other) if part))
+    cautions = [each for each in bundle.cautions if each not in bundle.reason]
+    return line.append("; ".join(part for part in (bundle.reason, bundle.why, replaced, other, *cautions) if part))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 DASH = "–"
 
 
@@ -83,6 +85,27 @@ def emulated(images: int | None, emulated_images: int | None) -> str:
     if emulated_images is None:
         return f"emulated, {images or 0} images"
     return f"{emulated_images} of {images} images emulated"
+
+
+def in_lines(name: str, most: int) -> str:
+    """A long name on several lines of at most `most` characters, ended behind `-`, `_`, `/` and `.` and never in the
+    middle of a word; a word that is longer stays whole."""
+    lines = [""]
+    for part in re.findall(r"[^-_/. ]+[-_/. ]?|[-_/. ]", name):
+        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > most:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def layers(placement: str | None) -> str:
+    """What a runtime reports to compute in, with its unit: `int8 52, float32 1` -> `52 layers int8, 1 float32`."""
+    parts = [part.rpartition(" ") for part in (placement or "").split(", ") if " " in part]
+    told = [f"{count} {name}" for name, _, count in parts]
+    if told:
+        count, _, name = told[0].partition(" ")
+        told[0] = f"{count} layer{'' if count == '1' else 's'} {name}"
+    return ", ".join(told) or (placement or "")
 
 
 def change(before: float | None, after: float | None, unit: str) -> str:

@@ -13,13 +13,14 @@ import pytest
 from backend_pivots import images
 from PIL import Image
 from pivot_folder import LABELS, make_pivot
+from pydantic import TypeAdapter
 
 from edgetl.assemble import compile_targets
-from edgetl.bench.measurement import Measurement
+from edgetl.bench.measurement import Measurement, measurement_schema
 from edgetl.bundle.manifest import read_manifest
 from edgetl.bundle.write import replace_compiled
 from edgetl.errors import BackendError, BundleError, DataError
-from edgetl.measure import measure
+from edgetl.measure import measure, measure_runs
 from edgetl.progress import Silent
 
 
@@ -163,3 +164,72 @@ def test_a_bundle_without_golden_images_needs_a_folder(tmp_path: Path, photos: P
         (folder / label).mkdir(parents=True)
         Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(folder / label / "0.png")
     assert run([bundle], folder).bundles[0].images == len(LABELS)
+
+
+class TestManyBundles:
+    def test_a_bundle_that_is_named_twice_is_measured_twice(self, bundles: list[Path]) -> None:
+        measured = run([bundles[0], bundles[0]])
+        first, second = measured.bundles
+        assert first.bundle == second.bundle
+        assert second.ratio is not None
+        assert second.ratio.low <= second.ratio.value <= second.ratio.high
+
+    def test_a_folder_of_bundles_stands_for_those_that_can_be_measured(
+        self, bundles: list[Path], tmp_path: Path
+    ) -> None:
+        for bundle in bundles:
+            shutil.copytree(bundle, tmp_path / bundle.name)
+        pivot = make_pivot(tmp_path.parent / f"{tmp_path.name}-pivot")
+        (absent,) = (path for path in compile_targets(pivot, ["arm64-cpu"], tmp_path) if path.name.endswith("int8"))
+        shutil.rmtree(absent.with_name("arm64-cpu-float32"))
+        (tmp_path / "null-int8" / "labels.txt").write_text("others\n")
+        (tmp_path / "notes").mkdir()
+        measured = run([tmp_path])
+        assert [Path(each.bundle).name for each in measured.bundles] == ["null-float32"]
+        assert [(Path(left.bundle).name, left.damaged) for left in measured.left_out] == [
+            ("arm64-cpu-int8", False),
+            ("null-int8", True),
+        ]
+        assert "needs a CPU of type aarch64" in measured.left_out[0].reason
+
+    def test_a_folder_in_which_nothing_can_be_measured_is_an_error(self, bundles: list[Path], tmp_path: Path) -> None:
+        shutil.copytree(bundles[0], tmp_path / "one")
+        (tmp_path / "one" / "labels.txt").write_text("others\n")
+        with pytest.raises(BackendError, match="no bundle in it can be measured here"):
+            run([tmp_path])
+
+
+def test_case_minority_class_recalls_are_counted_of_every_class(bundles: list[Path], photos: Path) -> None:
+    # zeros: always the first class
+    first, second = run(bundles, photos).bundles
+    assert [each.label for each in first.recalls] == list(LABELS)
+    assert [each.images for each in first.recalls] == [2] * len(LABELS)
+    assert [each.recall.value for each in first.recalls if each.recall] == [1.0, *[0.0] * (len(LABELS) - 1)]
+    assert [each.drop_points for each in first.recalls] == [None] * len(LABELS)
+    assert all(each.drop_points is not None and each.drop_points.value == 0 for each in second.recalls)
+    assert second.drop_points is not None
+    assert second.drop_points.value == 0
+
+
+def test_repeats_open_and_time_anew_and_all_runs_are_kept(bundles: list[Path]) -> None:
+    measured = measure_runs(
+        bundles, None, runs=50, warmup=2, threads=1, seed=0, cold_starts=0, progress=Silent(), repeats=3
+    )
+    assert [[series.size for series in repeats] for repeats in measured.times] == [[50] * 3] * 2
+    for each in measured.measurement.bundles:
+        assert each.runs == 150
+        assert len(each.repeat_p50_ms) == 3
+    assert measured.measurement.warnings[0] == "150 runs are a quick look: take all times as an indication"
+
+
+def test_a_measurement_fits_its_published_schema(bundles: list[Path]) -> None:
+    schema = measurement_schema()
+    raw = TypeAdapter(Measurement).dump_python(run(bundles[:1]), mode="json")
+    assert set(raw) == set(schema["properties"])
+    assert TypeAdapter(Measurement).validate_python(raw) is not None
+
+
+def test_case_more_threads_than_cores_is_warned_of(bundles: list[Path]) -> None:
+    measured = measure(bundles[:1], None, runs=300, warmup=2, threads=1024, seed=0, cold_starts=0, progress=Silent())
+    assert any(told.startswith("1024 threads on ") for told in measured.warnings)
+    assert not any(told.startswith("busy machine: the timed runs waited") for told in measured.warnings)

@@ -12,6 +12,7 @@ import pytest
 from edgetl import pipeline
 from edgetl.errors import BackendError
 from edgetl.publish import PIVOT
+from edgetl.recipe import Gates
 from edgetl.store import StageResult
 from edgetl.types import Advance
 
@@ -47,6 +48,7 @@ def measured(tmp_path: Path, notes: Notes, monkeypatch: pytest.MonkeyPatch) -> A
     """One target whose INT8 build is to be repaired, and a repair that found layers."""
     (tmp_path / "repair" / PIVOT).mkdir(parents=True)
     monkeypatch.setattr(pipeline, "needs_repair", lambda *_: True)
+    monkeypatch.setattr(pipeline, "gates_to_repair_for", lambda *_: Gates())
     monkeypatch.setattr(pipeline, "repair_stage", lambda *_: done("repair", tmp_path / "repair"))
     monkeypatch.setattr(pipeline, "compile_stage", lambda *_: done("mixed", tmp_path))
     monkeypatch.setattr(pipeline, "bench_stage", lambda *_: done("bench again", tmp_path))

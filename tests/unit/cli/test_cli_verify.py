@@ -62,3 +62,17 @@ def test_labels_in_another_order_are_found_without_a_digest(shell: Shell, bundle
 @pytest.mark.parametrize("digest", ["", "abc", "g" * 64, "0" * 65, "0" * 64 + "\n"])
 def test_a_digest_that_is_none_is_wrong_usage(shell: Shell, bundle: Path, digest: str) -> None:
     shell.refuses(2, ["--sha256", "64 hexadecimal digits"], "verify", bundle, "--sha256", digest)
+
+
+def test_a_folder_of_bundles_is_verified_one_by_one_and_a_damaged_one_is_named(shell: Shell, bundle: Path) -> None:
+    folder, other = bundle.parent, bundle.parent / "null-float32"
+    whole = shell("verify", folder, "--digests-only")
+    assert whole.code == 0
+    assert f"{bundle}:\n" in whole.out
+    assert f"{other}:\n" in whole.out
+    (bundle / "labels.txt").write_text("others\n")
+    damaged = shell("verify", folder, "--digests-only", "--json")
+    assert damaged.code == 1
+    passed = {Path(each["bundle"]).name: (each["passed"], each["error"] == "") for each in damaged.json()["bundles"]}
+    assert passed == {bundle.name: (False, False), "null-float32": (True, True)}
+    shell.refuses(2, ["--sha256 is of one bundle"], "verify", folder, "--sha256", "0" * 64)

@@ -149,15 +149,25 @@ def test_auto_is_the_calibrated_network_where_that_is_enough(adapted: Adapted, f
 
 
 def test_auto_trains_where_calibration_misses_the_gate_and_keeps_the_better_one(
-    adapted: Adapted, first: Path, tmp_path: Path
+    adapted: Adapted, first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = Quantize(method="auto", bias_correction=False, epochs=1)
-    record = adapted.quantize(tmp_path / "out", config, gates=Gates(min_top1=1.0))
+    monkeypatch.setattr("edgetl.quant.decide.is_inside", lambda *_: False)  # so small a network loses nothing
+    record = adapted.quantize(tmp_path / "out", config, gates=Gates(max_drop_points=0))
     assert len(record["history"]) == 2
     drops = {key: record["decision"][key]["drop_points"]["value"] for key in ("calibrated", "trained")}
     assert record["method"] == ("qat" if drops["trained"] < drops["calibrated"] else "ptq")
     same = (tmp_path / "out" / "network.onnx").read_bytes() == (first / "network.onnx").read_bytes()
     assert same == (record["method"] == "ptq")
+
+
+def test_a_gate_that_the_float_network_misses_costs_no_training(adapted: Adapted, first: Path, tmp_path: Path) -> None:
+    config = Quantize(method="auto", bias_correction=False, epochs=1)
+    gates = Gates(max_drop_points=None, min_top1=1.0, min_recall={adapted.split.classes[0]: 1.0})
+    record = adapted.quantize(tmp_path / "out", config, gates=gates)
+    assert (record["method"], record["history"], record["decision"]["trained"]) == ("ptq", [], None)
+    assert "The float network itself has top-1 of " in record["decision"]["sentence"]
+    assert (tmp_path / "out" / "network.onnx").read_bytes() == (first / "network.onnx").read_bytes()
 
 
 def test_a_training_that_diverges_is_survived_and_told_without_numbers_that_are_none(

@@ -1,4 +1,4 @@
-"""What stands above the numbers: busy machines, threads, gates out of reach; and the summary."""
+"""What stands above the numbers: busy machines, threads, gates out of reach."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from edgetl.bench.quiet import Conditions
 from edgetl.bench.result import BuildBench, Latency, TargetBench
 from edgetl.recipe import Gates
 from edgetl.report import cautions
-from edgetl.report.model import Bundle
-from edgetl.types import Interval, Verdict
+from edgetl.types import Interval
 
 MACHINE = replace(describe(), logical_cores=2, usable_cores=2.0, load_average=20.0)
 MS = Interval(3, 2.9, 3.1)
@@ -27,19 +26,6 @@ def bench(target: str, waited: float = 0.0, threads: int = 1, timed: bool = True
     build = BuildBench("int8", 1, latency=latency)
     met = Conditions(waited, 0.0) if timed else None
     return TargetBench(target, "b", "1", timed, False, "", MACHINE, (), (build,), conditions=met)
-
-
-def bundle(verdict: Verdict, measured: bool = True, emulated: bool = False) -> Bundle:
-    return Bundle(
-        target="t",
-        backend="b",
-        precision="int8",
-        path=None,
-        measured=measured,
-        emulated=emulated,
-        verdict=verdict,
-        reason="",
-    )
 
 
 def test_an_idle_machine_gives_none() -> None:

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from edgetl.report.model import Bundle, Data, Reference, Report, Surgery
+from edgetl.report.model import Bundle, Caution, Data, Reference, Report, Surgery
 from edgetl.report.terminal import show_report
 
 MEASURED = Bundle(
@@ -44,6 +44,7 @@ ABSENT = Bundle(
     size_bytes=1000,
     verdict="not measured",
     reason="not measured here: no GPU",
+    not_measured_reason="no GPU. Buy\none.",
 )
 EMULATED = Bundle(
     target="arm64-cpu",
@@ -63,7 +64,12 @@ OTHER = EMULATED.model_copy(
 )
 
 
-def shown(width: int = 80, terminal: bool = False) -> str:
+def shown(
+    width: int = 80,
+    terminal: bool = False,
+    bundles: tuple[Bundle, ...] = (MEASURED, ABSENT, EMULATED, OTHER),
+    cautions: tuple[Caution, ...] = (),
+) -> str:
     report = Report(
         name="demo",
         verdict="fail",
@@ -72,7 +78,8 @@ def shown(width: int = 80, terminal: bool = False) -> str:
         reference=Reference(
             top1=0.97, top1_low=0.95, top1_high=0.99, macro_f1=1, macro_f1_low=1, macro_f1_high=1, images=300
         ),
-        bundles=(MEASURED, ABSENT, EMULATED, OTHER),
+        bundles=bundles,
+        cautions=cautions,
         data=Data(
             shots=1,
             val=1,
@@ -115,7 +122,7 @@ def test_what_is_not_as_hoped_has_its_reason_in_words() -> None:
     assert "arm64-cpu: pass" not in text
     assert "x86-avx2: pass; fine; latency of another CPU: this one has vnni" in text
     assert "jetson-orin-nano: fail; drop too large; [bold]most[/bold] accurate; Without 28 parts it is fast." in text
-    assert "nvidia-rtx: not measured here: no GPU" in text
+    assert "nvidia-rtx: not measured here: no GPU. Buy one\n" in text
 
 
 def test_colour_is_used_on_a_terminal_only_and_not_with_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,3 +132,40 @@ def test_colour_is_used_on_a_terminal_only_and_not_with_no_color(monkeypatch: py
     assert "\x1b[32m" in shown(terminal=True)
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[32m" not in shown(terminal=True)
+
+
+def test_measured_targets_come_first_and_are_counted() -> None:
+    lines = shown(bundles=(ABSENT, EMULATED, OTHER)).splitlines()
+    assert lines[1] == "2 of 2 measured targets pass (1 of them emulated); 1 not measured here"
+    rows = [line.split()[0] for line in lines if line.startswith(("x86-avx2 ", "arm64-cpu ", "nvidia-rtx "))]
+    assert rows == ["x86-avx2", "arm64-cpu", "nvidia-rtx"]
+
+
+def test_targets_that_share_a_reason_share_one_line_of_80_columns() -> None:
+    long = ABSENT.model_copy(update={"not_measured_reason": "no driver; " + "install it by hand " * 10})
+    names = ("jetson-orin-nano", "nvidia-gpu", "nvidia-rtx")
+    text = shown(bundles=(OTHER, *(long.model_copy(update={"target": name}) for name in names)))
+    told = [line for line in text.splitlines() if "no driver" in line]
+    assert len(told) == 1
+    assert told[0].startswith("jetson-orin-nano, nvidia-gpu, nvidia-rtx: not measured here: no driver")
+    assert len(told[0]) == 80
+    assert told[0].endswith("…")
+
+
+def test_a_busy_machine_is_told_above_the_table_beside_the_verdict_and_below() -> None:
+    sign = "busy machine: the timed runs waited 38% of the time for a core"
+    busy = OTHER.model_copy(update={"other_cpu": "", "cautions": (sign,)})
+    caution = Caution(kind="busy machine", targets=("x86-avx2",), sentence="Timed on a busy machine: x86-avx2.")
+    lines = shown(120, bundles=(busy,), cautions=(caution,)).splitlines()
+    assert lines[2] == "busy machine: Timed on a busy machine: x86-avx2."
+    assert any(line.startswith("onnxruntime") and line.rstrip().endswith("busy") for line in lines)
+    assert f"x86-avx2: pass; fine; {sign}" in lines
+    judged = busy.model_copy(update={"reason": f"p99 4 ms, within the allowed 5 ms; {sign}"})
+    assert shown(200, bundles=(judged,)).count(sign) == 1, "a gate on latency says it already"
+
+
+def test_a_p99_without_an_interval_is_called_an_indication() -> None:
+    look = OTHER.model_copy(update={"p50_ms": 1.0, "p99_ms": 2.0, "runs": 300})
+    assert "p99 of 300 runs: an indication; an interval takes 6000 steady ones" in shown(bundles=(look, MEASURED))
+    sure = look.model_copy(update={"p99_ms_low": 1.9, "p99_ms_high": 2.2})
+    assert "indication" not in shown(bundles=(sure,))

@@ -69,3 +69,16 @@ def test_ranges_are_empty_without_both_ends() -> None:
 def test_how_much_was_emulated_is_told() -> None:
     assert words.emulated(64, None) == "emulated, 64 images"
     assert words.emulated(300, 64) == "64 of 300 images emulated"
+
+
+def test_long_names_are_broken_between_words_only() -> None:
+    assert words.in_lines("tf_mobilenetv3_small_100", 18) == "tf_mobilenetv3_\nsmall_100"
+    assert words.in_lines("demo-raspberry-pi-5", 20) == "demo-raspberry-pi-5"
+    assert words.in_lines("pittedsurfaces", 5) == "pittedsurfaces"
+
+
+def test_a_placement_says_what_it_counts() -> None:
+    assert words.layers("int8 52, float32 1") == "52 layers int8, 1 float32"
+    assert words.layers("int8 1") == "1 layer int8"
+    assert words.layers("none") == "none"
+    assert words.layers(None) == ""

@@ -1,0 +1,79 @@
+"""Gates on finished bundles: those of a recipe that need no float network to compare with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from edgetl.bench.gate_checks import GateCheck, at_least, p99_check, size_check
+from edgetl.bench.measurement import BundleGates, BundleMeasurement, Measurement
+from edgetl.bench.result import Latency
+from edgetl.errors import UsageError
+from edgetl.recipe import Gates, nearest, read_yaml, validation_lines
+from edgetl.types import Interval
+
+KEYS = ("min_top1", "min_recall", "max_p99_ms", "max_size_bytes")
+
+
+def parse_gates(given: Sequence[str]) -> Gates:
+    """`max_p99_ms=5`, `min_recall.defect=0.95`: keys of a recipe's `gates`. Raises UsageError naming what is wrong."""
+    raw: dict[str, Any] = {"max_drop_points": None}
+    for text in given:
+        key, sign, value = text.partition("=")
+        name, dot, label = key.partition(".")
+        if not sign or bool(dot) != (name == "min_recall"):
+            raise UsageError(f"--gate {text}: expected key=value, as max_p99_ms=5 or min_recall.LABEL=0.95")
+        if name not in KEYS:
+            raise UsageError(f"--gate {text}: bundles have no gate `{name}`; {nearest(name, KEYS)}")
+        try:
+            number = read_yaml(value)
+        except ValueError as error:
+            raise UsageError(f"--gate {text}: not a number: {error}") from error
+        if dot:
+            raw.setdefault(name, {})[label] = number
+        else:
+            raw[name] = number
+    try:
+        return Gates.model_validate(raw)
+    except ValidationError as error:
+        raise UsageError("\n".join(validation_lines(error, Gates, "--gate"))) from error
+
+
+def judge_bundles(measurement: Measurement, gates: Gates) -> Measurement:
+    """The measurement with every gate on every bundle. Raises UsageError for a class that a bundle does not have."""
+    found = tuple(
+        BundleGates(place, checks)
+        for place, each in enumerate(measurement.bundles)
+        if (checks := tuple(_checks(each, measurement, gates)))
+    )
+    return replace(measurement, gates=found)
+
+
+def _checks(row: BundleMeasurement, measurement: Measurement, gates: Gates) -> list[GateCheck]:
+    checks: list[GateCheck] = []
+    if gates.min_top1 is not None:
+        checks.append(_share_check("min_top1", "top-1", row.top1, row.images, gates.min_top1))
+    found = {each.label: each for each in row.recalls}
+    for label, least in (gates.min_recall or {}).items():
+        if found and label not in found:
+            raise UsageError(f"--gate min_recall.{label}: {row.bundle} has no such class; {nearest(label, found)}")
+        recall, images = (found[label].recall, found[label].images) if found else (None, 0)
+        checks.append(_share_check("min_recall", f"recall of `{label}`", recall, images, least, label))
+    if gates.max_p99_ms is not None:
+        timed = Latency(row.p50_ms, row.p90_ms, row.p99_ms, row.runs, row.threads, row.round_spread)
+        checks.append(p99_check(timed, measurement.machine, measurement.conditions, gates.max_p99_ms))
+    if gates.max_size_bytes is not None:
+        checks.append(size_check(row.size_bytes, gates.max_size_bytes))
+    return checks
+
+
+def _share_check(
+    gate: str, what: str, share: Interval | None, images: int, limit: float, label: str | None = None
+) -> GateCheck:
+    if share is None:
+        return GateCheck(gate, limit, None, "not measured", f"{what} was not measured: no labelled images of it", label)
+    reason = f"{what} {at_least(share, limit, images)}"
+    return GateCheck(gate, limit, share.value, "fail" if share.value < limit else "pass", reason, label)

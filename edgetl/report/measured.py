@@ -1,0 +1,147 @@
+"""What was measured of finished bundles, as one table on a terminal."""
+
+from __future__ import annotations
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from edgetl.bench.measurement import LabelRecall, Measurement
+from edgetl.bench.timed import P99_RUNS
+from edgetl.report import words
+from edgetl.text import decimal
+from edgetl.types import Estimate, Interval
+
+_NAME_WIDTH = 20
+_NAMED_CLASSES = 5
+_STYLES = {"pass": "green", "fail": "bold red", "not measured": "yellow"}
+
+
+def show_measured(measurement: Measurement, console: Console | None = None) -> None:
+    """Print the table, where it was measured, recall of classes and gates, to stdout unless told otherwise."""
+    out = console or Console(highlight=False)
+    out.print(table(measurement))
+    for line in (_conditions(measurement), *_notes(measurement)):
+        out.print(Text(line, style="dim"), highlight=False)
+    for line in _recalls(measurement):
+        out.print(Text(line), highlight=False)
+    names = measurement.names()
+    for each in measurement.gates:
+        for check in each.checks:
+            gate = Text.assemble((names[each.place], "bold"), ": ", (check.verdict, _STYLES[check.verdict]))
+            out.print(gate.append(f"; {check.reason}"), highlight=False)
+
+
+def table(measurement: Measurement) -> Table:
+    """One row per bundle, each cell a value over its 95 % interval. Fits 80 columns."""
+    cold = any(each.cold_start_ms is not None for each in measurement.bundles)
+    data = any(each.top1 is not None for each in measurement.bundles)
+    grid = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False, collapse_padding=True)
+    grid.add_column("bundle\nruntime", no_wrap=True)
+    grid.add_column("build\nsize", no_wrap=True)
+    headings = ["p50\nms", "p99\nms", "speed\nto first"]
+    headings += ["cold start\nmemory"] if cold else []
+    headings += ["top-1\n%"] if data else []
+    for heading in headings:
+        grid.add_column(heading, justify="right", no_wrap=True)
+    for place, (name, bundle) in enumerate(zip(measurement.names(), measurement.bundles, strict=True)):
+        cells = [
+            _stack(words.in_lines(name, _NAME_WIDTH), f"{bundle.backend} {bundle.backend_version}"),
+            _stack(bundle.precision, words.size(bundle.size_bytes)),
+            _milliseconds(bundle.p50_ms, bundle.runs),
+            _milliseconds(bundle.p99_ms, bundle.runs),
+            _ratio(bundle.ratio, first=place == 0),
+        ]
+        if cold:
+            cells.append(_stack(f"{words.milliseconds(bundle.cold_start_ms)} ms", words.size(bundle.peak_rss_bytes)))
+        if data:
+            cells.append(_share(bundle.top1))
+        grid.add_row(*cells)
+    return grid
+
+
+def _milliseconds(found: Interval | Estimate | None, runs: int) -> Text:
+    if found is None:
+        return Text(words.DASH)
+    if found.low is None or found.high is None:
+        return _stack(words.milliseconds(found.value), "indication")
+    return _stack(words.milliseconds(found.value), words.milliseconds_range(found.low, found.high))
+
+
+def _ratio(ratio: Interval | None, *, first: bool) -> Text:
+    if ratio is None:
+        return Text("1" if first else words.DASH)
+    return _stack(words.times(ratio.value), words.times_range(ratio.low, ratio.high))
+
+
+def _share(share: Interval | None) -> Text:
+    if share is None:
+        return Text(words.DASH)
+    return _stack(words.percent(share.value), words.percent_range(share.low, share.high))
+
+
+def _stack(first: str, second: str) -> Text:
+    return Text.assemble(first, *([("\n" + second, "dim")] if second else []))
+
+
+def _conditions(measurement: Measurement) -> str:
+    machine, first = measurement.machine, measurement.bundles[0]
+    parts = [f"{machine.processors}, {words.threads(first.threads)}, {first.runs} runs each, in the same rounds"]
+    if machine.load_average is not None and machine.usable_cores is not None:
+        parts.append(f"load average {machine.load_average:.3g} on {_cores(machine.usable_cores)}")
+    return "; ".join(parts)
+
+
+def _cores(cores: float) -> str:
+    return f"{cores:g} usable core{'' if cores == 1 else 's'}"
+
+
+def _notes(measurement: Measurement) -> list[str]:
+    notes = []
+    bundles = measurement.bundles
+    if any(each.p99_ms is not None and each.p99_ms.low is None for each in bundles):
+        notes.append(f"p99 of {bundles[0].runs} runs: an indication; an interval takes {P99_RUNS} steady ones (--runs)")
+    for placement in dict.fromkeys(each.placement for each in bundles if each.placement):
+        those = [str(number) for number, each in enumerate(bundles, 1) if each.placement == placement]
+        which = f"{', '.join(those)}: " if len(those) < len(bundles) else ""
+        notes.append(f"{which}{words.layers(placement)}")
+    for number, each in enumerate(bundles, 1):
+        name = f"{number}. " if len(bundles) > 1 else ""
+        if each.repeat_p50_ms:
+            low, high = min(each.repeat_p50_ms), max(each.repeat_p50_ms)
+            spread = (high - low) / low
+            told = f"{words.milliseconds(low)} to {words.milliseconds(high)} ms, {spread:.1%} apart"
+            notes.append(f"{name}p50 of {len(each.repeat_p50_ms)} repeats: {told}")
+        if each.drop_points is not None:
+            drop = each.drop_points
+            told = f"{decimal(drop.value, 2)} points ({decimal(drop.low, 2)} to {decimal(drop.high, 2)})"
+            notes.append(f"{name}top-1 of the first minus this one's: {told}")
+    return notes
+
+
+def _recalls(measurement: Measurement) -> list[str]:
+    """The lowest recalls of each bundle, one line each."""
+    lines = []
+    for number, bundle in enumerate(measurement.bundles, 1):
+        found = sorted((each for each in bundle.recalls if each.recall), key=_value)
+        if not found:
+            continue
+        name = f"{number}. " if len(measurement.bundles) > 1 else ""
+        told = ", ".join(_one(each) for each in found[:_NAMED_CLASSES])
+        more = len(found) - _NAMED_CLASSES
+        lines.append(f"{name}recall %: {told}{f'; {more} more classes in --json' if more > 0 else ''}")
+        if absent := [each.label for each in bundle.recalls if not each.images]:
+            others = f" and {len(absent) - _NAMED_CLASSES} more" if len(absent) > _NAMED_CLASSES else ""
+            lines.append(f"{name}no images of: {', '.join(absent[:_NAMED_CLASSES])}{others}")
+    return lines
+
+
+def _value(recall: LabelRecall) -> float:
+    return recall.recall.value if recall.recall else 1.0
+
+
+def _one(each: LabelRecall) -> str:
+    assert each.recall is not None
+    interval = words.percent_range(each.recall.low, each.recall.high)
+    return f"{each.label} {words.percent(each.recall.value)} ({interval})"
