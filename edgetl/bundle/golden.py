@@ -86,9 +86,10 @@ def _network_check(
         return StepCheck(
             index, "network", False, float("inf"), tolerance.max_diff_of_range, "not finite or other shape"
         )
-    spread = float(golden.max() - golden.min()) or 1.0
-    difference = float(np.abs(logits - golden).max()) / spread
-    cosine = _cosine(logits, golden)
+    found, expected = logits.astype(np.float64), golden.astype(np.float64)  # squares of large floats would overflow
+    spread = float(expected.max() - expected.min()) or 1.0
+    difference = float(np.abs(found - expected).max()) / spread
+    cosine = _cosine(found, expected)
     # another class passes only where one of the two answers is close to a tie
     close = min(_lead(golden), _lead(logits)) <= tolerance.max_diff_of_range / 2 * spread
     answer, wanted = int(logits.argmax()), int(golden.argmax())
@@ -108,7 +109,7 @@ def _lead(logits: NDArray[np.float32]) -> float:
     return float(ordered[-1]) - float(ordered[-2])
 
 
-def _cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+def _cosine(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     norm = float(np.linalg.norm(a) * np.linalg.norm(b))
     return float(a @ b) / norm if norm else 0.0
 
@@ -128,6 +129,8 @@ def _golden_logits(folder: Path, manifest: Manifest) -> NDArray[np.float32]:
             f"{path}: expected float32 ({manifest.golden.count}, {len(manifest.labels)}), "
             f"found {logits.dtype} {logits.shape}"
         )
+    if not np.isfinite(logits).all():
+        raise BundleError(f"{path}: `logits` has values that are no numbers; build the bundle again")
     return np.asarray(logits, dtype=np.float32)
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from edgetl.errors import BundleError
 from edgetl.json_file import NAME, Labels, PlainText, RelativePath, Sha256, read_json
+from edgetl.text import quoted
 from edgetl.types import Compiled, Interval, Preprocessing, Target, Verdict
 
 SCHEMA = 1
@@ -22,6 +23,8 @@ LABELS_NAME = "labels.txt"
 MAX_MANIFEST_BYTES = 4_000_000
 MAX_FILE_BYTES = 4_000_000_000
 MAX_NAME_CHARACTERS = 200
+BACKENDS = ("null", "onnxruntime", "openvino", "tensorrt", "tensorrt_rtx")
+"""Of this version: those of `edgetl.backends.base`, which a reader of bundles does not need."""
 
 GoldenFile = Annotated[str, Field(pattern=r"^golden/[0-9]{1,2}\.(jpg|png)$")]
 
@@ -115,6 +118,8 @@ class Manifest(_Model):
             re.fullmatch(NAME, name) and len(name) <= MAX_NAME_CHARACTERS for name in (value.model, *value.files)
         ):
             raise ValueError("model files must be plain names inside the bundle")
+        if value.backend not in BACKENDS:
+            raise ValueError(f"unknown backend {quoted(value.backend)}; this version has {', '.join(BACKENDS)}")
         return value
 
     @field_validator("files")
