@@ -47,7 +47,7 @@ from edgetl.graph.pivot import REFERENCE_NAME, read_pivot
 from edgetl.pipeline import Outcome
 from edgetl.progress import Silent
 from edgetl.publish import PIVOT
-from edgetl.recipe import load_recipe
+from edgetl.recipe_file import load_recipe
 from edgetl.repair.needed import is_needed
 from edgetl.report.model import FILE_NAME as REPORT_FILE
 from edgetl.report.model import read_report

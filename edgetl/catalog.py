@@ -13,14 +13,17 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from edgetl.errors import UsageError
-from edgetl.recipe import nearest, read_yaml
+from edgetl.refusal import key_of, place_of, sentence
 from edgetl.resources import resource_dir
+from edgetl.text import escaped, nearest, shortened
 from edgetl.types import CalibrationProfile, OperatorName, Precision, Scheme, Target
+from edgetl.yaml_file import read_yaml_file
 
 _MADE_ON_DEMAND: dict[Precision, str] = {
     "mixed": "where int8 fails its gates",
     "simplified": "where int8 is slower than a float build",
 }
+_NAMED_MISTAKES = 20
 T = TypeVar("T", Target, CalibrationProfile)
 
 
@@ -69,33 +72,33 @@ def _load(kind: type[T], word: str, name: str, files: dict[str, Path]) -> T:
     if name not in files:
         raise UsageError(f"unknown {word} `{name}`; {nearest(name, files)}")
     path = files[name]
+    where = escaped(str(path))
+    raw = read_yaml_file(path, f"the {word}")
+    _refuse_unknown(raw, kind, f"{where}: ")
     try:
-        raw = read_yaml(_text(path, word))
-        _refuse_unknown(raw, kind, f"{path}: ")
         value = TypeAdapter(kind).validate_python(raw)
-    except ValidationError as error:  # a ValueError, too
-        problems = "; ".join(map(_problem, error.errors()))
-        raise UsageError(f"{path}: not a {word}: {problems}") from error
-    except ValueError as error:
-        raise UsageError(f"{path}: not valid YAML: {error}") from error
+    except ValidationError as error:
+        raise UsageError(f"{where}: not a {word}: {_problems(error)}") from error
     if value.name != name:
         raise UsageError(f"{path}: `name` is `{value.name}`; expected the file's own name, `{name}`")
     return value
 
 
-def _text(path: Path, word: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot read the {word}: {' '.join(str(error).split())}") from error
+def _problems(error: ValidationError) -> str:
+    """One sentence for each place, the first ones."""
+    places: dict[tuple[str, ...], list[ErrorDetails]] = {}
+    for problem in error.errors():
+        places.setdefault(place_of(problem), []).append(problem)
+    return "; ".join(_problem(place, problems) for place, problems in list(places.items())[:_NAMED_MISTAKES])
 
 
-def _problem(found: ErrorDetails) -> str:
-    if not found["loc"] and "error" in found.get("ctx", {}):
-        return str(found["ctx"]["error"])  # of the dataclass itself, which names the key
-    value = found["input"]
-    said = f", found `{value}`" if isinstance(value, str | int | float) else ""
-    return f"`{'.'.join(map(str, found['loc']))}`: {found['msg']}{said}"
+def _problem(place: tuple[str, ...], problems: Sequence[ErrorDetails]) -> str:
+    first, key = problems[0], key_of(place)
+    if not key and "error" in first.get("ctx", {}):
+        return shortened(str(first["ctx"]["error"]), 400)  # of the dataclass itself, which names the key
+    if first["type"] in ("missing", "missing_argument"):
+        return f"`{key}` is missing"
+    return f"{f'`{key}`: ' if key else ''}{sentence(problems)}"
 
 
 def _refuse_unknown(raw: Any, kind: type[Any], where: str) -> None:
@@ -105,6 +108,6 @@ def _refuse_unknown(raw: Any, kind: type[Any], where: str) -> None:
     valid = [field.name for field in fields(kind)]
     for key in raw:
         if key not in valid:
-            raise UsageError(f"{where}unknown key `{key}`; {nearest(str(key), valid)}")
+            raise UsageError(f"{where}unknown key `{shortened(str(key), 80)}`; {nearest(str(key), valid)}")
     if "scheme" in raw and kind is Target:
         _refuse_unknown(raw["scheme"], Scheme, f"{where}scheme: ")

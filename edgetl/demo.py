@@ -15,7 +15,8 @@ from edgetl.backends.base import load as load_backend
 from edgetl.catalog import load_target, target_names
 from edgetl.errors import StoreError
 from edgetl.progress import Silent
-from edgetl.recipe import Recipe, parse_recipe
+from edgetl.recipe import Recipe
+from edgetl.recipe_file import parse_recipe
 from edgetl.store import put, write_text
 from edgetl.types import Progress
 

@@ -16,6 +16,12 @@ from pathlib import Path
 HEAD_BYTES = 4096
 """How much of a file `describe` looks at."""
 
+ONNX_REFUSAL = (
+    "ONNX models cannot be imported; edgetl starts from timm and torchvision classifiers (`backbone.name` in a recipe; "
+    "`edgetl new FOLDER` writes one)"
+)
+"""What is said wherever somebody gives an ONNX model of their own."""
+
 _YAML_LINE = re.compile(r"\s*(- .*|\w+:( .*)?)")
 _PAGE = "a server or a login page answered in place of the file; download it again"
 _PICTURE = "convert it to JPEG or PNG"

@@ -1,39 +1,29 @@
-"""YAML -> Recipe. Unknown keys are refused with the nearest valid one; defaults suit a few shots per class.
+"""What a recipe says: every key, its default and its bounds; defaults suit a few shots per class.
 
 Field descriptions feed the JSON schema and the generated reference page.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
+    ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
 )
 
-from edgetl.errors import UsageError
-from edgetl.text import printable, quoted, shortened
+from edgetl.text import printable
 
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
-MAX_RECIPE_BYTES = 1_000_000
-_NAMED_MISTAKES = 20
-_LINE_CHARACTERS, _KEY_CHARACTERS = 400, 80
 _LARGEST = 2**63 - 1
-_UNION_TAGS = {"int", "float", "str", "none", "constrained-int", "constrained-float", "constrained-str"}
+_SIDE = (8, 1024)
 
 
 class _Section(BaseModel):
@@ -41,7 +31,9 @@ class _Section(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _usable_by_every_stage(cls, value: Any) -> Any:
+    def _usable_by_every_stage(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool) and cls.model_fields[info.field_name or ""].annotation is not bool:
+            raise ValueError("true and false are not among its values")
         for each in value if isinstance(value, (list, tuple)) else (value,):
             if isinstance(each, str) and printable(each) != each:
                 raise ValueError("expected text without control characters")
@@ -61,8 +53,37 @@ class Columns(_Section):
     """Column that says `train`, `val` or `test`."""
 
 
+def _as_size(value: Any) -> Any:
+    """A whole number, or (height, width), also from `96x384`; equal sides are one number."""
+    sides = re.split("[x×]", value.strip()) if isinstance(value, str) else value
+    if not isinstance(sides, (list, tuple)):
+        sides = [sides]
+    if len(sides) not in (1, 2) or any(isinstance(side, (bool, float, list, dict)) for side in sides):
+        raise ValueError("expected the side of a square, or [height, width]")
+    try:
+        numbers = tuple(int(side) for side in sides)
+    except (TypeError, ValueError) as error:
+        raise ValueError("expected the side of a square, or [height, width]") from error
+    if not all(_SIDE[0] <= number <= _SIDE[1] for number in numbers):
+        raise ValueError(f"expected sides of {_SIDE[0]} to {_SIDE[1]} pixels")
+    return numbers if len(set(numbers)) > 1 else numbers[0]
+
+
+_WHOLE = {"type": "integer", "minimum": _SIDE[0], "maximum": _SIDE[1]}
+InputSize = Annotated[
+    int | tuple[int, int],
+    BeforeValidator(_as_size),
+    WithJsonSchema({"anyOf": [_WHOLE, {"type": "array", "items": _WHOLE, "minItems": 2, "maxItems": 2}]}),
+]
+"""The side of a square in pixels, or (height, width)."""
+
+
 def _as_list(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
+
+
+def _patterns(value: Any) -> Any:
+    return value if value == "auto" else _as_list(value)
 
 
 OneOrMore = Annotated[
@@ -135,12 +156,17 @@ class Backbone(_Section):
     weights_dir: OneOrMore = ()
     """Folder of pretrained weights (`<folder>/<name>/`), or a list of them. Looked up before the hub; relative to the
     recipe."""
-    input_size: Annotated[int, Field(ge=8, le=1024)] | None = None
-    """Side of the square input in pixels. Omitted: the backbone's own."""
+    input_size: InputSize | None = None
+    """Side of the square input in pixels, or `[height, width]`. Omitted: the backbone's own."""
 
     def identity(self) -> dict[str, Any]:
         """What a result depends on, as JSON: not where weights are looked for, as they count by their content."""
         return self.model_dump(mode="json", exclude={"weights_dir"})
+
+    def height_and_width(self) -> tuple[int, int] | None:
+        """Of the input in pixels; None for the backbone's own."""
+        size = self.input_size
+        return (size, size) if isinstance(size, int) else size
 
 
 class Adapt(_Section):
@@ -151,7 +177,7 @@ class Adapt(_Section):
     head: Literal["auto", "ncm", "cosine", "ridge", "logistic", "linear", "mlp"] = "auto"
     """How the new head is fitted on frozen features. auto: what is best on held-out shots, of ncm, cosine and
     logistic. mlp: with a hidden layer."""
-    freeze: Literal["auto"] | tuple[str, ...] = "auto"
+    freeze: Annotated[Literal["auto"] | tuple[str, ...], BeforeValidator(_patterns)] = "auto"
     """Parameters that stay as they are, by prefix (`blocks.0`) or wildcard (`*.conv_dw.*`). auto: several depths."""
     train_last: Annotated[int, Field(ge=1)] | None = None
     """Fine-tune only this many of the last parts, instead of `freeze`."""
@@ -288,10 +314,20 @@ class Bench(_Section):
     """Validation images used under emulation (it is some hundred times slower)."""
 
 
+NAME = "[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+NAME_WORDS = "up to 64 letters, digits, `_`, `.`, `-`, the first a letter or digit"
+
+
+def _plain_name(value: str) -> str:
+    if not re.fullmatch(NAME, value):
+        raise ValueError(f"expected {NAME_WORDS}")
+    return value
+
+
 class Recipe(_Section):
     """Everything one build needs."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+    name: Annotated[str, AfterValidator(_plain_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME}$"})]
     """Names the bundles: letters, digits, `_`, `.`, `-`."""
     data: Data
     check: Check = Check()
@@ -329,75 +365,6 @@ class Recipe(_Section):
         return self
 
 
-def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read and check a recipe file, with `key.sub=value` overrides applied. Raises UsageError naming file and key."""
-    try:
-        if path.stat().st_size > MAX_RECIPE_BYTES:
-            raise UsageError(f"{path}: larger than {MAX_RECIPE_BYTES} bytes; this is no recipe")
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot read the recipe: {_reason(error)}") from error
-    try:
-        raw = read_yaml(text)
-    except ValueError as error:
-        raise UsageError(f"{path}: not valid YAML: {error}") from error
-    if not isinstance(raw, dict):
-        raise UsageError(
-            f"{path}: expected a mapping with the keys {', '.join(Recipe.model_fields)}; found {_kind(raw)}"
-        )
-    for override in overrides:
-        _apply_override(raw, override)
-    return parse_recipe(raw, where=str(path))
-
-
-def read_yaml(text: str) -> Any:
-    """The plain value of a YAML document. Raises ValueError with one short line for what is none."""
-    try:
-        return yaml.safe_load(text)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    except Exception as error:  # PyYAML lets through what a value's own type raises: a 13th month, `!!bool maybe`
-        raise ValueError(shortened(str(error), _LINE_CHARACTERS) or type(error).__name__) from error
-
-
-def parse_recipe(raw: dict[str, Any], *, where: str) -> Recipe:
-    """Check a mapping. `where` starts every error line."""
-    try:
-        return Recipe.model_validate(raw)
-    except ValidationError as error:
-        raise UsageError("\n".join(validation_lines(error, Recipe, where))) from error
-
-
-def validation_lines(error: ValidationError, model: type[BaseModel], where: str) -> list[str]:
-    """One line per problem: place, what was expected, what was found, the nearest valid key."""
-    problems = list(dict.fromkeys(_problem_line(problem, model) for problem in error.errors()))
-    lines = [f"{where}: {line}" for line in problems[:_NAMED_MISTAKES]]
-    more = len(problems) - len(lines)
-    return [*lines, f"{where}: {more} more mistakes"] if more else lines
-
-
-def _problem_line(problem: ErrorDetails, model: type[BaseModel]) -> str:
-    unknown = problem["type"] == "extra_forbidden"
-    *parents, last = problem["loc"] or ("",)
-    place = [str(part) for part in parents if not _is_union_tag(part)]
-    place += [str(last)] if unknown or not _is_union_tag(last) else []
-    key = shortened(".".join(place), _KEY_CHARACTERS)
-    if unknown:
-        return f"unknown key `{key}`; {nearest(str(last), _keys_at(model, place[:-1]))}"
-    if problem["type"] == "missing":
-        return f"`{key}` is missing"
-    message = shortened(problem["msg"].removeprefix("Value error, "), _LINE_CHARACTERS)
-    found = "" if not key or isinstance(problem["input"], dict) else f"; found {quoted(problem['input'])}"
-    return f"{f'`{key}`: ' if key else ''}{message}{found}"
-
-
-def nearest(word: str, valid: Iterable[str]) -> str:
-    """`did you mean X?` when something is close, else the list of what is valid."""
-    names = sorted(valid)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    return f"did you mean `{close[0]}`?" if close else f"valid are: {', '.join(names)}"
-
-
 def recipe_schema() -> dict[str, Any]:
     """JSON schema (draft 2020-12) of a recipe file."""
     return {
@@ -405,41 +372,3 @@ def recipe_schema() -> dict[str, Any]:
         **Recipe.model_json_schema(),
         "title": "edgetl recipe",
     }
-
-
-def _apply_override(raw: dict[str, Any], override: str) -> None:
-    key, sign, text = override.partition("=")
-    if not sign or not key:
-        raise UsageError(f"--set {override}: expected key=value, for example --set data.shots=5")
-    parts = key.split(".")
-    node = raw
-    for part in parts[:-1]:
-        node = node.setdefault(part, {})
-        if not isinstance(node, dict):
-            raise UsageError(f"--set {override}: `{part}` is not a section")
-    try:
-        node[parts[-1]] = read_yaml(text)
-    except ValueError as error:
-        raise UsageError(f"--set {shortened(override, _KEY_CHARACTERS)}: not a YAML value: {error}") from error
-
-
-def _keys_at(model: type[BaseModel], place: Sequence[str]) -> list[str]:
-    for part in place:
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        model = annotation
-    return list(model.model_fields)
-
-
-def _is_union_tag(part: object) -> bool:
-    # pydantic adds the tried member of a union to the place: `int`, `literal['all']`, `tuple[str, ...]`, ...
-    return isinstance(part, str) and (part in _UNION_TAGS or "[" in part)
-
-
-def _kind(value: object) -> str:
-    return "an empty file" if value is None else f"a {type(value).__name__}"
-
-
-def _reason(error: Exception) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else "it is not UTF-8 text"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 from reprlib import Repr
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -60,3 +62,10 @@ def decimal(value: float, places: int) -> str:
     """A number with a minus sign, not a hyphen, and never a negative zero: `−0.06`, `0.00`."""
     text = f"{value:.{places}f}"
     return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
+
+
+def nearest(word: str, valid: Iterable[str]) -> str:
+    """`did you mean X?` when something is close, else the list of what is valid."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return f"did you mean `{close[0]}`?" if close else f"valid are: {', '.join(names)}"

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from torch import nn
 
 from edgetl.errors import UsageError
-from edgetl.recipe import nearest
+from edgetl.text import nearest
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from edgetl.backbones.tensor_sets import TensorSet, find_sets
 from edgetl.errors import WeightsError
-from edgetl.file_kind import FileKind, describe
+from edgetl.file_kind import ONNX_REFUSAL, FileKind, describe
 from edgetl.text import quoted, shortened
 
 _EXPECTED = "expected the weights as a safetensors file or a PyTorch checkpoint"
@@ -55,11 +55,8 @@ def read_sets(path: Path) -> tuple[TensorSet, ...]:
     if kind.kind == "safetensors" or (kind.kind == "unknown" and path.suffix == ".safetensors"):
         return (_sound(TensorSet("", _read_safetensors(path)), path),)
     if kind.kind not in _MAYBE_TORCH:
-        raise WeightsError(f"{path}: {_EXPECTED}; {kind.sentence}{_ONNX if kind.kind == 'onnx' else ''}")
+        raise WeightsError(f"{path}: {ONNX_REFUSAL if kind.kind == 'onnx' else f'{_EXPECTED}; {kind.sentence}'}")
     return tuple(_sound(each, path) for each in find_sets(_read_torch(path), str(path)))
-
-
-_ONNX = ", which cannot be imported: edgetl starts from timm and torchvision classifiers"
 
 
 def write_checkpoint(state: Mapping[str, Tensor], path: Path) -> None:

@@ -125,9 +125,10 @@ def _hub_tensors(plan: Plan, held: str) -> dict[str, Tensor]:
 
 def _describe(plan: Plan, backbone: Backbone, num_classes: int, head: str, resize: ResizePolicy) -> NetworkSpec:
     native = plan.native
+    height, width = backbone.height_and_width() or (native.height, native.width)
     preprocessing = Preprocessing(
-        height=backbone.input_size or native.height,
-        width=backbone.input_size or native.width,
+        height=height,
+        width=width,
         resize=resize,
         mean=native.mean,
         std=native.std,

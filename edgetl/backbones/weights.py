@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgetl.errors import UsageError, WeightsError
+from edgetl.file_kind import ONNX_REFUSAL
 from edgetl.recipe import Backbone
 from edgetl.resources import resource_dir
 from edgetl.text import escaped
@@ -35,6 +36,8 @@ def locate(backbone: Backbone, base: Path, weights_dirs: Sequence[Path]) -> Weig
     if backbone.weights is not None and not backbone.pretrained:
         raise UsageError("backbone: `weights` and `pretrained: false` contradict each other; leave one of them out")
     kind, colon, rest = backbone.name.partition(":")
+    if kind == "onnx" or backbone.name.lower().endswith(".onnx"):
+        raise UsageError(f"backbone.name: {ONNX_REFUSAL}")
     if colon:
         return _folder(kind, rest, backbone, base)
     if not _PLAIN_NAME.fullmatch(backbone.name):

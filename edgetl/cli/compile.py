@@ -35,8 +35,10 @@ def command(options: RecipeOptions, targets: tuple[str, ...], finish: bool, time
         _refuse_given(options.recipe, _OF_RECIPES, "with a recipe")
         return _compile_pivot(options, targets, time_limit_s)
     if targets:
+        from edgetl.cli.options import refuse_onnx
         from edgetl.errors import UsageError
 
+        refuse_onnx(options.recipe)
         raise UsageError("--target goes with a pivot folder; a recipe names its targets itself (--set targets=[...])")
     _refuse_given(options.recipe, ("time_limit_s",), "with a pivot folder")
     return run_chain(options.job(), "compile", quiet=options.quiet, as_json=options.as_json, show=show_folders)

@@ -12,8 +12,8 @@ from typing import Literal
 from edgetl.data.names import loosely, one_form
 from edgetl.errors import DataError
 from edgetl.file_kind import describe, describe_bytes
-from edgetl.recipe import Columns, nearest
-from edgetl.text import printable
+from edgetl.recipe import Columns
+from edgetl.text import nearest, printable
 
 COLUMNS = ("path", "label")
 MAX_LIST_BYTES = 64_000_000

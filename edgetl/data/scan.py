@@ -14,9 +14,9 @@ from edgetl.data.lookup import Lookup
 from edgetl.data.names import NAMED, counterparts, in_quotes, one_form, what_differs
 from edgetl.errors import DataError, UsageError
 from edgetl.file_kind import describe
-from edgetl.recipe import Columns, nearest
+from edgetl.recipe import Columns
 from edgetl.store import MARKER
-from edgetl.text import printable
+from edgetl.text import nearest, printable
 from edgetl.types import Skipped
 
 HIDDEN = "hidden, and holds pictures; rename it if they count"

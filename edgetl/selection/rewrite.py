@@ -7,8 +7,10 @@ from pathlib import Path
 import yaml
 
 from edgetl.errors import UsageError
-from edgetl.recipe import Backbone, Recipe, load_recipe, parse_recipe
+from edgetl.recipe import Backbone, Recipe
+from edgetl.recipe_file import load_recipe, parse_recipe
 from edgetl.store import disk_errors, write_text
+from edgetl.yaml_file import read_yaml
 
 
 def check_place(recipe: Path, place: Path, *, force: bool) -> None:
@@ -42,9 +44,9 @@ def with_backbone(text: str, recipe: Recipe, backbone: Backbone, where: str) -> 
         return text
     edited = _edit(text, backbone)
     try:
-        if parse_recipe(yaml.safe_load(edited), where=where) == wanted:
+        if parse_recipe(read_yaml(edited), where=where) == wanted:
             return edited
-    except (UsageError, yaml.YAMLError):
+    except (UsageError, ValueError):
         pass
     values = wanted.model_dump(mode="json", exclude_unset=True)
     values["backbone"] = backbone.model_dump(mode="json", exclude_unset=True)

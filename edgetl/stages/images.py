@@ -7,11 +7,11 @@ from pathlib import Path
 
 from edgetl.digest import value_digest
 from edgetl.errors import UsageError, WeightsError
-from edgetl.recipe import nearest
 from edgetl.stages.job import Job
 from edgetl.stages.keys import versions
 from edgetl.stages.weights import Weights
 from edgetl.store import StageResult, Store
+from edgetl.text import nearest
 from edgetl.types import Progress, Split
 
 

@@ -14,7 +14,7 @@ from edgetl.bundle.read import read_bundle
 from edgetl.errors import ParityError
 from edgetl.inference import verify
 from edgetl.progress import Silent
-from edgetl.recipe import load_recipe
+from edgetl.recipe_file import load_recipe
 from edgetl.report.model import Report, read_report
 from edgetl.stages.job import make_job
 

@@ -15,7 +15,8 @@ from edgetl.data.split import make_split, read_split
 from edgetl.data.suggest import suggest
 from edgetl.data.views import batches
 from edgetl.progress import Silent
-from edgetl.recipe import Data, parse_recipe
+from edgetl.recipe import Data
+from edgetl.recipe_file import parse_recipe
 from edgetl.types import Preprocessing
 
 pytestmark = pytest.mark.integration

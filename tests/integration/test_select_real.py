@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgetl.progress import Silent
-from edgetl.recipe import parse_recipe
+from edgetl.recipe_file import parse_recipe
 from edgetl.selection.result import Budget
 from edgetl.selection.select import select
 from edgetl.stages.job import make_job

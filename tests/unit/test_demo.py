@@ -11,7 +11,7 @@ from edgetl.data.images import decode
 from edgetl.data.scan import scan
 from edgetl.demo import demo_recipe, write_demo
 from edgetl.errors import StoreError
-from edgetl.recipe import load_recipe
+from edgetl.recipe_file import load_recipe
 
 
 @pytest.fixture(scope="module")

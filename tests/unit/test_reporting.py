@@ -21,7 +21,8 @@ from edgetl.checks.model import Checks, Finding, write_checks
 from edgetl.graph.pivot import read_pivot, write_pivot
 from edgetl.measure import measure
 from edgetl.progress import Silent
-from edgetl.recipe import Recipe, parse_recipe
+from edgetl.recipe import Recipe
+from edgetl.recipe_file import parse_recipe
 from edgetl.report.devices import read_devices
 from edgetl.report.model import Report, read_report
 from edgetl.reporting import Folders, add_devices, write_reports

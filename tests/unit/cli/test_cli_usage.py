@@ -146,7 +146,7 @@ def test_what_is_no_recipe_is_refused(shell: Shell, recipe: Path, tmp_path: Path
     (tmp_path / "empty.yaml").write_text("")
     shell.refuses(2, ["found an empty file"], "check", tmp_path / "empty.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
-    shell.refuses(2, ["not UTF-8"], "check", tmp_path / "binary.yaml")
+    shell.refuses(2, ["UTF-16 text; save it as UTF-8"], "check", tmp_path / "binary.yaml")
     shell.refuses(2, ["expected key=value"], "check", recipe, "--set", "shots")
     shell.refuses(2, ["unknown key `data.shotz`"], "check", recipe, "--set", "data.shotz=3")
     shell.refuses(2, ["no such folder of targets"], "check", recipe, "--targets-dir", tmp_path / "none")

@@ -17,7 +17,8 @@ from PIL import Image
 from edgetl.data.split import make_split
 from edgetl.data.suggest import suggest
 from edgetl.errors import DataError, UsageError
-from edgetl.recipe import Recipe, parse_recipe
+from edgetl.recipe import Recipe
+from edgetl.recipe_file import parse_recipe
 
 _HEIGHT_WIDTH = (20, 30)
 

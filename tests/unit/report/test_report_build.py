@@ -13,7 +13,8 @@ from edgetl.bench.gates import judge
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, ColdStart, HostCheck, Latency, TargetBench
 from edgetl.errors import EdgetlError
-from edgetl.recipe import Gates, parse_recipe
+from edgetl.recipe import Gates
+from edgetl.recipe_file import parse_recipe
 from edgetl.report.build import ReportInputs, TargetResult, build_report, overall
 from edgetl.report.model import Stage, read_report, report_schema, write_report
 from edgetl.types import Estimate, Interval, Sample, Skipped, Split

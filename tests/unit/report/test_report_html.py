@@ -18,7 +18,8 @@ from edgetl.bench.repair import Repair, Trial, front
 from edgetl.bench.result import BuildBench, Latency, TargetBench, write_bench
 from edgetl.checks.model import Checks, Finding, Picture, Suspect
 from edgetl.errors import EdgetlError
-from edgetl.recipe import Gates, parse_recipe
+from edgetl.recipe import Gates
+from edgetl.recipe_file import parse_recipe
 from edgetl.report.build import ReportInputs, TargetResult, build_report
 from edgetl.report.html import Details, TargetDetails, read_details, render_html, write_html
 from edgetl.report.model import Caution, Device, Recall, Report, Stage

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from edgetl.errors import UsageError
-from edgetl.recipe import Backbone, parse_recipe
+from edgetl.recipe import Backbone
+from edgetl.recipe_file import parse_recipe
 from edgetl.selection.rewrite import check_place, with_backbone, write_recipe
 
 HEAD = "# steel plates\nname: steel\ndata: {train: photos, shots: 5}  # few\n"
