@@ -40,11 +40,11 @@ def parse_recipe(raw: dict[str, Any], *, where: str, overrides: Sequence[str] = 
     try:
         return Recipe.model_validate(raw)
     except ValidationError as error:
-        raise UsageError("\n".join(_lines(error, where, overrides))) from error
+        raise UsageError("\n".join(validation_lines(error, where, overrides))) from error
 
 
-def _lines(error: ValidationError, where: str, overrides: Sequence[str]) -> list[str]:
-    """One line per place that is wrong."""
+def validation_lines(error: ValidationError, where: str, overrides: Sequence[str] = ()) -> list[str]:
+    """One line per place that is wrong, the first ones; `where` starts each."""
     places: dict[tuple[str, ...], list[ErrorDetails]] = {}
     for problem in error.errors():
         places.setdefault(place_of(problem), []).append(problem)

@@ -12,8 +12,11 @@ from edgetl.bench.gate_checks import GateCheck, at_least, p99_check, size_check
 from edgetl.bench.measurement import BundleGates, BundleMeasurement, Measurement
 from edgetl.bench.result import Latency
 from edgetl.errors import UsageError
-from edgetl.recipe import Gates, nearest, read_yaml, validation_lines
+from edgetl.recipe import Gates
+from edgetl.recipe_file import validation_lines
+from edgetl.text import nearest
 from edgetl.types import Interval
+from edgetl.yaml_file import read_yaml
 
 KEYS = ("min_top1", "min_recall", "max_p99_ms", "max_size_bytes")
 
@@ -39,7 +42,7 @@ def parse_gates(given: Sequence[str]) -> Gates:
     try:
         return Gates.model_validate(raw)
     except ValidationError as error:
-        raise UsageError("\n".join(validation_lines(error, Gates, "--gate"))) from error
+        raise UsageError("\n".join(validation_lines(error, "--gate"))) from error
 
 
 def judge_bundles(measurement: Measurement, gates: Gates) -> Measurement:

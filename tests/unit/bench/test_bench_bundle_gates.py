@@ -71,7 +71,7 @@ class TestParsing:
             ("min_top1", "expected key=value"),
             ("min_recall=0.9", "min_recall.LABEL=0.95"),
             ("min_top1.a=0.9", "expected key=value"),
-            ("min_top1=2", "--gate: `min_top1`: Input should be less than or equal to 1; found 2"),
+            ("min_top1=2", "--gate: `min_top1`: expected at most 1; found 2"),
             ("min_top1=[", "not a number"),
         ],
     )
