@@ -21,14 +21,14 @@ from typing import IO, Any
 
 from edgetl.digest import file_digest, folder_digests, value_digest
 from edgetl.durable import Damaged, read_sealed, sync, sync_below, write_bytes, write_sealed
-from edgetl.errors import EdgetlError, StoreError
+from edgetl.errors import StoreError
 from edgetl.memory import peak_rss_bytes, reset_peak_rss
 from edgetl.records import RUN_RECORD
+from edgetl.temporary import comes_of_full_disk
 
 MARKER = "edgetl-output.json"
 _MARKER_TEXT = json.dumps({"schema": 1, "what": "output folder of edgetl; it may be deleted as a whole"}) + "\n"
 _SCHEMA = 1
-_FULL_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -226,11 +226,10 @@ def _disk_trouble(error: Exception, out: Path) -> int | None:
     """The error number behind an exception: its own, in a library's words, or from the disk itself."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
-    for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+    for number in (errno.EDQUOT, errno.EROFS):
         if os.strerror(number) in str(error):
             return number
-    full = not isinstance(error, EdgetlError) and out.exists() and shutil.disk_usage(out).free < _FULL_BYTES
-    return errno.ENOSPC if full else None
+    return errno.ENOSPC if comes_of_full_disk(error, out) else None
 
 
 def _written(error: Exception, out: Path) -> str:

@@ -18,7 +18,8 @@ from edgetl.errors import EdgetlError, StoreError
 _PREFIX = "edgetl-scratch-"
 _NAME = re.compile(rf"{_PREFIX}[a-z0-9_]{{8}}")
 _YOUNG_S = 60.0  # a folder is made a moment before it is locked
-_FULL_BYTES = 1 << 20
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL_BYTES = 64 << 10
 
 
 @contextmanager
@@ -26,18 +27,50 @@ def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
     """A new empty folder in `parent`, by default where temporary files go, until the `with` ends.
 
     It is locked while its process lives, so that another run can tell what a killed one left and remove it.
-    raises  StoreError that names the place where that one is full. In a given `parent` errors are the caller's.
+    raises  StoreError that names the place where that one is full; in a given `parent` OSError, whichever library
+            found out.
     """
     place = parent or Path(tempfile.gettempdir())
     for left in abandoned(place):
         shutil.rmtree(left, ignore_errors=True)
-    with _room(place, named=parent is not None), tempfile.TemporaryDirectory(prefix=_PREFIX, dir=place) as name:
-        descriptor = os.open(name, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield Path(name)
-        finally:
-            os.close(descriptor)
+    try:
+        with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=place) as name, _room(place):
+            descriptor = os.open(name, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                yield Path(name)
+            finally:
+                os.close(descriptor)
+    except OSError as error:
+        if parent or error.errno not in _FULL or not str(error.filename or place).startswith(str(place)):
+            raise
+        told = "no space left on the device for temporary files; free some, or name another folder in TMPDIR"
+        raise StoreError(f"{place}: {told}") from error
+
+
+@contextmanager
+def _room(place: Path) -> Iterator[None]:
+    """While all files are still there: an exception that comes of a full disk becomes OSError."""
+    try:
+        yield
+    except Exception as error:
+        if not comes_of_full_disk(error, place):
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(place)) from error
+
+
+def comes_of_full_disk(error: Exception, place: Path) -> bool:
+    """Whether an exception that is no OSError with a number comes of no room in the folder `place`.
+
+    Libraries say so in words of their own, numpy without a number, and the backends pass on what they heard.
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        return False
+    if os.strerror(errno.ENOSPC) in str(error):
+        return True
+    if isinstance(error, EdgetlError) and error.__cause__ is None:
+        return False
+    return place.exists() and shutil.disk_usage(place).free < _FULL_BYTES
 
 
 def abandoned(place: Path) -> list[Path]:
@@ -63,20 +96,3 @@ def _is_abandoned(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return True
-
-
-@contextmanager
-def _room(place: Path, *, named: bool) -> Iterator[None]:
-    """Libraries report a full disk in words of their own, and numpy in an error without a number."""
-    try:
-        yield
-    except EdgetlError:
-        raise
-    except Exception as error:
-        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        inside = not isinstance(error, OSError) or error.filename is None or str(error.filename).startswith(str(place))
-        if named or not inside or not (full or shutil.disk_usage(place).free < _FULL_BYTES):
-            raise
-        raise StoreError(
-            f"{place}: no space left on the device for temporary files; free some, or name another folder: TMPDIR=..."
-        ) from error

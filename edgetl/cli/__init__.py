@@ -107,6 +107,10 @@ def main(args: list[str] | None = None) -> None:
         warnings.simplefilter("ignore")
     with _signals_stop():
         code = _run(args)
+    stopped = code in {128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    if stopped and (args is None or threading.active_count() > 1):
+        # nobody waits for trainings in threads, or the seconds that torch takes to be taken down
+        os._exit(code)
     sys.exit(code)
 
 
@@ -175,17 +179,19 @@ def _ended(error: BaseException) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):
         return 1  # the reader of our stdout went away
-    from edgetl.cli.failures import explain
+    try:
+        from edgetl.cli.failures import explain
 
-    return explain(error)
+        return explain(error)
+    except (MemoryError, SystemError, ImportError):  # not even room for the words
+        os.write(2, b"edgetl: out of memory\n")
+        return 1
 
 
 def _stopped(number: int) -> int:
     code = 128 + number
     with suppress(OSError):  # the terminal may be gone
         click.echo("edgetl: stopped; finished stages are kept, the same command continues", err=True)
-    if threading.active_count() > 1:
-        os._exit(code)  # trainings still run in threads, and nobody waits for what they find
     return code
 
 

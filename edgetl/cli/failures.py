@@ -21,6 +21,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _NO_MEMORY = (
     *("bad_alloc", "failed to map segment", "cannot allocate memory", "can't allocate memory"),
     *("out of memory", "not enough memory", "can't start new thread", "failed to allocate memory"),
+    "returned null without setting an exception",  # what Python says where it gets none itself
 )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chain import Chain, edgetl
+from chain import Chain, edgetl, run
 
 from edgetl.bundle.read import read_bundle
 from edgetl.digest import folder_digests
@@ -107,9 +108,30 @@ def test_compile_of_a_pivot_keeps_whole_bundles_alone_when_the_disk_is_full(chai
     full = edgetl("compile", chain.pivot, "--target", "x86-cpu", "--out", out)
     assert full.code == 1
     assert len(full.lines) == 1, full.err
+    assert f"edgetl: {out}" in full.err, "case library-errors-escape: it named the source"
     assert "no space left on the device" in full.err
     assert [path.name for path in out.iterdir()] == ["x86-cpu-int8"]
     read_bundle(out / "x86-cpu-int8")
+
+
+def test_library_errors_escape_a_library_that_fills_the_disk_in_compile_names_out(chain: Chain, disk: Disk) -> None:
+    """OpenVINO says "basic_ios::clear: iostream error" when it writes its weights."""
+    disk.change("size=40k")
+    full = edgetl("compile", chain.pivot, "--target", "intel-cpu", "--out", disk.folder / "bundles")
+    assert full.code == 1
+    (line,) = full.lines
+    assert line.startswith(f"edgetl: {disk.folder / 'bundles'}: no space left on the device")
+
+
+def test_library_errors_escape_a_full_disk_for_temporary_files_names_tmpdir(chain: Chain, disk: Disk) -> None:
+    """Case library-errors-escape: `edgetl: 12288 requested and 8064 written`."""
+    disk.change("size=8k")
+    bench = ("bench", str(chain.bundle("x86-cpu")), "--data", str(chain.recipe.parent / "scans"), "--quiet")
+    full = run(["env", f"TMPDIR={disk.folder}", sys.executable, "-m", "edgetl", *bench])
+    assert full.code == 1
+    (line,) = full.lines
+    assert line.startswith(f"edgetl: {disk.folder}: no space left on the device for temporary files")
+    assert list(disk.folder.iterdir()) == []
 
 
 def test_a_read_only_disk_is_named_and_keeps_its_build_readable(chain: Chain, disk: Disk) -> None:

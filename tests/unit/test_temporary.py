@@ -67,7 +67,7 @@ def test_library_errors_escape_a_full_disk_names_the_place_of_temporary_files(
 ) -> None:
     """Case library-errors-escape: numpy says "12288 requested and 8064 written", without an error number."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    told = rf"{tmp_path}: no space left .* for temporary files; .* TMPDIR="
+    told = rf"{tmp_path}: no space left .* for temporary files; .* TMPDIR"
     with pytest.raises(StoreError, match=told), temporary_folder() as folder:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / "image.npy"))
     usage = type("Usage", (), {"free": 0})

@@ -1,0 +1,83 @@
+"""Stopped from outside while it works: one line, the signal's exit code, no folder and no process left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from chain import ROOT, Chain, Done
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+STOPPED = "edgetl: stopped; finished stages are kept, the same command continues"
+
+
+def stopped(
+    command: Sequence[str | Path], temporary: Path, number: signal.Signals, when: Callable[[int], bool]
+) -> tuple[Done, list[int]]:
+    """Run `edgetl COMMAND`, send it the signal when `when(its pid)`; and the children that outlive it."""
+    temporary.mkdir(exist_ok=True)
+    with subprocess.Popen(
+        [sys.executable, "-m", "edgetl", *map(str, command)],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        until = time.monotonic() + 120
+        while not when(process.pid) and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.01)
+        children = children_of(process.pid)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=120)
+    return Done(process.returncode, out, err), [child for child in children if Path(f"/proc/{child}").exists()]
+
+
+def children_of(pid: int) -> list[int]:
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in path.read_text().split()] if path.exists() else []
+
+
+def bench(chain: Chain) -> list[str | Path]:
+    return ["bench", chain.bundle("x86-cpu"), "--data", chain.recipe.parent / "scans", "--quiet"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_sigterm_leftovers_in_the_cold_start_of_a_bench(
+    chain: Chain, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    """Case sigterm-leftovers: the temporary folder stayed, and nothing was said."""
+    done, children = stopped(bench(chain), tmp_path / "t", number, lambda pid: bool(children_of(pid)))
+    assert (done.code, done.lines) == (code, [STOPPED])
+    assert list((tmp_path / "t").iterdir()) == []
+    assert children == []
+
+
+def test_sigterm_leftovers_of_sigkill_go_with_the_next_run(chain: Chain, tmp_path: Path) -> None:
+    place = tmp_path / "t"
+    done, _ = stopped(bench(chain), place, signal.SIGKILL, lambda pid: bool(children_of(pid)))
+    assert done.code == -signal.SIGKILL
+    (left,) = place.iterdir()
+    os.utime(left, (time.time() - 120,) * 2)  # as if it had been left two minutes ago
+    done, _ = stopped(bench(chain), place, signal.SIGTERM, lambda pid: bool(children_of(pid)))
+    assert done.code == 143
+    assert list(place.iterdir()) == []
+
+
+def test_sigterm_leftovers_of_a_build_none_and_what_was_finished_is_kept(chain: Chain, tmp_path: Path) -> None:
+    out = tmp_path / "build"
+    build: list[str | Path] = ["build", chain.recipe, "--out", out, "--quiet"]
+    done, children = stopped(build, tmp_path / "t", signal.SIGTERM, lambda _: (out / "scratch" / "adapt").is_dir())
+    assert (done.code, done.lines) == (143, [STOPPED])
+    assert {path.name.partition("-")[0] for path in (out / "stages").glob("*.json")} == {"data", "check"}
+    assert not (out / "scratch").exists()
+    assert not list(out.rglob("*.part"))
+    assert list((tmp_path / "t").iterdir()) == []
+    assert children == []
