@@ -70,18 +70,31 @@ class _Ledger:
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
         self.results: list[StageResult] = []
+        self._kept: list[str] = []
 
     def add(self, result: StageResult) -> StageResult:
         self.results.append(result)
-        state = "kept from before" if result.reused else f"{result.seconds:.1f} s"
-        self.progress.note(f"{result.title:<32} {state}")
+        if result.reused:
+            self._kept.append(result.title)
+        else:
+            self.say_kept()
+            self.progress.note(f"{result.title:<32} {result.seconds:.1f} s")
         return result
+
+    def say_kept(self) -> None:
+        """One line for stages in a row that were not run again: a finished build has dozens."""
+        if len(self._kept) > 1:
+            self.progress.note(f"{len(self._kept)} stages kept, {self._kept[0]} to {self._kept[-1]}")
+        elif self._kept:
+            self.progress.note(f"{self._kept[0]:<32} kept")
+        self._kept = []
 
 
 def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Sequence[DeviceFile]) -> Outcome:
     progress = ledger.progress
 
     def outcome(report: dict[str, Any] | None = None) -> Outcome:
+        ledger.say_kept()
         return Outcome(job.out, split, tuple(ledger.results), report)
 
     split, made = split_stage(store, job, progress)

@@ -16,8 +16,6 @@ _AFTER = {
     "export": "compile",
     "compile": "bench",
     "bench": "report",
-    "blame": "report",
-    "forecast": "report",
 }
 _REPEATED = ("overrides", "out", "targets_dirs", "calibration_dirs", "allow_leak")
 """Options that the next command needs as well."""

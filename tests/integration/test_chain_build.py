@@ -24,9 +24,11 @@ def test_the_build_says_on_stderr_what_was_done_and_nothing_else(chain: Chain) -
     assert list(dict.fromkeys(note for note in notes if note in stages)) == stages
     assert "compile x86-cpu int8" in chain.done.err
     assert "bench intel-cpu" in chain.done.err
-    # the only other lines tell what the check warns of, which way of fine-tuning was chosen, and whether to train
+    # the only other lines: what the check warns of, which way of fine-tuning was chosen, whether to train, what is next
     assert [line for line in chain.done.lines if line.split()[0] not in stages] == [
-        line for line in chain.done.lines if line.startswith("check: ") or "held-out" in line or "Calibrated" in line
+        line
+        for line in chain.done.lines
+        if line.startswith(("check: ", "next: ")) or "held-out" in line or "Calibrated" in line
     ]
 
 
@@ -137,8 +139,10 @@ def test_the_same_recipe_again_does_nothing_says_so_within_three_seconds_and_loa
     again = edgetl("build", chain.recipe)
     seconds = time.monotonic() - started
     assert again.code == 0
-    assert again.lines[-1] == "nothing to do: every stage was done before"
-    assert all("kept from before" in line for line in again.lines[:-1])
+    kept, nothing, following = again.lines
+    assert kept.endswith(" stages kept, data to report")
+    assert nothing == "nothing to do: every stage was done before"
+    assert following.startswith("next: edgetl predict ")
     assert seconds < 3
     assert {path: path.stat().st_mtime_ns for path in chain.out.rglob("*") if path.is_file()} == before
     loaded = json.loads(edgetl_without_torch("build", chain.recipe).lines[-1])

@@ -87,3 +87,17 @@ def test_a_repair_that_cannot_be_done_is_told_and_leaves_the_builds_as_they_were
     assert stages(measured.built["x86-cpu"]) == ["int8", "float32"]
     assert measured.benched["x86-cpu"].stage == "bench"
     assert notes.told[-1] == "x86-cpu: no repair: float model: not the network of the Q/DQ model"
+
+
+def test_stages_in_a_row_that_were_kept_are_one_line(notes: Notes, tmp_path: Path) -> None:
+    ledger = pipeline._Ledger(notes)
+    kept = [StageResult(stage, tmp_path, "", True, 9.0, 0) for stage in ("data", "check", "adapt")]
+    for result in (*kept, done("quantize", tmp_path), kept[0]):
+        ledger.add(result)
+    ledger.say_kept()
+    ledger.say_kept()
+    assert [" ".join(line.split()) for line in notes.told] == [
+        "3 stages kept, data to adapt",
+        "quantize 0.1 s",
+        "data kept",
+    ]

@@ -55,7 +55,7 @@ def test_a_second_check_reads_nothing_again(shell: Shell, recipe: Path) -> None:
     shell("check", recipe)
     again = shell("check", recipe)
     assert again.code == 0
-    assert [line.endswith("kept from before") for line in again.lines] == [True, True]
+    assert again.lines[0] == "2 stages kept, data to check"
 
 
 def test_a_copy_on_both_sides_ends_the_check_and_every_later_command_unless_allowed(
