@@ -25,7 +25,7 @@ from edgetl.bundle.find import bundle_folders, is_folder_of_bundles
 from edgetl.bundle.manifest import FILE_NAME
 from edgetl.bundle.read import Bundle, read_bundle
 from edgetl.data.by_label import match_labels
-from edgetl.data.scan import scan
+from edgetl.data.survey import listing_of
 from edgetl.data.views import batches, load_image, spread, usable
 from edgetl.digest import file_digest
 from edgetl.errors import BackendError, BundleError, DataError
@@ -302,7 +302,7 @@ def _samples(data: Path, bundles: Mapping[str, Bundle], progress: Progress) -> t
             raise BundleError(
                 f"{other.folder}: has other labels than {first.folder}; measure their accuracy one by one"
             )
-    matched = match_labels(scan(data), first.manifest.labels, str(first.folder))
+    matched = match_labels(listing_of(data), first.manifest.labels, str(first.folder))
     for note in matched.notes():
         progress.note(f"{data}: {note}")
     samples = usable(matched.samples, first.manifest.preprocessing, progress)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import glob
 import io
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +15,11 @@ from edgetl.data.lookup import Lookup
 from edgetl.data.loose import list_images
 from edgetl.data.scan import locate
 from edgetl.errors import DataError, EdgetlError, UsageError
-from edgetl.text import escaped
+from edgetl.text import escaped, shortened
 
 _LISTS = (".csv", ".txt", ".lst")
 _PATTERN = "*?["
+_LINE_CHARACTERS = 500
 
 
 @dataclass
@@ -40,16 +42,17 @@ def gather(named: Iterable[Path]) -> Gathered:
         try:
             found.paths += _meant(path)
         except EdgetlError as error:
-            found.problems.append(escaped(str(error)))
+            found.problems.append(shortened(escaped(str(error)), _LINE_CHARACTERS))
     return found
 
 
 def _meant(path: Path) -> list[Path]:
-    if path.is_dir():
+    # os.path: methods of Path raise on names that are too long
+    if os.path.isdir(path):  # noqa: PTH112
         return _in_folder(path)
     if path.suffix.lower() in _LISTS:
         return _in_list(path)
-    if not path.exists() and any(sign in str(path) for sign in _PATTERN):
+    if any(sign in str(path) for sign in _PATTERN) and not os.path.lexists(path):
         return _fitting(path)
     return [path]
 
@@ -68,7 +71,7 @@ def _fitting(pattern: Path) -> list[Path]:
 
 
 def _in_list(path: Path) -> list[Path]:
-    if not path.exists():
+    if not os.path.lexists(path):
         raise DataError(f"{path}: there is no such list")
     text = read_text(path)
     names = _column(text, path) if path.suffix.lower() == ".csv" else text.splitlines()

@@ -16,13 +16,14 @@ from edgetl.errors import DataError, UsageError
 from edgetl.file_kind import describe
 from edgetl.recipe import Columns
 from edgetl.store import MARKER
-from edgetl.text import nearest, printable
+from edgetl.text import nearest, printable, shortened
 from edgetl.types import Skipped
 
 HIDDEN = "hidden, and holds pictures; rename it if they count"
 """Why a folder or a picture is passed over whose name begins with a dot."""
 
 _HIDDEN_LOOKED_AT = 2000
+_PATH_CHARACTERS = 120
 
 UNNAMEABLE = "its name holds control characters or is not UTF-8; rename it"
 """Why a file or a folder is passed over whose name `printable` changes."""
@@ -240,14 +241,14 @@ def _scan_list(path: Path, columns: Columns | None, lookup: Lookup, part: Part |
             continue
         target = lookup.find(row.path)
         if target is None:
-            missing.append(f"`{row.path}` (line {row.line})")
+            missing.append(f"`{shortened(row.path, _PATH_CHARACTERS)}` (line {row.line})")
             hint = hint or lookup.why_not(row.path)
         elif target in labels:
             other, first = labels[target]
             if other != row.label:
                 raise DataError(
-                    f"{path}: `{row.path}` is labelled `{other}` in line {first} and `{row.label}` in line {row.line}; "
-                    "keep one"
+                    f"{path}: `{shortened(row.path, _PATH_CHARACTERS)}` is labelled `{other}` in line {first} "
+                    f"and `{row.label}` in line {row.line}; keep one"
                 )
             skipped.append(Skipped(target, f"listed again in line {row.line} of {path.name}"))
         else:

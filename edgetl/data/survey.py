@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgetl.data.images import UnreadableImage, read_size
-from edgetl.data.lists import COLUMNS, guess_columns, read_header
+from edgetl.data.lists import COLUMNS, Part, guess_columns, read_header
 from edgetl.data.names import in_quotes, warnings_about
 from edgetl.data.scan import HIDDEN, Listing, locate, match_classes, require_classes, scan
 from edgetl.errors import DataError
@@ -50,7 +50,7 @@ def survey(root: Path) -> Survey:
     parts = _parts(root)
     train_path, val_path = _sides(root, parts)
     columns = _columns(train_path)
-    train, images = _read(train_path, columns)
+    train, images = _read(train_path, columns, part="train")
     require_classes(train)
     if train.measures and val_path is None:
         val_path = train_path
@@ -64,6 +64,13 @@ def survey(root: Path) -> Survey:
     if test is not None and test not in (train_path, val_path):
         notes.append(f"{test.name} is not used; measure the finished bundle on it: edgetl bench BUNDLE --data {test}")
     return Survey(train_path, val_path, train, val, sizes, broken, columns, images, tuple(notes))
+
+
+def listing_of(path: Path) -> Listing:
+    """Labelled images for which no recipe says how to read them: as `survey` would. Raises as `scan` does."""
+    path = locate(Path(), str(path))
+    columns = _columns(path)
+    return _read(path, columns, part=None)[0]
 
 
 def _parts(root: Path) -> dict[str, Path]:
@@ -99,15 +106,15 @@ def _columns(path: Path) -> Columns | None:
     return guess_columns(header)
 
 
-def _read(path: Path, columns: Columns | None) -> tuple[Listing, Path | None]:
-    """The training part, and the folder its paths are found below where they are not as they stand."""
+def _read(path: Path, columns: Columns | None, *, part: Part | None) -> tuple[Listing, Path | None]:
+    """The listing, and the folder its paths are found below where they are not as they stand."""
     try:
-        return scan(path, columns=columns, part="train"), None
+        return scan(path, columns=columns, part=part), None
     except DataError:
         if not path.is_file():
             raise
         try:
-            return scan(path, columns=columns, images=path.parent, part="train"), path.parent
+            return scan(path, columns=columns, images=path.parent, part=part), path.parent
         except DataError:
             pass
         raise
