@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgetl.errors import UsageError
 from edgetl.store import MARKER, Store, disk_errors, open_store
+from edgetl.temporary import abandoned
 
 
 @dataclass(frozen=True)
 class Unused:
-    """A result that is not needed. `name` is its folder's in `stages`, or `cache`."""
+    """What is not needed. `name`: a result's folder in `stages`, `cache`, or the path of a killed run's folder."""
 
     name: str
     size_bytes: int
@@ -33,7 +35,7 @@ class Cleaned:
 
 
 def clean(out: Path, *, cache: bool, dry_run: bool) -> Cleaned:
-    """Remove unused results, with `cache` also what makes redoing stages fast.
+    """Remove unused results and what killed runs left, with `cache` also what makes redoing stages fast.
 
     cache_bytes of the answer is what stays of it.
     raises  UsageError for a folder that is no output of edgetl or knows of no run; StoreError where another run works
@@ -49,6 +51,7 @@ def clean(out: Path, *, cache: bool, dry_run: bool) -> Cleaned:
         kept = [path for path in store.stages.iterdir() if path.is_dir() and path.name in used]
         if cache and store.cache.is_dir():
             unused.append(Unused(store.cache.name, _size(store.cache)))
+        unused += [Unused(str(path), _size(path)) for path in _leftovers(out)]
         if not dry_run:
             for each in unused:
                 _remove(store, each)
@@ -58,6 +61,11 @@ def clean(out: Path, *, cache: bool, dry_run: bool) -> Cleaned:
             kept_bytes=sum(map(_size, kept)),
             cache_bytes=0 if cache else _size(store.cache),
         )
+
+
+def _leftovers(out: Path) -> list[Path]:
+    """Temporary folders of runs that were killed: anywhere on this machine's usual place, and in the output."""
+    return [path for place in (Path(tempfile.gettempdir()), out, out / "bundles") for path in abandoned(place)]
 
 
 def _unused(store: Store, used: set[str]) -> list[Unused]:
@@ -71,6 +79,9 @@ def _unused(store: Store, used: set[str]) -> list[Unused]:
 def _remove(store: Store, unused: Unused) -> None:
     if unused.name == store.cache.name:
         shutil.rmtree(store.cache)
+        return
+    if Path(unused.name).is_absolute():
+        shutil.rmtree(unused.name, ignore_errors=True)
         return
     # the record first: a folder without one is not finished, whatever a kill leaves of it
     (store.stages / f"{unused.name}.json").unlink(missing_ok=True)

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import resource
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+
+from edgetl.errors import EdgetlError
+
+_NO_MEMORY = (
+    *("bad_alloc", "failed to map segment", "cannot allocate memory", "can't allocate memory"),
+    *("out of memory", "not enough memory", "can't start new thread", "failed to allocate memory"),
+    *("memory allocation of", "memory allocation still failed"),  # Rust, OpenBLAS
+    "returned null without setting an exception",  # what Python says where it gets none itself
+)
 
 
 def available_bytes() -> int:
@@ -43,3 +54,29 @@ def peak_rss_bytes() -> int:
     except (OSError, StopIteration):
         unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB on Linux
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception, or one that it came of, is of memory that was not to be had."""
+    return any(map(_is_of_memory, _causes(error)))
+
+
+def says_out_of_memory(text: str) -> bool:
+    """Whether a library's message means that: they say so in exceptions of many kinds."""
+    return any(words in text.lower() for words in _NO_MEMORY)
+
+
+def _is_of_memory(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    ours = isinstance(error, EdgetlError)  # they name files, which may be called anything
+    return isinstance(error, MemoryError) or (not ours and says_out_of_memory(str(error)))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    now: BaseException | None = error
+    while now is not None and id(now) not in seen:
+        seen.add(id(now))
+        yield now
+        now = now.__cause__ or (None if now.__suppress_context__ else now.__context__)

@@ -26,7 +26,14 @@ from edgetl.arrays import UnreadableArray, read_array
 from edgetl.backends.base import load
 from edgetl.bench.result import ColdStart
 from edgetl.errors import BackendError, EdgetlError
-from edgetl.memory import available_bytes, limit_memory, peak_rss_bytes, reset_peak_rss
+from edgetl.memory import (
+    available_bytes,
+    is_out_of_memory,
+    limit_memory,
+    peak_rss_bytes,
+    reset_peak_rss,
+    says_out_of_memory,
+)
 from edgetl.temporary import temporary_folder
 from edgetl.text import shortened
 from edgetl.types import INPUT_NAME, OUTPUT_NAME, Compiled, Target
@@ -34,6 +41,7 @@ from edgetl.types import INPUT_NAME, OUTPUT_NAME, Compiled, Target
 REPEATS = 3
 TIME_LIMIT_S = 300.0
 _LONGEST_ERROR = 300
+_NO_MEMORY = "there is not enough free memory for it"
 
 
 @dataclass(frozen=True)
@@ -138,12 +146,14 @@ def main() -> int:
     limit_memory(request.memory_bytes)
     try:
         answer = _run(request)
-    except EdgetlError as error:
-        answer = {"error": str(error)}
-    except MemoryError:
-        answer = {"error": f"{request.folder}: there is not enough free memory for it"}
-    except Exception as error:  # a runtime's own, on a model that it should have refused
-        answer = {"error": f"{request.folder}: {type(error).__name__}: {shortened(str(error), _LONGEST_ERROR)}"}
+    except Exception as error:
+        if is_out_of_memory(error):
+            answer = {"error": f"{request.folder}: {_NO_MEMORY}"}
+        elif isinstance(error, EdgetlError):
+            answer = {"error": str(error)}
+        else:  # a runtime's own, on a model that it should have refused
+            told = f"{type(error).__name__}: {shortened(str(error), _LONGEST_ERROR)}"
+            answer = {"error": f"{request.folder}: {told}"}
     with answer_stream:
         answer_stream.write(json.dumps(answer) + "\n")
     return 0
@@ -188,6 +198,8 @@ def _ask(request: _Request, limits: Limits, where: str) -> dict[str, object]:
         raise Interrupted(f"{where} {limits.missed}") from error
     if done.returncode == -signal.SIGKILL:
         raise Interrupted(f"{where} was killed, as when memory runs out")
+    if done.returncode != 0 and says_out_of_memory(done.stderr):
+        raise BackendError(f"{where}: {_NO_MEMORY}")
     if done.returncode != 0:
         tail = " ".join(done.stderr.split()[-40:])
         raise BackendError(f"{where} ended with status {done.returncode}: {tail or 'no message'}")

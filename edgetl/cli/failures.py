@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from edgetl.errors import EdgetlError
+from edgetl.memory import is_out_of_memory
 from edgetl.text import escaped
 
 TRACEBACK_VARIABLE = "EDGETL_TRACEBACK"
 _PACKAGE = Path(__file__).resolve().parents[1]
-# libraries that get no memory say so in exceptions of many kinds
-_NO_MEMORY = (
-    *("bad_alloc", "failed to map segment", "cannot allocate memory", "can't allocate memory"),
-    *("out of memory", "not enough memory", "can't start new thread", "failed to allocate memory"),
-    "returned null without setting an exception",  # what Python says where it gets none itself
-)
 
 
 def explain(error: BaseException) -> int:
     """Say what went wrong; the exit code. An error that nobody expected is called a bug, its traceback kept."""
-    if _ran_out_of_memory(error):
+    if is_out_of_memory(error):
         _say("out of memory; free some, or allow more (ulimit -v, the container's limit): finished stages are kept")
         return 1
     if isinstance(error, EdgetlError):
@@ -47,26 +40,6 @@ def explain(error: BaseException) -> int:
 
 def _say(line: str) -> None:
     click.echo(f"edgetl: {escaped(line)}", err=True)  # it may name files, keys and labels of others
-
-
-def _ran_out_of_memory(error: BaseException) -> bool:
-    return any(map(_is_of_memory, _causes(error)))
-
-
-def _is_of_memory(error: BaseException) -> bool:
-    if isinstance(error, OSError):
-        return error.errno == errno.ENOMEM
-    told = not isinstance(error, EdgetlError)  # ours name files, which may be called anything
-    return isinstance(error, MemoryError) or (told and any(words in str(error).lower() for words in _NO_MEMORY))
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    now: BaseException | None = error
-    while now is not None and id(now) not in seen:
-        seen.add(id(now))
-        yield now
-        now = now.__cause__ or (None if now.__suppress_context__ else now.__context__)
 
 
 def _was_printing(error: BaseException) -> bool:

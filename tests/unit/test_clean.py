@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -178,3 +179,23 @@ def test_a_run_that_changes_nothing_writes_no_list(tmp_path: Path) -> None:
     build(tmp_path, [1, 2])
     assert listed.stat().st_mtime_ns == before
     assert len(json.loads(read_sealed(listed))["results"]) == 2
+
+
+def test_sigterm_leftovers_of_killed_runs_are_removed_here_and_where_temporary_files_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Case sigterm-leftovers: `edgetl clean` did not know them."""
+    build(tmp_path / "out", [1])
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left = [tmp_path / "edgetl-scratch-abcdefgh", tmp_path / "out" / "bundles" / "edgetl-scratch-01234567"]
+    for folder in left:
+        folder.mkdir(parents=True)
+        (folder / "image.npy").write_bytes(bytes(100))
+        os.utime(folder, (0, 0))
+    (tmp_path / "edgetl-build").mkdir()
+    told = clean(tmp_path / "out", cache=False, dry_run=True)
+    assert {each.name: each.size_bytes for each in told.removed} == {str(folder): 100 for folder in left}
+    assert all(folder.is_dir() for folder in left)
+    assert clean(tmp_path / "out", cache=False, dry_run=False) == told
+    assert not any(folder.exists() for folder in left)
+    assert (tmp_path / "edgetl-build").is_dir()

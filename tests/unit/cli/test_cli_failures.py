@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import pytest
 from cli_calls import Shell, write_images, write_recipe
+from pivot_folder import make_pivot
 
+from edgetl.assemble import compile_targets
 from edgetl.errors import BackendError
 
 STOPPED = "edgetl: stopped; finished stages are kept, the same command continues"
@@ -158,3 +161,30 @@ def test_a_full_disk_behind_stdout_is_one_line() -> None:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == "edgetl: standard output: No space left on device\n"
+
+
+def limited(megabytes: int, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """`edgetl ARGUMENTS` in a process that gets no more address space than that."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
+
+    one = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # each thread of a library takes some of it
+    command = [sys.executable, "-m", "edgetl", *map(str, arguments)]
+    return subprocess.run(
+        command, env={**os.environ, **one}, preexec_fn=limit, capture_output=True, text=True, check=False
+    )
+
+
+def test_library_errors_escape_too_little_address_space_is_said_in_one_line(tmp_path: Path) -> None:
+    """Case library-errors-escape: a traceback that ended in ImportError "failed to map segment"."""
+    pivot = make_pivot(tmp_path / "pivot")
+    (bundle,) = [path for path in compile_targets(pivot, ["x86-cpu"], tmp_path / "bundles") if path.match("*-int8")]
+    failed = [done for done in (limited(size, "verify", bundle) for size in (140, 150, 170)) if done.returncode]
+    if not failed:
+        pytest.skip("the libraries here do with less")
+    for done in failed:
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("edgetl: ")
+        assert "memory" in line
+        assert "ImportError" not in line
