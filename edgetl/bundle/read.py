@@ -37,6 +37,13 @@ def read_bundle(folder: Path, sha256: str | None = None) -> Bundle:
     raises  BundleError naming the first file that is missing, foreign, no plain file, of another size, or changed, or
             an ONNX model that takes weights from other files: no digest covers those.
     """
+    try:
+        return _read_bundle(folder, sha256)
+    except OSError as error:
+        raise BundleError(f"{error.filename or folder}: cannot be read: {error.strerror or error}") from error
+
+
+def _read_bundle(folder: Path, sha256: str | None) -> Bundle:
     if not folder.is_dir():
         found = f"found {describe(folder).name}" if folder.exists() else "there is nothing"
         raise BundleError(f"{folder}: no such bundle; expected a folder with {FILE_NAME}; {found}")

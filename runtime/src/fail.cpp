@@ -21,6 +21,7 @@ size_t whole_characters(const uint8_t* text, size_t bytes) {
 
 bool is_control(const uint8_t* sequence, size_t length) {
   if (length == 1) return sequence[0] < 0x20 || sequence[0] == 0x7F;
+  if (length == 3) return sequence[0] == 0xE2 && sequence[1] == 0x80 && (sequence[2] | 1) == 0xA9;  // ends a line
   return length == 2 && sequence[0] == 0xC2 && sequence[1] < 0xA0;
 }
 

@@ -79,3 +79,12 @@ TEST_CASE("a long line is cut at 511 bytes, between characters") {
     }
   }
 }
+
+TEST_CASE("a line separator of Unicode ends no line of a message") {
+  edgetl_error error;
+  edgetl::fail(&error, EDGETL_BUNDLE_INVALID, "label %s",
+               "a\xE2\x80\xA8"
+               "b\xE2\x80\xA9"
+               "c\xE2\x80\xA7");
+  CHECK(std::string(error.message) == "label a???b???c\xE2\x80\xA7");
+}

@@ -154,6 +154,12 @@ def test_what_is_no_folder_or_no_manifest_is_refused(tmp_path: Path) -> None:
         read_bundle(tmp_path / "absent")
     with pytest.raises(BundleError, match="cannot read"):
         read_bundle(tmp_path)
+    with pytest.raises(BundleError, match="cannot be read: File name too long"):
+        read_bundle(tmp_path / ("a" * 300))
+    (tmp_path / "archive.zip").write_bytes(b"PK\3\4")
+    with pytest.raises(BundleError, match=r"expected a folder with manifest\.json; found a zip archive"):
+        read_bundle(tmp_path / "archive.zip")
+    (tmp_path / "archive.zip").unlink()
     (tmp_path / "manifest.json").write_bytes(b" " * 5_000_000)
     with pytest.raises(BundleError, match="larger than 4000000 bytes"):
         read_bundle(tmp_path)
