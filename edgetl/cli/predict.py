@@ -98,7 +98,7 @@ def command(
             advance(1)
     show.end()
     failed = unusable + len(gathered.problems)
-    if failed:
+    if failed and len(gathered.paths) + len(gathered.problems) > 1:
         click.echo(f"edgetl: {len(gathered.paths) - unusable} images classified; {failed} could not be used", err=True)
     return 1 if failed else 0
 

@@ -9,7 +9,7 @@ NAMED = 3
 """How many culprits an error line names before it only counts."""
 
 SELDOM_CLASSES = frozenset(
-    {"no_label", "nolabel", "unlabeled", "unlabelled", "unlabeled_data", "unknown", "unsorted", "none", "undefined"}
+    {"no_label", "nolabel", "unlabeled", "unlabelled", "unlabeled_data", "unknown", "unsorted", "undefined"}
 )
 """What labelling tools call a folder of pictures that nobody labelled, in lower case and with `_` between words."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgetl.data.policy import resolve_policy, why_not_mirrored
+from edgetl.data.policy import resize_choices, resolve_policy, why_not_mirrored
 
 
 @pytest.mark.parametrize("policy", ["none", "light", "text", "natural", "overhead"])
@@ -37,3 +37,9 @@ def test_the_reason_is_told() -> None:
     assert why_not_mirrored(("1", "2")) == "the class names look like characters, which a flip would change"
     assert why_not_mirrored(("left", "other", "more")).startswith("class names speak of directions")
     assert why_not_mirrored(("ants", "bees")) == ""
+
+
+def test_crop_is_not_compared_where_a_picture_is_too_long_for_it() -> None:
+    assert resize_choices("auto", "squash") == ("squash", "crop")
+    assert resize_choices("auto", "letterbox", croppable=False) == ("letterbox", "squash")
+    assert resize_choices("crop", "crop", croppable=False) == ("crop",)

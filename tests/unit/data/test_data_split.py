@@ -374,6 +374,13 @@ def test_a_split_without_groups_is_the_one_of_earlier_versions(tmp_path: Path) -
     assert split.digest == "8ff9be635fb377789bdc619de96dee178e3b29edbd47d9be6d47ed42cfa81bf8"
 
 
+def test_one_picture_that_is_too_long_to_crop_is_known_to_the_split(tmp_path: Path) -> None:
+    folder(tmp_path, {"a": 3, "b": 3})
+    assert make_split(Data(train=".", shots=1), tmp_path).croppable
+    Image.new("L", (4000, 2)).save(tmp_path / "a" / "0.png")
+    assert not make_split(Data(train=".", shots=1), tmp_path).croppable
+
+
 def test_a_split_survives_being_written(tmp_path: Path) -> None:
     folder(tmp_path, {"a": 3, "b 猫": 3})
     split = make_split(Data(train=".", shots=1), tmp_path)
