@@ -138,7 +138,8 @@ class _Memory:
         self.dirs, self.sources = merged, {**self.sources, asked: source}
         sources = {key: asdict(value) for key, value in self.sources.items()}
         content = {"schema": _SCHEMA, "dirs": merged, "sources": sources}
-        write_text(self._path, json.dumps(content, indent=1, sort_keys=True) + "\n")
+        sealed = content | {"sha256": value_digest(content)}
+        write_text(self._path, json.dumps(sealed, indent=1, sort_keys=True) + "\n")
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -147,7 +148,9 @@ def _read(path: Path) -> Mapping[str, Any]:
         if not path.is_file() or path.stat().st_size > _MAX_BYTES:
             return {}
         content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict) or content.pop("schema", None) != _SCHEMA:
+        if not isinstance(content, dict) or content.pop("sha256", None) != value_digest(content):
+            return {}
+        if content.pop("schema", None) != _SCHEMA:
             return {}
         dirs = TypeAdapter(list[str]).validate_python(content.get("dirs"))
         sources = TypeAdapter(dict[str, WeightSource]).validate_python(content.get("sources"))

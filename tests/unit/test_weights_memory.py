@@ -124,6 +124,15 @@ def test_a_damaged_memory_is_an_empty_one(tmp_path: Path, damage: str) -> None:
     assert json.loads((tmp_path / "build" / MEMORY_FILE).read_text())["dirs"] == [str(given)]
 
 
+def test_cache_bit_flip_in_a_remembered_digest_forgets_it(tmp_path: Path) -> None:
+    """Case cache-bit-flip: results would be kept under the digest of weights that do not exist."""
+    found = weights(tmp_path, folder_of_weights(tmp_path / "w")).source
+    memory = tmp_path / "build" / MEMORY_FILE
+    flipped = chr(ord(found.digest[5]) ^ 1)
+    memory.write_text(memory.read_text().replace(found.digest, f"{found.digest[:5]}{flipped}{found.digest[6:]}"))
+    assert weights(tmp_path).source == WeightSource("hub")
+
+
 @pytest.fixture
 def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
     """A build up to the adapted network, made with a folder of weights that the job does not name any more.
