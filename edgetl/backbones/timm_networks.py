@@ -16,10 +16,13 @@ from edgetl.backbones.hub import cached_file, hub_url, require_reachable
 from edgetl.backbones.own_ways import plain
 from edgetl.backbones.plan import AUXILIARY, Native, Plan, unknown_name
 from edgetl.backbones.weights import CONFIG_FILE
+from edgetl.digest import open_plain
 from edgetl.errors import UsageError, WeightsError
+from edgetl.file_kind import describe_bytes
 from edgetl.text import quoted
 
 _MAX_CONFIG_BYTES = 1_000_000
+_MAX_SIDE, _MAX_VALUE = 4096, 1e6  # beyond is no input of a network, and would only exhaust the memory
 _LISTING = '`python -c "import timm; print(timm.list_models())"`'
 # Arguments of timm.create_model that a folder's config must not set: they load files or change what comes out.
 _RESERVED = {
@@ -164,11 +167,17 @@ def _default_cfg(name: str, architecture: str) -> dict[str, Any]:
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > _MAX_CONFIG_BYTES:
+        with open_plain(path) as stream:
+            data = stream.read(_MAX_CONFIG_BYTES + 1)
+        if len(data) > _MAX_CONFIG_BYTES:
             raise WeightsError(f"{path}: larger than {_MAX_CONFIG_BYTES} bytes; this is no timm config")
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise WeightsError(f"{path}: cannot read the timm config: {error}") from error
+        config = json.loads(data)
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot read the timm config: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        kind = describe_bytes(data)
+        found = kind.sentence if kind.kind not in ("json", "unknown") else ""
+        raise WeightsError(f"{path}: cannot read the timm config: {found or 'it is not JSON'}") from error
     if not isinstance(config, dict):
         raise WeightsError(f"{path}: expected a mapping with `architecture`, `model_args`, `pretrained_cfg`")
     return config
@@ -189,34 +198,35 @@ def _not_timm(config: Mapping[str, Any]) -> str:
 def _size(cfg: Mapping[str, Any], where: str) -> tuple[int, int, int]:
     """Channels, height and width."""
     size = cfg.get("input_size")
-    if not (isinstance(size, (list, tuple)) and len(size) == 3 and all(isinstance(n, int) and n > 0 for n in size)):
-        raise WeightsError(f"{where}: expected `input_size` as [3, height, width]; found {size!r}")
+    if not (
+        isinstance(size, (list, tuple)) and len(size) == 3 and all(type(n) is int and 0 < n <= _MAX_SIDE for n in size)
+    ):
+        raise WeightsError(f"{where}: expected `input_size` as [3, height, width]; found {quoted(size)}")
     return size[0], size[1], size[2]
 
 
 def _of_all_channels(cfg: Mapping[str, Any], key: str, where: str) -> list[float]:
     """`mean` or `std` of a network for grey images, three times. Raises UsageError where the channels differ."""
-    values = cfg.get(key)
-    if isinstance(values, (list, tuple)) and len(values) in (1, 3) and len({*values}) == 1:
+    values: Any = cfg.get(key)
+    if isinstance(values, (list, tuple)) and len(values) in (1, 3) and list(values) == [values[0]] * len(values):
         return [values[0]] * 3
     raise UsageError(f"{where}: made for 1 channels; expected one `{key}` for all of them, found {quoted(values)}")
 
 
 def _triple(cfg: Mapping[str, Any], key: str, where: str) -> tuple[float, float, float]:
-    values = cfg.get(key)
-    if not (
-        isinstance(values, (list, tuple)) and len(values) == 3 and all(isinstance(v, (int, float)) for v in values)
-    ):
-        raise WeightsError(f"{where}: expected `{key}` as three numbers; found {values!r}")
+    values: Any = cfg.get(key)
+    three = isinstance(values, (list, tuple)) and len(values) == 3 and all(type(v) in (int, float) for v in values)
+    if not (three and all(abs(value) < _MAX_VALUE for value in values)):
+        raise WeightsError(f"{where}: expected `{key}` as three numbers; found {quoted(values)}")
     if key == "std" and min(values) <= 0:
-        raise WeightsError(f"{where}: expected a positive `std`; found {values!r}")
+        raise WeightsError(f"{where}: expected a positive `std`; found {quoted(values)}")
     return float(values[0]), float(values[1]), float(values[2])
 
 
 def _crop_pct(cfg: Mapping[str, Any], where: str) -> float:
     value = cfg.get("crop_pct") or 0.875
     if not isinstance(value, (int, float)) or not 0.1 <= value <= 1:
-        raise WeightsError(f"{where}: expected `crop_pct` between 0.1 and 1; found {value!r}")
+        raise WeightsError(f"{where}: expected `crop_pct` between 0.1 and 1; found {quoted(value)}")
     return float(value)
 
 
