@@ -105,7 +105,7 @@ def test_bench_times_bundles_in_the_same_rounds_and_counts_right_answers(chain: 
 
 def test_bench_of_a_bundle_alone_times_its_golden_images(chain: Chain) -> None:
     done = without_torch("bench", chain.bundle("x86-cpu"), "--quiet")
-    assert "runs in int8" in done.out
+    assert "layers int8" in done.out
     assert "p50" in done.out
     assert "top-1" not in done.out
 
