@@ -1,8 +1,8 @@
 """How often the 95 % interval of p99 holds the truth on a synthetic machine that drifts, and how often one is given.
 
-Run r of round k takes exp(round_k + own_r) milliseconds: `own` is normal noise of 1 %, `round` is normal with the spread
-that is named and a correlation with the round before (first-order autoregressive). With stalls every run is slower by
-half to twice as much with a probability of 2 %. The truth is the quantile of that distribution. Seeds are fixed: the
+Run r of round k takes exp(round_k + own_r) milliseconds: `own` is normal noise of 1 %, `round` is normal with the
+spread that is named and a correlation with the round before (first-order autoregressive). With stalls every run takes
+1.5 to 3 times as long with a probability of 2 %. The truth is the quantile of that distribution. Seeds are fixed: the
 numbers are the same on every machine.
 
     python benchmarks/p99_coverage.py --write
@@ -25,8 +25,7 @@ from edgetl.bench.latency import BLOCK
 
 OWN = 0.01
 STALLS = 0.02
-LEAST, MOST = 0.93, 0.97
-_TRUTH_DRAWS = 4_000_000
+_TRUTH_DRAWS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -102,11 +101,6 @@ def measure(drift: Drift, runs: int, series: int, seed: int = 0) -> Coverage:
     return Coverage(drift, runs, series, given / series, held / given if given else None, plain / series)
 
 
-def claims_hold(found: Coverage) -> bool:
-    """Whether the interval, where it is usually given, covers as it says."""
-    return found.held is None or found.given < 0.5 or LEAST <= round(found.held, 2) <= LEAST + 0.06
-
-
 def _own(drift: Drift, count: int, generator: np.random.Generator) -> NDArray[np.float64]:
     own = np.exp(generator.normal(0, OWN, count))
     if drift.stalls:
@@ -139,7 +133,7 @@ def main() -> None:
     print(text)
     if arguments.write:
         said = (
-            "Percent of the series that are given an interval of p99, and percent of these intervals that hold the truth. "
+            "Percent of the series that are given an interval of p99, and percent of these that hold the truth. "
             "The first column has the interval that 300 runs were given before, always. All is simulated: machine and "
             f"load do not matter. {arguments.series} series of each kind."
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from edgetl.catalog import scheme_id
 from edgetl.errors import BackendError, ParityError
 from edgetl.publish import PIVOT, publish_pivot, publish_report
+from edgetl.recipe import Gates
 from edgetl.stages.builds import (
     bench_stage,
     compile_stage,
@@ -21,7 +22,15 @@ from edgetl.stages.builds import (
 from edgetl.stages.images import check_stage, refuse_leaks, refuse_unknown_classes, split_stage
 from edgetl.stages.job import Job, schemes_of
 from edgetl.stages.keys import require_training_tools
-from edgetl.stages.networks import adapt_stage, export_stage, needs_surgery, quantize_stage, surgery_stage
+from edgetl.stages.networks import (
+    adapt_stage,
+    export_stage,
+    float_stage,
+    gates_within_reach,
+    needs_surgery,
+    quantize_stage,
+    surgery_stage,
+)
 from edgetl.stages.reports import Finished, devices_stage, report_stage
 from edgetl.stages.weights import Weights
 from edgetl.store import StageResult, Store, open_store
@@ -111,13 +120,16 @@ def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Seque
     if until == "adapt":
         return outcome()
 
+    floated = float_stage(store, job, split, adapted, progress)
+    gates = gates_within_reach(job, split, floated, progress)
     quantized = {
-        scheme: ledger.add(quantize_stage(store, job, split, adapted, scheme, progress)) for scheme in schemes_of(job)
+        scheme: ledger.add(quantize_stage(store, job, split, adapted, scheme, gates, progress))
+        for scheme in schemes_of(job)
     }
     if until == "quantize":
         return outcome()
 
-    pivot = ledger.add(export_stage(store, job, split, adapted, quantized, progress))
+    pivot = ledger.add(export_stage(store, job, split, adapted, quantized, progress, floated))
     publish_pivot(store, pivot)
     if until == "export":
         return outcome()
@@ -133,7 +145,7 @@ def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Seque
         target.name: ledger.add(bench_stage(store, job, split, target, built[target.name], pivot, progress))
         for target in job.targets
     }
-    measured = _Measured(store, job, ledger, split, adapted, quantized, pivot, built, benched)
+    measured = _Measured(store, job, ledger, split, adapted, gates, quantized, pivot, built, benched)
     repaired, simplified = _repair(measured), _simplify(measured)
     if until == "bench":
         return outcome()
@@ -148,13 +160,15 @@ def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Seque
 
 @dataclass(frozen=True)
 class _Measured:
-    """What stands once every target is measured. `built` and `benched`, by target name, grow by further candidates."""
+    """What stands once every target is measured. `built` and `benched`, by target name, grow by further candidates;
+    `gates` are those that the float network meets itself."""
 
     store: Store
     job: Job
     ledger: _Ledger
     split: Split
     adapted: StageResult
+    gates: Gates
     quantized: Mapping[str, StageResult]
     pivot: StageResult
     built: dict[str, list[StageResult]]
@@ -214,7 +228,8 @@ def _simplify(measured: _Measured) -> dict[str, StageResult]:
     try:
         operated = ledger.add(surgery_stage(store, job, split, measured.adapted, ledger.progress))
         quantized = {
-            name: ledger.add(quantize_stage(store, job, split, operated, name, ledger.progress)) for name in schemes
+            name: ledger.add(quantize_stage(store, job, split, operated, name, measured.gates, ledger.progress))
+            for name in schemes
         }
         pivot = ledger.add(export_stage(store, job, split, operated, quantized, ledger.progress))
         for target in wanting:

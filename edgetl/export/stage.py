@@ -11,7 +11,6 @@ from typing import Literal
 
 import numpy as np
 import onnx
-import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from torch import nn
@@ -22,12 +21,13 @@ from edgetl.data.views import batches
 from edgetl.export import golden
 from edgetl.export.half import measure_range, to_float16
 from edgetl.export.parity import compare, infer, open_literal
+from edgetl.export.reference import float_logits, kept_logits, torch_logits
 from edgetl.graph.clean import serialize
 from edgetl.graph.fold import fold
 from edgetl.graph.from_torch import to_onnx
 from edgetl.graph.half_range import HalfRange
 from edgetl.graph.pivot import GOLDEN_DIR, REFERENCE_NAME, Pivot, PivotModel, write_pivot
-from edgetl.graph.preprocess import attach, normalize
+from edgetl.graph.preprocess import attach
 from edgetl.records import ADAPT_RECORD, NETWORK_SPEC, NETWORK_STATE
 from edgetl.types import NetworkSpec, Progress, Sample, Split
 
@@ -54,11 +54,13 @@ def run(
     progress: Progress,
     *,
     half: bool = False,
+    known: Path | None = None,
 ) -> None:
     """Write the pivot folder of the network in `adapted` into the existing folder `out`.
 
     quantized  scheme id -> folder of the quantize stage; may be empty
     half       also a float16 model, where the network's values on the shots leave room below float16's largest
+    known      folder in which `edgetl.export.reference` left the float network's logits on the validation images
     raises     ParityError when an exported model is not its torch network on real images; BackendError when the
                exporter refuses the network; DataError for unreadable images.
     """
@@ -66,7 +68,7 @@ def run(
     p = spec.preprocessing
     network = fold(rebuild(spec, adapted / NETWORK_STATE), p.height, p.width).module
     vectors, pictures = golden.write_images(golden.choose(split.val), p, out / GOLDEN_DIR)
-    reference = _reference(network, split.val, spec, progress)
+    reference = kept_logits(known) if known else float_logits(network, split.val, spec, progress)
     save_file(
         {"logits": reference, "labels": np.array([sample.label for sample in split.val], np.int64)},
         out / REFERENCE_NAME,
@@ -111,7 +113,7 @@ def _export_float(
     model = attach(plain, spec.preprocessing, split.classes)
     samples = split.val[:PARITY_IMAGES]
     made = _prove(model, "float32", None, samples, reference[: len(samples)], spec, vectors, out)
-    return _Made(made.model, _torch_logits(network, vectors, spec))
+    return _Made(made.model, torch_logits(network, vectors, spec))
 
 
 def _half_range(model: Path, split: Split, spec: NetworkSpec) -> HalfRange:
@@ -172,22 +174,6 @@ def _prove(
         parity=parity,
     )
     return _Made(described, infer(session, [vectors]) if len(vectors) else np.zeros((0, expected.shape[1]), np.float32))
-
-
-def _reference(network: nn.Module, samples: tuple[Sample, ...], spec: NetworkSpec, progress: Progress) -> Logits:
-    """The float torch network's logits on all validation images, in order."""
-    parts: list[Logits] = []
-    with progress.task("export: float reference", len(samples)) as advance:
-        for batch in batches(samples, spec.preprocessing, _BATCH):
-            parts.append(_torch_logits(network, batch, spec))
-            advance(len(batch))
-    return np.concatenate(parts) if parts else np.zeros((0, spec.num_classes), np.float32)
-
-
-@torch.no_grad()
-def _torch_logits(network: nn.Module, images: NDArray[np.uint8], spec: NetworkSpec) -> Logits:
-    logits: Logits = network(torch.from_numpy(normalize(images, spec.preprocessing))).float().numpy()
-    return logits
 
 
 def _provenance(adapted: Path, spec: NetworkSpec) -> tuple[str, str]:

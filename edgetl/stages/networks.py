@@ -10,9 +10,11 @@ from edgetl.catalog import scheme_id
 from edgetl.data.policy import resize_choices, resolve_policy
 from edgetl.digest import file_digest, value_digest
 from edgetl.errors import UsageError
+from edgetl.recipe import Gates
 from edgetl.records import QUANTIZE_RECORD
 from edgetl.stages.job import Job, schemes_of
-from edgetl.stages.keys import TRAINING_TOOLS, accuracy_gates, samples_digest, versions
+from edgetl.stages.keys import TRAINING_TOOLS, samples_digest, versions
+from edgetl.stages.keys import accuracy_gates as gate_values
 from edgetl.stages.weights import Weights
 from edgetl.store import StageResult, Store
 from edgetl.types import Progress, Split, Target
@@ -60,12 +62,48 @@ def adapt_stage(
     return store.once("adapt", 7, config, run, inputs=inputs)
 
 
+def float_stage(store: Store, job: Job, split: Split, adapted: StageResult, progress: Progress) -> StageResult | None:
+    """The float network's logits on the validation images, where a gate says what it has to reach; else None.
+
+    They are what `export_stage` begins with: known earlier, no time is lost on a gate that is out of reach.
+    """
+    if job.recipe.gates.min_top1 is None and not job.recipe.gates.min_recall:
+        return None
+
+    def run(out: Path) -> None:
+        from edgetl.export import reference
+
+        reference.run(split, adapted.folder, out, progress)
+
+    inputs = {"adapted": adapted.digest, "val": samples_digest(split, split.val)}
+    return store.once("float", 1, {"tools": versions(TRAINING_TOOLS)}, run, inputs=inputs)
+
+
+def gates_within_reach(job: Job, split: Split, floated: StageResult | None, progress: Progress) -> Gates:
+    """The recipe's gates without those that the float network misses itself, which are told."""
+    if floated is None:
+        return job.recipe.gates
+    import numpy as np
+
+    from edgetl import accuracy_gates, stats
+    from edgetl.export.reference import kept_logits
+
+    labels = np.array([sample.label for sample in split.val], dtype=np.int64)
+    right = np.asarray(kept_logits(floated.folder).argmax(axis=1) == labels)
+    recalls = dict(zip(split.classes, stats.recalls(labels, right, right, len(split.classes)), strict=True))
+    missed = accuracy_gates.missed_by_float(job.recipe.gates, float(right.mean()), recalls)
+    if missed:
+        progress.note(f"the float network itself has {' and '.join(missed)}: nothing is trained or repaired for that")
+    return accuracy_gates.within_reach(job.recipe.gates, float(right.mean()), recalls)
+
+
 def quantize_stage(
-    store: Store, job: Job, split: Split, adapted: StageResult, scheme: str, progress: Progress
+    store: Store, job: Job, split: Split, adapted: StageResult, scheme: str, gates: Gates, progress: Progress
 ) -> StageResult:
     """One training (or calibration) for one scheme, shared by the targets that have it.
 
     adapted  the adapt stage, or the surgery stage
+    gates    those that the float network meets itself
     """
     numbers = schemes_of(job)[scheme]
     policy = resolve_policy(job.recipe.data.augment, split.classes)
@@ -84,7 +122,7 @@ def quantize_stage(
             scheme=numbers,
             profile=job.profile,
             config=job.recipe.quantize,
-            gates=job.recipe.gates,
+            gates=gates,
             augment=policy,
             cache=store.cache / "ranges",
             ranges=ranges,
@@ -102,23 +140,33 @@ def quantize_stage(
     inputs = {"shots": samples_digest(split, split.shots), "adapted": adapted.digest}
     inputs |= {"ranges": file_digest(ranges)} if ranges else {}
     if job.recipe.quantize.method == "auto":
-        config["gates"] = accuracy_gates(job.recipe.gates)
+        config["gates"] = gate_values(gates)
         inputs["val"] = samples_digest(split, split.val)
     what = scheme if adapted.stage == "adapt" else f"{scheme}, {adapted.stage}"
     return store.once("quantize", 9, config, run, inputs=inputs, what=what)
 
 
 def export_stage(
-    store: Store, job: Job, split: Split, adapted: StageResult, quantized: Mapping[str, StageResult], progress: Progress
+    store: Store,
+    job: Job,
+    split: Split,
+    adapted: StageResult,
+    quantized: Mapping[str, StageResult],
+    progress: Progress,
+    floated: StageResult | None = None,
 ) -> StageResult:
-    """The pivot: ONNX models with the preprocessing inside, proven equal to the torch networks."""
+    """The pivot: ONNX models with the preprocessing inside, proven equal to the torch networks.
+
+    floated  the float stage of the same network, whose logits need not be computed again
+    """
     half = any("float16" in target.precisions for target in job.targets)
 
     def run(out: Path) -> None:
         from edgetl.export import stage
 
         folders = {name: result.folder for name, result in quantized.items()}
-        stage.run(split, adapted.folder, folders, out, progress, half=half)
+        known = floated.folder if floated else None
+        stage.run(split, adapted.folder, folders, out, progress, half=half, known=known)
 
     inputs = {"adapted": adapted.digest, "val": samples_digest(split, split.val)}
     inputs |= {f"quantized-{name}": result.digest for name, result in quantized.items()}

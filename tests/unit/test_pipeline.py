@@ -61,6 +61,7 @@ def measured(tmp_path: Path, notes: Notes, monkeypatch: pytest.MonkeyPatch) -> A
         ledger=pipeline._Ledger(notes),
         split=anything,
         adapted=anything,
+        gates=Gates(),
         quantized={},
         pivot=anything,
         built={"x86-cpu": builds},
