@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,25 +23,101 @@ def test_a_project_gets_its_prediction(runtime_build: RuntimeBuild, way: str) ->
     assert done.returncode == 0, done.stdout
 
 
-def test_the_example_of_the_guide_predicts_from_an_empty_folder(runtime_build: RuntimeBuild, tmp_path: Path) -> None:
+def test_ten_lines_folder_the_example_of_the_guide_predicts_from_an_empty_folder(
+    runtime_build: RuntimeBuild, tmp_path: Path
+) -> None:
     page = (ROOT / "docs/guide/cpp.md").read_text(encoding="utf-8")
     for language, name in (("cpp", "main.cpp"), ("cmake", "CMakeLists.txt")):
         block = re.search(rf"```{language}\n(.*?)```", page, re.DOTALL)
         assert block is not None
         (tmp_path / name).write_text(block[1], encoding="utf-8")
     _write_bundle(tmp_path / "parts-build/bundles/parts-x86-cpu")
-    prefix = tmp_path / "prefix"
+    typed = re.search(r"((?:    \S.*\n)+)\n`open_beside`", page)
+    assert typed is not None
+    lines = [line.strip() for line in typed[1].splitlines()]
+    assert lines[-1] == "EDGETL_ENGINE_LIBRARY=/path/to/libonnxruntime.so.1 build/app"
+    # packages, headers and the build of the library are those of this test run: from the installation on, as typed
+    install = f"cmake --install {runtime_build.build} --prefix PREFIX"
+    assert lines[3].endswith("&& cmake --install edgetl-build --prefix PREFIX")
+    for line in (install, lines[4]):
+        done = _typed(line, tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+    answer = _typed(lines[-1], tmp_path)
+    assert (answer.returncode, answer.stdout) == (0, "good 0.50\n")
+    # a bundle that is not there ends in 1, whatever its message's length
+    shutil.rmtree(tmp_path / "build" / "parts")
+    for folder in (tmp_path, tmp_path / "build"):
+        missing = _typed(str(tmp_path / "build/app"), folder)
+        assert (missing.returncode, len(missing.stdout.splitlines())) == (1, 1)
+        assert f"{tmp_path}/build/parts: no such bundle" in missing.stdout
+
+
+def _typed(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["sh", "-c", line], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_pkg_config_says_how_to_compile_a_c_program(runtime_build: RuntimeBuild, tmp_path: Path) -> None:
+    if shutil.which("pkg-config") is None:
+        pytest.skip("no pkg-config here: apt-get install pkg-config")
+    (tmp_path / "main.c").write_text(
+        "#include <edgetl/runtime.h>\n#include <stdio.h>\n"
+        "int main(void) { for (int i = 0; edgetl_engine_name(i); ++i) puts(edgetl_engine_name(i)); return 0; }\n",
+        encoding="utf-8",
+    )
+    flags = "PKG_CONFIG_PATH=$(dirname $(find moved -name edgetl.pc)) pkg-config --cflags --libs edgetl"
+    for line in (
+        f"cmake --install {runtime_build.build} --prefix $PWD/made",
+        "mv made moved",  # paths count from the file
+        f"cc -Wall -Werror main.c -o main $({flags})",
+    ):
+        done = _typed(line, tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "null" in _typed("./main", tmp_path).stdout.splitlines()
+
+
+def test_the_shared_library_exports_the_functions_of_the_header_alone(tmp_path: Path) -> None:
+    off = [f"-DEDGETL_{name}=OFF" for name in ("WITH_ONNXRUNTIME", "WITH_OPENVINO", "BUILD_APPS", "BUILD_TESTS")]
+    # unoptimized, which is faster to build and exports no less
+    options = [*off, "-DEDGETL_BUILD_SHARED=ON", "-DCMAKE_BUILD_TYPE=Debug"]
     for command in (
-        ["cmake", "--install", str(runtime_build.build), "--prefix", str(prefix)],
-        ["cmake", "-S", str(tmp_path), "-B", str(tmp_path / "build"), f"-DCMAKE_PREFIX_PATH={prefix}"],
-        ["cmake", "--build", str(tmp_path / "build")],
+        ["cmake", "-S", str(ROOT), "-B", str(tmp_path), *options],
+        ["cmake", "--build", str(tmp_path), "--target", "edgetl_runtime", "-j2"],
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-    answer = subprocess.run(
-        [tmp_path / "build/app"], cwd=tmp_path / "build", capture_output=True, text=True, check=False
+    library = next(path for path in tmp_path.rglob("libedgetl_runtime.so*") if not path.is_symlink())
+    listed = subprocess.run(["nm", "-D", "--defined-only", library], capture_output=True, text=True, check=True)
+    exported = {line.split()[-1].partition("@")[0] for line in listed.stdout.splitlines()} - {"EDGETL_0"}
+    header = (ROOT / "runtime/include/edgetl/runtime.h").read_text(encoding="utf-8")
+    assert exported == set(re.findall(r"^EDGETL_API [^;(]*?\b(edgetl_\w+)\(", header, re.MULTILINE))
+    assert "edgetl_open_beside" in exported
+
+
+def test_programs_are_hardened(runtime_build: RuntimeBuild) -> None:
+    program = runtime_build.bin / "edgetl-verify"
+    if not program.is_file() or shutil.which("readelf") is None:
+        pytest.skip("no edgetl-verify or no readelf here")
+    told = subprocess.run(
+        ["readelf", "-W", "-h", "-l", "-d", "-s", program], capture_output=True, text=True, check=True
     )
-    assert answer.stdout == "good 0.50\n"
+    assert re.search(r"Type:\s+DYN", told.stdout), "not position-independent"
+    assert "GNU_RELRO" in told.stdout
+    assert "BIND_NOW" in told.stdout
+    assert re.search(r"GNU_STACK.* RW ", told.stdout), "an executable stack"
+    assert "__stack_chk_fail" in told.stdout
+    assert re.search(r"__\w+_chk\b", told.stdout.replace("__stack_chk", "")), "nothing is fortified"
+
+
+@pytest.mark.parametrize("wanted", ["ON", "OFF"])
+def test_the_apps_need_not_be_installed(tmp_path: Path, wanted: str) -> None:
+    options = [f"-DEDGETL_INSTALL_APPS={wanted}", "-DEDGETL_BUILD_TESTS=OFF"]
+    command = ["cmake", "-S", str(ROOT), "-B", str(tmp_path), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    if "apps: in" not in done.stdout:
+        pytest.skip("the apps were left out: they need libjpeg-turbo and libpng")
+    script = (tmp_path / "runtime/apps/cmake_install.cmake").read_text(encoding="utf-8")
+    assert ("edgetl-verify" in script) == (wanted == "ON")
 
 
 @pytest.mark.usefixtures("runtime_build")
