@@ -116,7 +116,7 @@ def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Seque
         return outcome()
     refuse_leaks(job, checked)
 
-    adapted = ledger.add(adapt_stage(store, job, split, progress, weights))
+    adapted = ledger.add(adapt_stage(store, job, split, progress, weights, until))
     if until == "adapt":
         return outcome()
 

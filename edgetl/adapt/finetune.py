@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import chain
 
 import numpy as np
@@ -20,6 +20,7 @@ from edgetl.adapt.inputs import Inputs
 from edgetl.adapt.merged import Merged, merged
 from edgetl.adapt.reproducible import own_draws
 from edgetl.adapt.schedule import rate_factor
+from edgetl.adapt.snapshot import Snapshots
 from edgetl.recipe import Adapt
 
 _JUDGED_AT_ONCE = 8  # more do not fit the cache of a core
@@ -71,19 +72,26 @@ def finetune(
     *,
     stop_after: int | None = None,
     after_epoch: Callable[[Epoch], None] = lambda _: None,
+    snapshots: Snapshots | None = None,
 ) -> Trained:
     """Train `network` in place on the images `train`; it ends in eval mode. labels (N,) of all images.
 
     The schedule is always that of `plan.epochs`; `stop_after` ends it early, so that the network is the one that a
     trial judged after as many epochs. A loss that is not finite ends it too, and so do `patience` epochs in the
     second half without a better loss on `held_out` (in the first half it may rise, to fall again as the rate
-    anneals). All randomness comes from `config.seed`.
+    anneals). All randomness comes from `config.seed`. With `snapshots` (nothing held out) one that was killed goes on.
     """
     trainer = _Trainer(network, inputs, torch.from_numpy(labels), plan)
     history: list[Epoch] = []
     logits: list[NDArray[np.float32]] = []
+    count = stop_after or plan.epochs
     with own_draws(network, plan.config.seed):
-        for epoch in range(1, (stop_after or plan.epochs) + 1):
+        if snapshots and (kept := snapshots.read()):
+            trainer.resume(kept[0])
+            history = [Epoch(**record) for record in kept[1]]
+            for done in history:
+                after_epoch(done)
+        for epoch in range(len(history) + 1, count + 1):
             start = time.monotonic()
             mean_loss = trainer.epoch(train, epoch)
             loss = top1 = None
@@ -92,6 +100,8 @@ def finetune(
                 loss, top1 = _scores(logits[-1], labels[list(held_out)])
             history.append(Epoch(epoch, trainer.rate, mean_loss, loss, top1, time.monotonic() - start))
             after_epoch(history[-1])
+            if snapshots:
+                snapshots.write(trainer.state(), [asdict(done) for done in history], last=epoch == count)
             if not math.isfinite(mean_loss) or _out_of_patience(history, plan):
                 break
     trainer.finish()
@@ -138,6 +148,36 @@ class _Trainer:
     def judge(self, indices: Sequence[int]) -> NDArray[np.float32]:
         """Logits (n, C) of the network as it would be kept now."""
         return logits_of(self._average or self._network, self._inputs, indices)
+
+    def state(self) -> dict[str, Tensor]:
+        """All that the next epoch depends on."""
+        parts: dict[str, Mapping[str, Tensor]] = {"network": self._network.state_dict()}
+        if self._average is not None:
+            parts["average"] = self._average.state_dict()
+        for number, member in enumerate(self._members):
+            parts[f"optimizer {number}"] = self._optimizer.state.get(member.parameter, {})
+        named = {f"{part}: {name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
+        own = {"step": torch.tensor(self._step), "order": self._generator.get_state(), "draws": torch.get_rng_state()}
+        return {**named, **own}
+
+    def resume(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` gave."""
+
+        def part(name: str) -> dict[str, Tensor]:
+            return {key.partition(": ")[2]: tensor for key, tensor in state.items() if key.startswith(f"{name}: ")}
+
+        self._network.load_state_dict(part("network"))
+        if self._average is not None:
+            self._average.load_state_dict(part("average"))
+        for number, member in enumerate(self._members):
+            if kept := part(f"optimizer {number}"):
+                device = member.parameter.device
+                self._optimizer.state[member.parameter] = {
+                    key: tensor if key == "step" else tensor.to(device) for key, tensor in kept.items()
+                }
+        self._step = int(state["step"])
+        self._generator.set_state(state["order"])
+        torch.set_rng_state(state["draws"])
 
     def finish(self) -> None:
         """Leave the averaged weights, where there are some, in the network; eval mode."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,17 @@ import torch
 from torch import nn
 
 from edgetl.adapt.batch_norm import reestimate
+from edgetl.adapt.budget import allowed_minutes
 from edgetl.adapt.candidates import Candidate
 from edgetl.adapt.choose_resize import ResizeChoice, choose_resize, with_resize
 from edgetl.adapt.finetune import Epoch
 from edgetl.adapt.freeze import is_under
 from edgetl.adapt.reproducible import deterministic
-from edgetl.adapt.strategy import Outcome, adapt
-from edgetl.adapt.task import Task
+from edgetl.adapt.strategy import UNFINISHED, Outcome, adapt
+from edgetl.adapt.task import MOST_VIEWS, Task
 from edgetl.backbones.audit import Audit
 from edgetl.backbones.checkpoint import write_checkpoint
+from edgetl.backbones.cut import whole_macs
 from edgetl.backbones.device import choose_device
 from edgetl.backbones.extract import Frozen, freeze_network
 from edgetl.backbones.head import features, get_head, widened
@@ -43,6 +46,9 @@ SCHEMA = 2
 class AdaptJob:
     """What the stage is given.
 
+    plan         what to say before it begins of how long all will take, from the multiply-accumulates of an image, the
+                 minutes that fine-tuning may take, and the runs of the network over each shot
+
     augment      a policy of `Augment`
     resizes      how pictures may be resized, what suits their shapes first; more than one: the shots decide
     cache        folder for features and trials, named by content; a killed run continues from it
@@ -57,6 +63,7 @@ class AdaptJob:
     resizes: tuple[ResizePolicy, ...]
     cache: Path
     groups: tuple[str, ...] | None = None
+    plan: Callable[[int, float, int], str] | None = None
 
 
 def run(job: AdaptJob, out: Path, progress: Progress) -> None:
@@ -74,6 +81,7 @@ def run(job: AdaptJob, out: Path, progress: Progress) -> None:
     with deterministic(job.config.seed, choose_device()):
         network, spec, audit = build(job.backbone, job.source, len(job.split.classes), job.resizes[0])
         pretrained = freeze_network(network, spec)
+        _say_plan(job, pretrained, progress)
 
         def under(policy: ResizePolicy) -> Frozen:
             view = with_resize(pretrained, policy)
@@ -98,9 +106,19 @@ def run(job: AdaptJob, out: Path, progress: Progress) -> None:
     write_spec(spec, out / NETWORK_SPEC)
     _write(out / ADAPT_RECORD, _record(job, frozen, audit, resize, outcome))
     _write(out / RUN_RECORD, _run_record(outcome, time.monotonic() - start))
+    shutil.rmtree(job.cache / UNFINISHED, ignore_errors=True)
     for note in audit.notes:
         progress.note(f"weights: {note}")
     _tell(outcome, progress)
+
+
+def _say_plan(job: AdaptJob, pretrained: Frozen, progress: Progress) -> None:
+    if job.plan is not None:
+        probe = job.config.strategy == "probe"
+        minutes = 0.0 if probe else allowed_minutes(job.config, len(job.split.shots))
+        views = 0 if job.augment == "none" else min(job.config.views, MOST_VIEWS - 1) if probe else job.config.views
+        looks = len(job.resizes) + views + 1  # and random weights
+        progress.note(job.plan(whole_macs(pretrained), minutes, looks))
 
 
 def _described(spec: NetworkSpec, network: nn.Module) -> NetworkSpec:

@@ -18,14 +18,19 @@ from edgetl.adapt.finetune import Epoch, finetune, logits_of
 from edgetl.adapt.folds import Fold, stratified_folds
 from edgetl.adapt.freeze import is_under
 from edgetl.adapt.guards import Judged, Verdict, clear_lead, lead
+from edgetl.adapt.heads.head import Head
 from edgetl.adapt.judge import chosen_epoch
 from edgetl.adapt.learning_curve import LearningCurve, learning_curve
 from edgetl.adapt.race import Finish, Runner, depths, finish, race, runner_rows, tunings
+from edgetl.adapt.snapshot import Snapshots
 from edgetl.adapt.task import Extracted, Task, extract
-from edgetl.adapt.trials import Tuning, fit_on, plan_of, write_head
+from edgetl.adapt.trials import Tuning, fit_on, plan_of, trial_key, write_head
 from edgetl.adapt.verdicts import Adapted, sanity, verdicts
 from edgetl.backbones.cut import whole_macs
+from edgetl.digest import value_digest
 
+UNFINISHED = "unfinished"
+"""Folder in the cache with what a training that was killed goes on from."""
 _ALONE = "a class has a single shot, or its shots are of one group"
 _FEW_SHOTS, _FOLDS_OF_FEW, _FOLDS = 60, 5, 3
 
@@ -161,7 +166,7 @@ def _make(task: Task, found: Extracted, search: _Search) -> _Made:
     runner = end.runner if end is not None else search.runners[0]
     network = copy.deepcopy(runner.tuning.prepared.tail)
     write_head(network, task.head, head)
-    final = _train_on_all(task, runner, network)
+    final = _train_on_all(task, runner, network, head)
     reached, least = _own_top1(task, runner, network), float(end.judged.right.mean()) if end is not None else 0.0
     if not math.isfinite(final[-1].train_loss) or reached < least:  # it saw these shots: they are the easy ones
         reason = (
@@ -173,9 +178,10 @@ def _make(task: Task, found: Extracted, search: _Search) -> _Made:
     return _Made(merged, runner.tuning, final, _why(search, end, forced=forced and not wins))
 
 
-def _train_on_all(task: Task, runner: Runner, network: nn.Module) -> tuple[Epoch, ...]:
+def _train_on_all(task: Task, runner: Runner, network: nn.Module, head: Head) -> tuple[Epoch, ...]:
     plan = plan_of(task, runner.tuning)
     count = chosen_epoch(runner.trials, plan.epochs) or plan.epochs
+    name = value_digest([trial_key(task, runner.tuning, Fold(tuple(range(len(task.samples))), ()), head), count])[:32]
     with task.progress.task("fine-tuning on all shots", total=count) as advance:
         everything = range(len(task.samples))
         inputs = runner.tuning.prepared.inputs
@@ -188,6 +194,7 @@ def _train_on_all(task: Task, runner: Runner, network: nn.Module) -> tuple[Epoch
             plan,
             stop_after=count,
             after_epoch=lambda epoch: advance(1, f"loss {epoch.train_loss:.3f}"),
+            snapshots=Snapshots(task.cache / UNFINISHED / f"{name}.safetensors"),
         ).history
 
 

@@ -93,12 +93,12 @@ def run_trial(
         )
 
     cache = Cache(task.cache / "trials", task.progress.note)
-    record = cache.json(_key(task, tuning, fold, head), compute)
+    record = cache.json(trial_key(task, tuning, fold, head), compute)
     history = tuple(Epoch(**epoch) for epoch in record["history"])
     return Trained(history, np.array(record["logits"], np.float32))
 
 
-def _key(task: Task, tuning: Tuning, fold: Fold, head: Head) -> dict[str, Any]:
+def trial_key(task: Task, tuning: Tuning, fold: Fold, head: Head) -> dict[str, Any]:
     # what only the search looks at does not change a trial
     config = task.config.model_dump(
         mode="json", exclude={"strategy", "budget_minutes", "folds", "head", "freeze", "train_last", "sanity"}

@@ -12,6 +12,7 @@ from edgetl.digest import file_digest, value_digest
 from edgetl.errors import UsageError
 from edgetl.recipe import Gates
 from edgetl.records import QUANTIZE_RECORD
+from edgetl.stages.estimate import sentence, stage_seconds
 from edgetl.stages.job import Job, schemes_of
 from edgetl.stages.keys import TRAINING_TOOLS, samples_digest, versions
 from edgetl.stages.keys import accuracy_gates as gate_values
@@ -21,9 +22,14 @@ from edgetl.types import Progress, Split, Target
 
 
 def adapt_stage(
-    store: Store, job: Job, split: Split, progress: Progress, weights: Weights | None = None
+    store: Store,
+    job: Job,
+    split: Split,
+    progress: Progress,
+    weights: Weights | None = None,
+    until: str = "adapt",
 ) -> StageResult:
-    """Fit a head, fine-tune the backbone, or both, on the shots."""
+    """Fit a head, fine-tune the backbone, or both, on the shots. Says first how long all up to `until` will take."""
     from edgetl.data.groups import shot_keys
 
     recipe = job.recipe
@@ -46,6 +52,7 @@ def adapt_stage(
             resizes=resizes,
             cache=store.cache,
             groups=groups,
+            plan=lambda macs, minutes, looks: sentence(stage_seconds(job, split, macs, minutes, looks), until),
         )
         stage.run(adapt_job, out, progress)
 
@@ -59,7 +66,7 @@ def adapt_stage(
     }
     inputs = {"shots": samples_digest(split, split.shots), "weights": source.digest}
     inputs |= {"groups": value_digest(groups)} if groups else {}
-    return store.once("adapt", 7, config, run, inputs=inputs)
+    return store.once("adapt", 8, config, run, inputs=inputs)
 
 
 def float_stage(store: Store, job: Job, split: Split, adapted: StageResult, progress: Progress) -> StageResult | None:

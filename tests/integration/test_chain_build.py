@@ -24,12 +24,27 @@ def test_the_build_says_on_stderr_what_was_done_and_nothing_else(chain: Chain) -
     assert list(dict.fromkeys(note for note in notes if note in stages)) == stages
     assert "compile x86-cpu int8" in chain.done.err
     assert "bench intel-cpu" in chain.done.err
-    # the only other lines: what the check warns of, which way of fine-tuning was chosen, whether to train, what is next
+    # the only other lines: what the check warns of, which way of fine-tuning was chosen, what more shots would bring,
+    # whether to train for the integers, how long it will take, what is next, how far a long task is (indented)
+    said = ("held-out", "Calibrated", "estimated")
     assert [line for line in chain.done.lines if line.split()[0] not in stages] == [
         line
         for line in chain.done.lines
-        if line.startswith(("check: ", "next: ")) or "held-out" in line or "Calibrated" in line
+        if line.startswith(("check: ", "next: ", "  ")) or any(word in line for word in said)
     ]
+
+
+def test_commands_that_make_networks_end_with_what_they_found(chain: Chain) -> None:
+    """`adapt`, `quantize` and `export` ended with paths alone: no accuracy, no drop, no parity."""
+    told = edgetl("export", chain.recipe, "--out", chain.out, "-q")
+    lines = told.out.splitlines()
+    assert any(line.startswith("chosen: ") for line in lines)
+    assert any(line.startswith("held-out: ") and "% top-1 (" in line for line in lines)
+    assert any("as the torch network on" in line and line.startswith("float32.onnx") for line in lines)
+    found = edgetl("export", chain.recipe, "--out", chain.out, "-q", "--json").json()["found"]
+    assert 0 <= found["adapt"]["top1_low"] <= found["adapt"]["top1"] <= found["adapt"]["top1_high"] <= 1
+    assert {one["method"] for one in found["quantize"]} <= {"ptq", "qat"}
+    assert {model["precision"] for model in found["export"]} >= {"float32", "int8"}
 
 
 def test_the_table_on_stdout_has_every_target_and_says_where_the_results_lie(chain: Chain) -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from small_adaptations import adapt_in, split_in, write_weights
 
-from edgetl.adapt import choose_head, race, scratch, trials, verdicts
+from edgetl.adapt import choose_head, finetune, race, scratch, snapshot, strategy, trials, verdicts
 from edgetl.adapt.heads import table
 
 
@@ -65,6 +65,31 @@ def test_a_killed_guard_keeps_the_folds_that_it_finished(
         adapt_in(split, weights, tmp_path / "killed", strategy="probe", folds=5)
     adapt_in(split, weights, tmp_path / "again", strategy="probe", folds=5)
     assert len(trained) == 3 + 3  # two of five were kept
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_a_final_training_that_was_killed_goes_on_and_ends_with_the_same_bytes(
+    tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch, ema: float
+) -> None:
+    monkeypatch.setattr(snapshot, "_EVERY_S", 0.0)
+    settings: dict[str, Any] = {"strategy": "finetune", "train_last": 1, "epochs": 4, "ema": ema, "head": "ncm"}
+    split, trained, original = split_in(tmp_path), list[int](), finetune._Trainer.epoch
+    adapt_in(split, weights, tmp_path / "whole", **settings)
+    assert not (tmp_path / "cache" / strategy.UNFINISHED).exists()
+
+    def until_the_third(trainer: Any, train: Any, number: int) -> float:
+        trained.append(number)
+        if len(trained) == 3:
+            raise KeyboardInterrupt
+        return original(trainer, train, number)
+
+    monkeypatch.setattr(finetune._Trainer, "epoch", until_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        adapt_in(split, weights, tmp_path / "killed", **settings)  # its trials are kept from the first run
+    adapt_in(split, weights, tmp_path / "again", **settings)
+    assert trained == [1, 2, 3, 3, 4]
+    whole, again = ((tmp_path / name / "network.safetensors").read_bytes() for name in ("whole", "again"))
+    assert whole == again
 
 
 def test_a_way_of_fine_tuning_that_cannot_be_trained_is_named_and_the_others_go_on(
