@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgetl.recipe import parse_recipe
+from edgetl.recipe_file import parse_recipe
 from edgetl.stages.estimate import sentence, stage_seconds
 from edgetl.stages.job import Job, make_job
 from edgetl.types import Sample, Split
