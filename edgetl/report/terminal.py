@@ -149,7 +149,8 @@ def _reference_line(report: Report) -> Text:
 
 def _guard_line(guard: Guard) -> Text:
     style = _STYLES["fail" if guard.verdict == "failed" else "not measured"]
-    return Text.assemble((guard.title, "bold"), ": ", (guard.verdict, style), f"; {guard.sentence}")
+    said = {"warn": "warning", "rolled back": "note"}.get(guard.verdict, guard.verdict)
+    return Text.assemble((said, style), f": {guard.sentence}")
 
 
 def _indication_line(report: Report) -> Text | None:

@@ -431,6 +431,6 @@ def test_the_terminal_tells_guards_that_did_not_pass() -> None:
     stream = io.StringIO()
     show_report(report(record()), Console(file=stream, width=80))
     lines = stream.getvalue().splitlines()
-    assert "Negative transfer: rolled back; Fine-tuning lost." in lines
-    assert "Overfitting: failed; By heart." in lines
+    assert "note: Fine-tuning lost." in lines
+    assert "failed: By heart." in lines
     assert not any(line.startswith("Sanity probe") for line in lines)
