@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from edgetl.checks.model import Finding, Suspect
 from edgetl.checks.subject import Subject, suspicion
@@ -21,7 +20,7 @@ def pictures(subject: Subject, traits: Sequence[Trait]) -> Finding:
     kinds: dict[str, list[Trait]] = {}
     for trait in traits:
         kinds.setdefault(trait.kind, []).append(trait)
-    grave = [told for told in (_pages(kinds), _channels(kinds), _sixteen_bit(kinds)) if told]
+    grave = [told for told in (_pages(subject, kinds), _channels(subject, kinds), _sixteen_bit(kinds)) if told]
     plain = [f"{_count(kinds[kind])} {told}" for kind, told in _HARMLESS.items() if kind in kinds]
     sentence = "; ".join([*(told for told, _ in grave), *plain])
     if not grave:
@@ -46,23 +45,23 @@ _HARMLESS = {
 }
 
 
-def _pages(kinds: dict[str, list[Trait]]) -> tuple[str, str] | None:
+def _pages(subject: Subject, kinds: dict[str, list[Trait]]) -> tuple[str, str] | None:
     found = kinds.get("pages", [])
     if not found:
         return None
-    holds = "holds" if len(found) == 1 else "hold"
+    files = "file holds" if len(found) == 1 else "files hold"
     return (
-        f"{len(found)} file{'s' * (len(found) != 1)} {holds} several pictures ({_named(found)}); the first is used",
+        f"{len(found)} {files} several pictures ({_named(subject, found)}); the first is used",
         "save the pages that count as files of their own",
     )
 
 
-def _channels(kinds: dict[str, list[Trait]]) -> tuple[str, str] | None:
+def _channels(subject: Subject, kinds: dict[str, list[Trait]]) -> tuple[str, str] | None:
     found = kinds.get("channels", [])
     if not found:
         return None
     return (
-        f"{_count(found)} with more than three channels ({_named(found)}), of which three are read",
+        f"{_count(found)} with more than three channels ({_named(subject, found)}), of which three are read",
         "save the three channels that count as RGB",
     )
 
@@ -96,9 +95,9 @@ def _numbers(kinds: dict[str, list[Trait]]) -> dict[str, float]:
     return {kind.replace(" ", "_"): float(len(found)) for kind, found in kinds.items()}
 
 
-def _named(found: Sequence[Trait]) -> str:
+def _named(subject: Subject, found: Sequence[Trait]) -> str:
     more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-    return ", ".join(Path(trait.path).name for trait in found[:NAMED]) + more
+    return ", ".join(subject.short(trait.path) for trait in found[:NAMED]) + more
 
 
 def _count(found: Sequence[Trait]) -> str:

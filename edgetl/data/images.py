@@ -143,7 +143,8 @@ def _why_no_picture(kind: FileKind) -> str:
         return f"it begins like {kind.name}, but is damaged or of a variant that cannot be read"
     if kind.kind == "unknown":
         return f"its content is no {', '.join(_formats())} that can be read"
-    return f"it is {kind.name}, no picture that can be read" + (f"; {kind.advice}" if kind.advice else "")
+    but = "which is not read" if "picture" in kind.name else "no picture"
+    return f"it is {kind.name}, {but}" + (f"; {kind.advice}" if kind.advice else "")
 
 
 def _formats() -> tuple[str, ...]:
