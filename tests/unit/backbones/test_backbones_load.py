@@ -16,7 +16,7 @@ from torchvision import models
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.head import features, find_head, get_head, set_head
 from edgetl.backbones.inputs import normalise
-from edgetl.backbones.load import build, rebuild
+from edgetl.backbones.load import build, construct, rebuild
 from edgetl.backbones.weights import locate
 from edgetl.errors import EdgetlError, UsageError, WeightsError
 from edgetl.recipe import Backbone
@@ -274,3 +274,18 @@ def test_normalising_follows_the_formula() -> None:
     images = torch.full((1, 3, 2, 2), 255, dtype=torch.uint8)
     expected = (1 - torch.tensor(spec.preprocessing.mean)) / torch.tensor(spec.preprocessing.std)
     torch.testing.assert_close(normalise(images, spec.preprocessing)[0, :, 0, 0], expected)
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit", "tv_squeezenet1_1"])
+def test_a_rectangular_input_is_height_and_width_all_the_way(name: str) -> None:
+    backbone = Backbone(name=name, pretrained=False, input_size=(64, 96))
+    network, spec, _ = build(backbone, WeightSource("none"), 3, "squash")
+    assert (spec.preprocessing.height, spec.preprocessing.width) == (64, 96)
+    assert network(torch.zeros(1, 3, 64, 96)).shape == (1, 3)
+    assert construct(spec)(torch.zeros(1, 3, 64, 96)).shape == (1, 3)
+
+
+def test_a_network_that_takes_squares_only_refuses_a_rectangular_input_in_one_line() -> None:
+    with pytest.raises(UsageError, match=r"backbone\.input_size: `vit_b_16` cannot take 32x64 pixels") as caught:
+        build(Backbone(name="tv_vit_b_16", pretrained=False, input_size=(32, 64)), WeightSource("none"), 3, "squash")
+    assert "\n" not in str(caught.value)
