@@ -41,6 +41,8 @@ def show_report(report: Report, console: Console | None = None) -> None:
     out.print(table(summary.bundles))
     if (line := _indication_line(report)) is not None:
         out.print(line, highlight=False)
+    if (line := _lowest_recall(summary.bundles)) is not None:
+        out.print(line, highlight=False)
     for bundle in summary.bundles:
         if _needs_a_word(bundle):
             out.print(_explanation(bundle), soft_wrap=False, highlight=False)
@@ -162,6 +164,19 @@ def _indication_line(report: Report) -> Text | None:
     return Text(f"p99 of {told or 'few'} runs: an indication; an interval takes {P99_RUNS} steady ones", style="dim")
 
 
+def _lowest_recall(bundles: Sequence[Bundle]) -> Text | None:
+    """The class that is recognized least, of all builds that ship; None where accuracy was not measured."""
+    found = [(each.recall, each, bundle) for bundle in bundles for each in bundle.recalls if each.recall is not None]
+    if not found:
+        return None
+    value, recall, bundle = min(found, key=lambda each: each[0])
+    interval = words.percent_range(recall.recall_low, recall.recall_high)
+    return Text(
+        f"lowest recall: {recall.label} {words.percent(value)} % ({interval}) of {words.count(recall.images, 'image')} "
+        f"on {bundle.target}, float network {words.percent(recall.float_recall)} %"
+    )
+
+
 def _needs_a_word(bundle: Bundle) -> bool:
     """Whether anything is not as hoped: a gate, the build that ships, the operators that stayed float, the machine.
 
@@ -190,5 +205,6 @@ def _explanation(bundle: Bundle) -> Text:
     replaced = bundle.surgery.sentence if bundle.surgery and bundle.precision == "simplified" else ""
     told = bundle.other_cpu in bundle.reason  # by a gate on latency
     other = "" if told else f"latency of another CPU: {bundle.other_cpu}"
-    cautions = [each for each in bundle.cautions if each not in bundle.reason]
+    # a gate on latency tells its own build's figures already
+    cautions = [each for each in bundle.cautions if each.partition(":")[0] not in bundle.reason]
     return line.append("; ".join(part for part in (bundle.reason, bundle.why, replaced, other, *cautions) if part))
