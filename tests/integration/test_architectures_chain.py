@@ -1,0 +1,140 @@
+"""An architecture goes from image files to bundles, and what should run in INT8 does.
+
+Random weights, few small pictures, the smallest input that each network takes; blocks that repeat stand there once
+where the library lets us say so. This asks whether the chain carries the architecture, not how good it gets: ratios and
+accuracy at real size are in `benchmarks/architectures.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnx
+import pytest
+import timm
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from edgetl.backends.base import load as load_backend
+from edgetl.bundle.read import Bundle, read_bundle
+from edgetl.graph.layer_view import View
+from edgetl.graph.pivot import read_pivot
+from edgetl.inference import open_bundle, verify
+from edgetl.pipeline import run
+from edgetl.progress import Silent
+from edgetl.recipe import Recipe
+from edgetl.stages.job import make_job
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+TARGETS = ("x86-cpu", "intel-cpu", "nvidia-rtx", "arm64-cpu")
+CLASSES, SHOTS, VALIDATION = ("dark", "red", "blue"), 1, 3
+
+
+@dataclass(frozen=True)
+class Row:
+    """A backbone and the side of its input.
+
+    products   matrix products of two activations, which no scheme quantizes (attention: two in each block)
+    arguments  of timm's constructor
+    """
+
+    backbone: str
+    size: int
+    method: Literal["ptq", "qat"] = "ptq"
+    products: int = 0
+    arguments: Mapping[str, object] = field(default_factory=dict)
+
+
+ROWS = (
+    Row("tv_squeezenet1_1", 32),
+    Row("resnet18", 32, "qat"),
+    Row("vit_tiny_patch16_224", 32, "qat", 4, {"depth": 2, "img_size": 32}),
+)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder per class: soft noise with a tint of its own."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for index, name in enumerate(CLASSES):
+        (folder / name).mkdir()
+        for number in range(SHOTS + VALIDATION):
+            pixels = rng.normal(100, 45, (8, 8, 3)) + 50 * (np.arange(3) == index)
+            picture = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+            picture.resize((64, 64), Image.Resampling.BICUBIC).save(folder / name / f"{number}.png")
+    return folder
+
+
+def _backbone(row: Row, folder: Path) -> dict[str, object]:
+    """torchvision's by name, timm's as a folder with weights: random ones."""
+    if row.backbone.startswith("tv_"):
+        return {"name": row.backbone, "pretrained": False, "input_size": row.size}
+    torch.manual_seed(0)
+    network = timm.create_model(row.backbone, num_classes=2, **row.arguments)
+    save_file(
+        {name: tensor.contiguous() for name, tensor in network.state_dict().items()}, folder / "model.safetensors"
+    )
+    config = {"architecture": row.backbone, "model_args": row.arguments}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    return {"name": f"local-dir:{folder}", "input_size": row.size}
+
+
+def _recipe(row: Row, pictures: Path, folder: Path) -> Recipe:
+    raw = {
+        "name": "row",
+        "data": {"train": str(pictures), "shots": SHOTS, "resize": "squash", "augment": "none"},
+        "check": {"features": False},
+        "backbone": _backbone(row, folder),
+        "adapt": {"strategy": "probe", "head": "ncm", "sanity": "warn"},
+        "quantize": {"method": row.method, "epochs": 1, "batch_size": 3},
+        "targets": list(TARGETS),
+    }
+    return Recipe.model_validate(raw)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.backbone}-{row.method}")
+def test_an_architecture_goes_from_files_to_bundles_in_int8(row: Row, pictures: Path, tmp_path: Path) -> None:
+    outcome = run(make_job(_recipe(row, pictures, tmp_path), tmp_path), Silent(), until="compile")
+
+    layers = _layers_all_quantized(tmp_path / "row-build" / "pivot")
+    bundles = [read_bundle(result.folder) for result in outcome.results if result.stage == "compile"]
+    assert {bundle.manifest.target.name for bundle in bundles if _is_int8(bundle)} == set(TARGETS)
+    for bundle in bundles:
+        if load_backend(bundle.manifest.compiled.backend).cannot_run(bundle.manifest.target) is None:
+            assert [step for step in verify(bundle, threads=1) if not step.passed] == []
+            if _is_int8(bundle):
+                _runs_in_int8(bundle, layers, row.products)
+
+
+def _is_int8(bundle: Bundle) -> bool:
+    return bundle.manifest.compiled.precision == "int8"
+
+
+def _layers_all_quantized(pivot: Path) -> int:
+    """How many convolutions and linear layers the network has; all of them are between Q/DQ in every INT8 model."""
+    models = {model.file: model for model in read_pivot(pivot).models}
+    plain = View(onnx.load_model(pivot / "float32.onnx"))
+    quantized = [name for name, model in models.items() if model.precision == "int8"]
+    assert len(quantized) == 2  # one for the CPUs, one for TensorRT
+    for name in quantized:
+        view = View(onnx.load_model(pivot / name))
+        assert {view.name_of(node) for node in view.compute} == set(view.layers), name
+        assert len(view.layers) == len(plain.compute), name
+    return len(plain.compute)
+
+
+def _runs_in_int8(bundle: Bundle, layers: int, products: int) -> None:
+    """The runtime itself says how it computes each layer."""
+    with open_bundle(bundle, threads=1) as engine:
+        placement = engine.placement()
+    left = placement.not_integer()
+    assert len(left) <= products, [f"{operator.name} in {operator.precision}" for operator in left]
+    assert len(placement.compute()) - len(left) >= layers
