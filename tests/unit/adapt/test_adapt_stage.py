@@ -230,9 +230,9 @@ def test_one_shot_a_class_prepares_no_fine_tuning(
 ) -> None:
     asked: list[int] = []
 
-    def noted(task: Any, wanted: Any) -> Any:
+    def noted(task: Any, wanted: Any, worth: Any) -> Any:
         asked.append(len(wanted))
-        return extract(task, wanted)
+        return extract(task, wanted, worth)
 
     monkeypatch.setattr(strategy, "extract", noted)
     adapt_in(split_in(tmp_path, shots=1), weights, tmp_path / "out", strategy="auto")
