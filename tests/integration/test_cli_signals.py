@@ -37,6 +37,9 @@ def stopped(
         children = children_of(process.pid)
         process.send_signal(number)
         out, err = process.communicate(timeout=120)
+    until = time.monotonic() + 20  # one that was just being started ends when it finds nobody to ask it
+    while any(Path(f"/proc/{child}").exists() for child in children) and time.monotonic() < until:
+        time.sleep(0.05)
     return Done(process.returncode, out, err), [child for child in children if Path(f"/proc/{child}").exists()]
 
 
@@ -79,5 +82,5 @@ def test_sigterm_leftovers_of_a_build_none_and_what_was_finished_is_kept(chain: 
     assert {path.name.partition("-")[0] for path in (out / "stages").glob("*.json")} == {"data", "check"}
     assert not (out / "scratch").exists()
     assert not list(out.rglob("*.part"))
-    assert list((tmp_path / "t").iterdir()) == []
+    assert not list((tmp_path / "t").glob("edgetl-*"))  # torch makes a folder of its own there
     assert children == []
