@@ -109,14 +109,14 @@ def busy(machine: Machine, met: Conditions | None, spreads: Iterable[float | Non
     own = bool(too_many_threads(machine, threads))
     waited = met.waited if met else None
     if waited is not None and waited > MOST_WAITED and not own:
-        signs.append(f"the timed runs waited {waited:.0%} of the time for a core{_load(machine)}")
+        signs.append(f"the timed runs waited {100 * waited:.0f} % of the time for a core{_load(machine)}")
     if waited is None and _is_loaded(machine):
         signs.append(f"load average {machine.load_average:.3g} on {_cores(machine)}")
     if met is not None and met.stolen is not None and met.stolen > MOST_STOLEN:
-        signs.append(f"the host took {met.stolen:.0%} of the CPU time for others")
+        signs.append(f"the host took {100 * met.stolen:.0f} % of the CPU time for others")
     spread = max((each for each in spreads if each is not None), default=0.0)
     if spread > MOST_SPREAD and not own:
-        signs.append(f"the middle half of the rounds spans {spread:.0%} of the median time")
+        signs.append(f"the middle half of the rounds spans {100 * spread:.0f} % of the median time")
     return f"busy machine: {'; '.join(signs)}" if signs else ""
 
 

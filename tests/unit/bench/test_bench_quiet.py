@@ -39,7 +39,7 @@ class TestBusy:
     def test_waiting_for_a_core_is_told_with_the_load(self) -> None:
         loaded = replace(MACHINE, load_average=20.3)
         assert busy(loaded, Conditions(0.38, 0.0), [0.05], 1) == (
-            "busy machine: the timed runs waited 38% of the time for a core (load average 20.3 on 2 cores)"
+            "busy machine: the timed runs waited 38 % of the time for a core (load average 20.3 on 2 cores)"
         )
 
     def test_the_load_decides_where_waiting_cannot_be_read(self) -> None:
@@ -48,11 +48,11 @@ class TestBusy:
         assert busy(replace(MACHINE, load_average=2.9), unknown, [], 1) == ""
 
     def test_a_host_that_takes_time_is_told(self) -> None:
-        assert "the host took 5% of the CPU time for others" in busy(MACHINE, Conditions(0.0, 0.05), [], 1)
+        assert "the host took 5 % of the CPU time for others" in busy(MACHINE, Conditions(0.0, 0.05), [], 1)
 
     def test_rounds_that_differ_are_told(self) -> None:
         assert busy(MACHINE, QUIET, [0.04, 0.23, None], 1) == (
-            "busy machine: the middle half of the rounds spans 23% of the median time"
+            "busy machine: the middle half of the rounds spans 23 % of the median time"
         )
 
     def test_threads_that_wait_for_each_other_are_not_another_programs_doing(self) -> None:
@@ -86,7 +86,7 @@ class TestLatencyGate:
         for value, verdict in ((4, "pass"), (6, "fail")):
             told = self.check(Estimate(value, value, value), Conditions(0.2, 0.0))
             assert told.startswith(f"{verdict}: ")
-            assert "; busy machine: the timed runs waited 20% of the time for a core" in told
+            assert "; busy machine: the timed runs waited 20 % of the time for a core" in told
 
     def test_case_more_threads_than_cores_is_not_judged_in_silence(self) -> None:
         told = self.check(Estimate(705), threads=64)

@@ -39,7 +39,7 @@ def test_a_busy_machine_is_told_once_with_its_targets() -> None:
     assert (found.kind, found.targets) == ("busy machine", ("x86-cpu", "intel-cpu"))
     assert found.sentence.startswith("Timed on a busy machine: x86-cpu, intel-cpu.")
     assert cautions.of_target(benches[1]) == (
-        "busy machine: the timed runs waited 40% of the time for a core (load average 20 on 2 cores)",
+        "busy machine: the timed runs waited 40 % of the time for a core (load average 20 on 2 cores)",
     )
 
 

@@ -153,7 +153,7 @@ def test_targets_that_share_a_reason_share_one_line_of_80_columns() -> None:
 
 
 def test_a_busy_machine_is_told_above_the_table_beside_the_verdict_and_below() -> None:
-    sign = "busy machine: the timed runs waited 38% of the time for a core"
+    sign = "busy machine: the timed runs waited 38 % of the time for a core"
     busy = OTHER.model_copy(update={"other_cpu": "", "cautions": (sign,)})
     caution = Caution(kind="busy machine", targets=("x86-avx2",), sentence="Timed on a busy machine: x86-avx2.")
     lines = shown(120, bundles=(busy,), cautions=(caution,)).splitlines()
