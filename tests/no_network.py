@@ -69,4 +69,4 @@ if __name__ == "__main__":
 
     forbid_connections()
     sys.addaudithook(watch)
-    main(sys.argv[1:])
+    main()

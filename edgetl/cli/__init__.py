@@ -108,7 +108,7 @@ def main(args: list[str] | None = None) -> None:
     with _signals_stop():
         code = _run(args)
     stopped = code in {128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    if stopped and (args is None or threading.active_count() > 1):
+    if stopped and args is None:  # of a process of its own, not of a caller's
         # nobody waits for trainings in threads, or the seconds that torch takes to be taken down
         os._exit(code)
     sys.exit(code)

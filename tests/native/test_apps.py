@@ -253,8 +253,12 @@ def test_a_measurement_names_the_very_bundle_and_engine_that_python_names(
     bundle = bundles["x86-cpu-int8"]
     found = apps.json("edgetl-bench", bundle, *onnxruntime, "--cold-starts", "1")
     expected = edgetl("bench", bundle, "--json", "--cold-starts", "0").json()
-    assert list(found) == list(expected)
-    assert list(found["bundles"][0]) == list(expected["bundles"][0])
+    # what the program for devices does not measure has a default in the reader
+    assert set(expected) - set(found) == {"conditions", "warnings", "left_out", "gates"}
+    unmeasured = {"recalls", "drop_points", "round_spread", "repeat_p50_ms"}
+    assert set(expected["bundles"][0]) - set(found["bundles"][0]) == unmeasured
+    assert [key for key in expected if key in found] == list(found)
+    assert [key for key in expected["bundles"][0] if key not in unmeasured] == list(found["bundles"][0])
     assert list(found["machine"]) == list(expected["machine"])
     for key in ("bundle", "bundle_sha256", "target", "precision", "backend", "backend_version", "size_bytes"):
         assert found["bundles"][0][key] == expected["bundles"][0][key], key
