@@ -33,7 +33,7 @@ from edgetl.types import NetworkSpec
 
 NORMS = {"batch_norm", "_native_batch_norm_legit_no_training", "getitem"}
 PLAIN = {"conv2d", "relu", "relu6", "hardtanh", "add", "linear", "pad"} | NORMS
-MOVES = {"adaptive_avg_pool2d", "mean", "flatten", "view", "dropout", "clone", "sym_size"}
+MOVES = {"adaptive_avg_pool2d", "mean", "flatten", "reshape", "view", "dropout", "clone", "sym_size"}
 
 
 def _operators(network: nn.Module) -> set[str]:
