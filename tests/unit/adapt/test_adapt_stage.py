@@ -467,10 +467,12 @@ def test_torch_is_left_as_it_was(tmp_path: Path, weights: Path) -> None:
 
 
 def test_a_changed_buffer_is_caught(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def train_everything(network: nn.Module, **_: Any) -> None:
-        network.train()  # what must not happen
+    def move_statistics(network: nn.Module, **_: Any) -> None:
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None:
+                module.running_mean.add_(0.01)  # what must not happen
 
-    monkeypatch.setattr(finetune, "set_modes", train_everything)
+    monkeypatch.setattr(finetune, "set_modes", move_statistics)
     # moved statistics make a bad network, which would be rolled back before its buffers are compared
     monkeypatch.setattr("edgetl.adapt.strategy._own_top1", lambda *_: 1.0)
     with pytest.raises(AssertionError, match="running_mean"):
