@@ -70,9 +70,9 @@ def expectation(problem: ErrorDetails) -> str:
     if kind == "literal_error":
         return str(context["expected"]).replace("'", "")
     if kind in ("string_too_short", "string_too_long"):
-        return _length(context, "characters")
+        return _length(context, "character")
     if kind in ("too_short", "too_long"):
-        return _length(context, "values")
+        return _length(context, "value")
     if kind == "int_from_float":
         return "a whole number"
     word = next((kind.removesuffix(end) for end in ("_type", "_parsing", "_parsing_size") if kind.endswith(end)), kind)
@@ -80,9 +80,8 @@ def expectation(problem: ErrorDetails) -> str:
 
 
 def _length(context: Mapping[str, Any], unit: str) -> str:
-    if "min_length" in context:
-        return f"at least {context['min_length']} {unit}"
-    return f"at most {context['max_length']} {unit}"
+    words, length = ("least", "min_length") if "min_length" in context else ("most", "max_length")
+    return f"at {words} {context[length]} {unit}{'' if context[length] == 1 else 's'}"
 
 
 def _number(value: object) -> str:

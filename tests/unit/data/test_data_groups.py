@@ -55,8 +55,8 @@ def test_names_without_a_group_are_named_and_counted(pattern: str) -> None:
     ("pattern", "problem"),
     [
         ("(p", "`data.group_by`: expected a regular expression: missing ), unterminated subpattern"),
-        ("", "`data.group_by`: String should have at least 1 character"),
-        ("x" * 201, "`data.group_by`: String should have at most 200 characters"),
+        ("", "`data.group_by`: expected at least 1 character; found"),
+        ("x" * 201, "`data.group_by`: expected at most 200 characters; found"),
     ],
 )
 def test_a_pattern_that_cannot_be_meant_is_refused_with_the_recipe(pattern: str, problem: str) -> None:

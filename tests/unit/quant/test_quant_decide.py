@@ -44,7 +44,7 @@ def test_a_network_with_half_of_the_gate_left_is_not_trained() -> None:
     network = _Rounded(0.5, 0.0)
     decision = decide(network, _judge, Gates(max_drop_points=1.0), network.train_it)
     assert (decision.method, decision.trained, network.trainings) == ("ptq", None, 0)
-    assert decision.sentence.startswith("Calibrated, the drop is 0.50 points (-0.50 to 1.50) on 300 validation images")
+    assert decision.sentence.startswith("Calibrated, the drop is 0.50 points (−0.50 to 1.50) on 300 validation images")
     assert decision.sentence.endswith("0.50 are half of what the gate allows: not trained.")
 
 
