@@ -7,21 +7,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 from torch import nn
 
 from edgetl.backbones.load import rebuild
 from edgetl.backbones.spec import read_spec
 from edgetl.data.views import batches
+from edgetl.export.float_logits import FILE_NAME, Logits
 from edgetl.graph.fold import fold
 from edgetl.graph.preprocess import normalize
 from edgetl.records import NETWORK_SPEC, NETWORK_STATE
 from edgetl.types import NetworkSpec, Progress, Sample, Split
 
-FILE_NAME = "float-logits.safetensors"
 _BATCH = 16
-
-Logits = NDArray[np.float32]
 
 
 def run(split: Split, adapted: Path, out: Path, progress: Progress) -> None:
@@ -30,11 +28,6 @@ def run(split: Split, adapted: Path, out: Path, progress: Progress) -> None:
     p = spec.preprocessing
     network = fold(rebuild(spec, adapted / NETWORK_STATE), p.height, p.width).module
     save_file({"logits": float_logits(network, split.val, spec, progress)}, out / FILE_NAME)
-
-
-def kept_logits(folder: Path) -> Logits:
-    """(N, classes) float32, as `run` wrote them."""
-    return np.asarray(load_file(folder / FILE_NAME)["logits"], dtype=np.float32)
 
 
 def float_logits(network: nn.Module, samples: tuple[Sample, ...], spec: NetworkSpec, progress: Progress) -> Logits:

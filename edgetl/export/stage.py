@@ -19,9 +19,10 @@ from edgetl.backbones.load import rebuild
 from edgetl.backbones.spec import read_spec
 from edgetl.data.views import batches
 from edgetl.export import golden
+from edgetl.export.float_logits import kept_logits
 from edgetl.export.half import measure_range, to_float16
 from edgetl.export.parity import compare, infer, open_literal
-from edgetl.export.reference import float_logits, kept_logits, torch_logits
+from edgetl.export.reference import float_logits, torch_logits
 from edgetl.graph.clean import serialize
 from edgetl.graph.fold import fold
 from edgetl.graph.from_torch import to_onnx

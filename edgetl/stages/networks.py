@@ -93,7 +93,7 @@ def gates_within_reach(job: Job, split: Split, floated: StageResult | None, prog
     import numpy as np
 
     from edgetl import accuracy_gates, stats
-    from edgetl.export.reference import kept_logits
+    from edgetl.export.float_logits import kept_logits
 
     labels = np.array([sample.label for sample in split.val], dtype=np.int64)
     right = np.asarray(kept_logits(floated.folder).argmax(axis=1) == labels)

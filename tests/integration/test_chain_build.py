@@ -145,6 +145,7 @@ def test_nothing_half_made_is_left(chain: Chain) -> None:
         "report.json",
         "runs",
         "stages",
+        "weights.json",
     ]
 
 

@@ -33,7 +33,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 KILLED_AT = ROOT / "tests" / "killed_at.py"
 TARGETS = chain_targets()
 BUILDS = sum(len(load_target(name).precisions) for name in TARGETS)
-NETWORKS = ("data", "check", "adapt", *["quantize"] * len({scheme_id(load_target(name).scheme) for name in TARGETS}))
+SCHEMES = {scheme_id(load_target(name).scheme) for name in TARGETS}
+NETWORKS = ("data", "check", "adapt", "float", *["quantize"] * len(SCHEMES))
 COMPILED = (*NETWORKS, "export", *["compile"] * BUILDS)
 
 # where the process dies -> the stages that are done by then, in order of the chain
@@ -45,7 +46,7 @@ DEATHS = {
     "adapt: between two views of the features": ("edgetl.data.rows:write_sealed", 3, ("data", "check")),
     "adapt: in the search, one trial kept": ("edgetl.cache:write_sealed", 2, ("data", "check")),
     "adapt: from outside, while it trains": ("", 0, ("data", "check")),
-    "quantize: one of two files written": ("edgetl.quant.stage:save_file", 1, ("data", "check", "adapt")),
+    "quantize: one of two files written": ("edgetl.quant.stage:save_file", 1, ("data", "check", "adapt", "float")),
     "export: before the second tensor file": (
         "edgetl.export.stage:save_file",
         2,
