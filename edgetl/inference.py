@@ -52,7 +52,7 @@ def cannot_run(bundle: Bundle) -> str:
     if not compiled.finished:
         return f"not finished; run on the device with the GPU: edgetl compile --finish {bundle.folder}"
     backend = load_backend(compiled.backend)
-    obstacle = backend.missing() or backend.cannot_run(bundle.manifest.target)
+    obstacle = backend.missing() or backend.cannot_run(bundle.manifest.target, compiled.precision)
     return f"cannot run here: {obstacle.reason}; {obstacle.remedy}" if obstacle else ""
 
 

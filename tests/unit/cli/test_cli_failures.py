@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,9 @@ STOPPED = "edgetl: stopped; finished stages are kept, the same command continues
 NO_MEMORY = "edgetl: out of memory; free some, or allow more (ulimit -v, the container's limit)"
 
 
+HANDLED = (signal.SIGTERM, signal.SIGHUP)
+
+
 @pytest.fixture
 def shell(capsys: pytest.CaptureFixture[str]) -> Shell:
     return Shell(capsys)
@@ -32,6 +36,16 @@ def recipe(tmp_path: Path) -> Path:
     return write_recipe(tmp_path)
 
 
+@pytest.fixture
+def usual_signals() -> Iterator[None]:
+    """As in a terminal: in the background and under nohup, a process inherits that interrupt and hangup are ignored."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def run(*arguments: object, **keywords: object) -> None:
         raise error
@@ -41,10 +55,15 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_sigterm_leftovers_a_signal_is_one_line_and_its_exit_code(
-    shell: Shell, recipe: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+    shell: Shell,
+    recipe: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    usual_signals: None,
+    number: signal.Signals,
+    code: int,
 ) -> None:
     """Case sigterm-leftovers: real signals to this very process, which afterwards handles them as before."""
-    before = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)]
+    before = [signal.getsignal(each) for each in HANDLED]
 
     def run(*arguments: object, **keywords: object) -> None:
         os.kill(os.getpid(), number)
@@ -54,7 +73,7 @@ def test_sigterm_leftovers_a_signal_is_one_line_and_its_exit_code(
     answer = shell("build", recipe)
     assert answer.code == code
     assert answer.lines == [STOPPED]
-    assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)] == before
+    assert [signal.getsignal(each) for each in HANDLED] == before
 
 
 def test_a_hangup_that_is_ignored_stays_ignored(shell: Shell, recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:

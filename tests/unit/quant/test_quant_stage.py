@@ -97,7 +97,7 @@ def test_stopped_while_it_calibrates_the_stage_ends_in_the_same_bytes(
     assert record["calibration_images"] == 70  # all there are; the profile would take 2,000
     for name in ("network.onnx", "ranges.safetensors"):
         assert (tmp_path / "out" / name).read_bytes() == (first / name).read_bytes(), name
-    assert sorted(path.suffix for path in cache.iterdir()) == [".json", ".safetensors"]
+    assert sorted(path.suffix for path in cache.iterdir()) == [".kept", ".safetensors"]
 
 
 def test_given_ranges_are_used_without_looking_at_calibration_images(
