@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from chain import build_steel, edgetl_without_torch
+from this_cpu import X86_TARGET, needs_vnni
 
 from edgetl.bundle.read import read_bundle
 
@@ -19,7 +20,7 @@ SHORT = {
     "backbone.input_size": 96,
     "adapt.strategy": "probe",
     "quantize.method": "ptq",
-    "targets": "[x86-cpu, intel-cpu]",
+    "targets": f"[{X86_TARGET}, intel-cpu]",
     # a probe at a quarter of the pixels: the chain is tested, not the network
     "gates.max_drop_points": 10,
     "bench.emulate": "false",
@@ -45,7 +46,7 @@ def test_the_network_learned_what_the_shots_show(report: dict[str, Any]) -> None
     assert report["reference"]["top1"] >= 0.6  # 1/6 by chance
 
 
-@pytest.mark.parametrize("target", ["x86-cpu", "intel-cpu"])
+@pytest.mark.parametrize("target", [X86_TARGET, pytest.param("intel-cpu", marks=needs_vnni)])
 def test_int8_runs_in_int8_throughout_and_answers_as_float_does(report: dict[str, Any], target: str) -> None:
     bundle = next(bundle for bundle in report["bundles"] if bundle["target"] == target)
     assert bundle["verdict"] == "pass"
@@ -60,7 +61,7 @@ def test_int8_runs_in_int8_throughout_and_answers_as_float_does(report: dict[str
     assert builds["int8"]["speedup_low"] > 1 or bundle["precision"] != "int8"
 
 
-@pytest.mark.parametrize("target", ["x86-cpu", "intel-cpu"])
+@pytest.mark.parametrize("target", [X86_TARGET, pytest.param("intel-cpu", marks=needs_vnni)])
 def test_the_shipped_bundle_verifies_and_names_defects(steel: Path, shared: Path, target: str) -> None:
     bundle = steel / "bundles" / f"steel-{target}"
     labels = read_bundle(bundle).manifest.labels

@@ -30,6 +30,7 @@ def stopped(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_as_in_a_terminal,
     ) as process:
         until = time.monotonic() + 120
         while not when(process.pid) and process.poll() is None and time.monotonic() < until:
@@ -41,6 +42,10 @@ def stopped(
     while any(Path(f"/proc/{child}").exists() for child in children) and time.monotonic() < until:
         time.sleep(0.05)
     return Done(process.returncode, out, err), [child for child in children if Path(f"/proc/{child}").exists()]
+
+
+def _as_in_a_terminal() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup, under which tests may run, has it ignored
 
 
 def children_of(pid: int) -> list[int]:

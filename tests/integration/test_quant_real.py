@@ -9,6 +9,7 @@ import onnxruntime
 import pytest
 from safetensors.numpy import load_file
 from safetensors.torch import save_file
+from this_cpu import X86_TARGET, needs_vnni
 
 from edgetl.backbones.load import build
 from edgetl.backbones.spec import write_spec
@@ -25,7 +26,7 @@ from edgetl.types import Sample, Split
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
-@pytest.mark.parametrize("target", ["x86-cpu", "nvidia-rtx"])
+@pytest.mark.parametrize("target", [X86_TARGET, pytest.param("nvidia-rtx", marks=needs_vnni)])
 def test_integers_of_an_imagenet_mobilenet_agree_with_its_float_network(
     shared: Path, tmp_path: Path, target: str
 ) -> None:

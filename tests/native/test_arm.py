@@ -14,6 +14,7 @@ from chain import build_steel
 from native_build import RuntimeBuild, cross_build
 from numpy.typing import NDArray
 from picture_tool import Tool, assert_resized_alike, noise, random_preprocessing, side
+from this_cpu import needs_vnni
 
 from edgetl.bench import emulate
 
@@ -87,6 +88,7 @@ def test_the_golden_images_come_out_right_on_arm(arm64: RuntimeBuild, sysroot: P
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@needs_vnni
 def test_arm_and_x86_give_the_same_answers(
     runtime_build: RuntimeBuild, arm64: RuntimeBuild, sysroot: Path, bundles: Path, shared: Path
 ) -> None:

@@ -54,8 +54,8 @@ def test_another_decoder_draws_and_checks_again(job: Job, monkeypatch: pytest.Mo
 
     assert reused() == [False, False]
     assert reused() == [True, True]
-    prints = set(job.out.glob("cache/prints-*.npz"))
+    prints = set(job.out.glob("cache/prints-*.kept"))
     assert len(prints) == 1
     without_avif(monkeypatch)
     assert reused() == [False, False]
-    assert len(set(job.out.glob("cache/prints-*.npz")) - prints) == 1
+    assert len(set(job.out.glob("cache/prints-*.kept")) - prints) == 1

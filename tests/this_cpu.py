@@ -1,0 +1,15 @@
+"""What the integer kernels of this machine's CPU can do."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgetl.bench.machine import describe
+
+HAS_VNNI = bool({"vnni", "avx_vnni"} & set(describe().instruction_sets))
+X86_TARGET = "x86-cpu" if HAS_VNNI else "x86-avx2"
+"""The target for this CPU, on which integers are not saturated."""
+
+needs_vnni = pytest.mark.skipif(
+    not HAS_VNNI, reason="this CPU has no VNNI: sums of two products saturate (docs/guide/forecast.md)"
+)
