@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from edgetl.bench.machine import lacks
 from edgetl.catalog import scheme_id
 from edgetl.errors import BackendError, ParityError
 from edgetl.publish import PIVOT, publish_pivot, publish_report
@@ -191,6 +192,10 @@ def _repair(measured: _Measured) -> dict[str, StageResult]:
     repaired: dict[str, StageResult] = {}
     for target in measured.job.targets:
         if not needs_repair(measured.job, measured.benched[target.name]):
+            continue
+        if lacking := lacks(target):
+            told = f"{target.name}: INT8 is not repaired for this CPU: {lacking}; for CPUs like this one: x86-avx2"
+            measured.ledger.progress.note(told)
             continue
         try:
             repaired[target.name] = _repair_target(measured, target)

@@ -93,13 +93,22 @@ def other_cpu(target: Target, root: Path = Path("/")) -> str:
     here = _cpu_name(info, root) or platform.machine()
     if banned := [name for name in target.cpu_without if name in has]:
         return f"{target.name} is a CPU without {' or '.join(banned)}; {here} has {' and '.join(banned)}"
-    if target.cpu_with and not has & set(target.cpu_with):
-        return f"{target.name} is a CPU with {' or '.join(target.cpu_with)}; {here} has none of it"
+    if lacking := lacks(target, root):
+        return lacking
     parts = cpu_parts(info)
     if target.cpu_part and parts != {target.cpu_part}:
         found = ", ".join(sorted(parts)) or "not told"
         return f"{target.name} has cores of part {target.cpu_part}; those of {here}: {found}"
     return ""
+
+
+def lacks(target: Target, root: Path = Path("/")) -> str:
+    """What the CPUs of `target` have and this one has not, so that its integers saturate where theirs do not; or ""."""
+    info = _read(root / "proc/cpuinfo")
+    if not target.cpu_with or set(instruction_sets(info)) & set(target.cpu_with):
+        return ""
+    here = _cpu_name(info, root) or platform.machine()
+    return f"{target.name} is a CPU with {' or '.join(target.cpu_with)}; {here} has none of it"
 
 
 def cpu_parts(cpuinfo: str) -> set[str]:

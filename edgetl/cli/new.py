@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 import click
@@ -19,6 +20,8 @@ from edgetl.cli.options import FILE, emit, json_option
 def command(folder: Path, output: Path, name: str | None, force: bool, as_json: bool) -> None:
     """Look at FOLDER (one sub-folder per class, or train/ and val/), or a CSV list, and write a commented recipe that
     suits it."""
+    from edgetl.bench.machine import lacks
+    from edgetl.catalog import load_target
     from edgetl.data.suggest import recipe_text
     from edgetl.data.survey import survey
     from edgetl.errors import UsageError
@@ -30,7 +33,8 @@ def command(folder: Path, output: Path, name: str | None, force: bool, as_json: 
         raise UsageError(f"{output}: is no file; name the recipe to write with -o, as {output / 'recipe.yaml'}")
     if output.exists() and not force:
         raise UsageError(f"{output}: exists already; choose another name with -o, or replace it with --force")
-    text = recipe_text(seen, folder, output.resolve().parent, name)
+    vnni = not (platform.machine() == "x86_64" and lacks(load_target("x86-cpu")))
+    text = recipe_text(seen, folder, output.resolve().parent, name, vnni=vnni)
     with disk_errors(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         write_text(output, text)

@@ -51,15 +51,15 @@ def suggest(root: Path, recipe_dir: Path, name: str | None) -> str:
     return recipe_text(survey(root), root, recipe_dir, name)
 
 
-def recipe_text(seen: Survey, root: Path, recipe_dir: Path, name: str | None) -> str:
-    """`suggest` for what was looked at already."""
+def recipe_text(seen: Survey, root: Path, recipe_dir: Path, name: str | None, *, vnni: bool = True) -> str:
+    """`suggest` for what was looked at already; vnni: False where this computer is an x86 one without."""
     title = _title(locate(Path(), str(root))) if name is None else name
     if not _NAME.fullmatch(title):
         raise UsageError(
             f"name {title!r}: expected up to 64 letters, digits, `_`, `.`, `-`, the first a letter or digit"
         )
     here = locate(Path(), str(recipe_dir))
-    return "\n".join((*_head(title, seen), *_data(seen, here), *_rest(seen)))
+    return "\n".join((*_head(title, seen), *_data(seen, here), *_rest(seen, vnni)))
 
 
 def _head(title: str, seen: Survey) -> list[str]:
@@ -111,7 +111,7 @@ def _data(seen: Survey, here: Path) -> list[str]:
     ]
 
 
-def _rest(seen: Survey) -> list[str]:
+def _rest(seen: Survey, vnni: bool) -> list[str]:
     longest = sorted(max(size) for size in seen.sizes)[len(seen.sizes) // 2]
     lines = [
         "# any timm model; `tv_resnet18` for torchvision's; `local-dir:PATH` for a folder with config.json and weights",
@@ -125,13 +125,22 @@ def _rest(seen: Survey) -> list[str]:
         *lines,
         "",
         "# one bundle each; more: nvidia-rtx, nvidia-gpu, jetson-orin-nano, raspberry-pi-5 (`edgetl targets`)",
-        "targets: [x86-cpu, intel-cpu, arm64-cpu]",
+        *_targets(vnni),
         "",
         "# what a bundle must meet to pass; also min_top1, max_p99_ms, max_size_bytes, max_float_layers",
         "gates:",
         "  max_drop_points: 1.0",
         "",
     ]
+
+
+def _targets(vnni: bool) -> list[str]:
+    if not vnni:
+        return [
+            "# this computer's CPU has no VNNI, which x86-cpu and intel-cpu are for; x86-avx2 is for CPUs like it",
+            "targets: [x86-avx2, arm64-cpu]",
+        ]
+    return ["targets: [x86-cpu, intel-cpu, arm64-cpu]"]
 
 
 def _shots(seen: Survey) -> _Choice:

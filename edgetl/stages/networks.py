@@ -66,7 +66,7 @@ def adapt_stage(
     }
     inputs = {"shots": samples_digest(split, split.shots), "weights": source.digest}
     inputs |= {"groups": value_digest(groups)} if groups else {}
-    return store.once("adapt", 8, config, run, inputs=inputs)
+    return store.once("adapt", 9, config, run, inputs=inputs)
 
 
 def float_stage(store: Store, job: Job, split: Split, adapted: StageResult, progress: Progress) -> StageResult | None:

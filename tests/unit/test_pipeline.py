@@ -48,6 +48,7 @@ def measured(tmp_path: Path, notes: Notes, monkeypatch: pytest.MonkeyPatch) -> A
     """One target whose INT8 build is to be repaired, and a repair that found layers."""
     (tmp_path / "repair" / PIVOT).mkdir(parents=True)
     monkeypatch.setattr(pipeline, "needs_repair", lambda *_: True)
+    monkeypatch.setattr(pipeline, "lacks", lambda _: "")
     monkeypatch.setattr(pipeline, "gates_to_repair_for", lambda *_: Gates())
     monkeypatch.setattr(pipeline, "repair_stage", lambda *_: done("repair", tmp_path / "repair"))
     monkeypatch.setattr(pipeline, "compile_stage", lambda *_: done("mixed", tmp_path))
@@ -88,6 +89,18 @@ def test_a_repair_that_cannot_be_done_is_told_and_leaves_the_builds_as_they_were
     assert stages(measured.built["x86-cpu"]) == ["int8", "float32"]
     assert measured.benched["x86-cpu"].stage == "bench"
     assert notes.told[-1] == "x86-cpu: no repair: float model: not the network of the Q/DQ model"
+
+
+def test_what_saturates_on_this_cpu_alone_is_not_repaired(
+    measured: Any, notes: Notes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "lacks", lambda _: "x86-cpu is a CPU with vnni; this one has none of it")
+    monkeypatch.setattr(pipeline, "repair_stage", None)
+    assert pipeline._repair(measured) == {}
+    assert notes.told == [
+        "x86-cpu: INT8 is not repaired for this CPU: x86-cpu is a CPU with vnni; this one has none of it; "
+        "for CPUs like this one: x86-avx2"
+    ]
 
 
 def test_stages_in_a_row_that_were_kept_are_one_line(notes: Notes, tmp_path: Path) -> None:

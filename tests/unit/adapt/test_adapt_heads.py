@@ -17,6 +17,7 @@ from edgetl.adapt.folds import Fold, stratified_folds
 from edgetl.adapt.heads import cosine, ridge
 from edgetl.adapt.heads.head import Head, LinearHead, MlpHead
 from edgetl.adapt.heads.rounds import rounds
+from edgetl.adapt.heads.softmax import fit_softmax
 from edgetl.adapt.heads.space import fit_space
 from edgetl.adapt.heads.table import HEADS, fit_head, held_out_logits, prepare
 from edgetl.adapt.heads.temperature import best_scale, cross_entropy
@@ -227,6 +228,18 @@ def test_features_that_vary_more_count_more_where_the_space_is_not_standardised(
     compact = space.compact(views).reshape(60, -1)
     found = np.linalg.norm(compact[:, None] - compact[None], axis=2)
     assert np.abs(found - expected).max() < 0.15 * expected.max()
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("strength", [0.01, 1.0])
+def test_softmax_regression_is_that_of_scikit_learn(classes: int, strength: float) -> None:
+    generator = np.random.default_rng(classes)
+    labels = np.arange(30) % classes
+    rows = generator.normal(size=(30, 8)) + generator.normal(size=(classes, 8))[labels]
+    theirs = LogisticRegression(C=strength, tol=1e-3).fit(rows, labels).predict_proba(rows)
+    weight, bias = fit_softmax(rows, labels, strength=strength, iterations=100)
+    shares = np.exp(rows @ weight.T + bias)
+    np.testing.assert_allclose(shares / shares.sum(axis=1, keepdims=True), theirs, atol=0.01)
 
 
 def test_logistic_is_the_mean_of_a_fit_with_and_one_without_augmented_views() -> None:

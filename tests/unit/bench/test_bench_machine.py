@@ -14,6 +14,7 @@ from edgetl.bench.machine import (
     describe,
     gpu_of,
     instruction_sets,
+    lacks,
     other_cpu,
     temperature_c,
 )
@@ -143,7 +144,7 @@ def test_the_clock_is_the_governors_before_the_one_of_cpuinfo(tmp_path: Path) ->
         ("x86-cpu", X86, ""),
         ("x86-cpu", X86.replace("avx512_vnni", ""), ""),
         ("x86-cpu", WITHOUT_VNNI, "x86-cpu is a CPU with vnni or avx_vnni; Example(R) CPU 9000 has none of it"),
-        ("intel-cpu", WITHOUT_VNNI, ""),
+        ("intel-cpu", WITHOUT_VNNI, "intel-cpu is a CPU with vnni or avx_vnni; Example(R) CPU 9000 has none of it"),
         ("raspberry-pi-5", A76, ""),
         ("raspberry-pi-5", A76_AND_A55, "those of BOARD: 0xd05, 0xd0b"),
         ("raspberry-pi-5", ARM + "CPU part\t: 0xd0c\n", "those of BOARD: 0xd0c"),
@@ -158,10 +159,18 @@ def test_a_cpu_that_is_not_of_the_target_s_kind_is_told(tmp_path: Path, target: 
     assert found.endswith(reason) if reason else not found
 
 
+@pytest.mark.parametrize(
+    ("target", "cpu", "lacking"), [("x86-cpu", WITHOUT_VNNI, True), ("x86-cpu", X86, False), ("x86-avx2", X86, False)]
+)
+def test_only_a_cpu_without_what_the_target_has_saturates(tmp_path: Path, target: str, cpu: str, lacking: bool) -> None:
+    put(tmp_path, "proc/cpuinfo", cpu)
+    assert bool(lacks(load_target(target), tmp_path)) == lacking
+
+
 def test_targets_name_instruction_sets_that_are_looked_for() -> None:
     assert set(get_args(InstructionSet)) == set(machine._INSTRUCTION_SETS)
     told = [name for name in target_names() if (found := load_target(name)).cpu_with or found.cpu_without]
-    assert told == ["x86-avx2", "x86-cpu"]
+    assert told == ["intel-cpu", "x86-avx2", "x86-cpu"]
 
 
 def test_the_parts_of_all_cores_are_read() -> None:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edgetl.data.split import make_split
-from edgetl.data.suggest import suggest
+from edgetl.data.suggest import recipe_text, suggest
+from edgetl.data.survey import survey
 from edgetl.errors import DataError, UsageError
 from edgetl.recipe import Recipe
 from edgetl.recipe_file import parse_recipe
@@ -42,7 +43,15 @@ def test_a_folder_of_classes(tmp_path: Path) -> None:
     assert (recipe.data.train, recipe.data.val, recipe.data.shots) == ("My parts!", None, 20)
     assert (recipe.data.resize, recipe.data.augment) == ("squash", "natural")
     assert recipe.backbone.name == "mobilenetv2_100"
-    assert recipe.targets == ("x86-cpu", "intel-cpu", "arm64-cpu")
+
+
+@pytest.mark.parametrize(
+    ("vnni", "targets"), [(True, ("x86-cpu", "intel-cpu", "arm64-cpu")), (False, ("x86-avx2", "arm64-cpu"))]
+)
+def test_the_targets_are_for_a_cpu_like_this_one(tmp_path: Path, vnni: bool, targets: tuple[str, ...]) -> None:
+    parts = fill(tmp_path / "parts", ["ok", "broken"], 30)
+    text = recipe_text(survey(parts), parts, tmp_path, None, vnni=vnni)
+    assert parse_recipe(yaml.safe_load(text), where="suggested").targets == targets
 
 
 def test_a_folder_with_parts(tmp_path: Path) -> None:
