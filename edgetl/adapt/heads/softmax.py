@@ -48,15 +48,15 @@ class _Problem:
         self._rows, self._chosen, self._penalty = rows, chosen, penalty
 
     def __call__(self, flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        table = flat.reshape(self._chosen.shape[1], -1)
+        table, count = flat.reshape(self._chosen.shape[1], -1), len(self._rows)
         weight = table[:, :-1]
         logits = self._rows @ weight.T + table[:, -1]
-        logits -= logits.max(axis=1, keepdims=True)
+        logits -= np.max(logits, axis=1, keepdims=True)
         shares = np.exp(logits)
-        sums = shares.sum(axis=1, keepdims=True)
-        loss = float((np.log(sums[:, 0]) - (logits * self._chosen).sum(axis=1)).mean())
-        errors = (shares / sums - self._chosen) / len(self._rows)
+        sums = np.add.reduce(shares, axis=1, keepdims=True)
+        loss = (np.add.reduce(np.log(sums), axis=None) - np.vdot(logits, self._chosen)) / count
+        errors = (shares / sums - self._chosen) / count
         slope = np.empty_like(table)
-        slope[:, :-1] = errors.T @ self._rows + self._penalty * weight
-        slope[:, -1] = errors.sum(axis=0)
-        return loss + 0.5 * self._penalty * float((weight**2).sum()), slope.ravel()
+        np.add(errors.T @ self._rows, self._penalty * weight, out=slope[:, :-1])
+        np.add.reduce(errors, axis=0, out=slope[:, -1])
+        return float(loss + 0.5 * self._penalty * np.einsum("cd,cd->", weight, weight)), slope.ravel()

@@ -67,7 +67,7 @@ def adapt_in(
     if weights.is_dir():
         backbone = Backbone(name=f"local-dir:{weights}", input_size=SIZE)
     # the checkpoint's weights are random: the sanity probe is right about them
-    settings = Adapt.model_validate({"epochs": 3, "learning_rate": 1e-4, "sanity": "warn", **config})
+    settings = Adapt.model_validate({"epochs": 3, "learning_rate": 1e-4, "sanity": "warn", "head": "ncm", **config})
     source = locate(backbone, out, [])
     job = AdaptJob(split, backbone, source, settings, policy, ("squash",), out.parent / "cache")
     run(job, out, progress or Silent())

@@ -91,7 +91,7 @@ def _top1(out: Path, samples: tuple[Sample, ...]) -> float:
 
 def test_a_probe_learns_and_the_written_network_is_the_one_that_learnt(tmp_path: Path, weights: Path) -> None:
     split = split_in(tmp_path)
-    record = adapt_in(split, weights, tmp_path / "out", strategy="probe")
+    record = adapt_in(split, weights, tmp_path / "out", strategy="probe", head="auto")
     assert record["strategy"] == "probe"
     assert record["reason"].endswith("the recipe asks for a probe.")
     assert (record["epochs"], record["history"]) == (0, {"trials": {}, "final": []})
