@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from chain import Chain, build_chain
+from chain import Chain, build_chain, build_steel
 from hypothesis import settings
 from native_build import RuntimeBuild, native_build
 
@@ -31,9 +31,21 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
+def chain(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Chain:
     """One small real build; takes half a minute when a test first asks for it. Tests copy what they change."""
-    return build_chain(tmp_path_factory.mktemp("chain"))
+    return build_chain(once(tmp_path_factory, worker_id, "chain"))
+
+
+@pytest.fixture(scope="session")
+def steel(shared: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The output folder of a build of examples/steel.yaml at short settings; takes a minute."""
+    return build_steel(once(tmp_path_factory, worker_id, "steel"), shared)
+
+
+def once(factory: pytest.TempPathFactory, worker_id: str, name: str) -> Path:
+    """A folder that all test processes of this run have in common."""
+    root = factory.getbasetemp()
+    return (root if worker_id == "master" else root.parent) / name
 
 
 @pytest.fixture(scope="session")

@@ -7,30 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chain import build_steel, edgetl_without_torch
+from chain import edgetl_without_torch
 from this_cpu import X86_TARGET, needs_vnni
 
 from edgetl.bundle.read import read_bundle
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
-
-SHORT = {
-    "data.shots": 5,
-    "data.max_val_images": 60,
-    "backbone.input_size": 96,
-    "adapt.strategy": "probe",
-    "quantize.method": "ptq",
-    "targets": f"[{X86_TARGET}, intel-cpu]",
-    # a probe at a quarter of the pixels: the chain is tested, not the network
-    "gates.max_drop_points": 10,
-    "bench.emulate": "false",
-}
-
-
-@pytest.fixture(scope="module")
-def steel(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The output folder of a build of examples/steel.yaml."""
-    return build_steel(tmp_path_factory.mktemp("steel"), shared, SHORT)
 
 
 @pytest.fixture(scope="module")

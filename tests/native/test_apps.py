@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from chain import build_steel, edgetl
+from chain import edgetl
 from native_build import RuntimeBuild
 from numpy.typing import NDArray
 from pivot_folder import LABELS, make_pivot
@@ -32,16 +32,6 @@ pytestmark = pytest.mark.integration
 
 APPS = ("edgetl-run", "edgetl-bench", "edgetl-verify")
 REAL_IMAGES = 200
-SHORT = {
-    "data.shots": 5,
-    "data.max_val_images": 12,
-    "data.resize": "crop",
-    "backbone.input_size": 96,
-    "adapt.strategy": "probe",
-    "quantize.method": "ptq",
-    "targets": "[x86-cpu, intel-cpu]",
-    "gates.max_drop_points": 100,
-}
 
 
 @dataclass(frozen=True)
@@ -305,9 +295,9 @@ def test_run_prints_what_predict_prints(apps: Apps, bundles: dict[str, Path], on
 
 
 @pytest.fixture(scope="module")
-def mobilenet(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def mobilenet(steel: Path) -> Path:
     """Bundles of MobileNetV2 on steel, INT8, cropped: their input is cut from pictures of any shape."""
-    return build_steel(tmp_path_factory.mktemp("steel"), shared, SHORT) / "bundles"
+    return steel / "bundles"
 
 
 def real_images(shared: Path) -> list[Path]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from chain import build_steel
 from native_build import RuntimeBuild, cross_build
 from numpy.typing import NDArray
 from picture_tool import Tool, assert_resized_alike, noise, random_preprocessing, side
@@ -22,15 +21,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 IMAGES = 200
 SIZES = 300
-SHORT = {
-    "data.shots": 5,
-    "data.max_val_images": 60,
-    "adapt.strategy": "probe",
-    "quantize.method": "ptq",
-    "targets": "[x86-cpu, arm64-cpu]",
-    "gates.max_drop_points": 20,
-    "bench.emulate": "false",
-}
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +42,9 @@ def armhf() -> RuntimeBuild:
 
 
 @pytest.fixture(scope="module")
-def bundles(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundles(steel: Path) -> Path:
     """MobileNetV2 in INT8 that tells defects of steel apart, for both machines from one training."""
-    return build_steel(tmp_path_factory.mktemp("steel"), shared, SHORT) / "bundles"
+    return steel / "bundles"
 
 
 @pytest.mark.parametrize("machine", ["arm64", "armhf"])
