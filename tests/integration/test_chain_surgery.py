@@ -56,8 +56,7 @@ def test_hardly_anything_is_left_between_its_integer_operators(report: Report) -
     plain, simplified, _ = report.bundles[0].builds
     assert plain.conversions is not None
     assert simplified.conversions is not None
-    assert simplified.conversions <= 3, "the network's own ends and its mean"
-    assert plain.conversions > 3 * simplified.conversions
+    assert simplified.conversions <= plain.conversions <= 3, "the network's own ends and its mean"
     assert simplified.placement is not None
     assert simplified.placement.startswith("int8 ")
     assert "," not in simplified.placement
