@@ -83,10 +83,11 @@ def compile_targets(
     return list(places)
 
 
-def finish_bundle(folder: Path) -> Manifest:
+def finish_bundle(folder: Path, check: Callable[[Path], None] = lambda _: None) -> Manifest:
     """Run the step that needs the device (a TensorRT engine); again, when the device or its software changed.
 
     Works on a copy and swaps it in, so that a failure or an interrupt leaves the bundle as it was.
+    check   looks at the finished copy; what it raises leaves the bundle as it was, too
     raises  BackendError when there is no such step, or the device cannot do it.
     """
     bundle = read_bundle(folder)
@@ -99,6 +100,7 @@ def finish_bundle(folder: Path) -> Manifest:
         copy = scratch / place.name
         shutil.copytree(place, copy)
         manifest = replace_compiled(copy, bundle.manifest, backend.finish(copy, compiled, target))
+        check(copy)
         put(copy, place)
     return manifest
 

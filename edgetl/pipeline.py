@@ -140,6 +140,7 @@ def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Seque
         for target in job.targets
     }
     if until == "compile":
+        _open_all(built)
         return outcome()
 
     benched = {
@@ -157,6 +158,15 @@ def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Seque
         return outcome(publish_report(store, reported))
     merged = ledger.add(devices_stage(store, split, adapted, pivot, benched, reported, devices))
     return outcome(publish_report(store, reported, merged))
+
+
+def _open_all(built: Mapping[str, Sequence[StageResult]]) -> None:
+    """Run each bundle once where this machine can; a whole build does so when it measures them. Raises EdgetlError."""
+    from edgetl.inference import open_once
+
+    for results in built.values():
+        for result in results:
+            open_once(result.folder)
 
 
 @dataclass(frozen=True)

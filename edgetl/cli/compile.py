@@ -28,9 +28,9 @@ def command(options: RecipeOptions, targets: tuple[str, ...], finish: bool, time
       edgetl compile --finish bundles/steel-nvidia-gpu    # where the GPU is
     """
     if finish:
-        others = (*_OF_RECIPES, "out", "targets_dirs", "targets", "time_limit_s")
+        others = (*_OF_RECIPES, "out", "targets_dirs", "targets")
         _refuse_given(options.recipe, others, "with a recipe or a pivot")
-        return _finish(options.recipe, options.as_json)
+        return _finish(options.recipe, time_limit_s, options.as_json)
     if options.recipe.is_dir():
         _refuse_given(options.recipe, _OF_RECIPES, "with a recipe")
         return _compile_pivot(options, targets, time_limit_s)
@@ -40,7 +40,7 @@ def command(options: RecipeOptions, targets: tuple[str, ...], finish: bool, time
 
         refuse_onnx(options.recipe)
         raise UsageError("--target goes with a pivot folder; a recipe names its targets itself (--set targets=[...])")
-    _refuse_given(options.recipe, ("time_limit_s",), "with a pivot folder")
+    _refuse_given(options.recipe, ("time_limit_s",), "with a pivot folder or a bundle")
     return run_chain(options.job(), "compile", quiet=options.quiet, as_json=options.as_json, show=show_folders)
 
 
@@ -49,12 +49,15 @@ def _refuse_given(place: Path, names: Sequence[str], goes: str) -> None:
         raise click.UsageError(f"{option} goes {goes}, and {place} is none")
 
 
-def _finish(bundle: Path, as_json: bool) -> int:
+def _finish(bundle: Path, time_limit_s: float, as_json: bool) -> int:
     from edgetl.assemble import finish_bundle
+    from edgetl.bench.isolated import Limits
+    from edgetl.inference import open_once
     from edgetl.store import disk_errors
 
+    limits = Limits(time_limit_s, "--time-limit")
     with disk_errors(bundle):
-        manifest = finish_bundle(bundle)
+        manifest = finish_bundle(bundle, check=lambda copy: open_once(copy, limits=limits))
     if as_json:
         emit({"bundle": str(bundle), "model": manifest.compiled.model, "facts": dict(manifest.compiled.facts)})
     else:

@@ -242,7 +242,8 @@ def _audit(audit: Mapping[str, Any]) -> str:
     if matched is None:
         return ""
     dropped, new = len(_sequence(audit.get("dropped"))), len(_sequence(audit.get("new")))
-    return f"{matched} tensors filled from the checkpoint, {dropped} of it left out, {new} new"
+    counts = f"{matched} tensors filled from the checkpoint, {dropped} of it left out, {new} new"
+    return "; ".join((counts, *map(str, _sequence(audit.get("notes")))))
 
 
 def _others(adapt: Mapping[str, Any]) -> list[tuple[str, str]]:

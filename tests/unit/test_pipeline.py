@@ -103,6 +103,14 @@ def test_what_saturates_on_this_cpu_alone_is_not_repaired(
     ]
 
 
+def test_compiling_ends_with_every_bundle_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+    monkeypatch.setattr("edgetl.inference.open_once", opened.append)
+    built = {name: [done("compile", tmp_path / name / p) for p in ("int8", "float32")] for name in ("a", "b")}
+    pipeline._open_all(built)
+    assert opened == [tmp_path / name / p for name in ("a", "b") for p in ("int8", "float32")]
+
+
 def test_stages_in_a_row_that_were_kept_are_one_line(notes: Notes, tmp_path: Path) -> None:
     ledger = pipeline._Ledger(notes)
     kept = [StageResult(stage, tmp_path, "", True, 9.0, 0) for stage in ("data", "check", "adapt")]

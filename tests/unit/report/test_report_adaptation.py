@@ -53,7 +53,12 @@ def record(**changes: Any) -> Record:
         "schema": 2,
         "strategy": "finetune",
         "reason": "Fine-tuning had 88 of 100 right, ridge 80.",
-        "audit": {"matched": 262, "dropped": ["classifier.weight"], "new": ["classifier.weight", "classifier.bias"]},
+        "audit": {
+            "matched": 262,
+            "dropped": ["classifier.weight"],
+            "new": ["classifier.weight", "classifier.bias"],
+            "notes": ["taken from `model_ema`, the averaged weights; not model"],
+        },
         "augment": "natural",
         "epochs": 2,
         "frozen_parameters": 541112,
@@ -295,7 +300,10 @@ def test_details_tell_parameters_weights_and_time() -> None:
     assert facts["Trained parts"].endswith("blocks.5 and 2 more")
     assert facts["Head"] == "ridge"
     assert facts["Learning rate"] == "0.0005"
-    assert facts["Weights"] == "262 tensors filled from the checkpoint, 1 of it left out, 2 new"
+    assert facts["Weights"] == (
+        "262 tensors filled from the checkpoint, 1 of it left out, 2 new; "
+        "taken from `model_ema`, the averaged weights; not model"
+    )
     assert facts["Device"] == "cpu, 2 threads"
     assert facts["Time"] == "2 min 51 s"
     assert facts["Probe strength"] == "0.1235"
