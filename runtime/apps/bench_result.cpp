@@ -19,6 +19,18 @@ void write(JsonWriter& json, const char* key, const std::optional<Interval>& int
   json.key("low").number(interval->low).key("high").number(interval->high).close();
 }
 
+void write(JsonWriter& json, const char* key, const std::optional<Estimate>& estimate) {
+  json.key(key);
+  if (!estimate) {
+    json.null();
+    return;
+  }
+  const std::optional<Interval>& interval = estimate->interval;
+  json.open('{').key("value").number(estimate->value);
+  json.key("low").number_or_null(interval ? std::optional<double>(interval->low) : std::nullopt);
+  json.key("high").number_or_null(interval ? std::optional<double>(interval->high) : std::nullopt).close();
+}
+
 void write(JsonWriter& json, const char* key, const BeforeAfter& reading) {
   json.key(key).open('{').key("before").number_or_null(reading.before);
   json.key("after").number_or_null(reading.after).close();
@@ -90,7 +102,11 @@ std::string line_of(const BundleResult& bundle) {
   };
   add("p50", bundle.p50_ms);
   add("p90", bundle.p90_ms);
-  add("p99", bundle.p99_ms);
+  if (bundle.p99_ms && bundle.p99_ms->interval) add("p99", bundle.p99_ms->interval);
+  if (bundle.p99_ms && !bundle.p99_ms->interval) {
+    std::snprintf(part, sizeof part, "; p99 %.3f ms (indication)", bundle.p99_ms->value);
+    line += part;
+  }
   if (bundle.cold_start) {
     std::snprintf(part, sizeof part, "; cold start %.0f ms, %.0f MB", bundle.cold_start->cold_start_ms,
                   static_cast<double>(bundle.cold_start->peak_rss_bytes) / 1e6);

@@ -16,7 +16,8 @@ namespace edgetl {
 struct BundleResult {
   std::string bundle, bundle_sha256, target, precision, backend, backend_version;
   int64_t size_bytes = 0;
-  std::optional<Interval> p50_ms, p90_ms, p99_ms;
+  std::optional<Interval> p50_ms, p90_ms;
+  std::optional<Estimate> p99_ms;
   int32_t runs = 0, threads = 0;
   std::optional<Interval> ratio;  // to the first bundle
   std::optional<ColdStart> cold_start;

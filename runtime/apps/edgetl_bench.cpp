@@ -178,7 +178,7 @@ bool time_models(const Request& request, const std::vector<Model>& models,
     edgetl::BundleResult& bundle = result.bundles[i];
     bundle.p50_ms = edgetl::quantile(times_ms[i], 0.5, edgetl::block_runs);
     bundle.p90_ms = edgetl::quantile(times_ms[i], 0.9, edgetl::block_runs);
-    bundle.p99_ms = edgetl::quantile(times_ms[i], 0.99, edgetl::block_runs);
+    bundle.p99_ms = edgetl::p99(times_ms[i], edgetl::block_runs);
     if (i > 0) bundle.ratio = edgetl::speedup(times_ms[0], times_ms[i], edgetl::block_runs, request.protocol.seed);
   }
   return true;

@@ -13,6 +13,8 @@ constexpr double z = 1.959963984540054;  // leaves error / 2 above it in a norma
 constexpr double slack = 1e-9;           // of ranks and lengths that are whole numbers but for rounding
 constexpr double pi = 3.141592653589793;
 constexpr int resamples = 2000;
+constexpr size_t p99_rounds = 600;
+constexpr double most_correlated = 0.6;
 
 struct Ranks {
   size_t low, high;  // from 1
@@ -97,6 +99,37 @@ double design_factor(const std::vector<double>& samples, double value, double q,
   return std::max(1.0, between / independent * student(count - 1) / z);
 }
 
+// Low and high rank as far from q N as rounds that differ ask for; they may lie outside of 1 to N.
+struct WiderRanks {
+  double low, high;
+};
+
+WiderRanks wider_ranks(const Ranks& ranks, const std::vector<double>& samples, double value, double q, size_t block) {
+  const double wider = design_factor(samples, value, q, block);
+  const double middle = q * static_cast<double>(samples.size());
+  return {std::floor(middle - wider * (middle - static_cast<double>(ranks.low)) + slack),
+          std::ceil(middle + wider * (static_cast<double>(ranks.high) - middle) - slack)};
+}
+
+// Correlation of the rounds' medians with those of the round before; 0 where all are equal.
+double memory(const std::vector<double>& samples, size_t block) {
+  std::vector<double> off;
+  double mean = 0;
+  for (size_t first = 0; first + block <= samples.size(); first += block) {
+    const auto from = samples.begin() + static_cast<std::ptrdiff_t>(first);
+    off.push_back(median({from, from + static_cast<std::ptrdiff_t>(block)}));
+    mean += off.back();
+  }
+  mean /= static_cast<double>(off.size());
+  double power = 0, together = 0;
+  for (size_t i = 0; i < off.size(); ++i) {
+    off[i] -= mean;
+    power += off[i] * off[i];
+    if (i > 0) together += off[i] * off[i - 1];
+  }
+  return power > 0 ? together / power : 0;
+}
+
 // The share of a bootstrap distribution to leave out on each side.
 double expanded_tail(size_t stretches) {
   const auto count = static_cast<double>(stretches);
@@ -128,13 +161,24 @@ std::optional<Interval> quantile(const std::vector<double>& samples, double q, s
   std::vector<double> ordered = samples;
   std::sort(ordered.begin(), ordered.end());
   const double value = ordered[quantile_rank(count, q) - 1];
-  const double wider = design_factor(samples, value, q, block);
-  const double middle = q * static_cast<double>(count);
-  const double low = std::floor(middle - wider * (middle - static_cast<double>(ranks->low)) + slack);
-  const double high = std::ceil(middle + wider * (static_cast<double>(ranks->high) - middle) - slack);
-  const auto from = static_cast<size_t>(std::max(1.0, low));
-  const auto to = static_cast<size_t>(std::min(static_cast<double>(count), high));
+  const WiderRanks wider = wider_ranks(*ranks, samples, value, q, block);
+  const auto from = static_cast<size_t>(std::max(1.0, wider.low));
+  const auto to = static_cast<size_t>(std::min(static_cast<double>(count), wider.high));
   return Interval{value, std::min(ordered[from - 1], value), std::max(ordered[to - 1], value)};
+}
+
+Estimate p99(const std::vector<double>& samples, size_t block) {
+  constexpr double q = 0.99;
+  const size_t count = samples.size();
+  std::vector<double> ordered = samples;
+  const auto place = ordered.begin() + static_cast<std::ptrdiff_t>(quantile_rank(count, q) - 1);
+  std::nth_element(ordered.begin(), place, ordered.end());
+  const double value = *place;
+  const std::optional<Ranks> ranks = quantile_ranks(count, q);
+  if (!ranks || count < p99_rounds * block) return {value, std::nullopt};
+  const bool bounded = wider_ranks(*ranks, samples, value, q, block).high <= static_cast<double>(count);
+  if (!bounded || memory(samples, block) > most_correlated) return {value, std::nullopt};
+  return {value, quantile(samples, q, block)};
 }
 
 Interval speedup(const std::vector<double>& baseline, const std::vector<double>& samples, size_t block, uint64_t seed) {

@@ -17,6 +17,16 @@ struct Interval {
 // in a round. Nothing when there are too few samples: p99 needs at least 299.
 std::optional<Interval> quantile(const std::vector<double>& samples, double q, size_t block);
 
+// A quantile whose interval is known, or not: without one it is an indication.
+struct Estimate {
+  double value;
+  std::optional<Interval> interval;
+};
+
+// The 0.99-quantile of samples (not empty), with the interval of `quantile` where that can be believed: 600 rounds, a
+// run slow enough for its upper end, and rounds that are not too like the one before.
+Estimate p99(const std::vector<double>& samples, size_t block);
+
 // How many times faster `samples` are than `baseline`: ratio of medians. Equal indices of both were taken in one round
 // of `block` runs of each, all times are positive; the interval resamples stretches of rounds, drawn by `seed`.
 Interval speedup(const std::vector<double>& baseline, const std::vector<double>& samples, size_t block, uint64_t seed);

@@ -34,6 +34,9 @@ TEST_CASE("what was not measured is null") {
 TEST_CASE("a line for people holds what there is") {
   edgetl::BundleResult made = bundle();
   CHECK(edgetl::line_of(made) == "steel-x86-cpu: onnxruntime 1.31.0; p50 1.250 ms (1.200 to 1.300)");
+  made.p99_ms = edgetl::Estimate{2.5, std::nullopt};
+  CHECK(has(edgetl::line_of(made), "; p99 2.500 ms (indication)"));
+  CHECK(has(edgetl::json_of({"", {}, 0, {}, {}, {made}}), "\"p99_ms\": {\n    \"value\": 2.5,\n    \"low\": null,"));
   made.cold_start = edgetl::ColdStart{81.6, 52'000'000, 3'000'000};
   made.ratio = edgetl::Interval{2, 1.9, 2.1};
   CHECK(has(edgetl::line_of(made), "; cold start 82 ms, 52 MB; 2.00x the speed of the first"));

@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 
 #include <cstddef>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "stats.h"
@@ -67,6 +69,26 @@ TEST_CASE("too few samples have no quantile") {
   CHECK_FALSE(quantile(mixed(5), 0.5, block));
   CHECK_FALSE(quantile(mixed(6), 0.9, block));
   CHECK_FALSE(quantile(mixed(298), 0.99, block));
+}
+
+TEST_CASE("p99 has an interval where it has one on the Python side") {
+  const auto interval = [](const std::vector<double>& samples) { return edgetl::p99(samples, block).interval; };
+  check(interval(mixed(6000)), 998, 996, 1001);
+  check(interval(in_rounds(6005)), 1902, 1888, 1924);
+  check(interval(in_rounds(7000)), 1901, 1888, 1921);
+}
+
+TEST_CASE("p99 of few rounds, of a drift, and of a burst is an indication") {
+  std::vector<double> drift = mixed(7000), burst(6000, 5.0);
+  for (size_t i = 0; i < drift.size(); ++i) drift[i] = drift[i] / 1000 + static_cast<double>(i / block / 100);
+  for (size_t i = burst.size() - 70; i < burst.size(); ++i) burst[i] = 9;
+  const std::vector<std::pair<std::vector<double>, double>> cases = {
+      {mixed(300), 997}, {in_rounds(5990), 1904}, {drift, 6.937}, {burst, 9}};
+  for (const auto& [samples, value] : cases) {
+    const edgetl::Estimate found = edgetl::p99(samples, block);
+    CHECK(found.value == doctest::Approx(value));
+    CHECK_FALSE(found.interval);
+  }
 }
 
 TEST_CASE("a speed-up is the ratio of medians inside its interval") {
