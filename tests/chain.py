@@ -173,8 +173,8 @@ def build_steel(folder: Path, shared: Path) -> Path:
 def _once(folder: Path, build: Callable[[], Done]) -> Done:
     """Build into `folder` unless another test process has done so, or is just at it."""
     folder.mkdir(exist_ok=True)
-    record = folder / "done.json"
-    with (folder / "lock").open("w") as lock:
+    record = folder.with_suffix(".json")
+    with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not record.exists():
             done = build()
