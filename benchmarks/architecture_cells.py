@@ -1,4 +1,4 @@
-"""One network of `architectures.py`: made, quantized, compiled for both CPU runtimes, judged and timed."""
+"""One network of `architectures.py`: made, quantized, compiled for this CPU's targets, judged and timed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from edgetl.backbones.weights import locate, model_file
 from edgetl.backends.base import load
 from edgetl.bench.accuracy import predict_each
 from edgetl.bench.latency import interleaved
-from edgetl.bench.machine import describe
+from edgetl.bench.machine import describe, other_cpu
 from edgetl.catalog import load_profile, load_target
 from edgetl.data.views import TIMED_IMAGES, batches, load_batch, spread
 from edgetl.errors import EdgetlError
@@ -35,13 +35,27 @@ from edgetl.quant.bias import correct_biases
 from edgetl.quant.prepare import convert, fix_ranges, prepare
 from edgetl.quant.views import plain
 from edgetl.recipe import Backbone
-from edgetl.types import Engine, Interval, NetworkSpec, Precision, Preprocessing, Sample, WeightSource
+from edgetl.types import (
+    Engine,
+    Interval,
+    NetworkSpec,
+    Precision,
+    Preprocessing,
+    Sample,
+    Scheme,
+    Target,
+    WeightSource,
+)
 
 FLOAT: Precision = "float32"
 HALF: Precision = "bfloat16"
 INT8: Precision = "int8"
-TARGETS = ("x86-cpu", "intel-cpu")
-FLOAT_BUILDS: Mapping[str, tuple[Precision, ...]] = {"x86-cpu": (FLOAT,), "intel-cpu": (FLOAT, HALF)}
+TARGETS = ("x86-cpu", "intel-cpu", "x86-avx2")
+FLOAT_BUILDS: Mapping[str, tuple[Precision, ...]] = {
+    "x86-cpu": (FLOAT,),
+    "intel-cpu": (FLOAT, HALF),
+    "x86-avx2": (FLOAT,),
+}
 CLASSES = 1000
 _CALIBRATES = 5  # every fifth picture
 _CALIBRATION_IMAGES = 16
@@ -112,7 +126,10 @@ class _Network:
 
 
 def measure(key: Key, settings: Settings, folder: Path) -> Cell:
-    """Everything about one network; `folder` receives its pivots and builds."""
+    """Everything about one network; `folder` receives its pivots and builds.
+
+    Targets are those of this CPU: `x86-cpu` and `intel-cpu`, which have one scheme, or, without VNNI, `x86-avx2`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     samples = read_samples(settings.pictures)
@@ -122,8 +139,9 @@ def measure(key: Key, settings: Settings, folder: Path) -> Cell:
     network: _Network | None = None
     try:
         network = _network(key.network, settings.weights, calibration)
-        pivots = _pivots(network, calibration, folder)
-        builds = tuple(_built(network, target, pivots, judged, settings, folder, loads) for target in TARGETS)
+        targets = [load_target(name) for name in TARGETS if not other_cpu(load_target(name))]
+        pivots = _pivots(network, targets[0].scheme, calibration, folder)
+        builds = tuple(_built(network, target, pivots, judged, settings, folder, loads) for target in targets)
         refused = ""
     except EdgetlError as error:
         builds, refused = (), str(error)
@@ -175,9 +193,8 @@ def _settle_norms(module: nn.Module, images: torch.Tensor) -> None:
     module.eval()
 
 
-def _pivots(network: _Network, calibration: Sequence[Sample], folder: Path) -> dict[Precision, Path]:
+def _pivots(network: _Network, scheme: Scheme, calibration: Sequence[Sample], folder: Path) -> dict[Precision, Path]:
     """The float and the INT8 pivot, as the quantize and export stages write them when they only calibrate."""
-    scheme = load_target(TARGETS[0]).scheme
     p = network.spec.preprocessing
     lattice = on_byte_lattice(p, symmetric=scheme.activation_symmetric)
     folded = fold(network.module, p.height, p.width).module
@@ -202,16 +219,14 @@ def _pivots(network: _Network, calibration: Sequence[Sample], folder: Path) -> d
 
 def _built(
     network: _Network,
-    name: str,
+    target: Target,
     pivots: Mapping[Precision, Path],
     judged: Sequence[Sample],
     settings: Settings,
     folder: Path,
     loads: list[float | None],
 ) -> Built:
-    target = load_target(name)
-    if load_target(TARGETS[0]).scheme != target.scheme:
-        raise EdgetlError(f"{name}: expected the scheme of {TARGETS[0]}; the network was quantized for that one")
+    name = target.name
     backend = load(target.backend)
     precisions = [each for each in (*FLOAT_BUILDS[name], INT8) if backend.cannot_run(target, each) is None]
     compiled = {}

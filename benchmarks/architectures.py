@@ -91,7 +91,8 @@ def result_of(cells: Sequence[Cell]) -> Result:
         "(attention) among them. Drop: top-1 of the float network minus that of the INT8 build on the judged pictures, "
         f"in points; {NOTHING}: random weights, whose answers mean nothing."
     )
-    sections = [method, *(f"## {target}\n\n{_table(cells, target)}" for target in TARGETS)]
+    measured = [name for name in TARGETS if any(built.target == name for cell in cells for built in cell.builds)]
+    sections = [method, *(f"## {target}\n\n{_table(cells, target)}" for target in measured)]
     refused = [f"- {cell.key.network}: {cell.refused}" for cell in cells if cell.refused]
     if refused:
         sections.append("\n".join(["## Not made", "", *refused]))
