@@ -11,6 +11,7 @@ from edgetl.bench.gates import BuildVerdict, Decision
 from edgetl.bench.repair import Repair
 from edgetl.bench.result import BuildBench, ColdStart, HostCheck, Latency, TargetBench
 from edgetl.checks.model import Checks
+from edgetl.checks.subject import whole
 from edgetl.recipe import Recipe
 from edgetl.report import cautions
 from edgetl.report.model import (
@@ -248,6 +249,7 @@ def _interval(name: str, interval: Interval | Estimate | None) -> dict[str, Any]
 
 
 def _data(split: Split, resize: Mapping[str, Any]) -> Data:
+    short = whole(split).short
     return Data(
         shots=len(split.shots),
         val=len(split.val),
@@ -256,7 +258,7 @@ def _data(split: Split, resize: Mapping[str, Any]) -> Data:
         resize=resize.get("policy", split.resize),  # the shots may have decided otherwise than the shapes
         resize_reason=resize.get("reason", split.resize_reason),
         digest=split.digest,
-        skipped=tuple(SkippedFile(path=item.path, reason=item.reason) for item in split.skipped),
+        skipped=tuple(SkippedFile(path=short(item.path), reason=item.reason) for item in split.skipped),
     )
 
 

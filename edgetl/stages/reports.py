@@ -61,7 +61,7 @@ def report_stage(store: Store, job: Job, split: Split, finished: Finished, done:
     inputs |= {f"repair-{name}": result.digest for name, result in finished.repaired.items()}
     inputs |= {f"surgery-{name}": result.digest for name, result in finished.simplified.items()}
     config = {"recipe": job.recipe.model_dump(mode="json"), "tools": versions(("edgetl",))}
-    return store.once("report", 7, config, run, inputs=inputs)
+    return store.once("report", 8, config, run, inputs=inputs)
 
 
 def devices_stage(

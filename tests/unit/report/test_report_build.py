@@ -16,7 +16,7 @@ from edgetl.errors import EdgetlError
 from edgetl.recipe import Gates
 from edgetl.recipe_file import parse_recipe
 from edgetl.report.build import ReportInputs, TargetResult, build_report, overall
-from edgetl.report.model import Stage, read_report, report_schema, write_report
+from edgetl.report.model import SkippedFile, Stage, read_report, report_schema, write_report
 from edgetl.types import Estimate, Interval, Sample, Skipped, Split
 
 LABELS = np.array([0, 0, 1, 1])
@@ -66,8 +66,10 @@ def inputs(*benches: TargetBench, gates: Gates | None = None) -> ReportInputs:
         {"name": "demo", "data": {"train": "t"}, "backbone": {"name": "b"}, "targets": [b.target for b in benches]},
         where="here",
     )
-    samples = tuple(Sample(f"{index}.png", int(label), "") for index, label in enumerate(LABELS))
-    split = Split(("a", "b"), samples[:2], samples, (Skipped("x.png", "truncated"),), "squash", "square", "d1")
+    samples = tuple(Sample(f"/home/ada/photos/{index}.png", int(label), "") for index, label in enumerate(LABELS))
+    split = Split(
+        ("a", "b"), samples[:2], samples, (Skipped("/home/ada/photos/x.png", "truncated"),), "squash", "square", "d1"
+    )
     gates = gates or Gates(max_drop_points=None)
     return ReportInputs(
         recipe=recipe,
@@ -164,7 +166,7 @@ def test_data_and_adaptation_are_summed_up() -> None:
     report = build_report(inputs(measured()))
     assert (report.data.shots, report.data.val) == (2, 4)
     assert (report.data.shots_per_class, report.data.val_per_class) == ((2, 0), (2, 2))
-    assert report.data.skipped[0].reason == "truncated"
+    assert report.data.skipped == (SkippedFile(path="x.png", reason="truncated"),), "no home folder in a report"
     assert report.adapt == {"strategy": "probe"}
 
 
