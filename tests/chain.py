@@ -147,6 +147,7 @@ STEEL = {
     "data.max_val_images": 60,
     "data.resize": "crop",
     "backbone.input_size": 96,
+    "check.features": "false",
     "adapt.strategy": "probe",
     "quantize.method": "ptq",
     "targets": f"[{', '.join(sorted({'x86-cpu', X86_TARGET, 'intel-cpu', 'arm64-cpu'}))}]",
