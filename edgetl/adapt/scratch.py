@@ -18,6 +18,7 @@ from edgetl.adapt.heads.table import held_out_logits, prepare
 from edgetl.adapt.schedule import rate_factor
 from edgetl.backbones.augment import Augment
 from edgetl.backbones.cut import count_macs
+from edgetl.backbones.memory_format import channels_last
 from edgetl.backbones.threads import side_by_side
 from edgetl.types import Advance
 
@@ -160,4 +161,4 @@ def _network(num_classes: int, generator: torch.Generator) -> nn.Sequential:
             elif isinstance(module, nn.Linear):
                 module.weight.normal_(0, 0.01, generator=generator)
                 module.bias.zero_()
-    return network.to(memory_format=torch.channels_last).train()
+    return channels_last(network).train()

@@ -21,6 +21,7 @@ from edgetl.backbones.device import choose_device
 from edgetl.backbones.head import get_head
 from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import build
+from edgetl.backbones.memory_format import channels_last
 from edgetl.backbones.threads import side_by_side
 from edgetl.data.decoders import decoder_versions
 from edgetl.data.rows import Rows, compute_rows
@@ -80,7 +81,7 @@ def freeze_network(network: nn.Module, spec: NetworkSpec) -> Frozen:
     """`network` itself, in eval mode and without gradients, from now on not to be changed."""
     device = choose_device()
     network.eval().requires_grad_(False).to(device)
-    network.to(memory_format=torch.channels_last)  # three times as fast on a CPU
+    channels_last(network)
     return Frozen(network, spec, _function_digest(network, spec), device)
 
 

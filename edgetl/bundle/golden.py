@@ -111,7 +111,7 @@ def _lead(logits: NDArray[np.float32]) -> float:
 
 def _cosine(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     norm = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(a @ b) / norm if norm else 0.0
+    return float(a @ b) / norm if norm else float(np.array_equal(a, b))  # nothing is like nothing
 
 
 def _golden_logits(folder: Path, manifest: Manifest) -> NDArray[np.float32]:

@@ -19,6 +19,7 @@ from torch.fx import GraphModule
 
 from edgetl.backbones.extract import tensors_digest
 from edgetl.backbones.load import rebuild
+from edgetl.backbones.memory_format import channels_last
 from edgetl.backbones.spec import read_spec
 from edgetl.backbones.surgery import replaceable
 from edgetl.catalog import scheme_id
@@ -115,7 +116,7 @@ def run(job: QuantizeJob, out: Path, progress: Progress) -> None:
         fix_ranges(prepared, p)
         corrections = _corrections(prepared, images, config, progress)
         shots = Shots(split.shots, p, job.augment, config.seed, device)
-        teacher = copy.deepcopy(network).to(device).to(memory_format=torch.channels_last).requires_grad_(False)
+        teacher = channels_last(copy.deepcopy(network).to(device)).requires_grad_(False)
         settled = _settle(prepared, teacher, shots, job, progress)
         converted = convert(prepared, p)
         model = to_onnx(converted, p.height, p.width)

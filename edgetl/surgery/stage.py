@@ -17,6 +17,7 @@ from edgetl.adapt.reproducible import deterministic
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.device import choose_device
 from edgetl.backbones.load import rebuild
+from edgetl.backbones.memory_format import channels_last
 from edgetl.backbones.spec import read_spec, write_spec
 from edgetl.errors import UsageError
 from edgetl.quant.shots import Shots
@@ -51,8 +52,7 @@ def run(split: Split, adapted: Path, config: Surgery, augment: str, out: Path, p
         raise UsageError(f"{adapted}: surgery was done already ({', '.join(spec.surgery)}); start from an adapted one")
     device = choose_device()
     with deterministic(config.seed, device):
-        network = rebuild(spec, adapted / NETWORK_STATE).requires_grad_(False)
-        network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = channels_last(rebuild(spec, adapted / NETWORK_STATE).requires_grad_(False).to(device))
         shots = Shots(split.shots, spec.preprocessing, augment, config.seed, device)
         shots.keep()
         made = operated(network, config, _views(shots, spec.preprocessing.height * spec.preprocessing.width))

@@ -149,7 +149,8 @@ double cosine(const std::vector<float>& a, const std::vector<float>& b) {
     b_squared += y * y;
   }
   const double norm = std::sqrt(a_squared) * std::sqrt(b_squared);
-  return norm > 0 ? dot / norm : 0;
+  if (norm > 0) return dot / norm;
+  return a_squared == b_squared ? 1 : 0;  // nothing is like nothing
 }
 
 double largest_difference(const std::vector<float>& a, const std::vector<float>& b) {

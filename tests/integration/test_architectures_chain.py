@@ -24,9 +24,12 @@ import torch
 import torchvision  # noqa: F401
 from PIL import Image
 from safetensors.torch import save_file
+from this_cpu import X86_TARGET
 from torch import nn
 
+from edgetl.bench.machine import lacks
 from edgetl.bundle.read import Bundle, read_bundle
+from edgetl.catalog import load_target, scheme_id
 from edgetl.graph.layer_view import View
 from edgetl.graph.pivot import read_pivot
 from edgetl.inference import cannot_run, open_bundle, verify
@@ -37,7 +40,8 @@ from edgetl.stages.job import make_job
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-TARGETS = ("x86-cpu", "intel-cpu", "nvidia-rtx", "arm64-cpu")
+TARGETS = (X86_TARGET, "intel-cpu", "nvidia-rtx", "arm64-cpu")
+SCHEMES = {scheme_id(load_target(name).scheme) for name in TARGETS}
 CLASSES, SHOTS, VALIDATION = ("dark", "red", "blue"), 1, 3
 
 
@@ -66,7 +70,7 @@ MORE = (
     Row("tv_vgg11", 32, "qat"),
     Row("tv_vgg16_bn", 32),
     Row("tv_googlenet", 32),
-    Row("inception_v3", 75),
+    Row("inception_v3", 107),
     Row("densenet121", 32, arguments={"block_config": [2, 1, 1, 1]}),
     Row("resnet50", 32, arguments={"layers": [1, 1, 1, 1]}),
     Row("regnetx_002", 32),
@@ -153,7 +157,7 @@ def test_an_architecture_goes_from_files_to_bundles_in_int8(row: Row, pictures: 
     bundles = [read_bundle(result.folder) for result in outcome.results if result.stage == "compile"]
     assert {bundle.manifest.target.name for bundle in bundles if _is_int8(bundle)} == set(TARGETS)
     for bundle in bundles:
-        if not cannot_run(bundle):
+        if not cannot_run(bundle) and not lacks(bundle.manifest.target):
             assert [step for step in verify(bundle, threads=1) if not step.passed] == []
             if _is_int8(bundle):
                 _runs_in_int8(bundle, layers, row.products)
@@ -168,7 +172,7 @@ def _layers_all_quantized(pivot: Path) -> int:
     models = {model.file: model for model in read_pivot(pivot).models}
     plain = View(onnx.load_model(pivot / "float32.onnx"))
     quantized = [name for name, model in models.items() if model.precision == "int8"]
-    assert len(quantized) == 2  # one for the CPUs, one for TensorRT
+    assert len(quantized) == len(SCHEMES)  # one for CPUs, one for TensorRT, and one for a CPU that would saturate
     for name in quantized:
         view = View(onnx.load_model(pivot / name))
         assert {view.name_of(node) for node in view.compute} == set(view.layers), name
