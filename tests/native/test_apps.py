@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 from chain import edgetl
+from hostile_bundles import refit
 from native_build import RuntimeBuild
 from numpy.typing import NDArray
 from pivot_folder import LABELS, make_pivot
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save, save_file
 
 from edgetl.assemble import compile_targets
 from edgetl.bundle.manifest import Tolerance
@@ -183,6 +184,17 @@ def test_another_class_passes_both_harnesses_only_close_to_a_tie(
     assert told.stdout == python.out
     assert (told.returncode, python.code) == ((0, 0) if passes else (1, 1))
     assert f"class {first} instead of {second}" in told.stdout
+
+
+def test_logits_that_are_all_zero_are_like_each_other(apps: Apps, bundles: dict[str, Path], tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(bundles["null-int8"], tmp_path / "copy"))
+    path = copy / "golden" / "logits.safetensors"
+    nothing = {name: np.zeros_like(logits) for name, logits in load_file(path).items()}
+    refit(copy, "golden/logits.safetensors", save(nothing))
+    told, python = apps("edgetl-verify", copy), edgetl("verify", copy)
+    assert (told.returncode, python.code) == (0, 0)
+    assert told.stdout == python.out
+    assert "cosine 1.00000" in told.stdout
 
 
 def test_a_digest_that_was_given_vouches_for_the_manifest(apps: Apps, bundles: dict[str, Path]) -> None:

@@ -77,6 +77,12 @@ def test_logits_of_other_proportions_fail_by_their_cosine(bundle: Path) -> None:
     assert not network_step(bundle, (4, 0, *REST), (4, 1, *REST), 0.25, 0.99).passed
 
 
+def test_logits_that_are_all_zero_are_like_each_other_alone(bundle: Path) -> None:
+    nothing = (0.0,) * len((4, 0, *REST))
+    assert network_step(bundle, nothing, nothing).passed
+    assert not network_step(bundle, (4, 0, *REST), nothing).passed
+
+
 def noisy(noise: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Logits of a network whose integers move one of them by `noise` of their range, and the float ones."""
     exact = np.array([[0, 10, 5], [10, 0, 5]], np.float32)
