@@ -140,6 +140,8 @@ def measure(key: Key, settings: Settings, folder: Path) -> Cell:
     try:
         network = _network(key.network, settings.weights, calibration)
         targets = [load_target(name) for name in TARGETS if not other_cpu(load_target(name))]
+        if len({target.scheme for target in targets}) != 1:
+            raise EdgetlError(f"expected targets of one scheme for this CPU; found {[each.name for each in targets]}")
         pivots = _pivots(network, targets[0].scheme, calibration, folder)
         builds = tuple(_built(network, target, pivots, judged, settings, folder, loads) for target in targets)
         refused = ""

@@ -122,9 +122,10 @@ def try_out(bundle: Bundle, images: NDArray[np.uint8], *, threads: int, limits: 
     return found
 
 
-def open_once(folder: Path, *, limits: Limits = LIMITS) -> None:
+def open_once(folder: Path, *, limits: Limits = LIMITS, name: str = "") -> None:
     """Read a bundle that was just compiled and run it on a black image, where this machine can.
 
+    name    of the bundle in errors; that of its folder where none is given
     raises  EdgetlError: what cannot be opened is no success
     """
     bundle = read_bundle(folder)
@@ -135,5 +136,5 @@ def open_once(folder: Path, *, limits: Limits = LIMITS) -> None:
     try:
         try_out(bundle, black_image(bundle), threads=1, limits=limits)
     except (BackendError, BundleError) as error:
-        told = str(error).replace(str(folder.resolve()), folder.name).replace(str(folder), folder.name)
+        told = str(error).replace(str(folder.resolve()), name or folder.name).replace(str(folder), name or folder.name)
         raise type(error)(f"compiled, but it does not run here: {told}") from error

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgetl.bench.machine import lacks
+from edgetl.bench.machine import saturates
 from edgetl.catalog import scheme_id
 from edgetl.errors import BackendError, ParityError
 from edgetl.publish import PIVOT, publish_pivot, publish_report
@@ -166,7 +166,7 @@ def _open_all(built: Mapping[str, Sequence[StageResult]]) -> None:
 
     for results in built.values():
         for result in results:
-            open_once(result.folder)
+            open_once(result.folder, name=result.title)
 
 
 @dataclass(frozen=True)
@@ -203,9 +203,11 @@ def _repair(measured: _Measured) -> dict[str, StageResult]:
     for target in measured.job.targets:
         if not needs_repair(measured.job, measured.benched[target.name]):
             continue
-        if lacking := lacks(target):
-            told = f"{target.name}: INT8 is not repaired for this CPU: {lacking}; for CPUs like this one: x86-avx2"
-            measured.ledger.progress.note(told)
+        if saturates(target):
+            told = (
+                "INT8 is not repaired here: this CPU has no VNNI and saturates; to run on such CPUs build for x86-avx2"
+            )
+            measured.ledger.progress.note(f"{target.name}: {told}")
             continue
         try:
             repaired[target.name] = _repair_target(measured, target)

@@ -146,12 +146,11 @@ STEEL = {
     "data.shots": 5,
     "data.max_val_images": 60,
     "data.resize": "crop",
-    "backbone.input_size": 96,
     "check.features": "false",
     "adapt.strategy": "probe",
     "quantize.method": "ptq",
     "targets": f"[{', '.join(sorted({'x86-cpu', X86_TARGET, 'intel-cpu', 'arm64-cpu'}))}]",
-    # a probe at a quarter of the pixels, perhaps on a CPU that saturates: the chain is tested, not the network
+    # a probe of five shots, perhaps on a CPU that saturates: the chain is tested, not the network
     "gates.max_drop_points": 100,
     "bench.emulate": "false",
 }

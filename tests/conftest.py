@@ -31,21 +31,21 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def chain(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Chain:
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
     """One small real build; takes half a minute when a test first asks for it. Tests copy what they change."""
-    return build_chain(once(tmp_path_factory, worker_id, "chain"))
+    return build_chain(common_folder(tmp_path_factory, "chain"))
 
 
 @pytest.fixture(scope="session")
-def steel(shared: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+def steel(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output folder of a build of examples/steel.yaml at short settings; takes a minute."""
-    return build_steel(once(tmp_path_factory, worker_id, "steel"), shared)
+    return build_steel(common_folder(tmp_path_factory, "steel"), shared)
 
 
-def once(factory: pytest.TempPathFactory, worker_id: str, name: str) -> Path:
+def common_folder(factory: pytest.TempPathFactory, name: str) -> Path:
     """A folder that all test processes of this run have in common."""
     root = factory.getbasetemp()
-    return (root if worker_id == "master" else root.parent) / name
+    return (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / name
 
 
 @pytest.fixture(scope="session")

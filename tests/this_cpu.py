@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from edgetl.bench.machine import describe
+from edgetl.bench.machine import saturates
+from edgetl.catalog import load_target
 
-HAS_VNNI = bool({"vnni", "avx_vnni"} & set(describe().instruction_sets))
+HAS_VNNI = not saturates(load_target("x86-cpu"))
 X86_TARGET = "x86-cpu" if HAS_VNNI else "x86-avx2"
 """The target for this CPU, on which integers are not saturated."""
 

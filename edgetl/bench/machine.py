@@ -23,6 +23,7 @@ _INSTRUCTION_SETS: Mapping[str, frozenset[str]] = {
     "i8mm": frozenset({"i8mm"}),
     "sve": frozenset({"sve"}),
 }
+_VNNI = {"vnni", "avx_vnni"}
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,8 @@ def other_cpu(target: Target, root: Path = Path("/")) -> str:
     here = _cpu_name(info, root) or platform.machine()
     if banned := [name for name in target.cpu_without if name in has]:
         return f"{target.name} is a CPU without {' or '.join(banned)}; {here} has {' and '.join(banned)}"
-    if lacking := lacks(target, root):
-        return lacking
+    if target.cpu_with and not has & set(target.cpu_with):
+        return f"{target.name} is a CPU with {' or '.join(target.cpu_with)}; {here} has none of it"
     parts = cpu_parts(info)
     if target.cpu_part and parts != {target.cpu_part}:
         found = ", ".join(sorted(parts)) or "not told"
@@ -102,13 +103,11 @@ def other_cpu(target: Target, root: Path = Path("/")) -> str:
     return ""
 
 
-def lacks(target: Target, root: Path = Path("/")) -> str:
-    """What the CPUs of `target` have and this one has not, so that its integers saturate where theirs do not; or ""."""
-    info = _read(root / "proc/cpuinfo")
-    if not target.cpu_with or set(instruction_sets(info)) & set(target.cpu_with):
-        return ""
-    here = _cpu_name(info, root) or platform.machine()
-    return f"{target.name} is a CPU with {' or '.join(target.cpu_with)}; {here} has none of it"
+def saturates(target: Target, root: Path = Path("/")) -> bool:
+    """Whether INT8 saturates on this x86 CPU, which has no VNNI, and not on those of `target`, which have it."""
+    if platform.machine() != target.machine or not _VNNI & set(target.cpu_with):
+        return False
+    return not _VNNI & set(instruction_sets(_read(root / "proc/cpuinfo")))
 
 
 def cpu_parts(cpuinfo: str) -> set[str]:

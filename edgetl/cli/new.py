@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from pathlib import Path
 
 import click
@@ -20,7 +19,7 @@ from edgetl.cli.options import FILE, emit, json_option
 def command(folder: Path, output: Path, name: str | None, force: bool, as_json: bool) -> None:
     """Look at FOLDER (one sub-folder per class, or train/ and val/), or a CSV list, and write a commented recipe that
     suits it."""
-    from edgetl.bench.machine import lacks
+    from edgetl.bench.machine import saturates
     from edgetl.catalog import load_target
     from edgetl.data.suggest import recipe_text
     from edgetl.data.survey import survey
@@ -33,7 +32,7 @@ def command(folder: Path, output: Path, name: str | None, force: bool, as_json: 
         raise UsageError(f"{output}: is no file; name the recipe to write with -o, as {output / 'recipe.yaml'}")
     if output.exists() and not force:
         raise UsageError(f"{output}: exists already; choose another name with -o, or replace it with --force")
-    vnni = not (platform.machine() == "x86_64" and lacks(load_target("x86-cpu")))
+    vnni = not saturates(load_target("x86-cpu"))
     text = recipe_text(seen, folder, output.resolve().parent, name, vnni=vnni)
     with disk_errors(output):
         output.parent.mkdir(parents=True, exist_ok=True)

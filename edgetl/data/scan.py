@@ -98,7 +98,10 @@ def scan(
             raise DataError(f"{root}: expected a folder of classes or a CSV list, found {describe(root).name}")
     except OSError as error:
         raise DataError(f"{error.filename or root}: cannot be read: {error.strerror}") from error
-    raise UsageError(f"{root}: no such folder or list of images; correct `data.train` or `data.val` in the recipe")
+    raise UsageError(
+        f"{root}: no such folder or list of images; name a folder with one sub-folder per class, or a CSV list "
+        "(in a recipe: `data.train`, `data.val`)"
+    )
 
 
 def require_classes(listing: Listing) -> None:

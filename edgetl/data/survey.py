@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from edgetl.data.images import UnreadableImage, read_size
 from edgetl.data.lists import COLUMNS, Part, guess_columns, read_header
 from edgetl.data.names import in_quotes, warnings_about
 from edgetl.data.scan import HIDDEN, Listing, locate, match_classes, require_classes, scan
-from edgetl.errors import DataError, UsageError
+from edgetl.errors import DataError
 from edgetl.recipe import Columns
 from edgetl.text import printable
 
@@ -47,7 +46,7 @@ def survey(root: Path) -> Survey:
 
     Opens headers only. Raises UsageError for an absent folder, DataError for unusable data.
     """
-    root = _existing(root)
+    root = locate(Path(), str(root))
     parts = _parts(root)
     train_path, val_path = _sides(root, parts)
     columns = _columns(train_path)
@@ -69,19 +68,9 @@ def survey(root: Path) -> Survey:
 
 def listing_of(path: Path) -> Listing:
     """Labelled images for which no recipe says how to read them: as `survey` would. Raises as `scan` does."""
-    path = _existing(path)
+    path = locate(Path(), str(path))
     columns = _columns(path)
     return _read(path, columns, part=None)[0]
-
-
-def _existing(path: Path) -> Path:
-    path = locate(Path(), str(path))
-    if not os.path.lexists(path):
-        raise UsageError(
-            f"{printable(str(path))}: no such folder or list of images; "
-            "name a folder with one sub-folder per class, or a CSV list"
-        )
-    return path
 
 
 def _parts(root: Path) -> dict[str, Path]:

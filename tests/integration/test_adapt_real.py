@@ -84,7 +84,7 @@ def test_hand_signs_are_fine_tuned_and_all_guards_are_told(shared: Path, tmp_pat
     chosen = [candidate for candidate in record["candidates"] if candidate["chosen"]]
     assert len(chosen) == 1
     assert chosen[0]["kind"] == ("finetune" if record["strategy"] == "finetune" else "head")
-    assert _top1(tmp_path, split) >= 0.5
+    assert _top1(tmp_path, split) >= 0.55
 
 
 @pytest.mark.parametrize("name", ["neu_steel", "rsscn7"])

@@ -27,7 +27,7 @@ from safetensors.torch import save_file
 from this_cpu import X86_TARGET
 from torch import nn
 
-from edgetl.bench.machine import lacks
+from edgetl.bench.machine import saturates
 from edgetl.bundle.read import Bundle, read_bundle
 from edgetl.catalog import load_target, scheme_id
 from edgetl.graph.layer_view import View
@@ -158,7 +158,7 @@ def test_an_architecture_goes_from_files_to_bundles_in_int8(row: Row, pictures: 
     bundles = [read_bundle(result.folder) for result in outcome.results if result.stage == "compile"]
     assert {bundle.manifest.target.name for bundle in bundles if _is_int8(bundle)} == set(TARGETS)
     for bundle in bundles:
-        if not cannot_run(bundle) and not lacks(bundle.manifest.target):
+        if not cannot_run(bundle) and not saturates(bundle.manifest.target):
             assert [step for step in verify(bundle, threads=1) if not step.passed] == []
             if _is_int8(bundle):
                 _runs_in_int8(bundle, layers, row.floats)

@@ -48,7 +48,7 @@ def measured(tmp_path: Path, notes: Notes, monkeypatch: pytest.MonkeyPatch) -> A
     """One target whose INT8 build is to be repaired, and a repair that found layers."""
     (tmp_path / "repair" / PIVOT).mkdir(parents=True)
     monkeypatch.setattr(pipeline, "needs_repair", lambda *_: True)
-    monkeypatch.setattr(pipeline, "lacks", lambda _: "")
+    monkeypatch.setattr(pipeline, "saturates", lambda _: False)
     monkeypatch.setattr(pipeline, "gates_to_repair_for", lambda *_: Gates())
     monkeypatch.setattr(pipeline, "repair_stage", lambda *_: done("repair", tmp_path / "repair"))
     monkeypatch.setattr(pipeline, "compile_stage", lambda *_: done("mixed", tmp_path))
@@ -94,18 +94,17 @@ def test_a_repair_that_cannot_be_done_is_told_and_leaves_the_builds_as_they_were
 def test_what_saturates_on_this_cpu_alone_is_not_repaired(
     measured: Any, notes: Notes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "lacks", lambda _: "x86-cpu is a CPU with vnni; this one has none of it")
+    monkeypatch.setattr(pipeline, "saturates", lambda _: True)
     monkeypatch.setattr(pipeline, "repair_stage", None)
     assert pipeline._repair(measured) == {}
     assert notes.told == [
-        "x86-cpu: INT8 is not repaired for this CPU: x86-cpu is a CPU with vnni; this one has none of it; "
-        "for CPUs like this one: x86-avx2"
+        "x86-cpu: INT8 is not repaired here: this CPU has no VNNI and saturates; to run on such CPUs build for x86-avx2"
     ]
 
 
 def test_compiling_ends_with_every_bundle_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Path] = []
-    monkeypatch.setattr("edgetl.inference.open_once", opened.append)
+    monkeypatch.setattr("edgetl.inference.open_once", lambda folder, name: opened.append(folder))
     built = {name: [done("compile", tmp_path / name / p) for p in ("int8", "float32")] for name in ("a", "b")}
     pipeline._open_all(built)
     assert opened == [tmp_path / name / p for name in ("a", "b") for p in ("int8", "float32")]
