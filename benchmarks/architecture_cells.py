@@ -179,13 +179,17 @@ def _network(name: str, weights: Path, calibration: Sequence[Sample]) -> _Networ
         # `build` gives a fresh classifier
         module.load_state_dict({each: value.float() for each, value in read_checkpoint(model_file(folder)).items()})
     else:
-        _settle_norms(module, plain(load_batch(calibration, spec.preprocessing), spec.preprocessing, _CPU))
+        _settle(module, plain(load_batch(calibration, spec.preprocessing), spec.preprocessing, _CPU))
     return _Network(module, spec, pretrained)
 
 
 @torch.no_grad()
-def _settle_norms(module: nn.Module, images: torch.Tensor) -> None:
-    """Batch norms get the statistics of the calibration pictures: values keep their size through random layers."""
+def _settle(module: nn.Module, images: torch.Tensor) -> None:
+    """Values keep their size through random layers: batch norms get the statistics of the calibration pictures, and
+    layer scales, which start so small that a runtime drops the whole block, become 1."""
+    for name, parameter in module.named_parameters():
+        if name.endswith("gamma") and parameter.abs().max() < 1e-3:
+            parameter.fill_(1)
     norms = [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
     for norm in norms:
         norm.reset_running_stats()

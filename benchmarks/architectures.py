@@ -20,7 +20,7 @@ from pathlib import Path
 from architecture_cells import FLOAT_BUILDS, INT8, TARGETS, Built, Cell, Key, Settings, measure
 from cell_file import CellFile
 from pydantic import TypeAdapter
-from result_file import NOTHING, Result, interval, machine_now, number, table, write_result
+from result_file import NOTHING, Result, interval, machine_now, number, read_result, table, write_result
 from transfer_version import code_version
 
 from edgetl.errors import EdgetlError
@@ -39,6 +39,8 @@ def main() -> int:
     arguments = _arguments()
     machine = machine_now()
     cells = CellFile(arguments.work / "architectures.jsonl", Cell)
+    if arguments.cells_from:
+        cells.begin_with(read_result(arguments.cells_from, "architectures")["cells"], arguments.cells_from)
     settings = Settings(arguments.pictures, arguments.weights_dir, arguments.runs, arguments.repeats)
     version = code_version([], parts=_CODE)
     for network in () if arguments.only_table else arguments.networks:
@@ -47,8 +49,7 @@ def main() -> int:
                 cell = measure(Key(network, version), settings, arguments.work / "builds" / network)
                 cells.append(cell)
                 print(f"{network}: {cell.refused or _spoken(cell.builds)}", flush=True)
-    newest = {cell.key.network: cell for cell in cells.read()}
-    found = [newest[name] for name in ARCHITECTURES if name in newest]
+    found = newest(cells.read())
     if not found:
         raise EdgetlError(f"{cells.path}: no network is finished yet")
     result = result_of(found)
@@ -68,6 +69,7 @@ def _arguments() -> argparse.Namespace:
     add("--networks", nargs="+", default=list(ARCHITECTURES), choices=ARCHITECTURES, metavar="NAME")
     add("--runs", type=int, default=40, help="timed runs of each build per repeat (default 40)")
     add("--repeats", type=int, default=3, help="times the engines are opened afresh (default 3)")
+    add("--cells-from", type=Path, metavar="RESULT.json", help="begin an empty WORK with the cells of a written result")
     add("--only-table", action="store_true", help="measure nothing, show what is finished")
     add("--write", action="store_true", help="write a dated result into benchmarks/results")
     found = parser.parse_args()
@@ -79,6 +81,15 @@ def _arguments() -> argparse.Namespace:
     if min(found.runs, found.repeats) < 1:
         parser.error("--runs, --repeats: expected at least 1")
     return found
+
+
+def newest(cells: Sequence[Cell]) -> list[Cell]:
+    """Of every network the last cell for each set of targets, as CPUs of several kinds have theirs; of a refused one
+    only where there is no other."""
+    last = {(cell.key.network, tuple(built.target for built in cell.builds)): cell for cell in cells}
+    made = {cell.key.network for cell in last.values() if cell.builds}
+    kept = [cell for cell in last.values() if cell.builds or cell.key.network not in made]
+    return sorted(kept, key=lambda cell: ARCHITECTURES.index(cell.key.network))
 
 
 def result_of(cells: Sequence[Cell]) -> Result:

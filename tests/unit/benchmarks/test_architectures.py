@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "benchmarks"))
 
 from architecture_cells import Built, Cell, Key, read_samples
-from architectures import ARCHITECTURES, result_of
+from architectures import ARCHITECTURES, newest, result_of
 from result_file import NOTHING
 
 from edgetl.errors import EdgetlError
@@ -44,6 +44,14 @@ def test_the_load_is_said_and_a_refusal_is_listed_with_its_reason() -> None:
     text = "\n".join(result_of([CELL, refused]).sections)
     assert "0.5 to 2.2" in text
     assert "- tv_vgg11: the exporter refused it" in text
+
+
+def test_two_kinds_of_cpu_stand_side_by_side_and_a_later_cell_takes_the_place_of_an_earlier_one() -> None:
+    other = replace(CELL, builds=(replace(BUILT, target="x86-avx2"),))
+    later = replace(CELL, key=Key("efficientnet_b0", "2"))
+    refused = replace(CELL, builds=(), refused="the exporter refused it")
+    assert newest([CELL, refused, other, later]) == [later, other]
+    assert newest([refused]) == [refused]
 
 
 def test_labels_are_what_stands_before_the_first_underscore(tmp_path: Path) -> None:
