@@ -107,7 +107,7 @@ def _likeness(
         reason = job.obstacle if job.check.features else "check.features: false"
         return [
             Finding(check="neighbours", verdict="not checked", sentence=reason),
-            Finding(check="labels", verdict="not checked", sentence=reason),
+            Finding(check="labels", verdict="not checked", sentence="no features: see neighbours"),
             drift(subject, None, thumbnails, seed=seed, groups=groups),
         ]
     from edgetl.checks.likeness import labels, neighbours

@@ -109,4 +109,4 @@ def _checked(
         "files": value_digest([files, read, split.classes]),
         "weights": source.digest if source else "",
     }
-    return store.once("check", 4, config, run, inputs=inputs)
+    return store.once("check", 5, config, run, inputs=inputs)

@@ -90,7 +90,8 @@ def test_weights_that_are_not_there_leave_the_other_checks(shell: Shell, tmp_pat
     recipe = write_recipe(tmp_path, RECIPE.replace("edgetl:printed_characters", "local-dir:absent"))
     answer = shell("check", recipe, "--quiet")
     assert answer.code == 0
-    assert "not checked  labels          features could not be computed: " in answer.out
+    assert "not checked  neighbours      features could not be computed: " in answer.out
+    assert "not checked  labels          no features: see neighbours" in answer.out
     assert "pass         copies" in answer.out
 
 
