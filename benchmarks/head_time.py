@@ -72,8 +72,8 @@ def main() -> int:
     penalties = ", ".join(f"{strength:g}" for strength in STRENGTHS)
     method = (
         "mobilenetv2_100, centre crops, features of unit variance, one BLAS thread. Both stop at a largest slope of "
-        f"{_TOLERANCE:g} or after {_ITERATIONS} iterations. Penalties C: {penalties}. Ratio: medians of {_TURNS} turns, "
-        f"summed over the penalties; {arguments.repeats} repeats are the sample of the interval. Loss: mean cross "
+        f"{_TOLERANCE:g} or after {_ITERATIONS} iterations. Penalties C: {penalties}. Ratio: medians of {_TURNS} turns "
+        f"summed over penalties; {arguments.repeats} repeats are the sample of the interval. Loss: mean cross "
         "entropy plus penalty, ours minus scikit-learn's, in nats, where it is largest."
     )
     result = Result("head-time", "Fitting a head", (method, _table(found)), {"found": [asdict(each) for each in found]})
