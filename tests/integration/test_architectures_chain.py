@@ -52,6 +52,7 @@ class Row:
     floats     operators that no scheme quantizes: products of two activations (attention: two in each block), batch
                norms behind a concatenation (DenseNet), which ONNX Runtime runs as convolutions
     arguments  of timm's constructor
+    settled    batch norms get the statistics of noise: a network that is deep enough loses its values without
     """
 
     backbone: str
@@ -59,6 +60,7 @@ class Row:
     method: Literal["ptq", "qat"] = "ptq"
     floats: int = 0
     arguments: Mapping[str, object] = field(default_factory=dict)
+    settled: bool = False
 
 
 ROWS = (
@@ -71,7 +73,7 @@ MORE = (
     Row("tv_vgg11", 32, "qat"),
     Row("tv_vgg16_bn", 32),
     Row("tv_googlenet", 32),
-    Row("inception_v3", 107),
+    Row("inception_v3", 107, settled=True),
     Row("densenet121", 32, "ptq", 3, {"block_config": [2, 1, 1, 1]}),
     Row("resnet50", 32, arguments={"layers": [1, 1, 1, 1]}),
     Row("regnetx_002", 32),
@@ -128,7 +130,8 @@ def _backbone(row: Row, folder: Path) -> dict[str, object]:
         return {"name": row.backbone, "pretrained": False, "input_size": row.size}
     torch.manual_seed(0)
     network = timm.create_model(row.backbone, num_classes=2, **row.arguments)
-    _settle_norms(network, row.size)
+    if row.settled:
+        _settle_norms(network, row.size)
     save_file(
         {name: tensor.contiguous() for name, tensor in network.state_dict().items()}, folder / "model.safetensors"
     )
@@ -139,7 +142,6 @@ def _backbone(row: Row, folder: Path) -> dict[str, object]:
 
 @torch.no_grad()
 def _settle_norms(network: nn.Module, size: int) -> None:
-    """Batch norms get the statistics of noise: values keep their size through dozens of random layers."""
     for part in network.modules():
         if isinstance(part, nn.modules.batchnorm._BatchNorm):
             part.momentum = None  # a plain mean over what is shown
