@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgetl.bundle.publish import PIVOT
 from edgetl.bundle.read import Bundle, read_bundle
 from edgetl.data.split import read_split
-from edgetl.digest import file_digest, value_digest
 from edgetl.errors import EdgetlError
-from edgetl.publish import PIVOT
+from edgetl.files.digest import file_digest, value_digest
 from edgetl.report.model import FILE_NAME, Report, read_report
 from edgetl.types import Precision, Split
 

@@ -33,27 +33,27 @@ from transfer_draws import Draw
 
 from edgetl import pipeline
 from edgetl.backends.base import load
-from edgetl.bench import emulate
-from edgetl.bench.accuracy import Accuracy, compare, predict, stratified
-from edgetl.bench.host import on_host
+from edgetl.bench import qemu as emulate
+from edgetl.bench.host_answers import on_host
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, TargetBench
 from edgetl.bench.stage import read_reference
+from edgetl.bundle.publish import PIVOT
 from edgetl.bundle.read import Bundle, read_bundle
-from edgetl.data.views import batches, load_batch
-from edgetl.digest import file_digest, value_digest
+from edgetl.data.batches import batches, load_batch
 from edgetl.errors import EdgetlError
-from edgetl.graph.pivot import REFERENCE_NAME, read_pivot
+from edgetl.files.digest import file_digest, value_digest
 from edgetl.pipeline import Outcome
+from edgetl.pivot.pivot import REFERENCE_NAME, read_pivot
 from edgetl.progress import Silent
-from edgetl.publish import PIVOT
-from edgetl.recipe_file import load_recipe
-from edgetl.repair.needed import is_needed
+from edgetl.recipes.recipe_file import load_recipe
 from edgetl.report.model import FILE_NAME as REPORT_FILE
 from edgetl.report.model import read_report
 from edgetl.stages.builds import compile_stage, repair_stage
 from edgetl.stages.job import Job, make_job
-from edgetl.store import StageResult, open_store, write_text
+from edgetl.stages.repair_needed import is_needed
+from edgetl.store.results import StageResult, open_store, write_text
+from edgetl.tasks.classification.accuracy import Accuracy, compare, predict, stratified
 from edgetl.types import Compiled, Precision, Preprocessing, Sample, Split, Target
 
 GATE_POINTS = 1.0
@@ -317,8 +317,8 @@ class Chain:
     def _saturating(self, method: str) -> _Logits:
         """Logits of a build for CPUs with VNNI, as a CPU without it computes them."""
         from edgetl.backends.onnx_rules import load_pivot
-        from edgetl.saturation.forecast import logits, saturated
-        from edgetl.saturation.network import Network
+        from edgetl.diagnose.forecast.forecast import logits, saturated
+        from edgetl.diagnose.forecast.network import Network
 
         model, _ = load_pivot(self._with_vnni(method).model)
         samples = [self.split.val[index] for index in self._chosen(self.making.forecast)]

@@ -26,12 +26,12 @@ from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import rebuild
 from edgetl.backbones.spec import read_spec
 from edgetl.progress import Silent
-from edgetl.recipe import Recipe
-from edgetl.recipe_file import load_recipe
+from edgetl.recipes.recipe import Recipe
+from edgetl.recipes.recipe_file import load_recipe
 from edgetl.stages.images import split_stage
 from edgetl.stages.job import make_job
 from edgetl.stages.networks import adapt_stage
-from edgetl.store import open_store
+from edgetl.store.results import open_store
 from edgetl.types import Sample, Split
 
 STRATEGIES = {"auto": "auto", "probe": "probe"}

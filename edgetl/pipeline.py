@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgetl.bench.machine import saturates
-from edgetl.catalog import scheme_id
+from edgetl.bundle.publish import PIVOT, publish_pivot, publish_report
 from edgetl.errors import BackendError, ParityError
-from edgetl.publish import PIVOT, publish_pivot, publish_report
-from edgetl.recipe import Gates
+from edgetl.recipes.recipe import Gates
+from edgetl.recipes.targets import scheme_id
 from edgetl.stages.builds import (
     bench_stage,
     compile_stage,
@@ -34,7 +34,7 @@ from edgetl.stages.networks import (
 )
 from edgetl.stages.reports import Finished, devices_stage, report_stage
 from edgetl.stages.weights import Weights
-from edgetl.store import StageResult, Store, open_store
+from edgetl.store.results import StageResult, Store, open_store
 from edgetl.types import Precision, Progress, Split, Target
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Seque
 
 def _open_all(built: Mapping[str, Sequence[StageResult]]) -> None:
     """Run each bundle once where this machine can; a whole build does so when it measures them. Raises EdgetlError."""
-    from edgetl.inference import open_once
+    from edgetl.bundle.run import open_once
 
     for results in built.values():
         for result in results:

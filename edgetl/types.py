@@ -156,7 +156,7 @@ class NetworkSpec:
     classifier: str  # name of the layer that gives the logits
     preprocessing: Preprocessing
     hidden: int = 0  # units of a hidden layer that was put in front of it; 0: none
-    surgery: tuple[str, ...] = ()  # parts replaced after adaptation: names of `edgetl.backbones.surgery`
+    surgery: tuple[str, ...] = ()  # parts replaced after adaptation: names of `edgetl.backbones.replaceable`
 
 
 # --- targets ------------------------------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ from typing import Literal
 from edgetl.bench.gate_checks import GateCheck, check_gates
 from edgetl.bench.result import BuildBench, HostCheck, TargetBench
 from edgetl.errors import UsageError
-from edgetl.recipe import Gates
-from edgetl.text import one_line
+from edgetl.files.text import one_line
+from edgetl.recipes.recipe import Gates
 from edgetl.types import Interval, Precision, Verdict
 
 Choose = Literal["fastest", "int8", "float32"]

@@ -50,10 +50,10 @@ def _refuse_given(place: Path, names: Sequence[str], goes: str) -> None:
 
 
 def _finish(bundle: Path, time_limit_s: float, as_json: bool) -> int:
-    from edgetl.assemble import finish_bundle
-    from edgetl.bench.isolated import Limits
-    from edgetl.inference import open_once
-    from edgetl.store import disk_errors
+    from edgetl.backends.fresh_process import Limits
+    from edgetl.bundle.compile import finish_bundle
+    from edgetl.bundle.run import open_once
+    from edgetl.store.results import disk_errors
 
     limits = Limits(time_limit_s, "--time-limit")
     with disk_errors(bundle):
@@ -66,10 +66,10 @@ def _finish(bundle: Path, time_limit_s: float, as_json: bool) -> int:
 
 
 def _compile_pivot(options: RecipeOptions, targets: tuple[str, ...], time_limit_s: float) -> int:
-    from edgetl.assemble import compile_targets
-    from edgetl.bench.isolated import Limits
+    from edgetl.backends.fresh_process import Limits
+    from edgetl.bundle.compile import compile_targets
+    from edgetl.bundle.run import open_once
     from edgetl.errors import UsageError
-    from edgetl.inference import open_once
 
     if not targets:
         raise UsageError(f"{options.recipe}: a pivot needs --target NAME (edgetl targets lists them)")

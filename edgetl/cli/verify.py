@@ -15,7 +15,7 @@ from edgetl.cli.command_help import Command
 from edgetl.cli.options import FILE, emit, json_option, threads_option, time_limit_option
 
 if TYPE_CHECKING:
-    from edgetl.bench.isolated import Limits
+    from edgetl.backends.fresh_process import Limits
     from edgetl.bundle.golden import StepCheck
 
 
@@ -54,7 +54,7 @@ def command(
 
     Exit code 0 when all of that is as it was built, 1 with the first file or step that differs.
     """
-    from edgetl.bench.isolated import Limits
+    from edgetl.backends.fresh_process import Limits
     from edgetl.bundle.find import bundle_folders, is_folder_of_bundles
 
     limits = Limits(time_limit_s, "--time-limit")
@@ -75,8 +75,8 @@ def command(
 def _verify_all(bundles: Sequence[Path], *, digests_only: bool, threads: int, limits: Limits, as_json: bool) -> int:
     """Each of them; one that is damaged is named and the others go on. Of one for other hardware only the digests."""
     from edgetl.bundle.read import read_bundle
+    from edgetl.bundle.run import cannot_run
     from edgetl.errors import BackendError, BundleError
-    from edgetl.inference import cannot_run
 
     found: list[dict[str, Any]] = []
     for folder in bundles:
@@ -100,8 +100,8 @@ def _verify(bundle: Path, sha256: str | None, *, digests_only: bool, threads: in
     """What was found of one bundle, as JSON. Raises BundleError for a file that is not as it was built."""
     from edgetl.bundle.manifest import FILE_NAME
     from edgetl.bundle.read import read_bundle
-    from edgetl.digest import file_digest
-    from edgetl.inference import verify
+    from edgetl.bundle.run import verify
+    from edgetl.files.digest import file_digest
 
     checked = read_bundle(bundle, sha256)
     checks = () if digests_only else verify(checked, threads=threads, limits=limits)

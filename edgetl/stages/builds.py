@@ -7,17 +7,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edgetl.recipe import Gates, Recipe
+from edgetl.recipes.recipe import Gates, Recipe
 from edgetl.stages.job import Job
 from edgetl.stages.keys import accuracy_gates, samples_digest, this_machine, versions
-from edgetl.store import StageResult, Store
+from edgetl.store.results import StageResult, Store
 from edgetl.types import Precision, Progress, Split, Target
 
 
 def precisions_of(pivot: StageResult, target: Target) -> tuple[Precision, ...]:
     """The builds to make for a target: those that the pivot has a model for."""
-    from edgetl.graph.pivot import read_pivot
-    from edgetl.graph.pivot_models import available
+    from edgetl.pivot.pivot import read_pivot
+    from edgetl.pivot.pivot_models import available
 
     return available(read_pivot(pivot.folder), target)
 
@@ -34,7 +34,7 @@ def compile_stage(
     name = f"{job.recipe.name}-{target.name}"
 
     def run(out: Path) -> None:
-        from edgetl.assemble import compile_pivot
+        from edgetl.bundle.compile import compile_pivot
 
         compile_pivot(models or pivot.folder, target, precision, name, out)
 
@@ -66,7 +66,7 @@ def bench_stage(
     def run(out: Path) -> None:
         from edgetl.bench import stage
         from edgetl.bundle.read import read_bundle
-        from edgetl.graph.pivot import read_pivot
+        from edgetl.pivot.pivot import read_pivot
 
         bundles = [read_bundle(result.folder) for result in builds]
         bench = stage.BenchJob(
@@ -116,7 +116,7 @@ def _once_measured(
 
 def _emulation(recipe: Recipe, target: Target) -> dict[str, Any] | None:
     """What emulated accuracies depend on besides builds and images; None where nothing is emulated."""
-    from edgetl.bench import emulate
+    from edgetl.bench import qemu as emulate
 
     if not (recipe.bench.emulate and emulate.takes(target)) or emulate.missing() is not None:
         return None
@@ -128,7 +128,7 @@ def _emulation(recipe: Recipe, target: Target) -> dict[str, Any] | None:
 def needs_repair(job: Job, benched: StageResult) -> bool:
     """Whether the target's INT8 build is known to miss an accuracy gate, and the recipe allows a repair."""
     from edgetl.bench.result import BENCH_FILE, read_bench
-    from edgetl.repair.needed import is_needed
+    from edgetl.stages.repair_needed import is_needed
 
     return job.recipe.repair == "auto" and is_needed(read_bench(benched.folder / BENCH_FILE), job.recipe.gates)
 
@@ -136,7 +136,7 @@ def needs_repair(job: Job, benched: StageResult) -> bool:
 def gates_to_repair_for(job: Job, benched: StageResult) -> Gates:
     """The recipe's gates without those that the float network misses itself."""
     from edgetl.bench.result import BENCH_FILE, read_bench
-    from edgetl.repair.needed import within_reach
+    from edgetl.stages.repair_needed import within_reach
 
     return within_reach(read_bench(benched.folder / BENCH_FILE), job.recipe.gates)
 
@@ -159,7 +159,7 @@ def repair_stage(
     recipe = job.recipe
 
     def run(out: Path) -> None:
-        from edgetl.repair import stage
+        from edgetl.diagnose.repair import stage
 
         repair = stage.RepairJob(
             target=target,

@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from edgetl.digest import value_digest
 from edgetl.errors import UsageError, WeightsError
+from edgetl.files.digest import value_digest
+from edgetl.files.text import nearest
 from edgetl.stages.job import Job
 from edgetl.stages.keys import versions
 from edgetl.stages.weights import Weights
-from edgetl.store import StageResult, Store
-from edgetl.text import nearest
+from edgetl.store.results import StageResult, Store
 from edgetl.types import Progress, Split
 
 
 def split_stage(store: Store, job: Job, progress: Progress) -> tuple[Split, StageResult]:
     """Read every image once and draw the few shots."""
-    from edgetl.data.decoders import decoder_versions
     from edgetl.data.fingerprint import fingerprint
     from edgetl.data.split import read_split
+    from edgetl.fronts.image.decoder_versions import decoder_versions
 
     def run(out: Path) -> None:
         from edgetl.data import stage
@@ -68,7 +68,7 @@ def refuse_leaks(job: Job, checked: StageResult) -> None:
 def _checked(
     store: Store, job: Job, split: Split, weights: Weights | None, obstacle: str, progress: Progress
 ) -> StageResult:
-    from edgetl.data.decoders import decoder_versions
+    from edgetl.fronts.image.decoder_versions import decoder_versions
 
     recipe = job.recipe
     source = weights.source if weights else None

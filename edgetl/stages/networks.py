@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from edgetl.catalog import scheme_id
-from edgetl.data.policy import resize_choices, resolve_policy
-from edgetl.digest import file_digest, value_digest
 from edgetl.errors import UsageError
-from edgetl.recipe import Gates
-from edgetl.records import QUANTIZE_RECORD
+from edgetl.files.digest import file_digest, value_digest
+from edgetl.fronts.image.augment_policy import resize_choices, resolve_policy
+from edgetl.recipes.recipe import Gates
+from edgetl.recipes.targets import scheme_id
 from edgetl.stages.estimate import sentence, stage_seconds
 from edgetl.stages.job import Job, schemes_of
 from edgetl.stages.keys import TRAINING_TOOLS, samples_digest, versions
 from edgetl.stages.keys import accuracy_gates as gate_values
 from edgetl.stages.weights import Weights
-from edgetl.store import StageResult, Store
+from edgetl.store.records import QUANTIZE_RECORD
+from edgetl.store.results import StageResult, Store
 from edgetl.types import Progress, Split, Target
 
 
@@ -78,7 +78,7 @@ def float_stage(store: Store, job: Job, split: Split, adapted: StageResult, prog
         return None
 
     def run(out: Path) -> None:
-        from edgetl.export import reference
+        from edgetl.pivot import reference
 
         reference.run(split, adapted.folder, out, progress)
 
@@ -92,8 +92,9 @@ def gates_within_reach(job: Job, split: Split, floated: StageResult | None, prog
         return job.recipe.gates
     import numpy as np
 
-    from edgetl import accuracy_gates, stats
-    from edgetl.export.float_logits import kept_logits
+    from edgetl import stats
+    from edgetl.pivot.float_logits import kept_logits
+    from edgetl.tasks.classification import accuracy_gates
 
     labels = np.array([sample.label for sample in split.val], dtype=np.int64)
     right = np.asarray(kept_logits(floated.folder).argmax(axis=1) == labels)
@@ -169,7 +170,7 @@ def export_stage(
     half = any("float16" in target.precisions for target in job.targets)
 
     def run(out: Path) -> None:
-        from edgetl.export import stage
+        from edgetl.pivot import stage
 
         folders = {name: result.folder for name, result in quantized.items()}
         known = floated.folder if floated else None
@@ -186,7 +187,7 @@ def needs_surgery(job: Job, target: Target, benched: StageResult, quantized: Map
     """Whether the target's INT8 build is slower than a float build here for parts that surgery replaces, and the
     recipe allows it."""
     from edgetl.bench.result import BENCH_FILE, read_bench
-    from edgetl.surgery.needed import is_needed
+    from edgetl.stages.simplify_needed import is_needed
 
     made = quantized.get(scheme_id(target.scheme))
     if job.recipe.surgery.when == "off" or made is None:
@@ -199,7 +200,7 @@ def surgery_stage(store: Store, job: Job, split: Split, adapted: StageResult, pr
     policy = resolve_policy(job.recipe.data.augment, split.classes)
 
     def run(out: Path) -> None:
-        from edgetl.surgery import stage
+        from edgetl.quant.simplify import stage
 
         stage.run(split, adapted.folder, job.recipe.surgery, policy, out, progress)
 

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgetl.catalog import scheme_id
+from edgetl.recipes.targets import scheme_id
 from edgetl.stages.job import Job
 from edgetl.stages.keys import versions
-from edgetl.store import StageResult, Store
+from edgetl.store.results import StageResult, Store
 from edgetl.types import Split
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def report_stage(store: Store, job: Job, split: Split, finished: Finished, done:
     checked, adapted, pivot = finished.checked, finished.adapted, finished.pivot
 
     def run(out: Path) -> None:
-        from edgetl.reporting import Folders, write_reports
+        from edgetl.report.stage import Folders, write_reports
 
         folders = Folders(
             checked=checked.folder,
@@ -76,7 +76,7 @@ def devices_stage(
     """The report once more, with what was measured on devices."""
 
     def run(out: Path) -> None:
-        from edgetl.reporting import add_devices
+        from edgetl.report.stage import add_devices
 
         benches = {name: result.folder for name, result in benched.items()}
         add_devices(reported.folder, split, adapted.folder, pivot.folder, benches, devices, out)

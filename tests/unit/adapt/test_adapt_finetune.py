@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from edgetl.adapt.finetune import Plan, Trained, finetune, logits_of
 from edgetl.errors import UsageError
-from edgetl.recipe import Adapt
-from edgetl.recipe_file import parse_recipe
+from edgetl.recipes.recipe import Adapt
+from edgetl.recipes.recipe_file import parse_recipe
 
 LABELS = np.array([0, 1] * 12, np.int64)
 ALL = tuple(range(24))

@@ -13,7 +13,7 @@ import torch
 from small_adaptations import adapt_in, split_in, write_weights
 
 from edgetl.adapt import choose_head, finetune, race, scratch, snapshot, strategy, trials, verdicts
-from edgetl.adapt.heads import table
+from edgetl.tasks.classification.heads import table
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -18,19 +18,19 @@ from small_adaptations import SIZE, adapt_in, split_in, write_weights
 from torch import nn
 
 from edgetl.adapt import choose_head, finetune, guards, strategy, trials
-from edgetl.adapt.heads.head import LinearHead
+from edgetl.adapt.episode import extract
 from edgetl.adapt.stage import AdaptJob, run
-from edgetl.adapt.task import extract
 from edgetl.backbones.checkpoint import read_checkpoint, write_checkpoint
 from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import rebuild
 from edgetl.backbones.spec import read_spec
 from edgetl.backbones.weights import locate
-from edgetl.durable import read_sealed
 from edgetl.errors import DataError, UsageError, WeightsError
+from edgetl.files.durable import read_sealed
 from edgetl.progress import Silent
-from edgetl.recipe import Adapt, Backbone
+from edgetl.recipes.recipe import Adapt, Backbone
 from edgetl.report.adaptation import read_curves
+from edgetl.tasks.classification.heads.head import LinearHead
 from edgetl.types import Sample, Split
 
 

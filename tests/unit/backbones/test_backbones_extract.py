@@ -27,7 +27,7 @@ from edgetl.backbones.extract import (
 )
 from edgetl.backbones.load import build
 from edgetl.progress import Silent
-from edgetl.recipe import Backbone
+from edgetl.recipes.recipe import Backbone
 from edgetl.types import NetworkSpec, Preprocessing, Sample, WeightSource
 
 SIZE = 64

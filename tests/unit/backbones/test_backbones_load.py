@@ -19,7 +19,7 @@ from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import build, construct, rebuild
 from edgetl.backbones.weights import locate
 from edgetl.errors import EdgetlError, UsageError, WeightsError
-from edgetl.recipe import Backbone
+from edgetl.recipes.recipe import Backbone
 from edgetl.types import NetworkSpec, WeightSource
 
 RANDOM = WeightSource("none")

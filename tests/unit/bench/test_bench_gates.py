@@ -6,12 +6,12 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from edgetl.bench.accuracy import Accuracy, compare
 from edgetl.bench.gates import Decision, judge, judge_build
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, HostCheck, Latency, TargetBench
 from edgetl.errors import UsageError
-from edgetl.recipe import Gates
+from edgetl.recipes.recipe import Gates
+from edgetl.tasks.classification.accuracy import Accuracy, compare
 from edgetl.types import Estimate, Interval, Precision
 
 NO_GATES = Gates(max_drop_points=None)

@@ -20,7 +20,7 @@ from transfer_baselines import Answer, Pretrained, Training, centre_crops, kept_
 from transfer_draws import Draw, images_digest
 
 from edgetl.backbones.weights import locate
-from edgetl.recipe import Backbone
+from edgetl.recipes.recipe import Backbone
 from edgetl.types import NetworkSpec, Split
 
 SHORT = Training(epochs=2, batch=4, rate=1e-3)

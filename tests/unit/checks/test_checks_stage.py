@@ -16,7 +16,7 @@ from edgetl.checks.stage import CheckJob, run
 from edgetl.data.split import make_split
 from edgetl.errors import DataError
 from edgetl.progress import Silent
-from edgetl.recipe import Backbone, Check, Data
+from edgetl.recipes.recipe import Backbone, Check, Data
 
 CLASSES = ("rough", "smooth")
 
@@ -191,7 +191,7 @@ def test_skipped_files_are_told(photos: Path) -> None:
 
 def test_a_second_run_does_not_decode_again(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = checked(photos)
-    monkeypatch.setattr("edgetl.data.duplicates.decode", None)
+    monkeypatch.setattr("edgetl.checks.copies.duplicates.decode", None)
     assert checked(photos) == first
 
 

@@ -10,7 +10,7 @@ import pytest
 from cli_calls import RECIPE, Shell, write_images, write_recipe
 from PIL import Image
 
-from edgetl.recipe_file import load_recipe
+from edgetl.recipes.recipe_file import load_recipe
 
 
 @pytest.fixture

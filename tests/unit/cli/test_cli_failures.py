@@ -16,7 +16,7 @@ import pytest
 from cli_calls import Shell, write_images, write_recipe
 from pivot_folder import make_pivot
 
-from edgetl.assemble import compile_targets
+from edgetl.bundle.compile import compile_targets
 from edgetl.errors import BackendError
 
 STOPPED = "edgetl: stopped; finished stages are kept, the same command continues"

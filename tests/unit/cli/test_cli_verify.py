@@ -9,8 +9,8 @@ import pytest
 from cli_calls import Shell
 from pivot_folder import make_pivot
 
-from edgetl.assemble import compile_targets
-from edgetl.digest import file_digest
+from edgetl.bundle.compile import compile_targets
+from edgetl.files.digest import file_digest
 
 
 @pytest.fixture

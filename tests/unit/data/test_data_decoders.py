@@ -9,12 +9,12 @@ import PIL
 import pytest
 from PIL import Image, features
 
-from edgetl.data.decoders import decoder_versions
+from edgetl.fronts.image.decoder_versions import decoder_versions
 from edgetl.progress import Silent
-from edgetl.recipe import Recipe
+from edgetl.recipes.recipe import Recipe
 from edgetl.stages.images import check_stage, split_stage
 from edgetl.stages.job import Job, make_job
-from edgetl.store import open_store
+from edgetl.store.results import open_store
 
 
 def test_pillow_its_libraries_and_numpy_are_named() -> None:

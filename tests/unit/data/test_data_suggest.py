@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edgetl.data.split import make_split
-from edgetl.data.suggest import recipe_text, suggest
 from edgetl.data.survey import survey
 from edgetl.errors import DataError, UsageError
-from edgetl.recipe import Recipe
-from edgetl.recipe_file import parse_recipe
+from edgetl.explore.suggest import recipe_text, suggest
+from edgetl.recipes.recipe import Recipe
+from edgetl.recipes.recipe_file import parse_recipe
 
 _HEIGHT_WIDTH = (20, 30)
 
