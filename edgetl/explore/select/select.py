@@ -24,8 +24,8 @@ from edgetl.explore.select.stages import (
 )
 from edgetl.progress import duration
 from edgetl.recipes.recipe import Backbone
-from edgetl.stages.images import split_stage
 from edgetl.stages.job import Job
+from edgetl.stages.split import split_stage
 from edgetl.stages.weights import Weights
 from edgetl.store.results import StageResult, Store, disk_errors, open_store, write_text
 from edgetl.types import Missing, Progress, Split, Target

@@ -12,7 +12,7 @@ from edgetl.bench.host_answers import Answered, on_all_images
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, HostCheck, TargetBench
 from edgetl.recipes.recipe import Gates
-from edgetl.stages.repair_needed import is_needed
+from edgetl.stages.repair import missed_by_int8 as is_needed
 from edgetl.tasks.classification import accuracy_gates
 from edgetl.tasks.classification.accuracy import Accuracy, compare
 

@@ -29,7 +29,7 @@ from edgetl.pivot.pivot import read_pivot, write_pivot
 from edgetl.progress import Silent
 from edgetl.recipes.recipe import Bench, Gates
 from edgetl.recipes.targets import load_target
-from edgetl.stages.repair_needed import is_needed
+from edgetl.stages.repair import missed_by_int8 as is_needed
 from edgetl.tasks.classification.accuracy import compare
 from edgetl.types import Compiled, Precision, Sample, Target
 

@@ -14,7 +14,7 @@ from edgetl.errors import UsageError
 from edgetl.recipes.recipe import Surgery
 from edgetl.recipes.targets import load_target
 from edgetl.report.candidates import surgery_sentence
-from edgetl.stages.simplify_needed import is_needed
+from edgetl.stages.simplify import surgery_pays as is_needed
 from edgetl.tasks.classification.accuracy import compare
 from edgetl.types import Interval, Precision
 

@@ -11,7 +11,7 @@ from edgetl.bench.machine import describe
 from edgetl.bench.result import BENCH_FILE, BuildBench, TargetBench, write_bench
 from edgetl.recipes.recipe import Bench, Gates, Recipe
 from edgetl.recipes.targets import load_target
-from edgetl.stages import builds
+from edgetl.stages import bench as builds
 from edgetl.store.results import StageResult, open_store
 
 

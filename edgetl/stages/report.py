@@ -1,4 +1,4 @@
-"""The stages that tell what came of it: the report, and the report with what devices measured."""
+"""Reporting: verdicts, the bundles that ship, and the report with what devices measured."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from edgetl.recipes.targets import scheme_id
 from edgetl.stages.job import Job
 from edgetl.stages.keys import versions
-from edgetl.store.results import StageResult, Store
-from edgetl.types import Split
+from edgetl.stages.run import Run
+from edgetl.store.results import StageResult
 
 if TYPE_CHECKING:
     from edgetl.report.devices import DeviceFile
@@ -34,39 +34,38 @@ class Finished:
     simplified: Mapping[str, StageResult]
 
 
-def report_stage(store: Store, job: Job, split: Split, finished: Finished, done: Sequence[StageResult]) -> StageResult:
+def report_stage(run: Run, finished: Finished, done: Sequence[StageResult]) -> StageResult:
     """Verdicts, the bundles that ship, report.json and report.html. done  all stages, for the table of times"""
     checked, adapted, pivot = finished.checked, finished.adapted, finished.pivot
 
-    def run(out: Path) -> None:
+    def make(out: Path) -> None:
         from edgetl.report.stage import Folders, write_reports
 
         folders = Folders(
             checked=checked.folder,
             adapted=adapted.folder,
             pivot=pivot.folder,
-            quantized={name: (each.folder, _computing_in(job, name)) for name, each in finished.quantized.items()},
+            quantized={name: (each.folder, _computing_in(run.job, name)) for name, each in finished.quantized.items()},
             builds={name: [result.folder for result in results] for name, results in finished.built.items()},
             benches={name: result.folder for name, result in finished.benched.items()},
             repairs={name: result.folder for name, result in finished.repaired.items()},
             surgeries={name: result.folder for name, result in finished.simplified.items()},
         )
-        write_reports(job.recipe, split, folders, done, out)
+        write_reports(run.job.recipe, run.split, folders, done, out)
 
-    inputs = {"adapted": adapted.digest, "pivot": pivot.digest, "split": split.digest, "checked": checked.digest}
+    inputs = {"adapted": adapted.digest, "pivot": pivot.digest, "split": run.split.digest, "checked": checked.digest}
     inputs |= {f"quantized-{name}": result.digest for name, result in finished.quantized.items()}
     inputs |= {f"bench-{name}": result.digest for name, result in finished.benched.items()}
     for name, results in finished.built.items():
         inputs |= {f"build-{name}-{index}": result.digest for index, result in enumerate(results)}
     inputs |= {f"repair-{name}": result.digest for name, result in finished.repaired.items()}
     inputs |= {f"surgery-{name}": result.digest for name, result in finished.simplified.items()}
-    config = {"recipe": job.recipe.model_dump(mode="json"), "tools": versions(("edgetl",))}
-    return store.once("report", 8, config, run, inputs=inputs)
+    config = {"recipe": run.job.recipe.model_dump(mode="json"), "tools": versions(("edgetl",))}
+    return run.store.once("report", 8, config, make, inputs=inputs)
 
 
 def devices_stage(
-    store: Store,
-    split: Split,
+    run: Run,
     adapted: StageResult,
     pivot: StageResult,
     benched: Mapping[str, StageResult],
@@ -75,14 +74,14 @@ def devices_stage(
 ) -> StageResult:
     """The report once more, with what was measured on devices."""
 
-    def run(out: Path) -> None:
+    def make(out: Path) -> None:
         from edgetl.report.stage import add_devices
 
         benches = {name: result.folder for name, result in benched.items()}
-        add_devices(reported.folder, split, adapted.folder, pivot.folder, benches, devices, out)
+        add_devices(reported.folder, run.split, adapted.folder, pivot.folder, benches, devices, out)
 
     config = {"devices": [asdict(file) for file in devices], "tools": versions(("edgetl",))}
-    return store.once("devices", 3, config, run, inputs={"report": reported.digest})
+    return run.store.once("devices", 3, config, make, inputs={"report": reported.digest})
 
 
 def _computing_in(job: Job, scheme: str) -> tuple[str, ...]:
