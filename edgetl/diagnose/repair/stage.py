@@ -140,7 +140,10 @@ def _none_passes(quantized: int, lost: str, trials: Sequence[Trial], refused: in
     )
     if refused:
         return told
-    return f"{told} The loss is not of single layers; train for the numbers (quantize.method: qat), or allow more."
+    return (
+        f"{told} The loss is spread over many layers; try quantization-aware training (quantize.method: qat), or relax "
+        "the gate."
+    )
 
 
 def _taken(quantized: int, lost: str, found: Search, trials: Sequence[Trial]) -> str:
@@ -156,7 +159,7 @@ def _taken(quantized: int, lost: str, found: Search, trials: Sequence[Trial]) ->
 
 def _time(relative: Interval | None) -> str:
     if relative is None:
-        return ", both by this CPU's answers"
+        return ", both by this CPU's predictions"
     if relative.low <= 1 <= relative.high:
         return ", in the same time within noise"
     change = abs(relative.value - 1)

@@ -137,7 +137,7 @@ class TestGates:
     def test_convolutions_that_stayed_float_are_told(self) -> None:
         partly = replace(build("int8", p50_ms=3), not_integer=("conv1", "conv2"))
         assert (
-            "2 convolutions or matrix products do not run in 8-bit integers"
+            "2 convolutions or matrix products do not run in INT8"
             in judge_build(partly, bench(), Gates()).reason
         )
 
@@ -190,16 +190,16 @@ class TestEmulation:
         assert verdict.verdict == "pass"
         assert "accuracy on 64 images under emulation, no latency" in verdict.reason
 
-    @pytest.mark.parametrize(("undecided", "doubt"), [(0, ""), (3, "; 3 answers may be others there")])
+    @pytest.mark.parametrize(("undecided", "doubt"), [(0, ""), (3, "; 3 predictions could differ there")])
     def test_what_the_host_answered_is_told_with_what_emulation_says_of_it(self, undecided: int, doubt: str) -> None:
         emulated = bench(measured=False, emulated=True, reason="another CPU")
         host = HostCheck(
             emulated_images=64, same=63, max_abs_diff=0.1, undecided=undecided, most_top1=1.0, least_drop_points=0.0
         )
         verdict = judge_build(replace(build("int8", images=300), host=host), emulated, Gates(max_drop_points=1.0))
-        told = "accuracy on 300 images by this CPU, which names the class of emulation on 63 of 64, no latency"
+        told = "accuracy on 300 images, measured on this CPU (same class as under emulation on 63 of 64), no latency"
         assert told + doubt in verdict.reason
-        assert ("may be others" in verdict.reason) == bool(undecided)
+        assert ("could differ" in verdict.reason) == bool(undecided)
 
     @pytest.mark.parametrize(
         ("least_drop_points", "most_top1", "verdict"), [(2.0, 0.90, "fail"), (0.5, 0.99, "not measured")]

@@ -136,7 +136,7 @@ def test_of_an_absent_cpu_no_time_is_told(folder: Path, tmp_path: Path) -> None:
     plant(folder, 1)
     found, _ = repaired(folder, "arm64-cpu", tmp_path)
     assert all((trial.p50_ms, trial.relative_time, trial.not_integer) == (None, None, None) for trial in found.trials)
-    assert "both by this CPU's answers" in found.sentence
+    assert "both by this CPU's predictions" in found.sentence
     assert " time" not in found.sentence
     chosen = [found.trials[index] for index in found.front]
     assert [len(trial.layers) for trial in chosen] == sorted(len(trial.layers) for trial in chosen)
