@@ -2,7 +2,7 @@
 squeeze-and-excitation gates become constants that go into a layer beside them.
 
 Here only the structure changes, as a pure function of network and input size, so that `rebuild` gives a network into
-which the operated state fits. Numbers are the matter of `edgetl.surgery`.
+which the operated state fits. Numbers are the matter of `edgetl.quant.simplify`.
 """
 
 from __future__ import annotations
