@@ -136,10 +136,7 @@ class TestGates:
 
     def test_convolutions_that_stayed_float_are_told(self) -> None:
         partly = replace(build("int8", p50_ms=3), not_integer=("conv1", "conv2"))
-        assert (
-            "2 convolutions or matrix products do not run in INT8"
-            in judge_build(partly, bench(), Gates()).reason
-        )
+        assert "2 convolutions or matrix products do not run in INT8" in judge_build(partly, bench(), Gates()).reason
 
     def test_layers_left_in_float_and_conversions_are_gated_on_the_int8_build_alone(self) -> None:
         gates = Gates(max_drop_points=None, max_float_layers=1, max_conversions=2)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from loose_pictures import write_pictures
 
 from edgetl.cli import main
@@ -19,9 +18,7 @@ from edgetl.store.results import write_text
 BACKBONE = "edgetl:printed_characters"
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture
