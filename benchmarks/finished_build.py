@@ -12,8 +12,9 @@ from edgetl.bundle.publish import PIVOT
 from edgetl.bundle.read import Bundle, read_bundle
 from edgetl.data.split import read_split
 from edgetl.errors import EdgetlError
-from edgetl.files.digest import file_digest, value_digest
+from edgetl.files.digest import file_digest
 from edgetl.report.model import FILE_NAME, Report, read_report
+from edgetl.store.results import result_digest
 from edgetl.types import Precision, Split
 
 
@@ -69,7 +70,7 @@ class _Records:
         self.records: dict[str, Mapping[str, Any]] = {}
         for path in sorted((out / "stages").glob("*.json")):
             record = json.loads(path.read_text(encoding="utf-8"))
-            digest = value_digest(record["files"])
+            digest = result_digest(record["files"])
             self.folders[digest], self.records[digest] = path.with_suffix(""), record
 
     def behind(self, report: Report) -> Iterator[StageRecord]:
@@ -77,6 +78,7 @@ class _Records:
         inputs: Mapping[str, str] = self.records[last]["inputs"]
         pivot = inputs["pivot"]
         yield self._stage(self._data_digest(report.data.digest), "")
+        yield self._stage(inputs["checked"], "")
         yield self._stage(inputs["adapted"], "")
         for name, digest in self.records[pivot]["inputs"].items():
             if name.startswith("quantized-"):

@@ -107,7 +107,7 @@ class Store:
             # the record comes last: a folder without it was not finished and is made again
             write_text(_record_path(folder), json.dumps(record, indent=1, sort_keys=True) + "\n")
             self.runs.note(folder.name)
-        return StageResult(stage, folder, _result_digest(digests), False, seconds, peak, what)
+        return StageResult(stage, folder, result_digest(digests), False, seconds, peak, what)
 
     def _read(self, folder: Path, stage: str, key: str, what: str) -> StageResult | None:
         try:
@@ -121,7 +121,7 @@ class Store:
             self.note(f"stages/{folder.name}: damaged on disk; made again")
             return None
         return StageResult(
-            stage, folder, _result_digest(record["files"]), True, record["seconds"], record["peak_rss_bytes"], what
+            stage, folder, result_digest(record["files"]), True, record["seconds"], record["peak_rss_bytes"], what
         )
 
     def _fresh_scratch(self, stage: str) -> Path:
@@ -311,8 +311,9 @@ def _lock(marker: IO[str], out: Path) -> None:
         ) from error
 
 
-def _result_digest(files: Mapping[str, str]) -> str:
-    # what took how long differs from run to run; stages below must not be made again for that
+def result_digest(files: Mapping[str, str]) -> str:
+    """Of what a stage made, by the digests of its files. What took how long does not count: it differs from run to
+    run, and stages below must not be made again for that."""
     return value_digest({name: digest for name, digest in files.items() if name != RUN_RECORD})
 
 
