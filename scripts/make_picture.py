@@ -1,6 +1,6 @@
 """The picture at the top of the README: the table of a finished build as its terminal shows it, as SVG.
 
-    python scripts/make_picture.py demo/build docs/demo.svg
+python scripts/make_picture.py demo/build docs/demo.svg
 """
 
 from __future__ import annotations

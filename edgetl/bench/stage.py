@@ -14,20 +14,12 @@ from safetensors.numpy import save_file
 
 from edgetl import stats
 from edgetl.backends.base import load
-from edgetl.backends.fresh_process import Interrupted, cold_start
+from edgetl.backends.fresh_process import ColdStart, Interrupted, cold_start
 from edgetl.bench.absent_cpu import emulated
 from edgetl.bench.gates import Choose
 from edgetl.bench.latency import BLOCK
 from edgetl.bench.machine import describe, gpu_of, other_cpu
-from edgetl.bench.result import (
-    BENCH_FILE,
-    LATENCY_FILE,
-    PREDICTIONS_FILE,
-    BuildBench,
-    ColdStart,
-    TargetBench,
-    write_bench,
-)
+from edgetl.bench.result import BENCH_FILE, LATENCY_FILE, PREDICTIONS_FILE, BuildBench, TargetBench, write_bench
 from edgetl.bench.timed import P99_RUNS, Timed, latency, timed
 from edgetl.data.batches import batches, load_batch, spread
 from edgetl.errors import BackendError, EdgetlError

@@ -17,6 +17,7 @@ from edgetl.cli.options import FILE, emit, json_option, threads_option, time_lim
 if TYPE_CHECKING:
     from edgetl.backends.fresh_process import Limits
     from edgetl.bundle.golden import StepCheck
+    from edgetl.bundle.read import Bundle
 
 
 def _digest(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -112,7 +113,19 @@ def _verify(bundle: Path, sha256: str | None, *, digests_only: bool, threads: in
         "expected_sha256": sha256,
         "steps": [_plain(check) for check in checks],
         "passed": all(check.passed for check in checks),
+        "hint": "" if all(check.passed for check in checks) else _hint(checked),
     }
+
+
+def _hint(bundle: Bundle) -> str:
+    """What explains a network that differs here and nowhere else."""
+    from edgetl.bench.machine import saturates
+    from edgetl.types import WITH_INTEGERS
+
+    target, precision = bundle.manifest.target, bundle.manifest.compiled.precision
+    if precision not in WITH_INTEGERS or not saturates(target):
+        return ""
+    return f"this CPU has no VNNI and saturates: verify on a CPU that {target.name} is for, or build for x86-avx2"
 
 
 def _show(found: Mapping[str, Any]) -> None:
@@ -130,4 +143,5 @@ def _show(found: Mapping[str, Any]) -> None:
     failed = next((step for step in found["steps"] if not step["passed"]), None)
     if failed:
         message = f"{found['bundle']}: the first step that differs is `{failed['step']}`: {failed['detail']}"
-        click.echo(f"edgetl: {message}", err=True)
+        hint = f"; {found['hint']}" if found["hint"] else ""
+        click.echo(f"edgetl: {message}{hint}", err=True)

@@ -61,7 +61,7 @@ def report_stage(run: Run, finished: Finished, done: Sequence[StageResult]) -> S
     inputs |= {f"repair-{name}": result.digest for name, result in finished.repaired.items()}
     inputs |= {f"surgery-{name}": result.digest for name, result in finished.simplified.items()}
     config = {"recipe": run.job.recipe.model_dump(mode="json"), "tools": versions(("edgetl",))}
-    return run.store.once("report", 8, config, make, inputs=inputs)
+    return run.store.once("report", 9, config, make, inputs=inputs)
 
 
 def devices_stage(

@@ -53,14 +53,12 @@ def measured(tmp_path: Path, notes: Notes, monkeypatch: pytest.MonkeyPatch) -> A
     monkeypatch.setattr(pipeline, "repair_stage", lambda *_: done("repair", tmp_path / "repair"))
     monkeypatch.setattr(pipeline, "compile_stage", lambda *_: done("mixed", tmp_path))
     monkeypatch.setattr(pipeline, "bench_stage", lambda *_: done("bench again", tmp_path))
-    job: Any = SimpleNamespace(targets=(SimpleNamespace(name="x86-cpu"),))
+    run: Any = SimpleNamespace(job=SimpleNamespace(targets=(SimpleNamespace(name="x86-cpu"),)))
     anything: Any = None
     builds = [done("int8", tmp_path), done("float32", tmp_path)]
     return pipeline._Measured(
-        store=anything,
-        job=job,
+        run=run,
         ledger=pipeline._Ledger(notes),
-        split=anything,
         adapted=anything,
         gates=Gates(),
         quantized={},
