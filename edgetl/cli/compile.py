@@ -78,9 +78,26 @@ def _compile_pivot(options: RecipeOptions, targets: tuple[str, ...], time_limit_
     folders = compile_targets(
         options.recipe, targets, out, options.targets_dirs, check=lambda bundle: open_once(bundle, limits=limits)
     )
+    left = _left_out(options, targets)
     if options.as_json:
-        emit({"bundles": [str(folder) for folder in folders]})
-    else:
-        for folder in folders:
-            click.echo(str(folder))
+        emit({"bundles": [str(folder) for folder in folders], "left_out": left})
+        return 0
+    for folder in folders:
+        click.echo(str(folder))
+    for each in left:
+        click.echo(f"edgetl: {each['target']}: no {each['precision']} build: {each['reason']}", err=True)
     return 0
+
+
+def _left_out(options: RecipeOptions, targets: tuple[str, ...]) -> list[dict[str, str]]:
+    """Builds that the targets would have and the pivot has no model for."""
+    from edgetl.pivot.pivot import read_pivot
+    from edgetl.pivot.pivot_models import left_out
+    from edgetl.recipes.targets import load_target
+
+    pivot = read_pivot(options.recipe)
+    return [
+        {"target": name, "precision": precision, "reason": reason}
+        for name in targets
+        for precision, reason in left_out(pivot, load_target(name, options.targets_dirs))
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from edgetl.errors import UsageError
 from edgetl.pivot.pivot import Pivot, PivotModel
 from edgetl.recipes.targets import scheme_id
@@ -29,3 +31,18 @@ def available(pivot: Pivot, target: Target) -> tuple[Precision, ...]:
     absent = {"int8"} if ("int8", scheme_id(target.scheme)) not in held else set()
     absent |= {"float16"} if ("float16", None) not in held else set()
     return tuple(precision for precision in target.precisions if precision not in absent)
+
+
+def left_out(pivot: Pivot, target: Target) -> Iterator[tuple[Precision, str]]:
+    """The target's precisions that the pivot has no model for, each with what to do about it."""
+    remedy = f"name {target.name} among the recipe's targets and build again"
+    for precision in target.precisions:
+        if precision in available(pivot, target):
+            continue
+        if precision == "int8":
+            wanted = scheme_id(target.scheme)
+            yield precision, f"the pivot has no INT8 network of the number format {wanted}; {remedy}"
+        elif pivot.half_range and not pivot.half_range.fits:
+            yield precision, pivot.half_range.explain()
+        else:
+            yield precision, f"the pivot has no {precision} model; {remedy}"

@@ -19,7 +19,7 @@ from edgetl.pivot import stage as export
 from edgetl.pivot.half import measure_range, to_float16
 from edgetl.pivot.half_range import HalfRange
 from edgetl.pivot.pivot import Pivot, read_pivot
-from edgetl.pivot.pivot_models import available, model_for
+from edgetl.pivot.pivot_models import available, left_out, model_for
 from edgetl.progress import Silent
 from edgetl.recipes.targets import load_target
 from edgetl.types import NetworkSpec, Preprocessing, Sample, Split
@@ -81,6 +81,11 @@ def test_without_a_target_that_wants_it_nothing_is_looked_at(split: Split, tmp_p
     pivot = _export(tmp_path, split, half=False)
     assert [model.precision for model in pivot.models] == ["float32"]
     assert pivot.half_range is None
+    assert dict(left_out(pivot, load_target("nvidia-rtx"))) == {
+        "int8": "the pivot has no INT8 network of the number format s8s8-2c6574; "
+        "name nvidia-rtx among the recipe's targets and build again",
+        "float16": "the pivot has no float16 model; name nvidia-rtx among the recipe's targets and build again",
+    }
 
 
 def test_values_beyond_float16_leave_the_model_out_and_say_where(split: Split, tmp_path: Path) -> None:
@@ -93,6 +98,7 @@ def test_values_beyond_float16_leave_the_model_out_and_say_where(split: Split, t
     assert f"`{found.tensor}`" in found.explain()
     assert found.explain().endswith("there is no float16 build.")
     assert available(pivot, load_target("nvidia-rtx")) == ("float32",)
+    assert dict(left_out(pivot, load_target("nvidia-rtx")))["float16"] == found.explain()
     with pytest.raises(UsageError, match="float16 needs a float16 model; the pivot has float32"):
         model_for(pivot, load_target("nvidia-rtx"), "float16")
 
