@@ -67,7 +67,7 @@ def command(
         )
     found = _verify(bundle, sha256, digests_only=digests_only, threads=threads, limits=limits)
     if as_json:
-        emit(found)
+        emit(_for_programs(found))
     else:
         _show(found)
     return 0 if found["passed"] else 1
@@ -93,7 +93,7 @@ def _verify_all(bundles: Sequence[Path], *, digests_only: bool, threads: int, li
             _show(found[-1])
     passed = all(each["passed"] for each in found)
     if as_json:
-        emit({"bundles": found, "passed": passed})
+        emit({"bundles": [_for_programs(each) for each in found], "passed": passed})
     return 0 if passed else 1
 
 
@@ -126,6 +126,11 @@ def _hint(bundle: Bundle) -> str:
     if precision not in WITH_INTEGERS or not saturates(target):
         return ""
     return f"this CPU has no VNNI and saturates: verify on a CPU that {target.name} is for, or build for x86-avx2"
+
+
+def _for_programs(found: dict[str, Any]) -> dict[str, Any]:
+    """The same keys as edgetl-verify writes, which has no hints."""
+    return {name: value for name, value in found.items() if name != "hint"}
 
 
 def _show(found: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+import edgetl
 from edgetl.data.split import make_split
 from edgetl.data.survey import survey
 from edgetl.errors import DataError, UsageError
@@ -196,7 +197,7 @@ def test_unusable_folders_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_package_needs_no_torch() -> None:
-    root = Path(suggest.__file__).parents[2]
+    root = Path(edgetl.__file__).parents[1]
     folders = (root / "edgetl" / name for name in ("data", "fronts/image", "explore"))
     modules = [path.relative_to(root) for folder in folders for path in folder.glob("[a-z]*.py")]
     names = [".".join(path.with_suffix("").parts) for path in modules]
