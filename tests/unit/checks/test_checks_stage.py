@@ -75,7 +75,8 @@ def test_clean_pictures_raise_nothing_and_leave_no_contact_sheet(photos: Path) -
 def test_without_weights_the_other_checks_are_made_and_the_reason_is_told(photos: Path) -> None:
     checks = checked(photos)
     assert finding(checks, "labels").verdict == finding(checks, "neighbours").verdict == "not checked"
-    assert finding(checks, "labels").sentence == "no weights here"
+    assert finding(checks, "neighbours").sentence == "no weights here"
+    assert finding(checks, "labels").sentence == "no features: see neighbours"
     assert finding(checks, "drift").verdict == "pass"
 
 
