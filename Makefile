@@ -1,10 +1,12 @@
-# make demo    a whole build on data that ships with the package
-# make test    the whole test suite, the C++ half included
-# make check   format, lint, types, unit and contract tests
-# make native  the C++ runtime, its apps and tests, in build/native
-# make tidy    clang-format and clang-tidy over the C++ half
-# make fuzz    every C++ fuzzer for FUZZ_SECONDS, in build/fuzz
-# make docs    regenerate the recipe schema and the reference pages
+# make demo       a whole build on data that ships with the package
+# make test       the test suite, the C++ half included, without what is marked slow
+# make test-slow  whole chains, kills, wheels, emulation
+# make test-all   both
+# make check      format, lint, types, unit and contract tests
+# make native     the C++ runtime, its apps and tests, in build/native
+# make tidy       clang-format and clang-tidy over the C++ half
+# make fuzz       every C++ fuzzer for FUZZ_SECONDS, in build/fuzz
+# make docs       regenerate the recipe schema and the reference pages
 
 PYTHON ?= python3
 VENV   := .venv
@@ -19,7 +21,7 @@ ENGINES            := -DONNXRUNTIME_ROOT=$(EDGETL_NATIVE_DEPS)/onnxruntime \
 NINJA              := $(if $(shell command -v ninja),-G Ninja)
 FUZZ_SECONDS       ?= 60
 
-.PHONY: demo test check lint native tidy fuzz docs wheel clean
+.PHONY: demo test test-slow test-all check lint native tidy fuzz docs wheel clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -30,7 +32,12 @@ demo: $(READY)
 	$(BIN)/edgetl demo --out demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+
+test-all: test test-slow
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

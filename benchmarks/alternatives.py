@@ -21,7 +21,7 @@ from pydantic import TypeAdapter
 from result_file import Result, machine_facts, machine_now, write_result
 
 from edgetl.errors import EdgetlError
-from edgetl.store import open_store
+from edgetl.store.results import open_store
 
 _BUILDS = """\
 All builds start from the same adapted float network (the float pivot) and the same shots. `quantize_static`: QDQ,

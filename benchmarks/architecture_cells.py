@@ -20,21 +20,21 @@ from edgetl.backbones.checkpoint import read_checkpoint
 from edgetl.backbones.load import build
 from edgetl.backbones.weights import locate, model_file
 from edgetl.backends.base import load
-from edgetl.bench.accuracy import predict_each
 from edgetl.bench.latency import interleaved
 from edgetl.bench.machine import describe, other_cpu
-from edgetl.catalog import load_profile, load_target
-from edgetl.data.views import TIMED_IMAGES, batches, load_batch, spread
+from edgetl.data.batches import TIMED_IMAGES, batches, load_batch, spread
 from edgetl.errors import EdgetlError
-from edgetl.graph.check import check_scheme
-from edgetl.graph.clean import serialize
-from edgetl.graph.fold import fold
-from edgetl.graph.from_torch import to_onnx
-from edgetl.graph.preprocess import attach, on_byte_lattice
+from edgetl.pivot.check import check_scheme
+from edgetl.pivot.clean import serialize
+from edgetl.pivot.fold import fold
+from edgetl.pivot.from_torch import to_onnx
+from edgetl.pivot.preprocess import attach, on_byte_lattice
 from edgetl.quant.bias import correct_biases
 from edgetl.quant.prepare import convert, fix_ranges, prepare
 from edgetl.quant.views import plain
-from edgetl.recipe import Backbone
+from edgetl.recipes.recipe import Backbone
+from edgetl.recipes.targets import load_profile, load_target
+from edgetl.tasks.classification.accuracy import predict_each
 from edgetl.types import (
     Engine,
     Interval,

@@ -18,7 +18,7 @@ from pathlib import Path
 from memory_runs import crops, run
 from result_file import table
 
-from edgetl.memory import peak_rss_bytes, reset_peak_rss
+from edgetl.store.memory import peak_rss_bytes, reset_peak_rss
 
 COUNTS = (50, 2000)
 SIDE = 160
@@ -32,8 +32,7 @@ def measure(data: Path, weights: Path, work: Path, count: int) -> dict[str, floa
     from edgetl.backbones.extract import tensors_digest
     from edgetl.backbones.load import build
     from edgetl.backbones.weights import locate
-    from edgetl.catalog import load_target
-    from edgetl.graph.fold import fold
+    from edgetl.pivot.fold import fold
     from edgetl.progress import Silent
     from edgetl.quant.bias import IMAGES, correct_biases
     from edgetl.quant.calibration import BATCH, CalibrationImages
@@ -41,7 +40,8 @@ def measure(data: Path, weights: Path, work: Path, count: int) -> dict[str, floa
     from edgetl.quant.prepare import fix_ranges, prepare
     from edgetl.quant.ranges import RangesCache
     from edgetl.quant.ranges_key import key_parts
-    from edgetl.recipe import Backbone
+    from edgetl.recipes.recipe import Backbone
+    from edgetl.recipes.targets import load_target
     from edgetl.types import CalibrationProfile, Sample
 
     files = crops(data, work / "pictures", count, CROP)

@@ -18,8 +18,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from edgetl.digest import value_digest
 from edgetl.errors import EdgetlError
+from edgetl.files.digest import value_digest
 
 
 class HasKey(Protocol):

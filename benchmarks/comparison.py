@@ -17,16 +17,16 @@ from result_file import versions
 
 from edgetl import stats
 from edgetl.backends.base import load
-from edgetl.bench.accuracy import Accuracy, compare, predict_each, stratified
 from edgetl.bench.latency import interleaved
 from edgetl.bench.machine import Machine, describe
 from edgetl.bench.stage import read_reference
 from edgetl.bundle.read import Bundle
-from edgetl.data.views import batches, load_batch, spread
-from edgetl.digest import file_digest, value_digest
+from edgetl.data.batches import batches, load_batch, spread
 from edgetl.errors import EdgetlError
-from edgetl.graph.pivot import REFERENCE_NAME, read_pivot
-from edgetl.store import Store, write_text
+from edgetl.files.digest import file_digest, value_digest
+from edgetl.pivot.pivot import REFERENCE_NAME, read_pivot
+from edgetl.store.results import Store, write_text
+from edgetl.tasks.classification.accuracy import Accuracy, compare, predict_each, stratified
 from edgetl.types import Compiled, Engine, Interval, Preprocessing, Sample, Target
 
 FLOAT, OURS = "edgetl float32", "edgetl int8"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from result_file import REPOSITORY
 
-from edgetl.recipe_file import load_recipe
+from edgetl.recipes.recipe_file import load_recipe
 
 EXAMPLES = REPOSITORY / "examples"
 _DATA_PREFIX = "data/"

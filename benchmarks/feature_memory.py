@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from memory_runs import crops, run
 
-from edgetl.memory import peak_rss_bytes
+from edgetl.store.memory import peak_rss_bytes
 
 COUNTS = (2000, 20_000)
 SIDE = 64
@@ -24,11 +24,11 @@ SIDE = 64
 
 def measure(data: Path, weights: Path, work: Path, count: int) -> dict[str, float]:
     """Extract pooled features and activations at a cut, fit a head on them, read random rows back."""
-    from edgetl.adapt.heads.table import fit_head, prepare
     from edgetl.backbones.extract import Point, View, activations, open_frozen
     from edgetl.backbones.weights import locate
     from edgetl.progress import Silent
-    from edgetl.recipe import Backbone
+    from edgetl.recipes.recipe import Backbone
+    from edgetl.tasks.classification.heads.table import fit_head, prepare
     from edgetl.types import Sample
 
     files = crops(data, work / "pictures", count, SIDE)

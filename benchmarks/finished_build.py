@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgetl.bundle.publish import PIVOT
 from edgetl.bundle.read import Bundle, read_bundle
 from edgetl.data.split import read_split
-from edgetl.digest import file_digest
 from edgetl.errors import EdgetlError
-from edgetl.publish import PIVOT
+from edgetl.files.digest import file_digest
 from edgetl.report.model import FILE_NAME, Report, read_report
-from edgetl.store import result_digest
+from edgetl.store.results import result_digest
 from edgetl.types import Precision, Split
 
 

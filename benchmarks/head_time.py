@@ -24,11 +24,11 @@ from threadpoolctl import threadpool_limits
 from transfer_baselines import Pretrained, centre_crops, pooled
 from transfer_draws import Draw
 
-from edgetl.adapt.heads.logistic import STRENGTHS
-from edgetl.adapt.heads.softmax import fit_softmax
 from edgetl.backbones.weights import locate
 from edgetl.errors import EdgetlError
-from edgetl.recipe import Backbone
+from edgetl.recipes.recipe import Backbone
+from edgetl.tasks.classification.heads.logistic import STRENGTHS
+from edgetl.tasks.classification.heads.softmax import fit_softmax
 from edgetl.types import Interval
 
 _SETS = ("hymenoptera", "neu_steel", "sign_digits")

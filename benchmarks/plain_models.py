@@ -20,13 +20,13 @@ import onnx
 from numpy.typing import NDArray
 from result_file import versions
 
-from edgetl.data.views import load_batch, load_image
-from edgetl.digest import file_digest, value_digest
-from edgetl.sdk import OPENVINO_REPORTER, import_onnxruntime, import_openvino
-from edgetl.store import StageResult, Store
+from edgetl.backends.sdk import OPENVINO_REPORTER, import_onnxruntime, import_openvino
+from edgetl.data.batches import load_batch, load_image
+from edgetl.files.digest import file_digest, value_digest
+from edgetl.store.results import StageResult, Store
 from edgetl.types import INPUT_NAME, OUTPUT_NAME, Compiled, Preprocessing, Sample
 
-_PREPROCESSING_NODES = "image_"  # the names that edgetl.graph.preprocess gives
+_PREPROCESSING_NODES = "image_"  # the names that edgetl.pivot.preprocess gives
 _MODEL = {"onnxruntime": "model.onnx", "openvino": "model.xml"}
 _MODEL_VERSION = 1
 _HELD_IMAGES = 12  # histogram calibration keeps every activation of this many images in memory

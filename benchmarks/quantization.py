@@ -28,25 +28,22 @@ from quantization_text import METHOD, data, sections
 from result_file import NOTHING, RESULTS, Result, machine_now, read_result, versions, write_result
 from transfer_version import code_version, parts_without
 
-from edgetl.bench import emulate
+from edgetl.bench import qemu as emulate
 from edgetl.bench.machine import describe
-from edgetl.digest import value_digest
 from edgetl.errors import EdgetlError
+from edgetl.files.digest import value_digest
 
 NETWORKS = ("mobilenetv2_100", "resnet50", "tf_mobilenetv3_small_100", "squeezenet1_1")
 SETS = ("neu_steel", "trash", "sign_digits")
 ARM = "arm64-cpu"
 _NOT_QUANTIZATION = (
     "checks",
-    "clean.py",
     "cli",
-    "clustering",
     "demo.py",
     "doctor.py",
+    "explore",
     "progress.py",
     "report",
-    "reporting.py",
-    "selection",
 )
 RIVALS_VERSION = 1
 """Of the alternatives' settings."""

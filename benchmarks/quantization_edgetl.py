@@ -33,27 +33,29 @@ from transfer_draws import Draw
 
 from edgetl import pipeline
 from edgetl.backends.base import load
-from edgetl.bench import emulate
-from edgetl.bench.accuracy import Accuracy, compare, predict, stratified
-from edgetl.bench.host import on_host
+from edgetl.bench import qemu as emulate
+from edgetl.bench.host_answers import on_host
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, TargetBench
 from edgetl.bench.stage import read_reference
+from edgetl.bundle.publish import PIVOT
 from edgetl.bundle.read import Bundle, read_bundle
-from edgetl.data.views import batches, load_batch
-from edgetl.digest import file_digest, value_digest
+from edgetl.data.batches import batches, load_batch
 from edgetl.errors import EdgetlError
-from edgetl.graph.pivot import REFERENCE_NAME, read_pivot
+from edgetl.files.digest import file_digest, value_digest
 from edgetl.pipeline import Outcome
+from edgetl.pivot.pivot import REFERENCE_NAME, read_pivot
 from edgetl.progress import Silent
-from edgetl.publish import PIVOT
-from edgetl.recipe_file import load_recipe
-from edgetl.repair.needed import is_needed
+from edgetl.recipes.recipe_file import load_recipe
 from edgetl.report.model import FILE_NAME as REPORT_FILE
 from edgetl.report.model import read_report
-from edgetl.stages.builds import compile_stage, repair_stage
+from edgetl.stages.compile import compile_stage
 from edgetl.stages.job import Job, make_job
-from edgetl.store import StageResult, open_store, write_text
+from edgetl.stages.repair import missed_by_int8 as is_needed
+from edgetl.stages.repair import repair_stage
+from edgetl.stages.run import Run
+from edgetl.store.results import StageResult, Store, open_store, write_text
+from edgetl.tasks.classification.accuracy import Accuracy, compare, predict, stratified
 from edgetl.types import Compiled, Precision, Preprocessing, Sample, Split, Target
 
 GATE_POINTS = 1.0
@@ -247,15 +249,18 @@ class Chain:
         precision: Precision = "bfloat16" if method == BFLOAT16 else "float32"
         pivot = self.float_pivot
         with open_store(self.out) as store:
-            built = compile_stage(store, job, job.targets[0], precision, pivot)
+            built = compile_stage(self._run(store, job), job.targets[0], precision, pivot)
         return _from_bundle(read_bundle(built.folder), None, "")
 
     def _integer(self, case: Case, target: str, method: str) -> Made:
         job = self._job(case, target, method)
         pivot, seconds = self._pivot(job)
         with open_store(self.out) as store:
-            built = compile_stage(store, job, job.targets[0], "int8", pivot)
+            built = compile_stage(self._run(store, job), job.targets[0], "int8", pivot)
         return _from_bundle(read_bundle(built.folder), seconds, "")
+
+    def _run(self, store: Store, job: Job) -> Run:
+        return Run(store, job, self.split, Silent())
 
     def _pivot(self, job: Job) -> tuple[StageResult, float]:
         """The pivot with the job's INT8 network, and the seconds that this took."""
@@ -268,15 +273,15 @@ class Chain:
         job = self._job(case, target, QAT)
         if not is_needed(self._bench(case, trained), job.recipe.gates):
             return replace(trained, note="not needed")
-        split = self.split
         pivot, _ = self._pivot(job)
         with open_store(self.out) as store:
-            found = repair_stage(store, job, split, trained.target, pivot, job.recipe.gates, Silent())
+            run = self._run(store, job)
+            found = repair_stage(run, trained.target, pivot, job.recipe.gates)
             seconds = (trained.seconds or 0.0) + found.seconds
             models = found.folder / PIVOT
             if not models.is_dir():
                 return replace(trained, seconds=seconds, note="nothing found")
-            built = compile_stage(store, job, trained.target, "mixed", found, models)
+            built = compile_stage(run, trained.target, "mixed", found, models)
         return _from_bundle(read_bundle(built.folder), seconds, "mixed")
 
     def _bench(self, case: Case, made: Made) -> TargetBench:
@@ -317,8 +322,8 @@ class Chain:
     def _saturating(self, method: str) -> _Logits:
         """Logits of a build for CPUs with VNNI, as a CPU without it computes them."""
         from edgetl.backends.onnx_rules import load_pivot
-        from edgetl.saturation.forecast import logits, saturated
-        from edgetl.saturation.network import Network
+        from edgetl.diagnose.forecast.forecast import logits, saturated
+        from edgetl.diagnose.forecast.network import Network
 
         model, _ = load_pivot(self._with_vnni(method).model)
         samples = [self.split.val[index] for index in self._chosen(self.making.forecast)]

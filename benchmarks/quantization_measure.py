@@ -28,10 +28,10 @@ from repeated_ratio import Ratio, quantile, ratio
 from result_file import made_here
 
 from edgetl.backends.base import load
-from edgetl.bench.host import Answered
+from edgetl.bench.host_answers import Answered
 from edgetl.bench.latency import interleaved
 from edgetl.bench.machine import describe
-from edgetl.data.views import load_batch, spread
+from edgetl.data.batches import load_batch, spread
 
 TIMED_TARGETS = ("x86-cpu", "intel-cpu")
 _OURS = (FLOAT, BFLOAT16, PTQ, QAT, REPAIRED, SHIPPED)
@@ -126,7 +126,7 @@ def first_with_file(digests: Mapping[str, str]) -> dict[str, str]:
 
 
 def _runs_here(target: str, name: str) -> bool:
-    from edgetl.catalog import load_target
+    from edgetl.recipes.targets import load_target
 
     if name != BFLOAT16:
         return True

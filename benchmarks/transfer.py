@@ -27,10 +27,10 @@ from transfer_draws import Draw, images_digest
 from transfer_text import board_data, boards, newest_versions, section, shown_cells, version_text
 from transfer_version import code_version
 
-from edgetl.digest import value_digest
 from edgetl.errors import EdgetlError
-from edgetl.recipe import Backbone
-from edgetl.store import write_text
+from edgetl.files.digest import value_digest
+from edgetl.recipes.recipe import Backbone
+from edgetl.store.results import write_text
 
 if TYPE_CHECKING:
     import numpy as np

@@ -29,10 +29,10 @@ from torchvision import transforms
 from edgetl.backbones.head import features, get_head
 from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import build
-from edgetl.data.images import decode
-from edgetl.data.resize import resize
-from edgetl.digest import value_digest
-from edgetl.recipe import Backbone
+from edgetl.files.digest import value_digest
+from edgetl.fronts.image.decode import decode
+from edgetl.fronts.image.resize import resize
+from edgetl.recipes.recipe import Backbone
 from edgetl.types import NetworkSpec, Preprocessing, Sample, Split, WeightSource
 
 Kind = TypeVar("Kind", bound=np.generic)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgetl.data.split import make_split
-from edgetl.digest import value_digest
-from edgetl.recipe import Data
+from edgetl.files.digest import value_digest
+from edgetl.recipes.recipe import Data
 from edgetl.types import Sample, Split
 
 

@@ -26,12 +26,13 @@ from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import rebuild
 from edgetl.backbones.spec import read_spec
 from edgetl.progress import Silent
-from edgetl.recipe import Recipe
-from edgetl.recipe_file import load_recipe
-from edgetl.stages.images import split_stage
+from edgetl.recipes.recipe import Recipe
+from edgetl.recipes.recipe_file import load_recipe
+from edgetl.stages.adapt import adapt_stage
 from edgetl.stages.job import make_job
-from edgetl.stages.networks import adapt_stage
-from edgetl.store import open_store
+from edgetl.stages.run import Run
+from edgetl.stages.split import split_stage
+from edgetl.store.results import open_store
 from edgetl.types import Sample, Split
 
 STRATEGIES = {"auto": "auto", "probe": "probe"}
@@ -77,7 +78,7 @@ def run_adapt(
     job = make_job(recipe, folder, out=folder / "out", weights_dirs=(weights,))
     with open_store(job.out) as store:
         split, _ = split_stage(store, job, Silent())
-        result = adapt_stage(store, job, split, Silent())
+        result = adapt_stage(Run(store, job, split, Silent()))
         record = json.loads((result.folder / "adapt.json").read_text(encoding="utf-8"))
         spec = read_spec(result.folder / "network.json")
         network = rebuild(spec, result.folder / "network.safetensors").to(memory_format=torch.channels_last)

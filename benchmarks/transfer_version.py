@@ -6,10 +6,10 @@ import ast
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from edgetl.digest import value_digest
+from edgetl.files.digest import value_digest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "edgetl"
-ADAPTATION = ("adapt", "backbones", "data", "inference.py", "recipe.py", "stats.py", "types.py")
+ADAPTATION = ("adapt", "backbones", "data", "fronts", "tasks", "bundle/run.py", "recipes", "stats.py", "types.py")
 """Files and folders of the package that adaptation depends on, the recipe's defaults among them."""
 _DATA_FOLDERS = ("../targets", "../calibration")
 

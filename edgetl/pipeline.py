@@ -8,33 +8,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgetl.bench.machine import saturates
-from edgetl.catalog import scheme_id
+from edgetl.bundle.publish import PIVOT, publish_pivot, publish_report
 from edgetl.errors import BackendError, ParityError
-from edgetl.publish import PIVOT, publish_pivot, publish_report
-from edgetl.recipe import Gates
-from edgetl.stages.builds import (
-    bench_stage,
-    compile_stage,
-    gates_to_repair_for,
-    needs_repair,
-    precisions_of,
-    repair_stage,
-)
-from edgetl.stages.images import check_stage, refuse_leaks, refuse_unknown_classes, split_stage
+from edgetl.recipes.recipe import Gates
+from edgetl.recipes.targets import scheme_id
+from edgetl.stages.adapt import adapt_stage
+from edgetl.stages.bench import bench_stage
+from edgetl.stages.check import check_stage, refuse_leaks
+from edgetl.stages.compile import compile_stage, precisions_of
+from edgetl.stages.export import export_stage
 from edgetl.stages.job import Job, schemes_of
 from edgetl.stages.keys import require_training_tools
-from edgetl.stages.networks import (
-    adapt_stage,
-    export_stage,
-    float_stage,
-    gates_within_reach,
-    needs_surgery,
-    quantize_stage,
-    surgery_stage,
-)
-from edgetl.stages.reports import Finished, devices_stage, report_stage
+from edgetl.stages.quantize import quantize_stage
+from edgetl.stages.reference import float_stage, gates_within_reach
+from edgetl.stages.repair import gates_to_repair_for, needs_repair, repair_stage
+from edgetl.stages.report import Finished, devices_stage, report_stage
+from edgetl.stages.run import Run
+from edgetl.stages.simplify import needs_surgery, surgery_stage
+from edgetl.stages.split import refuse_unknown_classes, split_stage
 from edgetl.stages.weights import Weights
-from edgetl.store import StageResult, Store, open_store
+from edgetl.store.results import StageResult, Store, open_store
 from edgetl.types import Precision, Progress, Split, Target
 
 if TYPE_CHECKING:
@@ -101,68 +94,61 @@ class _Ledger:
 
 
 def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Sequence[DeviceFile]) -> Outcome:
-    progress = ledger.progress
+    split, made = split_stage(store, job, ledger.progress)
+    ledger.add(made)
+    refuse_unknown_classes(job, split)
+    run = Run(store, job, split, ledger.progress)
 
     def outcome(report: dict[str, Any] | None = None) -> Outcome:
         ledger.say_kept()
         return Outcome(job.out, split, tuple(ledger.results), report)
 
-    split, made = split_stage(store, job, progress)
-    ledger.add(made)
-    refuse_unknown_classes(job, split)
-
-    weights = Weights.of(job, progress)
-    checked = ledger.add(check_stage(store, job, split, progress, weights))
+    weights = Weights.of(job, ledger.progress)
+    checked = ledger.add(check_stage(run, weights))
     if until == "check":
         return outcome()
     refuse_leaks(job, checked)
 
-    adapted = ledger.add(adapt_stage(store, job, split, progress, weights, until))
+    adapted = ledger.add(adapt_stage(run, weights, until))
     if until == "adapt":
         return outcome()
 
-    floated = float_stage(store, job, split, adapted, progress)
-    gates = gates_within_reach(job, split, floated, progress)
-    quantized = {
-        scheme: ledger.add(quantize_stage(store, job, split, adapted, scheme, gates, progress))
-        for scheme in schemes_of(job)
-    }
+    floated = float_stage(run, adapted)
+    gates = gates_within_reach(run, floated)
+    quantized = {scheme: ledger.add(quantize_stage(run, adapted, scheme, gates)) for scheme in schemes_of(job)}
     if until == "quantize":
         return outcome()
 
-    pivot = ledger.add(export_stage(store, job, split, adapted, quantized, progress, floated))
+    pivot = ledger.add(export_stage(run, adapted, quantized, floated))
     publish_pivot(store, pivot)
     if until == "export":
         return outcome()
 
     built = {
-        target.name: [ledger.add(compile_stage(store, job, target, p, pivot)) for p in precisions_of(pivot, target)]
+        target.name: [ledger.add(compile_stage(run, target, p, pivot)) for p in precisions_of(pivot, target)]
         for target in job.targets
     }
     if until == "compile":
         _open_all(built)
         return outcome()
 
-    benched = {
-        target.name: ledger.add(bench_stage(store, job, split, target, built[target.name], pivot, progress))
-        for target in job.targets
-    }
-    measured = _Measured(store, job, ledger, split, adapted, gates, quantized, pivot, built, benched)
+    benched = {target.name: ledger.add(bench_stage(run, target, built[target.name], pivot)) for target in job.targets}
+    measured = _Measured(run, ledger, adapted, gates, quantized, pivot, built, benched)
     repaired, simplified = _repair(measured), _simplify(measured)
     if until == "bench":
         return outcome()
 
     finished = Finished(checked, adapted, quantized, pivot, built, benched, repaired, simplified)
-    reported = ledger.add(report_stage(store, job, split, finished, tuple(ledger.results)))
+    reported = ledger.add(report_stage(run, finished, tuple(ledger.results)))
     if not devices:
         return outcome(publish_report(store, reported))
-    merged = ledger.add(devices_stage(store, split, adapted, pivot, benched, reported, devices))
+    merged = ledger.add(devices_stage(run, adapted, pivot, benched, reported, devices))
     return outcome(publish_report(store, reported, merged))
 
 
 def _open_all(built: Mapping[str, Sequence[StageResult]]) -> None:
     """Run each bundle once where this machine can; a whole build does so when it measures them. Raises EdgetlError."""
-    from edgetl.inference import open_once
+    from edgetl.bundle.run import open_once
 
     for results in built.values():
         for result in results:
@@ -174,10 +160,8 @@ class _Measured:
     """What stands once every target is measured. `built` and `benched`, by target name, grow by further candidates;
     `gates` are those that the float network meets itself."""
 
-    store: Store
-    job: Job
+    run: Run
     ledger: _Ledger
-    split: Split
     adapted: StageResult
     gates: Gates
     quantized: Mapping[str, StageResult]
@@ -188,9 +172,9 @@ class _Measured:
     def add_build(self, target: Target, precision: Precision, pivot: StageResult, models: Path | None = None) -> None:
         """One more build of a target behind its INT8 one; all of its builds are measured again, together."""
         first, *others = self.built[target.name]
-        more = self.ledger.add(compile_stage(self.store, self.job, target, precision, pivot, models))
+        more = self.ledger.add(compile_stage(self.run, target, precision, pivot, models))
         builds = [first, more, *others]
-        benched = bench_stage(self.store, self.job, self.split, target, builds, self.pivot, self.ledger.progress)
+        benched = bench_stage(self.run, target, builds, self.pivot)
         self.built[target.name], self.benched[target.name] = builds, self.ledger.add(benched)
 
 
@@ -200,8 +184,8 @@ def _repair(measured: _Measured) -> dict[str, StageResult]:
     It is a candidate more: where none can be made the reason is told, and the build goes on.
     """
     repaired: dict[str, StageResult] = {}
-    for target in measured.job.targets:
-        if not needs_repair(measured.job, measured.benched[target.name]):
+    for target in measured.run.job.targets:
+        if not needs_repair(measured.run, measured.benched[target.name]):
             continue
         if saturates(target):
             told = (
@@ -217,11 +201,8 @@ def _repair(measured: _Measured) -> dict[str, StageResult]:
 
 
 def _repair_target(measured: _Measured, target: Target) -> StageResult:
-    ledger = measured.ledger
-    store, job, split = measured.store, measured.job, measured.split
-    gates = gates_to_repair_for(job, measured.benched[target.name])
-    found = repair_stage(store, job, split, target, measured.pivot, gates, ledger.progress)
-    ledger.add(found)
+    gates = gates_to_repair_for(measured.run, measured.benched[target.name])
+    found = measured.ledger.add(repair_stage(measured.run, target, measured.pivot, gates))
     if (found.folder / PIVOT).is_dir():
         measured.add_build(target, "mixed", found, found.folder / PIVOT)
     return found
@@ -232,23 +213,20 @@ def _simplify(measured: _Measured) -> dict[str, StageResult]:
 
     It is a candidate more: one that cannot be made is left out with the reason, and the build goes on.
     """
-    store, job, split, ledger = measured.store, measured.job, measured.split, measured.ledger
+    run, ledger = measured.run, measured.ledger
     wanting = [
         target
-        for target in job.targets
-        if needs_surgery(job, target, measured.benched[target.name], measured.quantized)
+        for target in run.job.targets
+        if needs_surgery(run, target, measured.benched[target.name], measured.quantized)
     ]
     if not wanting:
         return {}
     schemes = dict.fromkeys(scheme_id(target.scheme) for target in wanting)
     simplified: dict[str, StageResult] = {}
     try:
-        operated = ledger.add(surgery_stage(store, job, split, measured.adapted, ledger.progress))
-        quantized = {
-            name: ledger.add(quantize_stage(store, job, split, operated, name, measured.gates, ledger.progress))
-            for name in schemes
-        }
-        pivot = ledger.add(export_stage(store, job, split, operated, quantized, ledger.progress))
+        operated = ledger.add(surgery_stage(run, measured.adapted))
+        quantized = {name: ledger.add(quantize_stage(run, operated, name, measured.gates)) for name in schemes}
+        pivot = ledger.add(export_stage(run, operated, quantized))
         for target in wanting:
             measured.add_build(target, "simplified", pivot)
             simplified[target.name] = operated

@@ -22,8 +22,8 @@ ResizePolicy = Literal["squash", "crop", "letterbox"]
 Precision = Literal["int8", "mixed", "simplified", "float16", "bfloat16", "float32"]
 """What a build computes in.
 
-mixed       INT8 with the layers in float32 that `edgetl.repair` found to cost too much
-simplified  INT8 of the network without the parts that integer runtimes compute in floats (`edgetl.surgery`)
+mixed       INT8 with the layers in float32 that `edgetl.diagnose.repair` found to cost too much
+simplified  INT8 of the network without the parts that integer runtimes compute in floats (`edgetl.quant.simplify`)
 """
 Verdict = Literal["pass", "fail", "not measured"]
 InstructionSet = Literal["avx2", "avx512", "vnni", "avx_vnni", "bf16", "amx", "neon", "dotprod", "i8mm", "sve"]
@@ -156,7 +156,7 @@ class NetworkSpec:
     classifier: str  # name of the layer that gives the logits
     preprocessing: Preprocessing
     hidden: int = 0  # units of a hidden layer that was put in front of it; 0: none
-    surgery: tuple[str, ...] = ()  # parts replaced after adaptation: names of `edgetl.backbones.surgery`
+    surgery: tuple[str, ...] = ()  # parts replaced after adaptation: names of `edgetl.backbones.replaceable`
 
 
 # --- targets ------------------------------------------------------------------------------------------------------

@@ -11,9 +11,9 @@ import click
 import yaml
 
 from edgetl.bench.measurement import measurement_schema
-from edgetl.catalog import load_profile, load_target, profile_names, scheme_id, target_names
 from edgetl.cli import COMMANDS, LazyGroup, command
-from edgetl.recipe import Recipe, recipe_schema
+from edgetl.recipes.recipe import Recipe, recipe_schema
+from edgetl.recipes.targets import load_profile, load_target, profile_names, scheme_id, target_names
 from edgetl.report.model import report_schema
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,14 @@ def common_folder(factory: pytest.TempPathFactory, name: str) -> Path:
 def runtime_build() -> RuntimeBuild:
     """The C++ half, built for this machine; takes a minute when nothing was built before."""
     return native_build()
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Tiny networks lose more by waiting for a second thread than they gain."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgetl.data.resize import resize
 from edgetl.errors import DataError
+from edgetl.fronts.image.resize import resize
 from edgetl.types import Preprocessing
 
 if TYPE_CHECKING:

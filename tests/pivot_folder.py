@@ -10,10 +10,10 @@ from backend_pivots import CLASSES, SIZE, Flavour, images, pivot, reference
 from PIL import Image
 from safetensors.numpy import save_file
 
-from edgetl.catalog import load_target, scheme_id
-from edgetl.data.resize import resize
-from edgetl.digest import file_digest
-from edgetl.graph.pivot import Parity, Pivot, PivotModel, write_pivot
+from edgetl.files.digest import file_digest
+from edgetl.fronts.image.resize import resize
+from edgetl.pivot.pivot import Parity, Pivot, PivotModel, write_pivot
+from edgetl.recipes.targets import load_target, scheme_id
 from edgetl.types import Precision, Preprocessing
 
 LABELS = tuple(f"kind {index}" for index in range(CLASSES))

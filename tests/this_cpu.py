@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgetl.bench.machine import saturates
-from edgetl.catalog import load_target
+from edgetl.recipes.targets import load_target
 
 HAS_VNNI = not saturates(load_target("x86-cpu"))
 X86_TARGET = "x86-cpu" if HAS_VNNI else "x86-avx2"

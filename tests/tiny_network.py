@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from edgetl.graph.from_torch import to_onnx
-from edgetl.graph.preprocess import attach, normalize
-from edgetl.graph.rewrite import drop_unused_constants, split_float_biases
+from edgetl.pivot.from_torch import to_onnx
+from edgetl.pivot.preprocess import attach, normalize
+from edgetl.pivot.rewrite import drop_unused_constants, split_float_biases
 from edgetl.types import Preprocessing
 
 SIZE, LABELS = 16, ("dark", "red", "green", "blue")

@@ -10,7 +10,7 @@ from torch import nn
 
 from edgetl.backbones.extract import Frozen, freeze_network
 from edgetl.backbones.inputs import normalise
-from edgetl.data.views import load_batch
+from edgetl.data.batches import load_batch
 from edgetl.types import Sample
 
 _AT_ONCE = 32

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgetl.adapt.folds import Fold
 from edgetl.adapt.trials import Tuning
-from edgetl.recipe import Adapt
+from edgetl.recipes.recipe import Adapt
+from edgetl.tasks.classification.folds import Fold
 
 KEPT = 2  # candidates that are judged on the remaining folds after all were judged on the first
 MACS_PER_MINUTE = 50e9 * 60  # multiply-accumulates, training of MobileNetV2 on two cores of a server CPU

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.adapt.candidates import Candidate, judged_row
-from edgetl.adapt.folds import Fold
+from edgetl.adapt.episode import MOST_VIEWS, Task
 from edgetl.adapt.guards import Judged, judged, lead
-from edgetl.adapt.heads.table import held_out_logits, prepare
-from edgetl.adapt.heads.temperature import best_scale
-from edgetl.adapt.task import MOST_VIEWS, Task
 from edgetl.adapt.trials import HeadChoice
+from edgetl.tasks.classification.folds import Fold
+from edgetl.tasks.classification.heads.table import held_out_logits, prepare
+from edgetl.tasks.classification.heads.temperature import best_scale
 
 # The first one was the best of five heads on the mean of six sets, two draws each. Not ridge: with few shots it fits
 # them exactly, by weights so large that the rounding of INT8 moved its logits by a sixth of their range

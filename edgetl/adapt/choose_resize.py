@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.adapt.folds import Fold, stratified_folds
 from edgetl.adapt.guards import judged
-from edgetl.adapt.heads.table import held_out_logits, prepare
 from edgetl.adapt.kept import contents, kept
 from edgetl.backbones.extract import Frozen, pooled_features
+from edgetl.tasks.classification.folds import Fold, stratified_folds
+from edgetl.tasks.classification.heads.table import held_out_logits, prepare
 from edgetl.types import Progress, ResizePolicy, Sample
 
 _FOLDS, _REPEATS = 5, 3

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
-from edgetl.adapt.freeze import is_under, set_modes
 from edgetl.adapt.inputs import Inputs
 from edgetl.adapt.merged import Merged, merged
-from edgetl.adapt.reproducible import own_draws
 from edgetl.adapt.schedule import rate_factor
 from edgetl.adapt.snapshot import Snapshots
-from edgetl.recipe import Adapt
+from edgetl.backbones.freeze import is_under, set_modes
+from edgetl.backbones.reproducible import own_draws
+from edgetl.recipes.recipe import Adapt
 
 _JUDGED_AT_ONCE = 8  # more do not fit the cache of a core
 

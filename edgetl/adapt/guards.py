@@ -10,10 +10,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.adapt.heads import ridge
-from edgetl.adapt.heads.space import fit_space
-from edgetl.adapt.heads.temperature import cross_entropy
 from edgetl.stats import paired_difference, wilson
+from edgetl.tasks.classification.heads import ridge
+from edgetl.tasks.classification.heads.space import fit_space
+from edgetl.tasks.classification.heads.temperature import cross_entropy
 from edgetl.types import Interval
 
 # On mobilenetv2_100, resnet50 and tf_mobilenetv3_small_100 pretrained features are 2.3 to 70 times as spread as random

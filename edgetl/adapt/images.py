@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgetl.data.views import load_batch
+from edgetl.data.batches import load_batch
 from edgetl.types import Preprocessing, Sample
 
 _MAX_RESIDENT_BYTES = 1 << 30

@@ -12,7 +12,7 @@ from torch import Tensor
 from edgetl.adapt.images import Images
 from edgetl.backbones.augment import Augment
 from edgetl.backbones.inputs import normalise
-from edgetl.data.rows import Rows
+from edgetl.store.rows import Rows
 from edgetl.types import Preprocessing
 
 _MAX_RESIDENT_BYTES = 1 << 30

@@ -11,7 +11,7 @@ import sklearn
 import torch
 from numpy.typing import NDArray
 
-from edgetl.cache import Cache
+from edgetl.store.cache import Cache
 from edgetl.types import Progress, Sample
 
 

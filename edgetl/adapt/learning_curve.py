@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.adapt.folds import Fold
-from edgetl.adapt.heads.table import held_out_logits, prepare
+from edgetl.tasks.classification.folds import Fold
+from edgetl.tasks.classification.heads.table import held_out_logits, prepare
 from edgetl.types import Interval
 
 _SHARES = (0.25, 0.5, 1.0)

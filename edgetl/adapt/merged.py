@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from edgetl.adapt.freeze import is_under
-from edgetl.graph.fold import foldable
+from edgetl.backbones.freeze import is_under
+from edgetl.pivot.fold import foldable
 
 _ROOM_BYTES = 20_000_000  # of the largest activation: more does not fit a core's cache, and is mapped anew in each step
 

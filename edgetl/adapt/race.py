@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from edgetl.adapt.budget import KEPT
 from edgetl.adapt.candidates import Candidate, State, judged_row
+from edgetl.adapt.compare import judged_trials, subset
+from edgetl.adapt.episode import Prepared, Task
 from edgetl.adapt.finetune import Epoch, Trained
-from edgetl.adapt.folds import Fold
-from edgetl.adapt.freeze import Depth, all_but, blocks, last_parts
 from edgetl.adapt.guards import Judged, lead
-from edgetl.adapt.judge import judged_trials, subset
-from edgetl.adapt.task import Prepared, Task
 from edgetl.adapt.trials import HeadChoice, Tuning, fit_on, run_trial
 from edgetl.adapt.workers import run_all
+from edgetl.backbones.freeze import Depth, all_but, blocks, last_parts
+from edgetl.tasks.classification.folds import Fold
 
 # Share of the parts that is trained, and its learning rates; the cheapest first, all parts last (docs/decisions/0009).
 _SHARES = (1 / 3, 1 / 2, 1.0)

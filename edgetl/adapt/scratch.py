@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import skip_init
 
-from edgetl.adapt.folds import Fold
-from edgetl.adapt.heads.table import held_out_logits, prepare
 from edgetl.adapt.schedule import rate_factor
 from edgetl.backbones.augment import Augment
 from edgetl.backbones.cut import count_macs
 from edgetl.backbones.memory_format import channels_last
 from edgetl.backbones.threads import side_by_side
+from edgetl.tasks.classification.folds import Fold
+from edgetl.tasks.classification.heads.table import held_out_logits, prepare
 from edgetl.types import Advance
 
 SCRATCH_VERSION = 2  # of the code below, as far as its results depend on it

@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from edgetl.durable import Damaged, read_sealed, write_sealed
-from edgetl.store import disk_errors
+from edgetl.files.durable import Damaged, read_sealed, write_sealed
+from edgetl.store.results import disk_errors
 
 _EVERY_S = 10.0
 _RECORDS = "records"

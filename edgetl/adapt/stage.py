@@ -19,24 +19,24 @@ from edgetl.adapt.batch_norm import reestimate
 from edgetl.adapt.budget import allowed_minutes
 from edgetl.adapt.candidates import Candidate
 from edgetl.adapt.choose_resize import ResizeChoice, choose_resize, with_resize
+from edgetl.adapt.episode import MOST_VIEWS, Task
 from edgetl.adapt.finetune import Epoch
-from edgetl.adapt.freeze import is_under
-from edgetl.adapt.reproducible import deterministic
 from edgetl.adapt.strategy import UNFINISHED, Outcome, adapt
-from edgetl.adapt.task import MOST_VIEWS, Task
 from edgetl.backbones.audit import Audit
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.cut import whole_macs
 from edgetl.backbones.device import choose_device
 from edgetl.backbones.extract import Frozen, freeze_network
+from edgetl.backbones.freeze import is_under
 from edgetl.backbones.head import features, get_head, widened
 from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import build
+from edgetl.backbones.reproducible import deterministic
 from edgetl.backbones.spec import write_spec
-from edgetl.data.views import load_batch
+from edgetl.data.batches import load_batch
 from edgetl.errors import DataError, UsageError
-from edgetl.recipe import Adapt, Backbone
-from edgetl.records import ADAPT_RECORD, NETWORK_SPEC, NETWORK_STATE, RUN_RECORD
+from edgetl.recipes.recipe import Adapt, Backbone
+from edgetl.store.records import ADAPT_RECORD, NETWORK_SPEC, NETWORK_STATE, RUN_RECORD
 from edgetl.types import NetworkSpec, Progress, ResizePolicy, Split, WeightSource
 
 SCHEMA = 2

@@ -14,20 +14,20 @@ from torch import nn
 from edgetl.adapt.budget import MACS_PER_MINUTE, affordable, allowed_minutes, is_affordable, search_minutes
 from edgetl.adapt.candidates import Candidate
 from edgetl.adapt.choose_head import JudgedHead, head_rows, judge_heads
+from edgetl.adapt.compare import chosen_epoch
+from edgetl.adapt.episode import Extracted, Task, extract
 from edgetl.adapt.finetune import Epoch, finetune, logits_of
-from edgetl.adapt.folds import Fold, stratified_folds
-from edgetl.adapt.freeze import is_under
 from edgetl.adapt.guards import Judged, Verdict, clear_lead, lead
-from edgetl.adapt.heads.head import Head
-from edgetl.adapt.judge import chosen_epoch
 from edgetl.adapt.learning_curve import LearningCurve, learning_curve
 from edgetl.adapt.race import Finish, Runner, depths, finish, race, runner_rows, tunings
 from edgetl.adapt.snapshot import Snapshots
-from edgetl.adapt.task import Extracted, Task, extract
 from edgetl.adapt.trials import Tuning, fit_on, plan_of, trial_key, write_head
 from edgetl.adapt.verdicts import Adapted, sanity, verdicts
 from edgetl.backbones.cut import whole_macs
-from edgetl.digest import value_digest
+from edgetl.backbones.freeze import is_under
+from edgetl.files.digest import value_digest
+from edgetl.tasks.classification.folds import Fold, stratified_folds
+from edgetl.tasks.classification.heads.head import Head
 
 UNFINISHED = "unfinished"
 """Folder in the cache with what a training that was killed goes on from."""

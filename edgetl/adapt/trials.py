@@ -12,16 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from edgetl.adapt.episode import MOST_VIEWS, Prepared, Task
 from edgetl.adapt.finetune import Epoch, Plan, Trained, finetune
-from edgetl.adapt.folds import Fold
-from edgetl.adapt.heads.head import Floats, Head, MlpHead
-from edgetl.adapt.heads.table import fit_head
-from edgetl.adapt.heads.table import prepare as prepare_shots
 from edgetl.adapt.kept import contents
-from edgetl.adapt.task import MOST_VIEWS, Prepared, Task
 from edgetl.backbones.head import set_head, widen_head
-from edgetl.cache import Cache
-from edgetl.digest import value_digest
+from edgetl.files.digest import value_digest
+from edgetl.store.cache import Cache
+from edgetl.tasks.classification.folds import Fold
+from edgetl.tasks.classification.heads.head import Floats, Head, MlpHead
+from edgetl.tasks.classification.heads.table import fit_head
+from edgetl.tasks.classification.heads.table import prepare as prepare_shots
 
 _VERSION = 2  # of what a trial does
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgetl.adapt.choose_head import JudgedHead
-from edgetl.adapt.folds import Fold
+from edgetl.adapt.compare import mean_losses, subset
+from edgetl.adapt.episode import Task
 from edgetl.adapt.guards import (
     FEWEST_TO_BLAME,
     Judged,
@@ -22,16 +23,15 @@ from edgetl.adapt.guards import (
     sanity_probe,
     too_little_data,
 )
-from edgetl.adapt.judge import mean_losses, subset
 from edgetl.adapt.kept import contents, kept
 from edgetl.adapt.race import Finish
 from edgetl.adapt.scratch import SCRATCH_VERSION, pixel_logits, scratch_logits, scratch_macs
-from edgetl.adapt.task import Task
 from edgetl.adapt.trials import Tuning
 from edgetl.backbones.extract import freeze_network, logits_of_pixels, pooled_features
 from edgetl.backbones.load import construct
-from edgetl.data.views import load_batch
+from edgetl.data.batches import load_batch
 from edgetl.errors import WeightsError
+from edgetl.tasks.classification.folds import Fold
 
 _AT_ONCE = 32
 GUARD_SHARE = 0.2  # of what a guard guards, at most

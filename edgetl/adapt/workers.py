@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from edgetl.adapt.reproducible import draws
 from edgetl.backbones.extract import Frozen
+from edgetl.backbones.reproducible import draws
 from edgetl.backbones.threads import side_by_side
 
 Given = TypeVar("Given")

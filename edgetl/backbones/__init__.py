@@ -1,0 +1,1 @@
+"""Pretrained networks: found, audited, loaded, described, frozen, and read for their features."""

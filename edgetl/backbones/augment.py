@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from edgetl.errors import UsageError
-from edgetl.text import nearest
+from edgetl.files.text import nearest
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from edgetl.backbones.tensor_sets import TensorSet, find_sets
 from edgetl.errors import WeightsError
-from edgetl.file_kind import ONNX_REFUSAL, FileKind, describe
-from edgetl.text import quoted, shortened
+from edgetl.files.file_kind import ONNX_REFUSAL, FileKind, describe
+from edgetl.files.text import quoted, shortened
 
 _EXPECTED = "expected the weights as a safetensors file or a PyTorch checkpoint"
 _MAYBE_TORCH = ("torch", "pickle", "unknown", "tar")  # the oldest checkpoints are tar archives

@@ -23,11 +23,11 @@ from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import build
 from edgetl.backbones.memory_format import channels_last
 from edgetl.backbones.threads import side_by_side
-from edgetl.data.decoders import decoder_versions
-from edgetl.data.rows import Rows, compute_rows
-from edgetl.data.views import load_batch
-from edgetl.digest import value_digest
-from edgetl.recipe import Backbone
+from edgetl.data.batches import load_batch
+from edgetl.files.digest import value_digest
+from edgetl.fronts.image.decoder_versions import decoder_versions
+from edgetl.recipes.recipe import Backbone
+from edgetl.store.rows import Rows, compute_rows
 from edgetl.types import NetworkSpec, Preprocessing, Progress, ResizePolicy, Sample, WeightSource
 
 _BATCH = 32

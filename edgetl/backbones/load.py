@@ -19,11 +19,11 @@ from edgetl.backbones.head import find_head, widen_head, widened
 from edgetl.backbones.hub import download
 from edgetl.backbones.own_ways import JOINED_HEAD, SECOND_HEADS
 from edgetl.backbones.plan import Plan
-from edgetl.backbones.surgery import operate
+from edgetl.backbones.replaceable import operate
 from edgetl.backbones.tensor_sets import TensorSet
 from edgetl.backbones.weights import TORCHVISION_PREFIX, model_file
 from edgetl.errors import UsageError, WeightsError
-from edgetl.recipe import Backbone
+from edgetl.recipes.recipe import Backbone
 from edgetl.types import NetworkSpec, Preprocessing, ResizePolicy, WeightSource
 
 _FRESH_SEED = 0  # fresh heads (and random weights, where asked for) are the same in every run

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from edgetl.errors import WeightsError
-from edgetl.text import quoted, shortened
+from edgetl.files.text import quoted, shortened
 
 _DEEPEST = 3
 _MOST_SETS = 50

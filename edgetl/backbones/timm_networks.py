@@ -16,10 +16,10 @@ from edgetl.backbones.hub import cached_file, hub_url, require_reachable
 from edgetl.backbones.own_ways import plain
 from edgetl.backbones.plan import AUXILIARY, Native, Plan, unknown_name
 from edgetl.backbones.weights import CONFIG_FILE
-from edgetl.digest import open_plain
 from edgetl.errors import UsageError, WeightsError
-from edgetl.file_kind import describe_bytes
-from edgetl.text import quoted
+from edgetl.files.digest import open_plain
+from edgetl.files.file_kind import describe_bytes
+from edgetl.files.text import quoted
 
 _MAX_CONFIG_BYTES = 1_000_000
 _MAX_SIDE, _MAX_VALUE = 4096, 1e6  # beyond is no input of a network, and would only exhaust the memory

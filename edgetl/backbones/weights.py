@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgetl.errors import UsageError, WeightsError
-from edgetl.file_kind import ONNX_REFUSAL
-from edgetl.recipe import Backbone
-from edgetl.resources import resource_dir
-from edgetl.text import escaped
+from edgetl.files.file_kind import ONNX_REFUSAL
+from edgetl.files.text import escaped
+from edgetl.recipes.recipe import Backbone
+from edgetl.recipes.resources import resource_dir
 from edgetl.types import WeightSource
 
 TORCHVISION_PREFIX = "tv_"

@@ -6,7 +6,7 @@ import importlib
 from dataclasses import dataclass
 
 from edgetl.errors import UsageError
-from edgetl.text import nearest
+from edgetl.files.text import nearest
 from edgetl.types import Backend, Missing, Scheme, Target
 
 # name -> "module:Class"; the module is imported when the backend is first asked for

@@ -11,7 +11,7 @@ from onnx import TensorProto, numpy_helper
 
 from edgetl.backends.failures import one_line
 from edgetl.errors import BackendError
-from edgetl.graph.outside_data import NotOnnx, has_outside_data
+from edgetl.pivot.outside_data import NotOnnx, has_outside_data
 from edgetl.types import INPUT_NAME, OUTPUT_NAME, WITH_INTEGERS, Precision
 
 OLDEST_OPSET, NEWEST_OPSET = 13, 23

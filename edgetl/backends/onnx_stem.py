@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from edgetl.backends.onnx_readers import only_reader
-from edgetl.graph.rewrite import drop_unused_constants
+from edgetl.pivot.rewrite import drop_unused_constants
 from edgetl.types import INPUT_NAME
 
 _PIXELS, _COLOURS, _STRIDE = 4, 3, 2

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from edgetl.backends import requirements
 from edgetl.backends.failures import one_line
 from edgetl.backends.options import refuse_unknown
+from edgetl.backends.sdk import import_onnxruntime
 from edgetl.backends.tensors import check_threads, images_of, logits_of, model_file
 from edgetl.errors import BackendError
-from edgetl.sdk import import_onnxruntime
-from edgetl.temporary import temporary_folder
+from edgetl.files.temporary import temporary_folder
 from edgetl.types import INPUT_NAME, OUTPUT_NAME, WITH_INTEGERS, Compiled, Engine, Missing, Placement, Precision, Target
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class OnnxRuntimeBackend:
         from edgetl.backends.onnx_gates import use_integer_gates
         from edgetl.backends.onnx_rules import check_precision, load_pivot
         from edgetl.backends.onnx_stem import widen_stem
-        from edgetl.graph.clean import serialize
+        from edgetl.pivot.clean import serialize
 
         refuse_unknown(target, ())
         requirements.require(

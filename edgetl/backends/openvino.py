@@ -17,9 +17,9 @@ import numpy as np
 from edgetl.backends import requirements
 from edgetl.backends.failures import one_line
 from edgetl.backends.options import refuse_unknown
+from edgetl.backends.sdk import import_openvino
 from edgetl.backends.tensors import check_threads, images_of, model_file
 from edgetl.errors import BackendError
-from edgetl.sdk import import_openvino
 from edgetl.types import (
     INPUT_NAME,
     OUTPUT_NAME,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgetl.errors import UsageError
-from edgetl.text import nearest
+from edgetl.files.text import nearest
 from edgetl.types import Target
 
 

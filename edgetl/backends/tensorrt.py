@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgetl.backends import options, requirements
 from edgetl.backends.tensors import check_threads, model_file
-from edgetl.durable import write_bytes
 from edgetl.errors import BackendError
+from edgetl.files.durable import write_bytes
 from edgetl.types import WITH_INTEGERS, Compiled, Engine, Missing, Precision, Target
 
 if TYPE_CHECKING:

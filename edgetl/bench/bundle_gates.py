@@ -12,11 +12,11 @@ from edgetl.bench.gate_checks import GateCheck, at_least, p99_check, size_check
 from edgetl.bench.measurement import BundleGates, BundleMeasurement, Measurement
 from edgetl.bench.result import Latency
 from edgetl.errors import UsageError
-from edgetl.recipe import Gates
-from edgetl.recipe_file import validation_lines
-from edgetl.text import nearest
+from edgetl.files.text import nearest
+from edgetl.files.yaml_file import read_yaml
+from edgetl.recipes.recipe import Gates
+from edgetl.recipes.recipe_file import validation_lines
 from edgetl.types import Interval
-from edgetl.yaml_file import read_yaml
 
 KEYS = ("min_top1", "min_recall", "max_p99_ms", "max_size_bytes")
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgetl.accuracy_gates import worst
 from edgetl.bench.machine import Machine
 from edgetl.bench.quiet import Conditions, busy, too_many_threads
 from edgetl.bench.result import BuildBench, Latency, TargetBench
-from edgetl.recipe import Gates
-from edgetl.text import decimal, one_line
+from edgetl.files.text import decimal, one_line
+from edgetl.recipes.recipe import Gates
+from edgetl.tasks.classification.accuracy_gates import worst
 from edgetl.types import ClassRecall, Estimate, Interval, Verdict
 
 _LEFT_IN_FLOAT = "convolutions and matrix products in float"

@@ -8,8 +8,8 @@ from typing import Literal
 from edgetl.bench.gate_checks import GateCheck, check_gates
 from edgetl.bench.result import BuildBench, HostCheck, TargetBench
 from edgetl.errors import UsageError
-from edgetl.recipe import Gates
-from edgetl.text import one_line
+from edgetl.files.text import one_line
+from edgetl.recipes.recipe import Gates
 from edgetl.types import Interval, Precision, Verdict
 
 Choose = Literal["fastest", "int8", "float32"]
@@ -97,17 +97,17 @@ def _build_reason(build: BuildBench, bench: TargetBench, verdict: Verdict, check
         told += [check.reason for check in checks if check.verdict == verdict]
     if build.not_integer:
         count = len(build.not_integer)
-        told.append(f"{count} convolution{'s' * (count > 1)} or matrix products do not run in 8-bit integers")
+        told.append(f"{count} convolution{'s' * (count > 1)} or matrix products do not run in INT8")
     return "; ".join(told) or "no gate is set"
 
 
 def _host_reason(images: int, host: HostCheck) -> str:
     reason = (
-        f"accuracy on {images} images by this CPU, which names the class of emulation on {host.same} of "
-        f"{host.emulated_images}, no latency"
+        f"accuracy on {images} images, measured on this CPU (same class as under emulation on {host.same} of "
+        f"{host.emulated_images}), no latency"
     )
     if host.undecided:
-        reason += f"; {host.undecided} answers may be others there, which the intervals hold"
+        reason += f"; {host.undecided} predictions could differ there, which the intervals allow for"
     return reason
 
 

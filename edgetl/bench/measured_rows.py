@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgetl.bench.ci_files import Case, Row
 from edgetl.bench.gate_checks import GateCheck
 from edgetl.bench.latency import BLOCK
 from edgetl.bench.measurement import BundleMeasurement, Measurement
-from edgetl.ci_files import Case, Row
 from edgetl.types import Estimate, Interval, Verdict
 
 _PLAIN = ("bundle", "bundle_sha256", "target", "precision", "backend", "backend_version", "placement", "size_bytes")

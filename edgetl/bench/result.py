@@ -9,11 +9,12 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from edgetl.bench.accuracy import Accuracy
+from edgetl.backends.fresh_process import ColdStart
 from edgetl.bench.machine import Machine
 from edgetl.bench.quiet import Conditions
 from edgetl.errors import EdgetlError
-from edgetl.store import write_text
+from edgetl.store.results import write_text
+from edgetl.tasks.classification.accuracy import Accuracy
 from edgetl.types import WITH_INTEGERS, ClassRecall, Estimate, Interval, Precision
 
 BENCH_FILE = "bench.json"
@@ -35,21 +36,6 @@ class Latency:
     runs: int
     threads: int
     round_spread: float | None = None
-
-
-@dataclass(frozen=True)
-class ColdStart:
-    """Medians over fresh processes.
-
-    cold_start_ms       open (with loading the runtime) and the first inference
-    peak_rss_bytes      peak resident memory that opening and the first inference add to
-    baseline_rss_bytes  what the process held before: Python and numpy
-    """
-
-    cold_start_ms: float
-    peak_rss_bytes: int
-    baseline_rss_bytes: int
-    repeats: int
 
 
 @dataclass(frozen=True)

@@ -13,27 +13,19 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from edgetl import stats
-from edgetl.arrays import UnreadableArray, read_tensors
 from edgetl.backends.base import load
-from edgetl.bench.accuracy import compare, predict
-from edgetl.bench.emulated import emulated
+from edgetl.backends.fresh_process import ColdStart, Interrupted, cold_start
+from edgetl.bench.absent_cpu import emulated
 from edgetl.bench.gates import Choose
-from edgetl.bench.isolated import Interrupted, cold_start
 from edgetl.bench.latency import BLOCK
 from edgetl.bench.machine import describe, gpu_of, other_cpu
-from edgetl.bench.result import (
-    BENCH_FILE,
-    LATENCY_FILE,
-    PREDICTIONS_FILE,
-    BuildBench,
-    ColdStart,
-    TargetBench,
-    write_bench,
-)
+from edgetl.bench.result import BENCH_FILE, LATENCY_FILE, PREDICTIONS_FILE, BuildBench, TargetBench, write_bench
 from edgetl.bench.timed import P99_RUNS, Timed, latency, timed
-from edgetl.data.views import batches, load_batch, spread
+from edgetl.data.batches import batches, load_batch, spread
 from edgetl.errors import BackendError, EdgetlError
-from edgetl.recipe import Bench, Gates
+from edgetl.files.arrays import UnreadableArray, read_tensors
+from edgetl.recipes.recipe import Bench, Gates
+from edgetl.tasks.classification.accuracy import compare, predict
 from edgetl.types import (
     Backend,
     Compiled,

@@ -14,11 +14,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.arrays import UnreadableArray, read_array, read_tensors
 from edgetl.bundle.manifest import Manifest, Tolerance
-from edgetl.data.images import decode
-from edgetl.data.resize import resize
 from edgetl.errors import BundleError
+from edgetl.files.arrays import UnreadableArray, read_array, read_tensors
+from edgetl.fronts.image.decode import decode
+from edgetl.fronts.image.resize import resize
 
 Step = Literal["decode", "resize", "network"]
 Pixels = NDArray[np.uint8]

@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from edgetl.errors import BundleError
-from edgetl.json_file import NAME, Labels, PlainText, RelativePath, Sha256, read_json
-from edgetl.text import quoted
+from edgetl.files.json_file import NAME, Labels, PlainText, RelativePath, Sha256, read_json
+from edgetl.files.text import quoted
 from edgetl.types import Compiled, Interval, Preprocessing, Target, Verdict
 
 SCHEMA = 1

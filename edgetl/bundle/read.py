@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgetl.bundle.manifest import FILE_NAME, LABELS_NAME, Manifest, labels_text, read_manifest
-from edgetl.digest import file_digest
 from edgetl.errors import BundleError
-from edgetl.file_kind import describe
-from edgetl.graph.outside_data import NotOnnx, has_outside_data
+from edgetl.files.digest import file_digest
+from edgetl.files.file_kind import describe
+from edgetl.pivot.outside_data import NotOnnx, has_outside_data
 
 MAX_LEVELS = 3
 _READ_ONNX = ("onnxruntime", "tensorrt")

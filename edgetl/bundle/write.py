@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from edgetl import __version__
 from edgetl.bundle.manifest import FILE_NAME, FileEntry, Golden, Manifest, Measured, Tolerance, manifest_text
-from edgetl.digest import folder_digests
-from edgetl.store import write_text
+from edgetl.files.digest import folder_digests
+from edgetl.store.results import write_text
 from edgetl.types import Compiled, Precision, Preprocessing, Target, Verdict
 
 # Between CPUs, INT8 results differ by isolated single steps, which spread to a few percent of the logits' range.

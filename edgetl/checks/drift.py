@@ -17,7 +17,7 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.adapt.heads.space import deviations
+from edgetl.tasks.classification.heads.space import deviations
 
 PERMUTATIONS = 4999
 ALPHA = 0.001

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.checks import drift as drifts
+from edgetl.checks.appearance import NAMES, looks
 from edgetl.checks.drift import Drift, measure_drift
-from edgetl.checks.looks import NAMES, looks
 from edgetl.checks.model import Finding, Suspect
 from edgetl.checks.subject import Subject, suspicion
 

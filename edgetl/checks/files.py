@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from edgetl.checks.copies.duplicates import Copy, Findings
 from edgetl.checks.model import CheckName, Finding, Picture, Suspect
 from edgetl.checks.subject import Subject, suspicion
-from edgetl.data.duplicates import Copy, Findings
 from edgetl.data.groups import SharedGroup
 from edgetl.data.names import NAMED, warnings_about
 from edgetl.types import Conflict, Skipped

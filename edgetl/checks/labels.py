@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.adapt.folds import deal
-from edgetl.adapt.heads.softmax import fit_softmax
-from edgetl.adapt.heads.space import deviations
+from edgetl.tasks.classification.folds import deal
+from edgetl.tasks.classification.heads.softmax import fit_softmax
+from edgetl.tasks.classification.heads.space import deviations
 
 EXPECTED_FALSE = 0.5
 """Right labels that may be expected among the suspects of one set, by the calibrated probabilities."""

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.adapt.heads.space import deviations
 from edgetl.checks.alignment import aligned_correlation
-from edgetl.data.near import COARSE, fine_detail
+from edgetl.checks.copies.near_duplicates import COARSE, fine_detail
+from edgetl.tasks.classification.heads.space import deviations
 
 MAX_RATIO = 0.6
 """Distance of a suspected pair over the distance to the next picture. Measured on six sets: pairs of different

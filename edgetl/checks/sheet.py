@@ -8,8 +8,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from edgetl.checks.model import Finding, Picture, Suspect
-from edgetl.data.images import decode
 from edgetl.errors import DataError
+from edgetl.fronts.image.decode import decode
 
 SHOWN_PER_FINDING = 24
 

@@ -8,15 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.cache import damaged
 from edgetl.checks import files, sizes
-from edgetl.checks.drift_findings import drift
-from edgetl.checks.model import FILE_NAME, SHEET_NAME, Checks, Finding, write_checks
-from edgetl.checks.pictures import pictures
-from edgetl.checks.sheet import write_sheet
-from edgetl.checks.subject import Subject, beginning, whole
-from edgetl.data.decoders import decoder_versions
-from edgetl.data.duplicates import (
+from edgetl.checks.copies.duplicates import (
     Findings,
     Prints,
     across,
@@ -26,10 +19,17 @@ from edgetl.data.duplicates import (
     read_prints,
     write_prints,
 )
+from edgetl.checks.drift_findings import drift
+from edgetl.checks.model import FILE_NAME, SHEET_NAME, Checks, Finding, write_checks
+from edgetl.checks.pictures import pictures
+from edgetl.checks.sheet import write_sheet
+from edgetl.checks.subject import Subject, beginning, whole
 from edgetl.data.groups import SplitKeys, shared_groups, split_keys
-from edgetl.digest import value_digest
 from edgetl.errors import DataError
-from edgetl.recipe import Backbone, Check, Data
+from edgetl.files.digest import value_digest
+from edgetl.fronts.image.decoder_versions import decoder_versions
+from edgetl.recipes.recipe import Backbone, Check, Data
+from edgetl.store.cache import damaged
 from edgetl.types import Progress, Split, WeightSource
 
 

@@ -118,9 +118,9 @@ def command(
         return run_chain(options.job(), "bench", quiet=options.quiet, as_json=options.as_json, show=show_folders)
     _refuse_options_of_recipes(options.recipe)
     refuse_unwritable(csv_file, junit_file, runs_file)
+    from edgetl.backends.fresh_process import Limits
     from edgetl.bench.bundle_gates import judge_bundles, parse_gates
-    from edgetl.bench.isolated import Limits
-    from edgetl.measure import measure_runs
+    from edgetl.bench.bundles import measure_runs
 
     wanted = parse_gates(gates)
     measured = measure_runs(
@@ -159,7 +159,7 @@ def _write(
     measurement: Any, times: Any, csv_file: Path | None, junit_file: Path | None, runs_file: Path | None
 ) -> None:
     from edgetl.bench import measured_rows
-    from edgetl.ci_files import csv_text, junit_text
+    from edgetl.bench.ci_files import csv_text, junit_text
 
     texts: dict[Path, str] = {}
     if csv_file is not None:

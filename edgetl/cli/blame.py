@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
+from edgetl.cli.chain import run_chain
 from edgetl.cli.command_help import Command
 from edgetl.cli.options import RecipeOptions, emit, progress_for, recipe_options
 
@@ -26,7 +29,7 @@ from edgetl.cli.options import RecipeOptions, emit, progress_for, recipe_options
     help="Most calibration images for what is measured of every layer.",
 )
 @click.option("--latency", is_flag=True, help="Also time the builds with each of the --top layers in float.")
-def command(options: RecipeOptions, target_name: str | None, top: int, images: int, latency: bool) -> None:
+def command(options: RecipeOptions, target_name: str | None, top: int, images: int, latency: bool) -> int:
     """Rank the layers of RECIPE's INT8 network by what they cost in accuracy: its quantization sensitivity.
 
     Every layer is computed once alone in float and once alone in INT8. Finished stages are not run again, and what
@@ -36,16 +39,20 @@ def command(options: RecipeOptions, target_name: str | None, top: int, images: i
       edgetl blame recipe.yaml
       edgetl blame recipe.yaml --target intel-cpu --top 3 --latency
     """
-    from edgetl.blame.table import show_blame
-    from edgetl.blaming import Request, blame, page_path
-    from edgetl.cli.chain import quieten_torch
+    from edgetl.diagnose.blame.rank import Build, Request, blame, choose_target, page_path
+    from edgetl.diagnose.blame.table import show_blame
 
-    quieten_torch()
     job = options.job()
-    request = Request(target_name, images, top, latency, options.targets_dirs)
-    found = blame(job, request, progress_for(options.quiet))
-    if options.as_json:
-        emit(found.to_json())
-    else:
-        show_blame(found)
-        click.echo(f"page: {page_path(job, found)}")
+    target = choose_target(job.recipe, job.targets, target_name, options.targets_dirs)
+
+    def show(outcome: Any) -> None:
+        pivot = next(result.folder for result in outcome.results if result.stage == "export")
+        build = Build(outcome.out, job.recipe, pivot, outcome.split)
+        found = blame(build, target, Request(images, top, latency), progress_for(options.quiet))
+        if options.as_json:
+            emit(found.to_json())
+        else:
+            show_blame(found)
+            click.echo(f"page: {page_path(outcome.out, found)}")
+
+    return run_chain(job, "export", quiet=options.quiet, as_json=False, show=show)

@@ -50,7 +50,7 @@ def _say_next(out: Path, report: Report, usable: Bundle | None) -> None:
 
 def write_report_files(outcome: Any, csv_file: Path | None, junit_file: Path | None) -> None:
     """What a CI server reads of a report, into the files that were named."""
-    from edgetl.ci_files import csv_text, junit_text
+    from edgetl.bench.ci_files import csv_text, junit_text
     from edgetl.report import ci
     from edgetl.report.model import Report
 

@@ -22,8 +22,8 @@ def command(out: Path, cache: bool, dry_run: bool, as_json: bool) -> None:
     Bundles, pivot and reports stay, and so does all that a finished build needs to be found finished. What is removed
     is made again when you go back to the settings it was made with. Temporary folders of runs that were killed go too.
     """
-    from edgetl.clean import clean
     from edgetl.report.words import size
+    from edgetl.store.clean import clean
 
     found = clean(out, cache=cache, dry_run=dry_run)
     if as_json:

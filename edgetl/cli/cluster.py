@@ -73,8 +73,8 @@ def command(
       edgetl cluster photos --backbone mobilenetv2_100 --weights-dir weights
       edgetl cluster photos --labelled labels.csv --label-next 50
     """
-    from edgetl.clustering.cluster import Request, cluster, summary
-    from edgetl.recipe import Backbone
+    from edgetl.explore.cluster.cluster import Request, cluster, summary
+    from edgetl.recipes.recipe import Backbone
 
     request = Request(
         folder=folder,
@@ -96,7 +96,7 @@ def command(
 
 
 def _show(outcome: Any, out: Path) -> None:
-    from edgetl.clustering.cluster import CLUSTERS_FILE, NEXT_FILE, PSEUDO_FILE, SHEET_FILE
+    from edgetl.explore.cluster.cluster import CLUSTERS_FILE, NEXT_FILE, PSEUDO_FILE, SHEET_FILE
 
     found, pseudo = outcome.found, outcome.pseudo
     click.echo(f"{len(found.images)} images in {len(outcome.sizes)} clusters of {', '.join(map(str, outcome.sizes))}")

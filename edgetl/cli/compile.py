@@ -50,10 +50,10 @@ def _refuse_given(place: Path, names: Sequence[str], goes: str) -> None:
 
 
 def _finish(bundle: Path, time_limit_s: float, as_json: bool) -> int:
-    from edgetl.assemble import finish_bundle
-    from edgetl.bench.isolated import Limits
-    from edgetl.inference import open_once
-    from edgetl.store import disk_errors
+    from edgetl.backends.fresh_process import Limits
+    from edgetl.bundle.compile import finish_bundle
+    from edgetl.bundle.run import open_once
+    from edgetl.store.results import disk_errors
 
     limits = Limits(time_limit_s, "--time-limit")
     with disk_errors(bundle):
@@ -66,10 +66,10 @@ def _finish(bundle: Path, time_limit_s: float, as_json: bool) -> int:
 
 
 def _compile_pivot(options: RecipeOptions, targets: tuple[str, ...], time_limit_s: float) -> int:
-    from edgetl.assemble import compile_targets
-    from edgetl.bench.isolated import Limits
+    from edgetl.backends.fresh_process import Limits
+    from edgetl.bundle.compile import compile_targets
+    from edgetl.bundle.run import open_once
     from edgetl.errors import UsageError
-    from edgetl.inference import open_once
 
     if not targets:
         raise UsageError(f"{options.recipe}: a pivot needs --target NAME (edgetl targets lists them)")
@@ -78,9 +78,26 @@ def _compile_pivot(options: RecipeOptions, targets: tuple[str, ...], time_limit_
     folders = compile_targets(
         options.recipe, targets, out, options.targets_dirs, check=lambda bundle: open_once(bundle, limits=limits)
     )
+    left = _left_out(options, targets)
     if options.as_json:
-        emit({"bundles": [str(folder) for folder in folders]})
-    else:
-        for folder in folders:
-            click.echo(str(folder))
+        emit({"bundles": [str(folder) for folder in folders], "left_out": left})
+        return 0
+    for folder in folders:
+        click.echo(str(folder))
+    for each in left:
+        click.echo(f"edgetl: {each['target']}: no {each['precision']} build: {each['reason']}", err=True)
     return 0
+
+
+def _left_out(options: RecipeOptions, targets: tuple[str, ...]) -> list[dict[str, str]]:
+    """Builds that the targets would have and the pivot has no model for."""
+    from edgetl.pivot.pivot import read_pivot
+    from edgetl.pivot.pivot_models import left_out
+    from edgetl.recipes.targets import load_target
+
+    pivot = read_pivot(options.recipe)
+    return [
+        {"target": name, "precision": precision, "reason": reason}
+        for name in targets
+        for precision, reason in left_out(pivot, load_target(name, options.targets_dirs))
+    ]

@@ -22,9 +22,9 @@ def command(out: Path, quiet: bool, as_json: bool) -> int:
     Nothing is downloaded: the backbone and the 1,797 scans come with the packages.
     """
     from edgetl.demo import write_demo
-    from edgetl.recipe_file import load_recipe
+    from edgetl.recipes.recipe_file import load_recipe
     from edgetl.stages.job import make_job
-    from edgetl.store import disk_errors
+    from edgetl.store.results import disk_errors
 
     with disk_errors(out):
         recipe = write_demo(out, progress_for(quiet))

@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from edgetl.errors import EdgetlError
-from edgetl.memory import is_out_of_memory
-from edgetl.text import escaped
+from edgetl.files.text import escaped
+from edgetl.store.memory import is_out_of_memory
 
 TRACEBACK_VARIABLE = "EDGETL_TRACEBACK"
 _PACKAGE = Path(__file__).resolve().parents[1]

@@ -36,7 +36,7 @@ def command(options: RecipeOptions, count: int) -> int:
     _require(schemes, options.recipe)
 
     def show(outcome: Any) -> None:
-        from edgetl.saturation.examine import examine
+        from edgetl.diagnose.forecast.examine import examine
 
         pivot = next(result.folder for result in outcome.results if result.stage == "export")
         found = examine(pivot, outcome.split, schemes, count, progress_for(options.quiet))
@@ -58,7 +58,7 @@ def _require(schemes: list[str], recipe: Path) -> None:
 
 
 def _show(found: Any, job: Any) -> None:
-    from edgetl.saturation.show import show_examined
+    from edgetl.diagnose.forecast.show import show_examined
 
     for model in found:
         show_examined(model)
@@ -66,6 +66,6 @@ def _show(found: Any, job: Any) -> None:
 
 
 def _targets(scheme: str, job: Any) -> list[str]:
-    from edgetl.catalog import scheme_id
+    from edgetl.recipes.targets import scheme_id
 
     return [target.name for target in job.targets if scheme_id(target.scheme) == scheme]

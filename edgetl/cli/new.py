@@ -20,12 +20,12 @@ def command(folder: Path, output: Path, name: str | None, force: bool, as_json: 
     """Look at FOLDER (one sub-folder per class, or train/ and val/), or a CSV list, and write a commented recipe that
     suits it."""
     from edgetl.bench.machine import saturates
-    from edgetl.catalog import load_target
-    from edgetl.data.suggest import recipe_text
     from edgetl.data.survey import survey
     from edgetl.errors import UsageError
-    from edgetl.store import disk_errors, write_text
-    from edgetl.text import escaped
+    from edgetl.explore.suggest import recipe_text
+    from edgetl.files.text import escaped
+    from edgetl.recipes.targets import load_target
+    from edgetl.store.results import disk_errors, write_text
 
     seen = survey(folder)
     if output.exists() and not output.is_file():

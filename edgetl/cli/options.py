@@ -83,7 +83,7 @@ class RecipeOptions:
 
     def job(self) -> Any:
         """Read the recipe and look up what it names. Raises UsageError."""
-        from edgetl.recipe_file import load_recipe
+        from edgetl.recipes.recipe_file import load_recipe
         from edgetl.stages.job import make_job
 
         allowed = ("check.allow_leak=true",) if self.allow_leak else ()
@@ -129,7 +129,7 @@ def recipe_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def refuse_onnx(path: Path) -> None:
     """Raise UsageError for an ONNX model of the user's own: none can be imported."""
     from edgetl.errors import UsageError
-    from edgetl.file_kind import ONNX_REFUSAL, describe
+    from edgetl.files.file_kind import ONNX_REFUSAL, describe
 
     if path.is_file() and describe(path).kind == "onnx":
         raise UsageError(f"{path}: {ONNX_REFUSAL}")

@@ -13,7 +13,7 @@ from edgetl.cli.options import FILE, FiniteRange, json_option, progress_for, qui
 
 if TYPE_CHECKING:
     from edgetl.cli.predictions import Document, Lines, Table
-    from edgetl.sorting import Sorter
+    from edgetl.cli.sort_into import Sorter
 
 
 class _Command(Command):
@@ -75,8 +75,8 @@ def command(
       edgetl predict bundles/parts-x86-cpu new/ --threshold 0.8 --sort-into sorted
     """
     from edgetl.bundle.read import read_bundle
+    from edgetl.bundle.run import predict
     from edgetl.data.gather import gather
-    from edgetl.inference import predict
 
     if as_csv and as_json:
         raise click.UsageError("--csv and --json are two formats; choose one")
@@ -111,7 +111,7 @@ def _writer(top: int, threshold: float, *, as_csv: bool, as_json: bool) -> Lines
 
 def _sorter(folder: Path, labels: tuple[str, ...], pictures: list[Path]) -> Sorter:
     from edgetl.cli.predictions import UNSURE
-    from edgetl.sorting import Sorter
+    from edgetl.cli.sort_into import Sorter
 
     sorter = Sorter(folder, dict.fromkeys((*labels, UNSURE)))
     sorter.refuse_inside(pictures)

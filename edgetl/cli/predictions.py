@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgetl.text import escaped
+from edgetl.files.text import escaped
 
 if TYPE_CHECKING:
-    from edgetl.inference import Prediction
+    from edgetl.bundle.run import Prediction
 
 UNSURE = "unsure"
 

@@ -13,7 +13,11 @@ from edgetl.cli.command_help import Command
 from edgetl.cli.options import FILE, RecipeOptions, recipe_options
 
 
-@click.command("quantize", cls=Command, help="Train or calibrate for the integers of each target of RECIPE.")
+@click.command(
+    "quantize",
+    cls=Command,
+    help="Quantize for each target of RECIPE: calibration, or quantization-aware training (QAT).",
+)
 @recipe_options
 @click.option("--ranges", type=FILE, help="Ranges observed by an earlier run, instead of calibrating.")
 def command(options: RecipeOptions, ranges: Path | None) -> int:

@@ -37,11 +37,11 @@ def command(
       edgetl select recipe.yaml --weights-dir weights --max-ms 20
       edgetl select recipe.yaml --backbone resnet50 --write smaller.yaml
     """
-    from edgetl.catalog import load_target
-    from edgetl.selection.result import Budget
-    from edgetl.selection.rewrite import check_place
-    from edgetl.selection.select import JSON_FILE, PLOT_FILE, select
-    from edgetl.selection.table import show_selection
+    from edgetl.explore.select.result import Budget
+    from edgetl.explore.select.rewrite import check_place
+    from edgetl.explore.select.select import JSON_FILE, PLOT_FILE, select
+    from edgetl.explore.select.table import show_selection
+    from edgetl.recipes.targets import load_target
 
     if place:
         check_place(options.recipe, place, force=force)
@@ -62,8 +62,8 @@ def command(
 
 
 def _write(recipe: Path, place: Path, name: str, own: object) -> None:
-    from edgetl.recipe import Recipe
-    from edgetl.selection.rewrite import write_recipe
+    from edgetl.explore.select.rewrite import write_recipe
+    from edgetl.recipes.recipe import Recipe
 
     assert isinstance(own, Recipe)
     write_recipe(recipe, place, own.backbone if name == own.backbone.name else _moved(own.backbone, name))
@@ -74,6 +74,6 @@ def _write(recipe: Path, place: Path, name: str, own: object) -> None:
 
 def _moved(own: Any, name: str) -> Any:
     """Another backbone, looked for in the same folders."""
-    from edgetl.recipe import Backbone
+    from edgetl.recipes.recipe import Backbone
 
     return Backbone(name=name, weights_dir=own.weights_dir) if own.weights_dir else Backbone(name=name)

@@ -28,7 +28,7 @@ def command(
 
     A target is a piece of hardware: its instruction set, its number scheme, the builds that are made for it.
     """
-    from edgetl.catalog import load_profile, load_target, profile_names, target_names
+    from edgetl.recipes.targets import load_profile, load_target, profile_names, target_names
 
     if calibration or calibration_dirs:
         names = [name] if name else profile_names(calibration_dirs)

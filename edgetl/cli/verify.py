@@ -15,8 +15,9 @@ from edgetl.cli.command_help import Command
 from edgetl.cli.options import FILE, emit, json_option, threads_option, time_limit_option
 
 if TYPE_CHECKING:
-    from edgetl.bench.isolated import Limits
+    from edgetl.backends.fresh_process import Limits
     from edgetl.bundle.golden import StepCheck
+    from edgetl.bundle.read import Bundle
 
 
 def _digest(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -54,7 +55,7 @@ def command(
 
     Exit code 0 when all of that is as it was built, 1 with the first file or step that differs.
     """
-    from edgetl.bench.isolated import Limits
+    from edgetl.backends.fresh_process import Limits
     from edgetl.bundle.find import bundle_folders, is_folder_of_bundles
 
     limits = Limits(time_limit_s, "--time-limit")
@@ -66,7 +67,7 @@ def command(
         )
     found = _verify(bundle, sha256, digests_only=digests_only, threads=threads, limits=limits)
     if as_json:
-        emit(found)
+        emit(_for_programs(found))
     else:
         _show(found)
     return 0 if found["passed"] else 1
@@ -75,8 +76,8 @@ def command(
 def _verify_all(bundles: Sequence[Path], *, digests_only: bool, threads: int, limits: Limits, as_json: bool) -> int:
     """Each of them; one that is damaged is named and the others go on. Of one for other hardware only the digests."""
     from edgetl.bundle.read import read_bundle
+    from edgetl.bundle.run import cannot_run
     from edgetl.errors import BackendError, BundleError
-    from edgetl.inference import cannot_run
 
     found: list[dict[str, Any]] = []
     for folder in bundles:
@@ -92,7 +93,7 @@ def _verify_all(bundles: Sequence[Path], *, digests_only: bool, threads: int, li
             _show(found[-1])
     passed = all(each["passed"] for each in found)
     if as_json:
-        emit({"bundles": found, "passed": passed})
+        emit({"bundles": [_for_programs(each) for each in found], "passed": passed})
     return 0 if passed else 1
 
 
@@ -100,8 +101,8 @@ def _verify(bundle: Path, sha256: str | None, *, digests_only: bool, threads: in
     """What was found of one bundle, as JSON. Raises BundleError for a file that is not as it was built."""
     from edgetl.bundle.manifest import FILE_NAME
     from edgetl.bundle.read import read_bundle
-    from edgetl.digest import file_digest
-    from edgetl.inference import verify
+    from edgetl.bundle.run import verify
+    from edgetl.files.digest import file_digest
 
     checked = read_bundle(bundle, sha256)
     checks = () if digests_only else verify(checked, threads=threads, limits=limits)
@@ -112,7 +113,24 @@ def _verify(bundle: Path, sha256: str | None, *, digests_only: bool, threads: in
         "expected_sha256": sha256,
         "steps": [_plain(check) for check in checks],
         "passed": all(check.passed for check in checks),
+        "hint": "" if all(check.passed for check in checks) else _hint(checked),
     }
+
+
+def _hint(bundle: Bundle) -> str:
+    """What explains a network that differs here and nowhere else."""
+    from edgetl.bench.machine import saturates
+    from edgetl.types import WITH_INTEGERS
+
+    target, precision = bundle.manifest.target, bundle.manifest.compiled.precision
+    if precision not in WITH_INTEGERS or not saturates(target):
+        return ""
+    return f"this CPU has no VNNI and saturates: verify on a CPU that {target.name} is for, or build for x86-avx2"
+
+
+def _for_programs(found: dict[str, Any]) -> dict[str, Any]:
+    """The same keys as edgetl-verify writes, which has no hints."""
+    return {name: value for name, value in found.items() if name != "hint"}
 
 
 def _show(found: Mapping[str, Any]) -> None:
@@ -130,4 +148,5 @@ def _show(found: Mapping[str, Any]) -> None:
     failed = next((step for step in found["steps"] if not step["passed"]), None)
     if failed:
         message = f"{found['bundle']}: the first step that differs is `{failed['step']}`: {failed['detail']}"
-        click.echo(f"edgetl: {message}", err=True)
+        hint = f"; {found['hint']}" if found["hint"] else ""
+        click.echo(f"edgetl: {message}{hint}", err=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgetl.data.scan import Listing
 from edgetl.data.sources import read_sources
-from edgetl.recipe import Data
+from edgetl.recipes.recipe import Data
 
 _THREADS = 8
 

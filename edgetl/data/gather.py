@@ -15,7 +15,7 @@ from edgetl.data.lookup import Lookup
 from edgetl.data.loose import list_images
 from edgetl.data.scan import locate
 from edgetl.errors import DataError, EdgetlError, UsageError
-from edgetl.text import escaped, shortened
+from edgetl.files.text import escaped, shortened
 
 _LISTS = (".csv", ".txt", ".lst")
 _PATTERN = "*?["

@@ -16,7 +16,7 @@ from edgetl.data.scan import Listing, locate
 from edgetl.data.sources import read_sources
 from edgetl.errors import UsageError
 from edgetl.progress import Silent
-from edgetl.recipe import Data
+from edgetl.recipes.recipe import Data
 from edgetl.types import Progress, Sample, Split
 
 

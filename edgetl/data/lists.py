@@ -11,9 +11,9 @@ from typing import Literal
 
 from edgetl.data.names import loosely, one_form
 from edgetl.errors import DataError
-from edgetl.file_kind import describe, describe_bytes
-from edgetl.recipe import Columns
-from edgetl.text import nearest, printable
+from edgetl.files.file_kind import describe, describe_bytes
+from edgetl.files.text import nearest, printable
+from edgetl.recipes.recipe import Columns
 
 COLUMNS = ("path", "label")
 MAX_LIST_BYTES = 64_000_000

@@ -8,8 +8,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from edgetl.data.images import SUFFIXES
 from edgetl.data.names import loosely
+from edgetl.fronts.image.decode import SUFFIXES
 
 MAX_LOOKED_AT = 1_000_000
 """Most files below a folder of pictures that are looked up by their last parts."""

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgetl.data.images import SUFFIXES
 from edgetl.data.scan import HIDDEN, UNNAMEABLE, hides_pictures, is_output, locate, natural_key
 from edgetl.errors import DataError, UsageError
-from edgetl.text import printable
+from edgetl.files.text import printable
+from edgetl.fronts.image.decode import SUFFIXES
 from edgetl.types import Skipped
 
 MAX_IMAGES = 200_000

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgetl.data.images import SUFFIXES
 from edgetl.data.lists import Part, check_label, read_rows
 from edgetl.data.lookup import Lookup
 from edgetl.data.names import NAMED, counterparts, in_quotes, one_form, what_differs
 from edgetl.errors import DataError, UsageError
-from edgetl.file_kind import describe
-from edgetl.recipe import Columns
-from edgetl.store import MARKER
-from edgetl.text import nearest, printable, shortened
+from edgetl.files.file_kind import describe
+from edgetl.files.text import nearest, printable, shortened
+from edgetl.fronts.image.decode import SUFFIXES
+from edgetl.recipes.recipe import Columns
+from edgetl.store.results import MARKER
 from edgetl.types import Skipped
 
 HIDDEN = "hidden, and holds pictures; rename it if they count"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgetl.data.scan import Listing, locate, scan
-from edgetl.recipe import Data
+from edgetl.recipes.recipe import Data
 
 
 @dataclass(frozen=True)

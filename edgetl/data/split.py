@@ -19,17 +19,17 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from edgetl.data.examine import Seen, examine
 from edgetl.data.fingerprint import hash_files
 from edgetl.data.groups import group_keys, order_by_group
-from edgetl.data.images import UnreadableImage
 from edgetl.data.names import NAMED
-from edgetl.data.resize import auto_policy
 from edgetl.data.scan import Listing, match_classes, require_classes
 from edgetl.data.sources import read_sources
 from edgetl.errors import DataError, UsageError
+from edgetl.fronts.image.decode import UnreadableImage
+from edgetl.fronts.image.examine import Seen, examine
+from edgetl.fronts.image.resize import auto_policy
 from edgetl.progress import Silent
-from edgetl.recipe import Data
+from edgetl.recipes.recipe import Data
 from edgetl.types import Conflict, Progress, Sample, Skipped, Split
 
 MAX_SPLIT_BYTES = 1_000_000_000

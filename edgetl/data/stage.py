@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgetl.data.split import make_split, write_split
-from edgetl.recipe import Data
+from edgetl.recipes.recipe import Data
 from edgetl.types import Progress
 
 FILE = "split.json"

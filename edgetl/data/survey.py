@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgetl.data.images import UnreadableImage, read_size
 from edgetl.data.lists import COLUMNS, Part, guess_columns, read_header
 from edgetl.data.names import in_quotes, warnings_about
 from edgetl.data.scan import HIDDEN, Listing, locate, match_classes, require_classes, scan
 from edgetl.errors import DataError
-from edgetl.recipe import Columns
-from edgetl.text import printable
+from edgetl.files.text import printable
+from edgetl.fronts.image.decode import UnreadableImage, read_size
+from edgetl.recipes.recipe import Columns
 
 _TRAIN_NAMES = ("train", "training")
 _VAL_NAMES = ("val", "valid", "validation", "dev", "test", "testing")

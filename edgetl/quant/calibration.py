@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgetl.backbones.augment import Augment
-from edgetl.data.views import load_batch
-from edgetl.digest import value_digest
+from edgetl.data.batches import load_batch
+from edgetl.files.digest import value_digest
 from edgetl.quant.views import augmented, plain
 from edgetl.types import CalibrationProfile, Preprocessing, Sample
 

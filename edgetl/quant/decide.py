@@ -15,12 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edgetl import accuracy_gates, stats
-from edgetl.data.views import spread
+from edgetl import stats
+from edgetl.data.batches import spread
+from edgetl.files.text import decimal
 from edgetl.quant.shots import Shots
 from edgetl.quant.train import snapshot
-from edgetl.recipe import Gates
-from edgetl.text import decimal
+from edgetl.recipes.recipe import Gates
+from edgetl.tasks.classification import accuracy_gates
 from edgetl.types import ClassRecall, Interval, Preprocessing, Progress, Sample
 
 MOST_IMAGES = 512

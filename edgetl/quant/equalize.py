@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 
 from edgetl.errors import ParityError
-from edgetl.graph.compute import is_depthwise
-from edgetl.graph.from_torch import capture
+from edgetl.pivot.compute import is_depthwise
+from edgetl.pivot.from_torch import capture
 
 SWEEPS = 20  # over all pairs: a depthwise layer is in two, whose factors settle together
 MAX_RELATIVE_DIFFERENCE = 1e-4

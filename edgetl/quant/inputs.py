@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.graph.preprocess import affine, byte_lattice, on_byte_lattice
+from edgetl.pivot.preprocess import affine, byte_lattice, on_byte_lattice
 from edgetl.quant.observers import IntegerType
 from edgetl.types import Preprocessing
 

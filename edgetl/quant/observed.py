@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.digest import value_digest
-from edgetl.durable import write_bytes
 from edgetl.errors import DataError
+from edgetl.files.digest import value_digest
+from edgetl.files.durable import write_bytes
 from edgetl.quant.observers import Histogram, Observer
 
 _SCHEMA = 2

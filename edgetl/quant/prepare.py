@@ -13,7 +13,7 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_qat_pt
 
 from edgetl.backbones.memory_format import channels_last
 from edgetl.errors import BackendError
-from edgetl.graph.from_torch import capture
+from edgetl.pivot.from_torch import capture
 from edgetl.quant.fakequant import quantizers
 from edgetl.quant.inputs import input_parameters
 from edgetl.quant.quantizer import SchemeQuantizer, biased_layers, input_quantizer

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgetl.cache import damaged
-from edgetl.digest import value_digest
-from edgetl.durable import read_sealed, write_sealed
 from edgetl.errors import DataError, UsageError
+from edgetl.files.digest import value_digest
+from edgetl.files.durable import read_sealed, write_sealed
 from edgetl.quant.observed import Observed, Parts, read_observed, write_observed
 from edgetl.quant.ranges_key import binding, moved
+from edgetl.store.cache import damaged
 from edgetl.types import Progress
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgetl.backbones.augment import Augment
-from edgetl.data.views import load_batch
+from edgetl.data.batches import load_batch
 from edgetl.quant.views import augmented, plain
 from edgetl.types import Preprocessing, Sample
 

@@ -20,16 +20,15 @@ from torch.fx import GraphModule
 from edgetl.backbones.extract import tensors_digest
 from edgetl.backbones.load import rebuild
 from edgetl.backbones.memory_format import channels_last
+from edgetl.backbones.replaceable import replaceable
 from edgetl.backbones.spec import read_spec
-from edgetl.backbones.surgery import replaceable
-from edgetl.catalog import scheme_id
-from edgetl.digest import value_digest
-from edgetl.graph.check import check_scheme
-from edgetl.graph.clean import serialize
-from edgetl.graph.equalized import mark_equalized
-from edgetl.graph.fold import Folded, fold
-from edgetl.graph.from_torch import to_onnx
-from edgetl.graph.preprocess import on_byte_lattice
+from edgetl.files.digest import value_digest
+from edgetl.pivot.check import check_scheme
+from edgetl.pivot.clean import serialize
+from edgetl.pivot.equalized import mark_equalized
+from edgetl.pivot.fold import Folded, fold
+from edgetl.pivot.from_torch import to_onnx
+from edgetl.pivot.preprocess import on_byte_lattice
 from edgetl.quant.bias import IMAGES, Correction, correct_biases
 from edgetl.quant.calibration import BATCH, CalibrationImages
 from edgetl.quant.decide import Decision, Method, decide, judge_on
@@ -42,8 +41,9 @@ from edgetl.quant.ranges import RangesCache, given_ranges
 from edgetl.quant.ranges_key import key_parts
 from edgetl.quant.shots import Shots
 from edgetl.quant.train import Epoch, Views, best_epoch, history_record, train
-from edgetl.recipe import Gates, Quantize
-from edgetl.records import NETWORK_SPEC, NETWORK_STATE, QUANTIZE_RECORD, RUN_RECORD
+from edgetl.recipes.recipe import Gates, Quantize
+from edgetl.recipes.targets import scheme_id
+from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE, QUANTIZE_RECORD, RUN_RECORD
 from edgetl.types import CalibrationProfile, Progress, Scheme, Split
 
 REFERENCE_IMAGES = 64

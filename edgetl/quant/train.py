@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgetl.recipe import Quantize, Surgery
+from edgetl.recipes.recipe import Quantize, Surgery
 from edgetl.types import Progress
 
 Normalized = Callable[[Sequence[int]], Tensor]  # indices of shots -> float32 (n, 3, H, W), normalised, on the device

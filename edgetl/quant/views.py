@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgetl.backbones.augment import Augment
-from edgetl.graph.preprocess import affine, normalize
+from edgetl.pivot.preprocess import affine, normalize
 from edgetl.types import Preprocessing
 
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgetl.bench.accuracy import Accuracy
+from edgetl.backends.fresh_process import ColdStart
 from edgetl.bench.gates import BuildVerdict, Decision
-from edgetl.bench.repair import Repair
-from edgetl.bench.result import BuildBench, ColdStart, HostCheck, Latency, TargetBench
+from edgetl.bench.repair_record import Repair
+from edgetl.bench.result import BuildBench, HostCheck, Latency, TargetBench
 from edgetl.checks.model import Checks
 from edgetl.checks.subject import whole
-from edgetl.recipe import Recipe
+from edgetl.recipes.recipe import Recipe
 from edgetl.report import cautions
 from edgetl.report.model import (
     Build,
@@ -28,6 +28,7 @@ from edgetl.report.model import (
     Surgery,
 )
 from edgetl.report.summary import summarize
+from edgetl.tasks.classification.accuracy import Accuracy
 from edgetl.types import ClassRecall, Estimate, Interval, Split, Verdict
 
 

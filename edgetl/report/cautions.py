@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgetl import accuracy_gates
-from edgetl.bench.accuracy import Accuracy
 from edgetl.bench.quiet import busy, too_many_threads
 from edgetl.bench.result import TargetBench
-from edgetl.recipe import Gates
+from edgetl.recipes.recipe import Gates
 from edgetl.report.model import Caution
+from edgetl.tasks.classification import accuracy_gates
+from edgetl.tasks.classification.accuracy import Accuracy
 
 
 def of_target(bench: TargetBench) -> tuple[str, ...]:

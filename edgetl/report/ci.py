@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgetl.ci_files import Case, Row
+from edgetl.bench.ci_files import Case, Row
 from edgetl.report.model import Build, Bundle, Gate, Recall, Report
 
 _FIGURES = (

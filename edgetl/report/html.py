@@ -26,7 +26,7 @@ from edgetl.report.pictures import Group, choose_pictures
 from edgetl.report.plots import Picture, accuracy_latency, latency_histogram
 from edgetl.report.summary import summarize
 from edgetl.report.suspects import ShownFinding, show_findings
-from edgetl.store import write_text
+from edgetl.store.results import write_text
 from edgetl.types import Precision, Split
 
 TEMPLATE = "report.html.j2"

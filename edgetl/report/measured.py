@@ -9,8 +9,8 @@ from rich.text import Text
 
 from edgetl.bench.measurement import LabelRecall, Measurement
 from edgetl.bench.timed import P99_RUNS
+from edgetl.files.text import decimal
 from edgetl.report import words
-from edgetl.text import decimal
 from edgetl.types import Estimate, Interval
 
 _NAME_WIDTH = 20

@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgetl.bench.machine import Machine
 from edgetl.bench.measurement import Harness
-from edgetl.bench.repair import Repair
+from edgetl.bench.repair_record import Repair
 from edgetl.checks.model import Checks
 from edgetl.errors import EdgetlError
-from edgetl.store import write_text
+from edgetl.store.results import write_text
 from edgetl.types import Precision, Verdict
 
 SCHEMA = 1

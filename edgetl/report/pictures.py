@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgetl.bench.accuracy import answers
-from edgetl.data.images import decode
 from edgetl.errors import DataError
+from edgetl.fronts.image.decode import decode
+from edgetl.tasks.classification.accuracy import answers
 from edgetl.types import Sample
 
 _SIDE = 128

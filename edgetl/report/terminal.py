@@ -10,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from edgetl.bench.timed import P99_RUNS
+from edgetl.files.text import one_line
 from edgetl.report import words
 from edgetl.report.adaptation import Guard, show_adaptation
 from edgetl.report.model import Bundle, Device, Report
 from edgetl.report.summary import summarize
-from edgetl.text import one_line
 from edgetl.types import Verdict
 
 _STYLES: dict[Verdict, str] = {"pass": "green", "fail": "bold red", "not measured": "yellow"}

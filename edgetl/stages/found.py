@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgetl.graph.pivot import FILE_NAME as PIVOT_FILE
-from edgetl.records import ADAPT_RECORD, QUANTIZE_RECORD
-from edgetl.store import StageResult
+from edgetl.pivot.pivot import FILE_NAME as PIVOT_FILE
+from edgetl.store.records import ADAPT_RECORD, QUANTIZE_RECORD
+from edgetl.store.results import StageResult
 
 
 def found(results: Sequence[StageResult]) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgetl.catalog import load_profile, load_target, scheme_id
-from edgetl.recipe import Recipe
+from edgetl.recipes.recipe import Recipe
+from edgetl.recipes.targets import load_profile, load_target, scheme_id
 from edgetl.types import CalibrationProfile, Scheme, Target
 
 

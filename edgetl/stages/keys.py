@@ -6,9 +6,9 @@ import platform
 from importlib import metadata
 from typing import Any
 
-from edgetl.accuracy_gates import names
-from edgetl.digest import value_digest
-from edgetl.recipe import Gates
+from edgetl.files.digest import value_digest
+from edgetl.recipes.recipe import Gates
+from edgetl.tasks.classification.accuracy_gates import names
 from edgetl.types import Sample, Split
 
 TRAINING_TOOLS = (

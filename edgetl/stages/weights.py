@@ -16,11 +16,11 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from edgetl.backbones.weights import locate
-from edgetl.digest import value_digest
 from edgetl.errors import UsageError, WeightsError
-from edgetl.recipe import Backbone
+from edgetl.files.digest import value_digest
+from edgetl.recipes.recipe import Backbone
 from edgetl.stages.job import Job
-from edgetl.store import disk_errors, write_text
+from edgetl.store.results import disk_errors, write_text
 from edgetl.types import Progress, WeightSource
 
 MEMORY_FILE = "weights.json"

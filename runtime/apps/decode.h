@@ -1,4 +1,4 @@
-// Picture files -> RGB, with the meaning of edgetl/data/images.py. JPEG and PNG; not part of the library.
+// Picture files -> RGB, with the meaning of edgetl/fronts/image/decode.py. JPEG and PNG; not part of the library.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
 // Whether an ONNX file takes tensors from other files. A session made from bytes would look for them in the process's
-// working folder, and no digest covers them. edgetl/graph/outside_data.py is the same walk.
+// working folder, and no digest covers them. edgetl/pivot/outside_data.py is the same walk.
 #pragma once
 
 #include "bundle.h"

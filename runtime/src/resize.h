@@ -1,4 +1,4 @@
-// A picture -> the network's input size; to the bit what edgetl/data/resize.py (Pillow) does.
+// A picture -> the network's input size; to the bit what edgetl/fronts/image/resize.py (Pillow) does.
 #pragma once
 
 #include <cstddef>

@@ -12,7 +12,7 @@ import pytest
 
 import edgetl.backends.base
 from edgetl.backends.base import BACKENDS, diagnose, load
-from edgetl.sdk import ORT_SWITCH
+from edgetl.backends.sdk import ORT_SWITCH
 from edgetl.types import Missing
 
 SDKS = {"onnx", "onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "torch", "cuda"}

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch.fx import GraphModule, Interpreter
 
-from edgetl.graph.clean import DEQUANTIZE, QUANTIZE
-from edgetl.graph.fold import fold
-from edgetl.graph.from_torch import to_onnx
-from edgetl.graph.mixed import expose, layers
+from edgetl.backends.sdk import import_onnxruntime, import_openvino
+from edgetl.pivot.clean import DEQUANTIZE, QUANTIZE
+from edgetl.pivot.fold import fold
+from edgetl.pivot.from_torch import to_onnx
+from edgetl.pivot.mixed import expose, layers
 from edgetl.quant.prepare import convert, prepare
-from edgetl.sdk import import_onnxruntime, import_openvino
 from edgetl.types import CalibrationProfile, Preprocessing, Scheme
 
 SCHEME = Scheme("uint8", activation_symmetric=False, weight_pairs_in_int16=True)

@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from edgetl.backends.base import backend_names
-from edgetl.catalog import target_names
 from edgetl.cli import COMMANDS
-from edgetl.recipe_file import parse_recipe
+from edgetl.recipes.recipe_file import parse_recipe
+from edgetl.recipes.targets import target_names
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*.md")])

@@ -15,9 +15,9 @@ from backend_pivots import Flavour, images, one_step, pivot, reference
 
 from edgetl.backends.base import load
 from edgetl.backends.cuda_driver import Gpu
-from edgetl.catalog import load_target
 from edgetl.errors import BackendError
-from edgetl.export.half import to_float16
+from edgetl.pivot.half import to_float16
+from edgetl.recipes.targets import load_target
 from edgetl.types import INPUT_NAME, OUTPUT_NAME, Backend, Compiled, Engine, FinishingBackend, Precision, Target
 
 pytestmark = pytest.mark.hardware("cuda")

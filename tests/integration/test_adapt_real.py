@@ -17,11 +17,11 @@ from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import build, rebuild
 from edgetl.backbones.spec import read_spec
 from edgetl.backbones.weights import locate
+from edgetl.data.batches import batches
 from edgetl.data.split import make_split
-from edgetl.data.views import batches
 from edgetl.errors import WeightsError
 from edgetl.progress import Silent
-from edgetl.recipe import Adapt, Backbone, Data
+from edgetl.recipes.recipe import Adapt, Backbone, Data
 from edgetl.types import Split
 
 pytestmark = pytest.mark.integration

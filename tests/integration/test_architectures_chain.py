@@ -29,13 +29,13 @@ from torch import nn
 
 from edgetl.bench.machine import saturates
 from edgetl.bundle.read import Bundle, read_bundle
-from edgetl.catalog import load_target, scheme_id
-from edgetl.graph.layer_view import View
-from edgetl.graph.pivot import read_pivot
-from edgetl.inference import cannot_run, open_bundle, verify
+from edgetl.bundle.run import cannot_run, open_bundle, verify
 from edgetl.pipeline import run
+from edgetl.pivot.layer_view import View
+from edgetl.pivot.pivot import read_pivot
 from edgetl.progress import Silent
-from edgetl.recipe import Recipe
+from edgetl.recipes.recipe import Recipe
+from edgetl.recipes.targets import load_target, scheme_id
 from edgetl.stages.job import make_job
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

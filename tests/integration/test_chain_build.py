@@ -11,7 +11,7 @@ from chain import CPU_TARGETS, Chain, edgetl, edgetl_without_torch, run
 
 from edgetl.bundle.manifest import read_manifest
 from edgetl.bundle.read import read_bundle
-from edgetl.graph.pivot import read_pivot
+from edgetl.pivot.pivot import read_pivot
 from edgetl.report.model import read_report
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

@@ -22,11 +22,11 @@ import pytest
 from chain import ROOT, Chain, Done, chain_targets, edgetl, run
 
 from edgetl.bundle.read import read_bundle
-from edgetl.catalog import load_target, scheme_id
-from edgetl.digest import file_digest, folder_digests
-from edgetl.graph.pivot import read_pivot
-from edgetl.records import RUN_RECORD
+from edgetl.files.digest import file_digest, folder_digests
+from edgetl.pivot.pivot import read_pivot
+from edgetl.recipes.targets import load_target, scheme_id
 from edgetl.report.model import read_report
+from edgetl.store.records import RUN_RECORD
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -41,24 +41,24 @@ COMPILED = (*NETWORKS, "export", *["compile"] * BUILDS)
 DEATHS = {
     "while it claims the folder": ("os:fsync", 1, ()),
     "data: before the split is written": ("edgetl.data.stage:write_split", 1, ()),
-    "data: renamed, but not yet recorded": ("edgetl.store:write_text", 1, ()),
+    "data: renamed, but not yet recorded": ("edgetl.store.results:write_text", 1, ()),
     "check: before its findings are written": ("edgetl.checks.stage:write_checks", 1, ("data",)),
-    "adapt: between two views of the features": ("edgetl.data.rows:write_sealed", 3, ("data", "check")),
-    "adapt: in the search, one trial kept": ("edgetl.cache:write_sealed", 2, ("data", "check")),
+    "adapt: between two views of the features": ("edgetl.store.rows:write_sealed", 3, ("data", "check")),
+    "adapt: in the search, one trial kept": ("edgetl.store.cache:write_sealed", 2, ("data", "check")),
     "adapt: from outside, while it trains": ("", 0, ("data", "check")),
     "quantize: one of two files written": ("edgetl.quant.stage:save_file", 1, ("data", "check", "adapt", "float")),
     "export: before the second tensor file": (
-        "edgetl.export.stage:save_file",
+        "edgetl.pivot.stage:save_file",
         2,
         NETWORKS,
     ),
     "export: before the pivot is put beside the stages": (
-        "edgetl.publish:put",
+        "edgetl.bundle.publish:put",
         1,
         (*NETWORKS, "export"),
     ),
     "compile: second build without a manifest": (
-        "edgetl.assemble:write_manifest",
+        "edgetl.bundle.compile:write_manifest",
         2,
         (*NETWORKS, "export", "compile"),
     ),
@@ -68,12 +68,12 @@ DEATHS = {
         COMPILED,
     ),
     "report: one of two reports written": (
-        "edgetl.reporting:write_html",
+        "edgetl.report.stage:write_html",
         1,
         (*COMPILED, *["bench"] * len(TARGETS)),
     ),
     "report: one of two bundles put in place": (
-        "edgetl.publish:put",
+        "edgetl.bundle.publish:put",
         2,
         (*COMPILED, *["bench"] * len(TARGETS), "report"),
     ),

@@ -11,10 +11,10 @@ from chain import write_recipe
 from edgetl import pipeline
 from edgetl.backbones.spec import read_spec
 from edgetl.bundle.read import read_bundle
+from edgetl.bundle.run import verify
 from edgetl.errors import ParityError
-from edgetl.inference import verify
 from edgetl.progress import Silent
-from edgetl.recipe_file import load_recipe
+from edgetl.recipes.recipe_file import load_recipe
 from edgetl.report.model import Report, read_report
 from edgetl.stages.job import make_job
 

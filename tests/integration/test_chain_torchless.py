@@ -60,6 +60,13 @@ def test_a_compiled_bundle_verifies(compiled: Path, name: str) -> None:
     assert {step["step"] for step in answer["steps"]} == {"decode", "resize", "network"}
 
 
+def test_a_build_that_the_pivot_has_no_model_for_is_named(chain: Chain, tmp_path: Path) -> None:
+    done = edgetl("compile", chain.pivot, "--target", "x86-avx2", "--out", tmp_path / "bundles")
+    assert done.code == 0
+    assert done.out.strip() == str(tmp_path / "bundles" / "x86-avx2-float32")
+    assert "edgetl: x86-avx2: no int8 build: the pivot has no INT8 network of the number format" in done.err
+
+
 def test_a_bundle_that_answers_wrongly_is_found_by_its_golden_vectors(compiled: Path) -> None:
     done = edgetl("verify", compiled / "null-float32")
     assert done.code == 1

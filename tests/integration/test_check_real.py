@@ -15,7 +15,7 @@ from edgetl.checks.stage import CheckJob, run
 from edgetl.data.scan import scan
 from edgetl.data.split import make_split
 from edgetl.progress import Silent
-from edgetl.recipe import Backbone, Check, Data
+from edgetl.recipes.recipe import Backbone, Check, Data
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

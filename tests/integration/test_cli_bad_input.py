@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from chain import Chain, Done, edgetl
 
-from edgetl.digest import folder_digests
+from edgetl.files.digest import folder_digests
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -115,7 +115,7 @@ def test_a_bundle_for_hardware_that_is_not_here_says_what_it_needs(chain: Chain)
     if "nvidia-rtx" not in chain.targets:
         pytest.skip("tensorrt_rtx is not installed")
     from edgetl.backends.base import load
-    from edgetl.catalog import load_target
+    from edgetl.recipes.targets import load_target
 
     if load("tensorrt_rtx").cannot_run(load_target("nvidia-rtx")) is None:
         pytest.skip("this machine has the hardware")

@@ -13,7 +13,7 @@ import pytest
 from chain import Chain, edgetl, run
 
 from edgetl.bundle.read import read_bundle
-from edgetl.digest import folder_digests
+from edgetl.files.digest import folder_digests
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import normalized_mutual_info_score
 
-from edgetl.clustering.cluster import Outcome, Request, cluster
+from edgetl.explore.cluster.cluster import Outcome, Request, cluster
 from edgetl.progress import Silent
-from edgetl.recipe import Backbone
+from edgetl.recipes.recipe import Backbone
 
 pytestmark = pytest.mark.integration
 

@@ -10,13 +10,13 @@ import pytest
 import yaml
 
 from edgetl.data import stage
+from edgetl.data.batches import batches
 from edgetl.data.fingerprint import fingerprint
 from edgetl.data.split import make_split, read_split
-from edgetl.data.suggest import suggest
-from edgetl.data.views import batches
+from edgetl.explore.suggest import suggest
 from edgetl.progress import Silent
-from edgetl.recipe import Data
-from edgetl.recipe_file import parse_recipe
+from edgetl.recipes.recipe import Data
+from edgetl.recipes.recipe_file import parse_recipe
 from edgetl.types import Preprocessing
 
 pytestmark = pytest.mark.integration

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgetl.data.duplicates import Copy, Prints, Side, across, confirm_copies, find_copies, fingerprints
+from edgetl.checks.copies.duplicates import Copy, Prints, Side, across, confirm_copies, find_copies, fingerprints
 from edgetl.data.fingerprint import hash_files
 from edgetl.data.scan import scan
 from edgetl.types import Sample

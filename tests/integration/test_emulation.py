@@ -13,13 +13,14 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from edgetl.bench import emulate, stage
+from edgetl.bench import qemu as emulate
+from edgetl.bench import stage
 from edgetl.bench.result import BENCH_FILE, PREDICTIONS_FILE, read_bench
 from edgetl.bench.stage import BenchJob, Candidate
-from edgetl.catalog import load_target
 from edgetl.errors import BackendError
 from edgetl.progress import Silent
-from edgetl.recipe import Bench, Gates
+from edgetl.recipes.recipe import Bench, Gates
+from edgetl.recipes.targets import load_target
 from edgetl.types import Compiled, Preprocessing, Sample
 
 pytestmark = pytest.mark.integration

@@ -14,13 +14,13 @@ from this_cpu import X86_TARGET, needs_vnni
 from edgetl.backbones.load import build
 from edgetl.backbones.spec import write_spec
 from edgetl.backbones.weights import locate
-from edgetl.catalog import load_profile, load_target, scheme_id
-from edgetl.data.views import load_batch
-from edgetl.export import stage as export
-from edgetl.graph.pivot import read_pivot
+from edgetl.data.batches import load_batch
+from edgetl.pivot import stage as export
+from edgetl.pivot.pivot import read_pivot
 from edgetl.progress import Silent
 from edgetl.quant import stage as quantize
-from edgetl.recipe import Backbone, Gates, Quantize
+from edgetl.recipes.recipe import Backbone, Gates, Quantize
+from edgetl.recipes.targets import load_profile, load_target, scheme_id
 from edgetl.types import Sample, Split
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

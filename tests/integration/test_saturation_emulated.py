@@ -14,9 +14,9 @@ import pytest
 from numpy.typing import NDArray
 from saturating_models import DEPTHWISE, LAYERS, bright_images, network
 
-from edgetl.saturation.forecast import exact, logits, saturated
-from edgetl.saturation.layers import layers_of
-from edgetl.saturation.network import Network
+from edgetl.diagnose.forecast.forecast import exact, logits, saturated
+from edgetl.diagnose.forecast.layers import layers_of
+from edgetl.diagnose.forecast.network import Network
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

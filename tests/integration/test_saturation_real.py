@@ -16,16 +16,16 @@ from edgetl.backbones.load import build
 from edgetl.backbones.spec import write_spec
 from edgetl.backbones.weights import locate
 from edgetl.backends.onnx_stem import widen_stem
-from edgetl.catalog import load_profile, load_target, scheme_id
-from edgetl.data.views import load_batch
-from edgetl.export import stage as export
-from edgetl.graph.pivot import read_pivot
+from edgetl.data.batches import load_batch
+from edgetl.diagnose.forecast.examine import examine
+from edgetl.diagnose.forecast.forecast import exact, logits, saturated
+from edgetl.diagnose.forecast.network import Network
+from edgetl.pivot import stage as export
+from edgetl.pivot.pivot import read_pivot
 from edgetl.progress import Silent
 from edgetl.quant import stage as quantize
-from edgetl.recipe import Backbone, Gates, Quantize
-from edgetl.saturation.examine import examine
-from edgetl.saturation.forecast import exact, logits, saturated
-from edgetl.saturation.network import Network
+from edgetl.recipes.recipe import Backbone, Gates, Quantize
+from edgetl.recipes.targets import load_profile, load_target, scheme_id
 from edgetl.types import Sample, Split
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from edgetl.explore.select.result import Budget
+from edgetl.explore.select.select import select
 from edgetl.progress import Silent
-from edgetl.recipe_file import parse_recipe
-from edgetl.selection.result import Budget
-from edgetl.selection.select import select
+from edgetl.recipes.recipe_file import parse_recipe
 from edgetl.stages.job import make_job
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

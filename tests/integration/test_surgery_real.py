@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.head import features, set_head
 from edgetl.backbones.load import build, construct, rebuild
+from edgetl.backbones.replaceable import Replaceable, operate, replaceable
 from edgetl.backbones.spec import read_spec, write_spec
-from edgetl.backbones.surgery import Replaceable, operate, replaceable
 from edgetl.backbones.weights import locate
-from edgetl.data.views import load_batch
-from edgetl.graph.preprocess import normalize
+from edgetl.data.batches import load_batch
+from edgetl.pivot.preprocess import normalize
 from edgetl.progress import Silent
-from edgetl.recipe import Backbone, Surgery
-from edgetl.surgery import stage
+from edgetl.quant.simplify import stage
+from edgetl.recipes.recipe import Backbone, Surgery
 from edgetl.types import NetworkSpec, Sample, Split
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

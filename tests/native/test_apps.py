@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from pivot_folder import LABELS, make_pivot
 from safetensors.numpy import load_file, save, save_file
 
-from edgetl.assemble import compile_targets
+from edgetl.bundle.compile import compile_targets
 from edgetl.bundle.manifest import Tolerance
 from edgetl.bundle.read import read_bundle
+from edgetl.bundle.run import open_bundle, predict
 from edgetl.bundle.write import replace_compiled
-from edgetl.data.images import decode
-from edgetl.data.resize import resize
-from edgetl.digest import file_digest
-from edgetl.inference import open_bundle, predict
+from edgetl.files.digest import file_digest
+from edgetl.fronts.image.decode import decode
+from edgetl.fronts.image.resize import resize
 from edgetl.report.devices import read_devices
 
 pytestmark = pytest.mark.integration

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from picture_tool import Tool, assert_resized_alike, noise, random_preprocessing, side
 from this_cpu import needs_vnni
 
-from edgetl.bench import emulate
+from edgetl.bench import qemu as emulate
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from native_build import ROOT, RuntimeBuild
 from pivot_folder import make_pivot
 
-from edgetl.assemble import compile_targets
+from edgetl.bundle.compile import compile_targets
 from edgetl.bundle.manifest import MAX_MANIFEST_BYTES
 from edgetl.bundle.read import read_bundle
 from edgetl.errors import BundleError

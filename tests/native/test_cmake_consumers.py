@@ -12,7 +12,7 @@ import pytest
 from native_build import ROOT, RuntimeBuild
 from pivot_folder import make_pivot
 
-from edgetl.assemble import compile_targets
+from edgetl.bundle.compile import compile_targets
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

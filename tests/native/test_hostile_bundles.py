@@ -17,7 +17,7 @@ from made_up import change_json
 from native_build import RuntimeBuild
 from pivot_folder import LABELS, make_pivot
 
-from edgetl.assemble import compile_targets
+from edgetl.bundle.compile import compile_targets
 from edgetl.bundle.manifest import labels_text
 from edgetl.bundle.read import read_bundle
 from edgetl.errors import BundleError

@@ -15,9 +15,9 @@ import pytest
 from picture_tool import Refusal, Tool, assert_resized_alike, assert_same, noise, random_preprocessing, side
 from PIL import Image, PngImagePlugin
 
-from edgetl.data.images import decode_bytes
-from edgetl.data.resize import resize
 from edgetl.errors import DataError
+from edgetl.fronts.image.decode import decode_bytes
+from edgetl.fronts.image.resize import resize
 from edgetl.types import Preprocessing
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from edgetl.catalog import load_target
-from edgetl.data.images import decode
 from edgetl.data.scan import scan
 from edgetl.demo import demo_recipe, write_demo
 from edgetl.errors import StoreError
-from edgetl.recipe_file import load_recipe
+from edgetl.fronts.image.decode import decode
+from edgetl.recipes.recipe_file import load_recipe
+from edgetl.recipes.targets import load_target
 
 
 @pytest.fixture(scope="module")

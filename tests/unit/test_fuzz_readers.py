@@ -20,10 +20,10 @@ import yaml
 from safetensors.torch import save
 
 from edgetl.backbones.checkpoint import read_sets
-from edgetl.catalog import load_profile, load_target
 from edgetl.errors import EdgetlError, UsageError, WeightsError
-from edgetl.recipe_file import load_recipe
-from edgetl.resources import resource_dir
+from edgetl.recipes.recipe_file import load_recipe
+from edgetl.recipes.resources import resource_dir
+from edgetl.recipes.targets import load_profile, load_target
 
 SEED = 16
 PATIENCE_S = 5.0  # of CPU time, for one file of a few kilobytes

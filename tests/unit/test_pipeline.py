@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from edgetl import pipeline
+from edgetl.bundle.publish import PIVOT
 from edgetl.errors import BackendError
-from edgetl.publish import PIVOT
-from edgetl.recipe import Gates
-from edgetl.store import StageResult
+from edgetl.recipes.recipe import Gates
+from edgetl.store.results import StageResult
 from edgetl.types import Advance
 
 
@@ -53,14 +53,12 @@ def measured(tmp_path: Path, notes: Notes, monkeypatch: pytest.MonkeyPatch) -> A
     monkeypatch.setattr(pipeline, "repair_stage", lambda *_: done("repair", tmp_path / "repair"))
     monkeypatch.setattr(pipeline, "compile_stage", lambda *_: done("mixed", tmp_path))
     monkeypatch.setattr(pipeline, "bench_stage", lambda *_: done("bench again", tmp_path))
-    job: Any = SimpleNamespace(targets=(SimpleNamespace(name="x86-cpu"),))
+    run: Any = SimpleNamespace(job=SimpleNamespace(targets=(SimpleNamespace(name="x86-cpu"),)))
     anything: Any = None
     builds = [done("int8", tmp_path), done("float32", tmp_path)]
     return pipeline._Measured(
-        store=anything,
-        job=job,
+        run=run,
         ledger=pipeline._Ledger(notes),
-        split=anything,
         adapted=anything,
         gates=Gates(),
         quantized={},
@@ -104,7 +102,7 @@ def test_what_saturates_on_this_cpu_alone_is_not_repaired(
 
 def test_compiling_ends_with_every_bundle_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Path] = []
-    monkeypatch.setattr("edgetl.inference.open_once", lambda folder, name: opened.append(folder))
+    monkeypatch.setattr("edgetl.bundle.run.open_once", lambda folder, name: opened.append(folder))
     built = {name: [done("compile", tmp_path / name / p) for p in ("int8", "float32")] for name in ("a", "b")}
     pipeline._open_all(built)
     assert opened == [tmp_path / name / p for name in ("a", "b") for p in ("int8", "float32")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,19 +12,14 @@ from torch import Tensor, nn
 
 from edgetl.adapt.finetune import Plan, Trained, finetune, logits_of
 from edgetl.errors import UsageError
-from edgetl.recipe import Adapt
-from edgetl.recipe_file import parse_recipe
+from edgetl.recipes.recipe import Adapt
+from edgetl.recipes.recipe_file import parse_recipe
 
 LABELS = np.array([0, 1] * 12, np.int64)
 ALL = tuple(range(24))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Clouds:

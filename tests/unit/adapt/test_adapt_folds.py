@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgetl.adapt.folds import Fold, stratified_folds
+from edgetl.tasks.classification.folds import Fold, stratified_folds
 
 
 def _counts(labels: Sequence[int], indices: Sequence[int]) -> dict[int, int]:

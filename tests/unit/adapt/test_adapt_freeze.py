@@ -6,7 +6,7 @@ import pytest
 import timm
 from torch import nn
 
-from edgetl.adapt.freeze import all_but, blocks, is_under, last_parts, matches, set_modes
+from edgetl.backbones.freeze import all_but, blocks, is_under, last_parts, matches, set_modes
 from edgetl.errors import UsageError
 
 

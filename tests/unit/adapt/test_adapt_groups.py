@@ -17,7 +17,7 @@ from edgetl.adapt.stage import AdaptJob, run
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.weights import locate
 from edgetl.progress import Silent
-from edgetl.recipe import Adapt, Backbone
+from edgetl.recipes.recipe import Adapt, Backbone
 from edgetl.types import Sample, Split
 
 SIZE = 32

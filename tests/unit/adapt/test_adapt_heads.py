@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -13,25 +11,20 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from edgetl.adapt.folds import Fold, stratified_folds
-from edgetl.adapt.heads import cosine, ridge
-from edgetl.adapt.heads.head import Head, LinearHead, MlpHead
-from edgetl.adapt.heads.rounds import rounds
-from edgetl.adapt.heads.softmax import fit_softmax
-from edgetl.adapt.heads.space import fit_space
-from edgetl.adapt.heads.table import HEADS, fit_head, held_out_logits, prepare
-from edgetl.adapt.heads.temperature import best_scale, cross_entropy
 from edgetl.adapt.trials import write_head
+from edgetl.tasks.classification.folds import Fold, stratified_folds
+from edgetl.tasks.classification.heads import cosine, ridge
+from edgetl.tasks.classification.heads.head import Head, LinearHead, MlpHead
+from edgetl.tasks.classification.heads.rounds import rounds
+from edgetl.tasks.classification.heads.softmax import fit_softmax
+from edgetl.tasks.classification.heads.space import fit_space
+from edgetl.tasks.classification.heads.table import HEADS, fit_head, held_out_logits, prepare
+from edgetl.tasks.classification.heads.temperature import best_scale, cross_entropy
 
 Labels = NDArray[np.int64]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def _blobs(

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from edgetl.adapt.compare import chosen_epoch, judged_trials
 from edgetl.adapt.finetune import Epoch, Trained
-from edgetl.adapt.folds import Fold
-from edgetl.adapt.judge import chosen_epoch, judged_trials
+from edgetl.tasks.classification.folds import Fold
 
 EPOCHS = 8
 

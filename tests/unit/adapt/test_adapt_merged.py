@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from edgetl.adapt.freeze import set_modes
 from edgetl.adapt.merged import merged
+from edgetl.backbones.freeze import set_modes
 
 
 def _network(name: str) -> nn.Module:

@@ -7,7 +7,7 @@ import os
 import pytest
 import torch
 
-from edgetl.adapt.reproducible import deterministic
+from edgetl.backbones.reproducible import deterministic
 
 CPU = torch.device("cpu")
 

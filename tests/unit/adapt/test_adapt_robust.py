@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from small_adaptations import adapt_in, split_in, write_weights
+from small_adaptations import adapt_in, split_in
 
 from edgetl.adapt import choose_head, finetune, race, scratch, snapshot, strategy, trials, verdicts
-from edgetl.adapt.heads import table
+from edgetl.tasks.classification.heads import table
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(autouse=True)
-def _short_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgetl.adapt.scratch._STEPS", 2)
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_weights(tmp_path_factory.mktemp("weights") / "w.safetensors")
+pytestmark = pytest.mark.usefixtures("one_thread", "short_baseline")
 
 
 def test_case_guard_of_a_probe_costs_a_fifth_of_it_at_most(

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from edgetl.adapt import scratch
-from edgetl.adapt.folds import stratified_folds
 from edgetl.adapt.scratch import scratch_logits
 from edgetl.errors import UsageError
+from edgetl.tasks.classification.folds import stratified_folds
 
 
 @pytest.fixture(autouse=True)

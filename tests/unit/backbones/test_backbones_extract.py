@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from edgetl.backbones.extract import (
 )
 from edgetl.backbones.load import build
 from edgetl.progress import Silent
-from edgetl.recipe import Backbone
+from edgetl.recipes.recipe import Backbone
 from edgetl.types import NetworkSpec, Preprocessing, Sample, WeightSource
 
 SIZE = 64
@@ -36,12 +35,7 @@ SPEC = NetworkSpec(
 )
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def frozen(name: str, size: int | None = SIZE) -> Frozen:

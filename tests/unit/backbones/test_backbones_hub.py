@@ -19,7 +19,7 @@ from edgetl.backbones import hub
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.load import build
 from edgetl.errors import WeightsError
-from edgetl.recipe import Backbone
+from edgetl.recipes.recipe import Backbone
 from edgetl.types import WeightSource
 
 NAME = "test_resnet.r160_in1k"

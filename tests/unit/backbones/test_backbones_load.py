@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +18,13 @@ from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import build, construct, rebuild
 from edgetl.backbones.weights import locate
 from edgetl.errors import EdgetlError, UsageError, WeightsError
-from edgetl.recipe import Backbone
+from edgetl.recipes.recipe import Backbone
 from edgetl.types import NetworkSpec, WeightSource
 
 RANDOM = WeightSource("none")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Tiny networks lose more by waiting for a second thread than they gain."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def _random(name: str, size: int | None, classes: int = 5) -> tuple[nn.Module, NetworkSpec]:

@@ -14,7 +14,7 @@ from edgetl.backbones.load import build, construct
 from edgetl.backbones.timm_networks import construct as construct_timm
 from edgetl.backbones.weights import locate
 from edgetl.errors import UsageError
-from edgetl.recipe import Backbone
+from edgetl.recipes.recipe import Backbone
 
 TOKENS = ("deit_tiny_distilled_patch16_224", {"depth": 1})
 POOLED = ("levit_128s", {"depth": (1, 1, 1)})

@@ -23,7 +23,7 @@ from edgetl.backbones.head import features, find_head
 from edgetl.backbones.load import build
 from edgetl.backbones.weights import locate
 from edgetl.errors import EdgetlError, UsageError, WeightsError
-from edgetl.recipe import Backbone
+from edgetl.recipes.recipe import Backbone
 
 NAME, OLD_CLASSES, CLASSES = "test_resnet", 7, 5
 State = dict[str, Tensor]

@@ -11,7 +11,7 @@ import pytest
 
 from edgetl.backbones.weights import locate, model_file
 from edgetl.errors import UsageError, WeightsError
-from edgetl.recipe import Backbone
+from edgetl.recipes.recipe import Backbone
 
 
 def _timm_folder(folder: Path, config: str = "{}", model: bytes = b"weights") -> Path:

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from edgetl.backends.onnx_for_openvino import drop_weight_zero_points, join_smooth_activations
-from edgetl.sdk import import_openvino
+from edgetl.backends.sdk import import_openvino
 
 TOKENS, WIDTH = 8, 32
 

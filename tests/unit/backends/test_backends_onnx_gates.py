@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from edgetl.backends.onnx_gates import use_integer_gates
-from edgetl.sdk import import_onnxruntime
+from edgetl.backends.sdk import import_onnxruntime
 
 CHANNELS, SIZE = 16, 6
 _PAIRS = {"x": (0.05, 100), "a": (0.03, 9), "m": (0.02, 0), "y": (0.015, 20)}

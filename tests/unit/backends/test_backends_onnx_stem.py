@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgetl.backends.onnx_stem import widen_stem
-from edgetl.sdk import import_onnxruntime
+from edgetl.backends.sdk import import_onnxruntime
 
 CHANNELS = 8
 

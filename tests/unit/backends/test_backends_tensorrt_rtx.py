@@ -16,7 +16,7 @@ from fake_nvidia import FakeDriver, FakeTensorRT
 from edgetl.backends import requirements
 from edgetl.backends.tensorrt_rtx import MODEL_FILE, TensorRTRTXBackend
 from edgetl.errors import BackendError, UsageError
-from edgetl.export.half import to_float16
+from edgetl.pivot.half import to_float16
 from edgetl.types import INPUT_NAME, OUTPUT_NAME, Compiled, FinishingBackend, Precision, Scheme, Target
 
 TARGET = Target("rtx", "", "tensorrt_rtx", "any", "cuda", ("int8", "float32"), Scheme("int8", True))

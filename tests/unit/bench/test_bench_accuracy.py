@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgetl.bench.accuracy import compare, predict, predict_each, stratified
 from edgetl.errors import BackendError
+from edgetl.tasks.classification.accuracy import compare, predict, predict_each, stratified
 from edgetl.types import Placement
 
 

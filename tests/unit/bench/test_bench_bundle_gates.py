@@ -12,10 +12,10 @@ import pytest
 
 from edgetl.bench import measured_rows
 from edgetl.bench.bundle_gates import judge_bundles, parse_gates
+from edgetl.bench.ci_files import csv_text, junit_text
 from edgetl.bench.machine import describe
 from edgetl.bench.measurement import BeforeAfter, BundleMeasurement, LabelRecall, LeftOut, Measurement
 from edgetl.bench.quiet import Conditions
-from edgetl.ci_files import csv_text, junit_text
 from edgetl.errors import UsageError
 from edgetl.types import Estimate, Interval
 

@@ -6,12 +6,12 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from edgetl.bench.accuracy import Accuracy, compare
 from edgetl.bench.gates import Decision, judge, judge_build
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, HostCheck, Latency, TargetBench
 from edgetl.errors import UsageError
-from edgetl.recipe import Gates
+from edgetl.recipes.recipe import Gates
+from edgetl.tasks.classification.accuracy import Accuracy, compare
 from edgetl.types import Estimate, Interval, Precision
 
 NO_GATES = Gates(max_drop_points=None)
@@ -136,10 +136,7 @@ class TestGates:
 
     def test_convolutions_that_stayed_float_are_told(self) -> None:
         partly = replace(build("int8", p50_ms=3), not_integer=("conv1", "conv2"))
-        assert (
-            "2 convolutions or matrix products do not run in 8-bit integers"
-            in judge_build(partly, bench(), Gates()).reason
-        )
+        assert "2 convolutions or matrix products do not run in INT8" in judge_build(partly, bench(), Gates()).reason
 
     def test_layers_left_in_float_and_conversions_are_gated_on_the_int8_build_alone(self) -> None:
         gates = Gates(max_drop_points=None, max_float_layers=1, max_conversions=2)
@@ -190,16 +187,16 @@ class TestEmulation:
         assert verdict.verdict == "pass"
         assert "accuracy on 64 images under emulation, no latency" in verdict.reason
 
-    @pytest.mark.parametrize(("undecided", "doubt"), [(0, ""), (3, "; 3 answers may be others there")])
+    @pytest.mark.parametrize(("undecided", "doubt"), [(0, ""), (3, "; 3 predictions could differ there")])
     def test_what_the_host_answered_is_told_with_what_emulation_says_of_it(self, undecided: int, doubt: str) -> None:
         emulated = bench(measured=False, emulated=True, reason="another CPU")
         host = HostCheck(
             emulated_images=64, same=63, max_abs_diff=0.1, undecided=undecided, most_top1=1.0, least_drop_points=0.0
         )
         verdict = judge_build(replace(build("int8", images=300), host=host), emulated, Gates(max_drop_points=1.0))
-        told = "accuracy on 300 images by this CPU, which names the class of emulation on 63 of 64, no latency"
+        told = "accuracy on 300 images, measured on this CPU (same class as under emulation on 63 of 64), no latency"
         assert told + doubt in verdict.reason
-        assert ("may be others" in verdict.reason) == bool(undecided)
+        assert ("could differ" in verdict.reason) == bool(undecided)
 
     @pytest.mark.parametrize(
         ("least_drop_points", "most_top1", "verdict"), [(2.0, 0.90, "fail"), (0.5, 0.99, "not measured")]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgetl.bench.accuracy import compare
-from edgetl.bench.host import Answered, on_all_images
+from edgetl.bench.host_answers import Answered, on_all_images
+from edgetl.tasks.classification.accuracy import compare
 
 IMAGES, CLASSES = 40, 3
 PICKED = np.arange(0, IMAGES, 4)

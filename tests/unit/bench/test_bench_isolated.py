@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgetl.bench.isolated import Interrupted, Limits, cold_start
+from edgetl.backends.fresh_process import Interrupted, Limits, cold_start
 from edgetl.errors import BackendError
 from edgetl.types import Compiled, Scheme, Target
 
@@ -105,6 +105,7 @@ def test_an_error_in_a_real_process_arrives_here(tmp_path: Path) -> None:
 
 
 def test_the_child_does_not_import_torch() -> None:
-    code = "import sys, edgetl.bench.isolated, edgetl.bench.stage, edgetl.bench.gates; print('torch' in sys.modules)"
+    loaded = "edgetl.backends.fresh_process, edgetl.bench.stage, edgetl.bench.gates"
+    code = f"import sys, {loaded}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

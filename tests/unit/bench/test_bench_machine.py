@@ -18,7 +18,7 @@ from edgetl.bench.machine import (
     saturates,
     temperature_c,
 )
-from edgetl.catalog import load_target, target_names
+from edgetl.recipes.targets import load_target, target_names
 from edgetl.types import InstructionSet, Operator, Placement
 
 X86 = """processor\t: 0

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgetl import accuracy_gates
-from edgetl.bench.accuracy import Accuracy, compare
 from edgetl.bench.gate_checks import GateCheck, check_gates
 from edgetl.bench.gates import judge, judge_build
-from edgetl.bench.host import Answered, on_all_images
+from edgetl.bench.host_answers import Answered, on_all_images
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, HostCheck, TargetBench
-from edgetl.recipe import Gates
-from edgetl.repair.needed import is_needed
+from edgetl.recipes.recipe import Gates
+from edgetl.stages.repair import missed_by_int8 as is_needed
+from edgetl.tasks.classification import accuracy_gates
+from edgetl.tasks.classification.accuracy import Accuracy, compare
 
 GOOD, DEFECT = 950, 50
 LABELS = np.repeat([0, 1], [GOOD, DEFECT])

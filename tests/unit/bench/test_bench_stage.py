@@ -13,23 +13,17 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from edgetl import stats
-from edgetl.bench import emulate, emulated, stage
+from edgetl.backends.fresh_process import ColdStart, Interrupted
+from edgetl.bench import absent_cpu as emulated
+from edgetl.bench import qemu as emulate
+from edgetl.bench import stage
 from edgetl.bench.gates import judge
-from edgetl.bench.isolated import Interrupted
 from edgetl.bench.latency import BLOCK
-from edgetl.bench.result import (
-    BENCH_FILE,
-    LATENCY_FILE,
-    PREDICTIONS_FILE,
-    ColdStart,
-    HostCheck,
-    TargetBench,
-    read_bench,
-)
+from edgetl.bench.result import BENCH_FILE, LATENCY_FILE, PREDICTIONS_FILE, HostCheck, TargetBench, read_bench
 from edgetl.bench.stage import BenchJob, Candidate
 from edgetl.errors import BackendError, EdgetlError
 from edgetl.progress import Silent
-from edgetl.recipe import Bench, Gates
+from edgetl.recipes.recipe import Bench, Gates
 from edgetl.types import (
     Compiled,
     Engine,

@@ -19,7 +19,7 @@ import transfer
 from result_file import read_result
 from transfer_cells import Cell, CellFile, Key, plan
 from transfer_text import Board, boards, mean, newest_versions, over_sets, section, shown_cells, version_text
-from transfer_version import code_version, meaning, parts_without
+from transfer_version import ADAPTATION, code_version, meaning, parts_without
 
 from edgetl.errors import DataError, EdgetlError
 
@@ -182,11 +182,10 @@ class TestVersion:
         assert meaning(bare.replace("1", "2")) != meaning(bare)
 
     def test_code_of_the_adaptation_and_overrides_count(self, tmp_path: Path) -> None:
-        for part in ("adapt", "backbones", "data"):
-            (tmp_path / part).mkdir()
-            (tmp_path / part / "code.py").write_text("rate = 1\n")
-        for file in ("inference.py", "recipe.py", "stats.py", "types.py"):
-            (tmp_path / file).write_text("default = 3\n")
+        for part in ADAPTATION:
+            path = tmp_path / (part if part.endswith(".py") else f"{part}/code.py")
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("rate = 1\n")
         first = code_version([], tmp_path)
         assert code_version([], tmp_path) == first
         assert code_version(["adapt.epochs=3"], tmp_path) != first

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,19 +19,14 @@ from transfer_baselines import Answer, Pretrained, Training, centre_crops, kept_
 from transfer_draws import Draw, images_digest
 
 from edgetl.backbones.weights import locate
-from edgetl.recipe import Backbone
+from edgetl.recipes.recipe import Backbone
 from edgetl.types import NetworkSpec, Split
 
 SHORT = Training(epochs=2, batch=4, rate=1e-3)
 LONG = Training(epochs=16, batch=4, rate=2e-3)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

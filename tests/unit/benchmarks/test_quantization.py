@@ -21,9 +21,9 @@ from quantization_cells import Cell, Group, Key, Times, TimesKey, Versions, grou
 from quantization_edgetl import Answers, Chain, Made, Making, backbone_name
 from quantization_measure import Timing, alike, first_with_file
 
-from edgetl.bench.accuracy import Accuracy
-from edgetl.catalog import load_profile, load_target
 from edgetl.errors import BackendError, DataError
+from edgetl.recipes.targets import load_profile, load_target
+from edgetl.tasks.classification.accuracy import Accuracy
 from edgetl.types import Compiled, Interval, Precision, Preprocessing
 
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")

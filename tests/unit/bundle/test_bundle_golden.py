@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from pivot_folder import LABELS, make_pivot
 from safetensors.numpy import save_file
 
-from edgetl.assemble import compile_targets
+from edgetl.bundle.compile import compile_targets
 from edgetl.bundle.golden import StepCheck, replay
 from edgetl.bundle.manifest import Tolerance
 from edgetl.bundle.write import TOLERANCES, tolerance_for
-from edgetl.export.half import to_float16
-from edgetl.export.parity import open_literal
+from edgetl.pivot.half import to_float16
+from edgetl.pivot.parity import open_literal
 from edgetl.types import INPUT_NAME, OUTPUT_NAME, Precision
 
 REST = (0.0,) * (len(LABELS) - 2)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from edgetl.bundle.manifest import Measured, read_manifest
 from edgetl.bundle.read import read_bundle
 from edgetl.bundle.write import add_measurement, write_manifest
-from edgetl.catalog import load_target
-from edgetl.digest import file_digest
 from edgetl.errors import BundleError
+from edgetl.files.digest import file_digest
+from edgetl.recipes.targets import load_target
 from edgetl.types import Compiled, Interval, Preprocessing
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from edgetl.checks.copies.duplicates import Findings
 from edgetl.checks.files import copies, names, passed_over
 from edgetl.checks.pictures import pictures
 from edgetl.checks.subject import Subject
-from edgetl.data.duplicates import Findings
 from edgetl.types import Conflict, Sample, Skipped, Trait
 
 SUBJECT = Subject(("a", "b"), tuple(Sample(f"/data/a/{i}.png", 0, str(i)) for i in range(8)), 4)

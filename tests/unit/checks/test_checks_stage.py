@@ -16,7 +16,7 @@ from edgetl.checks.stage import CheckJob, run
 from edgetl.data.split import make_split
 from edgetl.errors import DataError
 from edgetl.progress import Silent
-from edgetl.recipe import Backbone, Check, Data
+from edgetl.recipes.recipe import Backbone, Check, Data
 
 CLASSES = ("rough", "smooth")
 
@@ -75,7 +75,8 @@ def test_clean_pictures_raise_nothing_and_leave_no_contact_sheet(photos: Path) -
 def test_without_weights_the_other_checks_are_made_and_the_reason_is_told(photos: Path) -> None:
     checks = checked(photos)
     assert finding(checks, "labels").verdict == finding(checks, "neighbours").verdict == "not checked"
-    assert finding(checks, "labels").sentence == "no weights here"
+    assert finding(checks, "neighbours").sentence == "no weights here"
+    assert finding(checks, "labels").sentence == "no features: see neighbours"
     assert finding(checks, "drift").verdict == "pass"
 
 
@@ -191,7 +192,7 @@ def test_skipped_files_are_told(photos: Path) -> None:
 
 def test_a_second_run_does_not_decode_again(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = checked(photos)
-    monkeypatch.setattr("edgetl.data.duplicates.decode", None)
+    monkeypatch.setattr("edgetl.checks.copies.duplicates.decode", None)
     assert checked(photos) == first
 
 

@@ -10,7 +10,7 @@ import pytest
 from cli_calls import Shell
 from pivot_folder import make_pivot
 
-from edgetl.assemble import compile_targets
+from edgetl.bundle.compile import compile_targets
 
 QUICK = ("--runs", "20", "--warmup", "1", "--cold-starts", "0", "--quiet")
 

@@ -12,7 +12,7 @@ from cli_calls import Shell
 from damage import damages
 from pivot_folder import make_pivot
 
-from edgetl.assemble import compile_targets
+from edgetl.bundle.compile import compile_targets
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from cli_calls import RECIPE, Shell, write_images, write_recipe
 from PIL import Image
 
-from edgetl.recipe_file import load_recipe
+from edgetl.recipes.recipe_file import load_recipe
 
 
 @pytest.fixture
@@ -106,9 +106,9 @@ def test_without_the_training_half_the_other_checks_are_made_and_the_next_run_tr
         answer = shell("check", recipe, "--quiet")
     assert answer.code == 0
     assert (
-        "not checked  labels          features need the package torch; run: pip install 'edgetl[train]'" in answer.out
+        "not checked  neighbours      features need the package torch; run: pip install 'edgetl[train]'" in answer.out
     )
-    assert "not checked  labels" not in shell("check", recipe, "--quiet").out
+    assert "not checked  neighbours" not in shell("check", recipe, "--quiet").out
 
 
 def test_a_broken_jpeg_is_skipped_and_named_or_refused_when_told(shell: Shell, recipe: Path, photos: Path) -> None:

@@ -8,22 +8,17 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cli_calls import Shell, write_images, write_recipe
 from pivot_folder import make_pivot
 
-from edgetl.assemble import compile_targets
+from edgetl.bundle.compile import compile_targets
 from edgetl.errors import BackendError
 
 STOPPED = "edgetl: stopped; finished stages are kept, the same command continues"
 NO_MEMORY = "edgetl: out of memory; free some, or allow more (ulimit -v, the container's limit)"
-
-
-HANDLED = (signal.SIGTERM, signal.SIGHUP)
 
 
 @pytest.fixture
@@ -37,18 +32,38 @@ def recipe(tmp_path: Path) -> Path:
     return write_recipe(tmp_path)
 
 
-@pytest.fixture
-def usual_signals() -> Iterator[None]:
-    """As in a terminal: in the background and under nohup, a process inherits that interrupt and hangup are ignored."""
-    usual: dict[signal.Signals, Any] = {
-        signal.SIGINT: signal.default_int_handler,
-        signal.SIGTERM: signal.SIG_DFL,
-        signal.SIGHUP: signal.SIG_DFL,
-    }
-    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+SIGNALLED = """
+import os, signal, sys
+import edgetl.pipeline
+from edgetl.cli import main
+from edgetl.errors import BackendError
+
+number, ignored, recipe = int(sys.argv[1]), sys.argv[2] == "ignored", sys.argv[3]
+# in the background and under nohup, a process inherits that interrupt and hangup are ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
+handled = (signal.SIGTERM, signal.SIGHUP)
+for each in handled:
+    signal.signal(each, signal.SIG_IGN if ignored else signal.SIG_DFL)
+
+def run(*arguments, **keywords):
+    os.kill(os.getpid(), number)
+    raise BackendError("went on")
+
+edgetl.pipeline.run = run
+before = [signal.getsignal(each) for each in handled]
+try:
+    main(["build", recipe])
+except SystemExit as ended:
+    assert [signal.getsignal(each) for each in handled] == before
+    raise
+"""
+
+
+def signalled(number: signal.Signals, recipe: Path, *, ignored: bool = False) -> tuple[int, list[str]]:
+    """Exit code and stderr of a build that sends itself a real signal, and handles signals as before afterwards."""
+    command = [sys.executable, "-c", SIGNALLED, str(int(number)), "ignored" if ignored else "", str(recipe)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr.splitlines()
 
 
 def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -60,38 +75,14 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_sigterm_leftovers_a_signal_is_one_line_and_its_exit_code(
-    shell: Shell,
-    recipe: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    usual_signals: None,
-    number: signal.Signals,
-    code: int,
+    recipe: Path, number: signal.Signals, code: int
 ) -> None:
-    """Case sigterm-leftovers: real signals to this very process, which afterwards handles them as before."""
-    before = [signal.getsignal(each) for each in HANDLED]
-
-    def run(*arguments: object, **keywords: object) -> None:
-        os.kill(os.getpid(), number)
-        raise AssertionError("the signal did not stop this")
-
-    monkeypatch.setattr("edgetl.pipeline.run", run)
-    answer = shell("build", recipe)
-    assert answer.code == code
-    assert answer.lines == [STOPPED]
-    assert [signal.getsignal(each) for each in HANDLED] == before
+    """Case sigterm-leftovers."""
+    assert signalled(number, recipe) == (code, [STOPPED])
 
 
-def test_a_hangup_that_is_ignored_stays_ignored(shell: Shell, recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(*arguments: object, **keywords: object) -> None:
-        os.kill(os.getpid(), signal.SIGHUP)  # as under nohup
-        raise BackendError("went on")
-
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        monkeypatch.setattr("edgetl.pipeline.run", run)
-        assert shell("build", recipe).lines == ["edgetl: went on"]
-    finally:
-        signal.signal(signal.SIGHUP, before)
+def test_a_hangup_that_is_ignored_stays_ignored(recipe: Path) -> None:
+    assert signalled(signal.SIGHUP, recipe, ignored=True) == (1, ["edgetl: went on"])
 
 
 def test_library_errors_escape_an_end_of_file_is_no_interrupt(

@@ -15,12 +15,12 @@ from made_up import change_json, changed_bytes
 from numpy.typing import NDArray
 from pivot_folder import LABELS, make_pivot
 
-from edgetl.assemble import compile_pivot, compile_targets
+from edgetl.bundle.compile import compile_pivot, compile_targets
 from edgetl.bundle.golden import replay
 from edgetl.bundle.read import read_bundle
-from edgetl.catalog import load_target
 from edgetl.errors import EdgetlError
-from edgetl.graph.pivot import read_pivot
+from edgetl.pivot.pivot import read_pivot
+from edgetl.recipes.targets import load_target
 
 SEED = 20261129
 ROUNDS = 100

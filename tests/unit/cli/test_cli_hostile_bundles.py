@@ -25,7 +25,7 @@ from hostile_bundles import (
 )
 from pivot_folder import GOLDEN, LABELS, make_pivot
 
-from edgetl.assemble import compile_targets
+from edgetl.bundle.compile import compile_targets
 from edgetl.bundle.manifest import labels_text
 from edgetl.bundle.read import read_bundle
 from edgetl.errors import BundleError

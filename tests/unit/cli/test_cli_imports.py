@@ -15,31 +15,15 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[3] / "edgetl"
 HEAVY = {"numpy", "torch", "onnx", "onnxruntime", "openvino", "PIL", "pydantic", "yaml", "rich", "matplotlib"}
 
-# A package may import itself and those of lower layers; packages of one layer share files and values, not code.
-LAYERS = [
-    {"types", "errors", "records"},
-    {"digest", "durable", "memory", "resources", "progress", "sdk", "stats", "temporary", "text", "file_kind"},
-    {"refusal", "yaml_file"},
-    {"ci_files", "store", "recipe", "arrays", "json_file"},
-    {"catalog", "recipe_file", "clean", "accuracy_gates", "cache"},
-    {"data"},
-    {"backbones", "graph"},
-    {"adapt", "quant", "export", "backends", "bench", "bundle"},
-    {"checks", "surgery"},
-    {"report"},
-    {"assemble", "inference", "doctor", "publish", "blame", "sorting"},
-    {"measure", "saturation", "repair"},
-    {"reporting"},
-    {"stages"},
-    {"pipeline", "selection"},
-    {"clustering", "blaming"},
-    {"demo"},
-    {"cli"},
-    {"__main__"},
-]
-# The bench runs engines: it may use the table of backends, and nothing else of that package (DESIGN.md).
-ALLOWED = {("bench", "edgetl.backends.base"), ("bundle", "edgetl.data")}
-TORCH_MAY_LIVE_IN = {"adapt", "quant", "export", "backbones", "graph", "surgery"}
+# The order in which data flows, what is used by all first. A folder imports itself and those before it.
+ORDER = (
+    "types", "errors", "stats", "progress", "files", "store", "recipes", "fronts", "data", "backbones", "tasks",
+    "pivot", "checks", "adapt", "quant", "backends", "bundle", "bench", "report", "diagnose", "stages", "pipeline",
+    "explore", "demo", "doctor", "cli", "__main__",
+)  # fmt: skip
+# The bench runs engines and knows no toolchain.
+BENCH_MAY_USE = {"edgetl.backends.base", "edgetl.backends.fresh_process"}
+TORCH_MAY_LIVE_IN = ("adapt/", "backbones/", "pivot/", "quant/", "tasks/classification/heads/")
 
 
 def imports_of(path: Path) -> set[str]:
@@ -47,6 +31,8 @@ def imports_of(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "edgetl":
+            names |= {f"edgetl.{alias.name}" for alias in node.names if not alias.name.startswith("__")}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
     return names
@@ -88,25 +74,44 @@ def test_every_command_has_help_that_loads_nothing_heavy(name: str) -> None:
     assert not {module.partition(".")[0] for module in loaded_by([name, "--help"])} & HEAVY
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
-def test_imports_point_down_the_layers(path: Path) -> None:
-    rank = {name: level for level, names in enumerate(LAYERS) for name in names}
-    own = package_of(path)
-    assert own in rank, f"{own} has no layer yet: add it to LAYERS"
-    for name in imports_of(path):
-        parts = name.split(".")
-        if parts[0] != "edgetl" or len(parts) == 1 or parts[1] == own:
-            continue
-        if any(own == who and name.startswith(what) for who, what in ALLOWED):
-            continue
-        assert rank[parts[1]] < rank[own], f"{path.name} of `{own}` imports {name}"
+def test_every_folder_has_its_place_in_the_order() -> None:
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    files = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+    assert folders | files == set(ORDER)
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
-def test_torch_lives_only_where_networks_are_trained(path: Path) -> None:
-    roots = {name.partition(".")[0] for name in imports_of(path)}
-    if roots & {"torch", "torchvision", "timm", "torchao"}:
-        assert package_of(path) in TORCH_MAY_LIVE_IN
+def test_the_map_for_contributors_has_the_same_order() -> None:
+    text = (PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    named = [name for row in rows for name in re.findall(r"`(\w+)(?:/|\.py)`", row)]
+    assert named == [name for name in ORDER if name != "__main__"]
+
+
+def test_every_folder_says_what_it_is_for() -> None:
+    texts = {path: path.read_text(encoding="utf-8") for path in PACKAGE.rglob("__init__.py")}
+    assert not [path for path, text in texts.items() if not ast.get_docstring(ast.parse(text))]
+
+
+def test_imports_point_down_the_order() -> None:
+    rank = {name: level for level, name in enumerate(ORDER)}
+    upwards = [
+        f"{path.relative_to(PACKAGE)} imports {name}"
+        for path in modules()
+        for name in imports_of(path)
+        if name.startswith("edgetl.") and rank[name.split(".")[1]] > rank[package_of(path)]
+    ]
+    assert not upwards
+
+
+def test_the_bench_knows_no_toolchain() -> None:
+    used = {name for path in (PACKAGE / "bench").glob("*.py") for name in imports_of(path)}
+    assert {name for name in used if name.startswith("edgetl.backends")} <= BENCH_MAY_USE
+
+
+def test_torch_lives_only_where_networks_are_trained() -> None:
+    training = {"torch", "torchvision", "timm", "torchao"}
+    users = [path for path in modules() if {name.partition(".")[0] for name in imports_of(path)} & training]
+    assert not [path for path in users if not path.relative_to(PACKAGE).as_posix().startswith(TORCH_MAY_LIVE_IN)]
 
 
 def test_no_module_can_unpickle() -> None:

@@ -14,10 +14,10 @@ from cli_calls import Shell
 from hostile_bundles import change_model, need_memory, need_terabytes, never_end, refit, refit_pivot
 from pivot_folder import make_pivot
 
-from edgetl.assemble import compile_targets
-from edgetl.bench import isolated
+from edgetl.backends import fresh_process as isolated
+from edgetl.bundle.compile import compile_targets
 from edgetl.bundle.read import read_bundle
-from edgetl.inference import cannot_run
+from edgetl.bundle.run import cannot_run
 
 SECONDS = 3
 HALF_A_GIB = 2**29

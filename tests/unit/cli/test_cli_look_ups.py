@@ -9,8 +9,8 @@ import yaml
 from cli_calls import Shell
 
 from edgetl.backends.base import backend_names
-from edgetl.catalog import load_target, profile_names, target_names
-from edgetl.store import open_store
+from edgetl.recipes.targets import load_target, profile_names, target_names
+from edgetl.store.results import open_store
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from PIL import Image
 from edgetl.data.scan import scan
 from edgetl.data.split import make_split
 from edgetl.errors import DataError
-from edgetl.recipe_file import load_recipe
+from edgetl.recipes.recipe_file import load_recipe
 from edgetl.types import Split
 
 

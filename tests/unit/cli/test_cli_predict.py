@@ -12,11 +12,11 @@ import pytest
 from cli_calls import Shell
 from pivot_folder import LABELS, make_pivot
 
-from edgetl.assemble import compile_targets
+from edgetl.bundle.compile import compile_targets
 from edgetl.bundle.read import read_bundle
+from edgetl.bundle.run import open_bundle
+from edgetl.cli.sort_into import Sorter
 from edgetl.errors import BackendError, UsageError
-from edgetl.inference import open_bundle
-from edgetl.sorting import Sorter
 
 
 @pytest.fixture

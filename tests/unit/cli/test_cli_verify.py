@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from cli_calls import Shell
 from pivot_folder import make_pivot
 
-from edgetl.assemble import compile_targets
-from edgetl.digest import file_digest
+from edgetl.bundle.compile import compile_targets
+from edgetl.cli import verify as verify_command
+from edgetl.files.digest import file_digest
 
 
 @pytest.fixture
@@ -76,3 +79,15 @@ def test_a_folder_of_bundles_is_verified_one_by_one_and_a_damaged_one_is_named(s
     passed = {Path(each["bundle"]).name: (each["passed"], each["error"] == "") for each in damaged.json()["bundles"]}
     assert passed == {bundle.name: (False, False), "null-float32": (True, True)}
     shell.refuses(2, ["--sha256 is of one bundle"], "verify", folder, "--sha256", "0" * 64)
+
+
+@pytest.mark.parametrize(
+    ("precision", "saturated", "told"), [("int8", True, True), ("int8", False, False), ("float32", True, False)]
+)
+def test_a_network_that_differs_because_this_cpu_saturates_is_explained(
+    precision: str, saturated: bool, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgetl.bench.machine.saturates", lambda _: saturated)
+    manifest = SimpleNamespace(target=SimpleNamespace(name="x86-cpu"), compiled=SimpleNamespace(precision=precision))
+    bundle: Any = SimpleNamespace(manifest=manifest)
+    assert ("this CPU has no VNNI and saturates" in verify_command._hint(bundle)) is told

@@ -9,12 +9,14 @@ import PIL
 import pytest
 from PIL import Image, features
 
-from edgetl.data.decoders import decoder_versions
+from edgetl.fronts.image.decoder_versions import decoder_versions
 from edgetl.progress import Silent
-from edgetl.recipe import Recipe
-from edgetl.stages.images import check_stage, split_stage
+from edgetl.recipes.recipe import Recipe
+from edgetl.stages.check import check_stage
 from edgetl.stages.job import Job, make_job
-from edgetl.store import open_store
+from edgetl.stages.run import Run
+from edgetl.stages.split import split_stage
+from edgetl.store.results import open_store
 
 
 def test_pillow_its_libraries_and_numpy_are_named() -> None:
@@ -50,7 +52,7 @@ def test_another_decoder_draws_and_checks_again(job: Job, monkeypatch: pytest.Mo
     def reused() -> list[bool]:
         with open_store(job.out) as store:
             split, drawn = split_stage(store, job, Silent())
-            return [drawn.reused, check_stage(store, job, split, Silent()).reused]
+            return [drawn.reused, check_stage(Run(store, job, split, Silent())).reused]
 
     assert reused() == [False, False]
     assert reused() == [True, True]

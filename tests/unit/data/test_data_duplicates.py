@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from sklearn.datasets import load_digits
 
-from edgetl.data.duplicates import (
+from edgetl.checks.copies.duplicates import (
     Copy,
     Findings,
     Prints,
@@ -27,10 +27,10 @@ from edgetl.data.duplicates import (
     read_prints,
     write_prints,
 )
-from edgetl.data.images import UnreadableImage
-from edgetl.data.near import COLOUR_SIDE, SIDE, _halved, _hashes, near_pairs
-from edgetl.durable import write_sealed
+from edgetl.checks.copies.near_duplicates import COLOUR_SIDE, SIDE, _halved, _hashes, near_pairs
 from edgetl.errors import DataError
+from edgetl.files.durable import write_sealed
+from edgetl.fronts.image.decode import UnreadableImage
 from edgetl.progress import Silent
 from edgetl.types import Sample
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, ImageCms
 from PIL.ImageCms import ImageCmsProfile
 
-from edgetl.data.examine import Seen, examine
-from edgetl.data.images import UnreadableImage, decode
+from edgetl.fronts.image.decode import UnreadableImage, decode
+from edgetl.fronts.image.examine import Seen, examine
 from edgetl.types import Trait
 
 

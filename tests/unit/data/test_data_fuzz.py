@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgetl.data.examine import examine
 from edgetl.data.gather import gather
-from edgetl.data.images import decode
 from edgetl.data.scan import scan
 from edgetl.data.survey import survey
 from edgetl.errors import DataError, EdgetlError
-from edgetl.text import escaped
+from edgetl.files.text import escaped
+from edgetl.fronts.image.decode import decode
+from edgetl.fronts.image.examine import examine
 
 SEED = 20261129
 COUNT = 200

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from edgetl.data.images import MAX_PIXELS, UnreadableImage, decode, decode_bytes, read_size
 from edgetl.errors import DataError
+from edgetl.fronts.image.decode import MAX_PIXELS, UnreadableImage, decode, decode_bytes, read_size
 
 # 2 x 3, every pixel its own grey: shows each flip and turn
 UPRIGHT = np.array([[0, 40, 80], [120, 160, 200]], np.uint8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgetl.data.policy import resize_choices, resolve_policy, why_not_mirrored
+from edgetl.fronts.image.augment_policy import resize_choices, resolve_policy, why_not_mirrored
 
 
 @pytest.mark.parametrize("policy", ["none", "light", "text", "natural", "overhead"])

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from edgetl.data.resize import auto_policy, resize
 from edgetl.errors import DataError
+from edgetl.fronts.image.resize import auto_policy, resize
 from edgetl.types import Preprocessing, ResizePolicy
 
 

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from edgetl.data.duplicates import _print
-from edgetl.data.same import is_same
+from edgetl.checks.copies.confirm import is_same
+from edgetl.checks.copies.duplicates import _print
 
 Picture = Image.Image
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edgetl.data import lists as lists_module
 from edgetl.data.scan import Listing, match_classes, natural_key, require_classes, scan
 from edgetl.errors import DataError, EdgetlError, UsageError
-from edgetl.text import printable
+from edgetl.files.text import printable
 
 
 def touch(root: Path, *names: str) -> Path:

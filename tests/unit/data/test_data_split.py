@@ -18,11 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from edgetl.data.examine import Seen
-from edgetl.data.images import UnreadableImage
 from edgetl.data.split import make_split, read_split, split_digest, write_split
 from edgetl.errors import DataError, UsageError
-from edgetl.recipe import Data
+from edgetl.fronts.image.decode import UnreadableImage
+from edgetl.fronts.image.examine import Seen
+from edgetl.recipes.recipe import Data
 from edgetl.types import Split
 
 

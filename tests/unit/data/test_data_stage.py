@@ -13,7 +13,7 @@ from PIL import Image
 from edgetl.data import stage
 from edgetl.data.split import read_split
 from edgetl.errors import DataError
-from edgetl.recipe import Data
+from edgetl.recipes.recipe import Data
 from edgetl.types import Advance
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgetl.data.views import batches, load_batch, load_image
+from edgetl.data.batches import batches, load_batch, load_image
 from edgetl.errors import DataError
 from edgetl.types import Preprocessing, Sample
 

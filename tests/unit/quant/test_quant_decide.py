@@ -12,7 +12,7 @@ from torch import nn
 
 from edgetl.progress import Silent
 from edgetl.quant.decide import Judged, decide, is_inside, judge_on
-from edgetl.recipe import Gates
+from edgetl.recipes.recipe import Gates
 from edgetl.types import Interval, Preprocessing
 
 P = Preprocessing(32, 32, "squash", (0.4, 0.5, 0.6), (0.5, 0.5, 0.5))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from edgetl.graph.from_torch import capture
+from edgetl.pivot.from_torch import capture
 from edgetl.quant.equalize import equalize, pairs
 from edgetl.quant.prepare import prepare
 from edgetl.types import CalibrationProfile, Preprocessing, Scheme

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from edgetl.diagnose.forecast.pairs import HIGHEST, bound
+from edgetl.diagnose.forecast.windows import weight_rows
 from edgetl.errors import ParityError
 from edgetl.quant.fakequant import (
     ActivationQuantizer,
@@ -16,8 +18,6 @@ from edgetl.quant.fakequant import (
     WeightQuantizer,
 )
 from edgetl.quant.observers import ObserverName
-from edgetl.saturation.pairs import HIGHEST, bound
-from edgetl.saturation.windows import weight_rows
 
 
 def _activation(observer: ObserverName = "min-max") -> ActivationQuantizer:

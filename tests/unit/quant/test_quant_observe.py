@@ -28,16 +28,16 @@ from tiny_calibration import (
     tiny,
 )
 
-from edgetl.cache import damaged
-from edgetl.data.views import load_batch
+from edgetl.data.batches import load_batch
 from edgetl.errors import DataError
-from edgetl.graph.preprocess import normalize
+from edgetl.pivot.preprocess import normalize
 from edgetl.progress import Silent
 from edgetl.quant import calibration, views
 from edgetl.quant.fakequant import quantizers
 from edgetl.quant.observe import observe, take_ranges
 from edgetl.quant.observed import Observed, read_observed
 from edgetl.quant.prepare import fix_ranges
+from edgetl.store.cache import damaged
 from edgetl.types import CalibrationProfile, Sample
 
 BATCHES = -(-IMAGES // calibration.BATCH)

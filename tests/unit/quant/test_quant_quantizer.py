@@ -17,13 +17,13 @@ from calibrating import calibrate
 from onnx import numpy_helper
 from torch import nn
 
+from edgetl.diagnose.forecast.fused import fuse
+from edgetl.diagnose.forecast.layers import layers_of
 from edgetl.errors import BackendError
-from edgetl.graph.check import check_scheme
-from edgetl.graph.clean import serialize
-from edgetl.graph.from_torch import to_onnx
+from edgetl.pivot.check import check_scheme
+from edgetl.pivot.clean import serialize
+from edgetl.pivot.from_torch import to_onnx
 from edgetl.quant.prepare import convert, prepare
-from edgetl.saturation.fused import fuse
-from edgetl.saturation.layers import layers_of
 from edgetl.types import CalibrationProfile, Preprocessing, Scheme
 
 U8 = Scheme("uint8", activation_symmetric=False)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tiny_calibration import PROFILE, SCHEME, SPEC, P, calibration_images, parts_of, tiny
 
-from edgetl.digest import value_digest
+from edgetl.files.digest import value_digest
 from edgetl.quant.ranges_key import binding, moved
 from edgetl.stages.keys import TRAINING_TOOLS
 from edgetl.types import CalibrationProfile, Sample

@@ -14,17 +14,17 @@ from tiny_calibration import pictures
 
 from edgetl.backbones.load import construct
 from edgetl.backbones.spec import read_spec, write_spec
-from edgetl.catalog import scheme_id
-from edgetl.data.views import load_batch
+from edgetl.data.batches import load_batch
 from edgetl.errors import UsageError
-from edgetl.export import stage as export
-from edgetl.graph.equalized import equalized_layers
-from edgetl.graph.mixed import layers
-from edgetl.graph.pivot import read_pivot
+from edgetl.pivot import stage as export
+from edgetl.pivot.equalized import equalized_layers
+from edgetl.pivot.mixed import layers
+from edgetl.pivot.pivot import read_pivot
 from edgetl.progress import Silent
 from edgetl.quant import calibration
 from edgetl.quant import stage as quantize
-from edgetl.recipe import Gates, Quantize
+from edgetl.recipes.recipe import Gates, Quantize
+from edgetl.recipes.targets import scheme_id
 from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Progress, Scheme, Split
 
 SCHEME = Scheme("uint8", activation_symmetric=False)

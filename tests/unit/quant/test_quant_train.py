@@ -11,7 +11,7 @@ from torch import nn
 
 from edgetl.progress import Silent
 from edgetl.quant.train import Epoch, Views, best_epoch, distillation_loss, history_record, train
-from edgetl.recipe import Quantize
+from edgetl.recipes.recipe import Quantize
 
 
 def _views(images: torch.Tensor) -> Views:

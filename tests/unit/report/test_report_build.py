@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgetl.bench.accuracy import Accuracy, compare
+from edgetl.backends.fresh_process import ColdStart
 from edgetl.bench.gates import judge
 from edgetl.bench.machine import describe
-from edgetl.bench.result import BuildBench, ColdStart, HostCheck, Latency, TargetBench
+from edgetl.bench.result import BuildBench, HostCheck, Latency, TargetBench
 from edgetl.errors import EdgetlError
-from edgetl.recipe import Gates
-from edgetl.recipe_file import parse_recipe
+from edgetl.recipes.recipe import Gates
+from edgetl.recipes.recipe_file import parse_recipe
 from edgetl.report.build import ReportInputs, TargetResult, build_report, overall
 from edgetl.report.model import SkippedFile, Stage, read_report, report_schema, write_report
+from edgetl.tasks.classification.accuracy import Accuracy, compare
 from edgetl.types import Estimate, Interval, Sample, Skipped, Split
 
 LABELS = np.array([0, 0, 1, 1])

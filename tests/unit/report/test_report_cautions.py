@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgetl.bench.accuracy import compare
 from edgetl.bench.machine import describe
 from edgetl.bench.quiet import Conditions
 from edgetl.bench.result import BuildBench, Latency, TargetBench
-from edgetl.recipe import Gates
+from edgetl.recipes.recipe import Gates
 from edgetl.report import cautions
+from edgetl.tasks.classification.accuracy import compare
 from edgetl.types import Interval
 
 MACHINE = replace(describe(), logical_cores=2, usable_cores=2.0, load_average=20.0)

@@ -6,7 +6,7 @@ import csv
 import io
 from xml.etree import ElementTree
 
-from edgetl.ci_files import csv_text, junit_text
+from edgetl.bench.ci_files import csv_text, junit_text
 from edgetl.report import ci
 from edgetl.report.model import Build, Bundle, Data, Gate, Recall, Reference, Report
 

@@ -11,18 +11,18 @@ from markupsafe import escape
 from PIL import Image
 from safetensors.numpy import save_file
 
-from edgetl.bench.accuracy import compare
 from edgetl.bench.gates import judge
 from edgetl.bench.machine import describe
-from edgetl.bench.repair import Repair, Trial, front
+from edgetl.bench.repair_record import Repair, Trial, front
 from edgetl.bench.result import BuildBench, Latency, TargetBench, write_bench
 from edgetl.checks.model import Checks, Finding, Picture, Suspect
 from edgetl.errors import EdgetlError
-from edgetl.recipe import Gates
-from edgetl.recipe_file import parse_recipe
+from edgetl.recipes.recipe import Gates
+from edgetl.recipes.recipe_file import parse_recipe
 from edgetl.report.build import ReportInputs, TargetResult, build_report
 from edgetl.report.html import Details, TargetDetails, read_details, render_html, write_html
 from edgetl.report.model import Caution, Device, Recall, Report, Stage
+from edgetl.tasks.classification.accuracy import compare
 from edgetl.types import Estimate, Interval, Sample, Skipped, Split
 
 EVIL = "<script>alert('x')</script>"

@@ -1,0 +1,65 @@
+"""Which candidate is better: paired, on the same held-out images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgetl.adapt.finetune import Trained
+from edgetl.adapt.guards import Judged, judged
+from edgetl.tasks.classification.folds import Fold
+from edgetl.tasks.classification.heads.temperature import best_scale
+
+_DECLINE = 1.1  # held-out loss over its best, from which on the best epoch is taken instead of the last
+
+
+def chosen_epoch(trials: Sequence[Trained], epochs: int) -> int:
+    """The last epoch that all trials reached; that of least held-out loss in the second half of the schedule, where the
+    loss rose by a tenth since.
+
+    epochs  of the whole schedule
+    0 where a trial diverged. In the first half the rate is so high that a network changes its mind from epoch to epoch:
+    what the folds had there on average, one training does not end with (docs/decisions/0009-few-shot-search.md).
+    """
+    if not trials or any(trial.diverged for trial in trials):
+        return 0
+    losses = mean_losses(trials)
+    settled = min(epochs // 2, len(losses) - 1)
+    best = settled + int(np.argmin(losses[settled:]))
+    return len(losses) if losses[-1] <= _DECLINE * losses[best] else best + 1
+
+
+def mean_losses(trials: Sequence[Trained]) -> list[float]:
+    """Held-out loss after epoch 1, 2, ..., the mean over the folds, of the epochs that all of them reached."""
+    return [_mean_loss(trials, epoch) for epoch in range(min(len(trial.history) for trial in trials))]
+
+
+def judged_trials(
+    name: str, trials: Sequence[Trained], epochs: int, folds: Sequence[Fold], labels: NDArray[np.int64]
+) -> tuple[Judged, NDArray[np.int64]] | None:
+    """A fine-tuned candidate on the held-out images of the folds it ran on, and their numbers; None if it diverged.
+
+    epochs  of the whole schedule
+    Its logits are scaled by one factor, as those of the heads are, so that they may be compared by cross entropy.
+    """
+    epoch = chosen_epoch(trials, epochs)
+    if not epoch:
+        return None
+    logits = np.concatenate([trial.logits[epoch - 1] for trial in trials]).astype(np.float64)
+    images = np.concatenate([np.array(fold.held_out) for fold in folds[: len(trials)]])
+    if not np.isfinite(logits).all():
+        return None
+    truth = labels[images]
+    return judged(name, logits * best_scale(logits, truth), truth), images
+
+
+def subset(whole: Judged, images: NDArray[np.int64]) -> Judged:
+    return Judged(whole.name, whole.right[images], whole.loss[images])
+
+
+def _mean_loss(trials: Sequence[Trained], epoch: int) -> float:
+    losses = [trial.history[epoch].held_out_loss for trial in trials]
+    return float(np.mean([math.inf if loss is None or not math.isfinite(loss) else loss for loss in losses]))

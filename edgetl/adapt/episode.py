@@ -1,0 +1,126 @@
+"""What one adaptation works on, and the frozen part of it, computed once."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from edgetl.adapt.images import Images
+from edgetl.adapt.inputs import CachedInputs, Inputs, PixelInputs
+from edgetl.backbones.augment import Augment
+from edgetl.backbones.cut import Cut, cut_network, whole_macs
+from edgetl.backbones.extract import Frozen, Point, View, activations
+from edgetl.backbones.freeze import Depth
+from edgetl.recipes.recipe import Adapt
+from edgetl.types import Progress, Sample
+
+MOST_VIEWS = 5  # that a head is fitted on; logistic regression on more takes too long
+_MAX_FEATURE_ROWS = 20_000  # images times views; beyond, plain views are plenty
+
+
+@dataclass(frozen=True)
+class Task:
+    """One adaptation. `frozen` has the backbone and a fresh head; `policy` is one of `Augment`.
+
+    pretrained  whether the backbone is supposed to know something already
+    cache       folder for features and for the trials of a search, named by content
+    groups      of the samples, in their order (a video, a patient): what is held out together; None without any
+    """
+
+    frozen: Frozen
+    samples: tuple[Sample, ...]
+    num_classes: int
+    policy: str
+    pretrained: bool
+    config: Adapt
+    cache: Path
+    progress: Progress
+    groups: tuple[str, ...] | None = None
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        return np.array([sample.label for sample in self.samples], np.int64)
+
+    @property
+    def head(self) -> str:
+        """Name of the classifier in the network."""
+        return self.frozen.spec.classifier
+
+    @property
+    def views(self) -> int:
+        """Augmented views per image that activations are kept for."""
+        room = _MAX_FEATURE_ROWS // len(self.samples) - 1
+        return 0 if self.policy == "none" else max(0, min(self.config.views, room))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The trained part of a network at one depth, untrained yet, and what it is fed.
+
+    macs  multiply-accumulates of one image through it
+    """
+
+    depth: Depth
+    tail: nn.Module
+    inputs: Inputs
+    macs: int
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """features float32 (1 + views, N, F): what enters the classifier, view 0 plain; and the prepared depths."""
+
+    features: NDArray[np.float32]
+    depths: tuple[Prepared, ...]
+
+
+def extract(task: Task, depths: Sequence[Depth], worth: Callable[[int], bool] = lambda macs: True) -> Extracted:
+    """Run the frozen network once over every view: the features, and what each depth is fed.
+
+    worth  whether a depth of so many multiply-accumulates an image may be trained. Nothing is computed for the others,
+           and where there is none, no more views than a head looks at.
+    """
+    cuts = {depth: _cut(task, depth) for depth in depths}
+    whole = whole_macs(task.frozen)
+    trained = [depth for depth, cut in cuts.items() if worth(cut.macs if cut else whole)]
+    points = (Point(), *dict.fromkeys(cut.point for depth, cut in cuts.items() if cut and depth in trained))
+    folder = task.cache / "features"
+    views = task.views if trained else min(task.views, MOST_VIEWS - 1)
+    shown = [View(number, task.policy, task.config.seed) if number else View() for number in range(1 + views)]
+    names = [f"shots, view {view.number + 1} of {len(shown)}" for view in shown]
+    found = [
+        dict(zip(points, rows, strict=True))
+        for rows in (
+            activations(task.frozen, task.samples, folder, points, view, progress=task.progress, what=name)
+            for view, name in zip(shown, names, strict=True)
+        )
+    ]
+    features = np.stack([rows[Point()].read() for rows in found])
+    fed: Mapping[Point, CachedInputs] = {
+        point: CachedInputs([rows[point] for rows in found], task.frozen.device) for point in points[1:]
+    }
+    prepared = []
+    for depth, cut in cuts.items():
+        if cut:
+            # over budget: fed nothing, it is a row of the report
+            inputs = fed[cut.point] if depth in trained else CachedInputs((), task.frozen.device)
+            prepared.append(Prepared(depth, cut.tail, inputs, cut.macs))
+        else:
+            prepared.append(Prepared(depth, copy.deepcopy(task.frozen.network), _pixels(task), whole))
+    return Extracted(features, tuple(prepared))
+
+
+def _pixels(task: Task) -> PixelInputs:
+    p = task.frozen.spec.preprocessing
+    return PixelInputs(Images(task.samples, p), Augment(task.policy, p.height, p.width), p, task.frozen.device)
+
+
+def _cut(task: Task, depth: Depth) -> Cut | None:
+    modules = dict(task.frozen.network.named_modules())
+    return cut_network(task.frozen, depth.cut_after) if depth.cut_after and depth.cut_after in modules else None

@@ -1,0 +1,240 @@
+"""A build in a fresh process: its cold start and peak memory, because an imported runtime cannot be unloaded; and its
+answers, because nothing inside a process can end a network that never does.
+
+A process may take `Limits`. It is this module: `python -m edgetl.backends.fresh_process` reads one JSON request on
+stdin and answers with one JSON line on stdout.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+import edgetl
+from edgetl.backends.base import load
+from edgetl.errors import BackendError, EdgetlError
+from edgetl.files.arrays import UnreadableArray, read_array
+from edgetl.files.temporary import temporary_folder
+from edgetl.files.text import shortened
+from edgetl.store.memory import (
+    available_bytes,
+    is_out_of_memory,
+    limit_memory,
+    peak_rss_bytes,
+    reset_peak_rss,
+    says_out_of_memory,
+)
+from edgetl.types import INPUT_NAME, OUTPUT_NAME, Compiled, Target
+
+REPEATS = 3
+TIME_LIMIT_S = 300.0
+_LONGEST_ERROR = 300
+_NO_MEMORY = "there is not enough free memory for it"
+
+
+@dataclass(frozen=True)
+class ColdStart:
+    """Medians over fresh processes.
+
+    cold_start_ms       open (with loading the runtime) and the first inference
+    peak_rss_bytes      peak resident memory that opening and the first inference add to
+    baseline_rss_bytes  what the process held before: Python and numpy
+    """
+
+    cold_start_ms: float
+    peak_rss_bytes: int
+    baseline_rss_bytes: int
+    repeats: int
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a fresh process may take: `time_s` seconds, and the memory that is free when it starts.
+
+    option  of the command line, which allows more time; "" where there is none
+    """
+
+    time_s: float = TIME_LIMIT_S
+    option: str = ""
+
+    @property
+    def missed(self) -> str:
+        more = f"; {self.option} SECONDS allows more" if self.option else ""
+        return f"did not finish within {self.time_s:g} s{more}"
+
+
+LIMITS = Limits()
+"""Where nothing else is asked for."""
+
+
+class Interrupted(BackendError):
+    """A process was too slow, or was killed from outside. It says nothing of the build."""
+
+
+@dataclass(frozen=True)
+class _Request:
+    """`logits`: where to write the answers to `images`; "" when only opening and one inference count."""
+
+    folder: str
+    compiled: Compiled
+    target: Target
+    threads: int
+    images: str
+    logits: str
+    memory_bytes: int
+
+
+def cold_start(
+    folder: Path,
+    compiled: Compiled,
+    target: Target,
+    image: NDArray[np.uint8],
+    *,
+    threads: int,
+    repeats: int = REPEATS,
+    limits: Limits = LIMITS,
+) -> ColdStart:
+    """Open the build in `folder` and infer `image` (H, W, 3) uint8, in `repeats` fresh processes one after another.
+
+    Raises BackendError when a process fails or answers nonsense; Interrupted when it takes longer than its limit or is
+    killed.
+    """
+    where = f"{target.name} {compiled.precision}: fresh process"
+    with temporary_folder() as scratch:
+        path = scratch / "image.npy"
+        np.save(path, image[None], allow_pickle=False)
+        request = _Request(str(folder.resolve()), compiled, target, threads, str(path), "", available_bytes())
+        answers = [_costs(_ask(request, limits, where), where) for _ in range(repeats)]
+    return ColdStart(
+        cold_start_ms=statistics.median(answer["cold_start_ms"] for answer in answers),
+        peak_rss_bytes=int(statistics.median(answer["peak_rss_bytes"] for answer in answers)),
+        baseline_rss_bytes=int(statistics.median(answer["baseline_rss_bytes"] for answer in answers)),
+        repeats=repeats,
+    )
+
+
+def logits(
+    folder: Path,
+    compiled: Compiled,
+    target: Target,
+    images: NDArray[np.uint8],
+    *,
+    threads: int,
+    limits: Limits = LIMITS,
+) -> NDArray[np.float32]:
+    """The logits (N, classes) of the build in `folder` for `images` (N, H, W, 3), one by one in a fresh process.
+
+    Raises BackendError when the process fails; Interrupted when it takes longer than its limit or is killed.
+    """
+    where = f"{folder}: opening and running it"
+    with temporary_folder() as scratch:
+        asked, answered = scratch / "images.npy", scratch / "logits.npy"
+        np.save(asked, images, allow_pickle=False)
+        places = (str(asked), str(answered))
+        request = _Request(str(folder.resolve()), compiled, target, threads, *places, available_bytes())
+        error = _ask(request, limits, where).get("error")
+        if error is not None:
+            raise BackendError(str(error))
+        try:
+            return np.asarray(read_array(answered), dtype=np.float32)
+        except UnreadableArray as error:
+            raise BackendError(f"{where} left no logits behind: {error}") from error
+
+
+def main() -> int:
+    """The child: one request on stdin, one answer on stdout. Runtimes that print to stdout end up on stderr."""
+    answer_stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    request = TypeAdapter(_Request).validate_json(sys.stdin.read())
+    limit_memory(request.memory_bytes)
+    try:
+        answer = _run(request)
+    except Exception as error:
+        if is_out_of_memory(error):
+            answer = {"error": f"{request.folder}: {_NO_MEMORY}"}
+        elif isinstance(error, EdgetlError):
+            answer = {"error": str(error)}
+        else:  # a runtime's own, on a model that it should have refused
+            told = f"{type(error).__name__}: {shortened(str(error), _LONGEST_ERROR)}"
+            answer = {"error": f"{request.folder}: {told}"}
+    with answer_stream:
+        answer_stream.write(json.dumps(answer) + "\n")
+    return 0
+
+
+def _run(request: _Request) -> dict[str, object]:
+    images = np.load(request.images, allow_pickle=False)
+    backend = load(request.compiled.backend)
+    reset_peak_rss()
+    baseline = peak_rss_bytes()
+    start = time.perf_counter_ns()
+    with backend.open(Path(request.folder), request.compiled, request.target, threads=request.threads) as engine:
+        first = engine.infer({INPUT_NAME: images[:1]})[OUTPUT_NAME]
+        elapsed = time.perf_counter_ns() - start
+        peak = peak_rss_bytes()
+        if request.logits:
+            others = [engine.infer({INPUT_NAME: images[at : at + 1]})[OUTPUT_NAME] for at in range(1, len(images))]
+            np.save(request.logits, np.concatenate([first, *others]), allow_pickle=False)
+    return {
+        "cold_start_ms": elapsed / 1e6,
+        "peak_rss_bytes": max(peak - baseline, 0),
+        "baseline_rss_bytes": baseline,
+    }
+
+
+def _ask(request: _Request, limits: Limits, where: str) -> dict[str, object]:
+    source = str(Path(edgetl.__file__).resolve().parent.parent)
+    path = os.pathsep.join(part for part in (source, os.environ.get("PYTHONPATH", "")) if part)
+    # -P: the current folder may hold a file called numpy.py
+    command = [sys.executable, "-P", "-m", "edgetl.backends.fresh_process"]
+    try:
+        done = subprocess.run(
+            command,
+            input=json.dumps(asdict(request)),
+            capture_output=True,
+            text=True,
+            timeout=limits.time_s,
+            env={**os.environ, "PYTHONPATH": path},
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Interrupted(f"{where} {limits.missed}") from error
+    if done.returncode == -signal.SIGKILL:
+        raise Interrupted(f"{where} was killed, as when memory runs out")
+    if done.returncode != 0 and says_out_of_memory(done.stderr):
+        raise BackendError(f"{where}: {_NO_MEMORY}")
+    if done.returncode != 0:
+        tail = " ".join(done.stderr.split()[-40:])
+        raise BackendError(f"{where} ended with status {done.returncode}: {tail or 'no message'}")
+    return _parse(done.stdout, where)
+
+
+def _parse(text: str, where: str) -> dict[str, object]:
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise BackendError(f"{where} answered {text[:200]!r}; expected one JSON line") from error
+
+
+def _costs(answer: dict[str, object], where: str) -> dict[str, float]:
+    if "error" in answer:
+        raise BackendError(f"{where}: {answer['error']}")
+    try:
+        return {key: float(str(answer[key])) for key in ("cold_start_ms", "peak_rss_bytes", "baseline_rss_bytes")}
+    except (ValueError, KeyError) as error:
+        raise BackendError(f"{where} answered {answer}; expected one JSON line with its measurements") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

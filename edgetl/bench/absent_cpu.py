@@ -1,0 +1,145 @@
+"""The bench of a target whose CPU is absent: accuracy under emulation, and by it on the host's; no latency."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgetl.bench import qemu as emulate
+from edgetl.bench.gates import judge
+from edgetl.bench.host_answers import Answered, on_all_images, on_host
+from edgetl.bench.machine import describe
+from edgetl.bench.result import BuildBench, TargetBench
+from edgetl.data.batches import batches, load_batch
+from edgetl.errors import BackendError
+from edgetl.tasks.classification.accuracy import compare, predict, stratified
+from edgetl.types import WITH_INTEGERS, Backend, Missing, Progress
+
+if TYPE_CHECKING:
+    from edgetl.bench.stage import BenchJob, Candidate
+
+_BATCH = 16
+_FLOAT_IMAGES = 8  # float is the slowest under emulation, and its arithmetic hardly differs between CPUs
+
+_Logits = NDArray[np.float32]
+
+
+def emulated(
+    backend: Backend, job: BenchJob, reference: _Logits, obstacle: Missing, progress: Progress
+) -> tuple[TargetBench, dict[str, _Logits]]:
+    """What can be said of a target that this machine cannot run, and the logits of the builds that were emulated.
+
+    A float build is looked at on few images, the build that ships on all that the recipe asks for.
+    """
+    missing = _missing(job)
+    reason = f"{obstacle.reason}; {obstacle.remedy}"
+    if missing is not None and missing.reason:
+        reason += f"; not emulated: {missing.reason} (edgetl doctor says how to)"
+    bench = TargetBench(
+        target=job.target.name,
+        backend=backend.name,
+        backend_version=backend.version(),
+        measured=False,
+        emulated=False,
+        reason=reason,
+        machine=describe(),
+        images=(),
+        builds=tuple(BuildBench(precision=c.precision, size_bytes=c.size_bytes()) for c in job.candidates),
+        labels=job.labels,
+    )
+    if missing is not None:
+        return bench, {}
+    return _Emulation(backend, job, reference, progress).of(bench)
+
+
+def _missing(job: BenchJob) -> Missing | None:
+    """None when accuracy can be checked under emulation; an empty reason when that is out of the question."""
+    if not emulate.takes(job.target):
+        return Missing("", "")
+    if not job.config.emulate:
+        return Missing("switched off in the recipe", "bench.emulate: true")
+    return emulate.missing()
+
+
+class _Emulation:
+    """The images that are emulated, and what was answered on them."""
+
+    def __init__(self, backend: Backend, job: BenchJob, reference: _Logits, progress: Progress) -> None:
+        self._backend, self._job, self._progress = backend, job, progress
+        self._labels = np.array([sample.label for sample in job.val], dtype=np.int64)
+        self._reference = reference
+        self._picked = stratified(self._labels, job.config.emulated_images)
+        self._images = load_batch([job.val[index] for index in self._picked], job.preprocessing)
+        self._logits: dict[str, _Logits] = {}
+        self._host_logits: dict[str, _Logits | None] = {}
+        self._threads = max(1, int(describe().usable_cores or 1))  # nothing is timed: use what is there
+
+    def of(self, bench: TargetBench) -> tuple[TargetBench, dict[str, _Logits]]:
+        found = {candidate.precision: self._build(candidate) for candidate in self._job.candidates}
+
+        def whole() -> TargetBench:
+            return replace(
+                bench,
+                backend_version=emulate.version(),
+                emulated=bool(self._logits),
+                images=tuple(self._picked.tolist()),
+                builds=tuple(found.values()),
+            )
+
+        while (short := self._ships_on_few(whole())) is not None:
+            found[short.precision] = self._build(short, every=True)
+        return whole(), self._logits
+
+    def _ships_on_few(self, bench: TargetBench) -> Candidate | None:
+        """The build that would ship, where fewer images than there are speak for it."""
+        shipped = judge(bench, self._job.gates, self._job.choose).shipped
+        build = bench.build(shipped) if shipped else None
+        if build is None or build.accuracy is None or len(self._logits[build.precision]) == len(self._picked):
+            return None
+        return next(candidate for candidate in self._job.candidates if candidate.precision == build.precision)
+
+    def _build(self, candidate: Candidate, *, every: bool = False) -> BuildBench:
+        name = candidate.precision
+        build = BuildBench(precision=name, size_bytes=candidate.size_bytes())
+        count = len(self._picked) if every or name in WITH_INTEGERS else min(_FLOAT_IMAGES, len(self._picked))
+        self._logits.pop(name, None)
+        try:
+            logits = self._logits[name] = self._answers(candidate, count)
+        except emulate.EmulationError as error:
+            return replace(build, unmeasured=str(error))
+        except BackendError as error:
+            return replace(build, error=str(error))
+        picked = self._picked[:count]
+        if (host := self._host(candidate)) is not None:
+            answered = Answered(host, logits, picked)
+            if (found := on_all_images(answered, self._labels, self._reference, self._job.seed)) is not None:
+                return replace(build, accuracy=found[0], host=found[1])
+        return replace(build, accuracy=compare(logits, self._labels[picked], self._reference[picked], self._job.seed))
+
+    def _host(self, candidate: Candidate) -> _Logits | None:
+        """What the build's file answers on this CPU, on all validation images; None where it does not take it."""
+        name = candidate.precision
+        if name in self._host_logits:
+            return self._host_logits[name]
+        job = self._job
+        try:
+            with (
+                self._progress.task(f"{job.target.name}: {name} on this CPU", total=len(job.val)) as advance,
+                self._backend.open(
+                    candidate.folder, candidate.compiled, on_host(job.target), threads=self._threads
+                ) as engine,
+            ):
+                found = predict(engine, batches(job.val, job.preprocessing, _BATCH), advance)
+        except BackendError:
+            found = None
+        self._host_logits[name] = found
+        return found
+
+    def _answers(self, candidate: Candidate, count: int) -> _Logits:
+        label = f"{self._job.target.name}: {candidate.precision} on {count} images under emulation"
+        with self._progress.task(label, total=None):
+            model = candidate.folder / candidate.compiled.model
+            return emulate.logits(model, self._images[:count], threads=self._threads)

@@ -1,0 +1,335 @@
+"""Measure finished bundles on this machine: latency interleaved, accuracy on a labelled folder. Needs no torch."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgetl import stats
+from edgetl.backends.base import load as load_backend
+from edgetl.backends.fresh_process import LIMITS, ColdStart, Limits, cold_start
+from edgetl.bench.latency import BLOCK
+from edgetl.bench.machine import Machine, clock_mhz, describe, gpu_of, temperature_c
+from edgetl.bench.measurement import BeforeAfter, BundleMeasurement, LabelRecall, LeftOut, Measurement
+from edgetl.bench.quiet import Conditions, busy, too_many_threads
+from edgetl.bench.timed import P99_RUNS, Timed, latency, timed
+from edgetl.bundle.find import bundle_folders, is_folder_of_bundles
+from edgetl.bundle.manifest import FILE_NAME
+from edgetl.bundle.read import Bundle, read_bundle
+from edgetl.bundle.run import cannot_run, open_bundle
+from edgetl.data.batches import batches, load_image, spread, usable
+from edgetl.data.by_label import match_labels
+from edgetl.data.survey import listing_of
+from edgetl.errors import BackendError, BundleError, DataError
+from edgetl.files.digest import file_digest
+from edgetl.tasks.classification.accuracy import answers, predict_each
+from edgetl.types import Engine, Interval, Placement, Preprocessing, Progress, Sample
+
+FEWEST_RUNS = 300
+"""Below that a measurement is a quick look."""
+_BATCH = 16
+_Bools = NDArray[np.bool_]
+_Times = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A measurement with its single runs.
+
+    times  per bundle, in the order of `measurement.bundles`, and per repeat: (runs,) int64 nanoseconds in order
+    """
+
+    measurement: Measurement
+    times: tuple[tuple[_Times, ...], ...]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What was found of all bundles, by key; `right` (images,) bool, `repeats` one for each time they were opened."""
+
+    right: Mapping[str, _Bools]
+    cold: Mapping[str, ColdStart]
+    placements: Mapping[str, Placement]
+    repeats: tuple[Timed, ...]
+
+    def times(self, key: str) -> _Times:
+        return np.concatenate([repeat.times[key] for repeat in self.repeats])
+
+
+def measure(
+    folders: Sequence[Path],
+    data: Path | None,
+    *,
+    runs: int,
+    warmup: int,
+    threads: int,
+    seed: int,
+    cold_starts: int,
+    progress: Progress,
+    repeats: int = 1,
+    limits: Limits = LIMITS,
+) -> Measurement:
+    """`measure_runs` without the single runs."""
+    return measure_runs(
+        folders,
+        data,
+        runs=runs,
+        warmup=warmup,
+        threads=threads,
+        seed=seed,
+        cold_starts=cold_starts,
+        progress=progress,
+        repeats=repeats,
+        limits=limits,
+    ).measurement
+
+
+def measure_runs(
+    folders: Sequence[Path],
+    data: Path | None,
+    *,
+    runs: int,
+    warmup: int,
+    threads: int,
+    seed: int,
+    cold_starts: int,
+    progress: Progress,
+    repeats: int = 1,
+    for_p99: bool = False,
+    limits: Limits = LIMITS,
+) -> Measured:
+    """Open every bundle, time them in the same rounds, and count right answers on `data` when it is given.
+
+    folders      bundles, or folders of bundles, from which those that this machine cannot run and those that are
+                 damaged are left out, with the reason. One that is named twice is measured twice.
+    data         a folder with one sub-folder per class (or a CSV list); each must be a label of the bundles, not every
+                 label needs images. Images that cannot be used are named and left out.
+    cold_starts  fresh processes per bundle that open it and infer once; 0 leaves cold start and memory out.
+    limits       of each of them; one is started in any case, before the bundle is opened in this process.
+    repeats      of opening and timing all bundles
+    for_p99      as many runs as an interval of p99 takes, within a minute for each repeat
+    raises       BundleError when bundles do not take the same input; BackendError when one cannot run here; DataError.
+    """
+    bundles, left_out = _read_all(folders)
+    preprocessing = _common_input(bundles)
+    samples = _samples(data, bundles, progress) if data else ()
+    images = _timed_images(bundles, samples, preprocessing)
+    cold = _cold_starts(bundles, images[0], threads, cold_starts, limits, progress)
+    machine, clock, temperature = describe(), clock_mhz(), temperature_c()
+    right: dict[str, _Bools] = {}
+    placements: dict[str, Placement] = {}
+    repeated: list[Timed] = []
+    for repeat in range(repeats):
+        with ExitStack() as stack:
+            engines = {key: stack.enter_context(open_bundle(each, threads=threads)) for key, each in bundles.items()}
+            if repeat == 0:
+                right = _right_answers(engines, samples, preprocessing, progress)
+                placements = {key: engine.placement() for key, engine in engines.items()}
+                machine, clock, temperature = describe(), clock_mhz(), temperature_c()
+            name = "latency" if repeats == 1 else f"latency, {repeat + 1} of {repeats}"
+            with progress.task(name, total=max(runs, P99_RUNS) if for_p99 else runs) as advance:
+                repeated.append(
+                    timed(
+                        engines,
+                        images,
+                        runs=runs,
+                        warmup=warmup,
+                        threads=threads,
+                        seed=seed + repeat,
+                        for_p99=for_p99,
+                        advance=advance,
+                    )
+                )
+    found = _Found(right, cold, placements, tuple(repeated))
+    gpus = (gpu_of(bundle.manifest.target, placements[key]) for key, bundle in bundles.items())
+    rows = _rows(bundles, samples, found, threads, seed)
+    met = _worst(repeated)
+    measurement = Measurement(
+        harness="edgetl python",
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        machine=replace(machine, gpu=next((gpu for gpu in gpus if gpu), None)),
+        clock_mhz=BeforeAfter(clock, clock_mhz()),
+        temperature_c=BeforeAfter(temperature, temperature_c()),
+        bundles=rows,
+        conditions=met,
+        warnings=_warnings(machine, met, rows, threads),
+        left_out=left_out,
+    )
+    return Measured(measurement, tuple(tuple(repeat.times[key] for repeat in repeated) for key in bundles))
+
+
+def _read_all(paths: Sequence[Path]) -> tuple[dict[str, Bundle], tuple[LeftOut, ...]]:
+    """By a key that is unique although one may be named twice."""
+    bundles: dict[str, Bundle] = {}
+    left_out: list[LeftOut] = []
+    for path in paths:
+        for folder in bundle_folders(path):
+            try:
+                bundle = read_bundle(folder)
+                reason = cannot_run(bundle) if is_folder_of_bundles(path) else ""
+            except BundleError as error:
+                if not is_folder_of_bundles(path):
+                    raise
+                left_out.append(LeftOut(str(folder), str(error), damaged=True))
+                continue
+            if reason:
+                left_out.append(LeftOut(str(folder), reason, damaged=False))
+            else:
+                bundles[f"{len(bundles)} {folder}"] = bundle
+    if not bundles:
+        told = "; ".join(f"{each.bundle}: {each.reason}" for each in left_out[:3])
+        raise BackendError(f"{paths[0]}: no bundle in it can be measured here: {told}")
+    return bundles, tuple(left_out)
+
+
+def _rows(
+    bundles: Mapping[str, Bundle], samples: Sequence[Sample], found: _Found, threads: int, seed: int
+) -> tuple[BundleMeasurement, ...]:
+    first = next(iter(bundles))
+    labels = np.array([sample.label for sample in samples], dtype=np.int64)
+    rows: list[BundleMeasurement] = []
+    for key, bundle in bundles.items():
+        manifest, times = bundle.manifest, found.times(key)
+        right, of_first = found.right.get(key), found.right.get(first)
+        figures, cold = latency(times, threads), found.cold.get(key)
+        medians = [float(np.quantile(each.times[key] / 1e6, 0.5, method="inverted_cdf")) for each in found.repeats]
+        rows.append(
+            BundleMeasurement(
+                bundle=str(bundle.folder),
+                bundle_sha256=file_digest(bundle.folder / FILE_NAME),
+                target=manifest.target.name,
+                precision=manifest.compiled.precision,
+                backend=manifest.compiled.backend,
+                backend_version=load_backend(manifest.compiled.backend).version(),
+                placement=found.placements[key].summary(),
+                size_bytes=bundle.size_bytes(),
+                p50_ms=figures.p50_ms,
+                p90_ms=figures.p90_ms,
+                p99_ms=figures.p99_ms,
+                runs=times.size,
+                threads=threads,
+                images=len(samples),
+                top1=stats.wilson(int(right.sum()), right.size) if right is not None else None,
+                ratio=None if key == first else stats.speedup(found.times(first), times, block=BLOCK, seed=seed),
+                cold_start_ms=cold.cold_start_ms if cold else None,
+                peak_rss_bytes=cold.peak_rss_bytes if cold else None,
+                baseline_rss_bytes=cold.baseline_rss_bytes if cold else None,
+                recalls=_recalls(manifest.labels, labels, right, of_first if key != first else None),
+                drop_points=_drop(of_first, right) if key != first else None,
+                round_spread=figures.round_spread,
+                repeat_p50_ms=tuple(medians) if len(medians) > 1 else (),
+            )
+        )
+    return tuple(rows)
+
+
+def _recalls(
+    names: Sequence[str], labels: NDArray[np.int64], right: _Bools | None, of_first: _Bools | None
+) -> tuple[LabelRecall, ...]:
+    if right is None:
+        return ()
+    found = stats.recalls(labels, right, right if of_first is None else of_first, len(names))
+    return tuple(
+        LabelRecall(name, each.images, each.recall, each.drop_points if of_first is not None else None)
+        for name, each in zip(names, found, strict=True)
+    )
+
+
+def _drop(of_first: _Bools | None, right: _Bools | None) -> Interval | None:
+    return None if of_first is None or right is None else stats.paired_difference(of_first, right)
+
+
+def _worst(repeats: Sequence[Timed]) -> Conditions:
+    """The conditions of the repeat that was disturbed most, each in its own way."""
+    waited = [repeat.conditions.waited for repeat in repeats if repeat.conditions.waited is not None]
+    stolen = [repeat.conditions.stolen for repeat in repeats if repeat.conditions.stolen is not None]
+    return Conditions(max(waited, default=None), max(stolen, default=None))
+
+
+def _warnings(machine: Machine, met: Conditions, rows: Sequence[BundleMeasurement], threads: int) -> tuple[str, ...]:
+    runs = rows[0].runs
+    look = f"{runs} runs are a quick look: take all times as an indication" if runs < FEWEST_RUNS else ""
+    told = (look, too_many_threads(machine, threads), busy(machine, met, [row.round_spread for row in rows], threads))
+    return tuple(sentence for sentence in told if sentence)
+
+
+def _cold_starts(
+    bundles: Mapping[str, Bundle],
+    image: NDArray[np.uint8],
+    threads: int,
+    repeats: int,
+    limits: Limits,
+    progress: Progress,
+) -> dict[str, ColdStart]:
+    found: dict[str, ColdStart] = {}
+    with progress.task("cold start", total=len(bundles)) as advance:
+        for key, bundle in bundles.items():
+            manifest = bundle.manifest
+            found[key] = cold_start(
+                bundle.folder,
+                manifest.compiled,
+                manifest.target,
+                image,
+                threads=threads,
+                repeats=max(1, repeats),
+                limits=limits,
+            )
+            advance()
+    return found if repeats else {}
+
+
+def _common_input(bundles: Mapping[str, Bundle]) -> Preprocessing:
+    first, *others = bundles.values()
+    for other in others:
+        if other.manifest.preprocessing != first.manifest.preprocessing:
+            raise BundleError(
+                f"{other.folder}: takes another input than {first.folder}; bundles timed together need the same images"
+            )
+    return first.manifest.preprocessing
+
+
+def _samples(data: Path, bundles: Mapping[str, Bundle], progress: Progress) -> tuple[Sample, ...]:
+    first, *others = bundles.values()
+    for other in others:
+        if other.manifest.labels != first.manifest.labels:
+            raise BundleError(
+                f"{other.folder}: has other labels than {first.folder}; measure their accuracy one by one"
+            )
+    matched = match_labels(listing_of(data), first.manifest.labels, str(first.folder))
+    for note in matched.notes():
+        progress.note(f"{data}: {note}")
+    samples = usable(matched.samples, first.manifest.preprocessing, progress)
+    if not samples:
+        raise DataError(f"{data}: none of {len(matched.samples)} images can be used; replace them")
+    return samples
+
+
+def _right_answers(
+    engines: Mapping[str, Engine], samples: Sequence[Sample], preprocessing: Preprocessing, progress: Progress
+) -> dict[str, _Bools]:
+    if not samples:
+        return {}
+    labels = np.array([sample.label for sample in samples])
+    with progress.task("accuracy", total=len(samples)) as advance:
+        logits = predict_each(engines, batches(samples, preprocessing, _BATCH), advance)
+    return {name: np.asarray(answers(values)[0] == labels) for name, values in logits.items()}
+
+
+def _timed_images(
+    bundles: Mapping[str, Bundle], samples: Sequence[Sample], preprocessing: Preprocessing
+) -> NDArray[np.uint8]:
+    bundle = next(iter(bundles.values()))
+    if samples:
+        paths = [Path(sample.path) for sample in spread(samples)]
+    else:
+        files = bundle.manifest.golden.files if bundle.manifest.golden else ()
+        paths = [bundle.folder / file for file in files]
+    if not paths:
+        raise BundleError(f"{bundle.folder}: carries no golden images to time on; name a folder with --data")
+    return np.stack([load_image(path, preprocessing) for path in paths])

@@ -1,0 +1,92 @@
+"""What a repair tried and found: plain frozen values, read and written as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from edgetl.errors import EdgetlError
+from edgetl.store.results import write_text
+from edgetl.types import Interval
+
+REPAIR_FILE = "repair.json"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One network, measured on the target's own runtime; that of an absent CPU on the host, which says no times.
+
+    layers       those that compute in float
+    top1         fraction; drop_points  against the float network, paired
+    p50_ms       timed in the same rounds as the other trials; relative_time  over that of INT8, paired by round; both
+                 None of an absent CPU
+    not_integer  convolutions and matrix products that the runtime really computes in float; None of an absent CPU
+    """
+
+    layers: tuple[str, ...]
+    passed: bool
+    top1: Interval
+    drop_points: Interval
+    p50_ms: Interval | None
+    relative_time: Interval | None
+    not_integer: int | None
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What was tried for one target, and what came of it.
+
+    quantized  how many layers there were to choose from
+    tries      sets that were judged
+    layers     those of the trial that was taken; None where none passed
+    trials     INT8 itself first, then what was tried, in order
+    front      indices of the trials that no other beats in both accuracy and latency, by latency; of an absent CPU in
+               both accuracy and layers in float
+    """
+
+    target: str
+    quantized: int
+    tries: int
+    layers: tuple[str, ...] | None
+    trials: tuple[Trial, ...]
+    front: tuple[int, ...]
+    sentence: str
+    schema: Literal[1] = 1
+
+
+def front(trials: Sequence[Trial]) -> tuple[int, ...]:
+    """Indices of the trials for which no other is at least as accurate and as fast, and better in one; by latency.
+
+    Trials without latencies are as fast as they have few layers in float.
+    """
+    order = sorted(range(len(trials)), key=lambda i: (_cost(trials[i]), -trials[i].top1.value))
+    found: list[int] = []
+    for index in order:
+        if not found or trials[index].top1.value > trials[found[-1]].top1.value:
+            found.append(index)
+    return tuple(found)
+
+
+def _cost(trial: Trial) -> float:
+    return trial.p50_ms.value if trial.p50_ms else len(trial.layers)
+
+
+def write_repair(repair: Repair, path: Path) -> None:
+    write_text(path, TypeAdapter(Repair).dump_json(repair, indent=1).decode() + "\n")
+
+
+def read_repair(path: Path) -> Repair:
+    """Raises EdgetlError when the file is absent or damaged."""
+    try:
+        return TypeAdapter(Repair).validate_json(path.read_bytes())
+    except OSError as error:
+        raise EdgetlError(f"{path}: cannot be read: {error.strerror}; build again") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise EdgetlError(f"{path}: not a repair: `{place}`: {first['msg']}; build again") from error

@@ -1,0 +1,163 @@
+"""Pivot folder + target -> bundle folder: compile with the target's backend, add labels, golden vectors, manifest."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from edgetl.backends.base import load as load_backend
+from edgetl.bundle.manifest import LABELS_NAME, Manifest, labels_text
+from edgetl.bundle.read import read_bundle
+from edgetl.bundle.write import replace_compiled, tolerance_for, write_manifest
+from edgetl.errors import BackendError, BundleError, UsageError
+from edgetl.files.arrays import UnreadableArray, read_tensors
+from edgetl.files.temporary import temporary_folder
+from edgetl.pivot.pivot import Pivot, PivotModel, read_pivot
+from edgetl.pivot.pivot_models import available, model_for
+from edgetl.recipes.targets import load_target, scheme_id
+from edgetl.store.results import disk_errors, put
+from edgetl.types import Compiled, FinishingBackend, Precision, Target
+
+Logits = NDArray[np.float32]
+
+
+def compile_pivot(pivot_folder: Path, target: Target, precision: Precision, name: str, out: Path) -> Manifest:
+    """Write the bundle of one build into the existing empty folder `out`.
+
+    raises  UsageError when the pivot has no model for this scheme and precision; BackendError from the toolchain.
+    """
+    pivot = read_pivot(pivot_folder)
+    model = model_for(pivot, target, precision)
+    compiled = _compile(pivot_folder / model.file, target, precision, out)
+    _add_texts(out, pivot, compiled)
+    logits = _golden_logits(pivot_folder, pivot)
+    _add_golden(pivot_folder, logits, model, pivot.golden_files, out)
+    return write_manifest(
+        out,
+        name=name,
+        target=target,
+        compiled=compiled,
+        scheme=model.scheme_id,
+        labels=pivot.labels,
+        preprocessing=pivot.preprocessing,
+        pivot_sha256=model.sha256,
+        golden_files=pivot.golden_files,
+        tolerance=tolerance_for(precision, _rounded(logits, pivot, target), logits.get("float32")),
+    )
+
+
+def compile_targets(
+    pivot_folder: Path,
+    names: Sequence[str],
+    out: Path,
+    targets_dirs: Sequence[Path] = (),
+    check: Callable[[Path], None] | None = None,
+) -> list[Path]:
+    """Every build of every named target as `<out>/<target>-<precision>`; each appears whole or not at all.
+
+    check   called with every bundle before it appears; what it raises ends the work
+    raises  UsageError for unknown targets or folders that exist already; StoreError, BackendError.
+    """
+    targets = [load_target(name, targets_dirs) for name in names]
+    pivot = read_pivot(pivot_folder)
+    jobs = [(target, precision) for target in targets for precision in available(pivot, target)]
+    places = {out / f"{target.name}-{precision}": (target, precision) for target, precision in jobs}
+    for place in places:
+        if place.exists():
+            raise UsageError(f"{place}: exists already; remove it, or choose another folder with --out")
+    with disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+        for place, (target, precision) in places.items():
+            with temporary_folder(out) as scratch:
+                folder = scratch / place.name
+                folder.mkdir()
+                compile_pivot(pivot_folder, target, precision, place.name, folder)
+                if check is not None:
+                    check(folder)
+                put(folder, place)
+    return list(places)
+
+
+def finish_bundle(folder: Path, check: Callable[[Path], None] = lambda _: None) -> Manifest:
+    """Run the step that needs the device (a TensorRT engine); again, when the device or its software changed.
+
+    Works on a copy and swaps it in, so that a failure or an interrupt leaves the bundle as it was.
+    check   looks at the finished copy; what it raises leaves the bundle as it was, too
+    raises  BackendError when there is no such step, or the device cannot do it.
+    """
+    bundle = read_bundle(folder)
+    place = folder.resolve()  # `.` has no name, and a link stays a link
+    compiled, target = bundle.manifest.compiled, bundle.manifest.target
+    backend = load_backend(compiled.backend)
+    if not isinstance(backend, FinishingBackend):
+        raise BackendError(f"{folder}: nothing to finish: {compiled.backend} bundles are complete as they are")
+    with temporary_folder(place.parent) as scratch:
+        copy = scratch / place.name
+        shutil.copytree(place, copy)
+        manifest = replace_compiled(copy, bundle.manifest, backend.finish(copy, compiled, target))
+        check(copy)
+        put(copy, place)
+    return manifest
+
+
+def _compile(model: Path, target: Target, precision: Precision, out: Path) -> Compiled:
+    backend = load_backend(target.backend)
+    missing = backend.missing()
+    if missing:
+        raise BackendError(
+            f"target {target.name}: {backend.name} cannot compile here: {missing.reason}; {missing.remedy}"
+        )
+    return backend.compile(model, target, precision, out)
+
+
+def _add_texts(out: Path, pivot: Pivot, compiled: Compiled) -> None:
+    (out / LABELS_NAME).write_text(labels_text(pivot.labels), encoding="utf-8")
+    (out / "LICENSES.txt").write_text(
+        f"The network is derived from {pivot.source}\n"
+        f"(licence as stated there: {pivot.licence or 'none stated'}), adapted to the user's own images.\n"
+        f"It runs on {compiled.backend} {compiled.backend_version}, which has its own licence.\n",
+        encoding="utf-8",
+    )
+
+
+def _golden_logits(pivot_folder: Path, pivot: Pivot) -> dict[str, Logits]:
+    """Of every model of the pivot, by its file's stem."""
+    if not pivot.golden_files:
+        return {}
+    path = pivot_folder / "golden" / "logits.safetensors"
+    try:
+        tensors = read_tensors(path)
+    except UnreadableArray as error:
+        raise BundleError(f"{path}: {error}; export the pivot again") from error
+    expected = (len(pivot.golden_files), len(pivot.labels))
+    for name in {Path(model.file).stem for model in pivot.models} | {"float32"}:
+        found = tensors.get(name)
+        if found is None or found.dtype != np.float32 or found.shape != expected:
+            seen = "nothing" if found is None else f"{found.dtype} {found.shape}"
+            raise BundleError(f"{path}: expected `{name}`, float32 {expected}; found {seen}; export the pivot again")
+    return {name: np.asarray(values, dtype=np.float32) for name, values in tensors.items()}
+
+
+def _rounded(logits: Mapping[str, Logits], pivot: Pivot, target: Target) -> Logits | None:
+    # bfloat16 keeps 8 bits of every number as well: what the integers lose is the measure for both
+    wanted = scheme_id(target.scheme)
+    return next((logits.get(Path(model.file).stem) for model in pivot.models if model.scheme_id == wanted), None)
+
+
+def _add_golden(
+    pivot_folder: Path, logits: Mapping[str, Logits], model: PivotModel, pictures: Sequence[str], out: Path
+) -> None:
+    if not pictures:
+        return
+    golden = out / "golden"
+    golden.mkdir()
+    for index, picture in enumerate(pictures):
+        for name in (picture, f"{index}.rgb.npy", f"{index}.input.npy"):
+            shutil.copyfile(pivot_folder / "golden" / name, golden / name)
+    kept = {"logits": logits[Path(model.file).stem], "float_logits": logits["float32"]}
+    save_file({name: np.ascontiguousarray(values) for name, values in kept.items()}, golden / "logits.safetensors")

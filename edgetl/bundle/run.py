@@ -1,0 +1,140 @@
+"""Run a bundle: classify image files, replay its golden vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgetl.backends.base import load as load_backend
+from edgetl.backends.fresh_process import LIMITS, Limits, logits
+from edgetl.bundle.golden import StepCheck, replay
+from edgetl.bundle.read import Bundle, read_bundle
+from edgetl.data.batches import load_image
+from edgetl.errors import BackendError, BundleError, DataError
+from edgetl.types import INPUT_NAME, OUTPUT_NAME, Backend, Engine
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The most likely classes of one image, most likely first; probabilities are softmax of the logits.
+
+    `error` says why there are none: a file that is no picture, logits that are no numbers. "" where all went well.
+    """
+
+    path: str
+    labels: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    error: str = ""
+
+
+@contextmanager
+def open_bundle(bundle: Bundle, *, threads: int) -> Iterator[Engine]:
+    """Open a bundle on its runtime and try it on a black image.
+
+    raises  BackendError when this machine cannot run it, naming what it needs; BundleError when its labels do not fit
+            the network's logits.
+    """
+    manifest = bundle.manifest
+    backend = _refuse_unrunnable(bundle)
+    with backend.open(bundle.folder, manifest.compiled, manifest.target, threads=threads) as engine:
+        _check_width(bundle, engine.infer({INPUT_NAME: black_image(bundle)})[OUTPUT_NAME])
+        yield engine
+
+
+def cannot_run(bundle: Bundle) -> str:
+    """Why this machine cannot run the bundle, and what to do; "" where it can. Cheap: opens nothing."""
+    compiled = bundle.manifest.compiled
+    if not compiled.finished:
+        return f"not finished; run on the device with the GPU: edgetl compile --finish {bundle.folder}"
+    backend = load_backend(compiled.backend)
+    obstacle = backend.missing() or backend.cannot_run(bundle.manifest.target, compiled.precision)
+    return f"cannot run here: {obstacle.reason}; {obstacle.remedy}" if obstacle else ""
+
+
+def _refuse_unrunnable(bundle: Bundle) -> Backend:
+    if obstacle := cannot_run(bundle):
+        raise BackendError(f"{bundle.folder}: {obstacle}")
+    return load_backend(bundle.manifest.compiled.backend)
+
+
+def black_image(bundle: Bundle) -> NDArray[np.uint8]:
+    """(1, H, W, 3): what any network can be tried on."""
+    size = bundle.manifest.preprocessing
+    return np.zeros((1, size.height, size.width, 3), np.uint8)
+
+
+def _check_width(bundle: Bundle, logits: NDArray[np.generic]) -> None:
+    labels = len(bundle.manifest.labels)
+    if logits.ndim != 2 or logits.shape[1] != labels:
+        raise BundleError(
+            f"{bundle.folder}: the manifest has {labels} labels, the network gives logits of shape {logits.shape}; "
+            "expected one logit per label: do not use it"
+        )
+
+
+def predict(folder: Path, images: Iterable[Path], *, top: int, threads: int) -> Iterator[Prediction]:
+    """Classify image files one by one, each as soon as it is done. One that cannot be used has an `error`, and the rest
+    goes on. Raises BundleError, BackendError."""
+    bundle = read_bundle(folder)
+    with open_bundle(bundle, threads=threads) as engine:
+        for path in images:
+            try:
+                pixels = load_image(path, bundle.manifest.preprocessing)
+            except DataError as error:
+                yield Prediction(str(path), (), (), str(error))
+                continue
+            logits = engine.infer({INPUT_NAME: pixels[None]})[OUTPUT_NAME][0].astype(np.float64)
+            yield _prediction(str(path), bundle.manifest.labels, logits, top)
+
+
+def _prediction(path: str, labels: Sequence[str], logits: NDArray[np.float64], top: int) -> Prediction:
+    if not np.isfinite(logits).all():
+        return Prediction(path, (), (), f"{path}: the network's output has values that are no numbers")
+    shares = np.exp(logits - logits.max())
+    shares /= shares.sum()
+    order = np.argsort(-shares, kind="stable")[:top]
+    return Prediction(path, tuple(labels[i] for i in order), tuple(float(shares[i]) for i in order))
+
+
+def verify(bundle: Bundle, *, threads: int, limits: Limits = LIMITS) -> tuple[StepCheck, ...]:
+    """Replay the golden vectors of a bundle, whose digests were checked on reading, on the bundle's own runtime.
+
+    The network runs in a fresh process within `limits`: a bundle that is verified is not trusted yet.
+    raises  BackendError when this machine cannot run it, or it does not end; BundleError when it has no golden vectors,
+            or its labels do not fit the network's logits.
+    """
+    _refuse_unrunnable(bundle)
+    return replay(
+        bundle.folder, bundle.manifest, lambda images: try_out(bundle, images, threads=threads, limits=limits)
+    )
+
+
+def try_out(bundle: Bundle, images: NDArray[np.uint8], *, threads: int, limits: Limits) -> NDArray[np.float32]:
+    """The logits (N, classes) of `images` (N, H, W, 3), from a fresh process. Raises BackendError, BundleError."""
+    manifest = bundle.manifest
+    found = logits(bundle.folder, manifest.compiled, manifest.target, images, threads=threads, limits=limits)
+    _check_width(bundle, found)
+    return found
+
+
+def open_once(folder: Path, *, limits: Limits = LIMITS, name: str = "") -> None:
+    """Read a bundle that was just compiled and run it on a black image, where this machine can.
+
+    name    of the bundle in errors; that of its folder where none is given
+    raises  EdgetlError: what cannot be opened is no success
+    """
+    bundle = read_bundle(folder)
+    compiled, target = bundle.manifest.compiled, bundle.manifest.target
+    backend = load_backend(compiled.backend)
+    if not compiled.finished or backend.missing() or backend.cannot_run(target, compiled.precision):
+        return
+    try:
+        try_out(bundle, black_image(bundle), threads=1, limits=limits)
+    except (BackendError, BundleError) as error:
+        told = str(error).replace(str(folder.resolve()), name or folder.name).replace(str(folder), name or folder.name)
+        raise type(error)(f"compiled, but it does not run here: {told}") from error

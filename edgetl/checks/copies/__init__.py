@@ -1,0 +1,1 @@
+"""The same picture twice: equal, encoded again, resized, mirrored, turned or trimmed."""

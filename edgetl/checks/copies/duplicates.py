@@ -1,0 +1,307 @@
+"""The same picture twice: equal files, equal pixels, copies and what only looks alike, and what is wrong about them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from PIL import Image
+
+from edgetl.checks.copies.confirm import is_same
+from edgetl.checks.copies.near_duplicates import COLOUR_SIDE, SIDE, near_pairs
+from edgetl.errors import DataError
+from edgetl.files.durable import read_sealed, write_sealed
+from edgetl.fronts.image.decode import decode
+from edgetl.progress import Silent
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgetl.types import Progress, Sample
+
+MAX_PRINTS_BYTES = 8_000_000_000
+
+Kind = Literal["bytes", "pixels", "copy", "near"]
+"""How two pictures are one: equal files, equal pixels, one made from the other; `near`: they only look alike."""
+Side = Literal["train", "val"]
+
+_TRIED = 4  # near pictures of each that are compared with it at full detail, the closest first
+
+
+@dataclass(frozen=True, eq=False)
+class Prints:
+    """What pictures are recognised by, in the order of the samples they were made from.
+
+    sha256      of each file's bytes, hex
+    pixels      uint8 (N, 32): sha256 of size and RGB values once decoded
+    thumbnails  uint8 (N, 64, 64): grey, squashed to the square
+    colours     uint8 (N, 16, 16, 3): RGB, likewise
+    """
+
+    sha256: tuple[str, ...]
+    pixels: NDArray[np.uint8]
+    thumbnails: NDArray[np.uint8]
+    colours: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Two pictures that are or may be one, as indexes of the samples. `correlation` of the thumbnails: 1.0 where their
+    pixels are equal."""
+
+    first: int
+    second: int
+    kind: Kind
+    correlation: float
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Copies by what is wrong about them; a pair may be a leak and a contradiction.
+
+    leaks           first teaches, second measures; one for each picture that measures, its closest
+    contradictions  two labels on either side or both; one for each picture, its closest
+    redundant       same side and label; one for each picture after the first
+    """
+
+    leaks: tuple[Copy, ...]
+    contradictions: tuple[Copy, ...]
+    redundant: tuple[Copy, ...]
+
+
+def fingerprints(samples: Sequence[Sample], progress: Progress | None = None, *, known: Prints | None = None) -> Prints:
+    """Decode each file once and keep what recognises it; 5 KiB per sample. Samples with one sha256 share one decoding.
+
+    known   earlier prints: their files are not decoded again
+    Raises UnreadableImage (a DataError).
+    """
+    pixels = np.empty((len(samples), 32), np.uint8)
+    thumbnails = np.empty((len(samples), SIDE, SIDE), np.uint8)
+    colours = np.empty((len(samples), COLOUR_SIDE, COLOUR_SIDE, 3), np.uint8)
+    old = {} if known is None else {sha256: row for row, sha256 in enumerate(known.sha256)}
+    first: dict[str, int] = {}
+    with (progress or Silent()).task("looking for copies", total=len(samples)) as advance:
+        for row, sample in enumerate(samples):
+            same = first.setdefault(sample.sha256, row)
+            if same != row:
+                pixels[row], thumbnails[row], colours[row] = pixels[same], thumbnails[same], colours[same]
+            elif known is not None and sample.sha256 in old:
+                at = old[sample.sha256]
+                pixels[row], thumbnails[row], colours[row] = known.pixels[at], known.thumbnails[at], known.colours[at]
+            else:
+                pixels[row], thumbnails[row], colours[row] = _print(decode(Path(sample.path)))
+            advance(1, Path(sample.path).name)
+    return Prints(tuple(sample.sha256 for sample in samples), pixels, thumbnails, colours)
+
+
+def write_prints(prints: Prints, path: Path) -> None:
+    """Write prints as a sealed .npz without pickle; a reader sees the old file or the whole new one."""
+    stream = io.BytesIO()
+    sha256 = np.frombuffer(bytes.fromhex("".join(prints.sha256)), np.uint8).reshape(-1, 32)
+    np.savez(stream, sha256=sha256, pixels=prints.pixels, thumbnails=prints.thumbnails, colours=prints.colours)
+    write_sealed(path, stream.getvalue())
+
+
+def read_prints(path: Path) -> Prints:
+    """Read what `write_prints` wrote. Raises DataError when it is absent or damaged."""
+    try:
+        if path.stat().st_size > MAX_PRINTS_BYTES:
+            raise DataError(f"{path}: larger than {MAX_PRINTS_BYTES} bytes; expected prints of pictures, delete it")
+        with np.load(io.BytesIO(read_sealed(path)), allow_pickle=False) as arrays:
+            sha256, pixels, thumbnails, colours = (
+                arrays[name] for name in ("sha256", "pixels", "thumbnails", "colours")
+            )
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}; delete it") from error
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: no prints of pictures ({error}); delete it") from error
+    count = len(sha256) if sha256.ndim else 0
+    shapes = [
+        *((sha256, (count, 32)), (pixels, (count, 32))),
+        *((thumbnails, (count, SIDE, SIDE)), (colours, (count, COLOUR_SIDE, COLOUR_SIDE, 3))),
+    ]
+    if any(array.dtype != np.uint8 or array.shape != shape for array, shape in shapes):
+        raise DataError(f"{path}: prints of another shape than expected; delete it")
+    return Prints(tuple(bytes(row).hex() for row in sha256), pixels, thumbnails, colours)
+
+
+def find_copies(
+    prints: Prints, progress: Progress | None = None, *, sides: Sequence[Side] | None = None
+) -> tuple[Copy, ...]:
+    """Equal pictures and those that look alike, each pair with `first` < `second`, ordered by both.
+
+    Equal files and equal pixels are linked to the first picture with the same content, so N pictures give at most N
+    such copies; near ones are pairs of different contents, of each content its first picture. `near_pairs` says which
+    pictures are compared; of many frames of a camera that does not move, not every pair is listed, but with `sides`
+    every picture that measures and is near one that teaches is in a pair with such a one. Pictures without contrast
+    (below two grey levels of standard deviation) are never near.
+
+    All hashes are compared: 20,000 pictures are 1.6e9 comparisons of 64 bits. Memory grows with N only.
+    """
+    exact, contents, content_of = _exact(prints)
+    kept = np.array(contents, np.intp)
+    teaches = measures = None
+    if sides is not None:
+        teaches, measures = np.zeros(len(contents), np.bool_), np.zeros(len(contents), np.bool_)
+        for content, side in zip(content_of, sides, strict=True):
+            (teaches if side == "train" else measures)[content] = True
+    near = near_pairs(
+        prints.thumbnails[kept], prints.colours[kept], progress or Silent(), teaches=teaches, measures=measures
+    )
+    pairs = [Copy(contents[i], contents[j], "near", value) for (i, j), value in near.items()]
+    return tuple(sorted((*exact, *pairs), key=lambda copy: (copy.first, copy.second)))
+
+
+def confirm_copies(
+    copies: Sequence[Copy],
+    prints: Prints,
+    samples: Sequence[Sample],
+    sides: Sequence[Side],
+    progress: Progress | None = None,
+) -> tuple[Copy, ...]:
+    """The copies, with the kind `copy` in place of `near` where full detail shows that one was made from the other.
+
+    Looked at are pairs across the sides and pairs of two labels: of each picture that measures, or that is the later of
+    one side, the 4 closest, up to the first that is a copy. Decodes both of each. Raises UnreadableImage.
+    """
+    content_of = _exact(prints)[2]
+    on = _sides_and_labels(content_of, samples, sides)
+    asked: dict[int, list[int]] = {}
+    for place, copy in enumerate(copies):
+        one, other = on[content_of[copy.first]], on[content_of[copy.second]]
+        if copy.kind == "near" and len(one | other) > 1:
+            measured = copy.first if sides[copy.second] == "train" and sides[copy.first] == "val" else copy.second
+            asked.setdefault(measured, []).append(place)
+    confirmed = list(copies)
+    with (progress or Silent()).task("comparing near pictures", total=len(asked)) as advance:
+        for places in asked.values():
+            for place in sorted(places, key=lambda place: -copies[place].correlation)[:_TRIED]:
+                copy = copies[place]
+                thumbnails = prints.thumbnails[copy.first], prints.thumbnails[copy.second]
+                pictures = [decode(Path(samples[index].path)) for index in (copy.first, copy.second)]
+                if is_same(pictures[0], pictures[1], thumbnails):
+                    confirmed[place] = replace(copy, kind="copy")
+                    break
+            advance(1)
+    return tuple(confirmed)
+
+
+def across(copies: Sequence[Copy], sides: Sequence[Side], labels: Sequence[int]) -> Findings:
+    """Sort copies by what is wrong about them. `sides` and `labels` belong to the samples the prints were made from.
+
+    Equality is carried on: a picture equal to a copy of another is that other's copy as well, `near` likewise. Raises
+    ValueError when there are not as many sides as labels.
+    """
+    if len(sides) != len(labels):
+        raise ValueError(f"expected a label for each of {len(sides)} sides, found {len(labels)}")
+    partners = _Partners(copies, sides, labels)
+    leaks: list[Copy] = []
+    contradictions: dict[tuple[int, int], Copy] = {}
+    redundant: list[Copy] = []
+    for index, (side, label) in enumerate(zip(sides, labels, strict=True)):
+        others = partners.of(index)
+        leak = _closest(other for other in others if side == "val" and sides[other[2]] == "train")
+        if leak:
+            leaks.append(Copy(leak[2], index, leak[0], leak[1]))
+        wrong = _closest(other for other in others if labels[other[2]] != label)
+        if wrong:
+            pair = min(index, wrong[2]), max(index, wrong[2])
+            contradictions[pair] = Copy(*pair, wrong[0], wrong[1])
+        again = _closest(o for o in others if o[2] < index and (sides[o[2]], labels[o[2]]) == (side, label))
+        if again:
+            redundant.append(Copy(again[2], index, again[0], again[1]))
+    return Findings(tuple(leaks), tuple(contradictions[pair] for pair in sorted(contradictions)), tuple(redundant))
+
+
+_Partner = tuple[Kind, float, int]  # how, correlation, which sample
+
+
+class _Partners:
+    """For a picture, one copy of it from each content, side and label: enough to find the closest of any sort."""
+
+    def __init__(self, copies: Sequence[Copy], sides: Sequence[Side], labels: Sequence[int]) -> None:
+        count = len(sides)
+        self.by_bytes = _roots(count, [copy for copy in copies if copy.kind == "bytes"])
+        self.content = _roots(count, [copy for copy in copies if copy.kind in ("bytes", "pixels")])
+        # two of each, so that one is left beside the picture itself
+        self.members: dict[int, dict[tuple[Side, int], list[int]]] = {}
+        for index, (side, label) in enumerate(zip(sides, labels, strict=True)):
+            members = self.members.setdefault(self.content[index], {}).setdefault((side, label), [])
+            if len(members) < 2:
+                members.append(index)
+        self.alike: dict[int, list[tuple[int, Kind, float]]] = {}
+        for copy in copies:
+            if copy.kind in ("copy", "near"):
+                first, second = self.content[copy.first], self.content[copy.second]
+                self.alike.setdefault(first, []).append((second, copy.kind, copy.correlation))
+                self.alike.setdefault(second, []).append((first, copy.kind, copy.correlation))
+
+    def of(self, index: int) -> list[_Partner]:
+        found: list[_Partner] = []
+        own = self.content[index]
+        for members in self.members[own].values():
+            for other in members:
+                if other != index:
+                    found.append(("bytes" if self.by_bytes[other] == self.by_bytes[index] else "pixels", 1.0, other))
+        for content, kind, correlation in self.alike.get(own, ()):
+            found.extend((kind, correlation, members[0]) for members in self.members[content].values())
+        return found
+
+
+def _closest(partners: Iterator[_Partner]) -> _Partner | None:
+    order = {"bytes": 0, "pixels": 1, "copy": 2, "near": 3}
+    return min(partners, key=lambda partner: (order[partner[0]], -partner[1], partner[2]), default=None)
+
+
+def _roots(count: int, links: Sequence[Copy]) -> list[int]:
+    roots = list(range(count))
+
+    def root(index: int) -> int:
+        while roots[index] != index:
+            roots[index] = roots[roots[index]]
+            index = roots[index]
+        return index
+
+    for link in links:
+        low, high = sorted((root(link.first), root(link.second)))
+        roots[high] = low
+    return [root(index) for index in range(count)]
+
+
+def _sides_and_labels(
+    content_of: Sequence[int], samples: Sequence[Sample], sides: Sequence[Side]
+) -> dict[int, set[tuple[Side, int]]]:
+    on: dict[int, set[tuple[Side, int]]] = {}
+    for content, sample, side in zip(content_of, samples, sides, strict=True):
+        on.setdefault(content, set()).add((side, sample.label))
+    return on
+
+
+def _print(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
+    digest = hashlib.sha256(f"{rgb.shape}".encode())
+    digest.update(rgb.data)
+    picture = Image.fromarray(rgb)
+    grey = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    colour = picture.resize((COLOUR_SIDE, COLOUR_SIDE), Image.Resampling.BILINEAR)
+    return np.frombuffer(digest.digest(), np.uint8), np.asarray(grey), np.asarray(colour)
+
+
+def _exact(prints: Prints) -> tuple[list[Copy], list[int], list[int]]:
+    """Copies with equal bytes or pixels, the first picture of each content, and the content of each picture."""
+    copies: list[Copy] = []
+    by_bytes: dict[str, int] = {}
+    by_pixels: dict[bytes, int] = {}
+    for index, (sha256, pixels) in enumerate(zip(prints.sha256, prints.pixels, strict=True)):
+        file, content = by_bytes.setdefault(sha256, index), by_pixels.setdefault(bytes(pixels), index)
+        if file != index:
+            copies.append(Copy(file, index, "bytes", 1.0))
+        elif content != index:
+            copies.append(Copy(content, index, "pixels", 1.0))
+    number = {first: content for content, first in enumerate(by_pixels.values())}
+    return copies, list(by_pixels.values()), [number[by_pixels[bytes(pixels)]] for pixels in prints.pixels]

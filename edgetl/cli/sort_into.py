@@ -1,0 +1,74 @@
+"""Copies of classified pictures, one folder per class. Nothing that is there is ever overwritten."""
+
+from __future__ import annotations
+
+import filecmp
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from edgetl.errors import StoreError, UsageError
+from edgetl.files.text import printable
+
+_NOT_IN_A_NAME = re.compile(r'[\\/:*?"<>|]')
+_MOST_NAMESAKES = 100_000
+
+
+class Sorter:
+    """Copies pictures into `folder`/CLASS/NAME."""
+
+    def __init__(self, folder: Path, labels: Iterable[str]) -> None:
+        """Raises UsageError where `folder` is no folder, or two labels would share one."""
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"{folder}: expected a folder to sort into, found a file")
+        self.folder = folder
+        self.names: dict[str, str] = {}
+        for label in labels:
+            name = _folder_name(label)
+            if name in self.names.values():
+                raise UsageError(f"{folder}: two labels would share the folder `{name}`; sort by --csv instead")
+            self.names[label] = name
+
+    def refuse_inside(self, sources: Iterable[Path]) -> None:
+        """Raise UsageError where a picture that is to be sorted lies in the folder already: its copies would be
+        classified, and copied, again."""
+        target = self.folder.resolve()
+        for source in sources:
+            if source.resolve().is_relative_to(target):
+                raise UsageError(f"{self.folder}: holds {source}, which is to be classified; sort into another folder")
+
+    def copy(self, picture: Path, label: str) -> Path:
+        """Where the copy lies: under its own name, or with a number behind it where another picture has that name. The
+        same picture is not copied twice. Raises StoreError."""
+        place = self.folder / self.names[label]
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            for number in range(1, _MOST_NAMESAKES):
+                name = picture.name if number == 1 else f"{picture.stem}-{number}{picture.suffix}"
+                target = place / printable(name)
+                if _copied(picture, target) or filecmp.cmp(picture, target, shallow=False):
+                    return target
+        except OSError as error:
+            raise StoreError(f"{error.filename or place}: cannot be written: {error.strerror or error}") from error
+        raise StoreError(f"{place}: {_MOST_NAMESAKES} pictures are called {picture.name}; sort into another folder")
+
+
+def _copied(picture: Path, target: Path) -> bool:
+    """Whether `target` was free and is now a copy. What could not be copied whole is not left behind."""
+    try:
+        stream = target.open("xb")
+    except FileExistsError:
+        return False
+    try:
+        with stream, picture.open("rb") as source:
+            shutil.copyfileobj(source, stream)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    return True
+
+
+def _folder_name(label: str) -> str:
+    name = _NOT_IN_A_NAME.sub("_", printable(label)).strip()
+    return f"_{name[1:]}" if name.startswith(".") else name or "_"

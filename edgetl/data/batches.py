@@ -1,0 +1,69 @@
+"""Samples -> arrays that an engine or a network takes, with bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgetl.errors import DataError
+from edgetl.fronts.image.decode import decode
+from edgetl.fronts.image.resize import resize
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgetl.types import Preprocessing, Progress, Sample
+
+
+TIMED_IMAGES = 16
+"""Pictures that a latency is measured on, in turns."""
+
+
+def spread(samples: Sequence[Sample], count: int = TIMED_IMAGES) -> list[Sample]:
+    """At most `count` of the samples, evenly spread from the first to the last, in order."""
+    return [samples[index] for index in np.unique(np.linspace(0, len(samples) - 1, count).round().astype(int))]
+
+
+def load_image(path: Path, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """Decode and resize one file: uint8 (height, width, 3). Raises DataError."""
+    pixels = decode(path)
+    try:
+        return resize(pixels, preprocessing)
+    except DataError as error:  # a picture of a shape that cannot be cropped
+        raise DataError(f"{path}: {error}") from error
+
+
+def usable(samples: Sequence[Sample], preprocessing: Preprocessing, progress: Progress) -> tuple[Sample, ...]:
+    """Those of the samples that can be decoded and resized; each of the others is a note."""
+    kept: list[Sample] = []
+    with progress.task("reading images", total=len(samples)) as advance:
+        for sample in samples:
+            try:
+                load_image(Path(sample.path), preprocessing)
+                kept.append(sample)
+            except DataError as error:
+                progress.note(f"left out: {error}")
+            advance(1)
+    return tuple(kept)
+
+
+def load_batch(samples: Sequence[Sample], preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """Decode and resize samples, in order: uint8 (N, height, width, 3). Raises DataError."""
+    batch = np.empty((len(samples), preprocessing.height, preprocessing.width, 3), np.uint8)
+    for row, sample in zip(batch, samples, strict=True):
+        row[:] = load_image(Path(sample.path), preprocessing)
+    return batch
+
+
+def batches(samples: Sequence[Sample], preprocessing: Preprocessing, size: int) -> Iterator[NDArray[np.uint8]]:
+    """`load_batch` of `size` samples at a time, in order; the last batch may be smaller. Holds one batch in memory.
+
+    Raises DataError for an image, ValueError for a size below 1.
+    """
+    if size < 1:
+        raise ValueError(f"expected a batch size of at least 1, found {size}")
+    for start in range(0, len(samples), size):
+        yield load_batch(samples[start : start + size], preprocessing)

@@ -1,0 +1,144 @@
+"""From a pivot to the ranking of the layers of one target's INT8 network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgetl.data.batches import load_batch, spread
+from edgetl.diagnose.blame.latency import Timed, obstacle, time_layers
+from edgetl.diagnose.blame.measure import measure_accuracy, measure_layers
+from edgetl.diagnose.blame.models import Networks, open_networks
+from edgetl.diagnose.blame.page import write_page
+from edgetl.diagnose.blame.result import Blame, BlamedLayer
+from edgetl.diagnose.blame.variants import Images
+from edgetl.diagnose.blame.verdict import sentence
+from edgetl.errors import UsageError
+from edgetl.files.digest import file_digest
+from edgetl.pivot.pivot import read_pivot
+from edgetl.pivot.pivot_models import model_for
+from edgetl.recipes.recipe import Recipe
+from edgetl.recipes.targets import load_target
+from edgetl.store.results import Store, disk_errors, open_store, write_text
+from edgetl.types import Preprocessing, Progress, Split, Target
+
+
+@dataclass(frozen=True)
+class Request:
+    """images  calibration images that the per-layer figures are measured on, at most; top  layers that are looked at
+    further: accuracy on all validation images and, with `latency`, what floating them costs."""
+
+    images: int = 64
+    top: int = 5
+    latency: bool = False
+
+
+@dataclass(frozen=True)
+class Build:
+    """What the chain made. out  the output folder; pivot  the pivot's folder"""
+
+    out: Path
+    recipe: Recipe
+    pivot: Path
+    split: Split
+
+
+def choose_target(
+    recipe: Recipe, targets: Sequence[Target], name: str | None, targets_dirs: Sequence[Path] = ()
+) -> Target:
+    """The target of that name, or the recipe's first with an INT8 build.
+
+    targets  the recipe's; targets_dirs  where others are looked up as well
+    raises   UsageError where there is no INT8 build.
+    """
+    if recipe.quantize.method == "none":
+        raise UsageError("quantize.method is none: this recipe has no INT8 builds, so no layer to blame")
+    if name is None:
+        found = next((target for target in targets if "int8" in target.precisions), None)
+        if found is None:
+            raise UsageError(f"none of the recipe's targets ({', '.join(recipe.targets)}) has an INT8 build")
+        return found
+    target = next((each for each in targets if each.name == name), None)
+    target = target or load_target(name, targets_dirs)
+    if "int8" not in target.precisions:
+        raise UsageError(f"target {target.name} has no INT8 build; choose another one with --target")
+    return target
+
+
+def blame(build: Build, target: Target, request: Request, progress: Progress) -> Blame:
+    """Rank the layers; write blame-<target>.html and blame-<target>.json into the output folder. What was measured is
+    kept."""
+    with open_store(build.out, "blame", progress.note) as store:
+        found = _blame(store, build, _subject(store, build, target, progress), request, progress)
+        place = page_path(build.out, found)
+        with disk_errors(build.out):
+            text = json.dumps(found.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
+            write_text(place.with_suffix(".json"), text + "\n")
+            write_page(found, place)
+    return found
+
+
+def page_path(out: Path, found: Blame) -> Path:
+    """Where the page of a target lies."""
+    return out / f"blame-{found.target}.html"
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What is looked at. model  the INT8 pivot's file"""
+
+    target: Target
+    split: Split
+    preprocessing: Preprocessing
+    model: Path
+    networks: Networks
+
+
+def _subject(store: Store, build: Build, target: Target, progress: Progress) -> _Subject:
+    description = read_pivot(build.pivot)
+    networks = open_networks(build.pivot, description, target, store.cache / "blame", progress)
+    model = build.pivot / model_for(description, target, "int8").file
+    return _Subject(target, build.split, description.preprocessing, model, networks)
+
+
+def _blame(store: Store, build: Build, subject: _Subject, request: Request, progress: Progress) -> Blame:
+    shots, val = subject.split.shots[: request.images], subject.split.val
+    networks, preprocessing = subject.networks, subject.preprocessing
+    error, layers = measure_layers(networks, Images(shots, preprocessing), progress)
+    top_one, layers = measure_accuracy(networks, layers, request.top, Images(val, preprocessing), progress)
+    hindrance = obstacle(subject.target) if request.latency else None
+    timed = (
+        _timed(store, build, subject, layers[: request.top], progress) if request.latency and not hindrance else None
+    )
+    found = Blame(
+        recipe=build.recipe.name,
+        target=subject.target.name,
+        model=subject.model.name,
+        weights="own" if networks.originals is None else "float network",
+        shots=len(shots),
+        val=len(val),
+        logits_error=error,
+        float_top1=top_one.float_top1,
+        int8_top1=top_one.int8_top1,
+        drop_points=top_one.drop_points,
+        p50_ms=timed.p50_ms if timed else None,
+        unmeasured=f"{hindrance.reason}; {hindrance.remedy}" if hindrance else "",
+        layers=tuple(replace(each, latency=timed.layers.get(each.name)) if timed else each for each in layers),
+    )
+    return replace(found, verdict=sentence(found))
+
+
+def _timed(store: Store, build: Build, subject: _Subject, layers: Sequence[BlamedLayer], progress: Progress) -> Timed:
+    return time_layers(
+        store,
+        subject.target,
+        subject.networks.quantized,
+        file_digest(subject.model),
+        subject.networks.originals,
+        [layer.name for layer in layers],
+        load_batch(spread(subject.split.val), subject.preprocessing),
+        build.recipe.bench,
+        progress,
+    )

@@ -1,0 +1,111 @@
+"""Variants of one network on stored images, through ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgetl.backends.sdk import import_onnxruntime
+from edgetl.bench.machine import describe
+from edgetl.data.batches import batches, load_batch
+from edgetl.diagnose.blame.errors import energies
+from edgetl.errors import BackendError
+from edgetl.files.digest import value_digest
+from edgetl.types import INPUT_NAME, OUTPUT_NAME, Advance, Preprocessing, Sample
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+_BATCH = 16
+_PROBED_BATCH = 2  # of inferences that keep every layer's output
+_MOST_BYTES = 256_000_000  # of decoded images that are kept
+_FATAL_ONLY = 4
+
+
+class Images:
+    """Files of the split as the networks take them. Decoded once, or each time again where they need too much memory.
+
+    Raises DataError for a file that cannot be read, when it is read.
+    """
+
+    def __init__(self, samples: Sequence[Sample], preprocessing: Preprocessing) -> None:
+        self.samples = tuple(samples)
+        self._preprocessing = preprocessing
+        self._pixels: NDArray[np.uint8] | None = None
+
+    def digest(self) -> str:
+        """Of the pictures in their order; how they are resized is part of the models, whose digests stand beside it."""
+        return value_digest([sample.sha256 for sample in self.samples])
+
+    def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
+        """uint8 (n, H, W, 3), n at most `size`, in order."""
+        p = self._preprocessing
+        if len(self.samples) * p.height * p.width * 3 > _MOST_BYTES:
+            yield from batches(self.samples, p, size)
+            return
+        if self._pixels is None:
+            self._pixels = load_batch(self.samples, p)
+        for start in range(0, len(self.samples), size):
+            yield self._pixels[start : start + size]
+
+
+def open_session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    """A session as the backend opens one, on all cores. Raises BackendError."""
+    runtime = import_onnxruntime()
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = max(1, int(describe().usable_cores or 1))
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # nothing is timed
+    options.log_severity_level = _FATAL_ONLY
+    try:
+        return runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the bindings raise a dozen unrelated types
+        raise BackendError(f"a mixed form of the network: onnxruntime cannot open it: {error}") from error
+
+
+def logits(model: onnx.ModelProto, images: Images, advance: Advance | None = None) -> NDArray[np.float32]:
+    """(N, classes) float32, in the order of the images."""
+    session = open_session(model)
+    rows: list[NDArray[np.float32]] = []
+    for batch in images.batches(_BATCH):
+        rows.append(session.run([OUTPUT_NAME], {INPUT_NAME: batch})[0])
+        if advance is not None:
+            advance(len(batch))
+    return np.concatenate(rows)
+
+
+def layer_energies(
+    reference: onnx.ModelProto,
+    found: onnx.ModelProto,
+    pairs: Sequence[tuple[str, str]],
+    images: Images,
+    advance: Advance | None = None,
+) -> NDArray[np.float64]:
+    """(len(pairs), 2) energies of signal and noise of float tensors, summed over the images.
+
+    pairs  (tensor of `reference`, tensor of `found`): outputs of these models. Both models may be one object.
+    """
+    sessions = [open_session(reference)]
+    sessions.append(sessions[0] if found is reference else open_session(found))
+    wanted = [[first for first, _ in pairs], [second for _, second in pairs]]
+    sums = np.zeros((len(pairs), 2))
+    for batch in images.batches(_PROBED_BATCH):
+        if sessions[0] is sessions[1]:
+            values = _run(sessions[0], list(dict.fromkeys([*wanted[0], *wanted[1]])), batch)
+            first = second = values
+        else:
+            first, second = (_run(session, names, batch) for session, names in zip(sessions, wanted, strict=True))
+        for row, (one, other) in zip(sums, pairs, strict=True):
+            row += energies(first[one], second[other])
+        if advance is not None:
+            advance(len(batch))
+    return sums
+
+
+def _run(session: Any, names: Sequence[str], batch: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+    unique = list(dict.fromkeys(names))
+    return dict(zip(unique, session.run(unique, {INPUT_NAME: batch}), strict=True))

@@ -1,0 +1,65 @@
+"""One sentence: the layer that costs accuracy, if one is proven to, and what floating it costs."""
+
+from __future__ import annotations
+
+from edgetl.diagnose.blame.result import Blame, BlamedLayer
+from edgetl.report import words
+
+
+def sentence(found: Blame) -> str:
+    """Says of what is not proven that it is not: a gain whose interval holds zero is none.
+
+    Layers are looked through in the ranking's order; the first with a proven gain is named.
+    """
+    first = found.layers[0]
+    if found.drop_points.low <= 0:
+        return _no_drop(found, first)
+    for layer in found.layers:
+        if layer.accuracy is not None and layer.accuracy.regained_points.low > 0:
+            regained = _points(layer.accuracy.regained_points.value)
+            return f"{layer.name} alone costs {regained} of {_points(found.drop_points.value)} points{_latency(layer)}"
+    return (
+        f"INT8 loses {_points(found.drop_points.value)} points, and {_none_proven(found)}; floating {first.name}, the "
+        f"first in the ranking, takes the logits error from {percent(found.logits_error)} to "
+        f"{percent(found.logits_error - first.regained)} % of their range{_latency(first)}"
+    )
+
+
+def _none_proven(found: Blame) -> str:
+    tried = sum(layer.accuracy is not None for layer in found.layers)
+    if not tried:
+        return "no layer's share of them was measured"
+    if tried == 1:
+        return "the one layer tried shows no gain that these images can prove"
+    return f"none of the {tried} layers tried shows a gain that these images can prove"
+
+
+def _no_drop(found: Blame, first: BlamedLayer) -> str:
+    drop = found.drop_points
+    return (
+        f"INT8 loses no accuracy that {found.val} images can show "
+        f"({words.points(drop.value)} points, {words.points_range(drop.low, drop.high)}); the most logits error comes "
+        f"from {first.name}: {percent(first.regained)} of {percent(found.logits_error)} % of their range"
+        f"{_latency(first)}"
+    )
+
+
+def percent(fraction: float) -> str:
+    """A fraction of the logits' range in percent: 0.0189 -> `1.89`."""
+    return words.points(round(100 * fraction, 2))
+
+
+def change(value: float) -> str:
+    """A change in percent with its sign: `+4`, `−1`."""
+    return f"{value + 0.0:+.0f}".replace("-", "−")
+
+
+def _points(value: float) -> str:
+    return f"{value:.1f}"
+
+
+def _latency(layer: BlamedLayer) -> str:
+    if layer.latency is None:
+        return ""
+    cost = layer.latency.cost_percent
+    return f"; floating it costs {change(cost.value)} % latency ({change(cost.low)} to {change(cost.high)})"

@@ -1,0 +1,171 @@
+"""The repair stage: a target whose INT8 build fails its accuracy gates gets one with the costliest layers in float."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from safetensors.numpy import load_file, save_file
+
+from edgetl.bench.repair_record import REPAIR_FILE, Repair, Trial, front, write_repair
+from edgetl.bench.stage import read_reference
+from edgetl.bundle.publish import PIVOT
+from edgetl.diagnose.blame.measure import measure_layers
+from edgetl.diagnose.blame.models import open_networks
+from edgetl.diagnose.blame.variants import Images
+from edgetl.diagnose.repair.search import Search, search
+from edgetl.diagnose.repair.trials import Judge, Trials
+from edgetl.files.text import decimal
+from edgetl.pivot.clean import serialize
+from edgetl.pivot.parity import infer, open_literal
+from edgetl.pivot.pivot import GOLDEN_DIR, REFERENCE_NAME, Pivot, PivotModel, read_pivot, write_pivot
+from edgetl.pivot.pivot_models import model_for
+from edgetl.recipes.recipe import Bench, Gates
+from edgetl.types import Interval, Progress, Sample, Target
+
+_SHOTS = 64  # that the ranking is made on
+MIXED_STEM = "mixed"
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class RepairJob:
+    """What the stage is given. `cache` is a folder for what was measured of single layers, named by content; `gates`
+    are those that the float network meets itself."""
+
+    target: Target
+    pivot: Path
+    shots: tuple[Sample, ...]
+    val: tuple[Sample, ...]
+    gates: Gates
+    bench: Bench
+    seed: int
+    cache: Path
+
+
+def run(job: RepairJob, out: Path, progress: Progress) -> None:
+    """Find the layers; write repair.json and, where a set passed, the folder `pivot` with its model.
+
+    raises  BackendError when the two networks of the pivot do not fit each other, or the toolchain refuses INT8 itself;
+            EdgetlError for a pivot that does not fit the images.
+    """
+    pivot = read_pivot(job.pivot)
+    networks = open_networks(job.pivot, pivot, job.target, job.cache, progress)
+    shots = Images(job.shots[:_SHOTS], pivot.preprocessing)
+    _, layers = measure_layers(networks, shots, progress)
+    ranking = [layer.name for layer in layers]
+    judge = Judge(
+        target=job.target,
+        gates=job.gates,
+        bench=job.bench,
+        val=Images(job.val, pivot.preprocessing),
+        preprocessing=pivot.preprocessing,
+        reference=read_reference(job.pivot / REFERENCE_NAME, len(job.val)),
+        seed=job.seed,
+        labels=tuple(pivot.labels),
+    )
+    with tempfile.TemporaryDirectory(dir=out) as scratch:
+        trials = Trials(networks, judge, Path(scratch))
+        with progress.task(f"{job.target.name}: layers in float", total=None) as advance:
+            trials.passes(())  # INT8 itself, for the comparison
+
+            def passes(names: Sequence[str]) -> bool:
+                advance(detail=f"{len(names)} of {len(ranking)}")
+                return trials.passes(names)
+
+            found = search(ranking[:-1], passes)  # with all of them it would be the float32 build
+        measured = trials.timed()
+        if found.layers is not None:
+            _write_pivot(job, pivot, trials.model(found.layers), out / PIVOT)
+    repair = Repair(
+        target=job.target.name,
+        quantized=len(ranking),
+        tries=found.tries,
+        layers=found.layers,
+        trials=tuple(measured),
+        front=front(measured),
+        sentence=_sentence(len(ranking), found, measured, trials.refused),
+    )
+    write_repair(repair, out / REPAIR_FILE)
+    progress.note(f"{job.target.name}: {repair.sentence}")
+
+
+def _write_pivot(job: RepairJob, pivot: Pivot, model: onnx.ModelProto, folder: Path) -> None:
+    """The pivot once more with the one model that is compiled from here, and its golden logits."""
+    folder.mkdir()
+    chosen = model_for(pivot, job.target, "int8")
+    data = serialize(model)
+    (folder / f"{MIXED_STEM}.onnx").write_bytes(data)
+    described = PivotModel(
+        file=f"{MIXED_STEM}.onnx",
+        precision="mixed",
+        scheme_id=chosen.scheme_id,
+        sha256=hashlib.sha256(data).hexdigest(),
+        parity=None,
+    )
+    if pivot.golden_files:
+        shutil.copytree(job.pivot / GOLDEN_DIR, folder / GOLDEN_DIR)
+        _add_golden(folder / GOLDEN_DIR, data, len(pivot.golden_files))
+    write_pivot(folder, pivot.model_copy(update={"models": (described,), "digests": {}}))
+
+
+def _add_golden(folder: Path, model: bytes, count: int) -> None:
+    """The model's logits on the golden inputs, computed literally as those of the other models were."""
+    path = folder / "logits.safetensors"
+    inputs = np.stack([np.load(folder / f"{index}.input.npy", allow_pickle=False) for index in range(count)])
+    save_file({**load_file(path), MIXED_STEM: infer(open_literal(model), [inputs])}, path)
+
+
+def _sentence(quantized: int, found: Search, trials: Sequence[Trial], refused: int) -> str:
+    lost = f"INT8 loses {_points(trials[0].drop_points)}"
+    told = _taken(quantized, lost, found, trials) if found.layers else _none_passes(quantized, lost, trials, refused)
+    if not refused:
+        return told
+    return f"{told} {refused} of {found.tries} sets could not be compiled or run and count as not passed."
+
+
+def _none_passes(quantized: int, lost: str, trials: Sequence[Trial], refused: int) -> str:
+    if len(trials) == 1:
+        return f"{lost}, and no set of layers in float could be judged."
+    best = max(trials, key=lambda trial: trial.top1.value)
+    told = (
+        f"{lost}, and no set of layers in float passes: the best of {len(trials) - 1} that were tried "
+        f"({len(best.layers)} of {quantized} layers in float) loses {_points(best.drop_points)}."
+    )
+    if refused:
+        return told
+    return (
+        f"{told} The loss is spread over many layers; try quantization-aware training (quantize.method: qat), or relax "
+        "the gate."
+    )
+
+
+def _taken(quantized: int, lost: str, found: Search, trials: Sequence[Trial]) -> str:
+    layers = found.layers or ()
+    taken = next(trial for trial in trials if set(trial.layers) == set(layers))
+    named = ", ".join(layers[:_NAMED]) + (f" and {len(layers) - _NAMED} more" if len(layers) > _NAMED else "")
+    told = (
+        f"{lost}; with {len(layers)} of {quantized} layers in float ({named}) {_points(taken.drop_points)}"
+        f"{_time(taken.relative_time)}."
+    )
+    return told if found.pruned else f"{told} The search ended after {found.tries} sets: fewer layers may do."
+
+
+def _time(relative: Interval | None) -> str:
+    if relative is None:
+        return ", both by this CPU's predictions"
+    if relative.low <= 1 <= relative.high:
+        return ", in the same time within noise"
+    change = abs(relative.value - 1)
+    low, high = sorted((abs(relative.low - 1), abs(relative.high - 1)))
+    return f", in {change:.0%} ({low:.0%} to {high:.0%}) {'more' if relative.value > 1 else 'less'} time"
+
+
+def _points(drop: Interval) -> str:
+    return f"{decimal(drop.value, 2)} points ({decimal(drop.low, 2)} to {decimal(drop.high, 2)})"

@@ -1,0 +1,177 @@
+"""Compile a set of layers in float for the target, run it on the target's own runtime, and judge it by the gates.
+
+Of a CPU that is not here the runtime is that of the host, which answers nearly alike
+(edgetl/bench/host_answers.py); the build that comes of it is emulated afterwards, as all builds are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgetl import stats
+from edgetl.backends.base import load
+from edgetl.bench.host_answers import on_host
+from edgetl.bench.latency import BLOCK, interleaved
+from edgetl.bench.repair_record import Trial
+from edgetl.data.batches import load_batch, spread
+from edgetl.diagnose.blame.models import Networks
+from edgetl.diagnose.blame.variants import Images
+from edgetl.errors import BackendError
+from edgetl.pivot import mixed
+from edgetl.pivot.clean import serialize
+from edgetl.recipes.recipe import Bench, Gates
+from edgetl.tasks.classification import accuracy_gates
+from edgetl.tasks.classification.accuracy import Accuracy, compare, predict_each
+from edgetl.types import Compiled, Engine, Precision, Preprocessing, Target
+
+_BATCH = 16
+_PIVOT_FILE = "pivot.onnx"
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What decides whether a network passes.
+
+    val        validation images; reference  float32 (len(val), classes), the float network's logits on them
+    labels     names of the classes
+    """
+
+    target: Target
+    gates: Gates
+    bench: Bench
+    val: Images
+    preprocessing: Preprocessing
+    reference: NDArray[np.float32]
+    seed: int
+    labels: tuple[str, ...]
+
+    @property
+    def truth(self) -> NDArray[np.int64]:
+        """(len(val),) the true classes."""
+        return np.array([sample.label for sample in self.val.samples], np.int64)
+
+    def passes(self, accuracy: Accuracy) -> bool:
+        """By the accuracy gates; those of latency and size are for the build that comes of it."""
+        recalls = dict(zip(self.labels, accuracy.recalls, strict=True))
+        met = accuracy_gates.allow(self.gates, accuracy.drop_points.value, accuracy.top1.value, recalls)
+        return met and not accuracy.not_finite
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One set, compiled in `folder`."""
+
+    layers: tuple[str, ...]
+    folder: Path
+    compiled: Compiled
+    accuracy: Accuracy
+    passed: bool
+
+
+class Trials:
+    """Sets that were tried, each once, compiled below the folder `scratch`."""
+
+    def __init__(self, networks: Networks, judge: Judge, scratch: Path) -> None:
+        self._networks, self._judge, self._scratch = networks, judge, scratch
+        self._tried: dict[frozenset[str], Tried | None] = {}
+
+    @property
+    def tried(self) -> tuple[Tried, ...]:
+        """Those that ran, in order."""
+        return tuple(tried for tried in self._tried.values() if tried is not None)
+
+    @property
+    def refused(self) -> int:
+        """How many sets the target's toolchain could not compile or run."""
+        return sum(tried is None for tried in self._tried.values())
+
+    def passes(self, layers: Sequence[str]) -> bool:
+        """A set that the target's toolchain refuses does not pass.
+
+        Raises BackendError when it refuses INT8 itself, the empty set, which the others are compared with.
+        """
+        key = frozenset(layers)
+        if key not in self._tried:
+            self._tried[key] = self._try_or_none(tuple(layers))
+        tried = self._tried[key]
+        return tried is not None and tried.passed
+
+    def model(self, layers: Sequence[str]) -> onnx.ModelProto:
+        """The Q/DQ model with these layers in float."""
+        networks = self._networks
+        return mixed.float_layers(networks.quantized, layers, networks.originals) if layers else networks.quantized
+
+    def timed(self) -> list[Trial]:
+        """All of them, timed in turns; the first one is what the others are compared with. Untimed on another CPU."""
+        if self._absent:
+            return [_trial(tried) for tried in self.tried]
+        judge = self._judge
+        pixels = load_batch(spread(judge.val.samples), judge.preprocessing)
+        with ExitStack() as stack:
+            engines = {
+                str(index): self._open(stack, tried.folder, tried.compiled) for index, tried in enumerate(self.tried)
+            }
+            placed = [engine.placement() for engine in engines.values()]
+            config = judge.bench
+            times = interleaved(engines, pixels, runs=config.runs, warmup=config.warmup, seed=judge.seed)
+        found = []
+        for tried, placement, nanoseconds in zip(self.tried, placed, times.values(), strict=True):
+            p50_ms = stats.quantile(nanoseconds / 1e6, 0.5, block=BLOCK)
+            assert p50_ms is not None  # there are 300 runs at least
+            relative = stats.speedup(nanoseconds, times["0"], block=BLOCK, seed=judge.seed)
+            in_float = len(placement.not_integer())
+            found.append(replace(_trial(tried), p50_ms=p50_ms, relative_time=relative, not_integer=in_float))
+        return found
+
+    @property
+    def _absent(self) -> bool:
+        target = self._judge.target
+        return load(target.backend).cannot_run(target) is not None
+
+    def _try_or_none(self, layers: tuple[str, ...]) -> Tried | None:
+        try:
+            return self._try(layers)
+        except BackendError:
+            if not layers:
+                raise
+            return None
+
+    def _try(self, layers: tuple[str, ...]) -> Tried:
+        judge = self._judge
+        folder = self._scratch / str(len(self._tried))
+        folder.mkdir()
+        pivot = self._scratch / f"{folder.name}-{_PIVOT_FILE}"
+        pivot.write_bytes(serialize(self.model(layers)))
+        precision: Precision = "mixed" if layers else "int8"
+        compiled = load(judge.target.backend).compile(pivot, judge.target, precision, folder)
+        with ExitStack() as stack:
+            engine = self._open(stack, folder, compiled)
+            logits = predict_each({"": engine}, judge.val.batches(_BATCH))[""]
+        accuracy = compare(logits, judge.truth, judge.reference, judge.seed)
+        return Tried(layers, folder, compiled, accuracy, judge.passes(accuracy))
+
+    def _open(self, stack: ExitStack, folder: Path, compiled: Compiled) -> Engine:
+        target, threads = self._judge.target, self._judge.bench.threads
+        opened = on_host(target) if self._absent else target
+        return stack.enter_context(load(target.backend).open(folder, compiled, opened, threads=threads))
+
+
+def _trial(tried: Tried) -> Trial:
+    """Without what is measured later."""
+    return Trial(
+        layers=tried.layers,
+        passed=tried.passed,
+        top1=tried.accuracy.top1,
+        drop_points=tried.accuracy.drop_points,
+        p50_ms=None,
+        relative_time=None,
+        not_integer=None,
+        size_bytes=sum((tried.folder / name).stat().st_size for name in tried.compiled.files),
+    )

@@ -1,0 +1,1 @@
+"""Unlabeled images in groups, and which of them to label next."""

@@ -1,0 +1,57 @@
+"""Labels that exist already: CSV lists of `path,label` for some of the images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgetl.data.names import NAMED
+from edgetl.data.scan import natural_key, scan
+from edgetl.errors import DataError, UsageError
+from edgetl.explore.cluster.kmeans import Labels
+from edgetl.types import Sample
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """classes in natural order; indices (L,) into the images, ascending; labels (L,) into the classes."""
+
+    classes: tuple[str, ...]
+    indices: Labels
+    labels: Labels
+
+
+def read_labelled(lists: Sequence[Path], images: Sequence[Sample], copies: Mapping[str, str]) -> Labelled:
+    """Match listed files with `images` by their path; `copies` maps further paths of an image to that of the image.
+
+    Raises UsageError and DataError: a list that cannot be meant, a file that is not among the images, two labels for
+    one image, fewer than two classes.
+    """
+    number = {sample.path: index for index, sample in enumerate(images)}
+    names: dict[int, str] = {}
+    strangers: list[str] = []
+    for path in lists:
+        if not path.is_file():
+            raise UsageError(f"{path}: no such file; expected a CSV list with the header `path,label`")
+        listing = scan(path)
+        for file, label in listing.files:
+            index = number.get(copies.get(file, file))
+            if index is None:
+                strangers.append(f"{file} ({path.name})")
+            elif names.setdefault(index, listing.classes[label]) != listing.classes[label]:
+                raise DataError(
+                    f"{path}: {file} is labelled `{listing.classes[label]}` here and `{names[index]}` before; keep one"
+                )
+    if strangers:
+        more = f" and {len(strangers) - NAMED} more" if len(strangers) > NAMED else ""
+        raise DataError(
+            f"labelled, but not among the readable images of the folder: {', '.join(strangers[:NAMED])}{more}"
+        )
+    classes = tuple(sorted(set(names.values()), key=natural_key))
+    if len(classes) < 2:
+        raise DataError(f"{lists[0]}: expected labels of at least two classes; found {len(classes)}")
+    indices = np.array(sorted(names), np.int64)
+    return Labelled(classes, indices, np.array([classes.index(names[index]) for index in indices.tolist()], np.int64))

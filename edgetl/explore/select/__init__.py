@@ -1,0 +1,1 @@
+"""Which backbone suits the images and the target, without training any of them."""

@@ -1,0 +1,184 @@
+"""Compare backbones for a recipe's images and one target, without training any of them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgetl.errors import BackendError, DataError, EdgetlError, StoreError, UsageError
+from edgetl.explore.select.candidates import candidates
+from edgetl.explore.select.result import Budget, Cost, Row, Selection, Transfer, failed, judge, ranked
+from edgetl.explore.select.stages import (
+    MAX_IMAGES,
+    Candidate,
+    compile_stage,
+    cost_on_paper,
+    float_stage,
+    latency_stage,
+    obstacle,
+    read_cost,
+    transfer_stage,
+)
+from edgetl.progress import duration
+from edgetl.recipes.recipe import Backbone
+from edgetl.stages.job import Job
+from edgetl.stages.split import split_stage
+from edgetl.stages.weights import Weights
+from edgetl.store.results import StageResult, Store, disk_errors, open_store, write_text
+from edgetl.types import Missing, Progress, Split, Target
+
+JSON_FILE, PLOT_FILE = "select.json", "select.png"
+
+_WORTH_SAYING_S = 10.0
+_MAX_OPEN_BYTES = 1_000_000_000  # of float models that are open, and so timed, together
+
+
+def select(job: Job, names: Sequence[str], target: Target | None, budget: Budget, progress: Progress) -> Selection:
+    """Rank backbones by transferability within a budget; write select.json and select.png into `job.out`.
+
+    names   backbones to compare; without any, the recipe's own and every timm folder of `job.weights_folders`
+    target  where latency is measured; None: the first target of the recipe that can be measured here
+    A candidate that fails is a row with its reason. What was computed is kept and found again.
+    raises  UsageError for a latency budget on a target that cannot be measured here; EdgetlError when all fail.
+    """
+    chosen = target or next((each for each in job.targets if obstacle(each) is None), job.targets[0])
+    hindrance = obstacle(chosen)
+    if hindrance and budget.max_ms is not None:
+        raise UsageError(
+            f"--max-ms: target {chosen.name} cannot be measured here: {_sentence(hindrance)}; leave --max-ms out, or "
+            "choose another one with --target"
+        )
+    backbones = candidates(job.recipe.backbone, names, job.weights_folders)
+    with open_store(job.out, "select", progress.note) as store:
+        split, _ = split_stage(store, job, progress)
+        _require_classes(split)
+        here = None if hindrance else chosen
+        results = _compare_all(store, job, split, backbones, here, progress)
+        compared = {name: result for name, result in results.items() if isinstance(result, _Compared)}
+        costs = _timed(store, job, split, compared, chosen, progress)
+        rows = [result for result in results.values() if isinstance(result, Row)]
+        rows += [
+            judge(name, each.transfer, cost, budget) if isinstance(cost := costs[name], Cost) else cost
+            for name, each in compared.items()
+        ]
+        found = Selection(
+            recipe=job.recipe.name,
+            target=chosen.name,
+            unmeasured=_sentence(hindrance) if hindrance else "",
+            threads=job.recipe.bench.threads,
+            budget=budget,
+            rows=ranked(rows),
+        )
+        _refuse_nothing(found)
+        _publish(found, job.out)
+    return found
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """A candidate that came through; `compiled` is None where the target cannot be measured here."""
+
+    transfer: Transfer
+    made: StageResult
+    compiled: StageResult | None
+
+
+def _compare_all(
+    store: Store, job: Job, split: Split, backbones: Sequence[Backbone], target: Target | None, progress: Progress
+) -> dict[str, _Compared | Row]:
+    results: dict[str, _Compared | Row] = {}
+    start = time.monotonic()
+    for number, each in enumerate(backbones):
+        left = (time.monotonic() - start) / number * (len(backbones) - number) if number else 0.0
+        told = f", about {duration(left)} left" if left >= _WORTH_SAYING_S else ""
+        progress.note(f"comparing {each.name} ({number + 1} of {len(backbones)}{told})")
+        results[each.name] = _compare(store, job, split, each, target, progress)
+    return results
+
+
+def _compare(
+    store: Store, job: Job, split: Split, backbone: Backbone, target: Target | None, progress: Progress
+) -> _Compared | Row:
+    try:
+        weights = Weights(backbone, job.base, job.weights_folders, store.out, progress)
+        candidate = Candidate(backbone, weights.source, split)
+        transfer = transfer_stage(store, candidate, job.recipe.data.seed, progress)
+        made = float_stage(store, candidate)
+        threads = job.recipe.bench.threads
+        compiled = compile_stage(store, made, target, candidate.shots, threads) if target else None
+    except (StoreError, ModuleNotFoundError):
+        raise
+    except Exception as error:  # whatever an odd network does in its library: the others are compared all the same
+        return _left_out(backbone.name, error, progress)
+    return _Compared(transfer, made, compiled)
+
+
+def _left_out(name: str, error: Exception, progress: Progress) -> Row:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if not isinstance(error, EdgetlError):
+        reason = f"cannot be used: {reason}"
+    progress.note(f"{name}: {reason}")
+    return failed(name, reason)
+
+
+def _timed(
+    store: Store, job: Job, split: Split, compared: Mapping[str, _Compared], target: Target, progress: Progress
+) -> dict[str, Cost | Row]:
+    """Costs by name, with latencies where there is a compiled model; of one that cannot be timed, the failed row."""
+    models = {name: (each.made, each.compiled) for name, each in compared.items() if each.compiled}
+    timed: dict[str, Cost | Row] = {}
+
+    def time_together(names: Sequence[str]) -> None:
+        chosen = {name: models[name] for name in names}
+        timed.update(latency_stage(store, chosen, target, split.shots[:MAX_IMAGES], job.recipe.bench, progress))
+
+    for group in _groups({name: read_cost(compiled).size_bytes for name, (_, compiled) in models.items()}):
+        try:
+            time_together(group)
+        except BackendError:
+            # one of them is at fault: alone, each says so for itself
+            for name in group:
+                try:
+                    time_together([name])
+                except BackendError as error:
+                    timed[name] = _left_out(name, error, progress)
+    return {name: timed.get(name) or cost_on_paper(each.made) for name, each in compared.items()}
+
+
+def _groups(sizes: Mapping[str, int]) -> list[list[str]]:
+    """Names in their order, as many at a time as may be open at once."""
+    groups: list[list[str]] = []
+    room = 0
+    for name, size in sizes.items():
+        if not groups or size > room:
+            groups.append([])
+            room = _MAX_OPEN_BYTES
+        groups[-1].append(name)
+        room -= size
+    return groups
+
+
+def _require_classes(split: Split) -> None:
+    if len(split.classes) < 2:
+        raise DataError(f"expected at least two classes to tell apart; found {len(split.classes)}: add a second one")
+
+
+def _refuse_nothing(found: Selection) -> None:
+    if all(row.verdict == "failed" for row in found.rows):
+        reasons = "\n".join(f"{row.name}: {row.reason}" for row in found.rows)
+        raise EdgetlError(f"none of {len(found.rows)} backbones could be compared\n{reasons}")
+
+
+def _publish(found: Selection, out: Path) -> None:
+    from edgetl.explore.select.plot import draw
+
+    with disk_errors(out):
+        write_text(out / JSON_FILE, json.dumps(found.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        draw(found, out / PLOT_FILE)
+
+
+def _sentence(missing: Missing) -> str:
+    return f"{missing.reason}; {missing.remedy}"

@@ -1,0 +1,246 @@
+"""What is computed of the candidates, each kept in the store: transfer scores, float models, their latencies."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+from edgetl import stats
+from edgetl.backends.base import load as load_backend
+from edgetl.backends.fresh_process import cold_start
+from edgetl.bench.latency import BLOCK, interleaved
+from edgetl.bench.machine import describe
+from edgetl.data.batches import TIMED_IMAGES, load_batch, spread
+from edgetl.errors import BackendError
+from edgetl.explore.select.result import Cost, Transfer
+from edgetl.files.digest import value_digest
+from edgetl.pivot.facts import read_facts
+from edgetl.recipes.recipe import Backbone, Bench
+from edgetl.store.results import StageResult, Store, write_text
+from edgetl.types import INPUT_NAME, Compiled, Engine, Missing, Placement, Progress, Sample, Split, Target, WeightSource
+
+if TYPE_CHECKING:
+    from edgetl.types import Tensors
+
+MAX_IMAGES = 800
+"""Most shots that the scores are computed from; taken in the split's order, which deals the classes in turn."""
+
+_TOOLS = ("torch", "timm", "torchvision", "onnx", "onnxscript")
+_MODEL, _FACTS, _RESULT = "model.onnx", "facts.json", "result.json"
+_COMPILED, _BUILD = "compiled", "compiled.json"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A backbone, where its weights are, and what it is compared on."""
+
+    backbone: Backbone
+    source: WeightSource
+    split: Split
+
+    @property
+    def shots(self) -> tuple[Sample, ...]:
+        return self.split.shots[:MAX_IMAGES]
+
+    def key(self) -> dict[str, Any]:
+        """What everything computed from it depends on, as JSON."""
+        return {
+            "backbone": self.backbone.identity(),
+            "weights": [self.source.kind, self.source.digest],
+            "classes": len(self.split.classes),
+            "resize": self.split.resize,
+            "tools": versions(_TOOLS),
+        }
+
+
+def transfer_stage(store: Store, candidate: Candidate, seed: int, progress: Progress) -> Transfer:
+    """LogME and the cross-validated probe on pooled features of the shots. Raises EdgetlError."""
+
+    def run(out: Path) -> None:
+        from edgetl.backbones.extract import open_frozen, pooled_features
+        from edgetl.explore.select.held_out import cross_validate
+        from edgetl.explore.select.logme import logme
+
+        split, shots = candidate.split, candidate.shots
+        frozen = open_frozen(candidate.backbone, candidate.source, len(split.classes), split.resize)
+        what = f"shots, {candidate.backbone.name}"
+        features = pooled_features(frozen, shots, store.cache / "features", progress=progress, what=what).read()
+        labels = np.array([sample.label for sample in shots], np.int64)
+        probe = cross_validate(features, labels, len(split.classes), seed=seed)
+        score = logme(features, labels, len(split.classes))
+        right = probe.right if probe else ()
+        _write(out / _RESULT, Transfer(probe.top1 if probe else None, score, len(features), features.shape[1], right))
+
+    config = {**candidate.key(), "seed": seed}
+    inputs = {"shots": value_digest([[shot.label, shot.sha256] for shot in candidate.shots])}
+    made = store.once("select-transfer", 2, config, run, inputs=inputs, what=candidate.backbone.name)
+    return TypeAdapter(Transfer).validate_json((made.folder / _RESULT).read_bytes())
+
+
+def float_stage(store: Store, candidate: Candidate) -> StageResult:
+    """The float network as ONNX with its preprocessing inside, and what it costs on paper. Raises EdgetlError."""
+
+    def run(out: Path) -> None:
+        from edgetl.backbones.load import build
+        from edgetl.explore.select.cost import count_macs
+        from edgetl.pivot.clean import serialize
+        from edgetl.pivot.fold import fold
+        from edgetl.pivot.from_torch import to_onnx
+        from edgetl.pivot.preprocess import attach
+
+        classes = len(candidate.split.classes)
+        network, spec, _ = build(candidate.backbone, candidate.source, classes, candidate.split.resize)
+        p = spec.preprocessing
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        model = to_onnx(fold(network, p.height, p.width).module, p.height, p.width)
+        facts = {"height": p.height, "width": p.width, "parameters": parameters, "macs": count_macs(model)}
+        # the classes' names do not matter here, and would make equal models differ
+        (out / _MODEL).write_bytes(serialize(attach(model, p, [str(number) for number in range(classes)])))
+        write_text(out / _FACTS, json.dumps(facts) + "\n")
+
+    return store.once("select-float", 1, candidate.key(), run, what=candidate.backbone.name)
+
+
+def cost_on_paper(made: StageResult) -> Cost:
+    """Parameters, multiply-accumulates and bytes of what `float_stage` made."""
+    facts = json.loads((made.folder / _FACTS).read_text(encoding="utf-8"))
+    return Cost(**facts, size_bytes=(made.folder / _MODEL).stat().st_size)
+
+
+def compile_stage(
+    store: Store, made: StageResult, target: Target, shots: Sequence[Sample], threads: int
+) -> StageResult:
+    """The float model compiled for `target`, opened and run once in fresh processes. Raises EdgetlError."""
+    backend = load_backend(target.backend)
+
+    def run(out: Path) -> None:
+        folder = out / _COMPILED
+        folder.mkdir()
+        compiled = backend.compile(made.folder / _MODEL, target, "float32", folder)
+        if not compiled.finished:
+            raise BackendError(f"target {target.name}: its last build step runs on the device; it cannot be timed here")
+        image = timed_images(shots[:1], made.folder / _MODEL)[0]
+        cold = cold_start(folder, compiled, target, image, threads=threads)
+        size = sum((folder / name).stat().st_size for name in compiled.files)
+        cost = replace(
+            cost_on_paper(made), size_bytes=size, cold_start_ms=cold.cold_start_ms, peak_rss_bytes=cold.peak_rss_bytes
+        )
+        _write(out / _BUILD, compiled)
+        _write(out / _RESULT, cost)
+
+    config = {"target": asdict(target), "threads": threads, "backend_version": backend.version(), "here": _here()}
+    inputs = {"model": made.digest, "image": shots[0].sha256}
+    return store.once("select-compile", 1, config, run, inputs=inputs, what=made.what)
+
+
+def latency_stage(
+    store: Store,
+    models: Mapping[str, tuple[StageResult, StageResult]],
+    target: Target,
+    shots: Sequence[Sample],
+    bench: Bench,
+    progress: Progress,
+) -> dict[str, Cost]:
+    """All compiled models timed in the same rounds, so that what else the machine does hits them equally.
+
+    models  name -> (result of `float_stage`, result of `compile_stage`)
+    returns name -> the cost with latencies
+    """
+    backend = load_backend(target.backend)
+
+    def run(out: Path) -> None:
+        with ExitStack() as stack:
+            engines: dict[str, Engine] = {}
+            placements: dict[str, str] = {}
+            for name, (made, compiled) in models.items():
+                build = TypeAdapter(Compiled).validate_json((compiled.folder / _BUILD).read_bytes())
+                folder = compiled.folder / _COMPILED
+                engine = stack.enter_context(backend.open(folder, build, target, threads=bench.threads))
+                placements[name] = engine.placement().summary()
+                engines[name] = OwnImages(engine, timed_images(shots, made.folder / _MODEL))
+            with progress.task("latency", total=bench.runs) as advance:
+                settings: dict[str, Any] = {"runs": bench.runs, "warmup": bench.warmup, "seed": 0, "advance": advance}
+                times = interleaved(engines, numbers(_count(shots)), **settings)
+        costs = {
+            name: replace(
+                read_cost(compiled),
+                p50_ms=stats.quantile(times[name] / 1e6, 0.5, block=BLOCK),
+                p99_ms=stats.p99(times[name] / 1e6, block=BLOCK),
+                placement=placements[name],
+            )
+            for name, (_, compiled) in models.items()
+        }
+        write_text(out / _RESULT, json.dumps({name: asdict(cost) for name, cost in costs.items()}) + "\n")
+
+    config = {"bench": [bench.runs, bench.warmup, bench.threads], "here": _here(), "names": list(models)}
+    inputs = {f"model {name}": compiled.digest for name, (_, compiled) in models.items()}
+    inputs["images"] = value_digest([sample.sha256 for sample in shots])
+    done = store.once("select-latency", 2, config, run, inputs=inputs, what=target.name)
+    return TypeAdapter(dict[str, Cost]).validate_json((done.folder / _RESULT).read_bytes())
+
+
+def read_cost(compiled: StageResult) -> Cost:
+    """What `compile_stage` found, without latencies."""
+    return TypeAdapter(Cost).validate_json((compiled.folder / _RESULT).read_bytes())
+
+
+class OwnImages:
+    """An engine that is asked for the number of an image and infers its own copy of it: models with inputs of
+    different sizes can take turns."""
+
+    def __init__(self, engine: Engine, images: NDArray[np.uint8]) -> None:
+        self._engine = engine
+        self._batches = [{INPUT_NAME: np.ascontiguousarray(image[None])} for image in images]
+
+    def infer(self, inputs: Tensors) -> Tensors:
+        return self._engine.infer(self._batches[inputs[INPUT_NAME].item()])
+
+    def placement(self) -> Placement:
+        return self._engine.placement()
+
+
+def numbers(count: int) -> NDArray[np.uint8]:
+    """(count, 1, 1, 1): what `OwnImages` takes in place of images."""
+    return np.arange(count, dtype=np.uint8).reshape(-1, 1, 1, 1)
+
+
+def obstacle(target: Target) -> Missing | None:
+    """None when float models can be compiled for `target` and timed on this machine; else why not."""
+    backend = load_backend(target.backend)
+    if "float32" not in target.precisions:
+        return Missing(f"target {target.name} has no float32 build", "choose another one with --target")
+    return backend.missing() or backend.cannot_run(target, "float32")
+
+
+def versions(names: Sequence[str]) -> Mapping[str, str]:
+    """Installed versions, part of the keys of what these packages computed."""
+    return {name: metadata.version(name) for name in names}
+
+
+def timed_images(shots: Sequence[Sample], model: Path) -> NDArray[np.uint8]:
+    """At most `TIMED_IMAGES` shots, spread evenly, as `model` takes them: uint8 (K, H, W, 3)."""
+    return load_batch(spread(shots), read_facts(model).preprocessing)
+
+
+def _count(shots: Sequence[Sample]) -> int:
+    return min(TIMED_IMAGES, len(shots))
+
+
+def _here() -> list[str | None]:
+    # a measurement belongs to a machine: it is not used again on another
+    machine = describe()
+    return [platform.node(), machine.architecture, machine.cpu]
+
+
+def _write(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(asdict(value), allow_nan=False) + "\n")

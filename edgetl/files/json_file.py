@@ -1,0 +1,93 @@
+"""JSON files that others may have written: bounded, strict, and every text with one meaning only. Torch-free."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from edgetl.errors import BundleError
+from edgetl.files.digest import open_plain
+from edgetl.files.file_kind import describe_bytes
+from edgetl.files.text import printable, quoted, shortened
+
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+_MISSING = ("missing", "missing_argument")
+_PLACE_CHARACTERS, _PROBLEM_CHARACTERS = 120, 200
+T = TypeVar("T", bound=BaseModel)
+
+
+def _plain(value: str) -> str:
+    if printable(value) != value:
+        raise ValueError("expected text without control characters")
+    return value
+
+
+PlainText = Annotated[str, AfterValidator(_plain)]
+"""Text that can stand in one line of a terminal or of labels.txt."""
+NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+"""A plain name inside a folder: none begins with a dot, so that none can leave the folder or hide in it."""
+RelativePath = Annotated[str, Field(pattern=rf"^{NAME}(/{NAME}){{0,3}}$", max_length=200)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Labels = Annotated[tuple[Annotated[PlainText, Field(max_length=500)], ...], Field(min_length=2, max_length=100_000)]
+"""The names of the classes, in the order of the logits."""
+
+
+def read_json(path: Path, model: type[T], *, most_bytes: int, what: str) -> T:
+    """Read `path` as `model`: no key twice, no unknown key, no number or text where the other belongs.
+
+    what    "a manifest of schema 1", for the message
+    raises  BundleError with one line; OSError where the file cannot be read, also where it is no regular file.
+    """
+    with open_plain(path) as stream:
+        data = stream.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise BundleError(f"{path}: not {what}: larger than {most_bytes} bytes")
+    try:
+        text = data.decode("utf-8")
+        # Python's reader says of every object which keys it has; pydantic's would silently take the last of two
+        json.loads(text, object_pairs_hook=_refuse_repeated, parse_int=str, parse_float=str, parse_constant=_no_number)
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{path}: not {what}: {_instead(data) or f'no UTF-8 text at byte {error.start}'}") from error
+    except json.JSONDecodeError as error:
+        place = f"no JSON at line {error.lineno}, column {error.colno}"
+        raise BundleError(f"{path}: not {what}: {_instead(data) or place}") from error
+    except RecursionError as error:
+        raise BundleError(f"{path}: not {what}: nested too deeply") from error
+    except ValueError as error:
+        raise BundleError(f"{path}: not {what}: {error}") from error
+    try:
+        return model.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        raise BundleError(f"{path}: not {what}: {_problem(error.errors()[0])}") from error
+
+
+def _instead(data: bytes) -> str:
+    kind = describe_bytes(data)
+    return "" if kind.kind in ("json", "text") else kind.sentence
+
+
+def _refuse_repeated(pairs: list[tuple[str, Any]]) -> None:
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            raise ValueError(f"the key `{shortened(key, _PLACE_CHARACTERS)}` is there twice")
+        seen.add(key)
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no JSON")
+
+
+def _problem(found: ErrorDetails) -> str:
+    place = shortened(".".join(map(str, found["loc"])), _PLACE_CHARACTERS) or "the file"
+    if found["type"] in _UNKNOWN:
+        return f"unknown key `{place}`"
+    if found["type"] in _MISSING:
+        return f"`{place}` is missing"
+    message = shortened(found["msg"].removeprefix("Value error, "), _PROBLEM_CHARACTERS)
+    shown = "" if isinstance(found["input"], dict) else f"; found {quoted(found['input'])}"
+    return f"`{place}`: {message}{shown}"

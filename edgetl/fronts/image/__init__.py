@@ -1,0 +1,1 @@
+"""Images: decoded, resized and examined by integer rules that the C++ runtime repeats exactly."""

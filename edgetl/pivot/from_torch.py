@@ -1,0 +1,117 @@
+"""A torch network as ONNX: dynamic batch, nothing of this machine in the file, equal bytes every time."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+
+import onnx
+import torch
+from torch import nn
+
+from edgetl.errors import BackendError
+from edgetl.pivot.clean import clean
+from edgetl.pivot.constants import fold_constants
+from edgetl.pivot.name_layers import name_layers
+from edgetl.pivot.rewrite import merge_pads, split_float_biases
+from edgetl.types import OUTPUT_NAME
+
+OPSET = 21  # the first with QuantizeLinear on every 8-bit type that the backends take
+NETWORK_INPUT = "input"  # float32 (N, 3, H, W), normalised
+MAX_BATCH = 4096
+
+
+def capture(module: nn.Module, height: int, width: int) -> torch.fx.GraphModule:
+    """The network as a functional ATen graph with a dynamic batch, in eval mode.
+
+    module  float32 (N, 3, height, width) -> (N, classes), on the CPU
+    raises  BackendError when torch.export cannot follow the network.
+    """
+    batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
+    try:
+        with _quiet():
+            program = torch.export.export(
+                module.eval(), (torch.zeros(2, 3, height, width),), dynamic_shapes=({0: batch},)
+            )
+            # an empty table decomposes nothing; it only replaces in-place operators by functional ones
+            captured = program.run_decompositions({}).module(check_guards=False)
+    except Exception as error:
+        raise BackendError(_refusal("torch.export", module, error)) from error
+    assert isinstance(captured, torch.fx.GraphModule)
+    _drop_device_assertions(captured)
+    _take_any_layout(captured)
+    fold_constants(captured)
+    return captured
+
+
+def to_onnx(module: nn.Module, height: int, width: int) -> onnx.ModelProto:
+    """Export a network, float or converted to Q/DQ, as ONNX opset 21.
+
+    module  float32 (N, 3, height, width) -> (N, classes), on the CPU, in eval mode
+    returns a model with the input `input` float32 (batch, 3, height, width), normalised, and the output `logits`
+            float32 (batch, classes); layers carry their torch names; no metadata, doc strings or paths; equal bytes for
+            equal networks
+    raises  BackendError when the exporter refuses an operator.
+    """
+    batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
+    example = (torch.zeros(2, 3, height, width),)
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                module,
+                example,
+                dynamo=True,
+                opset_version=OPSET,
+                dynamic_shapes=({0: batch},),
+                input_names=[NETWORK_INPUT],
+                output_names=[OUTPUT_NAME],
+                verbose=False,
+            )
+    except Exception as error:
+        raise BackendError(_refusal("the ONNX exporter", module, error)) from error
+    assert program is not None
+    model = clean(program.model_proto)
+    merge_pads(model)
+    split_float_biases(model)
+    name_layers(model)
+    return model
+
+
+def _refusal(who: str, module: nn.Module, error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (
+        f"{who} refused the network {type(module).__name__}: {lines[0] if lines else type(error).__name__}; "
+        "choose another backbone"
+    )
+
+
+def _drop_device_assertions(graph_module: torch.fx.GraphModule) -> None:
+    # they pin the device of capture, and the network may be trained on another
+    for node in list(graph_module.graph.nodes):
+        if node.target is torch.ops.aten._assert_tensor_metadata.default:
+            graph_module.graph.erase_node(node)
+    graph_module.recompile()
+
+
+def _take_any_layout(graph_module: torch.fx.GraphModule) -> None:
+    # a flatten is captured as a view of the layout it was captured in; calibration and training run channels-last
+    for node in graph_module.graph.nodes:
+        if node.target in (torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default):
+            node.target = torch.ops.aten.reshape.default
+    graph_module.recompile()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    # the exporter reports its steps on stdout and through loggers; failures arrive as exceptions
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(previous)

@@ -1,0 +1,79 @@
+"""Golden vectors: a few validation images that every bundle must reproduce, from the picture to the logits."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from edgetl.fronts.image.decode import decode_bytes, read_bytes
+from edgetl.fronts.image.resize import resize
+from edgetl.types import Preprocessing, Sample
+
+COUNT = 4
+MAX_SIDE = 384
+_QUALITY = 95
+_KEPT = {"JPEG": ".jpg", "PNG": ".png"}
+# What Pillow tells of a file and that is about its pixels only. EXIF, XMP, comments and texts may say where and when.
+_ABOUT_PIXELS = {
+    *("jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "adobe", "adobe_transform"),
+    *("progressive", "progression", "interlace", "gamma", "srgb", "aspect", "transparency"),
+}
+
+
+def choose(samples: Sequence[Sample], count: int = COUNT) -> list[Sample]:
+    """`count` samples, of as many classes as possible, in the order they are listed."""
+    seen: dict[int, int] = {}
+    ranked: list[tuple[int, int]] = []
+    for index, sample in enumerate(samples):
+        seen[sample.label] = seen.get(sample.label, 0) + 1
+        ranked.append((seen[sample.label], index))
+    return [samples[index] for index in sorted(index for _, index in sorted(ranked)[:count])]
+
+
+def write_images(
+    samples: Sequence[Sample], p: Preprocessing, folder: Path
+) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Write every sample in the forms it takes on its way into the network, so that each step can be replayed alone.
+
+    <i>.jpg, <i>.png  the picture file as it came, or made small (at most 384 px) and free of metadata
+    <i>.rgb.npy       decoded and upright, uint8 (h, w, 3)
+    <i>.input.npy     resized and cropped, uint8 (H, W, 3)
+
+    Returns the inputs, uint8 (N, H, W, 3), and the names of the picture files. Raises DataError.
+    """
+    folder.mkdir()
+    inputs = np.empty((len(samples), p.height, p.width, 3), np.uint8)
+    names: list[str] = []
+    for index, sample in enumerate(samples):
+        data, suffix = _picture(Path(sample.path))
+        names.append(f"{index}{suffix}")
+        (folder / names[-1]).write_bytes(data)
+        rgb = decode_bytes(data, sample.path)
+        inputs[index] = resize(rgb, p)
+        np.save(folder / f"{index}.rgb.npy", rgb, allow_pickle=False)
+        np.save(folder / f"{index}.input.npy", inputs[index], allow_pickle=False)
+    return inputs, tuple(names)
+
+
+def _picture(path: Path) -> tuple[bytes, str]:
+    """A JPEG or PNG file's bytes and ending."""
+    data = read_bytes(path)
+    rgb = decode_bytes(data, str(path))
+    with Image.open(io.BytesIO(data)) as source:
+        suffix = _KEPT.get(source.format or "")
+        source.load()  # a PNG may carry texts behind its pixels
+        if suffix and max(source.size) <= MAX_SIDE and _ABOUT_PIXELS.issuperset(source.info):
+            return data, suffix
+    picture = Image.fromarray(rgb)
+    picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
+    made = io.BytesIO()
+    if suffix == ".jpg":
+        picture.save(made, "JPEG", quality=_QUALITY)
+    else:
+        picture.save(made, "PNG", optimize=True)
+    return made.getvalue(), suffix or ".png"

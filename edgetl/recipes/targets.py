@@ -1,0 +1,113 @@
+"""Targets and calibration profiles: one YAML file each, checked on reading, nearest name on a typo."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from edgetl.errors import UsageError
+from edgetl.files.refusal import key_of, place_of, sentence
+from edgetl.files.text import escaped, nearest, shortened
+from edgetl.files.yaml_file import read_yaml_file
+from edgetl.recipes.resources import resource_dir
+from edgetl.types import CalibrationProfile, OperatorName, Precision, Scheme, Target
+
+_MADE_ON_DEMAND: dict[Precision, str] = {
+    "mixed": "where int8 fails its gates",
+    "simplified": "where int8 is slower than a float build",
+}
+_NAMED_MISTAKES = 20
+T = TypeVar("T", Target, CalibrationProfile)
+
+
+def target_names(extra_dirs: Sequence[Path] = ()) -> list[str]:
+    return sorted(_files("targets", extra_dirs))
+
+
+def profile_names(extra_dirs: Sequence[Path] = ()) -> list[str]:
+    return sorted(_files("calibration", extra_dirs))
+
+
+def load_target(name: str, extra_dirs: Sequence[Path] = ()) -> Target:
+    """The target called `name`. Folders of the user's own come first. Raises UsageError naming the nearest."""
+    target = _load(Target, "target", name, _files("targets", extra_dirs))
+    for precision, where in _MADE_ON_DEMAND.items():
+        if precision in target.precisions:
+            raise UsageError(f"target {name}: precisions: {precision} builds are made {where}; remove it")
+    return target
+
+
+def load_profile(name: str, extra_dirs: Sequence[Path] = ()) -> CalibrationProfile:
+    """The calibration profile called `name`. Raises UsageError naming the nearest."""
+    return _load(CalibrationProfile, "calibration profile", name, _files("calibration", extra_dirs))
+
+
+def scheme_id(scheme: Scheme) -> str:
+    """Short name, equal exactly when the schemes are: `u8s8-3fa2c1`. Targets that share it share one training."""
+    # operators are a set: in what order a file lists them is not part of the scheme
+    operators = [name for name in get_args(OperatorName) if name in scheme.operators]
+    text = json.dumps(asdict(scheme) | {"operators": operators}, sort_keys=True)
+    activation = {"uint8": "u8", "int8": "s8"}[scheme.activation_dtype]
+    return f"{activation}s8-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+
+
+def _files(kind: str, extra_dirs: Sequence[Path]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for folder in (*extra_dirs, resource_dir(kind)):
+        if not folder.is_dir():
+            raise UsageError(f"{folder}: no such folder of {kind}")
+        for path in sorted(folder.glob("*.yaml")):
+            found.setdefault(path.stem, path)
+    return found
+
+
+def _load(kind: type[T], word: str, name: str, files: dict[str, Path]) -> T:
+    if name not in files:
+        raise UsageError(f"unknown {word} `{name}`; {nearest(name, files)}")
+    path = files[name]
+    where = escaped(str(path))
+    raw = read_yaml_file(path, f"the {word}")
+    _refuse_unknown(raw, kind, f"{where}: ")
+    try:
+        value = TypeAdapter(kind).validate_python(raw)
+    except ValidationError as error:
+        raise UsageError(f"{where}: not a {word}: {_problems(error)}") from error
+    if value.name != name:
+        raise UsageError(f"{path}: `name` is `{value.name}`; expected the file's own name, `{name}`")
+    return value
+
+
+def _problems(error: ValidationError) -> str:
+    """One sentence for each place, the first ones."""
+    places: dict[tuple[str, ...], list[ErrorDetails]] = {}
+    for problem in error.errors():
+        places.setdefault(place_of(problem), []).append(problem)
+    return "; ".join(_problem(place, problems) for place, problems in list(places.items())[:_NAMED_MISTAKES])
+
+
+def _problem(place: tuple[str, ...], problems: Sequence[ErrorDetails]) -> str:
+    first, key = problems[0], key_of(place)
+    if not key and "error" in first.get("ctx", {}):
+        return shortened(str(first["ctx"]["error"]), 400)  # of the dataclass itself, which names the key
+    if first["type"] in ("missing", "missing_argument"):
+        return f"`{key}` is missing"
+    return f"{f'`{key}`: ' if key else ''}{sentence(problems)}"
+
+
+def _refuse_unknown(raw: Any, kind: type[Any], where: str) -> None:
+    # pydantic ignores extra keys of plain dataclasses; a typo in a target must not pass silently
+    if not isinstance(raw, dict):
+        return
+    valid = [field.name for field in fields(kind)]
+    for key in raw:
+        if key not in valid:
+            raise UsageError(f"{where}unknown key `{shortened(str(key), 80)}`; {nearest(str(key), valid)}")
+    if "scheme" in raw and kind is Target:
+        _refuse_unknown(raw["scheme"], Scheme, f"{where}scheme: ")

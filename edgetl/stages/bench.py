@@ -1,0 +1,83 @@
+"""Measuring: accuracy and latency of every build of one target, together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from edgetl.recipes.recipe import Recipe
+from edgetl.stages.keys import samples_digest, this_machine
+from edgetl.stages.run import Run
+from edgetl.store.results import StageResult, Store
+from edgetl.types import Target
+
+
+def bench_stage(run: Run, target: Target, builds: Sequence[StageResult], pivot: StageResult) -> StageResult:
+    """Accuracy and latency of every build of one target, on its own runtime, together so that they can be compared."""
+    from edgetl.backends.base import load
+
+    recipe, backend = run.job.recipe, load(target.backend)
+    obstacle = backend.missing() or backend.cannot_run(target)
+
+    def make(out: Path) -> None:
+        from edgetl.bench import stage
+        from edgetl.bundle.read import read_bundle
+        from edgetl.pivot.pivot import read_pivot
+
+        bundles = [read_bundle(result.folder) for result in builds]
+        bench = stage.BenchJob(
+            target=target,
+            candidates=tuple(stage.Candidate(bundle.folder, bundle.manifest.compiled) for bundle in bundles),
+            val=run.split.val,
+            preprocessing=read_pivot(pivot.folder).preprocessing,
+            reference=pivot.folder / "reference.safetensors",
+            config=recipe.bench,
+            gates=recipe.gates,
+            choose=recipe.choose,
+            seed=recipe.data.seed,
+            labels=run.split.classes,
+        )
+        stage.run(bench, out, run.progress)
+
+    config = {
+        "bench": recipe.bench.model_dump(mode="json"),
+        "target": asdict(target),
+        "here": this_machine(),
+        "obstacle": obstacle.reason if obstacle else "",
+        "emulation": _emulation(recipe, target) if obstacle else None,
+        "backend_version": backend.version(),
+    }
+    inputs = {"val": samples_digest(run.split, run.split.val), "pivot": pivot.digest}
+    inputs |= {f"build-{index}": result.digest for index, result in enumerate(builds)}
+    return _once_measured(run.store, config, make, inputs, target.name)
+
+
+def _once_measured(
+    store: Store,
+    config: Mapping[str, Any],
+    run: Callable[[Path], None],
+    inputs: Mapping[str, str],
+    what: str,
+    attempt: int = 0,
+) -> StageResult:
+    """The stored bench, or a new one: a stored one that was cut short (a time limit, an emulator that failed) does for
+    the run that made it, and the next run measures again."""
+    from edgetl.bench.result import BENCH_FILE, read_bench
+
+    found = store.once("bench", 8, {**config, "attempt": attempt}, run, inputs=inputs, what=what)
+    if found.reused and not read_bench(found.folder / BENCH_FILE).finished:
+        return _once_measured(store, config, run, inputs, what, attempt + 1)
+    return found
+
+
+def _emulation(recipe: Recipe, target: Target) -> dict[str, Any] | None:
+    """What emulated accuracies depend on besides builds and images; None where nothing is emulated."""
+    from edgetl.bench import qemu as emulate
+
+    if not (recipe.bench.emulate and emulate.takes(target)) or emulate.missing() is not None:
+        return None
+    # they decide which build ships, and that one is looked at on more images
+    gates = recipe.gates.model_dump(mode="json")
+    return {"emulator": emulate.identity(), "gates": gates, "choose": recipe.choose}

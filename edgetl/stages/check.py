@@ -1,0 +1,83 @@
+"""Checking the images: leaks, wrong labels and drift."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from edgetl.errors import WeightsError
+from edgetl.files.digest import value_digest
+from edgetl.stages.job import Job
+from edgetl.stages.keys import versions
+from edgetl.stages.run import Run
+from edgetl.stages.weights import Weights
+from edgetl.store.results import StageResult
+
+
+def check_stage(run: Run, weights: Weights | None = None) -> StageResult:
+    """Look for leaks, wrong labels and drift. Where features cannot be computed, the rest is checked: the next stage
+    says what is wrong with the weights, and the next run tries again."""
+    weights = weights or Weights.of(run.job, run.progress)
+    try:
+        return _checked(run, weights, "")
+    except WeightsError as error:
+        weights.fail(error)
+        reason = f"features could not be computed: {error}"
+    except ModuleNotFoundError as error:
+        reason = f"features need the package {error.name}; run: pip install 'edgetl[train]'"
+    return _checked(run, None, reason)
+
+
+def refuse_leaks(job: Job, checked: StageResult) -> None:
+    """Raise DataError for what the check refused, unless `check.allow_leak` is set."""
+    from edgetl.checks.model import FILE_NAME, read_checks, require_sound
+
+    require_sound(read_checks(checked.folder / FILE_NAME), allow_leak=job.recipe.check.allow_leak)
+
+
+def _checked(run: Run, weights: Weights | None, obstacle: str) -> StageResult:
+    from edgetl.fronts.image.decoder_versions import decoder_versions
+
+    recipe = run.job.recipe
+    source = weights.source if weights else None
+    # what is allowed changes no finding
+    settings = recipe.check.model_dump(mode="json", exclude={"allow_leak"})
+
+    def make(out: Path) -> None:
+        from edgetl.checks import stage
+
+        check_job = stage.CheckJob(
+            split=run.split,
+            data=recipe.data,
+            base=run.job.base,
+            check=recipe.check,
+            max_drop_points=recipe.gates.max_drop_points,
+            backbone=recipe.backbone,
+            source=weights.to_open() if weights and recipe.check.features else source,
+            obstacle=obstacle,
+            cache=run.store.cache,
+        )
+        stage.run(check_job, out, run.progress)
+
+    config = {
+        "check": settings,
+        "group_by": recipe.data.group_by,
+        "seed": recipe.data.seed,
+        "max_drop_points": recipe.gates.max_drop_points,
+        "backbone": recipe.backbone.identity(),
+        "weights": source.kind if source else obstacle,
+        "tools": versions(("torch", "timm", "torchvision", "scikit-learn")),
+        "decoders": decoder_versions(),
+    }
+    # findings name files, which the split's digest does not
+    files = [
+        [sample.path for sample in (*run.split.shots, *run.split.val)],
+        [asdict(skipped) for skipped in run.split.skipped],
+    ]
+    read = [[asdict(trait) for trait in run.split.traits], [asdict(conflict) for conflict in run.split.conflicts]]
+    inputs = {
+        "split": run.split.digest,
+        "files": value_digest([files, read, run.split.classes]),
+        "weights": source.digest if source else "",
+    }
+    return run.store.once("check", 5, config, make, inputs=inputs)

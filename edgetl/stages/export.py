@@ -1,0 +1,35 @@
+"""Exporting: the pivot, proven equal to the torch networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgetl.stages.keys import TRAINING_TOOLS, samples_digest, versions
+from edgetl.stages.run import Run
+from edgetl.store.results import StageResult
+
+
+def export_stage(
+    run: Run, adapted: StageResult, quantized: Mapping[str, StageResult], floated: StageResult | None = None
+) -> StageResult:
+    """The pivot: ONNX models with the preprocessing inside, proven equal to the torch networks.
+
+    floated  the float stage of the same network, whose logits need not be computed again
+    """
+    half = any("float16" in target.precisions for target in run.job.targets)
+
+    def make(out: Path) -> None:
+        from edgetl.pivot import stage
+
+        folders = {name: result.folder for name, result in quantized.items()}
+        known = floated.folder if floated else None
+        stage.run(run.split, adapted.folder, folders, out, run.progress, half=half, known=known)
+
+    inputs = {"adapted": adapted.digest, "val": samples_digest(run.split, run.split.val)}
+    inputs |= {f"quantized-{name}": result.digest for name, result in quantized.items()}
+    inputs |= {"shots": samples_digest(run.split, run.split.shots)} if half else {}
+    config = {"half": half, "tools": versions((*TRAINING_TOOLS, "onnxruntime"))}
+    return run.store.once(
+        "export", 6, config, make, inputs=inputs, what="" if adapted.stage == "adapt" else adapted.stage
+    )

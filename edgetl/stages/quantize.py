@@ -1,0 +1,63 @@
+"""Quantizing: one training or calibration per number scheme."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from edgetl.errors import UsageError
+from edgetl.files.digest import file_digest
+from edgetl.fronts.image.augment_policy import resolve_policy
+from edgetl.recipes.recipe import Gates
+from edgetl.stages.job import schemes_of
+from edgetl.stages.keys import TRAINING_TOOLS, samples_digest, versions
+from edgetl.stages.keys import accuracy_gates as gate_values
+from edgetl.stages.run import Run
+from edgetl.store.results import StageResult
+
+
+def quantize_stage(run: Run, adapted: StageResult, scheme: str, gates: Gates) -> StageResult:
+    """One training (or calibration) for one scheme, shared by the targets that have it.
+
+    adapted  the adapt stage, or the surgery stage
+    gates    those that the float network meets itself
+    """
+    numbers = schemes_of(run.job)[scheme]
+    policy = resolve_policy(run.job.recipe.data.augment, run.split.classes)
+    # a file of ranges is of the network as it was adapted
+    given = run.job.recipe.quantize.ranges if adapted.stage == "adapt" else None
+    ranges = run.job.base / given if given else None
+    if ranges is not None and not ranges.is_file():
+        raise UsageError(f"{ranges}: no such file of observed ranges (quantize.ranges)")
+
+    def make(out: Path) -> None:
+        from edgetl.quant import stage
+
+        quantize = stage.QuantizeJob(
+            split=run.split,
+            adapted=adapted.folder,
+            scheme=numbers,
+            profile=run.job.profile,
+            config=run.job.recipe.quantize,
+            gates=gates,
+            augment=policy,
+            cache=run.store.cache / "ranges",
+            ranges=ranges,
+        )
+        stage.run(quantize, out, run.progress)
+
+    config = {
+        "scheme": asdict(numbers),
+        "profile": asdict(run.job.profile),
+        # a file counts by its content
+        "quantize": run.job.recipe.quantize.model_dump(mode="json", exclude={"ranges"}),
+        "augment": policy,
+        "tools": versions(TRAINING_TOOLS),
+    }
+    inputs = {"shots": samples_digest(run.split, run.split.shots), "adapted": adapted.digest}
+    inputs |= {"ranges": file_digest(ranges)} if ranges else {}
+    if run.job.recipe.quantize.method == "auto":
+        config["gates"] = gate_values(gates)
+        inputs["val"] = samples_digest(run.split, run.split.val)
+    what = scheme if adapted.stage == "adapt" else f"{scheme}, {adapted.stage}"
+    return run.store.once("quantize", 9, config, make, inputs=inputs, what=what)

@@ -1,0 +1,47 @@
+"""The float network on the validation images: what every build is compared with, and which gates it meets itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgetl.recipes.recipe import Gates
+from edgetl.stages.keys import TRAINING_TOOLS, samples_digest, versions
+from edgetl.stages.run import Run
+from edgetl.store.results import StageResult
+
+
+def float_stage(run: Run, adapted: StageResult) -> StageResult | None:
+    """The float network's logits on the validation images, where a gate says what it has to reach; else None.
+
+    They are what `export_stage` begins with: known earlier, no time is lost on a gate that is out of reach.
+    """
+    if run.job.recipe.gates.min_top1 is None and not run.job.recipe.gates.min_recall:
+        return None
+
+    def make(out: Path) -> None:
+        from edgetl.pivot import reference
+
+        reference.run(run.split, adapted.folder, out, run.progress)
+
+    inputs = {"adapted": adapted.digest, "val": samples_digest(run.split, run.split.val)}
+    return run.store.once("float", 1, {"tools": versions(TRAINING_TOOLS)}, make, inputs=inputs)
+
+
+def gates_within_reach(run: Run, floated: StageResult | None) -> Gates:
+    """The recipe's gates without those that the float network misses itself, which are told."""
+    if floated is None:
+        return run.job.recipe.gates
+    import numpy as np
+
+    from edgetl import stats
+    from edgetl.pivot.float_logits import kept_logits
+    from edgetl.tasks.classification import accuracy_gates
+
+    labels = np.array([sample.label for sample in run.split.val], dtype=np.int64)
+    right = np.asarray(kept_logits(floated.folder).argmax(axis=1) == labels)
+    recalls = dict(zip(run.split.classes, stats.recalls(labels, right, right, len(run.split.classes)), strict=True))
+    missed = accuracy_gates.missed_by_float(run.job.recipe.gates, float(right.mean()), recalls)
+    if missed:
+        what = " and ".join(missed)
+        run.progress.note(f"the float network itself has {what}: nothing is trained or repaired for that")
+    return accuracy_gates.within_reach(run.job.recipe.gates, float(right.mean()), recalls)

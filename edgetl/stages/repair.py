@@ -1,0 +1,91 @@
+"""Repairing: the layers that must stay float for INT8 to pass, and whether a target wants it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from edgetl.bench.gates import judge_build
+from edgetl.bench.result import TargetBench
+from edgetl.recipes.recipe import Gates
+from edgetl.stages.keys import accuracy_gates as gate_values
+from edgetl.stages.keys import samples_digest, this_machine, versions
+from edgetl.stages.run import Run
+from edgetl.store.results import StageResult
+from edgetl.tasks.classification import accuracy_gates
+from edgetl.types import Target
+
+
+def repair_stage(run: Run, target: Target, pivot: StageResult, gates: Gates) -> StageResult:
+    """The layers that must stay float for INT8 to pass on this target, and the model that has them.
+
+    gates  those that the float network meets itself
+    """
+    from edgetl.backends.base import load
+
+    recipe = run.job.recipe
+
+    def make(out: Path) -> None:
+        from edgetl.diagnose.repair import stage
+
+        repair = stage.RepairJob(
+            target=target,
+            pivot=pivot.folder,
+            shots=run.split.shots,
+            val=run.split.val,
+            gates=gates,
+            bench=recipe.bench,
+            seed=recipe.data.seed,
+            cache=run.store.cache / "blame",
+        )
+        stage.run(repair, out, run.progress)
+
+    config = {
+        "target": asdict(target),
+        "gates": gate_values(gates),
+        "bench": recipe.bench.model_dump(mode="json"),
+        "here": this_machine(),
+        "backend_version": load(target.backend).version(),
+        "tools": versions(("onnxruntime", "onnx")),
+    }
+    inputs = {"pivot": pivot.digest, "shots": samples_digest(run.split, run.split.shots)}
+    inputs["val"] = samples_digest(run.split, run.split.val)
+    return run.store.once("repair", 4, config, make, inputs=inputs, what=target.name)
+
+
+def needs_repair(run: Run, benched: StageResult) -> bool:
+    """Whether the target's INT8 build is known to miss an accuracy gate, and the recipe allows a repair."""
+    from edgetl.bench.result import BENCH_FILE, read_bench
+
+    recipe = run.job.recipe
+    return recipe.repair == "auto" and missed_by_int8(read_bench(benched.folder / BENCH_FILE), recipe.gates)
+
+
+def gates_to_repair_for(run: Run, benched: StageResult) -> Gates:
+    """The recipe's gates without those that the float network misses itself."""
+    from edgetl.bench.result import BENCH_FILE, read_bench
+
+    return within_reach(read_bench(benched.folder / BENCH_FILE), run.job.recipe.gates)
+
+
+def missed_by_int8(bench: TargetBench, gates: Gates) -> bool:
+    """Whether the target's INT8 build missed an accuracy gate that the float network meets, on all validation images:
+    on its own runtime here, or, of an absent CPU, by what the host answered and emulation bore out."""
+    int8 = bench.build("int8")
+    if int8 is None or int8.accuracy is None or bench.backend == "null":
+        return False  # what answers zeros answers them in float as well
+    if not (bench.measured or int8.host):
+        return False
+    reached = within_reach(bench, gates)
+    judged = accuracy_gates.names(reached)
+    return any(check.verdict == "fail" and check.gate in judged for check in judge_build(int8, bench, reached).checks)
+
+
+def within_reach(bench: TargetBench, gates: Gates) -> Gates:
+    """The gates without those that the float network misses itself on the images of the INT8 build."""
+    int8 = bench.build("int8")
+    if int8 is None or int8.accuracy is None:
+        return gates
+    accuracy = int8.accuracy
+    float_top1 = accuracy.top1.value + accuracy.drop_points.value / 100
+    return accuracy_gates.within_reach(gates, float_top1, bench.recalls(int8))

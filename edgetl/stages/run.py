@@ -1,0 +1,19 @@
+"""What every stage of a run is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgetl.stages.job import Job
+from edgetl.store.results import Store
+from edgetl.types import Progress, Split
+
+
+@dataclass(frozen=True)
+class Run:
+    """A store to keep results in, the job they are for, the images, and where progress is told."""
+
+    store: Store
+    job: Job
+    split: Split
+    progress: Progress

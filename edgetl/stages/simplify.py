@@ -1,0 +1,64 @@
+"""Simplifying: the network without the parts that make INT8 slower than float, and whether a target wants it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgetl.bench.result import TargetBench
+from edgetl.fronts.image.augment_policy import resolve_policy
+from edgetl.recipes.recipe import Surgery
+from edgetl.recipes.targets import scheme_id
+from edgetl.stages.keys import TRAINING_TOOLS, samples_digest, versions
+from edgetl.stages.run import Run
+from edgetl.store.records import QUANTIZE_RECORD
+from edgetl.store.results import StageResult
+from edgetl.types import Target
+
+
+def surgery_stage(run: Run, adapted: StageResult) -> StageResult:
+    """The adapted network without the parts that integer runtimes compute in floats."""
+    policy = resolve_policy(run.job.recipe.data.augment, run.split.classes)
+
+    def make(out: Path) -> None:
+        from edgetl.quant.simplify import stage
+
+        stage.run(run.split, adapted.folder, run.job.recipe.surgery, policy, out, run.progress)
+
+    config = {
+        "surgery": run.job.recipe.surgery.model_dump(mode="json", exclude={"when"}),
+        "augment": policy,
+        "tools": versions(TRAINING_TOOLS),
+    }
+    inputs = {"shots": samples_digest(run.split, run.split.shots), "adapted": adapted.digest}
+    return run.store.once("surgery", 4, config, make, inputs=inputs)
+
+
+def needs_surgery(run: Run, target: Target, benched: StageResult, quantized: Mapping[str, StageResult]) -> bool:
+    """Whether the target's INT8 build is slower than a float build here for parts that surgery replaces, and the
+    recipe allows it."""
+    from edgetl.bench.result import BENCH_FILE, read_bench
+
+    made = quantized.get(scheme_id(target.scheme))
+    if run.job.recipe.surgery.when == "off" or made is None:
+        return False
+    return surgery_pays(read_bench(benched.folder / BENCH_FILE), made.folder / QUANTIZE_RECORD, run.job.recipe.surgery)
+
+
+def surgery_pays(bench: TargetBench, quantized: Path, surgery: Surgery) -> bool:
+    """Whether INT8 was measured to be slower than a float build here, and the network has parts that may be the cause.
+
+    quantized  quantize.json of the target's number scheme
+    surgery    what may be replaced
+    """
+    int8, rival = bench.build("int8"), bench.fastest_float()
+    if int8 is None or int8.latency is None or rival is None or rival.latency is None or bench.backend == "null":
+        return False
+    own_ms, rival_ms = int8.latency.p50_ms, rival.latency.p50_ms
+    if own_ms is None or rival_ms is None or own_ms.value <= rival_ms.value:
+        return False
+    found = json.loads(quantized.read_text(encoding="utf-8"))["replaceable"]
+    activations = found["activations"] if surgery.activations != "keep" else 0
+    gates = found["gates"] if surgery.gates != "keep" else 0
+    return bool(activations or gates)

@@ -1,0 +1,38 @@
+"""Reading every image once and drawing the few shots."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgetl.errors import UsageError
+from edgetl.files.text import nearest
+from edgetl.stages.job import Job
+from edgetl.store.results import StageResult, Store
+from edgetl.types import Progress, Split
+
+
+def split_stage(store: Store, job: Job, progress: Progress) -> tuple[Split, StageResult]:
+    """Read every image once and draw the few shots."""
+    from edgetl.data.fingerprint import fingerprint
+    from edgetl.data.split import read_split
+    from edgetl.fronts.image.decoder_versions import decoder_versions
+
+    def make(out: Path) -> None:
+        from edgetl.data import stage
+
+        stage.run(job.recipe.data, job.base, out, progress)
+
+    config = {
+        "data": job.recipe.data.model_dump(mode="json"),
+        "base": str(job.base),
+        "decoders": decoder_versions(),  # which files can be read
+    }
+    result = store.once("data", 2, config, make, inputs={"images": fingerprint(job.recipe.data, job.base)})
+    return read_split(result.folder / "split.json"), result
+
+
+def refuse_unknown_classes(job: Job, split: Split) -> None:
+    """Raise UsageError for a gate on the recall of a class that the images do not have."""
+    for label in job.recipe.gates.min_recall or {}:
+        if label not in split.classes:
+            raise UsageError(f"gates.min_recall: the images have no class `{label}`; {nearest(label, split.classes)}")

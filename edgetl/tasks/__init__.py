@@ -1,0 +1,1 @@
+"""What a network is to answer, and how answers become a score: one folder per task."""

@@ -1,0 +1,85 @@
+"""The gates on accuracy: whether measured values meet them, and which of them the float network misses itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edgetl.recipes.recipe import Gates
+from edgetl.types import ClassRecall
+
+_SLACK = 5e-7  # a float accuracy may be the sum of a share and a difference of shares; half an image of a million
+
+Recalls = Mapping[str, ClassRecall]
+"""By class."""
+
+
+def names(gates: Gates) -> tuple[str, ...]:
+    """The recipe keys of the gates on accuracy that are set."""
+    keys = ("max_drop_points", "min_top1", "min_recall", "max_recall_drop_points")
+    return tuple(key for key in keys if getattr(gates, key) not in (None, {}))
+
+
+def allow(gates: Gates, drop_points: float, top1: float, recalls: Recalls, *, share: float = 1.0) -> bool:
+    """Whether measured values meet them. A class without images, or that is not known, is not judged.
+
+    share  of the allowed drops that may be used up
+    """
+    allowed = (
+        gates.max_drop_points is None or drop_points <= share * gates.max_drop_points,
+        gates.min_top1 is None or top1 >= gates.min_top1,
+        all(_recall(recalls, label, least) >= least for label, least in (gates.min_recall or {}).items()),
+        gates.max_recall_drop_points is None or _largest_drop(recalls) <= share * gates.max_recall_drop_points,
+    )
+    return all(allowed)
+
+
+def missed_by_float(gates: Gates, top1: float, recalls: Recalls) -> tuple[str, ...]:
+    """What the float network misses itself, in words. Rounding is not the cause, and nothing done about it helps.
+
+    top1  of the float network; recalls  whose `float_recall` is its own
+    """
+    told = []
+    if gates.min_top1 is not None and top1 < gates.min_top1 - _SLACK:
+        told.append(f"top-1 of {100 * top1:.1f} % where gates.min_top1 asks for {100 * gates.min_top1:g} %")
+    for label, least in (gates.min_recall or {}).items():
+        found = _float_recall(recalls, label)
+        if found is not None and found < least - _SLACK:
+            told.append(
+                f"a recall of {100 * found:.1f} % for `{label}` where gates.min_recall asks for {100 * least:g} %"
+            )
+    return tuple(told)
+
+
+def within_reach(gates: Gates, top1: float, recalls: Recalls) -> Gates:
+    """The gates without those that the float network misses itself: what training for integers or layers in float can
+    still achieve."""
+    floors = {
+        label: least
+        for label, least in (gates.min_recall or {}).items()
+        if (found := _float_recall(recalls, label)) is None or found >= least - _SLACK
+    }
+    reached = gates.min_top1 is not None and top1 >= gates.min_top1 - _SLACK
+    return gates.model_copy(
+        update={"min_top1": gates.min_top1 if reached else None, "min_recall": floors or None},
+    )
+
+
+def worst(recalls: Recalls) -> tuple[str, ClassRecall] | None:
+    """The class that lost most against the float network, and its recall; None where no class has images."""
+    known = [(label, found) for label, found in recalls.items() if found.drop_points is not None]
+    return max(known, key=lambda pair: pair[1].drop_points.value if pair[1].drop_points else 0.0, default=None)
+
+
+def _recall(recalls: Recalls, label: str, otherwise: float) -> float:
+    found = recalls.get(label)
+    return found.recall.value if found is not None and found.recall is not None else otherwise
+
+
+def _float_recall(recalls: Recalls, label: str) -> float | None:
+    found = recalls.get(label)
+    return found.float_recall.value if found is not None and found.float_recall is not None else None
+
+
+def _largest_drop(recalls: Recalls) -> float:
+    found = worst(recalls)
+    return found[1].drop_points.value if found is not None and found[1].drop_points is not None else 0.0

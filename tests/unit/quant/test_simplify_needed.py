@@ -1,0 +1,110 @@
+"""When a network is worth an operation, and how the report tells it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgetl.bench.machine import describe
+from edgetl.bench.result import BuildBench, Latency, TargetBench
+from edgetl.errors import UsageError
+from edgetl.recipes.recipe import Surgery
+from edgetl.recipes.targets import load_target
+from edgetl.report.candidates import surgery_sentence
+from edgetl.stages.simplify import surgery_pays as is_needed
+from edgetl.tasks.classification.accuracy import compare
+from edgetl.types import Interval, Precision
+
+
+def _build(precision: Precision, p50_ms: float | None, *, lost: int = 0, conversions: int | None = None) -> BuildBench:
+    labels = np.arange(100) % 2
+    reference = np.eye(2, dtype=np.float32)[labels]
+    logits = reference.copy()
+    logits[:lost] = logits[:lost, ::-1]
+    taken = None if p50_ms is None else Interval(p50_ms, 0.9 * p50_ms, 1.1 * p50_ms)
+    return BuildBench(
+        precision,
+        size_bytes=1,
+        accuracy=compare(logits, labels, reference),
+        latency=None if taken is None else Latency(p50_ms=taken, p90_ms=None, p99_ms=None, runs=300, threads=1),
+        conversions=conversions,
+    )
+
+
+def _bench(*builds: BuildBench, backend: str = "onnxruntime") -> TargetBench:
+    images = tuple(range(100))
+    return TargetBench("x86-cpu", backend, "1", True, False, "", describe(), images, builds)
+
+
+def _record(folder: Path, activations: int, gates: int) -> Path:
+    path = folder / "quantize.json"
+    path.write_text(json.dumps({"replaceable": {"activations": activations, "gates": gates}}))
+    return path
+
+
+@pytest.mark.parametrize(("activations", "gates"), [(19, 9), (19, 0), (0, 9)])
+def test_slower_than_float_with_parts_to_replace_is_worth_it(activations: int, gates: int, tmp_path: Path) -> None:
+    found = _bench(_build("int8", 2.1), _build("float32", 1.6))
+    assert is_needed(found, _record(tmp_path, activations, gates), Surgery())
+
+
+def test_the_fastest_float_build_counts(tmp_path: Path) -> None:
+    found = _bench(_build("int8", 0.8), _build("bfloat16", 0.7), _build("float32", 1.6))
+    assert is_needed(found, _record(tmp_path, 19, 9), Surgery())
+    fastest = found.fastest_float()
+    assert fastest is not None
+    assert fastest.precision == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        _bench(_build("int8", 1.5), _build("float32", 1.6)),
+        _bench(_build("int8", None), _build("float32", None)),
+        _bench(_build("int8", 2.0), _build("float32", None)),
+        _bench(_build("int8", 2.0), _build("mixed", 1.0)),
+        _bench(_build("float32", 1.6)),
+        _bench(_build("int8", 2.0), _build("float32", 1.0), backend="null"),
+    ],
+    ids=["faster", "not measured", "float not measured", "only integers", "no int8", "answers zeros"],
+)
+def test_otherwise_it_is_not(found: TargetBench, tmp_path: Path) -> None:
+    assert not is_needed(found, _record(tmp_path, 19, 9), Surgery())
+
+
+def test_a_network_without_such_parts_is_left_alone(tmp_path: Path) -> None:
+    assert not is_needed(_bench(_build("int8", 2.1), _build("float32", 1.6)), _record(tmp_path, 0, 0), Surgery())
+
+
+@pytest.mark.parametrize(("activations", "gates"), [(19, 0), (0, 9)])
+def test_parts_that_the_recipe_keeps_are_no_reason(activations: int, gates: int, tmp_path: Path) -> None:
+    found, record = _bench(_build("int8", 2.1), _build("float32", 1.6)), _record(tmp_path, activations, gates)
+    assert is_needed(found, record, Surgery(activations="keep")) == (gates > 0)
+    assert is_needed(found, record, Surgery(gates="keep")) == (activations > 0)
+    assert not is_needed(found, record, Surgery(activations="keep", gates="keep"))
+
+
+def test_the_sentence_tells_cause_change_and_outcome() -> None:
+    builds = (_build("int8", 2.1, conversions=76), _build("simplified", 0.68, lost=3), _build("float32", 1.6))
+    sentence = surgery_sentence(_bench(*builds), 19, 9)
+    assert sentence.startswith(
+        "INT8 is slower than float32 (2.10 ms against 1.60 ms): 76 of its operators only convert"
+    )
+    assert "Without 19 smooth activations and 9 squeeze-and-excitation gates, after distillation" in sentence
+    assert "INT8 takes 0.68 ms; its top-1 is -3.00 points (" in sentence
+
+
+def test_the_sentence_holds_where_the_candidate_could_not_run() -> None:
+    builds = (_build("int8", 2.1), BuildBench("simplified", 1, error="no"), _build("float32", 1.6))
+    assert surgery_sentence(_bench(*builds), 0, 9).endswith("gates, after distillation, INT8 takes an unknown time.")
+
+
+def test_a_target_file_cannot_ask_for_such_a_build(tmp_path: Path) -> None:
+    text = 'name: mine\nsummary: ""\nbackend: onnxruntime\nmachine: x86_64\naccelerator: none\n'
+    scheme = "scheme: {activation_dtype: uint8, activation_symmetric: false}\n"
+    (tmp_path / "mine.yaml").write_text(f"{text}precisions: [simplified]\n{scheme}")
+    with pytest.raises(UsageError, match="simplified builds are made where int8 is slower than a float build; remove"):
+        load_target("mine", [tmp_path])

@@ -1,0 +1,137 @@
+"""The stage: two files in, the same two files out, ready to be quantized."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from gated_networks import EFFICIENT, images, pictures, settled
+
+from edgetl.backbones.checkpoint import write_checkpoint
+from edgetl.backbones.load import construct, rebuild
+from edgetl.backbones.spec import read_spec, write_spec
+from edgetl.data.batches import load_batch
+from edgetl.errors import UsageError
+from edgetl.pivot.preprocess import normalize
+from edgetl.progress import Silent
+from edgetl.quant import stage as quantize
+from edgetl.quant.shots import Shots
+from edgetl.quant.simplify import stage
+from edgetl.recipes.recipe import Gates, Quantize, Surgery
+from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Scheme, Split
+
+SHORT = Surgery(epochs=2, batch_size=8, learning_rate=1e-3)
+
+
+@pytest.fixture(scope="module")
+def adapted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Split]:
+    root = tmp_path_factory.mktemp("adapted")
+    write_checkpoint(settled(EFFICIENT).state_dict(), root / "network.safetensors")
+    write_spec(EFFICIENT, root / "network.json")
+    samples = pictures(root / "pictures", 18)
+    return root, Split(("a", "b", "c"), samples[:12], samples[12:], (), "squash", "", "")
+
+
+def _operate(adapted: tuple[Path, Split], out: Path, config: Surgery = SHORT) -> dict[str, Any]:
+    out.mkdir()
+    stage.run(adapted[1], adapted[0], config, "light", out, Silent())
+    record: dict[str, Any] = json.loads((out / "surgery.json").read_text())
+    return record
+
+
+@pytest.fixture(scope="module")
+def done(adapted: tuple[Path, Split], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("done") / "out"
+    _operate(adapted, out)
+    return out
+
+
+def test_what_was_written_is_rebuilt_without_smooth_parts(adapted: tuple[Path, Split], done: Path) -> None:
+    spec = read_spec(done / "network.json")
+    assert spec == replace(EFFICIENT, surgery=("relu", "no-gates"))
+    network = rebuild(spec, done / "network.safetensors")
+    assert {"SiLU", "SqueezeExcite"}.isdisjoint(type(module).__name__ for module in network.modules())
+    before = rebuild(EFFICIENT, adapted[0] / "network.safetensors")
+    assert network(images(2)).shape == before(images(2)).shape
+
+
+def test_the_record_says_what_was_replaced_and_how_training_went(adapted: tuple[Path, Split], done: Path) -> None:
+    record = json.loads((done / "surgery.json").read_text())
+    assert record["surgery"] == ["relu", "no-gates"]
+    assert record["replaced"] == {"activations": 9, "gates": 2}
+    assert record["gates_folded_into"] == {"convolution": 2}
+    assert record["batch_norms_matched"] == 13
+    assert len(record["history"]) == 3
+    chosen = record["history"][record["chosen_epoch"]]
+    assert chosen["loss"] == min(epoch["loss"] for epoch in record["history"])
+    assert record["agreement"] == chosen["agreement"]
+
+
+def test_plain_views_are_of_as_many_classes_as_go_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "_MOST_VIEWS", 16)
+    shown: list[int] = []
+
+    class Watched(Shots):
+        def plain(self, indices: Sequence[int]) -> torch.Tensor:
+            shown.extend(indices)
+            return super().plain(indices)
+
+    samples = pictures(tmp_path, 24)
+    stage._views(Watched(samples, EFFICIENT.preprocessing, "light", 0, torch.device("cpu")), 32 * 32)
+    assert shown == list(range(8))
+
+
+def test_rebuilt_logits_agree_with_the_recorded_agreement(adapted: tuple[Path, Split], done: Path) -> None:
+    x = torch.from_numpy(normalize(load_batch(adapted[1].shots, EFFICIENT.preprocessing), EFFICIENT.preprocessing))
+    before = rebuild(EFFICIENT, adapted[0] / "network.safetensors")(x).argmax(1)
+    after = rebuild(read_spec(done / "network.json"), done / "network.safetensors")(x).argmax(1)
+    record = json.loads((done / "surgery.json").read_text())
+    assert float((before == after).float().mean()) == pytest.approx(record["agreement"])
+
+
+def test_the_same_job_gives_the_same_bytes(adapted: tuple[Path, Split], done: Path, tmp_path: Path) -> None:
+    _operate(adapted, tmp_path / "out")
+    for name in ("network.safetensors", "network.json"):
+        assert (tmp_path / "out" / name).read_bytes() == (done / name).read_bytes()
+
+
+def test_the_quantize_stage_takes_it_for_an_adapted_network(
+    adapted: tuple[Path, Split], done: Path, tmp_path: Path
+) -> None:
+    job = quantize.QuantizeJob(
+        split=adapted[1],
+        adapted=done,
+        scheme=Scheme("uint8", activation_symmetric=False),
+        profile=CalibrationProfile("default", "", 12, "min-max"),
+        config=Quantize(method="ptq"),
+        gates=Gates(),
+        augment="light",
+    )
+    quantize.run(job, tmp_path, Silent())
+    operators = json.loads((tmp_path / "quantize.json").read_text())["operators"]
+    assert operators.get("mul", 0) == 0  # neither gates nor smooth activations
+
+
+def test_only_gates_can_go(adapted: tuple[Path, Split], tmp_path: Path) -> None:
+    record = _operate(adapted, tmp_path / "out", SHORT.model_copy(update={"epochs": 0, "activations": "keep"}))
+    assert record["surgery"] == ["no-gates"]
+    assert record["replaced"] == {"activations": 0, "gates": 2}
+
+
+def test_an_operated_network_is_not_operated_on_again(adapted: tuple[Path, Split], done: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="surgery was done already"):
+        stage.run(adapted[1], done, SHORT, "light", tmp_path, Silent())
+
+
+def test_a_network_with_nothing_to_replace_is_refused(adapted: tuple[Path, Split], tmp_path: Path) -> None:
+    spec = NetworkSpec("timm", "test_resnet", {}, 3, "fc", Preprocessing(32, 32, "squash", (0.5,) * 3, (0.5,) * 3))
+    (plain := tmp_path / "plain").mkdir()
+    write_checkpoint(construct(spec).state_dict(), plain / "network.safetensors")
+    write_spec(spec, plain / "network.json")
+    with pytest.raises(UsageError, match="quantize it as it is"):
+        stage.run(adapted[1], plain, SHORT, "light", tmp_path, Silent())
