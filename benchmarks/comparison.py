@@ -19,7 +19,7 @@ from edgetl import stats
 from edgetl.backends.base import load
 from edgetl.bench.latency import interleaved
 from edgetl.bench.machine import Machine, describe
-from edgetl.bench.stage import read_reference
+from edgetl.bench.measure_builds import read_reference
 from edgetl.bundle.read import Bundle
 from edgetl.data.batches import batches, load_batch, spread
 from edgetl.errors import EdgetlError

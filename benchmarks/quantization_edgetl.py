@@ -36,8 +36,8 @@ from edgetl.backends.base import load
 from edgetl.bench import qemu as emulate
 from edgetl.bench.host_answers import on_host
 from edgetl.bench.machine import describe
+from edgetl.bench.measure_builds import read_reference
 from edgetl.bench.result import BuildBench, TargetBench
-from edgetl.bench.stage import read_reference
 from edgetl.bundle.publish import PIVOT
 from edgetl.bundle.read import Bundle, read_bundle
 from edgetl.data.batches import batches, load_batch

@@ -19,7 +19,7 @@ from transfer_baselines import Pretrained, centre_crops, kept_crops, predict
 from transfer_draws import Draw
 
 # imported here so that the first cell's time holds no imports
-import edgetl.adapt.stage  # noqa: F401
+import edgetl.adapt.adapt  # noqa: F401
 from edgetl.backbones.extract import open_frozen, pooled_features
 from edgetl.backbones.head import features
 from edgetl.backbones.inputs import normalise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +10,13 @@ from numpy.typing import NDArray
 from edgetl.bench import qemu as emulate
 from edgetl.bench.gates import judge
 from edgetl.bench.host_answers import Answered, on_all_images, on_host
+from edgetl.bench.job import BenchJob, Candidate
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, TargetBench
 from edgetl.data.batches import batches, load_batch
 from edgetl.errors import BackendError
 from edgetl.tasks.classification.accuracy import compare, predict, stratified
 from edgetl.types import WITH_INTEGERS, Backend, Missing, Progress
-
-if TYPE_CHECKING:
-    from edgetl.bench.stage import BenchJob, Candidate
 
 _BATCH = 16
 _FLOAT_IMAGES = 8  # float is the slowest under emulation, and its arithmetic hardly differs between CPUs

@@ -26,9 +26,9 @@ def adapt_stage(run: Run, weights: Weights | None = None, until: str = "adapt") 
 
     def make(out: Path) -> None:
         opened = weights.to_open()  # first: where they are gone, nothing heavy is imported to say so
-        from edgetl.adapt import stage
+        from edgetl.adapt import adapt
 
-        adapt_job = stage.AdaptJob(
+        adapt_job = adapt.AdaptJob(
             split=run.split,
             backbone=recipe.backbone,
             source=opened,
@@ -39,7 +39,7 @@ def adapt_stage(run: Run, weights: Weights | None = None, until: str = "adapt") 
             groups=groups,
             plan=lambda macs, minutes, looks: sentence(stage_seconds(run.job, run.split, macs, minutes, looks), until),
         )
-        stage.run(adapt_job, out, run.progress)
+        adapt.run(adapt_job, out, run.progress)
 
     config = {
         "adapt": recipe.adapt.model_dump(mode="json"),

@@ -22,14 +22,15 @@ def bench_stage(run: Run, target: Target, builds: Sequence[StageResult], pivot: 
     obstacle = backend.missing() or backend.cannot_run(target)
 
     def make(out: Path) -> None:
-        from edgetl.bench import stage
+        from edgetl.bench import measure_builds
+        from edgetl.bench.job import BenchJob, Candidate
         from edgetl.bundle.read import read_bundle
         from edgetl.pivot.pivot import read_pivot
 
         bundles = [read_bundle(result.folder) for result in builds]
-        bench = stage.BenchJob(
+        bench = BenchJob(
             target=target,
-            candidates=tuple(stage.Candidate(bundle.folder, bundle.manifest.compiled) for bundle in bundles),
+            candidates=tuple(Candidate(bundle.folder, bundle.manifest.compiled) for bundle in bundles),
             val=run.split.val,
             preprocessing=read_pivot(pivot.folder).preprocessing,
             reference=pivot.folder / "reference.safetensors",
@@ -39,7 +40,7 @@ def bench_stage(run: Run, target: Target, builds: Sequence[StageResult], pivot: 
             seed=recipe.data.seed,
             labels=run.split.classes,
         )
-        stage.run(bench, out, run.progress)
+        measure_builds.run(bench, out, run.progress)
 
     config = {
         "bench": recipe.bench.model_dump(mode="json"),

@@ -44,9 +44,9 @@ def _checked(run: Run, weights: Weights | None, obstacle: str) -> StageResult:
     settings = recipe.check.model_dump(mode="json", exclude={"allow_leak"})
 
     def make(out: Path) -> None:
-        from edgetl.checks import stage
+        from edgetl.checks import check
 
-        check_job = stage.CheckJob(
+        check_job = check.CheckJob(
             split=run.split,
             data=recipe.data,
             base=run.job.base,
@@ -57,7 +57,7 @@ def _checked(run: Run, weights: Weights | None, obstacle: str) -> StageResult:
             obstacle=obstacle,
             cache=run.store.cache,
         )
-        stage.run(check_job, out, run.progress)
+        check.run(check_job, out, run.progress)
 
     config = {
         "check": settings,

@@ -20,11 +20,11 @@ def export_stage(
     half = any("float16" in target.precisions for target in run.job.targets)
 
     def make(out: Path) -> None:
-        from edgetl.pivot import stage
+        from edgetl.pivot import export
 
         folders = {name: result.folder for name, result in quantized.items()}
         known = floated.folder if floated else None
-        stage.run(run.split, adapted.folder, folders, out, run.progress, half=half, known=known)
+        export.run(run.split, adapted.folder, folders, out, run.progress, half=half, known=known)
 
     inputs = {"adapted": adapted.digest, "val": samples_digest(run.split, run.split.val)}
     inputs |= {f"quantized-{name}": result.digest for name, result in quantized.items()}

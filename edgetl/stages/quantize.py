@@ -31,9 +31,9 @@ def quantize_stage(run: Run, adapted: StageResult, scheme: str, gates: Gates) ->
         raise UsageError(f"{ranges}: no such file of observed ranges (quantize.ranges)")
 
     def make(out: Path) -> None:
-        from edgetl.quant import stage
+        from edgetl.quant import quantize
 
-        quantize = stage.QuantizeJob(
+        wanted = quantize.QuantizeJob(
             split=run.split,
             adapted=adapted.folder,
             scheme=numbers,
@@ -44,7 +44,7 @@ def quantize_stage(run: Run, adapted: StageResult, scheme: str, gates: Gates) ->
             cache=run.store.cache / "ranges",
             ranges=ranges,
         )
-        stage.run(quantize, out, run.progress)
+        quantize.run(wanted, out, run.progress)
 
     config = {
         "scheme": asdict(numbers),

@@ -26,9 +26,9 @@ def repair_stage(run: Run, target: Target, pivot: StageResult, gates: Gates) -> 
     recipe = run.job.recipe
 
     def make(out: Path) -> None:
-        from edgetl.diagnose.repair import stage
+        from edgetl.diagnose.repair import repair
 
-        repair = stage.RepairJob(
+        wanted = repair.RepairJob(
             target=target,
             pivot=pivot.folder,
             shots=run.split.shots,
@@ -38,7 +38,7 @@ def repair_stage(run: Run, target: Target, pivot: StageResult, gates: Gates) -> 
             seed=recipe.data.seed,
             cache=run.store.cache / "blame",
         )
-        stage.run(repair, out, run.progress)
+        repair.run(wanted, out, run.progress)
 
     config = {
         "target": asdict(target),

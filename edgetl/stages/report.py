@@ -39,7 +39,7 @@ def report_stage(run: Run, finished: Finished, done: Sequence[StageResult]) -> S
     checked, adapted, pivot = finished.checked, finished.adapted, finished.pivot
 
     def make(out: Path) -> None:
-        from edgetl.report.stage import Folders, write_reports
+        from edgetl.report.write import Folders, write_reports
 
         folders = Folders(
             checked=checked.folder,
@@ -75,7 +75,7 @@ def devices_stage(
     """The report once more, with what was measured on devices."""
 
     def make(out: Path) -> None:
-        from edgetl.report.stage import add_devices
+        from edgetl.report.write import add_devices
 
         benches = {name: result.folder for name, result in benched.items()}
         add_devices(reported.folder, run.split, adapted.folder, pivot.folder, benches, devices, out)

@@ -22,9 +22,9 @@ def surgery_stage(run: Run, adapted: StageResult) -> StageResult:
     policy = resolve_policy(run.job.recipe.data.augment, run.split.classes)
 
     def make(out: Path) -> None:
-        from edgetl.quant.simplify import stage
+        from edgetl.quant.simplify import simplify
 
-        stage.run(run.split, adapted.folder, run.job.recipe.surgery, policy, out, run.progress)
+        simplify.run(run.split, adapted.folder, run.job.recipe.surgery, policy, out, run.progress)
 
     config = {
         "surgery": run.job.recipe.surgery.model_dump(mode="json", exclude={"when"}),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgetl.adapt.stage import AdaptJob, run
+from edgetl.adapt.adapt import AdaptJob, run
 from edgetl.backbones.checkpoint import read_checkpoint, write_checkpoint
 from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import build, rebuild

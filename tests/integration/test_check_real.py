@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, ImageFilter
 
 from edgetl.backbones.weights import locate
+from edgetl.checks.check import CheckJob, run
 from edgetl.checks.model import Checks, Finding, read_checks
-from edgetl.checks.stage import CheckJob, run
 from edgetl.data.scan import scan
 from edgetl.data.split import make_split
 from edgetl.progress import Silent

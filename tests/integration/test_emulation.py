@@ -13,10 +13,10 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
+from edgetl.bench import measure_builds
 from edgetl.bench import qemu as emulate
-from edgetl.bench import stage
+from edgetl.bench.job import BenchJob, Candidate
 from edgetl.bench.result import BENCH_FILE, PREDICTIONS_FILE, read_bench
-from edgetl.bench.stage import BenchJob, Candidate
 from edgetl.errors import BackendError
 from edgetl.progress import Silent
 from edgetl.recipes.recipe import Bench, Gates
@@ -107,7 +107,7 @@ def test_all_images_are_answered_here_and_some_of_them_as_arm_answers_them(model
     )
     out = tmp_path / "out"
     out.mkdir()
-    stage.run(job, out, Silent())
+    measure_builds.run(job, out, Silent())
     bench = read_bench(out / BENCH_FILE)
     (build,) = bench.builds
     assert bench.emulated

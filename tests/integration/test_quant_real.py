@@ -15,10 +15,10 @@ from edgetl.backbones.load import build
 from edgetl.backbones.spec import write_spec
 from edgetl.backbones.weights import locate
 from edgetl.data.batches import load_batch
-from edgetl.pivot import stage as export
+from edgetl.pivot import export
 from edgetl.pivot.pivot import read_pivot
 from edgetl.progress import Silent
-from edgetl.quant import stage as quantize
+from edgetl.quant import quantize
 from edgetl.recipes.recipe import Backbone, Gates, Quantize
 from edgetl.recipes.targets import load_profile, load_target, scheme_id
 from edgetl.types import Sample, Split

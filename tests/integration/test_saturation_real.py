@@ -20,10 +20,10 @@ from edgetl.data.batches import load_batch
 from edgetl.diagnose.forecast.examine import examine
 from edgetl.diagnose.forecast.forecast import exact, logits, saturated
 from edgetl.diagnose.forecast.network import Network
-from edgetl.pivot import stage as export
+from edgetl.pivot import export
 from edgetl.pivot.pivot import read_pivot
 from edgetl.progress import Silent
-from edgetl.quant import stage as quantize
+from edgetl.quant import quantize
 from edgetl.recipes.recipe import Backbone, Gates, Quantize
 from edgetl.recipes.targets import load_profile, load_target, scheme_id
 from edgetl.types import Sample, Split

@@ -17,7 +17,7 @@ from edgetl.backbones.weights import locate
 from edgetl.data.batches import load_batch
 from edgetl.pivot.preprocess import normalize
 from edgetl.progress import Silent
-from edgetl.quant.simplify import stage
+from edgetl.quant.simplify import simplify
 from edgetl.recipes.recipe import Backbone, Surgery
 from edgetl.types import NetworkSpec, Sample, Split
 
@@ -66,7 +66,7 @@ def test_mobilenet_v3_learns_to_do_without_smooth_activations_and_gates(shared: 
     write_checkpoint(network.state_dict(), adapted / "network.safetensors")
     write_spec(spec, adapted / "network.json")
 
-    stage.run(split, adapted, Surgery(epochs=15), "overhead", out, Silent())
+    simplify.run(split, adapted, Surgery(epochs=15), "overhead", out, Silent())
     operated = rebuild(read_spec(out / "network.json"), out / "network.safetensors")
     assert replaceable(network) == Replaceable(19, 9)
     assert replaceable(operated) == Replaceable(0, 0)

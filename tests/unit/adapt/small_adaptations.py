@@ -12,7 +12,7 @@ import timm
 import torch
 from PIL import Image
 
-from edgetl.adapt.stage import AdaptJob, run
+from edgetl.adapt.adapt import AdaptJob, run
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.weights import locate
 from edgetl.progress import Silent

@@ -16,7 +16,7 @@ from small_adaptations import SIZE, adapt_in, split_in
 from torch import nn
 
 from edgetl.adapt import finetune
-from edgetl.adapt.stage import AdaptJob, run
+from edgetl.adapt.adapt import AdaptJob, run
 from edgetl.backbones.checkpoint import read_checkpoint, write_checkpoint
 from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import rebuild

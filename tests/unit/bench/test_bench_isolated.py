@@ -105,7 +105,7 @@ def test_an_error_in_a_real_process_arrives_here(tmp_path: Path) -> None:
 
 
 def test_the_child_does_not_import_torch() -> None:
-    loaded = "edgetl.backends.fresh_process, edgetl.bench.stage, edgetl.bench.gates"
+    loaded = "edgetl.backends.fresh_process, edgetl.bench.measure_builds, edgetl.bench.gates"
     code = f"import sys, {loaded}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -15,12 +15,12 @@ from safetensors.numpy import load_file, save_file
 from edgetl import stats
 from edgetl.backends.fresh_process import ColdStart, Interrupted
 from edgetl.bench import absent_cpu as emulated
+from edgetl.bench import measure_builds
 from edgetl.bench import qemu as emulate
-from edgetl.bench import stage
 from edgetl.bench.gates import judge
+from edgetl.bench.job import BenchJob, Candidate
 from edgetl.bench.latency import BLOCK
 from edgetl.bench.result import BENCH_FILE, LATENCY_FILE, PREDICTIONS_FILE, HostCheck, TargetBench, read_bench
-from edgetl.bench.stage import BenchJob, Candidate
 from edgetl.errors import BackendError, EdgetlError
 from edgetl.progress import Silent
 from edgetl.recipes.recipe import Bench, Gates
@@ -117,14 +117,14 @@ def job(tmp_path: Path) -> BenchJob:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Run the stage on a given backend, without fresh processes, and read its result."""
-    monkeypatch.setattr(stage, "cold_start", lambda *args, **kwargs: ColdStart(12.0, 100, 200, 3))
+    monkeypatch.setattr(measure_builds, "cold_start", lambda *args, **kwargs: ColdStart(12.0, 100, 200, 3))
     monkeypatch.setattr(emulate, "missing", lambda: Missing("no qemu", "install it"))
     out = tmp_path / "out"
     out.mkdir()
 
     def run_with(backend: FakeBackend, job: BenchJob) -> TargetBench:
-        monkeypatch.setattr(stage, "load", lambda name: backend)
-        stage.run(job, out, Silent())
+        monkeypatch.setattr(measure_builds, "load", lambda name: backend)
+        measure_builds.run(job, out, Silent())
         return read_bench(out / BENCH_FILE)
 
     return run_with
@@ -192,7 +192,7 @@ def test_logits_and_times_are_stored_per_build(job: BenchJob, run: Any, tmp_path
 def test_a_build_that_does_not_run_is_recorded_and_the_other_goes_on(
     job: BenchJob, run: Any, backend: FakeBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage, "_BATCH", 1)
+    monkeypatch.setattr(measure_builds, "_BATCH", 1)
     found = run(backend, job)
     assert found.build("int8").error in ("cannot open this", "no kernel for this")
     assert (found.build("int8").accuracy, found.build("int8").latency) == (None, None)
@@ -217,7 +217,7 @@ def test_a_cold_start_that_is_cut_short_says_nothing_of_the_build(
             raise Interrupted("fresh process did not finish within 300 s")
         return ColdStart(12.0, 100, 200, 3)
 
-    monkeypatch.setattr(stage, "cold_start", cold_start)
+    monkeypatch.setattr(measure_builds, "cold_start", cold_start)
     backend = FakeBackend()
     found = run(backend, job)
     assert found.build("int8").error is None

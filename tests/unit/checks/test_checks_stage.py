@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from edgetl.checks.check import CheckJob, run
 from edgetl.checks.model import Checks, Finding, read_checks, require_sound
 from edgetl.checks.sheet import write_sheet
-from edgetl.checks.stage import CheckJob, run
 from edgetl.data.split import make_split
 from edgetl.errors import DataError
 from edgetl.progress import Silent

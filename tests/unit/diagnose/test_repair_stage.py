@@ -21,7 +21,7 @@ from edgetl.bench.repair_record import REPAIR_FILE, Repair, read_repair
 from edgetl.bench.result import BuildBench, HostCheck, TargetBench
 from edgetl.bundle.compile import compile_pivot
 from edgetl.diagnose.repair import trials
-from edgetl.diagnose.repair.stage import RepairJob, run
+from edgetl.diagnose.repair.repair import RepairJob, run
 from edgetl.errors import BackendError, EdgetlError
 from edgetl.files.digest import file_digest
 from edgetl.pivot.mixed import layers

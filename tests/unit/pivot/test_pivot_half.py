@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from edgetl.backbones.load import construct
 from edgetl.backbones.spec import write_spec
 from edgetl.errors import UsageError
-from edgetl.pivot import stage as export
+from edgetl.pivot import export
 from edgetl.pivot.half import measure_range, to_float16
 from edgetl.pivot.half_range import HalfRange
 from edgetl.pivot.pivot import Pivot, read_pivot

@@ -18,12 +18,12 @@ from edgetl.backbones.load import construct, rebuild
 from edgetl.backbones.spec import read_spec, write_spec
 from edgetl.data.batches import load_batch
 from edgetl.errors import ParityError
-from edgetl.pivot import stage as export
+from edgetl.pivot import export
 from edgetl.pivot.facts import read_facts
 from edgetl.pivot.pivot import read_pivot
 from edgetl.pivot.preprocess import normalize, on_byte_lattice
 from edgetl.progress import Silent
-from edgetl.quant import stage as quantize
+from edgetl.quant import quantize
 from edgetl.recipes.recipe import Gates, Quantize
 from edgetl.recipes.targets import scheme_id
 from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Sample, Scheme, Split

@@ -16,13 +16,12 @@ from edgetl.backbones.load import construct
 from edgetl.backbones.spec import read_spec, write_spec
 from edgetl.data.batches import load_batch
 from edgetl.errors import UsageError
-from edgetl.pivot import stage as export
+from edgetl.pivot import export
 from edgetl.pivot.equalized import equalized_layers
 from edgetl.pivot.mixed import layers
 from edgetl.pivot.pivot import read_pivot
 from edgetl.progress import Silent
-from edgetl.quant import calibration
-from edgetl.quant import stage as quantize
+from edgetl.quant import calibration, quantize
 from edgetl.recipes.recipe import Gates, Quantize
 from edgetl.recipes.targets import scheme_id
 from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Progress, Scheme, Split

@@ -19,9 +19,9 @@ from edgetl.data.batches import load_batch
 from edgetl.errors import UsageError
 from edgetl.pivot.preprocess import normalize
 from edgetl.progress import Silent
-from edgetl.quant import stage as quantize
+from edgetl.quant import quantize
 from edgetl.quant.shots import Shots
-from edgetl.quant.simplify import stage
+from edgetl.quant.simplify import simplify
 from edgetl.recipes.recipe import Gates, Quantize, Surgery
 from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Scheme, Split
 
@@ -39,7 +39,7 @@ def adapted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Split]:
 
 def _operate(adapted: tuple[Path, Split], out: Path, config: Surgery = SHORT) -> dict[str, Any]:
     out.mkdir()
-    stage.run(adapted[1], adapted[0], config, "light", out, Silent())
+    simplify.run(adapted[1], adapted[0], config, "light", out, Silent())
     record: dict[str, Any] = json.loads((out / "surgery.json").read_text())
     return record
 
@@ -73,7 +73,7 @@ def test_the_record_says_what_was_replaced_and_how_training_went(adapted: tuple[
 
 
 def test_plain_views_are_of_as_many_classes_as_go_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "_MOST_VIEWS", 16)
+    monkeypatch.setattr(simplify, "_MOST_VIEWS", 16)
     shown: list[int] = []
 
     class Watched(Shots):
@@ -82,7 +82,7 @@ def test_plain_views_are_of_as_many_classes_as_go_in(tmp_path: Path, monkeypatch
             return super().plain(indices)
 
     samples = pictures(tmp_path, 24)
-    stage._views(Watched(samples, EFFICIENT.preprocessing, "light", 0, torch.device("cpu")), 32 * 32)
+    simplify._views(Watched(samples, EFFICIENT.preprocessing, "light", 0, torch.device("cpu")), 32 * 32)
     assert shown == list(range(8))
 
 
@@ -125,7 +125,7 @@ def test_only_gates_can_go(adapted: tuple[Path, Split], tmp_path: Path) -> None:
 
 def test_an_operated_network_is_not_operated_on_again(adapted: tuple[Path, Split], done: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="surgery was done already"):
-        stage.run(adapted[1], done, SHORT, "light", tmp_path, Silent())
+        simplify.run(adapted[1], done, SHORT, "light", tmp_path, Silent())
 
 
 def test_a_network_with_nothing_to_replace_is_refused(adapted: tuple[Path, Split], tmp_path: Path) -> None:
@@ -134,4 +134,4 @@ def test_a_network_with_nothing_to_replace_is_refused(adapted: tuple[Path, Split
     write_checkpoint(construct(spec).state_dict(), plain / "network.safetensors")
     write_spec(spec, plain / "network.json")
     with pytest.raises(UsageError, match="quantize it as it is"):
-        stage.run(adapted[1], plain, SHORT, "light", tmp_path, Silent())
+        simplify.run(adapted[1], plain, SHORT, "light", tmp_path, Silent())

@@ -13,8 +13,9 @@ from PIL import Image
 from pivot_folder import LABELS, PREPROCESSING, make_pivot
 from safetensors.numpy import save_file
 
-from edgetl.bench import stage as bench_stage
+from edgetl.bench import measure_builds
 from edgetl.bench.bundles import measure
+from edgetl.bench.job import BenchJob, Candidate
 from edgetl.bundle.compile import compile_pivot
 from edgetl.bundle.read import read_bundle
 from edgetl.checks.model import Checks, Finding, write_checks
@@ -25,7 +26,7 @@ from edgetl.recipes.recipe_file import parse_recipe
 from edgetl.recipes.targets import load_target
 from edgetl.report.devices import read_devices
 from edgetl.report.model import Report, read_report
-from edgetl.report.stage import Folders, add_devices, write_reports
+from edgetl.report.write import Folders, add_devices, write_reports
 from edgetl.store.results import StageResult
 from edgetl.types import Precision, Sample, Split
 
@@ -68,16 +69,16 @@ class Made:
 
     def _measure(self) -> None:
         bundles = [read_bundle(folder) for folder in self.builds]
-        job = bench_stage.BenchJob(
+        job = BenchJob(
             target=load_target("null"),
-            candidates=tuple(bench_stage.Candidate(bundle.folder, bundle.manifest.compiled) for bundle in bundles),
+            candidates=tuple(Candidate(bundle.folder, bundle.manifest.compiled) for bundle in bundles),
             val=self.split.val,
             preprocessing=PREPROCESSING,
             reference=self.pivot / "reference.safetensors",
             gates=recipe().gates,
             config=recipe().bench,
         )
-        bench_stage.run(job, self.bench, Silent())
+        measure_builds.run(job, self.bench, Silent())
 
     def report(self, out: Path, **changes: object) -> Report:
         out.mkdir()
@@ -215,7 +216,7 @@ def test_builds_that_cannot_run_ship_nothing_and_fail(
         )
         return replace(bench, builds=builds)
 
-    monkeypatch.setattr("edgetl.report.stage.read_bench", broken)
+    monkeypatch.setattr("edgetl.report.write.read_bench", broken)
     (row,) = made.report(tmp_path / "out").bundles
     assert (row.verdict, row.path, row.precision) == ("fail", None, None)
     assert "will not open" in row.reason

@@ -140,7 +140,7 @@ def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
     Only the training itself is left out: what is asked here is when it would run.
     """
     monkeypatch.setattr(
-        "edgetl.adapt.stage.run", lambda job, out, _: (out / "adapt.json").write_text(job.source.digest)
+        "edgetl.adapt.adapt.run", lambda job, out, _: (out / "adapt.json").write_text(job.source.digest)
     )
     folder_of_weights(tmp_path / "w")
     rng = np.random.default_rng(0)

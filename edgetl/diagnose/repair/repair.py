@@ -13,8 +13,8 @@ import numpy as np
 import onnx
 from safetensors.numpy import load_file, save_file
 
+from edgetl.bench.measure_builds import read_reference
 from edgetl.bench.repair_record import REPAIR_FILE, Repair, Trial, front, write_repair
-from edgetl.bench.stage import read_reference
 from edgetl.bundle.publish import PIVOT
 from edgetl.diagnose.blame.measure import measure_layers
 from edgetl.diagnose.blame.models import open_networks

@@ -14,9 +14,9 @@ import numpy as np
 
 from edgetl import __version__
 from edgetl.bench.gates import Decision, judge
+from edgetl.bench.measure_builds import read_reference
 from edgetl.bench.repair_record import REPAIR_FILE, read_repair
 from edgetl.bench.result import BENCH_FILE, BuildBench, TargetBench, read_bench
-from edgetl.bench.stage import read_reference
 from edgetl.bundle.manifest import FILE_NAME as MANIFEST
 from edgetl.bundle.manifest import Measured
 from edgetl.bundle.publish import BUNDLES

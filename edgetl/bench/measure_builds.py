@@ -16,7 +16,7 @@ from edgetl import stats
 from edgetl.backends.base import load
 from edgetl.backends.fresh_process import ColdStart, Interrupted, cold_start
 from edgetl.bench.absent_cpu import emulated
-from edgetl.bench.gates import Choose
+from edgetl.bench.job import BenchJob, Candidate
 from edgetl.bench.latency import BLOCK
 from edgetl.bench.machine import describe, gpu_of, other_cpu
 from edgetl.bench.result import BENCH_FILE, LATENCY_FILE, PREDICTIONS_FILE, BuildBench, TargetBench, write_bench
@@ -24,20 +24,16 @@ from edgetl.bench.timed import P99_RUNS, Timed, latency, timed
 from edgetl.data.batches import batches, load_batch, spread
 from edgetl.errors import BackendError, EdgetlError
 from edgetl.files.arrays import UnreadableArray, read_tensors
-from edgetl.recipes.recipe import Bench, Gates
 from edgetl.tasks.classification.accuracy import compare, predict
 from edgetl.types import (
     Backend,
-    Compiled,
     Engine,
     Interval,
     Missing,
     Placement,
     Precision,
-    Preprocessing,
     Progress,
     Sample,
-    Target,
 )
 
 if TYPE_CHECKING:
@@ -48,44 +44,6 @@ _ALL_INTEGER: tuple[Precision, ...] = ("int8", "simplified")  # whatever is floa
 
 _Logits = NDArray[np.float32]
 _Times = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A compiled build: the folder its backend wrote, and what it needs to open it."""
-
-    folder: Path
-    compiled: Compiled
-
-    @property
-    def precision(self) -> Precision:
-        return self.compiled.precision
-
-    def size_bytes(self) -> int:
-        return sum((self.folder / name).stat().st_size for name in self.compiled.files)
-
-
-@dataclass(frozen=True)
-class BenchJob:
-    """One target's builds and what to measure them on.
-
-    val        the validation images; they were never trained or calibrated on
-    reference  safetensors file with "logits" (len(val), classes): the float torch network, in the order of `val`
-    gates, choose  which build will ship; under emulation that one is looked at on all images of the recipe. A gate on
-               p99 takes more runs.
-    labels     names of the classes
-    """
-
-    target: Target
-    candidates: tuple[Candidate, ...]
-    val: tuple[Sample, ...]
-    preprocessing: Preprocessing
-    reference: Path
-    config: Bench
-    gates: Gates
-    choose: Choose = "fastest"
-    seed: int = 0
-    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
