@@ -36,6 +36,16 @@ def add_build_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
 
 
+def parser_on_sets(description: str | None) -> argparse.ArgumentParser:
+    """A parser with the folders that a benchmark on sets of pictures needs; `work` may be emptied."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="folder of the sets, each with {train,val}/<class>/")
+    add("--weights-dir", type=Path, required=True, help="folder of pretrained weights")
+    add("--work", type=Path, required=True, help="folder that is emptied and worked in")
+    return parser
+
+
 def example_builds(arguments: argparse.Namespace) -> tuple[ExampleBuild, ...]:
     """One build per recipe. Raises EdgetlError for a recipe that cannot be read."""
     recipes: Sequence[Path] = arguments.recipe or sorted(EXAMPLES.glob("*.yaml"))

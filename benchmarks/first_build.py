@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import yaml
-from example_builds import edgetl_program
+from example_builds import edgetl_program, parser_on_sets
 from finished_build import FinishedBuild, read_build
 from result_file import Result, interval, machine_now, table, write_result
 
@@ -73,11 +73,8 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_on_sets(__doc__)
     add = parser.add_argument
-    add("--data", type=Path, required=True, help="folder of the sets, each with {train,val}/<class>/")
-    add("--weights-dir", type=Path, required=True, help="folder of pretrained weights")
-    add("--work", type=Path, required=True, help="folder that is emptied and worked in")
     add("--sets", nargs="+", default=list(_SETS), help=f"default: {' '.join(_SETS)}")
     add("--targets", nargs="+", default=list(_TARGETS), help=f"default: {' '.join(_TARGETS)}")
     add("--shots", type=int, default=10, help="per class (default 10)")

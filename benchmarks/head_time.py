@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from example_builds import parser_on_sets
 from numpy.typing import NDArray
 from repeated_ratio import over_repeats
 from result_file import Result, interval, machine_now, table, write_result
@@ -82,11 +83,8 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_on_sets(__doc__)
     add = parser.add_argument
-    add("--data", type=Path, required=True, help="folder of the sets, each with {train,val}/<class>/")
-    add("--weights-dir", type=Path, required=True, help="folder of pretrained weights")
-    add("--work", type=Path, required=True, help="folder to work in")
     add("--sets", nargs="+", default=list(_SETS), help=f"default: {' '.join(_SETS)}")
     add("--shots", type=int, nargs="+", default=[5, 10, 20], help="per class (default 5 10 20)")
     add("--repeats", type=int, default=7, help="default 7")

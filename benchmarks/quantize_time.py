@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from example_builds import parser_on_sets
 from repeated_ratio import over_repeats
 from result_file import NOTHING, REPOSITORY, Result, interval, machine_now, table, write_result
 
@@ -60,11 +61,8 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_on_sets(__doc__)
     add = parser.add_argument
-    add("--data", type=Path, required=True, help="folder of the sets, each with {train,val}/<class>/")
-    add("--weights-dir", type=Path, required=True, help="folder of pretrained weights")
-    add("--work", type=Path, required=True, help="folder that is emptied and worked in")
     add("--against", type=Path, metavar="CHECKOUT", help="an older checkout, to be run in turns with this one")
     add("--networks", nargs="+", default=list(_NETWORKS), help=f"default: {' '.join(_NETWORKS)}")
     add("--dataset", default="neu_steel", help="default: neu_steel")
