@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from edgetl.backends.base import answers_nothing
 from edgetl.backends.base import load as load_backend
 from edgetl.errors import StoreError
 from edgetl.progress import Silent
@@ -29,8 +30,12 @@ BUILD = "build"
 
 def demo_recipe() -> Recipe:
     """The recipe of the demo, for every target that can be compiled on this machine."""
-    names = [name for name in target_names() if name != "null"]
-    usable = [name for name in names if load_backend(load_target(name).backend).missing() is None]
+    backends = {name: load_target(name).backend for name in target_names()}
+    usable = [
+        name
+        for name, backend in backends.items()
+        if not answers_nothing(backend) and load_backend(backend).missing() is None
+    ]
     raw = {
         "name": "digits",
         "data": {"train": SCANS, "shots": SHOTS, "augment": "text", "resize": "squash"},

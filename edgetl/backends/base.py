@@ -47,6 +47,11 @@ def load(name: str) -> Backend:
     return backend
 
 
+def answers_nothing(name: str) -> bool:
+    """Whether the backend gives zeros whatever it is shown: what is measured of it says nothing about a network."""
+    return name == "null"
+
+
 def diagnose() -> tuple[Diagnosis, ...]:
     """Every backend, in the order of the table. Imports no SDK; loads the CUDA driver where there is one."""
     return tuple(_diagnose(name) for name in BACKENDS)
