@@ -28,7 +28,7 @@ from quantization_text import METHOD, data, sections
 from result_file import NOTHING, RESULTS, Result, machine_now, read_result, versions, write_result
 from transfer_version import code_version, parts_without
 
-from edgetl.bench import qemu as emulate
+from edgetl.bench import qemu
 from edgetl.bench.machine import describe
 from edgetl.errors import EdgetlError
 from edgetl.files.digest import value_digest
@@ -243,7 +243,7 @@ def _thread_counts() -> tuple[int, ...]:
 
 
 def _targets(names: Sequence[str]) -> list[str]:
-    obstacle = emulate.missing() if ARM in names else None
+    obstacle = qemu.missing() if ARM in names else None
     if obstacle:
         _say(f"{ARM} is left out: {obstacle.reason}; {obstacle.remedy}")
     return [name for name in names if name != ARM or obstacle is None]
@@ -272,7 +272,7 @@ def _result(arguments: argparse.Namespace, work: Path) -> Result:
     times = [cell for cell in times if shown.fits(cell.key.version)]
     absent = dict.fromkeys(reason for name in _METHODS if (reason := missing(name)))
     said = [f"Versions: edgetl's code {shown.ours}, the alternatives {shown.rivals or NOTHING}.", *absent]
-    obstacle = emulate.missing()
+    obstacle = qemu.missing()
     if obstacle:
         said.append(f"{ARM}: not measured here: {obstacle.reason}.")
     parts = [METHOD.format(gate=GATE_POINTS), "\n".join(said), *sections(cells, times)]

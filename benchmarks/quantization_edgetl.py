@@ -33,7 +33,7 @@ from transfer_draws import Draw
 
 from edgetl import pipeline
 from edgetl.backends.base import load
-from edgetl.bench import qemu as emulate
+from edgetl.bench import qemu
 from edgetl.bench.host_answers import on_host
 from edgetl.bench.machine import describe
 from edgetl.bench.measure_builds import read_reference
@@ -51,8 +51,7 @@ from edgetl.report.model import FILE_NAME as REPORT_FILE
 from edgetl.report.model import read_report
 from edgetl.stages.compile import compile_stage
 from edgetl.stages.job import Job, make_job
-from edgetl.stages.repair import missed_by_int8 as is_needed
-from edgetl.stages.repair import repair_stage
+from edgetl.stages.repair import missed_by_int8, repair_stage
 from edgetl.stages.run import Run
 from edgetl.store.results import StageResult, Store, open_store, write_text
 from edgetl.tasks.classification.accuracy import Accuracy, compare, predict, stratified
@@ -195,7 +194,7 @@ class Chain:
 
         def run(out: Path) -> None:
             if emulated:
-                logits = emulate.logits(made.model, load_batch(samples, preprocessing), threads=1)
+                logits = qemu.logits(made.model, load_batch(samples, preprocessing), threads=1)
                 placement = ""
             else:
                 backend = load(opened.backend)
@@ -271,7 +270,7 @@ class Chain:
     def _repaired(self, case: Case, target: str) -> Made:
         trained = self.build(case, target, QAT)
         job = self._job(case, target, QAT)
-        if not is_needed(self._bench(case, trained), job.recipe.gates):
+        if not missed_by_int8(self._bench(case, trained), job.recipe.gates):
             return replace(trained, note="not needed")
         pivot, _ = self._pivot(job)
         with open_store(self.out) as store:

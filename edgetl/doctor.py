@@ -44,6 +44,6 @@ def _training() -> Examined:
 
 
 def _emulator() -> Examined:
-    from edgetl.bench import qemu as emulate
+    from edgetl.bench import qemu
 
-    return Examined("arm emulator", "qemu", (Use("check ARM bundles", emulate.missing()),))
+    return Examined("arm emulator", "qemu", (Use("check ARM bundles", qemu.missing()),))

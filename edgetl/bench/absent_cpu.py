@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.bench import qemu as emulate
+from edgetl.bench import qemu
 from edgetl.bench.gates import judge
 from edgetl.bench.host_answers import Answered, on_all_images, on_host
 from edgetl.bench.job import BenchJob, Candidate
@@ -54,11 +54,11 @@ def emulated(
 
 def _missing(job: BenchJob) -> Missing | None:
     """None when accuracy can be checked under emulation; an empty reason when that is out of the question."""
-    if not emulate.takes(job.target):
+    if not qemu.takes(job.target):
         return Missing("", "")
     if not job.config.emulate:
         return Missing("switched off in the recipe", "bench.emulate: true")
-    return emulate.missing()
+    return qemu.missing()
 
 
 class _Emulation:
@@ -80,7 +80,7 @@ class _Emulation:
         def whole() -> TargetBench:
             return replace(
                 bench,
-                backend_version=emulate.version(),
+                backend_version=qemu.version(),
                 emulated=bool(self._logits),
                 images=tuple(self._picked.tolist()),
                 builds=tuple(found.values()),
@@ -105,7 +105,7 @@ class _Emulation:
         self._logits.pop(name, None)
         try:
             logits = self._logits[name] = self._answers(candidate, count)
-        except emulate.EmulationError as error:
+        except qemu.EmulationError as error:
             return replace(build, unmeasured=str(error))
         except BackendError as error:
             return replace(build, error=str(error))
@@ -139,4 +139,4 @@ class _Emulation:
         label = f"{self._job.target.name}: {candidate.precision} on {count} images under emulation"
         with self._progress.task(label, total=None):
             model = candidate.folder / candidate.compiled.model
-            return emulate.logits(model, self._images[:count], threads=self._threads)
+            return qemu.logits(model, self._images[:count], threads=self._threads)

@@ -1,1 +1,1 @@
-"""What ships: compiled from a pivot, written with its digests, read with suspicion, replayed and published."""
+"""What ships: compiled from a pivot, written with digests, checked when read, replayed, published."""

@@ -106,14 +106,15 @@ def _verify(bundle: Path, sha256: str | None, *, digests_only: bool, threads: in
 
     checked = read_bundle(bundle, sha256)
     checks = () if digests_only else verify(checked, threads=threads, limits=limits)
+    passed = all(check.passed for check in checks)
     return {
         "bundle": str(bundle),
         "files": len(checked.manifest.files),
         "bundle_sha256": file_digest(bundle / FILE_NAME),
         "expected_sha256": sha256,
         "steps": [_plain(check) for check in checks],
-        "passed": all(check.passed for check in checks),
-        "hint": "" if all(check.passed for check in checks) else _hint(checked),
+        "passed": passed,
+        "hint": "" if passed else _hint(checked),
     }
 
 
@@ -125,7 +126,7 @@ def _hint(bundle: Bundle) -> str:
     target, precision = bundle.manifest.target, bundle.manifest.compiled.precision
     if precision not in WITH_INTEGERS or not saturates(target):
         return ""
-    return f"this CPU has no VNNI and saturates: verify on a CPU that {target.name} is for, or build for x86-avx2"
+    return f"this CPU has no VNNI, so INT8 saturates: verify on a CPU that {target.name} is for, or build for x86-avx2"
 
 
 def _for_programs(found: dict[str, Any]) -> dict[str, Any]:

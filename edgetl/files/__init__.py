@@ -1,1 +1,1 @@
-"""Reading what others may have written, and writing what survives a kill: bounded, strict, one line for all damage."""
+"""Files: read strictly and within bounds, with one-line errors; written so that a kill loses nothing."""

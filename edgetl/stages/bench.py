@@ -75,10 +75,10 @@ def _once_measured(
 
 def _emulation(recipe: Recipe, target: Target) -> dict[str, Any] | None:
     """What emulated accuracies depend on besides builds and images; None where nothing is emulated."""
-    from edgetl.bench import qemu as emulate
+    from edgetl.bench import qemu
 
-    if not (recipe.bench.emulate and emulate.takes(target)) or emulate.missing() is not None:
+    if not (recipe.bench.emulate and qemu.takes(target)) or qemu.missing() is not None:
         return None
     # they decide which build ships, and that one is looked at on more images
     gates = recipe.gates.model_dump(mode="json")
-    return {"emulator": emulate.identity(), "gates": gates, "choose": recipe.choose}
+    return {"emulator": qemu.identity(), "gates": gates, "choose": recipe.choose}

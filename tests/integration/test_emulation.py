@@ -13,8 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from edgetl.bench import measure_builds
-from edgetl.bench import qemu as emulate
+from edgetl.bench import measure_builds, qemu
 from edgetl.bench.job import BenchJob, Candidate
 from edgetl.bench.result import BENCH_FILE, PREDICTIONS_FILE, read_bench
 from edgetl.errors import BackendError
@@ -28,7 +27,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module")
 def _emulator() -> None:
-    obstacle = emulate.missing()
+    obstacle = qemu.missing()
     if obstacle is not None:
         pytest.skip(f"{obstacle.reason}; {obstacle.remedy}")
 
@@ -78,7 +77,7 @@ def test_arm_answers_as_this_machine_does(model: Path) -> None:
     images = np.random.default_rng(1).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     native = np.concatenate([session.run(None, {"image": image[None]})[0] for image in images])
-    arm = emulate.logits(model, images, timeout_s=300)
+    arm = qemu.logits(model, images, timeout_s=300)
     assert arm.dtype == np.float32
     # single quantization steps (0.02) of single pixels may differ between CPUs, means hardly
     np.testing.assert_allclose(arm, native, atol=0.005)
@@ -124,16 +123,16 @@ def test_a_broken_model_is_one_clear_line(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(b"not a model")
     with pytest.raises(BackendError, match=r"model\.onnx: onnxruntime for ARM does not take it: .*model") as caught:
-        emulate.logits(path, np.zeros((1, 4, 4, 3), np.uint8), timeout_s=300)
-    assert not isinstance(caught.value, emulate.EmulationError)
+        qemu.logits(path, np.zeros((1, 4, 4, 3), np.uint8), timeout_s=300)
+    assert not isinstance(caught.value, qemu.EmulationError)
 
 
 @pytest.mark.usefixtures("_emulator")
 def test_the_version_is_that_of_the_runtime_that_answers() -> None:
-    assert emulate.version().count(".") == 2
+    assert qemu.version().count(".") == 2
 
 
 @pytest.mark.usefixtures("_emulator")
 def test_a_guest_that_is_too_slow_is_ended(model: Path) -> None:
-    with pytest.raises(emulate.EmulationError, match=r"did not finish within 0\.05 s"):
-        emulate.logits(model, np.zeros((1, 16, 16, 3), np.uint8), timeout_s=0.05)
+    with pytest.raises(qemu.EmulationError, match=r"did not finish within 0\.05 s"):
+        qemu.logits(model, np.zeros((1, 16, 16, 3), np.uint8), timeout_s=0.05)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from picture_tool import Tool, assert_resized_alike, noise, random_preprocessing, side
 from this_cpu import needs_vnni
 
-from edgetl.bench import qemu as emulate
+from edgetl.bench import qemu
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -25,10 +25,10 @@ SIZES = 300
 
 @pytest.fixture(scope="module")
 def sysroot() -> Path:
-    obstacle = emulate.missing()
+    obstacle = qemu.missing()
     if obstacle is not None:
         pytest.skip(f"{obstacle.reason}; {obstacle.remedy}")
-    return emulate.sysroot()
+    return qemu.sysroot()
 
 
 @pytest.fixture(scope="module")

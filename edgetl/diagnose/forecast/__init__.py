@@ -1,1 +1,1 @@
-"""What an x86 CPU without VNNI makes of an INT8 network: saturation, simulated exactly."""
+"""How INT8 saturation on an x86 CPU without VNNI changes a network, simulated exactly."""

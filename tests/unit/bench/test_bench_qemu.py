@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgetl.bench import qemu as emulate
+from edgetl.bench import qemu
 from edgetl.errors import BackendError
 
 IMAGES = np.zeros((2, 4, 4, 3), np.uint8)
@@ -42,16 +42,16 @@ def guest(monkeypatch: pytest.MonkeyPatch, output: object, status: int = 0, stde
 
 def test_without_qemu_the_package_is_named(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name: None)
-    found = emulate.missing()
+    found = qemu.missing()
     assert found is not None
     assert found.remedy == "apt-get install qemu-user-static"
 
 
 @pytest.mark.parametrize("absent", ["usr/bin/python3.11", "edgetl-sysroot.txt"])
 def test_an_absent_or_unfinished_sysroot_is_named(installed: Path, absent: str) -> None:
-    assert emulate.missing() is None
+    assert qemu.missing() is None
     (installed / absent).unlink()
-    found = emulate.missing()
+    found = qemu.missing()
     assert found is not None
     bash, script, folder = found.remedy.split()
     assert (bash, folder) == ("bash", str(installed))
@@ -62,14 +62,14 @@ def test_an_absent_or_unfinished_sysroot_is_named(installed: Path, absent: str) 
 
 def test_the_sysroot_is_looked_for_in_the_user_s_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EDGETL_ARM_SYSROOT", raising=False)
-    assert emulate.sysroot() == Path.home() / ".cache/edgetl/arm-sysroot"
+    assert qemu.sysroot() == Path.home() / ".cache/edgetl/arm-sysroot"
 
 
 def test_the_guest_gets_the_sysroot_the_script_and_the_files(
     installed: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     commands = guest(monkeypatch, np.ones((2, 5), np.float32))
-    logits = emulate.logits(tmp_path / "model.onnx", IMAGES, threads=3)
+    logits = qemu.logits(tmp_path / "model.onnx", IMAGES, threads=3)
     assert logits.shape == (2, 5)
     command = commands[0]
     assert command[:5] == ["/bin/qemu-aarch64", "-cpu", "max", "-L", str(installed)]
@@ -79,7 +79,7 @@ def test_the_guest_gets_the_sysroot_the_script_and_the_files(
 
 
 def test_the_script_travels_with_the_package() -> None:
-    assert Path(emulate.__file__).with_name("onnx_logits.py").is_file()
+    assert Path(qemu.__file__).with_name("onnx_logits.py").is_file()
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_a_guest_that_fails_is_one_clear_line(
     installed: Path, monkeypatch: pytest.MonkeyPatch, output: object, status: int, stderr: str, message: str
 ) -> None:
     guest(monkeypatch, output, status, stderr)
-    with pytest.raises(emulate.EmulationError, match=message):
-        emulate.logits(Path("model.onnx"), IMAGES)
+    with pytest.raises(qemu.EmulationError, match=message):
+        qemu.logits(Path("model.onnx"), IMAGES)
 
 
 def test_a_model_that_the_guest_s_runtime_does_not_take_is_no_fault_of_the_emulator(
@@ -104,8 +104,8 @@ def test_a_model_that_the_guest_s_runtime_does_not_take_is_no_fault_of_the_emula
 ) -> None:
     guest(monkeypatch, None, 3, "no kernel for this")
     with pytest.raises(BackendError, match="onnxruntime for ARM does not take it: no kernel for this") as caught:
-        emulate.logits(Path("model.onnx"), IMAGES)
-    assert not isinstance(caught.value, emulate.EmulationError)
+        qemu.logits(Path("model.onnx"), IMAGES)
+    assert not isinstance(caught.value, qemu.EmulationError)
 
 
 def test_another_runtime_in_the_sysroot_is_another_emulator(installed: Path) -> None:
@@ -114,17 +114,17 @@ def test_another_runtime_in_the_sysroot_is_another_emulator(installed: Path) -> 
         record.mkdir(parents=True)
         (record / "METADATA").write_text(f"Metadata-Version: 2.1\nName: onnxruntime\nVersion: {version}\n")
 
-    assert emulate.version() == ""
+    assert qemu.version() == ""
     install("1.30.0")
-    before = emulate.identity()
-    assert emulate.version() == "1.30.0"
-    assert emulate.identity() == before
+    before = qemu.identity()
+    assert qemu.version() == "1.30.0"
+    assert qemu.identity() == before
     (installed / "edgetl-sysroot.txt").write_text("suite sid\n")
-    assert emulate.identity() != before
+    assert qemu.identity() != before
     (installed / "edgetl-sysroot.txt").write_text("")
     shutil.rmtree(installed / "site")
     install("1.31.1")
-    assert emulate.identity() != before
+    assert qemu.identity() != before
 
 
 def test_a_guest_that_hangs_is_ended(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,11 +132,11 @@ def test_a_guest_that_hangs_is_ended(installed: Path, monkeypatch: pytest.Monkey
         raise subprocess.TimeoutExpired(command, kwargs["timeout"])
 
     monkeypatch.setattr(subprocess, "run", run)
-    with pytest.raises(emulate.EmulationError, match="did not finish within 2 s"):
-        emulate.logits(Path("model.onnx"), IMAGES, timeout_s=2)
+    with pytest.raises(qemu.EmulationError, match="did not finish within 2 s"):
+        qemu.logits(Path("model.onnx"), IMAGES, timeout_s=2)
 
 
 def test_without_an_emulator_logits_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name: None)
-    with pytest.raises(emulate.EmulationError, match=r"cannot emulate ARM: no qemu.*apt-get install"):
-        emulate.logits(Path("model.onnx"), IMAGES)
+    with pytest.raises(qemu.EmulationError, match=r"cannot emulate ARM: no qemu.*apt-get install"):
+        qemu.logits(Path("model.onnx"), IMAGES)

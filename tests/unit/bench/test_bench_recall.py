@@ -12,7 +12,7 @@ from edgetl.bench.host_answers import Answered, on_all_images
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, HostCheck, TargetBench
 from edgetl.recipes.recipe import Gates
-from edgetl.stages.repair import missed_by_int8 as is_needed
+from edgetl.stages.repair import missed_by_int8
 from edgetl.tasks.classification import accuracy_gates
 from edgetl.tasks.classification.accuracy import Accuracy, compare
 
@@ -99,9 +99,9 @@ class TestMinorityClass:
 
     def test_int8_that_loses_the_class_is_repaired(self) -> None:
         found = bench(compare(answering(0, 10), LABELS, FLOAT))
-        assert not is_needed(found, Gates(max_drop_points=1.0))
-        assert is_needed(found, Gates(max_drop_points=1.0, min_recall={"defect": 0.95}))
-        assert is_needed(found, Gates(max_drop_points=1.0, max_recall_drop_points=5))
+        assert not missed_by_int8(found, Gates(max_drop_points=1.0))
+        assert missed_by_int8(found, Gates(max_drop_points=1.0, min_recall={"defect": 0.95}))
+        assert missed_by_int8(found, Gates(max_drop_points=1.0, max_recall_drop_points=5))
 
 
 class TestEmulated:
@@ -159,8 +159,8 @@ class TestGatesThatFloatMisses:
     @pytest.mark.parametrize("gates", [{"min_top1": 0.999}, {"min_recall": {"defect": 0.95}}])
     def test_no_repair_is_run_for_it(self, gates: dict[str, object]) -> None:
         found = bench(self.accuracy(7))
-        assert not is_needed(found, Gates(max_drop_points=None, **gates))
-        assert is_needed(found, Gates(max_drop_points=0.1, **gates)), "the drop is the rounding's"
+        assert not missed_by_int8(found, Gates(max_drop_points=None, **gates))
+        assert missed_by_int8(found, Gates(max_drop_points=0.1, **gates)), "the drop is the rounding's"
 
     def test_a_gate_that_float_just_meets_is_within_reach(self) -> None:
         recalls = dict(zip(NAMES, self.accuracy(7).recalls, strict=True))

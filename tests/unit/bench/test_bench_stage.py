@@ -15,8 +15,7 @@ from safetensors.numpy import load_file, save_file
 from edgetl import stats
 from edgetl.backends.fresh_process import ColdStart, Interrupted
 from edgetl.bench import absent_cpu as emulated
-from edgetl.bench import measure_builds
-from edgetl.bench import qemu as emulate
+from edgetl.bench import measure_builds, qemu
 from edgetl.bench.gates import judge
 from edgetl.bench.job import BenchJob, Candidate
 from edgetl.bench.latency import BLOCK
@@ -118,7 +117,7 @@ def job(tmp_path: Path) -> BenchJob:
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Run the stage on a given backend, without fresh processes, and read its result."""
     monkeypatch.setattr(measure_builds, "cold_start", lambda *args, **kwargs: ColdStart(12.0, 100, 200, 3))
-    monkeypatch.setattr(emulate, "missing", lambda: Missing("no qemu", "install it"))
+    monkeypatch.setattr(qemu, "missing", lambda: Missing("no qemu", "install it"))
     out = tmp_path / "out"
     out.mkdir()
 
@@ -263,9 +262,9 @@ def test_an_arm_target_is_emulated_on_few_images_of_every_class(
         seen.append((model.parent.name, images.shape))
         return np.asarray(images.mean(axis=(1, 2)), dtype=np.float32)
 
-    monkeypatch.setattr(emulate, "missing", lambda: None)
-    monkeypatch.setattr(emulate, "version", lambda: "1.99")
-    monkeypatch.setattr(emulate, "logits", logits)
+    monkeypatch.setattr(qemu, "missing", lambda: None)
+    monkeypatch.setattr(qemu, "version", lambda: "1.99")
+    monkeypatch.setattr(qemu, "logits", logits)
     found = run(FakeBackend(obstacle=Missing("another CPU", "go there")), replace(job, target=ARM))
     assert seen == [("int8", (3, 8, 8, 3)), ("float32", (3, 8, 8, 3))]
     assert (found.measured, found.emulated) == (False, True)
@@ -301,8 +300,8 @@ def emulator(monkeypatch: pytest.MonkeyPatch) -> Any:
         answers = np.asarray(images.mean(axis=(1, 2)), dtype=np.float32)
         return -answers if name in faults else answers
 
-    monkeypatch.setattr(emulate, "missing", lambda: None)
-    monkeypatch.setattr(emulate, "logits", logits)
+    monkeypatch.setattr(qemu, "missing", lambda: None)
+    monkeypatch.setattr(qemu, "logits", logits)
     monkeypatch.setattr(emulated, "_FLOAT_IMAGES", 2)
     return asked, faults
 
@@ -327,7 +326,7 @@ def test_a_float_build_that_ships_is_emulated_on_all_images(job: BenchJob, run: 
 
 def test_an_emulator_that_fails_says_nothing_of_the_build(job: BenchJob, run: Any, emulator: Any) -> None:
     _, faults = emulator
-    faults["int8"] = emulate.EmulationError("emulation did not finish within 3600 s")
+    faults["int8"] = qemu.EmulationError("emulation did not finish within 3600 s")
     found = run(EMULATED, replace(job, target=ARM))
     assert (found.build("int8").error, found.build("int8").accuracy) == (None, None)
     assert not found.finished
@@ -361,7 +360,7 @@ def test_an_arm_target_without_an_emulator_says_what_is_missing(job: BenchJob, r
 
 
 def test_emulation_can_be_switched_off(job: BenchJob, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(emulate, "missing", lambda: None)
+    monkeypatch.setattr(qemu, "missing", lambda: None)
     off = replace(job, target=ARM, config=job.config.model_copy(update={"emulate": False}))
     assert "switched off" in run(FakeBackend(obstacle=Missing("another CPU", "go there")), off).reason
 

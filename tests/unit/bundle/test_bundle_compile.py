@@ -10,7 +10,7 @@ import pytest
 from pivot_folder import GOLDEN, LABELS, PREPROCESSING, make_pivot
 from safetensors.numpy import load_file
 
-from edgetl.bundle import compile as assemble
+from edgetl.bundle import compile as bundle_compile
 from edgetl.bundle.compile import compile_pivot, compile_targets, finish_bundle
 from edgetl.bundle.read import read_bundle
 from edgetl.bundle.write import TOLERANCES, tolerance_for
@@ -74,7 +74,7 @@ def test_without_the_targets_integers_only_float_is_built_and_asking_for_them_is
 ) -> None:
     folder = tmp_path / "targets"
     folder.mkdir()
-    text = (Path(assemble.__file__).parents[2] / "targets" / "null.yaml").read_text()
+    text = (Path(bundle_compile.__file__).parents[2] / "targets" / "null.yaml").read_text()
     other = text.replace('name: "null"', "name: other").replace("uint8", "int8")
     (folder / "other.yaml").write_text(other)
     assert [path.name for path in compile_targets(pivot, ["other"], tmp_path / "out", [folder])] == ["other-float32"]
@@ -90,7 +90,7 @@ def test_a_folder_that_exists_is_refused_before_anything_is_compiled(pivot: Path
 
 
 def test_a_toolchain_that_fails_leaves_no_folder(pivot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = assemble.compile_pivot
+    real = bundle_compile.compile_pivot
 
     def second_fails(pivot: Path, target: Target, precision: Precision, name: str, out: Path) -> object:
         if precision == "float32":
@@ -98,7 +98,7 @@ def test_a_toolchain_that_fails_leaves_no_folder(pivot: Path, tmp_path: Path, mo
             raise BackendError("refused")
         return real(pivot, target, precision, name, out)
 
-    monkeypatch.setattr(assemble, "compile_pivot", second_fails)
+    monkeypatch.setattr(bundle_compile, "compile_pivot", second_fails)
     with pytest.raises(BackendError):
         compile_targets(pivot, ["null"], tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["null-int8"]
@@ -142,7 +142,7 @@ def test_finishing_adds_the_engine_and_keeps_the_bundle_checkable(
     pivot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder,) = compile_targets(pivot, ["null"], tmp_path)[:1]
-    monkeypatch.setattr(assemble, "load_backend", lambda name: Finisher())
+    monkeypatch.setattr(bundle_compile, "load_backend", lambda name: Finisher())
     finish_bundle(folder)
     bundle = read_bundle(folder)
     assert bundle.manifest.compiled.model == "model.engine"
@@ -154,7 +154,7 @@ def test_a_bundle_can_be_finished_from_inside_and_through_a_link(
     pivot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inside, linked = compile_targets(pivot, ["null"], tmp_path / "bundles")
-    monkeypatch.setattr(assemble, "load_backend", lambda name: Finisher())
+    monkeypatch.setattr(bundle_compile, "load_backend", lambda name: Finisher())
     monkeypatch.chdir(inside)
     finish_bundle(Path())
     (tmp_path / "link").symlink_to(linked)
@@ -170,7 +170,7 @@ def test_an_interrupt_between_the_two_renames_leaves_the_bundle_as_it_was(
 ) -> None:
     (folder,) = compile_targets(pivot, ["null"], tmp_path)[:1]
     before = folder_digests(folder)
-    monkeypatch.setattr(assemble, "load_backend", lambda name: Finisher())
+    monkeypatch.setattr(bundle_compile, "load_backend", lambda name: Finisher())
     real = Path.rename
 
     def second_fails(self: Path, target: Path) -> Path:
@@ -195,7 +195,7 @@ def test_a_device_that_cannot_finish_leaves_the_bundle_as_it_was(
 
     (folder,) = compile_targets(pivot, ["null"], tmp_path)[:1]
     before = folder_digests(folder)
-    monkeypatch.setattr(assemble, "load_backend", lambda name: Broken())
+    monkeypatch.setattr(bundle_compile, "load_backend", lambda name: Broken())
     with pytest.raises(BackendError):
         finish_bundle(folder)
     assert folder_digests(folder) == before

@@ -14,7 +14,7 @@ from cli_calls import Shell
 from hostile_bundles import change_model, need_memory, need_terabytes, never_end, refit, refit_pivot
 from pivot_folder import make_pivot
 
-from edgetl.backends import fresh_process as isolated
+from edgetl.backends import fresh_process
 from edgetl.bundle.compile import compile_targets
 from edgetl.bundle.read import read_bundle
 from edgetl.bundle.run import cannot_run
@@ -90,7 +90,7 @@ def test_a_network_gets_no_more_memory_than_is_free(
 ) -> None:
     refit(bundle, "model.onnx", change_model(bundle / "model.onnx", partial(need_memory, size_bytes=HALF_A_GIB)))
     assert shell("verify", bundle).code == 0
-    monkeypatch.setattr(isolated, "available_bytes", lambda: HALF_A_GIB)
+    monkeypatch.setattr(fresh_process, "available_bytes", lambda: HALF_A_GIB)
     answer = shell("verify", bundle)
     assert (answer.code, len(answer.lines)) == (1, 1)
     assert "there is not enough free memory for it" in answer.err
@@ -101,13 +101,13 @@ def test_compile_opens_what_it_compiled(
     shell: Shell, pivot: Path, tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[str] = []
-    real = isolated._ask
+    real = fresh_process._ask
 
-    def ask(request: isolated._Request, limits: isolated.Limits, where: str) -> dict[str, object]:
+    def ask(request: fresh_process._Request, limits: fresh_process.Limits, where: str) -> dict[str, object]:
         tried.append(request.compiled.precision)
         return real(request, limits, where)
 
-    monkeypatch.setattr(isolated, "_ask", ask)
+    monkeypatch.setattr(fresh_process, "_ask", ask)
     answer = shell("compile", pivot, "--target", target, "--out", tmp_path / "out", "--json")
     assert answer.code == 0
     bundles = [read_bundle(Path(folder)) for folder in json.loads(answer.out)["bundles"]]

@@ -90,4 +90,4 @@ def test_a_network_that_differs_because_this_cpu_saturates_is_explained(
     monkeypatch.setattr("edgetl.bench.machine.saturates", lambda _: saturated)
     manifest = SimpleNamespace(target=SimpleNamespace(name="x86-cpu"), compiled=SimpleNamespace(precision=precision))
     bundle: Any = SimpleNamespace(manifest=manifest)
-    assert ("this CPU has no VNNI and saturates" in verify_command._hint(bundle)) is told
+    assert ("this CPU has no VNNI, so INT8 saturates" in verify_command._hint(bundle)) is told

@@ -29,7 +29,7 @@ from edgetl.pivot.pivot import read_pivot, write_pivot
 from edgetl.progress import Silent
 from edgetl.recipes.recipe import Bench, Gates
 from edgetl.recipes.targets import load_target
-from edgetl.stages.repair import missed_by_int8 as is_needed
+from edgetl.stages.repair import missed_by_int8
 from edgetl.tasks.classification.accuracy import compare
 from edgetl.types import Compiled, Precision, Sample, Target
 
@@ -190,17 +190,17 @@ def test_only_an_int8_build_that_missed_an_accuracy_gate_here_is_repaired() -> N
         return TargetBench("here", backend, "", measured, False, "", describe(), tuple(range(100)), (build,))
 
     gates = Gates(max_drop_points=2.0)
-    assert is_needed(bench(bad), gates)
-    assert not is_needed(bench(good), gates)
-    assert not is_needed(bench(bad, measured=False), gates)
+    assert missed_by_int8(bench(bad), gates)
+    assert not missed_by_int8(bench(good), gates)
+    assert not missed_by_int8(bench(bad, measured=False), gates)
     alike = HostCheck(64, 64, 0.1, 0, most_top1=0.95, least_drop_points=5.0)
     emulated = replace(bench(replace(bad, host=alike), measured=False), emulated=True)
-    assert is_needed(emulated, gates)
+    assert missed_by_int8(emulated, gates)
     unsure = replace(alike, undecided=4, most_top1=0.99, least_drop_points=1.0)
-    assert not is_needed(replace(emulated, builds=(replace(bad, host=unsure),)), gates)
-    assert not is_needed(bench(bad, backend="null"), gates)
-    assert not is_needed(bench(bad), Gates(max_drop_points=10))
-    assert not is_needed(bench(good), Gates(max_drop_points=1, max_size_bytes=1))
+    assert not missed_by_int8(replace(emulated, builds=(replace(bad, host=unsure),)), gates)
+    assert not missed_by_int8(bench(bad, backend="null"), gates)
+    assert not missed_by_int8(bench(bad), Gates(max_drop_points=10))
+    assert not missed_by_int8(bench(good), Gates(max_drop_points=1, max_size_bytes=1))
 
 
 class RefusesMixed:

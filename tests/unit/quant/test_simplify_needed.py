@@ -14,7 +14,7 @@ from edgetl.errors import UsageError
 from edgetl.recipes.recipe import Surgery
 from edgetl.recipes.targets import load_target
 from edgetl.report.candidates import surgery_sentence
-from edgetl.stages.simplify import surgery_pays as is_needed
+from edgetl.stages.simplify import surgery_pays
 from edgetl.tasks.classification.accuracy import compare
 from edgetl.types import Interval, Precision
 
@@ -48,12 +48,12 @@ def _record(folder: Path, activations: int, gates: int) -> Path:
 @pytest.mark.parametrize(("activations", "gates"), [(19, 9), (19, 0), (0, 9)])
 def test_slower_than_float_with_parts_to_replace_is_worth_it(activations: int, gates: int, tmp_path: Path) -> None:
     found = _bench(_build("int8", 2.1), _build("float32", 1.6))
-    assert is_needed(found, _record(tmp_path, activations, gates), Surgery())
+    assert surgery_pays(found, _record(tmp_path, activations, gates), Surgery())
 
 
 def test_the_fastest_float_build_counts(tmp_path: Path) -> None:
     found = _bench(_build("int8", 0.8), _build("bfloat16", 0.7), _build("float32", 1.6))
-    assert is_needed(found, _record(tmp_path, 19, 9), Surgery())
+    assert surgery_pays(found, _record(tmp_path, 19, 9), Surgery())
     fastest = found.fastest_float()
     assert fastest is not None
     assert fastest.precision == "bfloat16"
@@ -72,19 +72,19 @@ def test_the_fastest_float_build_counts(tmp_path: Path) -> None:
     ids=["faster", "not measured", "float not measured", "only integers", "no int8", "answers zeros"],
 )
 def test_otherwise_it_is_not(found: TargetBench, tmp_path: Path) -> None:
-    assert not is_needed(found, _record(tmp_path, 19, 9), Surgery())
+    assert not surgery_pays(found, _record(tmp_path, 19, 9), Surgery())
 
 
 def test_a_network_without_such_parts_is_left_alone(tmp_path: Path) -> None:
-    assert not is_needed(_bench(_build("int8", 2.1), _build("float32", 1.6)), _record(tmp_path, 0, 0), Surgery())
+    assert not surgery_pays(_bench(_build("int8", 2.1), _build("float32", 1.6)), _record(tmp_path, 0, 0), Surgery())
 
 
 @pytest.mark.parametrize(("activations", "gates"), [(19, 0), (0, 9)])
 def test_parts_that_the_recipe_keeps_are_no_reason(activations: int, gates: int, tmp_path: Path) -> None:
     found, record = _bench(_build("int8", 2.1), _build("float32", 1.6)), _record(tmp_path, activations, gates)
-    assert is_needed(found, record, Surgery(activations="keep")) == (gates > 0)
-    assert is_needed(found, record, Surgery(gates="keep")) == (activations > 0)
-    assert not is_needed(found, record, Surgery(activations="keep", gates="keep"))
+    assert surgery_pays(found, record, Surgery(activations="keep")) == (gates > 0)
+    assert surgery_pays(found, record, Surgery(gates="keep")) == (activations > 0)
+    assert not surgery_pays(found, record, Surgery(activations="keep", gates="keep"))
 
 
 def test_the_sentence_tells_cause_change_and_outcome() -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from edgetl.bench import qemu as emulate
+from edgetl.bench import qemu
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BENCH_FILE, BuildBench, TargetBench, write_bench
 from edgetl.recipes.recipe import Bench, Gates, Recipe
 from edgetl.recipes.targets import load_target
-from edgetl.stages import bench as builds
+from edgetl.stages import bench
 from edgetl.store.results import StageResult, open_store
 
 
@@ -30,7 +30,7 @@ def measured_once(out: Path, unmeasured: list[str | None]) -> list[bool]:
 
     def again() -> StageResult:
         with open_store(out) as store:
-            return builds._once_measured(store, {"bench": 1}, run, {}, "pi")
+            return bench._once_measured(store, {"bench": 1}, run, {}, "pi")
 
     return [again().reused for _ in unmeasured]
 
@@ -46,14 +46,14 @@ def test_a_bench_that_was_cut_short_is_measured_again_by_the_next_run(tmp_path: 
 
 
 def test_what_decides_an_emulated_bench_is_part_of_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(emulate, "missing", lambda: None)
-    monkeypatch.setattr(emulate, "identity", lambda: ["qemu", "1.31.1", ""])
+    monkeypatch.setattr(qemu, "missing", lambda: None)
+    monkeypatch.setattr(qemu, "identity", lambda: ["qemu", "1.31.1", ""])
     arm = load_target("arm64-cpu")
-    before = builds._emulation(recipe(), arm)
+    before = bench._emulation(recipe(), arm)
     assert before is not None
-    assert builds._emulation(recipe(), arm) == before
-    assert builds._emulation(recipe(gates=Gates(max_drop_points=3)), arm) != before
-    monkeypatch.setattr(emulate, "identity", lambda: ["qemu", "1.30.0", ""])
-    assert builds._emulation(recipe(), arm) != before
-    assert builds._emulation(recipe(bench=Bench(emulate=False)), arm) is None
-    assert builds._emulation(recipe(), load_target("jetson-orin-nano")) is None
+    assert bench._emulation(recipe(), arm) == before
+    assert bench._emulation(recipe(gates=Gates(max_drop_points=3)), arm) != before
+    monkeypatch.setattr(qemu, "identity", lambda: ["qemu", "1.30.0", ""])
+    assert bench._emulation(recipe(), arm) != before
+    assert bench._emulation(recipe(bench=Bench(emulate=False)), arm) is None
+    assert bench._emulation(recipe(), load_target("jetson-orin-nano")) is None
