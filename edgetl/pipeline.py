@@ -188,9 +188,7 @@ def _repair(measured: _Measured) -> dict[str, StageResult]:
         if not needs_repair(measured.run, measured.benched[target.name]):
             continue
         if saturates(target):
-            told = (
-                "INT8 is not repaired here: this CPU has no VNNI and saturates; to run on such CPUs build for x86-avx2"
-            )
+            told = "INT8 is not repaired here: this CPU has no VNNI and saturates; build for x86-avx2 or intel-avx2"
             measured.ledger.progress.note(f"{target.name}: {told}")
             continue
         try:

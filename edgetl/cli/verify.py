@@ -126,7 +126,10 @@ def _hint(bundle: Bundle) -> str:
     target, precision = bundle.manifest.target, bundle.manifest.compiled.precision
     if precision not in WITH_INTEGERS or not saturates(target):
         return ""
-    return f"this CPU has no VNNI, so INT8 saturates: verify on a CPU that {target.name} is for, or build for x86-avx2"
+    return (
+        f"this CPU has no VNNI, so INT8 saturates: verify on a CPU that {target.name} is for, or build for "
+        "x86-avx2 or intel-avx2"
+    )
 
 
 def _for_programs(found: dict[str, Any]) -> dict[str, Any]:

@@ -137,8 +137,8 @@ def _rest(seen: Survey, vnni: bool) -> list[str]:
 def _targets(vnni: bool) -> list[str]:
     if not vnni:
         return [
-            "# this computer's CPU has no VNNI, which x86-cpu and intel-cpu are for; x86-avx2 is for CPUs like it",
-            "targets: [x86-avx2, arm64-cpu]",
+            "# this CPU has no VNNI, which x86-cpu and intel-cpu need; these two are for CPUs without it",
+            "targets: [x86-avx2, intel-avx2, arm64-cpu]",
         ]
     return ["targets: [x86-cpu, intel-cpu, arm64-cpu]"]
 

@@ -70,5 +70,5 @@ def test_every_example_is_valid_by_reader_and_schema(path: Path) -> None:
 
 
 def test_the_commands_the_readme_names_exist() -> None:
-    for name in re.findall(r"edgetl ([a-z]+)", (ROOT / "README.md").read_text(encoding="utf-8")):
+    for name in re.findall(r"(?m)(?:^ {4}|`)edgetl ([a-z]+)", (ROOT / "README.md").read_text(encoding="utf-8")):
         assert name in COMMANDS

@@ -96,7 +96,7 @@ def test_what_saturates_on_this_cpu_alone_is_not_repaired(
     monkeypatch.setattr(pipeline, "repair_stage", None)
     assert pipeline._repair(measured) == {}
     assert notes.told == [
-        "x86-cpu: INT8 is not repaired here: this CPU has no VNNI and saturates; to run on such CPUs build for x86-avx2"
+        "x86-cpu: INT8 is not repaired here: this CPU has no VNNI and saturates; build for x86-avx2 or intel-avx2"
     ]
 
 

@@ -47,7 +47,8 @@ def test_a_folder_of_classes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("vnni", "targets"), [(True, ("x86-cpu", "intel-cpu", "arm64-cpu")), (False, ("x86-avx2", "arm64-cpu"))]
+    ("vnni", "targets"),
+    [(True, ("x86-cpu", "intel-cpu", "arm64-cpu")), (False, ("x86-avx2", "intel-avx2", "arm64-cpu"))],
 )
 def test_the_targets_are_for_a_cpu_like_this_one(tmp_path: Path, vnni: bool, targets: tuple[str, ...]) -> None:
     parts = fill(tmp_path / "parts", ["ok", "broken"], 30)
