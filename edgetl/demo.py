@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from edgetl.backends.base import answers_nothing
+from edgetl.backends.base import about
 from edgetl.backends.base import load as load_backend
 from edgetl.errors import StoreError
 from edgetl.progress import Silent
@@ -34,7 +34,7 @@ def demo_recipe() -> Recipe:
     usable = [
         name
         for name, backend in backends.items()
-        if not answers_nothing(backend) and load_backend(backend).missing() is None
+        if not about(backend).answers_nothing and load_backend(backend).missing() is None
     ]
     raw = {
         "name": "digits",

@@ -9,13 +9,31 @@ from edgetl.errors import UsageError
 from edgetl.files.text import nearest
 from edgetl.types import Backend, Missing, Scheme, Target
 
-# name -> "module:Class"; the module is imported when the backend is first asked for
-BACKENDS: dict[str, str] = {
-    "null": "edgetl.backends.null:NullBackend",
-    "onnxruntime": "edgetl.backends.onnxruntime:OnnxRuntimeBackend",
-    "openvino": "edgetl.backends.openvino:OpenVinoBackend",
-    "tensorrt": "edgetl.backends.tensorrt:TensorRTBackend",
-    "tensorrt_rtx": "edgetl.backends.tensorrt_rtx:TensorRTRTXBackend",
+
+@dataclass(frozen=True)
+class About:
+    """What the others need to know of a backend before its module is imported.
+
+    where            "module:Class"; the module is imported when the backend is first asked for
+    extra            the extra of edgetl that installs its Python package; "" for what edgetl itself requires
+    answers_nothing  it gives zeros whatever it is shown: what is measured of it says nothing about a network
+    parses_onnx      its toolchain parses the `.onnx` files of a bundle
+    runs_onnx        its model is an ONNX file, whatever it is called, and ONNX Runtime runs that very file
+    """
+
+    where: str
+    extra: str = ""
+    answers_nothing: bool = False
+    parses_onnx: bool = False
+    runs_onnx: bool = False
+
+
+BACKENDS: dict[str, About] = {
+    "null": About("edgetl.backends.null:NullBackend", answers_nothing=True),
+    "onnxruntime": About("edgetl.backends.onnxruntime:OnnxRuntimeBackend", parses_onnx=True, runs_onnx=True),
+    "openvino": About("edgetl.backends.openvino:OpenVinoBackend"),
+    "tensorrt": About("edgetl.backends.tensorrt:TensorRTBackend", extra="tensorrt", parses_onnx=True),
+    "tensorrt_rtx": About("edgetl.backends.tensorrt_rtx:TensorRTRTXBackend", extra="rtx"),
 }
 
 
@@ -34,22 +52,18 @@ class Diagnosis:
     cannot_run: Missing | None
 
 
-def backend_names() -> tuple[str, ...]:
-    return tuple(BACKENDS)
+def about(name: str) -> About:
+    """The row of the backend called `name`. Raises UsageError naming the nearest."""
+    if name not in BACKENDS:
+        raise UsageError(f"unknown backend `{name}`; {nearest(name, BACKENDS)}")
+    return BACKENDS[name]
 
 
 def load(name: str) -> Backend:
     """The backend called `name`; imports its one module. Raises UsageError naming the nearest."""
-    if name not in BACKENDS:
-        raise UsageError(f"unknown backend `{name}`; {nearest(name, BACKENDS)}")
-    module, _, class_name = BACKENDS[name].partition(":")
+    module, _, class_name = about(name).where.partition(":")
     backend: Backend = getattr(importlib.import_module(module), class_name)()
     return backend
-
-
-def answers_nothing(name: str) -> bool:
-    """Whether the backend gives zeros whatever it is shown: what is measured of it says nothing about a network."""
-    return name == "null"
 
 
 def diagnose() -> tuple[Diagnosis, ...]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgetl.backends.base import about
 from edgetl.errors import BackendError
 from edgetl.files.arrays import UnreadableArray, read_array
 from edgetl.files.temporary import temporary_folder
@@ -39,7 +40,7 @@ def sysroot() -> Path:
 
 def takes(target: Target) -> bool:
     """Whether builds of `target` are of the kind that is emulated."""
-    return (target.machine, target.backend, target.accelerator) == ("aarch64", "onnxruntime", "none")
+    return (target.machine, target.accelerator) == ("aarch64", "none") and about(target.backend).runs_onnx
 
 
 def missing() -> Missing | None:

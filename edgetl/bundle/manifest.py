@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from edgetl.backends.base import BACKENDS
 from edgetl.errors import BundleError
 from edgetl.files.json_file import NAME, Labels, PlainText, RelativePath, Sha256, read_json
 from edgetl.files.text import quoted
@@ -23,8 +24,6 @@ LABELS_NAME = "labels.txt"
 MAX_MANIFEST_BYTES = 4_000_000
 MAX_FILE_BYTES = 4_000_000_000
 MAX_NAME_CHARACTERS = 200
-BACKENDS = ("null", "onnxruntime", "openvino", "tensorrt", "tensorrt_rtx")
-"""Of this version: those of `edgetl.backends.base`, which a reader of bundles does not need."""
 
 GoldenFile = Annotated[str, Field(pattern=r"^golden/[0-9]{1,2}\.(jpg|png)$")]
 

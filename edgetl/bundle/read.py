@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgetl.backends.base import about
 from edgetl.bundle.manifest import FILE_NAME, LABELS_NAME, Manifest, labels_text, read_manifest
 from edgetl.errors import BundleError
 from edgetl.files.digest import file_digest
@@ -14,7 +15,6 @@ from edgetl.files.file_kind import describe
 from edgetl.pivot.outside_data import NotOnnx, has_outside_data
 
 MAX_LEVELS = 3
-_READ_ONNX = ("onnxruntime", "tensorrt")
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,9 @@ def _check_labels(path: Path, manifest: Manifest) -> None:
 
 
 def _check_models(folder: Path, manifest: Manifest) -> None:
-    if manifest.compiled.backend not in _READ_ONNX:
-        return
-    models = {name for name in manifest.compiled.files if name.endswith(".onnx")}
-    models |= {manifest.compiled.model} if manifest.compiled.backend == "onnxruntime" else set()
+    compiled, backend = manifest.compiled, about(manifest.compiled.backend)
+    models = {name for name in compiled.files if name.endswith(".onnx")} if backend.parses_onnx else set()
+    models |= {compiled.model} if backend.runs_onnx else set()
     for path in sorted(folder / name for name in models):
         try:
             outside = has_outside_data(path)

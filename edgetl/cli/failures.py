@@ -74,8 +74,10 @@ def _place(error: BaseException) -> str:
 
 def _missing_module(name: str) -> str:
     root = name.partition(".")[0]
+    from edgetl.backends.base import BACKENDS
+
     training = {"torch", "torchvision", "timm", "torchao", "sklearn", "onnxscript"}
-    extra = "train" if root in training else {"tensorrt": "tensorrt", "tensorrt_rtx": "rtx"}.get(root)
+    extra = "train" if root in training else BACKENDS[root].extra if root in BACKENDS else ""
     if extra:
         return f"this needs the package {root}, which is not installed; run: pip install 'edgetl[{extra}]'"
     return f"the package {root} is not installed; the installation is incomplete: pip install --force-reinstall edgetl"

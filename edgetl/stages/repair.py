@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from edgetl.backends.base import answers_nothing
+from edgetl.backends.base import about
 from edgetl.bench.gates import judge_build
 from edgetl.bench.result import TargetBench
 from edgetl.recipes.recipe import Gates
@@ -73,7 +73,7 @@ def missed_by_int8(bench: TargetBench, gates: Gates) -> bool:
     """Whether the target's INT8 build missed an accuracy gate that the float network meets, on all validation images:
     on its own runtime here, or, of an absent CPU, by what the host answered and emulation bore out."""
     int8 = bench.build("int8")
-    if int8 is None or int8.accuracy is None or answers_nothing(bench.backend):
+    if int8 is None or int8.accuracy is None or about(bench.backend).answers_nothing:
         return False  # what gives zeros gives them in float as well
     if not (bench.measured or int8.host):
         return False

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgetl.backends.base import answers_nothing
+from edgetl.backends.base import about
 from edgetl.bench.result import TargetBench
 from edgetl.fronts.image.augment_policy import resolve_policy
 from edgetl.recipes.recipe import Surgery
@@ -56,7 +56,7 @@ def surgery_pays(bench: TargetBench, quantized: Path, surgery: Surgery) -> bool:
     int8, rival = bench.build("int8"), bench.fastest_float()
     if int8 is None or int8.latency is None or rival is None or rival.latency is None:
         return False
-    if answers_nothing(bench.backend):
+    if about(bench.backend).answers_nothing:
         return False
     own_ms, rival_ms = int8.latency.p50_ms, rival.latency.p50_ms
     if own_ms is None or rival_ms is None or own_ms.value <= rival_ms.value:

@@ -12,7 +12,7 @@ from backend_pivots import CLASSES, pivot
 from contract_cases import CASE_IDS, CASES, Case, make_case
 from onnx import TensorProto, helper, numpy_helper
 
-from edgetl.backends.base import load
+from edgetl.backends.base import about, load
 from edgetl.errors import BackendError, UsageError
 from edgetl.types import Precision
 
@@ -39,6 +39,15 @@ def test_compile_describes_what_it_made(case: Case, tmp_path: Path) -> None:
     assert compiled.precision == case.precision
     assert compiled.backend_version == (case.backend.version() if compiled.finished else "")
     assert all(isinstance(value, str) and value for value in compiled.facts.values())
+
+
+def test_the_table_says_whose_models_are_onnx_files(case: Case, tmp_path: Path) -> None:
+    compiled = case.compile(tmp_path / "out")
+    row = about(case.backend.name)
+    if row.runs_onnx:
+        onnx.checker.check_model(onnx.load_model(tmp_path / "out" / compiled.model))
+    if row.parses_onnx:
+        assert any(name.endswith(".onnx") for name in compiled.files)
 
 
 def test_compiling_again_gives_the_same_bytes(case: Case, tmp_path: Path) -> None:

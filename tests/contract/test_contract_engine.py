@@ -17,10 +17,9 @@ from backend_pivots import CLASSES, SIZE, images, one_step, pivot, reference
 from contract_cases import CASE_IDS, CASES, Built, build, make_case
 from numpy.typing import NDArray
 
+from edgetl.backends.base import about
 from edgetl.errors import BackendError
 from edgetl.types import INPUT_NAME, OUTPUT_NAME, Engine
-
-ANSWERS_ZEROS = ("null",)
 
 
 @pytest.fixture(scope="module", params=CASES, ids=CASE_IDS)
@@ -43,7 +42,7 @@ def test_an_engine_computes_the_pivots_function(built: Built, count: int) -> Non
     batch = images(count, seed=3)
     with built.open() as engine:
         logits = infer(engine, batch)
-    if built.case.backend.name in ANSWERS_ZEROS:
+    if about(built.case.backend.name).answers_nothing:
         assert not logits.any()
         return
     expected = reference(pivot(built.case.flavour), batch)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from edgetl.backends.base import BACKENDS
+
 PACKAGE = Path(__file__).resolve().parents[3] / "edgetl"
 HEAVY = {"numpy", "torch", "onnx", "onnxruntime", "openvino", "PIL", "pydantic", "yaml", "rich", "matplotlib"}
 
@@ -106,6 +108,20 @@ def test_imports_point_down_the_order() -> None:
 def test_the_bench_knows_no_toolchain() -> None:
     used = {name for path in (PACKAGE / "bench").glob("*.py") for name in imports_of(path)}
     assert {name for name in used if name.startswith("edgetl.backends")} <= BENCH_MAY_USE
+
+
+def test_only_backends_are_asked_by_their_name() -> None:
+    """The others ask for a property: `edgetl.backends.base.About`."""
+    comparing = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}"
+        for path in modules()
+        if package_of(path) not in ("backends", "files")  # a YAML tag is called null
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Compare)
+        for part in ast.walk(node)
+        if isinstance(part, ast.Constant) and part.value in BACKENDS
+    ]
+    assert not comparing
 
 
 def test_torch_lives_only_where_networks_are_trained() -> None:
