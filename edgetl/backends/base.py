@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edgetl.errors import UsageError
 from edgetl.files.text import nearest
-from edgetl.types import Backend, Missing, Scheme, Target
+from edgetl.types import Backend, Missing, Precision, Scheme, Target
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,15 @@ def load(name: str) -> Backend:
     module, _, class_name = about(name).where.partition(":")
     backend: Backend = getattr(importlib.import_module(module), class_name)()
     return backend
+
+
+def cannot_use(target: Target, precision: Precision | None = None) -> Missing | None:
+    """None when builds of `target` can be compiled here and run here; else why not. Imports no SDK.
+
+    Where there is a build already, the backend's own `cannot_run` says whether it runs.
+    """
+    backend = load(target.backend)
+    return backend.cannot_run(target, precision) or backend.missing()
 
 
 def diagnose() -> tuple[Diagnosis, ...]:

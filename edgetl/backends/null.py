@@ -10,40 +10,32 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgetl.backends import requirements
-from edgetl.backends.options import refuse_unknown
 from edgetl.backends.tensors import check_threads, images_of, model_file
+from edgetl.backends.toolchain import Needs, Toolchain
 from edgetl.errors import BackendError
-from edgetl.types import OUTPUT_NAME, WITH_INTEGERS, Compiled, Engine, Missing, Placement, Precision, Target
+from edgetl.types import OUTPUT_NAME, WITH_INTEGERS, Compiled, Engine, Placement, Precision, Target
 
 if TYPE_CHECKING:
     from edgetl.types import Tensors
 
 MODEL_FILE = "model.onnx"
-PRECISIONS: tuple[Precision, ...] = (*WITH_INTEGERS, "float16", "float32")
 
 
-class NullBackend:
+class NullBackend(Toolchain):
     """Copies the pivot after checking it."""
 
     name = "null"
+    needs = Needs(precisions=(*WITH_INTEGERS, "float16", "float32"))
 
     def version(self) -> str:
         from edgetl import __version__
 
         return __version__
 
-    def missing(self) -> Missing | None:
-        return None
-
-    def cannot_run(self, target: Target, precision: Precision | None = None) -> Missing | None:
-        return requirements.wrong_precision(precision, PRECISIONS, self.name) or requirements.wrong_machine(target)
-
     def compile(self, pivot: Path, target: Target, precision: Precision, out: Path) -> Compiled:
         from edgetl.backends.onnx_rules import check_precision, load_pivot
 
-        refuse_unknown(target, ())
-        requirements.require(f"target {target.name}", requirements.wrong_precision(precision, PRECISIONS, self.name))
+        self.require_to_compile(target, precision)
         _, facts = load_pivot(pivot)
         check_precision(facts, precision, pivot)
         shutil.copyfile(pivot, out / MODEL_FILE)
@@ -55,7 +47,7 @@ class NullBackend:
         from edgetl.backends.onnx_rules import load_pivot
 
         check_threads(threads)
-        requirements.require(str(folder), self.cannot_run(target, compiled.precision))
+        self.require_to_run(folder, compiled, target)
         model, facts = load_pivot(model_file(folder, compiled.model))
         placement = Placement(operators(model, "null", as_requested=True))
         engine = NullEngine(facts.height, facts.width, facts.classes, placement)

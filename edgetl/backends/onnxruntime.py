@@ -12,14 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgetl.backends import requirements
 from edgetl.backends.failures import one_line
-from edgetl.backends.options import refuse_unknown
 from edgetl.backends.sdk import import_onnxruntime
 from edgetl.backends.tensors import check_threads, images_of, logits_of, model_file
+from edgetl.backends.toolchain import Needs, Toolchain
 from edgetl.errors import BackendError
 from edgetl.files.temporary import temporary_folder
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, WITH_INTEGERS, Compiled, Engine, Missing, Placement, Precision, Target
+from edgetl.types import INPUT_NAME, OUTPUT_NAME, WITH_INTEGERS, Compiled, Engine, Placement, Precision, Target
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -27,29 +26,20 @@ if TYPE_CHECKING:
     from edgetl.types import Tensors
 
 MODEL_FILE = "model.onnx"
-PRECISIONS: tuple[Precision, ...] = (*WITH_INTEGERS, "float32")
 PROVIDER = "CPUExecutionProvider"
-REMEDY = "pip install onnxruntime"
 _FATAL_ONLY = 4  # the runtime's log level; what goes wrong arrives as an exception as well
 
 
-class OnnxRuntimeBackend:
+class OnnxRuntimeBackend(Toolchain):
     """Checks the pivot and writes the model; the file runs on every CPU that has the runtime."""
 
     name = "onnxruntime"
-
-    def version(self) -> str:
-        return requirements.distribution_version("onnxruntime", "onnxruntime-gpu")
-
-    def missing(self) -> Missing | None:
-        return requirements.missing_module("onnxruntime", REMEDY)
-
-    def cannot_run(self, target: Target, precision: Precision | None = None) -> Missing | None:
-        return (
-            requirements.wrong_precision(precision, PRECISIONS, self.name)
-            or requirements.wrong_machine(target)
-            or self.missing()
-        )
+    needs = Needs(
+        precisions=(*WITH_INTEGERS, "float32"),
+        module="onnxruntime",
+        remedy="pip install onnxruntime",
+        distributions=("onnxruntime", "onnxruntime-gpu"),
+    )
 
     def compile(self, pivot: Path, target: Target, precision: Precision, out: Path) -> Compiled:
         from edgetl.backends.onnx_gates import use_integer_gates
@@ -57,12 +47,7 @@ class OnnxRuntimeBackend:
         from edgetl.backends.onnx_stem import widen_stem
         from edgetl.pivot.clean import serialize
 
-        refuse_unknown(target, ())
-        requirements.require(
-            f"target {target.name}",
-            self.missing(),
-            requirements.wrong_precision(precision, PRECISIONS, self.name),
-        )
+        self.require_to_compile(target, precision)
         model, facts = load_pivot(pivot)
         check_precision(facts, precision, pivot)
         # not on ARM: its kernels were only seen under an emulator, where time means nothing
@@ -77,7 +62,7 @@ class OnnxRuntimeBackend:
     @contextmanager
     def open(self, folder: Path, compiled: Compiled, target: Target, *, threads: int) -> Iterator[Engine]:
         check_threads(threads)
-        requirements.require(str(folder), self.cannot_run(target, compiled.precision))
+        self.require_to_run(folder, compiled, target)
         engine = OnnxRuntimeEngine(model_file(folder, compiled.model), threads)
         try:
             yield engine

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgetl.backends import requirements
 from edgetl.backends.failures import one_line
-from edgetl.backends.options import refuse_unknown
 from edgetl.backends.sdk import import_openvino
 from edgetl.backends.tensors import check_threads, images_of, model_file
+from edgetl.backends.toolchain import Needs, Toolchain
 from edgetl.errors import BackendError
 from edgetl.types import (
     INPUT_NAME,
@@ -26,7 +25,6 @@ from edgetl.types import (
     WITH_INTEGERS,
     Compiled,
     Engine,
-    Missing,
     Operator,
     Placement,
     Precision,
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
 
 GRAPH_FILE, WEIGHTS_FILE = "model.xml", "model.bin"
 PRECISIONS: tuple[Precision, ...] = (*WITH_INTEGERS, "bfloat16", "float32")
-REMEDY = "pip install openvino"
 DEVICE = "CPU"
 _HINTS: dict[Precision, str] = {precision: "bf16" if precision == "bfloat16" else "f32" for precision in PRECISIONS}
 _TYPES = {"u8": "uint8", "i8": "int8", "f32": "float32", "bf16": "bfloat16", "f16": "float16", "i32": "int32"}
@@ -62,34 +59,16 @@ _KINDS = {
 _NOT_EXECUTED = ("Const", "Input", "Output")
 
 
-class OpenVinoBackend:
+class OpenVinoBackend(Toolchain):
     """Reads the pivot with the runtime's own ONNX reader; the Python converter reports its use and is not called."""
 
     name = "openvino"
-
-    def version(self) -> str:
-        return requirements.distribution_version("openvino")
-
-    def missing(self) -> Missing | None:
-        return requirements.missing_module("openvino", REMEDY)
-
-    def cannot_run(self, target: Target, precision: Precision | None = None) -> Missing | None:
-        return (
-            requirements.wrong_precision(precision, PRECISIONS, self.name)
-            or requirements.wrong_machine(target)
-            or self.missing()
-            or (requirements.no_cpu_bfloat16() if precision == "bfloat16" else None)
-        )
+    needs = Needs(precisions=PRECISIONS, module="openvino", remedy="pip install openvino", distributions=("openvino",))
 
     def compile(self, pivot: Path, target: Target, precision: Precision, out: Path) -> Compiled:
         from edgetl.backends.onnx_rules import check_precision, load_pivot
 
-        refuse_unknown(target, ())
-        requirements.require(
-            f"target {target.name}",
-            self.missing(),
-            requirements.wrong_precision(precision, PRECISIONS, self.name),
-        )
+        self.require_to_compile(target, precision)
         _, facts = load_pivot(pivot)
         check_precision(facts, precision, pivot)
         _write_ir(pivot, out / GRAPH_FILE)
@@ -100,7 +79,7 @@ class OpenVinoBackend:
     @contextmanager
     def open(self, folder: Path, compiled: Compiled, target: Target, *, threads: int) -> Iterator[Engine]:
         check_threads(threads)
-        requirements.require(str(folder), self.cannot_run(target, compiled.precision))
+        self.require_to_run(folder, compiled, target)
         model_file(folder, WEIGHTS_FILE)
         engine = OpenVinoEngine(model_file(folder, compiled.model), compiled.precision, threads)
         try:

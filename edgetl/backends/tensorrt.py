@@ -10,49 +10,46 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from edgetl.backends import options, requirements
+from edgetl.backends.options import refuse_unknown
 from edgetl.backends.tensors import check_threads, model_file
+from edgetl.backends.toolchain import Needs, Toolchain
 from edgetl.errors import BackendError
 from edgetl.files.durable import write_bytes
-from edgetl.types import WITH_INTEGERS, Compiled, Engine, Missing, Precision, Target
-
-if TYPE_CHECKING:
-    from edgetl.backends.trt_common import BuildSettings
+from edgetl.types import WITH_INTEGERS, Compiled, Engine, Precision, Target
 
 PIVOT_FILE, ENGINE_FILE, CACHE_FILE = "model.onnx", "model.engine", "timing.cache"
-PRECISIONS: tuple[Precision, ...] = (*WITH_INTEGERS, "float16", "float32")
-OPTIONS = ("max_batch", "workspace_bytes")
-DISTRIBUTIONS = ("tensorrt", "tensorrt_cu13", "tensorrt_cu12", "tensorrt_cu13_bindings", "tensorrt_cu12_bindings")
 REMEDY = "pip install 'edgetl[tensorrt]', or JetPack's python3-libnvinfer on a Jetson"
 OLDEST_MAJOR = 8
 
 
-class TensorRTBackend:
+class TensorRTBackend(Toolchain):
     """compile -> unfinished bundle with the pivot; finish -> engine; open -> run it."""
 
     name = "tensorrt"
-
-    def version(self) -> str:
-        return requirements.distribution_version(*DISTRIBUTIONS)
-
-    def missing(self) -> Missing | None:
-        return None  # the first step only checks and copies
-
-    def cannot_run(self, target: Target, precision: Precision | None = None) -> Missing | None:
-        return (
-            requirements.wrong_precision(precision, PRECISIONS, self.name)
-            or requirements.wrong_machine(target)
-            or requirements.missing_module("tensorrt", REMEDY)
-            or requirements.no_cuda_driver()
-        )
+    needs = Needs(
+        precisions=(*WITH_INTEGERS, "float16", "float32"),
+        module="tensorrt",
+        remedy=REMEDY,
+        distributions=(
+            "tensorrt",
+            "tensorrt_cu13",
+            "tensorrt_cu12",
+            "tensorrt_cu13_bindings",
+            "tensorrt_cu12_bindings",
+        ),
+        to_compile=False,  # the first step only checks and copies
+        gpu=True,
+        options=("max_batch", "workspace_bytes"),
+    )
 
     def compile(self, pivot: Path, target: Target, precision: Precision, out: Path) -> Compiled:
         from edgetl.backends.onnx_rules import check_precision, check_tensorrt, load_pivot
+        from edgetl.backends.trt_common import build_settings
 
-        _settings(target)
-        requirements.require(f"target {target.name}", requirements.wrong_precision(precision, PRECISIONS, self.name))
+        self.require_to_compile(target, precision)
+        build_settings(target)
         model, facts = load_pivot(pivot)
         check_precision(facts, precision, pivot)
         check_tensorrt(model, pivot)
@@ -66,13 +63,14 @@ class TensorRTBackend:
         Writes model.engine and timing.cache into `folder`; the kernel timings kept there make the next time short.
         raises  BackendError when this machine lacks TensorRT or the GPU or the build fails; nothing is written then.
         """
-        requirements.require(str(folder), self.cannot_run(target, compiled.precision))
+        self.require_to_run(folder, compiled, target)
         pivot = model_file(folder, PIVOT_FILE)
-        settings = _settings(target)
         import tensorrt as trt
 
         from edgetl.backends import trt_common
 
+        refuse_unknown(target, self.needs.options)
+        settings = trt_common.build_settings(target)
         fingerprint = _fingerprint(str(trt.__version__))
         cache = _TimingCache(folder / CACHE_FILE)
         log = trt_common.make_logger(trt)
@@ -95,7 +93,7 @@ class TensorRTBackend:
         if not compiled.finished:
             raise BackendError(f"{folder}: not finished; on the machine with the GPU: edgetl compile --finish {folder}")
         plan = model_file(folder, compiled.model)
-        requirements.require(str(folder), self.cannot_run(target, compiled.precision))
+        self.require_to_run(folder, compiled, target)
         import tensorrt as trt
 
         from edgetl.backends import trt_common
@@ -146,20 +144,6 @@ def _fingerprint(tensorrt_version: str) -> dict[str, str]:
         "cuda_driver": facts.cuda_driver,
         "tensorrt": tensorrt_version,
     }
-
-
-def _settings(target: Target) -> BuildSettings:
-    from edgetl.backends import trt_common
-
-    options.refuse_unknown(target, OPTIONS)
-    return trt_common.BuildSettings(
-        max_batch=options.integer(
-            target, "max_batch", trt_common.DEFAULT_MAX_BATCH, low=1, high=trt_common.MAX_BATCH_LIMIT
-        ),
-        workspace_bytes=options.integer(
-            target, "workspace_bytes", trt_common.DEFAULT_WORKSPACE_BYTES, low=1 << 20, high=1 << 40
-        ),
-    )
 
 
 class _TimingCache:

@@ -11,62 +11,41 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edgetl.backends import options, requirements
+from edgetl.backends.options import words
 from edgetl.backends.tensors import check_threads, model_file
+from edgetl.backends.toolchain import Needs, Toolchain
 from edgetl.errors import BackendError, UsageError
-from edgetl.types import WITH_INTEGERS, Compiled, Engine, Missing, Precision, Target
+from edgetl.types import WITH_INTEGERS, Compiled, Engine, Precision, Target
 
 MODEL_FILE = "model.plan"
-PRECISIONS: tuple[Precision, ...] = (*WITH_INTEGERS, "float16", "float32")
-OPTIONS = ("compute_capabilities", "max_batch", "workspace_bytes")
-DISTRIBUTIONS = ("tensorrt_rtx", "tensorrt_rtx_cu13", "tensorrt_rtx_cu12")
-REMEDY = "pip install 'edgetl[rtx]' (x86-64)"
 LIBRARY_DEFAULT = "library default"
 
 
-class TensorRTRTXBackend:
+class TensorRTRTXBackend(Toolchain):
     """Builds the plan where the toolchain is installed; opens it where an NVIDIA GPU is."""
 
     name = "tensorrt_rtx"
-
-    def version(self) -> str:
-        return requirements.distribution_version(*DISTRIBUTIONS)
-
-    def missing(self) -> Missing | None:
-        return requirements.missing_module("tensorrt_rtx", REMEDY)
-
-    def cannot_run(self, target: Target, precision: Precision | None = None) -> Missing | None:
-        return (
-            requirements.wrong_precision(precision, PRECISIONS, self.name)
-            or requirements.wrong_machine(target)
-            or self.missing()
-            or requirements.no_cuda_driver()
-        )
+    needs = Needs(
+        precisions=(*WITH_INTEGERS, "float16", "float32"),
+        module="tensorrt_rtx",
+        remedy="pip install 'edgetl[rtx]' (x86-64)",
+        distributions=("tensorrt_rtx", "tensorrt_rtx_cu13", "tensorrt_rtx_cu12"),
+        gpu=True,
+        options=("compute_capabilities", "max_batch", "workspace_bytes"),
+    )
 
     def compile(self, pivot: Path, target: Target, precision: Precision, out: Path) -> Compiled:
-        options.refuse_unknown(target, OPTIONS)
-        requirements.require(
-            f"target {target.name}",
-            self.missing(),
-            requirements.wrong_precision(precision, PRECISIONS, self.name),
-        )
+        self.require_to_compile(target, precision)
         from edgetl.backends import trt_common
         from edgetl.backends.onnx_rules import check_precision, check_tensorrt, load_pivot
 
         model, facts = load_pivot(pivot)
         check_precision(facts, precision, pivot)
         check_tensorrt(model, pivot)
-        settings = trt_common.BuildSettings(
-            max_batch=options.integer(
-                target, "max_batch", trt_common.DEFAULT_MAX_BATCH, low=1, high=trt_common.MAX_BATCH_LIMIT
-            ),
-            workspace_bytes=options.integer(
-                target, "workspace_bytes", trt_common.DEFAULT_WORKSPACE_BYTES, low=1 << 20, high=1 << 40
-            ),
-        )
+        settings = trt_common.build_settings(target)
         import tensorrt_rtx as trt
 
-        capabilities = options.words(target, "compute_capabilities")
+        capabilities = words(target, "compute_capabilities")
         configure = _select_capabilities(trt, capabilities, target)
         plan = trt_common.build(trt, pivot, precision, settings, configure, trt_common.make_logger(trt))
         (out / MODEL_FILE).write_bytes(plan)
@@ -83,7 +62,7 @@ class TensorRTRTXBackend:
     def open(self, folder: Path, compiled: Compiled, target: Target, *, threads: int) -> Iterator[Engine]:
         check_threads(threads)
         plan = model_file(folder, compiled.model)
-        requirements.require(str(folder), self.cannot_run(target, compiled.precision))
+        self.require_to_run(folder, compiled, target)
         import tensorrt_rtx as trt
 
         from edgetl.backends import trt_common

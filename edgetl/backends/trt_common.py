@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from edgetl.backends.cuda_driver import Gpu
 from edgetl.backends.failures import joined
+from edgetl.backends.options import integer
 from edgetl.backends.tensors import images_of
 from edgetl.backends.trt_inspect import operators
 from edgetl.errors import BackendError
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, WITH_INTEGERS, Placement, Precision
+from edgetl.types import INPUT_NAME, OUTPUT_NAME, WITH_INTEGERS, Placement, Precision, Target
 
 if TYPE_CHECKING:
     from edgetl.types import Tensors
@@ -35,6 +36,14 @@ class BuildSettings:
 
     max_batch: int = DEFAULT_MAX_BATCH
     workspace_bytes: int = DEFAULT_WORKSPACE_BYTES
+
+
+def build_settings(target: Target) -> BuildSettings:
+    """What the target's options say. Raises UsageError for numbers out of range."""
+    return BuildSettings(
+        max_batch=integer(target, "max_batch", DEFAULT_MAX_BATCH, low=1, high=MAX_BATCH_LIMIT),
+        workspace_bytes=integer(target, "workspace_bytes", DEFAULT_WORKSPACE_BYTES, low=1 << 20, high=1 << 40),
+    )
 
 
 def make_logger(trt: Any) -> Any:

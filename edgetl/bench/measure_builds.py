@@ -109,7 +109,7 @@ def read_reference(path: Path, images: int) -> _Logits:
 
 
 def _obstacle(backend: Backend, job: BenchJob) -> Missing | None:
-    found = backend.missing() or backend.cannot_run(job.target)
+    found = backend.cannot_run(job.target)
     if found is None and not all(candidate.compiled.finished for candidate in job.candidates):
         return Missing("the last build step runs on the device", "edgetl compile --finish BUNDLE there, then bench it")
     return found

@@ -52,7 +52,7 @@ def cannot_run(bundle: Bundle) -> str:
     if not compiled.finished:
         return f"not finished; run on the device with the GPU: edgetl compile --finish {bundle.folder}"
     backend = load_backend(compiled.backend)
-    obstacle = backend.missing() or backend.cannot_run(bundle.manifest.target, compiled.precision)
+    obstacle = backend.cannot_run(bundle.manifest.target, compiled.precision)
     return f"cannot run here: {obstacle.reason}; {obstacle.remedy}" if obstacle else ""
 
 
@@ -131,7 +131,7 @@ def open_once(folder: Path, *, limits: Limits = LIMITS, name: str = "") -> None:
     bundle = read_bundle(folder)
     compiled, target = bundle.manifest.compiled, bundle.manifest.target
     backend = load_backend(compiled.backend)
-    if not compiled.finished or backend.missing() or backend.cannot_run(target, compiled.precision):
+    if not compiled.finished or backend.cannot_run(target, compiled.precision):
         return
     try:
         try_out(bundle, black_image(bundle), threads=1, limits=limits)

@@ -19,7 +19,7 @@ def bench_stage(run: Run, target: Target, builds: Sequence[StageResult], pivot: 
     from edgetl.backends.base import load
 
     recipe, backend = run.job.recipe, load(target.backend)
-    obstacle = backend.missing() or backend.cannot_run(target)
+    obstacle = backend.cannot_run(target)
 
     def make(out: Path) -> None:
         from edgetl.bench import measure_builds

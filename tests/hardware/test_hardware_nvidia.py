@@ -13,7 +13,7 @@ import onnx
 import pytest
 from backend_pivots import Flavour, images, one_step, pivot, reference
 
-from edgetl.backends.base import load
+from edgetl.backends.base import cannot_use, load
 from edgetl.backends.cuda_driver import Gpu
 from edgetl.errors import BackendError
 from edgetl.pivot.half import to_float16
@@ -48,7 +48,7 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     name, precision = request.param
     target = load_target(name)
     backend = load(target.backend)
-    obstacle = backend.missing() or backend.cannot_run(target, precision)
+    obstacle = cannot_use(target, precision)
     if obstacle:
         pytest.skip(f"{backend.name}: {obstacle.reason}; {obstacle.remedy}")
     folder = tmp_path_factory.mktemp(name)

@@ -24,7 +24,7 @@ from edgetl.pivot.clean import serialize
 from edgetl.pivot.mixed import Originals, float_layers
 from edgetl.recipes.recipe import Bench
 from edgetl.store.results import Store, write_text
-from edgetl.types import Engine, Interval, Missing, Progress, Target
+from edgetl.types import Engine, Interval, Progress, Target
 
 _RESULT = "latency.json"
 _BASE = "INT8"
@@ -36,12 +36,6 @@ class Timed:
 
     p50_ms: float
     layers: dict[str, LayerLatency]
-
-
-def obstacle(target: Target) -> Missing | None:
-    """None when INT8 builds of `target` can be compiled and timed on this machine; else why not."""
-    backend = load_backend(target.backend)
-    return backend.missing() or backend.cannot_run(target, "int8")
 
 
 def time_layers(

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edgetl.backends.base import cannot_use
 from edgetl.data.batches import load_batch, spread
-from edgetl.diagnose.blame.latency import Timed, obstacle, time_layers
+from edgetl.diagnose.blame.latency import Timed, time_layers
 from edgetl.diagnose.blame.measure import measure_accuracy, measure_layers
 from edgetl.diagnose.blame.models import Networks, open_networks
 from edgetl.diagnose.blame.page import write_page
@@ -108,10 +109,8 @@ def _blame(store: Store, build: Build, subject: _Subject, request: Request, prog
     networks, preprocessing = subject.networks, subject.preprocessing
     error, layers = measure_layers(networks, Images(shots, preprocessing), progress)
     top_one, layers = measure_accuracy(networks, layers, request.top, Images(val, preprocessing), progress)
-    hindrance = obstacle(subject.target) if request.latency else None
-    timed = (
-        _timed(store, build, subject, layers[: request.top], progress) if request.latency and not hindrance else None
-    )
+    obstacle = cannot_use(subject.target, "int8") if request.latency else None
+    timed = _timed(store, build, subject, layers[: request.top], progress) if request.latency and not obstacle else None
     found = Blame(
         recipe=build.recipe.name,
         target=subject.target.name,
@@ -124,7 +123,7 @@ def _blame(store: Store, build: Build, subject: _Subject, request: Request, prog
         int8_top1=top_one.int8_top1,
         drop_points=top_one.drop_points,
         p50_ms=timed.p50_ms if timed else None,
-        unmeasured=f"{hindrance.reason}; {hindrance.remedy}" if hindrance else "",
+        unmeasured=f"{obstacle.reason}; {obstacle.remedy}" if obstacle else "",
         layers=tuple(replace(each, latency=timed.layers.get(each.name)) if timed else each for each in layers),
     )
     return replace(found, verdict=sentence(found))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from edgetl import stats
+from edgetl.backends.base import cannot_use
 from edgetl.backends.base import load as load_backend
 from edgetl.backends.fresh_process import cold_start
 from edgetl.bench.latency import BLOCK, interleaved
@@ -216,10 +217,9 @@ def numbers(count: int) -> NDArray[np.uint8]:
 
 def obstacle(target: Target) -> Missing | None:
     """None when float models can be compiled for `target` and timed on this machine; else why not."""
-    backend = load_backend(target.backend)
     if "float32" not in target.precisions:
         return Missing(f"target {target.name} has no float32 build", "choose another one with --target")
-    return backend.missing() or backend.cannot_run(target, "float32")
+    return cannot_use(target, "float32")
 
 
 def versions(names: Sequence[str]) -> Mapping[str, str]:

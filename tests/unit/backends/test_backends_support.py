@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import platform
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given
@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from edgetl.backends import requirements
 from edgetl.backends.failures import LONGEST, joined, one_line
 from edgetl.backends.options import integer, words
+from edgetl.backends.toolchain import Needs, Toolchain
 from edgetl.errors import BackendError, UsageError
-from edgetl.types import Missing, Scheme, Target
+from edgetl.types import Compiled, Missing, Scheme, Target
 
 
 def target(**options: str | int | float | bool) -> Target:
@@ -102,6 +103,46 @@ def test_the_first_obstacle_is_the_one_that_is_told() -> None:
     requirements.require("t", None, None)
     with pytest.raises(BackendError, match=r"^t: first; mend it$"):
         requirements.require("t", None, Missing("first", "mend it"), Missing("second", ""))
+
+
+class Made(Toolchain):
+    name = "made"
+
+    def __init__(self, **needs: Any) -> None:
+        self.needs = Needs(precisions=("int8", "bfloat16"), remedy="buy it", **needs)
+
+
+def test_a_toolchain_without_a_package_works_everywhere() -> None:
+    made = Made()
+    assert made.missing() is None
+    assert made.cannot_run(target(), "int8") is None
+
+
+def test_a_missing_package_forbids_compiling_and_running() -> None:
+    made = Made(module="no_such_thing")
+    for found in (made.missing(), made.cannot_run(target(), "int8")):
+        assert found == Missing("the Python package no_such_thing is not installed", "buy it")
+
+
+def test_a_package_for_the_last_step_is_not_missed_before() -> None:
+    made = Made(module="no_such_thing", to_compile=False)
+    made.require_to_compile(target(), "int8")
+    with pytest.raises(BackendError, match=r"^folder: the Python package no_such_thing is not installed; buy it$"):
+        made.require_to_run(Path("folder"), Compiled("made", "1", "int8", "model", ("model",)), target())
+
+
+def test_another_precision_is_refused_before_anything_else() -> None:
+    made = Made(module="no_such_thing", gpu=True)
+    found = made.cannot_run(target(), "float32")
+    assert found == Missing("made does not run float32", "build for int8 or bfloat16")
+
+
+def test_only_a_cpu_needs_bfloat16_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requirements, "no_cpu_bfloat16", lambda: Missing("no bfloat16", ""))
+    monkeypatch.setattr(requirements, "no_cuda_driver", lambda: None)
+    assert Made().cannot_run(target(), "bfloat16") == Missing("no bfloat16", "")
+    assert Made().cannot_run(target(), "int8") is None
+    assert Made(gpu=True).cannot_run(target(), "bfloat16") is None
 
 
 def test_versions_come_from_the_first_distribution_that_is_there() -> None:

@@ -1,0 +1,68 @@
+"""What a backend needs, said once: its version, and why it cannot compile or run here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgetl.backends import requirements
+from edgetl.backends.options import refuse_unknown
+from edgetl.types import Compiled, Missing, Precision, Target
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a toolchain offers, and what it takes.
+
+    precisions     that it builds and runs
+    module         its Python package; "" when edgetl alone will do
+    remedy         how to install it
+    distributions  that contain it; its version is that of the first one that is installed
+    to_compile     False when only the last step, on the device, takes the package
+    gpu            runs on an NVIDIA GPU; else on the CPU
+    options        a target may set
+    """
+
+    precisions: tuple[Precision, ...]
+    module: str = ""
+    remedy: str = ""
+    distributions: tuple[str, ...] = ()
+    to_compile: bool = True
+    gpu: bool = False
+    options: tuple[str, ...] = ()
+
+
+class Toolchain:
+    """The half of a backend that its needs answer."""
+
+    name: str
+    needs: Needs
+
+    def version(self) -> str:
+        return requirements.distribution_version(*self.needs.distributions)
+
+    def missing(self) -> Missing | None:
+        return self._no_module() if self.needs.to_compile else None
+
+    def cannot_run(self, target: Target, precision: Precision | None = None) -> Missing | None:
+        on_cpu = not self.needs.gpu
+        return (
+            requirements.wrong_precision(precision, self.needs.precisions, self.name)
+            or requirements.wrong_machine(target)
+            or self._no_module()
+            or (requirements.no_cuda_driver() if self.needs.gpu else None)
+            or (requirements.no_cpu_bfloat16() if on_cpu and precision == "bfloat16" else None)
+        )
+
+    def require_to_compile(self, target: Target, precision: Precision) -> None:
+        """Raises UsageError for an option it does not have, BackendError for what is missing here."""
+        refuse_unknown(target, self.needs.options)
+        wrong = requirements.wrong_precision(precision, self.needs.precisions, self.name)
+        requirements.require(f"target {target.name}", self.missing(), wrong)
+
+    def require_to_run(self, folder: Path, compiled: Compiled, target: Target) -> None:
+        """Raises BackendError when this machine cannot run the build in `folder`."""
+        requirements.require(str(folder), self.cannot_run(target, compiled.precision))
+
+    def _no_module(self) -> Missing | None:
+        return requirements.missing_module(self.needs.module, self.needs.remedy) if self.needs.module else None
