@@ -18,6 +18,7 @@ from torch import nn
 from edgetl import stats
 from edgetl.backbones.checkpoint import read_checkpoint
 from edgetl.backbones.load import build
+from edgetl.backbones.pixels import plain
 from edgetl.backbones.weights import locate, model_file
 from edgetl.backends.base import load
 from edgetl.bench.latency import interleaved
@@ -31,7 +32,6 @@ from edgetl.pivot.from_torch import to_onnx
 from edgetl.pivot.preprocess import attach, on_byte_lattice
 from edgetl.quant.bias import correct_biases
 from edgetl.quant.prepare import convert, fix_ranges, prepare
-from edgetl.quant.views import plain
 from edgetl.recipes.recipe import Backbone
 from edgetl.recipes.targets import load_profile, load_target
 from edgetl.tasks.classification.accuracy import predict_each

@@ -22,8 +22,8 @@ from transfer_draws import Draw
 import edgetl.adapt.adapt  # noqa: F401
 from edgetl.backbones.extract import open_frozen, pooled_features
 from edgetl.backbones.head import features
-from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import rebuild
+from edgetl.backbones.pixels import normalize
 from edgetl.backbones.spec import read_spec
 from edgetl.progress import Silent
 from edgetl.recipes.recipe import Recipe
@@ -92,7 +92,7 @@ def measure_extraction(pretrained: Pretrained, samples: Sequence[Sample], classe
     frozen = open_frozen(pretrained.backbone, pretrained.source, classes, "crop")
     spec = frozen.spec
     crops = torch.from_numpy(centre_crops(samples, spec.preprocessing)).permute(0, 3, 1, 2)
-    inputs = [normalise(part, spec.preprocessing).to(frozen.device) for part in torch.split(crops, _BATCH)]
+    inputs = [normalize(part, spec.preprocessing).to(frozen.device) for part in torch.split(crops, _BATCH)]
 
     def cached() -> None:
         with tempfile.TemporaryDirectory() as cache:

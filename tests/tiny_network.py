@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from edgetl.fronts.image.normalize import normalize
 from edgetl.pivot.from_torch import to_onnx
-from edgetl.pivot.preprocess import attach, normalize
+from edgetl.pivot.preprocess import attach
 from edgetl.pivot.rewrite import drop_unused_constants, split_float_biases
 from edgetl.types import Preprocessing
 

@@ -29,11 +29,10 @@ from edgetl.backbones.device import choose_device
 from edgetl.backbones.extract import Frozen, freeze_network
 from edgetl.backbones.freeze import is_under
 from edgetl.backbones.head import features, get_head, widened
-from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import build
+from edgetl.backbones.pixels import load_planes, normalize
 from edgetl.backbones.reproducible import deterministic
 from edgetl.backbones.spec import write_spec
-from edgetl.data.batches import load_batch
 from edgetl.errors import DataError, UsageError
 from edgetl.recipes.recipe import Adapt, Backbone
 from edgetl.store.records import ADAPT_RECORD, NETWORK_SPEC, NETWORK_STATE, RUN_RECORD
@@ -166,8 +165,8 @@ def _require_shots(split: Split) -> None:
 def _require_linear(frozen: Frozen, network: nn.Module, split: Split) -> None:
     """The head was written into the classifier as a linear function of its features: prove that it is one."""
     spec = frozen.spec
-    few = torch.from_numpy(load_batch(split.shots[:4], spec.preprocessing)).permute(0, 3, 1, 2)
-    inputs = normalise(few.to(frozen.device), spec.preprocessing)
+    few = load_planes(split.shots[:4], spec.preprocessing)
+    inputs = normalize(few.to(frozen.device), spec.preprocessing)
     pooled, logits = features(network, spec.classifier, inputs)
     layer = get_head(network, spec.classifier)
     expected = pooled @ layer.weight.flatten(1).T

@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from edgetl.backbones.extract import Frozen, freeze_network
-from edgetl.backbones.inputs import normalise
-from edgetl.data.batches import load_batch
+from edgetl.backbones.pixels import load_planes, normalize
 from edgetl.types import Sample
 
 _AT_ONCE = 32
@@ -32,8 +31,8 @@ def reestimate(frozen: Frozen, samples: Sequence[Sample]) -> Frozen:
     count = max(1, round(len(samples) / _AT_ONCE))
     for turn in range(count):  # every batch has images of all classes, as the shots come class by class in turn
         part = samples[len(samples) * turn // count : len(samples) * (turn + 1) // count]
-        pixels = torch.from_numpy(load_batch(part, frozen.spec.preprocessing)).permute(0, 3, 1, 2)
-        inputs = normalise(pixels.to(frozen.device), frozen.spec.preprocessing)
+        pixels = load_planes(part, frozen.spec.preprocessing)
+        inputs = normalize(pixels.to(frozen.device), frozen.spec.preprocessing)
         network(inputs.contiguous(memory_format=torch.channels_last))
     for norm, momentum in zip(norms, kept, strict=True):
         norm.momentum = momentum

@@ -11,9 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from edgetl.adapt.images import Images
 from edgetl.adapt.inputs import CachedInputs, Inputs, PixelInputs
-from edgetl.backbones.augment import Augment
 from edgetl.backbones.cut import Cut, cut_network, whole_macs
 from edgetl.backbones.extract import Frozen, Point, View, activations
 from edgetl.backbones.freeze import Depth
@@ -117,8 +115,7 @@ def extract(task: Task, depths: Sequence[Depth], worth: Callable[[int], bool] = 
 
 
 def _pixels(task: Task) -> PixelInputs:
-    p = task.frozen.spec.preprocessing
-    return PixelInputs(Images(task.samples, p), Augment(task.policy, p.height, p.width), p, task.frozen.device)
+    return PixelInputs(task.samples, task.frozen.spec.preprocessing, task.policy, task.frozen.device)
 
 
 def _cut(task: Task, depth: Depth) -> Cut | None:

@@ -9,13 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgetl.adapt.images import Images
 from edgetl.backbones.augment import Augment
-from edgetl.backbones.inputs import normalise
+from edgetl.backbones.pixels import normalize, planes
+from edgetl.data.pixels import MOST_BYTES, Pixels
 from edgetl.store.rows import Rows
-from edgetl.types import Preprocessing
-
-_MAX_RESIDENT_BYTES = 1 << 30
+from edgetl.types import Preprocessing, Sample
 
 
 class Inputs(Protocol):
@@ -34,7 +32,7 @@ class CachedInputs:
     def __init__(self, views: Sequence[Rows], device: torch.device) -> None:
         self._views, self._device = tuple(views), device
         size = sum(2 * int(np.prod(rows.shape)) for rows in views)
-        resident = bool(views) and size <= _MAX_RESIDENT_BYTES
+        resident = bool(views) and size <= MOST_BYTES
         self._resident = torch.stack([torch.from_numpy(rows.read()).half() for rows in views]) if resident else None
 
     def plain(self, indices: Sequence[int]) -> Tensor:
@@ -53,11 +51,18 @@ class CachedInputs:
 class PixelInputs:
     """Decoded shots, augmented anew in every step."""
 
-    def __init__(self, images: Images, augment: Augment, preprocessing: Preprocessing, device: torch.device) -> None:
-        self._images, self._augment, self._preprocessing, self._device = images, augment, preprocessing, device
+    def __init__(self, samples: Sequence[Sample], p: Preprocessing, policy: str, device: torch.device) -> None:
+        self._pixels, self._augment, self._device = Pixels(samples, p), Augment(policy, p.height, p.width), device
+        self._pixels.keep()
 
     def plain(self, indices: Sequence[int]) -> Tensor:
-        return normalise(self._images[indices].to(self._device), self._preprocessing)
+        return self._normalized(self._planes(indices))
 
     def views(self, indices: Sequence[int], generator: torch.Generator) -> Tensor:
-        return normalise(self._augment(self._images[indices], generator).to(self._device), self._preprocessing)
+        return self._normalized(self._augment(self._planes(indices), generator))
+
+    def _planes(self, indices: Sequence[int]) -> Tensor:
+        return planes(self._pixels[indices]).contiguous()
+
+    def _normalized(self, images: Tensor) -> Tensor:
+        return normalize(images.to(self._device), self._pixels.preprocessing)

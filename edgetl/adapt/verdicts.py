@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -29,7 +28,7 @@ from edgetl.adapt.scratch import SCRATCH_VERSION, pixel_logits, scratch_logits, 
 from edgetl.adapt.trials import Tuning
 from edgetl.backbones.extract import freeze_network, logits_of_pixels, pooled_features
 from edgetl.backbones.load import construct
-from edgetl.data.batches import load_batch
+from edgetl.backbones.pixels import load_planes
 from edgetl.errors import WeightsError
 from edgetl.tasks.classification.folds import Fold
 
@@ -117,7 +116,7 @@ def _scratch(task: Task, folds: Sequence[Fold], macs: float) -> Judged | None:
     if len(task.samples) > _MOST_IMAGES:
         return None
     p, labels, seed = task.frozen.spec.preprocessing, task.labels, task.config.seed
-    pixels = load_batch(task.samples, p).transpose(0, 3, 1, 2)
+    pixels = load_planes(task.samples, p).numpy()
     if scratch_macs(task.num_classes, len(folds)) > GUARD_SHARE * macs:
         return judged(PIXELS, pixel_logits(pixels, labels, folds, task.num_classes, seed), labels)
     depends_on = {
@@ -143,7 +142,7 @@ def _overfitting(task: Task, adapted: Adapted, kept: Judged) -> Verdict:
     right = 0
     for start in range(0, len(few), _AT_ONCE):
         part = few[start : start + _AT_ONCE]
-        pixels = torch.from_numpy(load_batch(part, frozen.spec.preprocessing)).permute(0, 3, 1, 2)
+        pixels = load_planes(part, frozen.spec.preprocessing)
         right += int((logits_of_pixels(frozen, pixels).argmax(1).cpu().numpy() == [s.label for s in part]).sum())
     losses = mean_losses(adapted.end.runner.trials) if adapted.end and adapted.tuning else []
     return overfitting(right / len(few), kept.right, losses, adapted.epochs)

@@ -19,11 +19,10 @@ from torch import Tensor, nn
 from edgetl.backbones.augment import Augment
 from edgetl.backbones.device import choose_device
 from edgetl.backbones.head import get_head
-from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import build
 from edgetl.backbones.memory_format import channels_last
+from edgetl.backbones.pixels import load_planes, normalize
 from edgetl.backbones.threads import side_by_side
-from edgetl.data.batches import load_batch
 from edgetl.files.digest import value_digest
 from edgetl.fronts.image.decoder_versions import decoder_versions
 from edgetl.recipes.recipe import Backbone
@@ -149,8 +148,7 @@ def activations(
 
     def produce(numbers: range) -> list[NDArray[np.floating]]:
         chosen = [samples[number] for number in numbers]
-        pixels = torch.from_numpy(load_batch(chosen, preprocessing)).permute(0, 3, 1, 2)
-        shown = _look(pixels, view, numbers.start, preprocessing)
+        shown = _look(load_planes(chosen, preprocessing), view, numbers.start, preprocessing)
         return [found.cpu().numpy() for found in run_to(frozen, points, shown)]
 
     with progress.task(f"features of {len(samples)} {what}", total=len(samples)) as advance:
@@ -202,7 +200,7 @@ def _in_parts(run: Callable[[Tensor], Made], images: Tensor, frozen: Frozen) -> 
 
 
 def _forward(frozen: Frozen, images: Tensor) -> Tensor:
-    inputs = normalise(images.to(frozen.device), frozen.spec.preprocessing)
+    inputs = normalize(images.to(frozen.device), frozen.spec.preprocessing)
     logits: Tensor = frozen.network(inputs.contiguous(memory_format=torch.channels_last))
     return logits
 

@@ -14,7 +14,7 @@ Plane = NDArray[np.float64]
 
 
 def aligned_correlation(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
-    """The largest normalised correlation, -1..1, of the centre of one thumbnail with any place in the other.
+    """The largest normalized correlation, -1..1, of the centre of one thumbnail with any place in the other.
 
     first, second  uint8 (S, S), grey. Either may be enlarged up to 1.6 times (a crop of the other) or mirrored. What
     changes slowly is taken off first, else any two pictures under the same lamp would agree.

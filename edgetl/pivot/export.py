@@ -130,7 +130,7 @@ def _export_half(
     vectors: NDArray[np.uint8],
     out: Path,
 ) -> _Made:
-    """The pixels are normalised in float32: they are exact there, and it costs nothing."""
+    """The pixels are normalized in float32: they are exact there, and it costs nothing."""
     model = attach(to_float16(plain), spec.preprocessing, split.classes)
     samples = split.val[:PARITY_IMAGES]
     return _prove(model, "float16", None, samples, reference[: len(samples)], spec, vectors, out)

@@ -13,6 +13,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from edgetl.fronts.image.normalize import affine
 from edgetl.pivot.clean import clean
 from edgetl.pivot.equalized import keep_mark
 from edgetl.pivot.rewrite import drop_unused_constants
@@ -23,18 +24,10 @@ PREPROCESSING_KEY = "edgetl.preprocessing"
 _MIDDLE = 128  # the zero point of symmetric uint8
 
 
-def affine(p: Preprocessing) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(x / 255 - mean) / std as one multiplication and one addition: x * scale + offset, each float32 (3,)."""
-    mean, std = np.asarray(p.mean, np.float64), np.asarray(p.std, np.float64)
-    return (1 / (255 * std)).astype(np.float32), (-mean / std).astype(np.float32)
-
-
-def normalize(images: NDArray[np.uint8], p: Preprocessing) -> NDArray[np.float32]:
-    """What the graph's first nodes compute: uint8 (N, H, W, 3) -> float32 (N, 3, H, W)."""
-    scale, offset = affine(p)
-    planes = images.transpose(0, 3, 1, 2).astype(np.float32)
-    result: NDArray[np.float32] = planes * scale.reshape(1, 3, 1, 1) + offset.reshape(1, 3, 1, 1)
-    return result
+def byte_values(p: Preprocessing) -> NDArray[np.float64]:
+    """(3, 256): what each byte of each channel becomes."""
+    scale, offset = (values.astype(np.float64)[:, None] for values in affine(p))
+    return np.arange(256) * scale + offset
 
 
 @dataclass(frozen=True)
@@ -46,7 +39,7 @@ class ByteLattice:
 
 
 def byte_lattice(p: Preprocessing, *, symmetric: bool) -> ByteLattice | None:
-    """The uint8 lattice on which the normalised bytes lie, when all channels have one mean and one std; else None.
+    """The uint8 lattice on which the normalized bytes lie, when all channels have one mean and one std; else None.
 
     (x / 255 - mean) / std = scale * (x - zero_point) with scale = 1 / (255 std) and zero_point = 255 mean, which is
     rounded to a whole number: a shift of at most half a grey level.
@@ -69,7 +62,7 @@ def on_byte_lattice(p: Preprocessing, *, symmetric: bool) -> Preprocessing:
 
 
 def attach(model: onnx.ModelProto, p: Preprocessing, labels: Sequence[str]) -> onnx.ModelProto:
-    """Replace the normalised float input by `image`, uint8 (batch, H, W, 3) RGB, and write labels and preprocessing
+    """Replace the normalized float input by `image`, uint8 (batch, H, W, 3) RGB, and write labels and preprocessing
     into the model's metadata (JSON under `edgetl.labels` and `edgetl.preprocessing`), beside what `graph/equalized.py`
     wrote there.
 

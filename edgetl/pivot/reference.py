@@ -13,9 +13,9 @@ from torch import nn
 from edgetl.backbones.load import rebuild
 from edgetl.backbones.spec import read_spec
 from edgetl.data.batches import batches
+from edgetl.fronts.image.normalize import normalize
 from edgetl.pivot.float_logits import FILE_NAME, Logits
 from edgetl.pivot.fold import fold
-from edgetl.pivot.preprocess import normalize
 from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE
 from edgetl.types import NetworkSpec, Progress, Sample, Split
 

@@ -74,7 +74,7 @@ class _Pair:
 def correct_biases(prepared: GraphModule, batches: Sequence[Tensor]) -> list[Correction]:
     """Correct the biases of all quantized layers of a calibrated network in place, in the order of the graph.
 
-    batches  normalised float32 (n, 3, H, W) on the network's device; the outputs of one layer for all of them are held
+    batches  normalized float32 (n, 3, H, W) on the network's device; the outputs of one layer for all of them are held
              at a time, so give few images (`IMAGES`): means over images and positions settle fast
     Layers without a bias stay as they are. The ranges are not observed again.
     """

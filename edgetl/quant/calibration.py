@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgetl.backbones.augment import Augment
+from edgetl.backbones.pixels import augmented, plain
 from edgetl.data.batches import load_batch
 from edgetl.files.digest import value_digest
-from edgetl.quant.views import augmented, plain
 from edgetl.types import CalibrationProfile, Preprocessing, Sample
 
 BATCH = 16
@@ -22,7 +22,7 @@ BATCH = 16
 class CalibrationImages:
     """The samples that are `drawn`, in batches of 16.
 
-    All tensors are float32 (n, 3, H, W), normalised, on `device`. A batch is a function of its number alone, so a run
+    All tensors are float32 (n, 3, H, W), normalized, on `device`. A batch is a function of its number alone, so a run
     that continues sees what a run in one go sees. Nothing of a batch stays alive here once its tensors are let go.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.pivot.preprocess import affine, byte_lattice, on_byte_lattice
+from edgetl.pivot.preprocess import byte_lattice, byte_values, on_byte_lattice
 from edgetl.quant.observers import IntegerType
 from edgetl.types import Preprocessing
 
@@ -14,7 +14,7 @@ _STRETCH = 1e-3
 
 
 def input_parameters(p: Preprocessing, integers: IntegerType) -> tuple[float, int]:
-    """(scale, zero point) that cover every normalised byte and keep all of them away from rounding ties.
+    """(scale, zero point) that cover every normalized byte and keep all of them away from rounding ties.
 
     With mean 0.5 and std 0.5 the tightest uint8 scale puts *every* byte on a tie, so that the last bit of a runtime's
     float arithmetic decides the first layer's input. Of 64 scales up to 6 % wider than the tightest, the one is taken
@@ -23,8 +23,7 @@ def input_parameters(p: Preprocessing, integers: IntegerType) -> tuple[float, in
     lattice = byte_lattice(p, symmetric=integers.symmetric)
     if lattice is not None and integers.low == 0 and on_byte_lattice(p, symmetric=integers.symmetric) == p:
         return lattice.scale, lattice.zero_point
-    scale, offset = (values.astype(np.float64)[:, None] for values in affine(p))
-    values = (np.arange(256) * scale + offset).reshape(-1)
+    values = byte_values(p).reshape(-1)
     low, high = float(values.min()), float(values.max())
     stretched = [integers.parameters((low * k, high * k)) for k in 1 + _STRETCH * np.arange(_STRETCHES)]
     fitting = [found for found in stretched if _covers(values, *found, integers)] or stretched

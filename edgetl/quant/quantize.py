@@ -75,7 +75,7 @@ class QuantizeJob:
 def run(job: QuantizeJob, out: Path, progress: Progress) -> None:
     """Quantize the network in `job.adapted` and write it into the existing folder `out`.
 
-    network.onnx           Q/DQ, input `input` float32 (N, 3, H, W) normalised, output `logits`
+    network.onnx           Q/DQ, input `input` float32 (N, 3, H, W) normalized, output `logits`
     reference.safetensors  `logits` of the converted torch network and `float_logits` of the float one on the first
                            64 shots in order, float32 (images, classes)
     ranges.safetensors     what the observers saw, for `ranges` of another run

@@ -15,7 +15,7 @@ from edgetl.backbones.replaceable import Replaceable, operate, replaceable
 from edgetl.backbones.spec import read_spec, write_spec
 from edgetl.backbones.weights import locate
 from edgetl.data.batches import load_batch
-from edgetl.pivot.preprocess import normalize
+from edgetl.fronts.image.normalize import normalize
 from edgetl.progress import Silent
 from edgetl.quant.simplify import simplify
 from edgetl.recipes.recipe import Backbone, Surgery

@@ -9,16 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetl import stats
+from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame.errors import logits_error, sqnr_db
 from edgetl.diagnose.blame.models import Form, Networks
 from edgetl.diagnose.blame.result import BlamedLayer, LayerAccuracy, ranked
-from edgetl.diagnose.blame.variants import Images, layer_energies
+from edgetl.diagnose.blame.variants import digest_of, layer_energies
 from edgetl.pivot import mixed
 from edgetl.tasks.classification.accuracy import answers
 from edgetl.types import Interval, Progress
 
 
-def measure_layers(networks: Networks, images: Images, progress: Progress) -> tuple[float, tuple[BlamedLayer, ...]]:
+def measure_layers(networks: Networks, images: Pixels, progress: Progress) -> tuple[float, tuple[BlamedLayer, ...]]:
     """The logits error of the INT8 network on `images`, and every layer in its order, without accuracy and latency."""
     layers = mixed.layers(networks.quantized)
     steps = mixed.weight_steps(networks.quantized, networks.reference)
@@ -59,7 +60,7 @@ class TopOne:
 
 
 def measure_accuracy(
-    networks: Networks, layers: Sequence[BlamedLayer], top: int, images: Images, progress: Progress
+    networks: Networks, layers: Sequence[BlamedLayer], top: int, images: Pixels, progress: Progress
 ) -> tuple[TopOne, tuple[BlamedLayer, ...]]:
     """Top-1 on `images` of both networks, and of the first `top` layers alone in float and alone in INT8."""
     labels = np.array([sample.label for sample in images.samples], np.int64)
@@ -87,7 +88,7 @@ def measure_accuracy(
 
 
 def _layer_sqnrs(
-    networks: Networks, layers: Sequence[mixed.Layer], images: Images, progress: Progress
+    networks: Networks, layers: Sequence[mixed.Layer], images: Pixels, progress: Progress
 ) -> tuple[list[float | None], list[float | None]]:
     """SQNR of every layer's output: quantized alone, and in the INT8 network."""
     with progress.task("blame: signal to noise", 2 * len(images.samples)) as advance:
@@ -101,7 +102,7 @@ def _layer_sqnrs(
             rounded = mixed.expose(networks.quantized, [layer.rounded for layer in layers])
             return layer_energies(plain, rounded, [(each.output, each.rounded) for each in layers], images, advance)
 
-        key = {"images": images.digest()}
+        key = {"images": digest_of(images)}
         first = networks.cache.array({"what": "own energies", **key}, own)
         second = networks.cache.array({"what": "accumulated energies", **key}, accumulated)
     return [sqnr_db(*row) for row in first.tolist()], [sqnr_db(*row) for row in second.tolist()]

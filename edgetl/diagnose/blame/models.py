@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from edgetl.backends.sdk import import_onnxruntime
 from edgetl.bench.machine import describe
-from edgetl.diagnose.blame.variants import Images, logits
+from edgetl.data.pixels import Pixels
+from edgetl.diagnose.blame.variants import digest_of, logits
 from edgetl.errors import BackendError
 from edgetl.pivot import mixed
 from edgetl.pivot.pivot import Pivot
@@ -35,9 +36,9 @@ class Networks:
     originals: mixed.Originals | None
     cache: Cache
 
-    def logits(self, form: Form, layer: str, images: Images) -> Logits:
+    def logits(self, form: Form, layer: str, images: Pixels) -> Logits:
         """Of one form of the network, kept; `layer` names the one that is different, "" for none."""
-        key = {"what": "logits", "form": form, "layer": layer, "images": images.digest()}
+        key = {"what": "logits", "form": form, "layer": layer, "images": digest_of(images)}
         return self.cache.array(key, lambda: logits(self.form(form, layer), images))
 
     def form(self, form: Form, layer: str) -> onnx.ModelProto:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from edgetl.backends.base import cannot_use
 from edgetl.data.batches import load_batch, spread
+from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame.latency import Timed, time_layers
 from edgetl.diagnose.blame.measure import measure_accuracy, measure_layers
 from edgetl.diagnose.blame.models import Networks, open_networks
 from edgetl.diagnose.blame.page import write_page
 from edgetl.diagnose.blame.result import Blame, BlamedLayer
-from edgetl.diagnose.blame.variants import Images
 from edgetl.diagnose.blame.verdict import sentence
 from edgetl.errors import UsageError
 from edgetl.files.digest import file_digest
@@ -107,8 +107,8 @@ def _subject(store: Store, build: Build, target: Target, progress: Progress) -> 
 def _blame(store: Store, build: Build, subject: _Subject, request: Request, progress: Progress) -> Blame:
     shots, val = subject.split.shots[: request.images], subject.split.val
     networks, preprocessing = subject.networks, subject.preprocessing
-    error, layers = measure_layers(networks, Images(shots, preprocessing), progress)
-    top_one, layers = measure_accuracy(networks, layers, request.top, Images(val, preprocessing), progress)
+    error, layers = measure_layers(networks, Pixels(shots, preprocessing), progress)
+    top_one, layers = measure_accuracy(networks, layers, request.top, Pixels(val, preprocessing), progress)
     obstacle = cannot_use(subject.target, "int8") if request.latency else None
     timed = _timed(store, build, subject, layers[: request.top], progress) if request.latency and not obstacle else None
     found = Blame(

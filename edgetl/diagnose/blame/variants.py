@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,46 +11,23 @@ from numpy.typing import NDArray
 
 from edgetl.backends.sdk import import_onnxruntime
 from edgetl.bench.machine import describe
-from edgetl.data.batches import batches, load_batch
+from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame.errors import energies
 from edgetl.errors import BackendError
 from edgetl.files.digest import value_digest
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, Advance, Preprocessing, Sample
+from edgetl.types import INPUT_NAME, OUTPUT_NAME, Advance
 
 if TYPE_CHECKING:
     import onnxruntime
 
 _BATCH = 16
 _PROBED_BATCH = 2  # of inferences that keep every layer's output
-_MOST_BYTES = 256_000_000  # of decoded images that are kept
 _FATAL_ONLY = 4
 
 
-class Images:
-    """Files of the split as the networks take them. Decoded once, or each time again where they need too much memory.
-
-    Raises DataError for a file that cannot be read, when it is read.
-    """
-
-    def __init__(self, samples: Sequence[Sample], preprocessing: Preprocessing) -> None:
-        self.samples = tuple(samples)
-        self._preprocessing = preprocessing
-        self._pixels: NDArray[np.uint8] | None = None
-
-    def digest(self) -> str:
-        """Of the pictures in their order; how they are resized is part of the models, whose digests stand beside it."""
-        return value_digest([sample.sha256 for sample in self.samples])
-
-    def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
-        """uint8 (n, H, W, 3), n at most `size`, in order."""
-        p = self._preprocessing
-        if len(self.samples) * p.height * p.width * 3 > _MOST_BYTES:
-            yield from batches(self.samples, p, size)
-            return
-        if self._pixels is None:
-            self._pixels = load_batch(self.samples, p)
-        for start in range(0, len(self.samples), size):
-            yield self._pixels[start : start + size]
+def digest_of(images: Pixels) -> str:
+    """Of the images in their order; how they are resized is part of the models, whose digests stand beside it."""
+    return value_digest([sample.sha256 for sample in images.samples])
 
 
 def open_session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
@@ -67,10 +44,11 @@ def open_session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
         raise BackendError(f"a mixed form of the network: onnxruntime cannot open it: {error}") from error
 
 
-def logits(model: onnx.ModelProto, images: Images, advance: Advance | None = None) -> NDArray[np.float32]:
+def logits(model: onnx.ModelProto, images: Pixels, advance: Advance | None = None) -> NDArray[np.float32]:
     """(N, classes) float32, in the order of the images."""
     session = open_session(model)
     rows: list[NDArray[np.float32]] = []
+    images.keep()
     for batch in images.batches(_BATCH):
         rows.append(session.run([OUTPUT_NAME], {INPUT_NAME: batch})[0])
         if advance is not None:
@@ -82,7 +60,7 @@ def layer_energies(
     reference: onnx.ModelProto,
     found: onnx.ModelProto,
     pairs: Sequence[tuple[str, str]],
-    images: Images,
+    images: Pixels,
     advance: Advance | None = None,
 ) -> NDArray[np.float64]:
     """(len(pairs), 2) energies of signal and noise of float tensors, summed over the images.
@@ -93,6 +71,7 @@ def layer_energies(
     sessions.append(sessions[0] if found is reference else open_session(found))
     wanted = [[first for first, _ in pairs], [second for _, second in pairs]]
     sums = np.zeros((len(pairs), 2))
+    images.keep()
     for batch in images.batches(_PROBED_BATCH):
         if sessions[0] is sessions[1]:
             values = _run(sessions[0], list(dict.fromkeys([*wanted[0], *wanted[1]])), batch)

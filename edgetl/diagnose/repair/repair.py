@@ -16,9 +16,9 @@ from safetensors.numpy import load_file, save_file
 from edgetl.bench.measure_builds import read_reference
 from edgetl.bench.repair_record import REPAIR_FILE, Repair, Trial, front, write_repair
 from edgetl.bundle.publish import PIVOT
+from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame.measure import measure_layers
 from edgetl.diagnose.blame.models import open_networks
-from edgetl.diagnose.blame.variants import Images
 from edgetl.diagnose.repair.search import Search, search
 from edgetl.diagnose.repair.trials import Judge, Trials
 from edgetl.files.text import decimal
@@ -57,14 +57,14 @@ def run(job: RepairJob, out: Path, progress: Progress) -> None:
     """
     pivot = read_pivot(job.pivot)
     networks = open_networks(job.pivot, pivot, job.target, job.cache, progress)
-    shots = Images(job.shots[:_SHOTS], pivot.preprocessing)
+    shots = Pixels(job.shots[:_SHOTS], pivot.preprocessing)
     _, layers = measure_layers(networks, shots, progress)
     ranking = [layer.name for layer in layers]
     judge = Judge(
         target=job.target,
         gates=job.gates,
         bench=job.bench,
-        val=Images(job.val, pivot.preprocessing),
+        val=Pixels(job.val, pivot.preprocessing),
         preprocessing=pivot.preprocessing,
         reference=read_reference(job.pivot / REFERENCE_NAME, len(job.val)),
         seed=job.seed,

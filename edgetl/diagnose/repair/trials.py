@@ -21,8 +21,8 @@ from edgetl.bench.host_answers import on_host
 from edgetl.bench.latency import BLOCK, interleaved
 from edgetl.bench.repair_record import Trial
 from edgetl.data.batches import load_batch, spread
+from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame.models import Networks
-from edgetl.diagnose.blame.variants import Images
 from edgetl.errors import BackendError
 from edgetl.pivot import mixed
 from edgetl.pivot.clean import serialize
@@ -46,7 +46,7 @@ class Judge:
     target: Target
     gates: Gates
     bench: Bench
-    val: Images
+    val: Pixels
     preprocessing: Preprocessing
     reference: NDArray[np.float32]
     seed: int
@@ -151,6 +151,7 @@ class Trials:
         pivot.write_bytes(serialize(self.model(layers)))
         precision: Precision = "mixed" if layers else "int8"
         compiled = load(judge.target.backend).compile(pivot, judge.target, precision, folder)
+        judge.val.keep()
         with ExitStack() as stack:
             engine = self._open(stack, folder, compiled)
             logits = predict_each({"": engine}, judge.val.batches(_BATCH))[""]

@@ -53,7 +53,7 @@ def distil(
 def loss_of(student: Watched, teacher: Watched, temperature: float) -> Tensor:
     """KL of the logits + FEATURE_WEIGHT * (error of the pooled features + mean error of the stages), a scalar.
 
-    An error is normalised: mean (s - t)^2 / mean t^2. Keys: `logits`, `features` and the names of the stages.
+    An error is normalized: mean (s - t)^2 / mean t^2. Keys: `logits`, `features` and the names of the stages.
     """
     stages = [name for name in teacher if name not in ("logits", "features")]
     errors = _relative_error(student["features"], teacher["features"])

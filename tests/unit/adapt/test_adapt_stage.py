@@ -18,8 +18,8 @@ from torch import nn
 from edgetl.adapt import finetune
 from edgetl.adapt.adapt import AdaptJob, run
 from edgetl.backbones.checkpoint import read_checkpoint, write_checkpoint
-from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import rebuild
+from edgetl.backbones.pixels import normalize
 from edgetl.backbones.spec import read_spec
 from edgetl.backbones.weights import locate
 from edgetl.errors import DataError, UsageError, WeightsError
@@ -36,7 +36,7 @@ def _logits(out: Path, samples: tuple[Sample, ...]) -> torch.Tensor:
     network = rebuild(spec, out / "network.safetensors")
     pixels = torch.from_numpy(np.stack([np.asarray(Image.open(sample.path)) for sample in samples]))
     with torch.no_grad():
-        logits: torch.Tensor = network(normalise(pixels.permute(0, 3, 1, 2), spec.preprocessing))
+        logits: torch.Tensor = network(normalize(pixels.permute(0, 3, 1, 2), spec.preprocessing))
     return logits
 
 
@@ -215,8 +215,8 @@ def test_many_images_are_decoded_per_batch_with_the_same_result(
 ) -> None:
     split = split_in(tmp_path)
     adapt_in(split, weights, tmp_path / "a", strategy="finetune", epochs=1)
-    monkeypatch.setattr("edgetl.adapt.images._MAX_RESIDENT_BYTES", 0)
-    monkeypatch.setattr("edgetl.adapt.inputs._MAX_RESIDENT_BYTES", 0)
+    monkeypatch.setattr("edgetl.data.pixels.MOST_BYTES", 0)
+    monkeypatch.setattr("edgetl.adapt.inputs.MOST_BYTES", 0)
     adapt_in(split, weights, tmp_path / "b", strategy="finetune", epochs=1)
     assert (tmp_path / "a/network.safetensors").read_bytes() == (tmp_path / "b/network.safetensors").read_bytes()
 

@@ -21,12 +21,12 @@ from tiny_network import (
 )
 
 from edgetl.bench.machine import describe
+from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame import models as networks
 from edgetl.diagnose.blame import variants as network
 from edgetl.diagnose.blame.measure import measure_accuracy, measure_layers
 from edgetl.diagnose.blame.models import make_networks, open_networks
 from edgetl.diagnose.blame.result import BlamedLayer
-from edgetl.diagnose.blame.variants import Images
 from edgetl.errors import BackendError
 from edgetl.pivot.pivot import read_pivot
 from edgetl.progress import Silent
@@ -36,22 +36,22 @@ from edgetl.types import Sample
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
+def images(tmp_path_factory: pytest.TempPathFactory) -> Pixels:
     folder = tmp_path_factory.mktemp("pictures")
     pixels, labels = pictures(24, seed=3)
     for index, picture in enumerate(pixels):
         Image.fromarray(picture).save(folder / f"{index}.png")
     samples = [Sample(str(folder / f"{i}.png"), int(label), f"picture {i}") for i, label in enumerate(labels)]
-    return Images(samples, PREPROCESSING)
+    return Pixels(samples, PREPROCESSING)
 
 
-def _ranking(model: onnx.ModelProto, images: Images, cache: Path) -> tuple[BlamedLayer, ...]:
+def _ranking(model: onnx.ModelProto, images: Pixels, cache: Path) -> tuple[BlamedLayer, ...]:
     networks = make_networks(model, float_pivot(), Cache(cache, Silent().note))
     return measure_layers(networks, images, Silent())[1]
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_a_doubled_weight_scale_is_blamed_on_its_layer(layer: str, images: Images, tmp_path: Path) -> None:
+def test_a_doubled_weight_scale_is_blamed_on_its_layer(layer: str, images: Pixels, tmp_path: Path) -> None:
     ranking = _ranking(double_weight_scale(quantized_pivot(), layer), images, tmp_path)
     first, second = ranking[:2]
     assert first.name == layer
@@ -65,7 +65,7 @@ def test_a_doubled_weight_scale_is_blamed_on_its_layer(layer: str, images: Image
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_a_doubled_activation_scale_is_blamed_on_the_layer_that_reads_it(
-    layer: str, images: Images, tmp_path: Path
+    layer: str, images: Pixels, tmp_path: Path
 ) -> None:
     ranking = _ranking(double_activation_scale(quantized_pivot(), layer), images, tmp_path)
     first, second = ranking[:2]
@@ -78,7 +78,7 @@ def test_a_doubled_activation_scale_is_blamed_on_the_layer_that_reads_it(
 
 
 def test_without_a_fault_every_layer_is_nearly_exact_and_errors_grow_along_the_network(
-    images: Images, tmp_path: Path
+    images: Pixels, tmp_path: Path
 ) -> None:
     ranking = {layer.name: layer for layer in _ranking(quantized_pivot(), images, tmp_path)}
     assert set(ranking) == set(LAYERS)
@@ -91,7 +91,7 @@ def test_without_a_fault_every_layer_is_nearly_exact_and_errors_grow_along_the_n
         assert 0 <= layer.lost < 0.02
 
 
-def test_accuracy_of_the_first_layers_is_paired_on_all_images(images: Images, tmp_path: Path) -> None:
+def test_accuracy_of_the_first_layers_is_paired_on_all_images(images: Pixels, tmp_path: Path) -> None:
     networks = make_networks(
         double_weight_scale(quantized_pivot(), "head"), float_pivot(), Cache(tmp_path, Silent().note)
     )
@@ -107,7 +107,7 @@ def test_accuracy_of_the_first_layers_is_paired_on_all_images(images: Images, tm
 
 
 def test_a_run_that_was_stopped_continues_where_it_stopped(
-    images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    images: Pixels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     computed: list[int] = []
     genuine = network.logits

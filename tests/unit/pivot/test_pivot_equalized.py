@@ -18,10 +18,11 @@ from tiny_network import LABELS, PREPROCESSING, SIZE, double_weight_scale, pictu
 from torch import Tensor, nn
 
 from edgetl.errors import BackendError
+from edgetl.fronts.image.normalize import normalize
 from edgetl.pivot.equalized import EQUALIZED_KEY, equalized_layers, mark_equalized
 from edgetl.pivot.from_torch import to_onnx
 from edgetl.pivot.mixed import ONE_STEP, Originals, float_layers, layers, originals_of, quantize_only, weight_steps
-from edgetl.pivot.preprocess import attach, normalize
+from edgetl.pivot.preprocess import attach
 from edgetl.quant.equalize import equalize
 from edgetl.quant.prepare import convert, prepare
 from edgetl.types import CalibrationProfile, Scheme

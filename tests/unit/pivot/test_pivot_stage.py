@@ -18,10 +18,11 @@ from edgetl.backbones.load import construct, rebuild
 from edgetl.backbones.spec import read_spec, write_spec
 from edgetl.data.batches import load_batch
 from edgetl.errors import ParityError
+from edgetl.fronts.image.normalize import normalize
 from edgetl.pivot import export
 from edgetl.pivot.facts import read_facts
 from edgetl.pivot.pivot import read_pivot
-from edgetl.pivot.preprocess import normalize, on_byte_lattice
+from edgetl.pivot.preprocess import on_byte_lattice
 from edgetl.progress import Silent
 from edgetl.quant import quantize
 from edgetl.recipes.recipe import Gates, Quantize

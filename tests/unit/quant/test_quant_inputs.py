@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgetl.pivot.preprocess import affine
+from edgetl.fronts.image.normalize import affine
 from edgetl.quant.inputs import input_parameters
 from edgetl.quant.observers import IntegerType
 from edgetl.types import Preprocessing

@@ -17,7 +17,7 @@ from edgetl.backbones.load import construct, rebuild
 from edgetl.backbones.spec import read_spec, write_spec
 from edgetl.data.batches import load_batch
 from edgetl.errors import UsageError
-from edgetl.pivot.preprocess import normalize
+from edgetl.fronts.image.normalize import normalize
 from edgetl.progress import Silent
 from edgetl.quant import quantize
 from edgetl.quant.shots import Shots

@@ -1,0 +1,46 @@
+"""Decoded images by number: kept in memory while they are few, else decoded again each time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgetl.data.batches import load_batch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgetl.types import Preprocessing, Sample
+
+MOST_BYTES = 1 << 30
+"""Of images, or of what a network made of them, that are kept in memory at once."""
+
+
+class Pixels:
+    """Samples as `load_batch` decodes and resizes them. Raises DataError for a file that cannot be read, when it is."""
+
+    def __init__(self, samples: Sequence[Sample], preprocessing: Preprocessing) -> None:
+        self.samples, self.preprocessing = tuple(samples), preprocessing
+        self._kept: NDArray[np.uint8] | None = None
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def keep(self) -> None:
+        """Decode all once, where they take at most `MOST_BYTES`: for those who read each of them many times."""
+        p = self.preprocessing
+        if self._kept is None and len(self) * p.height * p.width * 3 <= MOST_BYTES:
+            self._kept = load_batch(self.samples, p)
+
+    def __getitem__(self, indices: Sequence[int]) -> NDArray[np.uint8]:
+        """uint8 (n, H, W, 3) of the images `indices`, in their order."""
+        if self._kept is not None:
+            return self._kept[np.asarray(indices, dtype=np.int64)]
+        return load_batch([self.samples[index] for index in indices], self.preprocessing)
+
+    def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
+        """All of them in order, at most `size` at a time."""
+        for start in range(0, len(self), size):
+            yield self[range(start, min(start + size, len(self)))]
