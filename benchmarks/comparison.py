@@ -24,7 +24,8 @@ from edgetl.bundle.read import Bundle
 from edgetl.data.batches import batches, load_batch, spread
 from edgetl.errors import EdgetlError
 from edgetl.files.digest import file_digest, value_digest
-from edgetl.pivot.pivot import REFERENCE_NAME, read_pivot
+from edgetl.pivot.pivot import read_pivot
+from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.store.results import Store, write_text
 from edgetl.tasks.classification.accuracy import Accuracy, compare, predict_each, stratified
 from edgetl.types import Compiled, Engine, Interval, Preprocessing, Sample, Target
@@ -32,7 +33,6 @@ from edgetl.types import Compiled, Engine, Interval, Preprocessing, Sample, Targ
 FLOAT, OURS = "edgetl float32", "edgetl int8"
 _RESULT_FILE = "comparison.json"
 _FLOAT_MODEL = "float32.onnx"
-_BATCH = 16
 _MEASURE_VERSION = 2
 
 _Times = NDArray[np.int64]
@@ -146,7 +146,7 @@ def read_comparison(folder: Path) -> Comparison:
 def _job(store: Store, build: FinishedBuild, target: str, settings: Settings) -> _Job:
     split = build.split()
     preprocessing = read_pivot(build.pivot).preprocessing
-    reference = read_reference(build.pivot / REFERENCE_NAME, len(split.val))
+    reference = read_reference(build.pivot / REFERENCE_LOGITS, len(split.val))
     labels = np.array([sample.label for sample in split.val], dtype=np.int64)
     chosen = np.sort(stratified(labels, settings.max_val or len(labels)))
     shots = plain_models.Shots(split.shots, preprocessing)
@@ -228,7 +228,7 @@ def _answers(job: _Job) -> tuple[dict[str, _Logits], dict[str, str]]:
     with ExitStack() as stack:
         engines = _open(job, stack)
         placements = {name: engine.placement().summary() for name, engine in engines.items()}
-        return predict_each(engines, batches(job.val, job.preprocessing, _BATCH)), placements
+        return predict_each(engines, batches(job.val, job.preprocessing)), placements
 
 
 def _time(job: _Job, seed: int) -> dict[str, _Times]:

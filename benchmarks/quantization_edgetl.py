@@ -44,7 +44,7 @@ from edgetl.data.batches import batches, load_batch
 from edgetl.errors import EdgetlError
 from edgetl.files.digest import file_digest, value_digest
 from edgetl.pipeline import Outcome
-from edgetl.pivot.pivot import REFERENCE_NAME, read_pivot
+from edgetl.pivot.pivot import read_pivot
 from edgetl.progress import Silent
 from edgetl.recipes.recipe_file import load_recipe
 from edgetl.report.model import FILE_NAME as REPORT_FILE
@@ -53,6 +53,7 @@ from edgetl.stages.compile import compile_stage
 from edgetl.stages.job import Job, make_job
 from edgetl.stages.repair import missed_by_int8, repair_stage
 from edgetl.stages.run import Run
+from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.store.results import StageResult, Store, open_store, write_text
 from edgetl.tasks.classification.accuracy import Accuracy, compare, predict, stratified
 from edgetl.types import Compiled, Precision, Preprocessing, Sample, Split, Target
@@ -64,7 +65,6 @@ _PLACEMENT_FILE = "placement.txt"
 _CODE_FILE = "code.txt"
 _MAKING_STAGES = ("quantize", "repair", "surgery")
 _FLOAT_STAGES = ("data", "check", "adapt")
-_BATCH = 16
 
 _Logits = NDArray[np.float32]
 
@@ -200,7 +200,7 @@ class Chain:
                 backend = load(opened.backend)
                 with backend.open(made.folder, made.compiled, opened, threads=self.making.threads) as engine:
                     placement = engine.placement().summary()
-                    logits = predict(engine, batches(samples, preprocessing, _BATCH))
+                    logits = predict(engine, batches(samples, preprocessing))
             save_file({"logits": logits}, out / _ANSWERS_FILE)
             (out / _PLACEMENT_FILE).write_text(placement, encoding="utf-8")
 
@@ -326,7 +326,7 @@ class Chain:
 
         model, _ = load_pivot(self._with_vnni(method).model)
         samples = [self.split.val[index] for index in self._chosen(self.making.forecast)]
-        return logits(Network(model), batches(samples, self.preprocessing, _BATCH), saturated)
+        return logits(Network(model), batches(samples, self.preprocessing), saturated)
 
     def _with_vnni(self, method: str) -> Made:
         return self.build(STANDARD, "x86-cpu", QAT if method == SATURATING_OURS else self.best_static())
@@ -334,7 +334,7 @@ class Chain:
     def _judged(self, logits: _Logits, placement: str, count: int) -> Answers:
         chosen = self._chosen(count)
         labels = np.array([self.split.val[index].label for index in chosen], dtype=np.int64)
-        reference = read_reference(self.float_pivot.folder / REFERENCE_NAME, len(self.split.val))[chosen]
+        reference = read_reference(self.float_pivot.folder / REFERENCE_LOGITS, len(self.split.val))[chosen]
         accuracy = compare(logits, labels, reference, self.group.draw)
         right = (logits.argmax(axis=1) == labels) & np.isfinite(logits).all(axis=1)
         return Answers(logits, placement, chosen, right, reference.argmax(axis=1) == labels, accuracy)

@@ -18,7 +18,6 @@ from edgetl.errors import BackendError
 from edgetl.tasks.classification.accuracy import compare, predict, stratified
 from edgetl.types import WITH_INTEGERS, Backend, Missing, Progress
 
-_BATCH = 16
 _FLOAT_IMAGES = 8  # float is the slowest under emulation, and its arithmetic hardly differs between CPUs
 
 _Logits = NDArray[np.float32]
@@ -129,7 +128,7 @@ class _Emulation:
                     candidate.folder, candidate.compiled, on_host(job.target), threads=self._threads
                 ) as engine,
             ):
-                found = predict(engine, batches(job.val, job.preprocessing, _BATCH), advance)
+                found = predict(engine, batches(job.val, job.preprocessing), advance)
         except BackendError:
             found = None
         self._host_logits[name] = found

@@ -33,7 +33,6 @@ from edgetl.types import Engine, Interval, Placement, Preprocessing, Progress, S
 
 FEWEST_RUNS = 300
 """Below that a measurement is a quick look."""
-_BATCH = 16
 _Bools = NDArray[np.bool_]
 _Times = NDArray[np.int64]
 
@@ -317,7 +316,7 @@ def _right_answers(
         return {}
     labels = np.array([sample.label for sample in samples])
     with progress.task("accuracy", total=len(samples)) as advance:
-        logits = predict_each(engines, batches(samples, preprocessing, _BATCH), advance)
+        logits = predict_each(engines, batches(samples, preprocessing), advance)
     return {name: np.asarray(answers(values)[0] == labels) for name, values in logits.items()}
 
 

@@ -39,7 +39,6 @@ from edgetl.types import (
 if TYPE_CHECKING:
     from edgetl.types import Tensors
 
-_BATCH = 16
 _ALL_INTEGER: tuple[Precision, ...] = ("int8", "simplified")  # whatever is float in them was not asked for
 
 _Logits = NDArray[np.float32]
@@ -199,7 +198,7 @@ def _predict(job: BenchJob, engines: Mapping[str, Engine], out: _Out, progress: 
     if not parts:
         return {}
     with progress.task(f"{job.target.name}: accuracy", total=len(job.val)) as advance:
-        for images in batches(job.val, job.preprocessing, _BATCH):
+        for images in batches(job.val, job.preprocessing):
             for name in list(parts):
                 try:
                     parts[name].append(predict(engines[name], [images]))

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from edgetl.types import Preprocessing, Progress, Sample
 
 
+BATCH = 16
+"""Images that are decoded and shown to a network at once."""
 TIMED_IMAGES = 16
 """Pictures that a latency is measured on, in turns."""
 
@@ -58,7 +60,7 @@ def load_batch(samples: Sequence[Sample], preprocessing: Preprocessing) -> NDArr
     return batch
 
 
-def batches(samples: Sequence[Sample], preprocessing: Preprocessing, size: int) -> Iterator[NDArray[np.uint8]]:
+def batches(samples: Sequence[Sample], preprocessing: Preprocessing, size: int = BATCH) -> Iterator[NDArray[np.uint8]]:
     """`load_batch` of `size` samples at a time, in order; the last batch may be smaller. Holds one batch in memory.
 
     Raises DataError for an image, ValueError for a size below 1.

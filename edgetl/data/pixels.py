@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgetl.data.batches import load_batch
+from edgetl.data.batches import BATCH, load_batch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,7 +40,7 @@ class Pixels:
             return self._kept[np.asarray(indices, dtype=np.int64)]
         return load_batch([self.samples[index] for index in indices], self.preprocessing)
 
-    def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
+    def batches(self, size: int = BATCH) -> Iterator[NDArray[np.uint8]]:
         """All of them in order, at most `size` at a time."""
         for start in range(0, len(self), size):
             yield self[range(start, min(start + size, len(self)))]

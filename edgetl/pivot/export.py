@@ -26,14 +26,13 @@ from edgetl.pivot.from_torch import to_onnx
 from edgetl.pivot.half import measure_range, to_float16
 from edgetl.pivot.half_range import HalfRange
 from edgetl.pivot.parity import compare, infer, open_literal
-from edgetl.pivot.pivot import GOLDEN_DIR, REFERENCE_NAME, Pivot, PivotModel, write_pivot
+from edgetl.pivot.pivot import GOLDEN_DIR, Pivot, PivotModel, write_pivot
 from edgetl.pivot.preprocess import attach
 from edgetl.pivot.reference import float_logits, torch_logits
-from edgetl.store.records import ADAPT_RECORD, NETWORK_SPEC, NETWORK_STATE
+from edgetl.store.records import ADAPT_RECORD, NETWORK_SPEC, NETWORK_STATE, REFERENCE_LOGITS
 from edgetl.types import NetworkSpec, Progress, Sample, Split
 
 PARITY_IMAGES = 64
-_BATCH = 16
 _BATCH_OF_ALL_VALUES = 2  # every intermediate value is held
 
 Logits = NDArray[np.float32]
@@ -72,7 +71,7 @@ def run(
     reference = kept_logits(known) if known else float_logits(network, split.val, spec, progress)
     save_file(
         {"logits": reference, "labels": np.array([sample.label for sample in split.val], np.int64)},
-        out / REFERENCE_NAME,
+        out / REFERENCE_LOGITS,
     )
     with progress.task("export: prove", 1 + len(quantized)) as advance:
         plain = to_onnx(network, p.height, p.width)
@@ -141,7 +140,7 @@ def _export_int8(
 ) -> _Made:
     path = folder / "network.onnx"
     model = attach(onnx.load_model(path), spec.preprocessing, split.classes)
-    kept = load_file(folder / "reference.safetensors")
+    kept = load_file(folder / REFERENCE_LOGITS)
     expected: Logits = kept["logits"]
     samples = split.shots[: len(expected)]
     return _prove(model, "int8", identity, samples, expected, spec, vectors, out, exact=kept["float_logits"])
@@ -163,7 +162,7 @@ def _prove(
     stem = f"{precision}-{identity}" if identity else precision
     data = serialize(model)
     session = open_literal(data)
-    found = infer(session, batches(samples, spec.preprocessing, _BATCH))
+    found = infer(session, batches(samples, spec.preprocessing))
     parity = compare(found, expected, precision=precision, where=f"{stem}.onnx", exact=exact)
     path = out / f"{stem}.onnx"
     path.write_bytes(data)

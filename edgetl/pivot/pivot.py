@@ -18,7 +18,6 @@ from edgetl.store.results import write_text
 from edgetl.types import Preprocessing
 
 FILE_NAME = "pivot.json"
-REFERENCE_NAME = "reference.safetensors"
 GOLDEN_DIR = "golden"
 SCHEMA = 1
 MAX_PIVOT_BYTES = 10_000_000

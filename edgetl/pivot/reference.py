@@ -19,8 +19,6 @@ from edgetl.pivot.fold import fold
 from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE
 from edgetl.types import NetworkSpec, Progress, Sample, Split
 
-_BATCH = 16
-
 
 def run(split: Split, adapted: Path, out: Path, progress: Progress) -> None:
     """Write the logits of the network in `adapted` on all validation images, in order, into the folder `out`."""
@@ -34,7 +32,7 @@ def float_logits(network: nn.Module, samples: tuple[Sample, ...], spec: NetworkS
     """(N, classes) float32 logits of the folded float network, in order."""
     parts: list[Logits] = []
     with progress.task("float network on the validation images", len(samples)) as advance:
-        for batch in batches(samples, spec.preprocessing, _BATCH):
+        for batch in batches(samples, spec.preprocessing):
             parts.append(torch_logits(network, batch, spec))
             advance(len(batch))
     return np.concatenate(parts) if parts else np.zeros((0, spec.num_classes), np.float32)

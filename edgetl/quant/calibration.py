@@ -16,7 +16,7 @@ from edgetl.data.batches import load_batch
 from edgetl.files.digest import value_digest
 from edgetl.types import CalibrationProfile, Preprocessing, Sample
 
-BATCH = 16
+BATCH = 16  # its own: observing continues at the number of a batch
 
 
 class CalibrationImages:

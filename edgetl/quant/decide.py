@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgetl import stats
-from edgetl.data.batches import spread
+from edgetl.data.batches import BATCH, spread
 from edgetl.files.text import decimal
 from edgetl.quant.shots import Shots
 from edgetl.quant.train import snapshot
@@ -28,7 +28,6 @@ MOST_IMAGES = 512
 """Validation images that the decision is made on."""
 ROOM = 0.5
 """Share of the allowed drop that calibration alone may use up: it is measured on a few hundred images."""
-_BATCH = 16
 
 Method = Literal["ptq", "qat"]
 
@@ -106,8 +105,8 @@ def judge_on(
     def right(network: nn.Module) -> NDArray[np.bool_]:
         parts = []
         with progress.task("quantize: validation images", len(chosen)) as advance:
-            for start in range(0, len(chosen), _BATCH):
-                batch = range(start, min(start + _BATCH, len(chosen)))
+            for start in range(0, len(chosen), BATCH):
+                batch = range(start, min(start + BATCH, len(chosen)))
                 parts.append(network(images.plain(batch)).argmax(1).cpu().numpy())
                 advance(len(batch))
         return np.asarray(np.concatenate(parts) == labels)

@@ -43,11 +43,10 @@ from edgetl.quant.shots import Shots
 from edgetl.quant.train import Epoch, Views, best_epoch, history_record, train
 from edgetl.recipes.recipe import Gates, Quantize
 from edgetl.recipes.targets import scheme_id
-from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE, QUANTIZE_RECORD, RUN_RECORD
+from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE, QUANTIZE_RECORD, REFERENCE_LOGITS, RUN_RECORD
 from edgetl.types import CalibrationProfile, Progress, Scheme, Split
 
 REFERENCE_IMAGES = 64
-_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ def run(job: QuantizeJob, out: Path, progress: Progress) -> None:
         float_logits = _reference(folded.module.cpu(), shots)
     write_observed(out / "ranges.safetensors", observed)
     (out / "network.onnx").write_bytes(serialize(model))
-    save_file({"logits": logits, "float_logits": float_logits}, out / "reference.safetensors")
+    save_file({"logits": logits, "float_logits": float_logits}, out / REFERENCE_LOGITS)
     record = _record(prepared, folded, settled, job) | {
         "calibration_images": len(images.samples) if job.ranges is None else len(observed.parts["images"]),
         "ranges_given": job.ranges is not None,
@@ -200,7 +199,7 @@ def _settle(prepared: GraphModule, teacher: nn.Module, shots: Shots, job: Quanti
 @torch.no_grad()
 def _reference(network: nn.Module, shots: Shots) -> Tensor:
     indices = range(min(REFERENCE_IMAGES, len(shots)))
-    parts = [network(shots.plain(indices[i : i + _BATCH]).cpu()) for i in range(0, len(indices), _BATCH)]
+    parts = [network(shots.plain(indices[i : i + BATCH]).cpu()) for i in range(0, len(indices), BATCH)]
     return torch.cat(parts).float().contiguous()
 
 

@@ -32,12 +32,10 @@ from edgetl.report.candidates import surgery_sentence
 from edgetl.report.devices import DeviceFile, device_rows
 from edgetl.report.html import read_details, write_html
 from edgetl.report.model import FILE_NAME, Quantized, Stage, Surgery, read_report, write_report
-from edgetl.store.records import ADAPT_RECORD, QUANTIZE_RECORD, RUN_RECORD, SURGERY_RECORD
+from edgetl.store.records import ADAPT_RECORD, QUANTIZE_RECORD, REFERENCE_LOGITS, RUN_RECORD, SURGERY_RECORD
 from edgetl.store.results import StageResult
 from edgetl.tasks.classification.accuracy import Accuracy, compare
 from edgetl.types import Estimate, Interval, Split
-
-REFERENCE_FILE = "reference.safetensors"
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class Folders:
 def write_reports(recipe: Recipe, split: Split, folders: Folders, stages: Sequence[StageResult], out: Path) -> None:
     """Write report.json, report.html and `bundles/<name>-<target>/` into `out`."""
     pivot, benches, repairs = folders.pivot, folders.benches, folders.repairs
-    reference = read_reference(pivot / REFERENCE_FILE, len(split.val))
+    reference = read_reference(pivot / REFERENCE_LOGITS, len(split.val))
     adapt = _adapted(folders.adapted)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     (out / BUNDLES).mkdir()
@@ -122,7 +120,7 @@ def add_devices(
     report = read_report(reported / FILE_NAME)
     report = report.model_copy(update={"devices": device_rows(devices, report.bundles)})
     write_report(report, out / FILE_NAME)
-    reference = read_reference(pivot / REFERENCE_FILE, len(split.val))
+    reference = read_reference(pivot / REFERENCE_LOGITS, len(split.val))
     history = _read_json(adapted / ADAPT_RECORD).get("history", {})
     details = read_details(split, reference, [benches[bundle.target] for bundle in report.bundles], history)
     write_html(report, details, out / "report.html")

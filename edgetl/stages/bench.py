@@ -10,6 +10,7 @@ from typing import Any
 from edgetl.recipes.recipe import Recipe
 from edgetl.stages.keys import samples_digest, this_machine
 from edgetl.stages.run import Run
+from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.store.results import StageResult, Store
 from edgetl.types import Target
 
@@ -33,7 +34,7 @@ def bench_stage(run: Run, target: Target, builds: Sequence[StageResult], pivot: 
             candidates=tuple(Candidate(bundle.folder, bundle.manifest.compiled) for bundle in bundles),
             val=run.split.val,
             preprocessing=read_pivot(pivot.folder).preprocessing,
-            reference=pivot.folder / "reference.safetensors",
+            reference=pivot.folder / REFERENCE_LOGITS,
             config=recipe.bench,
             gates=recipe.gates,
             choose=recipe.choose,

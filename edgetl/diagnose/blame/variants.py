@@ -20,7 +20,6 @@ from edgetl.types import INPUT_NAME, OUTPUT_NAME, Advance
 if TYPE_CHECKING:
     import onnxruntime
 
-_BATCH = 16
 _PROBED_BATCH = 2  # of inferences that keep every layer's output
 _FATAL_ONLY = 4
 
@@ -49,7 +48,7 @@ def logits(model: onnx.ModelProto, images: Pixels, advance: Advance | None = Non
     session = open_session(model)
     rows: list[NDArray[np.float32]] = []
     images.keep()
-    for batch in images.batches(_BATCH):
+    for batch in images.batches():
         rows.append(session.run([OUTPUT_NAME], {INPUT_NAME: batch})[0])
         if advance is not None:
             advance(len(batch))

@@ -24,9 +24,10 @@ from edgetl.diagnose.repair.trials import Judge, Trials
 from edgetl.files.text import decimal
 from edgetl.pivot.clean import serialize
 from edgetl.pivot.parity import infer, open_literal
-from edgetl.pivot.pivot import GOLDEN_DIR, REFERENCE_NAME, Pivot, PivotModel, read_pivot, write_pivot
+from edgetl.pivot.pivot import GOLDEN_DIR, Pivot, PivotModel, read_pivot, write_pivot
 from edgetl.pivot.pivot_models import model_for
 from edgetl.recipes.recipe import Bench, Gates
+from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.types import Interval, Progress, Sample, Target
 
 _SHOTS = 64  # that the ranking is made on
@@ -66,7 +67,7 @@ def run(job: RepairJob, out: Path, progress: Progress) -> None:
         bench=job.bench,
         val=Pixels(job.val, pivot.preprocessing),
         preprocessing=pivot.preprocessing,
-        reference=read_reference(job.pivot / REFERENCE_NAME, len(job.val)),
+        reference=read_reference(job.pivot / REFERENCE_LOGITS, len(job.val)),
         seed=job.seed,
         labels=tuple(pivot.labels),
     )

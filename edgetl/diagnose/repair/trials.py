@@ -31,7 +31,6 @@ from edgetl.tasks.classification import accuracy_gates
 from edgetl.tasks.classification.accuracy import Accuracy, compare, predict_each
 from edgetl.types import Compiled, Engine, Precision, Preprocessing, Target
 
-_BATCH = 16
 _PIVOT_FILE = "pivot.onnx"
 
 
@@ -154,7 +153,7 @@ class Trials:
         judge.val.keep()
         with ExitStack() as stack:
             engine = self._open(stack, folder, compiled)
-            logits = predict_each({"": engine}, judge.val.batches(_BATCH))[""]
+            logits = predict_each({"": engine}, judge.val.batches())[""]
         accuracy = compare(logits, judge.truth, judge.reference, judge.seed)
         return Tried(layers, folder, compiled, accuracy, judge.passes(accuracy))
 
