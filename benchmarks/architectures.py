@@ -32,7 +32,7 @@ ARCHITECTURES = (
     "vit_tiny_patch16_224", "deit_tiny_patch16_224", "swin_tiny_patch4_window7_224", "tv_swin_t", "tv_squeezenet1_1",
     "tv_shufflenet_v2_x1_0",
 )  # fmt: skip
-_CODE = ("backends", "backbones", "pivot", "quant", "types.py", "../targets", "../calibration")
+_CODE = ("backends", "backbones", "pivot", "quant", "types", "../targets", "../calibration")
 
 
 def main() -> int:

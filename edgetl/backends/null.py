@@ -13,7 +13,7 @@ import numpy as np
 from edgetl.backends.tensors import check_threads, images_of, model_file
 from edgetl.backends.toolchain import Needs, Toolchain
 from edgetl.errors import BackendError
-from edgetl.types import OUTPUT_NAME, WITH_INTEGERS, Compiled, Engine, Placement, Precision, Target
+from edgetl.types import OUTPUT_NAME, Compiled, Engine, Placement, Precision, Target
 
 if TYPE_CHECKING:
     from edgetl.types import Tensors
@@ -25,7 +25,7 @@ class NullBackend(Toolchain):
     """Copies the pivot after checking it."""
 
     name = "null"
-    needs = Needs(precisions=(*WITH_INTEGERS, "float16", "float32"))
+    needs = Needs(formats=("int8", "float16", "float32"))
 
     def version(self) -> str:
         from edgetl import __version__

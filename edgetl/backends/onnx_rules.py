@@ -12,7 +12,7 @@ from onnx import TensorProto, numpy_helper
 from edgetl.backends.failures import one_line
 from edgetl.errors import BackendError
 from edgetl.pivot.outside_data import NotOnnx, has_outside_data
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, WITH_INTEGERS, Precision
+from edgetl.types import INPUT_NAME, OUTPUT_NAME, PRECISIONS, Precision
 
 OLDEST_OPSET, NEWEST_OPSET = 13, 23
 MAX_PIVOT_BYTES = 2**31 - 1  # protobuf's own bound
@@ -53,11 +53,12 @@ def load_pivot(path: Path) -> tuple[onnx.ModelProto, PivotFacts]:
 
 def check_precision(facts: PivotFacts, precision: Precision, path: Path) -> None:
     """An int8 or mixed build needs a pivot with Q/DQ pairs, a float16 one float16 weights, any other neither."""
-    if facts.quantized != (precision in WITH_INTEGERS):
+    kind = PRECISIONS[precision]
+    if facts.quantized != kind.integers:
         found = "has Q/DQ pairs" if facts.quantized else "has none"
         wanted = "without" if facts.quantized else "with"
         raise BackendError(f"{path}: a {precision} build takes a pivot {wanted} Q/DQ pairs; this one {found}")
-    if facts.half != (precision == "float16"):
+    if facts.half != (kind.format == "float16"):
         found, wanted = ("float16", "float32") if facts.half else ("float32", "float16")
         raise BackendError(f"{path}: a {precision} build takes a pivot with {wanted} weights; this one has {found}")
 

@@ -18,7 +18,7 @@ from edgetl.backends.tensors import check_threads, images_of, logits_of, model_f
 from edgetl.backends.toolchain import Needs, Toolchain
 from edgetl.errors import BackendError
 from edgetl.files.temporary import temporary_folder
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, WITH_INTEGERS, Compiled, Engine, Placement, Precision, Target
+from edgetl.types import INPUT_NAME, OUTPUT_NAME, PRECISIONS, Compiled, Engine, Placement, Precision, Target
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -35,7 +35,7 @@ class OnnxRuntimeBackend(Toolchain):
 
     name = "onnxruntime"
     needs = Needs(
-        precisions=(*WITH_INTEGERS, "float32"),
+        formats=("int8", "float32"),
         module="onnxruntime",
         remedy="pip install onnxruntime",
         distributions=("onnxruntime", "onnxruntime-gpu"),
@@ -51,7 +51,7 @@ class OnnxRuntimeBackend(Toolchain):
         model, facts = load_pivot(pivot)
         check_precision(facts, precision, pivot)
         # not on ARM: its kernels were only seen under an emulator, where time means nothing
-        x86_integers = precision in WITH_INTEGERS and target.machine == "x86_64"
+        x86_integers = PRECISIONS[precision].integers and target.machine == "x86_64"
         if x86_integers and any([widen_stem(model), use_integer_gates(model)]):
             (out / MODEL_FILE).write_bytes(serialize(model))
         else:

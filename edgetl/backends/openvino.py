@@ -22,9 +22,10 @@ from edgetl.errors import BackendError
 from edgetl.types import (
     INPUT_NAME,
     OUTPUT_NAME,
-    WITH_INTEGERS,
+    PRECISIONS,
     Compiled,
     Engine,
+    NumberFormat,
     Operator,
     Placement,
     Precision,
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
     from edgetl.types import Tensors
 
 GRAPH_FILE, WEIGHTS_FILE = "model.xml", "model.bin"
-PRECISIONS: tuple[Precision, ...] = (*WITH_INTEGERS, "bfloat16", "float32")
 DEVICE = "CPU"
-_HINTS: dict[Precision, str] = {precision: "bf16" if precision == "bfloat16" else "f32" for precision in PRECISIONS}
+_HINTS: dict[NumberFormat, str] = {"int8": "f32", "bfloat16": "bf16", "float32": "f32"}
+_CAPABILITIES: dict[NumberFormat, str] = {"int8": "INT8", "bfloat16": "BF16", "float32": "FP32"}
 _TYPES = {"u8": "uint8", "i8": "int8", "f32": "float32", "bf16": "bfloat16", "f16": "float16", "i32": "int32"}
 _KINDS = {
     "Convolution": "convolution",
@@ -63,7 +64,12 @@ class OpenVinoBackend(Toolchain):
     """Reads the pivot with the runtime's own ONNX reader; the Python converter reports its use and is not called."""
 
     name = "openvino"
-    needs = Needs(precisions=PRECISIONS, module="openvino", remedy="pip install openvino", distributions=("openvino",))
+    needs = Needs(
+        formats=("int8", "bfloat16", "float32"),
+        module="openvino",
+        remedy="pip install openvino",
+        distributions=("openvino",),
+    )
 
     def compile(self, pivot: Path, target: Target, precision: Precision, out: Path) -> Compiled:
         from edgetl.backends.onnx_rules import check_precision, load_pivot
@@ -72,7 +78,11 @@ class OpenVinoBackend(Toolchain):
         _, facts = load_pivot(pivot)
         check_precision(facts, precision, pivot)
         _write_ir(pivot, out / GRAPH_FILE)
-        settings = {"inference_precision_hint": _HINTS[precision], "device": DEVICE, "opset": str(facts.opset)}
+        settings = {
+            "inference_precision_hint": _HINTS[PRECISIONS[precision].format],
+            "device": DEVICE,
+            "opset": str(facts.opset),
+        }
         files = (GRAPH_FILE, WEIGHTS_FILE)
         return Compiled(self.name, self.version(), precision, GRAPH_FILE, files, facts=settings)
 
@@ -176,7 +186,7 @@ def _compile(model: Path, precision: Precision, threads: int) -> tuple[Any, tupl
     core = import_openvino().Core()
     _check_capability(core, precision, model)
     settings = {
-        "INFERENCE_PRECISION_HINT": _HINTS[precision],
+        "INFERENCE_PRECISION_HINT": _HINTS[PRECISIONS[precision].format],
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": 1,
@@ -200,7 +210,7 @@ def _refuse_other_formats(model: Path) -> None:
 
 def _check_capability(core: Any, precision: Precision, model: Path) -> None:
     offered = core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
-    needed = "INT8" if precision in WITH_INTEGERS else {"bfloat16": "BF16", "float32": "FP32"}[precision]
+    needed = _CAPABILITIES[PRECISIONS[precision].format]
     if needed not in offered:
         raise BackendError(
             f"{model}: openvino offers {', '.join(offered)} on this CPU, not {needed}; open another precision's build"

@@ -17,7 +17,7 @@ from edgetl.backends.tensors import check_threads, model_file
 from edgetl.backends.toolchain import Needs, Toolchain
 from edgetl.errors import BackendError
 from edgetl.files.durable import write_bytes
-from edgetl.types import WITH_INTEGERS, Compiled, Engine, Precision, Target
+from edgetl.types import Compiled, Engine, Precision, Target
 
 PIVOT_FILE, ENGINE_FILE, CACHE_FILE = "model.onnx", "model.engine", "timing.cache"
 REMEDY = "pip install 'edgetl[tensorrt]', or JetPack's python3-libnvinfer on a Jetson"
@@ -29,7 +29,7 @@ class TensorRTBackend(Toolchain):
 
     name = "tensorrt"
     needs = Needs(
-        precisions=(*WITH_INTEGERS, "float16", "float32"),
+        formats=("int8", "float16", "float32"),
         module="tensorrt",
         remedy=REMEDY,
         distributions=(

@@ -15,7 +15,7 @@ from edgetl.backends.options import words
 from edgetl.backends.tensors import check_threads, model_file
 from edgetl.backends.toolchain import Needs, Toolchain
 from edgetl.errors import BackendError, UsageError
-from edgetl.types import WITH_INTEGERS, Compiled, Engine, Precision, Target
+from edgetl.types import Compiled, Engine, Precision, Target
 
 MODEL_FILE = "model.plan"
 LIBRARY_DEFAULT = "library default"
@@ -26,7 +26,7 @@ class TensorRTRTXBackend(Toolchain):
 
     name = "tensorrt_rtx"
     needs = Needs(
-        precisions=(*WITH_INTEGERS, "float16", "float32"),
+        formats=("int8", "float16", "float32"),
         module="tensorrt_rtx",
         remedy="pip install 'edgetl[rtx]' (x86-64)",
         distributions=("tensorrt_rtx", "tensorrt_rtx_cu13", "tensorrt_rtx_cu12"),

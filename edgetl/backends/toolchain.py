@@ -7,14 +7,14 @@ from pathlib import Path
 
 from edgetl.backends import requirements
 from edgetl.backends.options import refuse_unknown
-from edgetl.types import Compiled, Missing, Precision, Target
+from edgetl.types import PRECISIONS, Compiled, Missing, NumberFormat, Precision, Target
 
 
 @dataclass(frozen=True)
 class Needs:
     """What a toolchain offers, and what it takes.
 
-    precisions     that it builds and runs
+    formats        that it builds and runs, in every variant of the network
     module         its Python package; "" when edgetl alone will do
     remedy         how to install it
     distributions  that contain it; its version is that of the first one that is installed
@@ -23,13 +23,17 @@ class Needs:
     options        a target may set
     """
 
-    precisions: tuple[Precision, ...]
+    formats: tuple[NumberFormat, ...]
     module: str = ""
     remedy: str = ""
     distributions: tuple[str, ...] = ()
     to_compile: bool = True
     gpu: bool = False
     options: tuple[str, ...] = ()
+
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        return tuple(name for name, kind in PRECISIONS.items() if kind.format in self.formats)
 
 
 class Toolchain:
@@ -45,13 +49,13 @@ class Toolchain:
         return self._no_module() if self.needs.to_compile else None
 
     def cannot_run(self, target: Target, precision: Precision | None = None) -> Missing | None:
-        on_cpu = not self.needs.gpu
+        in_bfloat16 = precision is not None and PRECISIONS[precision].format == "bfloat16"
         return (
             requirements.wrong_precision(precision, self.needs.precisions, self.name)
             or requirements.wrong_machine(target)
             or self._no_module()
             or (requirements.no_cuda_driver() if self.needs.gpu else None)
-            or (requirements.no_cpu_bfloat16() if on_cpu and precision == "bfloat16" else None)
+            or (requirements.no_cpu_bfloat16() if in_bfloat16 and not self.needs.gpu else None)
         )
 
     def require_to_compile(self, target: Target, precision: Precision) -> None:

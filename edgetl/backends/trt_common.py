@@ -20,7 +20,7 @@ from edgetl.backends.options import integer
 from edgetl.backends.tensors import images_of
 from edgetl.backends.trt_inspect import operators
 from edgetl.errors import BackendError
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, WITH_INTEGERS, Placement, Precision, Target
+from edgetl.types import INPUT_NAME, OUTPUT_NAME, PRECISIONS, Placement, Precision, Target
 
 if TYPE_CHECKING:
     from edgetl.types import Tensors
@@ -108,9 +108,10 @@ def _set_flags(trt: Any, config: Any, precision: Precision, typed: bool) -> None
     flags = trt.BuilderFlag
     if hasattr(flags, "TF32"):
         config.clear_flag(flags.TF32)  # on by default: rounds float32 operands to 10 bits of mantissa
-    if precision in WITH_INTEGERS and not typed:
+    number_format = PRECISIONS[precision].format
+    if number_format == "int8" and not typed:
         config.set_flag(flags.INT8)  # TensorRT 8: Q/DQ pairs alone do not switch integer kernels on
-    if precision == "float16" and not typed:
+    if number_format == "float16" and not typed:
         config.set_flag(flags.FP16)  # nor do float16 tensors
 
 

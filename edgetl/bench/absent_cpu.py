@@ -16,7 +16,7 @@ from edgetl.bench.result import BuildBench, TargetBench
 from edgetl.data.batches import batches, load_batch
 from edgetl.errors import BackendError
 from edgetl.tasks.classification.accuracy import compare, predict, stratified
-from edgetl.types import WITH_INTEGERS, Backend, Missing, Progress
+from edgetl.types import PRECISIONS, Backend, Missing, Progress
 
 _FLOAT_IMAGES = 8  # float is the slowest under emulation, and its arithmetic hardly differs between CPUs
 
@@ -100,7 +100,7 @@ class _Emulation:
     def _build(self, candidate: Candidate, *, every: bool = False) -> BuildBench:
         name = candidate.precision
         build = BuildBench(precision=name, size_bytes=candidate.size_bytes())
-        count = len(self._picked) if every or name in WITH_INTEGERS else min(_FLOAT_IMAGES, len(self._picked))
+        count = len(self._picked) if every or PRECISIONS[name].integers else min(_FLOAT_IMAGES, len(self._picked))
         self._logits.pop(name, None)
         try:
             logits = self._logits[name] = self._answers(candidate, count)

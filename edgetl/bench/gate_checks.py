@@ -15,7 +15,7 @@ from edgetl.bench.result import BuildBench, Latency, TargetBench
 from edgetl.files.text import decimal, one_line
 from edgetl.recipes.recipe import Gates
 from edgetl.tasks.classification.accuracy_gates import worst
-from edgetl.types import ClassRecall, Estimate, Interval, Verdict
+from edgetl.types import PRECISIONS, ClassRecall, Estimate, Interval, Verdict
 
 _LEFT_IN_FLOAT = "convolutions and matrix products in float"
 _CONVERSIONS = "conversions between floats and integers"
@@ -49,7 +49,7 @@ def check_gates(build: BuildBench, bench: TargetBench, gates: Gates) -> tuple[Ga
         checks.append(_p99_check(build, bench, gates.max_p99_ms))
     if gates.max_size_bytes is not None:
         checks.append(size_check(build.size_bytes, gates.max_size_bytes))
-    if build.precision in ("int8", "simplified"):
+    if PRECISIONS[build.precision].all_integer:
         checks += _placement_checks(build, gates)
     return tuple(checks)
 

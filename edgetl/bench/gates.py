@@ -10,11 +10,10 @@ from edgetl.bench.result import BuildBench, HostCheck, TargetBench
 from edgetl.errors import UsageError
 from edgetl.files.text import one_line
 from edgetl.recipes.recipe import Gates
-from edgetl.types import Interval, Precision, Verdict
+from edgetl.types import PRECISIONS, Interval, Precision, Verdict
 
 Choose = Literal["fastest", "int8", "float32"]
 _OWN_ENDS = 2
-_INTEGER_FIRST: tuple[Precision, ...] = ("int8", "mixed", "simplified", "float16", "bfloat16", "float32")
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ def _fastest(bench: TargetBench, verdicts: tuple[BuildVerdict, ...]) -> tuple[Bu
         return _quickest(timed, bench)
     possible = [build for build in bench.builds if standing[build.precision] != "fail"]
     if possible:
-        build = min(possible, key=lambda build: _INTEGER_FIRST.index(build.precision))
+        build = min(possible, key=lambda build: list(PRECISIONS).index(build.precision))
         if len(bench.builds) == 1:
             return build, f"{build.precision} is the only build"
         missing = "its own CPU's latency was not measured" if bench.other_cpu else "no latency was measured here"

@@ -26,6 +26,7 @@ from edgetl.errors import BackendError, EdgetlError
 from edgetl.files.arrays import UnreadableArray, read_tensors
 from edgetl.tasks.classification.accuracy import compare, predict
 from edgetl.types import (
+    PRECISIONS,
     Backend,
     Engine,
     Interval,
@@ -39,7 +40,6 @@ from edgetl.types import (
 if TYPE_CHECKING:
     from edgetl.types import Tensors
 
-_ALL_INTEGER: tuple[Precision, ...] = ("int8", "simplified")  # whatever is float in them was not asked for
 
 _Logits = NDArray[np.float32]
 _Times = NDArray[np.int64]
@@ -143,11 +143,12 @@ def _measure(
         )
         if name not in out:
             over = _speedups(job, times, name)
+            asked = PRECISIONS[name].all_integer
             build = replace(
                 build,
                 placement=placements[name].summary(),
-                not_integer=tuple(op.name for op in placements[name].not_integer()) if name in _ALL_INTEGER else (),
-                conversions=len(placements[name].conversions()) if name in _ALL_INTEGER else None,
+                not_integer=tuple(op.name for op in placements[name].not_integer()) if asked else (),
+                conversions=len(placements[name].conversions()) if asked else None,
                 accuracy=compare(logits[name], labels, reference, job.seed),
                 latency=latency(times[name], job.config.threads),
                 speedup=over.pop("float32", None),

@@ -15,7 +15,7 @@ from edgetl.bench.quiet import Conditions
 from edgetl.errors import EdgetlError
 from edgetl.store.results import write_text
 from edgetl.tasks.classification.accuracy import Accuracy
-from edgetl.types import WITH_INTEGERS, ClassRecall, Estimate, Interval, Precision
+from edgetl.types import PRECISIONS, ClassRecall, Estimate, Interval, Precision
 
 BENCH_FILE = "bench.json"
 PREDICTIONS_FILE = "predictions.safetensors"
@@ -140,7 +140,7 @@ class TargetBench:
         timed = [
             (build.latency.p50_ms.value, build)
             for build in self.builds
-            if build.precision not in WITH_INTEGERS and build.latency is not None and build.latency.p50_ms is not None
+            if not PRECISIONS[build.precision].integers and build.latency and build.latency.p50_ms
         ]
         return min(timed, key=lambda pair: pair[0])[1] if timed else None
 

@@ -11,20 +11,17 @@ from edgetl import __version__
 from edgetl.bundle.manifest import FILE_NAME, FileEntry, Golden, Manifest, Measured, Tolerance, manifest_text
 from edgetl.files.digest import folder_digests
 from edgetl.store.results import write_text
-from edgetl.types import Compiled, Precision, Preprocessing, Target, Verdict
+from edgetl.types import PRECISIONS, Compiled, NumberFormat, Precision, Preprocessing, Target, Verdict
 
 # Between CPUs, INT8 results differ by isolated single steps, which spread to a few percent of the logits' range.
 # Float results differ by rounding: to 24 bits in float32, 11 in float16, 8 in bfloat16
 # (docs/decisions/0004-golden-tolerances.md).
-TOLERANCES: dict[Precision, Tolerance] = {
+TOLERANCES: dict[NumberFormat, Tolerance] = {
     "int8": Tolerance(max_diff_of_range=0.10, min_cosine=0.99),
-    "mixed": Tolerance(max_diff_of_range=0.10, min_cosine=0.99),
-    "simplified": Tolerance(max_diff_of_range=0.10, min_cosine=0.99),
     "float16": Tolerance(max_diff_of_range=0.02, min_cosine=0.999),
     "bfloat16": Tolerance(max_diff_of_range=0.05, min_cosine=0.995),
     "float32": Tolerance(max_diff_of_range=0.002, min_cosine=0.9999),
 }
-_FEW_BITS: tuple[Precision, ...] = ("int8", "mixed", "simplified", "bfloat16")
 _OF_ROUNDING = 5.0
 _LOOSEST = Tolerance(max_diff_of_range=0.25, min_cosine=0.9)
 
@@ -40,8 +37,9 @@ def tolerance_for(
 
     rounded, exact  golden logits (images, classes) of the INT8 and of the float network; None where there are none
     """
-    least = TOLERANCES[precision]
-    if precision not in _FEW_BITS or rounded is None or exact is None or not len(exact):
+    kind = PRECISIONS[precision]
+    least = TOLERANCES[kind.format]
+    if not kind.few_bits or rounded is None or exact is None or not len(exact):
         return least
     spread = np.maximum(exact.max(axis=1) - exact.min(axis=1), 1e-9)
     difference = float((np.abs(rounded - exact).max(axis=1) / spread).max())

@@ -121,10 +121,10 @@ def _verify(bundle: Path, sha256: str | None, *, digests_only: bool, threads: in
 def _hint(bundle: Bundle) -> str:
     """What explains a network that differs here and nowhere else."""
     from edgetl.bench.machine import saturates
-    from edgetl.types import WITH_INTEGERS
+    from edgetl.types import PRECISIONS
 
     target, precision = bundle.manifest.target, bundle.manifest.compiled.precision
-    if precision not in WITH_INTEGERS or not saturates(target):
+    if not PRECISIONS[precision].integers or not saturates(target):
         return ""
     return (
         f"this CPU has no VNNI, so INT8 saturates: verify on a CPU that {target.name} is for, or build for "

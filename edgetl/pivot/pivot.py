@@ -15,7 +15,7 @@ from edgetl.files.digest import file_digest, folder_digests
 from edgetl.files.json_file import Labels, RelativePath, Sha256, read_json
 from edgetl.pivot.half_range import HalfRange
 from edgetl.store.results import write_text
-from edgetl.types import Preprocessing
+from edgetl.types import ModelKind, Preprocessing
 
 FILE_NAME = "pivot.json"
 GOLDEN_DIR = "golden"
@@ -50,7 +50,7 @@ class PivotModel(_Model):
     """
 
     file: RelativePath
-    precision: Literal["int8", "mixed", "float16", "float32"]
+    precision: ModelKind
     scheme_id: str | None
     sha256: Sha256
     parity: Parity | None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from edgetl.errors import UsageError
 from edgetl.pivot.pivot import Pivot, PivotModel
 from edgetl.recipes.targets import scheme_id
-from edgetl.types import WITH_INTEGERS, Precision, Target
+from edgetl.types import PRECISIONS, ModelKind, Precision, Target
 
 
 def model_for(pivot: Pivot, target: Target, precision: Precision) -> PivotModel:
@@ -15,22 +15,24 @@ def model_for(pivot: Pivot, target: Target, precision: Precision) -> PivotModel:
 
     bfloat16 is made from float32; a simplified build from the int8 model of a pivot of the simplified network.
     """
-    scheme = scheme_id(target.scheme) if precision in WITH_INTEGERS else None
-    held = {"bfloat16": "float32", "simplified": "int8"}.get(precision, precision)
+    wanted_kind, scheme = _wanted(target, precision)
     for model in pivot.models:
-        if model.precision == held and model.scheme_id == scheme:
+        if (model.precision, model.scheme_id) == (wanted_kind, scheme):
             return model
     have = ", ".join(model.scheme_id or model.precision for model in pivot.models)
-    wanted = f"the scheme {scheme}" if scheme else f"a {held} model"
+    wanted = f"the scheme {scheme}" if scheme else f"a {wanted_kind} model"
     raise UsageError(f"target {target.name}: {precision} needs {wanted}; the pivot has {have}")
 
 
 def available(pivot: Pivot, target: Target) -> tuple[Precision, ...]:
     """The target's precisions that the pivot has a model for, in the target's order."""
     held = {(model.precision, model.scheme_id) for model in pivot.models}
-    absent = {"int8"} if ("int8", scheme_id(target.scheme)) not in held else set()
-    absent |= {"float16"} if ("float16", None) not in held else set()
-    return tuple(precision for precision in target.precisions if precision not in absent)
+    return tuple(precision for precision in target.precisions if _wanted(target, precision) in held)
+
+
+def _wanted(target: Target, precision: Precision) -> tuple[ModelKind, str | None]:
+    kind = PRECISIONS[precision]
+    return kind.model, scheme_id(target.scheme) if kind.integers else None
 
 
 def left_out(pivot: Pivot, target: Target) -> Iterator[tuple[Precision, str]]:
@@ -39,7 +41,7 @@ def left_out(pivot: Pivot, target: Target) -> Iterator[tuple[Precision, str]]:
     for precision in target.precisions:
         if precision in available(pivot, target):
             continue
-        if precision == "int8":
+        if PRECISIONS[precision].integers:
             wanted = scheme_id(target.scheme)
             yield precision, f"the pivot has no INT8 network of the number format {wanted}; {remedy}"
         elif pivot.half_range and not pivot.half_range.fits:

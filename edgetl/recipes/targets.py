@@ -17,12 +17,8 @@ from edgetl.files.refusal import key_of, place_of, sentence
 from edgetl.files.text import escaped, nearest, shortened
 from edgetl.files.yaml_file import read_yaml_file
 from edgetl.recipes.resources import resource_dir
-from edgetl.types import CalibrationProfile, OperatorName, Precision, Scheme, Target
+from edgetl.types import PRECISIONS, CalibrationProfile, OperatorName, Scheme, Target
 
-_MADE_ON_DEMAND: dict[Precision, str] = {
-    "mixed": "where int8 fails its gates",
-    "simplified": "where int8 is slower than a float build",
-}
 _NAMED_MISTAKES = 20
 T = TypeVar("T", Target, CalibrationProfile)
 
@@ -38,9 +34,9 @@ def profile_names(extra_dirs: Sequence[Path] = ()) -> list[str]:
 def load_target(name: str, extra_dirs: Sequence[Path] = ()) -> Target:
     """The target called `name`. Folders of the user's own come first. Raises UsageError naming the nearest."""
     target = _load(Target, "target", name, _files("targets", extra_dirs))
-    for precision, where in _MADE_ON_DEMAND.items():
-        if precision in target.precisions:
-            raise UsageError(f"target {name}: precisions: {precision} builds are made {where}; remove it")
+    for precision in target.precisions:
+        if made := PRECISIONS[precision].made:
+            raise UsageError(f"target {name}: precisions: {precision} builds are made {made}; remove it")
     return target
 
 

@@ -42,12 +42,7 @@ _VARIABLES = {
     _INK: "var(--ink)",
     MUTED: "var(--muted)",
     LINE: "var(--line)",
-    SERIES["int8"]: "var(--int8)",
-    SERIES["mixed"]: "var(--mixed)",
-    SERIES["simplified"]: "var(--simplified)",
-    SERIES["float16"]: "var(--float16)",
-    SERIES["bfloat16"]: "var(--bfloat16)",
-    SERIES["float32"]: "var(--float32)",
+    **{color: f"var(--{precision})" for precision, color in SERIES.items()},
 }
 STYLE: Mapping[str, object] = {
     "svg.fonttype": "none",

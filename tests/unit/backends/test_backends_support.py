@@ -109,7 +109,7 @@ class Made(Toolchain):
     name = "made"
 
     def __init__(self, **needs: Any) -> None:
-        self.needs = Needs(precisions=("int8", "bfloat16"), remedy="buy it", **needs)
+        self.needs = Needs(formats=("int8", "bfloat16"), remedy="buy it", **needs)
 
 
 def test_a_toolchain_without_a_package_works_everywhere() -> None:
@@ -134,7 +134,7 @@ def test_a_package_for_the_last_step_is_not_missed_before() -> None:
 def test_another_precision_is_refused_before_anything_else() -> None:
     made = Made(module="no_such_thing", gpu=True)
     found = made.cannot_run(target(), "float32")
-    assert found == Missing("made does not run float32", "build for int8 or bfloat16")
+    assert found == Missing("made does not run float32", "build for int8 or mixed or simplified or bfloat16")
 
 
 def test_only_a_cpu_needs_bfloat16_instructions(monkeypatch: pytest.MonkeyPatch) -> None:

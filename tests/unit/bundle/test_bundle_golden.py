@@ -17,7 +17,7 @@ from edgetl.bundle.manifest import Tolerance
 from edgetl.bundle.write import TOLERANCES, tolerance_for
 from edgetl.pivot.half import to_float16
 from edgetl.pivot.parity import open_literal
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, Precision
+from edgetl.types import INPUT_NAME, OUTPUT_NAME, PRECISIONS, Precision
 
 REST = (0.0,) * (len(LABELS) - 2)
 
@@ -97,10 +97,10 @@ def test_however_rough_the_integers_are_no_build_gets_more_than_a_quarter_of_the
 
 @pytest.mark.parametrize("precision", ["float16", "float32"])
 def test_what_integers_lose_is_no_excuse_for_a_float_build(precision: Precision) -> None:
-    assert tolerance_for(precision, *noisy(0.12)) == TOLERANCES[precision]
+    assert tolerance_for(precision, *noisy(0.12)) == TOLERANCES[PRECISIONS[precision].format]
 
 
-@pytest.mark.parametrize("precision", list(TOLERANCES))
+@pytest.mark.parametrize("precision", list(PRECISIONS))
 def test_of_two_classes_the_other_one_never_passes(bundle: Path, precision: Precision) -> None:
     loosest = tolerance_for(precision, *noisy(0.5))
     # the least change that makes the other class the answer

@@ -1,0 +1,68 @@
+"""Frozen values that cross package borders. Imports nothing of ours and nothing heavy.
+
+Units are in the names: `_ms` milliseconds, `_bytes` bytes, `_points` percentage points; accuracies are fractions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgetl.types.data import Conflict, Preprocessing, ResizePolicy, Sample, Skipped, Split, Trait
+from edgetl.types.engines import (
+    INPUT_NAME,
+    OUTPUT_NAME,
+    Backend,
+    Compiled,
+    Engine,
+    FinishingBackend,
+    Missing,
+    Operator,
+    Placement,
+)
+from edgetl.types.measured import ClassRecall, Estimate, Interval, Verdict
+from edgetl.types.networks import NetworkSpec, WeightSource
+from edgetl.types.precision import PRECISIONS, BuildKind, ModelKind, NumberFormat, Precision, Variant
+from edgetl.types.progress import Advance, Progress
+from edgetl.types.targets import CalibrationProfile, InstructionSet, OperatorName, Scheme, Target
+
+if TYPE_CHECKING:
+    from edgetl.types.engines import Tensors
+
+__all__ = [
+    "INPUT_NAME",
+    "OUTPUT_NAME",
+    "PRECISIONS",
+    "Advance",
+    "Backend",
+    "BuildKind",
+    "CalibrationProfile",
+    "ClassRecall",
+    "Compiled",
+    "Conflict",
+    "Engine",
+    "Estimate",
+    "FinishingBackend",
+    "InstructionSet",
+    "Interval",
+    "Missing",
+    "ModelKind",
+    "NetworkSpec",
+    "NumberFormat",
+    "Operator",
+    "OperatorName",
+    "Placement",
+    "Precision",
+    "Preprocessing",
+    "Progress",
+    "ResizePolicy",
+    "Sample",
+    "Scheme",
+    "Skipped",
+    "Split",
+    "Target",
+    "Tensors",
+    "Trait",
+    "Variant",
+    "Verdict",
+    "WeightSource",
+]

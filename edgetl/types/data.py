@@ -1,0 +1,99 @@
+"""Images, how they are split, and how one becomes a network's input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge, Le
+
+ResizePolicy = Literal["squash", "crop", "letterbox"]
+
+_Pixels = Annotated[int, Ge(1), Le(8192)]
+_Byte = Annotated[int, Ge(0), Le(255)]
+_Mean = Annotated[float, Ge(-1e6), Le(1e6)]
+_Deviation = Annotated[float, Ge(1e-9), Le(1e6)]
+STRICT: dict[str, Any] = {"extra": "forbid"}
+"""For pydantic, which reads these classes from files: unknown keys are refused."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One labelled image file. `path` is absolute; `label` indexes `Split.classes`; `sha256` is of the file's bytes."""
+
+    path: str
+    label: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was found and not used, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Trait:
+    """What reading a picture did not keep, or chose.
+
+    kind   pages (`high` of them, the first is read), 16 bit (grey values from `low` to `high`, scaled by 1/257),
+           16 bit colour (the high byte is read), channels (`high` stored, three are read), transparent (laid over
+           white), turned (by EXIF), converted (from the colours in `detail`), profile (not sRGB: ignored)
+    """
+
+    path: str
+    kind: Literal["pages", "16 bit", "16 bit colour", "channels", "transparent", "turned", "converted", "profile"]
+    low: int = 0
+    high: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """One picture, byte for byte, under several labels: `paths` and the `labels` they have. None of them is used."""
+
+    paths: tuple[str, ...]
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Split:
+    """A few-shot split: `shots` train (and calibrate), `val` only measures. No file is in both.
+
+    croppable  whether `resize: crop` can be had: no picture is so long that nothing of it would be left
+    """
+
+    classes: tuple[str, ...]
+    shots: tuple[Sample, ...]
+    val: tuple[Sample, ...]
+    skipped: tuple[Skipped, ...]
+    resize: ResizePolicy
+    resize_reason: str
+    digest: str
+    traits: tuple[Trait, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    croppable: bool = True
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a decoded RGB image becomes the network's input.
+
+    Resize and crop to (height, width) uint8 happen outside the graph, `(x / 255 - mean) / std` inside it.
+    `crop_pct` is used by `crop` only: the shorter side is resized to round(size / crop_pct), then centre cropped.
+    `fill` is the RGB padding colour of `letterbox`.
+    The bounds hold for what is read from a file: a manifest, a pivot; the C++ runtime has the same.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+
+    height: _Pixels
+    width: _Pixels
+    resize: ResizePolicy
+    mean: tuple[_Mean, _Mean, _Mean]
+    std: tuple[_Deviation, _Deviation, _Deviation]
+    crop_pct: Annotated[float, Ge(0.05), Le(1)] = 0.875
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    fill: tuple[_Byte, _Byte, _Byte] = (128, 128, 128)

@@ -1,0 +1,40 @@
+"""Measured values with their intervals, and what is concluded from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Verdict = Literal["pass", "fail", "not measured"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its 95 % confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value whose 95 % interval is known, or not: without ends it is an indication."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class ClassRecall:
+    """How many images of one class are recognized, by a network and by the float one on the same images.
+
+    recall, float_recall  fractions; drop_points  the float network's minus this one's, paired. All None where there is
+                          no image of the class.
+    """
+
+    images: int
+    recall: Interval | None
+    float_recall: Interval | None
+    drop_points: Interval | None
