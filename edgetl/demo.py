@@ -14,7 +14,6 @@ import yaml
 from edgetl.backends.base import about
 from edgetl.backends.base import load as load_backend
 from edgetl.errors import StoreError
-from edgetl.progress import Silent
 from edgetl.recipes.recipe import Recipe
 from edgetl.recipes.recipe_file import parse_recipe
 from edgetl.recipes.targets import load_target, target_names
@@ -47,7 +46,7 @@ def demo_recipe() -> Recipe:
     return parse_recipe(raw, where="demo")
 
 
-def write_demo(folder: Path, progress: Progress | None = None) -> Path:
+def write_demo(folder: Path, progress: Progress) -> Path:
     """Write the scans as PNG files, one sub-folder per digit, and the recipe; what is there already is kept.
 
     returns  the recipe's path.
@@ -55,7 +54,7 @@ def write_demo(folder: Path, progress: Progress | None = None) -> Path:
     """
     _refuse_foreign(folder)
     if not (folder / SCANS).is_dir():
-        _write_scans(folder / SCANS, progress or Silent())
+        _write_scans(folder / SCANS, progress)
     path = folder / RECIPE
     if not path.exists():
         text = yaml.safe_dump(demo_recipe().model_dump(mode="json", exclude_unset=True), sort_keys=False)

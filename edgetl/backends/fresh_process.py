@@ -35,27 +35,12 @@ from edgetl.store.memory import (
     reset_peak_rss,
     says_out_of_memory,
 )
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, Compiled, Target
+from edgetl.types import INPUT_NAME, OUTPUT_NAME, ColdStart, Compiled, Target
 
 REPEATS = 3
 TIME_LIMIT_S = 300.0
 _LONGEST_ERROR = 300
 _NO_MEMORY = "there is not enough free memory for it"
-
-
-@dataclass(frozen=True)
-class ColdStart:
-    """Medians over fresh processes.
-
-    cold_start_ms       open (with loading the runtime) and the first inference
-    peak_rss_bytes      peak resident memory that opening and the first inference add to
-    baseline_rss_bytes  what the process held before: Python and numpy
-    """
-
-    cold_start_ms: float
-    peak_rss_bytes: int
-    baseline_rss_bytes: int
-    repeats: int
 
 
 @dataclass(frozen=True)

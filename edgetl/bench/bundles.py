@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgetl import stats
 from edgetl.backends.base import load as load_backend
-from edgetl.backends.fresh_process import LIMITS, ColdStart, Limits, cold_start
+from edgetl.backends.fresh_process import LIMITS, Limits, cold_start
 from edgetl.bench.latency import BLOCK
 from edgetl.bench.machine import Machine, clock_mhz, describe, gpu_of, temperature_c
 from edgetl.bench.measurement import BeforeAfter, BundleMeasurement, LabelRecall, LeftOut, Measurement
@@ -29,7 +29,7 @@ from edgetl.data.survey import listing_of
 from edgetl.errors import BackendError, BundleError, DataError
 from edgetl.files.digest import file_digest
 from edgetl.tasks.classification.accuracy import answers, predict_each
-from edgetl.types import Engine, Interval, Placement, Preprocessing, Progress, Sample
+from edgetl.types import ColdStart, Engine, Interval, Placement, Preprocessing, Progress, Sample
 
 FEWEST_RUNS = 300
 """Below that a measurement is a quick look."""

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from edgetl import stats
 from edgetl.backends.base import load
-from edgetl.backends.fresh_process import ColdStart, Interrupted, cold_start
+from edgetl.backends.fresh_process import Interrupted, cold_start
 from edgetl.bench.absent_cpu import emulated
 from edgetl.bench.job import BenchJob, Candidate
 from edgetl.bench.latency import BLOCK
@@ -28,6 +28,7 @@ from edgetl.tasks.classification.accuracy import compare, predict
 from edgetl.types import (
     PRECISIONS,
     Backend,
+    ColdStart,
     Engine,
     Interval,
     Missing,

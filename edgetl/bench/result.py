@@ -9,13 +9,12 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from edgetl.backends.fresh_process import ColdStart
 from edgetl.bench.machine import Machine
 from edgetl.bench.quiet import Conditions
 from edgetl.errors import EdgetlError
 from edgetl.store.results import write_text
 from edgetl.tasks.classification.accuracy import Accuracy
-from edgetl.types import PRECISIONS, ClassRecall, Estimate, Interval, Precision
+from edgetl.types import PRECISIONS, ClassRecall, ColdStart, Estimate, Interval, Precision
 
 BENCH_FILE = "bench.json"
 PREDICTIONS_FILE = "predictions.safetensors"

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgetl.backends.fresh_process import ColdStart
 from edgetl.bench.gates import BuildVerdict, Decision
 from edgetl.bench.repair_record import Repair
 from edgetl.bench.result import BuildBench, HostCheck, Latency, TargetBench
@@ -29,7 +28,7 @@ from edgetl.report.model import (
 )
 from edgetl.report.summary import summarize
 from edgetl.tasks.classification.accuracy import Accuracy
-from edgetl.types import ClassRecall, Estimate, Interval, Split, Verdict
+from edgetl.types import ClassRecall, ColdStart, Estimate, Interval, Split, Verdict
 
 
 @dataclass(frozen=True)

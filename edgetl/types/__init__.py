@@ -19,7 +19,7 @@ from edgetl.types.engines import (
     Operator,
     Placement,
 )
-from edgetl.types.measured import ClassRecall, Estimate, Interval, Verdict
+from edgetl.types.measured import ClassRecall, ColdStart, Estimate, Interval, Verdict
 from edgetl.types.networks import NetworkSpec, WeightSource
 from edgetl.types.precision import PRECISIONS, BuildKind, ModelKind, NumberFormat, Precision, Variant
 from edgetl.types.progress import Advance, Progress
@@ -37,6 +37,7 @@ __all__ = [
     "BuildKind",
     "CalibrationProfile",
     "ClassRecall",
+    "ColdStart",
     "Compiled",
     "Conflict",
     "Engine",

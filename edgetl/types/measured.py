@@ -38,3 +38,18 @@ class ClassRecall:
     recall: Interval | None
     float_recall: Interval | None
     drop_points: Interval | None
+
+
+@dataclass(frozen=True)
+class ColdStart:
+    """Medians over fresh processes.
+
+    cold_start_ms       open (with loading the runtime) and the first inference
+    peak_rss_bytes      peak resident memory that opening and the first inference add to
+    baseline_rss_bytes  what the process held before: Python and numpy
+    """
+
+    cold_start_ms: float
+    peak_rss_bytes: int
+    baseline_rss_bytes: int
+    repeats: int

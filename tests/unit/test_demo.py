@@ -10,6 +10,7 @@ from edgetl.data.scan import scan
 from edgetl.demo import demo_recipe, write_demo
 from edgetl.errors import StoreError
 from edgetl.fronts.image.decode import decode
+from edgetl.progress import Silent
 from edgetl.recipes.recipe_file import load_recipe
 from edgetl.recipes.targets import load_target
 
@@ -17,7 +18,7 @@ from edgetl.recipes.targets import load_target
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo") / "new" / "demo"
-    write_demo(folder)
+    write_demo(folder, Silent())
     return folder
 
 
@@ -44,13 +45,13 @@ def test_what_is_there_is_kept(demo: Path) -> None:
     recipe = demo / "recipe.yaml"
     recipe.write_text(recipe.read_text() + "# my own note\n")
     times = {path: path.stat().st_mtime_ns for path in demo.rglob("*")}
-    assert write_demo(demo) == recipe
+    assert write_demo(demo, Silent()) == recipe
     assert {path: path.stat().st_mtime_ns for path in demo.rglob("*")} == times
 
 
 def test_a_demo_that_was_stopped_while_writing_is_completed(tmp_path: Path) -> None:
     (tmp_path / "scans.part" / "0").mkdir(parents=True)
-    write_demo(tmp_path)
+    write_demo(tmp_path, Silent())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["recipe.yaml", "scans"]
 
 
@@ -58,5 +59,5 @@ def test_a_demo_that_was_stopped_while_writing_is_completed(tmp_path: Path) -> N
 def test_a_folder_that_is_somebodys_own_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("precious")
     with pytest.raises(StoreError, match=f"holds {name}, which is not the demo's"):
-        write_demo(tmp_path)
+        write_demo(tmp_path, Silent())
     assert [path.name for path in tmp_path.iterdir()] == [name]

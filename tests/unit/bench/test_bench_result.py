@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgetl.backends.fresh_process import ColdStart
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, Latency, TargetBench, read_bench, write_bench
 from edgetl.errors import EdgetlError
 from edgetl.tasks.classification.accuracy import compare
-from edgetl.types import Estimate, Interval
+from edgetl.types import ColdStart, Estimate, Interval
 
 
 def example() -> TargetBench:

@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from edgetl import stats
-from edgetl.backends.fresh_process import ColdStart, Interrupted
+from edgetl.backends.fresh_process import Interrupted
 from edgetl.bench import absent_cpu as emulated
 from edgetl.bench import measure_builds, qemu
 from edgetl.bench.gates import judge
@@ -24,6 +24,7 @@ from edgetl.errors import BackendError, EdgetlError
 from edgetl.progress import Silent
 from edgetl.recipes.recipe import Bench, Gates
 from edgetl.types import (
+    ColdStart,
     Compiled,
     Engine,
     Missing,

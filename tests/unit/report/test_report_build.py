@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgetl.backends.fresh_process import ColdStart
 from edgetl.bench.gates import judge
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, HostCheck, Latency, TargetBench
@@ -18,7 +17,7 @@ from edgetl.recipes.recipe_file import parse_recipe
 from edgetl.report.build import ReportInputs, TargetResult, build_report, overall
 from edgetl.report.model import SkippedFile, Stage, read_report, report_schema, write_report
 from edgetl.tasks.classification.accuracy import Accuracy, compare
-from edgetl.types import Estimate, Interval, Sample, Skipped, Split
+from edgetl.types import ColdStart, Estimate, Interval, Sample, Skipped, Split
 
 LABELS = np.array([0, 0, 1, 1])
 REFERENCE = np.eye(2, dtype=np.float32)[[0, 0, 1, 1]]
