@@ -73,7 +73,7 @@ def write_manifest(
     golden_files  picture files in `golden/`
     tolerance     for the golden logits; None takes the precision's least one
     """
-    allowed = tolerance or TOLERANCES[compiled.precision]
+    allowed = tolerance or TOLERANCES[PRECISIONS[compiled.precision].format]
     pictures = tuple(f"golden/{file}" for file in golden_files)
     golden = Golden(count=len(pictures), files=pictures, tolerance=allowed) if pictures else None
     manifest = Manifest(
