@@ -20,7 +20,7 @@ from edgetl.cli.result_files import csv_option, junit_option, refuse_unwritable
     "devices",
     type=FILE,
     multiple=True,
-    help="Add what `edgetl-bench --json` or `edgetl bench BUNDLE --json` wrote on a device; may repeat.",
+    help="Add the output of `edgetl-bench --json` or `edgetl bench BUNDLE --json` from a device; repeatable.",
 )
 @csv_option
 @junit_option

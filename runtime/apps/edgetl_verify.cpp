@@ -22,8 +22,8 @@ const edgetl::Program& program() {
       1,
       1,
       "Check a bundle's digests, then replay its golden images: decode, resize, network.",
-      {{"--digests-only", nullptr, "Do not run the network: for bundles of other hardware."},
-       {"--sha256", "DIGEST", "What manifest.json must have: `bundle_sha256` in report.json."},
+      {{"--digests-only", nullptr, "Do not run the network; for bundles for other hardware."},
+       {"--sha256", "DIGEST", "Expected digest of manifest.json: `bundle_sha256` in report.json."},
        {"--threads", "N", "Threads inside one inference. [default: 1]"},
        {"--json", nullptr, "Print the result as JSON."},
        {"--engine-library", "PATH",
@@ -127,7 +127,8 @@ int main(int argc, char** argv) {
   Replay replay{arguments.has("--json"), {}};
   if (!replay.as_json) {
     std::printf("digests: %zu files as manifest.json lists them; %s\n", digests.files,
-                digests.expected ? "it has the SHA-256 that was given" : "itself it was not compared (--sha256)");
+                digests.expected ? "the manifest has the given SHA-256"
+                                    : "the manifest itself was not verified (--sha256)");
   }
   edgetl_status status = EDGETL_OK;
   if (!arguments.has("--digests-only")) {

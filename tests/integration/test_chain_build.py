@@ -154,7 +154,7 @@ def test_the_same_recipe_again_does_nothing_says_so_and_loads_no_torch(chain: Ch
     assert again.code == 0
     kept, nothing, following = again.lines
     assert kept.endswith(" stages kept, data to report")
-    assert nothing == "nothing to do: every stage was done before"
+    assert nothing == "nothing to do: every stage was already done"
     assert following.startswith("next: edgetl predict ")
     assert {path: path.stat().st_mtime_ns for path in chain.out.rglob("*") if path.is_file()} == before
     loaded = json.loads(edgetl_without_torch("build", chain.recipe).lines[-1])

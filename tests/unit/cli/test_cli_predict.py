@@ -148,7 +148,7 @@ def test_a_name_that_begins_like_an_option_gets_the_hint(
 ) -> None:
     monkeypatch.chdir(pictures)
     shutil.copy("0.png", "-5.png")
-    shell.refuses(2, ["`-5.png` reads like an option", "put -- before it"], "predict", bundle, "-5.png")
+    shell.refuses(2, ["`-5.png` looks like an option", "put -- before it"], "predict", bundle, "-5.png")
     assert shell("predict", bundle, "--", "-5.png").code == 0
     shell.refuses(2, ["No such option"], "predict", bundle, "0.png", "--nonsense")
 
