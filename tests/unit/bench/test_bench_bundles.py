@@ -219,7 +219,7 @@ def test_repeats_open_and_time_anew_and_all_runs_are_kept(bundles: list[Path]) -
     for each in measured.measurement.bundles:
         assert each.runs == 150
         assert len(each.repeat_p50_ms) == 3
-    assert measured.measurement.warnings[0] == "150 runs are a quick look: take all times as an indication"
+    assert measured.measurement.warnings[0] == "150 runs give only a rough idea: all times are indications"
 
 
 def test_a_measurement_fits_its_published_schema(bundles: list[Path]) -> None:

@@ -90,7 +90,7 @@ class TestMinorityClass:
         assert few.recalls[1].recall is None
         check = only_check(few, gates)
         assert (check.verdict, check.value) == ("not measured", None)
-        assert check.reason == "recall of `defect` was not measured: no validation image is of that class"
+        assert check.reason == "recall of `defect` was not measured: that class has no validation image"
 
     def test_a_build_that_was_not_measured_is_not_judged(self) -> None:
         gates = Gates(max_drop_points=None, min_recall={"defect": 0.9}, max_recall_drop_points=1)

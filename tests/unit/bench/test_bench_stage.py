@@ -346,9 +346,9 @@ def test_a_file_that_the_host_does_not_take_is_judged_by_emulation_alone(
 
 def test_a_model_that_the_emulated_runtime_does_not_take_fails(job: BenchJob, run: Any, emulator: Any) -> None:
     _, faults = emulator
-    faults["int8"] = BackendError("onnxruntime for ARM does not take it")
+    faults["int8"] = BackendError("onnxruntime for ARM rejects it")
     found = run(EMULATED, replace(job, target=ARM))
-    assert found.build("int8").error == "onnxruntime for ARM does not take it"
+    assert found.build("int8").error == "onnxruntime for ARM rejects it"
     assert found.finished
     assert judge(found, job.gates).shipped == "float32"
 
@@ -362,7 +362,7 @@ def test_an_arm_target_without_an_emulator_says_what_is_missing(job: BenchJob, r
 def test_emulation_can_be_switched_off(job: BenchJob, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qemu, "missing", lambda: None)
     off = replace(job, target=ARM, config=job.config.model_copy(update={"emulate": False}))
-    assert "switched off" in run(FakeBackend(obstacle=Missing("another CPU", "go there")), off).reason
+    assert "turned off" in run(FakeBackend(obstacle=Missing("another CPU", "go there")), off).reason
 
 
 def test_a_reference_of_another_length_is_refused(job: BenchJob, run: Any) -> None:
