@@ -42,7 +42,7 @@ def test_a_gate_finer_than_the_images_can_tell_says_how_many_more_would_settle_i
     finding = precision(split((10, 10), (150, 150)), 1.0)
     assert finding.verdict == "warn"
     needed = int(finding.numbers["needed_images"])
-    assert f"about {needed - 300} more would settle it" in finding.sentence
+    assert f"about {needed - 300} more would be enough" in finding.sentence
     assert precision(split((10, 10), (needed // 2, needed - needed // 2)), 1.0).verdict == "pass"
 
 

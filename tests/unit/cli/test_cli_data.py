@@ -91,7 +91,7 @@ def test_weights_that_are_not_there_leave_the_other_checks(shell: Shell, tmp_pat
     answer = shell("check", recipe, "--quiet")
     assert answer.code == 0
     assert "not checked  neighbours      features could not be computed: " in answer.out
-    assert "not checked  labels          no features: see neighbours" in answer.out
+    assert "not checked  labels          no features: see neighbors" in answer.out
     assert "pass         copies" in answer.out
 
 
