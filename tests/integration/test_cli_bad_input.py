@@ -106,7 +106,7 @@ def test_predict_of_what_is_no_image(chain: Chain, tmp_path: Path) -> None:
 def test_bench_refuses_images_of_other_classes(chain: Chain, tmp_path: Path) -> None:
     for name in ("cat", "dog"):
         shutil.copytree(chain.recipe.parent / "scans" / "0", tmp_path / name)
-    refused(edgetl("bench", chain.bundle("x86-cpu"), "--data", tmp_path), 1, "are no classes of")
+    refused(edgetl("bench", chain.bundle("x86-cpu"), "--data", tmp_path), 1, "are not classes of")
     refused(edgetl("bench", chain.recipe, chain.bundle("x86-cpu")), 2, "not a bundle folder")
     refused(edgetl("bench", tmp_path / "absent"), 2, "absent")
 

@@ -77,7 +77,9 @@ def test_one_odd_item_is_named_and_the_rest_goes_on(shell: Shell, bundle: Path, 
         "pipe.png",
         "absent.png",
     ]
-    for line, reason in zip(answer.lines, ("no file fits", "a web page", "a named pipe", "no such file"), strict=False):
+    for line, reason in zip(
+        answer.lines, ("no file matches", "a web page", "a named pipe", "no such file"), strict=False
+    ):
         assert reason in line
     assert answer.lines[-1] == "edgetl: 3 images classified; 4 could not be used"
 

@@ -131,7 +131,7 @@ def test_comments_say_what_was_found(tmp_path: Path) -> None:
     assert "# 28 images to learn from, 4 to 20 per class; none set apart to measure on" in text
     assert "# widths 30, heights 20 pixels" in text
     assert "# uneven: the largest class has 5 times the smallest" in text
-    assert "# note: 1 of 28 images looked at cannot be opened, as " in text
+    assert "# note: 1 of 28 examined images cannot be opened, for example " in text
     assert "nvidia-rtx" in text
     assert "input_size" in text
     assert text.endswith("\n")
@@ -193,7 +193,7 @@ def test_unusable_folders_are_refused(tmp_path: Path) -> None:
     broken = fill(tmp_path / "broken", ["a1", "b1"], 2)
     for path in broken.rglob("*.png"):
         path.write_text("no picture")
-    with pytest.raises(DataError, match="none of 4 images looked at can be opened"):
+    with pytest.raises(DataError, match="none of 4 examined images can be opened"):
         suggest(broken, tmp_path, None)
 
 

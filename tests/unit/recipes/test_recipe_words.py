@@ -62,7 +62,7 @@ def test_one_target_is_a_list_of_one(tmp_path: Path) -> None:
         ),
         ("name: 2026", "`name`: expected text; found 2026; put it in quotes"),
         ("name: 1.5", "`name`: expected text; found 1.5; put it in quotes"),
-        ("name: true", "`name`: true and false are not among its values; found True"),
+        ("name: true", "`name`: true and false are not allowed; found True"),
         (
             "backbone: {name: x, input_size: wide}",
             "`backbone.input_size`: expected the side of a square, or [height, width]; found 'wide'",
@@ -74,7 +74,7 @@ def test_one_target_is_a_list_of_one(tmp_path: Path) -> None:
         ("data: {train: a, shots: abc}", "`data.shots`: expected a whole number or all; found 'abc'"),
         ("data: {train: a, shots: 0}", "`data.shots`: expected at least 1 or all; found 0"),
         ("data: {train: a, shots: 2.5}", "`data.shots`: expected a whole number or all; found 2.5"),
-        ("data: {train: a, shots: true}", "`data.shots`: true and false are not among its values; found True"),
+        ("data: {train: a, shots: true}", "`data.shots`: true and false are not allowed; found True"),
         ("data: photos", "`data`: expected a section with keys of its own; found 'photos'"),
         ("targets: 3", "`targets`: expected a list; found 3"),
         ("targets: [3]", "`targets.0`: expected text; found 3; put it in quotes"),
