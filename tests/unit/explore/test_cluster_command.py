@@ -74,7 +74,7 @@ def test_filled_in_labels_guide_the_next_proposals_and_are_never_overwritten(
         pytest.fail("the pictures were chosen so that both folders are proposed")
     assert _run(photos, "--out", out, "--clusters", 2, "--label-next", 3, "--labelled", labels, "--pseudo-label") == 0
     told = capsys.readouterr().out
-    assert "no pseudo-labels: 4 labelled images; at least 59 are needed" in told
+    assert "no pseudo-labels: 4 labeled images; at least 59 are needed" in told
     after = {path for path, _ in _table(out / "label-next.csv")[1:]}
     assert len(after) == 3
     assert not after & {path for path, _ in proposed}

@@ -57,7 +57,8 @@ def test_one_target_is_a_list_of_one(tmp_path: Path) -> None:
     [
         (
             "name: Schrauben prüfen",
-            "`name`: expected up to 64 letters, digits, `_`, `.`, `-`, the first a letter or digit; found 'Schrauben "
+            "`name`: expected up to 64 letters, digits, `_`, `.`, `-`, starting with a letter or digit; found "
+            "'Schrauben "
             "prüfen'",
         ),
         ("name: 2026", "`name`: expected text; found 2026; put it in quotes"),
