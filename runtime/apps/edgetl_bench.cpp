@@ -77,7 +77,7 @@ void describe_bundle(const edgetl::Bundle& bundle, const std::string& folder, ed
 bool golden_inputs(const edgetl::Bundle& bundle, const std::string& folder, std::vector<std::vector<uint8_t>>& inputs,
                    std::string& problem) {
   if (bundle.manifest().golden.count == 0) {
-    problem = folder + ": carries no golden images to time on; name pictures with --images";
+    problem = folder + ": has no golden images for timing; name images with --images";
     return false;
   }
   std::vector<edgetl::GoldenImage> images;

@@ -79,7 +79,7 @@ edgetl_status check_names(const std::string& where, const Manifest& manifest, co
                           edgetl_error* error) {
   for (const auto& [name, entry] : manifest.files) {
     if (present.count(name) != 0) continue;
-    return fail(error, EDGETL_BUNDLE_INVALID, "%s/%s: listed in the manifest and not there; copy the bundle again",
+    return fail(error, EDGETL_BUNDLE_INVALID, "%s/%s: listed in the manifest but missing; copy the bundle again",
                 where.c_str(), name.c_str());
   }
   for (const std::string& name : present) {
@@ -163,7 +163,7 @@ edgetl_status Bundle::read_files(const edgetl_file* files, size_t count, const e
                   static_cast<size_t>(file - files));
     }
     if (!present.insert(file->name).second) {
-      return fail(error, EDGETL_BUNDLE_INVALID, "%s/%s: there twice", where_.c_str(), file->name);
+      return fail(error, EDGETL_BUNDLE_INVALID, "%s/%s: occurs twice", where_.c_str(), file->name);
     }
     storage_->files[file->name].bytes = {file->data, file->bytes};
   }

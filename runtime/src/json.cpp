@@ -124,7 +124,7 @@ class Parser {
     std::sort(keys.begin(), keys.end());
     const auto twice = std::adjacent_find(keys.begin(), keys.end());
     if (twice == keys.end()) return true;
-    return refuse("the key `" + std::string(twice->substr(0, 80)) + "` is there twice, in the object that ends");
+    return refuse("the key `" + std::string(twice->substr(0, 80)) + "` occurs twice, in the object that ends");
   }
 
   bool word(Node& node, std::string_view wanted, Kind kind) {

@@ -230,7 +230,7 @@ edgetl_status verify(const char* folder, const edgetl_options& options, const De
   edgetl_status status = model->bundle.read_folder(folder, &options, error);
   if (status != EDGETL_OK) return status;
   if (model->bundle.manifest().golden.count == 0) {
-    return fail(error, EDGETL_BUNDLE_INVALID, "%s: this bundle carries no golden vectors to replay", folder);
+    return fail(error, EDGETL_BUNDLE_INVALID, "%s: this bundle has no golden vectors to replay", folder);
   }
   std::vector<GoldenImage> images;
   status = read_golden(model->bundle, images, error);

@@ -94,7 +94,7 @@ TEST_CASE("what is not JSON is refused with the place") {
       {"\"\xed\xa0\x80\"", "invalid UTF-8"},
       {"\"\xf4\x90\x80\x80\"", "invalid UTF-8"},
       {"\xef\xbb\xbf{}", "expected a value at line 1, byte 1"},
-      {"{\"a\": 1,\n \"\\u0061\": 2}", "the key `a` is there twice, in the object that ends at line 2"},
+      {"{\"a\": 1,\n \"\\u0061\": 2}", "the key `a` occurs twice, in the object that ends at line 2"},
       {"/* */ 1", "expected a value"},
   };
   for (const auto& c : cases) {

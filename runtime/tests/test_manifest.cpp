@@ -104,7 +104,7 @@ TEST_CASE("what is not a manifest is refused with the place") {
       {"\"name\":\"small\"", "\"name\":3", "`name`: expected a text"},
       {"\"name\":\"small\"", "\"name\":\"a\\u0000b\"", "`name`: expected a text"},
       {"\"name\":\"small\"", "\"name\":\"" + std::string(201, 'n') + "\"", "at most 200 characters"},
-      {"\"name\":\"small\"", "\"name\":\"small\",\"name\":\"small\"", "`name` is there twice"},
+      {"\"name\":\"small\"", "\"name\":\"small\",\"name\":\"small\"", "`name` occurs twice"},
       {"\"name\":\"small\"", "\"name\":\"small\",\"extra\":1", "`extra`: expected no such key"},
       {"\"name\":\"any-cpu\"", "\"name\":\"any-cpu\",\"extra\":1", "`target.extra`: expected no such key"},
       {"\"machine\":\"any\"", "\"machine\":\"vax\"", "`target.machine`: expected one of x86_64 aarch64 any, found"},

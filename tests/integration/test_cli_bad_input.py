@@ -81,7 +81,7 @@ def test_compile_leaves_a_bundle_that_is_there_alone(chain: Chain, tmp_path: Pat
     kept.mkdir(parents=True)
     (kept / "precious.txt").write_text("x")
     done = edgetl("compile", chain.pivot, "--target", "null", "--out", tmp_path / "out")
-    refused(done, 2, "null-int8: exists already")
+    refused(done, 2, "null-int8: already exists")
     assert [path.name for path in (tmp_path / "out").rglob("*")] == ["null-int8", "precious.txt"]
 
 

@@ -281,7 +281,7 @@ def test_bundles_are_timed_on_pictures_of_ones_own(apps: Apps, bundles: dict[str
 
 def test_a_bundle_without_golden_images_needs_pictures(apps: Apps, tmp_path: Path) -> None:
     (bundle, _) = compile_targets(make_pivot(tmp_path / "pivot", golden=0), ["null"], tmp_path / "bundles")
-    apps.refuses(1, "name pictures with --images", "edgetl-bench", bundle)
+    apps.refuses(1, "name images with --images", "edgetl-bench", bundle)
 
 
 def test_bundles_of_other_inputs_are_not_timed_together(apps: Apps, bundles: dict[str, Path], tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ def test_a_first_run_among_the_classes_works_and_so_does_the_next(
 def test_new_replaces_a_recipe_only_when_told(shell: Shell, photos: Path, tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text("mine")
-    shell.refuses(2, ["exists already", "--force"], "new", photos, "-o", path)
+    shell.refuses(2, ["already exists", "--force"], "new", photos, "-o", path)
     assert path.read_text() == "mine"
     assert shell("new", photos, "-o", path, "--force", "--name", "pets", "--json").json() == {
         "recipe": str(path),

@@ -146,12 +146,12 @@ def test_an_input_is_a_square_or_height_and_width(tmp_path: Path, text: str, siz
         (RECIPE.encode() + b"# \xe4\n", "it is not UTF-8 text; save it as UTF-8"),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "it is a PNG"),
         (RECIPE.encode() + b"#" * MAX_BYTES, f"larger than {MAX_BYTES} bytes"),
-        ((RECIPE + "name: twice\n").encode(), "line 5: the key 'name' is there twice, first in line 1"),
-        ((RECIPE + "adapt: {seed: 1, seed: 2}\n").encode(), "line 5: the key 'seed' is there twice"),
+        ((RECIPE + "name: twice\n").encode(), "line 5: the key 'name' occurs twice, first in line 1"),
+        ((RECIPE + "adapt: {seed: 1, seed: 2}\n").encode(), "line 5: the key 'seed' occurs twice"),
         ((RECIPE + "out: 'a\n").encode(), "not valid YAML: line 6, column 1: "),
-        ((RECIPE + "out: \x07\n").encode(), "is none that text has"),
+        ((RECIPE + "out: \x07\n").encode(), "is not allowed in text"),
         (b"a: " + b"[" * 60 + b"]" * 60, "nested too deeply"),
-        (b"a: &a [*a]", "an alias of what it stands in"),
+        (b"a: &a [*a]", "an alias to its own parent"),
     ],
 )
 def test_a_file_that_is_no_recipe_is_one_line(tmp_path: Path, content: bytes, words: str) -> None:
@@ -171,7 +171,7 @@ def test_a_mark_at_the_start_and_line_ends_of_windows_are_read(tmp_path: Path) -
 def test_a_few_lines_that_mean_millions_of_values_are_refused(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]" for level in range(1, 9)]
-    with pytest.raises(UsageError, match="more than 20000 values, aliases counted"):
+    with pytest.raises(UsageError, match="more than 20000 values, counting every use"):
         load_recipe(written(tmp_path, "\n".join(lines)))
 
 
@@ -196,7 +196,7 @@ def test_a_named_pipe_is_refused_at_once(tmp_path: Path) -> None:
 def test_targets_and_calibration_profiles_are_read_as_strictly(tmp_path: Path, load: object) -> None:
     assert callable(load)
     for content, words in (
-        (b"name: own\nname: own\n", "the key 'name' is there twice"),
+        (b"name: own\nname: own\n", "the key 'name' occurs twice"),
         ("name: own\n".encode("utf-16"), "UTF-16 text"),
         (b"[" * 60, "nested too deeply"),
         (b"name: own\n", "` is missing"),
