@@ -39,7 +39,7 @@ def test_commands_that_make_networks_end_with_what_they_found(chain: Chain) -> N
     lines = told.out.splitlines()
     assert any(line.startswith("chosen: ") for line in lines)
     assert any(line.startswith("held-out: ") and "% top-1 (" in line for line in lines)
-    assert any("as the torch network on" in line and line.startswith("float32.onnx") for line in lines)
+    assert any("compared with the torch network on" in line and line.startswith("float32.onnx") for line in lines)
     found = edgetl("export", chain.recipe, "--out", chain.out, "-q", "--json").json()["found"]
     assert 0 <= found["adapt"]["top1_low"] <= found["adapt"]["top1"] <= found["adapt"]["top1_high"] <= 1
     assert {one["method"] for one in found["quantize"]} <= {"ptq", "qat"}

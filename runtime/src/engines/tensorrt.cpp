@@ -190,7 +190,7 @@ edgetl_status TensorRTEngine::check_fingerprint(const Bundle& bundle, edgetl_err
 edgetl_status TensorRTEngine::deserialize(Bytes plan, edgetl_error* error) {
   engine_.reset(runtime_->deserializeCudaEngine(plan.data, plan.size));
   if (engine_ != nullptr) return EDGETL_OK;
-  return log_.tell(error, EDGETL_ENGINE_REFUSED, model_, "this GPU does not take the engine");
+  return log_.tell(error, EDGETL_ENGINE_REFUSED, model_, "this GPU rejects the engine");
 }
 
 edgetl_status TensorRTEngine::check_engine(const Bundle& bundle, edgetl_error* error) const {
@@ -223,7 +223,7 @@ edgetl_status TensorRTEngine::prepare(const Manifest& manifest, edgetl_error* er
       context_->setTensorAddress(output_name, pointer(logits_))) {
     return EDGETL_OK;
   }
-  return log_.tell(error, EDGETL_ENGINE_REFUSED, model_, "the engine does not take one image");
+  return log_.tell(error, EDGETL_ENGINE_REFUSED, model_, "the engine rejects a single image");
 }
 
 }  // namespace
