@@ -69,7 +69,7 @@ typedef enum edgetl_status {
   /* the engine */
   EDGETL_ENGINE_NOT_BUILT = 32, /* this library was built without the engine the bundle needs */
   EDGETL_ENGINE_MISSING = 33,   /* its shared library is not on this device, or too old */
-  EDGETL_ENGINE_REFUSED = 34,   /* the engine rejects the model *//
+  EDGETL_ENGINE_REFUSED = 34,   /* the engine rejects the model */
   EDGETL_ENGINE_FAILED = 35,    /* an inference failed */
   /* the self-test */
   EDGETL_CHECK_FAILED = 48 /* a golden image came out differently */
