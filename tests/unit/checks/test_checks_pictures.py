@@ -51,7 +51,7 @@ def test_what_does_little_harm_is_counted_and_passes() -> None:
 
 
 def test_skipped_files_are_told_by_reason_with_short_paths() -> None:
-    pointer = "it is a Git LFS pointer, no picture; run git lfs pull"
+    pointer = "it is a Git LFS pointer, not an image; run git lfs pull"
     skipped = [Skipped(f"/data/a/p{i}.jpg", pointer) for i in range(10)]
     skipped.append(Skipped("/data/a/2.png", "same bytes as a training image: /data/a/1.png"))
     sentence = passed_over(SUBJECT, skipped).sentence

@@ -26,8 +26,8 @@ def test_even_classes_pass() -> None:
 @pytest.mark.parametrize(
     ("shots", "val", "words"),
     [
-        ((40, 10), (20, 20), "uneven training images: 40 of `cat`, 10 of `dog`"),
-        ((10, 10), (100, 20), "uneven validation images: 100 of `cat`, 20 of `dog`"),
+        ((40, 10), (20, 20), "unbalanced training images: 40 of `cat`, 10 of `dog`"),
+        ((10, 10), (100, 20), "unbalanced validation images: 100 of `cat`, 20 of `dog`"),
         ((10, 2), (20, 20), "fewer than 3 training images: `dog` has 2"),
         ((10, 10), (9, 20), "fewer than 10 validation images: `cat` has 9"),
     ],

@@ -168,7 +168,7 @@ def test_not_a_picture_is_named_for_what_it_is(shell: Shell, tmp_path: Path) -> 
         for number in range(6):
             text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{number:064x}\nsize {1000 + number}\n"
             (tmp_path / "d" / kind / f"{number}.jpg").write_text(text)
-    words = ["none of 12 images", "it is a Git LFS pointer", "run git lfs pull"]
+    words = ["none of 12 examined images", "it is a Git LFS pointer", "run git lfs pull"]
     shell.refuses(1, words, "new", tmp_path / "d", "-o", tmp_path / "x.yaml")
 
 

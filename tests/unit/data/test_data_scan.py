@@ -227,7 +227,7 @@ def test_a_row_listed_again_is_named_once_more_only(tmp_path: Path) -> None:
         ("path,label\n" + "y" * 200_000 + ",cat\n", "not valid CSV: field larger"),
         ("path,label\na.png,cat\nc.png,dog\n", r"no such file: `c.png` \(line 3\); paths are relative to"),
         ("path,label\na.png,cat\n" + "".join(f"m{i},x\n" for i in range(9)), "and 6 more"),
-        ("path,label\na.png,cat\n./a.png,dog\n", "labelled `cat` in line 2 and `dog` in line 3"),
+        ("path,label\na.png,cat\n./a.png,dog\n", "labeled `cat` in line 2 and `dog` in line 3"),
         (b"path,label\n\xff\xfe,cat\n", "not UTF-8 text .byte 11."),
         (b"\x89PNG\r\n\x1a\n", "expected a CSV list of `path,label`: it is a PNG"),
     ],

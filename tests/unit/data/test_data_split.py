@@ -26,7 +26,7 @@ def test_shots_are_drawn_and_the_rest_measures(tmp_path: Path) -> None:
     assert Counter(sample.label for sample in split.shots) == {0: 2, 1: 2}
     assert Counter(sample.label for sample in split.val) == {0: 3, 1: 1}
     assert not split.skipped
-    assert (split.resize, split.resize_reason.endswith("hardly distorts")) == ("squash", True)
+    assert (split.resize, split.resize_reason.endswith("little distortion")) == ("squash", True)
 
 
 def test_every_beginning_is_stratified(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_too_few_images_name_class_found_wanted_and_remedy(tmp_path: Path) -> No
 
 def test_one_image_in_a_class_is_too_few(tmp_path: Path) -> None:
     folder(tmp_path, {"a": 9, "b": 1})
-    with pytest.raises(DataError, match=r"class `b` has 1 usable images; wanted 2 .*; add images, or name"):
+    with pytest.raises(DataError, match=r"class `b` has 1 usable images; wanted 2 .*; add images, or set"):
         make_split(Data(train=".", shots=1), tmp_path)
 
 
