@@ -143,7 +143,7 @@ def _why_no_picture(kind: FileKind) -> str:
         return f"it begins like {kind.name}, but is damaged or an unsupported variant"
     if kind.kind == "unknown":
         return f"its content is not a readable {', '.join(_formats())}"
-    but = "which is not supported" if "picture" in kind.name else "not an image"
+    but = "which is not supported" if "image" in kind.name else "not an image"
     return f"it is {kind.name}, {but}" + (f"; {kind.advice}" if kind.advice else "")
 
 

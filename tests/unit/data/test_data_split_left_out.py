@@ -21,7 +21,7 @@ def test_broken_files_are_skipped_and_the_draw_goes_on(tmp_path: Path) -> None:
     split = make_split(Data(train=".", shots=3), tmp_path)
     assert Counter(sample.label for sample in split.shots) == {0: 3, 1: 3}
     assert [skipped.path for skipped in split.skipped] == [str(first)]
-    assert "it is plain text, no picture" in split.skipped[0].reason
+    assert "it is plain text, not an image" in split.skipped[0].reason
 
 
 def test_broken_images_to_measure_on_are_named(tmp_path: Path) -> None:

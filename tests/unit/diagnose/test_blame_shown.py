@@ -116,7 +116,7 @@ def test_the_page_says_why_nothing_was_timed_and_which_weights_were_used() -> No
     blamed = _blame(REAL_DROP, replace(CULPRIT, latency=None))
     told = render(replace(blamed, unmeasured="needs a CPU of type z80; run it there", weights="own"))
     assert "Latency not measured: needs a CPU of type z80; run it there." in told
-    assert "its own integers, dequantized" in told
+    assert "its own INT8 weights, dequantized" in told
 
 
 def test_the_json_has_everything_and_no_number_json_lacks() -> None:
