@@ -237,7 +237,7 @@ def test_a_head_that_is_not_linear_is_refused(tmp_path: Path, weights: Path, mon
         return network
 
     monkeypatch.setattr("timm.create_model", clipped)
-    with pytest.raises(UsageError, match="not linear"):
+    with pytest.raises(UsageError, match="nonlinear operator"):
         adapt_in(split_in(tmp_path), weights, tmp_path / "out", strategy="probe")
 
 
