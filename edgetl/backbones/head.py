@@ -72,7 +72,7 @@ def widen_head(network: nn.Module, name: str, hidden: int) -> str:
     head = get_head(network, name)
     if not isinstance(head, nn.Linear):
         raise UsageError(
-            "adapt.head: mlp needs a linear classifier, and this network ends in a convolution; use another"
+            "adapt.head: mlp needs a linear classifier, but this network ends in a convolution; use another head"
         )
     with torch.random.fork_rng(devices=[]):
         wide = nn.Sequential(nn.Linear(head.in_features, hidden), nn.ReLU(), nn.Linear(hidden, head.out_features))

@@ -1,4 +1,4 @@
-"""A backbone with a fresh head: built, filled from audited weights, described so that it can be built again."""
+"""Builds a backbone with a new head from audited weights, and describes it so that it can be rebuilt."""
 
 from __future__ import annotations
 
@@ -158,6 +158,6 @@ def _prove(network: nn.Module, spec: NetworkSpec) -> None:
         ) from error
     if shape != (1, spec.num_classes):
         raise UsageError(
-            f"`{spec.architecture}` gives an output of shape {shape} for one image; expected one row of "
+            f"`{spec.architecture}` returns an output of shape {shape} for one image; expected one row of "
             f"{spec.num_classes} logits: not a classification network"
         )

@@ -1,4 +1,4 @@
-"""What a backbone's name stands for, before anything is built."""
+"""Resolves a backbone's name before anything is built."""
 
 from __future__ import annotations
 

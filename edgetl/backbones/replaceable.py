@@ -1,8 +1,8 @@
-"""Parts that integer runtimes compute in floats, found and taken out: hard-swish and its like become ReLU or ReLU6,
-squeeze-and-excitation gates become constants that go into a layer beside them.
+"""Finds and replaces parts that INT8 runtimes compute in float: hard-swish and similar activations become ReLU or
+ReLU6, squeeze-and-excitation gates become constants that are merged into an adjacent layer.
 
-Here only the structure changes, as a pure function of network and input size, so that `rebuild` gives a network into
-which the operated state fits. Numbers are the matter of `edgetl.quant.simplify`.
+This module only changes the structure, as a pure function of network and input size, so that `rebuild` gives a network
+that fits the saved state. `edgetl.quant.simplify` computes the values.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def plan_by_folder(folder: Path) -> Plan:
     if channels == 1:
         cfg |= {key: _of_all_channels(cfg, key, str(where)) for key in ("mean", "std")}
     elif channels != 3:
-        raise UsageError(f"{where}: made for {channels} channels; expected a network for RGB or grey images")
+        raise UsageError(f"{where}: made for {channels} channels; expected a network for RGB or gray images")
     return replace(_plan(name, arguments, cfg, where=str(where)), grey=channels == 1)
 
 
@@ -160,7 +160,7 @@ def _base(name: str) -> str:
 def _default_cfg(name: str, architecture: str) -> dict[str, Any]:
     cfg = timm.get_pretrained_cfg(name) or timm.get_pretrained_cfg(architecture)
     if cfg is None:
-        raise UsageError(f"timm `{name}` states no input size, mean and std; use a `local-dir:` folder with a config")
+        raise UsageError(f"timm `{name}` has no input size, mean and std; use a `local-dir:` folder with a config")
     values: dict[str, Any] = cfg.to_dict()
     return values
 

@@ -1,4 +1,4 @@
-"""Is a Q/DQ graph what the scheme promises? Torch-free; read from the file, not from what was meant."""
+"""Checks that a Q/DQ graph follows its scheme. Torch-free; reads the file itself."""
 
 from __future__ import annotations
 

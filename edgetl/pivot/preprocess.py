@@ -1,4 +1,4 @@
-"""Put the preprocessing that follows decode and resize into the graph: raw RGB bytes in, logits out."""
+"""Puts the preprocessing after decode and resize into the graph: raw RGB bytes in, logits out."""
 
 from __future__ import annotations
 

@@ -257,5 +257,5 @@ def test_an_edited_network_that_is_not_valid_is_one_clear_line() -> None:
     model = onnx.ModelProto()
     model.CopyFrom(quantized_pivot())
     next(node for node in model.graph.node if node.op_type == "Transpose").op_type = "NoSuchOperator"
-    with pytest.raises(BackendError, match=r"a mixed form of the network is not valid ONNX: .*NoSuchOperator"):
+    with pytest.raises(BackendError, match=r"a mixed variant of the network is not valid ONNX: .*NoSuchOperator"):
         float_layers(model, LAYERS[:1], _originals())
