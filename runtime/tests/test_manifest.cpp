@@ -187,7 +187,7 @@ TEST_CASE("texts that are no manifests at all are refused") {
                 "nested deeper than 64");
   check_refused(valid() + std::string(edgetl::max_manifest_bytes, ' '), "a manifest has at most 4000000");
   check_refused("[" + repeated("0", 300'000) + "]", "more than 250000 values");
-  check_refused(valid() + "x", "more text behind the end");
+  check_refused(valid() + "x", "more text after the end");
 }
 
 TEST_CASE("more files than a bundle has are refused") {

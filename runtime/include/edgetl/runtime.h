@@ -1,4 +1,4 @@
-/* edgetl runtime: open a bundle on a device and run it. C ABI; no Python, no exceptions, no dependency but the engine.
+/* edgetl runtime: open a bundle on a device and run it. C ABI; no Python, no exceptions, and the engine as the only dependency.
  *
  *   #include <edgetl/runtime.h>
  *
@@ -21,17 +21,17 @@
  *
  *   edgetl_close(model);
  *
- * Ownership   What a function hands out (`edgetl_model`, the strings of `edgetl_info`, labels) belongs to the model and
- *             lives until `edgetl_close`. Buffers that are passed in belong to the caller and are used during the call.
- * Memory      `edgetl_open` and its sisters allocate; `edgetl_preprocess` and `edgetl_run` allocate nothing of their own.
- *             What an engine allocates inside one inference is its own affair.
+ * Ownership   Results of functions (`edgetl_model`, the strings of `edgetl_info`, labels) belong to the model and
+ *             live until `edgetl_close`. Buffers that are passed in belong to the caller and are used during the call.
+ * Memory      `edgetl_open` and its variants allocate; `edgetl_preprocess` and `edgetl_run` allocate nothing of their own.
+ *             An engine may allocate memory during an inference.
  * Threads     Different models may be used by different threads at the same time. One model is run by one thread at a
  *             time: an `edgetl_run` during another one of the same model returns EDGETL_INVALID_ARGUMENT and leaves its
- *             logits alone. `edgetl_preprocess`, `edgetl_get_info` and `edgetl_label` only read the model.
+ *             logits unchanged. `edgetl_preprocess`, `edgetl_get_info` and `edgetl_label` only read the model.
  *             The first opening of an onnxruntime model sets ORT_DISABLE_TELEMETRY=1 in the environment unless it is
  *             set: until that call returns no other thread may use getenv or setenv, or the program sets it before.
- * Errors      Every call that can fail returns a status; none throws, aborts or prints. Where an `edgetl_error*` is
- *             taken it may be NULL; on failure it says what was expected, what was found, where, and what to do.
+ * Errors      Every call that can fail returns a status; none throws, aborts or prints. An `edgetl_error*`
+ *             argument may be NULL; on failure it says what was expected, what was found, where, and what to do.
  * Versions    Structures that may grow begin with `struct_size`; set it to their sizeof.
  */
 #ifndef EDGETL_RUNTIME_H
@@ -62,7 +62,7 @@ typedef enum edgetl_status {
   EDGETL_INVALID_ARGUMENT = 1,
   EDGETL_OUT_OF_MEMORY = 2,
   /* the bundle */
-  EDGETL_BUNDLE_UNREADABLE = 16, /* no such folder, no permission, an error of the disk */
+  EDGETL_BUNDLE_UNREADABLE = 16, /* no such folder, no permission, a disk error */
   EDGETL_BUNDLE_INVALID = 17,    /* no manifest of this schema; missing, foreign or linked files; sizes out of bounds */
   EDGETL_BUNDLE_CHANGED = 18,    /* size or SHA-256 of a file is not what the manifest says */
   EDGETL_BUNDLE_FOREIGN = 19,    /* built for another kind of machine, or not finished on its device */
@@ -90,13 +90,13 @@ typedef struct edgetl_model edgetl_model;
 
 typedef struct edgetl_options {
   size_t struct_size;
-  /* Threads inside one inference. 0: all that this process may use (CPU affinity and cgroup quota, not the host's). */
+  /* Threads per inference. 0: all that this process may use (CPU affinity and cgroup quota, not the host's). */
   int32_t threads;
   /* Path of the engine's shared library. NULL: EDGETL_ENGINE_LIBRARY of the environment, else the usual names. */
   const char* engine_library;
-  /* Nonzero: do not compute SHA-256 of the files (sizes are still checked). For boot times that cannot afford it, on
-   * file systems that are verified otherwise (dm-verity). EDGETL_SKIP_DIGEST=1 in the environment does the same.
-   * Either way a warning is given. */
+  /* Nonzero: do not compute SHA-256 of the files (sizes are still checked). For short boot times on file
+   * systems that are verified by other means (dm-verity). EDGETL_SKIP_DIGEST=1 in the environment does the same.
+   * Either way there is a warning. */
   int32_t skip_digest;
   /* Called with one line per warning during the open call; NULL: the line goes to stderr. */
   void (*warn)(void* user, const char* line);
@@ -109,8 +109,8 @@ typedef struct edgetl_options {
 EDGETL_API edgetl_status edgetl_open(const char* folder, const edgetl_options* options, edgetl_model** model,
                                      edgetl_error* error);
 
-/* The same, with `folder` counted from the folder of the running program's file (/proc/self/exe), from wherever it was
- * started: where `edgetl_add_bundle` copies a bundle to. An absolute path is taken as it stands. */
+/* The same, with `folder` relative to the folder of the running program's file (/proc/self/exe), wherever it was
+ * started: the place to which `edgetl_add_bundle` copies a bundle. An absolute path is used unchanged. */
 EDGETL_API edgetl_status edgetl_open_beside(const char* folder, const edgetl_options* options, edgetl_model** model,
                                             edgetl_error* error);
 
