@@ -135,7 +135,7 @@ typedef struct edgetl_info {
   int32_t height; /* of the network's input, in pixels */
   int32_t width;
   int32_t classes;
-  int32_t threads;            /* inside one inference */
+  int32_t threads;            /* per inference */
   size_t input_bytes;         /* height * width * 3 */
   const char* name;           /* of the bundle */
   const char* target;         /* for example "arm64-cpu" */
@@ -145,18 +145,18 @@ typedef struct edgetl_info {
   const char* digest;         /* SHA-256 of manifest.json, 64 hexadecimal digits */
 } edgetl_info;
 
-/* Fill as much of `info` as its struct_size holds. */
+/* Fill as much of `info` as fits its struct_size. */
 EDGETL_API edgetl_status edgetl_get_info(const edgetl_model* model, edgetl_info* info);
 
 /* The name of class 0 .. classes - 1, UTF-8; NULL outside. */
 EDGETL_API const char* edgetl_label(const edgetl_model* model, int32_t index);
 
-/* --- from a picture to an answer --------------------------------------------------------------------------------- */
+/* --- from an image to a prediction ------------------------------------------------------------------------------- */
 
 typedef enum edgetl_pixels {
-  EDGETL_RGB = 0,  /* 3 bytes a pixel */
-  EDGETL_BGR = 1,  /* 3 bytes a pixel */
-  EDGETL_GREY = 2, /* 1 byte a pixel, repeated in the three channels */
+  EDGETL_RGB = 0,  /* 3 bytes per pixel */
+  EDGETL_BGR = 1,  /* 3 bytes per pixel */
+  EDGETL_GREY = 2, /* 1 byte per pixel, repeated in the three channels */
 } edgetl_pixels;
 
 typedef struct edgetl_image {
@@ -171,15 +171,15 @@ typedef struct edgetl_image {
 EDGETL_API edgetl_status edgetl_scratch_bytes(const edgetl_model* model, int32_t width, int32_t height, size_t* bytes,
                                               edgetl_error* error);
 
-/* Resize and crop as the bundle declares, to the bit what the Python side did in training.
- * scratch  at least edgetl_scratch_bytes(width, height), aligned to 8; its content means nothing between calls.
+/* Resize and crop as the bundle declares, with exactly the bits of the Python side in training.
+ * scratch  at least edgetl_scratch_bytes(width, height), aligned to 8; its content is not kept between calls.
  * input    info.input_bytes, receives uint8 RGB (height, width, 3). */
 EDGETL_API edgetl_status edgetl_preprocess(const edgetl_model* model, const edgetl_image* image, void* scratch,
                                            size_t scratch_bytes, uint8_t* input, size_t input_bytes,
                                            edgetl_error* error);
 
-/* One inference. Blocks until `logits` holds the answer.
- * input   info.input_bytes, uint8 RGB (height, width, 3); scaling and normalisation are inside the model.
+/* One inference. Blocks until `logits` is filled.
+ * input   info.input_bytes, uint8 RGB (height, width, 3); scaling and normalization are inside the model.
  * logits  info.classes floats, before softmax. */
 EDGETL_API edgetl_status edgetl_run(edgetl_model* model, const uint8_t* input, size_t input_bytes, float* logits,
                                     size_t classes, edgetl_error* error);
@@ -192,9 +192,9 @@ EDGETL_API void edgetl_softmax(const float* logits, float* probabilities, size_t
 
 /* --- self-test --------------------------------------------------------------------------------------------------- */
 
-/* Decode a picture file into `rgb`, uint8 RGB rows without padding, upright.
- * name      of the file, for messages; its ending tells the format
- * capacity  bytes of `rgb`; decoding into less than the picture needs must fail
+/* Decode an image file into `rgb`, uint8 RGB rows without padding, upright.
+ * name      of the file, for messages; its suffix gives the format
+ * capacity  bytes of `rgb`; decoding into less than the image needs must fail
  * returns   EDGETL_OK with *width and *height set */
 typedef edgetl_status (*edgetl_decode_fn)(void* user, const char* name, const uint8_t* file, size_t bytes, uint8_t* rgb,
                                           size_t capacity, int32_t* width, int32_t* height);
@@ -210,10 +210,10 @@ typedef struct edgetl_check {
 
 typedef void (*edgetl_check_fn)(void* user, const edgetl_check* check);
 
-/* Replay the golden images of a bundle step by step on this very device and software: decode the picture file, resize
- * and crop it, run the network; each step starts from the golden result of the step before, so that the first that
+/* Replay the golden images of a bundle step by step on this device and software: decode the image file, resize
+ * and crop it, run the network; each step starts from the golden result of the step before, so the first that
  * differs is the one at fault. Opens and closes the model; may allocate.
- * decode  the device's own decoder; NULL leaves the step out
+ * decode  the device's own decoder; NULL skips the step
  * check   called for every step of every image; NULL is allowed
  * returns EDGETL_OK; EDGETL_CHECK_FAILED with the first step that differs in `error`; or why it could not run. */
 EDGETL_API edgetl_status edgetl_verify(const char* folder, const edgetl_options* options, edgetl_decode_fn decode,
@@ -221,7 +221,7 @@ EDGETL_API edgetl_status edgetl_verify(const char* folder, const edgetl_options*
 
 /* --- engines ----------------------------------------------------------------------------------------------------- */
 
-/* Name of engine 0, 1, ... that this library was built with; NULL behind the last. */
+/* Name of engine 0, 1, ... that this library was built with; NULL after the last. */
 EDGETL_API const char* edgetl_engine_name(int32_t index);
 
 #ifdef __cplusplus
