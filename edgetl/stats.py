@@ -172,7 +172,7 @@ def speedup(baseline: NDArray[np.int64], samples: NDArray[np.int64], *, block: i
     block              runs of each in a round; a last round that is shorter is not resampled. With fewer than two whole
                        rounds every run counts as one; a single run has no interval but itself.
     The interval is a percentile bootstrap of rounds, both series together. Rounds are drawn in stretches of R^(1/3)
-    neighbours, which share the machine's state; percentiles lie further out than 2.5 % because there are few stretches.
+    neighbors, which share the machine's state; percentiles lie further out than 2.5 % because there are few stretches.
     Source: Kuensch 1989, "The jackknife and the bootstrap for general stationary observations", Annals of Statistics
     17:1217-1241; the percentiles: Hesterberg 2015, "What teachers should know about the bootstrap", The American
     Statistician 69:371-386 (expanded percentile interval).
@@ -257,7 +257,7 @@ def _round_size(count: int, block: int) -> int:
 
 
 def _stretch(rounds: int) -> int:
-    """How many neighbouring rounds are kept together: R^(1/3), rounded down."""
+    """How many neighboring rounds are kept together: R^(1/3), rounded down."""
     return math.floor(math.cbrt(rounds) + _SLACK)
 
 

@@ -45,7 +45,7 @@ OUTPUT_NAME = "logits"  # float32 (N, classes)
 
 @dataclass(frozen=True)
 class Sample:
-    """One labelled image file. `path` is absolute; `label` indexes `Split.classes`; `sha256` is of the file's bytes."""
+    """One labeled image file. `path` is absolute; `label` indexes `Split.classes`; `sha256` is of the file's bytes."""
 
     path: str
     label: int

@@ -48,7 +48,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 def read_sets(path: Path) -> tuple[TensorSet, ...]:
     """Every set of named tensors in a checkpoint, the one to prefer first.
 
-    The format is told from the content, not from the suffix. Raises WeightsError for anything else: other kinds of
+    The format is detected from the content, not from the suffix. Raises WeightsError for anything else: other kinds of
     files, truncated ones, pickled objects, values that are not finite.
     """
     kind = _kind(path)

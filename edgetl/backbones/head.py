@@ -11,7 +11,8 @@ Head = nn.Linear | nn.Conv2d
 
 
 def find_head(network: nn.Module, num_classes: int) -> str:
-    """Name of the linear layer (or 1x1 convolution) that gives the logits. Raises UsageError when there is no one."""
+    """Name of the linear layer (or 1x1 convolution) that gives the logits. Raises UsageError if there is not
+    exactly one."""
     getter = getattr(network, "get_classifier", None)  # timm's
     if getter is not None:
         names = _layers_of(network, getter(), num_classes)

@@ -14,7 +14,7 @@ from edgetl.backbones import timm_networks, torchvision_networks
 from edgetl.backbones.audit import Audit, load_audited
 from edgetl.backbones.checkpoint import listed, read_checkpoint, read_sets
 from edgetl.backbones.fitting import fit
-from edgetl.backbones.grey import spread_stem
+from edgetl.backbones.gray import spread_stem
 from edgetl.backbones.head import find_head, widen_head, widened
 from edgetl.backbones.hub import download
 from edgetl.backbones.own_ways import JOINED_HEAD, SECOND_HEADS
@@ -32,7 +32,7 @@ _FRESH_SEED = 0  # fresh heads (and random weights, where asked for) are the sam
 def build(
     backbone: Backbone, source: WeightSource, num_classes: int, resize: ResizePolicy
 ) -> tuple[nn.Module, NetworkSpec, Audit]:
-    """The network in eval mode on the CPU, float32: normalised (N, 3, height, width) -> logits (N, num_classes).
+    """The network in eval mode on the CPU, float32: normalized (N, 3, height, width) -> logits (N, num_classes).
 
     `source` is what `weights.locate` found for `backbone`. The old classifier is always replaced. Raises UsageError
     (unknown name, unsuitable input size) and WeightsError (missing, unsafe or foreign weights).

@@ -41,7 +41,7 @@ _SMOOTH = frozenset(
 _GATES = frozenset(["SqueezeExcite", "SEModule", "EffectiveSEModule", "SqueezeExcitation"])
 # there the norm itself runs in floats, and what is measured anew on the shots has nothing to hold on to
 _OTHER_NORMS = (nn.LayerNorm, nn.GroupNorm)
-# exact types: a subclass that computes its weights in forward (weight standardisation) would undo a factor on them
+# exact types: a subclass that computes its weights in forward (weight standardization) would undo a factor on them
 _CONVOLUTIONS = frozenset({"Conv2d", "Conv2dSame"})
 
 
@@ -152,7 +152,7 @@ class _Watch(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        # reading a shape is no use
+        # reading a shape does not count as a use
         if not self._inside and getattr(func, "__name__", "") != "__get__":
             for value in (*_tensors(args), *_tensors(tuple((kwargs or {}).values()))):
                 self._uses[id(value)] = self._uses.get(id(value), 0) + 1

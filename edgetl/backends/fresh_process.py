@@ -224,7 +224,7 @@ def _parse(text: str, where: str) -> dict[str, object]:
     try:
         return dict(json.loads(text))
     except (ValueError, TypeError) as error:
-        raise BackendError(f"{where} answered {text[:200]!r}; expected one JSON line") from error
+        raise BackendError(f"{where} wrote {text[:200]!r}; expected one JSON line") from error
 
 
 def _costs(answer: dict[str, object], where: str) -> dict[str, float]:
@@ -233,7 +233,7 @@ def _costs(answer: dict[str, object], where: str) -> dict[str, float]:
     try:
         return {key: float(str(answer[key])) for key in ("cold_start_ms", "peak_rss_bytes", "baseline_rss_bytes")}
     except (ValueError, KeyError) as error:
-        raise BackendError(f"{where} answered {answer}; expected one JSON line with its measurements") from error
+        raise BackendError(f"{where} wrote {answer}; expected one JSON line with its measurements") from error
 
 
 if __name__ == "__main__":

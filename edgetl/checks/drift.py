@@ -2,10 +2,10 @@
 
 Maximum mean discrepancy with a Gaussian kernel at the median distance (Gretton et al. 2012, "A Kernel Two-Sample Test",
 JMLR 13:723-773), with a permutation p-value. Sides are exchanged within classes only and classes weigh the same on
-both sides, so that other class proportions alone are no drift. Images of one group (a video, a site) are alike, so they
-are exchanged together, with groups that have images of the same classes (restricted permutation of whole units; Good
-2005, "Permutation, Parametric and Bootstrap Tests of Hypotheses", chapter 6). The p-value is valid for any sizes;
-because with many images it would make much of a trifle, a verdict needs an effect as well.
+both sides, so that different class proportions alone do not count as drift. Images of one group (a video, a site) are
+alike, so they are exchanged together, with groups that have images of the same classes (restricted permutation of whole
+units; Good 2005, "Permutation, Parametric and Bootstrap Tests of Hypotheses", chapter 6). The p-value is valid for any
+sizes; because with many images it would make much of a trifle, a verdict needs an effect as well.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class Picture(_Model):
 
 
 class Suspect(_Model):
-    """One or two pictures that somebody should look at, and why."""
+    """One or two images to look at, and why."""
 
     pictures: tuple[Picture, ...]
     sentence: str

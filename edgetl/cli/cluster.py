@@ -75,7 +75,7 @@ def command(
 
     \b
       edgetl cluster photos --backbone mobilenetv2_100 --weights-dir weights
-      edgetl cluster photos --labelled labels.csv --label-next 50
+      edgetl cluster photos --labeled labels.csv --label-next 50
     """
     from edgetl.explore.cluster.cluster import Request, cluster, summary
     from edgetl.recipes.recipe import Backbone

@@ -33,7 +33,7 @@ SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "tes
 
 @dataclass(frozen=True)
 class Listing:
-    """Labelled image files, not yet opened.
+    """Labeled image files, not yet opened.
 
     root     absolute; the folder of classes, or the folder of the list; if that does not contain all images, the
              deepest folder that does

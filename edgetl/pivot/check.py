@@ -80,7 +80,7 @@ def _check_pairs(
     if node.op_type == "Conv":
         if is_depthwise(weights.shape, settings.get("group", 1)):
             return  # no sums of pairs
-        weights = np.moveaxis(weights, 1, -1)  # the channels of a kernel position are neighbours
+        weights = np.moveaxis(weights, 1, -1)  # the channels of a kernel position are neighbors
     elif not settings.get("transB", 0) and made_by[node.input[1]].op_type != "Transpose":
         weights = weights.T
     rows = weights.reshape(len(weights), -1)

@@ -16,7 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from edgetl.errors import ParityError
 
 MAX_RELATIVE_DIFFERENCE = 1e-4
-# exact types: a subclass that changes its weights in forward (weight standardisation) must not be folded
+# exact types: a subclass that changes its weights in forward (weight standardization) must not be folded
 _FOLDABLE = frozenset({"Conv2d", "Conv2dSame", "Linear"})
 
 

@@ -115,7 +115,7 @@ def float_layers(model: onnx.ModelProto, names: Collection[str], originals: Orig
 
     originals  weights and biases of floated layers (`originals_of`): nothing of the rounding is left. A layer without
                keeps its own integers, dequantized, and its own bias: only activations are not rounded.
-    raises     BackendError for a name that is no quantized layer.
+    raises     BackendError for a name that is not a quantized layer.
     """
     copied = _copy(model)
     view = View(copied)

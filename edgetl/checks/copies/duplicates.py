@@ -288,9 +288,9 @@ def _print(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]
     digest = hashlib.sha256(f"{rgb.shape}".encode())
     digest.update(rgb.data)
     picture = Image.fromarray(rgb)
-    grey = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-    colour = picture.resize((COLOUR_SIDE, COLOUR_SIDE), Image.Resampling.BILINEAR)
-    return np.frombuffer(digest.digest(), np.uint8), np.asarray(grey), np.asarray(colour)
+    gray = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    color = picture.resize((COLOUR_SIDE, COLOUR_SIDE), Image.Resampling.BILINEAR)
+    return np.frombuffer(digest.digest(), np.uint8), np.asarray(gray), np.asarray(color)
 
 
 def _exact(prints: Prints) -> tuple[list[Copy], list[int], list[int]]:

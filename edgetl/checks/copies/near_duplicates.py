@@ -47,9 +47,9 @@ _DETAIL = 4  # neighborhood of a thumbnail's pixel: the difference from its mean
 _SAME_DETAIL = 0.96  # correlation of registered detail, required of coarse images; two digits have up to 0.953
 _FLAT = 2.0  # gray levels of standard deviation; below it, noise would decide
 _PARTNERS = 16  # candidates per image and step, the nearest by hash
-_GREY = 3.0  # gray levels between the channels, up to which an image has no color
-_OTHER_COLOUR = 0.5  # difference of two colors over the stronger one ...
-_COLOUR_NOISE = 4.0  # ... beyond these gray levels
+_GRAY = 3.0  # gray levels between the channels, up to which an image has no color
+_OTHER_COLOR = 0.5  # difference of two colors over the stronger one ...
+_COLOR_NOISE = 4.0  # ... beyond these gray levels
 _ROWS = 256  # images whose hashes are compared with all others at a time
 _PAIRS = 128  # pairs registered at a time
 
@@ -194,8 +194,8 @@ def _of_one_colour(pairs: NDArray[np.intp], colours: NDArray[np.uint8]) -> NDArr
             plane[chosen] = turned(plane[chosen], turn)
     strength = np.sqrt(np.maximum((first**2).mean(axis=(0, 2, 3)), (second**2).mean(axis=(0, 2, 3))))
     other = np.sqrt(((first - second) ** 2).mean(axis=(0, 2, 3)))
-    grey = np.minimum(np.abs(first).max(axis=(0, 2, 3)), np.abs(second).max(axis=(0, 2, 3))) <= _GREY
-    same: NDArray[np.bool_] = grey | (other <= _OTHER_COLOUR * strength + _COLOUR_NOISE)
+    gray = np.minimum(np.abs(first).max(axis=(0, 2, 3)), np.abs(second).max(axis=(0, 2, 3))) <= _GRAY
+    same: NDArray[np.bool_] = gray | (other <= _OTHER_COLOR * strength + _COLOR_NOISE)
     return same
 
 

@@ -134,7 +134,7 @@ def opened(data: bytes, where: str) -> Iterator[ImageFile.ImageFile]:
 
 def _why_no_file(path: Path) -> str:
     if not path.exists():
-        return "there is no such file"
+        return "no such file"
     return f"not a regular file ({describe(path).name})"
 
 
@@ -188,10 +188,10 @@ def _rgb_from_16_bit(image: Image.Image, where: str) -> NDArray[np.uint8]:
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
         raise UnreadableImage(where, f"its pixels range from {low} to {high}, convert to 8 or 16 bits")
-    grey = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    gray = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
-        grey = 255 - grey
+        gray = 255 - gray
     transparent = image.info.get("transparency")
     if isinstance(transparent, int):
-        grey[values == transparent] = 255
-    return np.repeat(grey[:, :, None], 3, axis=2)
+        gray[values == transparent] = 255
+    return np.repeat(gray[:, :, None], 3, axis=2)

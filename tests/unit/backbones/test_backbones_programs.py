@@ -1,5 +1,5 @@
 """Checkpoints of the usual training programs give the very features of the plain one; others are named for what they
-are. The cases of the reports: averaged-weights, not-a-checkpoint, grey-network, transformers-folder."""
+are. The cases of the reports: averaged-weights, not-a-checkpoint, gray-network, transformers-folder."""
 
 from __future__ import annotations
 
@@ -251,19 +251,19 @@ def test_numbers_of_four_and_eight_bits_are_a_weights_error(tmp_path: Path, dtyp
     assert "save the weights as float32" in message or "not a complete safetensors file" in message
 
 
-# --- grey-network
+# --- gray-network
 
 
-def test_a_grey_network_computes_the_same_of_grey_pictures(tmp_path: Path) -> None:
+def test_a_gray_network_computes_the_same_of_gray_pictures(tmp_path: Path) -> None:
     made, audit = loaded(saved(tmp_path, network(0, 1).state_dict()))
-    grey = torch.linspace(-1, 1, 2 * 32 * 32).reshape(2, 1, 32, 32)
+    gray = torch.linspace(-1, 1, 2 * 32 * 32).reshape(2, 1, 32, 32)
     torch.testing.assert_close(
-        features_of(made, grey.expand(2, 3, 32, 32)), features_of(network(0, 1), grey), rtol=1e-5, atol=1e-5
+        features_of(made, gray.expand(2, 3, 32, 32)), features_of(network(0, 1), gray), rtol=1e-5, atol=1e-5
     )
     assert "made for 1 channel" in audit.notes[0]
 
 
-def test_a_grey_network_with_a_mean_per_color_is_refused_with_the_cause(tmp_path: Path) -> None:
+def test_a_gray_network_with_a_mean_per_color_is_refused_with_the_cause(tmp_path: Path) -> None:
     torch.manual_seed(0)
     path = saved(tmp_path, timm.create_model("mobilenetv3_small_050", in_chans=1).state_dict())
     with pytest.raises(WeightsError, match=r"made for 1 channel, .* a different mean and std for each color"):

@@ -244,7 +244,7 @@ def test_the_runtime_rounds_every_layer_as_the_reference_evaluator_does() -> Non
 
 def test_a_name_that_is_no_layer_is_refused_with_those_that_are() -> None:
     for edit in (float_layers, quantize_only):
-        with pytest.raises(BackendError, match="`nothing` is no quantized layer of this model; its layers are stem"):
+        with pytest.raises(BackendError, match="`nothing` is not a quantized layer of this model; its layers are stem"):
             edit(quantized_pivot(), ["nothing"])
 
 

@@ -17,10 +17,10 @@ def spread_stem(
     channels equals the original stem's result. Raises WeightsError if they differ.
     """
     state = network.state_dict()
-    grey = [name for name, tensor in tensors.items() if name in state and _one_for_three(tensor, state[name])]
-    if plan.grey and not grey:
+    gray = [name for name, tensor in tensors.items() if name in state and _one_for_three(tensor, state[name])]
+    if plan.gray and not gray:
         raise UsageError(f"{where}: its config.json says 1 channel, but its weights are for three")
-    if not grey:
+    if not gray:
         return tensors, ()
     if len({*plan.native.mean}) > 1 or len({*plan.native.std}) > 1:
         raise WeightsError(
@@ -28,8 +28,8 @@ def spread_stem(
             f"name a "
             "`local-dir:` folder whose config.json has the one mean and std that the network was trained with"
         )
-    changed = {name: (tensors[name].float() / 3).repeat(1, 3, 1, 1) for name in grey}
-    note = f"made for 1 channel: {grey[0]} is divided by 3 and repeated, which gives the same result for gray images"
+    changed = {name: (tensors[name].float() / 3).repeat(1, 3, 1, 1) for name in gray}
+    note = f"made for 1 channel: {gray[0]} is divided by 3 and repeated, which gives the same result for gray images"
     return {**tensors, **changed}, (note,)
 
 
