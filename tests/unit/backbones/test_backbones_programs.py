@@ -1,5 +1,5 @@
 """Checkpoints of the usual training programs give the very features of the plain one; others are named for what they
-are. The cases of the reports: averaged-weights, not-a-checkpoint, gray-network, transformers-folder."""
+are. The cases of the reports: averaged-weights, not-a-checkpoint, grey-network, transformers-folder."""
 
 from __future__ import annotations
 
@@ -251,7 +251,7 @@ def test_numbers_of_four_and_eight_bits_are_a_weights_error(tmp_path: Path, dtyp
     assert "save the weights as float32" in message or "not a complete safetensors file" in message
 
 
-# --- gray-network
+# --- grey-network
 
 
 def test_a_gray_network_computes_the_same_of_gray_pictures(tmp_path: Path) -> None:
