@@ -31,7 +31,7 @@ GROUPS = {
         "export": "Write the pivot: ONNX models proven equal to the trained networks.",
         "compile": "Compile a recipe, or an exported pivot, into bundles.",
         "bench": "Measure accuracy and latency of bundles on their own runtimes.",
-        "report": "Judge the gates, choose what ships, write report.html and report.json.",
+        "report": "Evaluate the gates, choose the builds that ship, write report.html and report.json.",
     },
     "Explain": {
         "blame": "Rank the layers of an INT8 network by accuracy lost (quantization sensitivity).",

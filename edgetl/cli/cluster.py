@@ -39,11 +39,20 @@ class _Count(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # gener
     help="Number of images to propose for labeling.",
 )
 @click.option(
-    "--labelled", type=FILE, multiple=True, help="CSV list `path,label` of images labeled so far; repeatable."
+    "--labeled",
+    "--labelled",
+    "labelled",
+    type=FILE,
+    multiple=True,
+    help="CSV list `path,label` of images labeled so far; repeatable.",
 )
-@click.option("--pseudo-label", is_flag=True, help="With --labelled: also label images, if this is proven to be right.")
+@click.option("--pseudo-label", is_flag=True, help="With --labeled: also label images, if this is proven to be right.")
 @click.option(
-    "--pseudo-per-class", type=click.IntRange(1), default=50, show_default=True, help="Most pseudo-labels per class."
+    "--pseudo-per-class",
+    type=click.IntRange(1),
+    default=50,
+    show_default=True,
+    help="Limit of pseudo-labels per class.",
 )
 @click.option(
     "--resize",

@@ -25,7 +25,7 @@ from edgetl.cli.result_files import csv_option, junit_option, refuse_unwritable
 @csv_option
 @junit_option
 def command(options: RecipeOptions, devices: tuple[Path, ...], csv_file: Path | None, junit_file: Path | None) -> int:
-    """Judge the gates of RECIPE, choose what ships, write report.html and report.json.
+    """Evaluate the gates of RECIPE, choose the builds that ship, write report.html and report.json.
 
     \b
       edgetl report recipe.yaml

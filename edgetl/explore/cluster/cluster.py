@@ -83,7 +83,7 @@ def cluster(request: Request, progress: Progress) -> Outcome:
     Features are cached there. Raises UsageError, DataError, WeightsError, StoreError.
     """
     if request.pseudo is not None and not request.labelled:
-        raise UsageError("--pseudo-label: needs labels for its proof; name a list with --labelled")
+        raise UsageError("--pseudo-label: needs labels for its proof; name a list with --labeled")
     listed = list_images(request.folder)
     with open_store(request.out, "cluster", progress.note) as store:
         source = Weights(request.backbone, Path().resolve(), request.weights_dirs, request.out, progress).to_open()
@@ -163,7 +163,7 @@ def _protect(out: Path) -> None:
         if path.exists() and (not path.is_file() or file_digest(path) != written.get(name)):
             raise UsageError(
                 f"{path}: changed since edgetl wrote it, so it may contain your labels, which would be overwritten; "
-                "move it, and name it with --labelled"
+                "move it, and name it with --labeled"
             )
 
 

@@ -103,7 +103,7 @@ def test_a_list_saved_again_is_never_overwritten_whatever_it_was_saved_with(
     assert _run(photos, "--out", out, "--clusters", 2, "--label-next", 4) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "label-next.csv: changed since edgetl wrote it" in line
-    assert "--labelled" in line
+    assert "--labeled" in line
     assert path.read_bytes() == before
 
 
@@ -164,7 +164,7 @@ def test_two_runs_write_equal_files(photos: Path, tmp_path: Path) -> None:
     [
         (["--clusters", "many"], "or auto; found 'many'"),
         (["--clusters", "50"], "only 12 different images"),
-        (["--pseudo-label"], "name a list with --labelled"),
+        (["--pseudo-label"], "name a list with --labeled"),
     ],
 )
 def test_requests_that_cannot_be_met_are_refused_in_one_line(
