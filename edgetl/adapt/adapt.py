@@ -1,4 +1,4 @@
-"""The adapt stage: shots and a backbone in, an adapted network and the record of how it came to be out."""
+"""The adapt stage: turns shots and a backbone into an adapted network and a record of the search."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ SCHEMA = 2
 
 @dataclass(frozen=True)
 class AdaptJob:
-    """What the stage is given.
+    """The inputs of the stage.
 
-    plan         what to say before it begins of how long all will take, from the multiply-accumulates of an image, the
-                 minutes that fine-tuning may take, and the runs of the network over each shot
+    plan         gives the note about the expected time, from the multiply-accumulates per image, the minutes of
+                 fine-tuning, and the runs of the network over each shot
 
     augment      a policy of `Augment`
-    resizes      how pictures may be resized, what suits their shapes first; more than one: the shots decide
-    cache        folder for features and trials, named by content; a killed run continues from it
+    resizes      allowed resize policies, the one that suits the image shapes first; with several, the shots decide
+    cache        folder for features and trials, named by content; a killed run resumes from it
     groups       of the shots (`data.group_by`), None without any: no group is on both sides of a fold
     """
 
@@ -69,8 +69,8 @@ def run(job: AdaptJob, out: Path, progress: Progress) -> None:
     """Adapt the backbone to the shots; write into the folder `out`:
 
     network.safetensors, network.json  the adapted network
-    adapt.json                         how it came to be
-    run.json                           what that took: all that differs between equal runs
+    adapt.json                         the record of the search
+    run.json                           run times: everything that differs between equal runs
 
     The same job on the same machine with the same number of threads gives the same bytes in network.safetensors.
     Raises UsageError, WeightsError, DataError.
@@ -84,7 +84,7 @@ def run(job: AdaptJob, out: Path, progress: Progress) -> None:
 
         def under(policy: ResizePolicy) -> Frozen:
             view = with_resize(pretrained, policy)
-            # statistics are those of the pictures as they are resized
+            # statistics are those of the resized images
             return reestimate(view, job.split.shots) if job.config.batch_norm == "reestimated" else view
 
         resize, frozen = choose_resize(
@@ -121,7 +121,7 @@ def _say_plan(job: AdaptJob, pretrained: Frozen, progress: Progress) -> None:
 
 
 def _described(spec: NetworkSpec, network: nn.Module) -> NetworkSpec:
-    """The description of the adapted network: its head may have got a hidden layer."""
+    """The description of the adapted network, whose head may have a hidden layer now."""
     layer = network.get_submodule(spec.classifier)
     if not isinstance(layer, nn.Sequential):
         return spec
@@ -163,7 +163,7 @@ def _require_shots(split: Split) -> None:
 
 @torch.no_grad()
 def _require_linear(frozen: Frozen, network: nn.Module, split: Split) -> None:
-    """The head was written into the classifier as a linear function of its features: prove that it is one."""
+    """Prove that the classifier is a linear function of its features, because the head was written into it as one."""
     spec = frozen.spec
     few = load_planes(split.shots[:4], spec.preprocessing)
     inputs = normalize(few.to(frozen.device), spec.preprocessing)
@@ -174,7 +174,7 @@ def _require_linear(frozen: Frozen, network: nn.Module, split: Split) -> None:
         expected = expected + layer.bias
     if not torch.allclose(expected, logits, rtol=1e-3, atol=1e-3 * float(logits.abs().max()) + 1e-6):
         raise UsageError(
-            f"{spec.architecture}: something not linear follows its classifier `{spec.classifier}`; "
+            f"{spec.architecture}: a nonlinear operator follows its classifier `{spec.classifier}`; "
             "choose another backbone"
         )
 
@@ -263,7 +263,7 @@ def _epoch(epoch: Epoch) -> dict[str, Any]:
 
 
 def _licence(source: WeightSource) -> str:
-    """What a timm folder says of its weights; empty where nothing is stated."""
+    """What a timm folder says about its weights; empty if it says nothing."""
     if source.kind != "local-dir":
         return ""
     config = json.loads((Path(source.path) / "config.json").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The rows of the report: every candidate of the search, how it did and what it cost."""
+"""The rows of the report: every candidate of the search with its accuracy and cost."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ State = Literal["judged", "dropped", "over budget", "diverged", "failed", "not j
 
 @dataclass(frozen=True)
 class Candidate:
-    """A head or a way of fine-tuning; what was not measured is None. Accuracies are fractions with 95 % intervals.
+    """A head or a way of fine-tuning; values that were not measured are None. Accuracies are fractions with 95 %
+    intervals.
 
-    images             held-out images it was judged on
+    images             held-out images of its evaluation
     difference_points  its accuracy minus that of the best head, on the same images
     """
 
@@ -47,7 +48,7 @@ def judged_row(
     seconds: float,
     chosen: bool,
 ) -> Candidate:
-    """A candidate that was judged; `rival` is the best head on the same images, None for that head itself."""
+    """An evaluated candidate; `rival` is the best head on the same images, None for that head itself."""
     share = wilson(int(judged.right.sum()), len(judged.right))
     difference = paired_difference(judged.right, rival.right) if rival else None
     return Candidate(

@@ -16,12 +16,12 @@ _COUNTER = "num_batches_tracked"  # of a batch norm; not used in eval mode
 
 @dataclass(frozen=True)
 class Audit:
-    """What became of every tensor.
+    """The fate of every tensor.
 
-    matched  number of the network's tensors that were filled from the checkpoint
-    dropped  the checkpoint's tensors that were left out as expected: old classifier, auxiliary heads, counters
-    new      the network's tensors that keep their fresh values: the new classifier, counters
-    notes    sentences for the user: which of several sets was taken, how a stem for one channel was changed
+    matched  number of the network's tensors that were loaded from the checkpoint
+    dropped  the checkpoint's tensors that were not used, as expected: old classifier, auxiliary heads, counters
+    new      the network's tensors that keep their initial values: the new classifier, counters
+    notes    sentences for the user: which of several sets was used, how a stem for one channel was changed
     """
 
     matched: int
@@ -41,8 +41,8 @@ def load_audited(
 ) -> Audit:
     """Fill `network` in place from `tensors`, except for the classifier `head`, which stays fresh.
 
-    `droppable` are further name prefixes that the checkpoint may have and the network not (auxiliary heads). `where`
-    and `name` (of the architecture) go into the error. Floating tensors take the network's dtype. Raises
+    `droppable` are further name prefixes that the checkpoint may have but the network does not (auxiliary heads).
+    `where` and `name` (of the architecture) go into the error. Floating tensors take the network's dtype. Raises
     WeightsError, and changes nothing, when a tensor is missing, unexpected, of another shape or of another kind.
     """
     state = network.state_dict()
@@ -87,8 +87,9 @@ def _absent(
 def _refusal(where: str, name: str, problems: list[str], total: int) -> str:
     return (
         f"{where}: these weights do not fit `{name}`: {len(problems)} problems against its {total} "
-        f"tensors: {listed(problems)}. Weights of another architecture, or of the same one with other arguments? "
-        "Name the architecture they were trained with, or use `local-dir:PATH`, whose config.json carries it"
+        f"tensors: {listed(problems)}. They may belong to another architecture, or have been trained with other "
+        f"arguments: "
+        "name the right architecture, or use `local-dir:PATH`, whose config.json has it"
     )
 
 

@@ -1,4 +1,4 @@
-"""A backbone with a fresh head: built, filled from audited weights, described so that it can be built again."""
+"""Builds a backbone with a new head from audited weights, and describes it so that it can be rebuilt."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgetl.backbones import timm_networks, torchvision_networks
 from edgetl.backbones.audit import Audit, load_audited
 from edgetl.backbones.checkpoint import listed, read_checkpoint, read_sets
 from edgetl.backbones.fitting import fit
-from edgetl.backbones.grey import spread_stem
+from edgetl.backbones.gray import spread_stem
 from edgetl.backbones.head import find_head, widen_head, widened
 from edgetl.backbones.hub import download
 from edgetl.backbones.own_ways import JOINED_HEAD, SECOND_HEADS
@@ -158,6 +158,6 @@ def _prove(network: nn.Module, spec: NetworkSpec) -> None:
         ) from error
     if shape != (1, spec.num_classes):
         raise UsageError(
-            f"`{spec.architecture}` gives an output of shape {shape} for one image; expected one row of "
+            f"`{spec.architecture}` returns an output of shape {shape} for one image; expected one row of "
             f"{spec.num_classes} logits: not a classification network"
         )

@@ -1,4 +1,4 @@
-"""Decoded images as what networks take: planes of bytes, and normalized floats, plain or augmented."""
+"""Decoded images as network inputs: planes of bytes, and normalized floats, plain or augmented."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def load_planes(samples: Sequence[Sample], p: Preprocessing) -> Tensor:
 def normalize(images: Tensor, p: Preprocessing) -> Tensor:
     """(n, 3, H, W), values 0..255, uint8 or float -> float32 `(x / 255 - mean) / std`, on the same device.
 
-    What adaptation trains on. It rounds twice more than `plain`, so the two may differ in the last bit.
+    For adaptation. Its rounding differs from that of `plain`, so the two may differ in the last bit.
     """
     mean = torch.tensor(p.mean, device=images.device).reshape(1, 3, 1, 1)
     std = torch.tensor(p.std, device=images.device).reshape(1, 3, 1, 1)
@@ -37,8 +37,8 @@ def normalize(images: Tensor, p: Preprocessing) -> Tensor:
 
 
 def plain(pixels: NDArray[np.uint8], p: Preprocessing, device: torch.device) -> Tensor:
-    """uint8 (n, H, W, 3) -> float32 (n, 3, H, W) on `device`, channels last in memory, with the very arithmetic of the
-    exported graph: for what decides in which integer a value ends."""
+    """uint8 (n, H, W, 3) -> float32 (n, 3, H, W) on `device`, channels last in memory, with exactly the
+    arithmetic of the exported graph. For quantization, where the last bit may decide the integer."""
     return torch.from_numpy(normalize_as_exported(pixels, p)).to(device, memory_format=torch.channels_last)
 
 

@@ -1,4 +1,4 @@
-"""The table of backends, and what each of them can do on this machine. Imports no SDK."""
+"""The table of backends, and the capabilities of each on this machine. Imports no SDK."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from edgetl.types import Backend, Missing, Precision, Scheme, Target
 
 @dataclass(frozen=True)
 class About:
-    """What the others need to know of a backend before its module is imported.
+    """The properties of a backend that are known before its module is imported.
 
-    where            "module:Class"; the module is imported when the backend is first asked for
-    extra            the extra of edgetl that installs its Python package; "" for what edgetl itself requires
-    answers_nothing  it gives zeros whatever it is shown: what is measured of it says nothing about a network
+    where            "module:Class"; the module is imported when the backend is first used
+    extra            the extra of edgetl that installs its Python package; "" if edgetl itself requires the package
+    answers_nothing  it always gives zeros, so that its measurements say nothing about a network
     parses_onnx      its toolchain parses the `.onnx` files of a bundle
-    runs_onnx        its model is an ONNX file, whatever it is called, and ONNX Runtime runs that very file
+    runs_onnx        its model is an ONNX file, whatever its name, and ONNX Runtime runs that file
     """
 
     where: str
@@ -39,11 +39,11 @@ BACKENDS: dict[str, About] = {
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What one backend can do here.
+    """The capabilities of one backend on this machine.
 
-    version     of the installed toolchain; "" when absent
-    missing     None when it compiles here
-    cannot_run  None when it runs here what was compiled for this kind of machine
+    version     of the installed toolchain; "" if it is missing
+    missing     None if it compiles here
+    cannot_run  None if it runs models here that were compiled for this kind of machine
     """
 
     backend: str
@@ -53,30 +53,30 @@ class Diagnosis:
 
 
 def about(name: str) -> About:
-    """The row of the backend called `name`. Raises UsageError naming the nearest."""
+    """The row of the backend named `name`. Raises UsageError naming the nearest."""
     if name not in BACKENDS:
         raise UsageError(f"unknown backend `{name}`; {nearest(name, BACKENDS)}")
     return BACKENDS[name]
 
 
 def load(name: str) -> Backend:
-    """The backend called `name`; imports its one module. Raises UsageError naming the nearest."""
+    """The backend named `name`; imports its module. Raises UsageError naming the nearest."""
     module, _, class_name = about(name).where.partition(":")
     backend: Backend = getattr(importlib.import_module(module), class_name)()
     return backend
 
 
 def cannot_use(target: Target, precision: Precision | None = None) -> Missing | None:
-    """None when builds of `target` can be compiled here and run here; else why not. Imports no SDK.
+    """None if builds of `target` can be compiled and run here; else the reason. Imports no SDK.
 
-    Where there is a build already, the backend's own `cannot_run` says whether it runs.
+    If a build exists already, the backend's own `cannot_run` says whether it runs.
     """
     backend = load(target.backend)
     return backend.cannot_run(target, precision) or backend.missing()
 
 
 def diagnose() -> tuple[Diagnosis, ...]:
-    """Every backend, in the order of the table. Imports no SDK; loads the CUDA driver where there is one."""
+    """Every backend, in the order of the table. Imports no SDK; loads the CUDA driver if there is one."""
     return tuple(_diagnose(name) for name in BACKENDS)
 
 

@@ -1,4 +1,4 @@
-"""What a backend needs, said once: its version, and why it cannot compile or run here."""
+"""What a backend needs: from it follow its version, and why it cannot compile or run here."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from edgetl.types import PRECISIONS, Compiled, Missing, NumberFormat, Precision,
 
 @dataclass(frozen=True)
 class Needs:
-    """What a toolchain offers, and what it takes.
+    """What a toolchain offers and needs.
 
     formats        that it builds and runs, in every variant of the network
-    module         its Python package; "" when edgetl alone will do
+    module         its Python package; "" if it needs none
     remedy         how to install it
-    distributions  that contain it; its version is that of the first one that is installed
-    to_compile     False when only the last step, on the device, takes the package
-    gpu            runs on an NVIDIA GPU; else on the CPU
-    options        a target may set
+    distributions  that contain it; the version is that of the first one installed
+    to_compile     False if only the last step, on the device, needs the package
+    gpu            whether it runs on an NVIDIA GPU, or else on the CPU
+    options        that a target may set
     """
 
     formats: tuple[NumberFormat, ...]
@@ -37,7 +37,7 @@ class Needs:
 
 
 class Toolchain:
-    """The half of a backend that its needs answer."""
+    """The methods of a backend that follow from its needs."""
 
     name: str
     needs: Needs
@@ -59,7 +59,7 @@ class Toolchain:
         )
 
     def require_to_compile(self, target: Target, precision: Precision) -> None:
-        """Raises UsageError for an option it does not have, BackendError for what is missing here."""
+        """Raises UsageError for an unknown option, BackendError for what is missing here."""
         refuse_unknown(target, self.needs.options)
         wrong = requirements.wrong_precision(precision, self.needs.precisions, self.name)
         requirements.require(f"target {target.name}", self.missing(), wrong)

@@ -1,4 +1,4 @@
-"""The bench of a target whose CPU is absent: accuracy under emulation, and by it on the host's; no latency."""
+"""The bench of a target whose CPU is absent: accuracy under emulation and, bounded by it, on the host; no latency."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edgetl.errors import BackendError
 from edgetl.tasks.classification.accuracy import compare, predict, stratified
 from edgetl.types import PRECISIONS, Backend, Missing, Progress
 
-_FLOAT_IMAGES = 8  # float is the slowest under emulation, and its arithmetic hardly differs between CPUs
+_FLOAT_IMAGES = 8  # float is slowest under emulation, and its arithmetic hardly differs between CPUs
 
 _Logits = NDArray[np.float32]
 
@@ -26,9 +26,9 @@ _Logits = NDArray[np.float32]
 def emulated(
     backend: Backend, job: BenchJob, reference: _Logits, obstacle: Missing, progress: Progress
 ) -> tuple[TargetBench, dict[str, _Logits]]:
-    """What can be said of a target that this machine cannot run, and the logits of the builds that were emulated.
+    """The bench of a target that this machine cannot run, and the logits of the emulated builds.
 
-    A float build is looked at on few images, the build that ships on all that the recipe asks for.
+    A float build is emulated on few images, the build that ships on all that the recipe asks for.
     """
     missing = _missing(job)
     reason = f"{obstacle.reason}; {obstacle.remedy}"
@@ -52,16 +52,16 @@ def emulated(
 
 
 def _missing(job: BenchJob) -> Missing | None:
-    """None when accuracy can be checked under emulation; an empty reason when that is out of the question."""
+    """None if accuracy can be checked under emulation; an empty reason if emulation does not apply."""
     if not qemu.takes(job.target):
         return Missing("", "")
     if not job.config.emulate:
-        return Missing("switched off in the recipe", "bench.emulate: true")
+        return Missing("turned off in the recipe", "bench.emulate: true")
     return qemu.missing()
 
 
 class _Emulation:
-    """The images that are emulated, and what was answered on them."""
+    """The emulated images and their logits."""
 
     def __init__(self, backend: Backend, job: BenchJob, reference: _Logits, progress: Progress) -> None:
         self._backend, self._job, self._progress = backend, job, progress
@@ -71,7 +71,7 @@ class _Emulation:
         self._images = load_batch([job.val[index] for index in self._picked], job.preprocessing)
         self._logits: dict[str, _Logits] = {}
         self._host_logits: dict[str, _Logits | None] = {}
-        self._threads = max(1, int(describe().usable_cores or 1))  # nothing is timed: use what is there
+        self._threads = max(1, int(describe().usable_cores or 1))  # nothing is timed: use all threads
 
     def of(self, bench: TargetBench) -> tuple[TargetBench, dict[str, _Logits]]:
         found = {candidate.precision: self._build(candidate) for candidate in self._job.candidates}
@@ -90,7 +90,7 @@ class _Emulation:
         return whole(), self._logits
 
     def _ships_on_few(self, bench: TargetBench) -> Candidate | None:
-        """The build that would ship, where fewer images than there are speak for it."""
+        """The build that would ship, if it was emulated on fewer images than possible."""
         shipped = judge(bench, self._job.gates, self._job.choose).shipped
         build = bench.build(shipped) if shipped else None
         if build is None or build.accuracy is None or len(self._logits[build.precision]) == len(self._picked):
@@ -116,7 +116,7 @@ class _Emulation:
         return replace(build, accuracy=compare(logits, self._labels[picked], self._reference[picked], self._job.seed))
 
     def _host(self, candidate: Candidate) -> _Logits | None:
-        """What the build's file answers on this CPU, on all validation images; None where it does not take it."""
+        """Logits of the build's file on this CPU, for all validation images; None if this CPU cannot run it."""
         name = candidate.precision
         if name in self._host_logits:
             return self._host_logits[name]

@@ -1,4 +1,4 @@
-"""What is measured: one target's compiled builds, and what they are measured on."""
+"""One target's compiled builds and the images to measure them on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgetl.types import Compiled, Precision, Preprocessing, Sample, Target
 
 @dataclass(frozen=True)
 class Candidate:
-    """A compiled build: the folder its backend wrote, and what it needs to open it."""
+    """A compiled build: the folder that its backend wrote, and the values needed to open it."""
 
     folder: Path
     compiled: Compiled
@@ -27,13 +27,13 @@ class Candidate:
 
 @dataclass(frozen=True)
 class BenchJob:
-    """One target's builds and what to measure them on.
+    """One target's builds and the data to measure them on.
 
-    val        the validation images; they were never trained or calibrated on
+    val        the validation images, never used for training or calibration
     reference  safetensors file with "logits" (len(val), classes): the float torch network, in the order of `val`
-    gates, choose  which build will ship; under emulation that one is looked at on all images of the recipe. A gate on
-               p99 takes more runs.
-    labels     names of the classes
+    gates, choose  determine which build ships; under emulation that one runs on all emulated images of the recipe. A
+               gate on p99 takes more runs.
+    labels     class names
     """
 
     target: Target

@@ -1,4 +1,4 @@
-"""The bench stage of one target: every build on its own runtime, or the reason why not."""
+"""The bench stage of one target: measures every build on its own runtime, or records the reason why not."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _Times = NDArray[np.int64]
 class _Out:
     """Builds that are not measured any further, by precision.
 
-    errors  they do not run; interrupted  they could not be measured this time
+    errors  builds that do not run; interrupted  builds that could not be measured this time
     """
 
     errors: dict[str, str] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class _Out:
 
 
 class _Watched:
-    """An engine that leaves word of its error: who times several cannot tell whose it is."""
+    """An engine that records its error, because a timing loop over several cannot tell which one failed."""
 
     def __init__(self, name: str, engine: Engine, failed: dict[str, str]) -> None:
         self._name, self._engine, self._failed = name, engine, failed
@@ -80,9 +80,9 @@ class _Watched:
 def run(job: BenchJob, out: Path, progress: Progress) -> None:
     """Measure the target's builds; write bench.json, predictions.safetensors and latency.safetensors into `out`.
 
-    A build that fails to open or to run, whenever that is, is recorded with its error; the others go on. One that could
-    not be measured for a reason outside of it is recorded as that, for the next run to try again.
-    raises  EdgetlError when the reference does not fit the validation images.
+    A build that fails to open or to run is recorded with its error, and the others continue. A build that could not be
+    measured for an external reason is recorded as such, and the next run tries again.
+    raises  EdgetlError if the reference does not fit the validation images.
     """
     reference = read_reference(job.reference, len(job.val))
     backend = load(job.target.backend)
@@ -98,7 +98,7 @@ def run(job: BenchJob, out: Path, progress: Progress) -> None:
 
 
 def read_reference(path: Path, images: int) -> _Logits:
-    """(images, classes) float32 logits of the float network. Raises EdgetlError when they do not fit."""
+    """(images, classes) float32 logits of the float network. Raises EdgetlError if they do not fit."""
     try:
         logits = read_tensors(path).get("logits", np.zeros(0))
     except UnreadableArray as error:
@@ -111,12 +111,15 @@ def read_reference(path: Path, images: int) -> _Logits:
 def _obstacle(backend: Backend, job: BenchJob) -> Missing | None:
     found = backend.cannot_run(job.target)
     if found is None and not all(candidate.compiled.finished for candidate in job.candidates):
-        return Missing("the last build step runs on the device", "edgetl compile --finish BUNDLE there, then bench it")
+        return Missing(
+            "the last build step runs on the device",
+            "run edgetl compile --finish BUNDLE there, then edgetl bench BUNDLE",
+        )
     return found
 
 
 def _cannot_run(backend: Backend, job: BenchJob) -> dict[str, str]:
-    """Builds this machine cannot run although it runs others of the target: bfloat16 on a CPU without it."""
+    """Builds that this machine cannot run although it runs others of the target: bfloat16 on a CPU without it."""
     obstacles = {c.precision: backend.cannot_run(job.target, c.precision) for c in job.candidates}
     return {name: f"{found.reason}; {found.remedy}" for name, found in obstacles.items() if found}
 
@@ -195,7 +198,7 @@ def _open_all(
 
 
 def _predict(job: BenchJob, engines: Mapping[str, Engine], out: _Out, progress: Progress) -> dict[str, _Logits]:
-    """Logits of every build on all validation images, which are read once. A build that fails falls out."""
+    """Logits of every build on all validation images, which are read once. A build that fails is dropped."""
     parts: dict[str, list[_Logits]] = {name: [] for name in engines}
     if not parts:
         return {}
@@ -212,9 +215,9 @@ def _predict(job: BenchJob, engines: Mapping[str, Engine], out: _Out, progress: 
 
 
 def _time(job: BenchJob, engines: Mapping[str, Engine], out: _Out, progress: Progress) -> Timed | None:
-    """Times of every build, taken in the same rounds. After one that fails the others are timed again without it.
+    """Times of every build, taken in the same rounds. If one fails, the others are timed again without it.
 
-    None where none is left.
+    None if none is left.
     """
     images = load_batch(spread(job.val), job.preprocessing)
     config, for_p99 = job.config, job.gates.max_p99_ms is not None
@@ -244,7 +247,7 @@ def _time(job: BenchJob, engines: Mapping[str, Engine], out: _Out, progress: Pro
 
 
 def _cold_start(job: BenchJob, candidate: Candidate, out: _Out, progress: Progress) -> ColdStart | None:
-    """What falls out here is not opened in this process, which would hang or end as the fresh one did."""
+    """A build that fails here is not opened in this process, which would hang or crash like the fresh one."""
     image = load_batch(job.val[:1], job.preprocessing)[0]
     with progress.task(f"{job.target.name}: {candidate.precision} cold start", total=None):
         try:
@@ -257,7 +260,7 @@ def _cold_start(job: BenchJob, candidate: Candidate, out: _Out, progress: Progre
 
 
 def _speedups(job: BenchJob, times: Mapping[str, _Times], name: Precision) -> dict[Precision, Interval]:
-    """Over each other build that was timed."""
+    """Speed-up over each other build that was timed."""
     others = [c.precision for c in job.candidates if c.precision in times and c.precision != name]
     return {other: stats.speedup(times[other], times[name], block=BLOCK, seed=job.seed) for other in others}
 

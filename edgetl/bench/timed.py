@@ -1,4 +1,4 @@
-"""Timing builds together, with what the machine did meanwhile; and how many runs that takes."""
+"""Timing builds together, with the machine's load; and how many runs that takes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from edgetl.types import Advance, Engine
 P99_RUNS = stats.P99_ROUNDS * BLOCK
 """Timed runs of each build from which p99 has an interval."""
 MOST_SECONDS = 60.0
-"""What the runs that only p99 needs may take, for all builds of a target together."""
-_MORE = 300  # runs between two looks at the clock
+"""Seconds that the extra runs for p99 may take, for all builds of a target together."""
+_MORE = 300  # runs between two checks of the clock
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ def timed(
 ) -> Timed:
     """Time all engines in the same rounds (`interleaved`).
 
-    threads  inside one inference
-    for_p99  up to `P99_RUNS` runs, as far as `MOST_SECONDS` reach: a gate on p99 is judged by them
+    threads  per inference
+    for_p99  up to `P99_RUNS` runs, within `MOST_SECONDS`; a gate on p99 is judged by them
     """
     before = snapshot()
     parts = [interleaved(engines, images, runs=runs, warmup=warmup, seed=seed, advance=advance)]

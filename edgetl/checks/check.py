@@ -1,4 +1,4 @@
-"""The check stage: a split in, check.json and a contact sheet of suspects out. Refuses nothing itself."""
+"""The check stage: writes check.json and a contact sheet of suspects for a split. It refuses nothing itself."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ from edgetl.types import Progress, Split, WeightSource
 
 @dataclass(frozen=True)
 class CheckJob:
-    """What the stage needs.
+    """The inputs of the stage.
 
-    base      the folder that the recipe's relative paths start at
-    source    the backbone's weights; None leaves out the checks on features, `obstacle` says why
+    base      the folder in which the recipe's relative paths start
+    source    the backbone's weights; None skips the checks on features, and `obstacle` says why
     cache     folder of features and prints, kept between runs
     """
 
@@ -54,10 +54,10 @@ class CheckJob:
 
 
 def run(job: CheckJob, out: Path, progress: Progress) -> None:
-    """Write check.json and, where something is suspected, contact-sheet.jpg into the folder `out`.
+    """Write check.json and, if there are suspects, contact-sheet.jpg into the folder `out`.
 
     raises  DataError for an image that can no longer be read, UsageError for names without a group; WeightsError and
-            ModuleNotFoundError when features cannot be computed although there is a source
+            ModuleNotFoundError if features cannot be computed although there is a source
     """
     split = job.split
     subject = whole(split)
@@ -101,13 +101,13 @@ def _likeness(
     groups: tuple[str, ...] | None,
     progress: Progress,
 ) -> list[Finding]:
-    # the numerics of labels need scikit-learn, which only the training half has
+    # the label check needs scikit-learn, which only the training half has
     seed = job.data.seed
     if job.source is None or not job.check.features:
         reason = job.obstacle if job.check.features else "check.features: false"
         return [
             Finding(check="neighbours", verdict="not checked", sentence=reason),
-            Finding(check="labels", verdict="not checked", sentence="no features: see neighbours"),
+            Finding(check="labels", verdict="not checked", sentence="no features: see neighbors"),
             drift(subject, None, thumbnails, seed=seed, groups=groups),
         ]
     from edgetl.checks.likeness import labels, neighbours
@@ -121,7 +121,8 @@ def _likeness(
 
 
 def _features(job: CheckJob, subject: Subject, progress: Progress) -> NDArray[np.float32]:
-    """(N, F) of the pretrained backbone, shots and validation images apart: others ask for the shots alone."""
+    """(N, F) features of the pretrained backbone, shots and validation images separately: others need only the
+    shots."""
     from edgetl.backbones.extract import open_frozen, pooled_features
 
     assert job.source is not None
@@ -137,7 +138,7 @@ def _features(job: CheckJob, subject: Subject, progress: Progress) -> NDArray[np
 
 
 def _prints(subject: Subject, cache: Path, progress: Progress) -> Prints:
-    """What pictures are recognised by; those of the last run are not decoded again."""
+    """The prints of the images; those of the last run are not decoded again."""
     path = cache / f"prints-{value_digest(decoder_versions())[:16]}.kept"
     known = None
     if path.exists():
@@ -158,7 +159,7 @@ def _rows(prints: Prints, split: Split, subject: Subject) -> NDArray[np.uint8]:
 
 
 def _groups(keys: SplitKeys | None, subject: Subject) -> tuple[str, ...] | None:
-    """The group of each of the subject's samples, which are the first of both sides."""
+    """The group of each of the subject's samples, which come first on both sides."""
     if keys is None:
         return None
     return (*keys.shots[: subject.shots], *keys.val[: len(subject.samples) - subject.shots])

@@ -1,4 +1,4 @@
-"""Decoded images by number: kept in memory while they are few, else decoded again each time."""
+"""Decoded images by number: kept in memory if there are few, else decoded again each time."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from edgetl.types import Preprocessing, Sample
 
 MOST_BYTES = 1 << 30
-"""Of images, or of what a network made of them, that are kept in memory at once."""
+"""Limit of images, or of activations of images, that are kept in memory."""
 
 
 class Pixels:
-    """Samples as `load_batch` decodes and resizes them. Raises DataError for a file that cannot be read, when it is."""
+    """Samples as `load_batch` decodes and resizes them. Reading raises DataError for an unreadable file."""
 
     def __init__(self, samples: Sequence[Sample], preprocessing: Preprocessing) -> None:
         self.samples, self.preprocessing = tuple(samples), preprocessing
@@ -29,7 +29,7 @@ class Pixels:
         return len(self.samples)
 
     def keep(self) -> None:
-        """Decode all once, where they take at most `MOST_BYTES`: for those who read each of them many times."""
+        """Decode all once, if they take at most `MOST_BYTES`: for repeated reads."""
         p = self.preprocessing
         if self._kept is None and len(self) * p.height * p.width * 3 <= MOST_BYTES:
             self._kept = load_batch(self.samples, p)

@@ -1,4 +1,4 @@
-"""The data stage: a recipe's `data` section -> split.json."""
+"""The data stage: turns a recipe's `data` section into split.json."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _NOTED = 5
 
 
 def run(config: Data, base: Path, out: Path, progress: Progress) -> None:
-    """Draw the split, decoding every image it uses once, and write `out`/split.json. `out` exists.
+    """Draw the split, decoding each of its images once, and write `out`/split.json. `out` exists.
 
-    base   the folder that the recipe's relative paths start at
-    Raises UsageError and DataError as `make_split` does.
+    base   the folder in which the recipe's relative paths start
+    Raises UsageError and DataError like `make_split`.
     """
     split = make_split(config, base, progress)
     for skipped in split.skipped[:_NOTED]:

@@ -1,4 +1,4 @@
-"""The export stage: the pivot folder that every backend compiles from, proven equal to the torch networks."""
+"""The export stage: writes the pivot folder that every backend compiles from, proven equal to the torch networks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from edgetl.store.records import ADAPT_RECORD, NETWORK_SPEC, NETWORK_STATE, REFE
 from edgetl.types import NetworkSpec, Progress, Sample, Split
 
 PARITY_IMAGES = 64
-_BATCH_OF_ALL_VALUES = 2  # every intermediate value is held
+_BATCH_OF_ALL_VALUES = 2  # every intermediate value is in memory
 
 Logits = NDArray[np.float32]
 
@@ -61,7 +61,7 @@ def run(
     quantized  scheme id -> folder of the quantize stage; may be empty
     half       also a float16 model, where the network's values on the shots leave room below float16's largest
     known      folder in which `edgetl.pivot.reference` left the float network's logits on the validation images
-    raises     ParityError when an exported model is not its torch network on real images; BackendError when the
+    raises     ParityError if an exported model differs from its torch network on real images; BackendError if the
                exporter refuses the network; DataError for unreadable images.
     """
     spec = read_spec(adapted / NETWORK_SPEC)
@@ -129,7 +129,7 @@ def _export_half(
     vectors: NDArray[np.uint8],
     out: Path,
 ) -> _Made:
-    """The pixels are normalized in float32: they are exact there, and it costs nothing."""
+    """The pixels are normalized in float32, which is exact and costs nothing."""
     model = attach(to_float16(plain), spec.preprocessing, split.classes)
     samples = split.val[:PARITY_IMAGES]
     return _prove(model, "float16", None, samples, reference[: len(samples)], spec, vectors, out)
@@ -158,7 +158,7 @@ def _prove(
     *,
     exact: Logits | None = None,
 ) -> _Made:
-    """Compare with torch, then write; golden logits are onnxruntime's, computed literally."""
+    """Compare with torch, then write; golden logits are onnxruntime's, computed node by node."""
     stem = f"{precision}-{identity}" if identity else precision
     data = serialize(model)
     session = open_literal(data)
@@ -177,7 +177,7 @@ def _prove(
 
 
 def _provenance(adapted: Path, spec: NetworkSpec) -> tuple[str, str]:
-    """Where the pretrained weights came from and their licence, as far as the adapt stage recorded it."""
+    """The source and license of the pretrained weights, as far as the adapt stage recorded them."""
     path = adapted / ADAPT_RECORD
     record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     source = record.get("source") or f"{spec.library} {spec.architecture}"

@@ -1,4 +1,4 @@
-"""A torch network as ONNX: dynamic batch, nothing of this machine in the file, equal bytes every time."""
+"""Exports a torch network as ONNX: dynamic batch, no traces of this machine in the file, reproducible bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Put the preprocessing that follows decode and resize into the graph: raw RGB bytes in, logits out."""
+"""Puts the preprocessing after decode and resize into the graph: raw RGB bytes in, logits out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MIDDLE = 128  # the zero point of symmetric uint8
 
 
 def byte_values(p: Preprocessing) -> NDArray[np.float64]:
-    """(3, 256): what each byte of each channel becomes."""
+    """(3, 256): the normalized value of each byte of each channel."""
     scale, offset = (values.astype(np.float64)[:, None] for values in affine(p))
     return np.arange(256) * scale + offset
 
@@ -42,7 +42,7 @@ def byte_lattice(p: Preprocessing, *, symmetric: bool) -> ByteLattice | None:
     """The uint8 lattice on which the normalized bytes lie, when all channels have one mean and one std; else None.
 
     (x / 255 - mean) / std = scale * (x - zero_point) with scale = 1 / (255 std) and zero_point = 255 mean, which is
-    rounded to a whole number: a shift of at most half a grey level.
+    rounded to a whole number: a shift of at most half a gray level.
     symmetric  whether activations must have the zero point 128: then no other lattice will do
     """
     if len(set(p.mean)) > 1 or len(set(p.std)) > 1:
@@ -68,7 +68,7 @@ def attach(model: onnx.ModelProto, p: Preprocessing, labels: Sequence[str]) -> o
 
     The bytes go straight into a Cast, because TensorRT takes a uint8 network input nowhere else. Multiplication and
     addition then run over rows of width * 3 values with repeated constants: the same numbers as per channel, but
-    runtimes vectorise the long inner axis (docs/decisions/0005-pivot-numerics.md has the timings).
+    runtimes vectorize the long inner axis (docs/decisions/0005-pivot-numerics.md has the timings).
 
     Where the network's first step is the rounding onto the byte lattice, the bytes are that step's result already:
     no arithmetic is left.

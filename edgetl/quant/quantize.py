@@ -1,4 +1,4 @@
-"""The quantize stage: one scheme's network, from the adapted float network to Q/DQ ONNX."""
+"""The quantize stage: turns the adapted float network into one scheme's Q/DQ ONNX network."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ REFERENCE_IMAGES = 64
 
 @dataclass(frozen=True)
 class QuantizeJob:
-    """What the stage is given.
+    """The inputs of the stage.
 
     adapted  folder of the adapt stage
-    gates    with the method `auto` they decide whether training is needed
+    gates    with the method `auto` they determine whether training is needed
     augment  a policy of `Augment`
     cache    folder in which observed ranges are kept, so that a killed calibration continues
     ranges   file of an earlier run whose ranges are used instead of observing
@@ -90,7 +90,7 @@ def run(job: QuantizeJob, out: Path, progress: Progress) -> None:
     spec = read_spec(job.adapted / NETWORK_SPEC)
     p = spec.preprocessing
     if scheme.activation_dtype == "uint8":
-        # unsigned bytes can be the quantized input themselves: train on exactly what the device will feed
+        # unsigned bytes can be the quantized input themselves: train on exactly the inputs of the device
         p = on_byte_lattice(p, symmetric=scheme.activation_symmetric)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with _repeatable(config.seed, device):
@@ -177,7 +177,7 @@ class _Settled:
 
 
 def _settle(prepared: GraphModule, teacher: nn.Module, shots: Shots, job: QuantizeJob, progress: Progress) -> _Settled:
-    """Train or not, as the recipe says or the validation images do."""
+    """Train or not, as the recipe or the validation images decide."""
     history: list[Epoch] = []
 
     def learn() -> None:

@@ -1,4 +1,4 @@
-"""The shots as network inputs for training: plain and augmented, decoded again per batch unless told to keep them."""
+"""The shots as network inputs for training: plain and augmented, decoded again for each batch unless kept."""
 
 from __future__ import annotations
 

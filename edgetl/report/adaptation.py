@@ -1,4 +1,4 @@
-"""What adapt.json says, as the page shows it. A key that is missing leaves its place empty."""
+"""adapt.json as the page shows it. A missing key leaves its place empty."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _ELSEWHERE = frozenset(  # keys with a place of their own on the page
 
 @dataclass(frozen=True)
 class Candidate:
-    """One head or fine-tuning on held-out shots; None where it was not judged.
+    """One head or fine-tuning on held-out shots; None if it was not evaluated.
 
-    name, setting     of fine-tuning without the word, which `kind` says; the setting is empty where the name has it
+    name, setting     without the word "finetune", which `kind` says; the setting is empty if the name includes it
     top1              fraction, with its 95 % interval; loss: mean cross entropy in nats
     difference_points its top-1 minus that of the best head on the same images, with its 95 % interval
-    folds, images     on which it was judged; seconds: what that took, all folds together
-    state             in words; `complete`: judged on all folds
+    folds, images     of the evaluation; seconds: its time, all folds together
+    state             in words; `complete`: evaluated on all folds
     """
 
     name: str
@@ -47,12 +47,12 @@ class Candidate:
 
     @property
     def is_reference(self) -> bool:
-        """The best head: the differences are against it, so it has none."""
+        """Whether this is the best head, to which the others are compared."""
         return self.kind == "head" and self.complete and self.top1 is not None and self.difference_points is None
 
     @property
     def time(self) -> str:
-        """`seconds` in words; closed forms take next to none, and what was not begun none."""
+        """`seconds` in words; closed-form heads take almost none, and a candidate that never started takes none."""
         if not self.seconds:
             return words.DASH
         return "< 0.1 s" if self.seconds < 0.05 else words.seconds(self.seconds)
@@ -69,7 +69,7 @@ class Guard:
 
 @dataclass(frozen=True)
 class Resize:
-    """A resize policy that was tried, judged by the best cheap head on held-out shots."""
+    """A resize policy, evaluated by the best cheap head on held-out shots."""
 
     policy: str
     chosen: bool
@@ -79,7 +79,7 @@ class Resize:
 
 @dataclass(frozen=True)
 class Adaptation:
-    """Empty strings and tuples where nothing was recorded."""
+    """Strings and tuples are empty if nothing was recorded."""
 
     reason: str
     judged_on: str
@@ -96,8 +96,8 @@ class Adaptation:
 class Curve:
     """Losses in nats after epoch 1, 2, ...; the mean over `folds`, up to the epoch that all of them reached.
 
-    held_out     NaN where nothing was held out; both are NaN where a loss was not finite
-    ended_after  the epochs that the final network was trained for; None but for the curve that chose them
+    held_out     NaN if nothing was held out; both are NaN if a loss was not finite
+    ended_after  epochs of the final training; None except for the curve that determined them
     """
 
     name: str
@@ -131,9 +131,9 @@ def show_adaptation(adapt: Mapping[str, Any]) -> Adaptation:
 
 
 def read_curves(adapt: Mapping[str, Any], history: Mapping[str, Any]) -> tuple[Curve, ...]:
-    """Of every fine-tuning that was tried, the chosen one first, and of the training on all shots at the end.
+    """Curves of every fine-tuning, the chosen one first, and of the final training on all shots.
 
-    adapt    adapt.json; history  what stands there under `history`
+    adapt    adapt.json; history  its key `history`
     """
     chosen = {row.name for row in show_adaptation(adapt).candidates if row.chosen}
     epochs = _count(adapt, "epochs") or None
@@ -183,7 +183,7 @@ def _candidate(row: Mapping[str, Any], all_folds: int | None) -> Candidate:
 
 
 def _title(name: str) -> str:
-    """`finetune last 3 of 9 parts` -> `last 3 of 9 parts`: in a table and a plot of fine-tunings the word is noise."""
+    """`finetune last 3 of 9 parts` -> `last 3 of 9 parts`: a table or plot of fine-tunings does not need the word."""
     return name.removeprefix("finetune ")
 
 
@@ -196,9 +196,9 @@ def _state(state: str, folds: int | None, all_folds: int | None) -> str:
 def _judged_on(adapt: Mapping[str, Any]) -> str:
     images, folds = _count(adapt, "held_out_images"), _count(adapt, "folds")
     if not images:
-        return "Nothing could be held out, so the candidates were not judged."
+        return "Nothing could be held out, so the candidates were not compared."
     each = f", each held out once in {folds} folds" if folds else ""
-    return f"Judged on {images} shots{each}; paired on the same images."
+    return f"Evaluated on {images} shots{each}; paired on the same images."
 
 
 def _budget(budget: Mapping[str, Any]) -> str:
@@ -220,7 +220,7 @@ def _facts(adapt: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Parameters", _parameters(adapt)),
         ("Weights", _audit(_mapping(adapt, "audit"))),
         ("Source", _text(adapt, "source")),
-        ("Licence of the weights", _text(adapt, "licence")),
+        ("License of the weights", _text(adapt, "licence")),
         ("Device", ", ".join(part for part in runs_on if part)),
         ("Time", "" if seconds is None else words.seconds(seconds)),
     ]
@@ -242,12 +242,12 @@ def _audit(audit: Mapping[str, Any]) -> str:
     if matched is None:
         return ""
     dropped, new = len(_sequence(audit.get("dropped"))), len(_sequence(audit.get("new")))
-    counts = f"{matched} tensors filled from the checkpoint, {dropped} of it left out, {new} new"
+    counts = f"{matched} tensors loaded from the checkpoint, {dropped} of the checkpoint unused, {new} new"
     return "; ".join((counts, *map(str, _sequence(audit.get("notes")))))
 
 
 def _others(adapt: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Single values that have no place of their own, so that a record that tells more is not cut short."""
+    """Single values without a place of their own, so that the page shows all of the record."""
     return [
         (_capital(_heading(key)), plain(value))
         for key, value in adapt.items()

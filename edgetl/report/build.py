@@ -1,4 +1,4 @@
-"""Plain results of all stages -> Report."""
+"""Builds the Report from the results of all stages."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class TargetResult:
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """What a report is made of.
+    """The inputs of a report.
 
     reference  the float torch network on all validation images: `compare(reference, labels, reference)`
     checks     check.json
@@ -93,13 +93,13 @@ def build_report(inputs: ReportInputs) -> Report:
         parity=dict(inputs.parity),
         stages=inputs.stages,
         versions=dict(inputs.versions),
-        # all are one machine; a target that ran on its GPU names that
+        # all ran on one machine; a target that ran on its GPU names the GPU
         machine=next((machine for machine in machines if machine.gpu), machines[0] if machines else None),
     )
 
 
 def overall(verdicts: list[Verdict]) -> Verdict:
-    """fail if one fails, else not measured if one is, else pass."""
+    """fail if any fails, else not measured if any is, else pass."""
     if "fail" in verdicts:
         return "fail"
     return "not measured" if "not measured" in verdicts else "pass"
@@ -255,7 +255,7 @@ def _data(split: Split, resize: Mapping[str, Any]) -> Data:
         val=len(split.val),
         shots_per_class=_per_class([sample.label for sample in split.shots], len(split.classes)),
         val_per_class=_per_class([sample.label for sample in split.val], len(split.classes)),
-        resize=resize.get("policy", split.resize),  # the shots may have decided otherwise than the shapes
+        resize=resize.get("policy", split.resize),  # the shots may have led to another choice than the shapes
         resize_reason=resize.get("reason", split.resize_reason),
         digest=split.digest,
         skipped=tuple(SkippedFile(path=short(item.path), reason=item.reason) for item in split.skipped),

@@ -1,4 +1,4 @@
-"""The report stage: judge every target, choose the build that ships, write the report; add what devices measured."""
+"""The report stage: judge every target, choose the build that ships, write the report, add device measurements."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ from edgetl.types import Estimate, Interval, Split
 
 @dataclass(frozen=True)
 class Folders:
-    """Where the stages left their results.
+    """The folders with the results of the stages.
 
-    quantized        per number scheme, with the targets that compute in it
+    quantized        per number scheme, with its targets
     builds, benches  per target name, in the recipe's order: the folders of its builds, and of its bench stage
-    repairs          those of the repair stage, for targets that had one
-    surgeries        those of the surgery stage, for targets with a build of its network
+    repairs          of the repair stage, for targets that had one
+    surgeries        of the surgery stage, for targets with a build of its network
     """
 
     checked: Path
@@ -113,9 +113,9 @@ def add_devices(
     devices: Sequence[DeviceFile],
     out: Path,
 ) -> None:
-    """Write report.json and report.html of the folder `reported` again into `out`, with what devices measured.
+    """Write report.json and report.html of the folder `reported` again into `out`, with device measurements.
 
-    The bundles stay as they are: what a device measured must keep the digest it was measured under.
+    The bundles stay unchanged: a device measurement refers to their digest.
     """
     report = read_report(reported / FILE_NAME)
     report = report.model_copy(update={"devices": device_rows(devices, report.bundles)})
@@ -129,7 +129,7 @@ def add_devices(
 def _ship(
     recipe_name: str, bench: TargetBench, decision: Decision, builds: Sequence[Path], now: str, out: Path
 ) -> str | None:
-    """Copy the chosen build, with what was measured in its manifest. Returns its path relative to the output."""
+    """Copy the chosen build, with its measurements in the manifest. Returns its path relative to the output."""
     if decision.shipped is None:
         return None
     bundles = [read_bundle(folder) for folder in builds]
@@ -219,7 +219,7 @@ def _versions(results: Sequence[TargetResult]) -> dict[str, str]:
 
 
 def _adapted(folder: Path) -> dict[str, Any]:
-    """adapt.json, and what it took from run.json: the seconds of each candidate, those of all, the threads."""
+    """adapt.json, with the run times from run.json: seconds of each candidate and in total, threads."""
     adapt, took = _read_json(folder / ADAPT_RECORD), _read_json(folder / RUN_RECORD)
     seconds = took.get("candidates", {})
     rows = [{**row, "seconds": seconds.get(row["name"])} for row in adapt.get("candidates", [])]

@@ -1,4 +1,4 @@
-"""What the stages that make networks found, in a few lines and as JSON: for the commands that end with them."""
+"""Summarizes the results of the stages that make networks, in a few lines and as JSON, at the end of a command."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgetl.store.results import StageResult
 
 
 def found(results: Sequence[StageResult]) -> dict[str, Any]:
-    """By stage, of those of adapt, quantize, export that ran or were kept; see the functions below."""
+    """Results by stage, for those of adapt, quantize, export that ran or were kept; see the functions below."""
     told: dict[str, Any] = {}
     for result in results:
         if result.stage == "adapt":
@@ -27,7 +27,7 @@ def found(results: Sequence[StageResult]) -> dict[str, Any]:
 
 
 def lines(told: Mapping[str, Any]) -> list[str]:
-    """The same for people."""
+    """The same as text."""
     said = []
     if "adapt" in told:
         said += _adapt_lines(told["adapt"])
@@ -36,15 +36,15 @@ def lines(told: Mapping[str, Any]) -> list[str]:
     for model in told.get("export", ()):
         parity = model["parity"]
         said.append(
-            f"{model['file']}: as the torch network on {parity['images']} images: largest difference of two logits "
+            f"{model['file']}: compared with the torch network on {parity['images']} images: largest logit difference "
             f"{parity['max_abs_diff']:.2g} of {parity['tolerance']:.2g} allowed, "
-            f"{100 * parity['top1_agreement']:.1f} % the same class"
+            f"{100 * parity['top1_agreement']:.1f} % same class"
         )
     return said
 
 
 def _adapt(record: Mapping[str, Any]) -> dict[str, Any]:
-    """top1 is a fraction on held-out shots, with its 95 % interval; None where nothing could be held out."""
+    """top1 is a fraction on held-out shots, with its 95 % interval; None if nothing could be held out."""
     chosen: Mapping[str, Any] = next((row for row in record["candidates"] if row["chosen"]), {})
     return {
         "strategy": record["strategy"],
@@ -66,7 +66,7 @@ def _adapt_lines(one: Mapping[str, Any]) -> list[str]:
         low, high = 100 * one["top1_low"], 100 * one["top1_high"]
         said.append(
             f"held-out: {100 * one['top1']:.1f} % top-1 ({low:.1f}–{high:.1f}), "
-            f"each of {one['held_out_images']} shots judged by networks that had not seen it"
+            f"each of {one['held_out_images']} shots classified by networks not trained on it"
         )
     else:
         said.append("held-out: not measured, because nothing could be held out")
@@ -79,11 +79,11 @@ _LOUD = ("warn", "failed")
 
 
 def _quantize(record: Mapping[str, Any]) -> dict[str, Any]:
-    """drop_points of the method that was kept, against the float network; None where none was judged."""
+    """drop_points of the method that was kept, against the float network; None if none was evaluated."""
     decision, method = record["decision"], record["method"]
     if decision is None:
         made = "calibrated" if method == "ptq" else "trained"
-        sentence = f"{made}, as the recipe asks; the drop is measured by `edgetl bench`"
+        sentence = f"{made}, as set in the recipe; `edgetl bench` measures the drop"
         return {"scheme": record["scheme"], "method": method, "drop_points": None, "images": 0, "sentence": sentence}
     kept = decision["trained"] if method == "qat" else decision["calibrated"]
     return {

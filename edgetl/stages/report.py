@@ -1,4 +1,4 @@
-"""Reporting: verdicts, the bundles that ship, and the report with what devices measured."""
+"""The report stage: verdicts, the bundles that ship, and the report with device measurements."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Finished:
-    """What the stages before the report left: per number scheme, or per target name in the recipe's order.
+    """The results of the stages before the report: per number scheme, or per target name in the recipe's order.
 
-    simplified  the surgery stage, for targets that have a build of its network
+    simplified  the surgery stage, for targets with a build of its network
     """
 
     checked: StageResult
@@ -72,7 +72,7 @@ def devices_stage(
     reported: StageResult,
     devices: Sequence[DeviceFile],
 ) -> StageResult:
-    """The report once more, with what was measured on devices."""
+    """The report again, with device measurements."""
 
     def make(out: Path) -> None:
         from edgetl.report.write import add_devices

@@ -1,4 +1,4 @@
-"""Simplifying: the network without the parts that make INT8 slower than float, and whether a target wants it."""
+"""The surgery stage: the network without the parts that make INT8 slower than float, and whether it is needed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from edgetl.types import Target
 
 
 def surgery_stage(run: Run, adapted: StageResult) -> StageResult:
-    """The adapted network without the parts that integer runtimes compute in floats."""
+    """The adapted network without the parts that INT8 runtimes compute in float."""
     policy = resolve_policy(run.job.recipe.data.augment, run.split.classes)
 
     def make(out: Path) -> None:
@@ -37,7 +37,7 @@ def surgery_stage(run: Run, adapted: StageResult) -> StageResult:
 
 
 def needs_surgery(run: Run, target: Target, benched: StageResult, quantized: Mapping[str, StageResult]) -> bool:
-    """Whether the target's INT8 build is slower than a float build here for parts that surgery replaces, and the
+    """Whether the target's INT8 build is slower than a float build here because of parts that surgery replaces, and the
     recipe allows it."""
     from edgetl.bench.result import BENCH_FILE, read_bench
 
@@ -51,7 +51,7 @@ def surgery_pays(bench: TargetBench, quantized: Path, surgery: Surgery) -> bool:
     """Whether INT8 was measured to be slower than a float build here, and the network has parts that may be the cause.
 
     quantized  quantize.json of the target's number scheme
-    surgery    what may be replaced
+    surgery    the parts that may be replaced
     """
     int8, rival = bench.build("int8"), bench.fastest_float()
     if int8 is None or int8.latency is None or rival is None or rival.latency is None:

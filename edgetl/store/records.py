@@ -1,4 +1,5 @@
-"""What stages write for later ones, by name: in a file of its own, because some readers must not load torch."""
+"""Names of the records that stages write for later ones; in a separate module, because some readers must not load
+torch."""
 
 from __future__ import annotations
 
@@ -8,6 +9,6 @@ SURGERY_RECORD = "surgery.json"
 NETWORK_STATE, NETWORK_SPEC = "network.safetensors", "network.json"
 """An adapted network: of the adapt stage and of the surgery stage."""
 REFERENCE_LOGITS = "reference.safetensors"
-"""What compiled networks are compared with: of the pivot, and of the quantize stage."""
+"""Logits that compiled networks are compared with: of the pivot, and of the quantize stage."""
 RUN_RECORD = "run.json"
-"""What differs between equal runs: seconds, threads. The store keeps it and leaves it out of the result's digest."""
+"""Values that differ between equal runs: seconds, threads. Stored, but not part of the result's digest."""

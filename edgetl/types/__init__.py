@@ -1,4 +1,4 @@
-"""Frozen values that cross package borders. Imports nothing of ours and nothing heavy.
+"""Frozen values that cross package borders. Imports nothing from edgetl and nothing heavy.
 
 Units are in the names: `_ms` milliseconds, `_bytes` bytes, `_points` percentage points; accuracies are fractions.
 """

@@ -19,7 +19,7 @@ STRICT: dict[str, Any] = {"extra": "forbid"}
 
 @dataclass(frozen=True)
 class Sample:
-    """One labelled image file. `path` is absolute; `label` indexes `Split.classes`; `sha256` is of the file's bytes."""
+    """One labeled image file. `path` is absolute; `label` indexes `Split.classes`; `sha256` is of the file's bytes."""
 
     path: str
     label: int
@@ -28,7 +28,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that was found and not used, and why."""
+    """A file that was found but not used, and why."""
 
     path: str
     reason: str
@@ -36,11 +36,11 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Trait:
-    """What reading a picture did not keep, or chose.
+    """Information that decoding an image lost or chose.
 
-    kind   pages (`high` of them, the first is read), 16 bit (grey values from `low` to `high`, scaled by 1/257),
-           16 bit colour (the high byte is read), channels (`high` stored, three are read), transparent (laid over
-           white), turned (by EXIF), converted (from the colours in `detail`), profile (not sRGB: ignored)
+    kind   pages (`high` of them, the first is read), 16 bit (gray values from `low` to `high`, scaled by 1/257),
+           16 bit colour (the high byte is read), channels (`high` stored, three are read), transparent (drawn over
+           white), turned (by EXIF), converted (from the color mode in `detail`), profile (not sRGB: ignored)
     """
 
     path: str
@@ -52,7 +52,7 @@ class Trait:
 
 @dataclass(frozen=True)
 class Conflict:
-    """One picture, byte for byte, under several labels: `paths` and the `labels` they have. None of them is used."""
+    """One image, byte for byte, under several labels: `paths` and their `labels`. None of them is used."""
 
     paths: tuple[str, ...]
     labels: tuple[str, ...]
@@ -60,9 +60,9 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Split:
-    """A few-shot split: `shots` train (and calibrate), `val` only measures. No file is in both.
+    """A few-shot split: `shots` are for training (and calibration), `val` only for validation. No file is in both.
 
-    croppable  whether `resize: crop` can be had: no picture is so long that nothing of it would be left
+    croppable  whether `resize: crop` is possible: no image is too elongated for it
     """
 
     classes: tuple[str, ...]
@@ -82,8 +82,8 @@ class Preprocessing:
     """How a decoded RGB image becomes the network's input.
 
     Resize and crop to (height, width) uint8 happen outside the graph, `(x / 255 - mean) / std` inside it.
-    `crop_pct` is used by `crop` only: the shorter side is resized to round(size / crop_pct), then centre cropped.
-    `fill` is the RGB padding colour of `letterbox`.
+    `crop_pct` is used by `crop` only: the shorter side is resized to round(size / crop_pct), then center cropped.
+    `fill` is the RGB padding color of `letterbox`.
     The bounds hold for what is read from a file: a manifest, a pivot; the C++ runtime has the same.
     """
 

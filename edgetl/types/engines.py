@@ -1,4 +1,4 @@
-"""What compiles and what runs: the contract of a backend, and of the engine it opens."""
+"""The contract of a backend and of the engine it opens."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OUTPUT_NAME = "logits"  # float32 (N, classes)
 
 @dataclass(frozen=True)
 class Missing:
-    """Why something cannot be used here, and the command or step that mends it."""
+    """Why something cannot be used here, and the command or step that fixes it."""
 
     reason: str
     remedy: str
@@ -33,10 +33,10 @@ class Missing:
 
 @dataclass(frozen=True)
 class Compiled:
-    """What a backend wrote into a folder and needs to know to open it again.
+    """The files that a backend wrote into a folder, and the values it needs to open them again.
 
-    finished  False when the last step can only run on the device (a TensorRT engine)
-    facts     settings and versions as the backend wants to see them again, plain strings
+    finished  False if the last step can only run on the device (a TensorRT engine)
+    facts     settings and versions that the backend needs again, as plain strings
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -67,7 +67,7 @@ class Placement:
     operators: tuple[Operator, ...]
 
     def compute(self) -> tuple[Operator, ...]:
-        """The convolutions and matrix products: what the time goes into."""
+        """The convolutions and matrix products, which take most of the time."""
         return tuple(op for op in self.operators if op.kind in ("convolution", "linear"))
 
     def not_integer(self) -> tuple[Operator, ...]:
@@ -75,12 +75,12 @@ class Placement:
         return tuple(op for op in self.compute() if op.precision not in ("int8", "uint8"))
 
     def conversions(self) -> tuple[Operator, ...]:
-        """Operators that only turn floats into integers or back: pairs that no integer operator took in, and the
-        network's own two ends."""
+        """Operators that only convert between float and INT8: pairs that no INT8 operator absorbed, and the two ends of
+        the network."""
         return tuple(op for op in self.operators if op.kind in ("quantize", "dequantize"))
 
     def summary(self) -> str:
-        """The precisions of the compute operators with their counts, most frequent first: `int8 52, float32 1`."""
+        """The number formats of the compute operators with their counts, most frequent first: `int8 52, float32 1`."""
         counts: dict[str, int] = {}
         for op in self.compute():
             precision = "int8" if op.precision == "uint8" else op.precision
@@ -105,26 +105,26 @@ class Backend(Protocol):
     name: str
 
     def version(self) -> str:
-        """Version of the installed toolchain, from package metadata; "" when absent. Imports no SDK."""
+        """Version of the installed toolchain, from package metadata; "" if missing. Imports no SDK."""
         ...
 
     def missing(self) -> Missing | None:
-        """None when `compile` works here. Cheap, imports no SDK."""
+        """None if `compile` works here. Fast, imports no SDK."""
         ...
 
     def cannot_run(self, target: Target, precision: Precision | None = None) -> Missing | None:
-        """None when `open` works here for this target; else why not (other CPU, no GPU). Cheap, imports no SDK.
+        """None if `open` works here for this target; else why not (other CPU, no GPU). Fast, imports no SDK.
 
-        With a `precision`, also whether this machine has it: not every CPU computes in bfloat16.
+        With a `precision`, also whether this machine supports it: not every CPU computes in bfloat16.
         """
         ...
 
     def compile(self, pivot: Path, target: Target, precision: Precision, out: Path) -> Compiled:
-        """Write the model for `target` into the existing folder `out`. Raises BackendError when refused."""
+        """Write the model for `target` into the existing folder `out`. Raises BackendError if refused."""
         ...
 
     def open(self, folder: Path, compiled: Compiled, target: Target, *, threads: int) -> AbstractContextManager[Engine]:
-        """Open what `compile` wrote. `threads` >= 1 intra-op threads. Raises BackendError."""
+        """Open the result of `compile`. `threads` >= 1 intra-op threads. Raises BackendError."""
         ...
 
 
@@ -133,5 +133,5 @@ class FinishingBackend(Backend, Protocol):
     """A toolchain whose last step runs on the device: its `compile` returns `finished=False`."""
 
     def finish(self, folder: Path, compiled: Compiled, target: Target) -> Compiled:
-        """Do the last step in `folder`, or do it again for another device. Raises BackendError."""
+        """Do the last step in `folder`, or repeat it for another device. Raises BackendError."""
         ...

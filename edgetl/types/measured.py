@@ -1,4 +1,4 @@
-"""Measured values with their intervals, and what is concluded from them."""
+"""Measured values with their intervals, and verdicts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value whose 95 % interval is known, or not: without ends it is an indication."""
+    """A value with or without a 95 % interval; without one it is an indication."""
 
     value: float
     low: float | None = None
@@ -30,8 +30,8 @@ class Estimate:
 class ClassRecall:
     """How many images of one class are recognized, by a network and by the float one on the same images.
 
-    recall, float_recall  fractions; drop_points  the float network's minus this one's, paired. All None where there is
-                          no image of the class.
+    recall, float_recall  fractions; drop_points  the float network's minus this one's, paired. All None if the class
+                          has no images.
     """
 
     images: int
@@ -46,7 +46,7 @@ class ColdStart:
 
     cold_start_ms       open (with loading the runtime) and the first inference
     peak_rss_bytes      peak resident memory that opening and the first inference add to
-    baseline_rss_bytes  what the process held before: Python and numpy
+    baseline_rss_bytes  the memory of the process before: Python and numpy
     """
 
     cold_start_ms: float

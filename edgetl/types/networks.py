@@ -1,4 +1,4 @@
-"""A pretrained network: where its weights come from, and all that is needed to build it again."""
+"""A pretrained network: the source of its weights, and the values needed to rebuild it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from edgetl.types.data import Preprocessing
 
 @dataclass(frozen=True)
 class WeightSource:
-    """Where pretrained weights come from, found without torch so that it can be part of a stage's key.
+    """The source of pretrained weights, found without torch so that it can be part of a stage's key.
 
     kind    "local-dir" (timm folder: config.json + model.safetensors), "file" (a checkpoint), "hub" (timm's or
             torchvision's own download, cached by them), "none" (random weights, only when asked for)
     path    the folder or file, absolute; empty for "hub" and "none"
     digest  sha256 of the weights' bytes; empty for "hub" and "none"
-    held    for "hub": what the folders hold that were looked into, for a download that fails
+    held    for "hub": the contents of the searched folders, for the message of a failed download
     """
 
     kind: Literal["local-dir", "file", "hub", "none"]
@@ -28,7 +28,7 @@ class WeightSource:
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """All that is needed to build the adapted network again and fill it from a state dict."""
+    """The values needed to rebuild the adapted network and fill it from a state dict."""
 
     library: Literal["timm", "torchvision"]
     architecture: str
@@ -36,5 +36,5 @@ class NetworkSpec:
     num_classes: int
     classifier: str  # name of the layer that gives the logits
     preprocessing: Preprocessing
-    hidden: int = 0  # units of a hidden layer that was put in front of it; 0: none
+    hidden: int = 0  # units of a hidden layer before it; 0: none
     surgery: tuple[str, ...] = ()  # parts replaced after adaptation: names of `edgetl.backbones.replaceable`

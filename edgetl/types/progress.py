@@ -1,4 +1,4 @@
-"""Where long work reports to."""
+"""Reports of long work."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Where long work reports to. The command line shows it on stderr; tests and libraries pass `Silent()`."""
+    """Receives reports of long work. The command line shows them on stderr; tests and libraries pass `Silent()`."""
 
     def task(self, label: str, total: int | None = None) -> AbstractContextManager[Advance]:
-        """A labelled piece of work; call the yielded function after each of `total` steps."""
+        """A labeled piece of work; call the yielded function after each of `total` steps."""
         ...
 
     def note(self, text: str) -> None:
-        """One line that stays."""
+        """One permanent line."""
         ...
 
 

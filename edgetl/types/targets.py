@@ -1,4 +1,4 @@
-"""What is compiled for, and how its numbers are found."""
+"""Targets and calibration profiles."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Scheme:
     activation_dtype      "uint8" or "int8", one scale per tensor
     activation_symmetric  zero_point fixed: 0 for int8
     weight_granularity    "channel" (one scale per output channel) or "tensor"; weights are int8, symmetric
-    weight_pairs_in_int16 weights of which no two neighbours can leave int16 as a sum of products with uint8, for CPUs
-                          without VNNI; depthwise convolutions, which form no such sums, keep the full range
-    operators             which operators get Q/DQ on their inputs; their order means nothing
+    weight_pairs_in_int16 limits neighboring weights so that a pair sum with uint8 stays within int16, for CPUs without
+                          VNNI; depthwise convolutions, which form no such sums, keep the full range
+    operators             the operators that get Q/DQ on their inputs; their order has no meaning
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -36,12 +36,12 @@ class Scheme:
 
 @dataclass(frozen=True)
 class Target:
-    """What is compiled for: a piece of hardware. One YAML file in `targets/`.
+    """A piece of hardware to compile for. One YAML file in `targets/`.
 
-    What a latency on another CPU of the same `machine` is known by, each only where the target says it:
-    cpu_with     instruction sets of which its CPUs have at least one, by the names of `edgetl.bench.machine`
-    cpu_without  those that they have not
-    cpu_part     the part number of all its ARM cores, as /proc/cpuinfo writes it
+    Optional keys that distinguish its CPU from others of the same `machine`:
+    cpu_with     instruction sets, at least one of which its CPUs have, by the names of `edgetl.bench.machine`
+    cpu_without  instruction sets that they lack
+    cpu_part     the part number of all its ARM cores, as in /proc/cpuinfo
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -67,8 +67,8 @@ class CalibrationProfile:
     images      at most this many calibration images, drawn from the shots class by class in turn
     observer    "min-max", "percentile", "entropy" (KL, Migacz 2017) or "mse"
     percentile  of |x| without exact zeros, used by "percentile" only
-    views       augmented views per image shown to the observers besides the plain one
-    raises      ValueError for numbers that are none of these
+    views       augmented views per image for the observers, in addition to the plain one
+    raises      ValueError for invalid numbers
     """
 
     name: str

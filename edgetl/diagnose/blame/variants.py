@@ -1,4 +1,4 @@
-"""Variants of one network on stored images, through ONNX Runtime."""
+"""Runs variants of one network on stored images with ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from edgetl.types import INPUT_NAME, OUTPUT_NAME, Advance
 if TYPE_CHECKING:
     import onnxruntime
 
-_PROBED_BATCH = 2  # of inferences that keep every layer's output
+_PROBED_BATCH = 2  # images per inference that keeps every layer's output
 _FATAL_ONLY = 4
 
 
 def digest_of(images: Pixels) -> str:
-    """Of the images in their order; how they are resized is part of the models, whose digests stand beside it."""
+    """Digest of the images in order; the resizing is part of the models, which have their own digests."""
     return value_digest([sample.sha256 for sample in images.samples])
 
 
@@ -40,7 +40,7 @@ def open_session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     try:
         return runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the bindings raise a dozen unrelated types
-        raise BackendError(f"a mixed form of the network: onnxruntime cannot open it: {error}") from error
+        raise BackendError(f"a mixed variant of the network: onnxruntime cannot open it: {error}") from error
 
 
 def logits(model: onnx.ModelProto, images: Pixels, advance: Advance | None = None) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""From bytes to a network's input, (x / 255 - mean) / std, as the exported graph computes it."""
+"""Turns bytes into a network's input, (x / 255 - mean) / std, with the arithmetic of the exported graph."""
 
 from __future__ import annotations
 

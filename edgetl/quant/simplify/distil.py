@@ -1,7 +1,7 @@
-"""Training after an operation, with the float network as teacher: logits and features are to be what they were.
+"""Training after surgery, with the float network as teacher: logits and features should stay the same.
 
-With few shots the logits alone say little, since the teacher knows its shots by heart: activations inside the network
-are compared as well (hints, Romero et al. 2015, arXiv:1412.6550). Batch-norm statistics stay as matched.
+With few shots the logits alone say little, because the teacher has memorized its shots. So activations inside the
+network are compared too (hints, Romero et al. 2015, arXiv:1412.6550). Batch-norm statistics stay as matched.
 """
 
 from __future__ import annotations

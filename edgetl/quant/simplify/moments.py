@@ -1,4 +1,4 @@
-"""Batch norms after an operation: every layer's output gets the mean and variance that it had before.
+"""Batch norms after surgery: every layer's output gets its previous mean and variance.
 
 With other activations and constant gates, what enters a batch norm has other moments than those it was trained with.
 Measuring its statistics anew alone would give it the moments of the pretraining set; here it gets those that the

@@ -1,5 +1,5 @@
-"""The operation: an adapted float network in, one without smooth activations and gates out, as close as numbers allow
-before any training."""
+"""The surgery itself: removes smooth activations and gates from an adapted float network, as accurately as possible
+without training."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from edgetl.bench.gates import judge
 from edgetl.bench.job import BenchJob, Candidate
 from edgetl.bench.latency import BLOCK
 from edgetl.bench.result import BENCH_FILE, LATENCY_FILE, PREDICTIONS_FILE, HostCheck, TargetBench, read_bench
+from edgetl.data.batches import batches
 from edgetl.errors import BackendError, EdgetlError
 from edgetl.progress import Silent
 from edgetl.recipes.recipe import Bench, Gates
@@ -192,7 +193,7 @@ def test_logits_and_times_are_stored_per_build(job: BenchJob, run: Any, tmp_path
 def test_a_build_that_does_not_run_is_recorded_and_the_other_goes_on(
     job: BenchJob, run: Any, backend: FakeBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measure_builds, "_BATCH", 1)
+    monkeypatch.setattr(measure_builds, "batches", lambda samples, p: batches(samples, p, 1))
     found = run(backend, job)
     assert found.build("int8").error in ("cannot open this", "no kernel for this")
     assert (found.build("int8").accuracy, found.build("int8").latency) == (None, None)
@@ -347,9 +348,9 @@ def test_a_file_that_the_host_does_not_take_is_judged_by_emulation_alone(
 
 def test_a_model_that_the_emulated_runtime_does_not_take_fails(job: BenchJob, run: Any, emulator: Any) -> None:
     _, faults = emulator
-    faults["int8"] = BackendError("onnxruntime for ARM does not take it")
+    faults["int8"] = BackendError("onnxruntime for ARM rejects it")
     found = run(EMULATED, replace(job, target=ARM))
-    assert found.build("int8").error == "onnxruntime for ARM does not take it"
+    assert found.build("int8").error == "onnxruntime for ARM rejects it"
     assert found.finished
     assert judge(found, job.gates).shipped == "float32"
 
@@ -363,7 +364,7 @@ def test_an_arm_target_without_an_emulator_says_what_is_missing(job: BenchJob, r
 def test_emulation_can_be_switched_off(job: BenchJob, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qemu, "missing", lambda: None)
     off = replace(job, target=ARM, config=job.config.model_copy(update={"emulate": False}))
-    assert "switched off" in run(FakeBackend(obstacle=Missing("another CPU", "go there")), off).reason
+    assert "turned off" in run(FakeBackend(obstacle=Missing("another CPU", "go there")), off).reason
 
 
 def test_a_reference_of_another_length_is_refused(job: BenchJob, run: Any) -> None:
