@@ -8,10 +8,11 @@ from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
+import small_reports
 from hypothesis import strategies as st
 
 from edgetl.report.html import Details, render_html
-from edgetl.report.model import Data, Reference, Report
+from edgetl.report.model import Report
 from edgetl.types import Split
 
 EVIL = "<script>alert('x')</script>"
@@ -129,25 +130,7 @@ def record(**changes: Any) -> Record:
 
 
 def report(adapt: Mapping[str, Any]) -> Report:
-    return Report(
-        name="demo",
-        verdict="pass",
-        recipe={},
-        classes=("a",),
-        reference=Reference(top1=1, top1_low=1, top1_high=1, macro_f1=1, macro_f1_low=1, macro_f1_high=1, images=1),
-        bundles=(),
-        data=Data(
-            shots=1,
-            val=1,
-            shots_per_class=(1,),
-            val_per_class=(1,),
-            resize="crop",
-            resize_reason="",
-            digest="",
-            skipped=(),
-        ),
-        adapt=dict(adapt),
-    )
+    return small_reports.report(adapt=dict(adapt))
 
 
 class Section(HTMLParser):
