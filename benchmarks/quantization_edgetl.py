@@ -46,13 +46,13 @@ from edgetl.files.digest import file_digest, value_digest
 from edgetl.pipeline import Outcome
 from edgetl.pivot.pivot import REFERENCE_NAME, read_pivot
 from edgetl.progress import Silent
+from edgetl.recipes.job import Job, make_job
 from edgetl.recipes.recipe_file import load_recipe
+from edgetl.recipes.run import Run
 from edgetl.report.model import FILE_NAME as REPORT_FILE
 from edgetl.report.model import read_report
 from edgetl.stages.compile import compile_stage
-from edgetl.stages.job import Job, make_job
 from edgetl.stages.repair import missed_by_int8, repair_stage
-from edgetl.stages.run import Run
 from edgetl.store.results import StageResult, Store, open_store, write_text
 from edgetl.tasks.classification.accuracy import Accuracy, compare, predict, stratified
 from edgetl.types import Compiled, Precision, Preprocessing, Sample, Split, Target

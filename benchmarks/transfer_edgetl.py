@@ -26,11 +26,11 @@ from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import rebuild
 from edgetl.backbones.spec import read_spec
 from edgetl.progress import Silent
+from edgetl.recipes.job import make_job
 from edgetl.recipes.recipe import Recipe
 from edgetl.recipes.recipe_file import load_recipe
+from edgetl.recipes.run import Run
 from edgetl.stages.adapt import adapt_stage
-from edgetl.stages.job import make_job
-from edgetl.stages.run import Run
 from edgetl.stages.split import split_stage
 from edgetl.store.results import open_store
 from edgetl.types import Sample, Split

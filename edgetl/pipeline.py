@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any, Literal
 from edgetl.bench.machine import saturates
 from edgetl.bundle.publish import PIVOT, publish_pivot, publish_report
 from edgetl.errors import BackendError, ParityError
+from edgetl.recipes.job import Job, schemes_of
 from edgetl.recipes.recipe import Gates
+from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
 from edgetl.stages.adapt import adapt_stage
 from edgetl.stages.bench import bench_stage
 from edgetl.stages.check import check_stage, refuse_leaks
 from edgetl.stages.compile import compile_stage, precisions_of
 from edgetl.stages.export import export_stage
-from edgetl.stages.job import Job, schemes_of
 from edgetl.stages.keys import require_training_tools
 from edgetl.stages.quantize import quantize_stage
 from edgetl.stages.reference import float_stage, gates_within_reach
 from edgetl.stages.repair import gates_to_repair_for, needs_repair, repair_stage
 from edgetl.stages.report import Finished, devices_stage, report_stage
-from edgetl.stages.run import Run
 from edgetl.stages.simplify import needs_surgery, surgery_stage
 from edgetl.stages.split import refuse_unknown_classes, split_stage
 from edgetl.stages.weights import Weights

@@ -29,7 +29,7 @@ def command(options: RecipeOptions, count: int) -> int:
     There, integer kernels add products in pairs that are clipped to 16 bits. Per layer: how often that happens and
     what it changes; for the network: what it costs, and which layers need 7-bit weights.
     """
-    from edgetl.stages.job import schemes_of
+    from edgetl.recipes.job import schemes_of
 
     job = options.job()
     schemes = [name for name, scheme in schemes_of(job).items() if scheme.activation_dtype == "uint8"]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from edgetl.files.digest import value_digest
 from edgetl.fronts.image.augment_policy import resize_choices, resolve_policy
+from edgetl.recipes.run import Run
 from edgetl.stages.estimate import sentence, stage_seconds
 from edgetl.stages.keys import TRAINING_TOOLS, samples_digest, versions
-from edgetl.stages.run import Run
 from edgetl.stages.weights import Weights
 from edgetl.store.results import StageResult
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edgetl.recipes.recipe import Recipe
+from edgetl.recipes.run import Run
 from edgetl.stages.keys import samples_digest, this_machine
-from edgetl.stages.run import Run
 from edgetl.store.results import StageResult, Store
 from edgetl.types import Target
 

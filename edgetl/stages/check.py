@@ -7,9 +7,9 @@ from pathlib import Path
 
 from edgetl.errors import WeightsError
 from edgetl.files.digest import value_digest
-from edgetl.stages.job import Job
+from edgetl.recipes.job import Job
+from edgetl.recipes.run import Run
 from edgetl.stages.keys import versions
-from edgetl.stages.run import Run
 from edgetl.stages.weights import Weights
 from edgetl.store.results import StageResult
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from edgetl.errors import UsageError
 from edgetl.files.digest import file_digest
 from edgetl.fronts.image.augment_policy import resolve_policy
+from edgetl.recipes.job import schemes_of
 from edgetl.recipes.recipe import Gates
-from edgetl.stages.job import schemes_of
+from edgetl.recipes.run import Run
 from edgetl.stages.keys import TRAINING_TOOLS, samples_digest, versions
 from edgetl.stages.keys import accuracy_gates as gate_values
-from edgetl.stages.run import Run
 from edgetl.store.results import StageResult
 
 

@@ -9,9 +9,9 @@ from edgetl.backends.base import answers_nothing
 from edgetl.bench.gates import judge_build
 from edgetl.bench.result import TargetBench
 from edgetl.recipes.recipe import Gates
+from edgetl.recipes.run import Run
 from edgetl.stages.keys import accuracy_gates as gate_values
 from edgetl.stages.keys import samples_digest, this_machine, versions
-from edgetl.stages.run import Run
 from edgetl.store.results import StageResult
 from edgetl.tasks.classification import accuracy_gates
 from edgetl.types import Target

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgetl.recipes.job import Job
+from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
-from edgetl.stages.job import Job
 from edgetl.stages.keys import versions
-from edgetl.stages.run import Run
 from edgetl.store.results import StageResult
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from edgetl.backends.base import answers_nothing
 from edgetl.bench.result import TargetBench
 from edgetl.fronts.image.augment_policy import resolve_policy
 from edgetl.recipes.recipe import Surgery
+from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
 from edgetl.stages.keys import TRAINING_TOOLS, samples_digest, versions
-from edgetl.stages.run import Run
 from edgetl.store.records import QUANTIZE_RECORD
 from edgetl.store.results import StageResult
 from edgetl.types import Target

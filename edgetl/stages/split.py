@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgetl.errors import UsageError
 from edgetl.files.text import nearest
-from edgetl.stages.job import Job
+from edgetl.recipes.job import Job
 from edgetl.store.results import StageResult, Store
 from edgetl.types import Progress, Split
 

@@ -14,9 +14,9 @@ from edgetl.bundle.read import read_bundle
 from edgetl.bundle.run import verify
 from edgetl.errors import ParityError
 from edgetl.progress import Silent
+from edgetl.recipes.job import make_job
 from edgetl.recipes.recipe_file import load_recipe
 from edgetl.report.model import Report, read_report
-from edgetl.stages.job import make_job
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

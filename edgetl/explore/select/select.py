@@ -23,8 +23,8 @@ from edgetl.explore.select.stages import (
     transfer_stage,
 )
 from edgetl.progress import duration
+from edgetl.recipes.job import Job
 from edgetl.recipes.recipe import Backbone
-from edgetl.stages.job import Job
 from edgetl.stages.split import split_stage
 from edgetl.stages.weights import Weights
 from edgetl.store.results import StageResult, Store, disk_errors, open_store, write_text

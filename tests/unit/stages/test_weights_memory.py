@@ -14,8 +14,8 @@ from PIL import Image
 from edgetl.errors import UsageError, WeightsError
 from edgetl.pipeline import Outcome, run
 from edgetl.progress import Silent
+from edgetl.recipes.job import Job, make_job
 from edgetl.recipes.recipe import Adapt, Backbone, Recipe
-from edgetl.stages.job import Job, make_job
 from edgetl.stages.weights import MEMORY_FILE, Weights
 from edgetl.types import WeightSource
 
