@@ -7,7 +7,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,91 +34,68 @@ from edgetl.backbones.load import build
 from edgetl.backbones.reproducible import deterministic
 from edgetl.backbones.spec import write_spec
 from edgetl.data.batches import load_batch
+from edgetl.data.groups import shot_keys
 from edgetl.errors import DataError, UsageError
-from edgetl.recipes.recipe import Adapt, Backbone
+from edgetl.fronts.image.augment_policy import augment_of, resizes_of
+from edgetl.recipes.run import Run
 from edgetl.store.records import ADAPT_RECORD, NETWORK_SPEC, NETWORK_STATE, RUN_RECORD
 from edgetl.types import NetworkSpec, Progress, ResizePolicy, Split, WeightSource
 
 SCHEMA = 2
 
 
-@dataclass(frozen=True)
-class AdaptJob:
-    """What the stage is given.
-
-    plan         what to say before it begins of how long all will take, from the multiply-accumulates of an image, the
-                 minutes that fine-tuning may take, and the runs of the network over each shot
-
-    augment      a policy of `Augment`
-    resizes      how pictures may be resized, what suits their shapes first; more than one: the shots decide
-    cache        folder for features and trials, named by content; a killed run continues from it
-    groups       of the shots (`data.group_by`), None without any: no group is on both sides of a fold
-    """
-
-    split: Split
-    backbone: Backbone
-    source: WeightSource
-    config: Adapt
-    augment: str
-    resizes: tuple[ResizePolicy, ...]
-    cache: Path
-    groups: tuple[str, ...] | None = None
-    plan: Callable[[int, float, int], str] | None = None
+Plan = Callable[[int, float, int], str]
+"""What to say before it begins of how long all will take, from the multiply-accumulates of an image, the minutes that
+fine-tuning may take, and the runs of the network over each shot."""
 
 
-def run(job: AdaptJob, out: Path, progress: Progress) -> None:
+def adapt_network(run: Run, source: WeightSource, out: Path, plan: Plan | None = None) -> None:
     """Adapt the backbone to the shots; write into the folder `out`:
 
     network.safetensors, network.json  the adapted network
     adapt.json                         how it came to be
     run.json                           what that took: all that differs between equal runs
 
-    The same job on the same machine with the same number of threads gives the same bytes in network.safetensors.
-    Raises UsageError, WeightsError, DataError.
+    source  the backbone's weights, opened
+    The same run on the same machine with the same number of threads gives the same bytes in network.safetensors; one
+    that was killed goes on from what is in the cache. Raises UsageError, WeightsError, DataError.
     """
     start = time.monotonic()
-    _require_shots(job.split)
-    with deterministic(job.config.seed, choose_device()):
-        network, spec, audit = build(job.backbone, job.source, len(job.split.classes), job.resizes[0])
+    split, config, backbone = run.split, run.job.recipe.adapt, run.job.recipe.backbone
+    _require_shots(split)
+    with deterministic(config.seed, choose_device()):
+        network, spec, audit = build(backbone, source, len(split.classes), resizes_of(run)[0])
         pretrained = freeze_network(network, spec)
-        _say_plan(job, pretrained, progress)
+        if plan is not None:
+            run.progress.note(plan(whole_macs(pretrained), *_minutes_and_looks(run)))
 
         def under(policy: ResizePolicy) -> Frozen:
             view = with_resize(pretrained, policy)
             # statistics are those of the pictures as they are resized
-            return reestimate(view, job.split.shots) if job.config.batch_norm == "reestimated" else view
+            return reestimate(view, split.shots) if config.batch_norm == "reestimated" else view
 
-        resize, frozen = choose_resize(
-            under,
-            job.split.shots,
-            len(job.split.classes),
-            job.resizes,
-            job.cache,
-            job.config.seed,
-            progress,
-            job.groups,
-        )
-        task = _task(job, frozen, progress)
-        outcome = adapt(task)
+        groups = shot_keys(run)
+        resize, frozen = choose_resize(run, groups, under)
+        outcome = adapt(Task(run, frozen, backbone.pretrained and source.kind != "none", groups))
         spec = _described(frozen.spec, outcome.network)
-        _require_linear(replace(frozen, spec=spec), outcome.network, job.split)
+        _require_linear(replace(frozen, spec=spec), outcome.network, split)
     write_checkpoint(_contiguous(outcome.network), out / NETWORK_STATE)
     write_spec(spec, out / NETWORK_SPEC)
-    _write(out / ADAPT_RECORD, _record(job, frozen, audit, resize, outcome))
+    _write(out / ADAPT_RECORD, _record(run, source, frozen, audit, resize, outcome))
     _write(out / RUN_RECORD, _run_record(outcome, time.monotonic() - start))
-    shutil.rmtree(job.cache / UNFINISHED, ignore_errors=True)
+    shutil.rmtree(run.store.cache / UNFINISHED, ignore_errors=True)
     for note in audit.notes:
-        progress.note(f"weights: {note}")
-    _tell(outcome, progress)
+        run.progress.note(f"weights: {note}")
+    _tell(outcome, run.progress)
 
 
-def _say_plan(job: AdaptJob, pretrained: Frozen, progress: Progress) -> None:
-    if job.plan is not None:
-        probe = job.config.strategy == "probe"
-        minutes = 0.0 if probe else allowed_minutes(job.config, len(job.split.shots))
-        views = 0 if job.augment == "none" else min(job.config.views, MOST_VIEWS - 1) if probe else job.config.views
-        looks = len(job.resizes) + views + 1  # and random weights
-        progress.note(job.plan(whole_macs(pretrained), minutes, looks))
+def _minutes_and_looks(run: Run) -> tuple[float, int]:
+    """The minutes that fine-tuning may take, and the runs of the network over each shot."""
+    config = run.job.recipe.adapt
+    probe = config.strategy == "probe"
+    minutes = 0.0 if probe else allowed_minutes(config, len(run.split.shots))
+    views = 0 if augment_of(run) == "none" else min(config.views, MOST_VIEWS - 1) if probe else config.views
+    return minutes, len(resizes_of(run)) + views + 1  # and random weights
 
 
 def _described(spec: NetworkSpec, network: nn.Module) -> NetworkSpec:
@@ -127,20 +104,6 @@ def _described(spec: NetworkSpec, network: nn.Module) -> NetworkSpec:
     if not isinstance(layer, nn.Sequential):
         return spec
     return replace(spec, classifier=widened(spec.classifier), hidden=len(layer.get_parameter("0.weight")))
-
-
-def _task(job: AdaptJob, frozen: Frozen, progress: Progress) -> Task:
-    return Task(
-        frozen=frozen,
-        samples=job.split.shots,
-        num_classes=len(job.split.classes),
-        policy=job.augment,
-        pretrained=job.backbone.pretrained and job.source.kind != "none",
-        config=job.config,
-        cache=job.cache,
-        progress=progress,
-        groups=job.groups,
-    )
 
 
 def _tell(outcome: Outcome, progress: Progress) -> None:
@@ -209,7 +172,9 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
     return {name: value for name, value in asdict(candidate).items() if name != "seconds"}
 
 
-def _record(job: AdaptJob, frozen: Frozen, audit: Audit, resize: ResizeChoice, outcome: Outcome) -> dict[str, Any]:
+def _record(
+    run: Run, source: WeightSource, frozen: Frozen, audit: Audit, resize: ResizeChoice, outcome: Outcome
+) -> dict[str, Any]:
     tuning = outcome.tuning
     parts = tuning.prepared.depth.parts if tuning else ()
     classifier = frozen.spec.classifier
@@ -225,7 +190,7 @@ def _record(job: AdaptJob, frozen: Frozen, audit: Audit, resize: ResizeChoice, o
         "guards": [asdict(guard) for guard in outcome.guards],
         "learning_curve": asdict(outcome.learning_curve) if outcome.learning_curve else None,
         "folds": outcome.folds,
-        "held_out_images": len(job.split.shots) if outcome.folds else 0,
+        "held_out_images": len(run.split.shots) if outcome.folds else 0,
         "budget": {
             "minutes": outcome.budget_minutes,
             "estimated_minutes": outcome.estimated_minutes,
@@ -243,10 +208,10 @@ def _record(job: AdaptJob, frozen: Frozen, audit: Audit, resize: ResizeChoice, o
         "epochs": outcome.epochs,
         "learning_rate": tuning.learning_rate if tuning else None,
         "trained_parts": list(parts) if tuning else None,
-        "augment": job.augment,
+        "augment": augment_of(run),
         "audit": asdict(audit),
         "source": f"{frozen.spec.library} {frozen.spec.architecture}",
-        "licence": _licence(job.source),
+        "licence": _licence(source),
         "frozen_parameters": sum(sizes.values()) - trained,
         "trained_parameters": trained,
         "device": _device_name(frozen.device),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from small_runs import small_run
 
-from edgetl.adapt.adapt import AdaptJob, run
+from edgetl.adapt.adapt import adapt_network
 from edgetl.backbones.checkpoint import read_checkpoint, write_checkpoint
 from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import build, rebuild
@@ -20,7 +22,6 @@ from edgetl.backbones.weights import locate
 from edgetl.data.batches import batches
 from edgetl.data.split import make_split
 from edgetl.errors import WeightsError
-from edgetl.progress import Silent
 from edgetl.recipes.recipe import Adapt, Backbone, Data
 from edgetl.types import Split
 
@@ -34,8 +35,9 @@ def _split(shared: Path, name: str, shots: int, val: int) -> Split:
 
 
 def _adapt(split: Split, shared: Path, backbone: Backbone, config: Adapt, out: Path) -> dict[str, Any]:
-    source = locate(backbone, out, [shared / "weights"])
-    run(AdaptJob(split, backbone, source, config, "natural", ("squash",), out / "cache"), out, Silent())
+    data = {"train": ".", "augment": "natural", "resize": "squash"}
+    run = small_run(replace(split, resize="squash"), out, data=data, backbone=backbone, adapt=config)
+    adapt_network(run, locate(backbone, out, [shared / "weights"]), out)
     record: dict[str, Any] = json.loads((out / "adapt.json").read_text())
     return record
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,11 @@ from small_adaptations import SIZE, adapt_in, split_in
 from torch import nn
 
 from edgetl.adapt import finetune
-from edgetl.adapt.adapt import AdaptJob, run
 from edgetl.backbones.checkpoint import read_checkpoint, write_checkpoint
 from edgetl.backbones.inputs import normalise
 from edgetl.backbones.load import rebuild
 from edgetl.backbones.spec import read_spec
-from edgetl.backbones.weights import locate
 from edgetl.errors import DataError, UsageError, WeightsError
-from edgetl.progress import Silent
-from edgetl.recipes.recipe import Adapt, Backbone
 from edgetl.report.adaptation import read_curves
 from edgetl.types import Sample, Split
 
@@ -124,16 +121,12 @@ def test_the_shots_decide_how_pictures_are_resized(tmp_path: Path, weights: Path
         wide = np.full((SIZE, 3 * SIZE, 3), 128, np.uint8)
         wide[:, :SIZE] = inner
         Image.fromarray(wide).save(sample.path)
-    backbone = Backbone(name="test_resnet", weights=str(weights), input_size=SIZE)
-    settings = Adapt(strategy="probe", sanity="warn")
-    job = AdaptJob(
-        split, backbone, locate(backbone, tmp_path, []), settings, "none", ("crop", "squash"), tmp_path / "cache"
-    )
-    run(job, tmp_path, Silent())
-    record = json.loads((tmp_path / "adapt.json").read_text())
+    split = replace(split, resize="crop")  # what suits their shape
+    images = {"augment": "none", "resize": "auto"}
+    record = adapt_in(split, weights, tmp_path / "out", data=images, strategy="probe", head="auto")
     assert record["resize"]["policy"] == "squash"
     assert [candidate["policy"] for candidate in record["resize"]["candidates"]] == ["crop", "squash"]
-    assert read_spec(tmp_path / "network.json").preprocessing.resize == "squash"
+    assert read_spec(tmp_path / "out" / "network.json").preprocessing.resize == "squash"
 
 
 def test_statistics_measured_anew_are_those_of_the_pictures_as_they_are_resized(tmp_path: Path, weights: Path) -> None:
@@ -142,13 +135,11 @@ def test_statistics_measured_anew_are_those_of_the_pictures_as_they_are_resized(
         wide = np.random.default_rng(0).integers(0, 255, (SIZE, 3 * SIZE, 3), np.uint8)
         wide[:, SIZE:-SIZE] = np.asarray(Image.open(sample.path))
         Image.fromarray(wide).save(sample.path)
-    backbone = Backbone(name="test_resnet", weights=str(weights), input_size=SIZE)
-    settings = Adapt(strategy="probe", sanity="warn", batch_norm="reestimated")
     statistics = []
-    for resizes in ((("squash", "crop")), (("crop",))):
-        source, out = locate(backbone, tmp_path, []), tmp_path / resizes[0]
-        out.mkdir()
-        run(AdaptJob(split, backbone, source, settings, "none", resizes, tmp_path / "cache"), out, Silent())
+    for resize, suits in (("auto", "squash"), ("crop", "crop")):
+        out, shaped = tmp_path / resize, replace(split, resize=suits)
+        images = {"augment": "none", "resize": resize}
+        adapt_in(shaped, weights, out, data=images, strategy="probe", head="auto", batch_norm="reestimated")
         assert read_spec(out / "network.json").preprocessing.resize == "crop"
         tensors = read_checkpoint(out / "network.safetensors")
         statistics.append({name: tensor for name, tensor in tensors.items() if "running" in name})

@@ -140,7 +140,8 @@ def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
     Only the training itself is left out: what is asked here is when it would run.
     """
     monkeypatch.setattr(
-        "edgetl.adapt.adapt.run", lambda job, out, _: (out / "adapt.json").write_text(job.source.digest)
+        "edgetl.adapt.adapt.adapt_network",
+        lambda run, source, out, plan: (out / "adapt.json").write_text(source.digest),
     )
     folder_of_weights(tmp_path / "w")
     rng = np.random.default_rng(0)
