@@ -14,5 +14,5 @@ Logits = NDArray[np.float32]
 
 
 def kept_logits(folder: Path) -> Logits:
-    """(N, classes) float32 of all validation images in order, as `edgetl.pivot.reference.run` wrote them."""
+    """(N, classes) float32 of all validation images in order, as `write_float_logits` wrote them."""
     return np.asarray(load_file(folder / FILE_NAME)["logits"], dtype=np.float32)

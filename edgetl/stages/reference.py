@@ -19,9 +19,9 @@ def float_stage(run: Run, adapted: StageResult) -> StageResult | None:
         return None
 
     def make(out: Path) -> None:
-        from edgetl.pivot import reference
+        from edgetl.pivot.reference import write_float_logits
 
-        reference.run(run.split, adapted.folder, out, run.progress)
+        write_float_logits(run, adapted.folder, out)
 
     inputs = {"adapted": adapted.digest, "val": samples_digest(run.split, run.split.val)}
     return run.store.once("float", 1, {"tools": versions(TRAINING_TOOLS)}, make, inputs=inputs)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgetl.backends.base import answers_nothing
 from edgetl.bench.result import TargetBench
-from edgetl.fronts.image.augment_policy import resolve_policy
+from edgetl.fronts.image.augment_policy import augment_of
 from edgetl.recipes.recipe import Surgery
 from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
@@ -20,16 +20,15 @@ from edgetl.types import Target
 
 def surgery_stage(run: Run, adapted: StageResult) -> StageResult:
     """The adapted network without the parts that integer runtimes compute in floats."""
-    policy = resolve_policy(run.job.recipe.data.augment, run.split.classes)
 
     def make(out: Path) -> None:
-        from edgetl.quant.simplify import simplify
+        from edgetl.quant.simplify.simplify import simplify_network
 
-        simplify.run(run.split, adapted.folder, run.job.recipe.surgery, policy, out, run.progress)
+        simplify_network(run, adapted.folder, out)
 
     config = {
         "surgery": run.job.recipe.surgery.model_dump(mode="json", exclude={"when"}),
-        "augment": policy,
+        "augment": augment_of(run),
         "tools": versions(TRAINING_TOOLS),
     }
     inputs = {"shots": samples_digest(run.split, run.split.shots), "adapted": adapted.digest}

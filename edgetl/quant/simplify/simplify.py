@@ -20,13 +20,14 @@ from edgetl.backbones.memory_format import channels_last
 from edgetl.backbones.reproducible import deterministic
 from edgetl.backbones.spec import read_spec, write_spec
 from edgetl.errors import UsageError
+from edgetl.fronts.image.augment_policy import augment_of
 from edgetl.quant.shots import Shots
 from edgetl.quant.simplify.distil import distil
 from edgetl.quant.simplify.replace import Operated, operated
 from edgetl.quant.train import Epoch, Views, best_epoch, history_record
 from edgetl.recipes.recipe import Surgery
+from edgetl.recipes.run import Run
 from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE, RUN_RECORD, SURGERY_RECORD
-from edgetl.types import Progress, Split
 
 SCHEMA = 1
 _MOST_VIEWS, _FEWEST_VIEWS = 128, 16
@@ -34,10 +35,9 @@ _VIEW_PIXELS = _MOST_VIEWS * 224 * 224  # in memory at once: all views go throug
 _AT_ONCE = 32
 
 
-def run(split: Split, adapted: Path, config: Surgery, augment: str, out: Path, progress: Progress) -> None:
+def simplify_network(run: Run, adapted: Path, out: Path) -> None:
     """Operate on the network in the folder `adapted`, train it, write the result into the existing folder `out`.
 
-    augment              a policy of `Augment`
     network.safetensors  as the adapt stage writes them: `out` can be quantized and exported in place of `adapted`
     network.json
     surgery.json         what was replaced, how training went
@@ -47,17 +47,18 @@ def run(split: Split, adapted: Path, config: Surgery, augment: str, out: Path, p
             shots; ParityError when folding a constant changed the network.
     """
     started = time.monotonic()
+    config = run.job.recipe.surgery
     spec = read_spec(adapted / NETWORK_SPEC)
     if spec.surgery:
         raise UsageError(f"{adapted}: surgery was done already ({', '.join(spec.surgery)}); start from an adapted one")
     device = choose_device()
     with deterministic(config.seed, device):
         network = channels_last(rebuild(spec, adapted / NETWORK_STATE).requires_grad_(False).to(device))
-        shots = Shots(split.shots, spec.preprocessing, augment, config.seed, device)
+        shots = Shots(run.split.shots, spec.preprocessing, augment_of(run), config.seed, device)
         shots.keep()
         made = operated(network, config, _views(shots, spec.preprocessing.height * spec.preprocessing.width))
         views = Views(len(shots), shots.plain, shots.augmented)
-        history = distil(made.network, network, spec.classifier, views, config, progress)
+        history = distil(made.network, network, spec.classifier, views, config, run.progress)
     write_checkpoint(made.network.state_dict(), out / NETWORK_STATE)
     write_spec(replace(spec, surgery=made.surgery), out / NETWORK_SPEC)
     record = _record(made, history, config, device)

@@ -10,21 +10,24 @@ from typing import Any
 import onnx
 import pytest
 from safetensors.torch import save_file
+from small_runs import small_run
 from tiny_calibration import pictures
 
 from edgetl.backbones.load import construct
 from edgetl.backbones.spec import read_spec, write_spec
 from edgetl.data.batches import load_batch
 from edgetl.errors import UsageError
-from edgetl.pivot import export
 from edgetl.pivot.equalized import equalized_layers
+from edgetl.pivot.export import export_pivot
 from edgetl.pivot.mixed import layers
 from edgetl.pivot.pivot import read_pivot
 from edgetl.progress import Silent
-from edgetl.quant import calibration, quantize
+from edgetl.quant import calibration
+from edgetl.quant.quantize import quantize_network
 from edgetl.recipes.recipe import Gates, Quantize
+from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
-from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Progress, Scheme, Split
+from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Scheme, Split
 
 SCHEME = Scheme("uint8", activation_symmetric=False)
 PROFILE = CalibrationProfile("default", "", 2000, "entropy", views=1)
@@ -36,14 +39,22 @@ class Adapted:
     folder: Path
     split: Split
 
+    def run(self, base: Path, config: Quantize = PTQ, profile: CalibrationProfile = PROFILE, **given: Any) -> Run:
+        data = {"train": ".", "augment": "light"}
+        return small_run(self.split, base, profile=profile, quantize=config, data=data, **given)
+
     def quantize(
-        self, out: Path, config: Quantize = PTQ, profile: CalibrationProfile = PROFILE, **places: Any
+        self,
+        out: Path,
+        config: Quantize = PTQ,
+        *,
+        gates: Gates | None = None,
+        ranges: Path | None = None,
+        **given: Any,
     ) -> dict[str, Any]:
         out.mkdir(parents=True)
-        progress: Progress = places.pop("progress", Silent())
-        gates = places.pop("gates", Gates())
-        job = quantize.QuantizeJob(self.split, self.folder, SCHEME, profile, config, gates, "light", **places)
-        quantize.run(job, out, progress)
+        run = self.run(out.parent, config, **given)
+        quantize_network(run, self.folder, SCHEME, gates or Gates(), ranges, out)
         record: dict[str, Any] = json.loads((out / "quantize.json").read_text())
         return record
 
@@ -87,16 +98,16 @@ def test_stopped_while_it_calibrates_the_stage_ends_in_the_same_bytes(
         return load_batch(*arguments)
 
     monkeypatch.setattr(calibration, "load_batch", load)
-    cache, notes = tmp_path / "cache", Notes()
+    notes = Notes()
     with pytest.raises(KeyboardInterrupt):
-        adapted.quantize(tmp_path / "stopped", cache=cache)
-    record = adapted.quantize(tmp_path / "out", cache=cache, progress=notes)
+        adapted.quantize(tmp_path / "stopped")
+    record = adapted.quantize(tmp_path / "out", progress=notes)
     assert notes.lines == ["calibration continues behind batch 2 of 5"]
     assert seen == [16] * 4 + [16, 16, 6]
     assert record["calibration_images"] == 70  # all there are; the profile would take 2,000
     for name in ("network.onnx", "ranges.safetensors"):
         assert (tmp_path / "out" / name).read_bytes() == (first / name).read_bytes(), name
-    assert sorted(path.suffix for path in cache.iterdir()) == [".kept", ".safetensors"]
+    assert sorted(path.suffix for path in (tmp_path / "cache" / "ranges").iterdir()) == [".kept", ".safetensors"]
 
 
 def test_given_ranges_are_used_without_looking_at_calibration_images(
@@ -190,7 +201,7 @@ def test_bytes_with_their_zero_point_in_the_middle_take_any_mean(adapted: Adapte
     scheme = Scheme("uint8", activation_symmetric=True)
     (out := tmp_path / "out").mkdir()
     (pivot := tmp_path / "pivot").mkdir()
-    job = quantize.QuantizeJob(adapted.split, folder, scheme, replace(PROFILE, images=8), PTQ, Gates(), "light")
-    quantize.run(job, out, Silent())
-    export.run(adapted.split, folder, {scheme_id(scheme): out}, pivot, Silent())
+    run = adapted.run(tmp_path, profile=replace(PROFILE, images=8))
+    quantize_network(run, folder, scheme, Gates(), None, out)
+    export_pivot(run, folder, {scheme_id(scheme): out}, pivot)
     assert [model.precision for model in read_pivot(pivot).models] == ["float32", "int8"]

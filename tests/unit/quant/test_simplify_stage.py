@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from gated_networks import EFFICIENT, images, pictures, settled
+from small_runs import small_run
 
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.load import construct, rebuild
@@ -18,11 +19,12 @@ from edgetl.backbones.spec import read_spec, write_spec
 from edgetl.data.batches import load_batch
 from edgetl.errors import UsageError
 from edgetl.pivot.preprocess import normalize
-from edgetl.progress import Silent
-from edgetl.quant import quantize
+from edgetl.quant.quantize import quantize_network
 from edgetl.quant.shots import Shots
 from edgetl.quant.simplify import simplify
-from edgetl.recipes.recipe import Gates, Quantize, Surgery
+from edgetl.quant.simplify.simplify import simplify_network
+from edgetl.recipes.recipe import Gates, Surgery
+from edgetl.recipes.run import Run
 from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Scheme, Split
 
 SHORT = Surgery(epochs=2, batch_size=8, learning_rate=1e-3)
@@ -37,9 +39,13 @@ def adapted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Split]:
     return root, Split(("a", "b", "c"), samples[:12], samples[12:], (), "squash", "", "")
 
 
+def _run(split: Split, base: Path, config: Surgery = SHORT) -> Run:
+    return small_run(split, base, surgery=config, data={"train": ".", "augment": "light"})
+
+
 def _operate(adapted: tuple[Path, Split], out: Path, config: Surgery = SHORT) -> dict[str, Any]:
     out.mkdir()
-    simplify.run(adapted[1], adapted[0], config, "light", out, Silent())
+    simplify_network(_run(adapted[1], out.parent, config), adapted[0], out)
     record: dict[str, Any] = json.loads((out / "surgery.json").read_text())
     return record
 
@@ -103,17 +109,11 @@ def test_the_same_job_gives_the_same_bytes(adapted: tuple[Path, Split], done: Pa
 def test_the_quantize_stage_takes_it_for_an_adapted_network(
     adapted: tuple[Path, Split], done: Path, tmp_path: Path
 ) -> None:
-    job = quantize.QuantizeJob(
-        split=adapted[1],
-        adapted=done,
-        scheme=Scheme("uint8", activation_symmetric=False),
-        profile=CalibrationProfile("default", "", 12, "min-max"),
-        config=Quantize(method="ptq"),
-        gates=Gates(),
-        augment="light",
-    )
-    quantize.run(job, tmp_path, Silent())
-    operators = json.loads((tmp_path / "quantize.json").read_text())["operators"]
+    profile = CalibrationProfile("default", "", 12, "min-max")
+    run = small_run(adapted[1], tmp_path, profile=profile, quantize={"method": "ptq"})
+    (out := tmp_path / "out").mkdir()
+    quantize_network(run, done, Scheme("uint8", activation_symmetric=False), Gates(), None, out)
+    operators = json.loads((out / "quantize.json").read_text())["operators"]
     assert operators.get("mul", 0) == 0  # neither gates nor smooth activations
 
 
@@ -125,7 +125,7 @@ def test_only_gates_can_go(adapted: tuple[Path, Split], tmp_path: Path) -> None:
 
 def test_an_operated_network_is_not_operated_on_again(adapted: tuple[Path, Split], done: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="surgery was done already"):
-        simplify.run(adapted[1], done, SHORT, "light", tmp_path, Silent())
+        simplify_network(_run(adapted[1], tmp_path), done, tmp_path)
 
 
 def test_a_network_with_nothing_to_replace_is_refused(adapted: tuple[Path, Split], tmp_path: Path) -> None:
@@ -134,4 +134,4 @@ def test_a_network_with_nothing_to_replace_is_refused(adapted: tuple[Path, Split
     write_checkpoint(construct(spec).state_dict(), plain / "network.safetensors")
     write_spec(spec, plain / "network.json")
     with pytest.raises(UsageError, match="quantize it as it is"):
-        simplify.run(adapted[1], plain, SHORT, "light", tmp_path, Silent())
+        simplify_network(_run(adapted[1], tmp_path), plain, tmp_path)
