@@ -36,7 +36,6 @@ from edgetl.backends.base import load
 from edgetl.bench import qemu
 from edgetl.bench.host_answers import on_host
 from edgetl.bench.machine import describe
-from edgetl.bench.measure_builds import read_reference
 from edgetl.bench.result import BuildBench, TargetBench
 from edgetl.bundle.publish import PIVOT
 from edgetl.bundle.read import Bundle, read_bundle
@@ -44,6 +43,7 @@ from edgetl.data.batches import batches, load_batch
 from edgetl.errors import EdgetlError
 from edgetl.files.digest import file_digest, value_digest
 from edgetl.pipeline import Outcome
+from edgetl.pivot.float_logits import read_reference
 from edgetl.pivot.pivot import REFERENCE_NAME, read_pivot
 from edgetl.progress import Silent
 from edgetl.recipes.job import Job, make_job

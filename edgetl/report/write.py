@@ -14,7 +14,6 @@ import numpy as np
 
 from edgetl import __version__
 from edgetl.bench.gates import Decision, judge
-from edgetl.bench.measure_builds import read_reference
 from edgetl.bench.repair_record import REPAIR_FILE, read_repair
 from edgetl.bench.result import BENCH_FILE, BuildBench, TargetBench, read_bench
 from edgetl.bundle.manifest import FILE_NAME as MANIFEST
@@ -25,6 +24,7 @@ from edgetl.bundle.write import add_measurement
 from edgetl.checks.model import FILE_NAME as CHECKS_FILE
 from edgetl.checks.model import read_checks
 from edgetl.files.digest import file_digest
+from edgetl.pivot.float_logits import read_reference
 from edgetl.pivot.pivot import read_pivot
 from edgetl.recipes.recipe import Recipe
 from edgetl.report.build import ReportInputs, TargetResult, build_report

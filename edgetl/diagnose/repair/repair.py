@@ -13,7 +13,6 @@ import numpy as np
 import onnx
 from safetensors.numpy import load_file, save_file
 
-from edgetl.bench.measure_builds import read_reference
 from edgetl.bench.repair_record import REPAIR_FILE, Repair, Trial, front, write_repair
 from edgetl.bundle.publish import PIVOT
 from edgetl.diagnose.blame.measure import measure_layers
@@ -23,6 +22,7 @@ from edgetl.diagnose.repair.search import Search, search
 from edgetl.diagnose.repair.trials import Judge, Trials
 from edgetl.files.text import decimal
 from edgetl.pivot.clean import serialize
+from edgetl.pivot.float_logits import read_reference
 from edgetl.pivot.parity import infer, open_literal
 from edgetl.pivot.pivot import GOLDEN_DIR, REFERENCE_NAME, Pivot, PivotModel, read_pivot, write_pivot
 from edgetl.pivot.pivot_models import model_for

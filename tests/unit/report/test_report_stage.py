@@ -12,13 +12,15 @@ from backend_pivots import CLASSES, images, pivot, reference
 from PIL import Image
 from pivot_folder import LABELS, PREPROCESSING, make_pivot
 from safetensors.numpy import save_file
+from small_runs import small_run
 
-from edgetl.bench import measure_builds
+from edgetl.bench.builds import Candidate, TargetBuilds
 from edgetl.bench.bundles import measure
-from edgetl.bench.job import BenchJob, Candidate
+from edgetl.bench.measure_builds import measure_builds
 from edgetl.bundle.compile import compile_pivot
 from edgetl.bundle.read import read_bundle
 from edgetl.checks.model import Checks, Finding, write_checks
+from edgetl.pivot.float_logits import read_reference
 from edgetl.pivot.pivot import read_pivot, write_pivot
 from edgetl.progress import Silent
 from edgetl.recipes.recipe import Recipe
@@ -69,16 +71,10 @@ class Made:
 
     def _measure(self) -> None:
         bundles = [read_bundle(folder) for folder in self.builds]
-        job = BenchJob(
-            target=load_target("null"),
-            candidates=tuple(Candidate(bundle.folder, bundle.manifest.compiled) for bundle in bundles),
-            val=self.split.val,
-            preprocessing=PREPROCESSING,
-            reference=self.pivot / "reference.safetensors",
-            gates=recipe().gates,
-            config=recipe().bench,
-        )
-        measure_builds.run(job, self.bench, Silent())
+        candidates = tuple(Candidate(bundle.folder, bundle.manifest.compiled) for bundle in bundles)
+        reference = read_reference(self.pivot / "reference.safetensors", VAL)
+        builds = TargetBuilds(load_target("null"), candidates, PREPROCESSING, reference)
+        measure_builds(small_run(self.split, self.bench, gates={"max_drop_points": None}), builds, self.bench)
 
     def report(self, out: Path, **changes: object) -> Report:
         out.mkdir()
