@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,16 +23,17 @@ from edgetl.checks.model import Checks, Finding, write_checks
 from edgetl.pivot.float_logits import read_reference
 from edgetl.pivot.pivot import read_pivot, write_pivot
 from edgetl.progress import Silent
-from edgetl.recipes.recipe import Recipe
-from edgetl.recipes.recipe_file import parse_recipe
-from edgetl.recipes.targets import load_target
+from edgetl.recipes.run import Run
+from edgetl.recipes.targets import load_target, scheme_id
 from edgetl.report.devices import read_devices
 from edgetl.report.model import Report, read_report
-from edgetl.report.write import Folders, add_devices, write_reports
+from edgetl.report.results import Built, Finished, Networks
+from edgetl.report.write import add_devices, write_reports
 from edgetl.store.results import StageResult
 from edgetl.types import Precision, Sample, Split
 
 VAL = 10
+SCHEME = scheme_id(load_target("null").scheme)
 FINDINGS = (Finding(check="copies", verdict="refuse", sentence="1 validation image also among the training images"),)
 
 WHY = "Calibrated, it loses 2.00 points; 0.50 are half of what the gate allows. Trained it loses 0.33."
@@ -74,23 +75,27 @@ class Made:
         candidates = tuple(Candidate(bundle.folder, bundle.manifest.compiled) for bundle in bundles)
         reference = read_reference(self.pivot / "reference.safetensors", VAL)
         builds = TargetBuilds(load_target("null"), candidates, PREPROCESSING, reference)
-        measure_builds(small_run(self.split, self.bench, gates={"max_drop_points": None}), builds, self.bench)
+        measure_builds(self.run(), builds, self.bench)
 
     def report(self, out: Path, **changes: object) -> Report:
         out.mkdir()
-        stages = [StageResult("compile", self.builds[0], "", False, 1.5, 100, "null int8")]
-        folders = Folders(
-            checked=self.checked,
-            adapted=self.adapted,
-            pivot=self.pivot,
-            quantized={"u8s8": (self.quantized, ("null",))},
-            builds={"null": self.builds},
-            benches={"null": self.bench},
-            repairs={},
-            surgeries={},
-        )
-        write_reports(recipe(**changes), self.split, folders, stages, out)
+        stages = [replace(result(self.builds[0]), stage="compile", what="null int8", seconds=1.5)]
+        write_reports(self.run(**changes), self.finished, stages, out)
         return read_report(out / "report.json")
+
+    def run(self, **changes: object) -> Run:
+        sections = {"name": "kinds", "gates": {"max_drop_points": None}, **changes}
+        return small_run(self.split, self.bench, **sections)
+
+    @property
+    def finished(self) -> Finished:
+        networks = Networks(result(self.adapted), {SCHEME: result(self.quantized)}, result(self.pivot))
+        builds = tuple(result(folder) for folder in self.builds)
+        return Finished(result(self.checked), networks, {"null": Built(builds, result(self.bench))})
+
+
+def result(folder: Path) -> StageResult:
+    return StageResult("", folder, "", False, 0.1, 100)
 
 
 def _split(folder: Path) -> Split:
@@ -107,17 +112,6 @@ def read_pivot_unchecked(folder: Path):  # type: ignore[no-untyped-def]
     from edgetl.pivot.pivot import Pivot
 
     return Pivot.model_validate_json((folder / "pivot.json").read_bytes())
-
-
-def recipe(**changes: object) -> Recipe:
-    raw: dict[str, object] = {
-        "name": "kinds",
-        "data": {"train": "photos"},
-        "backbone": {"name": "resnet18"},
-        "targets": ["null"],
-        "gates": {"max_drop_points": None},
-    }
-    return parse_recipe(raw | changes, where="test")
 
 
 @pytest.fixture(scope="module")
@@ -161,8 +155,7 @@ def test_a_measurement_of_the_shipped_bundle_is_recognised_by_its_digest(made: M
     path.write_text(json.dumps(asdict(measured)))
     out = tmp_path / "merged"
     out.mkdir()
-    pivot, benches = made.pivot, {"null": made.bench}
-    add_devices(tmp_path / "out", made.split, made.adapted, pivot, benches, read_devices([path]), out)
+    add_devices(made.run(), made.finished, tmp_path / "out", read_devices([path]), out)
     merged = read_report(out / "report.json")
     (device,) = merged.devices
     assert (device.file, device.match, device.harness) == ("device.json", "this bundle", "edgetl python")
@@ -190,7 +183,7 @@ def test_the_report_tells_stages_parity_versions_and_adaptation(made: Made, tmp_
 
 def test_the_report_says_how_the_integers_came_to_be_and_why(made: Made, tmp_path: Path) -> None:
     (found,) = made.report(tmp_path / "out").quantized
-    assert (found.scheme, found.targets, found.method) == ("u8s8", ("null",), "qat")
+    assert (found.scheme, found.targets, found.method) == (SCHEME, ("null",), "qat")
     assert (found.calibration_images, found.epochs, found.decision) == (50, 2, WHY)
     html = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert WHY in html
