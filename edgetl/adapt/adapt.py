@@ -22,11 +22,11 @@ from edgetl.adapt.choose_resize import ResizeChoice, choose_resize, with_resize
 from edgetl.adapt.episode import MOST_VIEWS, Task
 from edgetl.adapt.finetune import Epoch
 from edgetl.adapt.strategy import UNFINISHED, Outcome, adapt
-from edgetl.backbones.audit import Audit
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.cut import whole_macs
 from edgetl.backbones.device import choose_device
 from edgetl.backbones.extract import Frozen, freeze_network
+from edgetl.backbones.findings import Audit
 from edgetl.backbones.freeze import is_under
 from edgetl.backbones.head import features, get_head, widened
 from edgetl.backbones.inputs import normalise

@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from edgetl.backbones.checkpoint import listed
+from edgetl.backbones.findings import Audit
 from edgetl.errors import WeightsError
 
 _COUNTER = "num_batches_tracked"  # of a batch norm; not used in eval mode
-
-
-@dataclass(frozen=True)
-class Audit:
-    """What became of every tensor.
-
-    matched  number of the network's tensors that were filled from the checkpoint
-    dropped  the checkpoint's tensors that were left out as expected: old classifier, auxiliary heads, counters
-    new      the network's tensors that keep their fresh values: the new classifier, counters
-    notes    sentences for the user: which of several sets was taken, how a stem for one channel was changed
-    """
-
-    matched: int
-    dropped: tuple[str, ...]
-    new: tuple[str, ...]
-    notes: tuple[str, ...] = ()
 
 
 def load_audited(

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from edgetl.backbones import timm_networks, torchvision_networks
-from edgetl.backbones.audit import Audit, load_audited
+from edgetl.backbones.audit import load_audited
 from edgetl.backbones.checkpoint import listed, read_checkpoint, read_sets
+from edgetl.backbones.findings import Audit
 from edgetl.backbones.fitting import fit
 from edgetl.backbones.grey import spread_stem
 from edgetl.backbones.head import find_head, widen_head, widened

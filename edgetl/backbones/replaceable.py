@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from edgetl.backbones.findings import Replaceable
 from edgetl.errors import WeightsError
 
 RELU, RELU6, NO_GATES = "relu", "relu6", "no-gates"
@@ -43,14 +44,6 @@ _GATES = frozenset(["SqueezeExcite", "SEModule", "EffectiveSEModule", "SqueezeEx
 _OTHER_NORMS = (nn.LayerNorm, nn.GroupNorm)
 # exact types: a subclass that computes its weights in forward (weight standardisation) would undo a factor on them
 _CONVOLUTIONS = frozenset({"Conv2d", "Conv2dSame"})
-
-
-@dataclass(frozen=True)
-class Replaceable:
-    """How many smooth activations (outside of gates) and squeeze-and-excitation gates a network has."""
-
-    activations: int
-    gates: int
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,21 +18,10 @@ from torch.fx import GraphModule, Interpreter, Node
 
 from edgetl.quant.fakequant import ActivationQuantizer, WeightQuantizer
 from edgetl.quant.quantizer import BiasedLayer, biased_layers
+from edgetl.quant.record import Correction
 
 IMAGES = 32  # that correction looks at; their values of one layer are in memory together, in float and rounded
 _FEWEST = 8  # positions that a channel's mean is taken over; with less it stays as it is
-
-
-@dataclass(frozen=True)
-class Correction:
-    """What was done to one layer. Root mean squares over its channels, in the units of its output.
-
-    before, after  difference of the channels' mean outputs from the float network's, where its activation passes them
-    """
-
-    layer: str
-    before: float
-    after: float
 
 
 class _Float(Interpreter):

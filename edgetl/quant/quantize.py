@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -27,12 +24,12 @@ from edgetl.fronts.image.augment_policy import augment_of
 from edgetl.pivot.check import check_scheme
 from edgetl.pivot.clean import serialize
 from edgetl.pivot.equalized import mark_equalized
-from edgetl.pivot.fold import Folded, fold
+from edgetl.pivot.fold import fold
 from edgetl.pivot.from_torch import to_onnx
 from edgetl.pivot.preprocess import on_byte_lattice
-from edgetl.quant.bias import IMAGES, Correction, correct_biases
+from edgetl.quant.bias import IMAGES, correct_biases
 from edgetl.quant.calibration import BATCH, CalibrationImages
-from edgetl.quant.decide import Decision, Method, decide, judge_on
+from edgetl.quant.decide import decide, judge_on
 from edgetl.quant.equalize import equalize
 from edgetl.quant.fakequant import ActivationQuantizer, quantizers
 from edgetl.quant.observe import observe, observed_places, take_ranges
@@ -40,12 +37,13 @@ from edgetl.quant.observed import Observed, Parts, write_observed
 from edgetl.quant.prepare import convert, fix_ranges, prepare
 from edgetl.quant.ranges import RangesCache, given_ranges
 from edgetl.quant.ranges_key import key_parts
+from edgetl.quant.record import Correction, Decision, Epoch, Method, QuantizeRecord, write_quantize
 from edgetl.quant.shots import Shots
-from edgetl.quant.train import Epoch, Views, best_epoch, history_record, train
+from edgetl.quant.train import Views, best_epoch, train
 from edgetl.recipes.recipe import Gates
 from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
-from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE, QUANTIZE_RECORD, RUN_RECORD
+from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE
 from edgetl.types import Scheme
 
 REFERENCE_IMAGES = 64
@@ -63,14 +61,12 @@ def quantize_network(run: Run, adapted: Path, scheme: Scheme, gates: Gates, rang
     reference.safetensors  `logits` of the converted torch network and `float_logits` of the float one on the first
                            64 shots in order, float32 (images, classes)
     ranges.safetensors     what the observers saw, for `ranges` of another run
-    run.json               the seconds it took
-    quantize.json          how it went; no loss (null) stands for an epoch of training that diverged
+    quantize.json          how it went
 
     raises  BackendError when the network cannot be captured or the result is not what the scheme demands;
             ParityError when folding changed the network; DataError for unreadable images or ranges; UsageError when
             `ranges` are not of this network, scheme or profile.
     """
-    started = time.monotonic()
     config, profile, policy, split = run.job.recipe.quantize, run.job.profile, augment_of(run), run.split
     spec = read_spec(adapted / NETWORK_SPEC)
     p = spec.preprocessing
@@ -114,18 +110,28 @@ def quantize_network(run: Run, adapted: Path, scheme: Scheme, gates: Gates, rang
     write_observed(out / "ranges.safetensors", observed)
     (out / "network.onnx").write_bytes(serialize(model))
     save_file({"logits": logits, "float_logits": float_logits}, out / "reference.safetensors")
-    record = _record(run, scheme, prepared, folded, settled) | {
-        "calibration_images": len(images.samples) if ranges is None else len(observed.parts["images"]),
-        "ranges_given": ranges is not None,
-        "equalized_pairs": equalized.pairs if equalized else 0,
-        "replaceable": asdict(parts_to_replace),
-        "bias_corrections": [asdict(correction) for correction in corrections],
-        "device": device.type,
-        "reference_agreement": float((logits.argmax(1) == float_logits.argmax(1)).float().mean()),
-    }
-    (out / QUANTIZE_RECORD).write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    took = {"seconds": round(time.monotonic() - started, 1)}
-    (out / RUN_RECORD).write_text(json.dumps(took) + "\n", encoding="utf-8")
+    chosen = _ranges(prepared)
+    record = QuantizeRecord(
+        scheme=scheme_id(scheme),
+        profile=profile.name,
+        method=settled.method,
+        decision=settled.decision,
+        operators=prepared.meta["annotated"],
+        ranges=len(chosen),
+        ranges_sha256=value_digest(chosen),
+        batch_norms_folded=folded.folded,
+        batch_norms_left=folded.left,
+        history=settled.history,
+        chosen_epoch=best_epoch(settled.history).epoch if settled.method == "qat" else 0,
+        calibration_images=len(images.samples) if ranges is None else len(observed.parts["images"]),
+        ranges_given=ranges is not None,
+        equalized_pairs=equalized.pairs if equalized else 0,
+        replaceable=parts_to_replace,
+        bias_corrections=tuple(corrections),
+        device=device.type,
+        reference_agreement=float((logits.argmax(1) == float_logits.argmax(1)).float().mean()),
+    )
+    write_quantize(record, out)
 
 
 def _observed(
@@ -182,26 +188,13 @@ def _reference(network: nn.Module, shots: Shots) -> Tensor:
     return torch.cat(parts).float().contiguous()
 
 
-def _record(run: Run, scheme: Scheme, prepared: GraphModule, folded: Folded, settled: _Settled) -> dict[str, Any]:
-    ranges = [
+def _ranges(prepared: GraphModule) -> list[list[float]]:
+    """Scale and zero point of every activation."""
+    return [
         [float(part.scale), int(part.zero_point)]
         for part in quantizers(prepared)
         if isinstance(part, ActivationQuantizer)
     ]
-    return {
-        "schema": 1,
-        "scheme": scheme_id(scheme),
-        "profile": run.job.profile.name,
-        "method": settled.method,
-        "decision": asdict(settled.decision) if settled.decision else None,
-        "operators": prepared.meta["annotated"],
-        "ranges": len(ranges),
-        "ranges_sha256": value_digest(ranges),
-        "batch_norms_folded": folded.folded,
-        "batch_norms_left": folded.left,
-        "history": history_record(settled.history),
-        "chosen_epoch": best_epoch(settled.history).epoch if settled.method == "qat" else 0,
-    }
 
 
 @contextmanager

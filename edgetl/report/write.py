@@ -25,6 +25,8 @@ from edgetl.checks.model import read_checks
 from edgetl.files.digest import file_digest
 from edgetl.pivot.float_logits import read_reference
 from edgetl.pivot.pivot import REFERENCE_NAME, read_pivot
+from edgetl.quant.record import read_quantize
+from edgetl.quant.simplify.record import read_surgery
 from edgetl.recipes.job import Job
 from edgetl.recipes.recipe import Recipe
 from edgetl.recipes.run import Run
@@ -35,7 +37,7 @@ from edgetl.report.devices import DeviceFile, device_rows
 from edgetl.report.html import read_details, write_html
 from edgetl.report.model import FILE_NAME, Quantized, Stage, Surgery, read_report, write_report
 from edgetl.report.results import Built, Finished
-from edgetl.store.records import ADAPT_RECORD, QUANTIZE_RECORD, RUN_RECORD, SURGERY_RECORD
+from edgetl.store.records import ADAPT_RECORD, RUN_RECORD
 from edgetl.store.results import StageResult
 from edgetl.tasks.classification.accuracy import Accuracy, compare
 from edgetl.types import Estimate, Interval, Split
@@ -161,28 +163,27 @@ def _reference_accuracy(split: Split, reference: Any, seed: int) -> Accuracy:
 
 
 def _quantized(job: Job, scheme: str, quantized: StageResult) -> Quantized:
-    record = _read_json(quantized.folder / QUANTIZE_RECORD)
+    record = read_quantize(quantized.folder)
     computing = [each for each in job.targets if "int8" in each.precisions and scheme_id(each.scheme) == scheme]
-    decision = record["decision"]
     return Quantized(
         scheme=scheme,
         targets=tuple(target.name for target in computing),
-        method=record["method"],
-        decision=decision["sentence"] if decision else "",
-        calibration_images=record["calibration_images"],
-        epochs=max(0, len(record["history"]) - 1),
+        method=record.method,
+        decision=record.decision.sentence if record.decision else "",
+        calibration_images=record.calibration_images,
+        epochs=record.epochs,
     )
 
 
 def _surgery(folder: Path, bench: TargetBench) -> Surgery:
-    record = _read_json(folder / SURGERY_RECORD)
-    replaced, epochs = record["replaced"], record["chosen_epoch"]
+    record = read_surgery(folder)
+    replaced = record.replaced
     return Surgery(
-        activations=replaced["activations"],
-        gates=replaced["gates"],
-        epochs=epochs,
-        agreement=record["agreement"],
-        sentence=surgery_sentence(bench, replaced["activations"], replaced["gates"]),
+        activations=replaced.activations,
+        gates=replaced.gates,
+        epochs=record.chosen_epoch,
+        agreement=record.agreement,
+        sentence=surgery_sentence(bench, replaced.activations, replaced.gates),
     )
 
 

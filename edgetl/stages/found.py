@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edgetl.pivot.pivot import FILE_NAME as PIVOT_FILE
-from edgetl.store.records import ADAPT_RECORD, QUANTIZE_RECORD
+from edgetl.pivot.pivot import read_pivot
+from edgetl.quant.record import QuantizeRecord, read_quantize
+from edgetl.store.records import ADAPT_RECORD
 from edgetl.store.results import StageResult
 
 
@@ -19,10 +21,10 @@ def found(results: Sequence[StageResult]) -> dict[str, Any]:
         if result.stage == "adapt":
             told["adapt"] = _adapt(_read(result.folder / ADAPT_RECORD))
         elif result.stage == "quantize":
-            told.setdefault("quantize", []).append(_quantize(_read(result.folder / QUANTIZE_RECORD)))
+            told.setdefault("quantize", []).append(_quantize(read_quantize(result.folder)))
         elif result.stage == "export":
-            models = _read(result.folder / PIVOT_FILE)["models"]
-            told["export"] = [{key: model[key] for key in ("file", "precision", "parity")} for model in models]
+            models = read_pivot(result.folder).models
+            told["export"] = [model.model_dump(include={"file", "precision", "parity"}) for model in models]
     return told
 
 
@@ -78,20 +80,17 @@ def _adapt_lines(one: Mapping[str, Any]) -> list[str]:
 _LOUD = ("warn", "failed")
 
 
-def _quantize(record: Mapping[str, Any]) -> dict[str, Any]:
+def _quantize(record: QuantizeRecord) -> dict[str, Any]:
     """drop_points of the method that was kept, against the float network; None where none was judged."""
-    decision, method = record["decision"], record["method"]
-    if decision is None:
-        made = "calibrated" if method == "ptq" else "trained"
-        sentence = f"{made}, as the recipe asks; the drop is measured by `edgetl bench`"
-        return {"scheme": record["scheme"], "method": method, "drop_points": None, "images": 0, "sentence": sentence}
-    kept = decision["trained"] if method == "qat" else decision["calibrated"]
+    kept = record.decision.kept if record.decision else None
+    made = "calibrated" if record.method == "ptq" else "trained"
+    asked = f"{made}, as the recipe asks; the drop is measured by `edgetl bench`"
     return {
-        "scheme": record["scheme"],
-        "method": method,
-        "drop_points": kept["drop_points"],
-        "images": kept["images"],
-        "sentence": decision["sentence"],
+        "scheme": record.scheme,
+        "method": record.method,
+        "drop_points": asdict(kept.drop_points) if kept else None,
+        "images": kept.images if kept else 0,
+        "sentence": record.decision.sentence if record.decision else asked,
     }
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 ADAPT_RECORD = "adapt.json"
-QUANTIZE_RECORD = "quantize.json"
-SURGERY_RECORD = "surgery.json"
 NETWORK_STATE, NETWORK_SPEC = "network.safetensors", "network.json"
 """An adapted network: of the adapt stage and of the surgery stage."""
 RUN_RECORD = "run.json"

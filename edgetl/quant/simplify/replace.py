@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from edgetl.backbones.replaceable import NO_GATES, Fold, Replaceable, drop_gates, folds, operate, replaceable
+from edgetl.backbones.findings import Replaceable
+from edgetl.backbones.replaceable import NO_GATES, Fold, drop_gates, folds, operate, replaceable
 from edgetl.errors import ParityError, UsageError
 from edgetl.quant.simplify.moments import match_moments
 from edgetl.quant.simplify.squeeze_excite import constants, write_constants

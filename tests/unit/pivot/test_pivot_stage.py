@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from edgetl.pivot.facts import read_facts
 from edgetl.pivot.pivot import read_pivot
 from edgetl.pivot.preprocess import normalize, on_byte_lattice
 from edgetl.quant.quantize import quantize_network
+from edgetl.quant.record import read_quantize
 from edgetl.recipes.recipe import Gates
 from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
@@ -107,12 +107,12 @@ def test_golden_logits_are_what_the_float_model_answers_to_the_golden_inputs(mad
 
 
 def test_the_record_tells_the_history_and_never_ends_worse_than_it_started(made: Made) -> None:
-    record = json.loads((made.quantized / "quantize.json").read_text())
-    losses = [epoch["loss"] for epoch in record["history"]]
+    record = read_quantize(made.quantized)
+    losses = [epoch.loss for epoch in record.history]
     assert len(losses) == 2
-    assert record["history"][record["chosen_epoch"]]["loss"] == min(losses)
-    assert record["operators"]["conv"] > 0
-    assert record["batch_norms_folded"] > 0
+    assert record.history[record.chosen_epoch].loss == min(losses)
+    assert record.operators["conv"] > 0
+    assert record.batch_norms_folded > 0
 
 
 def test_training_leaves_the_float_reference_alone(made: Made) -> None:

@@ -14,6 +14,7 @@ from pivot_folder import LABELS, PREPROCESSING, make_pivot
 from safetensors.numpy import save_file
 from small_runs import small_run
 
+from edgetl.backbones.findings import Replaceable
 from edgetl.bench.builds import Candidate, TargetBuilds
 from edgetl.bench.bundles import measure
 from edgetl.bench.measure_builds import measure_builds
@@ -23,6 +24,7 @@ from edgetl.checks.model import Checks, Finding, write_checks
 from edgetl.pivot.float_logits import read_reference
 from edgetl.pivot.pivot import read_pivot, write_pivot
 from edgetl.progress import Silent
+from edgetl.quant.record import Decision, Epoch, Judged, QuantizeRecord, write_quantize
 from edgetl.recipes.run import Run
 from edgetl.recipes.targets import load_target, scheme_id
 from edgetl.report.devices import read_devices
@@ -30,14 +32,34 @@ from edgetl.report.model import Report, read_report
 from edgetl.report.results import Built, Finished, Networks
 from edgetl.report.write import add_devices, write_reports
 from edgetl.store.results import StageResult
-from edgetl.types import Precision, Sample, Split
+from edgetl.types import Interval, Precision, Sample, Split
 
 VAL = 10
 SCHEME = scheme_id(load_target("null").scheme)
 FINDINGS = (Finding(check="copies", verdict="refuse", sentence="1 validation image also among the training images"),)
 
 WHY = "Calibrated, it loses 2.00 points; 0.50 are half of what the gate allows. Trained it loses 0.33."
-QUANTIZED = {"method": "qat", "decision": {"sentence": WHY}, "calibration_images": 50, "history": [{}, {}, {}]}
+JUDGED = Judged(VAL, 0.9, Interval(0.33, 0.0, 1.0))
+QUANTIZED = QuantizeRecord(
+    scheme=SCHEME,
+    profile="default",
+    method="qat",
+    decision=Decision("qat", WHY, JUDGED, JUDGED),
+    operators={"conv": 2},
+    ranges=3,
+    ranges_sha256="",
+    batch_norms_folded=0,
+    batch_norms_left=0,
+    history=tuple(Epoch(number, 0.1, 1.0) for number in range(3)),
+    chosen_epoch=2,
+    calibration_images=50,
+    ranges_given=False,
+    equalized_pairs=0,
+    replaceable=Replaceable(0, 0),
+    bias_corrections=(),
+    device="cpu",
+    reference_agreement=1.0,
+)
 
 
 class Made:
@@ -56,7 +78,7 @@ class Made:
         (self.adapted / "run.json").write_text(json.dumps(took))
         self.quantized = folder / "quantized"
         self.quantized.mkdir()
-        (self.quantized / "quantize.json").write_text(json.dumps(QUANTIZED))
+        write_quantize(QUANTIZED, self.quantized)
         self.checked = folder / "checked"
         self.checked.mkdir()
         write_checks(Checks(findings=FINDINGS, shots=CLASSES, val=VAL), self.checked / "check.json")
