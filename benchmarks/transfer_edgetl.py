@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import statistics
 import tempfile
@@ -20,6 +19,7 @@ from transfer_draws import Draw
 
 # imported here so that the first cell's time holds no imports
 import edgetl.adapt.adapt  # noqa: F401
+from edgetl.adapt.record import read_adapt
 from edgetl.backbones.extract import open_frozen, pooled_features
 from edgetl.backbones.head import features
 from edgetl.backbones.inputs import normalise
@@ -79,12 +79,12 @@ def run_adapt(
     with open_store(job.out) as store:
         split, _ = split_stage(store, job, Silent())
         result = adapt_stage(Run(store, job, split, Silent()))
-        record = json.loads((result.folder / "adapt.json").read_text(encoding="utf-8"))
+        record = read_adapt(result.folder)
         spec = read_spec(result.folder / "network.json")
         network = rebuild(spec, result.folder / "network.safetensors").to(memory_format=torch.channels_last)
         predicted = predict(network, spec.preprocessing, kept_crops(pretrained.cache, split.val, spec))
     shutil.rmtree(folder)
-    return Adapted(split, predicted, result.seconds, str(record["strategy"]))
+    return Adapted(split, predicted, result.seconds, record.strategy)
 
 
 def measure_extraction(pretrained: Pretrained, samples: Sequence[Sample], classes: int) -> Extraction:

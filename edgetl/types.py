@@ -157,6 +157,12 @@ class NetworkSpec:
     preprocessing: Preprocessing
     hidden: int = 0  # units of a hidden layer that was put in front of it; 0: none
     surgery: tuple[str, ...] = ()  # parts replaced after adaptation: names of `edgetl.backbones.replaceable`
+    licence: str = ""  # of the pretrained weights, as they state it
+
+    @property
+    def source(self) -> str:
+        """Where the pretrained weights came from, in words."""
+        return f"{self.library} {self.architecture}"
 
 
 # --- targets ------------------------------------------------------------------------------------------------------

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import math
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from edgetl.adapt import finetune
 from edgetl.adapt.batch_norm import reestimate
 from edgetl.adapt.budget import allowed_minutes
-from edgetl.adapt.candidates import Candidate
-from edgetl.adapt.choose_resize import ResizeChoice, choose_resize, with_resize
+from edgetl.adapt.choose_resize import choose_resize, with_resize
 from edgetl.adapt.episode import MOST_VIEWS, Task
-from edgetl.adapt.finetune import Epoch
+from edgetl.adapt.record import AdaptRecord, Budget, Epoch, HeldOut, History, ResizeChoice, Times, write_adapt
 from edgetl.adapt.strategy import UNFINISHED, Outcome, adapt
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.cut import whole_macs
@@ -38,11 +35,8 @@ from edgetl.data.groups import shot_keys
 from edgetl.errors import DataError, UsageError
 from edgetl.fronts.image.augment_policy import augment_of, resizes_of
 from edgetl.recipes.run import Run
-from edgetl.store.records import ADAPT_RECORD, NETWORK_SPEC, NETWORK_STATE, RUN_RECORD
+from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE
 from edgetl.types import NetworkSpec, Progress, ResizePolicy, Split, WeightSource
-
-SCHEMA = 2
-
 
 Plan = Callable[[int, float, int], str]
 """What to say before it begins of how long all will take, from the multiply-accumulates of an image, the minutes that
@@ -81,8 +75,7 @@ def adapt_network(run: Run, source: WeightSource, out: Path, plan: Plan | None =
         _require_linear(replace(frozen, spec=spec), outcome.network, split)
     write_checkpoint(_contiguous(outcome.network), out / NETWORK_STATE)
     write_spec(spec, out / NETWORK_SPEC)
-    _write(out / ADAPT_RECORD, _record(run, source, frozen, audit, resize, outcome))
-    _write(out / RUN_RECORD, _run_record(outcome, time.monotonic() - start))
+    write_adapt(_record(run, frozen, audit, resize, outcome), _times(outcome, time.monotonic() - start), out)
     shutil.rmtree(run.store.cache / UNFINISHED, ignore_errors=True)
     for note in audit.notes:
         run.progress.note(f"weights: {note}")
@@ -147,103 +140,67 @@ def _contiguous(network: nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
 
 
-def _write(path: Path, record: Mapping[str, Any]) -> None:
-    text = json.dumps(_jsonable(record), indent=2, sort_keys=True, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
-
-
-def _run_record(outcome: Outcome, seconds: float) -> dict[str, Any]:
-    return {
-        "seconds": seconds,
-        "threads": torch.get_num_threads(),
-        "candidates": {candidate.name: candidate.seconds for candidate in outcome.candidates},
-        "epochs": {
-            "trials": {
-                runner.tuning.title: [[epoch.seconds for epoch in trial.history] for trial in runner.trials]
-                for runner in outcome.runners
-                if runner.trials
-            },
-            "final": [epoch.seconds for epoch in outcome.final],
-        },
-    }
-
-
-def _candidate(candidate: Candidate) -> dict[str, Any]:
-    return {name: value for name, value in asdict(candidate).items() if name != "seconds"}
-
-
-def _record(
-    run: Run, source: WeightSource, frozen: Frozen, audit: Audit, resize: ResizeChoice, outcome: Outcome
-) -> dict[str, Any]:
+def _record(run: Run, frozen: Frozen, audit: Audit, resize: ResizeChoice, outcome: Outcome) -> AdaptRecord:
     tuning = outcome.tuning
     parts = tuning.prepared.depth.parts if tuning else ()
     classifier = frozen.spec.classifier
     sizes = {name: parameter.numel() for name, parameter in outcome.network.named_parameters()}
     trained = sum(size for name, size in sizes.items() if is_under(name, (*parts, classifier)))
-    return {
-        "schema": SCHEMA,
-        "strategy": outcome.strategy,
-        "reason": outcome.reason,
-        "head": outcome.head,
-        "resize": asdict(resize),
-        "candidates": [_candidate(candidate) for candidate in outcome.candidates],
-        "guards": [asdict(guard) for guard in outcome.guards],
-        "learning_curve": asdict(outcome.learning_curve) if outcome.learning_curve else None,
-        "folds": outcome.folds,
-        "held_out_images": len(run.split.shots) if outcome.folds else 0,
-        "budget": {
-            "minutes": outcome.budget_minutes,
-            "estimated_minutes": outcome.estimated_minutes,
-            "sentence": f"The search was planned to take {outcome.estimated_minutes:.1f} of "
-            f"{outcome.budget_minutes:.1f} minutes on two CPU cores.",
-        },
-        "history": {
-            "trials": {
-                runner.tuning.title: [[_epoch(epoch) for epoch in trial.history] for trial in runner.trials]
-                for runner in outcome.runners
-                if runner.trials
-            },
-            "final": [_epoch(epoch) for epoch in outcome.final],
-        },
-        "epochs": outcome.epochs,
-        "learning_rate": tuning.learning_rate if tuning else None,
-        "trained_parts": list(parts) if tuning else None,
-        "augment": augment_of(run),
-        "audit": asdict(audit),
-        "source": f"{frozen.spec.library} {frozen.spec.architecture}",
-        "licence": _licence(source),
-        "frozen_parameters": sum(sizes.values()) - trained,
-        "trained_parameters": trained,
-        "device": _device_name(frozen.device),
+    minutes, estimated = outcome.budget_minutes, outcome.estimated_minutes
+    sentence = f"The search was planned to take {estimated:.1f} of {minutes:.1f} minutes on two CPU cores."
+    return AdaptRecord(
+        strategy=outcome.strategy,
+        reason=outcome.reason,
+        head=outcome.head,
+        resize=resize,
+        candidates=outcome.candidates,
+        guards=outcome.guards,
+        learning_curve=outcome.learning_curve,
+        folds=outcome.folds,
+        held_out_images=len(run.split.shots) if outcome.folds else 0,
+        budget=Budget(minutes, estimated, sentence),
+        epochs=outcome.epochs,
+        learning_rate=tuning.learning_rate if tuning else None,
+        trained_parts=parts if tuning else None,
+        augment=augment_of(run),
+        audit=audit,
+        source=frozen.spec.source,
+        licence=frozen.spec.licence,
+        frozen_parameters=sum(sizes.values()) - trained,
+        trained_parameters=trained,
+        device=_device_name(frozen.device),
+        history=_history(outcome),
+    )
+
+
+def _history(outcome: Outcome) -> History:
+    trials = {
+        runner.tuning.title: tuple(tuple(map(_epoch, trial.history)) for trial in runner.trials)
+        for runner in outcome.runners
+        if runner.trials
     }
+    return History(trials, tuple(map(_epoch, outcome.final)))
 
 
-def _epoch(epoch: Epoch) -> dict[str, Any]:
-    held_out = None if epoch.held_out_loss is None else {"loss": epoch.held_out_loss, "top1": epoch.held_out_top1}
-    return {
-        "epoch": epoch.epoch,
-        "learning_rate": epoch.learning_rate,
-        "train_loss": epoch.train_loss,
-        "held_out": held_out,
-    }
+def _epoch(epoch: finetune.Epoch) -> Epoch:
+    loss, top1 = epoch.held_out_loss, epoch.held_out_top1
+    held_out = None if loss is None or top1 is None else HeldOut(loss, top1)
+    return Epoch(epoch.epoch, epoch.learning_rate, epoch.train_loss, held_out)
 
 
-def _licence(source: WeightSource) -> str:
-    """What a timm folder says of its weights; empty where nothing is stated."""
-    if source.kind != "local-dir":
-        return ""
-    config = json.loads((Path(source.path) / "config.json").read_text(encoding="utf-8"))
-    return str(config.get("pretrained_cfg", {}).get("license") or "")
+def _times(outcome: Outcome, seconds: float) -> Times:
+    return Times(
+        seconds=seconds,
+        threads=torch.get_num_threads(),
+        candidates={candidate.name: candidate.seconds for candidate in outcome.candidates},
+        trials={
+            runner.tuning.title: tuple(tuple(epoch.seconds for epoch in trial.history) for trial in runner.trials)
+            for runner in outcome.runners
+            if runner.trials
+        },
+        final=tuple(epoch.seconds for epoch in outcome.final),
+    )
 
 
 def _device_name(device: torch.device) -> str:
     return f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else "cpu"
-
-
-def _jsonable(value: Any) -> Any:
-    """Numbers that JSON cannot hold (a diverged loss) become null."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _jsonable(inner) for key, inner in value.items()}
-    return [_jsonable(inner) for inner in value] if isinstance(value, (list, tuple)) else value

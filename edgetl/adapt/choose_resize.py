@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.adapt.guards import judged
 from edgetl.adapt.kept import contents, kept
+from edgetl.adapt.record import ResizeCandidate, ResizeChoice
 from edgetl.backbones.extract import Frozen, pooled_features
 from edgetl.fronts.image.augment_policy import resizes_of
 from edgetl.recipes.run import Run
@@ -20,24 +21,6 @@ from edgetl.types import ResizePolicy
 _FOLDS, _REPEATS = 5, 3
 _HEADS = ("logistic", "ridge")  # two opinions: one image's luck in one of them does not decide
 _VERSION = 1  # of how a policy is judged
-
-
-@dataclass(frozen=True)
-class ResizeCandidate:
-    """Held-out accuracy (a fraction) and cross entropy of frozen features under one policy."""
-
-    policy: ResizePolicy
-    top1: float
-    loss: float
-
-
-@dataclass(frozen=True)
-class ResizeChoice:
-    """The policy, one sentence why, and what was compared."""
-
-    policy: ResizePolicy
-    reason: str
-    candidates: tuple[ResizeCandidate, ...] = ()
 
 
 def choose_resize(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgetl.adapt.record import Guard
 from edgetl.stats import paired_difference, wilson
 from edgetl.tasks.classification.heads import ridge
 from edgetl.tasks.classification.heads.space import fit_space
@@ -26,16 +26,6 @@ FEWEST_TO_BLAME = 20  # images; with 12, good weights looked worse than random i
 
 _LARGE_GAP = 30.0  # points between training and held-out accuracy, beyond the held-out interval
 _WANTED_REACH = 10.0  # points to each side, within which the shots should place the accuracy of what they choose
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What one guard found. `numbers` are what `sentence` rests on; fractions, points and nats by their names."""
-
-    guard: str
-    verdict: Literal["pass", "warn", "rolled back", "failed", "not measured"]
-    sentence: str
-    numbers: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -70,7 +60,7 @@ def clear_lead(images: int) -> float:
 
 def negative_transfer(
     candidate: Judged, frozen: Sequence[Judged], scratch: Judged | None, *, asked_for: bool = False
-) -> Verdict:
+) -> Guard:
     """Does `candidate` beat the frozen-feature baselines and one without pretraining (`scratch`)?
 
     Rolled back when it is not clearly ahead (`lead`) of the best baseline of `frozen` (empty when the candidate is
@@ -94,26 +84,26 @@ def negative_transfer(
                 f"{told}does better on these pictures ({_against(scratch, candidate, points)}): what this backbone was "
                 "pretrained on does not help here; choose another one (`edgetl select`)."
             )
-            return Verdict(guard, "failed", sentence, numbers)
+            return Guard(guard, "failed", sentence, numbers)
         if clear and points.value > 0:
             sentence = (
                 f"{told}had more held-out images right ({_against(scratch, candidate, points)}). That may be chance; "
                 "another backbone may suit these pictures better (`edgetl select`)."
             )
-            return Verdict(guard, "warn", sentence, numbers)
+            return Guard(guard, "warn", sentence, numbers)
     if rival is not None:
         return _tuned(guard, candidate, rival, numbers, clear=clear, asked_for=asked_for)
     if scratch is None:
         sentence = f"{_capital(candidate.name)} was not compared with anything: nothing could be held out."
-        return Verdict(guard, "not measured", sentence, numbers)
+        return Guard(guard, "not measured", sentence, numbers)
     points = paired_difference(candidate.right, scratch.right)
     sentence = f"Compared with {scratch.name}, pretraining does no harm ({_against(candidate, scratch, points)})."
-    return Verdict(guard, "pass", sentence, numbers)
+    return Guard(guard, "pass", sentence, numbers)
 
 
 def _tuned(
     guard: str, candidate: Judged, rival: Judged, numbers: Mapping[str, float], *, clear: bool, asked_for: bool
-) -> Verdict:
+) -> Guard:
     """Fine-tuning against a new head alone."""
     points = paired_difference(candidate.right, rival.right)
     told = _against(candidate, rival, points)
@@ -123,28 +113,28 @@ def _tuned(
             if asked_for
             else "so the backbone stays as it was pretrained, with the new head."
         )
-        return Verdict(guard, "warn" if asked_for else "rolled back", sentence, numbers)
+        return Guard(guard, "warn" if asked_for else "rolled back", sentence, numbers)
     if points.low > 0:
-        return Verdict(guard, "pass", f"Fine-tuning is better than a new head alone ({told}).", numbers)
+        return Guard(guard, "pass", f"Fine-tuning is better than a new head alone ({told}).", numbers)
     if points.value > 0:
         sentence = f"Fine-tuning did better than a new head alone ({told}); a lead so small may be chance."
-        return Verdict(guard, "pass", sentence, numbers)
+        return Guard(guard, "pass", sentence, numbers)
     if points.value == 0:
         sentence = (
             f"Fine-tuning and a new head alone had equally many of {len(candidate.right)} held-out images right "
             f"({_top1(candidate):.1%}); fine-tuning was kept because it was surer of the right classes."
         )
-        return Verdict(guard, "pass", sentence, numbers)
+        return Guard(guard, "pass", sentence, numbers)
     sentence = (
         f"Fine-tuning had fewer held-out images right than a new head alone ({told}), which may be chance; it was kept "
         "because it was surer of the right classes."
     )
-    return Verdict(guard, "warn", sentence, numbers)
+    return Guard(guard, "warn", sentence, numbers)
 
 
 def overfitting(
     train_top1: float, held_out_right: NDArray[np.bool_], held_out_losses: Sequence[float], epochs: int
-) -> Verdict:
+) -> Guard:
     """Is the gap between training and held-out accuracy large, and did the trials go past their best epoch?
 
     train_top1       fraction of its own shots that the trained candidate has right
@@ -169,11 +159,11 @@ def overfitting(
         )
     if sure_gap > _LARGE_GAP:
         sentence = f"The network knows its shots by heart and little beyond ({told}); more images would help most."
-        return Verdict("overfitting", "warn", sentence + rose, numbers)
-    return Verdict("overfitting", "pass", f"No sign of it: {told}.{rose}", numbers)
+        return Guard("overfitting", "warn", sentence + rose, numbers)
+    return Guard("overfitting", "pass", f"No sign of it: {told}.{rose}", numbers)
 
 
-def too_little_data(right: NDArray[np.bool_], num_classes: int) -> Verdict:
+def too_little_data(right: NDArray[np.bool_], num_classes: int) -> Guard:
     """Do the shots place the held-out accuracy of what they chose within 10 points, and if not, how many more would?
 
     right  (N,) bool, N >= 1. The interval is Wilson's, and is solved for the number of images as it stands.
@@ -197,7 +187,7 @@ def too_little_data(right: NDArray[np.bool_], num_classes: int) -> Verdict:
     )
     if more:
         sentence += f", too roughly to choose by: about {more} more per class would place it within {_WANTED_REACH:g}"
-    return Verdict("too little data", "warn" if more else "pass", f"{sentence}.", numbers)
+    return Guard("too little data", "warn" if more else "pass", f"{sentence}.", numbers)
 
 
 def sanity_probe(
@@ -206,7 +196,7 @@ def sanity_probe(
     labels: NDArray[np.int64],
     num_classes: int,
     seed: int,
-) -> Verdict:
+) -> Guard:
     """Do pretrained features (N, F) of the shots' plain views carry more than those of the same network with random
     weights?
 
@@ -225,7 +215,7 @@ def sanity_probe(
             f"The weights carry nothing: features of up to {size:.3g}, where trained networks have about 1; they are "
             "damaged or of another network. Get them again or choose another backbone."
         )
-        return Verdict(guard, "failed", sentence, {})
+        return Guard(guard, "failed", sentence, {})
     spread, random_spread = _spread(pretrained), _spread(random)
     numbers = {"spread": spread, "random_spread": random_spread}
     better = worse = False
@@ -246,14 +236,14 @@ def sanity_probe(
             f"The weights carry nothing: pretrained features are not above random ones ({told}; {varied}). They are "
             "damaged or of another network: get them again or choose another backbone."
         )
-        return Verdict(guard, "failed", sentence, numbers)
+        return Guard(guard, "failed", sentence, numbers)
     if dull or (ratio < _CLEARLY_MORE_SPREAD and not better):
         sentence = f"Pretrained features are hardly unlike random ones ({told}; {varied}): check the weights."
-        return Verdict(guard, "warn", sentence, numbers)
+        return Guard(guard, "warn", sentence, numbers)
     if better:
-        return Verdict(guard, "pass", f"Pretrained features beat random ones ({told}; {varied}).", numbers)
+        return Guard(guard, "pass", f"Pretrained features beat random ones ({told}; {varied}).", numbers)
     sentence = f"Too few shots to tell pretrained features from random ones by accuracy ({told}), but {varied}."
-    return Verdict(guard, "pass", sentence, numbers)
+    return Guard(guard, "pass", sentence, numbers)
 
 
 def _probe(features: NDArray[np.floating], labels: NDArray[np.int64], num_classes: int, seed: int) -> Judged | None:

@@ -136,7 +136,9 @@ def _describe(plan: Plan, backbone: Backbone, num_classes: int, head: str, resiz
         crop_pct=native.crop_pct,
         interpolation=native.interpolation,
     )
-    return NetworkSpec(plan.library, plan.architecture, plan.model_args, num_classes, head, preprocessing)
+    return NetworkSpec(
+        plan.library, plan.architecture, plan.model_args, num_classes, head, preprocessing, licence=plan.licence
+    )
 
 
 def _fit_input(network: nn.Module, spec: NetworkSpec) -> None:

@@ -34,6 +34,7 @@ class Plan:
 
     droppable  name prefixes a checkpoint may have in excess
     grey       the weights are said to be for one channel
+    licence    of the weights, as they state it; empty where nothing is stated
     """
 
     library: Literal["timm", "torchvision"]
@@ -42,6 +43,7 @@ class Plan:
     model_args: Mapping[str, object] = field(default_factory=dict)
     droppable: tuple[str, ...] = ()
     grey: bool = False
+    licence: str = ""
 
 
 def unknown_name(name: str, valid: Iterable[str], library: str, listing: str) -> UsageError:

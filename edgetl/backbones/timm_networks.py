@@ -61,7 +61,8 @@ def plan_by_folder(folder: Path) -> Plan:
         cfg |= {key: _of_all_channels(cfg, key, str(where)) for key in ("mean", "std")}
     elif channels != 3:
         raise UsageError(f"{where}: made for {channels} channels; expected a network for RGB or grey images")
-    return replace(_plan(name, arguments, cfg, where=str(where)), grey=channels == 1)
+    plan = _plan(name, arguments, cfg, where=str(where))
+    return replace(plan, grey=channels == 1, licence=str(given.get("license") or ""))
 
 
 def construct(architecture: str, model_args: Mapping[str, object], num_classes: int) -> nn.Module:

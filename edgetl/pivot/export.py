@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +30,7 @@ from edgetl.pivot.preprocess import attach
 from edgetl.pivot.reference import float_logits, torch_logits
 from edgetl.recipes.job import wants_float16
 from edgetl.recipes.run import Run
-from edgetl.store.records import ADAPT_RECORD, NETWORK_SPEC, NETWORK_STATE
+from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE
 from edgetl.types import NetworkSpec, Sample, Split
 
 PARITY_IMAGES = 64
@@ -107,7 +106,6 @@ def export_pivot(run: Run, adapted: Path, quantized: Mapping[str, Path], out: Pa
             advance()
     logits = {Path(item.model.file).stem: item.golden for item in made}
     save_file(logits, out / GOLDEN_DIR / "logits.safetensors")
-    source, licence = _provenance(adapted, spec)
     write_pivot(
         out,
         Pivot(
@@ -116,8 +114,8 @@ def export_pivot(run: Run, adapted: Path, quantized: Mapping[str, Path], out: Pa
             models=tuple(item.model for item in made),
             golden_files=pictures,
             half_range=half_range,
-            source=source,
-            licence=licence,
+            source=spec.source,
+            licence=spec.licence,
             digests={},
         ),
     )
@@ -165,11 +163,3 @@ def _prove(
     if not len(export.vectors):
         return _Made(described, np.zeros((0, expected.logits.shape[1]), np.float32))
     return _Made(described, infer(session, [export.vectors]))
-
-
-def _provenance(adapted: Path, spec: NetworkSpec) -> tuple[str, str]:
-    """Where the pretrained weights came from and their licence, as far as the adapt stage recorded it."""
-    path = adapted / ADAPT_RECORD
-    record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    source = record.get("source") or f"{spec.library} {spec.architecture}"
-    return str(source), str(record.get("licence") or "")

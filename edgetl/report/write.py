@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgetl import __version__
+from edgetl.adapt.record import read_adapt
 from edgetl.bench.gates import Decision, judge
 from edgetl.bench.repair_record import REPAIR_FILE, read_repair
 from edgetl.bench.result import BENCH_FILE, BuildBench, TargetBench, read_bench
@@ -37,7 +37,6 @@ from edgetl.report.devices import DeviceFile, device_rows
 from edgetl.report.html import read_details, write_html
 from edgetl.report.model import FILE_NAME, Quantized, Stage, Surgery, read_report, write_report
 from edgetl.report.results import Built, Finished
-from edgetl.store.records import ADAPT_RECORD, RUN_RECORD
 from edgetl.store.results import StageResult
 from edgetl.tasks.classification.accuracy import Accuracy, compare
 from edgetl.types import Estimate, Interval, Split
@@ -51,7 +50,7 @@ def write_reports(run: Run, finished: Finished, stages: Sequence[StageResult], o
     recipe, split, networks = run.job.recipe, run.split, finished.networks
     pivot, targets = networks.pivot.folder, finished.targets
     reference = read_reference(pivot / REFERENCE_NAME, len(split.val))
-    adapt = _adapted(networks.adapted.folder)
+    adapt = read_adapt(networks.adapted.folder)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     (out / BUNDLES).mkdir()
     results = [_judged(recipe, built, now, out) for built in targets.values()]
@@ -82,7 +81,7 @@ def write_reports(run: Run, finished: Finished, stages: Sequence[StageResult], o
     )
     write_report(report, out / FILE_NAME)
     benches = [built.bench.folder for built in targets.values()]
-    details = read_details(split, reference, benches, adapt.get("history", {}))
+    details = read_details(split, reference, benches, adapt.history)
     write_html(report, details, out / "report.html")
 
 
@@ -95,7 +94,7 @@ def add_devices(run: Run, finished: Finished, reported: Path, devices: Sequence[
     report = report.model_copy(update={"devices": device_rows(devices, report.bundles)})
     write_report(report, out / FILE_NAME)
     reference = read_reference(finished.networks.pivot.folder / REFERENCE_NAME, len(run.split.val))
-    history = _read_json(finished.networks.adapted.folder / ADAPT_RECORD).get("history", {})
+    history = read_adapt(finished.networks.adapted.folder).history
     benches = [built.bench.folder for built in finished.targets.values()]
     write_html(report, read_details(run.split, reference, benches, history), out / "report.html")
 
@@ -202,16 +201,3 @@ def _versions(results: Sequence[TargetResult]) -> dict[str, str]:
         emulated = ", emulated" if result.bench.emulated else ""
         versions[result.bench.backend + emulated] = result.bench.backend_version
     return versions
-
-
-def _adapted(folder: Path) -> dict[str, Any]:
-    """adapt.json, and what it took from run.json: the seconds of each candidate, those of all, the threads."""
-    adapt, took = _read_json(folder / ADAPT_RECORD), _read_json(folder / RUN_RECORD)
-    seconds = took.get("candidates", {})
-    rows = [{**row, "seconds": seconds.get(row["name"])} for row in adapt.get("candidates", [])]
-    return {**adapt, "candidates": rows, **{name: took[name] for name in ("seconds", "threads") if name in took}}
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content

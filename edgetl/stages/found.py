@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
+from edgetl.adapt.record import Adaptation, read_adapt
 from edgetl.pivot.pivot import read_pivot
 from edgetl.quant.record import QuantizeRecord, read_quantize
-from edgetl.store.records import ADAPT_RECORD
+from edgetl.store.documents import as_json
 from edgetl.store.results import StageResult
 
 
@@ -19,7 +18,7 @@ def found(results: Sequence[StageResult]) -> dict[str, Any]:
     told: dict[str, Any] = {}
     for result in results:
         if result.stage == "adapt":
-            told["adapt"] = _adapt(_read(result.folder / ADAPT_RECORD))
+            told["adapt"] = _adapt(read_adapt(result.folder))
         elif result.stage == "quantize":
             told.setdefault("quantize", []).append(_quantize(read_quantize(result.folder)))
         elif result.stage == "export":
@@ -45,18 +44,18 @@ def lines(told: Mapping[str, Any]) -> list[str]:
     return said
 
 
-def _adapt(record: Mapping[str, Any]) -> dict[str, Any]:
+def _adapt(record: Adaptation) -> dict[str, Any]:
     """top1 is a fraction on held-out shots, with its 95 % interval; None where nothing could be held out."""
-    chosen: Mapping[str, Any] = next((row for row in record["candidates"] if row["chosen"]), {})
+    chosen = record.chosen
     return {
-        "strategy": record["strategy"],
-        "head": record["head"],
-        "setting": chosen.get("setting", ""),
-        "held_out_images": chosen.get("images", 0),
-        **{name: chosen.get(name) for name in ("top1", "top1_low", "top1_high")},
-        "reason": record["reason"],
-        "guards": record["guards"],
-        "learning_curve": record.get("learning_curve"),
+        "strategy": record.strategy,
+        "head": record.head,
+        "setting": chosen.setting if chosen else "",
+        "held_out_images": chosen.images if chosen else 0,
+        **{name: getattr(chosen, name, None) for name in ("top1", "top1_low", "top1_high")},
+        "reason": record.reason,
+        "guards": [as_json(guard) for guard in record.guards],
+        "learning_curve": as_json(record.learning_curve) if record.learning_curve else None,
     }
 
 
@@ -92,8 +91,3 @@ def _quantize(record: QuantizeRecord) -> dict[str, Any]:
         "images": kept.images if kept else 0,
         "sentence": record.decision.sentence if record.decision else asked,
     }
-
-
-def _read(path: Path) -> dict[str, Any]:
-    read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -31,6 +32,11 @@ def write_document(path: Path, value: Any, *, leave_out: Any = None) -> None:
     """
     data = TypeAdapter(type(value)).dump_json(value, indent=1, exclude=leave_out)
     write_text(path, data.decode() + "\n")
+
+
+def as_json(value: Any) -> Any:
+    """What `write_document` writes, as dictionaries and lists."""
+    return json.loads(TypeAdapter(type(value)).dump_json(value))
 
 
 def read_document(path: Path, kind: type[T], what: str) -> T:

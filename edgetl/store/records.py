@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-ADAPT_RECORD = "adapt.json"
 NETWORK_STATE, NETWORK_SPEC = "network.safetensors", "network.json"
 """An adapted network: of the adapt stage and of the surgery stage."""
 RUN_RECORD = "run.json"

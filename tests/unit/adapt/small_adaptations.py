@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from PIL import Image
 from small_runs import small_run
 
 from edgetl.adapt.adapt import adapt_network
+from edgetl.adapt.record import AdaptRecord, read_adapt
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.weights import locate
 from edgetl.recipes.recipe import Backbone
@@ -74,12 +74,11 @@ def adapt_in(
     data: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     **config: Any,
-) -> dict[str, Any]:
+) -> AdaptRecord:
     out.mkdir()
     # the checkpoint's weights are random: the sanity probe is right about them
     settings = {"epochs": 3, "learning_rate": 1e-4, "sanity": "warn", "head": "ncm", **config}
     images = {"train": ".", "augment": "light", "resize": "squash", **(data or {})}
     run = small_run(split, out.parent, progress=progress, data=images, backbone=backbone_of(weights), adapt=settings)
     adapt_network(run, locate(run.job.recipe.backbone, out, []), out)
-    record: dict[str, Any] = json.loads((out / "adapt.json").read_text())
-    return record
+    return read_adapt(out)

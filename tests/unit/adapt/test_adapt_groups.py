@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +13,7 @@ from PIL import Image
 from small_runs import small_run
 
 from edgetl.adapt.adapt import adapt_network
+from edgetl.adapt.record import AdaptRecord, read_adapt
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.weights import locate
 from edgetl.recipes.recipe import Backbone
@@ -46,7 +45,7 @@ def _patients(folder: Path) -> tuple[Sample, ...]:
     return tuple(samples)
 
 
-def _record(tmp_path: Path, group_by: str | None, samples: tuple[Sample, ...], name: str) -> dict[str, Any]:
+def _record(tmp_path: Path, group_by: str | None, samples: tuple[Sample, ...], name: str) -> AdaptRecord:
     torch.manual_seed(0)
     weights = tmp_path / "w.safetensors"
     write_checkpoint(timm.create_model("test_resnet").state_dict(), weights)
@@ -57,17 +56,16 @@ def _record(tmp_path: Path, group_by: str | None, samples: tuple[Sample, ...], n
     (out := tmp_path / name).mkdir()
     run = small_run(split, tmp_path, data=data, backbone=backbone, adapt=config)
     adapt_network(run, locate(backbone, tmp_path, []), out)
-    found: dict[str, Any] = json.loads((out / "adapt.json").read_text())
-    return found
+    return read_adapt(out)
 
 
 def test_knowing_a_patient_is_not_taken_for_knowing_the_class(tmp_path: Path) -> None:
     samples = _patients(tmp_path / "images")
     seen, unseen = (_record(tmp_path, given, samples, name) for given, name in ((None, "a"), (r"patient\d+", "b")))
 
-    def held_out(record: dict[str, Any]) -> list[float]:
-        resized = [candidate["top1"] for candidate in record["resize"]["candidates"]]
-        return [*resized, next(row["top1"] for row in record["candidates"] if row["chosen"])]
+    def held_out(record: AdaptRecord) -> list[float]:
+        resized = [candidate.top1 for candidate in record.resize.candidates]
+        return [*resized, record.chosen.top1 if record.chosen and record.chosen.top1 else 0.0]
 
     assert len(held_out(seen)) == 3
     assert min(held_out(seen)) > 0.9  # another image of the patient was among those that taught
@@ -76,6 +74,6 @@ def test_knowing_a_patient_is_not_taken_for_knowing_the_class(tmp_path: Path) ->
 
 def test_shots_of_one_group_alone_cannot_be_held_out(tmp_path: Path) -> None:
     record = _record(tmp_path, r"site\d", _patients(tmp_path / "images"), "out")
-    assert record["folds"] == 0
-    assert record["resize"]["candidates"] == []
-    assert "or its shots are of one group" in record["resize"]["reason"]
+    assert record.folds == 0
+    assert record.resize.candidates == ()
+    assert "or its shots are of one group" in record.resize.reason

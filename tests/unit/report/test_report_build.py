@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from adaptation_records import record
 
 from edgetl.backends.fresh_process import ColdStart
 from edgetl.bench.gates import judge
@@ -77,7 +78,7 @@ def inputs(*benches: TargetBench, gates: Gates | None = None) -> ReportInputs:
         split=split,
         reference=accuracy([0, 0, 1, 1]),
         targets=tuple(TargetResult(bench, judge(bench, gates), f"out/demo-{bench.target}") for bench in benches),
-        adapt={"strategy": "probe", "history": {"long": [1, 2, 3]}},
+        adapt=record(),
         stages=(Stage(stage="data", seconds=1.0, peak_rss_bytes=5, reused=True),),
         versions={"edgetl": "0"},
     )

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from adaptation_records import candidate, record
 from backend_pivots import CLASSES, images, pivot, reference
 from PIL import Image
 from pivot_folder import LABELS, PREPROCESSING, make_pivot
 from safetensors.numpy import save_file
 from small_runs import small_run
 
+from edgetl.adapt.record import AdaptRecord, History, Times, write_adapt
 from edgetl.backbones.findings import Replaceable
 from edgetl.bench.builds import Candidate, TargetBuilds
 from edgetl.bench.bundles import measure
@@ -39,6 +41,7 @@ SCHEME = scheme_id(load_target("null").scheme)
 FINDINGS = (Finding(check="copies", verdict="refuse", sentence="1 validation image also among the training images"),)
 
 WHY = "Calibrated, it loses 2.00 points; 0.50 are half of what the gate allows. Trained it loses 0.33."
+ADAPTED = AdaptRecord(**vars(record(candidates=(candidate("ridge"),))), history=History())
 JUDGED = Judged(VAL, 0.9, Interval(0.33, 0.0, 1.0))
 QUANTIZED = QuantizeRecord(
     scheme=SCHEME,
@@ -73,9 +76,7 @@ class Made:
         write_pivot(self.pivot, read_pivot_unchecked(self.pivot))
         self.adapted = folder / "adapted"
         self.adapted.mkdir()
-        (self.adapted / "adapt.json").write_text('{"strategy": "probe", "candidates": [{"name": "ncm"}]}')
-        took = {"seconds": 3.5, "threads": 2, "candidates": {"ncm": 0.5}}
-        (self.adapted / "run.json").write_text(json.dumps(took))
+        write_adapt(ADAPTED, Times(3.5, 2, {"ridge": 0.5}, {}, ()), self.adapted)
         self.quantized = folder / "quantized"
         self.quantized.mkdir()
         write_quantize(QUANTIZED, self.quantized)
@@ -191,12 +192,7 @@ def test_the_report_tells_stages_parity_versions_and_adaptation(made: Made, tmp_
     assert [(stage.stage, stage.what, stage.seconds) for stage in report.stages] == [("compile", "null int8", 1.5)]
     assert set(report.parity) == {"float32.onnx", next(model.file for model in read_pivot(made.pivot).models[1:])}
     assert set(report.versions) == {"edgetl", "null"}
-    assert report.adapt == {
-        "strategy": "probe",
-        "candidates": [{"name": "ncm", "seconds": 0.5}],
-        "seconds": 3.5,
-        "threads": 2,
-    }
+    assert report.adapt == record(candidates=(candidate("ridge", seconds=0.5),), seconds=3.5, threads=2)
     assert report.reference.images == VAL
     html = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "compile null int8" in html
