@@ -60,7 +60,7 @@ class Finding(TolerantModel):
     found: int = 0
     """Suspects found; `suspects` lists the first 200."""
     suspects: tuple[Suspect, ...] = ()
-    numbers: dict[str, float] = {}
+    numbers: dict[str, float] = Field(default={})
     """What the verdict was made from."""
 
 

@@ -321,10 +321,10 @@ class Report(TolerantModel):
     quantized: tuple[Quantized, ...] = ()
     float16: str = ""
     """How far the network's values on the shots are from float16's largest, where a target has such builds."""
-    parity: dict[str, Any] = {}
+    parity: dict[str, Any] = Field(default={})
     """Per pivot model: how close ONNX and torch are on real images."""
     stages: tuple[Stage, ...] = ()
-    versions: dict[str, str] = {}
+    versions: dict[str, str] = Field(default={})
     machine: Machine | None = None
     devices: tuple[Device, ...] = ()
     """What was measured on devices, when files were given with --device."""
