@@ -20,7 +20,7 @@ from edgetl.bench.builds import Candidate, TargetBuilds
 from edgetl.bench.latency import BLOCK
 from edgetl.bench.machine import describe, gpu_of, other_cpu
 from edgetl.bench.result import BENCH_FILE, LATENCY_FILE, PREDICTIONS_FILE, BuildBench, TargetBench, write_bench
-from edgetl.bench.timed import P99_RUNS, Timed, latency, timed
+from edgetl.bench.timed import Timed, Timing, latency, timed
 from edgetl.data.batches import batches, load_batch, spread
 from edgetl.errors import BackendError
 from edgetl.recipes.run import Run
@@ -202,24 +202,15 @@ def _time(run: Run, builds: TargetBuilds, engines: Mapping[str, Engine], out: _O
     None where none is left.
     """
     images = load_batch(spread(run.split.val), builds.preprocessing)
-    config, for_p99 = run.job.recipe.bench, run.job.recipe.gates.max_p99_ms is not None
-    total = max(config.runs, P99_RUNS) if for_p99 else config.runs
+    bench, for_p99 = run.job.recipe.bench, run.job.recipe.gates.max_p99_ms is not None
+    timing = Timing(bench.runs, bench.warmup, bench.threads, run.job.recipe.data.seed, for_p99)
     left = dict(engines)
     while left:
         failed: dict[str, str] = {}
         watched = {name: _Watched(name, engine, failed) for name, engine in left.items()}
         try:
-            with run.progress.task(f"{builds.target.name}: latency", total=total) as advance:
-                return timed(
-                    watched,
-                    images,
-                    runs=config.runs,
-                    warmup=config.warmup,
-                    threads=config.threads,
-                    seed=run.job.recipe.data.seed,
-                    for_p99=for_p99,
-                    advance=advance,
-                )
+            with run.progress.task(f"{builds.target.name}: latency", total=timing.most_runs) as advance:
+                return timed(watched, images, timing, advance)
         except BackendError:
             if not failed:
                 raise

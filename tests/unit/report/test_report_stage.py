@@ -18,8 +18,9 @@ from small_runs import small_run
 from edgetl.adapt.record import AdaptRecord, History, Times, write_adapt
 from edgetl.backbones.findings import Replaceable
 from edgetl.bench.builds import Candidate, TargetBuilds
-from edgetl.bench.bundles import measure
+from edgetl.bench.bundles import measure_bundles
 from edgetl.bench.measure_builds import measure_builds
+from edgetl.bench.timed import Timing
 from edgetl.bundle.compile import compile_pivot
 from edgetl.bundle.read import read_bundle
 from edgetl.checks.model import Checks, Finding, write_checks
@@ -173,7 +174,7 @@ def test_a_missed_gate_is_in_report_and_bundle(made: Made, tmp_path: Path) -> No
 def test_a_measurement_of_the_shipped_bundle_is_recognised_by_its_digest(made: Made, tmp_path: Path) -> None:
     report = made.report(tmp_path / "out")
     bundle = tmp_path / "out" / "bundles" / "kinds-null"
-    measured = measure([bundle], None, runs=300, warmup=1, threads=1, seed=0, cold_starts=0, progress=Silent())
+    measured = measure_bundles([bundle], None, Timing(300, 1, 1), Silent()).measurement
     path = tmp_path / "device.json"
     path.write_text(json.dumps(asdict(measured)))
     out = tmp_path / "merged"
