@@ -93,7 +93,8 @@ def _draw(name: str, seed: int, arguments: argparse.Namespace) -> Draw:
     wall_s, cpu_s = _build(common)
     build = read_build(folder / f"{name}-build")
     seconds = {"whole build": wall_s, **_stage_seconds(build), "head alone": _head_seconds(common)}
-    draw = Draw(name, seed, seconds, cpu_s, str(build.report.adapt["strategy"]), _top1(build), build.report.verdict)
+    strategy = build.report.adapt.strategy if build.report.adapt else ""
+    draw = Draw(name, seed, seconds, cpu_s, strategy, _top1(build), build.report.verdict)
     print(f"{name}, draw {seed}: {wall_s:.0f} s, {draw.strategy}, {draw.top1}", file=sys.stderr, flush=True)
     return draw
 

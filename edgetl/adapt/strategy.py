@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -40,7 +41,7 @@ class Outcome:
     """What was done and why. `network` is adapted and in eval mode; `epochs` of fine-tuning made it, 0 for a head."""
 
     network: nn.Module
-    strategy: str
+    strategy: Literal["probe", "finetune"]
     reason: str
     head: str
     tuning: Tuning | None

@@ -91,7 +91,7 @@ def facts(adapt: Adaptation) -> list[tuple[str, str]]:
     """What has no other place on the page; what is empty is left out."""
     threads = words.threads(adapt.threads) if adapt.threads else ""
     told = [
-        ("Trained", KINDS[adapt.strategy] if adapt.epochs == 0 else _trained(adapt)),
+        ("Trained", _trained(adapt)),
         ("Head", adapt.head),
         ("Trained parts", _parts(adapt.trained_parts or ())),
         ("Augmentation", adapt.augment),
@@ -120,7 +120,8 @@ def plain(value: Any) -> str:
 
 
 def _trained(adapt: Adaptation) -> str:
-    return f"{KINDS[adapt.strategy]}, {adapt.epochs} epochs on all shots"
+    epochs = f", {adapt.epochs} epochs on all shots" if adapt.epochs else ""
+    return KINDS.get(adapt.strategy, adapt.strategy) + epochs
 
 
 def _parts(names: Sequence[str]) -> str:

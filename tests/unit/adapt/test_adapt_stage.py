@@ -23,7 +23,7 @@ from edgetl.backbones.load import rebuild
 from edgetl.backbones.spec import read_spec
 from edgetl.errors import DataError, UsageError, WeightsError
 from edgetl.report.adaptation import curves
-from edgetl.types import Sample, Split
+from edgetl.types import ResizePolicy, Sample, Split
 
 pytestmark = pytest.mark.usefixtures("one_thread", "short_baseline")
 
@@ -136,7 +136,8 @@ def test_statistics_measured_anew_are_those_of_the_pictures_as_they_are_resized(
         wide[:, SIZE:-SIZE] = np.asarray(Image.open(sample.path))
         Image.fromarray(wide).save(sample.path)
     statistics = []
-    for resize, suits in (("auto", "squash"), ("crop", "crop")):
+    cases: tuple[tuple[str, ResizePolicy], ...] = (("auto", "squash"), ("crop", "crop"))
+    for resize, suits in cases:
         out, shaped = tmp_path / resize, replace(split, resize=suits)
         images = {"augment": "none", "resize": resize}
         adapt_in(shaped, weights, out, data=images, strategy="probe", head="auto", batch_norm="reestimated")

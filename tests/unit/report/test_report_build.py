@@ -169,7 +169,8 @@ def test_data_and_adaptation_are_summed_up() -> None:
     assert (report.data.shots, report.data.val) == (2, 4)
     assert (report.data.shots_per_class, report.data.val_per_class) == ((2, 0), (2, 2))
     assert report.data.skipped == (SkippedFile(path="x.png", reason="truncated"),), "no home folder in a report"
-    assert report.adapt == {"strategy": "probe"}
+    assert report.adapt == record()
+    assert (report.data.resize, report.data.resize_reason) == ("crop", "crop: a ridge had more right with it")
 
 
 @pytest.mark.parametrize(

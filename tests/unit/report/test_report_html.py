@@ -119,7 +119,7 @@ def made(tmp_path: Path) -> Made:
             split=split,
             reference=compare(REFERENCE, LABELS, REFERENCE),
             targets=tuple(TargetResult(bench, judge(bench, gates), "out") for bench in (here, absent)),
-            adapt=record(reason=EVIL, candidates=(candidate("probe", top1=0.875),)),
+            adapt=record(reason=EVIL, candidates=(candidate("probe", top1=0.875, seconds=None),)),
             parity={"float32.onnx": {"images": 4, "max_abs_diff": 1e-6}},
             stages=(Stage(stage="adapt", seconds=185.0, peak_rss_bytes=1_300_000_000, reused=True),),
             versions={"edgetl": "0.1.0"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,14 +102,14 @@ class Made:
         builds = TargetBuilds(load_target("null"), candidates, PREPROCESSING, reference)
         measure_builds(self.run(), builds, self.bench)
 
-    def report(self, out: Path, **changes: object) -> Report:
+    def report(self, out: Path, **changes: Any) -> Report:
         out.mkdir()
         stages = [replace(result(self.builds[0]), stage="compile", what="null int8", seconds=1.5)]
         write_reports(self.run(**changes), self.finished, stages, out)
         return read_report(out / "report.json")
 
-    def run(self, **changes: object) -> Run:
-        sections = {"name": "kinds", "gates": {"max_drop_points": None}, **changes}
+    def run(self, **changes: Any) -> Run:
+        sections: dict[str, Any] = {"name": "kinds", "gates": {"max_drop_points": None}, **changes}
         return small_run(self.split, self.bench, **sections)
 
     @property
