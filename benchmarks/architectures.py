@@ -20,7 +20,7 @@ from pathlib import Path
 from architecture_cells import FLOAT_BUILDS, INT8, TARGETS, Built, Cell, Key, Settings, measure
 from cell_file import CellFile
 from pydantic import TypeAdapter
-from result_file import NOTHING, Result, interval, machine_now, number, read_result, table, write_result
+from result_file import NOTHING, Result, add_write_option, deliver, interval, machine_now, number, read_result, table
 from transfer_version import code_version
 
 from edgetl.errors import EdgetlError
@@ -52,11 +52,7 @@ def main() -> int:
     found = newest(cells.read())
     if not found:
         raise EdgetlError(f"{cells.path}: no network is finished yet")
-    result = result_of(found)
-    if arguments.write:
-        print(write_result(result, machine))
-    else:
-        print("\n\n".join(result.sections))
+    deliver(result_of(found), machine, arguments.write)
     return 0
 
 
@@ -71,7 +67,7 @@ def _arguments() -> argparse.Namespace:
     add("--repeats", type=int, default=3, help="times the engines are opened afresh (default 3)")
     add("--cells-from", type=Path, metavar="RESULT.json", help="begin an empty WORK with the cells of a written result")
     add("--only-table", action="store_true", help="measure nothing, show what is finished")
-    add("--write", action="store_true", help="write a dated result into benchmarks/results")
+    add_write_option(parser)
     found = parser.parse_args()
     if not found.only_table:
         for name in ("pictures", "weights_dir"):

@@ -20,7 +20,18 @@ from typing import Any
 
 from example_builds import ExampleBuild, add_build_arguments, example_builds
 from finished_build import FinishedBuild, read_build
-from result_file import NOTHING, Result, interval, machine_facts, machine_now, megabytes, number, table, write_result
+from result_file import (
+    NOTHING,
+    Result,
+    add_write_option,
+    deliver,
+    interval,
+    machine_facts,
+    machine_now,
+    megabytes,
+    number,
+    table,
+)
 
 from edgetl.errors import EdgetlError
 from edgetl.report.model import Build, Bundle, Figures
@@ -54,7 +65,7 @@ def main() -> int:
     for build, _ in finished:
         sections += [f"## {build.report.name}", _stage_table(build), _build_table(build)]
     data = {"recipes": [_data(build, run) for build, run in finished]}
-    print(write_result(Result("build-chain", "Images to bundles", tuple(sections), data), machine))
+    deliver(Result("build-chain", "Images to bundles", tuple(sections), data), machine, arguments.write)
     return 0
 
 
@@ -62,6 +73,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--from", dest="outs", type=Path, action="append", help="output folder of a finished build")
     add_build_arguments(parser)
+    add_write_option(parser)
     arguments = parser.parse_args()
     if not arguments.outs and not arguments.work:
         parser.error("name finished builds with --from, or a folder to build in with --work")

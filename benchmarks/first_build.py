@@ -24,7 +24,7 @@ import numpy as np
 import yaml
 from example_builds import edgetl_program, parser_on_sets
 from finished_build import FinishedBuild, read_build
-from result_file import Result, interval, machine_now, table, write_result
+from result_file import Result, add_write_option, deliver, interval, machine_now, table
 
 from edgetl import stats
 from edgetl.errors import EdgetlError
@@ -68,7 +68,7 @@ def main() -> int:
         found = [draw for draw in draws if draw.dataset == name]
         sections += [f"## {name}", _times(found), _answers(found)]
     data = {"shots_per_class": arguments.shots, "targets": arguments.targets, "draws": [asdict(draw) for draw in draws]}
-    print(write_result(Result("first-build", "Seconds of a first build", tuple(sections), data), machine))
+    deliver(Result("first-build", "Seconds of a first build", tuple(sections), data), machine, arguments.write)
     return 0
 
 
@@ -79,6 +79,8 @@ def _arguments() -> argparse.Namespace:
     add("--targets", nargs="+", default=list(_TARGETS), help=f"default: {' '.join(_TARGETS)}")
     add("--shots", type=int, default=10, help="per class (default 10)")
     add("--draws", type=int, default=3, help="builds of each set, each with shots of its own (default 3)")
+    add("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="for every recipe")
+    add_write_option(parser)
     found = parser.parse_args()
     if found.draws < 2:
         parser.error("--draws: expected at least 2, the sample of the intervals")
@@ -89,7 +91,8 @@ def _draw(name: str, seed: int, arguments: argparse.Namespace) -> Draw:
     folder: Path = arguments.work.resolve() / name
     shutil.rmtree(folder, ignore_errors=True)
     recipe = _write_recipe(folder, name, seed, arguments)
-    common = (str(recipe), "--weights-dir", str(arguments.weights_dir.resolve()), "--quiet")
+    settings = [word for override in arguments.overrides for word in ("--set", override)]
+    common = (str(recipe), "--weights-dir", str(arguments.weights_dir.resolve()), "--quiet", *settings)
     wall_s, cpu_s = _build(common)
     build = read_build(folder / f"{name}-build")
     seconds = {"whole build": wall_s, **_stage_seconds(build), "head alone": _head_seconds(common)}
@@ -147,11 +150,12 @@ def _top1(build: FinishedBuild) -> dict[str, float]:
 
 
 def _method(arguments: argparse.Namespace) -> str:
+    changed = f" Changed: {', '.join(arguments.overrides)}." if arguments.overrides else ""
     return (
         f"`edgetl build`, mobilenetv2_100 at 224 x 224, {arguments.shots} shots per class, "
         f"{', '.join(arguments.targets)}; everything else as a recipe without further keys has it. Whole build: wall "
         "clock of the process. Stages: their own seconds, of all targets and number formats together. Head alone: the "
-        "adapt stage with `strategy: probe` on the features that are there."
+        f"adapt stage with `strategy: probe` on the features that are there.{changed}"
     )
 
 

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from result_file import REPOSITORY, Result, machine_now, number, table, write_result
+from result_file import REPOSITORY, Result, add_write_option, deliver, machine_now, number, table
 
 # The files that a target is there to try.
 TARGETS = {
@@ -68,11 +68,8 @@ def main() -> int:
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         outcomes = list(pool.map(lambda name: _try(name, arguments.seconds, work, fuzzers, counted), TARGETS))
     sections = (_NOTES, _table(outcomes))
-    print(
-        write_result(
-            Result("fuzzing", "Fuzzing the C++ readers", sections, {"targets": list(map(asdict, outcomes))}), machine
-        )
-    )
+    data = {"targets": list(map(asdict, outcomes))}
+    deliver(Result("fuzzing", "Fuzzing the C++ readers", sections, data), machine, arguments.write)
     return 1 if any(outcome.failures for outcome in outcomes) else 0
 
 
@@ -80,6 +77,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder for builds and inputs, outside the repository")
     parser.add_argument("--seconds", type=int, default=600, help="per target")
+    add_write_option(parser)
     return parser.parse_args()
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from engine_library import engine_library
-from result_file import Result, interval, machine_now, number, table, write_result
+from result_file import Result, add_write_option, deliver, interval, machine_now, number, table
 
 from edgetl import stats
 from edgetl.bundle.manifest import read_manifest
@@ -56,7 +56,7 @@ def main() -> int:
         return 1
     data = {"limit": _LIMIT, "bundles": [asdict(one) for one in compared]}
     sections = (_NOTES, _table(compared))
-    print(write_result(Result("harnesses", "The Python and the C++ harness", sections, data), machine))
+    deliver(Result("harnesses", "The Python and the C++ harness", sections, data), machine, arguments.write)
     return 0 if all(one.agrees for one in compared) else 1
 
 
@@ -65,6 +65,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("bundles", type=Path, nargs="+")
     parser.add_argument("--program", type=Path, required=True, help="the built edgetl-bench")
     parser.add_argument("--pairs", type=int, default=11, help="an interval of 95 %% needs at least 6")
+    add_write_option(parser)
     return parser.parse_args()
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from example_builds import parser_on_sets
 from numpy.typing import NDArray
 from repeated_ratio import over_repeats
-from result_file import Result, interval, machine_now, table, write_result
+from result_file import Result, add_write_option, deliver, interval, machine_now, table
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 from transfer_baselines import Pretrained, centre_crops, pooled
@@ -78,7 +78,7 @@ def main() -> int:
         "entropy plus penalty, ours minus scikit-learn's, in nats, where it is largest."
     )
     result = Result("head-time", "Fitting a head", (method, _table(found)), {"found": [asdict(each) for each in found]})
-    print(write_result(result, machine) if arguments.write else "\n\n".join(result.sections))
+    deliver(result, machine, arguments.write)
     return 0
 
 
@@ -88,7 +88,7 @@ def _arguments() -> argparse.Namespace:
     add("--sets", nargs="+", default=list(_SETS), help=f"default: {' '.join(_SETS)}")
     add("--shots", type=int, nargs="+", default=[5, 10, 20], help="per class (default 5 10 20)")
     add("--repeats", type=int, default=7, help="default 7")
-    add("--write", action="store_true", help="write a dated result into benchmarks/results")
+    add_write_option(parser)
     return parser.parse_args()
 
 

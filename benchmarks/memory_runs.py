@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from result_file import Result, machine_now, write_result
+from result_file import Result, add_write_option, deliver, machine_now
 
 Measure = Callable[[Path, Path, Path, int], Mapping[str, float]]
 """(data, weights, work, count) -> one row."""
@@ -44,7 +44,8 @@ def run(
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights-dir", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--write", action="store_true", help="write a dated result into benchmarks/results")
+    parser.add_argument("--counts", type=int, nargs="+", default=counts, help="of pictures")
+    add_write_option(parser)
     parser.add_argument("--count", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.count:
@@ -52,11 +53,8 @@ def run(
         return
     machine = machine_now()
     rows = []
-    for count in counts:
+    for count in arguments.counts:
         command = [sys.executable, script, *sys.argv[1:], "--count", str(count)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         rows.append(json.loads(done.stdout.splitlines()[-1]))
-    told = text(rows)
-    print(told)
-    if arguments.write:
-        write_result(Result(name, title, (told,), {"rows": rows}), machine)
+    deliver(Result(name, title, (text(rows),), {"rows": rows}), machine, arguments.write)

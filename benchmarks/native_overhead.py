@@ -21,7 +21,7 @@ import numpy as np
 from engine_library import engine_library, package_folder
 from numpy.typing import NDArray
 from repeated_ratio import Ratio, quantile, ratio
-from result_file import REPOSITORY, Result, interval, machine_now, number, table, write_result
+from result_file import REPOSITORY, Result, add_write_option, deliver, interval, machine_now, number, table
 
 from edgetl import stats
 from edgetl.bundle.manifest import Manifest, read_manifest
@@ -67,7 +67,7 @@ def main() -> int:
     result = Result(
         "native-overhead", "The C++ runtime over the bare engine", _sections(measured, arguments), _data(measured)
     )
-    print(write_result(result, machine, arguments.out) if arguments.out else write_result(result, machine))
+    deliver(result, machine, arguments.write)
     return 0
 
 
@@ -79,7 +79,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=5, help="processes that time inferences (default 5)")
     parser.add_argument("--starts", type=int, default=40, help="starts of each side (default 40)")
     parser.add_argument("--threads", type=int, default=1, help="inside one inference (default 1)")
-    parser.add_argument("--out", type=Path, help="folder of the result; default: benchmarks/results")
+    add_write_option(parser)
     return parser.parse_args()
 
 

@@ -13,12 +13,11 @@ from __future__ import annotations
 import argparse
 import math
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from result_file import Result, machine_now, table, write_result
+from result_file import Result, add_write_option, deliver, machine_now, table
 
 from edgetl import stats
 from edgetl.bench.latency import BLOCK
@@ -125,21 +124,18 @@ def _percent(share: float | None) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--series", type=int, default=1000, help="simulated measurements of each kind")
-    parser.add_argument("--write", action="store_true", help="write a dated result file")
+    add_write_option(parser)
     arguments = parser.parse_args()
     machine = machine_now()
     found = [measure(drift, runs, arguments.series) for drift in DRIFTS for runs in RUNS]
-    text = _text(found)
-    print(text)
-    if arguments.write:
-        said = (
-            "Percent of the series that are given an interval of p99, and percent of these that hold the truth. "
-            "The first column has the interval that 300 runs were given before, always. All is simulated: machine and "
-            f"load do not matter. {arguments.series} series of each kind."
-        )
-        data = {"series": arguments.series, "coverage": [asdict(each) for each in found]}
-        path = write_result(Result("p99-coverage", "Coverage of the interval of p99", (said, text), data), machine)
-        print(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+    said = (
+        "Percent of the series that are given an interval of p99, and percent of these that hold the truth. "
+        "The first column has the interval that 300 runs were given before, always. All is simulated: machine and "
+        f"load do not matter. {arguments.series} series of each kind."
+    )
+    data = {"series": arguments.series, "coverage": [asdict(each) for each in found]}
+    sections = (said, _text(found))
+    deliver(Result("p99-coverage", "Coverage of the interval of p99", sections, data), machine, arguments.write)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from quantization_edgetl import GATE_POINTS, Chain, Making
 from quantization_measure import TIMED_TARGETS, Timing, accuracy_cell, times_cell
 from quantization_rivals import missing
 from quantization_text import METHOD, data, sections
-from result_file import NOTHING, RESULTS, Result, machine_now, read_result, versions, write_result
+from result_file import NOTHING, Result, add_write_option, deliver, machine_now, read_result, versions
 from transfer_version import code_version, parts_without
 
 from edgetl.bench import qemu
@@ -65,8 +65,7 @@ def main() -> int:
             CellFile(work / _LATENCIES, Times).begin_with(written["times"], arguments.cells_from)
         if not arguments.only_table:
             fine = _run(arguments, work)
-        result = _result(arguments, work)
-        print(write_result(result, machine, arguments.write) if arguments.write else "\n\n".join(result.sections))
+        deliver(_result(arguments, work), machine, arguments.write)
     except EdgetlError as error:
         print(error, file=sys.stderr)
         return 1
@@ -102,8 +101,7 @@ def _arguments() -> argparse.Namespace:
     add("--threads", type=int, default=1, help="threads of training and of accuracy (default 1)")
     add("--cells-from", type=Path, metavar="RESULT.json", help="begin an empty WORK with the cells of a written result")
     add("--only-table", action="store_true", help="run nothing")
-    add("--write", type=Path, nargs="?", const=RESULTS, metavar="FOLDER",
-        help="write a dated result (default: results/)")  # fmt: skip
+    add_write_option(parser)
     found = parser.parse_args()
     if not found.only_table and not (found.data and found.weights_dir):
         parser.error("--data and --weights-dir are needed to run; --only-table shows what is finished")

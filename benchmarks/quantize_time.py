@@ -24,7 +24,7 @@ import numpy as np
 import yaml
 from example_builds import parser_on_sets
 from repeated_ratio import over_repeats
-from result_file import NOTHING, REPOSITORY, Result, interval, machine_now, table, write_result
+from result_file import NOTHING, REPOSITORY, Result, add_write_option, deliver, interval, machine_now, table
 
 _NETWORKS = ("mobilenetv2_100",)
 _METHODS = ("ptq", "qat")
@@ -56,7 +56,7 @@ def main() -> int:
                 runs += [_quantize(network, method, code, codes[code], recipes[code], arguments) for code in codes]
     sections = (_method(arguments), _table(runs, arguments.networks, list(codes)))
     data = {"shots_per_class": arguments.shots, "runs": [vars(run) for run in runs]}
-    print(write_result(Result("quantize-time", "Seconds of quantization", sections, data), machine))
+    deliver(Result("quantize-time", "Seconds of quantization", sections, data), machine, arguments.write)
     return 0
 
 
@@ -68,6 +68,7 @@ def _arguments() -> argparse.Namespace:
     add("--dataset", default="neu_steel", help="default: neu_steel")
     add("--shots", type=int, default=10, help="per class (default 10)")
     add("--repeats", type=int, default=3, help="runs of each (default 3)")
+    add_write_option(parser)
     found = parser.parse_args()
     if found.against and not (found.against / "edgetl" / "__init__.py").is_file():
         parser.error(f"--against: {found.against} has no package edgetl; expected the folder of a checkout")

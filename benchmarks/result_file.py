@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import json
 import shlex
@@ -45,6 +46,23 @@ def made_here() -> str:
     """In one line what a cell's numbers depend on besides its key."""
     machine = describe()
     return f"{machine.cpu or 'unknown CPU'}, Python {machine.python}, {_tools()}"
+
+
+def add_write_option(parser: argparse.ArgumentParser) -> None:
+    """`--write [FOLDER]`, for `deliver`."""
+    parser.add_argument(
+        "--write",
+        type=Path,
+        nargs="?",
+        const=RESULTS,
+        metavar="FOLDER",
+        help="write a dated result (default folder: results/) instead of printing it",
+    )
+
+
+def deliver(result: Result, machine: Machine, folder: Path | None) -> None:
+    """Write the result into `folder` and print the file's name; without one print the result."""
+    print(write_result(result, machine, folder) if folder else "\n\n".join(result.sections))
 
 
 def write_result(result: Result, machine: Machine, folder: Path = RESULTS) -> Path:

@@ -19,7 +19,7 @@ from dataclasses import asdict
 import numpy as np
 from example_builds import ExampleBuild, add_build_arguments, edgetl_program, example_builds
 from numpy.typing import NDArray
-from result_file import Result, interval, machine_now, number, table, write_result
+from result_file import Result, add_write_option, deliver, interval, machine_now, number, table
 
 from edgetl import stats
 from edgetl.errors import EdgetlError
@@ -47,7 +47,7 @@ def main() -> int:
         return 1
     sections = [_start_section(starts), *([_idle_section(idle)] if idle else [])]
     data = {"start": _start_data(starts), "second_build_seconds": {name: list(times) for name, times in idle.items()}}
-    print(write_result(Result("startup", "Starting", tuple(sections), data), machine))
+    deliver(Result("startup", "Starting", tuple(sections), data), machine, arguments.write)
     return 0
 
 
@@ -56,6 +56,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=60, help="starts of each program (default 60)")
     parser.add_argument("--idle-rounds", type=int, default=7, help="runs of each finished build (default 7)")
     add_build_arguments(parser)
+    add_write_option(parser)
     return parser.parse_args()
 
 

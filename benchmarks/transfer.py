@@ -21,7 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from result_file import RESULTS, Result, machine_now, made_here, read_result, write_result
+from result_file import Result, add_write_option, deliver, machine_now, made_here, read_result
 from transfer_cells import Cell, CellFile, Key, plan
 from transfer_draws import Draw, images_digest
 from transfer_text import board_data, boards, newest_versions, section, shown_cells, version_text
@@ -91,8 +91,7 @@ def main() -> int:
         cells = [cell for cell in CellFile(work / "cells.jsonl").read() if cell.key.backbone == arguments.backbone]
         if not cells:
             raise EdgetlError(f"{work}: no finished cell of {arguments.backbone}; run without --only-table first")
-        result = _result(arguments, work, cells)
-        print(write_result(result, machine, arguments.write) if arguments.write else "\n\n".join(result.sections))
+        deliver(_result(arguments, work, cells), machine, arguments.write)
     except EdgetlError as error:
         print(error, file=sys.stderr)
         return 1
@@ -120,14 +119,7 @@ def _arguments() -> argparse.Namespace:
     add("--jobs", type=int, default=1, help="workers (default 1)")
     add("--cells-from", type=Path, metavar="RESULT.json", help="begin an empty WORK with the cells of a written result")
     add("--only-table", action="store_true", help="run nothing")
-    add(
-        "--write",
-        type=Path,
-        nargs="?",
-        const=RESULTS,
-        metavar="FOLDER",
-        help="write a dated result (default: results/)",
-    )
+    add_write_option(parser)
     found = parser.parse_args()
     if not found.only_table and not (found.data and found.weights_dir):
         parser.error("--data and --weights-dir are needed to run; --only-table shows what is finished")

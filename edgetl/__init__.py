@@ -1,3 +1,3 @@
-"""edgetl: few-shot images in, proven edge bundles out."""
+"""edgetl: turns a few labeled images into proven bundles for edge hardware."""
 
 __version__ = "0.1.0"

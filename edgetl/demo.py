@@ -1,4 +1,5 @@
-"""A true transfer story made of what can ship: printed characters -> handwritten digits, ten shots a class.
+"""The demo: real transfer learning with data that can ship: printed characters -> handwritten digits, ten shots a
+class.
 
 The backbone in the package was pretrained on characters rendered from fonts; the target data are scikit-learn's 1,797
 real 8 x 8 scans (E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998, CC BY 4.0).
@@ -48,10 +49,10 @@ def demo_recipe() -> Recipe:
 
 
 def write_demo(folder: Path, progress: Progress | None = None) -> Path:
-    """Write the scans as PNG files, one sub-folder per digit, and the recipe; what is there already is kept.
+    """Write the scans as PNG files, one sub-folder per digit, and the recipe; existing files are kept.
 
     returns  the recipe's path.
-    raises   StoreError when `folder` holds anything but an earlier demo.
+    raises   StoreError if `folder` contains anything but an earlier demo.
     """
     _refuse_foreign(folder)
     if not (folder / SCANS).is_dir():
@@ -67,10 +68,10 @@ def _refuse_foreign(folder: Path) -> None:
     present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     foreign = sorted(present - {SCANS, f"{SCANS}.part", RECIPE, f"{RECIPE}.part", BUILD})
     if RECIPE in present and SCANS not in present:
-        foreign = [RECIPE]  # somebody's own: the demo writes its recipe last
+        foreign = [RECIPE]  # a user's folder: the demo writes its recipe last
     if foreign:
         raise StoreError(
-            f"{folder}: holds {foreign[0]}, which is not the demo's; choose an empty or new one with --out"
+            f"{folder}: contains {foreign[0]}, which does not belong to the demo; choose an empty or new one with --out"
         )
 
 

@@ -1,4 +1,4 @@
-"""What works on this machine: the training extra, every backend, the ARM emulator."""
+"""Reports what works on this machine: the training extra, every backend, the ARM emulator."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgetl.types import Missing
 
 @dataclass(frozen=True)
 class Use:
-    """One thing a part is good for; `missing` is None when it works here."""
+    """One use of a component; `missing` is None if it works here."""
 
     name: str
     missing: Missing | None
@@ -25,7 +25,7 @@ class Examined:
 
 
 def examine() -> tuple[Examined, ...]:
-    """Look at every part without importing an SDK."""
+    """Check every component without importing an SDK."""
     from edgetl.backends.base import diagnose
 
     backends = tuple(

@@ -1,4 +1,4 @@
-"""Errors that reach the user: one clear line each, with the exit code they end in.
+"""Errors that reach the user: one clear line each, with an exit code.
 
 Exit codes of the command line: 0 done, 1 failed, 2 wrong usage, 3 gates not met.
 """
@@ -11,7 +11,7 @@ class EdgetlError(Exception):
 
 
 class UsageError(EdgetlError):
-    """The request itself is wrong: a recipe, an option, a name."""
+    """The request is wrong: a recipe, an option, a name."""
 
     exit_code = 2
 
@@ -33,8 +33,8 @@ class BackendError(EdgetlError):
 
 
 class ParityError(EdgetlError):
-    """Two forms of the network that should be the same function are not."""
+    """Two forms of the network should be the same function but are not."""
 
 
 class StoreError(EdgetlError):
-    """The output folder cannot be used: not ours, in use, read-only or full."""
+    """The output folder cannot be used: it belongs to something else, is in use, read-only or full."""

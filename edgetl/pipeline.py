@@ -1,4 +1,4 @@
-"""The whole chain on one screen: each line is a stage, each result a folder that can be inspected and resumed."""
+"""The whole chain: each line is a stage, and each result a folder that can be inspected and resumed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ Until = Literal["check", "adapt", "quantize", "export", "compile", "bench", "rep
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did. `report` is report.json's content once the last stage ran; `passed` is False on a missed gate."""
+    """The outcome of a run. `report` is the content of report.json after the last stage; `passed` is False if a gate is
+    missed."""
 
     out: Path
     split: Split
@@ -52,24 +53,24 @@ class Outcome:
 
     @property
     def idle(self) -> bool:
-        """Whether every stage had been done before."""
+        """Whether every stage was already done."""
         return all(result.reused for result in self.results)
 
 
 def run(job: Job, progress: Progress, until: Until = "report", devices: Sequence[DeviceFile] = ()) -> Outcome:
-    """Run the stages of a recipe up to `until`, those that were not done before.
+    """Run the stages of a recipe up to `until`, except those already done.
 
-    devices  what was measured on devices, for the report
-    raises  EdgetlError with one clear line; what was finished is kept.
+    devices  measurements on devices, for the report
+    raises   EdgetlError with one clear line; finished stages are kept.
     """
     if until != "check":
-        require_training_tools()  # at once, not when the images have been looked at
+        require_training_tools()  # immediately, not after the images were read
     with open_store(job.out, until, progress.note) as store:
         return _chain(store, job, _Ledger(progress), until, devices)
 
 
 class _Ledger:
-    """The stages of one run in order, told to the user as they end."""
+    """The stages of one run in order, reported to the user as they end."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
@@ -86,7 +87,7 @@ class _Ledger:
         return result
 
     def say_kept(self) -> None:
-        """One line for stages in a row that were not run again: a finished build has dozens."""
+        """One line for consecutive stages that were kept: a finished build has dozens."""
         if len(self._kept) > 1:
             self.progress.note(f"{len(self._kept)} stages kept, {self._kept[0]} to {self._kept[-1]}")
         elif self._kept:
@@ -149,7 +150,7 @@ def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Seque
 
 
 def _open_all(built: Mapping[str, Sequence[StageResult]]) -> None:
-    """Run each bundle once where this machine can; a whole build does so when it measures them. Raises EdgetlError."""
+    """Run each bundle once if this machine can; a whole build does so when it measures them. Raises EdgetlError."""
     from edgetl.bundle.run import open_once
 
     for results in built.values():
@@ -180,9 +181,9 @@ class _Chain:
 
 
 def _repaired(chain: _Chain, target: Target, built: Built) -> Built:
-    """Where INT8 missed an accuracy gate: find the layers at fault, add the build without them, measure all again.
+    """If INT8 missed an accuracy gate: find the layers at fault, add a build with them in float, measure all again.
 
-    It is a candidate more: where none can be made the reason is told, and the build goes on.
+    This only adds a candidate: if it cannot be made, the reason is reported and the build continues.
     """
     note = chain.ledger.progress.note
     if not needs_repair(chain.run, built.bench):
@@ -203,9 +204,9 @@ def _repaired(chain: _Chain, target: Target, built: Built) -> Built:
 
 
 def _simplified(chain: _Chain, targets: Mapping[str, Built]) -> dict[str, Built]:
-    """Where INT8 is slower than float: add a build of the network without the parts at fault, measure all again.
+    """If INT8 is slower than float: add a build of the network without the parts at fault, measure all again.
 
-    It is a candidate more: one that cannot be made is left out with the reason, and the build goes on.
+    This only adds a candidate: if it cannot be made, the reason is reported and the build continues.
     """
     run, ledger, found = chain.run, chain.ledger, dict(targets)
     quantized = chain.networks.quantized

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-_FIRST_LINE_S, _MOST_S = 5.0, 60.0  # where nobody watches: until the first line of a long task, and between two lines
+_FIRST_LINE_S, _MOST_S = (
+    5.0,
+    60.0,
+)  # without a terminal: seconds until the first line of a long task, and between two lines
 _WORTH_SAYING_S = 3.0
 
 
@@ -34,7 +37,7 @@ class Silent:
 
 
 class Terminal:
-    """A bar per task on a terminal, a line now and then elsewhere; always stderr.
+    """A bar per task on a terminal, occasional lines elsewhere; always on stderr.
 
     Tasks may overlap, and several threads may advance one.
     """
@@ -84,7 +87,7 @@ class Terminal:
 
 
 class _Lines:
-    """The progress of one task as lines, the rarer the longer it takes: short tasks write none."""
+    """The progress of one task as lines, less frequent the longer it takes; short tasks write none."""
 
     def __init__(self, label: str, total: int | None, note: Callable[[str], None], clock: Callable[[], float]) -> None:
         self._label, self._total, self._note, self._clock = label, total, note, clock

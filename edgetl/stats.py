@@ -1,4 +1,4 @@
-"""Intervals for what a benchmark reports. Pure functions of numbers; every random draw has a seed.
+"""Intervals for the numbers of a benchmark. Pure functions; every random draw has a seed.
 
 All intervals have (at least nominally) 95 % coverage. Accuracies are fractions, differences percentage points.
 """
@@ -16,7 +16,7 @@ from edgetl.types import ClassRecall, Estimate, Interval
 CONFIDENCE = 0.95
 RESAMPLES = 2000
 P99_ROUNDS = 600
-"""Rounds from which an interval of p99 holds what it says (docs/decisions/0006-latency-protocol.md)."""
+"""Number of rounds from which an interval of p99 is valid (docs/decisions/0006-latency-protocol.md)."""
 _MOST_CORRELATED = 0.6  # of a round's median with the one before: above, stretches are too short for the drift
 _SLACK = 1e-9  # of ranks and lengths that are whole numbers but for rounding
 _CHUNK_CELLS = 4_000_000  # bounds the memory of one block of bootstrap draws
@@ -44,7 +44,7 @@ def wilson(successes: int, total: int) -> Interval:
 def paired_difference(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Interval:
     """Share right in `first` minus share right in `second`, in points, judged on the same images.
 
-    first, second  (N,) bool, N >= 1: was image i answered right.
+    first, second  (N,) bool, N >= 1: whether image i was predicted correctly.
     Source: Newcombe 1998, "Improved confidence intervals for the difference between binomial proportions based on
     paired data", Statistics in Medicine 17:2635-2650, method 10 (Wilson limits combined by square-and-add, with a
     continuity-corrected phi for the correlation of the pairs).
@@ -71,7 +71,7 @@ def recalls(
     """Recall of every class, with Wilson intervals, and what it lost against the float network, paired.
 
     labels              (N,) true classes, 0 to classes - 1
-    right, float_right  (N,) bool: was image i answered right, by a network and by the float one
+    right, float_right  (N,) bool: whether image i was predicted correctly, by a network and by the float one
     """
     found: list[ClassRecall] = []
     for label in range(classes):
@@ -172,7 +172,7 @@ def speedup(baseline: NDArray[np.int64], samples: NDArray[np.int64], *, block: i
     block              runs of each in a round; a last round that is shorter is not resampled. With fewer than two whole
                        rounds every run counts as one; a single run has no interval but itself.
     The interval is a percentile bootstrap of rounds, both series together. Rounds are drawn in stretches of R^(1/3)
-    neighbours, which share the machine's state; percentiles lie further out than 2.5 % because there are few stretches.
+    neighbors, which share the machine's state; percentiles lie further out than 2.5 % because there are few stretches.
     Source: Kuensch 1989, "The jackknife and the bootstrap for general stationary observations", Annals of Statistics
     17:1217-1241; the percentiles: Hesterberg 2015, "What teachers should know about the bootstrap", The American
     Statistician 69:371-386 (expanded percentile interval).
@@ -257,7 +257,7 @@ def _round_size(count: int, block: int) -> int:
 
 
 def _stretch(rounds: int) -> int:
-    """How many neighbouring rounds are kept together: R^(1/3), rounded down."""
+    """How many neighboring rounds are kept together: R^(1/3), rounded down."""
     return math.floor(math.cbrt(rounds) + _SLACK)
 
 

@@ -1,4 +1,4 @@
-"""Frozen values that cross package borders. Imports nothing of ours and nothing heavy.
+"""Frozen values that cross package borders. Imports nothing from edgetl and nothing heavy.
 
 Units are in the names: `_ms` milliseconds, `_bytes` bytes, `_points` percentage points; accuracies are fractions.
 """
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 ResizePolicy = Literal["squash", "crop", "letterbox"]
 Precision = Literal["int8", "mixed", "simplified", "float16", "bfloat16", "float32"]
-"""What a build computes in.
+"""The number format of a build.
 
-mixed       INT8 with the layers in float32 that `edgetl.diagnose.repair` found to cost too much
-simplified  INT8 of the network without the parts that integer runtimes compute in floats (`edgetl.quant.simplify`)
+mixed       INT8 with some layers in float32, chosen by `edgetl.diagnose.repair`
+simplified  INT8 of the network without the parts that INT8 runtimes compute in float (`edgetl.quant.simplify`)
 """
 Verdict = Literal["pass", "fail", "not measured"]
 InstructionSet = Literal["avx2", "avx512", "vnni", "avx_vnni", "bf16", "amx", "neon", "dotprod", "i8mm", "sve"]
@@ -45,7 +45,7 @@ OUTPUT_NAME = "logits"  # float32 (N, classes)
 
 @dataclass(frozen=True)
 class Sample:
-    """One labelled image file. `path` is absolute; `label` indexes `Split.classes`; `sha256` is of the file's bytes."""
+    """One labeled image file. `path` is absolute; `label` indexes `Split.classes`; `sha256` is of the file's bytes."""
 
     path: str
     label: int
@@ -54,7 +54,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that was found and not used, and why."""
+    """A file that was found but not used, and why."""
 
     path: str
     reason: str
@@ -62,11 +62,11 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Trait:
-    """What reading a picture did not keep, or chose.
+    """Information that decoding an image lost or chose.
 
-    kind   pages (`high` of them, the first is read), 16 bit (grey values from `low` to `high`, scaled by 1/257),
-           16 bit colour (the high byte is read), channels (`high` stored, three are read), transparent (laid over
-           white), turned (by EXIF), converted (from the colours in `detail`), profile (not sRGB: ignored)
+    kind   pages (`high` of them, the first is read), 16 bit (gray values from `low` to `high`, scaled by 1/257),
+           16 bit colour (the high byte is read), channels (`high` stored, three are read), transparent (drawn over
+           white), turned (by EXIF), converted (from the color mode in `detail`), profile (not sRGB: ignored)
     """
 
     path: str
@@ -78,7 +78,7 @@ class Trait:
 
 @dataclass(frozen=True)
 class Conflict:
-    """One picture, byte for byte, under several labels: `paths` and the `labels` they have. None of them is used."""
+    """One image, byte for byte, under several labels: `paths` and their `labels`. None of them is used."""
 
     paths: tuple[str, ...]
     labels: tuple[str, ...]
@@ -86,9 +86,9 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Split:
-    """A few-shot split: `shots` train (and calibrate), `val` only measures. No file is in both.
+    """A few-shot split: `shots` are for training (and calibration), `val` only for validation. No file is in both.
 
-    croppable  whether `resize: crop` can be had: no picture is so long that nothing of it would be left
+    croppable  whether `resize: crop` is possible: no image is too elongated for it
     """
 
     classes: tuple[str, ...]
@@ -108,8 +108,8 @@ class Preprocessing:
     """How a decoded RGB image becomes the network's input.
 
     Resize and crop to (height, width) uint8 happen outside the graph, `(x / 255 - mean) / std` inside it.
-    `crop_pct` is used by `crop` only: the shorter side is resized to round(size / crop_pct), then centre cropped.
-    `fill` is the RGB padding colour of `letterbox`.
+    `crop_pct` is used by `crop` only: the shorter side is resized to round(size / crop_pct), then center cropped.
+    `fill` is the RGB padding color of `letterbox`.
     The bounds hold for what is read from a file: a manifest, a pivot; the C++ runtime has the same.
     """
 
@@ -130,13 +130,13 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class WeightSource:
-    """Where pretrained weights come from, found without torch so that it can be part of a stage's key.
+    """The source of pretrained weights, found without torch so that it can be part of a stage's key.
 
     kind    "local-dir" (timm folder: config.json + model.safetensors), "file" (a checkpoint), "hub" (timm's or
             torchvision's own download, cached by them), "none" (random weights, only when asked for)
     path    the folder or file, absolute; empty for "hub" and "none"
     digest  sha256 of the weights' bytes; empty for "hub" and "none"
-    held    for "hub": what the folders hold that were looked into, for a download that fails
+    held    for "hub": the contents of the searched folders, for the message of a failed download
     """
 
     kind: Literal["local-dir", "file", "hub", "none"]
@@ -147,7 +147,7 @@ class WeightSource:
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """All that is needed to build the adapted network again and fill it from a state dict."""
+    """The values needed to rebuild the adapted network and fill it from a state dict."""
 
     library: Literal["timm", "torchvision"]
     architecture: str
@@ -155,7 +155,7 @@ class NetworkSpec:
     num_classes: int
     classifier: str  # name of the layer that gives the logits
     preprocessing: Preprocessing
-    hidden: int = 0  # units of a hidden layer that was put in front of it; 0: none
+    hidden: int = 0  # units of a hidden layer before it; 0: none
     surgery: tuple[str, ...] = ()  # parts replaced after adaptation: names of `edgetl.backbones.replaceable`
     licence: str = ""  # of the pretrained weights, as they state it
 
@@ -177,9 +177,9 @@ class Scheme:
     activation_dtype      "uint8" or "int8", one scale per tensor
     activation_symmetric  zero_point fixed: 0 for int8
     weight_granularity    "channel" (one scale per output channel) or "tensor"; weights are int8, symmetric
-    weight_pairs_in_int16 weights of which no two neighbours can leave int16 as a sum of products with uint8, for CPUs
-                          without VNNI; depthwise convolutions, which form no such sums, keep the full range
-    operators             which operators get Q/DQ on their inputs; their order means nothing
+    weight_pairs_in_int16 limits neighboring weights so that a pair sum with uint8 stays within int16, for CPUs without
+                          VNNI; depthwise convolutions, which form no such sums, keep the full range
+    operators             the operators that get Q/DQ on their inputs; their order has no meaning
     """
 
     __pydantic_config__: ClassVar = _STRICT
@@ -193,12 +193,12 @@ class Scheme:
 
 @dataclass(frozen=True)
 class Target:
-    """What is compiled for: a piece of hardware. One YAML file in `targets/`.
+    """A piece of hardware to compile for. One YAML file in `targets/`.
 
-    What a latency on another CPU of the same `machine` is known by, each only where the target says it:
-    cpu_with     instruction sets of which its CPUs have at least one, by the names of `edgetl.bench.machine`
-    cpu_without  those that they have not
-    cpu_part     the part number of all its ARM cores, as /proc/cpuinfo writes it
+    Optional keys that distinguish its CPU from others of the same `machine`:
+    cpu_with     instruction sets, at least one of which its CPUs have, by the names of `edgetl.bench.machine`
+    cpu_without  instruction sets that they lack
+    cpu_part     the part number of all its ARM cores, as in /proc/cpuinfo
     """
 
     __pydantic_config__: ClassVar = _STRICT
@@ -224,8 +224,8 @@ class CalibrationProfile:
     images      at most this many calibration images, drawn from the shots class by class in turn
     observer    "min-max", "percentile", "entropy" (KL, Migacz 2017) or "mse"
     percentile  of |x| without exact zeros, used by "percentile" only
-    views       augmented views per image shown to the observers besides the plain one
-    raises      ValueError for numbers that are none of these
+    views       augmented views per image for the observers, in addition to the plain one
+    raises      ValueError for invalid numbers
     """
 
     name: str
@@ -252,7 +252,7 @@ class CalibrationProfile:
 
 @dataclass(frozen=True)
 class Missing:
-    """Why something cannot be used here, and the command or step that mends it."""
+    """Why something cannot be used here, and the command or step that fixes it."""
 
     reason: str
     remedy: str
@@ -260,10 +260,10 @@ class Missing:
 
 @dataclass(frozen=True)
 class Compiled:
-    """What a backend wrote into a folder and needs to know to open it again.
+    """The files that a backend wrote into a folder, and the values it needs to open them again.
 
-    finished  False when the last step can only run on the device (a TensorRT engine)
-    facts     settings and versions as the backend wants to see them again, plain strings
+    finished  False if the last step can only run on the device (a TensorRT engine)
+    facts     settings and versions that the backend needs again, as plain strings
     """
 
     __pydantic_config__: ClassVar = _STRICT
@@ -294,7 +294,7 @@ class Placement:
     operators: tuple[Operator, ...]
 
     def compute(self) -> tuple[Operator, ...]:
-        """The convolutions and matrix products: what the time goes into."""
+        """The convolutions and matrix products, which take most of the time."""
         return tuple(op for op in self.operators if op.kind in ("convolution", "linear"))
 
     def not_integer(self) -> tuple[Operator, ...]:
@@ -302,12 +302,12 @@ class Placement:
         return tuple(op for op in self.compute() if op.precision not in ("int8", "uint8"))
 
     def conversions(self) -> tuple[Operator, ...]:
-        """Operators that only turn floats into integers or back: pairs that no integer operator took in, and the
-        network's own two ends."""
+        """Operators that only convert between float and INT8: pairs that no INT8 operator absorbed, and the two ends of
+        the network."""
         return tuple(op for op in self.operators if op.kind in ("quantize", "dequantize"))
 
     def summary(self) -> str:
-        """The precisions of the compute operators with their counts, most frequent first: `int8 52, float32 1`."""
+        """The number formats of the compute operators with their counts, most frequent first: `int8 52, float32 1`."""
         counts: dict[str, int] = {}
         for op in self.compute():
             precision = "int8" if op.precision == "uint8" else op.precision
@@ -332,26 +332,26 @@ class Backend(Protocol):
     name: str
 
     def version(self) -> str:
-        """Version of the installed toolchain, from package metadata; "" when absent. Imports no SDK."""
+        """Version of the installed toolchain, from package metadata; "" if missing. Imports no SDK."""
         ...
 
     def missing(self) -> Missing | None:
-        """None when `compile` works here. Cheap, imports no SDK."""
+        """None if `compile` works here. Fast, imports no SDK."""
         ...
 
     def cannot_run(self, target: Target, precision: Precision | None = None) -> Missing | None:
-        """None when `open` works here for this target; else why not (other CPU, no GPU). Cheap, imports no SDK.
+        """None if `open` works here for this target; else why not (other CPU, no GPU). Fast, imports no SDK.
 
-        With a `precision`, also whether this machine has it: not every CPU computes in bfloat16.
+        With a `precision`, also whether this machine supports it: not every CPU computes in bfloat16.
         """
         ...
 
     def compile(self, pivot: Path, target: Target, precision: Precision, out: Path) -> Compiled:
-        """Write the model for `target` into the existing folder `out`. Raises BackendError when refused."""
+        """Write the model for `target` into the existing folder `out`. Raises BackendError if refused."""
         ...
 
     def open(self, folder: Path, compiled: Compiled, target: Target, *, threads: int) -> AbstractContextManager[Engine]:
-        """Open what `compile` wrote. `threads` >= 1 intra-op threads. Raises BackendError."""
+        """Open the result of `compile`. `threads` >= 1 intra-op threads. Raises BackendError."""
         ...
 
 
@@ -360,7 +360,7 @@ class FinishingBackend(Backend, Protocol):
     """A toolchain whose last step runs on the device: its `compile` returns `finished=False`."""
 
     def finish(self, folder: Path, compiled: Compiled, target: Target) -> Compiled:
-        """Do the last step in `folder`, or do it again for another device. Raises BackendError."""
+        """Do the last step in `folder`, or repeat it for another device. Raises BackendError."""
         ...
 
 
@@ -378,7 +378,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value whose 95 % interval is known, or not: without ends it is an indication."""
+    """A value with or without a 95 % interval; without one it is an indication."""
 
     value: float
     low: float | None = None
@@ -389,8 +389,8 @@ class Estimate:
 class ClassRecall:
     """How many images of one class are recognized, by a network and by the float one on the same images.
 
-    recall, float_recall  fractions; drop_points  the float network's minus this one's, paired. All None where there is
-                          no image of the class.
+    recall, float_recall  fractions; drop_points  the float network's minus this one's, paired. All None if the class
+                          has no images.
     """
 
     images: int
@@ -403,14 +403,14 @@ class ClassRecall:
 
 
 class Progress(Protocol):
-    """Where long work reports to. The command line shows it on stderr; tests and libraries pass `Silent()`."""
+    """Receives reports of long work. The command line shows them on stderr; tests and libraries pass `Silent()`."""
 
     def task(self, label: str, total: int | None = None) -> AbstractContextManager[Advance]:
-        """A labelled piece of work; call the yielded function after each of `total` steps."""
+        """A labeled piece of work; call the yielded function after each of `total` steps."""
         ...
 
     def note(self, text: str) -> None:
-        """One line that stays."""
+        """One permanent line."""
         ...
 
 

@@ -48,10 +48,10 @@ class Settings:
 
 
 def load_scans(size: int) -> tuple[Tensor, Tensor]:
-    """The scans as the tool sees them: grey 0..255 at 8x8, resized bilinearly, three equal channels."""
+    """The scans as the tool sees them: gray 0..255 at 8x8, resized bilinearly, three equal channels."""
     digits = load_digits()
-    grey = np.rint(digits.images * (255 / 16)).astype(np.uint8)
-    resized = [np.asarray(Image.fromarray(g).resize((size, size), Image.Resampling.BILINEAR)) for g in grey]
+    gray = np.rint(digits.images * (255 / 16)).astype(np.uint8)
+    resized = [np.asarray(Image.fromarray(g).resize((size, size), Image.Resampling.BILINEAR)) for g in gray]
     pictures = torch.from_numpy(np.stack(resized)).float().div(127.5).sub(1).unsqueeze(1)
     return pictures.expand(-1, 3, -1, -1), torch.from_numpy(digits.target).long()
 

@@ -205,9 +205,9 @@ def fit_box(ink: Tensor, rng: torch.Generator, jitter: float) -> Tensor:
 
 
 def scan(ink: Tensor, size: int, cells: int) -> Tensor:
-    """What a scanner of `cells` x `cells` grey cells would see, brought back to `size` bilinearly."""
+    """What a scanner of `cells` x `cells` gray cells would see, brought back to `size` bilinearly."""
     small = F.adaptive_avg_pool2d(ink, cells)
-    if cells == 8:  # sixteen binary pixels a cell, counted: 17 grey levels
+    if cells == 8:  # sixteen binary pixels a cell, counted: 17 gray levels
         small = (small * 16).round() / 16
     return F.interpolate(small, (size, size), mode="bilinear", align_corners=False, antialias=True)
 

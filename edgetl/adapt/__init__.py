@@ -1,1 +1,1 @@
-"""From a pretrained backbone and a few shots to a network: heads and fine-tuning, judged on held-out shots."""
+"""Adapts a pretrained backbone to a few shots: heads and fine-tuning, evaluated on held-out shots."""

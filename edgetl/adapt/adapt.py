@@ -1,4 +1,4 @@
-"""The adapt stage: shots and a backbone in, an adapted network and the record of how it came to be out."""
+"""The adapt stage: turns shots and a backbone into an adapted network and a record of the search."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def adapt_network(run: Run, source: WeightSource, out: Path, plan: Plan | None =
     """Adapt the backbone to the shots; write into the folder `out`:
 
     network.safetensors, network.json  the adapted network
-    adapt.json                         how it came to be
-    run.json                           what that took: all that differs between equal runs
+    adapt.json                         the record of the search
+    run.json                           run times: everything that differs between equal runs
 
     source  the backbone's weights, opened
     The same run on the same machine with the same number of threads gives the same bytes in network.safetensors; one
@@ -65,7 +65,7 @@ def adapt_network(run: Run, source: WeightSource, out: Path, plan: Plan | None =
 
         def under(policy: ResizePolicy) -> Frozen:
             view = with_resize(pretrained, policy)
-            # statistics are those of the pictures as they are resized
+            # statistics are those of the resized images
             return reestimate(view, split.shots) if config.batch_norm == "reestimated" else view
 
         groups = shot_keys(run)
@@ -92,7 +92,7 @@ def _minutes_and_looks(run: Run) -> tuple[float, int]:
 
 
 def _described(spec: NetworkSpec, network: nn.Module) -> NetworkSpec:
-    """The description of the adapted network: its head may have got a hidden layer."""
+    """The description of the adapted network, whose head may have a hidden layer now."""
     layer = network.get_submodule(spec.classifier)
     if not isinstance(layer, nn.Sequential):
         return spec
@@ -120,7 +120,7 @@ def _require_shots(split: Split) -> None:
 
 @torch.no_grad()
 def _require_linear(frozen: Frozen, network: nn.Module, split: Split) -> None:
-    """The head was written into the classifier as a linear function of its features: prove that it is one."""
+    """Prove that the classifier is a linear function of its features, because the head was written into it as one."""
     spec = frozen.spec
     few = torch.from_numpy(load_batch(split.shots[:4], spec.preprocessing)).permute(0, 3, 1, 2)
     inputs = normalise(few.to(frozen.device), spec.preprocessing)
@@ -131,7 +131,7 @@ def _require_linear(frozen: Frozen, network: nn.Module, split: Split) -> None:
         expected = expected + layer.bias
     if not torch.allclose(expected, logits, rtol=1e-3, atol=1e-3 * float(logits.abs().max()) + 1e-6):
         raise UsageError(
-            f"{spec.architecture}: something not linear follows its classifier `{spec.classifier}`; "
+            f"{spec.architecture}: a nonlinear operator follows its classifier `{spec.classifier}`; "
             "choose another backbone"
         )
 

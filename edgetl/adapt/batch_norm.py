@@ -1,4 +1,4 @@
-"""Batch-norm statistics measured anew on the target images: a cheap domain adaptation that needs no labels."""
+"""Batch-norm statistics recomputed on the target images: a cheap domain adaptation without labels."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def reestimate(frozen: Frozen, samples: Sequence[Sample]) -> Frozen:
         norm.momentum = None  # torch's word for a plain average over batches
         norm.train()
     count = max(1, round(len(samples) / _AT_ONCE))
-    for turn in range(count):  # every batch has images of all classes, as the shots come class by class in turn
+    for turn in range(count):  # every batch has images of all classes, because the shots take classes in turn
         part = samples[len(samples) * turn // count : len(samples) * (turn + 1) // count]
         pixels = torch.from_numpy(load_batch(part, frozen.spec.preprocessing)).permute(0, 3, 1, 2)
         inputs = normalise(pixels.to(frozen.device), frozen.spec.preprocessing)

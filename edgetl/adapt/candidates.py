@@ -1,4 +1,4 @@
-"""The rows of the report: every candidate of the search, how it did and what it cost."""
+"""The rows of the report: every candidate of the search with its accuracy and cost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def judged_row(
     seconds: float,
     chosen: bool,
 ) -> Candidate:
-    """A candidate that was judged; `rival` is the best head on the same images, None for that head itself."""
+    """An evaluated candidate; `rival` is the best head on the same images, None for that head itself."""
     share = wilson(int(judged.right.sum()), len(judged.right))
     difference = paired_difference(judged.right, rival.right) if rival else None
     return Candidate(

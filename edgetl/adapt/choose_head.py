@@ -1,4 +1,4 @@
-"""Which head suits the frozen features, by cross-validation."""
+"""Chooses the head for the frozen features by cross-validation."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from edgetl.tasks.classification.folds import Fold
 from edgetl.tasks.classification.heads.table import held_out_logits, prepare
 from edgetl.tasks.classification.heads.temperature import best_scale
 
-# The first one was the best of five heads on the mean of six sets, two draws each. Not ridge: with few shots it fits
-# them exactly, by weights so large that the rounding of INT8 moved its logits by a sixth of their range
+# The first one was the best of five heads on the mean of six sets, two draws each. Ridge is excluded: it fits few shots
+# exactly, with weights so large that INT8 rounding moved its logits by a sixth of their range
 # (docs/decisions/0009-few-shot-search.md).
 _AUTO = (
     HeadChoice("logistic", True),
@@ -32,7 +32,7 @@ _CLEAR_LEAD = 1.0  # standard errors over the first
 
 @dataclass(frozen=True)
 class JudgedHead:
-    """One head on every shot, each held out once. `judged` is None where nothing could be held out."""
+    """One head on every shot, each held out once. `judged` is None if nothing could be held out."""
 
     choice: HeadChoice
     judged: Judged | None
@@ -46,8 +46,9 @@ class JudgedHead:
 def judge_heads(task: Task, features: NDArray[np.float32], folds: Sequence[Fold]) -> tuple[JudgedHead, ...]:
     """All heads that the recipe allows, the chosen one first. features (V, N, F), view 0 plain.
 
-    The first of the table is taken unless another leads it clearly: heads differ by an image or two, and what is best
-    on a few held-out images is mostly lucky. The others follow by cross entropy. Without folds there is only the first.
+    The first head of the table is chosen unless another leads it clearly: heads differ by an image or two, and the best
+    one on a few held-out images is mostly lucky. The others follow by cross entropy. Without folds only the first is
+    returned.
     """
     choices = _choices(task)
     if not folds:
@@ -60,7 +61,7 @@ def judge_heads(task: Task, features: NDArray[np.float32], folds: Sequence[Fold]
             except (ValueError, np.linalg.LinAlgError) as error:
                 if choice is choices[-1] and not heads:
                     raise
-                task.progress.note(f"{choice.title}: left out, cannot be fitted: {error}")
+                task.progress.note(f"{choice.title}: skipped, cannot be fitted: {error}")
                 advance(1)
                 continue
             found = heads[-1].judged
@@ -73,7 +74,7 @@ def judge_heads(task: Task, features: NDArray[np.float32], folds: Sequence[Fold]
 
 
 def head_rows(heads: Sequence[JudgedHead], folds: int, *, chosen: bool) -> list[Candidate]:
-    """The report's rows; the first head is marked when it is `chosen`."""
+    """The report's rows; the first head is marked if it is `chosen`."""
     best = heads[0].judged
     if best is None:
         return [Candidate(heads[0].choice.title, "head", "", "not judged: nothing could be held out", chosen=chosen)]
@@ -97,7 +98,7 @@ def _judge(task: Task, features: NDArray[np.float32], folds: Sequence[Fold], cho
     start = time.monotonic()
     shots = prepare(features[:MOST_VIEWS] if choice.augmented else features[:1], task.labels, task.num_classes)
     logits = held_out_logits(choice.name, shots, folds, task.config.seed)
-    # the best factor of these very images, as fine-tuned candidates get it: else their cross entropy would lead by that
+    # the best factor for these images, as for fine-tuned candidates, which would otherwise lead in cross entropy
     logits = logits * best_scale(logits, task.labels)
     return JudgedHead(choice, judged(choice.title, logits, task.labels), time.monotonic() - start)
 

@@ -1,4 +1,4 @@
-"""How pictures become squares, decided by what the frozen features can tell apart then."""
+"""Chooses the resize policy by the accuracy of frozen features."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from edgetl.tasks.classification.heads.table import held_out_logits, prepare
 from edgetl.types import ResizePolicy
 
 _FOLDS, _REPEATS = 5, 3
-_HEADS = ("logistic", "ridge")  # two opinions: one image's luck in one of them does not decide
-_VERSION = 1  # of how a policy is judged
+_HEADS = ("logistic", "ridge")  # two heads, so that luck with one image in one of them does not decide
+_VERSION = 1  # of the evaluation of a policy
 
 
 def choose_resize(
@@ -30,15 +30,15 @@ def choose_resize(
     cross entropy, and the network as it was judged. What was judged is kept in the cache.
 
     groups  of the shots: none is on both sides of a fold
-    under   the network that sees pictures resized by a policy
-    The first is taken where there is no other, and where nothing can be held out.
+    policies  the one that suits the image shapes first; it is taken if there is no other or nothing can be held out
+    under   the network that sees images resized by a policy
     """
     policies = resizes_of(run)
     labels = [sample.label for sample in run.split.shots]
     turns = [stratified_folds(labels, _FOLDS, _seed(run) + turn, groups) for turn in range(_REPEATS)]
     if len(policies) < 2 or not all(turns):
-        alone = "a class has a single shot, or its shots are of one group: nothing to compare by"
-        why = "the recipe names it" if len(policies) < 2 else alone
+        alone = "a class has a single shot, or its shots are in one group, so policies cannot be compared"
+        why = "set in the recipe" if len(policies) < 2 else alone
         return ResizeChoice(policies[0], f"{policies[0]}: {why}"), under(policies[0])
     views = {policy: under(policy) for policy in policies}
     found = []
@@ -47,12 +47,12 @@ def choose_resize(
         found.append(ResizeCandidate(policy, float(top1), float(loss)))
     best = min(found, key=lambda candidate: (-candidate.top1, candidate.loss))
     told = ", ".join(f"{one.policy} {one.top1:.1%} right (loss {one.loss:.3f})" for one in found)
-    reason = f"{best.policy}: of held-out shots on frozen features, {told}"
+    reason = f"{best.policy}: on held-out shots with frozen features, {told}"
     return ResizeChoice(best.policy, reason, tuple(found)), views[best.policy]
 
 
 def with_resize(frozen: Frozen, policy: ResizePolicy) -> Frozen:
-    """The same network with pictures resized by `policy`."""
+    """The same network with images resized by `policy`."""
     spec = frozen.spec
     return replace(frozen, spec=replace(spec, preprocessing=replace(spec.preprocessing, resize=policy)))
 

@@ -1,4 +1,4 @@
-"""Which candidate is better: paired, on the same held-out images."""
+"""Compares candidates: paired, on the same held-out images."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from edgetl.adapt.guards import Judged, judged
 from edgetl.tasks.classification.folds import Fold
 from edgetl.tasks.classification.heads.temperature import best_scale
 
-_DECLINE = 1.1  # held-out loss over its best, from which on the best epoch is taken instead of the last
+_DECLINE = 1.1  # if the final held-out loss over the best exceeds this, the best epoch is taken instead of the last
 
 
 def chosen_epoch(trials: Sequence[Trained], epochs: int) -> int:
-    """The last epoch that all trials reached; that of least held-out loss in the second half of the schedule, where the
-    loss rose by a tenth since.
+    """The last epoch that all trials reached, or the epoch with the lowest held-out loss in the second half of the
+    schedule if the loss rose by a tenth since; 0 if a trial diverged.
 
     epochs  of the whole schedule
-    0 where a trial diverged. In the first half the rate is so high that a network changes its mind from epoch to epoch:
-    what the folds had there on average, one training does not end with (docs/decisions/0009-few-shot-search.md).
+    The first half does not count: its learning rate is so high that predictions change from epoch to epoch, and one
+    training does not reach the average of the folds (docs/decisions/0009-few-shot-search.md).
     """
     if not trials or any(trial.diverged for trial in trials):
         return 0
@@ -33,17 +33,17 @@ def chosen_epoch(trials: Sequence[Trained], epochs: int) -> int:
 
 
 def mean_losses(trials: Sequence[Trained]) -> list[float]:
-    """Held-out loss after epoch 1, 2, ..., the mean over the folds, of the epochs that all of them reached."""
+    """Held-out loss after epoch 1, 2, ..., the mean over the folds, for the epochs that all of them reached."""
     return [_mean_loss(trials, epoch) for epoch in range(min(len(trial.history) for trial in trials))]
 
 
 def judged_trials(
     name: str, trials: Sequence[Trained], epochs: int, folds: Sequence[Fold], labels: NDArray[np.int64]
 ) -> tuple[Judged, NDArray[np.int64]] | None:
-    """A fine-tuned candidate on the held-out images of the folds it ran on, and their numbers; None if it diverged.
+    """A fine-tuned candidate on the held-out images of its folds, and their indices; None if it diverged.
 
     epochs  of the whole schedule
-    Its logits are scaled by one factor, as those of the heads are, so that they may be compared by cross entropy.
+    Its logits are scaled by one factor, like those of the heads, so that cross entropies are comparable.
     """
     epoch = chosen_epoch(trials, epochs)
     if not epoch:

@@ -1,4 +1,4 @@
-"""What one adaptation works on, and the frozen part of it, computed once."""
+"""The inputs of one adaptation, and its frozen part, computed once."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from edgetl.recipes.recipe import Adapt
 from edgetl.recipes.run import Run
 from edgetl.types import Progress, Sample
 
-MOST_VIEWS = 5  # that a head is fitted on; logistic regression on more takes too long
-_MAX_FEATURE_ROWS = 20_000  # images times views; beyond, plain views are plenty
+MOST_VIEWS = 5  # for fitting a head; logistic regression on more takes too long
+_MAX_FEATURE_ROWS = 20_000  # images times views; beyond this, plain views are enough
 
 
 @dataclass(frozen=True)
 class Task:
     """One adaptation to the shots of `run`. `frozen` has the backbone and a fresh head.
 
-    pretrained  whether the backbone is supposed to know something already
+    pretrained  whether the backbone has pretrained weights
     groups      of the shots, in their order (a video, a patient): what is held out together; None without any
     """
 
@@ -76,14 +76,14 @@ class Task:
 
     @property
     def views(self) -> int:
-        """Augmented views per image that activations are kept for."""
+        """Augmented views per image with cached activations."""
         room = _MAX_FEATURE_ROWS // len(self.samples) - 1
         return 0 if self.policy == "none" else max(0, min(self.config.views, room))
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The trained part of a network at one depth, untrained yet, and what it is fed.
+    """The part of a network to train at one depth, not trained yet, and its inputs.
 
     macs  multiply-accumulates of one image through it
     """
@@ -96,17 +96,17 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Extracted:
-    """features float32 (1 + views, N, F): what enters the classifier, view 0 plain; and the prepared depths."""
+    """features float32 (1 + views, N, F): the inputs of the classifier, view 0 plain; and the prepared depths."""
 
     features: NDArray[np.float32]
     depths: tuple[Prepared, ...]
 
 
 def extract(task: Task, depths: Sequence[Depth], worth: Callable[[int], bool] = lambda macs: True) -> Extracted:
-    """Run the frozen network once over every view: the features, and what each depth is fed.
+    """Run the frozen network once over every view: gives the features and the inputs of each depth.
 
-    worth  whether a depth of so many multiply-accumulates an image may be trained. Nothing is computed for the others,
-           and where there is none, no more views than a head looks at.
+    worth  whether a depth with these multiply-accumulates per image may be trained. Nothing is computed for the others;
+           if no depth is worth it, only the views for a head are computed.
     """
     cuts = {depth: _cut(task, depth) for depth in depths}
     whole = whole_macs(task.frozen)
@@ -130,7 +130,7 @@ def extract(task: Task, depths: Sequence[Depth], worth: Callable[[int], bool] = 
     prepared = []
     for depth, cut in cuts.items():
         if cut:
-            # over budget: fed nothing, it is a row of the report
+            # over budget: it has no inputs and is only a row of the report
             inputs = fed[cut.point] if depth in trained else CachedInputs((), task.frozen.device)
             prepared.append(Prepared(depth, cut.tail, inputs, cut.macs))
         else:

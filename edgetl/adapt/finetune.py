@@ -1,4 +1,4 @@
-"""Fine-tuning the part of a network that is not frozen, from a head that was fitted before."""
+"""Fine-tunes the part of a network that is not frozen, starting from a fitted head."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from edgetl.backbones.freeze import is_under, set_modes
 from edgetl.backbones.reproducible import own_draws
 from edgetl.recipes.recipe import Adapt
 
-_JUDGED_AT_ONCE = 8  # more do not fit the cache of a core
+_JUDGED_AT_ONCE = 8  # more do not fit into the cache of a core
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over the training shots. The held-out values are None where nothing was held out."""
+    """One pass over the training shots. The held-out values are None if nothing was held out."""
 
     epoch: int
     learning_rate: float
@@ -40,7 +40,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Plan:
-    """How one network is trained. `by_block` are the names of what is trained, block by block from input to output,
+    """How one network is trained. `by_block` has the names of the trained parts, block by block from input to output,
     without the head."""
 
     config: Adapt
@@ -76,10 +76,10 @@ def finetune(
 ) -> Trained:
     """Train `network` in place on the images `train`; it ends in eval mode. labels (N,) of all images.
 
-    The schedule is always that of `plan.epochs`; `stop_after` ends it early, so that the network is the one that a
-    trial judged after as many epochs. A loss that is not finite ends it too, and so do `patience` epochs in the
-    second half without a better loss on `held_out` (in the first half it may rise, to fall again as the rate
-    anneals). All randomness comes from `config.seed`. With `snapshots` (nothing held out) one that was killed goes on.
+    The schedule is always that of `plan.epochs`. `stop_after` ends it early, so that the network equals that of a trial
+    after as many epochs. A loss that is not finite also ends it, and so do `patience` epochs in the second half without
+    a better loss on `held_out` (in the first half the loss may rise and fall again as the rate anneals). All randomness
+    comes from `config.seed`. With `snapshots` (nothing held out) a killed training resumes.
     """
     trainer = _Trainer(network, inputs, torch.from_numpy(labels), plan)
     history: list[Epoch] = []
@@ -140,13 +140,13 @@ class _Trainer:
         self._unfreeze(number)
         normed = config.batch_norm == "trained"
         set_modes(self._network, train_batch_norm=normed)
-        # a batch norm that learns has no statistics of one image
+        # a trained batch norm has no statistics with one image
         batches = _batches(train, config.batch_size, self._generator, fewest=2 if normed else 1)
         losses = [self._train(batch, len(batches) * self._plan.epochs) for batch in batches]
         return sum(losses) / len(losses)
 
     def judge(self, indices: Sequence[int]) -> NDArray[np.float32]:
-        """Logits (n, C) of the network as it would be kept now."""
+        """Logits (n, C) of the network in the state that would be kept now."""
         return logits_of(self._average or self._network, self._inputs, indices)
 
     def state(self) -> dict[str, Tensor]:
@@ -161,7 +161,7 @@ class _Trainer:
         return {**named, **own}
 
     def resume(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what `state` gave."""
+        """Resume from a result of `state`."""
 
         def part(name: str) -> dict[str, Tensor]:
             return {key.partition(": ")[2]: tensor for key, tensor in state.items() if key.startswith(f"{name}: ")}
@@ -180,7 +180,7 @@ class _Trainer:
         torch.set_rng_state(state["draws"])
 
     def finish(self) -> None:
-        """Leave the averaged weights, where there are some, in the network; eval mode."""
+        """Put the averaged weights, if there are any, into the network; eval mode."""
         if self._average is not None:
             self._network.load_state_dict(self._average.module.state_dict())
         self._network.eval().requires_grad_(False)
@@ -213,7 +213,7 @@ class _Trainer:
     def _backward(self, inputs: Tensor, labels: tuple[Tensor, Tensor], share: float) -> float:
         """Gradients of the mean loss over the batch, and that loss.
 
-        Where batch norms do not look at the batch, it is taken in parts that fit the cache: the sum is the same.
+        If no batch norm uses batch statistics, the batch is processed in parts that fit the cache; the sum is the same.
         """
         forward, at_once = self._forward(inputs)
         total = 0.0
@@ -226,7 +226,7 @@ class _Trainer:
         return total
 
     def _forward(self, inputs: Tensor) -> tuple[Callable[[Tensor], Tensor], int]:
-        """The network, and how many images it is fed at once."""
+        """The network, and how many images it takes at once."""
         if self._plan.config.batch_norm == "trained" or inputs.device.type != "cpu":
             return self._network, len(inputs)
         if self._merged is None:
@@ -235,7 +235,7 @@ class _Trainer:
 
     @torch.no_grad()
     def _pull(self, strength: float) -> None:
-        """L2-SP (Li et al. 2018, arXiv:1802.01483, eq. 2), applied as AdamW applies decay: aside from the gradient."""
+        """L2-SP (Li et al. 2018, arXiv:1802.01483, eq. 2), applied like AdamW's decay: separately from the gradient."""
         if strength:
             for member in self._members:
                 if member.parameter.requires_grad:
@@ -244,7 +244,7 @@ class _Trainer:
 
 @dataclass(frozen=True)
 class _Member:
-    """A parameter that may learn, its peak rate, and where it started."""
+    """A trainable parameter, its peak learning rate, and its initial value."""
 
     name: str
     parameter: nn.Parameter
@@ -264,7 +264,7 @@ def _members(network: nn.Module, plan: Plan) -> Iterator[_Member]:
 
 def _moving(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
     def average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
-        # early averages are short, or they would hold on to the start
+        # early averages are short, or they would stick to the initial weights
         kept = min(decay, (1 + float(count)) / (10 + float(count)))
         return averaged + (1 - kept) * (current - averaged)
 
@@ -274,8 +274,8 @@ def _moving(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
 def _mix(
     inputs: Tensor, labels: Tensor, alpha: float, generator: torch.Generator
 ) -> tuple[Tensor, tuple[Tensor, Tensor], float]:
-    """Mixup (Zhang et al. 2018, arXiv:1710.09412, eq. 1) of what is fed in, which may be activations (Verma et al.
-    2019, arXiv:1806.05236): inputs, both labels, the share of the first."""
+    """Mixup (Zhang et al. 2018, arXiv:1710.09412, eq. 1) of the inputs, which may be activations (Verma et al. 2019,
+    arXiv:1806.05236). Returns inputs, both labels, the share of the first."""
     if not alpha or len(inputs) < 2:
         return inputs, (labels, labels), 1.0
     seed = int(torch.randint(1 << 31, (1,), generator=generator))
@@ -301,7 +301,7 @@ def _scores(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[flo
 
 
 def _batches(indices: Sequence[int], size: int, generator: torch.Generator, *, fewest: int) -> list[list[int]]:
-    """All of `indices` in random order; a last batch of less than `fewest` joins the one before."""
+    """All of `indices` in random order; a last batch smaller than `fewest` joins the one before."""
     order = [indices[position] for position in torch.randperm(len(indices), generator=generator).tolist()]
     starts = list(range(0, len(order), size))
     if len(starts) > 1 and len(order) - starts[-1] < fewest:

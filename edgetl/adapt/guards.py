@@ -1,4 +1,4 @@
-"""Guards of an adaptation: pure functions from what was measured to a verdict and the sentence that explains it."""
+"""Guards of an adaptation: pure functions from measurements to a verdict and a sentence that explains it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from edgetl.tasks.classification.heads.space import fit_space
 from edgetl.tasks.classification.heads.temperature import cross_entropy
 from edgetl.types import Interval
 
-# On mobilenetv2_100, resnet50 and tf_mobilenetv3_small_100 pretrained features are 2.3 to 70 times as spread as random
-# ones, and shuffled weights (first two; the third overflows) give 0.08 to 0.45 times the spread.
+# On mobilenetv2_100, resnet50 and tf_mobilenetv3_small_100 the spread of pretrained features is 2.3 to 70 times that of
+# random ones; shuffled weights (first two; the third overflows) give 0.08 to 0.45 times.
 _CLEARLY_MORE_SPREAD = 2.0
 _LARGEST_FEATURE = 1e4  # trained networks have features around 1; float16 ends at 65504
 _LEAST_LEAD, _LEAD_TIMES_IMAGES = 0.5, 30.0
 _BEYOND_DOUBT = 2.0  # standard errors of a mean paired difference
-FEWEST_TO_BLAME = 20  # images; with 12, good weights looked worse than random in 1 of 15 draws of one set
+FEWEST_TO_BLAME = 20  # images; with 12, good weights looked worse than random ones in 1 of 15 draws of one set
 
 _LARGE_GAP = 30.0  # points between training and held-out accuracy, beyond the held-out interval
-_WANTED_REACH = 10.0  # points to each side, within which the shots should place the accuracy of what they choose
+_WANTED_REACH = 10.0  # points to each side: the precision that the accuracy of the winner should have
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,17 @@ def judged(name: str, logits: NDArray[np.float64], labels: NDArray[np.int64]) ->
 
 
 def lead(candidate: Judged, rival: Judged) -> float:
-    """How far `candidate` is ahead of `rival`, in standard errors of the paired differences, the mean over accuracy
-    and cross entropy: accuracy is what counts, cross entropy tells more from few images."""
+    """How far `candidate` is ahead of `rival`, in standard errors of the paired differences; the mean over accuracy,
+    which counts, and cross entropy, which says more with few images."""
     right = candidate.right.astype(np.float64) - rival.right.astype(np.float64)
     return (_in_standard_errors(right) + _in_standard_errors(rival.loss - candidate.loss)) / 2
 
 
 def clear_lead(images: int) -> float:
-    """Standard errors (`lead`) that fine-tuning must be ahead by, judged on so many images, to be worth its risk.
+    """Standard errors (`lead`) by which fine-tuning must lead on this many images to be worth its risk.
 
-    Half a one from 60 images on, 1.5 with 20: the fewer there are, the less there is to learn from, and the more often
-    the best of several ways of training leads by luck.
+    0.5 from 60 images on, 1.5 with 20: with fewer images there is less to learn from, and the best of several ways of
+    training leads by luck more often.
     """
     return max(_LEAST_LEAD, _LEAD_TIMES_IMAGES / max(images, 1))
 
@@ -63,11 +63,11 @@ def negative_transfer(
 ) -> Guard:
     """Does `candidate` beat the frozen-feature baselines and one without pretraining (`scratch`)?
 
-    Rolled back when it is not clearly ahead (`lead`) of the best baseline of `frozen` (empty when the candidate is
-    itself the best of them); where the recipe keeps it all the same (`asked_for`), that is a warning. Failed when the
-    baseline without pretraining is better beyond doubt (95 % interval of the paired difference above zero): then
-    pretraining harms. A warning when it is better by chance perhaps, or when fine-tuning leads by its loss alone and
-    had fewer images right: a lead of nothing, or one that may be chance, harms nobody.
+    Rolled back if it is not clearly ahead (`lead`) of the best baseline in `frozen` (empty if the candidate is itself
+    the best of them); a warning if the recipe keeps it anyway (`asked_for`). Failed if the baseline without pretraining
+    is better beyond chance (95 % interval of the paired difference above zero): then pretraining does harm. A warning
+    if that baseline is better but perhaps by chance, or if fine-tuning leads only by its loss and had fewer images
+    right. A lead of zero, or one that may be chance, does no harm.
     """
     guard = "negative transfer"
     numbers = {"images": float(len(candidate.right)), "candidate_top1": _top1(candidate)}
@@ -81,20 +81,20 @@ def negative_transfer(
         told = f"{_capital(scratch.name)}, without any pretraining, "
         if points.low > 0:
             sentence = (
-                f"{told}does better on these pictures ({_against(scratch, candidate, points)}): what this backbone was "
-                "pretrained on does not help here; choose another one (`edgetl select`)."
+                f"{told}does better on these images ({_against(scratch, candidate, points)}): the pretraining of this "
+                "backbone does not help here; choose another one (`edgetl select`)."
             )
             return Guard(guard, "failed", sentence, numbers)
         if clear and points.value > 0:
             sentence = (
                 f"{told}had more held-out images right ({_against(scratch, candidate, points)}). That may be chance; "
-                "another backbone may suit these pictures better (`edgetl select`)."
+                "another backbone may suit these images better (`edgetl select`)."
             )
             return Guard(guard, "warn", sentence, numbers)
     if rival is not None:
         return _tuned(guard, candidate, rival, numbers, clear=clear, asked_for=asked_for)
     if scratch is None:
-        sentence = f"{_capital(candidate.name)} was not compared with anything: nothing could be held out."
+        sentence = f"{_capital(candidate.name)} was not compared with a baseline, because nothing could be held out."
         return Guard(guard, "not measured", sentence, numbers)
     points = paired_difference(candidate.right, scratch.right)
     sentence = f"Compared with {scratch.name}, pretraining does no harm ({_against(candidate, scratch, points)})."
@@ -104,30 +104,30 @@ def negative_transfer(
 def _tuned(
     guard: str, candidate: Judged, rival: Judged, numbers: Mapping[str, float], *, clear: bool, asked_for: bool
 ) -> Guard:
-    """Fine-tuning against a new head alone."""
+    """Fine-tuning compared with a new head alone."""
     points = paired_difference(candidate.right, rival.right)
     told = _against(candidate, rival, points)
     if not clear:
         sentence = f"Fine-tuning is not clearly better than a new head alone ({told}), " + (
             "and was kept because the recipe asks for it."
             if asked_for
-            else "so the backbone stays as it was pretrained, with the new head."
+            else "so the backbone keeps its pretrained weights, with the new head."
         )
         return Guard(guard, "warn" if asked_for else "rolled back", sentence, numbers)
     if points.low > 0:
         return Guard(guard, "pass", f"Fine-tuning is better than a new head alone ({told}).", numbers)
     if points.value > 0:
-        sentence = f"Fine-tuning did better than a new head alone ({told}); a lead so small may be chance."
+        sentence = f"Fine-tuning did better than a new head alone ({told}); such a small lead may be chance."
         return Guard(guard, "pass", sentence, numbers)
     if points.value == 0:
         sentence = (
-            f"Fine-tuning and a new head alone had equally many of {len(candidate.right)} held-out images right "
-            f"({_top1(candidate):.1%}); fine-tuning was kept because it was surer of the right classes."
+            f"Fine-tuning and a new head alone had the same number of {len(candidate.right)} held-out images right "
+            f"({_top1(candidate):.1%}); fine-tuning was kept because it was more confident in the right classes."
         )
         return Guard(guard, "pass", sentence, numbers)
     sentence = (
         f"Fine-tuning had fewer held-out images right than a new head alone ({told}), which may be chance; it was kept "
-        "because it was surer of the right classes."
+        "because it was more confident in the right classes."
     )
     return Guard(guard, "warn", sentence, numbers)
 
@@ -135,15 +135,15 @@ def _tuned(
 def overfitting(
     train_top1: float, held_out_right: NDArray[np.bool_], held_out_losses: Sequence[float], epochs: int
 ) -> Guard:
-    """Is the gap between training and held-out accuracy large, and did the trials go past their best epoch?
+    """Is the gap between training and held-out accuracy large, and did the trials pass their best epoch?
 
     train_top1       fraction of its own shots that the trained candidate has right
-    held_out_right   (N,) bool, N >= 1: the same candidate, each image when it was held out
+    held_out_right   (N,) bool, N >= 1: the same candidate on each image while that was held out
     held_out_losses  of the trials: the mean after epoch 1, 2, ...; empty for heads in closed form
-    epochs           that the final network is trained for: fewer than the trials had where their loss rose again
+    epochs           of the final training: fewer than in the trials if their loss rose again
 
-    A few shots are always learned by heart, so a gap is a warning only above 30 points beyond the interval of the
-    held-out accuracy. A loss that rose again is told and no warning: training on all shots ended where it was least.
+    A few shots are always memorized, so a gap is a warning only above 30 points beyond the interval of the held-out
+    accuracy. A loss that rose again is reported without a warning: training on all shots ended at its minimum.
     """
     held_out = wilson(int(held_out_right.sum()), len(held_out_right))
     gap, sure_gap = 100 * (train_top1 - held_out.value), 100 * (train_top1 - held_out.high)
@@ -158,18 +158,18 @@ def overfitting(
             f"{len(held_out_losses)}, so training on all shots ended there."
         )
     if sure_gap > _LARGE_GAP:
-        sentence = f"The network knows its shots by heart and little beyond ({told}); more images would help most."
+        sentence = f"The network has memorized its shots and generalizes little ({told}); more images would help most."
         return Guard("overfitting", "warn", sentence + rose, numbers)
-    return Guard("overfitting", "pass", f"No sign of it: {told}.{rose}", numbers)
+    return Guard("overfitting", "pass", f"No sign of overfitting: {told}.{rose}", numbers)
 
 
 def too_little_data(right: NDArray[np.bool_], num_classes: int) -> Guard:
-    """Do the shots place the held-out accuracy of what they chose within 10 points, and if not, how many more would?
+    """Do the shots determine the held-out accuracy of the winner to within 10 points, and if not, how many more would?
 
-    right  (N,) bool, N >= 1. The interval is Wilson's, and is solved for the number of images as it stands.
+    right  (N,) bool, N >= 1. The Wilson interval is solved for the number of images at this accuracy.
 
-    More shots do not settle the gate, which is a drop on the validation images: whether these are enough for it, the
-    check's finding `precision` says.
+    More shots do not help with the gate, which is a drop on the validation images: the check's finding `precision` says
+    whether these are enough.
     """
     images, top1 = len(right), float(right.mean())
     interval, reach, more = wilson(int(right.sum()), images), _reach_points(top1, images), 0
@@ -186,7 +186,7 @@ def too_little_data(right: NDArray[np.bool_], num_classes: int) -> Guard:
         f"({interval.low:.0%} to {interval.high:.0%}) on {images} shots"
     )
     if more:
-        sentence += f", too roughly to choose by: about {more} more per class would place it within {_WANTED_REACH:g}"
+        sentence += f", too imprecise to choose by: about {more} more per class would bring it within {_WANTED_REACH:g}"
     return Guard("too little data", "warn" if more else "pass", f"{sentence}.", numbers)
 
 
@@ -197,29 +197,31 @@ def sanity_probe(
     num_classes: int,
     seed: int,
 ) -> Guard:
-    """Do pretrained features (N, F) of the shots' plain views carry more than those of the same network with random
-    weights?
+    """Do pretrained features (N, F) of the shots' plain views carry more information than those of the same network
+    with random weights?
 
-    Two kinds of evidence, because few shots alone cannot tell: (a) a ridge classifier on either features, judged
-    on left-out images: paired differences in accuracy and cross entropy; (b) the spread of the features: the share
-    of their energy that differs from image to image, which needs no labels and collapses when weights are shuffled.
+    Few shots alone are not enough evidence, so two kinds are used: (a) a ridge classifier on both sets of features,
+    evaluated on held-out images by paired differences in accuracy and cross entropy; (b) the spread of the features:
+    the share of their energy that differs from image to image, which needs no labels and collapses if weights are
+    shuffled.
 
-    Failed: features that are not finite or absurdly large; worse than random beyond doubt by both measures of (a)
-    on at least 20 images; or spread no more than random features without being better beyond doubt. A warning:
-    spread and labels disagree, or the spread is hardly larger and the labels decide nothing.
+    Failed: features that are not finite or absurdly large; worse than random beyond chance by both measures of (a) on
+    at least 20 images; or no more spread than random features without being better beyond chance. A warning: spread and
+    labels disagree, or the spread is hardly larger and the labels are inconclusive.
     """
     guard = "sanity probe"
     size = float(np.abs(pretrained).max()) if np.isfinite(pretrained).all() else math.inf
     if size > _LARGEST_FEATURE:
         sentence = (
-            f"The weights carry nothing: features of up to {size:.3g}, where trained networks have about 1; they are "
-            "damaged or of another network. Get them again or choose another backbone."
+            f"The weights carry no information: features reach {size:.3g}, while trained networks have about 1. They "
+            f"are "
+            "damaged or belong to another network; get them again or choose another backbone."
         )
         return Guard(guard, "failed", sentence, {})
     spread, random_spread = _spread(pretrained), _spread(random)
     numbers = {"spread": spread, "random_spread": random_spread}
     better = worse = False
-    told = "no class has a second image to judge by"
+    told = "no class has a second image to validate on"
     one, two = (_probe(features, labels, num_classes, seed) for features in (pretrained, random))
     if one is not None and two is not None:
         lead, sure = paired_difference(one.right, two.right), _standard_errors(two.loss - one.loss)
@@ -233,21 +235,22 @@ def sanity_probe(
     dull = spread <= random_spread
     if worse or (dull and not better):
         sentence = (
-            f"The weights carry nothing: pretrained features are not above random ones ({told}; {varied}). They are "
-            "damaged or of another network: get them again or choose another backbone."
+            f"The weights carry no information: pretrained features are no better than random ones ({told}; "
+            f"{varied}). They "
+            "are damaged or belong to another network; get them again or choose another backbone."
         )
         return Guard(guard, "failed", sentence, numbers)
     if dull or (ratio < _CLEARLY_MORE_SPREAD and not better):
-        sentence = f"Pretrained features are hardly unlike random ones ({told}; {varied}): check the weights."
+        sentence = f"Pretrained features are hardly better than random ones ({told}; {varied}): check the weights."
         return Guard(guard, "warn", sentence, numbers)
     if better:
         return Guard(guard, "pass", f"Pretrained features beat random ones ({told}; {varied}).", numbers)
-    sentence = f"Too few shots to tell pretrained features from random ones by accuracy ({told}), but {varied}."
+    sentence = f"Too few shots to distinguish pretrained from random features by accuracy ({told}), but {varied}."
     return Guard(guard, "pass", sentence, numbers)
 
 
 def _probe(features: NDArray[np.floating], labels: NDArray[np.int64], num_classes: int, seed: int) -> Judged | None:
-    if not np.isfinite(features).all():  # random weights may overflow; then they are beaten by anything
+    if not np.isfinite(features).all():  # random weights may overflow; then any features beat them
         features = np.zeros_like(features)
     views = features[None]
     logits = ridge.judge(fit_space(views).compact(views), labels, num_classes, seed)
@@ -255,7 +258,7 @@ def _probe(features: NDArray[np.floating], labels: NDArray[np.int64], num_classe
 
 
 def _spread(features: NDArray[np.floating]) -> float:
-    """Share of the energy of features (N, F) that is around their mean, 0..1; 0 for features that are not finite."""
+    """Share of the energy of features (N, F) around their mean, 0..1; 0 for features that are not finite."""
     wide = features.astype(np.float64)
     energy = float((wide**2).sum())
     if not math.isfinite(energy) or energy == 0.0:
@@ -293,7 +296,7 @@ def _against(one: Judged, two: Judged, lead: Interval) -> str:
 
 
 def _reach_points(top1: float, images: int) -> float:
-    """From an accuracy to the further end of its interval, were it measured on so many images."""
+    """Distance from an accuracy to the farther end of its interval if measured on this many images."""
     interval = wilson(round(top1 * images), images)
     return 100 * max(interval.high - interval.value, interval.value - interval.low)
 

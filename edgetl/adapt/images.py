@@ -1,4 +1,4 @@
-"""The shots as pixels: kept in memory while they are few, decoded again per batch when they are many."""
+"""The shots as pixels: kept in memory if there are few, decoded again for each batch if there are many."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training step is fed: cached activations at the freeze point, or pixels where nothing is frozen."""
+"""The inputs of a training step: cached activations at the freeze point, or pixels if nothing is frozen."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_RESIDENT_BYTES = 1 << 30
 
 
 class Inputs(Protocol):
-    """Images by number, as what the trained part of the network takes; float32 on the training device."""
+    """Images by index, as inputs of the trained part of the network; float32 on the training device."""
 
     def plain(self, indices: Sequence[int]) -> Tensor: ...
 
@@ -29,7 +29,7 @@ class Inputs(Protocol):
 
 
 class CachedInputs:
-    """Activations of V views, view 0 plain; in memory while they are few, read again per batch when they are many."""
+    """Activations of V views, view 0 plain; in memory if there are few, read again for each batch if there are many."""
 
     def __init__(self, views: Sequence[Rows], device: torch.device) -> None:
         self._views, self._device = tuple(views), device
@@ -51,7 +51,7 @@ class CachedInputs:
 
 
 class PixelInputs:
-    """Decoded shots, augmented anew in every step."""
+    """Decoded shots with a new augmentation in every step."""
 
     def __init__(self, images: Images, augment: Augment, preprocessing: Preprocessing, device: torch.device) -> None:
         self._images, self._augment, self._preprocessing, self._device = images, augment, preprocessing, device

@@ -1,4 +1,4 @@
-"""Small results of the search that are kept on disk, with the tools in the key."""
+"""Caches small results of the search on disk, with tool versions in the key."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from edgetl.types import Progress, Sample
 def kept(
     folder: Path, depends_on: Mapping[str, Any], compute: Callable[[], NDArray[np.float64]], progress: Progress
 ) -> NDArray[np.float64]:
-    """What `compute` gives, of any shape: read from `folder` where it was computed before, else computed and kept.
+    """The result of `compute`, of any shape: read from `folder` if it was computed before, else computed and kept.
 
-    depends_on  JSON values; the versions of the tools are added here. A damaged file is computed again.
+    depends_on  JSON values; tool versions are added here. A damaged file is computed again.
     """
     tools = {"torch": torch.__version__, "sklearn": sklearn.__version__, "numpy": np.__version__}
     found: NDArray[np.float64] = Cache(folder, progress.note).array({**depends_on, "tools": tools}, compute)
@@ -28,5 +28,5 @@ def kept(
 
 
 def contents(samples: Sequence[Sample]) -> list[list[str | int]]:
-    """The pictures by content, and their labels, for `depends_on`."""
+    """The images by content, and their labels, for `depends_on`."""
     return [[sample.sha256, sample.label] for sample in samples]

@@ -1,4 +1,4 @@
-"""What more shots would bring: the head on frozen features, fitted on a quarter, a half and all of the shots."""
+"""The benefit of more shots: the head on frozen features, fitted on a quarter, a half and all of the shots."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgetl.tasks.classification.heads.table import held_out_logits, prepare
 from edgetl.types import Interval
 
 _SHARES = (0.25, 0.5, 1.0)
-_LEAST_SHOTS = 4  # of the smallest class in a fold: fewer cannot be halved twice
+_LEAST_SHOTS = 4  # in the smallest class of a fold: fewer cannot be halved twice
 _RESAMPLES = 500
 _WORTH_POINTS = 0.5
 
@@ -26,11 +26,11 @@ def learning_curve(
     folds: Sequence[Fold],
     seed: int,
 ) -> LearningCurve | None:
-    """The head `name` on features (N, F) of plain views, judged on each fold's held-out images, trained on parts of its
-    others; None where there are too few shots to leave some out.
+    """The head `name` on features (N, F) of plain views, evaluated on each fold's held-out images after fitting on
+    parts of the others; None if there are too few shots for that.
 
-    The error is taken to fall with a power of the number of shots, fitted to what was measured, as learning curves of
-    classifiers do (Hestness et al. 2017, arXiv:1712.00409). The interval comes from resampling the held-out images.
+    A power law of the number of shots is fitted to the measured errors, as is usual for learning curves of classifiers
+    (Hestness et al. 2017, arXiv:1712.00409). The interval comes from resampling the held-out images.
     """
     if not folds or min(_fewest(fold.train, labels, num_classes) for fold in folds) < _LEAST_SHOTS:
         return None
@@ -50,7 +50,7 @@ def _fewest(train: Sequence[int], labels: NDArray[np.int64], num_classes: int) -
 
 
 def _share(train: Sequence[int], labels: NDArray[np.int64], share: float, seed: int) -> tuple[int, ...]:
-    """The same share of every class, rounded up; what is in a smaller share is in a larger one too."""
+    """The same share of every class, rounded up; a smaller share is a subset of a larger one."""
     generator, chosen = np.random.default_rng(seed), list[int]()
     indices = np.array(train)
     for label in np.unique(labels[indices]):
@@ -64,7 +64,7 @@ def _doubled(wrong: NDArray[np.bool_], counts: NDArray[np.float64], present: flo
     images = wrong.shape[1]
     drawn = np.random.default_rng(seed).integers(images, size=(_RESAMPLES, images))
     errors = np.concatenate([wrong.sum(1)[None], wrong[:, drawn].sum(2).T]).astype(np.float64)
-    errors = (errors + 0.5) / (images + 1)  # none wrong is not certain to stay none
+    errors = (errors + 0.5) / (images + 1)  # no error in these images does not mean none in general
     logs = np.log(counts) - np.log(counts).mean()
     slope = np.minimum((np.log(errors) * logs).sum(1) / (logs**2).sum(), 0.0)
     now = errors[:, -1] * (present / counts[-1]) ** slope
@@ -77,5 +77,5 @@ def _sentence(counts: Sequence[float], top1: Sequence[float], doubled: Interval,
     measured = ", ".join(f"{100 * share:.1f} % with {count:.0f}" for count, share in zip(counts, top1, strict=True))
     told = f"by the trend ({measured} shots per class, new head alone, held-out)"
     little = "little, " if doubled.value < _WORTH_POINTS else ""
-    points = f"{little}some {doubled.value:.1f} points ({doubled.low:.1f} to {doubled.high:.1f})"
-    return f"Twice as many shots ({2 * present:.0f} per class) would bring {points}, {told}."
+    points = f"{little}about {doubled.value:.1f} points ({doubled.low:.1f} to {doubled.high:.1f})"
+    return f"Twice as many shots ({2 * present:.0f} per class) would add {points}, {told}."

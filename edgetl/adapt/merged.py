@@ -1,4 +1,4 @@
-"""Training with frozen batch norms as if they were part of the layers before them: the same function, half the work."""
+"""Merges frozen batch norms into the layers before them for training: the same function, half the work."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from torch.func import functional_call
 from edgetl.backbones.freeze import is_under
 from edgetl.pivot.fold import foldable
 
-_ROOM_BYTES = 20_000_000  # of the largest activation: more does not fit a core's cache, and is mapped anew in each step
+_ROOM_BYTES = 20_000_000  # of the largest activation: more does not fit a core's cache and is mapped again in each step
 
 
 @dataclass(frozen=True)
 class Merged:
-    """`forward` is the function of the network that it was made from, with its present tensors and gradients to them.
+    """`forward` computes the original network's function with its current tensors, with gradients to them.
 
-    at_once  images that are best run together; more are slower per image
+    at_once  best number of images to run together; more are slower per image
     """
 
     forward: Callable[[Tensor], Tensor]
@@ -67,7 +67,7 @@ def merged(network: nn.Module, inputs: Tensor) -> Merged:
 
 
 def _shell(network: nn.Module, pairs: list[tuple[str, str]]) -> nn.Module:
-    """The modules of `network` without the batch norms; its own tensors are never used."""
+    """The modules of `network` without the batch norms; their own tensors are never used."""
     shell = copy.deepcopy(network)
     for layer, norm in pairs:
         before: Any = shell.get_submodule(layer)

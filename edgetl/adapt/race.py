@@ -1,4 +1,4 @@
-"""Ways of fine-tuning against each other: all of them on the first fold, the best few on the others."""
+"""Compares ways of fine-tuning: all of them on the first fold, the best few on the others."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from edgetl.adapt.workers import run_all
 from edgetl.backbones.freeze import Depth, all_but, blocks, last_parts
 from edgetl.tasks.classification.folds import Fold
 
-# Share of the parts that is trained, and its learning rates; the cheapest first, all parts last (docs/decisions/0009).
+# Share of the parts to train, and learning rates; the cheapest first, all parts last (docs/decisions/0009).
 _SHARES = (1 / 3, 1 / 2, 1.0)
 _RATES = ((5e-4,), (2e-4, 5e-4), (2e-4,))
 
 
-# what a network or its library may raise when it is trained; a full disk and pictures that went are not its fault
+# errors of a network or its library in training; a full disk or a missing image is not its fault
 _ODD = (RuntimeError, ValueError, TypeError, IndexError, AttributeError)
 
 
 @dataclass(frozen=True)
 class Runner:
-    """A way of fine-tuning and its trials, fold by fold. `entered` is False where it was over the budget; `error` says
-    why it could not be trained at all."""
+    """A way of fine-tuning and its trials, fold by fold. `entered` is False if it was over the budget; `error` says why
+    it could not be trained at all."""
 
     tuning: Tuning
     entered: bool
@@ -47,7 +47,7 @@ class Runner:
 
 @dataclass(frozen=True)
 class Finish:
-    """The best way of fine-tuning: how it did on `images`, and the best head on the same."""
+    """The best way of fine-tuning on `images`, and the best head on the same images."""
 
     runner: Runner
     judged: Judged
@@ -56,7 +56,7 @@ class Finish:
 
 
 def depths(task: Task) -> tuple[Depth, ...]:
-    """How deep the recipe lets the network be trained. Raises UsageError for a `freeze` that names nothing."""
+    """The depths of training that the recipe allows. Raises UsageError for a `freeze` that names nothing."""
     config, network = task.config, task.frozen.network
     if config.strategy == "probe":
         return ()
@@ -85,19 +85,19 @@ def race(
     features: NDArray[np.float32],
     head: HeadChoice,
 ) -> list[Runner]:
-    """Train `entered` on the folds, each from `head` fitted on the fold's training shots; without folds none."""
+    """Train `entered` on the folds, each from `head` fitted on the fold's training shots; none without folds."""
     if not folds or not entered:
         return [Runner(tuning, True) for tuning in entered]
     trials: dict[int, list[Trained]] = {index: [] for index in range(len(entered))}
     starts = [fit_on(task, features, head, np.array(fold.train)) for fold in folds]
     alive, epochs, errors = list(trials), task.config.epochs, dict[int, str]()
     total = epochs * (len(entered) + min(KEPT, len(entered)) * (len(folds) - 1))
-    # as few as would be kept anyhow run on all folds at once: no thread waits for the end of a round
+    # if no more than would be kept, run all folds at once: no thread waits for the end of a round
     first = 1 if len(entered) > KEPT else len(folds)
     with task.progress.task("fine-tuning trials", total=total) as advance:
         for numbers in (range(first), range(first, len(folds))):
             jobs = [(index, number) for index in alive for number in numbers]
-            jobs.sort(key=lambda job: -entered[job[0]].prepared.macs)  # the short ones fill the end
+            jobs.sort(key=lambda job: -entered[job[0]].prepared.macs)  # the short ones last, to fill idle threads
 
             def work(job: tuple[int, int]) -> Trained:
                 index, number = job
@@ -109,12 +109,12 @@ def race(
 
                 try:
                     trained = run_trial(task, entered[index], folds[number], starts[number], after_epoch)
-                except _ODD as error:  # one that cannot be trained stops none of the others
+                except _ODD as error:  # a failure stops none of the others
                     if index not in errors:
                         errors[index] = " ".join(str(error).split()) or type(error).__name__
-                        task.progress.note(f"{entered[index].title}: left out, cannot be trained: {errors[index]}")
+                        task.progress.note(f"{entered[index].title}: skipped, cannot be trained: {errors[index]}")
                     trained = Trained((), np.zeros((0, 0, 0), np.float32))
-                advance(epochs - shown[0])  # one that was kept, or ended early
+                advance(epochs - shown[0])  # for a cached trial, or one that ended early
                 return trained
 
             for job, trained in zip(jobs, run_all(work, jobs, task.frozen), strict=True):
@@ -129,7 +129,7 @@ def _told(tuning: Tuning, number: int, folds: int, epoch: Epoch, epochs: int) ->
 
 
 def finish(task: Task, runners: Sequence[Runner], folds: Sequence[Fold], best_head: Judged) -> Finish | None:
-    """The runner that leads the best head by most, of those that ran on all folds; None where all diverged."""
+    """The runner with the largest lead over the best head, among those that ran on all folds; None if all diverged."""
     ends = []
     for runner in runners:
         result = judged_trials(runner.tuning.title, runner.trials, task.config.epochs, folds, task.labels)
@@ -174,7 +174,7 @@ def _ranked(
     alive: Sequence[int],
     folds: Sequence[Fold],
 ) -> list[int]:
-    """Those that did not diverge, best first, on the images that all of them were judged on."""
+    """Those that did not diverge, best first, on the images that all of them were evaluated on."""
     ends = {
         index: judged_trials(entered[index].title, trials[index], task.config.epochs, folds, task.labels)
         for index in alive

@@ -19,7 +19,8 @@ State = Literal["judged", "dropped", "over budget", "diverged", "failed", "not j
 
 @dataclass(frozen=True)
 class Candidate:
-    """A head or a way of fine-tuning; what was not measured is None. Accuracies are fractions with 95 % intervals.
+    """A head or a way of fine-tuning; values that were not measured are None. Accuracies are fractions with 95 %
+    intervals.
 
     folds, images      held-out, that it was judged on
     seconds            that took, all folds together
@@ -45,7 +46,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Guard:
-    """What one guard found. `numbers` are what `sentence` rests on; fractions, points and nats by their names."""
+    """The result of one guard. `numbers` are the basis of `sentence`; their names say fractions, points or nats."""
 
     guard: str
     verdict: Literal["pass", "warn", "rolled back", "failed", "not measured"]
@@ -64,7 +65,7 @@ class ResizeCandidate:
 
 @dataclass(frozen=True)
 class ResizeChoice:
-    """The policy, one sentence why, and what was compared."""
+    """The policy, one sentence why, and the policies that were compared."""
 
     policy: ResizePolicy
     reason: str
@@ -73,9 +74,9 @@ class ResizeChoice:
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """shots_per_class, top1: what was measured, the mean over the classes, and fractions right of the same `images`.
+    """shots_per_class, top1: mean shots over the classes, and the measured accuracies, fractions of the same `images`.
 
-    doubled_points  top-1 points that twice as many shots would add, by the trend, with a 95 % interval
+    doubled_points  top-1 points that twice as many shots would add by the trend, with a 95 % interval
     """
 
     head: str

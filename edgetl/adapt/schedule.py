@@ -1,4 +1,4 @@
-"""The learning rate over a training."""
+"""The learning-rate schedule of a training."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ from edgetl.tasks.classification.folds import Fold
 from edgetl.tasks.classification.heads.table import held_out_logits, prepare
 from edgetl.types import Advance
 
-SCRATCH_VERSION = 2  # of the code below, as far as its results depend on it
-SIDE = 64  # pixels that it sees
+SCRATCH_VERSION = 2  # increase it if a change below changes results
+SIDE = 64  # pixels of its input
 _FEW_PIXELS = 16
 _WIDTHS = (16, 32, 48, 64)  # channels of the blocks, each of which halves the side
 _STEPS = 90
@@ -34,7 +34,7 @@ _LABEL_SMOOTHING = 0.1
 
 
 Keep = Callable[[Fold, Callable[[], NDArray[np.float64]]], NDArray[np.float64]]
-"""What a fold came to: found again, or computed and kept."""
+"""The result of a fold: from the cache, or computed and kept."""
 
 
 def scratch_macs(num_classes: int, folds: int) -> int:
@@ -48,7 +48,7 @@ def pixel_logits(
 ) -> NDArray[np.float64]:
     """Held-out logits (N, C) of a ridge classifier on pixels (N, 3, H, W) uint8, averaged down to 16 x 16.
 
-    The baseline where training a network would cost more than it guards: fractions of a second.
+    The baseline if training a network would cost too much; it takes fractions of a second.
     """
     small = _shrink(pixels, _FEW_PIXELS).float().flatten(1).numpy() / 255
     return held_out_logits("ridge", prepare(small[None], labels, num_classes), folds, seed)
@@ -64,13 +64,13 @@ def scratch_logits(
     keep: Keep = lambda _, compute: compute(),
     advance: Advance = lambda steps=1, detail="": None,
 ) -> NDArray[np.float64]:
-    """Held-out logits (N, C): each image judged by the network that was trained on the images of the other folds.
+    """Held-out logits (N, C): each image is classified by the network trained on the other folds.
 
     pixels (N, 3, H, W) uint8, the decoded shots; labels (N,) in 0..C-1. They are averaged down (or up) to 64 x 64.
-    `policy` is one of `Augment`: images are only flipped or turned where that is allowed. Every fold takes the same
-    number of steps however many images there are (2 to 4 s on one core, by how busy it is). The same arguments give
-    the same bytes; torch's global generator is neither used nor changed. `advance` is called after each fold.
-    Raises ValueError when the folds hold out an image not at all or twice.
+    `policy` is one of `Augment`: images are flipped or turned only if it allows that. Every fold takes the same number
+    of steps for any number of images (2 to 4 s on one core, depending on its load). The same arguments give the same
+    bytes; torch's global generator is neither used nor changed. `advance` is called after each fold.
+    Raises ValueError unless the folds hold out each image exactly once.
     """
     count = len(labels)
     if sorted(index for fold in folds for index in fold.held_out) != list(range(count)):
@@ -125,7 +125,7 @@ def _train(
     optimizer = torch.optim.AdamW(network.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY, fused=True)
     order: list[int] = []
     for step in range(_STEPS):
-        while len(order) < _BATCH_SIZE:  # a batch may reach over the end of an epoch: batch norm needs its size
+        while len(order) < _BATCH_SIZE:  # a batch may span two epochs: batch norm needs its full size
             order += torch.randperm(len(labels), generator=generator).tolist()
         batch, order = order[:_BATCH_SIZE], order[_BATCH_SIZE:]
         for group in optimizer.param_groups:
@@ -141,13 +141,13 @@ def _train(
 def _network(num_classes: int, generator: torch.Generator) -> nn.Sequential:
     """Blocks of convolution, batch norm, ReLU and pooling, then the mean over positions and a linear layer.
 
-    The first convolution has stride 2 in place of pooling: at full size it would take half of the time.
+    The first convolution has stride 2 instead of pooling: at full size it would take half of the time.
     """
     layers: list[nn.Module] = []
     channels = 3
     for width in _WIDTHS:
         stride = 1 if layers else 2
-        # torch's layers draw from the global generator when they are made, and folds are trained side by side
+        # torch's layers draw from the global generator when constructed, and folds are trained in parallel
         convolution: Any = skip_init(nn.Conv2d, channels, width, 3, stride, 1, bias=False)  # type: ignore[no-untyped-call]
         layers += [convolution, nn.BatchNorm2d(width), nn.ReLU()]
         layers += [nn.MaxPool2d(2)] if stride == 1 else []

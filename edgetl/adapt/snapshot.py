@@ -1,4 +1,4 @@
-"""A training that was killed goes on behind its last whole epoch, and ends with the bytes it would have ended with."""
+"""A killed training resumes after its last complete epoch and ends with the same bytes."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _RECORDS = "records"
 
 
 class Snapshots:
-    """The state of one training in the file `path`, which must be named by all that the training depends on."""
+    """The state of one training in the file `path`, whose name must depend on everything the training depends on."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._last = path, time.monotonic()
 
     def read(self) -> tuple[dict[str, Tensor], list[dict[str, Any]]] | None:
-        """What was written last, and the records of its epochs; None where there is nothing, or it is damaged."""
+        """The last state and the records of its epochs; None if there is none or it is damaged."""
         try:
             tensors = load(read_sealed(self._path))
             records = json.loads(bytes(tensors.pop(_RECORDS).tolist()))
@@ -36,7 +36,8 @@ class Snapshots:
         return tensors, records
 
     def write(self, state: Mapping[str, Tensor], records: Sequence[Mapping[str, Any]], *, last: bool) -> None:
-        """After an epoch: written now and then, and when it is the last. Raises StoreError on a full disk."""
+        """Call after an epoch: writes the state from time to time, and after the last. Raises StoreError on a full
+        disk."""
         if not last and time.monotonic() - self._last < _EVERY_S:
             return
         text = torch.tensor(list(json.dumps(list(records)).encode()), dtype=torch.uint8)

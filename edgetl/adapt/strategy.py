@@ -1,4 +1,4 @@
-"""Heads and depths of fine-tuning, judged by cross-validation on the shots; the winner learns from all of them."""
+"""Compares heads and depths of fine-tuning by cross-validation on the shots and trains the winner on all of them."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from edgetl.tasks.classification.folds import Fold, stratified_folds
 from edgetl.tasks.classification.heads.head import Head
 
 UNFINISHED = "unfinished"
-"""Folder in the cache with what a training that was killed goes on from."""
-_ALONE = "a class has a single shot, or its shots are of one group"
+"""Folder in the cache with the states from which killed trainings resume."""
+_ALONE = "a class has a single shot, or its shots are in one group"
 _FEW_SHOTS, _FOLDS_OF_FEW, _FOLDS = 60, 5, 3
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was done and why. `network` is adapted and in eval mode; `epochs` of fine-tuning made it, 0 for a head."""
+    """The outcome and its reason. `network` is adapted and in eval mode; `epochs` of fine-tuning, 0 for a head."""
 
     network: nn.Module
     strategy: Literal["probe", "finetune"]
@@ -61,7 +61,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Search:
-    """What cross-validation found. `end` is the best fine-tuning, None where none was judged."""
+    """The result of cross-validation. `end` is the best fine-tuning, None if none was evaluated."""
 
     folds: tuple[Fold, ...]
     heads: tuple[JudgedHead, ...]
@@ -73,7 +73,7 @@ class _Search:
 
 @dataclass(frozen=True)
 class _Made:
-    """The network that goes on, and why. `tuning` is None where it has only a new head."""
+    """The resulting network, and why. `tuning` is None if it has only a new head."""
 
     network: nn.Module
     tuning: Tuning | None
@@ -84,10 +84,10 @@ class _Made:
 def adapt(task: Task) -> Outcome:
     """Adapt the network of `task` by the configured strategy.
 
-    Raises UsageError for a `freeze` that names nothing, WeightsError for weights that carry nothing.
+    Raises UsageError for a `freeze` that names nothing, WeightsError for weights without information.
     """
     folds, wanted = _folds(task), depths(task)
-    # what cannot be judged is fine-tuned only where that is asked for
+    # without evaluation, fine-tune only if the recipe asks for it
     found = extract(task, wanted if folds or task.config.strategy == "finetune" else (), _worth(task, folds))
     sane = sanity(task, found.features)
     search = _search(task, found, folds)
@@ -120,7 +120,7 @@ def _learning_curve(task: Task, found: Extracted, search: _Search) -> LearningCu
 
 
 def _worth(task: Task, folds: tuple[Fold, ...]) -> Callable[[int], bool]:
-    """Whether a depth may be trained, by its multiply-accumulates an image."""
+    """Whether a depth may be trained, by its multiply-accumulates per image."""
     config, shots = task.config, len(task.samples)
     minutes = allowed_minutes(config, shots)
     forced = config.strategy == "finetune"
@@ -128,7 +128,7 @@ def _worth(task: Task, folds: tuple[Fold, ...]) -> Callable[[int], bool]:
 
 
 def _macs(task: Task, search: _Search) -> float:
-    """What the features and the search take; `search_minutes` counts the latter."""
+    """The cost of features and search; `search_minutes` covers the latter."""
     features = len(task.samples) * (1 + task.views) * whole_macs(task.frozen)
     return features + search.estimated_minutes * MACS_PER_MINUTE
 
@@ -145,7 +145,7 @@ def _search(task: Task, found: Extracted, folds: tuple[Fold, ...]) -> _Search:
     candidates, budget = tunings(task, found.depths), allowed_minutes(config, shots)
     entered: Sequence[Tuning] = affordable(candidates, folds, shots, config.epochs, budget) if folds else ()
     if config.strategy == "finetune" and not entered:
-        entered = candidates[:1]  # asked for: done, whatever it costs
+        entered = candidates[:1]  # requested: done at any cost
     runners = race(task, entered, folds, found.features, heads[0].choice)
     left = [Runner(tuning, False) for tuning in candidates if tuning not in entered]
     best = heads[0].judged
@@ -169,10 +169,12 @@ def _make(task: Task, found: Extracted, search: _Search) -> _Made:
     write_head(network, task.head, head)
     final = _train_on_all(task, runner, network, head)
     reached, least = _own_top1(task, runner, network), float(end.judged.right.mean()) if end is not None else 0.0
-    if not math.isfinite(final[-1].train_loss) or reached < least:  # it saw these shots: they are the easy ones
+    if (
+        not math.isfinite(final[-1].train_loss) or reached < least
+    ):  # it was trained on these shots, so they are the easy ones
         reason = (
             f"{_titled(search.heads[0])}: fine-tuning on all shots was rolled back, because it ended with only "
-            f"{reached:.1%} of its own shots right, where its trials had {least:.1%} of the held-out ones."
+            f"{reached:.1%} of its own shots right, while its trials had {least:.1%} of the held-out ones right."
         )
         return _Made(probed, None, final, reason)
     merged = _merged(task, runner.tuning, probed, network)
@@ -205,7 +207,7 @@ def _own_top1(task: Task, runner: Runner, network: nn.Module) -> float:
 
 
 def _merged(task: Task, tuning: Tuning, whole: nn.Module, tail: nn.Module) -> nn.Module:
-    """The whole network with what was trained in it. What was frozen is proven to be as it was."""
+    """The whole network with the trained part in it. Frozen tensors are proven unchanged."""
     before = {name: tensor.clone() for name, tensor in whole.state_dict().items()}
     whole.load_state_dict({**before, **tail.state_dict()}, strict=True)
     trained = (*tuning.prepared.depth.parts, task.head)
@@ -223,7 +225,7 @@ def _merged(task: Task, tuning: Tuning, whole: nn.Module, tail: nn.Module) -> nn
 
 def _why(search: _Search, end: Finish | None, *, forced: bool) -> str:
     if end is None:
-        return f"Fine-tuning: the recipe asks for it; {_ALONE}, so nothing could be judged."
+        return f"Fine-tuning: the recipe asks for it; {_ALONE}, so nothing could be held out."
     if forced:
         return f"Fine-tuning: the recipe asks for it, although {_numbers(end)}."
     return f"Fine-tuning: {_numbers(end)}."
@@ -234,12 +236,12 @@ def _why_not(task: Task, search: _Search) -> str:
     if task.config.strategy == "probe":
         return f"{title}: the recipe asks for a probe."
     if not search.folds:
-        return f"{title}: {_ALONE}, so nothing could be held out to judge fine-tuning by."
+        return f"{title}: {_ALONE}, so nothing could be held out to evaluate fine-tuning."
     if not any(runner.entered for runner in search.runners):
         return f"{title}: every way of fine-tuning is over the budget of {search.budget_minutes:.1f} minutes."
     if search.end is None:
         errors = [runner.error for runner in search.runners if runner.error]
-        return f"{title}: fine-tuning {f'could not be done ({errors[0]})' if errors else 'diverged in every trial'}."
+        return f"{title}: fine-tuning {f'failed ({errors[0]})' if errors else 'diverged in every trial'}."
     return f"{title}: fine-tuning was rolled back, because {_numbers(search.end)}, which is not clearly better."
 
 

@@ -1,4 +1,4 @@
-"""One candidate of fine-tuning on one fold, kept on disk so that a killed search continues."""
+"""One candidate of fine-tuning on one fold, cached on disk so that a killed search resumes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from edgetl.tasks.classification.heads.head import Floats, Head, MlpHead
 from edgetl.tasks.classification.heads.table import fit_head
 from edgetl.tasks.classification.heads.table import prepare as prepare_shots
 
-_VERSION = 2  # of what a trial does
+_VERSION = 2  # of the trial
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class HeadChoice:
 
 @dataclass(frozen=True)
 class Tuning:
-    """A candidate: how deep and how fast a network is trained."""
+    """A candidate: depth and learning rate of a training."""
 
     prepared: Prepared
     learning_rate: float
@@ -61,7 +61,7 @@ def fit_on(task: Task, features: NDArray[np.float32], choice: HeadChoice, indice
 
 
 def write_head(network: nn.Module, name: str, head: Head) -> None:
-    """Put a fitted head into the classifier `name`, which gets a hidden layer where the head has one."""
+    """Put a fitted head into the classifier `name`, which gets a hidden layer if the head has one."""
     if isinstance(head, MlpHead):
         last = widen_head(network, name, len(head.hidden_bias))
         _set(network, f"{name}.0", head.hidden_weight, head.hidden_bias)
@@ -82,7 +82,7 @@ def plan_of(task: Task, tuning: Tuning) -> Plan:
 def run_trial(
     task: Task, tuning: Tuning, fold: Fold, head: Head, after_epoch: Callable[[Epoch], None] = lambda _: None
 ) -> Trained:
-    """Train on the fold's other images, from `head`, and judge on the held-out ones after every epoch."""
+    """Train on the fold's other images, from `head`, and validate on the held-out ones after every epoch."""
 
     def compute() -> dict[str, Any]:
         network = copy.deepcopy(tuning.prepared.tail)
@@ -99,7 +99,7 @@ def run_trial(
 
 
 def trial_key(task: Task, tuning: Tuning, fold: Fold, head: Head) -> dict[str, Any]:
-    # what only the search looks at does not change a trial
+    # settings of the search alone do not change a trial
     config = task.config.model_dump(
         mode="json", exclude={"strategy", "budget_minutes", "folds", "head", "freeze", "train_last", "sanity"}
     )

@@ -1,4 +1,4 @@
-"""The guards of an adaptation, applied to what the search found."""
+"""Applies the guards of an adaptation to the result of the search."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ from edgetl.errors import WeightsError
 from edgetl.tasks.classification.folds import Fold
 
 _AT_ONCE = 32
-GUARD_SHARE = 0.2  # of what a guard guards, at most
-SCRATCH, PIXELS = "a small network trained from scratch", "a linear classifier on small pictures"
-_MOST_IMAGES = 500  # that the baselines see: more tells nothing new and costs minutes
+GUARD_SHARE = 0.2  # limit of a guard's cost, as a share of the adaptation
+SCRATCH, PIXELS = "a small network trained from scratch", "a linear classifier on small images"
+_MOST_IMAGES = 500  # for the baselines: more say nothing new and cost minutes
 
 
 @dataclass(frozen=True)
 class Adapted:
-    """The network that goes on, how its kind did when it was judged, and the shots' features from it.
+    """The resulting network, the evaluation of its candidate, and the shots' features from it.
 
     tuning  None for a new head on frozen features; epochs  of fine-tuning on all shots
-    macs    multiply-accumulates that all of it was estimated to take: guards cost a share of them
+    macs    estimated multiply-accumulates of the whole adaptation; guards may cost a share of them
     """
 
     network: nn.Module
@@ -57,21 +57,21 @@ class Adapted:
 
 
 def sanity(task: Task, features: NDArray[np.float32]) -> Guard:
-    """Pretrained features against random ones; features (V, N, F), view 0 plain. Raises WeightsError for weights that
-    carry nothing, where the recipe says so."""
+    """Pretrained features compared with random ones; features (V, N, F), view 0 plain. Raises WeightsError for weights
+    without information if the recipe refuses them."""
     if not task.pretrained:
         return Guard("sanity probe", "not measured", "The recipe asks for random weights.", {})
-    # one more view of all shots is what the features took for each view: at most a share of them
+    # a view of all shots costs as much as each view of the features: limit it to a share of them
     share = max(FEWEST_TO_BLAME, GUARD_SHARE * (1 + task.views) * len(task.samples))
     few = _spread_out(int(min(len(task.samples), share)))
     samples = [task.samples[index] for index in few]
     fresh = freeze_network(construct(task.frozen.spec), task.frozen.spec)
-    what = "shots, random weights (guard: do the pretrained ones carry anything)"
+    what = "shots, random weights (guard: sanity probe)"
     random = pooled_features(fresh, samples, task.cache / "features", progress=task.progress, what=what).read()
     verdict = sanity_probe(features[0, few], random, task.labels[few], task.num_classes, task.config.seed)
     if verdict.verdict == "failed" and task.config.sanity == "refuse":
         raise WeightsError(
-            f"{task.frozen.spec.architecture}: {verdict.sentence} (`adapt.sanity: warn` goes on with them)"
+            f"{task.frozen.spec.architecture}: {verdict.sentence} (`adapt.sanity: warn` continues with them)"
         )
     return verdict
 
@@ -80,8 +80,8 @@ def verdicts(task: Task, adapted: Adapted) -> list[Guard]:
     """Negative transfer, overfitting, too little data."""
     best = adapted.heads[0].judged
     if best is None:
-        told = "A class has a single shot, or its shots are of one group, so nothing could be held out"
-        more = f"{told} to choose by: another shot, of another group, in each such class would change that."
+        told = "A class has a single shot, or its shots are in one group, so nothing could be held out"
+        more = f"{told} for a choice: add a shot, from another group, to each such class."
         return [
             *(Guard(name, "not measured", f"{told}.", {}) for name in ("negative transfer", "overfitting")),
             Guard("too little data", "warn", more, {}),
@@ -112,8 +112,8 @@ def _negative_transfer(task: Task, adapted: Adapted, best: Judged) -> Guard:
 
 
 def _scratch(task: Task, folds: Sequence[Fold], macs: float) -> Judged | None:
-    """What pretraining has to beat, without any: a small network, or, where training it would cost more than a fifth
-    of what it guards, a linear classifier on pixels."""
+    """The baseline without pretraining: a small network or, if training it would cost more than a fifth of the
+    adaptation, a linear classifier on pixels."""
     if len(task.samples) > _MOST_IMAGES:
         return None
     p, labels, seed = task.frozen.spec.preprocessing, task.labels, task.config.seed
@@ -150,5 +150,5 @@ def _overfitting(task: Task, adapted: Adapted, kept: Judged) -> Guard:
 
 
 def _spread_out(count: int) -> list[int]:
-    """At most as many numbers as the baselines see; the shots are ordered class by class in turn."""
+    """At most as many indices as the baselines use; the shots take classes in turn."""
     return list(range(min(count, _MOST_IMAGES)))

@@ -1,4 +1,4 @@
-"""Several trainings at once, one thread each: on a CPU that is faster than one training with all threads."""
+"""Several trainings at once, one thread each: on a CPU this is faster than one training with all threads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Made = TypeVar("Made")
 def run_all(work: Callable[[Given], Made], items: Sequence[Given], frozen: Frozen) -> Iterator[Made]:
     """`work` on every item, results in the order of the items.
 
-    One after another on a GPU, and for a network that draws random numbers of its own (dropout): these come from one
-    generator for all threads, and two runs would differ.
+    Items run one after another on a GPU, and for a network that draws random numbers itself (dropout): these come from
+    one generator for all threads, so two runs would differ.
     """
     yield from map(work, items) if draws(frozen.network) else side_by_side(work, items, frozen.device)

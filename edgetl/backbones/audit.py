@@ -25,8 +25,8 @@ def load_audited(
 ) -> Audit:
     """Fill `network` in place from `tensors`, except for the classifier `head`, which stays fresh.
 
-    `droppable` are further name prefixes that the checkpoint may have and the network not (auxiliary heads). `where`
-    and `name` (of the architecture) go into the error. Floating tensors take the network's dtype. Raises
+    `droppable` are further name prefixes that the checkpoint may have but the network does not (auxiliary heads).
+    `where` and `name` (of the architecture) go into the error. Floating tensors take the network's dtype. Raises
     WeightsError, and changes nothing, when a tensor is missing, unexpected, of another shape or of another kind.
     """
     state = network.state_dict()
@@ -71,8 +71,9 @@ def _absent(
 def _refusal(where: str, name: str, problems: list[str], total: int) -> str:
     return (
         f"{where}: these weights do not fit `{name}`: {len(problems)} problems against its {total} "
-        f"tensors: {listed(problems)}. Weights of another architecture, or of the same one with other arguments? "
-        "Name the architecture they were trained with, or use `local-dir:PATH`, whose config.json carries it"
+        f"tensors: {listed(problems)}. They may belong to another architecture, or have been trained with other "
+        f"arguments: "
+        "name the right architecture, or use `local-dir:PATH`, whose config.json has it"
     )
 
 

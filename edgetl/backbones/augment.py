@@ -1,4 +1,4 @@
-"""Training views of images: one affine resampling and light colour changes, a pure function of images and generator."""
+"""Training views of images: one affine resampling and light color changes, a pure function of images and generator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgetl.files.text import nearest
 
 @dataclass(frozen=True)
 class _Ranges:
-    """Largest changes; `scale` and `aspect` are log-uniform factors, `shift` a share of the side, colours relative."""
+    """Largest changes; `scale` and `aspect` are log-uniform factors, `shift` a share of the side, colors relative."""
 
     rotate_degrees: float = 0.0
     shear_degrees: float = 0.0
@@ -123,6 +123,6 @@ def _recolour(images: Tensor, draw: _Draw, ranges: _Ranges) -> Tensor:
     mean = images.mean((1, 2, 3), keepdim=True)
     images = (images - mean) * gain(ranges.contrast) + mean * gain(ranges.brightness)
     if ranges.saturation:
-        grey = images.mean(1, keepdim=True)
-        images = grey + (images - grey) * gain(ranges.saturation)
+        gray = images.mean(1, keepdim=True)
+        images = gray + (images - gray) * gain(ranges.saturation)
     return images.clamp(0, 255)

@@ -1,4 +1,4 @@
-"""Tensors from a checkpoint file, without ever running what is in it."""
+"""Reads tensors from a checkpoint file without ever executing anything in it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 def read_sets(path: Path) -> tuple[TensorSet, ...]:
     """Every set of named tensors in a checkpoint, the one to prefer first.
 
-    The format is told from the content, not from the suffix. Raises WeightsError for anything else: other kinds of
+    The format is detected from the content, not from the suffix. Raises WeightsError for anything else: other kinds of
     files, truncated ones, pickled objects, values that are not finite.
     """
     kind = _kind(path)
@@ -94,12 +94,12 @@ def _read_torch(path: Path) -> object:
         named = re.search(r"GLOBAL (\S+)", str(error))
         what = f"the Python object {shortened(named[1], 80)}" if named else "pickled Python objects"
         raise WeightsError(
-            f"{path}: holds {what}; pickled Python objects could run any code, so it was not opened; save the tensors "
-            "alone, with safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
+            f"{path}: contains {what}; pickled Python objects could run any code, so it was not opened; save only the "
+            "tensors, with safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
         ) from error
     except Exception as error:  # torch raises many kinds for damaged files
         raise WeightsError(
-            f"{path}: not a PyTorch checkpoint that can be read: it is damaged or incomplete "
+            f"{path}: not a readable PyTorch checkpoint: it is damaged or incomplete "
             f"({type(error).__name__}); copy or download it again"
         ) from error
 
@@ -112,7 +112,7 @@ def _sound(found: TensorSet, path: Path) -> TensorSet:
     foreign = sorted({str(tensor.dtype) for tensor in floating.values() if tensor.dtype not in _READABLE})
     if foreign:
         raise WeightsError(
-            f"{path}: holds numbers of the type {listed(foreign)}; save the weights as float32 or float16"
+            f"{path}: contains numbers of the type {listed(foreign)}; save the weights as float32 or float16"
         )
     odd = [name for name, tensor in found.tensors.items() if tensor.layout != torch.strided or tensor.is_quantized]
     if odd:

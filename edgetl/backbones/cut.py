@@ -1,4 +1,4 @@
-"""A network in two parts: one that is never trained, whose activations are computed once, and the rest."""
+"""Splits a network in two parts: a frozen one, whose activations are computed once, and the rest."""
 
 from __future__ import annotations
 

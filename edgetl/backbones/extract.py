@@ -1,4 +1,4 @@
-"""Activations of a network that is read and never trained, computed once per image and view and kept on disk."""
+"""Activations of a frozen network, computed once per image and view and cached on disk."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from edgetl.types import NetworkSpec, Preprocessing, Progress, ResizePolicy, Sam
 
 _BATCH = 32
 _AT_ONCE = 4  # images: activations of a whole batch do not fit the cache of a core, and took three times as long
-_VERSION = 2  # of the code below, as far as its results depend on it
+_VERSION = 2  # increase it if a change below changes results
 
 
 Made = TypeVar("Made")

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 class Audit:
     """What became of every tensor of a checkpoint.
 
-    matched  number of the network's tensors that were filled from the checkpoint
-    dropped  the checkpoint's tensors that were left out as expected: old classifier, auxiliary heads, counters
-    new      the network's tensors that keep their fresh values: the new classifier, counters
-    notes    sentences for the user: which of several sets was taken, how a stem for one channel was changed
+    matched  number of the network's tensors that were loaded from the checkpoint
+    dropped  the checkpoint's tensors that were not used, as expected: old classifier, auxiliary heads, counters
+    new      the network's tensors that keep their initial values: the new classifier, counters
+    notes    sentences for the user: which of several sets was used, how a stem for one channel was changed
     """
 
     matched: int

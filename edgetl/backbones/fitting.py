@@ -1,4 +1,4 @@
-"""Which tensors of a checkpoint are a network's, whatever its training program wrote before their names."""
+"""Finds a network's tensors in a checkpoint, whatever prefixes its training program added to their names."""
 
 from __future__ import annotations
 
@@ -107,8 +107,8 @@ def _require_one(where: str, chosen: TensorSet, others: Sequence[str]) -> None:
     known = ("state_dict", "model", "model_state_dict")
     if others and not chosen.averaged and chosen.place.rpartition(".")[2] not in known:
         raise WeightsError(
-            f"{where}: holds several sets of weights that fit: {', '.join([chosen.place, *others])}; "
-            "save one of them alone"
+            f"{where}: contains several sets of weights that match: {', '.join([chosen.place, *others])}; "
+            "save only one of them"
         )
 
 
@@ -118,7 +118,7 @@ def _one_prefix(where: str, prefixes: Sequence[tuple[str, bool]]) -> tuple[str, 
     found = averaged or plain or list(prefixes)
     if len(found) > 1:
         names = ", ".join(f"{prefix}*" for prefix, _ in found)
-        raise WeightsError(f"{where}: holds several sets of weights that fit: {names}; save one of them alone")
+        raise WeightsError(f"{where}: contains several sets of weights that match: {names}; save only one of them")
     return found[0]
 
 

@@ -1,4 +1,4 @@
-"""Which parameters stay as they were pretrained."""
+"""Chooses the parameters that keep their pretrained values."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def all_but(network: nn.Module, head: str, patterns: Sequence[str]) -> Depth:
             raise UsageError(f"adapt.freeze: no parameter under `{pattern}`; {near}")
     trained = [name for name in names if not matches(name, patterns) and not is_under(name, [head])]
     if not trained:
-        raise UsageError("adapt.freeze: leaves no backbone parameter to fine-tune; use `strategy: probe` for that")
+        raise UsageError("adapt.freeze: leaves no backbone parameter to fine-tune; use `strategy: probe` instead")
     by_block: list[tuple[str, ...]] = []
     cut_after, broken = "", False
     for part in blocks(network, head):

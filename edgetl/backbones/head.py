@@ -11,7 +11,8 @@ Head = nn.Linear | nn.Conv2d
 
 
 def find_head(network: nn.Module, num_classes: int) -> str:
-    """Name of the linear layer (or 1x1 convolution) that gives the logits. Raises UsageError when there is no one."""
+    """Name of the linear layer (or 1x1 convolution) that gives the logits. Raises UsageError if there is not
+    exactly one."""
     getter = getattr(network, "get_classifier", None)  # timm's
     if getter is not None:
         names = _layers_of(network, getter(), num_classes)
@@ -72,7 +73,7 @@ def widen_head(network: nn.Module, name: str, hidden: int) -> str:
     head = get_head(network, name)
     if not isinstance(head, nn.Linear):
         raise UsageError(
-            "adapt.head: mlp needs a linear classifier, and this network ends in a convolution; use another"
+            "adapt.head: mlp needs a linear classifier, but this network ends in a convolution; use another head"
         )
     with torch.random.fork_rng(devices=[]):
         wide = nn.Sequential(nn.Linear(head.in_features, hidden), nn.ReLU(), nn.Linear(hidden, head.out_features))

@@ -1,7 +1,7 @@
-"""Model hubs: their caches on this machine are used without a question; a download is tried once, in bounded time.
+"""Model hubs: their caches on this machine are used without asking; a download is tried once, in bounded time.
 
-The libraries that download retry for a minute and print every attempt. Whether the hub can be reached at all is asked
-before, with one request; what they print is switched off.
+The download libraries retry for a minute and print every attempt. So one request first checks whether the hub can be
+reached, and their output is suppressed.
 """
 
 from __future__ import annotations

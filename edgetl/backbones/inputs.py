@@ -1,4 +1,4 @@
-"""From bytes to the network's input, in torch; the same formula as the preprocessing in the exported graph."""
+"""Turns bytes into the network's input, in torch, with the same formula as the exported graph."""
 
 from __future__ import annotations
 

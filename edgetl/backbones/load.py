@@ -1,4 +1,4 @@
-"""A backbone with a fresh head: built, filled from audited weights, described so that it can be built again."""
+"""Builds a backbone with a new head from audited weights, and describes it so that it can be rebuilt."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgetl.backbones.audit import load_audited
 from edgetl.backbones.checkpoint import listed, read_checkpoint, read_sets
 from edgetl.backbones.findings import Audit
 from edgetl.backbones.fitting import fit
-from edgetl.backbones.grey import spread_stem
+from edgetl.backbones.gray import spread_stem
 from edgetl.backbones.head import find_head, widen_head, widened
 from edgetl.backbones.hub import download
 from edgetl.backbones.own_ways import JOINED_HEAD, SECOND_HEADS
@@ -33,7 +33,7 @@ _FRESH_SEED = 0  # fresh heads (and random weights, where asked for) are the sam
 def build(
     backbone: Backbone, source: WeightSource, num_classes: int, resize: ResizePolicy
 ) -> tuple[nn.Module, NetworkSpec, Audit]:
-    """The network in eval mode on the CPU, float32: normalised (N, 3, height, width) -> logits (N, num_classes).
+    """The network in eval mode on the CPU, float32: normalized (N, 3, height, width) -> logits (N, num_classes).
 
     `source` is what `weights.locate` found for `backbone`. The old classifier is always replaced. Raises UsageError
     (unknown name, unsuitable input size) and WeightsError (missing, unsafe or foreign weights).
@@ -161,6 +161,6 @@ def _prove(network: nn.Module, spec: NetworkSpec) -> None:
         ) from error
     if shape != (1, spec.num_classes):
         raise UsageError(
-            f"`{spec.architecture}` gives an output of shape {shape} for one image; expected one row of "
+            f"`{spec.architecture}` returns an output of shape {shape} for one image; expected one row of "
             f"{spec.num_classes} logits: not a classification network"
         )

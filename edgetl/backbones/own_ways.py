@@ -1,4 +1,4 @@
-"""What timm's networks do beyond a plain network with one classifier, taken back.
+"""Reverts special behavior of timm's networks to that of a plain network with one classifier.
 
 Networks trained by distillation (DeiT, PiT, LeViT, EfficientFormer, SwiftFormer) have a second head. At inference their
 logits are the mean of two linear layers, which is one linear layer on the features of both.

@@ -1,4 +1,4 @@
-"""What a backbone's name stands for, before anything is built."""
+"""Resolves a backbone's name before anything is built."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Plan:
     """Library, constructor and its arguments.
 
     droppable  name prefixes a checkpoint may have in excess
-    grey       the weights are said to be for one channel
+    gray       the weights are said to be for one channel
     licence    of the weights, as they state it; empty where nothing is stated
     """
 
@@ -42,7 +42,7 @@ class Plan:
     native: Native
     model_args: Mapping[str, object] = field(default_factory=dict)
     droppable: tuple[str, ...] = ()
-    grey: bool = False
+    gray: bool = False
     licence: str = ""
 
 

@@ -1,8 +1,8 @@
-"""Parts that integer runtimes compute in floats, found and taken out: hard-swish and its like become ReLU or ReLU6,
-squeeze-and-excitation gates become constants that go into a layer beside them.
+"""Finds and replaces parts that INT8 runtimes compute in float: hard-swish and similar activations become ReLU or
+ReLU6, squeeze-and-excitation gates become constants that are merged into an adjacent layer.
 
-Here only the structure changes, as a pure function of network and input size, so that `rebuild` gives a network into
-which the operated state fits. Numbers are the matter of `edgetl.quant.simplify`.
+This module only changes the structure, as a pure function of network and input size, so that `rebuild` gives a network
+that fits the saved state. `edgetl.quant.simplify` computes the values.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _SMOOTH = frozenset(
 _GATES = frozenset(["SqueezeExcite", "SEModule", "EffectiveSEModule", "SqueezeExcitation"])
 # there the norm itself runs in floats, and what is measured anew on the shots has nothing to hold on to
 _OTHER_NORMS = (nn.LayerNorm, nn.GroupNorm)
-# exact types: a subclass that computes its weights in forward (weight standardisation) would undo a factor on them
+# exact types: a subclass that computes its weights in forward (weight standardization) would undo a factor on them
 _CONVOLUTIONS = frozenset({"Conv2d", "Conv2dSame"})
 
 
@@ -145,7 +145,7 @@ class _Watch(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        # reading a shape is no use
+        # reading a shape does not count as a use
         if not self._inside and getattr(func, "__name__", "") != "__get__":
             for value in (*_tensors(args), *_tensors(tuple((kwargs or {}).values()))):
                 self._uses[id(value)] = self._uses.get(id(value), 0) + 1

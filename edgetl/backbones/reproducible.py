@@ -1,4 +1,4 @@
-"""Runs that repeat: seeds and deterministic kernels inside, torch's global state as before afterwards."""
+"""Reproducible runs: seeds and deterministic kernels inside, torch's global state restored afterwards."""
 
 from __future__ import annotations
 

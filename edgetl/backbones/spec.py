@@ -29,7 +29,7 @@ def read_spec(path: Path) -> NetworkSpec:
     """Read what `write_spec` wrote. Raises WeightsError naming the file and what is wrong in it."""
     try:
         if path.stat().st_size > _MAX_BYTES:
-            raise WeightsError(f"{path}: larger than {_MAX_BYTES} bytes; this is no network description")
+            raise WeightsError(f"{path}: larger than {_MAX_BYTES} bytes; this is not a network description")
         raw = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise WeightsError(f"{path}: cannot read the network description: {error}") from error

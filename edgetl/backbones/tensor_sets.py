@@ -1,4 +1,4 @@
-"""Sets of named tensors inside what a training program saved: which there are, and which one to prefer."""
+"""Finds the sets of named tensors in a training program's checkpoint, and the preferred one."""
 
 from __future__ import annotations
 

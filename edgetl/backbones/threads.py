@@ -1,5 +1,5 @@
-"""Work on several items at once, one torch thread each: on a CPU that is faster than one item with all threads, and it
-does not wait for a core that something else uses."""
+"""Works on several items at once, one torch thread each: on a CPU this is faster than one item with all threads, and it
+does not wait for a core that another program uses."""
 
 from __future__ import annotations
 

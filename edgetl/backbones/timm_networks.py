@@ -22,7 +22,7 @@ from edgetl.files.file_kind import describe_bytes
 from edgetl.files.text import quoted
 
 _MAX_CONFIG_BYTES = 1_000_000
-_MAX_SIDE, _MAX_VALUE = 4096, 1e6  # beyond is no input of a network, and would only exhaust the memory
+_MAX_SIDE, _MAX_VALUE = 4096, 1e6  # a larger value is not a valid input and would only exhaust memory
 _LISTING = '`python -c "import timm; print(timm.list_models())"`'
 # Arguments of timm.create_model that a folder's config must not set: they load files or change what comes out.
 _RESERVED = {
@@ -60,7 +60,7 @@ def plan_by_folder(folder: Path) -> Plan:
     if channels == 1:
         cfg |= {key: _of_all_channels(cfg, key, str(where)) for key in ("mean", "std")}
     elif channels != 3:
-        raise UsageError(f"{where}: made for {channels} channels; expected a network for RGB or grey images")
+        raise UsageError(f"{where}: made for {channels} channels; expected a network for RGB or gray images")
     plan = _plan(name, arguments, cfg, where=str(where))
     return replace(plan, grey=channels == 1, licence=str(given.get("license") or ""))
 
@@ -161,7 +161,7 @@ def _base(name: str) -> str:
 def _default_cfg(name: str, architecture: str) -> dict[str, Any]:
     cfg = timm.get_pretrained_cfg(name) or timm.get_pretrained_cfg(architecture)
     if cfg is None:
-        raise UsageError(f"timm `{name}` states no input size, mean and std; use a `local-dir:` folder with a config")
+        raise UsageError(f"timm `{name}` has no input size, mean and std; use a `local-dir:` folder with a config")
     values: dict[str, Any] = cfg.to_dict()
     return values
 
@@ -171,7 +171,7 @@ def _read_config(path: Path) -> dict[str, Any]:
         with open_plain(path) as stream:
             data = stream.read(_MAX_CONFIG_BYTES + 1)
         if len(data) > _MAX_CONFIG_BYTES:
-            raise WeightsError(f"{path}: larger than {_MAX_CONFIG_BYTES} bytes; this is no timm config")
+            raise WeightsError(f"{path}: larger than {_MAX_CONFIG_BYTES} bytes; this is not a timm config")
         config = json.loads(data)
     except OSError as error:
         raise WeightsError(f"{path}: cannot read the timm config: {error.strerror}") from error
@@ -207,7 +207,7 @@ def _size(cfg: Mapping[str, Any], where: str) -> tuple[int, int, int]:
 
 
 def _of_all_channels(cfg: Mapping[str, Any], key: str, where: str) -> list[float]:
-    """`mean` or `std` of a network for grey images, three times. Raises UsageError where the channels differ."""
+    """`mean` or `std` of a network for gray images, three times. Raises UsageError where the channels differ."""
     values: Any = cfg.get(key)
     if isinstance(values, (list, tuple)) and len(values) in (1, 3) and list(values) == [values[0]] * len(values):
         return [values[0]] * 3

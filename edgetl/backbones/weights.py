@@ -1,4 +1,4 @@
-"""Where pretrained weights come from. Torch-free, so that a stage's key can be computed without loading anything."""
+"""Locates pretrained weights. Torch-free, so that a stage's key can be computed without loading anything."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def locate(backbone: Backbone, base: Path, weights_dirs: Sequence[Path]) -> Weig
     if colon:
         return _folder(kind, rest, backbone, base)
     if not _PLAIN_NAME.fullmatch(backbone.name):
-        raise UsageError(f"backbone.name: `{backbone.name}` is no network's name; expected {_FORMS}")
+        raise UsageError(f"backbone.name: `{backbone.name}` is not a network name; expected {_FORMS}")
     if backbone.weights is not None:
         return _file(base / backbone.weights)
     if not backbone.pretrained:
@@ -66,7 +66,7 @@ def _folder(kind: str, rest: str, backbone: Backbone, base: Path) -> WeightSourc
     if kind not in ("local-dir", "edgetl") or not rest:
         raise UsageError(f"backbone.name: `{backbone.name}`: unknown prefix or empty name; expected {_FORMS}")
     if backbone.weights is not None:
-        raise UsageError(f"backbone.weights: `{backbone.name}` brings its own weights; leave `weights` out")
+        raise UsageError(f"backbone.weights: `{backbone.name}` has its own weights; leave `weights` out")
     if kind == "local-dir":
         return _timm_folder((base / Path(rest).expanduser()).resolve())
     shipped = resource_dir("backbones")
@@ -124,7 +124,9 @@ def _timm_folder_of(directory: Path, name: str) -> Path | None:
     exact = [folder for folder in fitting if _comparable(folder.name) == _comparable(name)]
     if len(exact or fitting) > 1:
         names = ", ".join(folder.name for folder in fitting)
-        raise WeightsError(f"{directory} holds several of `{name}`: {names}; name one of them in `backbone.name`")
+        raise WeightsError(
+            f"{directory} contains several folders for `{name}`: {names}; name one of them in `backbone.name`"
+        )
     return next(iter(exact or fitting), None)
 
 
@@ -138,16 +140,16 @@ def _refuse_other_tags(name: str, directories: Sequence[Path]) -> None:
     for directory in directories:
         others = [f"{folder.name} (tag {tag_of(folder)})" for folder in _of_architecture(directory, name)]
         if others:
-            raise WeightsError(f"{directory} holds {', '.join(others)}, not `{name}`; name that, or another folder")
+            raise WeightsError(f"{directory} contains {', '.join(others)}, not `{name}`; name that, or another folder")
 
 
 def holdings(weights_dirs: Sequence[Path]) -> str:
-    """`/w holds resnet18, resnet50`, for each folder of weights; "" without any."""
+    """`/w contains resnet18, resnet50`, for each folder of weights; "" without any."""
     said = []
     for directory in weights_dirs:
         names = sorted(folder.name for folder in directory.iterdir() if _has_weights(folder))
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        said.append(f"{directory} holds {', '.join(map(escaped, names[:_NAMED])) or 'no folder of weights'}{more}")
+        said.append(f"{directory} contains {', '.join(map(escaped, names[:_NAMED])) or 'no folder of weights'}{more}")
     return "; ".join(said)
 
 

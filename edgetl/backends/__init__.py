@@ -1,1 +1,1 @@
-"""One toolchain per module, behind one table: compile, open, infer, and say where each operator ran."""
+"""One toolchain per module, behind one table: compile, open, infer, and report where each operator ran."""

@@ -1,4 +1,4 @@
-"""The table of backends, and what each of them can do on this machine. Imports no SDK."""
+"""The table of backends, and the capabilities of each on this machine. Imports no SDK."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from edgetl.errors import UsageError
 from edgetl.files.text import nearest
 from edgetl.types import Backend, Missing, Scheme, Target
 
-# name -> "module:Class"; the module is imported when the backend is first asked for
+# name -> "module:Class"; the module is imported when the backend is first used
 BACKENDS: dict[str, str] = {
     "null": "edgetl.backends.null:NullBackend",
     "onnxruntime": "edgetl.backends.onnxruntime:OnnxRuntimeBackend",
@@ -21,11 +21,11 @@ BACKENDS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What one backend can do here.
+    """The capabilities of one backend on this machine.
 
-    version     of the installed toolchain; "" when absent
-    missing     None when it compiles here
-    cannot_run  None when it runs here what was compiled for this kind of machine
+    version     of the installed toolchain; "" if it is missing
+    missing     None if it compiles here
+    cannot_run  None if it runs models here that were compiled for this kind of machine
     """
 
     backend: str
@@ -39,7 +39,7 @@ def backend_names() -> tuple[str, ...]:
 
 
 def load(name: str) -> Backend:
-    """The backend called `name`; imports its one module. Raises UsageError naming the nearest."""
+    """The backend named `name`; imports its module. Raises UsageError naming the nearest."""
     if name not in BACKENDS:
         raise UsageError(f"unknown backend `{name}`; {nearest(name, BACKENDS)}")
     module, _, class_name = BACKENDS[name].partition(":")
@@ -48,12 +48,12 @@ def load(name: str) -> Backend:
 
 
 def answers_nothing(name: str) -> bool:
-    """Whether the backend gives zeros whatever it is shown: what is measured of it says nothing about a network."""
+    """Whether the backend always gives zeros, so that its measurements say nothing about a network."""
     return name == "null"
 
 
 def diagnose() -> tuple[Diagnosis, ...]:
-    """Every backend, in the order of the table. Imports no SDK; loads the CUDA driver where there is one."""
+    """Every backend, in the order of the table. Imports no SDK; loads the CUDA driver if there is one."""
     return tuple(_diagnose(name) for name in BACKENDS)
 
 

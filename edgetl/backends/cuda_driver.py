@@ -1,8 +1,8 @@
-"""The few calls of the CUDA driver API that running an engine takes, through ctypes: no CUDA package is needed.
+"""The few calls of the CUDA driver API needed to run an engine, through ctypes: no CUDA package is needed.
 
-One `Gpu` holds the device's primary context, which is the one TensorRT uses too. Sizes are in bytes, pointers are
-integers. Call `requirements.no_cuda_driver` first.
-Source of names and argument types: CUDA Driver API, modules initialization, device, context, memory, stream.
+One `Gpu` holds the device's primary context, which TensorRT also uses. Sizes are in bytes, pointers are integers. Call
+`requirements.no_cuda_driver` first. Source of names and argument types: CUDA Driver API, modules initialization,
+device, context, memory, stream.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Gpu:
         return self._resource("cuMemFree_v2", "cuMemAlloc_v2", size_bytes)
 
     def host_buffer(self, size_bytes: int) -> NDArray[np.uint8]:
-        """Page-locked memory, which the GPU copies from and to without a detour; valid until `close`."""
+        """Page-locked memory, which the GPU copies from and to directly; valid until `close`."""
         pointer = self._resource("cuMemFreeHost", "cuMemAllocHost_v2", size_bytes)
         return np.ctypeslib.as_array((ctypes.c_uint8 * size_bytes).from_address(pointer))
 
@@ -99,11 +99,11 @@ class Gpu:
         self._call("cuMemcpyDtoHAsync_v2", target.ctypes.data, source, size_bytes, self.stream)
 
     def synchronize(self) -> None:
-        """Wait for everything that was queued. Raises BackendError with what failed in between."""
+        """Wait for everything that was queued. Raises BackendError with the first failure."""
         self._call("cuStreamSynchronize", self.stream)
 
     def close(self) -> None:
-        """Free buffers and stream and let go of the context. Idempotent; errors here change nothing."""
+        """Free buffers and stream and release the context. Idempotent; errors here are ignored."""
         if not self._context:
             return
         self._driver.cuCtxSetCurrent(self._context)

@@ -1,4 +1,4 @@
-"""A toolchain's exception or log as one line that a person can read."""
+"""A toolchain's exception or log as one readable line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 LONGEST = 300
-# Source positions and check macros that toolchains put around the sentence that matters
+# Source positions and check macros that toolchains put around the actual message
 _POSITION = re.compile(r"/\S+\.(cc|cpp|h):\d+ [^()]*\([^()]*\) ")  # file, line and signature inside a sentence
 _NOISE = re.compile(r"^(Exception from |Check '.*' failed at |\[ ?[\w ]+\] *: *\d+ *: *[A-Z_]+ *: *)")
 

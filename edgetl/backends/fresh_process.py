@@ -1,8 +1,8 @@
-"""A build in a fresh process: its cold start and peak memory, because an imported runtime cannot be unloaded; and its
-answers, because nothing inside a process can end a network that never does.
+"""Runs a build in a fresh process: for cold start and peak memory, because an imported runtime cannot be unloaded; and
+for logits, because nothing inside a process can stop a network that never ends.
 
-A process may take `Limits`. It is this module: `python -m edgetl.backends.fresh_process` reads one JSON request on
-stdin and answers with one JSON line on stdout.
+A process has `Limits`. It runs this module: `python -m edgetl.backends.fresh_process` reads one JSON request on stdin
+and writes one JSON line to stdout.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from edgetl.types import INPUT_NAME, OUTPUT_NAME, Compiled, Target
 REPEATS = 3
 TIME_LIMIT_S = 300.0
 _LONGEST_ERROR = 300
-_NO_MEMORY = "there is not enough free memory for it"
+_NO_MEMORY = "not enough free memory for it"
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class ColdStart:
 
     cold_start_ms       open (with loading the runtime) and the first inference
     peak_rss_bytes      peak resident memory that opening and the first inference add to
-    baseline_rss_bytes  what the process held before: Python and numpy
+    baseline_rss_bytes  the memory of the process before: Python and numpy
     """
 
     cold_start_ms: float
@@ -60,9 +60,9 @@ class ColdStart:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a fresh process may take: `time_s` seconds, and the memory that is free when it starts.
+    """The limits of a fresh process: `time_s` seconds, and the memory that is free when it starts.
 
-    option  of the command line, which allows more time; "" where there is none
+    option  the command-line option that allows more time; "" if there is none
     """
 
     time_s: float = TIME_LIMIT_S
@@ -75,16 +75,16 @@ class Limits:
 
 
 LIMITS = Limits()
-"""Where nothing else is asked for."""
+"""The default limits."""
 
 
 class Interrupted(BackendError):
-    """A process was too slow, or was killed from outside. It says nothing of the build."""
+    """A process was too slow, or was killed from outside. This says nothing about the build."""
 
 
 @dataclass(frozen=True)
 class _Request:
-    """`logits`: where to write the answers to `images`; "" when only opening and one inference count."""
+    """`logits`: where to write the logits of `images`; "" if only opening and one inference are measured."""
 
     folder: str
     compiled: Compiled
@@ -107,7 +107,7 @@ def cold_start(
 ) -> ColdStart:
     """Open the build in `folder` and infer `image` (H, W, 3) uint8, in `repeats` fresh processes one after another.
 
-    Raises BackendError when a process fails or answers nonsense; Interrupted when it takes longer than its limit or is
+    Raises BackendError if a process fails or gives an invalid answer; Interrupted if it exceeds its time limit or is
     killed.
     """
     where = f"{target.name} {compiled.precision}: fresh process"
@@ -135,7 +135,7 @@ def logits(
 ) -> NDArray[np.float32]:
     """The logits (N, classes) of the build in `folder` for `images` (N, H, W, 3), one by one in a fresh process.
 
-    Raises BackendError when the process fails; Interrupted when it takes longer than its limit or is killed.
+    Raises BackendError if the process fails; Interrupted if it exceeds its time limit or is killed.
     """
     where = f"{folder}: opening and running it"
     with temporary_folder() as scratch:
@@ -149,7 +149,7 @@ def logits(
         try:
             return np.asarray(read_array(answered), dtype=np.float32)
         except UnreadableArray as error:
-            raise BackendError(f"{where} left no logits behind: {error}") from error
+            raise BackendError(f"{where} wrote no logits: {error}") from error
 
 
 def main() -> int:
@@ -165,7 +165,7 @@ def main() -> int:
             answer = {"error": f"{request.folder}: {_NO_MEMORY}"}
         elif isinstance(error, EdgetlError):
             answer = {"error": str(error)}
-        else:  # a runtime's own, on a model that it should have refused
+        else:  # a runtime's own error on a model that it should have refused
             told = f"{type(error).__name__}: {shortened(str(error), _LONGEST_ERROR)}"
             answer = {"error": f"{request.folder}: {told}"}
     with answer_stream:
@@ -196,7 +196,7 @@ def _run(request: _Request) -> dict[str, object]:
 def _ask(request: _Request, limits: Limits, where: str) -> dict[str, object]:
     source = str(Path(edgetl.__file__).resolve().parent.parent)
     path = os.pathsep.join(part for part in (source, os.environ.get("PYTHONPATH", "")) if part)
-    # -P: the current folder may hold a file called numpy.py
+    # -P: the current folder may contain a file named numpy.py
     command = [sys.executable, "-P", "-m", "edgetl.backends.fresh_process"]
     try:
         done = subprocess.run(
@@ -211,7 +211,7 @@ def _ask(request: _Request, limits: Limits, where: str) -> dict[str, object]:
     except subprocess.TimeoutExpired as error:
         raise Interrupted(f"{where} {limits.missed}") from error
     if done.returncode == -signal.SIGKILL:
-        raise Interrupted(f"{where} was killed, as when memory runs out")
+        raise Interrupted(f"{where} was killed, possibly because memory ran out")
     if done.returncode != 0 and says_out_of_memory(done.stderr):
         raise BackendError(f"{where}: {_NO_MEMORY}")
     if done.returncode != 0:
@@ -224,7 +224,7 @@ def _parse(text: str, where: str) -> dict[str, object]:
     try:
         return dict(json.loads(text))
     except (ValueError, TypeError) as error:
-        raise BackendError(f"{where} answered {text[:200]!r}; expected one JSON line") from error
+        raise BackendError(f"{where} wrote {text[:200]!r}; expected one JSON line") from error
 
 
 def _costs(answer: dict[str, object], where: str) -> dict[str, float]:
@@ -233,7 +233,7 @@ def _costs(answer: dict[str, object], where: str) -> dict[str, float]:
     try:
         return {key: float(str(answer[key])) for key in ("cold_start_ms", "peak_rss_bytes", "baseline_rss_bytes")}
     except (ValueError, KeyError) as error:
-        raise BackendError(f"{where} answered {answer}; expected one JSON line with its measurements") from error
+        raise BackendError(f"{where} wrote {answer}; expected one JSON line with its measurements") from error
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""No toolchain: the model is the pivot itself, every answer is zero. Runs the whole chain on any machine."""
+"""A backend without a toolchain: the model is the pivot itself, every logit is zero. Runs the chain on any machine."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class NullBackend:
 
 
 class NullEngine:
-    """Zeros of the right shape. The placement is what the pivot asks for."""
+    """Zeros of the right shape. The placement follows the pivot's Q/DQ pairs."""
 
     def __init__(self, height: int, width: int, classes: int, placement: Placement) -> None:
         self._height, self._width, self._classes = height, width, classes

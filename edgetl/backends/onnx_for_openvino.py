@@ -1,6 +1,6 @@
-"""What OpenVINO's low-precision pass does not see through in a Q/DQ graph, taken out of it before it reads the graph.
+"""Removes constructs from a Q/DQ graph that OpenVINO's low-precision pass does not understand.
 
-Both edits leave every weight as it is (docs/decisions/0016-smooth-activations.md has the times).
+Both edits leave every weight unchanged (docs/decisions/0016-smooth-activations.md has the times).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _SMOOTH = ("Gelu", "HardSigmoid", "HardSwish", "Sigmoid", "Tanh")
 
 
 def drop_weight_zero_points(model: onnx.ModelProto) -> int:
-    """Leave out the zero points of weights where they are 0, as ONNX allows; returns how many went.
+    """Omit the zero points of weights if they are 0, as ONNX allows; returns how many were removed.
 
-    Layers with equally many outputs share one constant of zeros. Read as a subtraction from the weights that several
-    layers share, it keeps them in float: half of a ViT's.
+    Layers with the same number of outputs share one constant of zeros. OpenVINO reads it as a subtraction shared by
+    several layers and keeps these in float: half of a ViT's.
     """
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     dropped = 0
@@ -30,7 +30,7 @@ def drop_weight_zero_points(model: onnx.ModelProto) -> int:
         zero_point, weights = constants.get(node.input[2]), constants[node.input[0]]
         if zero_point is None or numpy_helper.to_array(zero_point).any() or weights.data_type != zero_point.data_type:
             continue
-        if weights.data_type == onnx.TensorProto.INT8:  # the type that the weights themselves say
+        if weights.data_type == onnx.TensorProto.INT8:  # the type given by the weights themselves
             del node.input[2:]
             dropped += 1
     drop_unused_constants(model.graph)
@@ -38,10 +38,10 @@ def drop_weight_zero_points(model: onnx.ModelProto) -> int:
 
 
 def join_smooth_activations(model: onnx.ModelProto) -> int:
-    """Take out pairs between a layer and the smooth activations that alone read it; returns how many went.
+    """Remove pairs between a layer and the smooth activations that are its only readers; returns how many were removed.
 
-    ONNX Runtime needs them for its integer kernels. OpenVINO computes the activation together with the layer, on values
-    that were never rounded, and a pair between them is only work.
+    ONNX Runtime needs them for its INT8 kernels. OpenVINO fuses the activation with the layer, on values that were
+    never rounded, so a pair between them only costs time.
     """
     readers = Readers(model)
     made_by = {name: node for node in model.graph.node for name in node.output}
@@ -73,7 +73,7 @@ def _made_by_layer(name: str, made_by: dict[str, onnx.NodeProto]) -> bool:
 
 
 def _feeds_smooth(name: str, readers: Readers) -> bool:
-    """Whether smooth activations alone read `name`, or their products with it (x * sigmoid(x))."""
+    """Whether only smooth activations read `name`, or their products with it (x * sigmoid(x))."""
     found = readers.of(name)
     smooth = {node.output[0] for node in found if node.op_type in _SMOOTH}
     others = [node for node in found if node.op_type not in _SMOOTH]

@@ -1,9 +1,9 @@
-"""Sigmoids, products with them and global means of an INT8 network in forms that ONNX Runtime has integer kernels for.
+"""Rewrites sigmoids, products with them and global means of an INT8 network into forms with ONNX Runtime INT8 kernels.
 
-Between one Q/DQ pair and the next, x * sigmoid(x) (SiLU) stands in float: the runtime turns the integers into floats
-twice, goes over them twice and rounds the result. Its integer kernels for both operators want one more pair, behind the
-sigmoid, whose range is known without any image. A mean over height and width has an integer kernel only under the name
-of GlobalAveragePool (docs/decisions/0016-smooth-activations.md).
+Between two Q/DQ pairs, x * sigmoid(x) (SiLU) is in float: the runtime converts to float twice, makes two passes and
+rounds the result. Its INT8 kernels for both operators need one more pair, after the sigmoid, whose range is known
+without any image. A mean over height and width has an INT8 kernel only as GlobalAveragePool
+(docs/decisions/0016-smooth-activations.md).
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ Constants = Mapping[str, NDArray[Any]]
 
 
 def use_integer_gates(model: onnx.ModelProto) -> int:
-    """Rewrite a Q/DQ model with uint8 activations in place; returns how many operators got an integer kernel.
+    """Rewrite a Q/DQ model with uint8 activations in place; returns how many operators got an INT8 kernel.
 
-    A rounded sigmoid differs from the sigmoid by at most half a step of 1/255; a mean is the same but for the order in
-    which it is summed.
+    A rounded sigmoid differs from the sigmoid by at most half a step of 1/255; a mean is the same except for the order
+    of summation.
     """
     graph = model.graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
@@ -75,7 +75,7 @@ def _top(dequantize: onnx.NodeProto, constants: Constants) -> float:
 def _is_gate(
     graph: onnx.GraphProto, node: onnx.NodeProto, made_by: Mapping[str, onnx.NodeProto], constants: Constants
 ) -> bool:
-    """Whether a sigmoid serves one product alone, whose other factor and result are rounded."""
+    """Whether a sigmoid feeds only one product, whose other factor and result are rounded."""
     product = only_reader(graph, node.output[0]) if node.op_type == "Sigmoid" else None
     if product is None or product.op_type != "Mul":
         return False
@@ -102,7 +102,7 @@ def _is_rounded(graph: onnx.GraphProto, name: str) -> bool:
 
 
 def _round(graph: onnx.GraphProto, sigmoid: onnx.NodeProto, top: float) -> list[onnx.NodeProto]:
-    """The pair behind a sigmoid of values up to `top`."""
+    """The pair after a sigmoid of values up to `top`."""
     answer = sigmoid.output[0]
     exact, whole, scale, zero = (f"{answer}/{part}" for part in ("exact", "whole", "scale", "zero"))
     step = np.array(1 / (1 + math.exp(-top)) / _LARGEST, np.float32)

@@ -1,7 +1,7 @@
-"""Spell out the input's rounding for OpenVINO, which runs a convolution on bytes in float unless it sees them rounded.
+"""Makes the input's rounding explicit for OpenVINO, which otherwise runs a convolution on bytes in float.
 
-ONNX Runtime takes `image -> Transpose -> DequantizeLinear` as an integer convolution's input. OpenVINO's low-precision
-pass wants the float values and their FakeQuantize before it; the function is the same.
+ONNX Runtime accepts `image -> Transpose -> DequantizeLinear` as the input of an INT8 convolution. OpenVINO's
+low-precision pass needs the float values and their FakeQuantize before it; the function is the same.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from edgetl.types import INPUT_NAME
 
 
 def spell_out_rounding(model: onnx.ModelProto) -> bool:
-    """Put Cast, Mul, Add and QuantizeLinear where bytes go straight into DequantizeLinear; False where they do not."""
+    """Insert Cast, Mul, Add and QuantizeLinear if bytes go directly into DequantizeLinear; False if they do not."""
     graph = model.graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     transpose = only_reader(graph, INPUT_NAME)

@@ -1,8 +1,7 @@
-"""The operators of an ONNX graph with the precision each of them computes in.
+"""The operators of an ONNX graph, each with its number format.
 
-A quantized graph as onnxruntime leaves it after optimization has fused integer operators (QLinearConv, QGemm, ...);
-what stayed as DequantizeLinear -> Conv computes in float. A pivot still has every pair: there `as_requested`
-looks through them.
+A quantized graph after onnxruntime's optimization has fused INT8 operators (QLinearConv, QGemm, ...); a remaining
+DequantizeLinear -> Conv computes in float. A pivot still has every pair; `as_requested` looks through them.
 """
 
 from __future__ import annotations
@@ -51,9 +50,9 @@ _ALWAYS_FLOAT = ("MatMulIntegerToFloat", "DynamicQuantizeMatMul")
 
 
 def operators(model: onnx.ModelProto, device: str, *, as_requested: bool = False) -> tuple[Operator, ...]:
-    """Every node in graph order. `precision` is the type of the data it reads, which is what it computes in.
+    """Every node in graph order. `precision` is the type of the data it reads, in which it computes.
 
-    as_requested  a Conv or Gemm between dequantized inputs counts as the integer operator its Q/DQ pairs ask for
+    as_requested  a Conv or Gemm between dequantized inputs counts as the INT8 operator that its Q/DQ pairs request
     """
     types = element_types(model)
     made_by = {name: node for node in model.graph.node for name in node.output}

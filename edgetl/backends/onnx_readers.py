@@ -1,4 +1,4 @@
-"""Who reads a value of an ONNX graph: what a rewrite must know before it changes the value."""
+"""The readers of a value in an ONNX graph, which a rewrite must know before it changes the value."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import onnx
 
 
 def only_reader(graph: onnx.GraphProto, name: str) -> onnx.NodeProto | None:
-    """The node that reads `name`, where it is the only one and the value is no output of the graph."""
+    """The node that reads `name`, if it is the only one and the value is not an output of the graph."""
     readers = [node for node in graph.node if name in node.input]
     is_output = any(output.name == name for output in graph.output)
     return readers[0] if len(readers) == 1 and not is_output else None
@@ -25,7 +25,7 @@ class Readers:
         return list(self._of.get(name, ()))
 
     def redirect(self, name: str, source: str) -> None:
-        """Let everything that reads `name` read `source`. `name` must not be an output of the graph."""
+        """Make all readers of `name` read `source`. `name` must not be an output of the graph."""
         for node in self._of.pop(name, []):
             node.input[:] = [source if each == name else each for each in node.input]
             self._of.setdefault(source, []).append(node)

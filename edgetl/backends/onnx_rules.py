@@ -1,4 +1,4 @@
-"""What a pivot must look like, checked on the file alone; the rules of TensorRT's parser among them."""
+"""The rules for a pivot, checked on the file alone, including those of TensorRT's parser."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 
 @dataclass(frozen=True)
 class PivotFacts:
-    """height, width in pixels; `quantized` when the graph has Q/DQ pairs, `half` when it has float16 weights."""
+    """height, width in pixels; `quantized` if the graph has Q/DQ pairs, `half` if it has float16 weights."""
 
     height: int
     width: int
@@ -34,13 +34,13 @@ class PivotFacts:
 def load_pivot(path: Path) -> tuple[onnx.ModelProto, PivotFacts]:
     """Read and check an ONNX file: uint8 (batch, H, W, 3) `image` in, float32 (batch, classes) `logits` out.
 
-    raises  BackendError when it is unreadable, breaks the ONNX rules, points to other files, or has another interface.
+    raises  BackendError if it is unreadable, violates the ONNX rules, refers to other files, or has another interface.
     """
     model = _read(path)
     _refuse_outside_data(path)
     try:
         onnx.checker.check_model(model, full_check=True)
-    except Exception as error:  # its own ValidationError and InferenceError, and others where a type is unknown
+    except Exception as error:  # its own ValidationError and InferenceError, and others if a type is unknown
         raise BackendError(f"{path}: not a valid ONNX model: {one_line(error)}") from error
     _refuse_unreadable_tensors(model, path)
     opset = _opset(model, path)
@@ -52,7 +52,8 @@ def load_pivot(path: Path) -> tuple[onnx.ModelProto, PivotFacts]:
 
 
 def check_precision(facts: PivotFacts, precision: Precision, path: Path) -> None:
-    """An int8 or mixed build needs a pivot with Q/DQ pairs, a float16 one float16 weights, any other neither."""
+    """An int8 or mixed build needs a pivot with Q/DQ pairs, a float16 build one with float16 weights, others
+    neither."""
     if facts.quantized != (precision in WITH_INTEGERS):
         found = "has Q/DQ pairs" if facts.quantized else "has none"
         wanted = "without" if facts.quantized else "with"
@@ -63,17 +64,17 @@ def check_precision(facts: PivotFacts, precision: Precision, path: Path) -> None
 
 
 def check_tensorrt(model: onnx.ModelProto, path: Path) -> None:
-    """Refuse what TensorRT's ONNX parser refuses, naming the node, on a machine that has no TensorRT.
+    """Refuse what TensorRT's ONNX parser refuses, naming the node, on a machine without TensorRT.
 
-    The network input, uint8, feeds Cast nodes only. Every Q/DQ pair is int8 with zero point 0; activations have
-    one scale; nothing but int8 passes through DequantizeLinear (onnxruntime's own tools write int32 biases there).
+    The uint8 network input feeds only Cast nodes. Every Q/DQ pair is int8 with zero point 0; activations have one
+    scale; only int8 passes through DequantizeLinear (onnxruntime's own tools write int32 biases there).
     """
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     kinds = _quantized_types(model, constants)
     for node in model.graph.node:
         where = f"{path}: node `{node.name or node.output[0]}` ({node.op_type})"
         if INPUT_NAME in node.input and node.op_type != "Cast":
-            raise BackendError(f"{where}: TensorRT takes the uint8 input `{INPUT_NAME}` into a Cast only")
+            raise BackendError(f"{where}: TensorRT accepts the uint8 input `{INPUT_NAME}` only into a Cast")
         if node.op_type in (QUANTIZE, DEQUANTIZE):
             _check_pair(node, constants, kinds, where)
 
@@ -85,20 +86,20 @@ def _check_pair(
     kind = kinds.get(quantized, TensorProto.UNDEFINED)
     if kind != TensorProto.INT8:
         name = TensorProto.DataType.Name(kind).lower()
-        raise BackendError(f"{where}: TensorRT quantizes to int8 only; found {name}: use a symmetric int8 scheme")
+        raise BackendError(f"{where}: TensorRT quantizes only to int8; found {name}: use a symmetric int8 scheme")
     scale = constants.get(node.input[1])
     if scale is None:
         raise BackendError(f"{where}: the scale `{node.input[1]}` is not a constant")
     if node.op_type == QUANTIZE and numpy_helper.to_array(scale).size != 1:
-        raise BackendError(f"{where}: TensorRT takes one scale per activation tensor; found {list(scale.dims)}")
+        raise BackendError(f"{where}: TensorRT accepts one scale per activation tensor; found {list(scale.dims)}")
     if len(node.input) > 2 and node.input[2]:
         zero_point = constants.get(node.input[2])
         if zero_point is None or numpy_helper.to_array(zero_point).any():
-            raise BackendError(f"{where}: TensorRT takes zero point 0 only: use a symmetric int8 scheme")
+            raise BackendError(f"{where}: TensorRT accepts only zero point 0: use a symmetric int8 scheme")
 
 
 def _quantized_types(model: onnx.ModelProto, constants: dict[str, onnx.TensorProto]) -> dict[str, int]:
-    """Element types of the quantized tensors. A Q/DQ pair may stand around operators that only move data."""
+    """Element types of the quantized tensors. A Q/DQ pair may surround operators that only move data."""
     kinds = {name: tensor.data_type for name, tensor in constants.items()}
     for node in model.graph.node:
         if node.op_type == QUANTIZE:
@@ -146,7 +147,7 @@ def _refuse_unreadable_tensors(model: onnx.ModelProto, path: Path) -> None:
     for tensor in model.graph.initializer:
         try:
             numpy_helper.to_array(tensor)
-        except Exception as error:  # what a wrong shape, type or segment ends in is not said anywhere
+        except Exception as error:  # the errors for a wrong shape, type or segment are not documented
             raise BackendError(f"{path}: tensor `{tensor.name}` cannot be read: {one_line(error)}") from error
 
 

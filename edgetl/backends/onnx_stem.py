@@ -1,9 +1,9 @@
-"""Let the first convolution of an INT8 network see four pixels at a time: the same integers, computed faster.
+"""Lets the first convolution of an INT8 network read four pixels at a time: the same sums, computed faster.
 
-ONNX Runtime's direct integer convolution wants input channels in multiples of four; a colour image has three, so the
-first convolution is unfolded in memory instead (a sixth of MobileNetV2's time). Rows of bytes can be read as quarter
-as many positions of 4 x 3 channels without moving any. A convolution of stride 2 makes two of its outputs from each
-such position, in twice the channels, which again are rows of single pixels in memory. The weights that are added are
+ONNX Runtime's direct INT8 convolution needs input channels in multiples of four. A color image has three, so the first
+convolution is unfolded in memory instead (a sixth of MobileNetV2's time). A row of bytes can also be read as a quarter
+as many positions with 4 x 3 channels, without moving any byte. A convolution of stride 2 computes two of its outputs
+from each such position, in twice the channels, which are again rows of single pixels in memory. The added weights are
 zeros, so every sum is the same integer (docs/decisions/0007-first-convolution.md).
 """
 
@@ -22,7 +22,7 @@ from edgetl.pivot.rewrite import drop_unused_constants
 from edgetl.types import INPUT_NAME
 
 _PIXELS, _COLOURS, _STRIDE = 4, 3, 2
-_LARGEST_KERNEL = 7  # the largest that was tried: the added zeros grow with it
+_LARGEST_KERNEL = 7  # the largest kernel that was tried: the number of added zeros grows with it
 _PASSES = ("Clip", "Relu")
 
 Array = NDArray[np.generic]
@@ -41,7 +41,7 @@ class _Stem:
 
 
 def widen_stem(model: onnx.ModelProto) -> bool:
-    """Rewrite the first convolution in place where it has the form described above; False where it has not."""
+    """Rewrite the first convolution in place if it has the form described above; False if it does not."""
     graph = model.graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     stem = _find(graph, constants)
@@ -103,8 +103,8 @@ def _suits(stem: _Stem, weights: Array) -> bool:
 def _read_four_pixels(graph: onnx.GraphProto, stem: _Stem, constants: Mapping[str, Array]) -> tuple[int, int]:
     """Reshape the image and spread the weights; returns the padding on the left and the kernel's width, in positions.
 
-    Output 2q + s of a row begins at pixel 4q + 2s - padding. Tap t of it lies d = 2s - padding + t pixels from the
-    position's own first one: in position d // 4, at pixel d mod 4.
+    Output 2q + s of a row begins at pixel 4q + 2s - padding. Its tap t is d = 2s - padding + t pixels from the first
+    pixel of the position: in position d // 4, at pixel d mod 4.
     """
     weights = constants[stem.weight.input[0]]
     outputs, _, rows, columns = weights.shape

@@ -1,7 +1,7 @@
-"""ONNX Runtime on the CPU, x86-64 and ARM. The model is the pivot; the runtime fuses it when it opens it.
+"""ONNX Runtime on the CPU, x86-64 and ARM. The model is the pivot; the runtime fuses it on opening.
 
-On x86-64 the first convolution of an INT8 network is written in a form with faster kernels (onnx_stem.py), and smooth
-activations and means in forms with integer ones (onnx_gates.py).
+On x86-64 the first convolution of an INT8 network is rewritten for faster kernels (onnx_stem.py), and smooth
+activations and means for INT8 kernels (onnx_gates.py).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MODEL_FILE = "model.onnx"
 PRECISIONS: tuple[Precision, ...] = (*WITH_INTEGERS, "float32")
 PROVIDER = "CPUExecutionProvider"
 REMEDY = "pip install onnxruntime"
-_FATAL_ONLY = 4  # the runtime's log level; what goes wrong arrives as an exception as well
+_FATAL_ONLY = 4  # the runtime's log level; errors also arrive as exceptions
 
 
 class OnnxRuntimeBackend:
@@ -65,7 +65,7 @@ class OnnxRuntimeBackend:
         )
         model, facts = load_pivot(pivot)
         check_precision(facts, precision, pivot)
-        # not on ARM: its kernels were only seen under an emulator, where time means nothing
+        # not on ARM: its kernels only ran under an emulator, where times are meaningless
         x86_integers = precision in WITH_INTEGERS and target.machine == "x86_64"
         if x86_integers and any([widen_stem(model), use_integer_gates(model)]):
             (out / MODEL_FILE).write_bytes(serialize(model))
@@ -86,7 +86,7 @@ class OnnxRuntimeBackend:
 
 
 class OnnxRuntimeEngine:
-    """One session. Not for use by two threads at the same time."""
+    """One session. Two threads must not use it at the same time."""
 
     def __init__(self, model: Path, threads: int) -> None:
         self._model = model
@@ -104,7 +104,7 @@ class OnnxRuntimeEngine:
         return {OUTPUT_NAME: logits_of(logits)}
 
     def placement(self) -> Placement:
-        """Read from the graph as the runtime optimized it for this CPU, which it writes out on request."""
+        """Read from the graph that the runtime optimized for this CPU, which it writes on request."""
         import onnx
 
         from edgetl.backends.onnx_placement import operators

@@ -1,7 +1,7 @@
 """OpenVINO on the CPU. The model is OpenVINO IR: model.xml (graph) and model.bin (weights, not rounded to 16 bits).
 
-A CPU with bfloat16 instructions runs "float32" networks in bfloat16 unless told otherwise, so the precision of
-what is not integer is always set, and recorded.
+A CPU with bfloat16 instructions runs "float32" networks in bfloat16 unless configured otherwise, so the precision of
+float layers is always set and recorded.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _NOT_EXECUTED = ("Const", "Input", "Output")
 
 
 class OpenVinoBackend:
-    """Reads the pivot with the runtime's own ONNX reader; the Python converter reports its use and is not called."""
+    """Reads the pivot with the runtime's own ONNX reader; the Python converter reports its use and is not used."""
 
     name = "openvino"
 
@@ -110,7 +110,7 @@ class OpenVinoBackend:
 
 
 class OpenVinoEngine:
-    """One compiled model and one inference request. Not for use by two threads at the same time.
+    """One compiled model and one inference request. Two threads must not use it at the same time.
 
     The graph is compiled for one image, and a batch is a loop: with MobileNetV2 and ResNet-18 on one thread a dynamic
     batch ran one image 3 to 14 % slower, and a true batch of eight between 19 % slower and 12 % faster than the loop.
@@ -186,7 +186,7 @@ def _write_ir(pivot: Path, graph: Path) -> None:
 
 
 def _number_afresh(model: Any) -> None:
-    # Nodes without a name are numbered by a counter of the whole process; the same pivot shall give the same bytes
+    # unnamed nodes are numbered by a process-wide counter, but the same pivot must give the same bytes
     for index, node in enumerate(model.get_ordered_ops()):
         if re.fullmatch(rf"{node.get_type_name()}_\d+", node.get_friendly_name()):
             node.set_friendly_name(f"{node.get_type_name()}_{index}")
@@ -212,7 +212,7 @@ def _compile(model: Path, precision: Precision, threads: int) -> tuple[Any, tupl
 
 
 def _refuse_other_formats(model: Path) -> None:
-    # the runtime would try its readers of five other formats on a file that it does not know
+    # the runtime would try its readers of five other formats on an unknown file
     with model.open("rb") as file:
         start = file.read(64).lstrip()
     if not start.startswith((b"<?xml", b"<net")):

@@ -1,4 +1,4 @@
-"""A target's `options`, checked: an unknown or impossible one is refused, never ignored."""
+"""Checks a target's `options`: an unknown or invalid one is refused, never ignored."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def integer(target: Target, name: str, default: int, *, low: int, high: int) -> 
 
 
 def words(target: Target, name: str) -> tuple[str, ...]:
-    """The option `name` as words split at commas and spaces; () when it is not given. `8.9` counts as one word."""
+    """The option `name` as words split at commas and spaces; () if it is not given. `8.9` counts as one word."""
     value = target.options.get(name, "")
     if isinstance(value, bool):
-        raise UsageError(f"target {target.name}: option `{name}`: expected words split by commas; found {value!r}")
+        raise UsageError(f"target {target.name}: option `{name}`: expected words separated by commas; found {value!r}")
     return tuple(str(value).replace(",", " ").split())

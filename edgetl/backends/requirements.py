@@ -1,4 +1,4 @@
-"""What this machine has, found without importing an SDK."""
+"""What this machine has, detected without importing an SDK."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CPU_INFO = Path("/proc/cpuinfo")
 
 
 def distribution_version(*names: str) -> str:
-    """Version of the first of these distributions that is installed; "" when none is."""
+    """Version of the first of these distributions that is installed; "" if none is."""
     for name in names:
         try:
             return metadata.version(name)
@@ -26,14 +26,14 @@ def distribution_version(*names: str) -> str:
 
 
 def missing_module(module: str, remedy: str) -> Missing | None:
-    """None when the top-level `module` can be found; it is not imported."""
+    """None if the top-level `module` can be found; it is not imported."""
     if find_spec(module) is not None:
         return None
     return Missing(f"the Python package {module} is not installed", remedy)
 
 
 def wrong_machine(target: Target) -> Missing | None:
-    """None when this CPU has the target's instruction set."""
+    """None if this CPU has the target's instruction set."""
     here = platform.machine()
     if target.machine in ("any", here):
         return None
@@ -44,16 +44,16 @@ def wrong_machine(target: Target) -> Missing | None:
 
 
 def wrong_precision(precision: Precision | None, offered: tuple[Precision, ...], backend: str) -> Missing | None:
-    """None when `backend` offers `precision`."""
+    """None if `backend` offers `precision`."""
     if precision is None or precision in offered:
         return None
     return Missing(f"{backend} does not run {precision}", f"build for {' or '.join(offered)}")
 
 
 def no_cuda_driver() -> Missing | None:
-    """None when the CUDA driver is there and sees a GPU.
+    """None if the CUDA driver is installed and sees a GPU.
 
-    TensorRT's runtime ends the process with a segmentation fault without a driver, so this is asked first.
+    Without a driver TensorRT's runtime ends the process with a segmentation fault, so this is checked first.
     """
     try:
         driver = ctypes.CDLL(CUDA_DRIVER)
@@ -66,7 +66,7 @@ def no_cuda_driver() -> Missing | None:
 
 
 def no_cpu_bfloat16() -> Missing | None:
-    """None when this CPU multiplies bfloat16 itself (AVX512-BF16 or AMX); otherwise it is emulated and slow."""
+    """None if this CPU has bfloat16 instructions (AVX512-BF16 or AMX); otherwise bfloat16 is emulated and slow."""
     if {"avx512_bf16", "amx_bf16"} & cpu_flags(CPU_INFO):
         return None
     return Missing(
@@ -76,7 +76,7 @@ def no_cpu_bfloat16() -> Missing | None:
 
 
 def cpu_flags(cpu_info: Path) -> frozenset[str]:
-    """The feature flags of the first CPU in the kernel's list; empty where there is none."""
+    """The feature flags of the first CPU in the kernel's list; empty if there is none."""
     try:
         text = cpu_info.read_text(encoding="utf-8", errors="replace")
     except OSError:

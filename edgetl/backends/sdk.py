@@ -1,6 +1,6 @@
-"""Import the vendors' runtimes with their usage reporting switched off. Everybody who needs one imports it from here.
+"""Imports the vendors' runtimes with usage reporting turned off. All code imports them from here.
 
-Both report over the network unless told otherwise, and before their own switches can be reached:
+Both report over the network by default, before their own switches can be reached:
 - `import openvino` sends an event to an analytics service and writes a client identifier into the home folder;
 - `import onnxruntime` (Linux wheels from 1.31 on) writes a device identifier and a queue of events into the cache
   folder and uploads it; `disable_telemetry_events()` comes too late for both files.
@@ -23,7 +23,7 @@ def import_onnxruntime() -> Any:
     os.environ.setdefault(ORT_SWITCH, "1")
     import onnxruntime
 
-    # sessions log by their own level; what is no session's, as a failed allocation, would go to stderr
+    # sessions log at their own level; other messages, like a failed allocation, would go to stderr
     onnxruntime.set_default_logger_severity(_FATAL)
     return onnxruntime
 
@@ -34,7 +34,7 @@ def import_openvino() -> Any:
         return sys.modules["openvino"]
     modules: dict[str, ModuleType | None] = sys.modules  # type: ignore[assignment]
     before = modules.get(OPENVINO_REPORTER)
-    modules[OPENVINO_REPORTER] = None  # an import of it now fails, and openvino takes its own empty stand-in
+    modules[OPENVINO_REPORTER] = None  # importing it now fails, and openvino uses its own empty stub
     try:
         import openvino
     finally:

@@ -61,10 +61,10 @@ class TensorRTBackend:
         return Compiled(self.name, "", precision, PIVOT_FILE, (PIVOT_FILE,), finished=False, facts=found)
 
     def finish(self, folder: Path, compiled: Compiled, target: Target) -> Compiled:
-        """Build the engine on this machine's GPU, or build it again for another one. Takes minutes on small devices.
+        """Build the engine on this machine's GPU, or rebuild it for another one. Takes minutes on small devices.
 
-        Writes model.engine and timing.cache into `folder`; the kernel timings kept there make the next time short.
-        raises  BackendError when this machine lacks TensorRT or the GPU or the build fails; nothing is written then.
+        Writes model.engine and timing.cache into `folder`; the kernel timings there make the next build fast.
+        raises  BackendError if this machine lacks TensorRT or the GPU, or the build fails; nothing is written then.
         """
         requirements.require(str(folder), self.cannot_run(target, compiled.precision))
         pivot = model_file(folder, PIVOT_FILE)
@@ -112,7 +112,7 @@ class TensorRTBackend:
 
 
 def check_fingerprint(built: Mapping[str, str], here: Mapping[str, str], folder: Path) -> None:
-    """Raise BackendError when an engine was built for something else. A newer driver is fine, an older one is not."""
+    """Raise BackendError if an engine was built for something else. A newer driver is accepted, an older one is not."""
     names = {"gpu": "GPU", "compute_capability": "compute capability", "tensorrt": "TensorRT"}
     different = [
         f"{word} {built.get(key, 'unknown')} (here {here[key]})"
@@ -123,7 +123,9 @@ def check_fingerprint(built: Mapping[str, str], here: Mapping[str, str], folder:
         different.append(f"CUDA driver {built['cuda_driver']} (here {here['cuda_driver']}, older)")
     if different:
         found = ", ".join(different)
-        raise BackendError(f"{folder}: the engine was built for {found}; again: edgetl compile --finish {folder}")
+        raise BackendError(
+            f"{folder}: the engine was built for {found}; build it again: edgetl compile --finish {folder}"
+        )
 
 
 def _number(version: str) -> tuple[int, ...]:
@@ -170,7 +172,7 @@ class _TimingCache:
         self._config: Any = None
 
     def attach(self, config: Any) -> None:
-        """Give the configuration the kept timings; those of another GPU or version are refused, then start afresh."""
+        """Give the configuration the stored timings; if they are refused (another GPU or version), start with none."""
         self._config = config
         cache = config.create_timing_cache(self._before)
         if cache is None or not config.set_timing_cache(cache, False):
@@ -183,6 +185,6 @@ class _TimingCache:
 
 def _replace(path: Path, content: bytes) -> None:
     try:
-        write_bytes(path, content)  # a build that is cut off leaves the old file whole
+        write_bytes(path, content)  # an interrupted build leaves the old file intact
     except OSError as error:
         raise BackendError(f"{path}: cannot write the engine: {error.strerror or error}") from error

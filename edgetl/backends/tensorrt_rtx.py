@@ -1,7 +1,7 @@
 """TensorRT for RTX: compiled here, without a GPU, into a plan for several GPU generations.
 
-The plan holds no final kernels: the runtime makes them on the device when the plan is opened, so the first inference
-takes longer there. Two builds of one pivot are the same function, not always the same bytes.
+The plan has no final kernels: the runtime compiles them on the device when the plan is opened, so the first inference
+takes longer there. Two builds of one pivot are the same function, but not always the same bytes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LIBRARY_DEFAULT = "library default"
 
 
 class TensorRTRTXBackend:
-    """Builds the plan where the toolchain is installed; opens it where an NVIDIA GPU is."""
+    """Builds the plan if the toolchain is installed; opens it if there is an NVIDIA GPU."""
 
     name = "tensorrt_rtx"
 
@@ -124,7 +124,7 @@ def _dotted(name: str) -> str:
 
 
 def _check_version(compiled: Compiled, installed: str, folder: Path) -> None:
-    # a plan opens with the minor version it was built with; the runtime's own message does not say so
+    # a plan opens only with the minor version that built it; the runtime's own message does not say so
     built = compiled.facts.get("tensorrt_rtx", compiled.backend_version)
     if built.split(".")[:2] != installed.split(".")[:2]:
         raise BackendError(
@@ -135,7 +135,8 @@ def _check_version(compiled: Compiled, installed: str, folder: Path) -> None:
 
 def _context_maker(trt: Any) -> Callable[[Any], Any]:
     def make(engine: Any) -> Any:
-        # the default makes kernels for a new input shape in the background, and latency changes when they are ready
+        # by default, kernels for a new input shape are compiled in the background, and latency changes when they are
+        # ready
         config = engine.create_runtime_config()
         config.dynamic_shapes_kernel_specialization_strategy = trt.DynamicShapesKernelSpecializationStrategy.EAGER
         return engine.create_execution_context(config)

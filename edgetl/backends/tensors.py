@@ -1,4 +1,4 @@
-"""What every engine checks before it hands an array to native code."""
+"""Checks that every engine makes before it passes an array to native code."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def images_of(inputs: Tensors, height: int, width: int) -> NDArray[np.uint8]:
 
 
 def logits_of(output: object) -> NDArray[np.float32]:
-    """A runtime's output as an own float32 (N, classes) array."""
+    """A copy of a runtime's output as a float32 (N, classes) array."""
     return np.array(output, dtype=np.float32, copy=True)
 
 
 def model_file(folder: Path, name: str) -> Path:
-    """The model inside a compiled folder. Raises BackendError when it is not there."""
+    """The model inside a compiled folder. Raises BackendError if it is missing."""
     path = folder / name
     if not path.is_file():
-        raise BackendError(f"{path}: the compiled model is not there; compile again or copy the whole folder")
+        raise BackendError(f"{path}: the compiled model is missing; compile again or copy the whole folder")
     return path
 
 

@@ -1,7 +1,7 @@
-"""What TensorRT and TensorRT for RTX have in common. Functions take the vendor's module as `trt`.
+"""Shared by TensorRT and TensorRT for RTX. Functions take the vendor's module as `trt`.
 
-Only calls that exist in 8.6, 10, 11 and RTX are made without asking (docs/guide/backends/tensorrt.md): the precision
-is the graph's own (Q/DQ pairs), and builder flags are touched only where this version has them.
+Only calls that exist in 8.6, 10, 11 and RTX are made unconditionally (docs/guide/backends/tensorrt.md): the precision
+comes from the graph (Q/DQ pairs), and builder flags are set only if this version has them.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ def build(
     configure: Callable[[Any], None],
     log: Any,
 ) -> bytes:
-    """Serialized engine of a pivot that `onnx_rules.check_tensorrt` let through. Raises BackendError.
+    """Serialized engine of a pivot that passed `onnx_rules.check_tensorrt`. Raises BackendError.
 
-    configure  called with the builder configuration for what only one of the two toolchains has
+    configure  called with the builder configuration, for settings of only one of the two toolchains
     """
     builder = trt.Builder(log)
     network, typed = _network(trt, builder)
@@ -100,7 +100,7 @@ def _set_flags(trt: Any, config: Any, precision: Precision, typed: bool) -> None
     if hasattr(flags, "TF32"):
         config.clear_flag(flags.TF32)  # on by default: rounds float32 operands to 10 bits of mantissa
     if precision in WITH_INTEGERS and not typed:
-        config.set_flag(flags.INT8)  # TensorRT 8: Q/DQ pairs alone do not switch integer kernels on
+        config.set_flag(flags.INT8)  # TensorRT 8: Q/DQ pairs alone do not enable INT8 kernels
     if precision == "float16" and not typed:
         config.set_flag(flags.FP16)  # nor do float16 tensors
 
@@ -117,7 +117,7 @@ def _add_profile(builder: Any, config: Any, network: Any, max_batch: int, pivot:
 
 @dataclass(frozen=True)
 class _Interface:
-    """What the engine takes and gives: images of (height, width, 3), 1..max_batch of them; logits of `classes`."""
+    """The engine's interface: 1..max_batch images of (height, width, 3) in; logits of `classes` out."""
 
     height: int
     width: int
@@ -136,7 +136,7 @@ class _Interface:
 class TensorRTEngine:
     """A plan on the GPU: one execution context, one stream, page-locked buffers for the largest batch.
 
-    plan     bytes of a serialized engine. It is native code's input: open bundles whose digests were checked.
+    plan     bytes of a serialized engine. Native code reads it, so open only bundles whose digests were checked.
     context  makes the execution context of an engine; the two toolchains differ here
     """
 
@@ -192,7 +192,7 @@ class TensorRTEngine:
 
     def _deserialize(self, plan: bytes) -> Any:
         self._runtime = self._trt.Runtime(self._log)
-        return self._checked(self._runtime.deserialize_cuda_engine(plan), "this GPU does not take the engine")
+        return self._checked(self._runtime.deserialize_cuda_engine(plan), "this GPU rejects the engine")
 
     def _interface(self) -> _Interface:
         engine, types = self._engine, self._trt.DataType
@@ -208,7 +208,7 @@ class TensorRTEngine:
         return _Interface(height, width, classes, max_batch)
 
     def _run(self, images: NDArray[np.uint8], logits: NDArray[np.float32]) -> None:
-        """images (batch, H, W, 3) -> logits (batch, classes), which is filled; batch is within the profile."""
+        """Fill logits (batch, classes) from images (batch, H, W, 3); batch is within the profile."""
         if len(images) != self._batch:
             self._checked(self._context.set_input_shape(INPUT_NAME, images.shape), f"batch of {len(images)} refused")
             self._batch = len(images)
@@ -220,7 +220,7 @@ class TensorRTEngine:
         logits[...] = self._logits[: logits.nbytes].view(np.float32).reshape(logits.shape)
 
     def _checked(self, result: Any, problem: str) -> Any:
-        """`result`, unless it is None or False: the API reports failure so, and the log says why."""
+        """`result`, unless it is None or False, which is how the API reports failure; the log says why."""
         if result is None or result is False:
             raise BackendError(f"{self._where}: {problem}: {joined(self._log.lines, 'no reason given')}")
         return result

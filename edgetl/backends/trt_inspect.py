@@ -1,4 +1,4 @@
-"""A TensorRT engine's own description (engine inspector, JSON, detailed verbosity) -> operators.
+"""Reads the operators from a TensorRT engine's own description (engine inspector, JSON, detailed verbosity).
 
 The fields differ between versions and between TensorRT's two compilers. Older layers name a `ParameterType`
 ("Convolution") and describe tensors in a sentence ("Thirty-two wide channel vectorized row major Int8 format");
@@ -37,21 +37,21 @@ _SYNCHRONIZATION = ("signal", "wait")
 
 
 def operators(text: str, device: str) -> tuple[Operator, ...]:
-    """Operators of the first optimization profile. Raises BackendError when `text` is no such description.
+    """Operators of the first optimization profile. Raises BackendError if `text` is not such a description.
 
-    An engine that was built without detailed verbosity lists names only: their precision is "unknown".
+    An engine built without detailed verbosity lists only names; their precision is "unknown".
     """
     try:
-        layers = json.loads(text, strict=False)["Layers"]  # names hold raw control characters
+        layers = json.loads(text, strict=False)["Layers"]  # names contain raw control characters
     except (ValueError, KeyError, TypeError) as error:
-        raise BackendError("the engine inspector's answer is not the JSON that was expected") from error
+        raise BackendError("the engine inspector did not return valid JSON") from error
     if not isinstance(layers, list):
-        raise BackendError("the engine inspector's answer has no list of layers")
+        raise BackendError("the engine inspector returned no list of layers")
     return tuple(_operator(layer, device) for layer in layers if _belongs(layer))
 
 
 def precision_of(description: str) -> str:
-    """The data type in a tensor's description; "unknown" when there is none."""
+    """The data type in a tensor's description; "unknown" if there is none."""
     found = _TYPE_WORD.search(description)
     return _TYPE_WORDS[found.group(1).lower()] if found else UNKNOWN
 
@@ -95,7 +95,7 @@ def _precision(layer: Mapping[str, Any]) -> str:
 
 
 def _with_kernel(precision: str, layer: Mapping[str, Any]) -> str:
-    """What the kernel's name says, where it is a product and says something: float32 tensors may run in TF32."""
+    """The number format in the kernel's name, if it is a product and has one: float32 tensors may run in TF32."""
     kernel = str(layer.get("TacticName", "")).lower()
     if not _kernel_is_product(layer):
         return precision

@@ -1,1 +1,1 @@
-"""What ships, measured on its own runtime: accuracy, latency, cold start; and the gates that judge it."""
+"""Measures builds on their own runtime (accuracy, latency, cold start) and judges the gates."""

@@ -1,4 +1,4 @@
-"""The bench of a target whose CPU is absent: accuracy under emulation, and by it on the host's; no latency."""
+"""The bench of a target whose CPU is absent: accuracy under emulation and, bounded by it, on the host; no latency."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edgetl.tasks.classification.accuracy import compare, predict, stratified
 from edgetl.types import WITH_INTEGERS, Backend, Missing
 
 _BATCH = 16
-_FLOAT_IMAGES = 8  # float is the slowest under emulation, and its arithmetic hardly differs between CPUs
+_FLOAT_IMAGES = 8  # float is slowest under emulation, and its arithmetic hardly differs between CPUs
 
 _Logits = NDArray[np.float32]
 
@@ -28,9 +28,9 @@ _Logits = NDArray[np.float32]
 def emulated(
     backend: Backend, run: Run, builds: TargetBuilds, obstacle: Missing
 ) -> tuple[TargetBench, dict[str, _Logits]]:
-    """What can be said of a target that this machine cannot run, and the logits of the builds that were emulated.
+    """The bench of a target that this machine cannot run, and the logits of the emulated builds.
 
-    A float build is looked at on few images, the build that ships on all that the recipe asks for.
+    A float build is emulated on few images, the build that ships on all that the recipe asks for.
     """
     missing = _missing(run, builds)
     reason = f"{obstacle.reason}; {obstacle.remedy}"
@@ -54,16 +54,16 @@ def emulated(
 
 
 def _missing(run: Run, builds: TargetBuilds) -> Missing | None:
-    """None when accuracy can be checked under emulation; an empty reason when that is out of the question."""
+    """None if accuracy can be checked under emulation; an empty reason if emulation does not apply."""
     if not qemu.takes(builds.target):
         return Missing("", "")
     if not run.job.recipe.bench.emulate:
-        return Missing("switched off in the recipe", "bench.emulate: true")
+        return Missing("turned off in the recipe", "bench.emulate: true")
     return qemu.missing()
 
 
 class _Emulation:
-    """The images that are emulated, and what was answered on them."""
+    """The emulated images and their logits."""
 
     def __init__(self, backend: Backend, run: Run, builds: TargetBuilds) -> None:
         self._backend, self._run, self._builds, self._recipe = backend, run, builds, run.job.recipe
@@ -72,7 +72,7 @@ class _Emulation:
         self._images = load_batch([run.split.val[index] for index in self._picked], builds.preprocessing)
         self._logits: dict[str, _Logits] = {}
         self._host_logits: dict[str, _Logits | None] = {}
-        self._threads = max(1, int(describe().usable_cores or 1))  # nothing is timed: use what is there
+        self._threads = max(1, int(describe().usable_cores or 1))  # nothing is timed: use all threads
 
     def of(self, bench: TargetBench) -> tuple[TargetBench, dict[str, _Logits]]:
         found = {candidate.precision: self._build(candidate) for candidate in self._builds.candidates}
@@ -91,7 +91,7 @@ class _Emulation:
         return whole(), self._logits
 
     def _ships_on_few(self, bench: TargetBench) -> Candidate | None:
-        """The build that would ship, where fewer images than there are speak for it."""
+        """The build that would ship, if it was emulated on fewer images than possible."""
         shipped = judge(bench, self._recipe.gates, self._recipe.choose).shipped
         build = bench.build(shipped) if shipped else None
         if build is None or build.accuracy is None or len(self._logits[build.precision]) == len(self._picked):
@@ -117,7 +117,7 @@ class _Emulation:
         return replace(build, accuracy=compare(logits, self._labels[picked], reference[picked], seed))
 
     def _host(self, candidate: Candidate) -> _Logits | None:
-        """What the build's file answers on this CPU, on all validation images; None where it does not take it."""
+        """Logits of the build's file on this CPU, for all validation images; None if this CPU cannot run it."""
         name = candidate.precision
         if name in self._host_logits:
             return self._host_logits[name]

@@ -13,7 +13,7 @@ from edgetl.types import Compiled, Precision, Preprocessing, Target
 
 @dataclass(frozen=True)
 class Candidate:
-    """A compiled build: the folder its backend wrote, and what it needs to open it."""
+    """A compiled build: the folder that its backend wrote, and the values needed to open it."""
 
     folder: Path
     compiled: Compiled

@@ -1,4 +1,4 @@
-"""Gates on finished bundles: those of a recipe that need no float network to compare with."""
+"""Gates on finished bundles: the recipe's gates that need no comparison with the float network."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ KEYS = ("min_top1", "min_recall", "max_p99_ms", "max_size_bytes")
 
 
 def parse_gates(given: Sequence[str]) -> Gates:
-    """`max_p99_ms=5`, `min_recall.defect=0.95`: keys of a recipe's `gates`. Raises UsageError naming what is wrong."""
+    """`max_p99_ms=5`, `min_recall.defect=0.95`: keys of a recipe's `gates`. Raises UsageError naming the mistake."""
     raw: dict[str, Any] = {"max_drop_points": None}
     for text in given:
         key, sign, value = text.partition("=")
         name, dot, label = key.partition(".")
         if not sign or bool(dot) != (name == "min_recall"):
-            raise UsageError(f"--gate {text}: expected key=value, as max_p99_ms=5 or min_recall.LABEL=0.95")
+            raise UsageError(f"--gate {text}: expected key=value, for example max_p99_ms=5 or min_recall.LABEL=0.95")
         if name not in KEYS:
             raise UsageError(f"--gate {text}: bundles have no gate `{name}`; {nearest(name, KEYS)}")
         try:
@@ -46,7 +46,7 @@ def parse_gates(given: Sequence[str]) -> Gates:
 
 
 def judge_bundles(measurement: Measurement, gates: Gates) -> Measurement:
-    """The measurement with every gate on every bundle. Raises UsageError for a class that a bundle does not have."""
+    """The measurement with every gate applied to every bundle. Raises UsageError for a class unknown to a bundle."""
     found = tuple(
         BundleGates(place, checks)
         for place, each in enumerate(measurement.bundles)
@@ -77,6 +77,6 @@ def _share_check(
     gate: str, what: str, share: Interval | None, images: int, limit: float, label: str | None = None
 ) -> GateCheck:
     if share is None:
-        return GateCheck(gate, limit, None, "not measured", f"{what} was not measured: no labelled images of it", label)
+        return GateCheck(gate, limit, None, "not measured", f"{what} was not measured: it has no labeled images", label)
     reason = f"{what} {at_least(share, limit, images)}"
     return GateCheck(gate, limit, share.value, "fail" if share.value < limit else "pass", reason, label)

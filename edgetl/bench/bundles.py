@@ -1,4 +1,4 @@
-"""Measure finished bundles on this machine: latency interleaved, accuracy on a labelled folder. Needs no torch."""
+"""Measure finished bundles on this machine: interleaved latency, accuracy on a labeled folder. Needs no torch."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from edgetl.tasks.classification.accuracy import answers, predict_each
 from edgetl.types import Engine, Interval, Placement, Preprocessing, Progress, Sample
 
 FEWEST_RUNS = 300
-"""Below that a measurement is a quick look."""
+"""With fewer runs a measurement gives only a rough idea."""
 _BATCH = 16
 _Bools = NDArray[np.bool_]
 _Times = NDArray[np.int64]
@@ -40,7 +40,7 @@ _Times = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Measured:
-    """A measurement with its single runs.
+    """A measurement with the time of every run.
 
     times  per bundle, in the order of `measurement.bundles`, and per repeat: (runs,) int64 nanoseconds in order
     """
@@ -51,7 +51,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class _Found:
-    """What was found of all bundles, by key; `right` (images,) bool, `repeats` one for each time they were opened."""
+    """Results of all bundles, by key; `right` (images,) bool, `repeats` one for each time they were opened."""
 
     right: Mapping[str, _Bools]
     cold: Mapping[str, ColdStart]
@@ -72,16 +72,16 @@ def measure_bundles(
     repeats: int = 1,
     limits: Limits = LIMITS,
 ) -> Measured:
-    """Open every bundle, time them in the same rounds, and count right answers on `data` when it is given.
+    """Open every bundle, time them in the same rounds, and count correct predictions on `data` if it is given.
 
-    folders      bundles, or folders of bundles, from which those that this machine cannot run and those that are
-                 damaged are left out, with the reason. One that is named twice is measured twice.
-    data         a folder with one sub-folder per class (or a CSV list); each must be a label of the bundles, not every
-                 label needs images. Images that cannot be used are named and left out.
-    cold_starts  fresh processes per bundle that open it and infer once; 0 leaves cold start and memory out.
-    limits       of each of them; one is started in any case, before the bundle is opened in this process.
-    repeats      of opening and timing all bundles
-    raises       BundleError when bundles do not take the same input; BackendError when one cannot run here; DataError.
+    folders      bundles, or folders of bundles; in a folder, bundles that are damaged or cannot run here are skipped
+                 with the reason. A bundle that is named twice is measured twice.
+    data         a folder with one sub-folder per class (or a CSV list); each must be a label of the bundles, but not
+                 every label needs images. Images that cannot be used are named and skipped.
+    cold_starts  fresh processes per bundle that open it and infer once; 0 omits cold start and memory.
+    limits       of each process; one is always started, before the bundle is opened in this process.
+    repeats      how often all bundles are opened and timed
+    raises       BundleError if bundles do not take the same input; BackendError if one cannot run here; DataError.
     """
     bundles, left_out = _read_all(folders)
     preprocessing = _common_input(bundles)
@@ -123,7 +123,7 @@ def measure_bundles(
 
 
 def _read_all(paths: Sequence[Path]) -> tuple[dict[str, Bundle], tuple[LeftOut, ...]]:
-    """By a key that is unique although one may be named twice."""
+    """Bundles by a unique key, because one may be named twice."""
     bundles: dict[str, Bundle] = {}
     left_out: list[LeftOut] = []
     for path in paths:
@@ -204,7 +204,7 @@ def _drop(of_first: _Bools | None, right: _Bools | None) -> Interval | None:
 
 
 def _worst(repeats: Sequence[Timed]) -> Conditions:
-    """The conditions of the repeat that was disturbed most, each in its own way."""
+    """The worst value of each condition over the repeats."""
     waited = [repeat.conditions.waited for repeat in repeats if repeat.conditions.waited is not None]
     stolen = [repeat.conditions.stolen for repeat in repeats if repeat.conditions.stolen is not None]
     return Conditions(max(waited, default=None), max(stolen, default=None))
@@ -212,7 +212,7 @@ def _worst(repeats: Sequence[Timed]) -> Conditions:
 
 def _warnings(machine: Machine, met: Conditions, rows: Sequence[BundleMeasurement], threads: int) -> tuple[str, ...]:
     runs = rows[0].runs
-    look = f"{runs} runs are a quick look: take all times as an indication" if runs < FEWEST_RUNS else ""
+    look = f"{runs} runs give only a rough idea: all times are indications" if runs < FEWEST_RUNS else ""
     told = (look, too_many_threads(machine, threads), busy(machine, met, [row.round_spread for row in rows], threads))
     return tuple(sentence for sentence in told if sentence)
 
@@ -289,5 +289,5 @@ def _timed_images(
         files = bundle.manifest.golden.files if bundle.manifest.golden else ()
         paths = [bundle.folder / file for file in files]
     if not paths:
-        raise BundleError(f"{bundle.folder}: carries no golden images to time on; name a folder with --data")
+        raise BundleError(f"{bundle.folder}: has no golden images for timing; name a folder with --data")
     return np.stack([load_image(path, preprocessing) for path in paths])

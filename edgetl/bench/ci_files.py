@@ -16,7 +16,7 @@ Row = Mapping[str, str | int | float | None]
 
 @dataclass(frozen=True)
 class Case:
-    """One test of a JUnit file: a gate on one build. `subject` is what it is about, as a target or a bundle."""
+    """One test of a JUnit file: a gate on one build. `subject` is its target or bundle."""
 
     subject: str
     name: str
@@ -25,7 +25,7 @@ class Case:
 
 
 def csv_text(rows: Sequence[Row]) -> str:
-    """A table with a header; None is an empty cell. Columns are in the order in which rows first have them."""
+    """A table with a header; None is an empty cell. Columns are in the order of their first appearance."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
     stream = io.StringIO()
     writer = csv.DictWriter(stream, columns, lineterminator="\n")

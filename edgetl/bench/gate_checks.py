@@ -1,8 +1,8 @@
-"""Each gate on what was measured of one build: pure functions.
+"""Each gate applied to the measurements of one build: pure functions.
 
-The measured value is judged and its interval told beside it. Emulated images are few, so an accuracy gate fails there
-only when the whole interval is on the wrong side; where the host answered the others, when the value is on the wrong
-side whatever the undecided answers are.
+The verdict depends on the measured value, and the interval is reported beside it. Emulated images are few, so an
+accuracy gate fails on them only if the whole interval is on the wrong side. If the host ran the other images, it fails
+if the value is on the wrong side whatever the undecided predictions are.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from edgetl.tasks.classification.accuracy_gates import worst
 from edgetl.types import ClassRecall, Estimate, Interval, Verdict
 
 _LEFT_IN_FLOAT = "convolutions and matrix products in float"
-_CONVERSIONS = "conversions between floats and integers"
+_CONVERSIONS = "conversions between float and INT8"
 
 
 @dataclass(frozen=True)
 class GateCheck:
-    """One gate on one build. `limit` and `value` are in the unit of the recipe key `gate`; `label` is the class that a
-    gate on recall is about."""
+    """One gate on one build. `limit` and `value` are in the unit of the recipe key `gate`; `label` is the class of a
+    recall gate."""
 
     gate: str
     limit: float
@@ -35,7 +35,7 @@ class GateCheck:
 
 
 def check_gates(build: BuildBench, bench: TargetBench, gates: Gates) -> tuple[GateCheck, ...]:
-    """Every gate that is set, on one build that runs."""
+    """All gates that are set, on one build that runs."""
     checks: list[GateCheck] = []
     if gates.max_drop_points is not None:
         checks.append(_drop_check(build, bench, gates.max_drop_points))
@@ -55,7 +55,7 @@ def check_gates(build: BuildBench, bench: TargetBench, gates: Gates) -> tuple[Ga
 
 
 def _placement_checks(build: BuildBench, gates: Gates) -> list[GateCheck]:
-    """What the runtime's own graph says; not measured where the runtime was not here to be asked."""
+    """Counts from the runtime's own graph; not measured if the runtime is missing."""
     asked = build.placement is not None
     wanted = (
         ("max_float_layers", gates.max_float_layers, len(build.not_integer) if asked else None, _LEFT_IN_FLOAT),
@@ -66,7 +66,7 @@ def _placement_checks(build: BuildBench, gates: Gates) -> list[GateCheck]:
 
 def _count_check(gate: str, limit: int, found: int | None, what: str) -> GateCheck:
     if found is None:
-        return GateCheck(gate, limit, None, "not measured", f"{what}: the runtime was not asked")
+        return GateCheck(gate, limit, None, "not measured", f"{what}: not measured, because the runtime is missing")
     missed = found > limit
     reason = f"{what}: {found}, {'above' if missed else 'within'} the allowed {limit}"
     return GateCheck(gate, limit, found, "fail" if missed else "pass", reason)
@@ -108,14 +108,14 @@ def _recall_check(build: BuildBench, bench: TargetBench, label: str, limit: floa
 
 
 def _recall_drop_check(build: BuildBench, bench: TargetBench, limit: float) -> GateCheck:
-    """On the class that lost most."""
+    """The gate on the class that lost most."""
     gate = "max_recall_drop_points"
     found = worst(bench.recalls(build))
     if found is None or found[1].drop_points is None:
         return GateCheck(gate, limit, None, "not measured", "recall per class was not measured")
     label, recall = found
     drop = found[1].drop_points
-    # of every class the least that it can have lost: one that surely lost too much is enough
+    # the smallest possible loss of every class: one class that certainly lost too much is enough
     known = [each for each in build.host.least_recall_drop_points if each is not None] if build.host else []
     least = max(known, default=drop.low)
     verdict = _accuracy_verdict(drop.value > limit, least > limit, bench.emulated)
@@ -126,7 +126,7 @@ def _recall_drop_check(build: BuildBench, bench: TargetBench, limit: float) -> G
 def _no_recall(found: ClassRecall | None, label: str) -> str:
     if found is None:
         return f"recall of `{label}` was not measured"
-    return f"recall of `{label}` was not measured: no validation image is of that class"
+    return f"recall of `{label}` was not measured: that class has no validation image"
 
 
 def _of_class(values: tuple[float | None, ...], bench: TargetBench, label: str) -> float | None:
@@ -134,14 +134,14 @@ def _of_class(values: tuple[float | None, ...], bench: TargetBench, label: str) 
 
 
 def _within(drop: Interval, limit: float, images: int) -> str:
-    """A loss in points beside the largest that is allowed."""
+    """A loss in points, compared with the largest allowed."""
     text = f"{decimal(drop.value, 2)} points ({decimal(drop.low, 2)} to {decimal(drop.high, 2)})"
     relation = "above" if drop.value > limit else "within"
     return f"{text}, {relation} the allowed {limit:g}{_too_few(drop.low <= limit < drop.high, images)}"
 
 
 def at_least(share: Interval, limit: float, images: int) -> str:
-    """A share in percent beside the least that is required."""
+    """A share in percent, compared with the smallest required."""
     text = f"{100 * share.value:.1f} % ({100 * share.low:.1f} to {100 * share.high:.1f})"
     relation = "below" if share.value < limit else "at or above"
     return f"{text}, {relation} the required {100 * limit:g} %{_too_few(share.low < limit <= share.high, images)}"
@@ -154,7 +154,7 @@ def _too_few(unsure: bool, images: int) -> str:
 
 
 def _float_too(value: float, limit: float) -> str:
-    # half an image of a million: the sum of a share and a difference of shares
+    # half an image in a million: rounding of a share plus a difference of shares
     return f"; the float network itself has {100 * value:.1f} %" if value < limit - 5e-7 else ""
 
 
@@ -173,7 +173,7 @@ def _p99_check(build: BuildBench, bench: TargetBench, limit: float) -> GateCheck
 
 
 def p99_check(latency: Latency | None, machine: Machine, met: Conditions | None, limit: float) -> GateCheck:
-    """`max_p99_ms` on what was timed on its own CPU; a machine that disturbed it is told, met or missed."""
+    """`max_p99_ms` on times from the target's own CPU; reports a busy machine, whether the gate is met or missed."""
     gate = "max_p99_ms"
     if latency is None or latency.p99_ms is None:
         return GateCheck(gate, limit, None, "not measured", "p99 latency was not measured")
@@ -195,7 +195,7 @@ def _p99(p99: Estimate, runs: int) -> str:
 
 
 def _digits(value: float) -> str:
-    """Three that matter, and no exponent: `0.412`, `1221`."""
+    """Three significant digits without an exponent: `0.412`, `1221`."""
     return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
 
 

@@ -1,4 +1,4 @@
-"""Verdicts and the build that ships: pure functions of what was measured. How a gate is judged: gate_checks.py."""
+"""Verdicts and the build that ships: pure functions of the measurements. gate_checks.py has the single gates."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class BuildVerdict:
 
 @dataclass(frozen=True)
 class Decision:
-    """What a target's verdict is and which build ships.
+    """A target's verdict and the build that ships.
 
     shipped  the build to hand over; with the verdict `fail` it is the most accurate one, for inspection only.
-             None when no build could be run at all.
+             None if no build could run at all.
     reason   the shipped build's gates in one sentence; why  how it was chosen
     """
 
@@ -45,11 +45,11 @@ class Decision:
 
 
 def judge(bench: TargetBench, gates: Gates, choose: Choose = "fastest") -> Decision:
-    """Hold every build against the gates and choose the one that ships.
+    """Apply the gates to every build and choose the one that ships.
 
-    choose  "fastest": among the passing builds the one with the lowest p50; builds that cannot be told apart: the
-            smaller file. Without latency here int8 is preferred. "int8", "float32": that build or none.
-    raises  UsageError when the chosen precision was not built, or there is no build.
+    choose  "fastest": the passing build with the lowest p50; in a tie, the smaller file. Without latency int8 is
+            preferred. "int8", "float32": that build or none.
+    raises  UsageError if the chosen precision was not built, or there is no build.
     """
     if not bench.builds:
         raise UsageError(f"{bench.target}: no build to judge")
@@ -65,7 +65,7 @@ def judge(bench: TargetBench, gates: Gates, choose: Choose = "fastest") -> Decis
 
 
 def judge_build(build: BuildBench, bench: TargetBench, gates: Gates) -> BuildVerdict:
-    """All gates on one build. One that gave NaN or infinite logits fails whatever the gates are."""
+    """All gates on one build. A build with NaN or infinite logits fails whatever the gates are."""
     if build.error:
         return BuildVerdict(build.precision, "fail", f"it does not run: {one_line(build.error)}", ())
     checks = check_gates(build, bench, gates)
@@ -121,7 +121,7 @@ def _fastest(bench: TargetBench, verdicts: tuple[BuildVerdict, ...]) -> tuple[Bu
         build = min(possible, key=lambda build: _INTEGER_FIRST.index(build.precision))
         if len(bench.builds) == 1:
             return build, f"{build.precision} is the only build"
-        missing = "its own CPU's latency was not measured" if bench.other_cpu else "no latency was measured here"
+        missing = "latency on its own CPU was not measured" if bench.other_cpu else "no latency was measured here"
         return build, f"{missing}; {build.precision} is preferred{_refused(verdicts)}"
     return _most_accurate(bench), "no build meets the gates; the most accurate one is kept for inspection"
 
@@ -139,7 +139,7 @@ def _quickest(timed: list[BuildBench], bench: TargetBench) -> tuple[BuildBench, 
         return best, f"{_slower_int8(int8, best)}; {best.precision} ships"
     if len(level) > 1:
         others = " and ".join(build.precision for build in level if build is not best)
-        return best, f"equally fast as {others} within noise; {best.precision} is the smaller file"
+        return best, f"as fast as {others} within noise; {best.precision} is the smaller file"
     if best.speedup is not None:
         return best, f"{best.precision} is the fastest passing build: {_times(best.speedup)} the speed of float32"
     return best, f"{best.precision} is the only build" if len(bench.builds) == 1 else f"{best.precision} is the fastest"
@@ -153,17 +153,17 @@ def _slower_int8(int8: BuildBench, best: BuildBench) -> str:
 
 
 def _between_numbers(int8: BuildBench) -> str:
-    """What its runtime does besides computing; "" where that is no more than at the network's two ends."""
+    """The conversions of its runtime; "" if there are none besides those at the two ends of the network."""
     if int8.conversions is None or int8.conversions <= _OWN_ENDS:
         return ""
-    return f"{int8.conversions} operators of it only convert between floats and integers"
+    return f"{int8.conversions} of its operators only convert between float and INT8"
 
 
 def _tied(build: BuildBench, first: BuildBench) -> bool:
-    """Whether the timings cannot tell the two apart.
+    """Whether the timings cannot separate the two.
 
-    Of builds that were timed in the same rounds the interval of their ratio decides, of others the overlap of their
-    p50 intervals.
+    For builds timed in the same rounds, the interval of their ratio decides; for others, the overlap of their p50
+    intervals.
     """
     for one, other in ((build, first), (first, build)):
         ratio = one.speedup if other.precision == "float32" else one.speedup_over.get(other.precision)

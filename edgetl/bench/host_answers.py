@@ -1,8 +1,8 @@
-"""All validation images for a build of an absent CPU: the host answers them, and emulation says how far off that is.
+"""Accuracy of an absent CPU's build on all validation images: the host runs them, and emulation bounds the difference.
 
-Integer sums are exact on either CPU, so answers differ only where a rounding falls otherwise (docs/decisions/
-0015-host-answers.md). The largest difference on the emulated images bounds that: an answer whose lead is wider than two
-such differences stays.
+INT8 sums are exact on both CPUs, so logits differ only if a value rounds the other way (docs/decisions/
+0015-host-answers.md). The largest difference on the emulated images bounds this: a prediction whose lead is wider than
+two such differences is certain.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _Labels = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Answered:
-    """A build's answers on the host and, of a part of the images, under emulation.
+    """A build's logits on the host and, for some of the images, under emulation.
 
     host      (N, C) float32 logits of all validation images
     emulated  (n, C) float32 logits of the images `picked` (n,)
@@ -34,20 +34,20 @@ class Answered:
     picked: NDArray[np.int64]
 
     def known(self) -> _Logits:
-        """(N, C) emulated logits where there are some, the host's elsewhere."""
+        """(N, C) emulated logits if available, the host's otherwise."""
         found = self.host.copy()
         found[self.picked] = self.emulated
         return found
 
     def same(self) -> int:
-        """Images with one class in both."""
+        """Images with the same class in both."""
         return int((self.host[self.picked].argmax(axis=1) == self.emulated.argmax(axis=1)).sum())
 
     def largest_difference(self) -> float:
         return float(np.abs(self.host[self.picked] - self.emulated).max())
 
     def reachable(self) -> NDArray[np.bool_]:
-        """(N, C): classes that the target's CPU may answer. Of an emulated image it is the one that it did answer."""
+        """(N, C): classes that the target's CPU may predict. For an emulated image, the one that was predicted."""
         known = self.known()
         found: NDArray[np.bool_] = known >= known.max(axis=1, keepdims=True) - 2 * self.largest_difference()
         found[self.picked] = np.eye(known.shape[1], dtype=np.bool_)[self.emulated.argmax(axis=1)]
@@ -57,9 +57,9 @@ class Answered:
 def on_all_images(
     answered: Answered, labels: _Labels, reference: _Logits, seed: int
 ) -> tuple[Accuracy, HostCheck] | None:
-    """The accuracy on all validation images, its intervals widened by every answer that may be another on the target.
+    """The accuracy on all validation images, with intervals widened by every undecided prediction.
 
-    None where it says less than the emulated images alone: the two CPUs differ too much, or a logit is not finite.
+    None if the emulated images alone say more: the two CPUs differ too much, or a logit is not finite.
 
     labels     (N,) int64 classes
     reference  (N, C) float32 logits of the float torch network
@@ -88,7 +88,7 @@ def on_all_images(
 
 
 def on_host(target: Target) -> Target:
-    """The target as this machine's CPU can stand in for it."""
+    """The target, changed so that this machine's CPU can stand in for it."""
     return replace(target, machine="any")
 
 
@@ -121,7 +121,7 @@ def _agreements(known: _Logits, reachable: NDArray[np.bool_], reference: _Logits
 
 
 def _answering(known: _Logits, reachable: NDArray[np.bool_], wanted: _Labels, right: bool) -> _Logits:
-    """`known`, with the `wanted` class answered wherever it can be or, if not `right`, avoided wherever it can be."""
+    """`known`, with the `wanted` class predicted wherever possible or, if not `right`, avoided wherever possible."""
     rows = np.arange(len(known))
     is_wanted = np.zeros_like(reachable)
     is_wanted[rows[wanted >= 0], wanted[wanted >= 0]] = True

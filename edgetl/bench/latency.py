@@ -1,4 +1,4 @@
-"""The latency protocol: one image at a time, builds in turns of short blocks, so that drift hits them equally."""
+"""The latency protocol: one image at a time, builds alternate in short blocks, so that drift affects them equally."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgetl.types import INPUT_NAME, Advance, Engine
 BLOCK = 10
 """Timed runs of one engine in a row."""
 SETTLE = 2
-"""Untimed runs before them."""
+"""Untimed runs before each block."""
 
 
 def interleaved(
@@ -34,11 +34,11 @@ def interleaved(
     runs     timed runs; warmup  untimed runs of each engine before. The engines take turns in blocks of `BLOCK` timed
              runs, in an order drawn by `seed`, each block after `SETTLE` untimed runs. Garbage collection is off.
     returns  per engine (runs,) int64 nanoseconds; run r of every engine belongs to round r // BLOCK, which holds one
-             block of each. Runs of a round share what the machine did then: rounds are the sample of all intervals.
+             block of each. Runs of a round share the state of the machine, so rounds are the sample of all intervals.
     Raises ValueError for no image, or runs < 1.
 
-    Blocks, because a model that runs right after another one finds its weights driven out of the cache: run by run,
-    MobileNetV2 in INT8 took 0.3 to 0.5 ms longer than alone (docs/decisions/0006-latency-protocol.md).
+    Blocks are needed because a model finds its weights evicted from the cache right after another model: alternating
+    run by run, MobileNetV2 in INT8 took 0.3 to 0.5 ms longer than alone (docs/decisions/0006-latency-protocol.md).
     """
     if images.ndim != 4 or images.shape[0] < 1 or runs < 1:
         raise ValueError(f"expected images (K, H, W, 3) with K >= 1 and runs >= 1; found {images.shape} and {runs}")

@@ -1,4 +1,4 @@
-"""The machine a measurement was taken on. Linux only in detail; what cannot be read is None."""
+"""The machine of a measurement. Details are read on Linux only; values that cannot be read are None."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgetl.types import Placement, Target
 
-# our name -> flags of /proc/cpuinfo, any of which shows it
+# our name -> flags of /proc/cpuinfo, any of which implies it
 _INSTRUCTION_SETS: Mapping[str, frozenset[str]] = {
     "avx2": frozenset({"avx2"}),
     "avx512": frozenset({"avx512f"}),
@@ -28,11 +28,11 @@ _VNNI = {"vnni", "avx_vnni"}
 
 @dataclass(frozen=True)
 class Machine:
-    """CPU, clocks and load when the measurement began. `python` is None where another program measured.
+    """CPU, clocks and load when the measurement began. `python` is None if another program measured.
 
     usable_cores  what this process may use: the affinity mask, and the cgroup's quota (may be a fraction)
     load_average  over one minute
-    gpu           the one that was measured on, as its driver names it; None where none was
+    gpu           the GPU that was measured, as its driver names it; None if none was
     """
 
     cpu: str | None
@@ -52,12 +52,12 @@ class Machine:
 
     @property
     def processors(self) -> str:
-        """What was measured on: the GPU, if there is one, and the CPU."""
+        """The processors: the GPU, if there is one, and the CPU."""
         return ", ".join(name for name in (self.gpu, self.cpu or self.architecture) if name)
 
 
 def describe(root: Path = Path("/")) -> Machine:
-    """The present machine. `root` is where `proc`, `sys` and `etc` lie."""
+    """This machine. `root` contains `proc`, `sys` and `etc`."""
     info = _read(root / "proc/cpuinfo")
     scaling = root / "sys/devices/system/cpu/cpu0/cpufreq"
     return Machine(
@@ -85,9 +85,9 @@ def gpu_of(target: Target, placement: Placement) -> str | None:
 
 
 def other_cpu(target: Target, root: Path = Path("/")) -> str:
-    """Why the time a build of `target` takes here is that of another CPU; "" where this CPU is of the target's kind.
+    """Why latency here is not that of the target's CPU; "" if this CPU is of the target's kind.
 
-    A target that says nothing of its CPU takes any of its architecture.
+    A target without CPU requirements accepts any CPU of its architecture.
     """
     info = _read(root / "proc/cpuinfo")
     has = set(instruction_sets(info))
@@ -95,7 +95,7 @@ def other_cpu(target: Target, root: Path = Path("/")) -> str:
     if banned := [name for name in target.cpu_without if name in has]:
         return f"{target.name} is a CPU without {' or '.join(banned)}; {here} has {' and '.join(banned)}"
     if target.cpu_with and not has & set(target.cpu_with):
-        return f"{target.name} is a CPU with {' or '.join(target.cpu_with)}; {here} has none of it"
+        return f"{target.name} is a CPU with {' or '.join(target.cpu_with)}; {here} has none"
     parts = cpu_parts(info)
     if target.cpu_part and parts != {target.cpu_part}:
         found = ", ".join(sorted(parts)) or "not told"
@@ -104,14 +104,14 @@ def other_cpu(target: Target, root: Path = Path("/")) -> str:
 
 
 def saturates(target: Target, root: Path = Path("/")) -> bool:
-    """Whether INT8 saturates on this x86 CPU, which has no VNNI, and not on those of `target`, which have it."""
+    """Whether INT8 saturates on this x86 CPU, which lacks VNNI, but not on the CPUs of `target`, which have it."""
     if platform.machine() != target.machine or not _VNNI & set(target.cpu_with):
         return False
     return not _VNNI & set(instruction_sets(_read(root / "proc/cpuinfo")))
 
 
 def cpu_parts(cpuinfo: str) -> set[str]:
-    """The part numbers of all ARM cores in the text of /proc/cpuinfo: {"0xd0b"} is Cortex-A76 and nothing else."""
+    """The part numbers of all ARM cores in the text of /proc/cpuinfo: {"0xd0b"} means only Cortex-A76."""
     fields = (line.partition(":") for line in cpuinfo.splitlines())
     return {value.strip() for key, _, value in fields if key.strip() == "CPU part"}
 
@@ -126,18 +126,18 @@ def temperature_c(root: Path = Path("/")) -> float | None:
     """The hottest thermal zone at this moment, in degrees Celsius."""
     zones = sorted((root / "sys/class/thermal").glob("thermal_zone*/temp"))
     thousandths = [value for value in (_number(_read(zone)) for zone in zones) if value is not None]
-    # zones that are switched off report values like -274 degrees
+    # disabled zones report values like -274 degrees
     return max((value / 1000 for value in thousandths if -100_000 < value < 200_000), default=None)
 
 
 def instruction_sets(cpuinfo: str) -> tuple[str, ...]:
-    """The vector and integer instruction sets that decide a network's speed, from the text of /proc/cpuinfo."""
+    """The vector and integer instruction sets that determine a network's speed, from the text of /proc/cpuinfo."""
     flags = set((_field(cpuinfo, "flags") or _field(cpuinfo, "Features")).split())
     return tuple(name for name, signs in _INSTRUCTION_SETS.items() if signs & flags)
 
 
 def cgroup_cores(root: Path) -> float | None:
-    """CPU quota of this process's control group in cores, the tightest on the way up; None when unlimited."""
+    """CPU quota of this process's control group in cores, the smallest of all parents; None if unlimited."""
     quotas: list[float] = []
     for line in _read(root / "proc/self/cgroup").splitlines():
         _, controllers, group = (*line.split(":", 2), "", "")[:3]

@@ -1,4 +1,4 @@
-"""The bench stage of one target: every build on its own runtime, or the reason why not."""
+"""The bench stage of one target: measures every build on its own runtime, or records the reason why not."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from edgetl.types import Tensors
 
 _BATCH = 16
-_ALL_INTEGER: tuple[Precision, ...] = ("int8", "simplified")  # whatever is float in them was not asked for
+_ALL_INTEGER: tuple[Precision, ...] = ("int8", "simplified")  # any float layer in them was not requested
 
 _Logits = NDArray[np.float32]
 _Times = NDArray[np.int64]
@@ -48,7 +48,7 @@ _Times = NDArray[np.int64]
 class _Out:
     """Builds that are not measured any further, by precision.
 
-    errors  they do not run; interrupted  they could not be measured this time
+    errors  builds that do not run; interrupted  builds that could not be measured this time
     """
 
     errors: dict[str, str] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class _Out:
 
 
 class _Watched:
-    """An engine that leaves word of its error: who times several cannot tell whose it is."""
+    """An engine that records its error, because a timing loop over several cannot tell which one failed."""
 
     def __init__(self, name: str, engine: Engine, failed: dict[str, str]) -> None:
         self._name, self._engine, self._failed = name, engine, failed
@@ -78,7 +78,7 @@ class _Watched:
 def measure_builds(run: Run, builds: TargetBuilds, out: Path) -> None:
     """Measure the target's builds; write bench.json, predictions.safetensors and latency.safetensors into `out`.
 
-    A build that fails to open or to run, whenever that is, is recorded with its error; the others go on. One that could
+    A build that fails to open or to run is recorded with its error, and the others continue. A build that could not be
     not be measured for a reason outside of it is recorded as that, for the next run to try again. Under emulation the
     build that will ship, by the recipe's gates, is looked at on all images that the recipe asks for.
     """
@@ -97,12 +97,15 @@ def measure_builds(run: Run, builds: TargetBuilds, out: Path) -> None:
 def _obstacle(backend: Backend, builds: TargetBuilds) -> Missing | None:
     found = backend.missing() or backend.cannot_run(builds.target)
     if found is None and not all(candidate.compiled.finished for candidate in builds.candidates):
-        return Missing("the last build step runs on the device", "edgetl compile --finish BUNDLE there, then bench it")
+        return Missing(
+            "the last build step runs on the device",
+            "run edgetl compile --finish BUNDLE there, then edgetl bench BUNDLE",
+        )
     return found
 
 
 def _cannot_run(backend: Backend, builds: TargetBuilds) -> dict[str, str]:
-    """Builds this machine cannot run although it runs others of the target: bfloat16 on a CPU without it."""
+    """Builds that this machine cannot run although it runs others of the target: bfloat16 on a CPU without it."""
     obstacles = {c.precision: backend.cannot_run(builds.target, c.precision) for c in builds.candidates}
     return {name: f"{found.reason}; {found.remedy}" for name, found in obstacles.items() if found}
 
@@ -180,7 +183,7 @@ def _open_all(
 
 
 def _predict(run: Run, builds: TargetBuilds, engines: Mapping[str, Engine], out: _Out) -> dict[str, _Logits]:
-    """Logits of every build on all validation images, which are read once. A build that fails falls out."""
+    """Logits of every build on all validation images, which are read once. A build that fails is dropped."""
     parts: dict[str, list[_Logits]] = {name: [] for name in engines}
     if not parts:
         return {}
@@ -197,9 +200,9 @@ def _predict(run: Run, builds: TargetBuilds, engines: Mapping[str, Engine], out:
 
 
 def _time(run: Run, builds: TargetBuilds, engines: Mapping[str, Engine], out: _Out) -> Timed | None:
-    """Times of every build, taken in the same rounds. After one that fails the others are timed again without it.
+    """Times of every build, taken in the same rounds. If one fails, the others are timed again without it.
 
-    None where none is left.
+    None if none is left.
     """
     images = load_batch(spread(run.split.val), builds.preprocessing)
     bench, for_p99 = run.job.recipe.bench, run.job.recipe.gates.max_p99_ms is not None
@@ -220,7 +223,7 @@ def _time(run: Run, builds: TargetBuilds, engines: Mapping[str, Engine], out: _O
 
 
 def _cold_start(run: Run, builds: TargetBuilds, candidate: Candidate, out: _Out) -> ColdStart | None:
-    """What falls out here is not opened in this process, which would hang or end as the fresh one did."""
+    """A build that fails here is not opened in this process, which would hang or crash like the fresh one."""
     target, threads = builds.target, run.job.recipe.bench.threads
     image = load_batch(run.split.val[:1], builds.preprocessing)[0]
     with run.progress.task(f"{target.name}: {candidate.precision} cold start", total=None):
@@ -236,6 +239,6 @@ def _cold_start(run: Run, builds: TargetBuilds, candidate: Candidate, out: _Out)
 def _speedups(
     builds: TargetBuilds, times: Mapping[str, _Times], name: Precision, seed: int
 ) -> dict[Precision, Interval]:
-    """Over each other build that was timed."""
+    """Speed-up over each other build that was timed."""
     others = [c.precision for c in builds.candidates if c.precision in times and c.precision != name]
     return {other: stats.speedup(times[other], times[name], block=BLOCK, seed=seed) for other in others}

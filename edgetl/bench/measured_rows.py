@@ -1,4 +1,4 @@
-"""A measurement of bundles as rows of a table, its single runs too, and as tests, one per gate."""
+"""A measurement of bundles as table rows (per bundle and per run) and as tests, one per gate."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _TIMES = ("p50_ms", "p90_ms", "p99_ms", "ratio")
 
 
 def rows(measurement: Measurement) -> list[Row]:
-    """One per bundle. Columns `recall.<class>` hold the recall of single classes."""
+    """One row per bundle. Columns `recall.<class>` hold the recall of single classes."""
     return [_row(measurement, each) for each in measurement.bundles]
 
 
 def runs(measurement: Measurement, times: Sequence[Sequence[NDArray[np.int64]]]) -> list[Row]:
-    """One per timed run: bundle, repeat, round and run from 1, milliseconds.
+    """One row per timed run: bundle, repeat, round and run from 1, milliseconds.
 
-    times  per bundle and repeat (runs,) nanoseconds, in the order in which they were taken
+    times  per bundle and repeat (runs,) nanoseconds, in the order of the runs
     """
     return [
         {
@@ -44,8 +44,8 @@ def runs(measurement: Measurement, times: Sequence[Sequence[NDArray[np.int64]]])
 
 
 def cases(measurement: Measurement) -> list[Case]:
-    """One per gate of each bundle; without gates that it was measured. What was left out is skipped, or a failure where
-    it is damaged."""
+    """One test per gate of each bundle; without gates, that it was measured. A bundle that was left out is skipped, or
+    a failure if it is damaged."""
     found: list[Case] = []
     checks = {each.place: each.checks for each in measurement.gates}
     for place, subject in enumerate(measurement.names()):

@@ -1,4 +1,4 @@
-"""What measuring finished bundles yields: one JSON document, the same from `edgetl bench BUNDLE` and `edgetl-bench`."""
+"""Measurements of finished bundles: one JSON document, the same from `edgetl bench BUNDLE` and `edgetl-bench`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STRICT = ConfigDict(extra="forbid", str_max_length=4000)
 
 @dataclass(frozen=True)
 class BeforeAfter:
-    """A reading of the machine right before and right after the timed runs; None where it cannot be read."""
+    """A reading of the machine right before and right after the timed runs; None if it cannot be read."""
 
     __pydantic_config__ = _STRICT
 
@@ -29,7 +29,7 @@ class BeforeAfter:
 
 @dataclass(frozen=True)
 class LabelRecall:
-    """How many of a class's images a bundle recognizes; None where there are none.
+    """How many of a class's images a bundle recognizes; None without images.
 
     drop_points  the first bundle's recall minus this one's, in points, on the same images; None for the first
     """
@@ -48,16 +48,16 @@ class BundleMeasurement:
 
     bundle_sha256    SHA-256 of manifest.json, which holds the digests of all other files
     backend_version  of the runtime that was timed
-    placement        precisions of the compute operators; None where the harness cannot ask the runtime
-    images, top1     labelled images and the share answered right; 0 and None without such images
+    placement        number formats of the compute operators; None if the harness cannot ask the runtime
+    images, top1     labeled images and the share predicted correctly; 0 and None without such images
     ratio            median time of the first bundle over this one's, timed in the same rounds; None for the first
     cold_start_ms    opening the bundle and the first inference in a fresh process, the runtime's own start included
     peak_rss_bytes   memory that this adds to an idle process, which holds baseline_rss_bytes
-    recalls          of every class; empty without labelled images
+    recalls          of every class; empty without labeled images
     drop_points      top-1 of the first bundle minus this one's, in points, on the same images; None for the first
-    round_spread     span of the middle half of the rounds' median times over the median: how far the machine swayed
-    repeat_p50_ms    of each repeat of the whole measurement, in order; empty where there was one
-    p99_ms           without ends it is an indication: too few runs for an honest interval
+    round_spread     interquartile range of the rounds' median times over the median: how unsteady the machine was
+    repeat_p50_ms    of each repeat of the whole measurement, in order; empty if there was only one
+    p99_ms           without ends it is an indication: too few runs for a valid interval
     """
 
     __pydantic_config__ = _STRICT
@@ -89,7 +89,7 @@ class BundleMeasurement:
 
 @dataclass(frozen=True)
 class BundleGates:
-    """The gates that were given, on one of `bundles`, by its place there, from 0."""
+    """The given gates on one of `bundles`; `place` is its index there, from 0."""
 
     __pydantic_config__ = _STRICT
 
@@ -99,7 +99,7 @@ class BundleGates:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A bundle of a folder that was not measured, and why. damaged  it is no bundle that anyone should use"""
+    """A bundle of a folder that was not measured, and why. damaged  the bundle must not be used"""
 
     __pydantic_config__ = _STRICT
 
@@ -112,11 +112,11 @@ class LeftOut:
 class Measurement:
     """Bundles that were timed in the same rounds.
 
-    created        ISO 8601 date and time, UTC; empty when the machine has no clock that was set
+    created        ISO 8601 date and time, UTC; empty if the machine's clock was never set
     clock_mhz      of the first core
     temperature_c  of the hottest thermal zone
-    conditions     what the timed runs met with; warnings  what makes the latencies doubtful, in words
-    left_out       of folders of bundles; gates  those that were given
+    conditions     the load during the timed runs; warnings  reasons to doubt the latencies, in words
+    left_out       skipped bundles of folders; gates  the given gates
     """
 
     __pydantic_config__ = _STRICT
@@ -134,7 +134,7 @@ class Measurement:
     gates: tuple[BundleGates, ...] = ()
 
     def names(self) -> tuple[str, ...]:
-        """What to call the bundles: their folders' own names where these differ, numbered where there are several."""
+        """Names for the bundles: the names of their folders, numbered if there are several."""
         folders = [each.bundle.rstrip("/") for each in self.bundles]
         short = [folder.rpartition("/")[2] or folder for folder in folders]
         names = short if len(set(short)) == len(set(folders)) else folders

@@ -2,8 +2,8 @@
 
     python onnx_logits.py MODEL.onnx IMAGES.npy LOGITS.npy THREADS
 
-IMAGES is (N, H, W, 3) uint8; LOGITS becomes (N, classes) float32. Images go in one by one, as on the device.
-Ends with status 3 when onnxruntime does not take the model; any other failure is not the model's.
+IMAGES is (N, H, W, 3) uint8; LOGITS becomes (N, classes) float32. Images run one by one, as on the device.
+Ends with status 3 if onnxruntime rejects the model; any other failure is not the model's fault.
 """
 
 from __future__ import annotations

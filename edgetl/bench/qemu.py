@@ -1,4 +1,4 @@
-"""ARM bundles of onnxruntime, run on another CPU under qemu's user-mode emulation. The numbers are real, times are not.
+"""Runs ARM bundles of onnxruntime under QEMU's user-mode emulation. Logits are real, times are meaningless.
 
 Needs `qemu-aarch64-static` (or `qemu-aarch64`) and the folder that `scripts/arm-sysroot` builds.
 """
@@ -24,26 +24,26 @@ SYSROOT_VARIABLE = "EDGETL_ARM_SYSROOT"
 _EMULATORS = ("qemu-aarch64-static", "qemu-aarch64")
 _PYTHON = "usr/bin/python3.11"
 _STAMP = "edgetl-sysroot.txt"  # written last by scripts/arm-sysroot
-_REFUSED = 3  # how onnx_logits.py ends when the runtime does not take the model
+_REFUSED = 3  # exit status of onnx_logits.py if the runtime rejects the model
 
 
 class EmulationError(BackendError):
-    """The emulator is missing, failed or was too slow. It says nothing of the model."""
+    """The emulator is missing, failed or was too slow. This says nothing about the model."""
 
 
 def sysroot() -> Path:
-    """Where the aarch64 files are looked for: the environment's EDGETL_ARM_SYSROOT, or the user's cache."""
+    """The folder of the aarch64 files: EDGETL_ARM_SYSROOT in the environment, or the user's cache."""
     named = os.environ.get(SYSROOT_VARIABLE)
     return Path(named).expanduser().resolve() if named else Path.home() / ".cache/edgetl/arm-sysroot"
 
 
 def takes(target: Target) -> bool:
-    """Whether builds of `target` are of the kind that is emulated."""
+    """Whether builds of `target` can be emulated."""
     return (target.machine, target.backend, target.accelerator) == ("aarch64", "onnxruntime", "none")
 
 
 def missing() -> Missing | None:
-    """None when ARM models can be run here under emulation. Cheap: looks for two files."""
+    """None if ARM models can run here under emulation. Fast: checks for two files."""
     if _emulator() is None:
         return Missing("no qemu for aarch64 on the PATH", "apt-get install qemu-user-static")
     folder = sysroot()
@@ -54,13 +54,13 @@ def missing() -> Missing | None:
 
 
 def version() -> str:
-    """Version of the aarch64 onnxruntime; "" where there is none. Reads one file."""
+    """Version of the aarch64 onnxruntime; "" if there is none. Reads one file."""
     found = metadata.distributions(name="onnxruntime", path=[str(sysroot() / "site")])
     return next((each.version for each in found), "")
 
 
 def identity() -> list[str]:
-    """What decides an emulated answer besides model and images: the emulator's file and what the sysroot holds."""
+    """What determines emulated logits besides model and images: the emulator's file and the contents of the sysroot."""
     try:
         stamp = (sysroot() / _STAMP).read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -71,12 +71,12 @@ def identity() -> list[str]:
 def logits(
     model: Path, images: NDArray[np.uint8], *, threads: int = 1, timeout_s: float = 3600.0
 ) -> NDArray[np.float32]:
-    """What the ONNX file `model` answers on an ARM CPU.
+    """Logits of the ONNX file `model` on an ARM CPU.
 
     images   (N, H, W, 3) uint8, N >= 1.
-    returns  (N, classes) float32. Some 100 to 300 times slower than native.
-    raises   EmulationError when the emulator is missing, fails, or takes longer than `timeout_s`; BackendError when the
-             aarch64 onnxruntime does not take the model.
+    returns  (N, classes) float32. About 100 to 300 times slower than native.
+    raises   EmulationError if the emulator is missing, fails, or takes longer than `timeout_s`; BackendError if the
+             aarch64 onnxruntime rejects the model.
     """
     obstacle = missing()
     emulator = _emulator()
@@ -124,7 +124,7 @@ def _run(command: list[str], model: Path, timeout_s: float) -> None:
     if done.returncode != 0:
         tail = " ".join(done.stderr.split()[-40:])
         if done.returncode == _REFUSED:
-            raise BackendError(f"{model}: onnxruntime for ARM does not take it: {tail or 'no message'}")
+            raise BackendError(f"{model}: onnxruntime for ARM rejects it: {tail or 'no message'}")
         raise EmulationError(f"{model}: emulation ended with status {done.returncode}: {tail or 'no message'}")
 
 

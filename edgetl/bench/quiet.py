@@ -1,12 +1,12 @@
-"""Whether the machine left the timed runs alone: one rule, the same for a build, `edgetl bench` and the gates.
+"""Whether the machine was busy during the timed runs: one rule for a build, `edgetl bench` and the gates.
 
-A machine counts as busy when one of these was seen while the runs were timed (docs/guide/report.md):
+A machine counts as busy if one of these was seen while the runs were timed (docs/guide/report.md):
 
-waiting  the timed threads stood in line for a core for more than 5 % of the time. Where the system does not say, a load
-         average above 1.5 for each core takes its place: it is that of the minute before, in which a build may have
-         trained, and counts programs that other cores had room for.
+waiting  the timed threads waited for a core for more than 5 % of the time. If the system does not report waiting, a
+         load average above 1.5 per core is used instead. It covers the minute before, in which a build may have
+         trained, and includes programs that ran on other free cores.
 steal    the host of a virtual machine took more than 2 % of the CPU time for others
-spread   the medians of the rounds differ: their middle half spans more than 10 % of the median
+spread   the medians of the rounds differ: their interquartile range is above 10 % of the median
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ MOST_WAITED = 0.05
 MOST_STOLEN = 0.02
 MOST_SPREAD = 0.10
 MOST_LOAD_PER_CORE = 1.5
-_FEWEST_ROUNDS = 4  # below that the middle half is that of two or three rounds
+_FEWEST_ROUNDS = 4  # with fewer rounds the middle half has only two or three of them
 _STEAL = 7  # place among the numbers of a line `cpu` of /proc/stat
 _OF_ALL = 8  # user to steal; guest times are within them
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What the timed runs met with, as shares; None where the system does not say.
+    """The load during the timed runs, as shares; None if the system does not report it.
 
-    waited  of the time of each thread of an inference, that it stood in line for a core
-    stolen  of the CPU time of this machine, that its host gave to others
+    waited  share of the time that each thread of an inference waited for a core
+    stolen  share of this machine's CPU time that its host gave to others
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -49,7 +49,7 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Counters of the system at one moment: seconds of the clock, of waiting, and ticks of CPU time."""
+    """Counters of the system at one moment: seconds on the clock, seconds of waiting, ticks of CPU time."""
 
     clock_s: float
     waited_s: float | None
@@ -58,7 +58,7 @@ class Snapshot:
 
 
 def snapshot(root: Path = Path("/")) -> Snapshot:
-    """The counters now. `root` is where `proc` lies."""
+    """The counters now. `root` contains `proc`."""
     ticks = _ticks(root / "proc/stat")
     return Snapshot(
         clock_s=time.monotonic(),
@@ -69,7 +69,7 @@ def snapshot(root: Path = Path("/")) -> Snapshot:
 
 
 def conditions(before: Snapshot, after: Snapshot, threads: int) -> Conditions:
-    """What happened between two moments to inferences of `threads` threads each."""
+    """The load between two moments on inferences of `threads` threads each."""
     seconds = after.clock_s - before.clock_s
     waited = _difference(before.waited_s, after.waited_s)
     stolen, every = _difference(before.stolen_ticks, after.stolen_ticks), _difference(before.all_ticks, after.all_ticks)
@@ -80,9 +80,9 @@ def conditions(before: Snapshot, after: Snapshot, threads: int) -> Conditions:
 
 
 def round_spread(times: NDArray[np.int64]) -> float | None:
-    """Span of the middle half of the rounds' medians over the median; None of fewer than four whole rounds.
+    """Interquartile range of the rounds' medians over the median; None with fewer than four complete rounds.
 
-    times  (N,) of one build in the order in which they were taken
+    times  (N,) of one build, in the order of the runs
     """
     rounds = times.size // BLOCK
     if rounds < _FEWEST_ROUNDS:
@@ -93,7 +93,7 @@ def round_spread(times: NDArray[np.int64]) -> float | None:
 
 
 def too_many_threads(machine: Machine, threads: int) -> str:
-    """That threads of one inference outnumber the cores it may use, in words; "" where they do not."""
+    """A warning if the threads of one inference outnumber the usable cores; "" if they do not."""
     cores = machine.usable_cores
     if cores is None or threads <= math.ceil(cores):
         return ""
@@ -101,9 +101,9 @@ def too_many_threads(machine: Machine, threads: int) -> str:
 
 
 def busy(machine: Machine, met: Conditions | None, spreads: Iterable[float | None], threads: int) -> str:
-    """What shows that the machine was busy with other work, in words; "" where nothing does.
+    """A warning if the machine was busy with other work; "" if it was not.
 
-    spreads  `round_spread` of every build that was timed. Waiting of threads that outnumber the cores is their own.
+    spreads  `round_spread` of every timed build. Waiting does not count if the threads outnumber the cores.
     """
     signs: list[str] = []
     own = bool(too_many_threads(machine, threads))
@@ -157,7 +157,7 @@ def _numbers(text: str) -> list[float]:
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:  # a thread may end while it is looked at
+    except OSError:  # a thread may end meanwhile
         return ""
 
 

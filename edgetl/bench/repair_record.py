@@ -1,4 +1,4 @@
-"""What a repair tried and found: plain frozen values, read and written as JSON."""
+"""The record of a repair: plain frozen values, read and written as JSON."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ REPAIR_FILE = "repair.json"
 
 @dataclass(frozen=True)
 class Trial:
-    """One network, measured on the target's own runtime; that of an absent CPU on the host, which says no times.
+    """One network, measured on the target's own runtime, or for an absent CPU on the host, without times.
 
-    layers       those that compute in float
+    layers       the layers in float
     top1         fraction; drop_points  against the float network, paired
     p50_ms       timed in the same rounds as the other trials; relative_time  over that of INT8, paired by round; both
-                 None of an absent CPU
-    not_integer  convolutions and matrix products that the runtime really computes in float; None of an absent CPU
+                 None for an absent CPU
+    not_integer  convolutions and matrix products that the runtime really computes in float; None for an absent CPU
     """
 
     layers: tuple[str, ...]
@@ -36,13 +36,13 @@ class Trial:
 
 @dataclass(frozen=True)
 class Repair:
-    """What was tried for one target, and what came of it.
+    """The trials for one target, and the outcome.
 
-    quantized  how many layers there were to choose from
-    tries      sets that were judged
-    layers     those of the trial that was taken; None where none passed
-    trials     INT8 itself first, then what was tried, in order
-    front      indices of the trials that no other beats in both accuracy and latency, by latency; of an absent CPU in
+    quantized  number of layers to choose from
+    tries      number of sets that were evaluated
+    layers     those of the chosen trial; None if none passed
+    trials     INT8 itself first, then the tried sets, in order
+    front      indices of the trials that no other beats in both accuracy and latency, by latency; for an absent CPU in
                both accuracy and layers in float
     """
 
@@ -59,7 +59,7 @@ class Repair:
 def front(trials: Sequence[Trial]) -> tuple[int, ...]:
     """Indices of the trials for which no other is at least as accurate and as fast, and better in one; by latency.
 
-    Trials without latencies are as fast as they have few layers in float.
+    Without latencies, fewer layers in float count as faster.
     """
     order = sorted(range(len(trials)), key=lambda i: (_cost(trials[i]), -trials[i].top1.value))
     found: list[int] = []
@@ -78,5 +78,5 @@ def write_repair(repair: Repair, path: Path) -> None:
 
 
 def read_repair(path: Path) -> Repair:
-    """Raises EdgetlError when the file is absent or damaged."""
+    """Raises EdgetlError if the file is missing or damaged."""
     return read_document(path, Repair, "a repair of schema 1")

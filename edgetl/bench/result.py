@@ -1,4 +1,4 @@
-"""What the bench stage found for one target: plain frozen values, read and written as JSON."""
+"""The record of the bench stage for one target: plain frozen values, read and written as JSON."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ LATENCY_FILE = "latency.safetensors"
 
 @dataclass(frozen=True)
 class Latency:
-    """Time of one image, in milliseconds. A quantile is None when there are too few runs for its interval.
+    """Time of one image, in milliseconds. A quantile is None if there are too few runs for its interval.
 
-    p99_ms        without an interval where there are too few rounds for an honest one (`stats.p99`)
-    round_spread  how far the machine swayed: span of the middle half of the rounds' medians over the median
+    p99_ms        without an interval if there are too few rounds for a valid one (`stats.p99`)
+    round_spread  how unsteady the machine was: interquartile range of the rounds' medians over the median
     """
 
     p50_ms: Interval | None
@@ -37,16 +37,16 @@ class Latency:
 
 @dataclass(frozen=True)
 class HostCheck:
-    """How far the answers of an emulated build's file on this machine's CPU are from those under emulation.
+    """How far an emulated build's predictions on this machine's CPU are from those under emulation.
 
-    emulated_images  that were answered both ways; the accuracy holds the emulated answers of these
-    same             of them, the images with one class in both
+    emulated_images  images run both ways; the accuracy uses the emulated predictions for these
+    same             the number of them with the same class in both
     max_abs_diff     largest difference of a logit
-    undecided        of the other validation images, those with classes closer than twice that: what the target answers
-                     on them is not known, and the intervals of the accuracy hold either
-    most_top1        if all of these are answered as well as they can be: a fraction, and the drop_points of that case
+    undecided        other validation images with classes closer than twice that: the target's predictions for them are
+                     unknown, and the intervals of the accuracy include both
+    most_top1        if all of these are predicted as well as possible: a fraction, and the drop_points of that case
     least_drop_points
-    most_recall      the same of every class; None for one without images
+    most_recall      the same for every class; None for one without images
     least_recall_drop_points
     """
 
@@ -62,17 +62,17 @@ class HostCheck:
 
 @dataclass(frozen=True)
 class BuildBench:
-    """One build of a target. What was not measured is None.
+    """One build of a target. Values that were not measured are None.
 
-    placement    precisions of the compute operators as the runtime reports them, for example `int8 52, float32 1`
-    not_integer  compute operators of an int8 build that run in something else
+    placement    number formats of the compute operators as the runtime reports them, for example `int8 52, float32 1`
+    not_integer  compute operators of an int8 build that do not run in INT8
     speedup      over the float32 build of the same target, timed in the same rounds
     speedup_over  the same over every other build that was timed
     error        why the build could not be opened or run
-    conversions  operators of an int8 build that only turn floats into integers or back
-    unmeasured   why it could not be measured this time, which says nothing of the build; the next run tries again
-    host         of an emulated build whose accuracy is on all validation images, answered by this machine's CPU where
-                 they were not emulated
+    conversions  operators of an int8 build that only convert between float and INT8
+    unmeasured   why it could not be measured this time, which says nothing about the build; the next run tries again
+    host         for an emulated build whose accuracy covers all validation images, run on this machine's CPU unless
+                 emulated
     """
 
     precision: Precision
@@ -95,14 +95,14 @@ class TargetBench:
     """All builds of one target.
 
     measured  accuracy and latency were taken on the target's own runtime and kind of hardware
-    emulated  builds answered under an emulator, on a part of the validation images; there is no latency
-    reason    why it was not measured, and the step that mends it; empty when measured
-    backend_version  of the runtime that answered: under emulation that of the emulated system
-    images    indices (into the validation images) that predictions are about, in their order; a build that was emulated
-              on fewer used the first ones
-    other_cpu  why latencies are those of another CPU than the target's; empty where they are its own
-    labels     names of the classes
-    conditions  what the timed runs met with; None where nothing was timed
+    emulated  builds ran under an emulator, on some of the validation images; there is no latency
+    reason    why it was not measured, and the step that fixes it; empty if measured
+    backend_version  of the runtime that ran: under emulation that of the emulated system
+    images    indices (into the validation images) of the predictions, in their order; a build that was emulated on
+              fewer images used the first ones
+    other_cpu  why latencies are not those of the target's CPU; empty if they are
+    labels     class names
+    conditions  the load during the timed runs; None if nothing was timed
     """
 
     target: str
@@ -120,7 +120,7 @@ class TargetBench:
     conditions: Conditions | None = None
 
     def recalls(self, build: BuildBench) -> dict[str, ClassRecall]:
-        """Of a build of this target, by class; empty where its accuracy was not measured."""
+        """Recalls of a build of this target, by class; empty if its accuracy was not measured."""
         return dict(zip(self.labels, build.accuracy.recalls, strict=False)) if build.accuracy else {}
 
     @property
@@ -133,7 +133,7 @@ class TargetBench:
         return next((build for build in self.builds if build.precision == precision), None)
 
     def fastest_float(self) -> BuildBench | None:
-        """The build with the lowest p50 among those without integers; None where none was timed."""
+        """The build with the lowest p50 among the float builds; None if none was timed."""
         timed = [
             (build.latency.p50_ms.value, build)
             for build in self.builds
@@ -147,5 +147,5 @@ def write_bench(bench: TargetBench, path: Path) -> None:
 
 
 def read_bench(path: Path) -> TargetBench:
-    """Raises EdgetlError when the file is absent or not a bench result of this schema."""
+    """Raises EdgetlError if the file is missing or not a bench result of this schema."""
     return read_document(path, TargetBench, "a bench result of schema 1")

@@ -1,4 +1,4 @@
-"""Timing builds together, with what the machine did meanwhile; and how many runs that takes."""
+"""Timing builds together, with the machine's load; and how many runs that takes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from edgetl.types import Advance, Engine
 P99_RUNS = stats.P99_ROUNDS * BLOCK
 """Timed runs of each build from which p99 has an interval."""
 MOST_SECONDS = 60.0
-"""What the runs that only p99 needs may take, for all builds of a target together."""
-_MORE = 300  # runs between two looks at the clock
+"""Seconds that the extra runs for p99 may take, for all builds of a target together."""
+_MORE = 300  # runs between two checks of the clock
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""What ships: compiled from a pivot, written with digests, checked when read, replayed, published."""
+"""Bundles: compiled from a pivot, written with digests, checked when read, replayed, published."""

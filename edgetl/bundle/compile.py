@@ -29,7 +29,7 @@ Logits = NDArray[np.float32]
 def compile_pivot(pivot_folder: Path, target: Target, precision: Precision, name: str, out: Path) -> Manifest:
     """Write the bundle of one build into the existing empty folder `out`.
 
-    raises  UsageError when the pivot has no model for this scheme and precision; BackendError from the toolchain.
+    raises  UsageError if the pivot has no model for this scheme and precision; BackendError from the toolchain.
     """
     pivot = read_pivot(pivot_folder)
     model = model_for(pivot, target, precision)
@@ -58,10 +58,10 @@ def compile_targets(
     targets_dirs: Sequence[Path] = (),
     check: Callable[[Path], None] | None = None,
 ) -> list[Path]:
-    """Every build of every named target as `<out>/<target>-<precision>`; each appears whole or not at all.
+    """Every build of every named target as `<out>/<target>-<precision>`; each appears completely or not at all.
 
-    check   called with every bundle before it appears; what it raises ends the work
-    raises  UsageError for unknown targets or folders that exist already; StoreError, BackendError.
+    check   called with every bundle before it appears; its errors end the work
+    raises  UsageError for unknown targets or existing folders; StoreError, BackendError.
     """
     targets = [load_target(name, targets_dirs) for name in names]
     pivot = read_pivot(pivot_folder)
@@ -69,7 +69,7 @@ def compile_targets(
     places = {out / f"{target.name}-{precision}": (target, precision) for target, precision in jobs}
     for place in places:
         if place.exists():
-            raise UsageError(f"{place}: exists already; remove it, or choose another folder with --out")
+            raise UsageError(f"{place}: already exists; remove it, or choose another folder with --out")
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
         for place, (target, precision) in places.items():
@@ -84,18 +84,18 @@ def compile_targets(
 
 
 def finish_bundle(folder: Path, check: Callable[[Path], None] = lambda _: None) -> Manifest:
-    """Run the step that needs the device (a TensorRT engine); again, when the device or its software changed.
+    """Run the step that needs the device (a TensorRT engine); also after the device or its software changed.
 
-    Works on a copy and swaps it in, so that a failure or an interrupt leaves the bundle as it was.
-    check   looks at the finished copy; what it raises leaves the bundle as it was, too
-    raises  BackendError when there is no such step, or the device cannot do it.
+    Works on a copy and swaps it in, so that a failure or an interrupt leaves the bundle unchanged.
+    check   examines the finished copy; its errors also leave the bundle unchanged
+    raises  BackendError if there is no such step, or the device cannot do it.
     """
     bundle = read_bundle(folder)
-    place = folder.resolve()  # `.` has no name, and a link stays a link
+    place = folder.resolve()  # `.` has no name, and a link must stay a link
     compiled, target = bundle.manifest.compiled, bundle.manifest.target
     backend = load_backend(compiled.backend)
     if not isinstance(backend, FinishingBackend):
-        raise BackendError(f"{folder}: nothing to finish: {compiled.backend} bundles are complete as they are")
+        raise BackendError(f"{folder}: nothing to finish: {compiled.backend} bundles are already complete")
     with temporary_folder(place.parent) as scratch:
         copy = scratch / place.name
         shutil.copytree(place, copy)
@@ -119,14 +119,14 @@ def _add_texts(out: Path, pivot: Pivot, compiled: Compiled) -> None:
     (out / LABELS_NAME).write_text(labels_text(pivot.labels), encoding="utf-8")
     (out / "LICENSES.txt").write_text(
         f"The network is derived from {pivot.source}\n"
-        f"(licence as stated there: {pivot.licence or 'none stated'}), adapted to the user's own images.\n"
-        f"It runs on {compiled.backend} {compiled.backend_version}, which has its own licence.\n",
+        f"(license as stated there: {pivot.licence or 'none stated'}), adapted to the user's own images.\n"
+        f"It runs on {compiled.backend} {compiled.backend_version}, which has its own license.\n",
         encoding="utf-8",
     )
 
 
 def _golden_logits(pivot_folder: Path, pivot: Pivot) -> dict[str, Logits]:
-    """Of every model of the pivot, by its file's stem."""
+    """Golden logits of every model of the pivot, by the stem of its file."""
     if not pivot.golden_files:
         return {}
     path = pivot_folder / "golden" / "logits.safetensors"
@@ -144,7 +144,7 @@ def _golden_logits(pivot_folder: Path, pivot: Pivot) -> dict[str, Logits]:
 
 
 def _rounded(logits: Mapping[str, Logits], pivot: Pivot, target: Target) -> Logits | None:
-    # bfloat16 keeps 8 bits of every number as well: what the integers lose is the measure for both
+    # bfloat16 also keeps 8 bits of every number, so the loss of INT8 sets the tolerance for both
     wanted = scheme_id(target.scheme)
     return next((logits.get(Path(model.file).stem) for model in pivot.models if model.scheme_id == wanted), None)
 

@@ -1,4 +1,4 @@
-"""The bundles that a path stands for: itself, or those in a folder of bundles."""
+"""The bundles that a path means: itself, or those in a folder of bundles."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from edgetl.bundle.manifest import FILE_NAME
 
 
 def is_folder_of_bundles(path: Path) -> bool:
-    """Whether it is no bundle itself and has some right inside."""
+    """Whether it is not a bundle itself but directly contains some."""
     return path.is_dir() and not (path / FILE_NAME).exists() and bool(_inside(path))
 
 
 def bundle_folders(path: Path) -> tuple[Path, ...]:
-    """The bundles in a folder of bundles, by name; else the path itself, for whoever reads it to say what it is."""
+    """The bundles in a folder of bundles, by name; else the path itself, whose reader reports what it is."""
     return _inside(path) if is_folder_of_bundles(path) else (path,)
 
 

@@ -1,6 +1,6 @@
-"""Golden vectors: images, network inputs and logits that a bundle must reproduce, stage by stage.
+"""Golden vectors: images, network inputs and logits that a bundle must reproduce, step by step.
 
-The most common deployment bug is a right network behind a wrong decode or resize; replaying the stages one by one
+The most common deployment bug is a correct network after a wrong decode or resize; replaying the steps one by one
 names the first that differs.
 """
 
@@ -42,11 +42,11 @@ def replay(
     """Decode, resize and infer every golden image; each step starts from the golden result of the one before.
 
     infer   uint8 (N, H, W, 3) -> float32 (N, classes); called once, with the golden inputs of all images
-    raises  BundleError when the bundle has no golden vectors or they do not fit its shapes.
+    raises  BundleError if the bundle has no golden vectors or they do not fit its shapes.
     """
     golden = manifest.golden
     if golden is None:
-        raise BundleError(f"{folder}: this bundle carries no golden vectors to replay")
+        raise BundleError(f"{folder}: this bundle has no golden vectors to replay")
     expected = _golden_logits(folder, manifest)
     pixels = [_pixel_checks(folder, manifest, index, picture) for index, picture in enumerate(golden.files)]
     logits = infer(np.stack([network_input for _, network_input in pixels]))
@@ -57,7 +57,7 @@ def replay(
 
 
 def _pixel_checks(folder: Path, manifest: Manifest, index: int, picture: str) -> tuple[list[StepCheck], Pixels]:
-    """The first two steps of one image, and the network's input that they should end in."""
+    """The first two steps of one image, and the network input that they should give."""
     assert manifest.golden is not None
     rgb = _pixels(folder / "golden" / f"{index}.rgb.npy", None)
     size = (manifest.preprocessing.height, manifest.preprocessing.width, 3)
@@ -84,13 +84,13 @@ def _network_check(
 ) -> StepCheck:
     if logits.shape != golden.shape or not np.isfinite(logits).all():
         return StepCheck(
-            index, "network", False, float("inf"), tolerance.max_diff_of_range, "not finite or other shape"
+            index, "network", False, float("inf"), tolerance.max_diff_of_range, "not finite or of another shape"
         )
     found, expected = logits.astype(np.float64), golden.astype(np.float64)  # squares of large floats would overflow
     spread = float(expected.max() - expected.min()) or 1.0
     difference = float(np.abs(found - expected).max()) / spread
     cosine = _cosine(found, expected)
-    # another class passes only where one of the two answers is close to a tie
+    # another class passes only if one of the two predictions is close to a tie
     close = min(_lead(golden), _lead(logits)) <= tolerance.max_diff_of_range / 2 * spread
     answer, wanted = int(logits.argmax()), int(golden.argmax())
     same = answer == wanted
@@ -104,14 +104,14 @@ def _network_check(
 
 
 def _lead(logits: NDArray[np.float32]) -> float:
-    """How far the best class is ahead of the next."""
+    """Lead of the best class over the next."""
     ordered = np.sort(logits)
     return float(ordered[-1]) - float(ordered[-2])
 
 
 def _cosine(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     norm = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(a @ b) / norm if norm else float(np.array_equal(a, b))  # nothing is like nothing
+    return float(a @ b) / norm if norm else float(np.array_equal(a, b))  # two zero vectors are equal
 
 
 def _golden_logits(folder: Path, manifest: Manifest) -> NDArray[np.float32]:
@@ -130,12 +130,12 @@ def _golden_logits(folder: Path, manifest: Manifest) -> NDArray[np.float32]:
             f"found {logits.dtype} {logits.shape}"
         )
     if not np.isfinite(logits).all():
-        raise BundleError(f"{path}: `logits` has values that are no numbers; build the bundle again")
+        raise BundleError(f"{path}: `logits` has values that are not finite; build the bundle again")
     return np.asarray(logits, dtype=np.float32)
 
 
 def _pixels(path: Path, shape: tuple[int, int, int] | None) -> Pixels:
-    """A golden array, uint8 (h, w, 3), of `shape` where one is given."""
+    """A golden array, uint8 (h, w, 3), of `shape` if one is given."""
     try:
         array = read_array(path)
     except UnreadableArray as error:

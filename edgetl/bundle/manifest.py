@@ -1,6 +1,6 @@
-"""`manifest.json`: what a bundle is, how to feed it, what was measured, and the digest of every file.
+"""`manifest.json`: target, preprocessing, measurements, and the digest of every file of a bundle.
 
-Readers trust nothing: sizes are bounded, unknown keys and foreign schema versions refused, paths stay inside.
+Readers trust nothing: sizes are bounded, unknown keys and other schema versions are refused, paths stay inside.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_MANIFEST_BYTES = 4_000_000
 MAX_FILE_BYTES = 4_000_000_000
 MAX_NAME_CHARACTERS = 200
 BACKENDS = ("null", "onnxruntime", "openvino", "tensorrt", "tensorrt_rtx")
-"""Of this version: those of `edgetl.backends.base`, which a reader of bundles does not need."""
+"""The backends of this version, as in `edgetl.backends.base`, which a reader of bundles does not need."""
 
 GoldenFile = Annotated[str, Field(pattern=r"^golden/[0-9]{1,2}\.(jpg|png)$")]
 
@@ -35,7 +35,7 @@ class FileEntry(StrictModel):
 
 
 class Tolerance(StrictModel):
-    """How far logits may be from the golden ones.
+    """Allowed distance from the golden logits.
 
     max_diff_of_range  largest absolute difference, as a fraction of the golden logits' max - min
     min_cosine         smallest cosine between the two logit vectors of an image
@@ -48,9 +48,9 @@ class Tolerance(StrictModel):
 
 
 class Golden(StrictModel):
-    """What to replay, step by step: picture file -> `<i>.rgb.npy` -> `<i>.input.npy` -> `logits.safetensors`.
+    """The steps to replay: image file -> `<i>.rgb.npy` -> `<i>.input.npy` -> `logits.safetensors`.
 
-    files  the picture files, `golden/<i>.jpg` or `golden/<i>.png`
+    files  the image files, `golden/<i>.jpg` or `golden/<i>.png`
     """
 
     count: Annotated[int, Field(ge=1, le=64)]
@@ -60,20 +60,20 @@ class Golden(StrictModel):
     @model_validator(mode="after")
     def _one_file_each(self) -> Golden:
         if [file.removeprefix("golden/").split(".")[0] for file in self.files] != [str(i) for i in range(self.count)]:
-            raise ValueError("`files` must name one picture for each of 0 .. count - 1, in order")
+            raise ValueError("`files` must name one image for each of 0 .. count - 1, in order")
         return self
 
     def needed_files(self) -> tuple[str, ...]:
-        """The pictures and the arrays that belong to them."""
+        """The image files and their arrays."""
         arrays = (f"golden/{index}.{kind}.npy" for index in range(self.count) for kind in ("rgb", "input"))
         return (*self.files, *arrays, "golden/logits.safetensors")
 
 
 class Measured(StrictModel):
-    """What the bench saw of this very bundle. Accuracies are fractions with 95 % intervals.
+    """The bench results of this bundle. Accuracies are fractions with 95 % intervals.
 
-    emulated_images  of `images`, those that were answered under emulation where the building machine's CPU answered the
-                     others; None where all were answered one way
+    emulated_images  the part of `images` run under emulation, if the building machine's CPU ran the others; None if all
+                     ran one way
     """
 
     images: int
@@ -136,7 +136,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def labels_text(labels: Sequence[str]) -> str:
-    """What `labels.txt` holds: one label per line, in the order of the logits."""
+    """The content of `labels.txt`: one label per line, in the order of the logits."""
     return "\n".join(labels) + "\n"
 
 

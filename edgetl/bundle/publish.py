@@ -1,7 +1,8 @@
-"""Put what a user takes away beside the stages: `pivot/`, `bundles/<name>/`, report.html, report.json.
+"""Publishes the results for the user beside the stages: `pivot/`, `bundles/<name>/`, report.html, report.json.
 
-Each is copied aside and renamed, so that it is the old one or the whole new one at any moment; what is current stays.
-Of `bundles/`, in which people work too, only what edgetl put there is replaced or removed: `published.json` names it.
+Each is copied to a scratch folder and renamed, so it is the old or the complete new one at any moment; current results
+stay. People also work in `bundles/`, so only files that edgetl put there are replaced or removed: `published.json`
+lists them.
 """
 
 from __future__ import annotations
@@ -26,17 +27,17 @@ REPORT_FILES = ("report.html", "report.json")
 
 
 def publish_pivot(store: Store, pivot: StageResult) -> None:
-    """`<out>/pivot`: what `edgetl compile` takes on a machine without torch."""
+    """`<out>/pivot`: the input of `edgetl compile` on a machine without torch."""
     _publish(store, pivot.folder, store.out / PIVOT)
 
 
 def publish_report(store: Store, reported: StageResult, texts: StageResult | None = None) -> dict[str, Any]:
     """`<out>/bundles/*` and the two report files. Returns report.json's content.
 
-    A bundle that was finished for this device (`edgetl compile --finish`) stays while it is made of the same files.
+    A bundle that was finished for this device (`edgetl compile --finish`) stays as long as its files are the same.
 
-    texts   the stage that wrote the report files, where it is not the one that wrote the bundles.
-    raises  StoreError for a folder in the place of a bundle that edgetl did not write, or that was changed since.
+    texts   the stage that wrote the report files, if it is not the one that wrote the bundles.
+    raises  StoreError for a folder in a bundle's place that edgetl did not write, or that was edited since.
     """
     report_folder = (texts or reported).folder
     with disk_errors(store.out):
@@ -54,7 +55,7 @@ def _publish_bundles(store: Store, made: Path) -> None:
     due = [name for name in wanted if not _is_current(places[name], made / name)]
     for name in due:
         _refuse_foreign(places[name], before.get(name, []))
-    # until all are in place both the old and the new are ours: this may be killed between any two
+    # until all are in place, both old and new bundles are ours: a kill may come between any two
     _record(store.out, {name: [*before.get(name, []), *_given(wanted.get(name))] for name in places})
     for name in due:
         _publish(store, made / name, places[name])
@@ -65,7 +66,7 @@ def _publish_bundles(store: Store, made: Path) -> None:
 
 
 def _is_current(place: Path, source: Path) -> bool:
-    """Whether what lies there is the bundle in `source`, or that bundle after its last step on this device."""
+    """Whether `place` is the bundle in `source`, or that bundle finished on this device."""
     if not place.is_dir():
         return False
     if folder_digests(place) == folder_digests(source):
@@ -84,13 +85,13 @@ def _refuse_foreign(place: Path, digests: Sequence[str]) -> None:
     if not (place.exists() or place.is_symlink()) or _is_one_of(place, digests):
         return
     try:
-        # whole and under its own name: finished for a device, or put there by a run that was killed
+        # complete and under its own name: finished for a device, or put there by a killed run
         if not place.is_symlink() and read_bundle(place).manifest.name == place.name:
             return
     except BundleError:
         pass
     raise StoreError(
-        f"{place}: not as edgetl wrote it, and a new bundle belongs there; move it away and run again: "
+        f"{place}: changed since edgetl wrote it, and a new bundle must replace it; move it away and run again: "
         "finished stages are kept"
     )
 
@@ -108,7 +109,7 @@ def _given(digest: str | None) -> list[str]:
 
 
 def _recorded(out: Path) -> dict[str, list[str]]:
-    """The digests of each bundle as it was published last, by name; two where that was not finished."""
+    """The digests of each bundle as last published, by name; two if that was interrupted."""
     try:
         bundles = json.loads((out / RECORD).read_text(encoding="utf-8"))[BUNDLES]
         return {str(name): [str(digest) for digest in digests] for name, digests in bundles.items()}
@@ -137,7 +138,7 @@ def _publish(store: Store, source: Path, place: Path) -> None:
 
 
 def _names_in(folder: Path) -> list[str]:
-    # nothing ships where no build of any target could be run
+    # nothing ships if no build of any target could run
     return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 

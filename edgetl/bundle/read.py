@@ -1,4 +1,4 @@
-"""Open a bundle: every file is checked against the manifest before anything uses it."""
+"""Opens a bundle: every file is checked against the manifest before use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _READ_ONNX = ("onnxruntime", "tensorrt")
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose files were found complete and as its manifest lists them."""
+    """A bundle whose files are complete and match its manifest."""
 
     folder: Path
     manifest: Manifest
@@ -30,12 +30,12 @@ class Bundle:
 
 
 def read_bundle(folder: Path, sha256: str | None = None) -> Bundle:
-    """Read the manifest and check size and SHA-256 of every file, and that labels.txt holds the manifest's labels.
+    """Read the manifest and check size and SHA-256 of every file, and that labels.txt has the manifest's labels.
 
     sha256  that of manifest.json, 64 lower-case hexadecimal digits: `bundle_sha256` in report.json. Nothing inside a
-            bundle vouches for its manifest, so without it a changed one is found only where it contradicts a file.
-    raises  BundleError naming the first file that is missing, foreign, no plain file, of another size, or changed, or
-            an ONNX model that takes weights from other files: no digest covers those.
+            bundle authenticates its manifest, so without it a change is found only if it contradicts a file.
+    raises  BundleError naming the first file that is missing, unlisted, not a plain file, of another size, or changed,
+            or an ONNX model that takes weights from other files, which no digest covers.
     """
     try:
         return _read_bundle(folder, sha256)
@@ -45,7 +45,7 @@ def read_bundle(folder: Path, sha256: str | None = None) -> Bundle:
 
 def _read_bundle(folder: Path, sha256: str | None) -> Bundle:
     if not folder.is_dir():
-        found = f"found {describe(folder).name}" if folder.exists() else "there is nothing"
+        found = f"found {describe(folder).name}" if folder.exists() else "found nothing"
         raise BundleError(f"{folder}: no such bundle; expected a folder with {FILE_NAME}; {found}")
     manifest = read_manifest(folder)
     if sha256 is not None:
@@ -55,7 +55,7 @@ def _read_bundle(folder: Path, sha256: str | None) -> Bundle:
         path = folder / name
         size = path.stat().st_size
         if size != entry.size_bytes:
-            instead = describe(path)  # a Git LFS pointer is small, too
+            instead = describe(path)  # a Git LFS pointer is also small
             remedy = instead.sentence if instead.advice else "truncated or changed: copy it again"
             raise BundleError(f"{path}: {size} bytes, the manifest says {entry.size_bytes}; {remedy}")
         if file_digest(path) != entry.sha256:
@@ -96,7 +96,7 @@ def _check_names(folder: Path, manifest: Manifest) -> None:
     present = set(_plain_files(folder, ""))
     missing = sorted(set(manifest.files) - present)
     if missing:
-        raise BundleError(f"{folder / missing[0]}: listed in the manifest and not there; copy the bundle again")
+        raise BundleError(f"{folder / missing[0]}: listed in the manifest but missing; copy the bundle again")
     foreign = sorted(present - set(manifest.files) - {FILE_NAME})
     if foreign:
         raise BundleError(f"{folder / foreign[0]}: not listed in the manifest; added after it was built")
@@ -105,20 +105,20 @@ def _check_names(folder: Path, manifest: Manifest) -> None:
     if LABELS_NAME not in manifest.files:
         raise BundleError(f"{folder / FILE_NAME}: {LABELS_NAME} is not among `files`")
     if manifest.golden and any(name not in manifest.files for name in manifest.golden.needed_files()):
-        raise BundleError(f"{folder / FILE_NAME}: the golden pictures and arrays are not all among `files`")
+        raise BundleError(f"{folder / FILE_NAME}: not all golden images and arrays are among `files`")
 
 
 def _plain_files(folder: Path, prefix: str) -> Iterator[str]:
-    """Their names below `folder`, as the manifest writes them."""
+    """Their names below `folder`, in the form of the manifest."""
     if prefix.count("/") > MAX_LEVELS:
         raise BundleError(f"{folder}: folders nested deeper than a bundle's ({MAX_LEVELS})")
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_symlink():
-                raise BundleError(f"{entry.path}: a symbolic link; a bundle holds plain files only")
+                raise BundleError(f"{entry.path}: a symbolic link; a bundle has only plain files")
             if entry.is_dir(follow_symlinks=False):
                 yield from _plain_files(folder / entry.name, f"{prefix}{entry.name}/")
             elif entry.is_file(follow_symlinks=False):
                 yield prefix + entry.name
             else:
-                raise BundleError(f"{entry.path}: not a regular file; a bundle holds plain files only")
+                raise BundleError(f"{entry.path}: not a regular file; a bundle has only plain files")

@@ -1,4 +1,4 @@
-"""Run a bundle: classify image files, replay its golden vectors."""
+"""Runs a bundle: classifies image files, replays golden vectors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from edgetl.types import INPUT_NAME, OUTPUT_NAME, Backend, Engine
 class Prediction:
     """The most likely classes of one image, most likely first; probabilities are softmax of the logits.
 
-    `error` says why there are none: a file that is no picture, logits that are no numbers. "" where all went well.
+    `error` says why there are none: a file that is not an image, logits that are not finite. "" on success.
     """
 
     path: str
@@ -36,8 +36,8 @@ class Prediction:
 def open_bundle(bundle: Bundle, *, threads: int) -> Iterator[Engine]:
     """Open a bundle on its runtime and try it on a black image.
 
-    raises  BackendError when this machine cannot run it, naming what it needs; BundleError when its labels do not fit
-            the network's logits.
+    raises  BackendError if this machine cannot run it, naming what it needs; BundleError if its labels do not fit the
+            network's logits.
     """
     manifest = bundle.manifest
     backend = _refuse_unrunnable(bundle)
@@ -47,7 +47,7 @@ def open_bundle(bundle: Bundle, *, threads: int) -> Iterator[Engine]:
 
 
 def cannot_run(bundle: Bundle) -> str:
-    """Why this machine cannot run the bundle, and what to do; "" where it can. Cheap: opens nothing."""
+    """Why this machine cannot run the bundle, and what to do; "" if it can. Fast: opens nothing."""
     compiled = bundle.manifest.compiled
     if not compiled.finished:
         return f"not finished; run on the device with the GPU: edgetl compile --finish {bundle.folder}"
@@ -63,7 +63,7 @@ def _refuse_unrunnable(bundle: Bundle) -> Backend:
 
 
 def black_image(bundle: Bundle) -> NDArray[np.uint8]:
-    """(1, H, W, 3): what any network can be tried on."""
+    """(1, H, W, 3): an input to try any network on."""
     size = bundle.manifest.preprocessing
     return np.zeros((1, size.height, size.width, 3), np.uint8)
 
@@ -78,8 +78,8 @@ def _check_width(bundle: Bundle, logits: NDArray[np.generic]) -> None:
 
 
 def predict(folder: Path, images: Iterable[Path], *, top: int, threads: int) -> Iterator[Prediction]:
-    """Classify image files one by one, each as soon as it is done. One that cannot be used has an `error`, and the rest
-    goes on. Raises BundleError, BackendError."""
+    """Classify image files one by one and yield each result at once. A file that cannot be used has an `error`, and the
+    others continue. Raises BundleError, BackendError."""
     bundle = read_bundle(folder)
     with open_bundle(bundle, threads=threads) as engine:
         for path in images:
@@ -94,7 +94,7 @@ def predict(folder: Path, images: Iterable[Path], *, top: int, threads: int) -> 
 
 def _prediction(path: str, labels: Sequence[str], logits: NDArray[np.float64], top: int) -> Prediction:
     if not np.isfinite(logits).all():
-        return Prediction(path, (), (), f"{path}: the network's output has values that are no numbers")
+        return Prediction(path, (), (), f"{path}: the network's output has values that are not finite")
     shares = np.exp(logits - logits.max())
     shares /= shares.sum()
     order = np.argsort(-shares, kind="stable")[:top]
@@ -104,9 +104,9 @@ def _prediction(path: str, labels: Sequence[str], logits: NDArray[np.float64], t
 def verify(bundle: Bundle, *, threads: int, limits: Limits = LIMITS) -> tuple[StepCheck, ...]:
     """Replay the golden vectors of a bundle, whose digests were checked on reading, on the bundle's own runtime.
 
-    The network runs in a fresh process within `limits`: a bundle that is verified is not trusted yet.
-    raises  BackendError when this machine cannot run it, or it does not end; BundleError when it has no golden vectors,
-            or its labels do not fit the network's logits.
+    The network runs in a fresh process within `limits`, because a bundle is not trusted before it is verified.
+    raises  BackendError if this machine cannot run it, or it does not end; BundleError if it has no golden vectors, or
+            its labels do not fit the network's logits.
     """
     _refuse_unrunnable(bundle)
     return replay(
@@ -123,10 +123,10 @@ def try_out(bundle: Bundle, images: NDArray[np.uint8], *, threads: int, limits: 
 
 
 def open_once(folder: Path, *, limits: Limits = LIMITS, name: str = "") -> None:
-    """Read a bundle that was just compiled and run it on a black image, where this machine can.
+    """Read a bundle that was just compiled and run it on a black image, if this machine can.
 
-    name    of the bundle in errors; that of its folder where none is given
-    raises  EdgetlError: what cannot be opened is no success
+    name    of the bundle in errors; by default that of its folder
+    raises  EdgetlError, because a bundle that cannot be opened is a failure
     """
     bundle = read_bundle(folder)
     compiled, target = bundle.manifest.compiled, bundle.manifest.target

@@ -1,4 +1,4 @@
-"""Write a bundle's manifest over the files that are already in its folder."""
+"""Writes a bundle's manifest for the files that are already in its folder."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _LOOSEST = Tolerance(max_diff_of_range=0.25, min_cosine=0.9)
 def tolerance_for(
     precision: Precision, rounded: NDArray[np.float32] | None, exact: NDArray[np.float32] | None
 ) -> Tolerance:
-    """How far a build's logits may be from the golden ones, at least as far as `TOLERANCES` says.
+    """Allowed distance of a build's logits from the golden ones, at least that of `TOLERANCES`.
 
-    Two machines that break rounding ties differently are two draws of the rounding error, so with 8 bits a network is
-    compared within five times what rounding does to it on its golden images, of which there are few, and after biases
-    were corrected for it (the cosine falls with the square); never beyond a quarter of the range.
+    Two machines that break rounding ties differently are two draws of the rounding error. So an 8-bit network may
+    differ by five times the effect of rounding on its golden images (they are few, and biases were corrected for them;
+    the cosine falls with the square), but never by more than a quarter of the range.
 
-    rounded, exact  golden logits (images, classes) of the INT8 and of the float network; None where there are none
+    rounded, exact  golden logits (images, classes) of the INT8 and of the float network; None if there are none
     """
     least = TOLERANCES[precision]
     if precision not in _FEW_BITS or rounded is None or exact is None or not len(exact):
@@ -72,8 +72,8 @@ def write_manifest(
 ) -> Manifest:
     """Digest everything in `folder` and write its manifest, not yet measured.
 
-    golden_files  picture files in `golden/`
-    tolerance     for the golden logits; None takes the precision's least one
+    golden_files  image files in `golden/`
+    tolerance     for the golden logits; None: the smallest of the precision
     """
     allowed = tolerance or TOLERANCES[compiled.precision]
     pictures = tuple(f"golden/{file}" for file in golden_files)
@@ -98,7 +98,7 @@ def write_manifest(
 def add_measurement(
     folder: Path, manifest: Manifest, measured: Measured | None, verdict: Verdict, reason: str
 ) -> Manifest:
-    """Write what the bench saw into the manifest; the other files stay as they were measured."""
+    """Write the bench results into the manifest; the other files stay as measured."""
     changed = manifest.model_copy(update={"measured": measured, "verdict": verdict, "reason": reason})
     write_text(folder / FILE_NAME, manifest_text(changed))
     return changed

@@ -1,1 +1,1 @@
-"""What is wrong with the images before anything is trained on them: leaks, copies, labels, drift, sizes."""
+"""Checks of the images before training: leaks, copies, labels, drift, sizes."""

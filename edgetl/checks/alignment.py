@@ -6,18 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-_ZOOMS = (1.06, 1.12, 1.19, 1.26, 1.33, 1.41, 1.5, 1.6)  # half a step apart costs a tenth of the correlation
-_CENTRE = 0.7  # share of the side that is searched for in the other picture
+_ZOOMS = (1.06, 1.12, 1.19, 1.26, 1.33, 1.41, 1.5, 1.6)  # half a step of misalignment costs a tenth of the correlation
+_CENTRE = 0.7  # share of the side that is searched for in the other image
 _SMOOTH = 0.125  # of the side: slower changes of brightness are light, not content
 
 Plane = NDArray[np.float64]
 
 
 def aligned_correlation(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
-    """The largest normalised correlation, -1..1, of the centre of one thumbnail with any place in the other.
+    """The largest normalized correlation, -1..1, of the center of one thumbnail with any place in the other.
 
-    first, second  uint8 (S, S), grey. Either may be enlarged up to 1.6 times (a crop of the other) or mirrored. What
-    changes slowly is taken off first, else any two pictures under the same lamp would agree.
+    first, second  uint8 (S, S), gray. Either may be enlarged up to 1.6 times (a crop of the other) or mirrored. Slow
+    changes are removed first, or any two images under the same lamp would agree.
     """
     one, two = first.astype(np.float64), second.astype(np.float64)
     best = -1.0
@@ -29,7 +29,7 @@ def aligned_correlation(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> 
 
 
 def _search(field: Plane, pattern: Plane) -> float:
-    """Template matching: the centre of `pattern` at every place of `field`; sums by FFT and integral images."""
+    """Template matching: the center of `pattern` at every place of `field`; sums by FFT and integral images."""
     side = len(field)
     edge = round(side * (1 - _CENTRE) / 2)
     field, template = _detail(field), _detail(pattern)[edge : side - edge, edge : side - edge]

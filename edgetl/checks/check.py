@@ -1,4 +1,4 @@
-"""The check stage: a split in, check.json and a contact sheet of suspects out. Refuses nothing itself."""
+"""The check stage: writes check.json and a contact sheet of suspects for a split. It refuses nothing itself."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from edgetl.types import Progress, Split, WeightSource
 
 
 def check_images(run: Run, source: WeightSource | None, obstacle: str, out: Path) -> None:
-    """Write check.json and, where something is suspected, contact-sheet.jpg into the folder `out`.
+    """Write check.json and, if there are suspects, contact-sheet.jpg into the folder `out`.
 
     source  the backbone's weights; None leaves out the checks on features, and `obstacle` says why
     raises  DataError for an image that can no longer be read, UsageError for names without a group; WeightsError and
-            ModuleNotFoundError when features cannot be computed although there is a source
+            ModuleNotFoundError if features cannot be computed although there is a source
     """
     split, progress, recipe = run.split, run.progress, run.job.recipe
     subject = whole(split)
@@ -100,7 +100,7 @@ class _Compared:
 def _without_features(compared: _Compared, reason: str) -> list[Finding]:
     return [
         Finding(check="neighbours", verdict="not checked", sentence=reason),
-        Finding(check="labels", verdict="not checked", sentence="no features: see neighbours"),
+        Finding(check="labels", verdict="not checked", sentence="no features: see neighbors"),
         compared.drift(None),
     ]
 
@@ -117,7 +117,8 @@ def _by_features(compared: _Compared, features: NDArray[np.float32]) -> list[Fin
 
 
 def _features(run: Run, source: WeightSource, subject: Subject) -> NDArray[np.float32]:
-    """(N, F) of the pretrained backbone, shots and validation images apart: others ask for the shots alone."""
+    """(N, F) features of the pretrained backbone, shots and validation images separately: others need only the
+    shots."""
     from edgetl.backbones.extract import open_frozen, pooled_features
 
     frozen = open_frozen(run.job.recipe.backbone, source, len(subject.classes), run.split.resize)
@@ -132,7 +133,7 @@ def _features(run: Run, source: WeightSource, subject: Subject) -> NDArray[np.fl
 
 
 def _prints(subject: Subject, cache: Path, progress: Progress) -> Prints:
-    """What pictures are recognised by; those of the last run are not decoded again."""
+    """The prints of the images; those of the last run are not decoded again."""
     path = cache / f"prints-{value_digest(decoder_versions())[:16]}.kept"
     known = None
     if path.exists():
@@ -153,7 +154,7 @@ def _rows(prints: Prints, split: Split, subject: Subject) -> NDArray[np.uint8]:
 
 
 def _groups(keys: SplitKeys | None, subject: Subject) -> tuple[str, ...] | None:
-    """The group of each of the subject's samples, which are the first of both sides."""
+    """The group of each of the subject's samples, which come first on both sides."""
     if keys is None:
         return None
     return (*keys.shots[: subject.shots], *keys.val[: len(subject.samples) - subject.shots])

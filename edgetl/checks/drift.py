@@ -2,10 +2,10 @@
 
 Maximum mean discrepancy with a Gaussian kernel at the median distance (Gretton et al. 2012, "A Kernel Two-Sample Test",
 JMLR 13:723-773), with a permutation p-value. Sides are exchanged within classes only and classes weigh the same on
-both sides, so that other class proportions alone are no drift. Images of one group (a video, a site) are alike, so they
-are exchanged together, with groups that have images of the same classes (restricted permutation of whole units; Good
-2005, "Permutation, Parametric and Bootstrap Tests of Hypotheses", chapter 6). The p-value is valid for any sizes;
-because with many images it would make much of a trifle, a verdict needs an effect as well.
+both sides, so that different class proportions alone do not count as drift. Images of one group (a video, a site) are
+alike, so they are exchanged together, with groups that have images of the same classes (restricted permutation of whole
+units; Good 2005, "Permutation, Parametric and Bootstrap Tests of Hypotheses", chapter 6). The p-value is valid for any
+sizes; because with many images it would make much of a trifle, a verdict needs an effect as well.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ def measure_drift(
     seed: int,
     groups: Sequence[str] | None = None,
 ) -> Drift | None:
-    """Compare the images with `second` to those without, class by class; None when no class is on both sides.
+    """Compare the images with `second` to those without, class by class; None if no class is on both sides.
 
-    features (N, F), any scale; labels (N,); second (N,); groups: N keys of images that belong together, None when each
-    stands alone. A group on both sides counts as two.
+    features (N, F), any scale; labels (N,); second (N,); groups: N keys of images that belong together, None if each
+    is independent. A group on both sides counts as two.
     """
     used = _on_both_sides(labels, second)
     if not used.any():
@@ -70,7 +70,7 @@ def measure_drift(
     weights = _weights(own, second[rows][None])[0]
     observed = float(weights @ kernel @ weights)
     chance = _permuted(kernel, own, units, seed)
-    # equal values come by different sums: those that rounding parts are ties, and ties count
+    # equal values may come from different sums; values that differ only by rounding are ties, and ties count
     p_value = (1 + np.count_nonzero(chance >= observed - 1e-9 * abs(observed) - 1e-12)) / (1 + len(chance))
     witness = np.zeros(len(labels))
     witness[rows] = kernel @ weights
@@ -81,8 +81,8 @@ def measure_drift(
 
 @dataclass(frozen=True)
 class _Units:
-    """What is exchanged. `of`: (N,) the unit of each image; `second`: (U,) its side; `strata`: units that may be
-    exchanged for each other."""
+    """The units that are exchanged. `of`: (N,) the unit of each image; `second`: (U,) its side; `strata`: units that
+    may be exchanged for each other."""
 
     of: NDArray[np.intp]
     second: NDArray[np.bool_]
@@ -97,7 +97,7 @@ class _Units:
 
 
 def _units(labels: NDArray[np.int64], second: NDArray[np.bool_], groups: Sequence[str] | None) -> _Units:
-    """Images or groups; of one stratum are those with images of the same classes."""
+    """Images or groups; a stratum has those with images of the same classes."""
     names: Sequence[object] = range(len(labels)) if groups is None else list(zip(groups, second.tolist(), strict=True))
     number: dict[object, int] = {}
     of = np.array([number.setdefault(name, len(number)) for name in names], dtype=np.intp)
@@ -127,8 +127,8 @@ def _kernel(features: Floats) -> Floats:
 
 
 def _weights(labels: NDArray[np.int64], second: NDArray[np.bool_]) -> Floats:
-    """(R, N) for R ways to part N images, `second` (R, N): positive on the first side, negative on the second, each
-    summing to one; every class weighs the same on both, in proportion to its smaller side."""
+    """(R, N) for R ways to divide N images, `second` (R, N): positive on the first side, negative on the second, each
+    summing to one; every class has the same weight on both, in proportion to its smaller side."""
     weights = np.zeros(second.shape)
     total = np.zeros((len(second), 1))
     for label in np.unique(labels):

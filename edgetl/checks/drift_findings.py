@@ -1,4 +1,4 @@
-"""Drift as a finding: training against validation images, by what the network and by what a light meter sees."""
+"""Drift as a finding: training against validation images, by the network's features and by plain appearance."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def drift(
     seed: int,
     groups: Sequence[str] | None = None,
 ) -> Finding:
-    """Training (and calibration: both are the shots) against validation images, by features and by plain looks.
+    """Training (and calibration: both are the shots) against validation images, by features and by appearance.
 
-    groups  the group of each image (`data.group_by`), None when none are named
+    groups  the group of each image (`data.group_by`), None if none are named
     """
     seen = looks(thumbnails)
     inputs = {"looks": seen} | ({} if features is None else {"features": features})
@@ -41,7 +41,10 @@ def drift(
     least = max(test.least for test in made.values())
     if least > limit:
         what = "images" if groups is None else "groups (data.group_by)"
-        told = f"too few {what} to tell drift from chance: p cannot fall below {least:.2g}, {limit:g} would be drift"
+        told = (
+            f"too few {what} to distinguish drift from chance: p cannot fall below {least:.2g}, and drift needs "
+            f"{limit:g}"
+        )
         return Finding(check="drift", verdict="not checked", sentence=told)
     moved = {name: test for name, test in made.items() if test.p_value <= limit and test.effect >= drifts.MIN_EFFECT}
     numbers = _numbers(made, seen, subject)
@@ -51,7 +54,7 @@ def drift(
         told = f"training and validation images do not differ beyond chance in {compared} (smallest p {smallest:.2g})"
         small = [name for name, test in made.items() if test.p_value <= limit]
         if small:
-            told = f"training and validation images differ in {' and '.join(small)}, but by a trifle"
+            told = f"training and validation images differ in {' and '.join(small)}, but negligibly"
         return Finding(check="drift", verdict="pass", sentence=told, numbers=numbers)
     shift = ", ".join(
         f"{name}: p {test.p_value:.2g}, shift {100 * test.effect:.0f} % of the spread inside a class"
@@ -78,7 +81,8 @@ def _drifted(subject: Subject, test: Drift, sentence: str, numbers: dict[str, fl
         "drift",
         suspects,
         sentence,
-        remedy="learn from images of the same device, site and light as those that measure, or expect less on them",
+        remedy="train on images of the same device, site and light as the validation images, or expect lower "
+        "accuracy on them",
     ).model_copy(update={"numbers": numbers})
 
 

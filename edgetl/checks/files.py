@@ -1,4 +1,4 @@
-"""Checks that need no network: files skipped, copies, groups on both sides, names of classes."""
+"""Checks that need no network: skipped files, copies, groups on both sides, class names."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from edgetl.data.groups import SharedGroup
 from edgetl.data.names import NAMED, warnings_about
 from edgetl.types import Conflict, Skipped
 
-_ALLOW = "or let it pass with --allow-leak (check.allow_leak: true), which the report names"
+_ALLOW = "or allow it with --allow-leak (check.allow_leak: true), which the report mentions"
 _KINDS = {
     "bytes": "the same file",
-    "pixels": "the same picture in another file",
-    "copy": "the same picture changed: encoded again, rescaled, turned or trimmed",
+    "pixels": "the same image in another file",
+    "copy": "a changed copy of the same image: re-encoded, rescaled, turned or trimmed",
     "near": "looks nearly the same",
 }
 
 
 def passed_over(subject: Subject, skipped: Sequence[Skipped]) -> Finding:
-    """Files that were found and not used: unreadable, foreign, copies."""
+    """Files that were found but not used: unreadable, not images, copies."""
     if not skipped:
         return Finding(check="files", verdict="pass", sentence="no file was skipped")
     suspects = [Suspect(pictures=(Picture(path=item.path),), sentence=item.reason) for item in skipped]
@@ -35,7 +35,7 @@ def passed_over(subject: Subject, skipped: Sequence[Skipped]) -> Finding:
 
 
 def _by_reason(subject: Subject, skipped: Sequence[Skipped]) -> str:
-    """The first file of each reason and how many more have it, the most frequent reasons first."""
+    """For each reason its first file and the number of others, the most frequent reasons first."""
     groups: dict[str, list[str]] = {}
     for item in skipped:
         reason = re.split(r":? (?=/)", item.reason)[0]  # without the path of another file
@@ -50,66 +50,66 @@ def _by_reason(subject: Subject, skipped: Sequence[Skipped]) -> str:
 
 
 def names(classes: Sequence[str]) -> Finding:
-    """Classes whose names differ in what nobody sees, or that are seldom meant to be classes."""
+    """Classes whose names differ invisibly, or that are rarely meant to be classes."""
     told = warnings_about(classes)
     if not told:
-        return Finding(check="names", verdict="pass", sentence="no two names of classes are nearly one")
+        return Finding(check="names", verdict="pass", sentence="no two class names are nearly the same")
     return Finding(check="names", verdict="warn", sentence="; ".join(told), remedy="rename or move the folders")
 
 
 def copies(subject: Subject, found: Findings, conflicts: Sequence[Conflict] = ()) -> tuple[Finding, Finding, Finding]:
-    """Leaks (refused), pictures under two labels and redundant pictures (both warned of).
+    """Leaks (refused), images under two labels and redundant images (both are warnings).
 
-    conflicts  pictures that were left out because their bytes have two labels
-    What only looks nearly the same may be another object in the same pose: it is warned of, and said so.
+    conflicts  images that were skipped because their bytes have two labels
+    Images that only look nearly the same may show different objects in one pose: they get a warning that says so.
     """
     return (
         _judged(
             "copies",
             subject,
             found.leaks,
-            "no picture is on both sides",
+            "no image is in both training and validation",
             lambda count: f"{_count(count, 'validation image')} also among the training images",
             lambda count: f"{_count(count, 'validation image')} {_look(count)} nearly the same as a training image",
             verdict="refuse",
             remedy=f"remove one of each pair, {_ALLOW}",
-            near_remedy="look at them; what is of one recording or one object belongs on one side (data.group_by), "
+            near_remedy="look at them; images of one recording or one object belong on one side (data.group_by), "
             "different objects in one pose may stay",
         ),
         _judged(
             "contradictions",
             subject,
             found.contradictions,
-            "no picture has two labels",
-            lambda count: f"{_count(count, 'picture')} under two labels",
+            "no image has two labels",
+            lambda count: f"{_count(count, 'image')} under two labels",
             lambda count: (
-                f"{_count(count, 'pair')} of pictures {_look(count)} nearly the same and "
+                f"{_count(count, 'pair')} of images {_look(count)} nearly the same and "
                 f"{'has' if count == 1 else 'have'} two labels"
             ),
-            remedy="keep each under its right label only",
+            remedy="keep each only under its correct label",
             left_out=[_left_out(conflict) for conflict in conflicts],
-            near_remedy="look at them; where a detail decides the class they may stay, else one label is wrong",
+            near_remedy="look at them; they may stay if a detail decides the class, otherwise one label is wrong",
         ),
         _judged(
             "redundant",
             subject,
             found.redundant,
-            "no picture is repeated within its class",
-            lambda count: f"{_count(count, 'picture')} repeated within a class and side",
-            lambda count: f"{_count(count, 'picture')} {_look(count)} nearly the same as another of the class and side",
-            remedy="a repeated picture teaches or measures nothing new; replace it by another",
-            near_remedy="look at them; what is of one recording teaches or measures little new",
+            "no image is repeated within its class",
+            lambda count: f"{_count(count, 'image')} repeated within one class and side",
+            lambda count: f"{_count(count, 'image')} {_look(count)} nearly the same as another in its class and side",
+            remedy="a repeated image adds nothing; replace it with another one",
+            near_remedy="look at them; images of one recording add little",
         ),
     )
 
 
 def groups(subject: Subject, shared: Sequence[SharedGroup] | None) -> Finding:
-    """Groups (video, patient, site) that teach and measure: refused. `shared` indexes shots and val; None: no group is
-    named."""
+    """Groups (video, patient, site) in both training and validation: refused. `shared` indexes shots and val; None: no
+    group is named."""
     if shared is None:
         return Finding(check="groups", verdict="not checked", sentence="no groups are named (data.group_by)")
     if not shared:
-        return Finding(check="groups", verdict="pass", sentence="no group is on both sides")
+        return Finding(check="groups", verdict="pass", sentence="no group is in both training and validation")
     suspects = [
         Suspect(
             pictures=(subject.picture(item.shot), subject.picture(subject.shots + item.val)),
@@ -121,7 +121,8 @@ def groups(subject: Subject, shared: Sequence[SharedGroup] | None) -> Finding:
     return suspicion(
         "groups",
         suspects,
-        f"{_count(len(keys), 'group')} on both sides ({_named(keys)}), {_count(len(shared), 'validation image')}: "
+        f"{_count(len(keys), 'group')} in both training and validation ({_named(keys)}), "
+        f"{_count(len(shared), 'validation image')}: "
         f"{_named_pairs(subject, suspects)}",
         verdict="refuse",
         remedy=f"keep each group on one side, {_ALLOW}",
@@ -141,8 +142,8 @@ def _judged(
     near_remedy: str,
     left_out: Sequence[Suspect] = (),
 ) -> Finding:
-    """`pass`, told by `none`, or the suspects: copies, told by `sure` and judged as `verdict`, and pictures that look
-    nearly the same, told by `near` and warned of."""
+    """`pass` with the sentence `none`, or the suspects: copies, described by `sure` with the verdict `verdict`, and
+    images that look nearly the same, described by `near` as a warning."""
     if not found and not left_out:
         return Finding(check=check, verdict="pass", sentence=none)
     copied = [*left_out, *(_pair(subject, copy) for copy in found if copy.kind != "near")]
@@ -161,7 +162,7 @@ def _judged(
 
 
 def _pair(subject: Subject, copy: Copy) -> Suspect:
-    # the correlation of thumbnails says something only where it is all that is known
+    # the correlation of thumbnails matters only if nothing else is known
     told = _KINDS[copy.kind] + (f", correlation {copy.correlation:.3f}" if copy.kind == "near" else "")
     pictures = (subject.picture(copy.first), subject.picture(copy.second))
     return Suspect(pictures=pictures, sentence=told, score=copy.correlation)
@@ -170,7 +171,7 @@ def _pair(subject: Subject, copy: Copy) -> Suspect:
 def _left_out(conflict: Conflict) -> Suspect:
     other = next(index for index, label in enumerate(conflict.labels) if label != conflict.labels[0])
     pictures = tuple(Picture(path=conflict.paths[index], label=conflict.labels[index]) for index in (0, other))
-    return Suspect(pictures=pictures, sentence="the same file, left out under every label", score=1.0)
+    return Suspect(pictures=pictures, sentence="the same file, skipped under every label", score=1.0)
 
 
 def _named_pairs(subject: Subject, suspects: Sequence[Suspect]) -> str:

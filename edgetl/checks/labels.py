@@ -1,10 +1,10 @@
-"""Pictures that probably lie in the wrong class, by cross-validated probabilities of a linear probe.
+"""Images that are probably in the wrong class, by cross-validated probabilities of a linear probe.
 
 Confident learning (Northcutt, Jiang and Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset Labels",
-arXiv:1911.00068): an image is suspected of class k when its held-out probability of k reaches the mean that images
-labelled k get. Where the probe is often wrong that alone would name the probe's own mistakes. So the probabilities are
-calibrated first (one temperature, Guo et al. 2017, arXiv:1706.04599), and only labels are suspected that are so
-improbable that, were all labels right, less than `EXPECTED_FALSE` of them would be expected in the whole set.
+arXiv:1911.00068): an image may belong to class k if its held-out probability of k reaches the mean of the images
+labeled k. If the probe is often wrong, that alone would report the probe's own mistakes. So the probabilities are
+calibrated first (one temperature, Guo et al. 2017, arXiv:1706.04599), and a label is suspected only if it is so
+improbable that fewer than `EXPECTED_FALSE` such labels would be expected in the whole set if all were correct.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from edgetl.tasks.classification.heads.softmax import fit_softmax
 from edgetl.tasks.classification.heads.space import deviations
 
 EXPECTED_FALSE = 0.5
-"""Right labels that may be expected among the suspects of one set, by the calibrated probabilities."""
+"""Expected number of correct labels among the suspects of one set, by the calibrated probabilities."""
 FEWEST_IMAGES = 3
-"""Images of a class, both sides together, below which its labels are not judged."""
+"""A class with fewer images, both sides together, is not judged."""
 
 _FOLDS = 5
-_STRENGTHS = (1e-3, 1e-2)  # inverse regularisation (scikit-learn's C) on features of unit variance
-_DIMENSIONS = 128  # principal components the probe sees: more only costs time
+_STRENGTHS = (1e-3, 1e-2)  # inverse regularization (scikit-learn's C) on features of unit variance
+_DIMENSIONS = 128  # principal components for the probe; more only cost time
 _TEMPERATURES = np.exp(np.linspace(-3.0, 4.0, 141))
 _ITERATIONS = 100
 
@@ -35,7 +35,8 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Mislabelled:
-    """Image `index` lies in class `label`, the others say `suggested`. Held-out, calibrated probabilities of both."""
+    """Image `index` has the class `label`; the others suggest `suggested`. Held-out, calibrated probabilities of
+    both."""
 
     index: int
     label: int
@@ -45,9 +46,9 @@ class Mislabelled:
 
 
 def find_mislabelled(features: NDArray[np.float32], labels: Labels, *, seed: int) -> tuple[Mislabelled, ...] | None:
-    """Suspects, the most improbable label first; None when fewer than two classes have `FEWEST_IMAGES` images.
+    """Suspects, the most improbable label first; None if fewer than two classes have `FEWEST_IMAGES` images.
 
-    features  (N, F) of all labelled images of both sides; labels  (N,) class indices
+    features  (N, F) of all labeled images of both sides; labels  (N,) class indices
     """
     counts = np.bincount(labels)
     judged = np.flatnonzero(counts[labels] >= FEWEST_IMAGES)
@@ -92,7 +93,8 @@ def _components(features: Floats) -> Floats:
 
 
 def _held_out_probabilities(inputs: Floats, labels: Labels, seed: int) -> Floats:
-    """(N, classes), each row by a probe that never saw the image; strength and temperature of the lowest log loss."""
+    """(N, classes), each row from a probe that never saw the image; strength and temperature with the lowest log
+    loss."""
     fold = deal(labels, _FOLDS, seed)
     best, chosen = np.inf, np.empty(0)
     for strength in _STRENGTHS:

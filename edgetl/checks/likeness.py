@@ -1,4 +1,4 @@
-"""Checks that compare pictures: neighbours across the split, improbable labels. Numbers in, findings out."""
+"""Checks that compare images: neighbors across the split, improbable labels. Numbers in, findings out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def neighbours(
     thumbnails: NDArray[np.uint8],
     known: Collection[tuple[str, str]],
 ) -> Finding:
-    """Pairs across the split that seem to show one scene. `known`: pairs of paths that are named as copies already."""
+    """Pairs across the split that seem to show one scene. `known`: pairs of paths that are already named as copies."""
     pairs = [
         pair
         for pair in find_neighbours(features, subject.is_val, thumbnails)
@@ -27,12 +27,12 @@ def neighbours(
     ]
     if not pairs:
         return Finding(
-            check="neighbours", verdict="pass", sentence="no training and validation image stand out as one scene"
+            check="neighbours", verdict="pass", sentence="no training and validation image seem to show one scene"
         )
     suspects = [
         Suspect(
             pictures=(subject.picture(pair.shot), subject.picture(pair.val)),
-            sentence=f"distance {pair.ratio:.2f} of that to the next picture, aligned correlation "
+            sentence=f"distance {pair.ratio:.2f} times that to the next image, aligned correlation "
             f"{pair.correlation:.2f}",
             score=pair.ratio,
         )
@@ -43,7 +43,7 @@ def neighbours(
         "neighbours",
         suspects,
         f"{len(pairs)} {many} to show one scene",
-        remedy="look at them; what is one object, place or moment belongs on one side (data.group_by)",
+        remedy="look at them; images of one object, place or moment belong on one side (data.group_by)",
     )
 
 
@@ -58,7 +58,7 @@ def labels(subject: Subject, features: NDArray[np.float32], *, seed: int) -> Fin
         Suspect(
             pictures=(subject.picture(item.index),),
             sentence=f"looks like `{subject.classes[item.suggested]}` ({100 * item.suggested_probability:.0f} %), "
-            f"labelled `{subject.classes[item.label]}` ({100 * item.label_probability:.2g} %)",
+            f"labeled `{subject.classes[item.label]}` ({100 * item.label_probability:.2g} %)",
             score=item.label_probability,
         )
         for item in found
@@ -67,5 +67,5 @@ def labels(subject: Subject, features: NDArray[np.float32], *, seed: int) -> Fin
         "labels",
         suspects,
         f"{len(found)} image{' is' if len(found) == 1 else 's are'} probably in the wrong class",
-        remedy="look at them; move what is wrong, keep what is only unusual",
+        remedy="look at them; move wrong ones, keep those that are only unusual",
     )

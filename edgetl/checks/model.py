@@ -1,4 +1,4 @@
-"""`check.json`: what was found about the data before training. Fields are only ever added within schema 1."""
+"""`check.json`: findings about the data before training. Within schema 1, fields are only added."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgetl.files.json_file import TolerantModel
 FILE_NAME = "check.json"
 SHEET_NAME = "contact-sheet.jpg"
 MAX_SUSPECTS = 200
-"""Suspects that one finding lists; `found` counts all of them."""
+"""Number of suspects that one finding lists; `found` counts all of them."""
 
 CheckName = Literal[
     "files",
@@ -34,7 +34,7 @@ Side = Literal["train", "val"]
 
 
 class Picture(TolerantModel):
-    """One image file. `label` is the name of the class it lies in; `side` what it is used for."""
+    """One image file. `label` is the name of its class; `side` says how it is used."""
 
     path: str
     side: Side | None = None
@@ -42,26 +42,26 @@ class Picture(TolerantModel):
 
 
 class Suspect(TolerantModel):
-    """One or two pictures that somebody should look at, and why."""
+    """One or two images to look at, and why."""
 
     pictures: tuple[Picture, ...]
     sentence: str
     score: float | None = None
-    """What the suspects of this check are ordered by; its meaning depends on the check."""
+    """Sort key of the suspects; its meaning depends on the check."""
 
 
 class Finding(TolerantModel):
-    """What one check says. `refuse` stops a build unless `check.allow_leak` is set."""
+    """The result of one check. `refuse` stops a build unless `check.allow_leak` is set."""
 
     check: CheckName
     verdict: Judgement
     sentence: str
     remedy: str = ""
     found: int = 0
-    """Suspects found; `suspects` lists the first 200."""
+    """Number of suspects; `suspects` lists the first 200."""
     suspects: tuple[Suspect, ...] = ()
     numbers: dict[str, float] = Field(default={})
-    """What the verdict was made from."""
+    """The numbers behind the verdict."""
 
 
 class Checks(TolerantModel):
@@ -72,16 +72,16 @@ class Checks(TolerantModel):
     shots: int
     val: int
     shots_looked_at: int = 0
-    """Images behind the checks on features (neighbours, labels, drift); capped by `check.max_images`."""
+    """Images behind the checks on features (neighbors, labels, drift); limited by `check.max_images`."""
     val_looked_at: int = 0
     root: str = ""
     """Folder that the names in sentences are relative to."""
     contact_sheet: str | None = None
-    """File name of the picture with the suspects, beside check.json; null when nothing is suspected."""
+    """File name of the contact sheet with the suspects, beside check.json; null if there are none."""
 
     @property
     def verdict(self) -> Judgement:
-        """The worst of the findings; a check that could not be made does not count."""
+        """The worst of the findings; a check that could not run does not count."""
         verdicts = {finding.verdict for finding in self.findings}
         return "refuse" if "refuse" in verdicts else "warn" if "warn" in verdicts else "pass"
 
@@ -94,7 +94,7 @@ def write_checks(checks: Checks, path: Path) -> None:
 
 
 def read_checks(path: Path) -> Checks:
-    """Read what `write_checks` wrote. Raises DataError when it is absent or no check.json of schema 1."""
+    """Read a file of `write_checks`. Raises DataError if it is missing or not a check.json of schema 1."""
     try:
         return Checks.model_validate_json(path.read_bytes())
     except OSError as error:
@@ -102,7 +102,7 @@ def read_checks(path: Path) -> Checks:
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(map(str, problem["loc"])) or "the file"
-        raise DataError(f"{path}: no checks of schema 1: `{place}`: {problem['msg']}; run `edgetl check` again") from (
+        raise DataError(f"{path}: not checks of schema 1: `{place}`: {problem['msg']}; run `edgetl check` again") from (
             error
         )
 

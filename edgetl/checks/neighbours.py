@@ -1,10 +1,10 @@
-"""Pairs across the split that show the same scene: closer in feature space than anything around them, and confirmed.
+"""Pairs across the split that show the same scene: closer in feature space than any neighbor, and confirmed.
 
-In a set of similar textures all distances are small, so no absolute limit works. A pair stands out when each is the
-other's nearest across the split and its cosine distance is far below that to the next picture of either side: the
-ratio test of Lowe 2004, "Distinctive Image Features from Scale-Invariant Keypoints", section 7.1. What stands out is
-confirmed on thumbnails (`aligned_correlation`), which pictures of a few pixels cannot be. Such pairs are less than
-copies (another crop, another moment), so they are warned of and not refused.
+In a set of similar textures all distances are small, so no absolute limit works. A pair stands out if each is the
+other's nearest across the split and its cosine distance is far below that to the next image on either side: the ratio
+test of Lowe 2004, "Distinctive Image Features from Scale-Invariant Keypoints", section 7.1. Thumbnails confirm such a
+pair (`aligned_correlation`), unless the images have only a few pixels. These pairs are weaker than copies (another
+crop, another moment), so they are warnings and are not refused.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from edgetl.checks.copies.near_duplicates import COARSE, fine_detail
 from edgetl.tasks.classification.heads.space import deviations
 
 MAX_RATIO = 0.6
-"""Distance of a suspected pair over the distance to the next picture. Measured on six sets: pairs of different
-pictures lie above 0.7 where sets are dense; a crop to 80 % has 0.3 to 0.5."""
+"""Distance of a suspected pair over the distance to the next image. Measured on six sets: pairs of different images
+are above 0.7 in dense sets; a crop to 80 % has 0.3 to 0.5."""
 MIN_CORRELATION = 0.85
-"""Of aligned thumbnails: centred crops to 75-92 % have 0.85 to 0.98, random pairs of one set up to 0.65, two printed
-digits of one kind some 0.8."""
+"""Correlation of aligned thumbnails: centered crops to 75-92 % have 0.85 to 0.98, random pairs of one set up to 0.65,
+two printed digits of one kind about 0.8."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def find_neighbours(
 ) -> tuple[Neighbours, ...]:
     """Suspected pairs, the most outstanding first.
 
-    features (N, F), is_val (N,), thumbnails uint8 (N, S, S) grey. O(N^2) memory: N is capped by the caller.
+    features (N, F), is_val (N,), thumbnails uint8 (N, S, S) gray. O(N^2) memory: the caller limits N.
     """
     distances = _cosine_distances(features)
     np.fill_diagonal(distances, np.inf)

@@ -1,4 +1,4 @@
-"""What reading the pictures of a split did not keep, or chose: counted and named."""
+"""Information lost or chosen in decoding the images of a split: counted and named."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from edgetl.data.names import NAMED
 from edgetl.types import Trait
 
 _FULL = 32768  # a 16-bit value below this uses none of the upper bit
-_FEW_LEVELS = 64  # of 256 grey levels
+_FEW_LEVELS = 64  # of 256 gray levels
 
 
 def pictures(subject: Subject, traits: Sequence[Trait]) -> Finding:
-    """`pass` where all is kept, or where what was chosen can do little harm; `warn` where content may be lost."""
+    """`pass` if everything is kept or the choice can do little harm; `warn` if content may be lost."""
     if not traits:
-        return Finding(check="pictures", verdict="pass", sentence="every picture is read as it is")
+        return Finding(check="pictures", verdict="pass", sentence="every image is read unchanged")
     kinds: dict[str, list[Trait]] = {}
     for trait in traits:
         kinds.setdefault(trait.kind, []).append(trait)
@@ -37,11 +37,11 @@ def pictures(subject: Subject, traits: Sequence[Trait]) -> Finding:
 
 
 _HARMLESS = {
-    "16 bit colour": "of 16 bits per colour, read with 8",
-    "transparent": "with transparent pixels, laid over white",
-    "converted": "of other colors than RGB, converted",
+    "16 bit colour": "with 16 bits per color, read with 8",
+    "transparent": "with transparent pixels, drawn over white",
+    "converted": "in a color mode other than RGB, converted",
     "profile": "with a color profile other than sRGB, which is ignored",
-    "turned": "turned upright as their EXIF data says",
+    "turned": "rotated by their EXIF data",
 }
 
 
@@ -51,8 +51,8 @@ def _pages(subject: Subject, kinds: dict[str, list[Trait]]) -> tuple[str, str] |
         return None
     files = "file holds" if len(found) == 1 else "files hold"
     return (
-        f"{len(found)} {files} several pictures ({_named(subject, found)}); the first is used",
-        "save the pages that count as files of their own",
+        f"{len(found)} {files} several images ({_named(subject, found)}); the first is used",
+        "save the relevant pages as separate files",
     )
 
 
@@ -62,12 +62,12 @@ def _channels(subject: Subject, kinds: dict[str, list[Trait]]) -> tuple[str, str
         return None
     return (
         f"{_count(found)} with more than three channels ({_named(subject, found)}), of which three are read",
-        "save the three channels that count as RGB",
+        "save the three relevant channels as RGB",
     )
 
 
 def _sixteen_bit(kinds: dict[str, list[Trait]]) -> tuple[str, str] | None:
-    """16-bit grey is read as value / 257. A 12-bit camera that writes 0 to 4095 then gives 16 grey levels of 256."""
+    """16-bit gray is read as value / 257. A 12-bit camera that writes 0 to 4095 then yields 16 of 256 gray levels."""
     found = kinds.get("16 bit", [])
     if not found:
         return None
@@ -77,7 +77,8 @@ def _sixteen_bit(kinds: dict[str, list[Trait]]) -> tuple[str, str] | None:
         return None
     camera = f" ({high.bit_length()} bits)" if high < _FULL else ""
     return (
-        f"{_count(found)} of 16 bits hold values from {low} to {high}{camera}: read as value / 257 that is {levels} of "
+        f"{_count(found)} of 16 bits with values from {low} to {high}{camera}: read as value / 257, that is {levels} "
+        f"of "
         "256 gray levels",
         "scale the values to 0..65535, or to 8 bits, the same way here and on the device",
     )
@@ -85,7 +86,7 @@ def _sixteen_bit(kinds: dict[str, list[Trait]]) -> tuple[str, str] | None:
 
 def _about(trait: Trait) -> str:
     if trait.kind == "pages":
-        return f"{trait.high} pictures; the first is used"
+        return f"{trait.high} images; the first is used"
     if trait.kind == "channels":
         return f"{trait.high} channels; three are read"
     return f"16-bit values from {trait.low} to {trait.high}"
@@ -101,4 +102,4 @@ def _named(subject: Subject, found: Sequence[Trait]) -> str:
 
 
 def _count(found: Sequence[Trait]) -> str:
-    return f"{len(found)} picture{'' if len(found) == 1 else 's'}"
+    return f"{len(found)} image{'' if len(found) == 1 else 's'}"

@@ -15,16 +15,16 @@ SHOWN_PER_FINDING = 24
 
 TITLES = {
     "files": "Skipped",
-    "pictures": "What reading a picture does not keep",
-    "names": "Names of classes",
-    "copies": "On both sides, or looking so",
-    "groups": "Groups on both sides",
-    "contradictions": "One picture, or nearly, with two labels",
+    "pictures": "Information lost in decoding",
+    "names": "Class names",
+    "copies": "In training and validation, or nearly",
+    "groups": "Groups in training and validation",
+    "contradictions": "One image, or nearly, with two labels",
     "redundant": "Repeated within a class, or nearly",
     "neighbours": "Perhaps one scene on both sides",
     "labels": "Perhaps in the wrong class",
     "balance": "Class sizes",
-    "precision": "What the validation images can tell",
+    "precision": "Precision of the validation images",
     "drift": "Training against validation images",
 }
 
@@ -35,7 +35,7 @@ _PAPER, _INK, _MUTED, _BLANK = "#ffffff", "#1b2430", "#566272", "#e6e9ee"
 
 
 def write_sheet(findings: Sequence[Finding], path: Path) -> bool:
-    """Draw the suspects that have readable pictures, at most `SHOWN_PER_FINDING` of each finding; False when none."""
+    """Draw the suspects with readable images, at most `SHOWN_PER_FINDING` per finding; False if there are none."""
     shown = [finding for finding in findings if finding.suspects and finding.check != "files"]
     if not shown:
         return False

@@ -1,4 +1,4 @@
-"""Checks on numbers of images alone: uneven and tiny classes, and how far the validation images can tell."""
+"""Checks on the numbers of images: unbalanced and tiny classes, and the precision of the validation images."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from edgetl.stats import paired_difference, wilson
 from edgetl.types import Split
 
 UNEVEN = 3.0
-"""Largest class over smallest, on either side, from which on it is warned of."""
+"""Largest class over smallest, on either side, that gives a warning."""
 FEW_VAL = 10
-"""Validation images of a class below which its own accuracy says little: 10 of 10 right is 72 to 100 %."""
+"""With fewer validation images the accuracy of a class says little: 10 of 10 right is 72 to 100 %."""
 FEW_SHOTS = 3
-"""Shots of a class below which nothing can be held out of it to choose a strategy by."""
+"""With fewer shots in a class none can be held out to choose a strategy."""
 ASSUMED_TOP1 = 0.9
 ASSUMED_CHANGED = 0.02
-"""Share of images that a build answers differently, half of them to its advantage: what INT8 builds usually show."""
+"""Share of predictions that a build changes, half of them to its advantage: usual for INT8 builds."""
 
 _MOST_IMAGES = 1_000_000
 
@@ -29,7 +29,7 @@ def balance(split: Split) -> Finding:
     for name, counts in (("training", shots), ("validation", val)):
         if counts.max() > UNEVEN * counts.min():
             told.append(
-                f"uneven {name} images: {counts.max()} of `{split.classes[int(counts.argmax())]}`, "
+                f"unbalanced {name} images: {counts.max()} of `{split.classes[int(counts.argmax())]}`, "
                 f"{counts.min()} of `{split.classes[int(counts.argmin())]}`"
             )
     for name, counts, least in (("training", shots, FEW_SHOTS), ("validation", val, FEW_VAL)):
@@ -44,34 +44,34 @@ def balance(split: Split) -> Finding:
         "most_val": float(val.max()),
     }
     if not told:
-        return Finding(check="balance", verdict="pass", sentence="the classes are about even", numbers=numbers)
+        return Finding(check="balance", verdict="pass", sentence="the classes are roughly balanced", numbers=numbers)
     return Finding(
         check="balance",
         verdict="warn",
         sentence="; ".join(told),
-        remedy="add images of the small classes; until then look at macro-F1 besides top-1",
+        remedy="add images of the small classes; until then check macro-F1 besides top-1",
         numbers=numbers,
     )
 
 
 def precision(split: Split, max_drop_points: float | None) -> Finding:
-    """Whether the validation images can place a build's drop within the gate `gates.max_drop_points`."""
+    """Whether the validation images determine a build's drop to within the gate `gates.max_drop_points`."""
     count = len(split.val)
     top1 = wilson(round(ASSUMED_TOP1 * count), count)
     half = drop_half_width_points(count)
     numbers = {"images": float(count), "drop_half_width_points": half}
     about = (
-        f"{count} validation images place a drop within about {half:.1f} points and a top-1 of "
-        f"{100 * ASSUMED_TOP1:.0f} % within {100 * top1.low:.0f} to {100 * top1.high:.0f} %"
+        f"{count} validation images determine a drop to within about {half:.1f} points, and a top-1 of "
+        f"{100 * ASSUMED_TOP1:.0f} % to {100 * top1.low:.0f} to {100 * top1.high:.0f} %"
     )
     if max_drop_points is None or half <= max_drop_points:
         return Finding(check="precision", verdict="pass", sentence=about, numbers=numbers)
     needed = images_to_settle(max_drop_points, more_than=count)
     if needed is None:
-        how_many, remedy = "no number of images that is at hand would settle it", "set a wider gate"
+        how_many, remedy = "no realistic number of images would be enough", "set a wider gate"
     else:
-        how_many = f"about {needed - count} more would settle it"
-        remedy = f"have about {needed} validation images, or set a wider gate"
+        how_many = f"about {needed - count} more would be enough"
+        remedy = f"use about {needed} validation images, or set a wider gate"
         numbers |= {"needed_images": float(needed)}
     return Finding(
         check="precision",
@@ -100,10 +100,10 @@ def drop_half_width_points(images: int) -> float:
 
 
 def images_to_settle(points: float, *, more_than: int = 0) -> int | None:
-    """The fewest images, in two digits, on which a drop is placed within `points`; None above a million.
+    """The fewest images, to two digits, that determine a drop to within `points`; None above a million.
 
-    Counted from `more_than` on: the half-width rises where one more image makes one more changed answer, so that fewer
-    images than those that do not suffice may do.
+    Counted from `more_than` on, because the half-width rises whenever one more image adds one more changed prediction,
+    so a smaller number may suffice although a larger one does not.
     """
     if points <= 0:
         return None
@@ -116,7 +116,7 @@ def images_to_settle(points: float, *, more_than: int = 0) -> int | None:
 
 
 def _next_round(number: int) -> int:
-    """The next larger number whose digits after the second are 0."""
+    """The next larger number with two significant digits."""
     step: int = 10 ** max(len(str(number)) - 2, 0)
     return (number // step + 1) * step
 

@@ -1,4 +1,4 @@
-"""What the checks look at: the samples of both sides in one order."""
+"""The subject of the checks: the samples of both sides in one order."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Subject:
 
     @property
     def is_val(self) -> NDArray[np.bool_]:
-        """(N,) whether the image measures."""
+        """(N,) whether it is a validation image."""
         return np.arange(len(self.samples)) >= self.shots
 
     @property
@@ -39,11 +39,11 @@ class Subject:
 
     @cached_property
     def root(self) -> str:
-        """The closest folder that holds all images: names in sentences begin there."""
+        """The deepest folder that contains all images: names in sentences are relative to it."""
         return os.path.commonpath([str(Path(sample.path).parent) for sample in self.samples]) if self.samples else ""
 
     def short(self, path: str) -> str:
-        """The path below `root`, or as it is where it lies elsewhere."""
+        """The path below `root`, or unchanged if it lies elsewhere."""
         return os.path.relpath(path, self.root) if self.root and Path(path).is_relative_to(self.root) else path
 
     def picture(self, index: int) -> Picture:
@@ -58,8 +58,8 @@ def whole(split: Split) -> Subject:
 
 
 def beginning(split: Split, most: int) -> Subject:
-    """At most `most` images of each side. A split is ordered class by class in turn, in the order of the seeded draw:
-    its beginning is a stratified, seeded sample."""
+    """At most `most` images of each side. A split takes classes in turn, in the order of the seeded draw, so its
+    beginning is a stratified, seeded sample."""
     shots = split.shots[:most]
     return Subject(split.classes, (*shots, *split.val[:most]), len(shots))
 

@@ -18,24 +18,24 @@ import click
 
 GROUPS = {
     "Start": {
-        "new": "Look at a folder of images and write a recipe that suits it.",
-        "check": "Draw the few-shot split and look for leaks, wrong labels, drift and broken files.",
+        "new": "Inspect a folder of images and write a recipe that suits it.",
+        "check": "Draw the few-shot split and check for leaks, wrong labels, drift and broken files.",
         "select": "Rank backbones for these images under a budget, without training them.",
         "cluster": "Group unlabeled images and propose which to label next.",
         "demo": "Run a whole build on data that ships with the package.",
     },
     "Build": {
-        "build": "Run check and every stage below; exit code 3 when a gate is not met.",
+        "build": "Run check and every stage below; exit code 3 if a gate is missed.",
         "adapt": "Fine-tune the backbone on the few shots.",
         "quantize": "Quantize for each target: calibration or quantization-aware training.",
         "export": "Write the pivot: ONNX models proven equal to the trained networks.",
         "compile": "Compile a recipe, or an exported pivot, into bundles.",
         "bench": "Measure accuracy and latency of bundles on their own runtimes.",
-        "report": "Judge the gates, choose what ships, write report.html and report.json.",
+        "report": "Evaluate the gates, choose the builds that ship, write report.html and report.json.",
     },
     "Explain": {
         "blame": "Rank the layers of an INT8 network by accuracy lost (quantization sensitivity).",
-        "forecast": "Predict what INT8 saturation costs on an x86 CPU without VNNI.",
+        "forecast": "Predict the accuracy lost on an x86 CPU without VNNI (saturation simulation).",
     },
     "Use": {
         "predict": "Classify images with a bundle.",
@@ -56,7 +56,7 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (KeyboardInterrupt, EOFError) as error:  # click takes both for somebody who left a prompt
+        except (KeyboardInterrupt, EOFError) as error:  # click treats both as leaving a prompt
             raise _PastClick(error) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -89,7 +89,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="edgetl", prog_name="edgetl")
 def command() -> None:
-    """A handful of labeled images in; compiled, proven models for edge hardware out.
+    """Turn a handful of labeled images into compiled, proven models for edge hardware.
 
     Results go to stdout, progress to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 gates not met.
     """
@@ -100,16 +100,16 @@ def main(args: list[str] | None = None) -> None:
     _switch_off_telemetry()
     _wait_without_spinning()
     if isinstance(sys.stdout, TextIOWrapper):
-        # names of files need not be text; a result is printed all the same
+        # file names need not be valid text; print the result anyway
         sys.stdout.reconfigure(errors="backslashreplace")
     if not sys.warnoptions:
-        # what libraries warn of is ours to deal with, not the user's; python -W shows it
+        # warnings of libraries are for us, not for the user; python -W shows them
         warnings.simplefilter("ignore")
     with _signals_stop():
         code = _run(args)
     stopped = code in {128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    if stopped and args is None:  # of a process of its own, not of a caller's
-        # nobody waits for trainings in threads, or the seconds that torch takes to be taken down
+    if stopped and args is None:  # only in a process of its own, not when called from Python
+        # do not wait for trainings in threads, or the seconds that torch takes to shut down
         os._exit(code)
     sys.exit(code)
 
@@ -118,7 +118,7 @@ def _run(args: list[str] | None) -> int:
     try:
         outcome: Any = command.main(args=args, prog_name="edgetl", standalone_mode=False)
         if sys.stdout is not None:
-            sys.stdout.flush()  # a full disk behind it is an error of this command
+            sys.stdout.flush()  # a full disk is an error of this command
     except click.ClickException as error:
         _show(error)
         return error.exit_code
@@ -147,7 +147,7 @@ class Stopped(KeyboardInterrupt):
 
 @contextmanager
 def _signals_stop() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise Stopped, so that everything is put away; what is ignored already (nohup) stays so."""
+    """SIGTERM and SIGHUP raise Stopped, so that everything is cleaned up; a signal that is ignored (nohup) stays so."""
     numbers = (signal.SIGTERM, signal.SIGHUP)
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -156,7 +156,7 @@ def _signals_stop() -> Iterator[None]:
 
     def stop(number: int, _: FrameType | None) -> None:
         for each in numbers:
-            signal.signal(each, signal.SIG_IGN)  # a second one must not disturb the clearing up
+            signal.signal(each, signal.SIG_IGN)  # a second one must not interrupt the cleanup
         raise Stopped(number)
 
     try:
@@ -175,7 +175,7 @@ def _ended(error: BaseException) -> int:
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
-    except OSError:  # let it go: Python would complain about it again at exit
+    except OSError:  # ignore it, or Python would complain again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):
         return 1  # the reader of our stdout went away
@@ -183,7 +183,7 @@ def _ended(error: BaseException) -> int:
         from edgetl.cli.failures import explain
 
         return explain(error)
-    except (MemoryError, SystemError, ImportError):  # not even room for the words
+    except (MemoryError, SystemError, ImportError):  # not even enough memory for the message
         os.write(2, b"edgetl: out of memory\n")
         return 1
 
@@ -191,7 +191,7 @@ def _ended(error: BaseException) -> int:
 def _stopped(number: int) -> int:
     code = 128 + number
     with suppress(OSError):  # the terminal may be gone
-        click.echo("edgetl: stopped; finished stages are kept, the same command continues", err=True)
+        click.echo("edgetl: stopped; finished stages are kept, run the same command to resume", err=True)
     return code
 
 
@@ -205,12 +205,12 @@ def _show(error: click.ClickException) -> None:
 
 
 def _switch_off_telemetry() -> None:
-    # libraries we call may phone home unless told not to before they are imported
+    # libraries may phone home unless these are set before they are imported
     for name in ("OPENVINO_TELEMETRY_DISABLED", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK", "ORT_DISABLE_TELEMETRY"):
         os.environ.setdefault(name, "1")
 
 
 def _wait_without_spinning() -> None:
-    # torch's threads wait for each other by spinning: where something else uses one of the cores, the others burn their
-    # time on it, and a training step took five times as long (OpenMP reads this once, when torch is loaded)
+    # torch's threads spin while they wait: with another process on one of the cores, a training step took five times as
+    # long (OpenMP reads this once, when torch is loaded)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

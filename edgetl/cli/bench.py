@@ -26,16 +26,16 @@ _OF_BUNDLES = {
     "threads": "; with a recipe: --set bench.threads={}",
     "runs": "; with a recipe: --set bench.runs={}",
     "warmup": "; with a recipe: --set bench.warmup={}",
-    "data": "; a recipe is measured on its `data.val`, or on what the draw of shots leaves",
+    "data": "; a recipe is validated on its `data.val`, or on the images that are not shots",
     "cold_starts": "",
     "time_limit_s": "",
     "repeats": "",
     "gates": "; a recipe has its own `gates`",
-    "csv_file": "; of a recipe: edgetl report RECIPE --csv FILE",
-    "junit_file": "; of a recipe: edgetl report RECIPE --junit FILE",
+    "csv_file": "; for a recipe: edgetl report RECIPE --csv FILE",
+    "junit_file": "; for a recipe: edgetl report RECIPE --junit FILE",
     "runs_file": "",
 }
-"""Options that go with bundles, and what says the same of a recipe."""
+"""Options for bundles, each with its equivalent for a recipe."""
 _OF_RECIPES = ("overrides", "out", "weights_dirs", "targets_dirs", "calibration_dirs", "allow_leak")
 
 
@@ -45,15 +45,15 @@ _OF_RECIPES = ("overrides", "out", "weights_dirs", "targets_dirs", "calibration_
 @click.option(
     "--data",
     type=FILE,
-    help="With bundles: labelled images (one sub-folder per class) to measure top-1 and the recall of every class on, "
-    "none that the recipe has seen.",
+    help="With bundles: labeled images (one sub-folder per class) for top-1 and the recall of every class. Use images "
+    "that the recipe has not used.",
 )
 @click.option(
     "--runs",
     type=click.IntRange(1),
     default=300,
     show_default=True,
-    help="With bundles: timed runs each. Fewer than 300 are a quick look; 6000 give p99 an interval.",
+    help="With bundles: timed runs of each. Fewer than 300 give a rough idea; 6000 give p99 an interval.",
 )
 @click.option("--warmup", type=click.IntRange(1), default=30, show_default=True, help="With bundles: untimed runs.")
 @click.option(
@@ -62,27 +62,31 @@ _OF_RECIPES = ("overrides", "out", "weights_dirs", "targets_dirs", "calibration_
     type=click.IntRange(1, 1000),
     default=1,
     show_default=True,
-    help="With bundles: open and time all of them this often; the spread between repeats is shown.",
+    help="With bundles: open and time all of them this many times; shows the spread between repeats.",
 )
 @click.option(
     "--cold-starts",
     type=click.IntRange(0, 100),
     default=3,
     show_default=True,
-    help="With bundles: fresh processes each that open it and infer once.",
+    help="With bundles: fresh processes per bundle that open it and infer once.",
 )
 @click.option(
     "--gate",
     "gates",
     metavar="KEY=VALUE",
     multiple=True,
-    help="With bundles: max_p99_ms=5, min_top1=0.95, min_recall.LABEL=0.9 or max_size_bytes=5000000; may repeat. "
-    "Exit code 3 when one is missed.",
+    help="With bundles: max_p99_ms=5, min_top1=0.95, min_recall.LABEL=0.9 or max_size_bytes=5000000; repeatable. "
+    "Exit code 3 if one is missed.",
 )
 @csv_option
 @junit_option
 @click.option(
-    "--save-runs", "runs_file", type=FILE, metavar="FILE", help="With bundles: also write every single run, as CSV."
+    "--save-runs",
+    "runs_file",
+    type=FILE,
+    metavar="FILE",
+    help="With bundles: also write the time of every run, as CSV.",
 )
 @threads_option
 @time_limit_option
@@ -101,9 +105,9 @@ def command(
     threads: int,
     time_limit_s: float,
 ) -> int:
-    """Measure the builds of RECIPE; or finished bundles on this machine, which needs no torch.
+    """Measure the builds of RECIPE, or finished bundles on this machine (which needs no torch).
 
-    A folder of bundles stands for those in it that can run here; a bundle named twice is measured twice.
+    A folder of bundles means all bundles in it that can run here; a bundle named twice is measured twice.
     Accuracy on images the recipe has already used is optimistic: pass unseen images with --data.
 
     \b
@@ -170,7 +174,7 @@ def _write(
 
 
 def _exit_code(measurement: Any) -> int:
-    """3 where a gate is missed, 1 where a bundle of a folder is damaged."""
+    """3 if a gate is missed, 1 if a bundle of a folder is damaged."""
     if any(check.verdict == "fail" for each in measurement.gates for check in each.checks):
         return 3
     return 1 if any(left.damaged for left in measurement.left_out) else 0
@@ -180,15 +184,15 @@ def _refuse_mixed(recipe: Path, bundles: tuple[Path, ...]) -> None:
     if bundles:
         from edgetl.errors import UsageError
 
-        raise UsageError(f"{recipe} is no bundle folder; give either one recipe or bundle folders")
+        raise UsageError(f"{recipe} is not a bundle folder; give either one recipe or bundle folders")
 
 
 def _refuse_options_of_bundles(recipe: Path) -> None:
     for name, option in given(tuple(_OF_BUNDLES)).items():
         instead = _OF_BUNDLES[name].format(click.get_current_context().params[name])
-        raise click.UsageError(f"{option} goes with bundle folders, and {recipe} is none{instead}")
+        raise click.UsageError(f"{option} needs a bundle folder, and {recipe} is not one{instead}")
 
 
 def _refuse_options_of_recipes(bundle: Path) -> None:
     for option in given(_OF_RECIPES).values():
-        raise click.UsageError(f"{option} goes with a recipe, and {bundle} is a folder")
+        raise click.UsageError(f"{option} needs a recipe, and {bundle} is a folder")

@@ -13,27 +13,31 @@ from edgetl.cli.options import RecipeOptions, emit, progress_for, recipe_options
 
 @click.command("blame", cls=Command)
 @recipe_options
-@click.option("--target", "target_name", help="Whose INT8 network.  [default: the recipe's first with an INT8 build]")
+@click.option(
+    "--target",
+    "target_name",
+    help="Target whose INT8 network is analyzed.  [default: the recipe's first with an INT8 build]",
+)
 @click.option(
     "--top",
     type=click.IntRange(1),
     default=5,
     show_default=True,
-    help="Layers whose accuracy, and latency, is measured.",
+    help="Number of layers whose accuracy (and latency) is measured.",
 )
 @click.option(
     "--images",
     type=click.IntRange(1, 4096),
     default=64,
     show_default=True,
-    help="Most calibration images for what is measured of every layer.",
+    help="Calibration images for the errors of every layer, at most.",
 )
 @click.option("--latency", is_flag=True, help="Also time the builds with each of the --top layers in float.")
 def command(options: RecipeOptions, target_name: str | None, top: int, images: int, latency: bool) -> int:
-    """Rank the layers of RECIPE's INT8 network by what they cost in accuracy: its quantization sensitivity.
+    """Rank the layers of RECIPE's INT8 network by the accuracy they lose: quantization sensitivity per layer.
 
-    Every layer is computed once alone in float and once alone in INT8. Finished stages are not run again, and what
-    was measured is kept: a run that was stopped continues.
+    Each layer is computed once alone in float and once alone in INT8. Finished stages and measurements are kept: a
+    stopped run resumes.
 
     \b
       edgetl blame recipe.yaml

@@ -17,29 +17,29 @@ if TYPE_CHECKING:
     from edgetl.report.model import Bundle, Report
 
 _LOSSES = ("max_drop_points", "max_recall_drop_points")
-"""Gates that INT8 itself can miss, where the float network meets the others."""
+"""Gates that INT8 can miss although the float network meets them."""
 
 
 def show_report(outcome: Any) -> None:
-    """The table, where everything lies, and what missed its gate."""
+    """The table, the output paths, and the missed gates."""
     from edgetl.report.model import Report
     from edgetl.report.summary import summarize
     from edgetl.report.terminal import show_report as show_table
 
     if outcome.idle:
-        click.echo("nothing to do: every stage was done before", err=True)
+        click.echo("nothing to do: every stage was already done", err=True)
     report = Report.model_validate(outcome.report)
     show_table(report)
     click.echo(f"bundles: {outcome.out / 'bundles'}")
     click.echo(f"report:  {outcome.out / 'report.html'}")
     summary = summarize(report.bundles)
-    # where none was timed on a CPU of its own, one that runs here all the same
+    # if no target was timed on its own CPU, take one that runs here anyway
     runs_here = next((each for each in summary.bundles if each.measured and each.verdict == "pass"), None)
     _say_next(outcome.out, report, summary.fastest or runs_here)
 
 
 def _say_next(out: Path, report: Report, usable: Bundle | None) -> None:
-    """How to use a bundle that passes; or why INT8 loses, where that is what missed a gate."""
+    """How to use a bundle that passes, or how to find out why INT8 missed a gate."""
     recipe = click.get_current_context().params.get("recipe")
     gates = [gate for bundle in report.bundles for build in bundle.builds for gate in build.gates]
     if report.verdict != "fail" and usable and usable.path:
@@ -49,7 +49,7 @@ def _say_next(out: Path, report: Report, usable: Bundle | None) -> None:
 
 
 def write_report_files(outcome: Any, csv_file: Path | None, junit_file: Path | None) -> None:
-    """What a CI server reads of a report, into the files that were named."""
+    """Write the requested files for a CI server from a report."""
     from edgetl.bench.ci_files import csv_text, junit_text
     from edgetl.report import ci
     from edgetl.report.model import Report
@@ -70,8 +70,8 @@ def write_report_files(outcome: Any, csv_file: Path | None, junit_file: Path | N
 def command(options: RecipeOptions, csv_file: Path | None, junit_file: Path | None) -> int:
     """Turn RECIPE into bundles: check, adapt, quantize, export, compile, bench, report.
 
-    Finished stages are kept: a build that was stopped continues, the same build again does nothing. Exit code 3 when a
-    gate is not met.
+    Finished stages are kept: a stopped build resumes, and repeating a finished build does nothing. Exit code 3 if a
+    gate is missed.
     """
     refuse_unwritable(csv_file, junit_file)
     return run_chain(

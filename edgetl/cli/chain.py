@@ -1,4 +1,4 @@
-"""What the commands that run the chain up to one stage have in common."""
+"""Shared by the commands that run the chain up to one stage."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def chain_command(name: str, until: Until, help_text: str, show: Callable[[Any], None]) -> click.Command:
-    """A command that runs a recipe up to the stage `until`; finished stages are not run again.
+    """A command that runs a recipe up to the stage `until`; finished stages are not repeated.
 
-    show  prints the outcome for people.
+    show  prints the outcome as text.
     """
 
     @click.command(name, cls=Command, help=help_text)
@@ -40,7 +40,7 @@ def run_chain(
     devices: Sequence[Any] = (),
     write: Callable[[Any], None] = lambda outcome: None,
 ) -> int:
-    """Run, print, and return the exit code: 3 when a gate was not met. write  files besides"""
+    """Run, print, and return the exit code: 3 if a gate was missed. write  writes extra files"""
     from edgetl.pipeline import run
 
     quieten_torch()
@@ -54,7 +54,7 @@ def run_chain(
 
 
 def outcome_json(outcome: Any) -> dict[str, Any]:
-    """The split, the stages with their folders, what they found, and the report where there is one."""
+    """The split, the stages with their folders and findings, and the report if there is one."""
     from edgetl.stages.found import found
 
     stages = [
@@ -83,7 +83,7 @@ def _split_json(split: Any) -> dict[str, Any]:
 
 
 def show_folders(outcome: Any) -> None:
-    """One line per stage: what it was, whether it ran, where its result lies. Then what they found."""
+    """One line per stage: its title, whether it ran, the folder of its result. Then the findings."""
     from edgetl.stages.found import found
 
     for result in outcome.results:
@@ -94,5 +94,5 @@ def show_folders(outcome: Any) -> None:
 
 
 def quieten_torch() -> None:
-    # torchao registers an enum in a way that torch warns its developers about; users cannot do anything about it
+    # torchao registers an enum in a way that torch warns about; users cannot fix it
     logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)

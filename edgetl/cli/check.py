@@ -20,10 +20,10 @@ _NAMED = 8
 @click.command("check", cls=Command)
 @recipe_options
 def command(options: RecipeOptions) -> int:
-    """Draw the few-shot split of RECIPE and look at its images: broken files, copies and groups on both sides, near
-    neighbours, wrong labels, uneven classes, drift.
+    """Draw the few-shot split of RECIPE and check its images: broken files, copies and groups on both sides, near
+    neighbors, wrong labels, unbalanced classes, drift.
 
-    Exit code 1 when a picture or a group is on both sides; --allow-leak lets it pass.
+    Exit code 1 if an image or a group is in both training and validation; --allow-leak lets it pass.
     """
     from edgetl.checks.model import FILE_NAME, read_checks, require_sound
     from edgetl.pipeline import run
@@ -35,12 +35,12 @@ def command(options: RecipeOptions) -> int:
     sheet = None if checks.contact_sheet is None else folder / checks.contact_sheet
     if options.as_json:
         found = checks.model_dump(mode="json", by_alias=True) | {"contact_sheet": sheet and str(sheet)}
-        passed = checks.verdict != "refuse" or job.recipe.check.allow_leak  # as the exit code says
+        passed = checks.verdict != "refuse" or job.recipe.check.allow_leak  # consistent with the exit code
         emit(outcome_json(outcome) | {"checks": found, "verdict": checks.verdict, "passed": passed})
     else:
         _show_split(outcome.split)
         if checks.root:
-            click.echo(f"files are named below {checks.root}")
+            click.echo(f"file names are relative to {checks.root}")
         for finding in checks.findings:
             _show_finding(finding, checks.root)
         if sheet:
@@ -50,7 +50,7 @@ def command(options: RecipeOptions) -> int:
 
 
 class _Unrepeated:
-    """Progress without the notes that the table says again."""
+    """Progress without the notes that the table repeats."""
 
     def __init__(self, progress: Progress) -> None:
         self.task = progress.task
@@ -63,7 +63,7 @@ class _Unrepeated:
 
 def _show_split(split: Any) -> None:
     click.echo(f"{len(split.classes)} classes: {', '.join(split.classes)}")
-    click.echo(f"{len(split.shots)} images to learn from, {len(split.val)} to measure on")
+    click.echo(f"{len(split.shots)} training images, {len(split.val)} validation images")
     click.echo(f"resize: {split.resize}: {split.resize_reason}")
 
 

@@ -13,14 +13,16 @@ from edgetl.cli.options import FILE, emit, json_option
 
 @click.command("clean", cls=Command)
 @click.argument("out", type=FILE)
-@click.option("--cache", is_flag=True, help="Also remove features, trials and ranges, which make redoing a stage fast.")
-@click.option("-n", "--dry-run", is_flag=True, help="Remove nothing, say what would be.")
+@click.option(
+    "--cache", is_flag=True, help="Also remove cached features, trials and ranges, which make repeating a stage fast."
+)
+@click.option("-n", "--dry-run", is_flag=True, help="Remove nothing, only list it.")
 @json_option
 def command(out: Path, cache: bool, dry_run: bool, as_json: bool) -> None:
     """Remove stage results in the output folder OUT that no command's latest run uses.
 
-    Bundles, pivot and reports stay, and so does all that a finished build needs to be found finished. What is removed
-    is made again when you go back to the settings it was made with. Temporary folders of runs that were killed go too.
+    Bundles, pivot and reports stay, and a finished build stays finished. A removed result is computed again if you go
+    back to its settings. Temporary folders of killed runs are removed too.
     """
     from edgetl.report.words import size
     from edgetl.store.clean import clean

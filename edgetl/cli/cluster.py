@@ -28,27 +28,40 @@ class _Count(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # gener
 
 @click.command("cluster", cls=Command)
 @click.argument("folder", type=FILE)
-@click.option("--backbone", required=True, help="Network whose features are grouped, named as in a recipe.")
+@click.option("--backbone", required=True, help="Network whose features are clustered, named as in a recipe.")
 @weights_dir_option
-@click.option("--clusters", type=_Count(), default="auto", show_default=True, help="How many, or auto.")
+@click.option("--clusters", type=_Count(), default="auto", show_default=True, help="Number of clusters, or auto.")
 @click.option(
-    "--label-next", type=click.IntRange(0), default=20, show_default=True, help="Images to propose for labelling."
+    "--label-next",
+    type=click.IntRange(0),
+    default=20,
+    show_default=True,
+    help="Number of images to propose for labeling.",
 )
 @click.option(
-    "--labelled", type=FILE, multiple=True, help="CSV list `path,label` of images labelled so far; may repeat."
+    "--labeled",
+    "--labelled",
+    "labelled",
+    type=FILE,
+    multiple=True,
+    help="CSV list `path,label` of images labeled so far; repeatable.",
 )
-@click.option("--pseudo-label", is_flag=True, help="With --labelled: label images where that is proven to be right.")
+@click.option("--pseudo-label", is_flag=True, help="With --labeled: also label images, if this is proven to be right.")
 @click.option(
-    "--pseudo-per-class", type=click.IntRange(1), default=50, show_default=True, help="Most pseudo-labels per class."
+    "--pseudo-per-class",
+    type=click.IntRange(1),
+    default=50,
+    show_default=True,
+    help="Limit of pseudo-labels per class.",
 )
 @click.option(
     "--resize",
     type=click.Choice(["squash", "crop", "letterbox"]),
     default="squash",
     show_default=True,
-    help="How an image becomes the network's square.",
+    help="How an image is fitted to the network's input size.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of all draws.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of all random draws.")
 @click.option("--out", type=FILE, help="Output folder.  [default: <folder's name>-clusters]")
 @quiet_option
 @json_option
@@ -67,11 +80,11 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Group the unlabelled images below FOLDER and propose which to label next.
+    """Group the unlabeled images below FOLDER and propose which to label next.
 
     \b
       edgetl cluster photos --backbone mobilenetv2_100 --weights-dir weights
-      edgetl cluster photos --labelled labels.csv --label-next 50
+      edgetl cluster photos --labeled labels.csv --label-next 50
     """
     from edgetl.explore.cluster.cluster import Request, cluster, summary
     from edgetl.recipes.recipe import Backbone
@@ -112,7 +125,7 @@ def _show(outcome: Any, out: Path) -> None:
         threshold = pseudo.threshold
         click.echo(
             f"pseudo-labels: {out / PSEUDO_FILE} ({len(pseudo.indices)} images with a confidence of at least "
-            f"{threshold.value:.3f}, at which {threshold.right} of {threshold.proven} held-out answers are right)"
+            f"{threshold.value:.3f}, at which {threshold.right} of {threshold.proven} held-out predictions are right)"
         )
     elif pseudo:
         click.echo(f"no pseudo-labels: {pseudo.reason}")

@@ -1,4 +1,4 @@
-"""A command of ours: its own options first in help, near options alone suggested, and the next step at its end."""
+"""A command whose help lists its own options first, suggests only near options, and names the next step."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from edgetl.cli.next_step import say_following
 
 _OF_RECIPES = ("overrides", "out", "weights_dirs", "targets_dirs", "calibration_dirs", "allow_leak")
 _GENERAL = ("quiet", "as_json")
-_NEAR = 0.75  # of SequenceMatcher; click suggests `--set` for `--csv`, which is 0.6
+_NEAR = 0.75  # ratio of SequenceMatcher; click suggests `--set` for `--csv`, which is 0.6
 
 
 class Command(click.Command):
-    """Options in groups: the command's own, those of every recipe, then output and help."""
+    """Options in groups: the command's own, the recipe options, then output and help."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         params = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
-        # `--out` and the like are common options only where they come with a recipe
+        # `--out` and the like are common options only if they come with a recipe
         shared = _OF_RECIPES if any(param.name == "overrides" for param in params) else ()
         groups: dict[str, list[tuple[str, str]]] = {"Options": [], "Recipe options": [], "Output and help": []}
         for param in params:

@@ -16,11 +16,11 @@ _OF_RECIPES = ("overrides", "weights_dirs", "calibration_dirs", "allow_leak")
 
 @click.command("compile", cls=Command)
 @recipe_options
-@click.option("--target", "targets", multiple=True, help="With a pivot: target to compile for; may repeat.")
-@click.option("--finish", is_flag=True, help="RECIPE is a bundle: run its last step on this device, in place.")
+@click.option("--target", "targets", multiple=True, help="With a pivot: target to compile for; repeatable.")
+@click.option("--finish", is_flag=True, help="RECIPE is a bundle: finish it on this device, in place.")
 @time_limit_option
 def command(options: RecipeOptions, targets: tuple[str, ...], finish: bool, time_limit_s: float) -> int:
-    """Compile RECIPE into bundles; or a pivot folder (made by `edgetl export`), which needs no torch.
+    """Compile RECIPE into bundles, or a pivot folder made by `edgetl export` (which needs no torch).
 
     \b
       edgetl compile recipe.yaml
@@ -39,14 +39,14 @@ def command(options: RecipeOptions, targets: tuple[str, ...], finish: bool, time
         from edgetl.errors import UsageError
 
         refuse_onnx(options.recipe)
-        raise UsageError("--target goes with a pivot folder; a recipe names its targets itself (--set targets=[...])")
+        raise UsageError("--target needs a pivot folder; a recipe names its own targets (--set targets=[...])")
     _refuse_given(options.recipe, ("time_limit_s",), "with a pivot folder or a bundle")
     return run_chain(options.job(), "compile", quiet=options.quiet, as_json=options.as_json, show=show_folders)
 
 
 def _refuse_given(place: Path, names: Sequence[str], goes: str) -> None:
     for option in given(names).values():
-        raise click.UsageError(f"{option} goes {goes}, and {place} is none")
+        raise click.UsageError(f"{option} works only {goes}, and {place} is not one")
 
 
 def _finish(bundle: Path, time_limit_s: float, as_json: bool) -> int:
@@ -72,7 +72,7 @@ def _compile_pivot(options: RecipeOptions, targets: tuple[str, ...], time_limit_
     from edgetl.errors import UsageError
 
     if not targets:
-        raise UsageError(f"{options.recipe}: a pivot needs --target NAME (edgetl targets lists them)")
+        raise UsageError(f"{options.recipe}: a pivot needs --target NAME (`edgetl targets` lists them)")
     limits = Limits(time_limit_s, "--time-limit")
     out = options.out or Path("bundles")
     folders = compile_targets(
@@ -90,7 +90,7 @@ def _compile_pivot(options: RecipeOptions, targets: tuple[str, ...], time_limit_
 
 
 def _left_out(options: RecipeOptions, targets: tuple[str, ...]) -> list[dict[str, str]]:
-    """Builds that the targets would have and the pivot has no model for."""
+    """Builds of the targets for which the pivot has no model."""
     from edgetl.pivot.pivot import read_pivot
     from edgetl.pivot.pivot_models import left_out
     from edgetl.recipes.targets import load_target

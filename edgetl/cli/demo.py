@@ -13,13 +13,13 @@ from edgetl.cli.options import FILE, json_option, progress_for, quiet_option
 
 
 @click.command("demo", cls=Command)
-@click.option("--out", type=FILE, default=Path("edgetl-demo"), show_default=True, help="Folder to work in.")
+@click.option("--out", type=FILE, default=Path("edgetl-demo"), show_default=True, help="Working folder.")
 @quiet_option
 @json_option
 def command(out: Path, quiet: bool, as_json: bool) -> int:
-    """Printed characters to handwritten digits, ten images a class, on every target that compiles here.
+    """Adapt a network for printed characters to handwritten digits, for every target that compiles here.
 
-    Nothing is downloaded: the backbone and the 1,797 scans come with the packages.
+    It trains on ten images per class. Nothing is downloaded: the backbone and the 1,797 scans come with the packages.
     """
     from edgetl.demo import write_demo
     from edgetl.recipes.job import make_job

@@ -13,7 +13,7 @@ from edgetl.cli.options import emit, json_option
 @click.command("doctor", cls=Command)
 @json_option
 def command(as_json: bool) -> None:
-    """Show each backend's version, whether it can compile and run here, and the command that fixes it if not."""
+    """Show each backend's version, whether it can compile and run here, and if not, the command that fixes it."""
     from edgetl.doctor import examine
 
     examined = examine()

@@ -1,4 +1,4 @@
-"""What ended a command, in one line on stderr, and the exit code for it."""
+"""Why a command ended, in one line on stderr, and its exit code."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def explain(error: BaseException) -> int:
-    """Say what went wrong; the exit code. An error that nobody expected is called a bug, its traceback kept."""
+    """Report what went wrong; returns the exit code. An unexpected error is called a bug, and its traceback is kept."""
     if is_out_of_memory(error):
-        _say("out of memory; free some, or allow more (ulimit -v, the container's limit): finished stages are kept")
+        _say("out of memory; free some or raise the limit (ulimit -v, the container's limit); finished stages are kept")
         return 1
     if isinstance(error, EdgetlError):
         for line in str(error).splitlines():
@@ -48,7 +48,7 @@ def _was_printing(error: BaseException) -> bool:
 
 
 def _bug(error: BaseException) -> str:
-    told = f"this is a bug of edgetl ({type(error).__name__} in {_place(error)})"
+    told = f"this is a bug in edgetl ({type(error).__name__} in {_place(error)})"
     if os.environ.get(TRACEBACK_VARIABLE, "0") not in ("", "0"):
         traceback.print_exception(error, file=sys.stderr)
         return f"{told}; please report it with the lines above"
@@ -57,12 +57,12 @@ def _bug(error: BaseException) -> str:
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
             traceback.print_exception(error, file=file)
     except OSError:
-        return f"{told}; the same command with {TRACEBACK_VARIABLE}=1 shows where: please report it with that"
+        return f"{told}; run it again with {TRACEBACK_VARIABLE}=1 and please report it with that output"
     return f"{told}; please report it with {name}"
 
 
 def _place(error: BaseException) -> str:
-    """The innermost line of ours: `edgetl/quant/prepare.py:53`."""
+    """The innermost line in edgetl: `edgetl/quant/prepare.py:53`."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if Path(frame.filename).resolve().is_relative_to(_PACKAGE)] or frames
     if not ours:

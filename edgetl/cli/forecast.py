@@ -21,13 +21,14 @@ from edgetl.cli.options import RecipeOptions, emit, progress_for, recipe_options
     type=click.IntRange(1),
     default=64,
     show_default=True,
-    help="Calibration images to look at the layers on, and validation images to measure the cost on, at most.",
+    help="Calibration images for the layers, and validation images for the accuracy, at most.",
 )
 def command(options: RecipeOptions, count: int) -> int:
-    """Predict what INT8 saturation costs the networks of RECIPE on an x86 CPU without VNNI, without such a CPU.
+    """Predict how INT8 saturation affects RECIPE's networks on x86 CPUs without VNNI. Needs no such CPU.
 
-    There, integer kernels add products in pairs that are clipped to 16 bits. Per layer: how often that happens and
-    what it changes; for the network: what it costs, and which layers need 7-bit weights.
+    On these CPUs INT8 kernels add products in pairs and clip the sums to 16 bits. The saturation simulation reports
+    per layer how often that happens and what it changes, and for the network the accuracy lost and the layers that
+    need 7-bit weights.
     """
     from edgetl.recipes.job import schemes_of
 
@@ -62,7 +63,7 @@ def _show(found: Any, job: Any) -> None:
 
     for model in found:
         show_examined(model)
-        click.echo(f"targets with these numbers: {', '.join(_targets(model.scheme_id, job))}")
+        click.echo(f"targets with this number scheme: {', '.join(_targets(model.scheme_id, job))}")
 
 
 def _targets(scheme: str, job: Any) -> list[str]:

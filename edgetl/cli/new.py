@@ -17,7 +17,7 @@ from edgetl.cli.options import FILE, emit, json_option
 @click.option("--force", is_flag=True, help="Replace an existing recipe.")
 @json_option
 def command(folder: Path, output: Path, name: str | None, force: bool, as_json: bool) -> None:
-    """Look at FOLDER (one sub-folder per class, or train/ and val/), or a CSV list, and write a commented recipe that
+    """Inspect FOLDER (one sub-folder per class, or train/ and val/), or a CSV list, and write a commented recipe that
     suits it."""
     from edgetl.bench.machine import saturates
     from edgetl.data.survey import survey
@@ -29,9 +29,11 @@ def command(folder: Path, output: Path, name: str | None, force: bool, as_json: 
 
     seen = survey(folder)
     if output.exists() and not output.is_file():
-        raise UsageError(f"{output}: is no file; name the recipe to write with -o, as {output / 'recipe.yaml'}")
+        raise UsageError(
+            f"{output}: not a file; name the recipe to write with -o, for example {output / 'recipe.yaml'}"
+        )
     if output.exists() and not force:
-        raise UsageError(f"{output}: exists already; choose another name with -o, or replace it with --force")
+        raise UsageError(f"{output}: already exists; choose another name with -o, or replace it with --force")
     vnni = not saturates(load_target("x86-cpu"))
     text = recipe_text(seen, folder, output.resolve().parent, name, vnni=vnni)
     with disk_errors(output):
@@ -42,4 +44,4 @@ def command(folder: Path, output: Path, name: str | None, force: bool, as_json: 
     if as_json:
         emit({"recipe": str(output), "notes": list(seen.notes)})
     else:
-        click.echo(f"wrote {output}; look through it, then run: edgetl build {output}")
+        click.echo(f"wrote {output}; review it, then run: edgetl build {output}")

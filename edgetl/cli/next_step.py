@@ -1,4 +1,4 @@
-"""The command to run next, on stderr, for a person who reads along; silent with --quiet and --json."""
+"""The command to run next, on stderr; silent with --quiet and --json."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _AFTER = {
     "bench": "report",
 }
 _REPEATED = ("overrides", "out", "targets_dirs", "calibration_dirs", "allow_leak")
-"""Options that the next command needs as well."""
+"""Options that the next command also needs."""
 
 
 def say_next(*words: str | Path) -> None:
@@ -29,13 +29,13 @@ def say_next(*words: str | Path) -> None:
 
 
 def near(path: Path) -> str:
-    """A path as it is shortest to type: relative to the current folder where it lies below it."""
+    """The shortest path to type: relative to the current folder if it lies below it."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def say_following(context: click.Context) -> None:
-    """The command that follows this one; on a recipe with the options that were typed."""
+    """The command that follows this one; for a recipe, with the options that were typed."""
     recipe = context.params.get("place") or context.params.get("recipe")
     if context.info_name == "verify":
         say_next("predict", context.params["bundle"], "IMAGES")

@@ -1,4 +1,4 @@
-"""Options that several commands share, and the way from a recipe file to a Job."""
+"""Options shared by several commands, and reading a recipe file into a Job."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILE = click.Path(path_type=Path, dir_okay=True)
 
 
 class FiniteRange(click.FloatRange):
-    """A number in a range; click lets `nan` through, and `inf` where there is no upper end."""
+    """A number in a range; click accepts `nan`, and `inf` if there is no upper end."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         number = super().convert(value, param, ctx)
@@ -27,7 +27,7 @@ class FiniteRange(click.FloatRange):
 
 
 def given(names: Sequence[str]) -> dict[str, str]:
-    """Those of the running command's options that were typed, not taken by default: parameter -> `--option`."""
+    """The running command's options that were typed, without defaults: parameter -> `--option`."""
     context = click.get_current_context()
     typed = [name for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     return {param.name: param.opts[0] for param in context.command.params if param.name in typed}
@@ -36,7 +36,7 @@ def given(names: Sequence[str]) -> dict[str, str]:
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 threads_option = click.option(
-    "--threads", type=click.IntRange(1, 1024), default=1, show_default=True, help="Threads inside one inference."
+    "--threads", type=click.IntRange(1, 1024), default=1, show_default=True, help="Threads per inference."
 )
 time_limit_option = click.option(
     "--time-limit",
@@ -45,17 +45,17 @@ time_limit_option = click.option(
     default=300,
     show_default=True,
     metavar="SECONDS",
-    help="Of each fresh process in which a network runs before it is trusted.",
+    help="Time limit of each fresh process in which a network runs before it is trusted.",
 )
 targets_dir_option = click.option(
-    "--targets-dir", "targets_dirs", type=FILE, multiple=True, help="Folder of target files of your own; may repeat."
+    "--targets-dir", "targets_dirs", type=FILE, multiple=True, help="Folder with your own target files; repeatable."
 )
 calibration_dir_option = click.option(
     "--calibration-dir",
     "calibration_dirs",
     type=FILE,
     multiple=True,
-    help="Folder of calibration profiles of your own; may repeat.",
+    help="Folder with your own calibration profiles; repeatable.",
 )
 weights_dir_option = click.option(
     "--weights-dir",
@@ -63,13 +63,13 @@ weights_dir_option = click.option(
     type=FILE,
     multiple=True,
     envvar="EDGETL_WEIGHTS_DIR",
-    help="Folder of pretrained weights, looked up before the hub; may repeat. Also EDGETL_WEIGHTS_DIR.",
+    help="Folder of pretrained weights, searched before the hub; repeatable. Also EDGETL_WEIGHTS_DIR.",
 )
 
 
 @dataclass(frozen=True)
 class RecipeOptions:
-    """What the options of `recipe_options` were given as."""
+    """The values of the options in `recipe_options`."""
 
     recipe: Path
     overrides: tuple[str, ...]
@@ -82,7 +82,7 @@ class RecipeOptions:
     as_json: bool
 
     def job(self) -> Any:
-        """Read the recipe and look up what it names. Raises UsageError."""
+        """Read the recipe, its targets and its calibration profile. Raises UsageError."""
         from edgetl.recipes.job import make_job
         from edgetl.recipes.recipe_file import load_recipe
 
@@ -98,7 +98,7 @@ class RecipeOptions:
 
 
 def recipe_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """RECIPE and what changes how it is read; `function` gets them as one RecipeOptions, first."""
+    """RECIPE and its options; `function` gets them as one RecipeOptions, first."""
 
     @functools.wraps(function)
     def collect(**values: Any) -> Any:
@@ -107,7 +107,13 @@ def recipe_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     decorators = (
         click.argument("recipe", type=FILE),
-        click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key: data.shots=5."),
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Override a key, for example data.shots=5; repeatable.",
+        ),
         click.option("--out", type=FILE, help="Output folder.  [default: <name>-build beside the recipe]"),
         weights_dir_option,
         targets_dir_option,
@@ -115,7 +121,7 @@ def recipe_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--allow-leak",
             is_flag=True,
-            help="Go on although pictures or groups are on both sides of the split; the report names them.",
+            help="Continue although images or groups are on both sides of the split; the report names them.",
         ),
         quiet_option,
         json_option,
@@ -127,7 +133,7 @@ def recipe_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def refuse_onnx(path: Path) -> None:
-    """Raise UsageError for an ONNX model of the user's own: none can be imported."""
+    """Raise UsageError for the user's own ONNX model: it cannot be imported."""
     from edgetl.errors import UsageError
     from edgetl.files.file_kind import ONNX_REFUSAL, describe
 

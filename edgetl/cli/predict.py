@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class _Command(Command):
-    """Says what to do about a file whose name begins like an option."""
+    """Explains how to pass a file whose name begins like an option."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         given = list(args)
@@ -27,7 +27,7 @@ class _Command(Command):
             named = next((text for text in given if text.startswith(error.option_name)), "")
             if named and (Path(named).suffix or Path(named).exists()):
                 raise click.UsageError(
-                    f"`{named}` reads like an option; if it is a file, put -- before it", ctx
+                    f"`{named}` looks like an option; if it is a file, put -- before it", ctx
                 ) from None
             raise
 
@@ -41,14 +41,14 @@ class _Command(Command):
     type=FiniteRange(0, 1),
     default=0.0,
     show_default=True,
-    help="Probability of the likeliest class below which an image is `unsure`.",
+    help="Report an image as `unsure` if its most likely class has a lower probability.",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print a CSV table, one row per image.")
 @click.option(
     "--sort-into",
     type=FILE,
     metavar="DIR",
-    help="Copy each image into DIR/CLASS, or DIR/unsure; nothing there is overwritten.",
+    help="Copy each image into DIR/CLASS or DIR/unsure; nothing is overwritten.",
 )
 @threads_option
 @quiet_option
@@ -67,11 +67,11 @@ def command(
     """Classify IMAGES with BUNDLE on the bundle's own runtime.
 
     IMAGES are files, folders (all images in them), patterns in quotes ("new/*.jpg"), and lists (.csv with a column
-    `path`, .txt with a path a line). Results appear as they are done. An image that cannot be used is named on stderr,
-    the rest goes on, and the exit code is 1.
+    `path`, .txt with one path per line). Results appear as they are computed. An image that cannot be used is named on
+    stderr, the others are still classified, and the exit code is 1.
 
     \b
-      edgetl predict bundles/parts-x86-cpu new/ --csv > answers.csv
+      edgetl predict bundles/parts-x86-cpu new/ --csv > predictions.csv
       edgetl predict bundles/parts-x86-cpu new/ --threshold 0.8 --sort-into sorted
     """
     from edgetl.bundle.read import read_bundle
@@ -79,7 +79,7 @@ def command(
     from edgetl.data.gather import gather
 
     if as_csv and as_json:
-        raise click.UsageError("--csv and --json are two formats; choose one")
+        raise click.UsageError("--csv and --json exclude each other; choose one")
     labels = read_bundle(bundle).manifest.labels
     show = _writer(min(top, len(labels)), threshold, as_csv=as_csv, as_json=as_json)
     gathered = gather(images)
@@ -87,7 +87,7 @@ def command(
         click.echo(f"edgetl: {problem}", err=True)
     sorter = None if sort_into is None else _sorter(sort_into, labels, gathered.paths)
     unusable = 0
-    # on a terminal the lines themselves tell how far it is
+    # on a terminal the lines themselves show the progress
     progress = progress_for(quiet or sys.stdout.isatty())
     with progress.task("images", total=len(gathered.paths)) as advance:
         for result in predict(bundle, gathered.paths, top=top, threads=threads):

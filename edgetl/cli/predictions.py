@@ -18,12 +18,12 @@ UNSURE = "unsure"
 
 
 def decided(prediction: Prediction, threshold: float) -> str:
-    """The likeliest label, or `unsure` where it is less likely than the threshold."""
+    """The most likely label, or `unsure` if its probability is below the threshold."""
     return prediction.labels[0] if prediction.probabilities[0] >= threshold else UNSURE
 
 
 class Lines:
-    """One line per image on stdout, as soon as it is done; what cannot be used is a line on stderr."""
+    """One line per image on stdout, as soon as it is done; one line on stderr for an image that cannot be used."""
 
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
@@ -44,7 +44,7 @@ class Lines:
 
 
 class Table:
-    """A CSV table on stdout: path, prediction, then labels with their probabilities, then why there are none."""
+    """A CSV table on stdout: path, prediction, labels with their probabilities, and the error if there is none."""
 
     def __init__(self, threshold: float, top: int) -> None:
         self.threshold, self.top = threshold, top
@@ -72,7 +72,7 @@ class Table:
 
 
 class Document:
-    """One JSON array on stdout once all is done. `prediction` is there with a threshold, `error` where there is one."""
+    """One JSON array on stdout at the end. `prediction` is present with a threshold, `error` if there is one."""
 
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold

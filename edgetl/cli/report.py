@@ -20,12 +20,12 @@ from edgetl.cli.result_files import csv_option, junit_option, refuse_unwritable
     "devices",
     type=FILE,
     multiple=True,
-    help="Add what `edgetl-bench --json` or `edgetl bench BUNDLE --json` wrote on a device; may repeat.",
+    help="Add the output of `edgetl-bench --json` or `edgetl bench BUNDLE --json` from a device; repeatable.",
 )
 @csv_option
 @junit_option
 def command(options: RecipeOptions, devices: tuple[Path, ...], csv_file: Path | None, junit_file: Path | None) -> int:
-    """Judge the gates of RECIPE, choose what ships, write report.html and report.json.
+    """Evaluate the gates of RECIPE, choose the builds that ship, write report.html and report.json.
 
     \b
       edgetl report recipe.yaml

@@ -1,4 +1,4 @@
-"""Options for files that CI servers read, and writing them."""
+"""Options for files that CI servers read, and code to write them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ junit_option = click.option(
 
 
 def refuse_unwritable(*files: Path | None) -> None:
-    """Before anything is measured: raise UsageError for a file that could not be written."""
+    """Raise UsageError for a file that could not be written, before anything is measured."""
     from edgetl.errors import UsageError
 
     for file in files:
         if file is not None and file.is_dir():
             raise UsageError(f"{file}: expected a file to write, found a folder")
         if file is not None and not file.absolute().parent.is_dir():
-            raise UsageError(f"{file}: no such folder: {file.absolute().parent}; make it first")
+            raise UsageError(f"{file}: no such folder: {file.absolute().parent}; create it first")
 
 
 def write_files(texts: Mapping[Path, str]) -> None:

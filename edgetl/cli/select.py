@@ -13,7 +13,9 @@ from edgetl.cli.options import FILE, FiniteRange, RecipeOptions, emit, progress_
 
 @click.command("select", cls=Command)
 @recipe_options
-@click.option("--backbone", "names", multiple=True, help="Compare this one; may repeat.  [default: all that are there]")
+@click.option(
+    "--backbone", "names", multiple=True, help="Backbone to compare; repeatable.  [default: all that are found]"
+)
 @click.option("--target", "target_name", help="Measure on this target.  [default: the recipe's first that runs here]")
 @click.option("--max-ms", type=FiniteRange(0, min_open=True), help="Budget: median latency of the float model.")
 @click.option("--max-bytes", type=click.IntRange(1), help="Budget: size of the float model.")
@@ -28,10 +30,10 @@ def command(
     place: Path | None,
     force: bool,
 ) -> int:
-    """Rank backbones for the images of RECIPE under a budget, without training any of them.
+    """Rank backbones for the images of RECIPE under a budget, without training them.
 
-    Compared are the recipe's own backbone and every timm folder in --weights-dir. Exit code 3 when none is within
-    budget.
+    By default this compares the recipe's own backbone and every timm folder in --weights-dir. Exit code 3 if none is
+    within budget.
 
     \b
       edgetl select recipe.yaml --weights-dir weights --max-ms 20
@@ -69,11 +71,11 @@ def _write(recipe: Path, place: Path, name: str, own: object) -> None:
     write_recipe(recipe, place, own.backbone if name == own.backbone.name else _moved(own.backbone, name))
     click.echo(f"wrote {place} with the backbone {name}", err=True)
     if name != own.backbone.name and own.adapt.freeze != "auto":
-        click.echo(f"look at adapt.freeze in {place}: it names layers of {own.backbone.name}", err=True)
+        click.echo(f"check adapt.freeze in {place}: it names layers of {own.backbone.name}", err=True)
 
 
 def _moved(own: Any, name: str) -> Any:
-    """Another backbone, looked for in the same folders."""
+    """Another backbone, searched in the same folders."""
     from edgetl.recipes.recipe import Backbone
 
     return Backbone(name=name, weights_dir=own.weights_dir) if own.weights_dir else Backbone(name=name)

@@ -1,4 +1,4 @@
-"""Copies of classified pictures, one folder per class. Nothing that is there is ever overwritten."""
+"""Copies of classified images, one folder per class. Existing files are never overwritten."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _MOST_NAMESAKES = 100_000
 
 
 class Sorter:
-    """Copies pictures into `folder`/CLASS/NAME."""
+    """Copies images into `folder`/CLASS/NAME."""
 
     def __init__(self, folder: Path, labels: Iterable[str]) -> None:
-        """Raises UsageError where `folder` is no folder, or two labels would share one."""
+        """Raises UsageError if `folder` is not a folder, or two labels would share one."""
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"{folder}: expected a folder to sort into, found a file")
         self.folder = folder
@@ -31,16 +31,18 @@ class Sorter:
             self.names[label] = name
 
     def refuse_inside(self, sources: Iterable[Path]) -> None:
-        """Raise UsageError where a picture that is to be sorted lies in the folder already: its copies would be
-        classified, and copied, again."""
+        """Raise UsageError if an image to be sorted is already in the folder: its copies would be classified and
+        copied again."""
         target = self.folder.resolve()
         for source in sources:
             if source.resolve().is_relative_to(target):
-                raise UsageError(f"{self.folder}: holds {source}, which is to be classified; sort into another folder")
+                raise UsageError(
+                    f"{self.folder}: contains {source}, which is to be classified; sort into another folder"
+                )
 
     def copy(self, picture: Path, label: str) -> Path:
-        """Where the copy lies: under its own name, or with a number behind it where another picture has that name. The
-        same picture is not copied twice. Raises StoreError."""
+        """The path of the copy: its own name, with a number appended if another image has that name. The same image is
+        not copied twice. Raises StoreError."""
         place = self.folder / self.names[label]
         try:
             place.mkdir(parents=True, exist_ok=True)
@@ -51,11 +53,11 @@ class Sorter:
                     return target
         except OSError as error:
             raise StoreError(f"{error.filename or place}: cannot be written: {error.strerror or error}") from error
-        raise StoreError(f"{place}: {_MOST_NAMESAKES} pictures are called {picture.name}; sort into another folder")
+        raise StoreError(f"{place}: {_MOST_NAMESAKES} images are named {picture.name}; sort into another folder")
 
 
 def _copied(picture: Path, target: Path) -> bool:
-    """Whether `target` was free and is now a copy. What could not be copied whole is not left behind."""
+    """Whether `target` was free and is now a copy. An incomplete copy is removed."""
     try:
         stream = target.open("xb")
     except FileExistsError:

@@ -26,7 +26,7 @@ def command(
 ) -> None:
     """List the targets, or show one; with --calibration, or a folder of them, calibration profiles.
 
-    A target is a piece of hardware: its instruction set, its number scheme, the builds that are made for it.
+    A target describes a piece of hardware: its instruction set, its number scheme, and the builds to make for it.
     """
     from edgetl.recipes.targets import load_profile, load_target, profile_names, target_names
 

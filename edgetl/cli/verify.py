@@ -27,19 +27,19 @@ def _digest(_context: click.Context, _parameter: click.Parameter, value: str | N
 
 
 def _plain(check: StepCheck) -> dict[str, Any]:
-    """For JSON, which has no infinity: `difference` is null where the logits are no numbers."""
+    """For JSON, which has no infinity: `difference` is null if the logits are not finite."""
     difference = check.difference if math.isfinite(check.difference) else None
     return asdict(check) | {"difference": difference}
 
 
 @click.command("verify", cls=Command)
 @click.argument("bundle", type=FILE)
-@click.option("--digests-only", is_flag=True, help="Do not run the network: for bundles of other hardware.")
+@click.option("--digests-only", is_flag=True, help="Do not run the network; for bundles for other hardware.")
 @click.option(
     "--sha256",
     metavar="DIGEST",
     callback=_digest,
-    help="What manifest.json must have: `bundle_sha256` in report.json.",
+    help="Expected digest of manifest.json: `bundle_sha256` in report.json.",
 )
 @threads_option
 @time_limit_option
@@ -49,11 +49,11 @@ def command(
 ) -> int:
     """Check BUNDLE's files against its manifest, then replay its golden vectors: decode, resize, network.
 
-    A folder of bundles stands for all of them; of those for other hardware only the digests are checked.
+    A folder of bundles means all bundles in it; for other hardware only the digests are checked.
 
-    manifest.json itself is verified only with --sha256: keep report.json, or that digest, apart from the bundle.
+    manifest.json itself is verified only with --sha256. Store report.json, or that digest, separately from the bundle.
 
-    Exit code 0 when all of that is as it was built, 1 with the first file or step that differs.
+    Exit code 0 if everything is as it was built, 1 if a file or step differs; the first one is named.
     """
     from edgetl.backends.fresh_process import Limits
     from edgetl.bundle.find import bundle_folders, is_folder_of_bundles
@@ -61,7 +61,7 @@ def command(
     limits = Limits(time_limit_s, "--time-limit")
     if is_folder_of_bundles(bundle):
         if sha256:
-            raise click.UsageError(f"--sha256 is of one bundle, and {bundle} is a folder of bundles")
+            raise click.UsageError(f"--sha256 needs a single bundle, and {bundle} is a folder of bundles")
         return _verify_all(
             bundle_folders(bundle), digests_only=digests_only, threads=threads, limits=limits, as_json=as_json
         )
@@ -74,7 +74,7 @@ def command(
 
 
 def _verify_all(bundles: Sequence[Path], *, digests_only: bool, threads: int, limits: Limits, as_json: bool) -> int:
-    """Each of them; one that is damaged is named and the others go on. Of one for other hardware only the digests."""
+    """Verify each one; a damaged one is named and the others continue. For other hardware, check only the digests."""
     from edgetl.bundle.read import read_bundle
     from edgetl.bundle.run import cannot_run
     from edgetl.errors import BackendError, BundleError
@@ -98,7 +98,7 @@ def _verify_all(bundles: Sequence[Path], *, digests_only: bool, threads: int, li
 
 
 def _verify(bundle: Path, sha256: str | None, *, digests_only: bool, threads: int, limits: Limits) -> dict[str, Any]:
-    """What was found of one bundle, as JSON. Raises BundleError for a file that is not as it was built."""
+    """The result for one bundle, as JSON. Raises BundleError for a file that is not as it was built."""
     from edgetl.bundle.manifest import FILE_NAME
     from edgetl.bundle.read import read_bundle
     from edgetl.bundle.run import verify
@@ -119,7 +119,7 @@ def _verify(bundle: Path, sha256: str | None, *, digests_only: bool, threads: in
 
 
 def _hint(bundle: Bundle) -> str:
-    """What explains a network that differs here and nowhere else."""
+    """Why a network may differ on this machine only."""
     from edgetl.bench.machine import saturates
     from edgetl.types import WITH_INTEGERS
 
@@ -142,7 +142,9 @@ def _show(found: Mapping[str, Any]) -> None:
         click.echo(f"edgetl: {found['error']}", err=True)
         return
     compared = (
-        "it has the SHA-256 that was given" if found["expected_sha256"] else "itself it was not compared (--sha256)"
+        "the manifest has the given SHA-256"
+        if found["expected_sha256"]
+        else "the manifest itself was not verified (--sha256)"
     )
     click.echo(f"digests: {found['files']} files as manifest.json lists them; {compared}")
     if found.get("not_run"):

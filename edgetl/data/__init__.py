@@ -1,1 +1,1 @@
-"""Which images there are and what each is for: folders and lists, groups, the few-shot split, batches."""
+"""The images and their roles: folders and lists, groups, the few-shot split, batches."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 TIMED_IMAGES = 16
-"""Pictures that a latency is measured on, in turns."""
+"""Number of images for measuring latency, used in turn."""
 
 
 def spread(samples: Sequence[Sample], count: int = TIMED_IMAGES) -> list[Sample]:
@@ -32,12 +32,12 @@ def load_image(path: Path, preprocessing: Preprocessing) -> NDArray[np.uint8]:
     pixels = decode(path)
     try:
         return resize(pixels, preprocessing)
-    except DataError as error:  # a picture of a shape that cannot be cropped
+    except DataError as error:  # an image of a shape that cannot be cropped
         raise DataError(f"{path}: {error}") from error
 
 
 def usable(samples: Sequence[Sample], preprocessing: Preprocessing, progress: Progress) -> tuple[Sample, ...]:
-    """Those of the samples that can be decoded and resized; each of the others is a note."""
+    """The samples that can be decoded and resized; a note for each of the others."""
     kept: list[Sample] = []
     with progress.task("reading images", total=len(samples)) as advance:
         for sample in samples:
@@ -45,7 +45,7 @@ def usable(samples: Sequence[Sample], preprocessing: Preprocessing, progress: Pr
                 load_image(Path(sample.path), preprocessing)
                 kept.append(sample)
             except DataError as error:
-                progress.note(f"left out: {error}")
+                progress.note(f"skipped: {error}")
             advance(1)
     return tuple(kept)
 

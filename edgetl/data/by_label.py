@@ -1,4 +1,4 @@
-"""Labelled pictures for classes that are known already: those of a bundle."""
+"""Labeled images for known classes: those of a bundle."""
 
 from __future__ import annotations
 
@@ -13,32 +13,34 @@ from edgetl.types import Sample
 
 @dataclass(frozen=True)
 class Matched:
-    """samples  labels index the known classes; without: known classes that no picture shows; renamed: the name in the
-    listing -> the known class, where only case, spaces at the ends or the Unicode form differ"""
+    """samples  labels index the known classes; without: known classes without images; renamed: the name in the listing
+    -> the known class, if only case, spaces at the ends or the Unicode form differ"""
 
     samples: tuple[Sample, ...]
     without: tuple[str, ...]
     renamed: dict[str, str]
 
     def notes(self) -> tuple[str, ...]:
-        """What is to be said besides the result."""
-        told = [f"no images of {in_quotes(self.without)}: accuracy is of the other classes"] if self.without else []
-        told += [f"`{name}` is taken for the class `{label}`" for name, label in self.renamed.items()]
+        """Notes about the result."""
+        told = (
+            [f"no images of {in_quotes(self.without)}: accuracy covers only the other classes"] if self.without else []
+        )
+        told += [f"`{name}` is taken as the class `{label}`" for name, label in self.renamed.items()]
         return tuple(told)
 
 
 def match_labels(listing: Listing, labels: Sequence[str], owner: str) -> Matched:
-    """Pictures of a folder or a list by the names of their classes, of which some may have none.
+    """Images of a folder or a list by class name; some classes may have none.
 
-    owner  what the labels are of, for the message
-    Raises DataError where pictures lie in a class that is no label.
+    owner  the owner of the labels, for the message
+    Raises DataError if a class of the images is not a label.
     """
     used = [name for name, count in zip(listing.classes, listing.counts(), strict=True) if count]
     own = [name for name in used if name in labels]
     renamed = counterparts([name for name in used if name not in own], [label for label in labels if label not in own])
     foreign = [name for name in used if name not in own and name not in renamed]
     if foreign:
-        are, them = ("is no class", "it") if len(foreign) == 1 else ("are no classes", "them")
+        are, them = ("is not a class", "it") if len(foreign) == 1 else ("are not classes", "them")
         raise DataError(
             f"{listing.where}: {in_quotes(foreign)} {are} of {owner}, which has {in_quotes(labels, 4 * NAMED)}; "
             f"remove or rename {them}"

@@ -1,4 +1,4 @@
-"""What identifies labelled images without decoding them: the bytes of the files, hashed in parallel."""
+"""Identifies labeled images without decoding them: hashes the bytes of the files in parallel."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _THREADS = 8
 
 
 def fingerprint(config: Data, base: Path) -> str:
-    """sha256 over everything that lies under `data.train` and `data.val`: classes, relative names, labels, the files'
-    bytes, the names of what is skipped, and the text of CSV lists. Hex.
+    """sha256 over everything under `data.train` and `data.val`: classes, relative names, labels, the bytes of the
+    files, the names of skipped files, and the text of CSV lists. Hex.
 
-    Equal when both are moved elsewhere together; the settings in `config` (shots, seed, ...) are not part of it.
+    It stays equal if both are moved together; the settings in `config` (shots, seed, ...) are not part of it.
     Decodes nothing. Raises UsageError and DataError as `scan` does.
     """
     sources = read_sources(config, base)
@@ -29,7 +29,7 @@ def fingerprint(config: Data, base: Path) -> str:
 
 
 def hash_files(paths: Iterable[str]) -> dict[str, str]:
-    """sha256 of each file's bytes, hex; "" where a file cannot be read."""
+    """sha256 of each file's bytes, hex; "" for a file that cannot be read."""
     unique = list(dict.fromkeys(paths))
     with ThreadPoolExecutor(max_workers=min(_THREADS, 2 * (os.cpu_count() or 1))) as pool:
         return dict(zip(unique, pool.map(_hash_file, unique), strict=True))

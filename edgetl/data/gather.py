@@ -1,4 +1,4 @@
-"""Which pictures somebody means who names files, folders, patterns and lists."""
+"""Finds the images meant by files, folders, patterns and lists."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _LINE_CHARACTERS = 500
 
 @dataclass
 class Gathered:
-    """The pictures in the order they were named, and one line for each name that stands for none."""
+    """The images in the order given, and one line for each name that matches none."""
 
     paths: list[Path] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
 def gather(named: Iterable[Path]) -> Gathered:
-    """The pictures that are meant by names of files, folders, patterns and lists. Opens lists only.
+    """The images meant by names of files, folders, patterns and lists. Opens only lists.
 
-    A folder stands for all pictures in it and in its sub-folders; a pattern (`*`, `?`, `[...]`, `**`), where no file is
-    called so, for what fits it; a list (.csv, .txt, .lst) for the paths in it, from a CSV list those of its column
-    `path`, relative to the list. Everything else is taken for a picture: whoever opens it finds out.
+    A folder means all images in it and in its sub-folders. A pattern (`*`, `?`, `[...]`, `**`) means the files that
+    match it, unless a file has that name. A list (.csv, .txt, .lst) means the paths in it, in a CSV list those of its
+    column `path`, relative to the list. Everything else is taken as an image; opening it may fail later.
     """
     found = Gathered()
     for path in named:
@@ -58,7 +58,7 @@ def _meant(path: Path) -> list[Path]:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    # told as they were named: relative names stay relative
+    # shown as given: relative names stay relative
     root = locate(Path(), str(folder))
     return [folder / Path(path).relative_to(root) for path in list_images(folder).paths]
 
@@ -66,19 +66,19 @@ def _in_folder(folder: Path) -> list[Path]:
 def _fitting(pattern: Path) -> list[Path]:
     matches = [Path(name) for name in sorted(glob.glob(str(pattern), recursive=True))]  # noqa: PTH207 - Path.glob takes no absolute ones
     if not matches:
-        raise UsageError(f"{pattern}: no file fits this pattern")
+        raise UsageError(f"{pattern}: no file matches this pattern")
     return [inner for match in matches for inner in (_in_folder(match) if match.is_dir() else [match])]
 
 
 def _in_list(path: Path) -> list[Path]:
     if not os.path.lexists(path):
-        raise DataError(f"{path}: there is no such list")
+        raise DataError(f"{path}: no such list")
     text = read_text(path)
     names = _column(text, path) if path.suffix.lower() == ".csv" else text.splitlines()
     lookup = Lookup(path.parent, None)
     found = [Path(lookup.find(name) or path.parent / name) for name in map(str.strip, names) if name]
     if not found:
-        raise DataError(f"{path}: expected paths of images, one a line; found none")
+        raise DataError(f"{path}: expected paths of images, one per line; found none")
     return found
 
 

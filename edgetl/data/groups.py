@@ -1,4 +1,4 @@
-"""Groups of pictures that belong together (a video, a patient, a site), read from file names by `data.group_by`."""
+"""Groups of images that belong together (a video, a patient, a site), read from file names by `data.group_by`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from edgetl.types import Progress, Sample
 
 @dataclass(frozen=True)
 class SharedGroup:
-    """A picture that measures although its group also teaches. `val` and `shot` index `Split.val` and `Split.shots`."""
+    """A validation image whose group is also in training. `val` and `shot` index `Split.val` and `Split.shots`."""
 
     key: str
     shot: int
@@ -42,8 +42,8 @@ def group_keys(pattern: str, listing: Listing, progress: Progress | None = None)
     """The group of every file of a listing: absolute path -> key.
 
     `pattern` is searched in the name relative to the listing's root; the key is its named group `group`, else its
-    first capture group, else all it matched. Raises UsageError naming files without a key. Names and pattern are
-    short, but a pattern of nested repeats can still take for ever on one name: `progress` shows where, and an
+    first capture group, else the whole match. Raises UsageError naming files without a key. Names and pattern are
+    short, but a pattern with nested repeats can still run forever on one name: `progress` shows where, and an
     interrupt ends it.
     """
     named = [(path, listing.name_of(path)) for path, _ in listing.files]
@@ -71,9 +71,9 @@ def shot_keys(run: Run) -> tuple[str, ...] | None:
 
 
 def shared_groups(keys: SplitKeys) -> tuple[SharedGroup, ...]:
-    """The validation pictures whose group also has a shot, each with the first such shot; ordered like `Split.val`.
+    """The validation images whose group also has a shot, each with the first such shot; ordered like `Split.val`.
 
-    Only a `data.val` of its own can have them.
+    They can occur only with a separate `data.val`.
     """
     first: dict[str, int] = {}
     for shot, key in enumerate(keys.shots):
@@ -84,14 +84,14 @@ def shared_groups(keys: SplitKeys) -> tuple[SharedGroup, ...]:
 def order_by_group(
     ordered: Sequence[Sequence[str]], classes: Sequence[str], keys: Mapping[str, str], seed: int
 ) -> list[list[str]]:
-    """The paths of each class in the order they become shots, such that whole groups are left to measure on.
+    """The paths of each class in the order they become shots, such that complete groups remain for validation.
 
     ordered  the paths of each class as they would be drawn without groups
 
-    Half of a class's groups teach, drawn by a hash of (seed, key): each gives one image before any gives a second.
-    The other half follows group by group, for classes that would otherwise have too few. Independent of the number
-    of shots: what fewer shots take is a part of what more take. A group that several classes share is on the same
-    side for all; the class with the fewest groups decides.
+    Half of a class's groups are for training, drawn by a hash of (seed, key): each gives one image before any gives a
+    second. The other half follows group by group, for classes that would otherwise have too few. The order does not
+    depend on the number of shots: fewer shots are a subset of more shots. A group shared by several classes is on the
+    same side for all; the class with the fewest groups decides.
     """
     groups = [sorted({keys[path] for path in paths}, key=lambda key: _rank(key, seed)) for paths in ordered]
     teaching = _teaching(groups, classes)
@@ -126,7 +126,7 @@ def _listing(config: Data, base: Path, side: Literal["train", "val"]) -> Listing
     place = locate(base, config.val or config.train if side == "val" else config.train)
     if place.is_dir():
         return Listing(place, None, (), (), ())
-    # where names in a list start depends on where its images lie
+    # the start of names in a list depends on where its images lie
     sources = read_sources(config, base)
     return sources.train if side == "train" else sources.val
 
@@ -155,7 +155,7 @@ def _keys(pattern: str, named: Iterable[tuple[str, str]], where: str, progress: 
     if without:
         more = f" and {len(without) - NAMED} more" if len(without) > NAMED else ""
         raise UsageError(
-            f"{where}: data.group_by {pattern!r} finds no group in {len(without)} of {len(named)} names: "
+            f"{where}: data.group_by {pattern!r} matches no group in {len(without)} of {len(named)} names: "
             f"{', '.join(f'`{name}`' for name in without[:NAMED])}{more}; expected one in every name, change the "
             "pattern, or rename or remove these files"
         )

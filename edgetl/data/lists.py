@@ -1,4 +1,4 @@
-"""CSV lists of labelled pictures: header, rows, the columns of labelling tools. Opens no picture."""
+"""CSV lists of labeled images: header, rows, the columns of labeling tools. Opens no image."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PARTS: dict[str, Part] = {
     **dict.fromkeys(("val", "valid", "validation", "dev", "eval"), "val"),
     **dict.fromkeys(("test", "testing", "tst"), "test"),
 }
-# names of columns as labelling tools and spreadsheets write them
+# column names used by labeling tools and spreadsheets
 _PATHS = ("path", "image", "file", "filename", "file_name", "filepath", "file_path", "image_path", "picture", "img")
 _LABELS = ("label", "class", "choice", "category", "target", "class_name", "label_name")
 _SPLITS = ("split", "subset", "partition", "set")
@@ -35,7 +35,7 @@ _SPLITS = ("split", "subset", "partition", "set")
 
 @dataclass(frozen=True)
 class Row:
-    """One picture of a list; `part` only where the list has a column for it."""
+    """One image of a list; `part` only if the list has a column for it."""
 
     line: int
     path: str
@@ -44,9 +44,9 @@ class Row:
 
 
 def read_rows(path: Path, columns: Columns | None = None) -> Iterator[Row]:
-    """The rows of a list, in order. Raises DataError for everything that cannot be meant.
+    """The rows of a list, in order. Raises DataError for invalid content.
 
-    columns  what the columns are called; None: `path,label`, perhaps with `split`, and no others
+    columns  the column names; None: `path,label`, optionally with `split`, and no others
     """
     reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
@@ -70,18 +70,18 @@ def read_header(path: Path) -> list[str]:
 
 
 def guess_columns(header: Sequence[str]) -> Columns | None:
-    """What the columns of a labelling tool's list mean, by their names; None where that is not clear."""
+    """The columns of a labeling tool's list, guessed by their names; None if that is not clear."""
     path, label, split = (_only(header, names) for names in (_PATHS, _LABELS, _SPLITS))
     return Columns(path=path, label=label, split=split) if path and label else None
 
 
 def path_column(header: Sequence[str]) -> str | None:
-    """The column of the pictures' paths, by its name; None where that is not clear."""
+    """The column of the image paths, by its name; None if that is not clear."""
     return _only(header, _PATHS)
 
 
 def check_label(label: str, where: str) -> None:
-    """Raise DataError unless the text can be the name of a class."""
+    """Raise DataError unless the text is a valid class name."""
     if not label or printable(label) != label or len(label) > MAX_LABEL_CHARACTERS:
         raise DataError(
             f"{where}: expected a class name of 1 to {MAX_LABEL_CHARACTERS} printable characters, found {_short(label)}"
@@ -89,7 +89,7 @@ def check_label(label: str, where: str) -> None:
 
 
 def read_text(path: Path) -> str:
-    """The text of a list. Raises DataError for what is no UTF-8 text, naming what it is."""
+    """The text of a list. Raises DataError for a file that is not UTF-8 text, naming what it is."""
     try:
         if not path.is_file():
             raise DataError(f"{path}: expected a CSV list of `path,label`, found {describe(path).name}")
@@ -108,7 +108,7 @@ def read_text(path: Path) -> str:
 
 
 def _places(header: list[str], columns: Columns | None, path: Path) -> dict[str, int]:
-    """Where the columns `path`, `label` and `split` are."""
+    """The positions of the columns `path`, `label` and `split`."""
     if columns is None:
         wanted = {"path": "path", "label": "label"} | ({"split": "split"} if "split" in map(str.lower, header) else {})
         _check_header(header, sorted(wanted), path)
@@ -117,7 +117,7 @@ def _places(header: list[str], columns: Columns | None, path: Path) -> dict[str,
     found = {name: _matching(header, text) for name, text in wanted.items()}
     for name, places in found.items():
         if len(places) != 1:
-            problem = "is no column" if not places else "is the name of several columns"
+            problem = "is not a column" if not places else "names several columns"
             listed = ", ".join(f"`{_cut(cell)}`" for cell in header[:10])
             raise DataError(f"{path}, line 1: data.columns.{name}: `{wanted[name]}` {problem}; found {listed}")
     return {name: places[0] for name, places in found.items()}
@@ -150,7 +150,7 @@ def _check_header(header: list[str], wanted: list[str], path: Path) -> None:
     expected = f"{path}, line 1: expected the header `{','.join(COLUMNS)}`"
     separator = next((name for sign, name in ((";", "`;`"), ("\t", "tabs")) if header and sign in header[0]), None)
     if separator:
-        raise DataError(f"{expected}, found cells separated by {separator}; separate them by commas")
+        raise DataError(f"{expected}, found cells separated by {separator}; separate them with commas")
     guess = guess_columns(header)
     if guess is not None and (guess.path, guess.label) != COLUMNS:
         raise DataError(
@@ -159,8 +159,8 @@ def _check_header(header: list[str], wanted: list[str], path: Path) -> None:
         )
     if len(header) > 2 and _only(header, _PATHS) and not any(loosely(cell) in _LABELS for cell in header):
         raise DataError(
-            f"{expected}, found {_short(','.join(header))}: a path, but no column of labels (one column per class is "
-            "not read); write the class into a column `label`"
+            f"{expected}, found {_short(','.join(header))}: a path, but no label column (one column per class is "
+            "not supported); write the class into a column `label`"
         )
     close = [column for column in header if column.lower() in wanted]
     if not header or (not close and not any("did you mean" in nearest(cell, COLUMNS) for cell in header)):
@@ -169,13 +169,13 @@ def _check_header(header: list[str], wanted: list[str], path: Path) -> None:
     for column in header:
         if column.lower() not in wanted:
             unknown = f"{expected}, found the unknown column {_short(column)}; {nearest(column, COLUMNS)}"
-            raise DataError(unknown + ("; or name the columns that count: data.columns" if len(close) > 1 else ""))
+            raise DataError(unknown + ("; or name the columns: data.columns" if len(close) > 1 else ""))
     problem = next((f"`{name}` twice" for name in close if lower.count(name.lower()) > 1), f"only `{close[0]}`")
     raise DataError(f"{expected}, found {problem}")
 
 
 def _only(header: Sequence[str], names: Sequence[str]) -> str | None:
-    """The one cell of the header that is the first of these names to occur."""
+    """The one cell of the header that matches the first of these names to occur."""
     for name in names:
         found = [cell for cell in header if loosely(cell).replace(" ", "_") == name]
         if found:

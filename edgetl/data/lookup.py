@@ -1,4 +1,4 @@
-"""Where the pictures of a list lie: its paths come from other computers, labelling tools and other systems."""
+"""Finds the images of a list whose paths come from other computers, labeling tools and other systems."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgetl.data.names import loosely
 from edgetl.fronts.image.decode import SUFFIXES
 
 MAX_LOOKED_AT = 1_000_000
-"""Most files below a folder of pictures that are looked up by their last parts."""
+"""Largest number of files in a folder whose images are looked up by the last parts of their paths."""
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -21,8 +21,8 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 class Lookup:
     """Paths of a list -> files.
 
-    base    the folder that relative paths start at: the list's
-    images  the folder that paths are looked up below by their last parts (`data.images`); None: they are as they stand
+    base    the folder in which relative paths start: the list's
+    images  the folder in which files are looked up by the last parts of their paths (`data.images`); None: no lookup
     """
 
     def __init__(self, base: Path, images: Path | None) -> None:
@@ -30,8 +30,8 @@ class Lookup:
         self._by_name: dict[str, list[tuple[str, ...]]] | None = None
 
     def find(self, name: str) -> str | None:
-        """The absolute path of the file that `name` means, as it stands or with another separator or Unicode form, or
-        by its last parts; None where there is no such file, or several fit equally well."""
+        """The absolute path of the file that `name` means: unchanged, with another separator or Unicode form, or by its
+        last parts. None if there is no such file, or several match equally well."""
         for text in dict.fromkeys((name, name.replace("\\", "/"))):
             for form in dict.fromkeys((text, *(unicodedata.normalize(form, text) for form in ("NFC", "NFD")))):
                 target = _absolute(self.base, form)
@@ -40,25 +40,25 @@ class Lookup:
         return None if self.images is None else self._by_last_parts(self.images, parts_of(name))
 
     def why_not(self, name: str) -> str:
-        """What is special about a path that was not found, with what to do; "" when nothing is."""
-        known = "the folder that holds the files can be named as data.images: they are looked up by their last parts"
+        """What is unusual about a path that was not found, with what to do; "" if nothing is."""
+        known = "set data.images to the folder with the files; they are looked up by the last parts of their paths"
         kind = (
-            "an address on a network"
+            "a URL"
             if _ADDRESS.match(name)
-            else "a path of Windows, with a drive"
+            else "a Windows path with a drive"
             if _DRIVE.match(name)
             else "a path with backslashes"
             if "\\" in name
-            else "an absolute path, perhaps of another computer"
+            else "an absolute path, perhaps from another computer"
             if name.startswith("/")
             else ""
         )
         if self.images is not None:
-            return f"nor does one file below {self.images} end like it"
+            return f"and no single file below {self.images} ends like it"
         if kind:
             return f"it is {kind}; {known}"
         twin = self._twin(name)
-        return f"did you mean `{twin}`? only upper and lower case differ" if twin else ""
+        return f"did you mean `{twin}`? only the case differs" if twin else ""
 
     def _by_last_parts(self, images: Path, parts: Sequence[str]) -> str | None:
         if not parts:
@@ -80,7 +80,7 @@ class Lookup:
         return self._by_name.get(loosely(name), [])
 
     def _twin(self, name: str) -> str:
-        """The path below `base` that the name is loosely; "" when there is none."""
+        """The path below `base` that matches the name loosely; "" if there is none."""
         here, taken = self.base, []
         for part in Path(name).parts:
             if part in (".", ".."):
@@ -97,7 +97,7 @@ class Lookup:
 
 
 def parts_of(name: str) -> list[str]:
-    """The parts of a path of any system or of an address, without scheme, host, drive, query, `.` and `..`."""
+    """The parts of a path of any system or of a URL, without scheme, host, drive, query, `.` and `..`."""
     address = _ADDRESS.match(name)
     if address:
         _, _, name = name[address.end() :].partition("/")

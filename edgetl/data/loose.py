@@ -1,4 +1,4 @@
-"""Pictures below a folder, without labels. Opens none."""
+"""Finds images below a folder, without labels. Opens none."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ MAX_IMAGES = 200_000
 
 @dataclass(frozen=True)
 class Listed:
-    """paths  absolute, in natural order; skipped  files and folders whose names no text can hold"""
+    """paths  absolute, in natural order; skipped  files and folders whose names are not valid text"""
 
     paths: tuple[str, ...]
     skipped: tuple[Skipped, ...]
 
 
 def list_images(folder: Path) -> Listed:
-    """The files below `folder` that end like an image. Opens none.
+    """The files below `folder` with the suffix of an image. Opens none.
 
-    Hidden files and folders, links to folders, and output folders of edgetl are passed over. Raises UsageError where
-    there is no such folder, DataError where there is no image or more than MAX_IMAGES.
+    Hidden files and folders, links to folders, and output folders of edgetl are skipped. Raises UsageError if there is
+    no such folder, DataError if there is no image or more than MAX_IMAGES.
     """
     root = locate(Path(), str(folder))
     if not root.is_dir():
         raise UsageError(f"{root}: expected a folder of images; found {'a file' if root.exists() else 'nothing'}")
     if printable(str(root)) != str(root):
-        raise DataError(f"{printable(str(root))}: the path holds control characters or is not UTF-8; rename it")
+        raise DataError(f"{printable(str(root))}: the path has control characters or is not UTF-8; rename it")
     skipped: list[Skipped] = []
     paths: list[str] = []
     for path in _below(root, skipped):
@@ -43,7 +43,9 @@ def list_images(folder: Path) -> Listed:
             raise DataError(f"{root}: more than {MAX_IMAGES} images; name one of its sub-folders")
     if not paths:
         found = f"; {skipped[0].path}: {skipped[0].reason}" if skipped else ""
-        raise DataError(f"{root}: holds no images ({', '.join(SUFFIXES[:5])}, ...), nor do the folders in it{found}")
+        raise DataError(
+            f"{root}: neither it nor its sub-folders contain images ({', '.join(SUFFIXES[:5])}, ...){found}"
+        )
     paths.sort(key=lambda path: natural_key(Path(os.path.relpath(path, root)).as_posix()))
     return Listed(tuple(paths), tuple(skipped))
 

@@ -1,4 +1,4 @@
-"""Names that people take for one although their bytes differ: Unicode forms, case, spaces at the ends."""
+"""Names that people read as equal although their bytes differ: Unicode forms, case, spaces at the ends."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 NAMED = 3
-"""How many culprits an error line names before it only counts."""
+"""How many names an error line lists before it only counts."""
 
 SELDOM_CLASSES = frozenset(
     {"no_label", "nolabel", "unlabeled", "unlabelled", "unlabeled_data", "unknown", "unsorted", "undefined"}
 )
-"""What labelling tools call a folder of pictures that nobody labelled, in lower case and with `_` between words."""
+"""Names that labeling tools give to folders of unlabeled images, in lower case and with `_` between words."""
 
 
 def one_form(name: str) -> str:
-    """The name in Unicode's composed form (NFC): macOS stores `é` as two characters, everybody else as one."""
+    """The name in Unicode's composed form (NFC): macOS stores `é` as two characters, other systems as one."""
     return unicodedata.normalize("NFC", name)
 
 
 def loosely(name: str) -> str:
-    """What a name is compared by when bytes are not what counts: Unicode form, case and outer spaces are gone."""
+    """The form of a name for loose comparison: without Unicode form, case and outer spaces."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", name).casefold()).strip()
 
 
 def alike(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-    """Groups of two or more different names that are one once compared loosely, in order of appearance."""
+    """Groups of two or more different names that are loosely equal, in order of appearance."""
     groups: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
         groups.setdefault(loosely(name), []).append(name)
@@ -33,7 +33,7 @@ def alike(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
 
 
 def what_differs(first: str, second: str) -> str:
-    """In what two names differ that are one loosely."""
+    """How two loosely equal names differ."""
     if first.strip() == second.strip():
         return "spaces at the ends"
     if one_form(first) == one_form(second):
@@ -44,13 +44,13 @@ def what_differs(first: str, second: str) -> str:
 
 
 def counterparts(wanted: Iterable[str], there: Iterable[str]) -> dict[str, str]:
-    """For each wanted name, the one of `there` that it is loosely; those without one are left out."""
+    """For each wanted name, the name in `there` that is loosely equal; names without one are omitted."""
     by_key = {loosely(name): name for name in there}
     return {name: by_key[loosely(name)] for name in wanted if loosely(name) in by_key}
 
 
 def seldom_a_class(name: str) -> bool:
-    """Whether this is what tools call pictures without a label, or a folder of a tool's own."""
+    """Whether tools use this name for images without a label, or for a folder of their own."""
     key = loosely(name).replace("-", "_").replace(" ", "_")
     return key in SELDOM_CLASSES or key.endswith("checkpoints") or key.startswith(("@eadir", "thumbs", "$recycle"))
 
@@ -63,9 +63,10 @@ def in_quotes(names: Iterable[str], most: int = NAMED) -> str:
 
 
 def warnings_about(classes: Sequence[str]) -> tuple[str, ...]:
-    """One sentence for each thing about the names of classes that is seldom meant."""
+    """One sentence for each class name that is rarely intended."""
     told = [
-        f"the classes {in_quotes(group)} differ only in {what_differs(group[0], group[1])}: if they are one, put them "
+        f"the classes {in_quotes(group)} differ only in {what_differs(group[0], group[1])}: if they are the same, "
+        f"put them "
         "together"
         for group in alike(classes)
     ]
@@ -73,6 +74,6 @@ def warnings_about(classes: Sequence[str]) -> tuple[str, ...]:
     if odd:
         told.append(
             f"{in_quotes(odd)} {'is' if len(odd) == 1 else 'are'} trained as a class; "
-            "pictures nobody labelled are seldom one: move them out if so"
+            "if it holds unlabeled images, move them out"
         )
     return tuple(told)

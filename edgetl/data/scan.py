@@ -1,4 +1,4 @@
-"""What labelled images there are: a folder with one sub-folder per class, or a CSV list. Opens no image."""
+"""Lists labeled images: a folder with one sub-folder per class, or a CSV list. Opens no image."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from edgetl.recipes.recipe import Columns
 from edgetl.store.results import MARKER
 from edgetl.types import Skipped
 
-HIDDEN = "hidden, and holds pictures; rename it if they count"
-"""Why a folder or a picture is passed over whose name begins with a dot."""
+HIDDEN = "hidden, but contains images; rename it to use them"
+"""Why a folder or an image is skipped whose name begins with a dot."""
 
 _HIDDEN_LOOKED_AT = 2000
 _PATH_CHARACTERS = 120
 
-UNNAMEABLE = "its name holds control characters or is not UTF-8; rename it"
-"""Why a file or a folder is passed over whose name `printable` changes."""
+UNNAMEABLE = "its name has control characters or is not UTF-8; rename it"
+"""Why a file or a folder is skipped whose name `printable` changes."""
 
 SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing", "dev"})
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Labelled image files, not yet opened.
+    """Labeled image files, not yet opened.
 
-    root     absolute; the folder of classes, or the folder that holds the list; where that does not hold all images,
-             the closest folder that does
+    root     absolute; the folder of classes, or the folder of the list; if that does not contain all images, the
+             deepest folder that does
     list     absolute path of the CSV list; None for a folder
     classes  naturally sorted: "2" before "10"; in Unicode's composed form
     files    (absolute path, label) with label an index into `classes`; ordered by label, then naturally by name
-    skipped  files that are no candidates, with the reason
-    measures whether the list has rows of `val` in its column `split`, which are another listing
+    skipped  files that are not candidates, with the reason
+    measures whether the list has rows with `val` in its column `split`, which form another listing
     """
 
     root: Path
@@ -56,7 +56,7 @@ class Listing:
         return str(self.list or self.root)
 
     def name_of(self, path: str) -> str:
-        """The path relative to `root`, with `/`: the same wherever the data lies."""
+        """The path relative to `root`, with `/`: independent of the location of the data."""
         return Path(os.path.relpath(path, self.root)).as_posix()
 
     def counts(self) -> tuple[int, ...]:
@@ -78,13 +78,12 @@ def scan(
     """List a folder (one sub-folder per class, nested folders allowed) or a CSV file (header `path,label`).
 
     columns, images  `data.columns` and `data.images`, for lists
-    part             of a list with a column `split`: "train" takes its rows of that kind, "val" those of `val`, or of
-                     `test` where there are none; None takes all
+    part             for a list with a column `split`: "train" takes rows with `train`, "val" those with `val`, or with
+                     `test` if there are none; None takes all
 
-    Hidden files and output folders of edgetl are ignored, hidden folders with pictures named in `skipped`, as are other
-    files that do not end like an image. Paths in a list are relative to the list. Raises UsageError when `root` does
-    not exist and DataError for everything else: nothing in it, a header or a row that cannot be meant, a listed file
-    that is absent, a file with two labels.
+    Hidden files and output folders of edgetl are ignored. Hidden folders with images and files without an image suffix
+    are named in `skipped`. Paths in a list are relative to the list. Raises UsageError if `root` does not exist and
+    DataError for everything else: no images, an invalid header or row, a missing file, a file with two labels.
     """
     root = locate(Path(), str(root))
     if printable(str(root)) != str(root):
@@ -105,15 +104,15 @@ def scan(
 
 
 def require_classes(listing: Listing) -> None:
-    """Raise DataError unless there are two classes or more, and unless they are classes and not splits."""
+    """Raise DataError unless there are two classes or more, and they are classes and not splits."""
     if set(map(str.lower, listing.classes)) <= SPLIT_NAMES and listing.list is None:
         raise DataError(
-            f"{listing.where}: holds {in_quotes(listing.classes)}, which are no classes; "
+            f"{listing.where}: contains {in_quotes(listing.classes)}, which are not classes; "
             f"name {listing.classes[0]} itself as `data.train`, the other part as `data.val`"
         )
     if len(listing.classes) < 2:
         hidden = [Path(item.path).name for item in listing.skipped if item.reason == HIDDEN]
-        rename = f"; hidden folders are no classes, rename {in_quotes(hidden)}" if hidden else ""
+        rename = f"; hidden folders are not classes, rename {in_quotes(hidden)}" if hidden else ""
         raise DataError(
             f"{listing.where}: expected at least two classes, found only {in_quotes(listing.classes)}"
             + (rename or "; add a second class (a folder with one sub-folder per class, or a second label)")
@@ -133,7 +132,7 @@ def match_classes(train: Listing, val: Listing) -> None:
         )
     if unknown:
         raise DataError(
-            f"{val.where}: {in_quotes(unknown)} is no class of {train.where}; {nearest(unknown[0], train.classes)}"
+            f"{val.where}: {in_quotes(unknown)} is not a class of {train.where}; {nearest(unknown[0], train.classes)}"
         )
     if absent:
         raise DataError(
@@ -158,7 +157,7 @@ def _scan_folder(root: Path) -> Listing:
             continue
         if entry.is_dir():
             check_label(entry.name, str(root))
-            # one name in two Unicode forms is one class
+            # two Unicode forms of a name are one class
             found.setdefault(one_form(entry.name), []).extend(_images_below(entry, skipped))
         else:
             loose_images += entry.suffix.lower() in SUFFIXES
@@ -166,7 +165,7 @@ def _scan_folder(root: Path) -> Listing:
     if not any(found.values()):
         loose = f"{loose_images} images directly in it" if loose_images else f"{len(found)} folders without images"
         seen = loose if found or loose_images else "nothing"
-        hidden = "; hidden folders are no classes" if any(item.reason == HIDDEN for item in skipped) else ""
+        hidden = "; hidden folders are not classes" if any(item.reason == HIDDEN for item in skipped) else ""
         raise DataError(f"{root}: expected one sub-folder of images per class, found {seen}{hidden}")
     classes = tuple(sorted(found, key=natural_key))
     files = tuple((path, label) for label, name in enumerate(classes) for path in sorted(found[name], key=natural_key))
@@ -198,7 +197,7 @@ def _entries(folder: Path, skipped: list[Skipped]) -> list[Path]:
 
 
 def hides_pictures(folder: Path) -> bool:
-    """Whether this is a folder with a dot before its name that holds files named like pictures."""
+    """Whether this is a hidden folder with image files."""
     if not folder.name.startswith(".") or folder.is_symlink() or not folder.is_dir():
         return False
     seen = 0
@@ -212,7 +211,7 @@ def hides_pictures(folder: Path) -> bool:
 
 
 def is_output(folder: Path) -> bool:
-    """Whether edgetl writes its results there: beside the classes, by default, for a recipe that lies among them."""
+    """Whether edgetl writes its results there: by default beside the classes, for a recipe that lies among them."""
     return (folder / MARKER).is_file()
 
 
@@ -220,12 +219,12 @@ def _why_no_candidate(path: Path) -> str:
     if printable(path.name) != path.name:
         return UNNAMEABLE
     if path.is_dir():  # a link to a parent would never end
-        return "a link to a folder; put the files here, or link each" if path.is_symlink() else ""
+        return "a link to a folder; copy the files here, or link each" if path.is_symlink() else ""
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         ending = f"its name ends in {suffix}" if suffix else "its name has no ending"
         convert = "; convert it to JPEG or PNG" if suffix in {".heic", ".heif"} else ""
-        return f"not taken for an image: {ending}{convert}"
+        return f"not taken as an image: {ending}{convert}"
     return "" if path.is_file() else "not a regular file"
 
 
@@ -250,7 +249,7 @@ def _scan_list(path: Path, columns: Columns | None, lookup: Lookup, part: Part |
             other, first = labels[target]
             if other != row.label:
                 raise DataError(
-                    f"{path}: `{shortened(row.path, _PATH_CHARACTERS)}` is labelled `{other}` in line {first} "
+                    f"{path}: `{shortened(row.path, _PATH_CHARACTERS)}` is labeled `{other}` in line {first} "
                     f"and `{row.label}` in line {row.line}; keep one"
                 )
             skipped.append(Skipped(target, f"listed again in line {row.line} of {path.name}"))
@@ -275,7 +274,7 @@ def _wanted(found: Part | None, part: Part | None, measures: bool) -> bool:
 def _listing_of(path: Path, labels: dict[str, tuple[str, int]], skipped: list[Skipped]) -> Listing:
     classes = tuple(sorted({label for label, _ in labels.values()}, key=natural_key))
     index = {name: i for i, name in enumerate(classes)}
-    # images elsewhere have names without a trace of where the list lies: a draw is by name
+    # names of images elsewhere do not depend on the location of the list, because the draw is by name
     inside = all(Path(target).is_relative_to(path.parent) for target in labels)
     root = path.parent if inside else Path(os.path.commonpath([Path(target).parent for target in labels]))
     bare = Listing(root, path, classes, (), tuple(skipped))

@@ -1,4 +1,4 @@
-"""What a recipe's `data` section names: the listing that teaches and the one that measures."""
+"""The listings of a recipe's `data` section: training and validation."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from edgetl.recipes.recipe import Data
 
 @dataclass(frozen=True)
 class Sources:
-    """`val` is `train` itself where the rest of the training images measures."""
+    """`val` is `train` itself if the rest of its images are the validation set."""
 
     train: Listing
     val: Listing
 
 
 def read_sources(config: Data, base: Path) -> Sources:
-    """Both listings; `base` is the folder that the recipe's relative paths start at. Raises UsageError and DataError as
-    `scan` does."""
+    """Both listings; `base` is the folder in which the recipe's relative paths start. Raises UsageError and DataError
+    like `scan`."""
     images = None if config.images is None else locate(base, config.images)
     train_path = locate(base, config.train)
     train = scan(train_path, columns=config.columns, images=images, part="train")

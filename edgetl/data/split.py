@@ -1,10 +1,10 @@
-"""The few-shot split: which images teach, which only measure. Same seed and files, same split, on every machine.
+"""The few-shot split into training and validation images. Same seed and files, same split, on every machine.
 
-A class is drawn in the order of a hash of (seed, role, class, relative name): independent of the folder's order and
-place and of every other class; a split with fewer shots is a part of the one with more. With `data.group_by` and no
-`data.val`, the shots are drawn group by group (`order_by_group`) and a group with a shot gives no image to measure on:
-a split is still independent of order and place and its shots a part of more shots, but no longer of other classes that
-share its groups.
+A class is drawn in the order of a hash of (seed, role, class, relative name), independent of the folder's order and
+location and of all other classes; a split with fewer shots is a subset of one with more. With `data.group_by` and no
+`data.val`, shots are drawn group by group (`order_by_group`), and a group with a shot gives no validation image. Such a
+split still does not depend on order and location, and fewer shots are a subset of more, but it depends on other classes
+that share its groups.
 """
 
 from __future__ import annotations
@@ -37,25 +37,25 @@ MAX_SPLIT_BYTES = 1_000_000_000
 _NOTED = 5
 
 _LONGEST_TO_CROP = 64.0
-"""Width over height, or height over width, from which on `crop` is left out of what is compared."""
+"""Width over height, or height over width, above which `crop` is not compared."""
 
 Look = Callable[[Path], Seen]
 """Decodes an image; raises UnreadableImage."""
 
 
 def make_split(config: Data, base: Path, progress: Progress | None = None, *, look: Look = examine) -> Split:
-    """Draw `config.shots` images per class and choose what to measure on; paths are relative to the folder `base`.
+    """Draw `config.shots` images per class and choose the validation images; paths are relative to the folder `base`.
 
-    With `config.val` all its images measure; without it the training images that were not drawn do. At most
-    `config.max_val_images` of them, stratified. Both parts are ordered class by class in turn: every beginning of
-    them is as stratified as it can be. Each image that is used was decoded once by `look`; the draw passes over
-    what cannot be. No two images of a split have the same bytes: repetitions are passed over and listed in `skipped`,
-    and so are all images whose bytes have two labels (`conflicts`).
-    With `config.group_by` and without `config.val` no group is in both parts; with a `config.val` of its own nothing
-    is left out, `shared_groups` names what both have.
+    With `config.val` all its images are for validation; without it, the training images that were not drawn. At most
+    `config.max_val_images` are used, stratified. Both parts take classes in turn, so every prefix is as stratified as
+    possible. Each image in use was decoded once by `look`; images that cannot be decoded are skipped. No two images of
+    a split have the same bytes: repetitions are skipped and listed in `skipped`, and so are all images whose bytes have
+    two labels (`conflicts`).
+    With `config.group_by` and without `config.val` no group is in both parts; with `config.val` nothing is removed, and
+    `shared_groups` names the groups in both.
 
     Raises UsageError for a path that does not exist, for a `max_val_images` below the number of classes and for a
-    `group_by` that finds no group in some name. Raises DataError for what `scan` refuses, fewer than two classes,
+    `group_by` that matches no group in some name. Raises DataError for the errors of `scan`, fewer than two classes,
     classes that differ between train and val, a class with too few usable images, and, with `unreadable: refuse`, for
     images that cannot be decoded.
     """
@@ -110,7 +110,7 @@ def write_split(split: Split, path: Path) -> None:
 
 
 def read_split(path: Path) -> Split:
-    """Read what `write_split` wrote. Raises DataError when it is absent, damaged or was changed by hand."""
+    """Read a file of `write_split`. Raises DataError if it is missing, damaged or was edited."""
     try:
         if path.stat().st_size > MAX_SPLIT_BYTES:
             raise DataError(f"{path}: larger than {MAX_SPLIT_BYTES} bytes; expected a split")
@@ -123,12 +123,13 @@ def read_split(path: Path) -> Split:
         raise DataError(f"{path}: not a split: {place}: {problem['msg']}; build again") from error
     labels = {sample.label for sample in (*split.shots, *split.val)}
     if not labels <= set(range(len(split.classes))) or split.digest != split_digest(split):
-        raise DataError(f"{path}: its content does not match its digest; it was changed, build again")
+        raise DataError(f"{path}: its content does not match its digest, so it was edited; build again")
     return split
 
 
 def split_digest(split: Split) -> str:
-    """sha256 (hex) over what the split means: classes, resize policy, and label and bytes of each image in order."""
+    """sha256 (hex) over the content of the split: classes, resize policy, and label and bytes of each image in
+    order."""
     meaning = {
         "classes": split.classes,
         "resize": split.resize,
@@ -140,13 +141,13 @@ def split_digest(split: Split) -> str:
 
 @dataclass
 class _Desk:
-    """What became of the images looked at so far; each is decoded once."""
+    """The images examined so far and the outcome; each is decoded once."""
 
     digests: dict[str, str]
     look: Look
     seen: dict[str, Seen] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
-    used: dict[str, tuple[str, str]] = field(default_factory=dict)  # sha256 -> (path, what it is used for)
+    used: dict[str, tuple[str, str]] = field(default_factory=dict)  # sha256 -> (path, role)
     copies: dict[str, str] = field(default_factory=dict)
     conflicting: dict[str, str] = field(default_factory=dict)
 
@@ -164,7 +165,7 @@ class _Desk:
         return path in self.seen
 
     def take(self, path: str, label: int, role: str) -> Sample | None:
-        """The image as a sample for `role`, or None when its bytes are in use already or it cannot be decoded."""
+        """The image as a sample for `role`, or None if its bytes are already in use or it cannot be decoded."""
         sha256 = self.digests[path]
         if path in self.conflicting:
             return None
@@ -217,7 +218,7 @@ def _draw_val(
 ) -> list[list[Sample]]:
     drawn = {sample.path for part in shots for sample in part}
     taught = {groups[path] for path in drawn if path in groups}
-    # without a val of its own the draw goes on where the shots ended
+    # without a separate val the draw continues after the shots
     role = "shots" if val is train else "val"
     ordered = [
         [path for path in paths if (path not in drawn or val is not train) and groups.get(path) not in taught]
@@ -259,7 +260,7 @@ def _by_class(listing: Listing, seed: int, role: str) -> list[list[str]]:
 
 
 def _quotas(config: Data, counts: list[int]) -> list[int]:
-    """Images to measure on per class: in proportion to `counts`, at least one, by largest remainders."""
+    """Validation images per class: in proportion to `counts`, at least one, by largest remainders."""
     limit, total = config.max_val_images, sum(counts)
     if limit is None or limit >= total:
         return counts
@@ -280,19 +281,19 @@ def _quotas(config: Data, counts: list[int]) -> list[int]:
 
 
 def _set_conflicts_aside(listings: Iterable[Listing], desk: _Desk) -> tuple[Conflict, ...]:
-    """Pictures whose bytes lie under several labels: nobody can tell which is right, so none of them is used."""
+    """Images whose bytes occur under several labels: none is used, because the correct label is unknown."""
     labels: dict[str, dict[str, str]] = {}  # sha256 -> path -> label
     for path, name in _labelled(listings):
         labels.setdefault(desk.digests[path], {}).setdefault(path, name)
     conflicts: list[Conflict] = []
     for sha256, named in labels.items():
-        # broken files (all empty ones, say) are equal without meaning anything
+        # broken files (for example empty ones) may be equal by accident
         if len(set(named.values())) < 2 or not sha256 or not desk.readable(next(iter(named))):
             continue
         conflicts.append(Conflict(tuple(named), tuple(named.values())))
         for path, name in named.items():
             other = next(each for each in named if named[each] != name)
-            desk.conflicting[path] = f"the same picture is also in `{named[other]}`, left out of both: {other}"
+            desk.conflicting[path] = f"the same image is also in `{named[other]}`, skipped in both: {other}"
     return tuple(conflicts)
 
 
@@ -326,8 +327,9 @@ def _refuse_shared_groups(config: Data, train: Listing, shots: list[list[Sample]
         more = f" and {len(bare) - NAMED} more" if len(bare) > NAMED else ""
         lower = "" if config.shots == 1 else "set data.shots lower, "
         raise DataError(
-            f"{train.where}: every group (data.group_by) of class {named}{more} teaches with data.shots: "
-            f"{config.shots}; expected one left to measure on; {lower}add images of other groups, or name a `data.val`"
+            f"{train.where}: every group (data.group_by) of class {named}{more} is used for training with "
+            f"data.shots: {config.shots}; expected one left for validation; {lower}add images of other groups, or set "
+            "`data.val`"
         )
 
 
@@ -341,10 +343,10 @@ def _refuse_shortage(
     wanted = (1 if config.shots == "all" else config.shots) + extra
     short = [label for label, found in enumerate(found_in_train) if found < wanted]
     if short:
-        asked = f"data.shots: {config.shots}" + (" and one more to measure on" if extra else "")
+        asked = f"data.shots: {config.shots}" + (" and one more for validation" if extra else "")
         enough = min(found_in_train) - extra
         lower = f", set data.shots to {enough}" if enough >= 1 else ""
-        other = ", or name a `data.val`" if extra and min(found_in_train) >= 1 else ""
+        other = ", or set `data.val`" if extra and min(found_in_train) >= 1 else ""
         raise DataError(
             f"{train.where}: {_shortage(train, short, found_in_train, desk)}; wanted {wanted} ({asked}); "
             f"add images{lower}{other}"
@@ -352,19 +354,19 @@ def _refuse_shortage(
     empty = [label for label, part in enumerate(measured) if not part]
     if empty:
         raise DataError(
-            f"{val.where}: {_shortage(val, empty, [0] * len(measured), desk)}; wanted at least 1 to measure on that "
+            f"{val.where}: {_shortage(val, empty, [0] * len(measured), desk)}; wanted at least 1 for validation that "
             "is not a training image; add images"
         )
 
 
 def _shortage(listing: Listing, labels: list[int], found: list[int], desk: _Desk) -> str:
     named = ", ".join(f"class `{listing.classes[i]}` has {found[i]}" for i in labels[:NAMED])
-    more = f" and {len(labels) - NAMED} more classes too few" if len(labels) > NAMED else ""
+    more = f" and {len(labels) - NAMED} more classes have too few" if len(labels) > NAMED else ""
     passed = [f"{len(desk.unreadable)} unreadable ({_first(desk.unreadable)})"] if desk.unreadable else []
     passed += [f"{len(desk.copies)} copies"] * bool(desk.copies)
     passed += [f"{len(desk.conflicting)} under two labels"] * bool(desk.conflicting)
     if listing.skipped:
-        passed.append(f"{len(listing.skipped)} not taken for images, as {listing.skipped[0].path}")
+        passed.append(f"{len(listing.skipped)} not taken as images, for example {listing.skipped[0].path}")
     passed_over = f" (skipped: {', '.join(passed)})" if passed else ""
     return f"{named} usable images{more}{passed_over}"
 

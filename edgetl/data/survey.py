@@ -1,4 +1,4 @@
-"""A look at what somebody names as labelled images, before there is a recipe: parts, classes, sizes, odd things."""
+"""Surveys labeled images before there is a recipe: parts, classes, sizes, oddities."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _LOOKED_AT = 200
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found.
+    """The result of a survey.
 
-    sizes    of some images as (height, width); `broken` of those looked at would not open
-    columns  what the columns of the list are called, where that had to be guessed
-    images   folder below which the paths of the list are found by their last parts, where they are not as they stand
-    notes    one sentence each about what is seldom meant, or good to know
+    sizes    of some images as (height, width); `broken` of those examined would not open
+    columns  the column names of the list, if they had to be guessed
+    images   folder in which the files of the list are found by the last parts of their paths, if the paths are invalid
+    notes    one sentence per oddity or useful fact
     """
 
     train_path: Path
@@ -44,7 +44,7 @@ class Survey:
 def survey(root: Path) -> Survey:
     """Look at a folder with one sub-folder per class, one with train/ and val/ (or train.csv and val.csv), or a list.
 
-    Opens headers only. Raises UsageError for an absent folder, DataError for unusable data.
+    Opens only headers. Raises UsageError for a missing folder, DataError for unusable data.
     """
     root = locate(Path(), str(root))
     parts = _parts(root)
@@ -62,19 +62,19 @@ def survey(root: Path) -> Survey:
     notes = [*_about_list(columns, images), *_about_folders(train, len(sizes) + broken, broken, why)]
     test = _first(parts, _TEST_NAMES)
     if test is not None and test not in (train_path, val_path):
-        notes.append(f"{test.name} is not used; measure the finished bundle on it: edgetl bench BUNDLE --data {test}")
+        notes.append(f"{test.name} is not used; evaluate the finished bundle on it: edgetl bench BUNDLE --data {test}")
     return Survey(train_path, val_path, train, val, sizes, broken, columns, images, tuple(notes))
 
 
 def listing_of(path: Path) -> Listing:
-    """Labelled images for which no recipe says how to read them: as `survey` would. Raises as `scan` does."""
+    """Labeled images without a recipe, read like in `survey`. Raises like `scan`."""
     path = locate(Path(), str(path))
     columns = _columns(path)
     return _read(path, columns, part=None)[0]
 
 
 def _parts(root: Path) -> dict[str, Path]:
-    """What is in a folder that could be a part of the data, by its name in lower case."""
+    """Entries of a folder that could be a part of the data, by their names in lower case."""
     try:
         entries = {entry.name.lower(): entry for entry in sorted(root.iterdir(), reverse=True)} if root.is_dir() else {}
         return {name: entry for name, entry in entries.items() if _is_part(entry)}
@@ -83,13 +83,13 @@ def _parts(root: Path) -> dict[str, Path]:
 
 
 def _sides(root: Path, parts: Mapping[str, Path]) -> tuple[Path, Path | None]:
-    """The training and the validation part of what the user named."""
+    """The training and the validation part of the user's path."""
     train = _first(parts, _TRAIN_NAMES)
     return (root, None) if train is None else (train, _first(parts, _VAL_NAMES))
 
 
 def _is_part(entry: Path) -> bool:
-    # a folder of classes, or a list; a folder `train` that holds images is the class of trains
+    # a folder of classes, or a list; a folder `train` with images directly in it is a class of trains
     return entry.suffix.lower() == ".csv" or (entry.is_dir() and any(inner.is_dir() for inner in entry.iterdir()))
 
 
@@ -107,7 +107,7 @@ def _columns(path: Path) -> Columns | None:
 
 
 def _read(path: Path, columns: Columns | None, *, part: Part | None) -> tuple[Listing, Path | None]:
-    """The listing, and the folder its paths are found below where they are not as they stand."""
+    """The listing, and the folder in which its files are found if its paths are invalid."""
     try:
         return scan(path, columns=columns, part=part), None
     except DataError:
@@ -128,7 +128,7 @@ def _require_images(train: Listing, least: int) -> None:
 
 
 def _sizes(train: Listing) -> tuple[tuple[tuple[int, int], ...], int, str]:
-    """Sizes of some images, how many of those would not open, and why the first of them did not."""
+    """Sizes of some images, how many would not open, and why the first one did not."""
     sizes: list[tuple[int, int]] = []
     broken: list[str] = []
     looked_at = train.files[:: max(1, len(train.files) // _LOOKED_AT)]
@@ -138,16 +138,16 @@ def _sizes(train: Listing) -> tuple[tuple[tuple[int, int], ...], int, str]:
         except UnreadableImage as error:
             broken.append(f"{train.name_of(path)}: {error.reason}")
     if not sizes:
-        raise DataError(f"{train.where}: none of {len(looked_at)} images looked at can be opened: {broken[0]}")
+        raise DataError(f"{train.where}: none of {len(looked_at)} examined images can be opened: {broken[0]}")
     return tuple(sizes), len(broken), broken[0] if broken else ""
 
 
 def _about_list(columns: Columns | None, images: Path | None) -> list[str]:
     told = []
     if columns is not None:
-        told.append(f"the columns `{columns.path}` and `{columns.label}` are taken for the path and the label")
+        told.append(f"the columns `{columns.path}` and `{columns.label}` are taken as path and label")
     if images is not None:
-        told.append(f"the paths of the list are looked up below {images} by their last parts")
+        told.append(f"files are looked up below {images} by the last parts of their paths")
     return told
 
 
@@ -155,9 +155,9 @@ def _about_folders(train: Listing, looked_at: int, broken: int, why: str) -> lis
     told = list(warnings_about(train.classes))
     hidden = [Path(item.path).name for item in train.skipped if item.reason == HIDDEN]
     if hidden:
-        are = "is hidden and holds pictures: it is" if len(hidden) == 1 else "are hidden and hold pictures: they are"
-        told.append(f"{in_quotes(hidden)} {are} left out; rename what is a class")
+        are = "is hidden but contains images: it is" if len(hidden) == 1 else "are hidden but contain images: they are"
+        told.append(f"{in_quotes(hidden)} {are} skipped; rename it if it is a class")
     told += [f"{Path(item.path).name}: {item.reason}" for item in train.skipped if "of the split" in item.reason]
     if broken:
-        told.append(f"{broken} of {looked_at} images looked at cannot be opened, as {printable(why)}")
+        told.append(f"{broken} of {looked_at} examined images cannot be opened, for example {printable(why)}")
     return told

@@ -1,1 +1,1 @@
-"""Why INT8 costs what it costs, and what can be done: `blame`, `forecast` and repair."""
+"""Explains and reduces the cost of INT8: `blame` (quantization sensitivity), `forecast` (saturation), repair."""

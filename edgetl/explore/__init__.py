@@ -1,1 +1,1 @@
-"""Before there is a recipe, or a choice of backbone: `edgetl new`, `select` and `cluster`."""
+"""Tools for the time before a recipe or a choice of backbone: `edgetl new`, `select` and `cluster`."""

@@ -1,4 +1,4 @@
-"""A commented recipe that suits a folder of labelled images: every choice says what it was made from."""
+"""Writes a commented recipe that suits a folder of labeled images: every choice states its reason."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from edgetl.fronts.image.augment_policy import naming, why_not_mirrored
 from edgetl.fronts.image.resize import auto_policy
 
 _SHOTS = 10
-_LEARN_FROM = 2 / 3  # of the images of a folder that has no part to measure on
-_AFFORDABLE = 500  # training images that two CPU cores fine-tune on in some ten minutes
+_LEARN_FROM = 2 / 3  # share of the images for training in a folder without a validation part
+_AFFORDABLE = 500  # training images that two CPU cores can fine-tune on in about ten minutes
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 _NO_UP = re.compile(
@@ -46,17 +46,17 @@ def suggest(root: Path, recipe_dir: Path, name: str | None) -> str:
 
     root   a folder with one sub-folder per class, one with train/ and val/ (or train.csv and val.csv), or a CSV list
     name   the recipe's name; None makes one from the name of `root`
-    Opens headers only. Raises UsageError for an absent folder or an impossible name, DataError for unusable data.
+    Opens only headers. Raises UsageError for a missing folder or an invalid name, DataError for unusable data.
     """
     return recipe_text(survey(root), root, recipe_dir, name)
 
 
 def recipe_text(seen: Survey, root: Path, recipe_dir: Path, name: str | None, *, vnni: bool = True) -> str:
-    """`suggest` for what was looked at already; vnni: False where this computer is an x86 one without."""
+    """`suggest` for a finished survey; vnni: False if this computer is an x86 one without VNNI."""
     title = _title(locate(Path(), str(root))) if name is None else name
     if not _NAME.fullmatch(title):
         raise UsageError(
-            f"name {title!r}: expected up to 64 letters, digits, `_`, `.`, `-`, the first a letter or digit"
+            f"name {title!r}: expected up to 64 letters, digits, `_`, `.`, `-`, starting with a letter or digit"
         )
     here = locate(Path(), str(recipe_dir))
     return "\n".join((*_head(title, seen), *_data(seen, here), *_rest(seen, vnni)))
@@ -67,12 +67,12 @@ def _head(title: str, seen: Survey) -> list[str]:
     heights, widths = sorted(h for h, _ in seen.sizes), sorted(w for _, w in seen.sizes)
     lines = [
         f"# {len(counts)} classes: {_listed(seen.train.classes)}",
-        f"# {sum(counts)} images to learn from, {_span(min(counts), max(counts))} per class; "
-        f"{f'{len(seen.val.files)} to measure on' if seen.val else 'none set apart to measure on'}",
+        f"# {sum(counts)} training images, {_span(min(counts), max(counts))} per class; "
+        f"{f'{len(seen.val.files)} validation images' if seen.val else 'no separate validation images'}",
         f"# widths {_span(widths[0], widths[-1])}, heights {_span(heights[0], heights[-1])} pixels",
     ]
     if max(counts) > 3 * min(counts):
-        lines.append(f"# uneven: the largest class has {max(counts) / min(counts):.0f} times the smallest")
+        lines.append(f"# unbalanced: the largest class has {max(counts) / min(counts):.0f} times the smallest")
     for note in seen.notes:
         lines += textwrap.wrap(
             printable(note), 118, initial_indent="# note: ", subsequent_indent="#   ", break_long_words=False
@@ -87,13 +87,15 @@ def _data(seen: Survey, here: Path) -> list[str]:
     if seen.val_path is not None:
         lines.append("  " + _entry("val", _relative(seen.val_path, here)))
     else:
-        lines.append("  # no `val`: what the draw leaves is measured on; better name images of another day or device")
+        lines.append(
+            "  # no `val`: the images that are not drawn are for validation; images of another day or device are better"
+        )
     if seen.columns is not None:
         named = seen.columns.model_dump(exclude_none=True).items()
         lines += ["  columns:", *("    " + _entry(key, text) for key, text in named)]
     if seen.images is not None:
         lines += [
-            "  # paths of the list are looked up below it by their last parts",
+            "  # files are looked up below it by the last parts of their paths",
             "  " + _entry("images", _relative(seen.images, here)),
         ]
     return [
@@ -127,7 +129,7 @@ def _rest(seen: Survey, vnni: bool) -> list[str]:
         "# one bundle each; more: nvidia-rtx, nvidia-gpu, jetson-orin-nano, raspberry-pi-5 (`edgetl targets`)",
         *_targets(vnni),
         "",
-        "# what a bundle must meet to pass; also min_top1, max_p99_ms, max_size_bytes, max_float_layers",
+        "# limits for a bundle to pass; also min_top1, max_p99_ms, max_size_bytes, max_float_layers",
         "gates:",
         "  max_drop_points: 1.0",
         "",
@@ -150,14 +152,14 @@ def _shots(seen: Survey) -> _Choice:
     if seen.val is not None:
         shots = min(least, max(_SHOTS, _AFFORDABLE // len(seen.train.classes)))
         return _Choice(shots, f"per class, of at least {least}; `all` takes all {total} and trains longer")
-    # two to learn from for each one to measure on: accuracy is cross-validated on the shots besides, so the others need
-    # only prove what ships
+    # two for training for each one for validation: accuracy is also cross-validated on the shots, so the others only
+    # have to prove the shipped build
     shots = max(1, min(int(_LEARN_FROM * least), max(_SHOTS, _AFFORDABLE // len(seen.train.classes))))
     left = least - shots
     return _Choice(
         shots,
-        f"of {least} per class learn; {left} or more of each prove what ships\n"
-        "fewer train faster, and the line `more shots` of the build says what they cost; with a `val` take `all`",
+        f"of {least} per class are for training; {left} or more of each validate the shipped build\n"
+        "fewer train faster, and the line `more shots` of the build shows their cost; with a `val` use `all`",
     )
 
 
@@ -168,7 +170,7 @@ def _augment(train: Listing) -> _Choice:
         return _Choice("text", f"{reason}: no flips")
     places = [printable(folder.name) for folder in (train.root, train.root.parent)]
     if naming(_NO_UP, [*places, *train.classes]) or naming(_LAND_USE, train.classes) >= enough:
-        return _Choice("overhead", "the names speak of views without up and down: flips, quarter turns; else `natural`")
+        return _Choice("overhead", "the names mention views without up and down: flips, quarter turns; else `natural`")
     return _Choice("natural", "left-right flips; `text` if a mirrored image means something else; see also `overhead`")
 
 
@@ -184,7 +186,7 @@ def _relative(path: Path, here: Path) -> str:
 
 
 def _entry(key: str, value: str | int) -> str:
-    """`key: value` on one line, quoted where YAML would read anything but this text."""
+    """`key: value` on one line, quoted if YAML would not read exactly this text."""
     return yaml.safe_dump({key: value}, allow_unicode=True, width=1 << 30).rstrip("\n")
 
 

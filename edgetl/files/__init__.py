@@ -1,1 +1,1 @@
-"""Files: read strictly and within bounds, with one-line errors; written so that a kill loses nothing."""
+"""Reads files strictly and within bounds, with one-line errors; writes them so that a kill loses nothing."""

@@ -1,4 +1,4 @@
-"""Array files that others may have written: numpy's own format and safetensors, read with one error for all damage."""
+"""Untrusted array files: numpy's own format and safetensors, with one error for all damage."""
 
 from __future__ import annotations
 
@@ -14,36 +14,34 @@ _NUMPY_MAGIC = b"\x93NUMPY"
 
 
 class UnreadableArray(Exception):
-    """A file that holds no arrays. The message says so in a few words without the file's name."""
+    """A file without readable arrays. The message says so in a few words without the file's name."""
 
 
 def read_array(path: Path) -> NDArray[np.generic]:
-    """The array of an .npy file. Memory is taken for what the file holds, not for what its header claims.
+    """The array of an .npy file. Allocates memory for the content of the file, not for the claims of its header.
 
     raises  UnreadableArray
     """
     try:
         with open_plain(path) as stream:
-            # np.load would take zip archives and pickles as well
+            # np.load would also accept zip archives and pickles
             if stream.read(len(_NUMPY_MAGIC)) != _NUMPY_MAGIC:
-                raise UnreadableArray("not a readable array: no .npy file")
+                raise UnreadableArray("not a readable array: not an .npy file")
         return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
     except UnreadableArray:
         raise
     except OSError as error:
-        raise UnreadableArray(f"not a readable array: {error.strerror or 'an error of the disk'}") from error
-    except Exception as error:  # the reader of headers raises what a compiler of Python text can raise
+        raise UnreadableArray(f"not a readable array: {error.strerror or 'a disk error'}") from error
+    except Exception as error:  # the header reader raises anything that compiling Python text can raise
         raise UnreadableArray("not a readable array: damaged or truncated") from error
 
 
 def read_tensors(path: Path) -> dict[str, NDArray[np.generic]]:
-    """The tensors of a safetensors file by name. Raises UnreadableArray, also for number formats numpy has not."""
+    """The tensors of a safetensors file by name. Raises UnreadableArray, also for number formats unknown to numpy."""
     try:
         open_plain(path).close()
         return dict(load_file(path))
     except OSError as error:
-        raise UnreadableArray(f"not a readable safetensors file: {error.strerror or 'an error of the disk'}") from error
-    except Exception as error:  # its own SafetensorError, and what numpy raises for 4- and 8-bit floats
-        raise UnreadableArray(
-            "not a readable safetensors file: damaged, or with numbers of an unknown format"
-        ) from error
+        raise UnreadableArray(f"not a readable safetensors file: {error.strerror or 'a disk error'}") from error
+    except Exception as error:  # its own SafetensorError, and numpy's errors for 4- and 8-bit floats
+        raise UnreadableArray("not a readable safetensors file: damaged, or in an unknown number format") from error

@@ -13,7 +13,7 @@ from typing import Any
 
 
 def open_plain(path: Path) -> io.BufferedReader:
-    """A regular file, opened for reading. Raises OSError, for a named pipe or a device too: they may never end."""
+    """A regular file, opened for reading. Raises OSError, also for a named pipe or a device, which may never end."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return os.fdopen(descriptor, "rb")
@@ -28,7 +28,7 @@ def file_digest(path: Path) -> str:
 
 
 def value_digest(value: Any) -> str:
-    """Hex SHA-256 of a JSON-serialisable value, independent of the order of keys."""
+    """Hex SHA-256 of a JSON-serializable value, independent of the order of keys."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 

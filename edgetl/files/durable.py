@@ -1,4 +1,4 @@
-"""Files that are whole after a kill or a power cut, and that say when their bytes are no longer what was written."""
+"""Files that are complete after a kill or a power cut, and that detect damage to their bytes."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import os
 from pathlib import Path
 
 _SEAL = b"edgetl sealed 1 "
-_MANY = 200  # files; one after another they would take seconds
+_MANY = 200  # parallel syncs; one after another they would take seconds
 _HEADER_BYTES = len(_SEAL) + 64 + 1
 
 
 class Damaged(ValueError):
-    """A file's bytes are not those that were written."""
+    """A file's bytes have changed since it was written."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{path}: damaged on disk: not as it was written")
+        super().__init__(f"{path}: damaged on disk: changed since it was written")
         self.path = path
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old one or the whole new one, after a power cut too."""
+    """Write a file atomically: a reader sees the old one or the complete new one, even after a power cut."""
     aside = path.with_name(path.name + ".part")
     try:
         with aside.open("wb") as stream:
@@ -35,7 +35,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def sync(path: Path) -> None:
-    """Have a file's bytes, or a folder's list of names, on the disk before anything that comes later."""
+    """Put a file's bytes, or a folder's list of names, on disk before anything that comes later."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -54,12 +54,12 @@ def sync_below(folder: Path) -> None:
 
 
 def write_sealed(path: Path, data: bytes) -> None:
-    """Write `data` behind one line with its SHA-256."""
+    """Write `data` after one line with its SHA-256."""
     write_bytes(path, _SEAL + hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
 
 
 def read_sealed(path: Path) -> bytes:
-    """What `write_sealed` wrote. Raises OSError; Damaged when a byte of it is another one, or some are missing."""
+    """Read the data of `write_sealed`. Raises OSError; Damaged if bytes changed or are missing."""
     content = path.read_bytes()
     header, data = content[:_HEADER_BYTES], content[_HEADER_BYTES:]
     if header != _SEAL + hashlib.sha256(data).hexdigest().encode() + b"\n":

@@ -1,8 +1,8 @@
-"""What a file is, by its leading bytes: one table for every message that refuses one.
+"""Identifies a file by its leading bytes: one table for every message that refuses a file.
 
-People name things wrongly far more often than they damage them: a Git LFS pointer called `0.jpg`, a web page called
-`weights.pth`, a phone's HEIC called `.jpg`. `describe` never reads more than 4 KiB and never opens what is no regular
-file, so that a named pipe cannot make it wait.
+Wrong names are far more frequent than damage: a Git LFS pointer named `0.jpg`, a web page named `weights.pth`, a
+phone's HEIC named `.jpg`. `describe` never reads more than 4 KiB and opens only regular files, so a named pipe cannot
+make it wait.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HEAD_BYTES = 4096
-"""How much of a file `describe` looks at."""
+"""Bytes of a file that `describe` reads."""
 
 ONNX_REFUSAL = (
     "ONNX models cannot be imported; edgetl starts from timm and torchvision classifiers (`backbone.name` in a recipe; "
     "`edgetl new FOLDER` writes one)"
 )
-"""What is said wherever somebody gives an ONNX model of their own."""
+"""The message for a user's own ONNX model."""
 
 _YAML_LINE = re.compile(r"\s*(- .*|\w+:( .*)?)")
-_PAGE = "a server or a login page answered in place of the file; download it again"
+_PAGE = "a server or a login page answered instead of the file; download it again"
 _PICTURE = "convert it to JPEG or PNG"
 _UNPACK = "unpack it first"
 
 
 @dataclass(frozen=True)
 class FileKind:
-    """What a file is.
+    """The kind of a file.
 
     kind    a short word for programs: "git-lfs", "html", "jpeg", "zip", "text", "empty", "unknown", ...
     name    for a sentence, with its article: "a Git LFS pointer"
-    advice  what to do about it wherever something else was expected; "" where that depends on what was
+    advice  what to do if another kind was expected; "" if that depends on the expected kind
     """
 
     kind: str
@@ -43,7 +43,7 @@ class FileKind:
 
     @property
     def sentence(self) -> str:
-        """`it is a Git LFS pointer; run git lfs pull`; "" when the kind is not known."""
+        """`it is a Git LFS pointer; run git lfs pull`; "" if the kind is unknown."""
         if self.kind == "unknown":
             return ""
         return f"it is {self.name}" + (f"; {self.advice}" if self.advice else "")
@@ -56,9 +56,9 @@ class _Row:
 
 
 def describe(path: Path) -> FileKind:
-    """What the file at `path` is. Links are followed; a folder, a pipe or a device is named without opening it.
+    """The kind of the file at `path`. Follows links; names a folder, a pipe or a device without opening it.
 
-    Raises OSError when there is nothing or it may not be read.
+    Raises OSError if there is nothing or it may not be read.
     """
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
@@ -68,7 +68,7 @@ def describe(path: Path) -> FileKind:
 
 
 def describe_bytes(head: bytes) -> FileKind:
-    """What a file is that begins with `head` (4 KiB tell all there is to tell)."""
+    """The kind of a file that begins with `head` (4 KiB are enough)."""
     head = head[:HEAD_BYTES]
     return next((row.kind for row in _TABLE if row.fits(head)), _text_or_unknown(head))
 
@@ -151,15 +151,15 @@ _TABLE: tuple[_Row, ...] = tuple(
         ("bmp", "a BMP", "", lambda head: head.startswith(b"BM") and head[6:10] == bytes(4)),
         ("jpeg2000", "a JPEG 2000", "", _begins(b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")),
         ("pnm", "a PNM", "", lambda head: head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace()),
-        ("jpeg-xl", "a JPEG XL picture", _PICTURE, _begins(b"\0\0\0\x0cJXL \r\n\x87\n", b"\xff\x0a")),
-        ("avif", "an AVIF picture", _PICTURE, _brand(b"avif", b"avis")),
-        ("heic", "a HEIC picture", _PICTURE, _brand(b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")),
-        ("raw", "a camera's raw picture", _PICTURE, _brand(b"crx ")),
-        ("raw", "a camera's raw picture", _PICTURE, _begins(b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"IIU\0")),
+        ("jpeg-xl", "a JPEG XL image", _PICTURE, _begins(b"\0\0\0\x0cJXL \r\n\x87\n", b"\xff\x0a")),
+        ("avif", "an AVIF image", _PICTURE, _brand(b"avif", b"avis")),
+        ("heic", "a HEIC image", _PICTURE, _brand(b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")),
+        ("raw", "a camera's raw image", _PICTURE, _brand(b"crx ")),
+        ("raw", "a camera's raw image", _PICTURE, _begins(b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"IIU\0")),
         ("psd", "a Photoshop document", _PICTURE, _begins(b"8BPS")),
         ("icon", "an icon", _PICTURE, _begins(b"\0\0\x01\0")),
-        ("exr", "an OpenEXR picture", _PICTURE, _begins(b"\x76\x2f\x31\x01")),
-        ("hdr", "a Radiance HDR picture", _PICTURE, _begins(b"#?RADIANCE", b"#?RGBE")),
+        ("exr", "an OpenEXR image", _PICTURE, _begins(b"\x76\x2f\x31\x01")),
+        ("hdr", "a Radiance HDR image", _PICTURE, _begins(b"#?RADIANCE", b"#?RGBE")),
         ("dicom", "a DICOM file", "export its pictures as PNG", _at(128, b"DICM")),
         ("fits", "a FITS file", "export its pictures as PNG", _begins(b"SIMPLE  =")),
         ("video", "a video", "save single frames as JPEG or PNG", _at(4, b"ftyp", b"moov", b"mdat", b"wide")),
@@ -204,7 +204,7 @@ def _text_or_unknown(head: bytes) -> FileKind:
     try:
         text = head.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        if error.start < len(head) - 3 or len(head) < HEAD_BYTES:  # else only cut inside a character
+        if error.start < len(head) - 3 or len(head) < HEAD_BYTES:  # otherwise only cut inside a character
             return FileKind("unknown", "of an unknown kind")
         text = head[: error.start].decode("utf-8-sig")
     if any(ord(character) < 32 and character not in "\t\n\v\f\r\x1b" for character in text):

@@ -1,4 +1,4 @@
-"""JSON files that others may have written: bounded, strict, and every text with one meaning only. Torch-free."""
+"""Untrusted JSON files: bounded, strict and unambiguous. Torch-free."""
 
 from __future__ import annotations
 
@@ -46,20 +46,20 @@ def _plain(value: str) -> str:
 
 
 PlainText = Annotated[str, AfterValidator(_plain)]
-"""Text that can stand in one line of a terminal or of labels.txt."""
+"""Text that fits one line of a terminal or of labels.txt."""
 NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
-"""A plain name inside a folder: none begins with a dot, so that none can leave the folder or hide in it."""
+"""A plain name inside a folder: it does not begin with a dot, so it can neither leave the folder nor hide in it."""
 RelativePath = Annotated[str, Field(pattern=rf"^{NAME}(/{NAME}){{0,3}}$", max_length=200)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Labels = Annotated[tuple[Annotated[PlainText, Field(max_length=500)], ...], Field(min_length=2, max_length=100_000)]
-"""The names of the classes, in the order of the logits."""
+"""The class names, in the order of the logits."""
 
 
 def read_json(path: Path, model: type[T], *, most_bytes: int, what: str) -> T:
-    """Read `path` as `model`: no key twice, no unknown key, no number or text where the other belongs.
+    """Read `path` as `model`: no duplicate key, no unknown key, no number instead of text or text instead of a number.
 
     what    "a manifest of schema 1", for the message
-    raises  BundleError with one line; OSError where the file cannot be read, also where it is no regular file.
+    raises  BundleError with one line; OSError if the file cannot be read or is not a regular file.
     """
     with open_plain(path) as stream:
         data = stream.read(most_bytes + 1)
@@ -67,12 +67,12 @@ def read_json(path: Path, model: type[T], *, most_bytes: int, what: str) -> T:
         raise BundleError(f"{path}: not {what}: larger than {most_bytes} bytes")
     try:
         text = data.decode("utf-8")
-        # Python's reader says of every object which keys it has; pydantic's would silently take the last of two
+        # Python's reader reports all keys of an object; pydantic's would silently take the last of two equal ones
         json.loads(text, object_pairs_hook=_refuse_repeated, parse_int=str, parse_float=str, parse_constant=_no_number)
     except UnicodeDecodeError as error:
-        raise BundleError(f"{path}: not {what}: {_instead(data) or f'no UTF-8 text at byte {error.start}'}") from error
+        raise BundleError(f"{path}: not {what}: {_instead(data) or f'invalid UTF-8 at byte {error.start}'}") from error
     except json.JSONDecodeError as error:
-        place = f"no JSON at line {error.lineno}, column {error.colno}"
+        place = f"invalid JSON at line {error.lineno}, column {error.colno}"
         raise BundleError(f"{path}: not {what}: {_instead(data) or place}") from error
     except RecursionError as error:
         raise BundleError(f"{path}: not {what}: nested too deeply") from error
@@ -93,12 +93,12 @@ def _refuse_repeated(pairs: list[tuple[str, Any]]) -> None:
     seen: set[str] = set()
     for key, _ in pairs:
         if key in seen:
-            raise ValueError(f"the key `{shortened(key, _PLACE_CHARACTERS)}` is there twice")
+            raise ValueError(f"the key `{shortened(key, _PLACE_CHARACTERS)}` occurs twice")
         seen.add(key)
 
 
 def _no_number(word: str) -> None:
-    raise ValueError(f"{word} is no JSON")
+    raise ValueError(f"{word} is not JSON")
 
 
 def _problem(found: ErrorDetails) -> str:

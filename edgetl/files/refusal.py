@@ -1,4 +1,4 @@
-"""What a checker found wrong with a value, in the user's words: place, what was expected, what was found."""
+"""Turns a validation error into the user's words: place, expected value, found value."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def key_of(place: Sequence[str]) -> str:
 
 
 def sentence(problems: Sequence[ErrorDetails]) -> str:
-    """What is wrong with one value: `expected a whole number or all; found 'abc'`. problems  all those of its place"""
+    """The mistake in one value: `expected a whole number or all; found 'abc'`. problems  all problems of its place"""
     value = problems[0]["input"]
     own = [problem["msg"].removeprefix("Value error, ") for problem in problems if problem["type"] == "value_error"]
     parts = list(dict.fromkeys(expectation(problem) for problem in problems if problem["type"] != "value_error"))
@@ -62,7 +62,7 @@ def sentence(problems: Sequence[ErrorDetails]) -> str:
 
 
 def expectation(problem: ErrorDetails) -> str:
-    """What was expected, without the word "expected": `at least 1`, `a list`, `auto, qat or none`."""
+    """The expected value, without the word "expected": `at least 1`, `a list`, `auto, qat or none`."""
     kind, context = problem["type"], problem.get("ctx", {})
     if kind in _BOUNDS:
         words, limit = _BOUNDS[kind]

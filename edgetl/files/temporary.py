@@ -1,4 +1,4 @@
-"""Temporary folders that disappear with the run, and those of killed runs with the next one."""
+"""Temporary folders: removed with the run, and those of killed runs with the next one."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ from edgetl.errors import EdgetlError, StoreError
 
 _PREFIX = "edgetl-scratch-"
 _NAME = re.compile(rf"{_PREFIX}[a-z0-9_]{{8}}")
-_YOUNG_S = 60.0  # a folder is made a moment before it is locked
+_YOUNG_S = 60.0  # a folder exists for a moment before it is locked
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FULL_BYTES = 64 << 10
 
 
 @contextmanager
 def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
-    """A new empty folder in `parent`, by default where temporary files go, until the `with` ends.
+    """A new empty folder in `parent` (default: the usual temporary folder), until the `with` ends.
 
-    It is locked while its process lives, so that another run can tell what a killed one left and remove it.
-    raises  StoreError that names the place where that one is full; in a given `parent` OSError, whichever library
-            found out.
+    It is locked while its process lives, so that another run can recognize and remove the leftovers of a killed one.
+    raises  StoreError that names the place if that is full; OSError in a given `parent`, whichever library failed.
     """
     place = parent or Path(tempfile.gettempdir())
     for left in abandoned(place):
@@ -44,13 +43,13 @@ def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
     except OSError as error:
         if parent or error.errno not in _FULL or not str(error.filename or place).startswith(str(place)):
             raise
-        told = "no space left on the device for temporary files; free some, or name another folder in TMPDIR"
+        told = "no space left on the device for temporary files; free some, or set TMPDIR to another folder"
         raise StoreError(f"{place}: {told}") from error
 
 
 @contextmanager
 def _room(place: Path) -> Iterator[None]:
-    """While all files are still there: an exception that comes of a full disk becomes OSError."""
+    """Turns an exception caused by a full disk into OSError, while all files still exist."""
     try:
         yield
     except Exception as error:
@@ -60,9 +59,9 @@ def _room(place: Path) -> Iterator[None]:
 
 
 def comes_of_full_disk(error: Exception, place: Path) -> bool:
-    """Whether an exception that is no OSError with a number comes of no room in the folder `place`.
+    """Whether an exception that is not an OSError with a number is caused by a full disk at the folder `place`.
 
-    Libraries say so in words of their own, numpy without a number, and the backends pass on what they heard.
+    Libraries use their own words for it, numpy gives no number, and the backends pass messages on.
     """
     if isinstance(error, OSError) and error.errno is not None:
         return False
@@ -74,7 +73,7 @@ def comes_of_full_disk(error: Exception, place: Path) -> bool:
 
 
 def abandoned(place: Path) -> list[Path]:
-    """Folders of `temporary_folder` in `place` whose process is gone; only our own user's."""
+    """Folders of `temporary_folder` in `place` whose process has ended; only those of this user."""
     found = []
     with suppress(OSError):
         for path in sorted(place.iterdir()):

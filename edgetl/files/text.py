@@ -1,4 +1,4 @@
-"""Text of users, made fit for one line of a terminal, a label file or JSON."""
+"""Makes users' text safe for one line of a terminal, a label file or JSON."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ _QUOTED_CHARACTERS = 80
 def printable(text: str) -> str:
     """The text with `?` for control characters, line separators, and bytes of a file name that are not UTF-8.
 
-    Names reach label files, JSON and terminals; one that this changes is not used.
+    Names reach label files, JSON and terminals; a name that this function changes is not used.
     """
     return _UNPRINTABLE.sub("?", text)
 
 
 def escaped(text: str) -> str:
-    r"""The text with every character that `printable` would replace written as Python writes it: `\n`, `\x1b`,
-    `\u2028`; bytes of a file name that are not UTF-8 as `\xff`.
+    r"""The text with every character that `printable` would replace escaped as in Python: `\n`, `\x1b`, `\u2028`; bytes
+    of a file name that are not UTF-8 as `\xff`.
 
     For lines that people and scripts read: a file name, a label of a bundle or a word of a list can neither end the
-    line nor steer the terminal, and two names stay two. Whatever else prints foreign text uses this or `printable`.
+    line nor control the terminal, and different names stay different. All code that prints untrusted text uses this or
+    `printable`.
     """
     return _UNPRINTABLE.sub(lambda found: _escape(found[0]), text)
 
@@ -43,18 +44,18 @@ def shortened(text: str, most: int) -> str:
 
 
 def quoted(value: object) -> str:
-    """A value as Python writes it, by its beginning: 80 characters at most, whatever it holds and however deep."""
+    """The beginning of a value in Python's notation: at most 80 characters, whatever its content and depth."""
     short = Repr()
     short.maxlevel = 2
     short.maxstring = short.maxother = _QUOTED_CHARACTERS
     try:
         return shortened(short.repr(value), _QUOTED_CHARACTERS)
-    except ValueError:  # Python writes no integer of more than 4300 digits
+    except ValueError:  # Python refuses to print integers of more than 4300 digits
         return f"a very long {type(value).__name__}"
 
 
 def one_line(text: str) -> str:
-    """A sentence without line breaks and without its full stop, to go on behind."""
+    """A sentence without line breaks and without its final period, to be continued."""
     return " ".join(text.split()).rstrip(".")
 
 
@@ -65,7 +66,7 @@ def decimal(value: float, places: int) -> str:
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:
-    """`did you mean X?` when something is close, else the list of what is valid."""
+    """`did you mean X?` if something is close, else the list of valid names."""
     names = sorted(valid)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return f"did you mean `{close[0]}`?" if close else f"valid are: {', '.join(names)}"

@@ -1,6 +1,6 @@
-"""YAML files that people write: bounded, no key twice, no surprises of YAML 1.1, errors in plain words.
+"""Users' YAML files: bounded, no duplicate keys, no surprises of YAML 1.1, plain errors.
 
-Words are words: `off`, `no`, `2026-11-28` and `12:30` stay text; only `true` and `false` are truth values.
+`off`, `no`, `2026-11-28` and `12:30` stay text; only `true` and `false` are booleans.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from edgetl.files.text import escaped, quoted, shortened
 
 MAX_BYTES = 200_000
 _DEEPEST = 40
-_MOST_VALUES = 20_000  # aliases counted as often as they are used
+_MOST_VALUES = 20_000  # aliases count every time they are used
 _LINE_CHARACTERS = 200
 _TEXT_KINDS = ("text", "yaml", "json", "unknown", "xml")
 
@@ -50,7 +50,7 @@ def read_yaml_file(path: Path, what: str) -> Any:
 
 
 def read_yaml(text: str) -> Any:
-    """The plain value of a YAML document. Raises ValueError with one short line for what is none."""
+    """The plain value of a YAML document. Raises ValueError with one short line for an invalid one."""
     try:
         loader = _Loader(text)
         try:
@@ -66,13 +66,13 @@ def read_yaml(text: str) -> Any:
             f"{place}{shortened(error.problem or error.context or 'not YAML', _LINE_CHARACTERS)}"
         ) from error
     except yaml.reader.ReaderError as error:
-        raise ValueError(f"character {error.position + 1} is none that text has: {error.character!r}") from error
-    except Exception as error:  # PyYAML lets through what a value's own type raises
+        raise ValueError(f"character {error.position + 1} is not allowed in text: {error.character!r}") from error
+    except Exception as error:  # PyYAML does not catch errors raised by a value's own type
         raise ValueError(shortened(str(error), _LINE_CHARACTERS) or type(error).__name__) from error
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's core words, every key once, and a bound on depth and on values."""
+    """YAML 1.2's core schema, every key once, and a bound on depth and on the number of values."""
 
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
@@ -87,12 +87,12 @@ class _Loader(yaml.SafeLoader):
         node = super().compose_node(parent, index)
         self._depth -= 1
         if alias and id(node) not in self._sizes:
-            raise ValueError("an alias of what it stands in")
+            raise ValueError("an alias to its own parent")
         if id(node) not in self._sizes:
             _refuse_repeated_keys(node)
             self._sizes[id(node)] = 1 + sum(self._sizes[id(each)] for each in _children(node))
         if self._sizes[id(node)] > _MOST_VALUES:
-            raise ValueError(f"more than {_MOST_VALUES} values, aliases counted as often as they are used")
+            raise ValueError(f"more than {_MOST_VALUES} values, counting every use of an alias")
         return node
 
     def whole_number(self, node: Any) -> int:
@@ -107,9 +107,7 @@ def _refuse_repeated_keys(node: Any) -> None:
         if not isinstance(key, yaml.ScalarNode):
             raise ValueError(f"line {line}: a list or a mapping cannot be a key")
         if key.value in seen:
-            raise ValueError(
-                f"line {line}: the key {quoted(key.value)} is there twice, first in line {seen[key.value]}"
-            )
+            raise ValueError(f"line {line}: the key {quoted(key.value)} occurs twice, first in line {seen[key.value]}")
         seen[key.value] = line
 
 

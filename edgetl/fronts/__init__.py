@@ -1,1 +1,1 @@
-"""From a file to what a network takes, one folder per kind of input."""
+"""Turns files into network inputs, one folder per kind of input."""

@@ -1,4 +1,4 @@
-"""Is a Q/DQ graph what the scheme promises? Torch-free; read from the file, not from what was meant."""
+"""Checks that a Q/DQ graph follows its scheme. Torch-free; reads the file itself."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _check_pairs(
     if node.op_type == "Conv":
         if is_depthwise(weights.shape, settings.get("group", 1)):
             return  # no sums of pairs
-        weights = np.moveaxis(weights, 1, -1)  # the channels of a kernel position are neighbours
+        weights = np.moveaxis(weights, 1, -1)  # the channels of a kernel position are neighbors
     elif not settings.get("transB", 0) and made_by[node.input[1]].op_type != "Transpose":
         weights = weights.T
     rows = weights.reshape(len(weights), -1)

@@ -1,4 +1,4 @@
-"""Make an exported ONNX model fit to ship: nothing of the machine it was made on, explicit Q/DQ, equal bytes."""
+"""Prepares an exported ONNX model for shipping: no traces of the build machine, explicit Q/DQ, reproducible bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 def clean(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy without metadata, doc strings and debug shapes, with explicit zero points and with producer `edgetl`.
 
-    raises  onnx.checker.ValidationError when the result is no valid model.
+    raises  onnx.checker.ValidationError if the result is not a valid model.
     """
     result = onnx.ModelProto()
     result.CopyFrom(model)

@@ -1,7 +1,7 @@
-"""Values of a captured graph that depend on no image, computed once.
+"""Computes values of a captured graph that do not depend on the image once.
 
-A layer scale that is reshaped first, a relative position bias gathered from a table, a standardized weight: left as
-operators they look like activations, and get ranges and rounding modules as such.
+A reshaped layer scale, a relative position bias gathered from a table, a standardized weight: left as operators they
+would look like activations and get ranges and rounding modules.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from torch.fx import GraphModule, Node, map_arg
 
 @torch.no_grad()
 def fold_constants(module: GraphModule) -> None:
-    """Replace every tensor that is computed from parameters and buffers alone by a parameter or buffer of its own.
+    """Replace every tensor that is computed only from parameters and buffers by its own parameter or buffer.
 
-    What is made of a parameter is a parameter: training goes on with it.
+    A value computed from a parameter becomes a parameter, so that it can be trained.
     """
     values: dict[Node, Any] = {}
     trained: set[Node] = set()

@@ -1,4 +1,4 @@
-"""Which layers of a Q/DQ model had their channels scaled (`quantize.equalize`), told in its metadata. Torch-free."""
+"""The layers of a Q/DQ model with scaled channels (`quantize.equalize`), recorded in its metadata. Torch-free."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The export stage: the pivot folder that every backend compiles from, proven equal to the torch networks."""
+"""The export stage: writes the pivot folder that every backend compiles from, proven equal to the torch networks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from edgetl.types import NetworkSpec, Sample, Split
 
 PARITY_IMAGES = 64
 _BATCH = 16
-_BATCH_OF_ALL_VALUES = 2  # every intermediate value is held
+_BATCH_OF_ALL_VALUES = 2  # every intermediate value is in memory
 
 Logits = NDArray[np.float32]
 
@@ -78,7 +78,7 @@ def export_pivot(run: Run, adapted: Path, quantized: Mapping[str, Path], out: Pa
 
     quantized  scheme id -> folder of the quantize stage; may be empty
     known      folder in which `edgetl.pivot.reference` left the float network's logits on the validation images
-    raises     ParityError when an exported model is not its torch network on real images; BackendError when the
+    raises     ParityError if an exported model differs from its torch network on real images; BackendError if the
                exporter refuses the network; DataError for unreadable images.
     """
     split, progress = run.split, run.progress
@@ -146,7 +146,7 @@ def _prove(
     expected: _Expected,
     identity: str | None = None,
 ) -> _Made:
-    """Compare with torch, then write; golden logits are onnxruntime's, computed literally."""
+    """Compare with torch, then write; golden logits are onnxruntime's, computed node by node."""
     stem = f"{precision}-{identity}" if identity else precision
     data = serialize(model)
     session = open_literal(data)

@@ -1,4 +1,4 @@
-"""What a pivot model says about itself. Torch-free."""
+"""The facts in a pivot model's graph and metadata. Torch-free."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ class ModelFacts:
 
 
 def read_facts(path: Path) -> ModelFacts:
-    """Read a pivot model's facts. Raises BundleError for a file that is no pivot of ours."""
+    """Read a pivot model's facts. Raises BundleError for a file that is not one of our pivots."""
     try:
         if path.stat().st_size > MAX_MODEL_BYTES:
-            raise BundleError(f"{path}: larger than {MAX_MODEL_BYTES} bytes; this is no pivot")
+            raise BundleError(f"{path}: larger than {MAX_MODEL_BYTES} bytes; this is not a pivot")
         model = onnx.load_model(path, load_external_data=False)
     except (OSError, DecodeError) as error:
         raise BundleError(f"{path}: not a readable ONNX model; export it again") from error

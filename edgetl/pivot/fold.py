@@ -1,6 +1,6 @@
-"""Fold batch norms into the convolutions and linear layers before them.
+"""Folds batch norms into the convolutions and linear layers before them.
 
-Left apart, Q/DQ pairs would stand between a convolution and its batch norm and nothing would run in integers.
+Otherwise Q/DQ pairs would separate a convolution from its batch norm and nothing would run in INT8.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from edgetl.errors import ParityError
 
 MAX_RELATIVE_DIFFERENCE = 1e-4
-# exact types: a subclass that changes its weights in forward (weight standardisation) must not be folded
+# exact types: a subclass that changes its weights in forward (weight standardization) must not be folded
 _FOLDABLE = frozenset({"Conv2d", "Conv2dSame", "Linear"})
 
 
@@ -34,8 +34,8 @@ def fold(module: nn.Module, height: int, width: int) -> Folded:
     """A copy in eval mode with every foldable batch norm folded and mergeable branches merged (RepVGG's).
 
     module  float32 (N, 3, height, width) -> (N, classes), on the CPU; left untouched
-    raises  ParityError when the copy is another function: largest difference of the outputs on random input above
-            1e-4 of the largest output.
+    raises  ParityError if the copy is another function: largest difference of the outputs on random input above 1e-4
+            of the largest output.
     """
     original = module.eval()
     copied = _reparameterized(copy.deepcopy(original))
@@ -49,7 +49,7 @@ def fold(module: nn.Module, height: int, width: int) -> Folded:
     if not difference <= MAX_RELATIVE_DIFFERENCE:
         raise ParityError(
             f"folding {len(pairs)} batch norms into {type(module).__name__} changed it: outputs on random input differ "
-            f"by {difference:.2g} of their range, allowed is {MAX_RELATIVE_DIFFERENCE:g}; choose another backbone"
+            f"by {difference:.2g} of their range (allowed: {MAX_RELATIVE_DIFFERENCE:g}); choose another backbone"
         )
     return Folded(copied, len(pairs), norms - len(pairs), difference)
 

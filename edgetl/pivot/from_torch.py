@@ -1,4 +1,4 @@
-"""A torch network as ONNX: dynamic batch, nothing of this machine in the file, equal bytes every time."""
+"""Exports a torch network as ONNX: dynamic batch, no traces of this machine in the file, reproducible bytes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edgetl.pivot.rewrite import merge_pads, split_float_biases
 from edgetl.types import OUTPUT_NAME
 
 OPSET = 21  # the first with QuantizeLinear on every 8-bit type that the backends take
-NETWORK_INPUT = "input"  # float32 (N, 3, H, W), normalised
+NETWORK_INPUT = "input"  # float32 (N, 3, H, W), normalized
 MAX_BATCH = 4096
 
 
@@ -51,7 +51,7 @@ def to_onnx(module: nn.Module, height: int, width: int) -> onnx.ModelProto:
     """Export a network, float or converted to Q/DQ, as ONNX opset 21.
 
     module  float32 (N, 3, height, width) -> (N, classes), on the CPU, in eval mode
-    returns a model with the input `input` float32 (batch, 3, height, width), normalised, and the output `logits`
+    returns a model with the input `input` float32 (batch, 3, height, width), normalized, and the output `logits`
             float32 (batch, classes); layers carry their torch names; no metadata, doc strings or paths; equal bytes for
             equal networks
     raises  BackendError when the exporter refuses an operator.

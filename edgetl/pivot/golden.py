@@ -1,4 +1,4 @@
-"""Golden vectors: a few validation images that every bundle must reproduce, from the picture to the logits."""
+"""Golden vectors: a few validation images that every bundle must reproduce, from the file to the logits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COUNT = 4
 MAX_SIDE = 384
 _QUALITY = 95
 _KEPT = {"JPEG": ".jpg", "PNG": ".png"}
-# What Pillow tells of a file and that is about its pixels only. EXIF, XMP, comments and texts may say where and when.
+# Metadata in Pillow that concerns only the pixels. EXIF, XMP, comments and texts may reveal place and time.
 _ABOUT_PIXELS = {
     *("jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "adobe", "adobe_transform"),
     *("progressive", "progression", "interlace", "gamma", "srgb", "aspect", "transparency"),
@@ -38,13 +38,13 @@ def choose(samples: Sequence[Sample], count: int = COUNT) -> list[Sample]:
 def write_images(
     samples: Sequence[Sample], p: Preprocessing, folder: Path
 ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """Write every sample in the forms it takes on its way into the network, so that each step can be replayed alone.
+    """Write every sample after each step on its way into the network, so that each step can be replayed alone.
 
-    <i>.jpg, <i>.png  the picture file as it came, or made small (at most 384 px) and free of metadata
+    <i>.jpg, <i>.png  the image file unchanged, or reduced (at most 384 px), without metadata
     <i>.rgb.npy       decoded and upright, uint8 (h, w, 3)
     <i>.input.npy     resized and cropped, uint8 (H, W, 3)
 
-    Returns the inputs, uint8 (N, H, W, 3), and the names of the picture files. Raises DataError.
+    Returns the inputs, uint8 (N, H, W, 3), and the names of the image files. Raises DataError.
     """
     folder.mkdir()
     inputs = np.empty((len(samples), p.height, p.width, 3), np.uint8)

@@ -1,7 +1,7 @@
 """The network in float16, and the range of its values on real images. Torch-free.
 
-float16 ends at 65,504: one value above becomes infinity and everything behind it rubbish. So all values between the
-operators are looked at first.
+float16 ends at 65,504: a larger value becomes infinity and ruins everything after it. So all values between operators
+are checked first.
 """
 
 from __future__ import annotations

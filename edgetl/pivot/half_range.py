@@ -1,4 +1,4 @@
-"""Whether a network's values fit float16, from what was seen on real images. Torch-free."""
+"""Whether a network's values fit float16, from observations on real images. Torch-free."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 LARGEST_FLOAT16 = 65504.0
 """Largest finite number of IEEE 754-2019 binary16."""
 HEADROOM = 2.0
-"""How far the values seen must stay below it: other images reach further."""
+"""Required factor below it, because other images may give larger values."""
 
 
 class HalfRange(BaseModel):
@@ -27,11 +27,11 @@ class HalfRange(BaseModel):
         return self.largest * HEADROOM <= LARGEST_FLOAT16
 
     def explain(self) -> str:
-        """One sentence for people."""
+        """One sentence about it."""
         seen = f"On {self.images} shots no value inside the network exceeds {self.largest:,.0f} (`{self.tensor}`)"
         if self.fits:
             return f"{seen}; float16 goes up to {LARGEST_FLOAT16:,.0f}."
         return (
-            f"{seen}; float16 goes up to {LARGEST_FLOAT16:,.0f}, and {HEADROOM:g} times what was seen has to fit: "
+            f"{seen}; float16 goes up to {LARGEST_FLOAT16:,.0f}, but {HEADROOM:g} times the observed value must fit: "
             "there is no float16 build."
         )

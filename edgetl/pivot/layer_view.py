@@ -1,6 +1,6 @@
 """A graph of quantized layers with its makers and readers, and edits of which values are read. Torch-free.
 
-What a layer and a pair are is said in `graph/mixed.py`.
+`mixed.py` defines layers and pairs.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class View:
         return source is not None and source.op_type == DEQUANTIZE and self._weight_dequantizer(node) is not None
 
     def _source(self, node: onnx.NodeProto) -> str:
-        """What a layer reads, before operators that only move values and have no pair of their own."""
+        """The value that a layer reads, before operators that only move values and have no pair of their own."""
         moves = list(self.moves_before(node))
         return str((moves[-1] if moves else node).input[0])
 
@@ -104,7 +104,7 @@ class View:
         return path[-1] if path and path[-1].op_type == DEQUANTIZE else None
 
     def weight(self, node: onnx.NodeProto) -> Array | None:
-        """The float weights as the layer reads them; None where an operator before them is not known here."""
+        """The float weights as read by the layer; None if an operator before them is unknown."""
         return self._along_path(node, self._stored(node))
 
     def _stored(self, node: onnx.NodeProto) -> Array:
@@ -144,7 +144,7 @@ class View:
         return float(np.abs(np.clip(original / scale, -largest, largest) - integers).max())
 
     def bias(self, node: onnx.NodeProto) -> tuple[onnx.NodeProto, int] | None:
-        """The node and the input where a layer's constant bias comes in: its own third one, or an addition behind."""
+        """The node and input of a layer's constant bias: its own third one, or a following addition."""
         if len(node.input) > 2 and node.input[2]:
             return (node, 2) if node.input[2] in self.constants else None
         after = self.only_reader(node.output[0]) if node.op_type != "Conv" else None
@@ -176,7 +176,7 @@ class View:
         return numpy_helper.to_array(self.constants[name])
 
     def set_constant(self, node: onnx.NodeProto, index: int, name: str, values: Array) -> None:
-        """Let `node` read a constant of its own."""
+        """Give `node` its own constant."""
         tensor = numpy_helper.from_array(np.ascontiguousarray(values, np.float32), name)
         self.graph.initializer.append(tensor)
         self.constants[name] = tensor
@@ -204,7 +204,7 @@ class View:
         return quantize if quantize is not None and quantize.op_type == QUANTIZE else None
 
     def pair_before(self, node: onnx.NodeProto) -> str:
-        """The last value before a layer's input rounding: a float tensor, or bytes where nothing rounds them."""
+        """The last value before a layer's input rounding: a float tensor, or bytes if nothing rounds them."""
         source = self._source(node)
         if self.pair_at(source) is None:
             return str(self.made_by[source].input[0])
@@ -213,7 +213,7 @@ class View:
         return str(source)
 
     def pair_of(self, node: onnx.NodeProto) -> str:
-        """The quantized name of the only pair that reads a layer's result, "" when there is not exactly one."""
+        """The quantized name of the only pair that reads a layer's result, "" if there is not exactly one."""
         found = self.readers(self.result(node))
         return str(found[0].output[0]) if len(found) == 1 and found[0].op_type == QUANTIZE else ""
 
@@ -236,7 +236,7 @@ class View:
         return False
 
     def redirect(self, name: str, source: str, keep: Collection[str] = ()) -> None:
-        """Let everything that reads `name` read `source`, but for the nodes that make what is in `keep`."""
+        """Make all readers of `name` read `source`, except the nodes that make the values in `keep`."""
         for node in self.readers(name):
             if node.output[0] not in keep:
                 for index, read in enumerate(node.input):
@@ -244,7 +244,7 @@ class View:
                         self.read(node, index, source)
 
     def float_inputs(self, node: onnx.NodeProto) -> None:
-        """Let `node` read values from before their rounding; so do the operators before it that serve it alone."""
+        """Make `node` read values from before their rounding, and also the operators before it that feed only it."""
         for index in range(len(node.input)):
             while (pair := self.pair_at(node.input[index])) is not None:
                 self.read(node, index, pair.input[0])
@@ -254,10 +254,10 @@ class View:
                 self.float_inputs(maker)
 
     def float_bytes(self, name: str, only: onnx.NodeProto | None = None, keep: Collection[str] = ()) -> None:
-        """Where `name` is made of the network's quantized input, let its readers, or `only` one of them, read the same
-        numbers as they come out of plain arithmetic.
+        """If `name` comes from the network's quantized input, make its readers, or `only` one of them, read the same
+        numbers from plain arithmetic.
 
-        Behind DequantizeLinear, ONNX Runtime would round the float weights of a convolution again by itself.
+        After DequantizeLinear, ONNX Runtime would round the float weights of a convolution again.
         """
         dequantize = self.made_by.get(name)
         if dequantize is None or dequantize.op_type != DEQUANTIZE or dequantize.input[0] in self.constants:
@@ -300,7 +300,7 @@ class View:
         return any(node.op_type == QUANTIZE and self._is_read(node) for node in self.readers(name))
 
     def float_output(self, node: onnx.NodeProto) -> None:
-        """Drop the pairs behind a layer that no integer layer reads."""
+        """Drop the pairs after a layer that no INT8 layer reads."""
         result = self.result(node)
         for pair in self.readers(result):
             for dequantize in self.readers(pair.output[0]) if pair.op_type == QUANTIZE else ():
@@ -308,7 +308,7 @@ class View:
                     self.redirect(dequantize.output[0], result)
 
     def is_useful(self, pair: onnx.NodeProto) -> bool:
-        """Whether an integer operator reads a pair, or an integer layer needs it to write integers."""
+        """Whether an INT8 operator reads a pair, or an INT8 layer needs it to write INT8 values."""
         if pair.input[0] in {self.result(layer) for layer in self.layers.values()}:
             return True
         integer = {layer.output[0] for layer in self.layers.values()}
@@ -319,7 +319,7 @@ class View:
         return False
 
     def _is_integer_operator(self, node: onnx.NodeProto) -> bool:
-        """An operator that is no layer, between pairs on all sides."""
+        """An operator that is not a layer, between pairs on all sides."""
         if node.op_type not in (*_PASSES, *_ARITHMETIC):
             return False
         sources = [name for name in node.input if name and name not in self.constants]

@@ -1,15 +1,15 @@
-"""Networks of mixed precision: which layers of a Q/DQ model compute in integers, and edits of that. Torch-free.
+"""Mixed precision: which layers of a Q/DQ model compute in INT8, and edits of that. Torch-free.
 
-A *layer* is a convolution or a matrix product with constant weights whose input and weights come out of
+A *layer* is a convolution or a matrix product with constant weights whose input and weights come from
 DequantizeLinear. A Q/DQ *pair* is a QuantizeLinear and the DequantizeLinears that read it. Every pair belongs to:
 
 - the layers that read it, directly or through operators with one source (pooling, mean, reshaping, concatenation);
-- else to the layer that made it: a branch that only goes into an addition, or a result read as float.
+- otherwise the layer that makes it: a branch that feeds only an addition, or a result read as float.
 
-A layer that is floated loses its pairs, in so far as no layer that stays integer reads them. What it then reads and
-writes are float values. Where the layer before is a convolution, its result is not rounded to integers any more:
-OpenVINO and TensorRT have kernels for that, ONNX Runtime has none and computes that convolution in float as well.
-Bytes of the image that are the first layer's quantized input as they come are turned into floats by plain arithmetic.
+A layer that is moved to float loses its pairs unless a layer that stays in INT8 reads them. It then reads and writes
+float values. If the previous layer is a convolution, its result is no longer rounded to INT8: OpenVINO and TensorRT
+have kernels for that, but ONNX Runtime has none and also computes that convolution in float. If the bytes of the image
+are directly the first layer's quantized input, they are converted to float by plain arithmetic.
 """
 
 from __future__ import annotations
@@ -69,8 +69,9 @@ def weight_steps(model: onnx.ModelProto, reference: onnx.ModelProto) -> dict[str
     reference  the float model of the same network (`float32.onnx`); layers are matched by their place in the graph
     Weights beyond the integers' range count as lying at its end: clipping is a choice of the scale, not a difference.
     Rounding to nearest gives at most 0.5, other roundings at most 1, training and equalization any number.
-    raises     BackendError when the reference is another network.
+    raises     BackendError if the reference is another network.
     """
+
     view = View(model)
     originals = _matched(view, View(reference))
     return {name: view.steps(node, originals[name].weight) for name, node in view.layers.items()}
@@ -114,7 +115,7 @@ def float_layers(model: onnx.ModelProto, names: Collection[str], originals: Orig
 
     originals  weights and biases of floated layers (`originals_of`): nothing of the rounding is left. A layer without
                keeps its own integers, dequantized, and its own bias: only activations are not rounded.
-    raises     BackendError for a name that is no quantized layer.
+    raises     BackendError for a name that is not a quantized layer.
     """
     copied = _copy(model)
     view = View(copied)
@@ -257,7 +258,7 @@ def _chosen(view: View, names: Collection[str]) -> dict[str, onnx.NodeProto]:
     for name in names:
         if name not in view.layers:
             known = ", ".join(list(view.layers)[:5])
-            raise BackendError(f"`{name}` is no quantized layer of this model; its layers are {known}, ...")
+            raise BackendError(f"`{name}` is not a quantized layer of this model; its layers are {known}, ...")
     return {name: node for name, node in view.layers.items() if name in set(names)}
 
 
@@ -267,7 +268,9 @@ def _finished(model: onnx.ModelProto) -> onnx.ModelProto:
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
-        raise BackendError(f"a mixed form of the network is not valid ONNX: {' '.join(str(error).split())}") from error
+        raise BackendError(
+            f"a mixed variant of the network is not valid ONNX: {' '.join(str(error).split())}"
+        ) from error
     return model
 
 

@@ -1,4 +1,4 @@
-"""Convolutions and matrix products carry the torch name of their layer: every command names a layer alike."""
+"""Gives convolutions and matrix products the torch name of their layer, so that all commands use the same names."""
 
 from __future__ import annotations
 

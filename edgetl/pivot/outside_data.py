@@ -32,7 +32,7 @@ _INSIDE: dict[str, dict[int, str]] = {
 
 
 class NotOnnx(ValueError):
-    """Bytes that are no protobuf message, or one nested deeper than any network."""
+    """Bytes that are not a protobuf message, or one nested deeper than any network."""
 
 
 def has_outside_data(path: Path) -> bool:

@@ -1,4 +1,5 @@
-"""Is the exported ONNX model the torch network? Proven on real images, with onnxruntime taking every node literally."""
+"""Proves that the exported ONNX model equals the torch network, on real images, with onnxruntime computing each node
+literally."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ _RELATIVE = {"int8": INT8_RELATIVE, "float16": HALF_RELATIVE, "float32": FLOAT_R
 
 
 def open_literal(model: bytes) -> onnxruntime.InferenceSession:
-    """A session that computes Q/DQ as written, without integer kernels: the same on every CPU."""
+    """A session that computes Q/DQ as written, without INT8 kernels: the same on every CPU."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
@@ -71,7 +72,7 @@ def compare(
     too_many = integer and np.sum(~same) > max(1, (1 - INT8_MIN_AGREEMENT) * len(same))
     if not difference <= tolerance or wrong or too_many:
         raise ParityError(
-            f"{where}: the ONNX model is not the torch network on {len(found)} images: logits differ by up to "
+            f"{where}: the ONNX model differs from the torch network on {len(found)} images: logits differ by up to "
             f"{difference:.3g} (allowed {tolerance:.3g}, largest logit {largest:.3g}), top-1 agrees on "
             f"{100 * agreement:.1f} %; quantize or export again, or report this backbone"
         )

@@ -1,6 +1,6 @@
-"""The pivot folder: the models every backend compiles from, with what was proven about them. Torch-free.
+"""The pivot folder: the models that every backend compiles from, with their parity results. Torch-free.
 
-Readers trust nothing: sizes are bounded, unknown keys and foreign schema versions refused, digests checked.
+Readers trust nothing: sizes are bounded, unknown keys and other schema versions are refused, digests are checked.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Parity(StrictModel):
 class PivotModel(StrictModel):
     """One ONNX file with the preprocessing inside. `scheme_id` is None for the float models.
 
-    parity  None for a mixed model: no torch network stands beside it; it was judged on its runtime
+    parity  None for a mixed model: it has no torch network and was evaluated on its runtime
     """
 
     file: RelativePath
@@ -54,11 +54,11 @@ class PivotModel(StrictModel):
 
 
 class Pivot(StrictModel):
-    """What `pivot.json` holds.
+    """The content of `pivot.json`.
 
-    source, licence  of the pretrained weights, as they state it; empty where nothing is stated
-    half_range       what decides whether there is a float16 model; None where no target has such a build
-    golden_files     picture files in `golden/`, in the order of the golden logits
+    source, licence  of the pretrained weights, as they state it; empty if they state nothing
+    half_range       determines whether there is a float16 model; None if no target has such a build
+    golden_files     image files in `golden/`, in the order of the golden logits
     digests          SHA-256 of every other file, by path relative to the folder
     """
 
@@ -85,7 +85,7 @@ def write_pivot(folder: Path, pivot: Pivot) -> Pivot:
 def read_pivot(folder: Path) -> Pivot:
     """Read a pivot folder and check every file it lists.
 
-    raises  BundleError when it is no pivot, of another schema, or a file is missing or not the one that was written.
+    raises  BundleError if it is not a pivot, of another schema, or a file is missing or changed.
     """
     path = folder / FILE_NAME
     try:

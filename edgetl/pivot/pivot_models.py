@@ -1,4 +1,4 @@
-"""Which model of a pivot a build of a target is compiled from."""
+"""Chooses the model of a pivot for a build of a target."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgetl.types import WITH_INTEGERS, Precision, Target
 
 
 def model_for(pivot: Pivot, target: Target, precision: Precision) -> PivotModel:
-    """The model that `precision` on `target` is compiled from. Raises UsageError.
+    """The model from which `precision` on `target` is compiled. Raises UsageError.
 
     bfloat16 is made from float32; a simplified build from the int8 model of a pivot of the simplified network.
     """
@@ -26,7 +26,7 @@ def model_for(pivot: Pivot, target: Target, precision: Precision) -> PivotModel:
 
 
 def available(pivot: Pivot, target: Target) -> tuple[Precision, ...]:
-    """The target's precisions that the pivot has a model for, in the target's order."""
+    """The target's precisions for which the pivot has a model, in the target's order."""
     held = {(model.precision, model.scheme_id) for model in pivot.models}
     absent = {"int8"} if ("int8", scheme_id(target.scheme)) not in held else set()
     absent |= {"float16"} if ("float16", None) not in held else set()
@@ -34,8 +34,8 @@ def available(pivot: Pivot, target: Target) -> tuple[Precision, ...]:
 
 
 def left_out(pivot: Pivot, target: Target) -> Iterator[tuple[Precision, str]]:
-    """The target's precisions that the pivot has no model for, each with what to do about it."""
-    remedy = f"name {target.name} among the recipe's targets and build again"
+    """The target's precisions for which the pivot has no model, each with what to do."""
+    remedy = f"add {target.name} to the recipe's targets and build again"
     for precision in target.precisions:
         if precision in available(pivot, target):
             continue

@@ -1,4 +1,4 @@
-"""Put the preprocessing that follows decode and resize into the graph: raw RGB bytes in, logits out."""
+"""Puts the preprocessing after decode and resize into the graph: raw RGB bytes in, logits out."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class ByteLattice:
 
 
 def byte_lattice(p: Preprocessing, *, symmetric: bool) -> ByteLattice | None:
-    """The uint8 lattice on which the normalised bytes lie, when all channels have one mean and one std; else None.
+    """The uint8 lattice on which the normalized bytes lie, when all channels have one mean and one std; else None.
 
     (x / 255 - mean) / std = scale * (x - zero_point) with scale = 1 / (255 std) and zero_point = 255 mean, which is
-    rounded to a whole number: a shift of at most half a grey level.
+    rounded to a whole number: a shift of at most half a gray level.
     symmetric  whether activations must have the zero point 128: then no other lattice will do
     """
     if len(set(p.mean)) > 1 or len(set(p.std)) > 1:
@@ -69,13 +69,13 @@ def on_byte_lattice(p: Preprocessing, *, symmetric: bool) -> Preprocessing:
 
 
 def attach(model: onnx.ModelProto, p: Preprocessing, labels: Sequence[str]) -> onnx.ModelProto:
-    """Replace the normalised float input by `image`, uint8 (batch, H, W, 3) RGB, and write labels and preprocessing
+    """Replace the normalized float input by `image`, uint8 (batch, H, W, 3) RGB, and write labels and preprocessing
     into the model's metadata (JSON under `edgetl.labels` and `edgetl.preprocessing`), beside what `graph/equalized.py`
     wrote there.
 
     The bytes go straight into a Cast, because TensorRT takes a uint8 network input nowhere else. Multiplication and
     addition then run over rows of width * 3 values with repeated constants: the same numbers as per channel, but
-    runtimes vectorise the long inner axis (docs/decisions/0005-pivot-numerics.md has the timings).
+    runtimes vectorize the long inner axis (docs/decisions/0005-pivot-numerics.md has the timings).
 
     Where the network's first step is the rounding onto the byte lattice, the bytes are that step's result already:
     no arithmetic is left.

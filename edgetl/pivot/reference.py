@@ -1,4 +1,4 @@
-"""The adapted float network on the validation images: what every build is compared with."""
+"""The adapted float network on the validation images: the reference for every build."""
 
 from __future__ import annotations
 

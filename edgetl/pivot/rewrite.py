@@ -1,4 +1,4 @@
-"""Small exact rewrites of an exported Q/DQ graph, so that the patterns runtimes look for are really there."""
+"""Small exact rewrites of an exported Q/DQ graph that create the patterns runtimes look for."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from onnx import helper, numpy_helper
 
 
 def merge_pads(model: onnx.ModelProto) -> int:
-    """Move zero padding that stands before Q/DQ into the convolutions behind it; returns how many pads went.
+    """Move zero padding before Q/DQ into the convolutions after it; returns how many pads were moved.
 
     Pad -> Quantize -> Dequantize -> Conv becomes Quantize -> Dequantize -> Conv(pads): zero is exactly representable,
-    so padding before and after rounding are the same. A Pad in between keeps the convolution from running in integers.
+    so padding before and after rounding are the same. A Pad in between prevents the convolution from running in INT8.
     """
     graph = model.graph
     constants = {tensor.name: tensor for tensor in graph.initializer}
@@ -103,10 +103,10 @@ def _add_pads(convolution: onnx.NodeProto, amounts: list[int]) -> None:
 
 
 def split_float_biases(model: onnx.ModelProto) -> int:
-    """Add the bias of a quantized Gemm with a float result in a node of its own; returns how many were split.
+    """Add the bias of a quantized Gemm with a float result in a separate node; returns how many were split.
 
-    onnxruntime has an integer Gemm with a float result only without bias. With one, it would turn the weights back
-    into floats at every inference.
+    onnxruntime has an INT8 Gemm with a float result only without bias. With a bias, it would convert the weights to
+    float at every inference.
     """
     made_by = {name: node for node in model.graph.node for name in node.output}
     users = _users(model.graph.node)

@@ -1,1 +1,1 @@
-"""From float to INT8: ranges by calibration, quantization-aware training, and which of the two a network needs."""
+"""Quantizes networks to INT8: calibration, quantization-aware training, and the choice between them."""

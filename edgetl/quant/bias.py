@@ -1,9 +1,9 @@
-"""Empirical bias correction: rounding shifts the mean of a layer's output, and its bias can take that back.
+"""Empirical bias correction: rounding shifts the mean of a layer's output, and its bias can compensate that.
 
 Nagel et al. 2019, arXiv:1906.04721, section 4.2 and appendix D: per channel, the mean output of the float network minus
-that of the rounded one is added to the bias, layer after layer, so that each sees what the corrected ones before it
-give. Other than there, only the positions count whose value the float network's ReLU lets through: what a layer gives
-far below zero is off by more and means nothing (docs/decisions/0014-calibration-defaults.md).
+that of the rounded one is added to the bias, layer after layer, so that each reads the outputs of the corrected ones
+before it. Unlike in the paper, only positions count whose value the float network's ReLU passes: values far below zero
+have larger errors and do not matter (docs/decisions/0014-calibration-defaults.md).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from edgetl.quant.fakequant import ActivationQuantizer, WeightQuantizer
 from edgetl.quant.quantizer import BiasedLayer, biased_layers
 from edgetl.quant.record import Correction
 
-IMAGES = 32  # that correction looks at; their values of one layer are in memory together, in float and rounded
-_FEWEST = 8  # positions that a channel's mean is taken over; with less it stays as it is
+IMAGES = 32  # for the correction; their values of one layer are in memory together, float and rounded
+_FEWEST = 8  # positions needed for a channel's mean; with fewer its bias is unchanged
 
 
 class _Float(Interpreter):
@@ -62,9 +62,9 @@ class _Pair:
 def correct_biases(prepared: GraphModule, batches: Sequence[Tensor]) -> list[Correction]:
     """Correct the biases of all quantized layers of a calibrated network in place, in the order of the graph.
 
-    batches  normalised float32 (n, 3, H, W) on the network's device; the outputs of one layer for all of them are held
+    batches  normalized float32 (n, 3, H, W) on the network's device; the outputs of one layer for all of them are held
              at a time, so give few images (`IMAGES`): means over images and positions settle fast
-    Layers without a bias stay as they are. The ranges are not observed again.
+    Layers without a bias stay unchanged. The ranges are not observed again.
     """
     layers = _correctable(prepared)
     pairs = [_Pair(prepared, batch) for batch in batches]

@@ -22,8 +22,8 @@ BATCH = 16
 class CalibrationImages:
     """The samples that are `drawn`, in batches of 16.
 
-    All tensors are float32 (n, 3, H, W), normalised, on `device`. A batch is a function of its number alone, so a run
-    that continues sees what a run in one go sees. Nothing of a batch stays alive here once its tensors are let go.
+    All tensors are float32 (n, 3, H, W), normalized, on `device`. A batch depends only on its number, so a resumed run
+    gets the same batches as an uninterrupted one. No batch is kept here once its tensors are released.
     """
 
     def __init__(
@@ -44,11 +44,11 @@ class CalibrationImages:
         return -(-len(self.samples) // BATCH)
 
     def size(self, number: int) -> int:
-        """Pictures that `views` of this batch shows: its images, each plain and `profile.views` times augmented."""
+        """Number of views in this batch: each image plain and `profile.views` times augmented."""
         return len(self.samples[number * BATCH : (number + 1) * BATCH]) * (1 + self._profile.views)
 
     def plain(self, number: int) -> Tensor:
-        """The images of a batch as they are, with the very arithmetic of the exported graph. Raises DataError."""
+        """The images of a batch unchanged, with exactly the arithmetic of the exported graph. Raises DataError."""
         return self._plain(self._decode(number))
 
     def views(self, number: int) -> Iterator[Tensor]:
@@ -65,7 +65,7 @@ class CalibrationImages:
         return plain(pixels, self._preprocessing, self.device)
 
     def _augmented(self, pixels: NDArray[np.uint8], view: int, number: int) -> Tensor:
-        # a generator per batch and view, so that a run that continues draws what a run in one go draws
+        # a generator per batch and view, so that a resumed run makes the same draws as an uninterrupted one
         generator = torch.Generator().manual_seed(_seed(self._profile.seed, view, number))
         return augmented(pixels, self._preprocessing, self._augment, generator, self.device)
 

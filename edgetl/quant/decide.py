@@ -1,7 +1,7 @@
-"""Whether calibration is enough or training earns its minutes, on the validation images that the gates judge.
+"""Decides whether calibration is enough or training is worth its minutes, on the validation images of the gates.
 
-What is judged is the network with its rounding, in torch; the exported models and the builds on their runtimes are held
-against the same gates later.
+It evaluates the quantized network in torch; the exported models and the builds on their runtimes must meet the same
+gates later.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from edgetl.tasks.classification import accuracy_gates
 from edgetl.types import Preprocessing, Progress, Sample
 
 MOST_IMAGES = 512
-"""Validation images that the decision is made on."""
+"""Number of validation images for the decision."""
 ROOM = 0.5
-"""Share of the allowed drop that calibration alone may use up: it is measured on a few hundred images."""
+"""Share of the allowed drop that calibration alone may use, because it is measured on only a few hundred images."""
 _BATCH = 16
 
 Judge = Callable[[nn.Module], Judged]
 
 
 def decide(prepared: nn.Module, judge: Judge, gates: Gates, train: Callable[[], None]) -> Decision:
-    """Keep the calibrated network where it is well inside the accuracy gates, else train it and keep the better one.
+    """Keep the calibrated network if it is well inside the accuracy gates, else train it and keep the better one.
 
-    prepared  calibrated, with its rounding; trained in place, or left as it was
+    prepared  calibrated, with its rounding; trained in place, or left unchanged
     gates     without an accuracy gate every network is inside, and none is trained; a gate that the float network
-              misses itself is none that training for integers could meet
+              itself misses is ignored, because training cannot meet it
     """
     calibrated = judge(prepared)
     out_of_reach = accuracy_gates.missed_by_float(gates, calibrated.float_top1, calibrated.recalls)
@@ -48,11 +48,11 @@ def decide(prepared: nn.Module, judge: Judge, gates: Gates, train: Callable[[], 
     before = snapshot(prepared)
     train()
     trained = judge(prepared)
-    start = f"{_lost(calibrated)}; {_allowed(gates)}. Trained for the integers the drop is {_points(trained)}"
+    start = f"{_lost(calibrated)}; {_allowed(gates)}. After quantization-aware training it is {_points(trained)}"
     if trained.drop_points.value < calibrated.drop_points.value:
         return Decision("qat", f"{start}.", calibrated, trained)
     prepared.load_state_dict(before)
-    return Decision("ptq", f"{start}, no less: calibration is kept.", calibrated, trained)
+    return Decision("ptq", f"{start}, which is not lower, so calibration is kept.", calibrated, trained)
 
 
 def is_inside(judged: Judged, gates: Gates) -> bool:
@@ -65,7 +65,7 @@ def judge_on(
 ) -> Judge:
     """Judges by top-1 on at most `MOST_IMAGES` of `samples`, evenly spread, against the float network `teacher`.
 
-    teacher  float32 (n, 3, H, W) -> (n, classes), on the device that the networks to be judged are on
+    teacher  float32 (n, 3, H, W) -> (n, classes), on the same device as the networks to evaluate
     """
     chosen = spread(samples, MOST_IMAGES)
     labels = np.array([sample.label for sample in chosen], np.int64)
@@ -94,7 +94,7 @@ def judge_on(
 
 
 def _lost(judged: Judged) -> str:
-    return f"Calibrated, the drop is {_points(judged)} on {judged.images} validation images"
+    return f"After calibration the drop is {_points(judged)} on {judged.images} validation images"
 
 
 def _points(judged: Judged) -> str:
@@ -105,12 +105,13 @@ def _points(judged: Judged) -> str:
 def _allowed(gates: Gates) -> str:
     said = []
     if gates.max_drop_points is not None:
-        said.append(f"{ROOM * gates.max_drop_points:.2f} are half of what the gate allows")
+        said.append(f"{ROOM * gates.max_drop_points:.2f} is half of what the gate allows")
     if gates.min_top1 is not None:
-        said.append(f"top-1 has to be {gates.min_top1:.1%}")
-    said += [f"recall of `{label}` has to be {least:.1%}" for label, least in (gates.min_recall or {}).items()]
+        said.append(f"top-1 must be at least {gates.min_top1:.1%}")
+    said += [f"recall of `{label}` must be at least {least:.1%}" for label, least in (gates.min_recall or {}).items()]
     if gates.max_recall_drop_points is not None:
         said.append(
-            f"no class may lose more than {ROOM * gates.max_recall_drop_points:.2f} points of recall, half of it"
+            f"no class may lose more than {ROOM * gates.max_recall_drop_points:.2f} points of recall, half of what "
+            f"its gate allows"
         )
     return " and ".join(said) or "there is no accuracy gate"

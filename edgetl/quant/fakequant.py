@@ -159,7 +159,7 @@ class PerChannelWeightQuantizer(WeightQuantizer):
 
 
 class PairedWeightQuantizer(WeightQuantizer):
-    """Rounds to integers of which no two that are multiplied as a pair can leave int16 with uint8 activations.
+    """Rounds to integers such that no pair of neighbors can leave int16 with uint8 activations.
 
     Such a sum is at most 255 times that of two weights of one sign, so 128 is what they may make together. Where they
     make exactly that, never are both rounded up.
@@ -177,7 +177,7 @@ class PairedPerChannelWeightQuantizer(PairedWeightQuantizer):
 def largest_pairs(w: Tensor) -> Tensor:
     """The largest |sum| of two weights of one sign that an x86 CPU without VNNI multiplies as a pair: (O,).
 
-    w  (O, K), or (O, C / groups, ...) of a convolution, whose channels are neighbours within a kernel position
+    w  (O, K), or (O, C / groups, ...) of a convolution, whose channels are neighbors within a kernel position
        (docs/decisions/0010-saturation.md). With an odd number of channels the pairs depend on how the runtime lays out
        the image: there any two weights count as a pair.
     """

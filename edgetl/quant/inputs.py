@@ -14,7 +14,7 @@ _STRETCH = 1e-3
 
 
 def input_parameters(p: Preprocessing, integers: IntegerType) -> tuple[float, int]:
-    """(scale, zero point) that cover every normalised byte and keep all of them away from rounding ties.
+    """(scale, zero point) that cover every normalized byte and keep all of them away from rounding ties.
 
     With mean 0.5 and std 0.5 the tightest uint8 scale puts *every* byte on a tie, so that the last bit of a runtime's
     float arithmetic decides the first layer's input. Of 64 scales up to 6 % wider than the tightest, the one is taken

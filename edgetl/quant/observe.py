@@ -1,4 +1,4 @@
-"""Show calibration images to the observers, in batches, so that a killed run continues where it stopped."""
+"""Runs calibration images through the observers, in batches, so that a killed run resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def observe(
     cache: RangesCache | None,
     progress: Progress,
 ) -> Observed:
-    """Show all views of all images to the observers of `prepared`, except those that `cache` says they have seen.
+    """Run all views of all images through the observers of `prepared`, except those already in `cache`.
 
-    The state is kept after every 64 views or the batch in which they end; one batch is in memory at a time. What comes
-    out is equal to the bit however often the run was interrupted.
-    raises  DataError for an image, ParityError for activations that are not finite.
+    The state is stored after every 64 views or the batch in which they end; one batch is in memory at a time. The
+    result is equal to the bit however often the run was interrupted. raises  DataError for an image, ParityError for
+    activations that are not finite.
     """
     places = observed_places(prepared)
     observers = [part.observer for part in places.values()]

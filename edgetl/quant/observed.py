@@ -101,7 +101,7 @@ def read_observed(path: Path) -> Observed:
 
     try:
         if path.stat().st_size > _MAX_FILE_BYTES:
-            raise DataError(f"{path}: larger than {_MAX_FILE_BYTES} bytes; these are no observed ranges")
+            raise DataError(f"{path}: larger than {_MAX_FILE_BYTES} bytes; these are not observed ranges")
         with safe_open(path, framework="numpy") as file:
             record = json.loads((file.metadata() or {})[_METADATA])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
@@ -116,7 +116,7 @@ def read_observed(path: Path) -> Observed:
     except OSError as error:
         raise DataError(f"{path}: cannot read the observed ranges: {error.strerror or error}") from error
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: damaged, or no observed ranges of edgetl ({error}); calibrate again") from error
+        raise DataError(f"{path}: damaged, or not observed ranges of edgetl ({error}); calibrate again") from error
 
 
 def _digest(record: Mapping[str, Any], arrays: Arrays) -> str:

@@ -56,7 +56,7 @@ def _scale(length: float, steps: int) -> float:
 class Histogram:
     """Exact counts of values in bins of a power-of-two width, aligned to zero, 2 * BINS of them.
 
-    When a value falls outside, neighbouring bins merge and the width doubles, which keeps all counts exact.
+    When a value falls outside, neighboring bins merge and the width doubles, which keeps all counts exact.
     Exact zeros are counted apart: they are represented without error whatever the range.
     """
 

@@ -1,4 +1,4 @@
-"""Folded float network -> graph with rounding modules -> calibrated -> converted to Q/DQ operators."""
+"""Prepares a folded float network with rounding modules, freezes its ranges, and converts it to Q/DQ operators."""
 
 from __future__ import annotations
 

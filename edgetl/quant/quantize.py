@@ -1,4 +1,4 @@
-"""The quantize stage: one scheme's network, from the adapted float network to Q/DQ ONNX."""
+"""The quantize stage: turns the adapted float network into one scheme's Q/DQ ONNX network."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def quantize_network(run: Run, adapted: Path, scheme: Scheme, gates: Gates, rang
     ranges  file of an earlier run whose ranges are used instead of observing; None observes, and a calibration that was
             killed continues from what is kept
 
-    network.onnx           Q/DQ, input `input` float32 (N, 3, H, W) normalised, output `logits`
+    network.onnx           Q/DQ, input `input` float32 (N, 3, H, W) normalized, output `logits`
     reference.safetensors  `logits` of the converted torch network and `float_logits` of the float one on the first
                            64 shots in order, float32 (images, classes)
     ranges.safetensors     what the observers saw, for `ranges` of another run
@@ -71,7 +71,7 @@ def quantize_network(run: Run, adapted: Path, scheme: Scheme, gates: Gates, rang
     spec = read_spec(adapted / NETWORK_SPEC)
     p = spec.preprocessing
     if scheme.activation_dtype == "uint8":
-        # unsigned bytes can be the quantized input themselves: train on exactly what the device will feed
+        # unsigned bytes can be the quantized input themselves: train on exactly the inputs of the device
         p = on_byte_lattice(p, symmetric=scheme.activation_symmetric)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with _repeatable(config.seed, device):
@@ -162,7 +162,7 @@ class _Settled:
 
 
 def _settle(run: Run, gates: Gates, prepared: GraphModule, teacher: nn.Module, shots: Shots) -> _Settled:
-    """Train or not, as the recipe says or the validation images do."""
+    """Train or not, as the recipe or the validation images decide."""
     history: list[Epoch] = []
     config = run.job.recipe.quantize
 

@@ -1,10 +1,10 @@
 """A target's scheme as a torchao quantizer: which edges of the captured graph get Q/DQ, and which share a scale.
 
-Every quantizable operator reads integers; additions, products and concatenations only where something reads integers
-behind them: runtimes have no integer kernel of theirs that writes floats, so before a layer norm Q/DQ would only cost
-time and accuracy. Operators that only move values (pooling maxima, concatenation, reshaping) share one scale between
-what goes in and what comes out, so that runtimes carry the integers through. Q/DQ stands behind a fused activation,
-never between it and its convolution. Biases and the logits stay float.
+Every quantizable operator reads INT8. Additions, products and concatenations do so only if something after them reads
+INT8: runtimes have no INT8 kernel for them that writes float, so before a layer norm Q/DQ would only cost time and
+accuracy. Operators that only move values (max pooling, concatenation, reshaping) share one scale between inputs and
+outputs, so that runtimes pass the INT8 values through. Q/DQ comes after a fused activation, never between it and its
+convolution. Biases and logits stay in float.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Observed ranges between runs: kept under the cache folder, continued after a kill, or handed over by the user."""
+"""Observed ranges between runs: cached, resumed after a kill, or given by the user."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class RangesCache:
             return None
         differences = moved(found.parts, parts)
         if differences or found.places != tuple(places):
-            progress.note(f"calibration again: {path.name} is of another network")
+            progress.note(f"calibration again: {path.name} belongs to another network")
             return None
         if not found.complete:
-            progress.note(f"calibration continues behind batch {found.batches} of {found.total}")
+            progress.note(f"calibration continues after batch {found.batches} of {found.total}")
         return found
 
     def keep(self, observed: Observed) -> None:
@@ -80,12 +80,12 @@ def given_ranges(path: Path, parts: Parts, places: Sequence[str], scheme: str) -
     found = read_observed(path)
     differences = moved(binding(found.parts), binding(parts))
     if not differences and found.places != tuple(places):
-        differences = ["the places that are observed changed"]
+        differences = ["the observed places changed"]
     if differences:
         raise UsageError(
             f"{path}: not the ranges of this network for {scheme}: {', '.join(differences)}; "
-            "give the ranges made for it, or leave them out to calibrate"
+            "give the ranges made for it, or omit them to calibrate"
         )
     if not found.complete:
-        raise UsageError(f"{path}: holds {found.batches} of {found.total} batches; let that calibration finish first")
+        raise UsageError(f"{path}: has {found.batches} of {found.total} batches; finish that calibration first")
     return found

@@ -48,7 +48,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Decision:
-    """trained  what training came to; None where nothing was trained"""
+    """trained  the result of training; None if nothing was trained"""
 
     method: Method
     sentence: str

@@ -1,4 +1,4 @@
-"""The shots as network inputs for training: plain and augmented, decoded again per batch unless told to keep them."""
+"""The shots as network inputs for training: plain and augmented, decoded again for each batch unless kept."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_RESIDENT_BYTES = 1 << 30
 
 
 class Shots:
-    """Decoded, resized shots. All tensors it returns are float32 (n, 3, H, W), normalised, on `device`."""
+    """Decoded, resized shots. All tensors it returns are float32 (n, 3, H, W), normalized, on `device`."""
 
     def __init__(
         self, samples: Sequence[Sample], p: Preprocessing, augment: str, seed: int, device: torch.device

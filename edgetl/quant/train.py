@@ -18,7 +18,7 @@ from edgetl.quant.record import Epoch
 from edgetl.recipes.recipe import Quantize, Surgery
 from edgetl.types import Progress
 
-Normalized = Callable[[Sequence[int]], Tensor]  # indices of shots -> float32 (n, 3, H, W), normalised, on the device
+Normalized = Callable[[Sequence[int]], Tensor]  # indices of shots -> float32 (n, 3, H, W), normalized, on the device
 
 
 @dataclass(frozen=True)

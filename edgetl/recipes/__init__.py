@@ -1,1 +1,1 @@
-"""What the user wrote, checked: recipes, targets and calibration profiles."""
+"""The user's files, validated: recipes, targets and calibration profiles."""

@@ -1,4 +1,4 @@
-"""What all stages of a run are about: the recipe with everything it names looked up."""
+"""The job of a run: the recipe with its targets, profile and paths resolved."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgetl.types import CalibrationProfile, Scheme, Target
 
 @dataclass(frozen=True)
 class Job:
-    """A recipe with everything it names looked up. Paths are absolute."""
+    """A recipe with its targets, profile and paths resolved. Paths are absolute."""
 
     recipe: Recipe
     base: Path
@@ -23,7 +23,7 @@ class Job:
 
     @property
     def weights_folders(self) -> tuple[Path, ...]:
-        """Folders of weights that the command line names, then those that the recipe names."""
+        """Folders of weights from the command line, then those from the recipe."""
         own = (self.base / Path(name).expanduser() for name in self.recipe.backbone.weights_dir)
         return (*self.weights_dirs, *(folder.resolve() for folder in own))
 
@@ -37,7 +37,7 @@ def make_job(
     calibration_dirs: tuple[Path, ...] = (),
     weights_dirs: tuple[Path, ...] = (),
 ) -> Job:
-    """Look up the targets and the calibration profile a recipe names. Raises UsageError."""
+    """Look up the recipe's targets and calibration profile. Raises UsageError."""
     folder = out or base / (recipe.out or f"{recipe.name}-build")
     return Job(
         recipe=recipe,
@@ -55,7 +55,7 @@ def wants_float16(job: Job) -> bool:
 
 
 def schemes_of(job: Job) -> dict[str, Scheme]:
-    """The number schemes to train for, by name; none when the recipe asks for float builds only."""
+    """The number schemes to train for, by name; none if the recipe asks only for float builds."""
     if job.recipe.quantize.method == "none":
         return {}
     return {scheme_id(target.scheme): target.scheme for target in job.targets if "int8" in target.precisions}

@@ -1,4 +1,4 @@
-"""What a recipe says: every key, its default and its bounds; defaults suit a few shots per class.
+"""The recipe: every key, its default and its bounds; defaults suit a few shots per class.
 
 Field descriptions feed the JSON schema and the generated reference page.
 """
@@ -33,7 +33,7 @@ class _Section(BaseModel):
     @classmethod
     def _usable_by_every_stage(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, bool) and cls.model_fields[info.field_name or ""].annotation is not bool:
-            raise ValueError("true and false are not among its values")
+            raise ValueError("true and false are not allowed")
         for each in value if isinstance(value, (list, tuple)) else (value,):
             if isinstance(each, str) and printable(each) != each:
                 raise ValueError("expected text without control characters")
@@ -43,14 +43,14 @@ class _Section(BaseModel):
 
 
 class Columns(_Section):
-    """What the columns of a CSV list are called; other columns are ignored."""
+    """Column names of a CSV list; other columns are ignored."""
 
     path: str
-    """Column of the image's path."""
+    """Column with the image's path."""
     label: str
-    """Column of the class."""
+    """Column with the class."""
     split: str | None = None
-    """Column that says `train`, `val` or `test`."""
+    """Column with `train`, `val` or `test`."""
 
 
 def _as_size(value: Any) -> Any:
@@ -91,37 +91,37 @@ OneOrMore = Annotated[
     BeforeValidator(_as_list),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
-"""A list of names; one name alone is a list of one."""
+"""A list of names; a single name is a list of one."""
 
 
 class Data(_Section):
-    """Labelled images."""
+    """Labeled images."""
 
     train: str
     """Folder with one sub-folder per class, or a CSV list with the columns `path,label`. Relative to the recipe. With a
-    column `split` its rows of `train` count, and those of `val` measure."""
+    column `split`, rows with `train` are used for training and rows with `val` for validation."""
     val: str | None = None
-    """Folder or list to measure on; its images are never trained or calibrated on. Omitted: the rest of `train`."""
+    """Folder or list for validation; never used for training or calibration. Omitted: the rest of `train`."""
     columns: Columns | None = None
-    """What the columns of the lists are called, where not `path`, `label` and `split`."""
+    """Column names of the lists, if they are not `path`, `label` and `split`."""
     images: str | None = None
-    """Folder below which the paths of the lists are looked up by their last parts, where the files do not lie as the
-    lists say (lists of labelling tools, of Windows, with addresses). Relative to the recipe."""
+    """Folder in which files are looked up by the last parts of their paths, if the paths in the lists are not valid
+    here (lists from labeling tools, from Windows, with URLs). Relative to the recipe."""
     shots: Annotated[int, Field(ge=1)] | Literal["all"] = 10
-    """Images per class to learn from, drawn by `seed`. `all` needs a `val`."""
+    """Training images per class, drawn by `seed`. `all` needs a `val`."""
     seed: int = Field(default=0, ge=0)
     """Seed of the few-shot draw."""
     resize: Literal["auto", "squash", "crop", "letterbox"] = "auto"
-    """How an image becomes the network's square: squash (keeps everything), crop (centre), letterbox (pads)."""
+    """How an image is fitted to the input size: squash (keeps everything), crop (center), letterbox (pads)."""
     augment: Literal["auto", "none", "light", "text", "natural", "overhead"] = "auto"
     """Training views. `text`: no flips. `natural`: left-right flips. `overhead`: flips and quarter turns."""
     unreadable: Literal["skip", "refuse"] = "skip"
-    """What to do about truncated or foreign files: name and skip them, or stop."""
+    """What to do about truncated files and files that are not images: name and skip them, or stop."""
     max_val_images: Annotated[int, Field(ge=1)] | None = None
-    """Measure on at most this many validation images (stratified, by `seed`)."""
+    """Use at most this many validation images (stratified, by `seed`)."""
     group_by: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """Regular expression for the group (video, patient, site) in a file's path below `train` or `val`: its named group
-    `group`, else its first group, else the match. No group both teaches and measures."""
+    `group`, else its first group, else the match. No group is in both training and validation."""
 
     @field_validator("group_by")
     @classmethod
@@ -134,18 +134,19 @@ class Data(_Section):
 
 
 class Check(_Section):
-    """What is looked for in the images before anything is trained."""
+    """Checks of the images before training."""
 
     allow_leak: bool = False
-    """Go on although a picture or a group is on both sides of the split; the report names it."""
+    """Continue although an image or a group is on both sides of the split; the report names it."""
     features: bool = True
-    """Run the pretrained backbone over the images: near neighbours, improbable labels, drift."""
+    """Run the pretrained backbone over the images: near neighbors, improbable labels, drift."""
     max_images: int = Field(default=1000, ge=10, le=2000)
-    """Most images of each side that these see: the first of the draw, stratified. Copies are looked for in all."""
+    """Limit of images per side for these checks: the first of the draw, stratified. Copies are searched in all
+    images."""
 
 
 class Backbone(_Section):
-    """The pretrained network that is adapted."""
+    """The pretrained network to adapt."""
 
     name: str
     """A timm name, `local-dir:PATH`, `tv_NAME` for torchvision, or `edgetl:NAME` for the one in the package."""
@@ -154,17 +155,18 @@ class Backbone(_Section):
     pretrained: bool = True
     """False starts from random weights."""
     weights_dir: OneOrMore = ()
-    """Folder of pretrained weights (`<folder>/<name>/`), or a list of them. Looked up before the hub; relative to the
+    """Folder of pretrained weights (`<folder>/<name>/`), or a list of them. Searched before the hub; relative to the
     recipe."""
     input_size: InputSize | None = None
     """Side of the square input in pixels, or `[height, width]`. Omitted: the backbone's own."""
 
     def identity(self) -> dict[str, Any]:
-        """What a result depends on, as JSON: not where weights are looked for, as they count by their content."""
+        """The values that a result depends on, as JSON; without the folders of weights, which count by their
+        content."""
         return self.model_dump(mode="json", exclude={"weights_dir"})
 
     def height_and_width(self) -> tuple[int, int] | None:
-        """Of the input in pixels; None for the backbone's own."""
+        """Sides of the input in pixels; None for the backbone's own."""
         size = self.input_size
         return (size, size) if isinstance(size, int) else size
 
@@ -173,12 +175,12 @@ class Adapt(_Section):
     """Fine-tuning on the few shots."""
 
     strategy: Literal["auto", "probe", "finetune"] = "auto"
-    """probe: only a new head. finetune: head, then backbone. auto: what is best on held-out shots."""
+    """probe: only a new head. finetune: head, then backbone. auto: the best on held-out shots."""
     head: Literal["auto", "ncm", "cosine", "ridge", "logistic", "linear", "mlp"] = "auto"
-    """How the new head is fitted on frozen features. auto: what is best on held-out shots, of ncm, cosine and
-    logistic. mlp: with a hidden layer."""
+    """How the new head is fitted on frozen features. auto: the best of ncm, cosine and logistic on held-out
+    shots. mlp: with a hidden layer."""
     freeze: Annotated[Literal["auto"] | tuple[str, ...], BeforeValidator(_patterns)] = "auto"
-    """Parameters that stay as they are, by prefix (`blocks.0`) or wildcard (`*.conv_dw.*`). auto: several depths."""
+    """Parameters to keep unchanged, by prefix (`blocks.0`) or wildcard (`*.conv_dw.*`). auto: tries several depths."""
     train_last: Annotated[int, Field(ge=1)] | None = None
     """Fine-tune only this many of the last parts, instead of `freeze`."""
     epochs: int = Field(default=30, ge=1, le=1000)
@@ -186,56 +188,56 @@ class Adapt(_Section):
     batch_size: int = Field(default=8, ge=1, le=4096)
     """Images per step."""
     learning_rate: Literal["auto"] | Annotated[float, Field(gt=0, le=1)] = "auto"
-    """Peak rate of AdamW. auto: several are tried."""
+    """Peak learning rate of AdamW. auto: tries several."""
     layer_decay: float = Field(default=1.0, gt=0, le=1)
-    """Factor on the rate from each part to the one before it, starting behind the head."""
+    """Factor on the learning rate from each part to the one before it, starting at the head."""
     unfreeze_epochs: int = Field(default=0, ge=0)
-    """Gradual unfreezing: the head first, then one part more after every so many epochs. 0: all at once."""
+    """Gradual unfreezing: train the head first, then one more part after each such number of epochs. 0: all at once."""
     batch_norm: Literal["frozen", "reestimated", "trained"] = "frozen"
-    """Batch-norm statistics: as pretrained, measured once on the shots, or moving with the training."""
+    """Batch-norm statistics: pretrained, computed once on the shots, or updated during training."""
     weight_decay: float = Field(default=0.01, ge=0, le=1)
     """AdamW weight decay."""
     l2_sp: float = Field(default=0.0, ge=0)
-    """Decay towards the pretrained weights (L2-SP), in units of the rate. 0: none."""
+    """Decay toward the pretrained weights (L2-SP), in units of the learning rate. 0: none."""
     ema: float = Field(default=0.0, ge=0, lt=1)
-    """Decay of an exponential moving average of the weights, which is then what is kept. 0: none."""
+    """Decay of an exponential moving average of the weights, which is then kept. 0: none."""
     mixup: float = Field(default=0.0, ge=0, le=10)
     """Alpha of mixup. 0: none."""
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     """Label smoothing of the cross entropy."""
     views: int = Field(default=8, ge=0, le=100)
-    """Augmented views per image that frozen activations are kept for."""
+    """Augmented views per image with cached frozen activations."""
     folds: Literal["auto"] | Annotated[int, Field(ge=2, le=20)] = "auto"
-    """Folds of the cross-validation that chooses. auto: 5, or 3 from 60 shots on."""
+    """Folds of the cross-validation. auto: 5, or 3 from 60 shots on."""
     budget_minutes: Literal["auto"] | Annotated[float, Field(gt=0)] = "auto"
-    """What the search may cost on two CPU cores, as estimated from the network (not timed: equal runs stay equal).
-    auto: 3 minutes for 100 shots, in proportion to the shots, 1.5 to 20."""
+    """Budget of the search on two CPU cores, estimated from the network (not timed, so equal runs stay equal). auto: 3
+    minutes for 100 shots, in proportion to the shots, 1.5 to 20."""
     patience: int = Field(default=8, ge=1)
     """Stop a trial after this many epochs without a better held-out loss in the second half of its schedule."""
     sanity: Literal["refuse", "warn"] = "refuse"
-    """What to do when the pretrained weights carry no more than random ones."""
+    """What to do if the pretrained weights are no better than random ones."""
     seed: int = Field(default=0, ge=0)
     """Seed of folds, order and augmentation."""
 
     @model_validator(mode="after")
     def _one_way_to_freeze(self) -> Adapt:
         if self.train_last is not None and self.freeze != "auto":
-            raise ValueError("freeze and train_last say the same thing; keep one of them")
+            raise ValueError("freeze and train_last exclude each other; keep one of them")
         return self
 
     @model_validator(mode="after")
     def _statistics_of_several(self) -> Adapt:
         if self.batch_norm == "trained" and self.batch_size == 1:
-            raise ValueError("batch_norm: trained has no statistics of one image; raise batch_size to 2 or more")
+            raise ValueError("batch_norm: trained needs more than one image per batch; raise batch_size to 2 or more")
         return self
 
 
 class Quantize(_Section):
-    """From float to the target's integers."""
+    """Quantization to the target's number format."""
 
     method: Literal["auto", "qat", "ptq", "none"] = "auto"
-    """ptq: observe ranges only. qat: train with the target's rounding. auto: ptq where it loses at most half of what
-    the gates allow on the validation images, else the better of both. none: float builds only."""
+    """ptq: only observe ranges. qat: quantization-aware training. auto: ptq if it loses at most half of what the gates
+    allow on the validation images, else the better of both. none: float builds only."""
     epochs: int = Field(default=6, ge=1, le=1000)
     """Epochs of quantization-aware training."""
     batch_size: int = Field(default=32, ge=1, le=4096)
@@ -245,29 +247,29 @@ class Quantize(_Section):
     temperature: float = Field(default=2.0, gt=0)
     """Softmax temperature of the distillation from the float network (Hinton et al. 2015, arXiv:1503.02531)."""
     bias_correction: bool = True
-    """Take the mean error that rounding makes in each layer's output back through its bias, after calibration."""
+    """Compensate the mean rounding error of each layer's output in its bias, after calibration."""
     equalize: bool = False
-    """Scale channels between two convolutions so that both have weights of one size, where that is exact (not across
-    ReLU6)."""
+    """Scale channels between two convolutions so that the weights of both have the same magnitude, if that is exact
+    (not across ReLU6)."""
     ranges: str | None = None
-    """Observed ranges of an earlier run (its `ranges.safetensors`) instead of calibration; refused where they are not
-    of this network, scheme and profile. Relative to the recipe."""
+    """Observed ranges of an earlier run (its `ranges.safetensors`) instead of calibration; refused unless they belong
+    to this network, scheme and profile. Relative to the recipe."""
     seed: int = Field(default=0, ge=0)
     """Seed of order and augmentation."""
 
 
 class Surgery(_Section):
-    """A network without the parts that integer runtimes compute in floats, as a further candidate."""
+    """A network without the parts that INT8 runtimes compute in float, as one more candidate."""
 
     when: Literal["auto", "off"] = "auto"
-    """auto: where INT8 is measured to be slower than a float build and the network has such parts. It ships only where
-    it passes the gates, which compare it with the network as it was, and is the fastest."""
+    """auto: if INT8 is measured as slower than a float build and the network has such parts. It ships only if it passes
+    the gates, which compare it with the original network, and is the fastest."""
     activations: Literal["relu", "relu6", "keep"] = "relu"
-    """What hard-swish, SiLU, GELU and the like become."""
+    """Replacement of hard-swish, SiLU, GELU and similar activations."""
     gates: Literal["constant", "keep"] = "constant"
-    """constant: squeeze-and-excitation gates become constants, which go into the layers beside them."""
+    """constant: squeeze-and-excitation gates become constants, which are merged into adjacent layers."""
     epochs: int = Field(default=40, ge=0, le=1000)
-    """Epochs of distillation from the network as it was, one augmented view per shot each."""
+    """Epochs of distillation from the original network, each with one augmented view per shot."""
     batch_size: int = Field(default=16, ge=1, le=4096)
     """Images per step."""
     learning_rate: float = Field(default=3e-4, gt=0, le=1)
@@ -279,7 +281,7 @@ class Surgery(_Section):
 
 
 class Gates(_Section):
-    """What a bundle must meet; a missed gate ends `edgetl build` with exit code 3."""
+    """Limits that a bundle must meet; a missed gate ends `edgetl build` with exit code 3."""
 
     max_drop_points: Annotated[float, Field(ge=0)] | None = 1.0
     """Largest loss of top-1 against the float network, in percentage points, on the same images."""
@@ -294,9 +296,10 @@ class Gates(_Section):
     max_size_bytes: Annotated[int, Field(gt=0)] | None = None
     """Largest model size on disk."""
     max_float_layers: Annotated[int, Field(ge=0)] | None = None
-    """Most convolutions and matrix products of an INT8 build that its runtime may compute in floats."""
+    """Largest number of convolutions and matrix products of an INT8 build that its runtime computes in float."""
     max_conversions: Annotated[int, Field(ge=0)] | None = None
-    """Most operators of an INT8 build that only turn floats into integers or back. 2 are the network's own ends."""
+    """Largest number of operators of an INT8 build that only convert between float and INT8. 2 are the network's
+    ends."""
 
 
 class Bench(_Section):
@@ -305,17 +308,17 @@ class Bench(_Section):
     runs: int = Field(default=300, ge=300, le=1_000_000)
     """Timed runs per build. An upper confidence bound for p99 needs at least 299."""
     warmup: int = Field(default=30, ge=1)
-    """Untimed runs before."""
+    """Untimed runs before them."""
     threads: int = Field(default=1, ge=1, le=1024)
-    """Threads inside one inference."""
+    """Threads per inference."""
     emulate: bool = True
-    """Check accuracy under an emulator where the target's CPU is absent and the emulator is installed."""
+    """Check accuracy under an emulator if the target's CPU is absent and the emulator is installed."""
     emulated_images: int = Field(default=64, ge=1)
-    """Validation images used under emulation (it is some hundred times slower)."""
+    """Validation images used under emulation (which is about a hundred times slower)."""
 
 
 NAME = "[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
-NAME_WORDS = "up to 64 letters, digits, `_`, `.`, `-`, the first a letter or digit"
+NAME_WORDS = "up to 64 letters, digits, `_`, `.`, `-`, starting with a letter or digit"
 
 
 def _plain_name(value: str) -> str:
@@ -325,10 +328,10 @@ def _plain_name(value: str) -> str:
 
 
 class Recipe(_Section):
-    """Everything one build needs."""
+    """The settings of one build."""
 
     name: Annotated[str, AfterValidator(_plain_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME}$"})]
-    """Names the bundles: letters, digits, `_`, `.`, `-`."""
+    """Name of the bundles: letters, digits, `_`, `.`, `-`."""
     data: Data
     check: Check = Check()
     backbone: Backbone
@@ -342,9 +345,10 @@ class Recipe(_Section):
     gates: Gates = Gates()
     bench: Bench = Bench()
     choose: Literal["fastest", "int8", "float32"] = "fastest"
-    """Which passing build ships. fastest: decided by measured latency where the hardware is here."""
+    """Which passing build ships. fastest: by measured latency, if the hardware is present."""
     repair: Literal["auto", "off"] = "auto"
-    """auto: where INT8 misses an accuracy gate on its runtime, one more build has the costliest layers in float."""
+    """auto: if INT8 misses an accuracy gate on its runtime, make a mixed-precision build with the costliest layers in
+    float."""
     out: str | None = None
     """Output folder, relative to the recipe. Omitted: `<name>-build`."""
 
@@ -361,7 +365,7 @@ class Recipe(_Section):
     @model_validator(mode="after")
     def _all_shots_need_val(self) -> Recipe:
         if self.data.shots == "all" and self.data.val is None:
-            raise ValueError("data.shots: all leaves nothing to measure on; name data.val or give a number")
+            raise ValueError("data.shots: all leaves no validation images; set data.val or give a number")
         return self
 
 

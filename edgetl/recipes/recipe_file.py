@@ -1,4 +1,4 @@
-"""From a recipe file and `--set` to a Recipe: every mistake on one line with its place and what would be right."""
+"""Reads a recipe file and `--set` into a Recipe: every mistake on one line with its place and the expected value."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST_SUGGESTED = 3
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read and check a recipe file, with `key.sub=value` overrides applied. Raises UsageError naming file and key, or
-    the override that is wrong."""
+    the wrong override."""
     raw = read_yaml_file(path, "the recipe")
     where = escaped(str(path))
     if not isinstance(raw, dict):
@@ -36,7 +36,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def parse_recipe(raw: dict[str, Any], *, where: str, overrides: Sequence[str] = ()) -> Recipe:
-    """Check a mapping. `where` starts every error line, but for what one of `overrides` set."""
+    """Check a mapping. `where` starts every error line, except for values set by one of `overrides`."""
     try:
         return Recipe.model_validate(raw)
     except ValidationError as error:
@@ -44,7 +44,7 @@ def parse_recipe(raw: dict[str, Any], *, where: str, overrides: Sequence[str] = 
 
 
 def validation_lines(error: ValidationError, where: str, overrides: Sequence[str] = ()) -> list[str]:
-    """One line per place that is wrong, the first ones; `where` starts each."""
+    """One line per mistake, for the first ones; `where` starts each."""
     places: dict[tuple[str, ...], list[ErrorDetails]] = {}
     for problem in error.errors():
         places.setdefault(place_of(problem), []).append(problem)
@@ -59,7 +59,7 @@ def validation_lines(error: ValidationError, where: str, overrides: Sequence[str
 
 
 def _touch(key: tuple[str, ...], place: tuple[str, ...]) -> bool:
-    """Whether an override of `key` is what put the value at `place` there."""
+    """Whether the value at `place` comes from an override of `key`."""
     return bool(place) and place[: len(key)] == key
 
 
@@ -78,7 +78,7 @@ def _line(place: tuple[str, ...], problems: Sequence[ErrorDetails]) -> str:
 
 
 def _suggestion(place: tuple[str, ...]) -> str:
-    """The nearest key of the section; for one that another section has, where that is."""
+    """The nearest key of the section, or the other sections that have this key."""
     word, valid = place[-1], _keys_at(place[:-1])
     elsewhere = [path for path in _all_keys(Recipe) if path.rpartition(".")[2] == word and "." in path]
     if elsewhere and len(elsewhere) <= _MOST_SUGGESTED:

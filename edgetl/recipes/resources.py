@@ -1,4 +1,4 @@
-"""Where the data that travels with the package lies: targets, calibration profiles, the small backbone."""
+"""Locates the data of the package: targets, calibration profiles, the small backbone."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from edgetl.types import Progress, Split
 
 @dataclass(frozen=True)
 class Run:
-    """A store to keep results in, the job they are for, the images, and where progress is reported."""
+    """The store for results, the job, the images, and where progress is reported."""
 
     store: Store
     job: Job

@@ -20,8 +20,8 @@ from edgetl.recipes.resources import resource_dir
 from edgetl.types import CalibrationProfile, OperatorName, Precision, Scheme, Target
 
 _MADE_ON_DEMAND: dict[Precision, str] = {
-    "mixed": "where int8 fails its gates",
-    "simplified": "where int8 is slower than a float build",
+    "mixed": "if int8 fails its gates",
+    "simplified": "if int8 is slower than a float build",
 }
 _NAMED_MISTAKES = 20
 T = TypeVar("T", Target, CalibrationProfile)
@@ -36,7 +36,7 @@ def profile_names(extra_dirs: Sequence[Path] = ()) -> list[str]:
 
 
 def load_target(name: str, extra_dirs: Sequence[Path] = ()) -> Target:
-    """The target called `name`. Folders of the user's own come first. Raises UsageError naming the nearest."""
+    """The target named `name`. The user's own folders come first. Raises UsageError naming the nearest."""
     target = _load(Target, "target", name, _files("targets", extra_dirs))
     for precision, where in _MADE_ON_DEMAND.items():
         if precision in target.precisions:
@@ -45,13 +45,13 @@ def load_target(name: str, extra_dirs: Sequence[Path] = ()) -> Target:
 
 
 def load_profile(name: str, extra_dirs: Sequence[Path] = ()) -> CalibrationProfile:
-    """The calibration profile called `name`. Raises UsageError naming the nearest."""
+    """The calibration profile named `name`. Raises UsageError naming the nearest."""
     return _load(CalibrationProfile, "calibration profile", name, _files("calibration", extra_dirs))
 
 
 def scheme_id(scheme: Scheme) -> str:
-    """Short name, equal exactly when the schemes are: `u8s8-3fa2c1`. Targets that share it share one training."""
-    # operators are a set: in what order a file lists them is not part of the scheme
+    """Short name, equal if and only if the schemes are: `u8s8-3fa2c1`. Targets that share it share one training."""
+    # operators are a set: their order in the file is not part of the scheme
     operators = [name for name in get_args(OperatorName) if name in scheme.operators]
     text = json.dumps(asdict(scheme) | {"operators": operators}, sort_keys=True)
     activation = {"uint8": "u8", "int8": "s8"}[scheme.activation_dtype]
@@ -85,7 +85,7 @@ def _load(kind: type[T], word: str, name: str, files: dict[str, Path]) -> T:
 
 
 def _problems(error: ValidationError) -> str:
-    """One sentence for each place, the first ones."""
+    """One sentence per mistake, for the first ones."""
     places: dict[tuple[str, ...], list[ErrorDetails]] = {}
     for problem in error.errors():
         places.setdefault(place_of(problem), []).append(problem)
@@ -95,7 +95,7 @@ def _problems(error: ValidationError) -> str:
 def _problem(place: tuple[str, ...], problems: Sequence[ErrorDetails]) -> str:
     first, key = problems[0], key_of(place)
     if not key and "error" in first.get("ctx", {}):
-        return shortened(str(first["ctx"]["error"]), 400)  # of the dataclass itself, which names the key
+        return shortened(str(first["ctx"]["error"]), 400)  # raised by the dataclass itself, and names the key
     if first["type"] in ("missing", "missing_argument"):
         return f"`{key}` is missing"
     return f"{f'`{key}`: ' if key else ''}{sentence(problems)}"

@@ -1,1 +1,1 @@
-"""What came of it: the verdicts and numbers of a build as JSON, a page and a table."""
+"""The verdicts and numbers of a build as JSON, an HTML page and a table."""

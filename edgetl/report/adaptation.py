@@ -19,8 +19,8 @@ _SHOWN_NAMES = 6  # of trained parts; a network may have hundreds
 class Curve:
     """Losses in nats after epoch 1, 2, ...; the mean over `folds`, up to the epoch that all of them reached.
 
-    held_out     NaN where nothing was held out; both are NaN where a loss was not finite
-    ended_after  the epochs that the final network was trained for; None but for the curve that chose them
+    held_out     NaN if nothing was held out; both are NaN if a loss was not finite
+    ended_after  epochs of the final training; None except for the curve that determined them
     """
 
     name: str
@@ -73,9 +73,9 @@ def time(candidate: Candidate) -> str:
 
 def judged_on(adapt: Adaptation) -> str:
     if not adapt.held_out_images:
-        return "Nothing could be held out, so the candidates were not judged."
+        return "Nothing could be held out, so the candidates were not compared."
     each = f", each held out once in {adapt.folds} folds" if adapt.folds else ""
-    return f"Judged on {adapt.held_out_images} shots{each}; paired on the same images."
+    return f"Evaluated on {adapt.held_out_images} shots{each}; paired on the same images."
 
 
 def resize_reason(adapt: Adaptation) -> str:
@@ -98,7 +98,7 @@ def facts(adapt: Adaptation) -> list[tuple[str, str]]:
         ("Parameters", f"{adapt.trained_parameters:,} trained, {adapt.frozen_parameters:,} frozen"),
         ("Weights", _audit(adapt.audit)),
         ("Source", adapt.source),
-        ("Licence of the weights", adapt.licence),
+        ("License of the weights", adapt.licence),
         ("Device", ", ".join(part for part in (adapt.device, threads) if part)),
         ("Time", "" if adapt.seconds is None else words.seconds(adapt.seconds)),
         ("Learning rate", "" if adapt.learning_rate is None else f"{adapt.learning_rate:.4g}"),
@@ -130,7 +130,7 @@ def _parts(names: Sequence[str]) -> str:
 
 
 def _audit(audit: Audit) -> str:
-    counts = f"{audit.matched} tensors filled from the checkpoint, {len(audit.dropped)} of it left out"
+    counts = f"{audit.matched} tensors loaded from the checkpoint, {len(audit.dropped)} of the checkpoint unused"
     return "; ".join((f"{counts}, {len(audit.new)} new", *audit.notes))
 
 

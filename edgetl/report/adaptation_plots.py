@@ -24,15 +24,15 @@ _LABEL_GAP = 0.047  # of the axes' width, between slanted names
 _BESIDE = 1.6  # factor on the time axis left of the fastest and right of the slowest
 _LEAST_SECONDS = 1e-3
 
-_LONGEST_NAME = 34  # letters; a setting may list many patterns
+_LONGEST_NAME = 34  # characters; a setting may list many patterns
 
 _PANELS_PER_ROW = 3
 _MOST_PANELS = 9
-_BLOWN_UP = 1.5  # times the largest loss after the first epoch: what rises above is cut off
+_BLOWN_UP = 1.5  # times the largest loss after the first epoch; higher values are cut off
 
 
 def accuracy_seconds(candidates: Sequence[Candidate]) -> Picture | None:
-    """Held-out top-1 with intervals against the seconds it took; None when no candidate has both."""
+    """Held-out top-1 with intervals against the seconds of the evaluation; None if no candidate has both."""
     shown = [
         (candidate, max(candidate.seconds, _LEAST_SECONDS))
         for candidate in candidates
@@ -85,7 +85,7 @@ def learning_curves(curves: Sequence[Curve]) -> Picture | None:
 
 
 def _spread(wanted: Sequence[float]) -> list[float]:
-    """Ascending places in 0..1, as near to the wanted ones as names that must not overlap allow."""
+    """Ascending positions in 0..1, as near to the wanted ones as possible without overlapping names."""
     places: list[float] = []
     for place in wanted:
         places.append(max(place, places[-1] + _LABEL_GAP) if places else place)
@@ -116,12 +116,12 @@ def _point(panel: Axes, candidate: Candidate, seconds: float) -> None:
 
 
 def _reach(top1: float, low: float | None, high: float | None) -> list[list[float]] | None:
-    """Of an interval, in percent; an end that rounding moved past the estimate lies on it."""
+    """Error bars of an interval, in percent; an end that rounding moved past the estimate is clipped to it."""
     return None if low is None or high is None else arms(top1, min(low, top1), max(high, top1), 100)
 
 
 def _name(panel: Axes, candidate: Candidate, seconds: float, place: float) -> None:
-    """Slanted above the axes with a line to its point: neighbours in time often are neighbours in accuracy."""
+    """Slanted above the axes with a line to its point: neighbors in time are often neighbors in accuracy."""
     top = candidate.top1 if candidate.top1_high is None else candidate.top1_high
     panel.annotate(
         _short(short_name(candidate.name)),
@@ -144,11 +144,11 @@ def _time_axis(panel: Axes, *, decades: float) -> None:
     panel.xaxis.set_major_locator(LogLocator(subs=(1.0,) if decades > 2.5 else (1.0, 2.0, 5.0)))
     panel.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:g}"))
     panel.xaxis.set_minor_formatter(NullFormatter())
-    panel.set_xlabel("seconds to judge it on all its folds")
+    panel.set_xlabel("seconds to evaluate all its folds")
 
 
 def _kinds_legend(figure: Figure, shown: Sequence[Candidate]) -> None:
-    """Shape and colour tell the kind, the filled mark what was chosen, so that neither has to be seen for itself."""
+    """Shape and color both show the kind, and a filled mark the choice, so that color alone carries nothing."""
     marks = [
         Line2D([], [], linestyle="", marker=marker, color=colour, markerfacecolor="none", label=KINDS[kind])
         for kind, (marker, colour) in _MARKS.items()
@@ -172,7 +172,7 @@ def _told(candidate: Candidate) -> str:
 
 def _curve_panel(panel: Axes, curve: Curve) -> None:
     epochs = np.arange(1, len(curve.train) + 1)
-    # a single epoch is a point, which a line does not show
+    # a single epoch is a point, and a line would not show it
     mark = "o" if len(epochs) == 1 else ""
     panel.plot(epochs, curve.train, color=_TRAIN, linewidth=1.3, linestyle=(0, (4, 2)), marker=mark, markersize=4)
     panel.plot(epochs, curve.held_out, color=_HELD_OUT, linewidth=1.6, marker=mark, markersize=4)
@@ -196,7 +196,7 @@ def _losses_legend(figure: Figure, shown: Sequence[Curve]) -> None:
 
 
 def _ceiling(shown: Sequence[Curve]) -> float:
-    """The top of the loss axis: a training that diverged must not press the others flat."""
+    """The top of the loss axis: a diverged training must not flatten the others."""
     lines = [
         [loss for loss in line if math.isfinite(loss)] for curve in shown for line in (curve.train, curve.held_out)
     ]

@@ -1,4 +1,4 @@
-"""Plain results of all stages -> Report."""
+"""Builds the Report from the results of all stages."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class TargetResult:
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """What a report is made of.
+    """The inputs of a report.
 
     reference  the float torch network on all validation images: `compare(reference, labels, reference)`
     checks     check.json
@@ -95,13 +95,13 @@ def build_report(inputs: ReportInputs) -> Report:
         parity=dict(inputs.parity),
         stages=inputs.stages,
         versions=dict(inputs.versions),
-        # all are one machine; a target that ran on its GPU names that
+        # all ran on one machine; a target that ran on its GPU names the GPU
         machine=next((machine for machine in machines if machine.gpu), machines[0] if machines else None),
     )
 
 
 def overall(verdicts: list[Verdict]) -> Verdict:
-    """fail if one fails, else not measured if one is, else pass."""
+    """fail if any fails, else not measured if any is, else pass."""
     if "fail" in verdicts:
         return "fail"
     return "not measured" if "not measured" in verdicts else "pass"

@@ -1,4 +1,4 @@
-"""What a reader has to know before the numbers: a busy machine, too many threads, a gate out of reach."""
+"""Warnings shown before the numbers: a busy machine, too many threads, a gate out of reach."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgetl.tasks.classification.accuracy import Accuracy
 
 
 def of_target(bench: TargetBench) -> tuple[str, ...]:
-    """What makes the latencies of one target doubtful, in words."""
+    """Reasons to doubt the latencies of one target, in words."""
     timed = [build.latency for build in bench.builds if build.latency is not None]
     if not timed:
         return ()
@@ -28,7 +28,7 @@ def of_target(bench: TargetBench) -> tuple[str, ...]:
 def of_report(
     benches: Sequence[TargetBench], reference: Accuracy, classes: Sequence[str], gates: Gates
 ) -> tuple[Caution, ...]:
-    """All that is said once, above the targets it is about.
+    """All warnings, each stated once above the targets it concerns.
 
     reference  the float network on all validation images
     """
@@ -43,7 +43,7 @@ def of_report(
     if disturbed:
         sentence = (
             f"Timed on a busy machine: {', '.join(disturbed)}. Latencies are longer and less certain than on an idle "
-            "one; measure there: edgetl bench BUNDLE."
+            "one; measure again on an idle machine: edgetl bench BUNDLE."
         )
         found.append(Caution(kind="busy machine", targets=disturbed, sentence=sentence))
     for sentence in dict.fromkeys(each for said in told.values() for each in said if not each.startswith("busy")):

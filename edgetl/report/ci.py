@@ -14,12 +14,12 @@ _FIGURES = (
 
 
 def rows(report: Report) -> list[Row]:
-    """One per build. Columns `recall.<class>` hold the recall of single classes."""
+    """One row per build. Columns `recall.<class>` hold the recall of single classes."""
     return [_row(report, bundle, build) for bundle in report.bundles for build in bundle.builds]
 
 
 def cases(report: Report) -> list[Case]:
-    """One per gate of the build that ships; of a target without gates, or whose build does not run, its verdict."""
+    """One test per gate of the build that ships; without gates, or if the build does not run, the target's verdict."""
     return [case for bundle in report.bundles for case in _cases(bundle)]
 
 

@@ -1,5 +1,5 @@
-"""Accuracy per class as the page shows it: whole tables for few classes; for many the lowest recalls and the most
-frequent confusions."""
+"""Accuracy per class as the page shows it: complete tables for few classes; for many classes the lowest recalls and
+the most frequent confusions."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class MixUp:
 
 @dataclass(frozen=True)
 class Confusion:
-    """`rows` is empty when there are too many classes for a table; `mix_ups` are the commonest, most frequent first.
+    """`rows` is empty if there are too many classes for a table; `mix_ups` are the most common, most frequent first.
 
-    wrong       images that were not answered right, those of `not_finite` among them
+    wrong       images predicted wrongly, including those of `not_finite`
     not_finite  images with NaN or infinite logits; they are in no row and no mix-up
     """
 
@@ -45,7 +45,7 @@ class Confusion:
 
 
 def lowest(recalls: Sequence[Recall]) -> tuple[Recall, ...]:
-    """All of them in the order of the classes, or the lowest ones where there are too many classes for a table."""
+    """All recalls in the order of the classes, or the lowest ones if there are too many classes for a table."""
     if len(recalls) <= MAX_TABLE_CLASSES:
         return tuple(recalls)
     known = [each for each in recalls if each.recall is not None]
@@ -53,7 +53,7 @@ def lowest(recalls: Sequence[Recall]) -> tuple[Recall, ...]:
 
 
 def shape_confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], not_finite: int) -> Confusion:
-    """counts      (classes, classes): row the true class, column the answer.
+    """counts      (classes, classes): row the true class, column the prediction.
     not_finite  images that are not in `counts`, because their logits were NaN or infinite
     """
     totals = [sum(row) for row in counts]

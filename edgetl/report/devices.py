@@ -1,6 +1,6 @@
-"""What was measured on devices, from the JSON files that `edgetl-bench` and `edgetl bench BUNDLE` write there.
+"""Measurements on devices, from the JSON files that `edgetl-bench` and `edgetl bench BUNDLE` write there.
 
-The files come from elsewhere: their size is bounded, and unknown keys, other schemas and impossible numbers refused.
+The files are untrusted: their size is bounded, and unknown keys, other schemas and impossible numbers are refused.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class DeviceFile:
 
 
 def read_devices(paths: Sequence[Path]) -> tuple[DeviceFile, ...]:
-    """Read and check the files. Raises EdgetlError naming the first that is not such a file."""
+    """Read and check the files. Raises EdgetlError naming the first invalid one."""
     return tuple(DeviceFile(path.name, _read(path)) for path in paths)
 
 
 def device_rows(files: Sequence[DeviceFile], bundles: Sequence[Bundle]) -> tuple[Device, ...]:
-    """One row per bundle and file; each says whether it is about a bundle of this report. Pure."""
+    """One row per bundle and file; each says whether it concerns a bundle of this report. Pure."""
     return tuple(_row(file, found, bundles) for file in files for found in file.measurement.bundles)
 
 
@@ -54,7 +54,7 @@ def _read(path: Path) -> Measurement:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
         raise EdgetlError(
-            f"{path}: expected what `edgetl-bench --json` writes, schema 1; found `{place}`: {first['msg']}"
+            f"{path}: expected the output of `edgetl-bench --json`, schema 1; found `{place}`: {first['msg']}"
         ) from error
     for bundle in measurement.bundles:
         _check(path, bundle)
@@ -111,7 +111,7 @@ def _row(file: DeviceFile, found: BundleMeasurement, bundles: Sequence[Bundle]) 
 
 
 def _p99(found: BundleMeasurement) -> Estimate | None:
-    """Of too few runs it is an indication, whatever the device says."""
+    """With too few runs p99 is an indication, whatever the device says."""
     return Estimate(found.p99_ms.value) if found.p99_ms and found.runs < P99_RUNS else found.p99_ms
 
 

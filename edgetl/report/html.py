@@ -1,4 +1,4 @@
-"""The report as one self-contained page: no address outside, no script, everything user-supplied escaped."""
+"""The report as one self-contained page: no external references, no script, all user-supplied text escaped."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TEMPLATE = "report.html.j2"
 
 @dataclass(frozen=True)
 class TargetDetails:
-    """What the bench stage stored beside bench.json: (N, classes) logits and (runs,) nanoseconds, per precision."""
+    """Arrays of the bench stage, beside bench.json: (N, classes) logits and (runs,) nanoseconds, per precision."""
 
     bench: TargetBench
     logits: Mapping[Precision, NDArray[np.float32]]
@@ -43,7 +43,7 @@ class TargetDetails:
 
 @dataclass(frozen=True)
 class Details:
-    """What the page shows beyond report.json.
+    """The inputs of the page besides report.json.
 
     reference  float logits (len(split.val), classes)
     history    the epochs of every training of the adaptation
@@ -58,12 +58,12 @@ class Details:
 def read_details(
     split: Split, reference: NDArray[np.float32], bench_folders: Sequence[Path], history: History
 ) -> Details:
-    """Read what the bench stages wrote. Raises EdgetlError naming the file."""
+    """Read the arrays of the bench stages. Raises EdgetlError naming the file."""
     return Details(split, reference, tuple(_read_target(folder) for folder in bench_folders), history)
 
 
 def write_html(report: Report, details: Details, path: Path) -> None:
-    """Write the page so that a reader sees the old one or the whole new one."""
+    """Write the page atomically: a reader sees the old one or the complete new one."""
     write_text(path, render_html(report, details))
 
 
@@ -111,7 +111,7 @@ def _read_target(folder: Path) -> TargetDetails:
     try:
         return TargetDetails(bench, load_file(folder / PREDICTIONS_FILE), load_file(folder / LATENCY_FILE))
     except (OSError, SafetensorError) as error:
-        raise EdgetlError(f"{folder}: cannot read what the bench stage stored: {error}") from error
+        raise EdgetlError(f"{folder}: cannot read the arrays of the bench stage: {error}") from error
 
 
 def _histograms(details: Details) -> list[tuple[str, Picture]]:
@@ -123,7 +123,7 @@ def _histograms(details: Details) -> list[tuple[str, Picture]]:
 
 @dataclass(frozen=True)
 class _PerClass:
-    """What builds with one and the same confusion matrix got right per class; `bundle` is the first of them."""
+    """Accuracy per class of builds that share one confusion matrix; `bundle` is the first of them."""
 
     names: list[str]
     bundle: Bundle
@@ -149,7 +149,7 @@ def _per_class(report: Report, details: Details) -> list[_PerClass]:
 
 
 def _predictions(report: Report, details: Details) -> _Predictions | None:
-    """Of the first target that was measured, else of the first emulated one."""
+    """Predictions of the first measured target, or else of the first emulated one."""
     for bundle in sorted(report.bundles, key=lambda bundle: not bundle.measured):
         target = _target(details, bundle.target)
         logits = target.logits.get(bundle.precision) if target and bundle.precision else None

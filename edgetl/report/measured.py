@@ -1,4 +1,4 @@
-"""What was measured of finished bundles, as one table on a terminal."""
+"""Measurements of finished bundles as one terminal table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STYLES = {"pass": "green", "fail": "bold red", "not measured": "yellow"}
 
 
 def show_measured(measurement: Measurement, console: Console | None = None) -> None:
-    """Print the table, where it was measured, recall of classes and gates, to stdout unless told otherwise."""
+    """Print the table, the machine, recall per class and gates; to stdout by default."""
     out = console or Console(highlight=False)
     out.print(table(measurement))
     for line in (_conditions(measurement), *_notes(measurement)):
@@ -101,7 +101,7 @@ def _notes(measurement: Measurement) -> list[str]:
     notes = []
     bundles = measurement.bundles
     if any(each.p99_ms is not None and each.p99_ms.low is None for each in bundles):
-        notes.append(f"p99 of {bundles[0].runs} runs: an indication; an interval takes {P99_RUNS} steady ones (--runs)")
+        notes.append(f"p99 of {bundles[0].runs} runs: an indication; an interval needs {P99_RUNS} steady ones (--runs)")
     for placement in dict.fromkeys(each.placement for each in bundles if each.placement):
         those = [str(number) for number, each in enumerate(bundles, 1) if each.placement == placement]
         which = f"{', '.join(those)}: " if len(those) < len(bundles) else ""

@@ -1,6 +1,6 @@
-"""`report.json`: what was built and how well it does, for programs. Fields are only ever added within schema 1.
+"""`report.json`: what was built and how well it does, for programs. Within schema 1, fields are only added.
 
-Accuracies are fractions, differences percentage points, times milliseconds, sizes bytes. What was not measured is null.
+Accuracies are fractions, differences percentage points, times milliseconds, sizes bytes. Null means not measured.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Recall(TolerantModel):
     images: int
     recall: float | None = None
     recall_low: float | None = None
-    """Lower end of the 95 % Wilson interval, widened where answers of an absent CPU are undecided."""
+    """Lower end of the 95 % Wilson interval, widened if predictions of an absent CPU are undecided."""
     recall_high: float | None = None
     float_recall: float | None = None
     float_recall_low: float | None = None
@@ -49,7 +49,7 @@ class Recall(TolerantModel):
 
 
 class Caution(TolerantModel):
-    """What has to be known before the numbers. Empty `targets`: it is about all of them."""
+    """A warning to read before the numbers. Empty `targets`: it concerns all of them."""
 
     kind: Literal["busy machine", "threads", "gate out of reach"]
     targets: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ class Reference(TolerantModel):
     macro_f1_high: float
     images: int
     recalls: tuple[Recall, ...] = ()
-    """Of every class, in the order of `classes`; `recall` and `float_recall` are the same here."""
+    """For every class, in the order of `classes`; `recall` and `float_recall` are the same here."""
 
 
 class Gate(TolerantModel):
@@ -76,7 +76,7 @@ class Gate(TolerantModel):
 
     gate: str
     label: str | None = None
-    """The class, of a gate on recall."""
+    """The class, for a gate on recall."""
     limit: float
     value: float | None
     verdict: Verdict
@@ -84,16 +84,16 @@ class Gate(TolerantModel):
 
 
 class Figures(TolerantModel):
-    """What was measured of one build. `drop_points` is the float network's top-1 minus the build's, paired."""
+    """The measurements of one build. `drop_points` is the float network's top-1 minus the build's, paired."""
 
     images: int | None = None
-    """Validation images behind the accuracies; fewer than all where only emulated ones count."""
+    """Validation images behind the accuracies; fewer than all if only emulated ones count."""
     emulated_images: int | None = None
-    """Of them, those that were answered under emulation, where this machine's CPU answered the others; else null."""
+    """Images run under emulation, if this machine's CPU ran the others; else null."""
     emulated_same: int | None = None
-    """Emulated images for which this machine's CPU names the class that emulation names."""
+    """Emulated images for which this machine's CPU predicts the same class as emulation."""
     undecided_images: int | None = None
-    """Images whose class may be another one on the target's CPU; the intervals of the accuracies hold either."""
+    """Images whose prediction may differ on the target's CPU; the intervals of the accuracies include both."""
     top1: float | None = None
     top1_low: float | None = None
     top1_high: float | None = None
@@ -104,9 +104,9 @@ class Figures(TolerantModel):
     drop_points_low: float | None = None
     drop_points_high: float | None = None
     recalls: tuple[Recall, ...] = ()
-    """Of every class, in the order of `classes`; empty where accuracy was not measured."""
+    """For every class, in the order of `classes`; empty if accuracy was not measured."""
     agreement: float | None = None
-    """Share of images on which the build answers as the float network does."""
+    """Share of images on which the build predicts the same class as the float network."""
     max_abs_diff: float | None = None
     """Largest difference of a logit to the float network."""
     mean_cosine: float | None = None
@@ -116,12 +116,12 @@ class Figures(TolerantModel):
     p90_ms: float | None = None
     p99_ms: float | None = None
     p99_ms_low: float | None = None
-    """Null beside a `p99_ms`: too few runs for an honest interval, so that it is an indication."""
+    """Null beside a `p99_ms`: too few runs for a valid interval, so p99 is an indication."""
     p99_ms_high: float | None = None
     runs: int | None = None
     threads: int | None = None
     round_spread: float | None = None
-    """Span of the middle half of the rounds' median times over the median: how far the machine swayed."""
+    """Interquartile range of the rounds' median times over the median: how unsteady the machine was."""
     speedup: float | None = None
     """Median time of the float32 build over this one's, timed in the same rounds."""
     speedup_low: float | None = None
@@ -134,11 +134,11 @@ class Figures(TolerantModel):
     """Memory of that idle process."""
     size_bytes: int | None = None
     placement: str | None = None
-    """Precisions in which the runtime really runs the convolutions and matrix products, with their counts."""
+    """Number formats in which the runtime really runs convolutions and matrix products, with counts."""
     not_integer: tuple[str, ...] = ()
-    """Convolutions and matrix products of an int8 build that run in something else."""
+    """Convolutions and matrix products of an int8 build that do not run in INT8."""
     conversions: int | None = None
-    """Operators of an int8 build that only turn floats into integers or back; 2 are the network's own ends."""
+    """Operators of an int8 build that only convert between float and INT8; 2 are the ends of the network."""
     error: str | None = None
     """Why the build could not be opened or run."""
     unmeasured: str | None = None
@@ -155,16 +155,16 @@ class Build(Figures):
 
 
 class Surgery(TolerantModel):
-    """A network without the parts that integer runtimes compute in floats, as one more candidate."""
+    """A network without the parts that INT8 runtimes compute in float, as one more candidate."""
 
     activations: int
     """Smooth activations (hard-swish, SiLU, GELU) that became ReLU or ReLU6."""
     gates: int
     """Squeeze-and-excitation gates that became constants."""
     epochs: int
-    """Of distillation that it kept."""
+    """Epochs of distillation that were kept."""
     agreement: float
-    """Share of the shots with the class that the network as it was gives."""
+    """Share of the shots for which it predicts the same class as the original network."""
     sentence: str
 
 
@@ -175,7 +175,7 @@ class Bundle(Figures):
     backend: str
     backend_version: str = ""
     precision: Precision | None
-    """Null when no build could be run at all."""
+    """Null if no build could run at all."""
     path: str | None
     """The bundle's folder."""
     bundle_sha256: str | None = None
@@ -184,13 +184,13 @@ class Bundle(Figures):
     emulated: bool
     not_measured_reason: str = ""
     other_cpu: str = ""
-    """Why the latencies are those of another CPU than the target's; empty where they are its own or there are none."""
+    """Why the latencies are not those of the target's CPU; empty if they are, or if there are none."""
     cautions: tuple[str, ...] = ()
-    """What makes the latencies doubtful: a busy machine, more threads than cores."""
+    """Reasons to doubt the latencies: a busy machine, more threads than cores."""
     waited: float | None = None
-    """Share of the time that timed runs stood in line for a core."""
+    """Share of the time that timed runs waited for a core."""
     stolen: float | None = None
-    """Share of the CPU time that the machine's host took for others meanwhile."""
+    """Share of the CPU time that the machine's host took for others during the runs."""
     float_p50_ms: float | None = None
     verdict: Verdict
     reason: str
@@ -198,18 +198,18 @@ class Bundle(Figures):
     """How the build was chosen."""
     builds: tuple[Build, ...] = ()
     repair: Repair | None = None
-    """What was tried where INT8 missed an accuracy gate."""
+    """The repair, if INT8 missed an accuracy gate."""
     surgery: Surgery | None = None
-    """The build `simplified`, where INT8 was slower than a float build for parts that runtimes compute in floats."""
+    """The build `simplified`, if INT8 was slower than float because of parts that runtimes compute in float."""
 
 
 class Device(TolerantModel):
-    """One bundle as it was measured on a device, from a file given with --device."""
+    """One bundle as measured on a device, from a file given with --device."""
 
     file: str
     match: DeviceMatch
-    """this bundle: one of `bundles`, to the byte; another build: of the same target and precision, but with another
-    digest; another bundle: of nothing that this report is about."""
+    """this bundle: one of `bundles`, byte for byte; another build: same target and precision, different digest; another
+    bundle: not in this report."""
     bundle: str
     """The bundle's folder on the device."""
     bundle_sha256: str
@@ -217,7 +217,7 @@ class Device(TolerantModel):
     precision: Precision
     backend: str
     backend_version: str
-    """Of the runtime on the device."""
+    """Version of the runtime on the device."""
     harness: Harness
     created: str
     """Date and time on the device, ISO 8601; empty when its clock was never set."""
@@ -235,7 +235,7 @@ class Device(TolerantModel):
     p99_ms_low: float | None = None
     p99_ms_high: float | None = None
     images: int
-    """Labelled images behind top1."""
+    """Labeled images behind top1."""
     top1: float | None = None
     top1_low: float | None = None
     top1_high: float | None = None
@@ -245,10 +245,10 @@ class Device(TolerantModel):
     """Memory that this adds to an idle process."""
     baseline_rss_bytes: int | None = None
     clock_mhz_before: float | None = None
-    """Of the first core, right before the timed runs."""
+    """Clock of the first core, right before the timed runs."""
     clock_mhz_after: float | None = None
     temperature_c_before: float | None = None
-    """Of the hottest thermal zone."""
+    """Temperature of the hottest thermal zone."""
     temperature_c_after: float | None = None
 
 
@@ -257,22 +257,22 @@ class Quantized(TolerantModel):
 
     scheme: str
     targets: tuple[str, ...]
-    """Those that compute in it."""
+    """Targets that use it."""
     method: Literal["ptq", "qat"]
-    """ptq: calibrated only. qat: trained with the rounding."""
+    """ptq: calibrated only. qat: quantization-aware training."""
     decision: str = ""
-    """Why, where the recipe left it to the validation images."""
+    """Why, if the recipe left the choice to the validation images."""
     calibration_images: int
     epochs: int = 0
-    """Of training, taken back or not."""
+    """Epochs of training, whether it was kept or rolled back."""
 
 
 class Stage(TolerantModel):
-    """One step of the build. A reused step tells what making it took."""
+    """One step of the build. A reused step gives the time and memory of the original run."""
 
     stage: str
     what: str = ""
-    """The target or the number scheme it was done for, where there are several."""
+    """Its target or number scheme, if there are several."""
     seconds: float
     peak_rss_bytes: int
     reused: bool
@@ -297,7 +297,7 @@ class Data(TolerantModel):
 
 
 class Report(TolerantModel):
-    """Everything one `edgetl build` found."""
+    """All results of one `edgetl build`."""
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
     name: str
@@ -306,7 +306,7 @@ class Report(TolerantModel):
     summary: str = ""
     """How many targets pass and how many were not measured, in one sentence."""
     cautions: tuple[Caution, ...] = ()
-    """What has to be known before the numbers."""
+    """Warnings to read before the numbers."""
     verdict: Verdict
     """fail if a target fails, else not measured if one is, else pass."""
     recipe: dict[str, Any]
@@ -315,23 +315,23 @@ class Report(TolerantModel):
     bundles: tuple[Bundle, ...]
     data: Data
     checks: Checks | None = None
-    """What `edgetl check` found. A finding `refuse` in a finished build was let pass by `check.allow_leak`."""
+    """The findings of `edgetl check`. A finding `refuse` in a finished build was allowed by `check.allow_leak`."""
     adapt: Annotated[Adaptation | None, BeforeValidator(_or_none)] = None
     """How the network was adapted; null where nothing was recorded."""
     quantized: tuple[Quantized, ...] = ()
     float16: str = ""
-    """How far the network's values on the shots are from float16's largest, where a target has such builds."""
+    """How far the network's values on the shots are from float16's maximum, if a target has float16 builds."""
     parity: dict[str, Any] = Field(default={})
     """Per pivot model: how close ONNX and torch are on real images."""
     stages: tuple[Stage, ...] = ()
     versions: dict[str, str] = Field(default={})
     machine: Machine | None = None
     devices: tuple[Device, ...] = ()
-    """What was measured on devices, when files were given with --device."""
+    """Measurements on devices, if files were given with --device."""
 
 
 def write_report(report: Report, path: Path) -> None:
-    """Write `report.json` so that a reader sees the old one or the whole new one."""
+    """Write `report.json` atomically: a reader sees the old one or the complete new one."""
     write_text(path, report_text(report))
 
 
@@ -340,7 +340,7 @@ def report_text(report: Report) -> str:
 
 
 def read_report(path: Path) -> Report:
-    """Raises EdgetlError when the file is absent or no report of schema 1."""
+    """Raises EdgetlError if the file is missing or not a report of schema 1."""
     try:
         return Report.model_validate_json(path.read_bytes())
     except OSError as error:

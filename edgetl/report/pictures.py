@@ -1,4 +1,4 @@
-"""Some validation images with what a bundle and the float network answered, as small inline pictures."""
+"""Some validation images with the predictions of a bundle and of the float network, as small inline images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PER_GROUP = 10
 
 @dataclass(frozen=True)
 class Shown:
-    """One picture. `source` is a data URI, or empty when the file can no longer be read; probabilities are softmax."""
+    """One image. `source` is a data URI, or empty if the file can no longer be read; probabilities are softmax."""
 
     source: str
     file: str
@@ -48,8 +48,8 @@ def choose_pictures(
     reference: NDArray[np.float32],
     per_group: int = _PER_GROUP,
 ) -> tuple[Group, ...]:
-    """Groups of pictures: answered unlike the float network, wrong like it (most certain
-    first), right (classes in turn).
+    """Groups of images: predicted differently from the float network, wrong like it (most certain first), right
+    (classes in turn).
 
     samples    (N) in the order of logits and reference, both (N, classes) of the bundle and the float network.
     """
@@ -75,7 +75,7 @@ def choose_pictures(
         )
 
     titles = (
-        ("Answered differently from the float network", changed),
+        ("Predicted differently from the float network", changed),
         ("Wrong, like the float network, most certain first", wrong),
         ("Right, classes in turn", fine),
     )
@@ -85,7 +85,7 @@ def choose_pictures(
 
 
 def data_uri(path: Path, side: int = _SIDE) -> str:
-    """The image as a JPEG of at most `side` pixels inside a data URI; empty when it can no longer be read."""
+    """The image as a JPEG of at most `side` pixels inside a data URI; empty if it can no longer be read."""
     try:
         picture = Image.fromarray(decode(path))
     except DataError:

@@ -1,4 +1,4 @@
-"""Figures of the page as inline SVG: colours come from the page's style sheet, nothing refers to anything outside."""
+"""Figures of the page as inline SVG, with colors from the page's style sheet and no external references."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MARKERS: dict[Precision, str] = {
     "bfloat16": "D",
     "float32": "s",
 }
-# stand-in colour -> variable of the style sheet, so that one figure suits light and dark pages
+# placeholder color -> variable of the style sheet, so that one figure suits light and dark pages
 _VARIABLES = {
     _INK: "var(--ink)",
     MUTED: "var(--muted)",
@@ -79,7 +79,7 @@ _PIXELS_PER_INCH = 105
 
 @dataclass(frozen=True)
 class Picture:
-    """An inline SVG and the sentence that says what it shows to those who do not see it."""
+    """An inline SVG and its text alternative."""
 
     svg: str
     text: str
@@ -112,8 +112,8 @@ def latency_histogram(target: str, times_ns: Mapping[Precision, NDArray[np.int64
     series = {name: np.asarray(times / 1e6, dtype=np.float64) for name, times in times_ns.items() if times.size}
     if not series:
         return None
-    # the axis begins at zero, so that a build of three times the speed looks like one; stalls, of which a busy machine
-    # has many, would squeeze everything else to the left: it ends at three medians at the latest
+    # the axis begins at zero, so that a build of three times the speed looks that fast; it ends at three medians at
+    # most, because the stalls of a busy machine would squeeze everything else to the left
     right = max(min(1.15 * float(np.quantile(times, 0.99)), 3 * _median(times)) for times in series.values())
     edges = np.linspace(0, right, _BINS + 1)
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": f"edgetl latency {target}"}):
@@ -166,7 +166,7 @@ def _accuracy_panel(panel: Axes, bundle: Bundle) -> None:
 
 
 def _legend(figure: Figure, precisions: set[Precision]) -> None:
-    """Colour and shape tell the precision, so that neither has to be seen for itself."""
+    """Color and shape both show the precision, so that color alone carries nothing."""
     marks = [
         Line2D([], [], linestyle="", marker=_MARKERS[name], color=SERIES[name], markerfacecolor="none", label=name)
         for name in SERIES

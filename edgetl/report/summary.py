@@ -1,4 +1,4 @@
-"""What a reader of the report wants first: how many targets pass, which bundle to take, what was not measured."""
+"""The first lines of the report: how many targets pass, which bundle to take, what was not measured."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgetl.types import Verdict
 
 @dataclass(frozen=True)
 class Unmeasured:
-    """Targets that share one reason for being neither measured nor emulated on this machine."""
+    """Targets that were neither measured nor emulated on this machine, for the same reason."""
 
     targets: tuple[str, ...]
     reason: str
@@ -24,7 +24,7 @@ class Summary:
 
     verdict   fail if a target fails, pass if every target that was measured or emulated passes, else not measured
     headline  `3 of 3 measured targets pass; 5 not measured here`
-    take      which bundle to take on a machine like this one; empty where none was timed and passes
+    take      which bundle to take on a machine like this one; empty if none was timed and passes
     """
 
     verdict: Verdict
@@ -33,7 +33,7 @@ class Summary:
     fastest: Bundle | None
     """The bundle that `take` is about."""
     bundles: tuple[Bundle, ...]
-    """Measured targets first, then emulated ones, then the others; each group in the order of the recipe."""
+    """Measured targets first, then emulated ones, then the others, each in the order of the recipe."""
     unmeasured: tuple[Unmeasured, ...]
 
 
@@ -81,10 +81,10 @@ def _take(timed: Sequence[Bundle]) -> str:
         return ""
     first, *others = timed
     level = [each.target for each in others if _overlap(first, each)]
-    tied = f"; {' and '.join(level)} cannot be told apart from it" if level else ""
+    tied = f"; {' and '.join(level)} may be as fast" if level else ""
     rivals = "the fastest that passes" if others else "it passes"
     return (
-        f"On a machine like this one take the bundle for {first.target}: {rivals}, with {first.precision}, "
+        f"On a machine like this one, take the bundle for {first.target}: {rivals}, with {first.precision}, "
         f"{words.percent(first.top1)} % top-1 and {words.milliseconds(first.p50_ms)} ms{tied}."
     )
 
@@ -100,7 +100,7 @@ def _unmeasured(bundles: Sequence[Bundle]) -> tuple[Unmeasured, ...]:
     shared: dict[str, list[str]] = {}
     for bundle in bundles:
         if not bundle.measured and not bundle.emulated:
-            # a reason that only differs in the target's own name is one reason
+            # reasons that differ only in the target's own name count as one
             reason = bundle.not_measured_reason.replace(f"target {bundle.target} needs", "needs")
             shared.setdefault(reason, []).append(bundle.target)
     return tuple(Unmeasured(tuple(targets), reason) for reason, targets in shared.items())

@@ -1,4 +1,4 @@
-"""What the data checks found, with the suspects as small inline pictures."""
+"""Findings of the data checks, with the suspects as small inline images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PER_FINDING = 12
 
 @dataclass(frozen=True)
 class ShownPicture:
-    """`source` is a data URI, or empty when the file can no longer be read; `told`: side and class."""
+    """`source` is a data URI, or empty if the file can no longer be read; `told`: side and class."""
 
     source: str
     told: str
@@ -29,7 +29,7 @@ class ShownSuspect:
 
 @dataclass(frozen=True)
 class ShownFinding:
-    """A finding as the page tells it. `allowed`: refused, and let pass by the recipe."""
+    """A finding as the page shows it. `allowed`: refused, but allowed by the recipe."""
 
     title: str
     finding: Finding
@@ -38,7 +38,7 @@ class ShownFinding:
 
 
 def show_findings(checks: Checks, *, allow_leak: bool) -> tuple[ShownFinding, ...]:
-    """In the order of the checks; at most twelve suspects of each. Files passed over have no pictures."""
+    """In the order of the checks, with at most twelve suspects each. Skipped files have no images."""
     return tuple(
         ShownFinding(
             title=TITLES[finding.check],

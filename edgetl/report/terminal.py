@@ -1,4 +1,4 @@
-"""The report as one table on a terminal. Words carry the verdict; colour only repeats them."""
+"""The report as one terminal table. Words carry the verdict; color only repeats them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _LONGEST_WORD = len("measured")
 
 
 def show_report(report: Report, console: Console | None = None) -> None:
-    """Print what comes first, the table, and why for each target or guard that needs a word, to stdout unless told
-    otherwise. report.html tells it for all of them.
+    """Print the summary, the table, and the reasons for targets and guards that need one; to stdout by default.
+    report.html has the reasons for all.
 
-    Colour is left out where the output is no terminal or NO_COLOR is set.
+    Color is off if the output is not a terminal or NO_COLOR is set.
     """
     out = console or Console(highlight=False)
     summary = summarize(report.bundles)
@@ -133,7 +133,7 @@ def _marks(bundle: Bundle) -> tuple[str, ...]:
 
 
 def _runs_in(bundle: Bundle) -> str:
-    """The precision, with a star when some operators run in another: the line below the table says how many."""
+    """The precision, with a star if some operators run in another one; the line below the table says how many."""
     return f"{bundle.precision or 'nothing'}{'*' if bundle.not_integer else ''}"
 
 
@@ -156,16 +156,16 @@ def _guard_line(guard: Guard) -> Text:
 
 
 def _indication_line(report: Report) -> Text | None:
-    """That p99 has no interval; None where every one has."""
+    """A note that p99 has no interval; None if every p99 has one."""
     unsure = [each for each in report.bundles if each.p99_ms is not None and each.p99_ms_low is None]
     if not unsure:
         return None
     told = " and ".join(str(count) for count in sorted({each.runs for each in unsure if each.runs is not None}))
-    return Text(f"p99 of {told or 'few'} runs: an indication; an interval takes {P99_RUNS} steady ones", style="dim")
+    return Text(f"p99 of {told or 'few'} runs: an indication; an interval needs {P99_RUNS} steady ones", style="dim")
 
 
 def _lowest_recall(bundles: Sequence[Bundle]) -> Text | None:
-    """The class that is recognized least, of all builds that ship; None where accuracy was not measured."""
+    """The class with the lowest recall of all builds that ship; None if accuracy was not measured."""
     found = [(each.recall, each, bundle) for bundle in bundles for each in bundle.recalls if each.recall is not None]
     if not found:
         return None
@@ -178,9 +178,9 @@ def _lowest_recall(bundles: Sequence[Bundle]) -> Text | None:
 
 
 def _needs_a_word(bundle: Bundle) -> bool:
-    """Whether anything is not as hoped: a gate, the build that ships, the operators that stayed float, the machine.
+    """Whether anything needs a line: a gate, the build that ships, operators that stayed float, the machine.
 
-    What was not measured at all has one line with all that share its reason.
+    Targets that were not measured share one line per reason.
     """
     if bundle.verdict == "not measured" and not (bundle.measured or bundle.emulated):
         return False
@@ -189,7 +189,7 @@ def _needs_a_word(bundle: Bundle) -> bool:
 
 
 def _absent(report: Report) -> list[Text]:
-    """One line for each reason why targets were not measured; the whole of it is in report.html."""
+    """One line per reason why targets were not measured; report.html has the full text."""
     quiet = [each for each in report.bundles if each.verdict == "not measured" and not each.emulated]
     found = summarize(quiet).unmeasured
     return [
@@ -203,8 +203,8 @@ def _explanation(bundle: Bundle) -> Text:
     if not bundle.reason.startswith(bundle.verdict):
         line.append(bundle.verdict, _STYLES[bundle.verdict]).append("; ")
     replaced = bundle.surgery.sentence if bundle.surgery and bundle.precision == "simplified" else ""
-    told = bundle.other_cpu in bundle.reason  # by a gate on latency
+    told = bundle.other_cpu in bundle.reason  # already said by a gate on latency
     other = "" if told else f"latency of another CPU: {bundle.other_cpu}"
-    # a gate on latency tells its own build's figures already
+    # a gate on latency already has the figures of its own build
     cautions = [each for each in bundle.cautions if each.partition(":")[0] not in bundle.reason]
     return line.append("; ".join(part for part in (bundle.reason, bundle.why, replaced, other, *cautions) if part))

@@ -1,4 +1,4 @@
-"""Numbers as people read them, the same on the terminal and in the page. None becomes a dash."""
+"""Numbers formatted for people, the same on the terminal and in the page. None becomes a dash."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def points_range(low: float | None, high: float | None) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """Three digits that matter: `0.412`, `3.07`, `128`."""
+    """Three significant digits: `0.412`, `3.07`, `128`."""
     if value is None:
         return DASH
     decimals = 0 if value >= 99.95 else 1 if value >= 9.995 else 2 if value >= 0.9995 else 3
@@ -81,15 +81,15 @@ def threads(value: int) -> str:
 
 
 def emulated(images: int | None, emulated_images: int | None) -> str:
-    """How much of an accuracy was emulated: `emulated, 64 images`, `64 of 300 images emulated`."""
+    """The emulated part of an accuracy: `emulated, 64 images`, `64 of 300 images emulated`."""
     if emulated_images is None:
         return f"emulated, {images or 0} images"
     return f"{emulated_images} of {images} images emulated"
 
 
 def in_lines(name: str, most: int) -> str:
-    """A long name on several lines of at most `most` characters, ended behind `-`, `_`, `/` and `.` and never in the
-    middle of a word; a word that is longer stays whole."""
+    """A long name on several lines of at most `most` characters, broken after `-`, `_`, `/` and `.` but never inside a
+    word; a longer word stays whole."""
     lines = [""]
     for part in re.findall(r"[^-_/. ]+[-_/. ]?|[-_/. ]", name):
         if lines[-1] and len(lines[-1]) + len(part.rstrip()) > most:
@@ -99,7 +99,7 @@ def in_lines(name: str, most: int) -> str:
 
 
 def layers(placement: str | None) -> str:
-    """What a runtime reports to compute in, with its unit: `int8 52, float32 1` -> `52 layers int8, 1 float32`."""
+    """The placement that a runtime reports, with its unit: `int8 52, float32 1` -> `52 layers int8, 1 float32`."""
     parts = [part.rpartition(" ") for part in (placement or "").split(", ") if " " in part]
     told = [f"{count} {name}" for name, _, count in parts]
     if told:
@@ -109,7 +109,7 @@ def layers(placement: str | None) -> str:
 
 
 def change(before: float | None, after: float | None, unit: str) -> str:
-    """A reading before and after: `41 → 62 °C`; nothing where it could not be read."""
+    """A reading before and after: `41 → 62 °C`; empty if it could not be read."""
     told = [f"{value:.0f}" for value in (before, after) if value is not None]
     return f"{' → '.join(told)} {unit}" if told else ""
 

@@ -1,4 +1,4 @@
-"""The report stage: judge every target, choose the build that ships, write the report; add what devices measured."""
+"""The report stage: judge every target, choose the build that ships, write the report, add device measurements."""
 
 from __future__ import annotations
 
@@ -86,9 +86,9 @@ def write_reports(run: Run, finished: Finished, stages: Sequence[StageResult], o
 
 
 def add_devices(run: Run, finished: Finished, reported: Path, devices: Sequence[DeviceFile], out: Path) -> None:
-    """Write report.json and report.html of the folder `reported` again into `out`, with what devices measured.
+    """Write report.json and report.html of the folder `reported` again into `out`, with device measurements.
 
-    The bundles stay as they are: what a device measured must keep the digest it was measured under.
+    The bundles stay unchanged: a device measurement refers to their digest.
     """
     report = read_report(reported / FILE_NAME)
     report = report.model_copy(update={"devices": device_rows(devices, report.bundles)})
@@ -114,7 +114,7 @@ def _judged(recipe: Recipe, built: Built, now: str, out: Path) -> TargetResult:
 
 
 def _ship(recipe_name: str, bench: TargetBench, decision: Decision, built: Built, now: str, out: Path) -> str | None:
-    """Copy the chosen build, with what was measured in its manifest. Returns its path relative to the output."""
+    """Copy the chosen build, with its measurements in the manifest. Returns its path relative to the output."""
     if decision.shipped is None:
         return None
     bundles = [read_bundle(result.folder) for result in built.builds]

@@ -1,4 +1,4 @@
-"""Adapting: fit a head, fine-tune the backbone, or both, on the shots."""
+"""The adapt stage: fits a head, fine-tunes the backbone, or both, on the shots."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgetl.store.results import StageResult
 
 
 def adapt_stage(run: Run, weights: Weights | None = None, until: str = "adapt") -> StageResult:
-    """Fit a head, fine-tune the backbone, or both, on the shots. Says first how long all up to `until` will take."""
+    """Fit a head, fine-tune the backbone, or both, on the shots. First prints the estimated time up to `until`."""
     from edgetl.data.groups import shot_keys
 
     recipe = run.job.recipe
@@ -26,7 +26,7 @@ def adapt_stage(run: Run, weights: Weights | None = None, until: str = "adapt") 
         return sentence(stage_seconds(run.job, run.split, macs, minutes, looks), until)
 
     def make(out: Path) -> None:
-        opened = weights.to_open()  # first: where they are gone, nothing heavy is imported to say so
+        opened = weights.to_open()  # first: if they are gone, fail before importing anything heavy
         from edgetl.adapt.adapt import adapt_network
 
         adapt_network(run, opened, out, plan)

@@ -1,4 +1,4 @@
-"""Measuring: accuracy and latency of every build of one target, together."""
+"""The bench stage: measures accuracy and latency of every build of one target, together."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgetl.types import Target
 
 
 def bench_stage(run: Run, target: Target, builds: Sequence[StageResult], pivot: StageResult) -> StageResult:
-    """Accuracy and latency of every build of one target, on its own runtime, together so that they can be compared."""
+    """Accuracy and latency of every build of one target, on its own runtime, together so that they are comparable."""
     from edgetl.backends.base import load
 
     recipe, backend = run.job.recipe, load(target.backend)
@@ -55,8 +55,8 @@ def _once_measured(
     what: str,
     attempt: int = 0,
 ) -> StageResult:
-    """The stored bench, or a new one: a stored one that was cut short (a time limit, an emulator that failed) does for
-    the run that made it, and the next run measures again."""
+    """The stored bench, or a new one. A stored one that was interrupted (a time limit, a failed emulator) is used only
+    by the run that made it; the next run measures again."""
     from edgetl.bench.result import BENCH_FILE, read_bench
 
     found = store.once("bench", 8, {**config, "attempt": attempt}, run, inputs=inputs, what=what)
@@ -66,11 +66,11 @@ def _once_measured(
 
 
 def _emulation(recipe: Recipe, target: Target) -> dict[str, Any] | None:
-    """What emulated accuracies depend on besides builds and images; None where nothing is emulated."""
+    """What emulated accuracies depend on besides builds and images; None if nothing is emulated."""
     from edgetl.bench import qemu
 
     if not (recipe.bench.emulate and qemu.takes(target)) or qemu.missing() is not None:
         return None
-    # they decide which build ships, and that one is looked at on more images
+    # they determine which build ships, and that one is emulated on more images
     gates = recipe.gates.model_dump(mode="json")
     return {"emulator": qemu.identity(), "gates": gates, "choose": recipe.choose}

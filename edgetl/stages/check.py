@@ -1,4 +1,4 @@
-"""Checking the images: leaks, wrong labels and drift."""
+"""The check stage: looks for leaks, wrong labels and drift in the images."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from edgetl.store.results import StageResult
 
 
 def check_stage(run: Run, weights: Weights | None = None) -> StageResult:
-    """Look for leaks, wrong labels and drift. Where features cannot be computed, the rest is checked: the next stage
-    says what is wrong with the weights, and the next run tries again."""
+    """Check for leaks, wrong labels and drift. If features cannot be computed, the other checks still run: the next
+    stage reports the problem with the weights, and the next run tries again."""
     weights = weights or Weights.of(run.job, run.progress)
     try:
         return _checked(run, weights, "")
@@ -29,7 +29,7 @@ def check_stage(run: Run, weights: Weights | None = None) -> StageResult:
 
 
 def refuse_leaks(job: Job, checked: StageResult) -> None:
-    """Raise DataError for what the check refused, unless `check.allow_leak` is set."""
+    """Raise DataError for refused findings, unless `check.allow_leak` is set."""
     from edgetl.checks.model import FILE_NAME, read_checks, require_sound
 
     require_sound(read_checks(checked.folder / FILE_NAME), allow_leak=job.recipe.check.allow_leak)
@@ -40,7 +40,7 @@ def _checked(run: Run, weights: Weights | None, obstacle: str) -> StageResult:
 
     recipe = run.job.recipe
     source = weights.source if weights else None
-    # what is allowed changes no finding
+    # allowing a leak changes no finding
     settings = recipe.check.model_dump(mode="json", exclude={"allow_leak"})
 
     def make(out: Path) -> None:
@@ -59,7 +59,7 @@ def _checked(run: Run, weights: Weights | None, obstacle: str) -> StageResult:
         "tools": versions(("torch", "timm", "torchvision", "scikit-learn")),
         "decoders": decoder_versions(),
     }
-    # findings name files, which the split's digest does not
+    # findings contain file names, which are not part of the split's digest
     files = [
         [sample.path for sample in (*run.split.shots, *run.split.val)],
         [asdict(skipped) for skipped in run.split.skipped],

@@ -1,4 +1,4 @@
-"""Compiling: one build of the pivot for one target, as a complete bundle without measurements."""
+"""The compile stage: one build of the pivot for one target, as a complete bundle without measurements."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgetl.types import Precision, Target
 
 
 def precisions_of(pivot: StageResult, target: Target) -> tuple[Precision, ...]:
-    """The builds to make for a target: those that the pivot has a model for."""
+    """The builds to make for a target: those for which the pivot has a model."""
     from edgetl.pivot.pivot import read_pivot
     from edgetl.pivot.pivot_models import available
 
@@ -24,7 +24,7 @@ def compile_stage(
 ) -> StageResult:
     """One build of the pivot for one target, as a complete bundle without measurements.
 
-    models  the pivot folder to take the model from where `pivot` is a stage that holds it as a part of its result
+    models  the pivot folder with the model, if `pivot` is a stage that has it as a part of its result
     """
     from edgetl.backends.base import load
 

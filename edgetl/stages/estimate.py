@@ -1,4 +1,4 @@
-"""How long a build will take, before it begins: counted from the network and the images, for two quiet cores."""
+"""Estimates the time of a build before it begins, from the network and the images, for two idle cores."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from edgetl.recipes.job import Job, schemes_of
 from edgetl.types import Split
 
 # Multiply-accumulates in a second on two cores of a server CPU, with MobileNetV2 at 224 x 224;
-# compiled models are several times as fast, models that are executed literally slower.
+# compiled models are several times as fast, models executed node by node are slower.
 _TORCH, _LITERAL, _COMPILED = 24e9, 6e9, 60e9
-_JUDGED = 512  # validation images that quantization looks at
-_PROVEN = 64  # images that each exported model is compared on
+_JUDGED = 512  # validation images used by quantization
+_PROVEN = 64  # images on which each exported model is compared
 
 
 def sentence(seconds: Mapping[str, float], until: str) -> str:
-    """`estimated for two quiet cores: 6 min (adapt 3 min, quantize 50 s, ...)`, up to the stage `until`."""
+    """`estimated for two idle cores: 6 min (adapt 3 min, quantize 50 s, ...)`, up to the stage `until`."""
     if until in seconds:
         seconds = dict(list(seconds.items())[: list(seconds).index(until) + 1])
     parts = ", ".join(f"{stage} {duration(one)}" for stage, one in seconds.items())
-    return f"estimated for two quiet cores: {duration(sum(seconds.values()))} ({parts})"
+    return f"estimated for two idle cores: {duration(sum(seconds.values()))} ({parts})"
 
 
 def stage_seconds(job: Job, split: Split, macs: int, search_minutes: float, views: int) -> dict[str, float]:
     """Seconds of the stages from adapt on.
 
     macs            multiply-accumulates of one image
-    search_minutes  what fine-tuning may take
-    views           of each shot whose features are computed
+    search_minutes  budget of fine-tuning
+    views           views per shot whose features are computed
     """
     shots, val, schemes = len(split.shots), len(split.val), len(schemes_of(job))
     builds = sum(len(target.precisions) for target in job.targets)

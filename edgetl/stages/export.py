@@ -1,4 +1,4 @@
-"""Exporting: the pivot, proven equal to the torch networks."""
+"""The export stage: writes the pivot, proven equal to the torch networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the stages that make networks found, in a few lines and as JSON: for the commands that end with them."""
+"""Summarizes the results of the stages that make networks, in a few lines and as JSON, at the end of a command."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ class Found:
         return told
 
     def lines(self) -> list[str]:
-        """The same for people."""
+        """The same as text."""
         said = _adapt_lines(self.adapted) if self.adapted else []
         said += [f"{record.scheme}: {_sentence(record)}" for record in self.quantized]
         for model in self.exported:
             if (parity := model.parity) is not None:
                 said.append(
-                    f"{model.file}: as the torch network on {parity.images} images: largest difference of two logits "
-                    f"{parity.max_abs_diff:.2g} of {parity.tolerance:.2g} allowed, "
-                    f"{100 * parity.top1_agreement:.1f} % the same class"
+                    f"{model.file}: compared with the torch network on {parity.images} images: largest logit "
+                    f"difference {parity.max_abs_diff:.2g} of {parity.tolerance:.2g} allowed, "
+                    f"{100 * parity.top1_agreement:.1f} % same class"
                 )
         return said
 
@@ -62,7 +62,7 @@ def found(results: Sequence[StageResult]) -> Found:
 
 
 def _adapt(record: Adaptation) -> dict[str, Any]:
-    """top1 is a fraction on held-out shots, with its 95 % interval; None where nothing could be held out."""
+    """top1 is a fraction on held-out shots, with its 95 % interval; None if nothing could be held out."""
     chosen = record.chosen
     return {
         "strategy": record.strategy,
@@ -85,14 +85,14 @@ def _adapt_lines(record: Adaptation) -> list[str]:
     if chosen and chosen.top1 is not None and chosen.top1_low is not None and chosen.top1_high is not None:
         said[1] = (
             f"held-out: {100 * chosen.top1:.1f} % top-1 ({100 * chosen.top1_low:.1f}–{100 * chosen.top1_high:.1f}), "
-            f"each of {chosen.images} shots judged by networks that had not seen it"
+            f"each of {chosen.images} shots classified by networks not trained on it"
         )
     said += [f"{guard.verdict}: {guard.sentence}" for guard in record.guards if guard.verdict in _LOUD]
     return [*said, f"more shots: {record.learning_curve.sentence}"] if record.learning_curve else said
 
 
 def _quantize(record: QuantizeRecord) -> dict[str, Any]:
-    """drop_points of the method that was kept, against the float network; None where none was judged."""
+    """drop_points of the method that was kept, against the float network; None if none was evaluated."""
     kept = record.decision.kept if record.decision else None
     return {
         "scheme": record.scheme,
@@ -107,4 +107,4 @@ def _sentence(record: QuantizeRecord) -> str:
     if record.decision:
         return record.decision.sentence
     made = "calibrated" if record.method == "ptq" else "trained"
-    return f"{made}, as the recipe asks; the drop is measured by `edgetl bench`"
+    return f"{made}, as set in the recipe; `edgetl bench` measures the drop"

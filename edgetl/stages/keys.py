@@ -13,17 +13,17 @@ from edgetl.types import Sample, Split
 
 TRAINING_TOOLS = (
     *("torch", "torchvision", "timm", "torchao", "scikit-learn", "onnxscript", "onnx"),
-    *("pillow", "numpy"),  # what the pictures are decoded and resized with
+    *("pillow", "numpy"),  # tools that decode and resize the images
 )
 
 
 def samples_digest(split: Split, samples: tuple[Sample, ...]) -> str:
-    """Of the images' bytes and classes, and of how they are resized; not of their names."""
+    """Digest of the images' bytes and classes, and of the resizing; not of their names."""
     return value_digest([list(split.classes), split.resize, [[sample.label, sample.sha256] for sample in samples]])
 
 
 def versions(names: tuple[str, ...]) -> dict[str, str]:
-    """Of installed packages; `absent` for one that is not."""
+    """Versions of installed packages; `absent` for a missing one."""
     found: dict[str, str] = {}
     for name in names:
         try:
@@ -44,12 +44,12 @@ def require_training_tools() -> None:
 
 
 def accuracy_gates(gates: Gates) -> dict[str, Any]:
-    """Those that are set."""
+    """The gates that are set."""
     return {name: getattr(gates, name) for name in names(gates)}
 
 
 def this_machine() -> dict[str, Any]:
-    """A measurement belongs to a machine: it is not used again on another."""
+    """A measurement belongs to a machine and is not reused on another."""
     from edgetl.bench.machine import describe
 
     here = describe()

@@ -1,4 +1,4 @@
-"""Quantizing: one training or calibration per number scheme."""
+"""The quantize stage: one training or calibration per number scheme."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ def quantize_stage(run: Run, adapted: StageResult, scheme: str, gates: Gates) ->
     """One training (or calibration) for one scheme, shared by the targets that have it.
 
     adapted  the adapt stage, or the surgery stage
-    gates    those that the float network meets itself
+    gates    those that the float network itself meets
     """
+
     numbers = schemes_of(run.job)[scheme]
-    # a file of ranges is of the network as it was adapted
+    # a file of ranges belongs to the adapted network
     given = run.job.recipe.quantize.ranges if adapted.stage == "adapt" else None
     ranges = run.job.base / given if given else None
     if ranges is not None and not ranges.is_file():

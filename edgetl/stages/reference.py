@@ -1,4 +1,4 @@
-"""The float network on the validation images: what every build is compared with, and which gates it meets itself."""
+"""The float network on the validation images: the reference for every build, and the gates that it meets itself."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from edgetl.store.results import StageResult
 
 
 def float_stage(run: Run, adapted: StageResult) -> StageResult | None:
-    """The float network's logits on the validation images, where a gate says what it has to reach; else None.
+    """The float network's logits on the validation images, if a gate limits the float network; else None.
 
-    They are what `export_stage` begins with: known earlier, no time is lost on a gate that is out of reach.
+    `export_stage` would compute them first. Computed earlier, they save time on a gate that is out of reach.
     """
     if run.job.recipe.gates.min_top1 is None and not run.job.recipe.gates.min_recall:
         return None
@@ -28,7 +28,7 @@ def float_stage(run: Run, adapted: StageResult) -> StageResult | None:
 
 
 def gates_within_reach(run: Run, floated: StageResult | None) -> Gates:
-    """The recipe's gates without those that the float network misses itself, which are told."""
+    """The recipe's gates without those that the float network itself misses, which are reported."""
     if floated is None:
         return run.job.recipe.gates
     import numpy as np

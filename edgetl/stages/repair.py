@@ -1,4 +1,4 @@
-"""Repairing: the layers that must stay float for INT8 to pass, and whether a target wants it."""
+"""The repair stage (mixed precision): the layers that must stay in float for INT8 to pass, and whether it is needed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from edgetl.types import Target
 
 
 def repair_stage(run: Run, target: Target, pivot: StageResult, gates: Gates) -> StageResult:
-    """The layers that must stay float for INT8 to pass on this target, and the model that has them.
+    """The layers that must stay in float for INT8 to pass on this target, and the model with them.
 
-    gates  those that the float network meets itself
+    gates  those that the float network itself meets
     """
     from edgetl.backends.base import load
 
@@ -59,10 +59,10 @@ def gates_to_repair_for(run: Run, benched: StageResult) -> Gates:
 
 def missed_by_int8(bench: TargetBench, gates: Gates) -> bool:
     """Whether the target's INT8 build missed an accuracy gate that the float network meets, on all validation images:
-    on its own runtime here, or, of an absent CPU, by what the host answered and emulation bore out."""
+    on its own runtime here or, for an absent CPU, by the host's predictions as bounded by emulation."""
     int8 = bench.build("int8")
     if int8 is None or int8.accuracy is None or answers_nothing(bench.backend):
-        return False  # what gives zeros gives them in float as well
+        return False  # a backend that gives zeros also gives them in float
     if not (bench.measured or int8.host):
         return False
     reached = within_reach(bench, gates)
@@ -71,7 +71,7 @@ def missed_by_int8(bench: TargetBench, gates: Gates) -> bool:
 
 
 def within_reach(bench: TargetBench, gates: Gates) -> Gates:
-    """The gates without those that the float network misses itself on the images of the INT8 build."""
+    """The gates without those that the float network itself misses on the images of the INT8 build."""
     int8 = bench.build("int8")
     if int8 is None or int8.accuracy is None:
         return gates

@@ -1,4 +1,4 @@
-"""Reporting: verdicts, the bundles that ship, and the report with what devices measured."""
+"""The report stage: verdicts, the bundles that ship, and the report with device measurements."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def report_stage(run: Run, finished: Finished, done: Sequence[StageResult]) -> S
 
 
 def devices_stage(run: Run, finished: Finished, reported: StageResult, devices: Sequence[DeviceFile]) -> StageResult:
-    """The report once more, with what was measured on devices."""
+    """The report again, with device measurements."""
 
     def make(out: Path) -> None:
         from edgetl.report.write import add_devices

@@ -1,4 +1,4 @@
-"""Simplifying: the network without the parts that make INT8 slower than float, and whether a target wants it."""
+"""The surgery stage: the network without the parts that make INT8 slower than float, and whether it is needed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from edgetl.types import Target
 
 
 def surgery_stage(run: Run, adapted: StageResult) -> StageResult:
-    """The adapted network without the parts that integer runtimes compute in floats."""
+    """The adapted network without the parts that INT8 runtimes compute in float."""
 
     def make(out: Path) -> None:
         from edgetl.quant.simplify.simplify import simplify_network
@@ -36,7 +36,7 @@ def surgery_stage(run: Run, adapted: StageResult) -> StageResult:
 
 
 def needs_surgery(run: Run, target: Target, benched: StageResult, quantized: Mapping[str, StageResult]) -> bool:
-    """Whether the target's INT8 build is slower than a float build here for parts that surgery replaces, and the
+    """Whether the target's INT8 build is slower than a float build here because of parts that surgery replaces, and the
     recipe allows it."""
     from edgetl.bench.result import BENCH_FILE, read_bench
 

@@ -1,4 +1,4 @@
-"""Reading every image once and drawing the few shots."""
+"""The data stage: reads every image once and draws the few shots."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The weights of one run: found once, remembered in the output folder, opened only for a stage that really runs.
+"""The weights of one run: found once, recorded in the output folder, opened only for a stage that really runs.
 
-What a finished build was made from is known by its digest. It stays known when the folder of weights is not named
-again, or is not there any more: a stage that is kept needs neither the folder nor a network.
+The digest identifies the weights of a finished build. It is kept even if the folder of weights is not given again or no
+longer exists: a stored stage needs neither the folder nor a network.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _MAX_BYTES = 1_000_000
 
 
 class Weights:
-    """The pretrained weights that a recipe's backbone names.
+    """The pretrained weights of a recipe's backbone.
 
-    dirs  folders that the command line names; those of the recipe come next, then those of earlier runs
-    out   the output folder, which must be locked: what is found is remembered there
+    dirs  folders from the command line; those of the recipe come next, then those of earlier runs
+    out   the output folder, which must be locked: the result is recorded there
     """
 
     def __init__(self, backbone: Backbone, base: Path, dirs: Sequence[Path], out: Path, progress: Progress) -> None:
@@ -50,10 +50,10 @@ class Weights:
 
     @cached_property
     def source(self) -> WeightSource:
-        """What the keys of stages depend on. Touches no network; opens nothing but to hash it.
+        """The part of stage keys for the weights. Uses no network; opens files only to hash them.
 
-        Raises UsageError (a folder named on the command line is not there) and WeightsError (a file is missing that
-        no earlier run has seen).
+        Raises UsageError (a folder from the command line does not exist) and WeightsError (a file is missing that no
+        earlier run used).
         """
         asked = _asked(self._backbone, self._base)
         known = self._memory.sources.get(asked)
@@ -70,25 +70,25 @@ class Weights:
         return found
 
     def to_open(self) -> WeightSource:
-        """`source` for a stage that runs now. Raises WeightsError where its files are gone, and the error of an
-        earlier stage of this run that could not open them: nothing is tried twice."""
+        """`source` for a stage that runs now. Raises WeightsError if its files are gone, or the error of an earlier
+        stage of this run that could not open them: nothing is tried twice."""
         if self._failed is not None:
             raise self._failed
         source = self.source
         if source.path and not Path(source.path).exists():
             raise WeightsError(
-                f"{source.path}: the weights that {self._out} was made from are not there any more; name their folder "
+                f"{source.path}: the weights that {self._out} was made from no longer exist; name their folder "
                 f"with --weights-dir or `backbone.weights_dir`, or remove {self._out / MEMORY_FILE} to forget them"
             )
         self._say(source)
         return source
 
     def fail(self, error: WeightsError) -> None:
-        """Remember for the rest of the run that the weights cannot be opened."""
+        """Record for the rest of the run that the weights cannot be opened."""
         self._failed = error
 
     def _found_earlier(self, known: WeightSource | None) -> WeightSource:
-        """What no folder has that is named now: what an earlier run found, in its folder if that is still there."""
+        """If no current folder has the weights: the result of an earlier run, in its folder if that still exists."""
         if known is not None and not Path(known.path).exists():
             return known
         found = locate(self._backbone, self._base, _present(map(Path, self._memory.dirs)))
@@ -109,7 +109,7 @@ class Weights:
             self._progress.note(f"weights: {self._backbone.name} from the hub or its cache on this machine")
 
     def _from_memory(self, source: WeightSource) -> bool:
-        """Whether the folder was named in an earlier run only."""
+        """Whether the folder was given only in an earlier run."""
         around = Path(source.path).parents
         if any(folder in around for folder in (*self._given, *self._own)):
             return False
@@ -123,7 +123,7 @@ class Weights:
 
 
 class _Memory:
-    """`weights.json`: folders that weights were found in, newest first, and what was found, by what was asked for."""
+    """`weights.json`: folders in which weights were found, newest first, and the results by request."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -143,7 +143,7 @@ class _Memory:
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    """What is remembered; nothing where the file is absent or damaged: then the weights are needed again."""
+    """The recorded data; empty if the file is missing or damaged, and then the weights are needed again."""
     try:
         if not path.is_file() or path.stat().st_size > _MAX_BYTES:
             return {}

@@ -1,1 +1,1 @@
-"""Stage results and caches: kept by the digest of all they depend on, and checked when they are read."""
+"""Stage results and caches: stored under the digest of all their inputs, and checked when read."""

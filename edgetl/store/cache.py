@@ -1,4 +1,4 @@
-"""Results that are computed once and kept on disk, named by all they depend on, and checked when they are read."""
+"""Results that are computed once and cached on disk under the digest of all their inputs, and checked when read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Cache:
-    """One file per result in `folder`. A damaged one is computed again, which `note` is told in one line.
+    """One file per result in `folder`. A damaged one is computed again, and `note` gets one line about it.
 
     shared  part of every key
     """
@@ -31,11 +31,11 @@ class Cache:
     shared: Mapping[str, Any] = field(default_factory=dict)
 
     def array(self, key: Mapping[str, Any], compute: Callable[[], Array]) -> Array:
-        """The array kept under `key` (JSON values), or the one `compute` gives; equal to the bit."""
+        """The array stored under `key` (JSON values), or the result of `compute`; equal to the bit."""
         return _array(self._once(key, lambda: _npy(compute())))
 
     def json(self, key: Mapping[str, Any], compute: Callable[[], Any]) -> Any:
-        """The same for a JSON value. Numbers come back to the bit, tuples as lists."""
+        """The same for a JSON value. Numbers keep all bits, tuples become lists."""
         return json.loads(self._once(key, lambda: json.dumps(compute()).encode()))
 
     def _once(self, key: Mapping[str, Any], compute: Callable[[], bytes]) -> bytes:

@@ -1,4 +1,4 @@
-"""Remove results in an output folder that the last run of no command used. Everything removed can be made again."""
+"""Removes results in an output folder that no command's latest run uses. Everything removed can be computed again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgetl.store.results import MARKER, Store, disk_errors, open_store
 
 @dataclass(frozen=True)
 class Unused:
-    """What is not needed. `name`: a result's folder in `stages`, `cache`, or the path of a killed run's folder."""
+    """An unused item. `name`: a result's folder in `stages`, `cache`, or the path of a killed run's folder."""
 
     name: str
     size_bytes: int
@@ -22,7 +22,7 @@ class Unused:
 
 @dataclass(frozen=True)
 class Cleaned:
-    """removed  what was removed, or would have been in a dry run; kept  results that stay"""
+    """removed  the removed items, or those that a dry run would remove; kept  results that stay"""
 
     removed: tuple[Unused, ...]
     kept: int
@@ -35,10 +35,10 @@ class Cleaned:
 
 
 def clean(out: Path, *, cache: bool, dry_run: bool) -> Cleaned:
-    """Remove unused results and what killed runs left, with `cache` also what makes redoing stages fast.
+    """Remove unused results and leftovers of killed runs; with `cache` also the caches that make repeating stages fast.
 
-    cache_bytes of the answer is what stays of it.
-    raises  UsageError for a folder that is no output of edgetl or knows of no run; StoreError where another run works
+    `cache_bytes` of the result is the size of the cache that stays.
+    raises  UsageError for a folder that is not an output of edgetl or records no run; StoreError if another run works
             in it or it cannot be written.
     """
     if not (out / MARKER).is_file():
@@ -46,7 +46,9 @@ def clean(out: Path, *, cache: bool, dry_run: bool) -> Cleaned:
     with open_store(out, "clean") as store, disk_errors(out):
         used = store.runs.used()
         if not used and any(store.stages.iterdir()):
-            raise UsageError(f"{out}: no finished run is recorded, so nothing is known to be unused; build once more")
+            raise UsageError(
+                f"{out}: no finished run is recorded, so it is unknown which results are unused; build once more"
+            )
         unused = _unused(store, used)
         kept = [path for path in store.stages.iterdir() if path.is_dir() and path.name in used]
         if cache and store.cache.is_dir():
@@ -64,12 +66,12 @@ def clean(out: Path, *, cache: bool, dry_run: bool) -> Cleaned:
 
 
 def _leftovers(out: Path) -> list[Path]:
-    """Temporary folders of runs that were killed: anywhere on this machine's usual place, and in the output."""
+    """Temporary folders of killed runs: in this machine's usual place, and in the output."""
     return [path for place in (Path(tempfile.gettempdir()), out, out / "bundles") for path in abandoned(place)]
 
 
 def _unused(store: Store, used: set[str]) -> list[Unused]:
-    """Largest first: folders, finished or not, and records. Other files there are not ours."""
+    """Largest first: folders, finished or not, and records. Other files there do not belong to edgetl."""
     folders = {path.name for path in store.stages.iterdir() if path.is_dir()}
     names = (folders | {path.stem for path in store.stages.glob("*.json")}) - used
     found = [Unused(name, _size(store.stages / name) + _size(store.stages / f"{name}.json")) for name in names]
@@ -83,7 +85,7 @@ def _remove(store: Store, unused: Unused) -> None:
     if Path(unused.name).is_absolute():
         shutil.rmtree(unused.name, ignore_errors=True)
         return
-    # the record first: a folder without one is not finished, whatever a kill leaves of it
+    # the record first: a folder without one counts as unfinished, whatever a kill leaves of it
     (store.stages / f"{unused.name}.json").unlink(missing_ok=True)
     folder = store.stages / unused.name
     if folder.is_dir():
@@ -91,6 +93,6 @@ def _remove(store: Store, unused: Unused) -> None:
 
 
 def _size(path: Path) -> int:
-    """Bytes of a file, or of all files below a folder; 0 for what is not there."""
+    """Bytes of a file, or of all files below a folder; 0 if it does not exist."""
     files = [path] if path.is_file() else path.rglob("*")
     return sum(file.stat().st_size for file in files if file.is_file())

@@ -16,24 +16,24 @@ _NO_MEMORY = (
     *("bad_alloc", "failed to map segment", "cannot allocate memory", "can't allocate memory"),
     *("out of memory", "not enough memory", "can't start new thread", "failed to allocate memory"),
     *("memory allocation of", "memory allocation still failed"),  # Rust, OpenBLAS
-    "returned null without setting an exception",  # what Python says where it gets none itself
+    "returned null without setting an exception",  # Python's own message
 )
 
 
 def available_bytes() -> int:
-    """What this process could still take: of the machine's memory, and of its cgroup's where that is limited."""
+    """Memory that this process can still allocate: of the machine, and of its cgroup if that is limited."""
     free = [psutil.virtual_memory().available]
     try:
         most = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")
         used = Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii")
         free.append(int(most) - int(used))
-    except (OSError, ValueError):  # not limited ("max"), or not by a cgroup of version 2
+    except (OSError, ValueError):  # unlimited ("max"), or not a version 2 cgroup
         pass
     return max(min(free), 0)
 
 
 def limit_memory(size_bytes: int) -> None:
-    """Let allocations of this process fail beyond `size_bytes`, as C's malloc and C++'s new report it."""
+    """Make allocations of this process beyond `size_bytes` fail, as C's malloc and C++'s new report it."""
     resource.setrlimit(resource.RLIMIT_DATA, (size_bytes, size_bytes))
 
 
@@ -57,19 +57,19 @@ def peak_rss_bytes() -> int:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception, or one that it came of, is of memory that was not to be had."""
+    """Whether an exception, or its cause, means that memory ran out."""
     return any(map(_is_of_memory, _causes(error)))
 
 
 def says_out_of_memory(text: str) -> bool:
-    """Whether a library's message means that: they say so in exceptions of many kinds."""
+    """Whether a library's message means that; libraries use many kinds of exceptions for it."""
     return any(words in text.lower() for words in _NO_MEMORY)
 
 
 def _is_of_memory(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    ours = isinstance(error, EdgetlError)  # they name files, which may be called anything
+    ours = isinstance(error, EdgetlError)  # these name files, which may have any name
     return isinstance(error, MemoryError) or (not ours and says_out_of_memory(str(error)))
 
 

@@ -1,8 +1,8 @@
-"""Stage results on disk, keyed by content: write aside, then rename.
+"""Stage results on disk, keyed by content: written to a scratch folder, then renamed.
 
 A stage is a function that fills a folder from a configuration and inputs. Its key is the digest of the stage's name
-and version, the configuration and the digests of the inputs, so a result is found again exactly when nothing moved.
-A killed run leaves only a scratch folder, which the next run removes.
+and version, the configuration and the digests of the inputs, so a result is reused only if nothing changed. A killed
+run leaves only a scratch folder, which the next run removes.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _SCHEMA = 1
 
 @dataclass(frozen=True)
 class StageResult:
-    """A finished stage: its folder, the digest of what it holds (but for RUN_RECORD), and what making it took.
+    """A finished stage: its folder, the digest of its content (except RUN_RECORD), and its time and memory.
 
-    what  tells results of one stage apart: a target, a scheme; empty where there is one
+    what  distinguishes results of one stage: a target, a scheme; empty if there is only one
     """
 
     stage: str
@@ -60,7 +60,7 @@ class Store:
         self.runs = Runs(out / "runs", run)
         self.stages = out / "stages"
         self.scratch = out / "scratch"
-        self.cache = out / "cache"  # named by content; kept between runs, so that a killed stage continues
+        self.cache = out / "cache"  # named by content; kept between runs, so that a killed stage resumes
 
     def once(
         self,
@@ -74,8 +74,8 @@ class Store:
     ) -> StageResult:
         """Return the stored result of this stage, or make it with `run(folder)`.
 
-        config and inputs must be JSON values; inputs maps a name to a digest. `what` is for people alone.
-        raises  StoreError when the folder cannot be written; whatever `run` raises.
+        config and inputs must be JSON values; inputs maps a name to a digest. `what` is only for people.
+        raises  StoreError if the folder cannot be written; the errors of `run`.
         """
         key = value_digest({"stage": stage, "version": version, "config": config, "inputs": dict(inputs or {})})
         folder = self.stages / f"{stage}-{key[:16]}"
@@ -104,7 +104,7 @@ class Store:
                 "peak_rss_bytes": peak,
             }
             put(scratch, folder)
-            # the record comes last: a folder without it was not finished and is made again
+            # the record comes last: a folder without it is unfinished and made again
             write_text(_record_path(folder), json.dumps(record, indent=1, sort_keys=True) + "\n")
             self.runs.note(folder.name)
         return StageResult(stage, folder, result_digest(digests), False, seconds, peak, what)
@@ -118,7 +118,7 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError):
             intact = False
         if not intact:
-            self.note(f"stages/{folder.name}: damaged on disk; made again")
+            self.note(f"stages/{folder.name}: damaged on disk; computed again")
             return None
         return StageResult(
             stage, folder, result_digest(record["files"]), True, record["seconds"], record["peak_rss_bytes"], what
@@ -133,7 +133,7 @@ class Store:
 
 
 class Runs:
-    """Which results each command used when it last ran, for `edgetl clean`: one sealed file per command in `folder`."""
+    """The results that each command's latest run used, for `edgetl clean`: one sealed file per command in `folder`."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder, self._path = folder, folder / f"{name}.kept"
@@ -144,22 +144,23 @@ class Runs:
             self._written = set()
 
     def note(self, result: str) -> None:
-        """A result is used. Until the run ends, those of the one before count too: it may be killed."""
+        """Record that a result is used. Until the run ends, those of the previous run count too: this one may be
+        killed."""
         self._used.add(result)
         if result not in self._written:
             self._write(self._written | {result})
 
     def end(self) -> None:
-        """The run is over: what it did not use it does not need."""
+        """The run is over: results that it did not use are not needed."""
         if self._used and self._used != self._written:
             self._write(self._used)
 
     def used(self) -> set[str]:
-        """By the last run of any command. Raises StoreError where the file of one is damaged."""
+        """Results used by the latest run of any command. Raises StoreError if the file of one is damaged."""
         try:
             return {name for path in self._folder.glob("*.kept") for name in _read_results(path)}
         except Damaged as error:
-            raise StoreError(f"{error}; run `edgetl {error.path.stem}` once more, which writes it again") from error
+            raise StoreError(f"{error}; run `edgetl {error.path.stem}` again to rewrite it") from error
 
     def _write(self, names: set[str]) -> None:
         self._folder.mkdir(exist_ok=True)
@@ -177,11 +178,11 @@ def _read_results(path: Path) -> set[str]:
 
 @contextmanager
 def open_store(out: Path, run: str = "build", note: Callable[[str], None] = lambda _: None) -> Iterator[Store]:
-    """Lock `out` for one run, creating it; remove what a killed run left.
+    """Lock `out` for one run, creating it; remove leftovers of a killed run.
 
     run     the command, whose results are remembered until it runs again
-    note    is told in one line of a result that was damaged on disk
-    raises  StoreError when `out` holds something that is not ours, is read-only, or another run works in it.
+    note    gets one line about a result that was damaged on disk
+    raises  StoreError if `out` has other content, is read-only, or another run works in it.
     """
     with disk_errors(out), _claim(out):
         store = Store(out, run, note)
@@ -197,21 +198,21 @@ def open_store(out: Path, run: str = "build", note: Callable[[str], None] = lamb
 
 
 def half_written(out: Path) -> list[Path]:
-    """What runs that were killed left where files are written aside."""
+    """Leftovers of killed runs in the scratch folder."""
     places = (out, out / "runs", out / "stages", *(path for path in (out / "cache").glob("*") if path.is_dir()))
     return [path for place in (*places, out / "cache") for path in place.glob("*.part") if path.is_file()]
 
 
 @contextmanager
 def disk_errors(out: Path) -> Iterator[None]:
-    """Turn a full or read-only disk into one clear line; nothing that was finished is lost."""
+    """Turn a full or read-only disk into one clear line; finished results are not lost."""
     try:
         yield
     except Exception as error:
         number = _disk_trouble(error, out)
         hints = {
             errno.ENOSPC: "no space left on the device; free some and run again: finished stages are kept",
-            errno.EDQUOT: "the disk quota is used up; free some space and run again: finished stages are kept",
+            errno.EDQUOT: "the disk quota is exceeded; free some space and run again: finished stages are kept",
             errno.EROFS: "the file system is read-only; choose another folder with --out",
             errno.EACCES: "no permission to write there; choose another folder with --out",
             errno.EPERM: "no permission to write there; choose another folder with --out",
@@ -223,7 +224,7 @@ def disk_errors(out: Path) -> Iterator[None]:
 
 
 def _disk_trouble(error: Exception, out: Path) -> int | None:
-    """The error number behind an exception: its own, in a library's words, or from the disk itself."""
+    """The error number of an exception: its own, from a library's message, or from the disk itself."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
     for number in (errno.EDQUOT, errno.EROFS):
@@ -233,7 +234,7 @@ def _disk_trouble(error: Exception, out: Path) -> int | None:
 
 
 def _written(error: Exception, out: Path) -> str:
-    """What could not be written: of a copy the error names its source as well."""
+    """The path that could not be written; the error of a copy also names its source."""
     named = [error.filename2, error.filename] if isinstance(error, OSError) else []
     names = [str(name) for name in named if name is not None]
     inside = [name for name in names if Path(name).is_relative_to(out)]
@@ -241,9 +242,9 @@ def _written(error: Exception, out: Path) -> str:
 
 
 def put(scratch: Path, folder: Path) -> None:
-    """Move a finished scratch folder to its place in one rename; an older one there is replaced.
+    """Move a finished scratch folder to its place in one rename, replacing an older one.
 
-    A replaced one is moved aside first and comes back when its successor cannot take its place.
+    The old one is moved aside first and restored if the new one cannot take its place.
     """
     _share(scratch)
     sync_below(scratch)
@@ -253,7 +254,7 @@ def put(scratch: Path, folder: Path) -> None:
         try:
             folder.rename(old)
             scratch.rename(folder)
-        except BaseException:  # an interrupt too: the caller may clear away all that lies beside `scratch`
+        except BaseException:  # also on an interrupt: the caller may remove everything beside `scratch`
             if not folder.exists():
                 old.rename(folder)
             raise
@@ -266,7 +267,7 @@ def put(scratch: Path, folder: Path) -> None:
 
 
 def _share(folder: Path) -> None:
-    # some libraries write files that only their owner may read; others must be able to use what was built
+    # some libraries write files that only their owner may read, but others must be able to use the build
     mask = os.umask(0)
     os.umask(mask)
     for path in folder.rglob("*"):
@@ -275,27 +276,27 @@ def _share(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old one or the whole new one, after a power cut too."""
+    """Write a file atomically: a reader sees the old one or the complete new one, even after a power cut."""
     write_bytes(path, text.encode("utf-8"))
 
 
 @contextmanager
 def _claim(out: Path) -> Iterator[None]:
-    """Create `out` and its marker where they are not there, and hold the marker's lock.
+    """Create `out` and its marker if they are missing, and hold the marker's lock.
 
-    The marker is written under its own lock and never replaced: of two first runs both lock the same file.
+    The marker is written under its own lock and never replaced, so two concurrent first runs lock the same file.
     """
     if out.exists() and not out.is_dir():
         raise StoreError(f"{out}: expected a folder, found a file; choose another one with --out")
     out.mkdir(parents=True, exist_ok=True)
-    # in this order: another run may be making its marker, and what else is there comes after it
+    # in this order: another run may be writing its marker, and other files come after it
     if any(path.name != MARKER for path in out.iterdir()) and not (out / MARKER).is_file():
         raise StoreError(
             f"{out}: not empty and not an output folder of edgetl (no {MARKER}); choose an empty or new one with --out"
         )
     with os.fdopen(os.open(out / MARKER, os.O_CREAT | os.O_RDWR, 0o666), "r+", encoding="utf-8") as marker:
         _lock(marker, out)
-        if not os.fstat(marker.fileno()).st_size:  # new, or of a run that was killed just here
+        if not os.fstat(marker.fileno()).st_size:  # new, or left by a run that was killed right here
             marker.write(_MARKER_TEXT)
             marker.flush()
             os.fsync(marker.fileno())
@@ -312,13 +313,13 @@ def _lock(marker: IO[str], out: Path) -> None:
 
 
 def result_digest(files: Mapping[str, str]) -> str:
-    """Of what a stage made, by the digests of its files. What took how long does not count: it differs from run to
-    run, and stages below must not be made again for that."""
+    """Digest of a stage's result, from the digests of its files. Run times do not count: they differ from run to run,
+    and later stages must not be repeated for that."""
     return value_digest({name: digest for name, digest in files.items() if name != RUN_RECORD})
 
 
 def _record_path(folder: Path) -> Path:
-    # beside the folder, which holds the stage's own files alone
+    # beside the folder, which holds only the stage's own files
     return folder.with_name(folder.name + ".json")
 
 

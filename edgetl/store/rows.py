@@ -1,7 +1,8 @@
-"""Arrays that are computed once and kept on disk: float16, memory-mapped per read, continued after a kill.
+"""Arrays that are computed once and cached on disk: float16, memory-mapped per read, resumed after a kill.
 
-Beside the array lies the CRC-32 of its header and of each batch of rows (`Digests`): what does not match is computed
-again. It finds every accident of up to 32 bits side by side at twice the speed of SHA-256, and nobody forges a cache.
+A file beside the array has the CRC-32 of its header and of each batch of rows (`Digests`); a batch that does not match
+is computed again. CRC-32 finds every burst error of up to 32 bits at twice the speed of SHA-256, and nobody forges a
+cache.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _LARGEST = float(np.finfo(np.float16).max)
 
 @dataclass(frozen=True)
 class Rows:
-    """float16 (N, ...) in one .npy file. Each read maps the file and lets it go: resident memory is what was read."""
+    """float16 (N, ...) in one .npy file. Each read maps and unmaps the file, so only the rows read are in memory."""
 
     path: Path
     shape: tuple[int, ...]
@@ -37,14 +38,14 @@ class Rows:
         return self.shape[0]
 
     def read(self, indices: Sequence[int] | None = None) -> NDArray[np.float32]:
-        """float32 rows in the order of `indices`; all of them without."""
+        """float32 rows in the order of `indices`, or all rows without them."""
         mapped = np.load(self.path, mmap_mode="r")
         return np.asarray(mapped if indices is None else mapped[np.asarray(indices, np.int64)], np.float32)
 
 
 @dataclass(frozen=True)
 class Digests:
-    """What an array on disk must be: `batches` holds the CRC-32 of each batch of rows, None of one that is not there.
+    """The expected content of an array on disk: `batches` has the CRC-32 of each batch of rows, None for a missing one.
 
     offset  bytes of the .npy header, whose CRC-32 is `header`
     """
@@ -60,7 +61,7 @@ class Digests:
         return int(np.prod(self.shape[1:], dtype=np.int64)) * np.dtype(np.float16).itemsize
 
     def place(self, batch: int) -> tuple[int, int]:
-        """Where a batch begins in the file, and how many bytes it has."""
+        """The offset of a batch in the file, and its size in bytes."""
         first = batch * self.batch_size
         rows = min(self.batch_size, self.shape[0] - first)
         return self.offset + first * self.row_bytes, rows * self.row_bytes
@@ -75,12 +76,12 @@ def compute_rows(
     advance: Advance,
     note: Callable[[str], None],
 ) -> list[Rows]:
-    """One array of `count` rows per path, computed together, batch by batch, where they are not there yet.
+    """One array of `count` rows per path, computed together, batch by batch, unless they already exist.
 
     produce  for n row numbers one (n, ...) array per path; values beyond float16's range are clipped
-    note     is told in one line of a file that was damaged
-    A path must name the content (a digest of all that the rows depend on). Every batch that is there is read once and
-    compared with its digest. A killed run leaves whole batches, and the next one computes the others.
+    note     gets one line about a file that was damaged
+    A path must identify the content (a digest of all inputs of the rows). Every existing batch is read once and
+    compared with its digest. A killed run leaves complete batches, and the next one computes the others.
     """
     total = -(-count // batch_size)
     found = [_intact(path, count, batch_size, note) for path in paths]
@@ -103,7 +104,7 @@ def _numbers(batch: int, batch_size: int, count: int) -> range:
 
 
 def _put(path: Path, known: Digests, batch: int, data: bytes) -> Digests:
-    # plain writes: on a full disk they raise, where a store into mapped memory kills the process
+    # plain writes: on a full disk they raise, while a store into mapped memory kills the process
     with path.open("r+b") as file:
         file.seek(known.place(batch)[0])
         file.write(data)
@@ -117,7 +118,7 @@ def _put(path: Path, known: Digests, batch: int, data: bytes) -> Digests:
 
 
 def _create(path: Path, shape: tuple[int, ...], batch_size: int) -> Digests:
-    """A file of the full length without any row in it; it takes up room only as rows are written."""
+    """A file of full length without any row; it takes disk space only as rows are written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _digests_path(path).unlink(missing_ok=True)
     offset = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape).offset
@@ -127,7 +128,7 @@ def _create(path: Path, shape: tuple[int, ...], batch_size: int) -> Digests:
 
 
 def _intact(path: Path, count: int, batch_size: int, note: Callable[[str], None]) -> Digests | None:
-    """The digests of what is there, None for batches that are not as they were written; None for no array at all."""
+    """The digests of the existing batches, None for damaged ones; None if there is no array at all."""
     try:
         known = _read_digests(path)
         with path.open("rb") as file:

@@ -1,1 +1,1 @@
-"""What a network is to answer, and how answers become a score: one folder per task."""
+"""What a network predicts, and how predictions are scored: one folder per task."""

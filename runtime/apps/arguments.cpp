@@ -118,7 +118,7 @@ std::string help_text(const Program& program) {
     text += help_line(std::string(option.name) + (option.value ? std::string(" ") + option.value : ""), option.help);
   }
   text += help_line("--help", "Show this and exit.");
-  text += help_line("--version", "Show the version and the engines that are built in, and exit.");
+  text += help_line("--version", "Show the version and the included engines, and exit.");
   return text + "\nExit codes: 0 done, 1 failed, 2 wrong usage.\n";
 }
 

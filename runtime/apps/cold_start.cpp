@@ -34,7 +34,7 @@ struct Answer {
   int exit_code = -1;
 };
 
-// Reads all that a child writes until it closes its output. False when that takes too long.
+// Reads all output of a child until it closes it. False if that takes too long.
 bool read_all(int pipe, std::string& text) {
   const Clock::time_point end = Clock::now() + std::chrono::milliseconds(timeout_ms);
   for (;;) {

@@ -10,8 +10,8 @@ namespace edgetl {
 
 struct ColdStart {
   double cold_start_ms;
-  int64_t peak_rss_bytes;      // what opening and the first inference add
-  int64_t baseline_rss_bytes;  // what the process held before
+  int64_t peak_rss_bytes;      // added by opening and the first inference
+  int64_t baseline_rss_bytes;  // memory of the process before
 };
 
 // The option that makes a program call `run_cold_start` for its first argument.

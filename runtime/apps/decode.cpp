@@ -32,7 +32,7 @@ edgetl_status decode_as_stored(const uint8_t* file, size_t bytes, Decoded& decod
   if (starts_with(file, bytes, "\x89PNG\r\n\x1A\n", 8)) return decode_png(file, bytes, decoded);
   std::snprintf(
       decoded.reason, sizeof decoded.reason, "%s",
-      bytes == 0 ? "the file is empty" : "its content is no JPEG and no PNG, which are all this program reads");
+      bytes == 0 ? "the file is empty" : "its content is neither JPEG nor PNG, the only formats this program reads");
   return EDGETL_INVALID_ARGUMENT;
 }
 

@@ -15,7 +15,7 @@ struct Picture {
   size_t bytes() const { return static_cast<size_t>(width) * static_cast<size_t>(height) * 3; }
 };
 
-// Turned upright by its EXIF orientation; grey is repeated in the three channels; 16-bit grey v becomes round(v / 257);
+// Turned upright by its EXIF orientation; gray is repeated in the three channels; 16-bit gray v becomes round(v / 257);
 // transparent pixels lie over white. `name` stands in messages. EDGETL_INVALID_ARGUMENT for other formats, damaged and
 // truncated files and more than 100,000,000 pixels, which is checked before any pixel is decoded.
 edgetl_status decode(const char* name, const uint8_t* file, size_t bytes, Picture& picture, edgetl_error* error);

@@ -13,7 +13,7 @@ namespace edgetl {
 namespace {
 
 constexpr unsigned max_marker_bytes = 0xFFFF;
-constexpr char truncated[] = "damaged or truncated (the data end before the picture does)";
+constexpr char truncated[] = "damaged or truncated (the data ends before the image is complete)";
 
 // All that lives across a longjmp; holds nothing that has a destructor.
 struct Job {
@@ -76,7 +76,7 @@ bool read_header(Job& job) {
   }
   const int components = job.jpeg.num_components;
   if (components != 1 && components != 3 && components != 4) {
-    std::snprintf(job.reason, max_reason_bytes, "it has %d colour components, expected 1, 3 or 4", components);
+    std::snprintf(job.reason, max_reason_bytes, "it has %d color components, expected 1, 3 or 4", components);
     return false;
   }
   job.jpeg.out_color_space = components == 1 ? JCS_GRAYSCALE : components == 3 ? JCS_RGB : JCS_CMYK;

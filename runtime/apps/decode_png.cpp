@@ -16,7 +16,7 @@ constexpr unsigned white = 255;
 
 struct Header {
   png_uint_32 width, height;
-  int depth, colour, channels;
+  int depth, color, channels;
 };
 
 // All that lives across a longjmp; holds nothing that has a destructor.
@@ -39,7 +39,7 @@ void on_warning(png_structp, png_const_charp) {}
 
 void on_read(png_structp png, png_bytep out, size_t count) {
   Job& job = *static_cast<Job*>(png_get_io_ptr(png));
-  if (count > job.left) png_error(png, "the data end before the picture does");
+  if (count > job.left) png_error(png, "the data ends before the image is complete");
   std::memcpy(out, job.next, count);
   job.next += count;
   job.left -= count;
@@ -54,21 +54,21 @@ bool read_header(Job& job) {
   png_set_check_for_invalid_index(job.png, -1);
   png_read_info(job.png, job.info);
   Header& header = job.header;
-  png_get_IHDR(job.png, job.info, &header.width, &header.height, &header.depth, &header.colour, nullptr, nullptr,
+  png_get_IHDR(job.png, job.info, &header.width, &header.height, &header.depth, &header.color, nullptr, nullptr,
                nullptr);
   header.channels = png_get_channels(job.png, job.info);
   return true;
 }
 
-bool is_16_bit_grey(const Header& header) { return header.colour == PNG_COLOR_TYPE_GRAY && header.depth == 16; }
+bool is_16_bit_gray(const Header& header) { return header.color == PNG_COLOR_TYPE_GRAY && header.depth == 16; }
 
-size_t pixel_bytes(const Header& header) { return is_16_bit_grey(header) ? 2 : static_cast<size_t>(header.channels); }
+size_t pixel_bytes(const Header& header) { return is_16_bit_gray(header) ? 2 : static_cast<size_t>(header.channels); }
 
-// Values of 1, 2 and 4 bits become bytes; of 16 bits, only grey keeps the lower half.
+// Values of 1, 2 and 4 bits become bytes; of 16 bits, only gray keeps the lower half.
 bool read_pixels(Job& job, png_bytepp rows) {
   if (setjmp(png_jmpbuf(job.png)) != 0) return false;
   png_set_packing(job.png);
-  if (job.header.depth == 16 && !is_16_bit_grey(job.header)) png_set_strip_16(job.png);
+  if (job.header.depth == 16 && !is_16_bit_gray(job.header)) png_set_strip_16(job.png);
   png_set_interlace_handling(job.png);
   png_read_update_info(job.png, job.info);
   png_read_image(job.png, rows);
@@ -106,13 +106,13 @@ uint8_t over_white(unsigned value, unsigned alpha) {
 struct Transparency {
   bool given = false;
   int count = 0;
-  png_bytep alphas = nullptr;      // of palette entries
-  png_color_16p colour = nullptr;  // the one that is transparent
+  png_bytep alphas = nullptr;     // of palette entries
+  png_color_16p color = nullptr;  // the one that is transparent
 };
 
 Transparency find_transparency(const Job& job) {
   Transparency t;
-  t.given = png_get_tRNS(job.png, job.info, &t.alphas, &t.count, &t.colour) != 0;
+  t.given = png_get_tRNS(job.png, job.info, &t.alphas, &t.count, &t.color) != 0;
   return t;
 }
 
@@ -122,27 +122,27 @@ void palette_to_rgb(const Job& job, const Transparency& t, const uint8_t* in, si
   png_get_PLTE(job.png, job.info, &palette, &entries);
   uint8_t table[256][3];
   for (int i = 0; i < 256; ++i) {
-    const png_color colour = i < entries ? palette[i] : png_color{0, 0, 0};  // behind its end
+    const png_color color = i < entries ? palette[i] : png_color{0, 0, 0};  // behind its end
     const unsigned alpha = t.given && i < t.count ? t.alphas[i] : 255;
-    table[i][0] = over_white(colour.red, alpha);
-    table[i][1] = over_white(colour.green, alpha);
-    table[i][2] = over_white(colour.blue, alpha);
+    table[i][0] = over_white(color.red, alpha);
+    table[i][1] = over_white(color.green, alpha);
+    table[i][2] = over_white(color.blue, alpha);
   }
   for (size_t i = 0; i < pixels; ++i) std::memcpy(out + i * 3, table[in[i]], 3);
 }
 
-void grey16_to_rgb(const Transparency& t, const uint8_t* in, size_t pixels, uint8_t* out) {
+void gray16_to_rgb(const Transparency& t, const uint8_t* in, size_t pixels, uint8_t* out) {
   for (size_t i = 0; i < pixels; ++i, in += 2, out += 3) {
     const unsigned value = static_cast<unsigned>(in[0]) << 8 | in[1];
-    const bool hidden = t.given && value == t.colour->gray;
+    const bool hidden = t.given && value == t.color->gray;
     std::memset(out, static_cast<int>(hidden ? white : (value + 128) / 257), 3);
   }
 }
 
 // For 2 and 4 bits Pillow compares the widened value with the unwidened transparent one.
-void grey_to_rgb(const Header& header, const Transparency& t, const uint8_t* in, size_t pixels, uint8_t* out) {
+void gray_to_rgb(const Header& header, const Transparency& t, const uint8_t* in, size_t pixels, uint8_t* out) {
   const unsigned widen = header.depth < 8 ? 255U / ((1U << header.depth) - 1) : 1;
-  unsigned transparent = t.given ? t.colour->gray : 0;
+  unsigned transparent = t.given ? t.color->gray : 0;
   if (header.depth == 1) transparent = transparent != 0 ? 255 : 0;
   for (size_t i = 0; i < pixels; ++i) {
     const unsigned value = in[i] * widen;
@@ -154,8 +154,8 @@ void grey_to_rgb(const Header& header, const Transparency& t, const uint8_t* in,
 void rgb_to_rgb(const Transparency& t, const uint8_t* in, size_t pixels, uint8_t* out) {
   std::memcpy(out, in, pixels * 3);
   if (!t.given) return;
-  const uint8_t hidden[3] = {static_cast<uint8_t>(t.colour->red), static_cast<uint8_t>(t.colour->green),
-                             static_cast<uint8_t>(t.colour->blue)};
+  const uint8_t hidden[3] = {static_cast<uint8_t>(t.color->red), static_cast<uint8_t>(t.color->green),
+                             static_cast<uint8_t>(t.color->blue)};
   for (size_t i = 0; i < pixels; ++i) {
     if (std::memcmp(out + i * 3, hidden, 3) == 0) std::memset(out + i * 3, static_cast<int>(white), 3);
   }
@@ -172,12 +172,12 @@ void to_rgb(const Job& job, const uint8_t* in, Picture& picture) {
   const size_t pixels = picture.bytes() / 3;
   const Transparency t = find_transparency(job);
   uint8_t* out = picture.rgb.get();
-  switch (job.header.colour) {
+  switch (job.header.color) {
     case PNG_COLOR_TYPE_PALETTE: return palette_to_rgb(job, t, in, pixels, out);
     case PNG_COLOR_TYPE_RGB: return rgb_to_rgb(t, in, pixels, out);
     case PNG_COLOR_TYPE_GRAY:
-      return is_16_bit_grey(job.header) ? grey16_to_rgb(t, in, pixels, out)
-                                        : grey_to_rgb(job.header, t, in, pixels, out);
+      return is_16_bit_gray(job.header) ? gray16_to_rgb(t, in, pixels, out)
+                                        : gray_to_rgb(job.header, t, in, pixels, out);
     default: return alpha_to_rgb(job.header, in, pixels, out);
   }
 }

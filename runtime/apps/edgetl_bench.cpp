@@ -32,9 +32,9 @@ const edgetl::Program& program() {
       std::numeric_limits<size_t>::max(),
       "Measure latency, cold start and memory of bundles on this device; several are timed in the same rounds.",
       {{"--runs", "N", "Timed runs of each bundle, at least 300. [default: 300]"},
-       {"--warmup", "N", "Untimed runs of each bundle before. [default: 30]"},
-       {"--threads", "N", "Threads inside one inference. [default: 1]"},
-       {"--images", "PATH", "Pictures to time on, files or folders; may repeat. [default: the golden images]"},
+       {"--warmup", "N", "Untimed runs of each bundle before them. [default: 30]"},
+       {"--threads", "N", "Threads per inference. [default: 1]"},
+       {"--images", "PATH", "Images for timing, files or folders; repeatable. [default: the golden images]"},
        {"--cold-starts", "N", "Fresh processes per bundle that open it and infer once. [default: 3]"},
        {"--json", nullptr, "Print the result as JSON."},
        {"--engine-library", "PATH", "The engine's shared library. [default: EDGETL_ENGINE_LIBRARY, else usual names]"},
@@ -60,7 +60,7 @@ bool same_input(const edgetl::Preprocessing& a, const edgetl::Preprocessing& b) 
          a.interpolation == b.interpolation && a.fill == b.fill;
 }
 
-// What the manifest tells of one bundle.
+// Facts from one bundle's manifest.
 void describe_bundle(const edgetl::Bundle& bundle, const std::string& folder, edgetl::BundleResult& result) {
   const edgetl::Manifest& manifest = bundle.manifest();
   result.bundle = folder;
@@ -77,7 +77,7 @@ void describe_bundle(const edgetl::Bundle& bundle, const std::string& folder, ed
 bool golden_inputs(const edgetl::Bundle& bundle, const std::string& folder, std::vector<std::vector<uint8_t>>& inputs,
                    std::string& problem) {
   if (bundle.manifest().golden.count == 0) {
-    problem = folder + ": carries no golden images to time on; name pictures with --images";
+    problem = folder + ": has no golden images for timing; name images with --images";
     return false;
   }
   std::vector<edgetl::GoldenImage> images;

@@ -26,9 +26,9 @@ const edgetl::Program& program() {
       std::numeric_limits<size_t>::max(),
       "Classify JPEG and PNG files with a bundle.",
       {{"--top", "K", "Classes to show per image. [default: 3]"},
-       {"--threads", "N", "Threads inside one inference. [default: 1]"},
+       {"--threads", "N", "Threads per inference. [default: 1]"},
        {"--json", nullptr, "Print the result as JSON."},
-       {"--logits", nullptr, "Show the raw logits as well, with all their digits."},
+       {"--logits", nullptr, "Also show the raw logits, with all digits."},
        {"--engine-library", "PATH",
         "The engine's shared library. [default: EDGETL_ENGINE_LIBRARY, else usual names]"}}};
   return described;

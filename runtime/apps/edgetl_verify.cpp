@@ -11,6 +11,7 @@
 #include "bundle.h"
 #include "edgetl/runtime.h"
 #include "json_writer.h"
+#include "machine.h"
 #include "pictures.h"
 
 namespace {
@@ -22,9 +23,9 @@ const edgetl::Program& program() {
       1,
       1,
       "Check a bundle's digests, then replay its golden images: decode, resize, network.",
-      {{"--digests-only", nullptr, "Do not run the network: for bundles of other hardware."},
-       {"--sha256", "DIGEST", "What manifest.json must have: `bundle_sha256` in report.json."},
-       {"--threads", "N", "Threads inside one inference. [default: 1]"},
+      {{"--digests-only", nullptr, "Do not run the network; for bundles for other hardware."},
+       {"--sha256", "DIGEST", "Expected digest of manifest.json: `bundle_sha256` in report.json."},
+       {"--threads", "N", "Threads per inference. [default: 1]"},
        {"--json", nullptr, "Print the result as JSON."},
        {"--engine-library", "PATH",
         "The engine's shared library. [default: EDGETL_ENGINE_LIBRARY, else usual names]"}}};
@@ -65,6 +66,14 @@ bool take_digest(std::string& text) {
   const auto is_digit = [](unsigned char c) { return std::isxdigit(c) != 0; };
   std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
   return text.size() == 64 && std::all_of(text.begin(), text.end(), is_digit);
+}
+
+// Why a network may differ on this machine only, as `edgetl verify` says it; "" when nothing explains it.
+std::string hint(const edgetl::Manifest& manifest) {
+  const bool int8 = manifest.precision == "int8" || manifest.precision == "mixed" || manifest.precision == "simplified";
+  if (!int8 || !edgetl::saturates(edgetl::describe_machine(), manifest.machine, manifest.cpu_with)) return "";
+  return "; this CPU has no VNNI, so INT8 saturates: verify on a CPU that " + manifest.target +
+         " is for, or build for x86-avx2 or intel-avx2";
 }
 
 struct Digests {
@@ -112,12 +121,14 @@ int main(int argc, char** argv) {
 
   const std::string& folder = arguments.positional()[0];
   edgetl_error error{};
+  edgetl::Manifest manifest;
   {
     edgetl::Bundle bundle;
     if (bundle.read_folder(folder.c_str(), &options, &error) != EDGETL_OK) {
       return edgetl::failed(program(), error.message);
     }
-    digests.files = bundle.manifest().files.size();
+    manifest = bundle.manifest();
+    digests.files = manifest.files.size();
     digests.found = bundle.digest();
   }
   if (digests.expected && *digests.expected != digests.found) {
@@ -126,8 +137,9 @@ int main(int argc, char** argv) {
   }
   Replay replay{arguments.has("--json"), {}};
   if (!replay.as_json) {
-    std::printf("digests: %zu files as manifest.json lists them; %s\n", digests.files,
-                digests.expected ? "it has the SHA-256 that was given" : "itself it was not compared (--sha256)");
+    std::printf(
+        "digests: %zu files as manifest.json lists them; %s\n", digests.files,
+        digests.expected ? "the manifest has the given SHA-256" : "the manifest itself was not verified (--sha256)");
   }
   edgetl_status status = EDGETL_OK;
   if (!arguments.has("--digests-only")) {
@@ -140,5 +152,5 @@ int main(int argc, char** argv) {
   if (failed == nullptr) return status == EDGETL_OK ? code : edgetl::failed(program(), error.message);
   return replay.as_json ? 1
                         : edgetl::failed(program(), folder + ": the first step that differs is `" + failed->step +
-                                                        "`: " + failed->detail);
+                                                        "`: " + failed->detail + hint(manifest));
 }

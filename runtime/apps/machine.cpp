@@ -5,6 +5,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <sstream>
@@ -142,7 +143,7 @@ std::optional<double> temperature_c(const std::string& root) {
     std::string zone = entry->d_name;
     if (zone.rfind("thermal_zone", 0) != 0) continue;
     const std::optional<double> thousandths = number_in(read_text(zone.insert(0, folder) + "/temp"));
-    // zones that are switched off report values like -274 degrees
+    // disabled zones report values like -274 degrees
     if (!thousandths || *thousandths <= -100'000 || *thousandths >= 200'000) continue;
     if (!hottest || *thousandths / 1000 > *hottest) hottest = *thousandths / 1000;
   }
@@ -162,6 +163,14 @@ std::vector<std::string> instruction_sets(const std::string& cpuinfo) {
     }
   }
   return found;
+}
+
+bool saturates(const Machine& here, const std::string& machine, const std::vector<std::string>& cpu_with) {
+  const auto has_vnni = [](const std::vector<std::string>& sets) {
+    return std::any_of(sets.begin(), sets.end(),
+                       [](const std::string& set) { return set == "vnni" || set == "avx_vnni"; });
+  };
+  return here.architecture == machine && has_vnni(cpu_with) && !has_vnni(here.instruction_sets);
 }
 
 void reset_peak_rss() {

@@ -1,4 +1,4 @@
-// The machine a measurement was taken on, as edgetl/bench/machine.py describes it. What cannot be read is absent.
+// The machine of a measurement, as in edgetl/bench/machine.py. Values that cannot be read are absent.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ struct Machine {
   std::string system;
 };
 
-// `root` is where proc, sys and etc lie.
+// `root` contains proc, sys and etc.
 Machine describe_machine(const std::string& root = "");
 
 // Of the first core, at this moment.
@@ -29,8 +29,12 @@ std::optional<double> clock_mhz(const std::string& root = "");
 // The hottest thermal zone at this moment, in degrees Celsius.
 std::optional<double> temperature_c(const std::string& root = "");
 
-// The vector and integer instruction sets that decide a network's speed, from the text of /proc/cpuinfo.
+// The vector and integer instruction sets that determine a network's speed, from the text of /proc/cpuinfo.
 std::vector<std::string> instruction_sets(const std::string& cpuinfo);
+
+// Whether INT8 saturates on the x86 CPU `here`, which lacks VNNI, but not on a target's CPUs, which have it. `machine` and
+// `cpu_with` are those of the target.
+bool saturates(const Machine& here, const std::string& machine, const std::vector<std::string>& cpu_with);
 
 // Peak resident memory of this process since `reset_peak_rss`; of its whole life where /proc does not allow that.
 void reset_peak_rss();

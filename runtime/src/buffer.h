@@ -15,7 +15,7 @@ struct FreeBuffer {
 template <typename Value>
 using Buffer = std::unique_ptr<Value[], FreeBuffer>;
 
-// Null when there is not enough memory.
+// Null if there is not enough memory.
 template <typename Value>
 Buffer<Value> make_buffer(size_t count) {
   constexpr size_t line_bytes = 64;

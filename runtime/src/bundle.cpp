@@ -47,7 +47,7 @@ edgetl_status check_digest(const std::string& path, Bytes file, const FileEntry&
               "%s: SHA-256 differs from the manifest; changed after it was built: do not use it", path.c_str());
 }
 
-// Nothing in a bundle vouches for its manifest; what other programs read as the labels must not contradict it.
+// Nothing in a bundle authenticates its manifest, but the labels that other programs read must not contradict it.
 edgetl_status check_labels(const std::string& where, const Manifest& manifest, Bytes file, edgetl_error* error) {
   std::string expected;
   for (const std::string& label : manifest.labels) expected.append(label).append("\n");
@@ -79,7 +79,7 @@ edgetl_status check_names(const std::string& where, const Manifest& manifest, co
                           edgetl_error* error) {
   for (const auto& [name, entry] : manifest.files) {
     if (present.count(name) != 0) continue;
-    return fail(error, EDGETL_BUNDLE_INVALID, "%s/%s: listed in the manifest and not there; copy the bundle again",
+    return fail(error, EDGETL_BUNDLE_INVALID, "%s/%s: listed in the manifest but missing; copy the bundle again",
                 where.c_str(), name.c_str());
   }
   for (const std::string& name : present) {
@@ -163,7 +163,7 @@ edgetl_status Bundle::read_files(const edgetl_file* files, size_t count, const e
                   static_cast<size_t>(file - files));
     }
     if (!present.insert(file->name).second) {
-      return fail(error, EDGETL_BUNDLE_INVALID, "%s/%s: there twice", where_.c_str(), file->name);
+      return fail(error, EDGETL_BUNDLE_INVALID, "%s/%s: occurs twice", where_.c_str(), file->name);
     }
     storage_->files[file->name].bytes = {file->data, file->bytes};
   }
@@ -174,7 +174,7 @@ edgetl_status Bundle::read_files(const edgetl_file* files, size_t count, const e
 edgetl_status Bundle::check_files(const std::set<std::string>& present, const edgetl_options* options,
                                   edgetl_error* error) {
   if (present.count(manifest_name) == 0) {
-    return fail(error, EDGETL_BUNDLE_INVALID, "%s/%s: not there; every bundle has one", where_.c_str(), manifest_name);
+    return fail(error, EDGETL_BUNDLE_INVALID, "%s/%s: missing; every bundle has one", where_.c_str(), manifest_name);
   }
   const Bytes text = file(manifest_name);
   edgetl_status status = check_manifest_size(where_, text.size, error);

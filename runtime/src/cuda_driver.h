@@ -34,7 +34,7 @@ class Gpu {
   CUstream_st* stream() const { return stream_; }
 
   struct Buffers {
-    uint8_t* host = nullptr;  // page-locked: the GPU copies from and to it without a detour
+    uint8_t* host = nullptr;  // page-locked: the GPU copies from and to it directly
     uint64_t device = 0;
     size_t bytes = 0;
   };
@@ -46,7 +46,7 @@ class Gpu {
   void leave() const;
   edgetl_status queue_to_device(const Buffers& buffers, edgetl_error* error) const;
   edgetl_status queue_to_host(const Buffers& buffers, edgetl_error* error) const;
-  // Waits for everything that was queued; tells what failed in between.
+  // Waits for everything that was queued; reports what failed in between.
   edgetl_status wait(edgetl_error* error) const;
 
  private:

@@ -27,7 +27,7 @@ struct EngineRequest {
 using OpenEngine = edgetl_status (*)(const EngineRequest& request, std::unique_ptr<Engine>& engine,
                                      edgetl_error* error);
 
-// Null when this library was built without the engine.
+// Null if this library was built without the engine.
 OpenEngine find_engine(const char* name);
 
 edgetl_status open_null(const EngineRequest&, std::unique_ptr<Engine>&, edgetl_error*);

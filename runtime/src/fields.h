@@ -57,7 +57,7 @@ bool read_integer(Reader& reader, Value value, double low, double high, Integer&
 bool read_text(Reader& reader, Value value, size_t max_points, std::string& out);
 bool check_text(Reader& reader, Value value, size_t max_points);
 
-// Text that can stand in one line of a terminal or of labels.txt: no control characters and line separators.
+// Text that fits one line of a terminal or of labels.txt: no control characters and line separators.
 bool read_plain_text(Reader& reader, Value value, size_t max_points, std::string& out);
 
 // `out` is the place of the text among `words`.

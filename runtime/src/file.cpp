@@ -50,7 +50,7 @@ using Directory = std::unique_ptr<DIR, CloseDirectory>;
 
 edgetl_status unreadable(edgetl_error* error, const std::string& path, int code) {
   if (code == ELOOP) {
-    return fail(error, EDGETL_BUNDLE_INVALID, "%s: a symbolic link; a bundle holds plain files only", path.c_str());
+    return fail(error, EDGETL_BUNDLE_INVALID, "%s: a symbolic link; a bundle has only plain files", path.c_str());
   }
   if (code == ENOMEM) return fail(error, EDGETL_OUT_OF_MEMORY, "%s: not enough memory to open it", path.c_str());
   return fail(error, EDGETL_BUNDLE_UNREADABLE, "%s: cannot be read: %s", path.c_str(), std::strerror(code));
@@ -78,7 +78,7 @@ edgetl_status regular_size(int file, const std::string& path, uint64_t& bytes, e
   struct stat found = {};
   if (::fstat(file, &found) != 0) return unreadable(error, path, errno);
   if (!S_ISREG(found.st_mode)) {
-    return fail(error, EDGETL_BUNDLE_INVALID, "%s: not a regular file; a bundle holds plain files only", path.c_str());
+    return fail(error, EDGETL_BUNDLE_INVALID, "%s: not a regular file; a bundle has only plain files", path.c_str());
   }
   bytes = static_cast<uint64_t>(found.st_size);
   return EDGETL_OK;
@@ -142,7 +142,7 @@ class Listing {
     }
     if (S_ISLNK(found.st_mode)) return unreadable(error_, path, ELOOP);
     if (!S_ISDIR(found.st_mode)) {
-      return fail(error_, EDGETL_BUNDLE_INVALID, "%s: not a regular file; a bundle holds plain files only",
+      return fail(error_, EDGETL_BUNDLE_INVALID, "%s: not a regular file; a bundle has only plain files",
                   path.c_str());
     }
     if (level == max_levels) {

@@ -1,4 +1,4 @@
-// Golden vectors: the pictures and results that a bundle must reproduce. edgetl/bundle/golden.py is the reference.
+// Golden vectors: the images and results that a bundle must reproduce. edgetl/bundle/golden.py is the reference.
 #pragma once
 
 #include <cstdint>

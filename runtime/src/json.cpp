@@ -20,7 +20,7 @@ class Parser {
       if (!step()) return false;
     }
     skip_space();
-    return at_ == bytes_ || refuse("more text behind the end");
+    return at_ == bytes_ || refuse("more text after the end");
   }
 
   std::string problem() const {
@@ -70,7 +70,7 @@ class Parser {
     skip_space();
     if (peek() != '"') return refuse("expected a key in double quotes");
     if (!string()) return false;
-    return accept(':') || refuse("expected `:` behind a key");
+    return accept(':') || refuse("expected `:` after a key");
   }
 
   bool value(size_t key, size_t key_bytes) {
@@ -124,7 +124,7 @@ class Parser {
     std::sort(keys.begin(), keys.end());
     const auto twice = std::adjacent_find(keys.begin(), keys.end());
     if (twice == keys.end()) return true;
-    return refuse("the key `" + std::string(twice->substr(0, 80)) + "` is there twice, in the object that ends");
+    return refuse("the key `" + std::string(twice->substr(0, 80)) + "` occurs twice, in the object that ends");
   }
 
   bool word(Node& node, std::string_view wanted, Kind kind) {
@@ -152,7 +152,7 @@ class Parser {
     const size_t whole_end = at_;
     if (peek() == '.') {
       ++at_;
-      if (digits() == 0) return refuse("a number without digits behind its point");
+      if (digits() == 0) return refuse("a number without digits after its point");
     }
     if (peek() == 'e' || peek() == 'E') {
       ++at_;
@@ -222,7 +222,7 @@ class Parser {
     if (bytes_ - at_ < 4) return refuse("the text ends inside an escape");
     const auto* first = reinterpret_cast<const char*>(text_) + at_;
     const auto result = std::from_chars(first, first + 4, point, 16);
-    if (result.ptr != first + 4) return refuse("expected four hexadecimal digits behind \\u");
+    if (result.ptr != first + 4) return refuse("expected four hexadecimal digits after \\u");
     at_ += 4;
     return true;
   }

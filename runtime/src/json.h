@@ -1,4 +1,4 @@
-// A strict JSON reader (RFC 8259) for small files that nobody vouches for: depth, nodes and bytes are bounded, duplicate
+// A strict JSON reader (RFC 8259) for small untrusted files: depth, nodes and bytes are bounded, duplicate
 // keys and invalid UTF-8 refused, nothing recurses.
 #pragma once
 

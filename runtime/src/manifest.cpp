@@ -41,7 +41,7 @@ bool is_name_part(std::string_view part) {
          std::all_of(part.begin(), part.end(), [](char c) { return is_name_start(c) || c == '.' || c == '-'; });
 }
 
-// Up to four parts, none of which begins with a dot: none can leave the folder or hide in it.
+// Up to four parts, none of which begins with a dot, so that none can leave the folder or hide in it.
 bool is_relative_path(std::string_view path) {
   if (path.size() > 200) return false;
   for (size_t parts = 0; parts < 4; ++parts) {
@@ -78,6 +78,15 @@ bool check_precisions(Reader& reader, Value value, T&) {
   });
 }
 
+// Only for hints: anything but a list of texts is ignored.
+bool take_cpu_with(Reader&, Value value, Manifest& out) {
+  if (value.kind() != Kind::list) return true;
+  for (Value item = value.first(); item; item = item.next()) {
+    if (item.kind() == Kind::text) out.cpu_with.emplace_back(item.text());
+  }
+  return true;
+}
+
 bool read_target(Reader& reader, Value value, Manifest& out) {
   static constexpr Member<Manifest> members[] = {
       {"name", true, [](Reader& r, Value v, Manifest& m) { return read_plain_text(r, v, max_text, m.target); }},
@@ -93,7 +102,7 @@ bool read_target(Reader& reader, Value value, Manifest& out) {
       {"scheme", true, skip<Manifest>},
       {"options", false, skip<Manifest>},
       {"notes", false, skip_text<Manifest>},
-      {"cpu_with", false, skip<Manifest>},
+      {"cpu_with", false, take_cpu_with},
       {"cpu_without", false, skip<Manifest>},
       {"cpu_part", false, skip_text<Manifest>},
   };

@@ -43,6 +43,7 @@ struct FileEntry {
 
 struct Manifest {
   std::string name, target, machine;  // machine: "x86_64", "aarch64" or "any"
+  std::vector<std::string> cpu_with;  // instruction sets, at least one of which the target's CPUs have
   std::string backend, precision, model;
   std::vector<std::string> model_files;
   std::map<std::string, std::string> facts;  // of the backend

@@ -7,7 +7,7 @@
 
 #include "fail.h"
 
-// Contracting a * b + c into one rounding would give other coefficients on other processors. GCC: -ffp-contract=off.
+// Contracting a * b + c into one rounding would give different coefficients on other processors. GCC: -ffp-contract=off.
 #if defined(__clang__)
 #pragma clang fp contract(off)
 #endif
@@ -374,7 +374,7 @@ edgetl_status check_image(const edgetl_image& image, edgetl_error* error) {
                 static_cast<unsigned long long>(row), image.width, static_cast<unsigned long long>(image.stride_bytes));
   }
   if (image.stride_bytes > std::numeric_limits<size_t>::max() / static_cast<size_t>(image.height)) {
-    return fail(error, EDGETL_INVALID_ARGUMENT, "%d rows of %llu bytes are more than there is memory", image.height,
+    return fail(error, EDGETL_INVALID_ARGUMENT, "%d rows of %llu bytes exceed the address space", image.height,
                 static_cast<unsigned long long>(image.stride_bytes));
   }
   return EDGETL_OK;

@@ -96,7 +96,7 @@ int32_t allowed_decode_step(const GoldenImage& golden, const Tolerance& toleranc
 edgetl_status check_decode(const GoldenImage& golden, int32_t index, const Decoder& decoder, int32_t allowed,
                            Checks& checks, edgetl_error* error) {
   const Buffer<uint8_t> rgb = make_buffer<uint8_t>(golden.rgb.size);
-  if (rgb == nullptr) return fail(error, EDGETL_OUT_OF_MEMORY, "no memory for a picture of %zu bytes", golden.rgb.size);
+  if (rgb == nullptr) return fail(error, EDGETL_OUT_OF_MEMORY, "no memory for an image of %zu bytes", golden.rgb.size);
   std::fill_n(rgb.get(), golden.rgb.size, uint8_t{0});
   int32_t width = 0;
   int32_t height = 0;
@@ -126,7 +126,7 @@ edgetl_status check_resize(const GoldenImage& golden, int32_t index, const Prepr
   const Buffer<uint8_t> scratch = make_buffer<uint8_t>(scratch_bytes);
   const Buffer<uint8_t> made = make_buffer<uint8_t>(input_bytes(p));
   if (scratch == nullptr || made == nullptr) {
-    return fail(error, EDGETL_OUT_OF_MEMORY, "no memory to resize a picture of %zu bytes", golden.rgb.size);
+    return fail(error, EDGETL_OUT_OF_MEMORY, "no memory to resize an image of %zu bytes", golden.rgb.size);
   }
   const edgetl_image image{golden.rgb.data, golden.width, golden.height, static_cast<size_t>(golden.width) * 3,
                            EDGETL_RGB};
@@ -150,7 +150,7 @@ double cosine(const std::vector<float>& a, const std::vector<float>& b) {
   }
   const double norm = std::sqrt(a_squared) * std::sqrt(b_squared);
   if (norm > 0) return dot / norm;
-  return a_squared == b_squared ? 1 : 0;  // nothing is like nothing
+  return a_squared == b_squared ? 1 : 0;  // two zero vectors are equal
 }
 
 double largest_difference(const std::vector<float>& a, const std::vector<float>& b) {
@@ -161,7 +161,7 @@ double largest_difference(const std::vector<float>& a, const std::vector<float>&
   return largest;
 }
 
-// How far the best class is ahead of the next; there are two at least.
+// Lead of the best class over the next; there are at least two.
 double lead(std::vector<float> logits) {
   std::partial_sort(logits.begin(), logits.begin() + 2, logits.end(), [](float a, float b) { return a > b; });
   return static_cast<double>(logits[0]) - static_cast<double>(logits[1]);
@@ -189,7 +189,7 @@ void compare_logits(const std::vector<float>& logits, const std::vector<float>& 
   const double likeness = cosine(logits, golden);
   const int32_t answer = edgetl_argmax(logits.data(), logits.size());
   const int32_t wanted = edgetl_argmax(golden.data(), golden.size());
-  // another class passes only where one of the two answers is close to a tie
+  // another class passes only if one of the two predictions is close to a tie
   const bool close = std::min(lead(golden), lead(logits)) <= allowed / 2 * spread;
   const bool passed = (answer == wanted || close) && difference <= allowed && likeness >= tolerance.min_cosine;
   checks.add(index, "network", passed, difference, allowed,
@@ -230,7 +230,7 @@ edgetl_status verify(const char* folder, const edgetl_options& options, const De
   edgetl_status status = model->bundle.read_folder(folder, &options, error);
   if (status != EDGETL_OK) return status;
   if (model->bundle.manifest().golden.count == 0) {
-    return fail(error, EDGETL_BUNDLE_INVALID, "%s: this bundle carries no golden vectors to replay", folder);
+    return fail(error, EDGETL_BUNDLE_INVALID, "%s: this bundle has no golden vectors to replay", folder);
   }
   std::vector<GoldenImage> images;
   status = read_golden(model->bundle, images, error);

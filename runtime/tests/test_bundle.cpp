@@ -119,7 +119,7 @@ TEST_CASE("a missing file is named") {
   const small_bundle::Folder folder;
   for (const auto& [name, content] : small_bundle::files({})) {
     fs::remove(fs::path(folder.path()) / name);
-    check_refused(folder.path(), EDGETL_BUNDLE_INVALID, name, "listed in the manifest and not there");
+    check_refused(folder.path(), EDGETL_BUNDLE_INVALID, name, "listed in the manifest but missing");
     write(fs::path(folder.path()) / name, content);
   }
   fs::remove(fs::path(folder.path()) / "manifest.json");
@@ -248,7 +248,7 @@ TEST_CASE("an embedded bundle is checked like a folder") {
     CHECK_MESSAGE(message.find(name + ": " + std::to_string(content.size() + 1) + " bytes") != message.npos, message);
     files.erase(name);
     CHECK(open_files(files, message) == EDGETL_BUNDLE_INVALID);
-    CHECK_MESSAGE(message.find(name + ": listed in the manifest and not there") != message.npos, message);
+    CHECK_MESSAGE(message.find(name + ": listed in the manifest but missing") != message.npos, message);
   }
   small_bundle::Files files = whole();
   files["extra"] = "x";

@@ -79,6 +79,17 @@ TEST_CASE("a board without a model name is known by its device tree") {
   CHECK(machine.instruction_sets == std::vector<std::string>{"neon", "dotprod", "i8mm"});
 }
 
+TEST_CASE("INT8 saturates only without VNNI, and only for a target that has it") {
+  edgetl::Machine here;
+  here.architecture = "x86_64";
+  here.instruction_sets = {"avx2"};
+  CHECK(edgetl::saturates(here, "x86_64", {"vnni", "avx_vnni"}));
+  CHECK_FALSE(edgetl::saturates(here, "x86_64", {}));
+  CHECK_FALSE(edgetl::saturates(here, "aarch64", {"vnni"}));
+  here.instruction_sets = {"avx2", "avx_vnni"};
+  CHECK_FALSE(edgetl::saturates(here, "x86_64", {"vnni", "avx_vnni"}));
+}
+
 TEST_CASE("the hottest thermal zone is told, those that are off are not") {
   const Root root;
   root.put("sys/class/thermal/thermal_zone0/temp", "41500\n");

@@ -104,7 +104,7 @@ TEST_CASE("what is not a manifest is refused with the place") {
       {"\"name\":\"small\"", "\"name\":3", "`name`: expected a text"},
       {"\"name\":\"small\"", "\"name\":\"a\\u0000b\"", "`name`: expected a text"},
       {"\"name\":\"small\"", "\"name\":\"" + std::string(201, 'n') + "\"", "at most 200 characters"},
-      {"\"name\":\"small\"", "\"name\":\"small\",\"name\":\"small\"", "`name` is there twice"},
+      {"\"name\":\"small\"", "\"name\":\"small\",\"name\":\"small\"", "`name` occurs twice"},
       {"\"name\":\"small\"", "\"name\":\"small\",\"extra\":1", "`extra`: expected no such key"},
       {"\"name\":\"any-cpu\"", "\"name\":\"any-cpu\",\"extra\":1", "`target.extra`: expected no such key"},
       {"\"machine\":\"any\"", "\"machine\":\"vax\"", "`target.machine`: expected one of x86_64 aarch64 any, found"},
@@ -187,7 +187,7 @@ TEST_CASE("texts that are no manifests at all are refused") {
                 "nested deeper than 64");
   check_refused(valid() + std::string(edgetl::max_manifest_bytes, ' '), "a manifest has at most 4000000");
   check_refused("[" + repeated("0", 300'000) + "]", "more than 250000 values");
-  check_refused(valid() + "x", "more text behind the end");
+  check_refused(valid() + "x", "more text after the end");
 }
 
 TEST_CASE("more files than a bundle has are refused") {

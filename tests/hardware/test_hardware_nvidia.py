@@ -126,7 +126,7 @@ def test_a_damaged_plan_is_refused_and_the_process_lives_on(built: Built, tmp_pa
         folder.mkdir()
         (folder / built.compiled.model).write_bytes(damaged)
         with (
-            pytest.raises(BackendError, match="does not take the engine"),
+            pytest.raises(BackendError, match="rejects the engine"),
             built.backend.open(folder, built.compiled, built.target, threads=1),
         ):
             pass

@@ -96,7 +96,7 @@ def test_shuffled_weights_are_caught_by_the_sanity_probe(shared: Path, tmp_path:
     shutil.copy(shared / "weights" / "mobilenetv2_100" / "config.json", folder)
     write_checkpoint(tensors, folder / "model.safetensors")
     split = _split(shared, name, shots=5, val=7)
-    with pytest.raises(WeightsError, match="carry nothing"):
+    with pytest.raises(WeightsError, match="carry no information"):
         _adapt(split, tmp_path, Backbone(name="mobilenetv2_100"), Adapt(strategy="probe"), tmp_path)
 
 

@@ -39,7 +39,7 @@ def test_commands_that_make_networks_end_with_what_they_found(chain: Chain) -> N
     lines = told.out.splitlines()
     assert any(line.startswith("chosen: ") for line in lines)
     assert any(line.startswith("held-out: ") and "% top-1 (" in line for line in lines)
-    assert any("as the torch network on" in line and line.startswith("float32.onnx") for line in lines)
+    assert any("compared with the torch network on" in line and line.startswith("float32.onnx") for line in lines)
     found = edgetl("export", chain.recipe, "--out", chain.out, "-q", "--json").json()["found"]
     assert 0 <= found["adapt"]["top1_low"] <= found["adapt"]["top1"] <= found["adapt"]["top1_high"] <= 1
     assert {one["method"] for one in found["quantize"]} <= {"ptq", "qat"}
@@ -154,7 +154,7 @@ def test_the_same_recipe_again_does_nothing_says_so_and_loads_no_torch(chain: Ch
     assert again.code == 0
     kept, nothing, following = again.lines
     assert kept.endswith(" stages kept, data to report")
-    assert nothing == "nothing to do: every stage was done before"
+    assert nothing == "nothing to do: every stage was already done"
     assert following.startswith("next: edgetl predict ")
     assert {path: path.stat().st_mtime_ns for path in chain.out.rglob("*") if path.is_file()} == before
     loaded = json.loads(edgetl_without_torch("build", chain.recipe).lines[-1])

@@ -37,5 +37,5 @@ def test_a_file_that_is_no_measurement_stops_before_any_work(chain: Chain, tmp_p
     refused = edgetl("report", chain.recipe, "--out", out, "--device", tmp_path / "notes.json")
     assert refused.code == 1
     assert len(refused.lines) == 1
-    assert "notes.json: expected what `edgetl-bench --json` writes, schema 1" in refused.err
+    assert "notes.json: expected the output of `edgetl-bench --json`, schema 1" in refused.err
     assert not out.exists()

@@ -72,7 +72,7 @@ def test_compile_of_a_pivot_refuses_what_it_cannot_mean(chain: Chain, tmp_path: 
         "unknown target `x86cpu`; did you mean `x86-cpu`?",
     )
     refused(edgetl("compile", tmp_path, "--target", "x86-cpu", "--out", out), 1, "pivot.json: cannot be read")
-    refused(edgetl("compile", chain.recipe, "--target", "x86-cpu"), 2, "--target goes with a pivot folder")
+    refused(edgetl("compile", chain.recipe, "--target", "x86-cpu"), 2, "--target needs a pivot folder")
     assert not out.exists()
 
 
@@ -81,7 +81,7 @@ def test_compile_leaves_a_bundle_that_is_there_alone(chain: Chain, tmp_path: Pat
     kept.mkdir(parents=True)
     (kept / "precious.txt").write_text("x")
     done = edgetl("compile", chain.pivot, "--target", "null", "--out", tmp_path / "out")
-    refused(done, 2, "null-int8: exists already")
+    refused(done, 2, "null-int8: already exists")
     assert [path.name for path in (tmp_path / "out").rglob("*")] == ["null-int8", "precious.txt"]
 
 
@@ -106,8 +106,8 @@ def test_predict_of_what_is_no_image(chain: Chain, tmp_path: Path) -> None:
 def test_bench_refuses_images_of_other_classes(chain: Chain, tmp_path: Path) -> None:
     for name in ("cat", "dog"):
         shutil.copytree(chain.recipe.parent / "scans" / "0", tmp_path / name)
-    refused(edgetl("bench", chain.bundle("x86-cpu"), "--data", tmp_path), 1, "are no classes of")
-    refused(edgetl("bench", chain.recipe, chain.bundle("x86-cpu")), 2, "no bundle folder")
+    refused(edgetl("bench", chain.bundle("x86-cpu"), "--data", tmp_path), 1, "are not classes of")
+    refused(edgetl("bench", chain.recipe, chain.bundle("x86-cpu")), 2, "not a bundle folder")
     refused(edgetl("bench", tmp_path / "absent"), 2, "absent")
 
 

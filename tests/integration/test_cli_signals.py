@@ -15,7 +15,7 @@ from chain import ROOT, Chain, Done
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-STOPPED = "edgetl: stopped; finished stages are kept, the same command continues"
+STOPPED = "edgetl: stopped; finished stages are kept, run the same command to resume"
 
 
 def stopped(

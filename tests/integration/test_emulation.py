@@ -118,7 +118,7 @@ def test_all_images_are_answered_here_and_some_of_them_as_arm_answers_them(model
 def test_a_broken_model_is_one_clear_line(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(b"not a model")
-    with pytest.raises(BackendError, match=r"model\.onnx: onnxruntime for ARM does not take it: .*model") as caught:
+    with pytest.raises(BackendError, match=r"model\.onnx: onnxruntime for ARM rejects it: .*model") as caught:
         qemu.logits(path, np.zeros((1, 4, 4, 3), np.uint8), timeout_s=300)
     assert not isinstance(caught.value, qemu.EmulationError)
 

@@ -25,7 +25,7 @@ def test_a_killed_quantize_continues_and_its_ranges_serve_another_run(tmp_path: 
     assert died.code == -signal.SIGKILL, died.err
     whole = edgetl("quantize", recipe)
     assert whole.code == 0, whole.err
-    assert "calibration continues behind batch 2 of 4" in whole.lines
+    assert "calibration continues after batch 2 of 4" in whole.lines
 
     changed = edgetl("quantize", recipe, "--set", "calibration=min-max")
     assert "calibration again: profile changed from mse to min-max" in changed.lines

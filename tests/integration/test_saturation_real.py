@@ -108,7 +108,7 @@ def test_the_target_without_vnni_cannot_saturate_on_any_image(pivot: Path, split
     (found,) = examine(pivot, split, [scheme_id(load_target("x86-avx2").scheme)], 2, Silent())
     assert len(found.calibration.layers) == 36
     assert not found.calibration.unknown
-    assert found.verdict == "cannot saturate: no pair of weights leaves 16 bits, whatever the activations"
+    assert found.verdict == "cannot saturate: no pair of weights exceeds 16 bits, whatever the activations"
 
 
 def test_the_target_without_vnni_answers_alike_on_cpus_of_either_kind(

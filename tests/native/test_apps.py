@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pivot_folder import LABELS, make_pivot
 from safetensors.numpy import load_file, save, save_file
 
+from edgetl.bench.machine import saturates
 from edgetl.bundle.compile import compile_targets
 from edgetl.bundle.manifest import Tolerance
 from edgetl.bundle.read import read_bundle
@@ -163,6 +164,18 @@ def test_verify_fails_with_the_first_step_that_differs(apps: Apps, bundles: dict
     assert json.loads(apps("edgetl-verify", bundles["null-int8"], "--json").stdout)["passed"] is False
 
 
+def test_verify_explains_a_difference_by_saturation_as_python_does(
+    apps: Apps, bundles: dict[str, Path], onnxruntime: tuple[str, ...], tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(bundles["x86-cpu-int8"], tmp_path / "copy"))
+    changed = {name: -logits for name, logits in load_file(copy / "golden" / "logits.safetensors").items()}
+    refit(copy, "golden/logits.safetensors", save(changed))
+    told, python = apps("edgetl-verify", copy, *onnxruntime), edgetl("verify", copy)
+    assert (told.returncode, python.code) == (1, 1)
+    assert told.stderr.partition(": ")[2] == python.err.partition(": ")[2]
+    assert ("this CPU has no VNNI" in told.stderr) is saturates(read_bundle(copy).manifest.target)
+
+
 @pytest.mark.parametrize(("part", "passes"), [(0.75, False), (0.4, True)], ids=["clear", "close"])
 def test_another_class_passes_both_harnesses_only_close_to_a_tie(
     apps: Apps, bundles: dict[str, Path], onnxruntime: tuple[str, ...], tmp_path: Path, part: float, passes: bool
@@ -281,7 +294,7 @@ def test_bundles_are_timed_on_pictures_of_ones_own(apps: Apps, bundles: dict[str
 
 def test_a_bundle_without_golden_images_needs_pictures(apps: Apps, tmp_path: Path) -> None:
     (bundle, _) = compile_targets(make_pivot(tmp_path / "pivot", golden=0), ["null"], tmp_path / "bundles")
-    apps.refuses(1, "name pictures with --images", "edgetl-bench", bundle)
+    apps.refuses(1, "name images with --images", "edgetl-bench", bundle)
 
 
 def test_bundles_of_other_inputs_are_not_timed_together(apps: Apps, bundles: dict[str, Path], tmp_path: Path) -> None:

@@ -57,6 +57,6 @@ def test_a_demo_that_was_stopped_while_writing_is_completed(tmp_path: Path) -> N
 @pytest.mark.parametrize("name", ["thesis.txt", "recipe.yaml"])
 def test_a_folder_that_is_somebodys_own_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("precious")
-    with pytest.raises(StoreError, match=f"holds {name}, which is not the demo's"):
+    with pytest.raises(StoreError, match=f"contains {name}, which does not belong to the demo"):
         write_demo(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [name]

@@ -1,1 +1,1 @@
-"""The same picture twice: equal, encoded again, resized, mirrored, turned or trimmed."""
+"""Finds the same image twice: equal, re-encoded, resized, mirrored, turned or trimmed."""

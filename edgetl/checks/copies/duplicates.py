@@ -1,4 +1,4 @@
-"""The same picture twice: equal files, equal pixels, copies and what only looks alike, and what is wrong about them."""
+"""Equal files, equal pixels, copies and similar images, and the problems they cause."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 MAX_PRINTS_BYTES = 8_000_000_000
 
 Kind = Literal["bytes", "pixels", "copy", "near"]
-"""How two pictures are one: equal files, equal pixels, one made from the other; `near`: they only look alike."""
+"""How two images match: equal files, equal pixels, one made from the other; `near`: they only look alike."""
 Side = Literal["train", "val"]
 
-_TRIED = 4  # near pictures of each that are compared with it at full detail, the closest first
+_TRIED = 4  # similar images per image that are compared at full detail, the closest first
 
 
 @dataclass(frozen=True, eq=False)
 class Prints:
-    """What pictures are recognised by, in the order of the samples they were made from.
+    """Fingerprints of images, in the order of their samples.
 
     sha256      of each file's bytes, hex
-    pixels      uint8 (N, 32): sha256 of size and RGB values once decoded
-    thumbnails  uint8 (N, 64, 64): grey, squashed to the square
+    pixels      uint8 (N, 32): sha256 of size and decoded RGB values
+    thumbnails  uint8 (N, 64, 64): gray, squashed to a square
     colours     uint8 (N, 16, 16, 3): RGB, likewise
     """
 
@@ -52,7 +52,7 @@ class Prints:
 
 @dataclass(frozen=True)
 class Copy:
-    """Two pictures that are or may be one, as indexes of the samples. `correlation` of the thumbnails: 1.0 where their
+    """Two images that are or may be the same, as indexes of the samples. `correlation` of the thumbnails: 1.0 if their
     pixels are equal."""
 
     first: int
@@ -63,11 +63,11 @@ class Copy:
 
 @dataclass(frozen=True)
 class Findings:
-    """Copies by what is wrong about them; a pair may be a leak and a contradiction.
+    """Copies by problem; a pair may be both a leak and a contradiction.
 
-    leaks           first teaches, second measures; one for each picture that measures, its closest
-    contradictions  two labels on either side or both; one for each picture, its closest
-    redundant       same side and label; one for each picture after the first
+    leaks           first is in training, second in validation; for each validation image its closest
+    contradictions  two labels, on either side or both; for each image its closest
+    redundant       same side and label; one for each image after the first
     """
 
     leaks: tuple[Copy, ...]
@@ -76,7 +76,8 @@ class Findings:
 
 
 def fingerprints(samples: Sequence[Sample], progress: Progress | None = None, *, known: Prints | None = None) -> Prints:
-    """Decode each file once and keep what recognises it; 5 KiB per sample. Samples with one sha256 share one decoding.
+    """Decode each file once and keep its fingerprint; 5 KiB per sample. Samples with the same sha256 share one
+    decoding.
 
     known   earlier prints: their files are not decoded again
     Raises UnreadableImage (a DataError).
@@ -101,7 +102,7 @@ def fingerprints(samples: Sequence[Sample], progress: Progress | None = None, *,
 
 
 def write_prints(prints: Prints, path: Path) -> None:
-    """Write prints as a sealed .npz without pickle; a reader sees the old file or the whole new one."""
+    """Write prints as a sealed .npz without pickle; a reader sees the old file or the complete new one."""
     stream = io.BytesIO()
     sha256 = np.frombuffer(bytes.fromhex("".join(prints.sha256)), np.uint8).reshape(-1, 32)
     np.savez(stream, sha256=sha256, pixels=prints.pixels, thumbnails=prints.thumbnails, colours=prints.colours)
@@ -109,10 +110,10 @@ def write_prints(prints: Prints, path: Path) -> None:
 
 
 def read_prints(path: Path) -> Prints:
-    """Read what `write_prints` wrote. Raises DataError when it is absent or damaged."""
+    """Read a file of `write_prints`. Raises DataError if it is missing or damaged."""
     try:
         if path.stat().st_size > MAX_PRINTS_BYTES:
-            raise DataError(f"{path}: larger than {MAX_PRINTS_BYTES} bytes; expected prints of pictures, delete it")
+            raise DataError(f"{path}: larger than {MAX_PRINTS_BYTES} bytes; expected image prints, delete it")
         with np.load(io.BytesIO(read_sealed(path)), allow_pickle=False) as arrays:
             sha256, pixels, thumbnails, colours = (
                 arrays[name] for name in ("sha256", "pixels", "thumbnails", "colours")
@@ -120,29 +121,29 @@ def read_prints(path: Path) -> Prints:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}; delete it") from error
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: no prints of pictures ({error}); delete it") from error
+        raise DataError(f"{path}: not image prints ({error}); delete it") from error
     count = len(sha256) if sha256.ndim else 0
     shapes = [
         *((sha256, (count, 32)), (pixels, (count, 32))),
         *((thumbnails, (count, SIDE, SIDE)), (colours, (count, COLOUR_SIDE, COLOUR_SIDE, 3))),
     ]
     if any(array.dtype != np.uint8 or array.shape != shape for array, shape in shapes):
-        raise DataError(f"{path}: prints of another shape than expected; delete it")
+        raise DataError(f"{path}: image prints of an unexpected shape; delete it")
     return Prints(tuple(bytes(row).hex() for row in sha256), pixels, thumbnails, colours)
 
 
 def find_copies(
     prints: Prints, progress: Progress | None = None, *, sides: Sequence[Side] | None = None
 ) -> tuple[Copy, ...]:
-    """Equal pictures and those that look alike, each pair with `first` < `second`, ordered by both.
+    """Equal and similar images, each pair with `first` < `second`, ordered by both.
 
-    Equal files and equal pixels are linked to the first picture with the same content, so N pictures give at most N
-    such copies; near ones are pairs of different contents, of each content its first picture. `near_pairs` says which
-    pictures are compared; of many frames of a camera that does not move, not every pair is listed, but with `sides`
-    every picture that measures and is near one that teaches is in a pair with such a one. Pictures without contrast
-    (below two grey levels of standard deviation) are never near.
+    Equal files and equal pixels are linked to the first image with the same content, so N images give at most N such
+    copies. Near ones are pairs of different contents, each represented by its first image. `near_pairs` says which
+    images are compared. For many frames of a fixed camera not every pair is listed, but with `sides` every validation
+    image that is near a training image is in a pair with one. Images without contrast (below two gray levels of
+    standard deviation) are never near.
 
-    All hashes are compared: 20,000 pictures are 1.6e9 comparisons of 64 bits. Memory grows with N only.
+    All hashes are compared: 20,000 images are 1.6e9 comparisons of 64 bits. Memory grows only with N.
     """
     exact, contents, content_of = _exact(prints)
     kept = np.array(contents, np.intp)
@@ -165,10 +166,10 @@ def confirm_copies(
     sides: Sequence[Side],
     progress: Progress | None = None,
 ) -> tuple[Copy, ...]:
-    """The copies, with the kind `copy` in place of `near` where full detail shows that one was made from the other.
+    """The copies, with the kind `copy` instead of `near` if full detail shows that one was made from the other.
 
-    Looked at are pairs across the sides and pairs of two labels: of each picture that measures, or that is the later of
-    one side, the 4 closest, up to the first that is a copy. Decodes both of each. Raises UnreadableImage.
+    Compares pairs across the sides and pairs with two labels: for each validation image, or the later image on one
+    side, the 4 closest, up to the first that is a copy. Decodes both of each pair. Raises UnreadableImage.
     """
     content_of = _exact(prints)[2]
     on = _sides_and_labels(content_of, samples, sides)
@@ -179,7 +180,7 @@ def confirm_copies(
             measured = copy.first if sides[copy.second] == "train" and sides[copy.first] == "val" else copy.second
             asked.setdefault(measured, []).append(place)
     confirmed = list(copies)
-    with (progress or Silent()).task("comparing near pictures", total=len(asked)) as advance:
+    with (progress or Silent()).task("comparing similar images", total=len(asked)) as advance:
         for places in asked.values():
             for place in sorted(places, key=lambda place: -copies[place].correlation)[:_TRIED]:
                 copy = copies[place]
@@ -193,10 +194,10 @@ def confirm_copies(
 
 
 def across(copies: Sequence[Copy], sides: Sequence[Side], labels: Sequence[int]) -> Findings:
-    """Sort copies by what is wrong about them. `sides` and `labels` belong to the samples the prints were made from.
+    """Sort copies by problem. `sides` and `labels` belong to the samples of the prints.
 
-    Equality is carried on: a picture equal to a copy of another is that other's copy as well, `near` likewise. Raises
-    ValueError when there are not as many sides as labels.
+    Equality is transitive: an image equal to a copy of another is also that other's copy; `near` likewise. Raises
+    ValueError if the numbers of sides and labels differ.
     """
     if len(sides) != len(labels):
         raise ValueError(f"expected a label for each of {len(sides)} sides, found {len(labels)}")
@@ -223,13 +224,13 @@ _Partner = tuple[Kind, float, int]  # how, correlation, which sample
 
 
 class _Partners:
-    """For a picture, one copy of it from each content, side and label: enough to find the closest of any sort."""
+    """For an image, one copy of each content, side and label: enough to find the closest of any kind."""
 
     def __init__(self, copies: Sequence[Copy], sides: Sequence[Side], labels: Sequence[int]) -> None:
         count = len(sides)
         self.by_bytes = _roots(count, [copy for copy in copies if copy.kind == "bytes"])
         self.content = _roots(count, [copy for copy in copies if copy.kind in ("bytes", "pixels")])
-        # two of each, so that one is left beside the picture itself
+        # two of each, so that one is left besides the image itself
         self.members: dict[int, dict[tuple[Side, int], list[int]]] = {}
         for index, (side, label) in enumerate(zip(sides, labels, strict=True)):
             members = self.members.setdefault(self.content[index], {}).setdefault((side, label), [])
@@ -287,13 +288,13 @@ def _print(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]
     digest = hashlib.sha256(f"{rgb.shape}".encode())
     digest.update(rgb.data)
     picture = Image.fromarray(rgb)
-    grey = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-    colour = picture.resize((COLOUR_SIDE, COLOUR_SIDE), Image.Resampling.BILINEAR)
-    return np.frombuffer(digest.digest(), np.uint8), np.asarray(grey), np.asarray(colour)
+    gray = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    color = picture.resize((COLOUR_SIDE, COLOUR_SIDE), Image.Resampling.BILINEAR)
+    return np.frombuffer(digest.digest(), np.uint8), np.asarray(gray), np.asarray(color)
 
 
 def _exact(prints: Prints) -> tuple[list[Copy], list[int], list[int]]:
-    """Copies with equal bytes or pixels, the first picture of each content, and the content of each picture."""
+    """Copies with equal bytes or pixels, the first image of each content, and the content of each image."""
     copies: list[Copy] = []
     by_bytes: dict[str, int] = {}
     by_pixels: dict[bytes, int] = {}

@@ -1,14 +1,13 @@
-"""Thumbnails that look alike as copies do: encoded again, resized, brighter, mirrored, turned, trimmed by some percent.
+"""Finds thumbnails as similar as copies: re-encoded, resized, brighter, mirrored, turned, trimmed by a few percent.
 
-Two objects of one make in one pose look alike as well: what is found is a suspicion, which `confirm.py` decides at full
+Two objects of one product in one pose also look alike, so a pair is only a suspicion; `confirm.py` decides at full
 detail.
 
-Found in two steps, so that very similar pictures of different things (textures, hand signs, scans) raise nothing: a
-perceptual hash proposes (64 bits of a 32x32 DCT; Zauner 2010, "Implementation and Benchmarking of Perceptual Image
-Hash Functions"), and the thumbnails decide by their correlation, once the second is moved and stretched onto the first
-(`registration.py`). Of coarse pictures the detail must agree as well: two digits of 8x8 pixels hold few numbers, and
-are soon alike in all that changes slowly. The hash and the correlation are of grey pictures, so colours are compared
-apart.
+The search has two steps, so that very similar images of different things (textures, hand signs, scans) are not
+reported. A perceptual hash proposes pairs (64 bits of a 32x32 DCT; Zauner 2010, "Implementation and Benchmarking of
+Perceptual Image Hash Functions"). The correlation of the thumbnails decides, once the second is aligned with the first
+(`registration.py`). For coarse images the detail must agree as well: two digits of 8x8 pixels have few values and are
+easily alike in slow changes. Hash and correlation use gray images, so colors are compared separately.
 """
 
 from __future__ import annotations
@@ -29,27 +28,29 @@ if TYPE_CHECKING:
 SIDE = 64
 """Pixels of a thumbnail's side."""
 COLOUR_SIDE = 16
-"""Pixels of a colour thumbnail's side."""
+"""Pixels of a color thumbnail's side."""
 COARSE = 0.1
-"""`fine_detail` below which a picture is coarse; measured: digits of 8x8 pixels have 0.03 to 0.08, of photographs and
-scans of 100 pixels and more 99 in 100 have more than 0.1."""
+"""`fine_detail` below which an image is coarse; measured: digits of 8x8 pixels have 0.03 to 0.08, and 99 % of
+photographs and scans of at least 100 pixels have more than 0.1."""
 
 SAME = 0.97
 """Correlation of registered thumbnails; measured: copies trimmed by 2 % from 0.96 up, two different hand signs up to
 0.957."""
 
-_HASHED = SIDE // 2  # side of what the hash sees
-_NEAR_BITS = 12  # of 64; trimming 2 % of each side changes 8 (median 4 to 8), of two pictures of a set some 30
+_HASHED = SIDE // 2  # side of the image for the hash
+_NEAR_BITS = (
+    12  # of 64 bits; trimming 2 % of each side changes 8 (median 4 to 8), two images of a set differ in about 30
+)
 _PLAIN = 0.6  # correlation before any registration
 _COARSE = 0.9  # registered at half the size
-_DETAIL = 4  # pixels around each of a thumbnail: what differs from their mean is detail
-_SAME_DETAIL = 0.96  # correlation of registered detail, asked of coarse pictures; two digits have up to 0.953
-_FLAT = 2.0  # grey levels of standard deviation; below, noise would decide
-_PARTNERS = 16  # pictures that are looked at for each picture at a time, the nearest by hash
-_GREY = 3.0  # grey levels between the channels, up to which a picture has no colour
-_OTHER_COLOUR = 0.5  # difference of two colours over the stronger of them ...
-_COLOUR_NOISE = 4.0  # ... beyond these grey levels
-_ROWS = 256  # pictures whose hashes are compared with all at a time
+_DETAIL = 4  # neighborhood of a thumbnail's pixel: the difference from its mean is detail
+_SAME_DETAIL = 0.96  # correlation of registered detail, required of coarse images; two digits have up to 0.953
+_FLAT = 2.0  # gray levels of standard deviation; below it, noise would decide
+_PARTNERS = 16  # candidates per image and step, the nearest by hash
+_GRAY = 3.0  # gray levels between the channels, up to which an image has no color
+_OTHER_COLOR = 0.5  # difference of two colors over the stronger one ...
+_COLOR_NOISE = 4.0  # ... beyond these gray levels
+_ROWS = 256  # images whose hashes are compared with all others at a time
 _PAIRS = 128  # pairs registered at a time
 
 
@@ -61,15 +62,15 @@ def near_pairs(
     teaches: NDArray[np.bool_] | None = None,
     measures: NDArray[np.bool_] | None = None,
 ) -> dict[tuple[int, int], float]:
-    """(first, second) -> correlation of thumbnails that look alike as copies do, first < second.
+    """(first, second) -> correlation of thumbnails as similar as copies, first < second.
 
-    thumbnails  uint8 (N, 64, 64), grey
+    thumbnails  uint8 (N, 64, 64), gray
     colours     uint8 (N, 16, 16, 3), RGB
-    teaches, measures  (N,) the sides a picture is on, one or both; without them all are on one side
+    teaches, measures  (N,) whether an image is in training or validation, or both; without them all are on one side
 
-    On each side a picture is compared with 16 earlier ones, the nearest by hash. Across the sides a picture that
-    measures is compared with the 16 nearest of those that teach, then with the next 16, until one of them is found or
-    none is left: other near pictures never hide that it has one.
+    On each side an image is compared with 16 earlier ones, the nearest by hash. Across the sides a validation image is
+    compared with the 16 nearest training images, then with the next 16, until one matches or none is left: other
+    similar images never hide a match.
     """
     small = _halved(thumbnails)
     hashes = _hashes(small)
@@ -80,7 +81,7 @@ def near_pairs(
     found: dict[tuple[int, int], float] = {}
 
     def confirm(pairs: NDArray[np.intp]) -> set[int]:
-        """Keep those that look alike; the second ones of them."""
+        """Keep the pairs that look alike; returns the second image of each."""
         seconds: set[int] = set()
         for at in range(0, len(pairs), _PAIRS):
             for first, second, value in _confirmed(pairs[at : at + _PAIRS], thumbnails, small, colours):
@@ -89,7 +90,7 @@ def near_pairs(
                 seconds.add(second)
         return seconds
 
-    with progress.task("comparing pictures", total=len(thumbnails)) as advance:
+    with progress.task("comparing images", total=len(thumbnails)) as advance:
         for start in range(0, len(thumbnails), _ROWS):
             block = everything[start : start + _ROWS]
             pairs = _proposed(hashes, everything[: block[-1] + 1], block, vivid)
@@ -108,7 +109,7 @@ def near_pairs(
 
 
 def fine_detail(thumbnails: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N,) what differs from the pixels around, within two of (N, S, S), as a share of all contrast."""
+    """(N,) difference from the pixels within a distance of two in (N, S, S), as a share of all contrast."""
     plane = thumbnails.astype(np.float32)
     share: NDArray[np.float32] = detail(plane, 2).std(axis=(1, 2)) / np.maximum(plane.std(axis=(1, 2)), _FLAT)
     return share
@@ -121,10 +122,10 @@ def _halved(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _hashes(small: NDArray[np.float32]) -> NDArray[np.uint64]:
-    """uint64 (8, N): the DCT hash of (N, 32, 32) pictures in every turn of `turned`.
+    """uint64 (8, N): the DCT hash of (N, 32, 32) images in every orientation of `turned`.
 
     A bit says whether one of the coefficients (1..8, 1..8) of the DCT-II is above their median. Mirroring a signal
-    changes the sign of its odd coefficients, transposing it transposes them: no picture is turned.
+    flips the sign of its odd coefficients, and transposing it transposes them, so no image has to be turned.
     """
     points, waves = np.arange(_HASHED) + 0.5, np.arange(1, 9)
     basis = np.cos(np.pi / _HASHED * np.outer(waves, points)).astype(np.float32)
@@ -143,7 +144,7 @@ def _hashes(small: NDArray[np.float32]) -> NDArray[np.uint64]:
 def _proposed(
     hashes: NDArray[np.uint64], firsts: NDArray[np.intp], seconds: NDArray[np.intp], vivid: NDArray[np.bool_]
 ) -> NDArray[np.intp]:
-    """(M, 3): first, second, turn of the second; those of each second together, the nearest by hash first."""
+    """(M, 3): first, second, orientation of the second; grouped by second, the nearest by hash first."""
     parts: list[NDArray[np.intp]] = []
     for turn in range(TURNS):
         distance = np.bitwise_count(hashes[turn][seconds][:, None] ^ hashes[0][firsts])
@@ -163,7 +164,7 @@ def _place(pairs: NDArray[np.intp]) -> NDArray[np.intp]:
 def _confirmed(
     pairs: NDArray[np.intp], thumbnails: NDArray[np.uint8], small: NDArray[np.float32], colours: NDArray[np.uint8]
 ) -> Iterator[tuple[int, int, float]]:
-    """Of proposed pairs those that look alike, with their correlation; cheap tests first."""
+    """The proposed pairs that look alike, with their correlation; cheap tests first."""
 
     def of_turn(pictures: NDArray[np.uint8] | NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         first = pictures[pairs[:, 0]].astype(np.float32)
@@ -185,7 +186,7 @@ def _confirmed(
 
 
 def _of_one_colour(pairs: NDArray[np.intp], colours: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """(P,) whether the colours of both agree, the second turned; one without any colour may be a grey copy."""
+    """(P,) whether the colors of both agree, the second turned; an image without color may be a gray copy."""
     first, second = (_chroma(colours[pairs[:, column]]) for column in (0, 1))
     for turn in range(1, TURNS):
         chosen = pairs[:, 2] == turn
@@ -193,13 +194,13 @@ def _of_one_colour(pairs: NDArray[np.intp], colours: NDArray[np.uint8]) -> NDArr
             plane[chosen] = turned(plane[chosen], turn)
     strength = np.sqrt(np.maximum((first**2).mean(axis=(0, 2, 3)), (second**2).mean(axis=(0, 2, 3))))
     other = np.sqrt(((first - second) ** 2).mean(axis=(0, 2, 3)))
-    grey = np.minimum(np.abs(first).max(axis=(0, 2, 3)), np.abs(second).max(axis=(0, 2, 3))) <= _GREY
-    same: NDArray[np.bool_] = grey | (other <= _OTHER_COLOUR * strength + _COLOUR_NOISE)
+    gray = np.minimum(np.abs(first).max(axis=(0, 2, 3)), np.abs(second).max(axis=(0, 2, 3))) <= _GRAY
+    same: NDArray[np.bool_] = gray | (other <= _OTHER_COLOR * strength + _COLOR_NOISE)
     return same
 
 
 def _chroma(colours: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(2, P, S, S): what red and blue have more than green."""
+    """(2, P, S, S): red minus green and blue minus green."""
     red, green, blue = np.moveaxis(colours.astype(np.float32), 3, 0)
     return np.stack([red - green, blue - green])
 
@@ -207,7 +208,7 @@ def _chroma(colours: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _detail_correlation(
     first: NDArray[np.float32], second: NDArray[np.float32], fit: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """(P,) correlations of the detail in (P, S, S) pictures, the second moved as `fit` says."""
+    """(P,) correlations of the detail in (P, S, S) images, the second moved by `fit`."""
     laid, mask = moved(second, fit)
     wanted, found = standard(detail(first, _DETAIL), mask), standard(detail(laid, _DETAIL), mask)
     correlation: NDArray[np.float32] = (wanted * found).sum(axis=(1, 2))
@@ -215,7 +216,7 @@ def _detail_correlation(
 
 
 def detail(pictures: NDArray[np.float32], reach: int) -> NDArray[np.float32]:
-    """What differs from the mean of the pixels up to `reach` away."""
+    """The difference from the mean of the pixels up to `reach` away."""
     size = 2 * reach + 1
     padded = np.pad(pictures, ((0, 0), (reach, reach), (reach, reach)), mode="reflect")
     rows = sliding_window_view(padded, size, axis=1).mean(axis=-1)

@@ -1,4 +1,4 @@
-"""Laying one picture onto another: turned, then moved and stretched a little.
+"""Aligns one image with another: turned, then moved and stretched slightly.
 
 Gauss-Newton registration (Baker and Matthews 2004, "Lucas-Kanade 20 Years On").
 """
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TURNS = 8
-_LIMIT = 0.05  # of half a side: how far registration may move or stretch
+_LIMIT = 0.05  # of half a side: limit of moving and stretching
 _STEPS = 8
 
 
 def turned(pictures: NDArray[np.float32], turn: int) -> NDArray[np.float32]:
-    """(N, S, S) pictures in one of `TURNS`: transposed (4), upside down (2), mirrored (1)."""
+    """(N, S, S) images in one of `TURNS`: transposed (4), upside down (2), mirrored (1)."""
     turned = pictures.swapaxes(1, 2) if turn & 4 else pictures
     turned = turned[:, ::-1] if turn & 2 else turned
     return turned[:, :, ::-1] if turn & 1 else turned
@@ -30,11 +30,11 @@ def registered(
     steps: int = _STEPS,
     start: NDArray[np.float32] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(P,) correlations of (P, S, S) pictures, the best while the second is fitted to the first in `steps` steps, and
-    (P, 4) the fits they were found with.
+    """(P,) best correlations of (P, S, S) images while the second is fitted to the first in `steps` steps, and (P, 4)
+    their fits.
 
-    A fit is the stretch and shift down and those to the right, in half sides, each at most 0.05. It begins at `start`
-    (P, 4), without one where the pictures lie.
+    A fit is the vertical stretch and shift, then the horizontal ones, in half sides, each at most 0.05. It starts at
+    `start` (P, 4), or without one at the identity.
     """
     count, side = first.shape[:2]
     grid = np.linspace(-1, 1, side, dtype=np.float32)
@@ -52,12 +52,12 @@ def registered(
 
 
 def moved(pictures: NDArray[np.float32], fit: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(P, S, S) pictures moved and stretched, and a mask that leaves out what fell outside."""
+    """(P, S, S) images moved and stretched, and a mask that excludes pixels from outside."""
     side = pictures.shape[1]
     grid = np.linspace(-1, 1, side, dtype=np.float32)
     down = (1 + fit[:, :1]) * grid + fit[:, 1:2]
     right = (1 + fit[:, 2:3]) * grid + fit[:, 3:]
-    edge = 1 + 1 / side  # half a pixel beyond the centre of the last
+    edge = 1 + 1 / side  # half a pixel beyond the center of the last
     mask = ((np.abs(down) <= edge)[:, :, None] & (np.abs(right) <= edge)[:, None, :]).astype(np.float32)
     laid = (_weights(down) @ pictures @ _weights(right).swapaxes(1, 2)).astype(np.float32, copy=False)
     return laid, mask
@@ -66,7 +66,7 @@ def moved(pictures: NDArray[np.float32], fit: NDArray[np.float32]) -> tuple[NDAr
 def _step(
     error: NDArray[np.float32], found: NDArray[np.float32], mask: NDArray[np.float32], grid: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """(P, 4): the Gauss-Newton step, damped a little: pictures without detail along one axis have no fit there."""
+    """(P, 4): the Gauss-Newton step, slightly damped: images without detail along one axis have no fit there."""
     half = np.float32((len(grid) - 1) / 2)
     by_row, by_column = (np.gradient(found, axis=axis) * mask * half for axis in (1, 2))
     slopes = np.stack([by_row * grid[:, None], by_row, by_column * grid, by_column], axis=1)

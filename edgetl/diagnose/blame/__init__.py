@@ -1,1 +1,1 @@
-"""Which layers INT8 costs most in: quantization sensitivity, measured layer by layer."""
+"""Quantization sensitivity, measured layer by layer."""

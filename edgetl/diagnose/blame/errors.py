@@ -1,4 +1,4 @@
-"""How far a quantized value is from the float one: SQNR of a layer's output, RMS of the logits."""
+"""Distance of quantized from float values: SQNR of a layer's output, RMS of the logits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_LEAST = 1e-30  # in place of zero, to divide by
+_LEAST = 1e-30  # instead of zero, for divisions
 
 Array = NDArray[np.floating[Any]]
 
@@ -24,7 +24,7 @@ def sqnr_db(signal: float, noise: float) -> float | None:
     """Signal-to-quantization-noise ratio 10 log10(sum x**2 / sum (x - y)**2) in dB; None without any noise.
 
     Source: Lin, Talathi and Annapureddy 2016, "Fixed Point Quantization of Deep Convolutional Networks",
-    arXiv:1511.06393, section 3. One bit more is worth 6 dB; 0 dB means that the error is as large as the signal.
+    arXiv:1511.06393, section 3. One more bit is worth 6 dB; 0 dB means that the error is as large as the signal.
     """
     if noise == 0:
         return None
@@ -34,7 +34,7 @@ def sqnr_db(signal: float, noise: float) -> float | None:
 def logits_error(reference: Array, found: Array) -> float:
     """RMS of the differences over images and classes, as a fraction of the range of `reference`.
 
-    reference, found  (N, C) logits. Raises ValueError when the shapes differ or are empty.
+    reference, found  (N, C) logits. Raises ValueError if the shapes differ or are empty.
     """
     if reference.shape != found.shape or reference.size == 0:
         raise ValueError(f"expected logits of one shape (N, C); found {reference.shape} and {found.shape}")

@@ -1,4 +1,4 @@
-"""What floating a layer costs on the target's own runtime: INT8 and the builds with one layer in float, in turns."""
+"""Latency of one layer in float on the target's own runtime: INT8 and the builds with one float layer, alternating."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Timed:
 
 
 def obstacle(target: Target) -> Missing | None:
-    """None when INT8 builds of `target` can be compiled and timed on this machine; else why not."""
+    """None if INT8 builds of `target` can be compiled and timed on this machine; else the reason."""
     backend = load_backend(target.backend)
     return backend.missing() or backend.cannot_run(target, "int8")
 
@@ -57,9 +57,9 @@ def time_layers(
 ) -> Timed:
     """Compile and time; kept in the store for this machine.
 
-    model, digest  the INT8 pivot and its SHA-256; names  of the layers, each floated alone
+    model, digest  the INT8 pivot and its SHA-256; names  of the layers, each alone in float
     images         uint8 (K, H, W, 3)
-    raises         BackendError when the toolchain refuses a build, or its last step runs on the device.
+    raises         BackendError if the toolchain refuses a build, or its last step runs on the device.
     """
     backend = load_backend(target.backend)
 
@@ -97,7 +97,7 @@ def time_layers(
 
 
 def _latency(base: NDArray[np.int64], floated: NDArray[np.int64], placement: str) -> LayerLatency:
-    ratio = stats.speedup(floated, base, block=BLOCK)  # how many times slower than INT8
+    ratio = stats.speedup(floated, base, block=BLOCK)  # time over that of INT8
     cost = Interval(*(100 * (value - 1) for value in (ratio.value, ratio.low, ratio.high)))
     return LayerLatency(cost, _p50_ms(floated), placement)
 

@@ -1,4 +1,4 @@
-"""Measure every layer: each alone in float, each alone in INT8, and the worst of them on all validation images."""
+"""Measures every layer alone in float and alone in INT8, and the worst ones on all validation images."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def measure_layers(networks: Networks, images: Images, progress: Progress) -> tu
 
 @dataclass(frozen=True)
 class TopOne:
-    """Right answers on all validation images: of the float network and of the INT8 one."""
+    """Correct predictions on all validation images: of the float network and of the INT8 one."""
 
     float_top1: Interval
     int8_top1: Interval

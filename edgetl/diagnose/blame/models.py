@@ -1,4 +1,4 @@
-"""The two models of a pivot that are compared, in all the forms that single layers are judged in."""
+"""The two models of a pivot that are compared, in all variants for evaluating single layers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edgetl.pivot.pivot_models import model_for
 from edgetl.store.cache import Cache
 from edgetl.types import Progress, Target
 
-_VERSION = 2  # of what is kept
+_VERSION = 2  # of the cached results
 
 Form = Literal["float network", "all in float", "all in INT8", "one in float", "one in INT8"]
 Logits = NDArray[np.float32]
@@ -28,7 +28,7 @@ Logits = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Networks:
-    """The two models of a pivot that are compared, what floated layers get back, and where results are kept."""
+    """The two models of a pivot that are compared, the weights of float layers, and the folder for results."""
 
     quantized: onnx.ModelProto
     reference: onnx.ModelProto
@@ -36,7 +36,7 @@ class Networks:
     cache: Cache
 
     def logits(self, form: Form, layer: str, images: Images) -> Logits:
-        """Of one form of the network, kept; `layer` names the one that is different, "" for none."""
+        """Logits of one variant of the network, cached; `layer` names the layer that differs, "" for none."""
         key = {"what": "logits", "form": form, "layer": layer, "images": images.digest()}
         return self.cache.array(key, lambda: logits(self.form(form, layer), images))
 
@@ -51,17 +51,17 @@ class Networks:
 
 
 def make_networks(quantized: onnx.ModelProto, reference: onnx.ModelProto, cache: Cache) -> Networks:
-    """Raises BackendError when nothing is quantized, or the two are not the same network."""
+    """Raises BackendError if nothing is quantized, or the two are not the same network."""
     if not mixed.layers(quantized):
         raise BackendError("the INT8 model has no quantized layer; there is nothing to blame")
     return Networks(quantized, reference, mixed.originals_of(quantized, reference), cache)
 
 
 def open_networks(folder: Path, pivot: Pivot, target: Target, cache: Path, progress: Progress) -> Networks:
-    """Those of the pivot in `folder` that `target` gets; what is measured of them is kept in the folder `cache`.
+    """The networks of the pivot in `folder` for `target`; their measurements are cached in the folder `cache`.
 
-    Kept for this kind of CPU: one without VNNI clips sums that one with it keeps, so INT8 answers differ.
-    Raises what `make_networks` raises.
+    The cache is per kind of CPU: without VNNI sums are clipped, so INT8 predictions differ.
+    Raises the errors of `make_networks`.
     """
     chosen, plain = model_for(pivot, target, "int8"), model_for(pivot, target, "float32")
     machine = describe()

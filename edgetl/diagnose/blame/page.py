@@ -1,4 +1,4 @@
-"""blame-<target>.html: the sentence, a bar chart of the error by layer and all numbers, in the look of the report."""
+"""blame-<target>.html: the sentence, a bar chart of the error by layer and all numbers, in the style of the report."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BAR_INCHES = 0.19
 
 
 def write_page(found: Blame, path: Path) -> None:
-    """Write the page so that a reader sees the old one or the whole new one."""
+    """Write the page atomically: a reader sees the old one or the complete new one."""
     write_text(path, render(found))
 
 
@@ -43,7 +43,7 @@ def render(found: Blame) -> str:
 
 
 def error_chart(found: Blame) -> Picture:
-    """One pair of bars per layer, in the ranking's order: error regained in float, and caused alone in INT8."""
+    """One pair of bars per layer, in the ranking's order: error removed in float, and error caused alone in INT8."""
     names = [layer.name for layer in found.layers]
     places = np.arange(len(names))
     regained = [100 * layer.regained for layer in found.layers]
@@ -51,8 +51,8 @@ def error_chart(found: Blame) -> Picture:
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": f"edgetl blame {found.target}"}):
         figure = Figure(figsize=(7.4, _BAR_INCHES * len(names) * 1.4 + 1.1), layout="constrained")
         panel = figure.subplots()
-        panel.barh(places - 0.2, regained, height=0.38, color=SERIES["int8"], label="regained with it alone in float")
-        panel.barh(places + 0.2, lost, height=0.38, color=SERIES["float32"], label="caused by it alone in INT8")
+        panel.barh(places - 0.2, regained, height=0.38, color=SERIES["int8"], label="removed with only it in float")
+        panel.barh(places + 0.2, lost, height=0.38, color=SERIES["float32"], label="caused with only it in INT8")
         panel.set_yticks(places, names, parse_math=False)
         panel.set_ylim(len(names) - 0.4, -0.6)
         panel.axvline(0, color=LINE, linewidth=0.8)
@@ -62,13 +62,13 @@ def error_chart(found: Blame) -> Picture:
         figure.legend(loc="outside upper left", ncols=2)
         svg = svg_text(figure)
     told = "; ".join(
-        f"{layer.name} {percent(layer.regained)} % regained, {percent(layer.lost)} % alone" for layer in found.layers
+        f"{layer.name} {percent(layer.regained)} % removed, {percent(layer.lost)} % alone" for layer in found.layers
     )
     return Picture(svg, f"Logits error by layer. {told}.")
 
 
 def _style() -> str:
-    """The report's style sheet, so that both pages look alike. Ours alone: it needs no escaping."""
+    """The report's style sheet, so that both pages look the same. It is our own text and needs no escaping."""
     text = (Path(report_page.__file__).resolve().parent / report_page.TEMPLATE).read_text(encoding="utf-8")
     start = text.index("<style>") + len("<style>")
     return text[start : text.index("</style>", start)].strip()

@@ -1,4 +1,4 @@
-"""From a pivot to the ranking of the layers of one target's INT8 network."""
+"""Ranks the layers of one target's INT8 network in a pivot."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from edgetl.types import Preprocessing, Progress, Split, Target
 
 @dataclass(frozen=True)
 class Request:
-    """images  calibration images that the per-layer figures are measured on, at most; top  layers that are looked at
-    further: accuracy on all validation images and, with `latency`, what floating them costs."""
+    """images  limit of calibration images for the per-layer figures; top  number of layers that are measured further:
+    accuracy on all validation images and, with `latency`, the latency of computing them in float."""
 
     images: int = 64
     top: int = 5
@@ -37,7 +37,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Build:
-    """What the chain made. out  the output folder; pivot  the pivot's folder"""
+    """Results of the chain. out  the output folder; pivot  the pivot's folder"""
 
     out: Path
     recipe: Recipe
@@ -50,11 +50,11 @@ def choose_target(
 ) -> Target:
     """The target of that name, or the recipe's first with an INT8 build.
 
-    targets  the recipe's; targets_dirs  where others are looked up as well
-    raises   UsageError where there is no INT8 build.
+    targets  the recipe's; targets_dirs  folders in which others are searched
+    raises   UsageError if there is no INT8 build.
     """
     if recipe.quantize.method == "none":
-        raise UsageError("quantize.method is none: this recipe has no INT8 builds, so no layer to blame")
+        raise UsageError("quantize.method is none: this recipe has no INT8 builds, so there are no layers to rank")
     if name is None:
         found = next((target for target in targets if "int8" in target.precisions), None)
         if found is None:
@@ -68,8 +68,8 @@ def choose_target(
 
 
 def blame(build: Build, target: Target, request: Request, progress: Progress) -> Blame:
-    """Rank the layers; write blame-<target>.html and blame-<target>.json into the output folder. What was measured is
-    kept."""
+    """Rank the layers; write blame-<target>.html and blame-<target>.json into the output folder. Measurements are
+    cached."""
     with open_store(build.out, "blame", progress.note) as store:
         found = _blame(store, build, _subject(store, build, target, progress), request, progress)
         place = page_path(build.out, found)
@@ -81,13 +81,13 @@ def blame(build: Build, target: Target, request: Request, progress: Progress) ->
 
 
 def page_path(out: Path, found: Blame) -> Path:
-    """Where the page of a target lies."""
+    """The path of a target's page."""
     return out / f"blame-{found.target}.html"
 
 
 @dataclass(frozen=True)
 class _Subject:
-    """What is looked at. model  the INT8 pivot's file"""
+    """The subject of the ranking. model  the INT8 pivot's file"""
 
     target: Target
     split: Split

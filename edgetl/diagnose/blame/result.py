@@ -1,4 +1,4 @@
-"""What is known about each layer's cost, and the order that follows from it. blame-<target>.json holds exactly this."""
+"""The cost of each layer, and the resulting order. blame-<target>.json has exactly this content."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class LayerAccuracy:
 
 @dataclass(frozen=True)
 class LayerLatency:
-    """What floating the layer costs on the target's runtime, timed in turns with the INT8 build.
+    """The latency cost of the layer in float on the target's runtime, timed in alternation with the INT8 build.
 
-    cost_percent  by how much the median grows; negative: it becomes faster
+    cost_percent  growth of the median; negative: faster
     p50_ms        of the build with this layer in float
-    placement     the precisions its convolutions and matrix products really run in
+    placement     number formats in which its convolutions and matrix products really run
     """
 
     cost_percent: Interval
@@ -42,7 +42,7 @@ class LayerLatency:
 class BlamedLayer:
     """One quantized layer.
 
-    weight_shape  as the layer reads it; macs  of one image
+    weight_shape  as read by the layer; macs  of one image
     weight_steps  largest distance of the int8 weights from the float network's, in quantization steps
     sqnr_db       of its output in the INT8 network against the float one: all rounding so far; None: no error at all
     own_sqnr_db   of its output when its input is the float network's and only it is quantized
@@ -68,12 +68,12 @@ class BlamedLayer:
 class Blame:
     """The layers of one target's INT8 network, the costliest first.
 
-    weights       what a floated layer computes with: the float network's weights, or its own integers, dequantized,
-                  because training moved them
+    weights       the weights of a layer in float: the float network's, or its own INT8 weights, dequantized, because
+                  training moved them
     shots         images of the per-layer figures, all of them calibration images; val  images of the accuracies
     logits_error  of the INT8 network: RMS difference from the float network's logits, a fraction of their range
     drop_points   top-1 of the float network minus INT8's, paired
-    p50_ms        of the INT8 build; unmeasured  why there are no latencies, empty where there are or none were wanted
+    p50_ms        of the INT8 build; unmeasured  why there are no latencies; empty if there are or none were requested
     """
 
     recipe: str
@@ -96,7 +96,7 @@ class Blame:
 
 
 def ranked(layers: Iterable[BlamedLayer]) -> tuple[BlamedLayer, ...]:
-    """By logits error regained, largest first; among equals the lower own SQNR, then the graph's order."""
+    """By removed logits error, largest first; in a tie the lower own SQNR, then the graph's order."""
     return tuple(sorted(layers, key=lambda layer: (-layer.regained, _worse_first(layer.own_sqnr_db))))
 
 

@@ -28,7 +28,7 @@ def show_blame(found: Blame, console: Console | None = None) -> None:
 
 
 def shown_rows(found: Blame) -> int:
-    """At least those that were measured further."""
+    """The rows to show: at least the layers that were measured further."""
     measured = sum(layer.accuracy is not None for layer in found.layers)
     return min(len(found.layers), max(SHOWN, measured))
 
@@ -39,8 +39,8 @@ def table(found: Blame) -> Table:
     grid.add_column("layer\nMACs", overflow="fold")
     grid.add_column("SQNR own\nall, dB", justify="right", no_wrap=True)
     grid.add_column("error back\nalone, %", justify="right", no_wrap=True)
-    grid.add_column("points back\nif floated", justify="right", no_wrap=True)
-    grid.add_column("latency\nif floated", justify="right", no_wrap=True)
+    grid.add_column("points back\nin float", justify="right", no_wrap=True)
+    grid.add_column("latency\nin float", justify="right", no_wrap=True)
     for layer in found.layers[: shown_rows(found)]:
         grid.add_row(*_cells(layer))
     return grid

@@ -1,4 +1,4 @@
-"""Variants of one network on stored images, through ONNX Runtime."""
+"""Runs variants of one network on stored images with ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     import onnxruntime
 
 _BATCH = 16
-_PROBED_BATCH = 2  # of inferences that keep every layer's output
-_MOST_BYTES = 256_000_000  # of decoded images that are kept
+_PROBED_BATCH = 2  # images per inference that keeps every layer's output
+_MOST_BYTES = 256_000_000  # limit of decoded images in memory
 _FATAL_ONLY = 4
 
 
 class Images:
-    """Files of the split as the networks take them. Decoded once, or each time again where they need too much memory.
+    """Images of the split as network inputs. Decoded once, or again each time if they need too much memory.
 
-    Raises DataError for a file that cannot be read, when it is read.
+    Raises DataError while reading for a file that cannot be read.
     """
 
     def __init__(self, samples: Sequence[Sample], preprocessing: Preprocessing) -> None:
@@ -38,7 +38,7 @@ class Images:
         self._pixels: NDArray[np.uint8] | None = None
 
     def digest(self) -> str:
-        """Of the pictures in their order; how they are resized is part of the models, whose digests stand beside it."""
+        """Digest of the images in order; the resizing is part of the models, which have their own digests."""
         return value_digest([sample.sha256 for sample in self.samples])
 
     def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
@@ -64,7 +64,7 @@ def open_session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     try:
         return runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the bindings raise a dozen unrelated types
-        raise BackendError(f"a mixed form of the network: onnxruntime cannot open it: {error}") from error
+        raise BackendError(f"a mixed variant of the network: onnxruntime cannot open it: {error}") from error
 
 
 def logits(model: onnx.ModelProto, images: Images, advance: Advance | None = None) -> NDArray[np.float32]:

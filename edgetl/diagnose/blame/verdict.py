@@ -1,4 +1,4 @@
-"""One sentence: the layer that costs accuracy, if one is proven to, and what floating it costs."""
+"""One sentence: the layer that costs accuracy, if that is proven, and the latency of computing it in float."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from edgetl.report import words
 
 
 def sentence(found: Blame) -> str:
-    """Says of what is not proven that it is not: a gain whose interval holds zero is none.
+    """Reports only proven gains: a gain whose interval includes zero is not proven.
 
-    Layers are looked through in the ranking's order; the first with a proven gain is named.
+    Layers are checked in the ranking's order, and the first with a proven gain is named.
     """
     first = found.layers[0]
     if found.drop_points.low <= 0:
@@ -19,8 +19,8 @@ def sentence(found: Blame) -> str:
             regained = _points(layer.accuracy.regained_points.value)
             return f"{layer.name} alone costs {regained} of {_points(found.drop_points.value)} points{_latency(layer)}"
     return (
-        f"INT8 loses {_points(found.drop_points.value)} points, and {_none_proven(found)}; floating {first.name}, the "
-        f"first in the ranking, takes the logits error from {percent(found.logits_error)} to "
+        f"INT8 loses {_points(found.drop_points.value)} points, and {_none_proven(found)}; computing {first.name}, the "
+        f"first in the ranking, in float takes the logits error from {percent(found.logits_error)} to "
         f"{percent(found.logits_error - first.regained)} % of their range{_latency(first)}"
     )
 
@@ -28,7 +28,7 @@ def sentence(found: Blame) -> str:
 def _none_proven(found: Blame) -> str:
     tried = sum(layer.accuracy is not None for layer in found.layers)
     if not tried:
-        return "no layer's share of them was measured"
+        return "the share of each layer was not measured"
     if tried == 1:
         return "the one layer tried shows no gain that these images can prove"
     return f"none of the {tried} layers tried shows a gain that these images can prove"
@@ -62,4 +62,4 @@ def _latency(layer: BlamedLayer) -> str:
     if layer.latency is None:
         return ""
     cost = layer.latency.cost_percent
-    return f"; floating it costs {change(cost.value)} % latency ({change(cost.low)} to {change(cost.high)})"
+    return f"; computing it in float costs {change(cost.value)} % latency ({change(cost.low)} to {change(cost.high)})"

@@ -1,1 +1,1 @@
-"""How INT8 saturation on an x86 CPU without VNNI changes a network, simulated exactly."""
+"""Exact simulation of INT8 saturation on an x86 CPU without VNNI."""

@@ -1,4 +1,4 @@
-"""The INT8 models of a pivot folder on an x86 CPU without VNNI, judged on the images of a split."""
+"""Forecasts the INT8 models of a pivot folder on an x86 CPU without VNNI, on the images of a split."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from edgetl.pivot.pivot import Pivot, read_pivot
 from edgetl.types import Preprocessing, Progress, Sample, Split
 
 _BATCH = 4
-_CHOOSING = 8  # images that layers are chosen on: every layer that may need it costs a run over them
+_CHOOSING = 8  # images for choosing layers: every candidate layer costs a run over them
 
 
 @dataclass(frozen=True)
 class Examined:
     """One INT8 model.
 
-    calibration  forecast on calibration images: what the layers do
-    validation   forecast on validation images: what it costs
-    remedy       reduced range in the layers that need it, verified on the validation images; None where saturation
-                 does not matter
+    calibration  forecast on calibration images: behavior of the layers
+    validation   forecast on validation images: cost in accuracy
+    remedy       reduced range in the layers that need it, verified on the validation images; None if saturation does
+                 not matter
     verdict      one sentence
     """
 
@@ -46,13 +46,11 @@ def examine(
 
     folder   of the pivot
     schemes  scheme ids with uint8 activations
-    count    calibration images, and as many validation images, at most; one is enough, more take longer
+    count    limit of calibration and of validation images; one is enough, more take longer
     raises   BundleError, BackendError, DataError.
     """
     if not split.shots or not split.val:
-        raise DataError(
-            f"expected images to calibrate and to measure on; found {len(split.shots)} and {len(split.val)}"
-        )
+        raise DataError(f"expected calibration and validation images; found {len(split.shots)} and {len(split.val)}")
     pivot = read_pivot(folder)
     return tuple(
         _examine(folder / model.file, model.scheme_id, pivot, split, count, progress)
@@ -66,7 +64,7 @@ def _examine(path: Path, scheme: str, pivot: Pivot, split: Split, count: int, pr
     model, _ = load_pivot(path)
     widen_stem(model)
     network = Network(model)
-    # both are ordered class by class in turn: every beginning of them is balanced
+    # both take classes in turn, so every prefix is balanced
     shots, val = split.shots[:count], split.val[:count]
     labels = [sample.label for sample in val]
     with progress.task(f"forecast: {path.stem}", len(shots) + len(val)) as advance:
@@ -93,14 +91,14 @@ def verdict(calibration: Forecast, validation: Forecast, remedy: Remedy | None) 
     """What to do, in one sentence."""
     both = (*calibration.layers, *validation.layers)
     if not any(layer.possible for layer in both):
-        return "cannot saturate: no pair of weights leaves 16 bits, whatever the activations"
+        return "cannot saturate: no pair of weights exceeds 16 bits, whatever the activations"
     if not any(layer.saturated for layer in both):
         return "does not saturate on these images"
     if not (matters(calibration.cost) or matters(validation.cost)):
-        return "saturates, and the answers stay: no layer needs reduced range"
+        return "saturates, but predictions stay the same: no layer needs reduced range"
     harm = f"saturation moves the logits by {_percent(validation.cost.logits_error)} of their spread"
     if remedy is None:
-        return f"{harm}; no layer is better with reduced range alone: build for the target x86-avx2"
+        return f"{harm}; reduced range helps in no layer: build for the target x86-avx2"
     left = f"reduced range in {len(remedy.layers)} of {len(calibration.layers)} layers leaves "
     left += _percent(remedy.cost.logits_error)
     if remedy.enough:

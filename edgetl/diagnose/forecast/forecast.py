@@ -1,4 +1,4 @@
-"""What a CPU without VNNI would make of a Q/DQ model: per layer, and on the answers of the network."""
+"""Simulates a Q/DQ model on a CPU without VNNI: the effect per layer and on the network's predictions."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class LayerForecast:
     """One convolution or linear layer on uint8 activations and int8 weights.
 
     possible     share of its pairs of weights that some activations can drive out of int16
-    saturated    share of its pair sums that did leave int16 on the images
-    peak         the largest |pair sum| / 32767: above 1 as seen on the images; up to 1 an upper bound, from the largest
-                 activation of each channel
-    error_steps  root mean square of what clipping changes in its output, the input being right, in steps of the
-                 output's integers; of a float output in 255ths of the range seen
+    saturated    share of its pair sums that left int16 on the images
+    peak         the largest |pair sum| / 32767: above 1 as observed on the images; up to 1 an upper bound, from the
+                 largest activation of each channel
+    error_steps  root-mean-square change of its output by clipping, for a correct input, in INT8 steps of the output;
+                 for a float output in 255ths of the observed range
     """
 
     name: str
@@ -44,7 +44,7 @@ class LayerForecast:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a change of the network does to its answers.
+    """The effect of a change of the network on its predictions.
 
     agreement     share of images with the same most likely class before and after
     logits_error  root mean square of the change of the logits / standard deviation of the logits before
@@ -61,11 +61,11 @@ class Cost:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What saturation does to a network on some images.
+    """The effect of saturation on a network for some images.
 
-    layers   in the order of the graph; depthwise convolutions and layers left in float are not among them
-    cost     of saturation, on the network's answers
-    unknown  layers of a form that is not modelled, taken as exact
+    layers   in the order of the graph, without depthwise convolutions and layers left in float
+    cost     of saturation, on the network's predictions
+    unknown  layers that are not modeled, treated as exact
     """
 
     layers: tuple[LayerForecast, ...]
@@ -95,8 +95,8 @@ def forecast(
     images   batches (n, H, W, 3) uint8, at least one image in all
     labels   the class index of every image, in order
     advance  called after each image
-    raises   BackendError when onnxruntime cannot open the model; ValueError without images, or when the labels are not
-             as many as the images.
+    raises   BackendError if onnxruntime cannot open the model; ValueError without images, or if the numbers of labels
+             and images differ.
     """
     network = Network(model)
     seen = observe(network, images, advance)
@@ -154,13 +154,13 @@ def saturated(layer: Layer, data: NDArray[np.uint8]) -> Answer:
 
 
 def logits(network: Network, images: Images, compute: Compute) -> Logits:
-    """(N, classes) float32 with `compute` in place of every layer that can saturate."""
+    """(N, classes) float32 with `compute` instead of every layer that can saturate."""
     return np.stack([network.run(image, compute) for image in _single(images)])
 
 
 @dataclass
 class _Count:
-    """What is added up for one layer over the images."""
+    """Sums for one layer over the images."""
 
     pairs: int = 0
     saturated: int = 0

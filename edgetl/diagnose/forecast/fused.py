@@ -1,4 +1,4 @@
-"""The graph that ONNX Runtime makes of a Q/DQ model: which layers it really computes in integers, and from what."""
+"""The graph that ONNX Runtime makes from a Q/DQ model: the layers it really computes in INT8, and their inputs."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _FATAL_ONLY = 4
 
 
 def fuse(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with integer operators in place of its Q/DQ pairs; names of nodes and weights stay.
+    """The model with INT8 operators instead of its Q/DQ pairs; names of nodes and weights stay.
 
-    Only rewrites that every CPU gets: those for the CPU at hand come at a later level. Raises BackendError.
+    Only rewrites for every CPU; those for this CPU come at a later level. Raises BackendError.
     """
     onnxruntime = import_onnxruntime()
     with temporary_folder() as scratch:
@@ -30,7 +30,7 @@ def fuse(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def open_as_is(model: onnx.ModelProto) -> Any:
-    """A session that runs the nodes as they are, on one thread. Raises BackendError."""
+    """A session that runs the unchanged nodes on one thread. Raises BackendError."""
     options = _options()
     options.graph_optimization_level = import_onnxruntime().GraphOptimizationLevel.ORT_DISABLE_ALL
     return _session(model, options)

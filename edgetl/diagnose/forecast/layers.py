@@ -1,7 +1,8 @@
-"""The layers of an ONNX Runtime graph that multiply uint8 by int8, and what each of them computes.
+"""The layers of an ONNX Runtime graph that multiply uint8 by int8, and their computation.
 
-Read from the graph as the runtime fuses it, so that a layer it leaves in float is no candidate. Depthwise convolutions
-are none either: their kernels widen every product to 32 bits before adding (docs/decisions/0010-saturation.md).
+They are read from the graph fused by the runtime, so a layer that it leaves in float is not a candidate. Depthwise
+convolutions are excluded too: their kernels widen every product to 32 bits before adding
+(docs/decisions/0010-saturation.md).
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Layer:
         return tuple(weights_of(matrix) for matrix in self._matrices())
 
     def bound(self, highest: NDArray[np.uint8] | None = None) -> int:
-        """The largest |pair sum| with activations up to `highest`, as `sums` gives it, or up to 255."""
+        """The largest |pair sum| with activations up to `highest`, as in `sums`, or up to 255."""
         matrices = self._matrices()
         most = [None] * len(matrices) if highest is None else list(highest.reshape(len(matrices), -1))
         return max(bound(matrix, limits) for matrix, limits in zip(matrices, most, strict=True))
@@ -122,7 +123,7 @@ class Layer:
 
 
 def layers_of(model: onnx.ModelProto) -> tuple[tuple[Layer, ...], tuple[str, ...]]:
-    """The layers of a fused graph in its order; and the names of those whose form is not modelled here."""
+    """The layers of a fused graph in its order, and the names of those that are not modeled here."""
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     types = element_types(model)
     layers: list[Layer] = []

@@ -1,7 +1,7 @@
-"""Which layers need weights of 7 bits on a CPU without VNNI, and what that leaves.
+"""Chooses the layers that need 7-bit weights on a CPU without VNNI, and measures the result.
 
-Seven bits cost accuracy too: in some layers rounding the weights again moves the answers more than saturation does. So
-a layer is taken only where both together come nearer to the network without saturation.
+Seven bits also cost accuracy: in some layers rounding the weights again changes predictions more than saturation does.
+So a layer is chosen only if the result comes closer to the network without saturation.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from edgetl.diagnose.forecast.reduce import reduce_range
 # In standard deviations of the logits. Two CPUs whose kernels round a few ties differently already differ by 1.3 to
 # 3.3 % of the logits' range (docs/decisions/0004-golden-tolerances.md), which is more.
 TOLERANCE = 0.05
-_LEAST_ERROR_STEPS = 0.05  # a layer that saturation moves by less is left alone
-_LEAST_GAIN = 0.05  # share of the error that a layer has to take away
+_LEAST_ERROR_STEPS = 0.05  # a layer that saturation changes by less is left unchanged
+_LEAST_GAIN = 0.05  # share of the error that a layer has to remove
 
 
 @dataclass(frozen=True)
 class Remedy:
     """Reduced range in some layers.
 
-    layers  names, the most useful first; empty when saturation does not matter, or nothing was found that helps
-    cost    of the reduced network on a CPU without VNNI, against the network as it is on one with VNNI
-    enough  whether what is left is below `TOLERANCE` and every image keeps its most likely class
+    layers  names, the most useful first; empty if saturation does not matter or nothing helps
+    cost    of the reduced network on a CPU without VNNI, compared with the original network on one with VNNI
+    enough  whether the remaining error is below `TOLERANCE` and every image keeps its most likely class
     """
 
     layers: tuple[str, ...]
@@ -51,18 +51,18 @@ class Remedy:
 
 
 def matters(cost: Cost) -> bool:
-    """Whether a change of the answers is more than two runtimes differ by."""
+    """Whether a change of the predictions is larger than the difference between two runtimes."""
     return cost.logits_error > TOLERANCE or cost.agreement.value < 1
 
 
 def needed_layers(
     network: Network, layers: Sequence[LayerForecast], images: Images, advance: Advance = lambda: None
 ) -> tuple[str, ...]:
-    """The smallest set of layers found whose reduction undoes the harm of saturation; greedy, costliest layer first.
+    """The smallest set of layers found whose reduction undoes the effect of saturation; greedy, costliest layer first.
 
-    layers   what `forecast` found on calibration images
-    images   batches (n, H, W, 3) uint8, gone through once for every layer tried: a few are enough, and none that
-             accuracy is measured on afterwards
+    layers   the result of `forecast` on calibration images
+    images   batches (n, H, W, 3) uint8, used once for every layer tried: a few are enough, and none that accuracy is
+             measured on afterwards
     advance  called after each layer that was tried
     """
     held = list(images)
@@ -92,7 +92,7 @@ def verify_remedy(
     right: Logits,
     labels: Sequence[int] | None = None,
 ) -> Remedy:
-    """Reduce the layers of `model` really, run the result with saturation, and compare with `right`, the logits of
+    """Actually reduce the layers of `model`, run the result with saturation, and compare with `right`, the logits of
     the unreduced network without saturation on the same images."""
     cost = cost_of(right, logits(Network(reduce_range(model, layers)), images, saturated), labels)
     return Remedy(tuple(layers), cost, not matters(cost))
@@ -104,7 +104,7 @@ def _candidates(layers: Sequence[LayerForecast]) -> list[LayerForecast]:
 
 
 def _with_reduced(network: Network, names: Collection[str]) -> Compute:
-    """Saturation everywhere but in the named layers, which have half the weights at twice the scale."""
+    """Saturation everywhere except in the named layers, which have half the weights at twice the scale."""
     reduced = {layer.name: layer.reduced() for layer in network.layers if layer.name in names}
 
     def compute(layer: Layer, data: NDArray[np.uint8]) -> Answer:

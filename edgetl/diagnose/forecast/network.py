@@ -1,8 +1,8 @@
-"""Run a fused network with some layers computed here and all others by ONNX Runtime.
+"""Runs a fused network with some layers computed in numpy and all others by ONNX Runtime.
 
-The graph is cut at every layer that can saturate. What lies between two cuts is a model of its own with a session of
-its own; the layers themselves are integer arithmetic in numpy, so the answer is that of a CPU without VNNI, or of one
-with it, whatever the machine at hand has.
+The graph is cut at every layer that can saturate. Each part between two cuts is a separate model with its own session.
+The cut layers are integer arithmetic in numpy, so the result is that of a CPU without VNNI, or of one with it, on any
+machine.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Network:
     """A model cut at the layers that can saturate.
 
     layers   every layer on uint8 x int8, in order; those that cannot saturate stay in ONNX Runtime
-    unknown  names of layers on uint8 x int8 whose form is not modelled; they are taken as exact
+    unknown  names of layers on uint8 x int8 that are not modeled; they are treated as exact
     """
 
     def __init__(self, model: onnx.ModelProto) -> None:
@@ -45,7 +45,7 @@ class Network:
         self._steps = _cut(fused, [layer for layer in self.layers if layer.can_saturate])
 
     def run(self, image: NDArray[np.uint8], compute: Compute) -> NDArray[np.float32]:
-        """Logits (classes,) of one image (H, W, 3), with `compute` in place of the layers that can saturate."""
+        """Logits (classes,) of one image (H, W, 3), with `compute` instead of the layers that can saturate."""
         values: dict[str, Array] = {INPUT_NAME: image[None]}
         for step in self._steps:
             if isinstance(step, Layer):
@@ -72,7 +72,7 @@ def _open(model: onnx.ModelProto, steps: Sequence[list[onnx.NodeProto] | Layer])
     types = element_types(model)
     opened: list[_Segment | Layer] = []
     needed = {OUTPUT_NAME}
-    for step in reversed(steps):  # from the end, where it is known what later steps read
+    for step in reversed(steps):  # from the end, because then the inputs of later steps are known
         if isinstance(step, Layer):
             opened.append(step)
             needed.add(step.source)

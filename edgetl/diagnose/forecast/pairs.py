@@ -1,12 +1,12 @@
-"""Sums of products as an x86 CPU without VNNI forms them: uint8 x int8 in pairs, each pair sum clipped to 16 bits.
+"""Sums of products as on an x86 CPU without VNNI: uint8 x int8 in pairs, each pair sum clipped to 16 bits.
 
-`vpmaddubsw` adds two neighbouring products along K and saturates the sum to int16; `vpmaddwd` with ones and `vpaddd`
+`vpmaddubsw` adds two neighboring products along K and saturates the sum to int16; `vpmaddwd` with ones and `vpaddd`
 then add the pair sums without loss in int32 (Intel Architectures Software Developer's Manual, volume 2). A VNNI
 instruction adds four products in int32, which is exact.
 
-Only pairs of weights of one sign and at least 129 together can leave int16, because an activation is at most 255; the
-largest activations at hand leave fewer still. So what saturation changes is computed from those pairs alone and the
-exact sum by a matrix product: the same integers as the instructions give, at a fraction of the work.
+Only pairs of weights with the same sign and a sum of at least 129 can leave int16, because an activation is at most
+255; the actual largest activations exclude more pairs. So the change by saturation is computed from those pairs alone
+and the exact sum by a matrix product. This gives the same integers as the instructions, at a fraction of the cost.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Weights:
 
     @property
     def pairs(self) -> int:
-        """Pair sums that are formed for one position of the output."""
+        """Number of pair sums for one position of the output."""
         outputs, depth = self.matrix.shape
         return int(outputs * ((depth + 1) // 2))
 
@@ -51,7 +51,7 @@ class Sums:
     exact      (N, M) int32, as with VNNI
     change     (N, M) int32, what saturation adds to them; `exact + change` is what a CPU without VNNI has
     saturated  how many pair sums were clipped
-    peak       the largest |pair sum| before clipping where any was clipped, else 0
+    peak       the largest |pair sum| before clipping if any was clipped, else 0
     highest    (K,) uint8, the largest activation of each row
     """
 
@@ -122,7 +122,7 @@ def _product(matrix: NDArray[np.float32], block: NDArray[np.float32]) -> NDArray
 
 
 def _add_changes(weights: Weights, block: NDArray[np.float32], change: NDArray[np.int32]) -> tuple[int, int]:
-    """Add to `change` what clipping takes from each pair sum; returns how many were clipped and the largest."""
+    """Add the change of each pair sum by clipping to `change`; returns how many were clipped and the largest."""
     saturated, peak = 0, 0.0
     suspects = _suspects(weights, block)
     count = max(1, _BLOCK_CELLS // block.shape[1])

@@ -1,4 +1,4 @@
-"""Give layers of a Q/DQ model weights of 7 bits, whose pair sums cannot leave int16."""
+"""Gives layers of a Q/DQ model 7-bit weights, whose pair sums cannot leave int16."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def reduce_range(model: onnx.ModelProto, layers: Collection[str]) -> onnx.ModelP
     """A copy of a Q/DQ model in which the named layers have int8 weights in -64..63 at twice the scale.
 
     layers  names of Conv, Gemm or MatMul nodes whose weights go through DequantizeLinear with zero point 0
-    raises  UsageError for a name that is no such layer.
+    raises  UsageError for a name that is not such a layer.
 
     A bias in int32 is rounded again with its scale doubled, because kernels take it in units of data scale x weight
     scale. Everything else stays byte for byte.
@@ -33,7 +33,7 @@ def reduce_range(model: onnx.ModelProto, layers: Collection[str]) -> onnx.ModelP
         node = by_name.get(name)
         weight = made_by.get(node.input[1]) if node is not None else None
         if node is None or weight is None or weight.op_type != "DequantizeLinear":
-            raise UsageError(f"`{name}` is no layer with quantized weights; layers are: {', '.join(_layers(graph))}")
+            raise UsageError(f"`{name}` is not a layer with quantized weights; layers are: {', '.join(_layers(graph))}")
         _halve(graph, node, 1, weight)
         bias = made_by.get(node.input[2]) if len(node.input) > 2 else None
         if bias is not None and bias.op_type == "DequantizeLinear":
@@ -44,12 +44,12 @@ def reduce_range(model: onnx.ModelProto, layers: Collection[str]) -> onnx.ModelP
 
 
 def _halve(graph: onnx.GraphProto, layer: onnx.NodeProto, position: int, source: onnx.NodeProto) -> None:
-    """Let `layer` read a dequantizer of its own with half the integers and twice the scale, real values kept."""
+    """Give `layer` its own dequantizer with half the integers and twice the scale, keeping real values."""
     constants = {tensor.name: tensor for tensor in graph.initializer}
     try:
         integers, scale = (numpy_helper.to_array(constants[name]) for name in source.input[:2])
     except KeyError as error:
-        raise UsageError(f"`{layer.name}`: its quantized weights are no constants; expected a Q/DQ pivot") from error
+        raise UsageError(f"`{layer.name}`: its quantized weights are not constants; expected a Q/DQ pivot") from error
     zero_point = constants.get(source.input[2]) if len(source.input) > 2 else None
     if zero_point is not None and numpy_helper.to_array(zero_point).any():
         raise UsageError(f"`{layer.name}`: its weights have a zero point; expected symmetric weights")
@@ -65,7 +65,7 @@ def _halve(graph: onnx.GraphProto, layer: onnx.NodeProto, position: int, source:
 
 
 def _drop_unread(graph: onnx.GraphProto) -> None:
-    """Remove dequantizers that nothing reads any more."""
+    """Remove dequantizers without readers."""
     read = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
     unread = [node for node in graph.node if node.op_type == "DequantizeLinear" and node.output[0] not in read]
     for node in unread:

@@ -13,7 +13,7 @@ from edgetl.report.terminal import titled_table
 
 
 def show_examined(found: Examined, console: Console | None = None) -> None:
-    """Print the layers that saturate, what that costs, and the verdict, to stdout."""
+    """Print the layers that saturate, the cost, and the verdict, to stdout."""
     out = console or Console(highlight=False)
     layers = found.calibration.layers
     saturating = found.calibration.saturating
@@ -23,7 +23,7 @@ def show_examined(found: Examined, console: Console | None = None) -> None:
     out.print(f"{len(saturating)} of {len(layers)} layers saturate on {count} calibration images", markup=False)
     if found.calibration.unknown:
         names = ", ".join(found.calibration.unknown)
-        out.print(f"not modelled, taken as exact: {names}", markup=False, soft_wrap=True)
+        out.print(f"not modeled, treated as exact: {names}", markup=False, soft_wrap=True)
     out.print(f"as it is: {cost_line(found.validation.cost)}", markup=False, soft_wrap=True)
     if found.remedy:
         out.print(f"reduced:  {cost_line(found.remedy.cost)}", markup=False, soft_wrap=True)
@@ -43,14 +43,16 @@ def table(found: Examined) -> Table:
 
 
 def cost_line(cost: Cost) -> str:
-    """`logits off by 37.4 % of their spread, 58 of 64 answers kept, top-1 96.9 % less 4.69 points (−1.2…11.3)`."""
+    """`logits off by 37.4 % of their spread, 58 of 64 predictions kept, top-1 96.9 % minus 4.69 points (−1.2…11.3)`."""
     kept = round(cost.agreement.value * cost.images)
-    line = f"logits off by {words.percent(cost.logits_error)} % of their spread, {kept} of {cost.images} answers kept"
+    line = (
+        f"logits off by {words.percent(cost.logits_error)} % of their spread, {kept} of {cost.images} predictions kept"
+    )
     if cost.top1 is None or cost.cost_points is None:
         return line
     lost = cost.cost_points
     return (
-        f"{line}, top-1 {words.percent(cost.top1.value)} % less {words.points(lost.value)} points "
+        f"{line}, top-1 {words.percent(cost.top1.value)} % minus {words.points(lost.value)} points "
         f"({words.points_range(lost.low, lost.high)})"
     )
 

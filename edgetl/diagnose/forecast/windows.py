@@ -1,8 +1,8 @@
-"""Unfolding a convolution's input in the order in which ONNX Runtime multiplies it.
+"""Unfolds a convolution's input in the order in which ONNX Runtime multiplies it.
 
 Its kernels work on channels last: along K, all channels of a group at the first kernel position come first, then all
-channels at the next one. Which products become a pair follows from that order: two channels of one position, or, with
-an odd number of channels, the last of one position and the first of the next.
+channels at the next one. This order determines the pairs: two channels of one position or, with an odd number of
+channels, the last of one position and the first of the next.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Window:
 def unfold(image: NDArray[np.uint8], window: Window, zero_point: int) -> NDArray[np.uint8]:
     """(C, H, W) uint8 -> (groups, K, positions) uint8, K = kernel rows x kernel columns x channels of a group.
 
-    Pixels outside the image hold the zero point, which stands for 0.0.
+    Pixels outside the image have the zero point, which represents 0.0.
     """
     channels, height, width = image.shape
     rows, columns = window.output_size(height, width)

@@ -1,1 +1,1 @@
-"""A build that misses its accuracy gate, made again with its costliest layers in float."""
+"""Mixed-precision search: rebuilds a build that misses its accuracy gate with its costliest layers in float."""

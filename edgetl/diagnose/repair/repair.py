@@ -1,4 +1,4 @@
-"""The repair stage: a target whose INT8 build fails its accuracy gates gets one with the costliest layers in float."""
+"""The repair stage (mixed precision): if an INT8 build fails its accuracy gates, its costliest layers go to float."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from edgetl.recipes.recipe import Gates
 from edgetl.recipes.run import Run
 from edgetl.types import Interval, Target
 
-_SHOTS = 64  # that the ranking is made on
+_SHOTS = 64  # images for the ranking
 MIXED_STEM = "mixed"
 _NAMED = 3
 
 
 def repair_int8(run: Run, target: Target, folder: Path, gates: Gates, out: Path) -> None:
-    """Find the layers; write repair.json and, where a set passed, the folder `pivot` with its model.
+    """Find the layers; write repair.json and, if a set passed, the folder `pivot` with its model.
 
     folder  the pivot's
     gates   those that the float network meets itself
-    raises  BackendError when the two networks of the pivot do not fit each other, or the toolchain refuses INT8 itself;
-            EdgetlError for a pivot that does not fit the images.
+    raises  BackendError if the two networks of the pivot do not match, or the toolchain refuses INT8 itself;
+            EdgetlError for a pivot that does not match the images.
     """
     pivot, progress, val = read_pivot(folder), run.progress, run.split.val
     networks = open_networks(folder, pivot, target, run.store.cache / "blame", progress)
@@ -64,7 +64,7 @@ def repair_int8(run: Run, target: Target, folder: Path, gates: Gates, out: Path)
                 advance(detail=f"{len(names)} of {len(ranking)}")
                 return trials.passes(names)
 
-            found = search(ranking[:-1], passes)  # with all of them it would be the float32 build
+            found = search(ranking[:-1], passes)  # with all layers it would be the float32 build
         measured = trials.timed()
         if found.layers is not None:
             _write_pivot(folder, target, trials.model(found.layers), out / PIVOT)
@@ -102,7 +102,7 @@ def _write_pivot(folder: Path, target: Target, model: onnx.ModelProto, out: Path
 
 
 def _add_golden(folder: Path, model: bytes, count: int) -> None:
-    """The model's logits on the golden inputs, computed literally as those of the other models were."""
+    """The model's logits on the golden inputs, computed node by node like those of the other models."""
     path = folder / "logits.safetensors"
     inputs = np.stack([np.load(folder / f"{index}.input.npy", allow_pickle=False) for index in range(count)])
     save_file({**load_file(path), MIXED_STEM: infer(open_literal(model), [inputs])}, path)
@@ -118,10 +118,10 @@ def _sentence(quantized: int, found: Search, trials: Sequence[Trial], refused: i
 
 def _none_passes(quantized: int, lost: str, trials: Sequence[Trial], refused: int) -> str:
     if len(trials) == 1:
-        return f"{lost}, and no set of layers in float could be judged."
+        return f"{lost}, and no set of layers in float could be evaluated."
     best = max(trials, key=lambda trial: trial.top1.value)
     told = (
-        f"{lost}, and no set of layers in float passes: the best of {len(trials) - 1} that were tried "
+        f"{lost}, and no set of layers in float passes: the best of {len(trials) - 1} tried sets "
         f"({len(best.layers)} of {quantized} layers in float) loses {_points(best.drop_points)}."
     )
     if refused:
@@ -140,7 +140,7 @@ def _taken(quantized: int, lost: str, found: Search, trials: Sequence[Trial]) ->
         f"{lost}; with {len(layers)} of {quantized} layers in float ({named}) {_points(taken.drop_points)}"
         f"{_time(taken.relative_time)}."
     )
-    return told if found.pruned else f"{told} The search ended after {found.tries} sets: fewer layers may do."
+    return told if found.pruned else f"{told} The search ended after {found.tries} sets; fewer layers may be enough."
 
 
 def _time(relative: Interval | None) -> str:

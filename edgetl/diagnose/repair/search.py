@@ -1,7 +1,7 @@
-"""Which layers to compute in float: the shortest beginning of a ranking that passes, then what it can do without.
+"""Chooses the layers to compute in float: the shortest prefix of a ranking that passes, then without needless layers.
 
-Leaving out halves, quarters, ... single layers is the reduction to complements of delta debugging, Zeller and
-Hildebrandt, Simplifying and Isolating Failure-Inducing Input, IEEE TSE 28(2), 2002.
+Removing halves, quarters, ... single layers is the reduction to complements of delta debugging, Zeller and Hildebrandt,
+Simplifying and Isolating Failure-Inducing Input, IEEE TSE 28(2), 2002.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 Passes = Callable[[Sequence[str]], bool]
-"""Whether the network with these layers in float passes; asked once per set."""
+"""Whether the network with these layers in float passes; called once per set."""
 
 _MOST_PRUNING_TRIES = 24  # each compiles the network and runs all validation images: enough for 2 layers of 60
 
 
 @dataclass(frozen=True)
 class Search:
-    """What was found.
+    """The result.
 
-    layers  the set that passes, in the order of the ranking; None where not even all of them do
-    tries   how many sets were asked about
-    pruned  whether leaving out was tried down to single layers; else some of the layers may not be needed
+    layers  the set that passes, in the order of the ranking; None if not even all layers do
+    tries   number of sets that were tried
+    pruned  whether removal was tried down to single layers; else some layers may not be needed
     """
 
     layers: tuple[str, ...] | None
@@ -33,11 +33,11 @@ def search(ranking: Sequence[str], passes: Passes) -> Search:
     """Find a small set of layers that passes, knowing that the empty one does not.
 
     ranking  layer names, the costliest first
-    Beginnings of the ranking are doubled (1, 2, 4, ... layers) until one passes and bisected. Halves of what was found,
-    then quarters, down to single layers are left out again where the rest passes, the least costly first.
-    Only sets that passed are returned. Where a set passes whenever a part of it does (more layers in float never hurt),
-    no layer of the result can be left out; it takes some 2 k log2(n) sets for k layers that are needed of n. Where that
-    does not hold, a smaller set may exist. Leaving out ends after `_MOST_PRUNING_TRIES` sets.
+    Prefixes of the ranking are doubled (1, 2, 4, ... layers) until one passes, then bisected. Halves of the result,
+    then quarters, down to single layers are removed if the rest still passes, the least costly first. Only sets that
+    passed are returned. If a set passes whenever a subset does (more layers in float never hurt), no layer of the
+    result can be removed, and the search takes about 2 k log2(n) sets for k needed layers of n. Otherwise a smaller set
+    may exist. Removal ends after `_MOST_PRUNING_TRIES` sets.
     """
     tries = 0
 
@@ -58,8 +58,8 @@ def search(ranking: Sequence[str], passes: Passes) -> Search:
 
 
 def _prune(found: Sequence[str], asked: Passes) -> tuple[list[str], bool]:
-    """What is left of a set that passes, and whether that was tried to the end."""
-    # without the last one it was just seen not to pass
+    """The remaining set that passes, and whether the removal was complete."""
+    # it just failed without the last one
     kept, last = list(found[:-1]), found[-1]
     left = _MOST_PRUNING_TRIES
     for size in _halves(len(kept)):

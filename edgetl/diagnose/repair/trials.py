@@ -1,7 +1,7 @@
-"""Compile a set of layers in float for the target, run it on the target's own runtime, and judge it by the gates.
+"""Compiles a set of layers in float for the target, runs it on the target's own runtime, and applies the gates.
 
-Of a CPU that is not here the runtime is that of the host, which answers nearly alike
-(edgetl/bench/host_answers.py); the build that comes of it is emulated afterwards, as all builds are.
+For an absent CPU the host's runtime is used, whose predictions are nearly the same (edgetl/bench/host_answers.py); the
+resulting build is emulated afterwards, like all builds.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _PIVOT_FILE = "pivot.onnx"
 
 @dataclass(frozen=True)
 class Judge:
-    """What decides whether a network passes.
+    """The data that determine whether a network passes.
 
     val        validation images; reference  float32 (len(val), classes), the float network's logits on them
     """
@@ -64,7 +64,7 @@ class Judge:
         return np.array([sample.label for sample in self.val.samples], np.int64)
 
     def passes(self, accuracy: Accuracy) -> bool:
-        """By the accuracy gates; those of latency and size are for the build that comes of it."""
+        """By the accuracy gates; those of latency and size apply to the resulting build."""
         recalls = dict(zip(self.run.split.classes, accuracy.recalls, strict=True))
         met = accuracy_gates.allow(self.gates, accuracy.drop_points.value, accuracy.top1.value, recalls)
         return met and not accuracy.not_finite
@@ -82,7 +82,7 @@ class Tried:
 
 
 class Trials:
-    """Sets that were tried, each once, compiled below the folder `scratch`."""
+    """The tried sets, each once, compiled below the folder `scratch`."""
 
     def __init__(self, networks: Networks, judge: Judge, scratch: Path) -> None:
         self._networks, self._judge, self._scratch = networks, judge, scratch
@@ -101,7 +101,7 @@ class Trials:
     def passes(self, layers: Sequence[str]) -> bool:
         """A set that the target's toolchain refuses does not pass.
 
-        Raises BackendError when it refuses INT8 itself, the empty set, which the others are compared with.
+        Raises BackendError if it refuses INT8 itself, the empty set, to which the others are compared.
         """
         key = frozenset(layers)
         if key not in self._tried:
@@ -115,7 +115,7 @@ class Trials:
         return mixed.float_layers(networks.quantized, layers, networks.originals) if layers else networks.quantized
 
     def timed(self) -> list[Trial]:
-        """All of them, timed in turns; the first one is what the others are compared with. Untimed on another CPU."""
+        """All of them, timed in alternation; the others are compared with the first one. Untimed on another CPU."""
         if self._absent:
             return [_trial(tried) for tried in self.tried]
         judge = self._judge
@@ -130,7 +130,7 @@ class Trials:
         found = []
         for tried, placement, nanoseconds in zip(self.tried, placed, times.values(), strict=True):
             p50_ms = stats.quantile(nanoseconds / 1e6, 0.5, block=BLOCK)
-            assert p50_ms is not None  # there are 300 runs at least
+            assert p50_ms is not None  # there are at least 300 runs
             relative = stats.speedup(nanoseconds, times["0"], block=BLOCK, seed=judge.seed)
             in_float = len(placement.not_integer())
             found.append(replace(_trial(tried), p50_ms=p50_ms, relative_time=relative, not_integer=in_float))
@@ -170,7 +170,7 @@ class Trials:
 
 
 def _trial(tried: Tried) -> Trial:
-    """Without what is measured later."""
+    """A trial without the values that are measured later."""
     return Trial(
         layers=tried.layers,
         passed=tried.passed,

@@ -1,1 +1,1 @@
-"""Unlabeled images in groups, and which of them to label next."""
+"""Groups unlabeled images and proposes which to label next."""

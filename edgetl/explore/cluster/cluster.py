@@ -1,4 +1,4 @@
-"""A folder of unlabelled images -> clusters, what to label next, and pseudo-labels where they are asked for."""
+"""Turns a folder of unlabeled images into clusters, labeling proposals and, on request, pseudo-labels."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ CLUSTERS_FILE, NEXT_FILE, PSEUDO_FILE = "clusters.csv", "label-next.csv", "pseud
 SHEET_FILE, JSON_FILE = "clusters.html", "clusters.json"
 SCHEMA = 1
 
-_DIGESTS = "sha256"  # in clusters.json: of the lists as they were written
-_CLASSES = 2  # of the head that the network is built with; nothing reads it
+_DIGESTS = "sha256"  # in clusters.json: digests of the lists as written
+_CLASSES = 2  # classes of the network's head, which is not used
 _CHUNK = 2048
 
 
 @dataclass(frozen=True)
 class Request:
-    """What `edgetl cluster` is asked for.
+    """The request of `edgetl cluster`.
 
-    clusters   how many, or None: chosen by the silhouette
-    pseudo     most pseudo-labels per class; None: none are made
+    clusters   number, or None: chosen by the silhouette
+    pseudo     limit of pseudo-labels per class; None: none are made
     """
 
     folder: Path
@@ -61,7 +61,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was found. `silhouettes` by number of clusters, where the number was chosen."""
+    """The result. `silhouettes` by number of clusters, if the number was chosen automatically."""
 
     found: Found
     clusters: Clusters
@@ -78,12 +78,12 @@ class Outcome:
 
 def cluster(request: Request, progress: Progress) -> Outcome:
     """Cluster the images and write clusters.csv, label-next.csv, clusters.html, clusters.json, and pseudo-labels.csv
-    where asked for and proven, into `request.out`.
+    if requested and proven, into `request.out`.
 
-    Features are kept there and found again. Raises UsageError, DataError, WeightsError, StoreError.
+    Features are cached there. Raises UsageError, DataError, WeightsError, StoreError.
     """
     if request.pseudo is not None and not request.labelled:
-        raise UsageError("--pseudo-label: needs some labels to prove itself on; name a list with --labelled")
+        raise UsageError("--pseudo-label: needs labels for its proof; name a list with --labeled")
     listed = list_images(request.folder)
     with open_store(request.out, "cluster", progress.note) as store:
         source = Weights(request.backbone, Path().resolve(), request.weights_dirs, request.out, progress).to_open()
@@ -117,7 +117,7 @@ def cluster(request: Request, progress: Progress) -> Outcome:
 
 
 def probe_margins(rows: Readable, known: Labelled) -> NDArray[np.float64]:
-    """(N,) best minus second best logit of a ridge probe that was fitted to the labelled rows."""
+    """(N,) best minus second best logit of a ridge probe fitted to the labeled rows."""
     probe = fit_probe(rows.read(known.indices.tolist()), known.labels, len(known.classes))
     margins = np.empty(len(rows))
     for start in range(0, len(rows), _CHUNK):
@@ -156,14 +156,14 @@ def _pseudo(rows: Readable, known: Labelled, request: Request) -> PseudoLabels |
 
 
 def _protect(out: Path) -> None:
-    """Labels that were filled in by hand must not be lost: only lists just as edgetl wrote them are replaced."""
+    """Labels that were filled in by hand must not be lost: only lists that edgetl wrote unchanged are replaced."""
     written = _written(out)
     for name in (NEXT_FILE, PSEUDO_FILE):
         path = out / name
         if path.exists() and (not path.is_file() or file_digest(path) != written.get(name)):
             raise UsageError(
-                f"{path}: not as edgetl wrote it, so it may hold labels of yours, which would be overwritten; "
-                "move it, and name it with --labelled"
+                f"{path}: changed since edgetl wrote it, so it may contain your labels, which would be overwritten; "
+                "move it, and name it with --labeled"
             )
 
 
@@ -201,7 +201,7 @@ def _write_lists(outcome: Outcome, out: Path) -> None:
         found = zip(pseudo.indices, pseudo.labels, pseudo.confidences, strict=True)
         lines = ((images[i].path, known.classes[label], f"{sure:.4f}") for i, label, sure in found)
         texts[PSEUDO_FILE] = _csv(("path", "label", "confidence"), lines)
-    # a list is there only beside its digest, whenever this is killed
+    # even if this is killed, a list never exists without its digest
     for name in (NEXT_FILE, PSEUDO_FILE):
         (out / name).unlink(missing_ok=True)
     digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
@@ -212,7 +212,7 @@ def _write_lists(outcome: Outcome, out: Path) -> None:
 
 
 def summary(outcome: Outcome) -> dict[str, object]:
-    """What `--json` prints and clusters.json holds; the images themselves are in the CSV files."""
+    """The content of `--json` and clusters.json; the images themselves are in the CSV files."""
     pseudo = outcome.pseudo
     return {
         "schema": SCHEMA,

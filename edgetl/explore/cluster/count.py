@@ -1,4 +1,4 @@
-"""How many clusters there are, by the silhouette of a sample."""
+"""Chooses the number of clusters by the silhouette of a sample."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _RESTARTS = 4
 def choose_count(rows: Readable, *, seed: int = 0, largest: int = LARGEST) -> tuple[int, dict[int, float]]:
     """The number of clusters from 2 to `largest` with the greatest mean silhouette, and the silhouette of each.
 
-    rows  (N, F) unit vectors; at most SAMPLE of them, drawn by `seed`, are looked at. Fewer than 4 are one cluster.
+    rows  (N, F) unit vectors; at most SAMPLE of them, drawn by `seed`, are used. Fewer than 4 form one cluster.
     """
     if len(rows) < 4:
         return 1, {}

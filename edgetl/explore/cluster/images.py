@@ -1,4 +1,4 @@
-"""Images below a folder, without labels: each read once, copies and what cannot be read named."""
+"""Images below a folder, without labels: each is read once; copies and unreadable files are named."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edgetl.types import Progress, Sample, Skipped
 
 @dataclass(frozen=True)
 class Found:
-    """images have the label 0 for want of one; `copies` maps the path of a copy to the image that stands for it."""
+    """images have the placeholder label 0; `copies` maps the path of a copy to the image that represents it."""
 
     images: tuple[Sample, ...]
     skipped: tuple[Skipped, ...]
@@ -25,9 +25,9 @@ class Found:
 
 
 def read_images(digests: Mapping[str, str], progress: Progress) -> Found:
-    """Decode each file once; one image is held at a time. Raises DataError where none can be read.
+    """Decode each file once, holding one image at a time. Raises DataError if none can be read.
 
-    digests  path -> sha256 of the file's bytes, in the order the images are to have
+    digests  path -> sha256 of the file's bytes, in the order of the images
     """
     first: dict[str, str] = {}
     images: list[Sample] = []
@@ -53,7 +53,7 @@ def write_found(found: Found, path: Path) -> None:
 
 
 def read_found(path: Path) -> Found:
-    """What `write_found` wrote into the store."""
+    """Read the result of `write_found` from the store."""
     return TypeAdapter(Found).validate_json(path.read_bytes())
 
 

@@ -13,7 +13,7 @@ Vectors = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
 SAMPLE = 4096
-"""Rows that restarts are tried on; the best is then refined on all rows."""
+"""Number of rows for trying restarts; the best is then refined on all rows."""
 
 _CHUNK = 2048
 _ROUNDS = 100
@@ -31,7 +31,7 @@ class Readable(Protocol):
 
 @dataclass(frozen=True)
 class Clusters:
-    """centres (K, F), unit length; labels (N,); similarity (N,) is the cosine to the own centre."""
+    """centres (K, F), unit length; labels (N,); similarity (N,) is the cosine to the own center."""
 
     centres: Vectors
     labels: Labels
@@ -39,14 +39,14 @@ class Clusters:
 
     @property
     def cohesion(self) -> float:
-        """Mean cosine of the rows to their centres: what is maximised."""
+        """Mean cosine of the rows to their centers, which is maximized."""
         return float(self.similarity.mean())
 
 
 class Directions:
     """Rows as unit vectors around their common mean, read in chunks.
 
-    Activations behind a rectifier all point the same way; without their mean the angles between them tell more.
+    Activations after a rectifier all point in similar directions; without their mean the angles say more.
     """
 
     def __init__(self, rows: Readable) -> None:
@@ -58,7 +58,7 @@ class Directions:
         return len(self._rows)
 
     def read(self, indices: Sequence[int] | None = None) -> Vectors:
-        """float32 (n, F) of unit length, in the order of `indices`; all of them without."""
+        """float32 (n, F) of unit length, in the order of `indices`, or all rows without them."""
         return unit(np.subtract(self._rows.read(indices), self._mean, dtype=np.float32))
 
 
@@ -116,7 +116,7 @@ def _seeds(vectors: Vectors, count: int, generator: np.random.Generator) -> Vect
         distance = np.minimum(distance, 1 - vectors @ vectors[chosen[-1]].astype(np.float64))
         distance[chosen] = 0.0
         chances = np.maximum(distance, 0.0)
-        if chances.sum() <= _TINY:  # nothing but copies is left
+        if chances.sum() <= _TINY:  # only copies are left
             chances = np.ones(len(vectors))
             chances[chosen] = 0.0
         chosen.append(int(generator.choice(len(vectors), p=chances / chances.sum())))
@@ -145,7 +145,7 @@ def _assign(rows: Readable, centres: Vectors) -> Clusters:
 
 
 def _move(rows: Readable, found: Clusters) -> Vectors:
-    """Centres as the directions of the sums; a cluster that lost all its rows starts again at the worst placed one."""
+    """Centers as the directions of the sums; a cluster without rows restarts at the worst placed one."""
     count = len(found.centres)
     sums = np.zeros(found.centres.shape, np.float64)
     for chunk in _chunks(len(rows)):

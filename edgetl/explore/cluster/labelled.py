@@ -1,4 +1,4 @@
-"""Labels that exist already: CSV lists of `path,label` for some of the images."""
+"""Existing labels: CSV lists of `path,label` for some of the images."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Labelled:
 def read_labelled(lists: Sequence[Path], images: Sequence[Sample], copies: Mapping[str, str]) -> Labelled:
     """Match listed files with `images` by their path; `copies` maps further paths of an image to that of the image.
 
-    Raises UsageError and DataError: a list that cannot be meant, a file that is not among the images, two labels for
-    one image, fewer than two classes.
+    Raises UsageError and DataError for an invalid list, a file that is not among the images, two labels for one image,
+    or fewer than two classes.
     """
     number = {sample.path: index for index, sample in enumerate(images)}
     names: dict[int, str] = {}
@@ -43,12 +43,12 @@ def read_labelled(lists: Sequence[Path], images: Sequence[Sample], copies: Mappi
                 strangers.append(f"{file} ({path.name})")
             elif names.setdefault(index, listing.classes[label]) != listing.classes[label]:
                 raise DataError(
-                    f"{path}: {file} is labelled `{listing.classes[label]}` here and `{names[index]}` before; keep one"
+                    f"{path}: {file} is labeled `{listing.classes[label]}` here and `{names[index]}` before; keep one"
                 )
     if strangers:
         more = f" and {len(strangers) - NAMED} more" if len(strangers) > NAMED else ""
         raise DataError(
-            f"labelled, but not among the readable images of the folder: {', '.join(strangers[:NAMED])}{more}"
+            f"labeled, but not among the readable images of the folder: {', '.join(strangers[:NAMED])}{more}"
         )
     classes = tuple(sorted(set(names.values()), key=natural_key))
     if len(classes) < 2:

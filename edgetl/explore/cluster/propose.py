@@ -1,4 +1,4 @@
-"""Which images to label next: typical ones first, then those a probe is least sure of, each unlike the others."""
+"""Proposes which images to label next: typical ones first, then those a probe is least sure of, diverse."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from edgetl.explore.cluster.kmeans import Clusters, Labels, Loaded, Readable, spherical_kmeans
 
-_POOL = 10  # times as many uncertain images as are wanted are grouped, and one of each group is taken
-_WEIGHT = 0.5  # of being typical against being unlike what is chosen
+_POOL = 10  # this many times the wanted number of uncertain images is grouped, and one of each group is taken
+_WEIGHT = 0.5  # weight of being typical against being unlike the images already chosen
 
 Reason = Literal["central", "uncertain", "spread"]
 
@@ -34,11 +34,11 @@ def propose(
     margins: NDArray[np.float64] | None = None,
     seed: int = 0,
 ) -> tuple[Proposal, ...]:
-    """At most `count` images to label next, none of them labelled already, the most useful first.
+    """At most `count` images to label next, none of them already labeled, the most useful first.
 
-    labelled  indices with a label; clusters without any give their most central image first, the largest first
-    margins   (N,) of the probe, best score minus second best: the smallest are uncertain. Without, the clusters take
-              turns with images that are typical and unlike those chosen before.
+    labelled  indices with a label; clusters without any give their most central image first, the largest cluster first
+    margins   (N,) of the probe, best score minus second best: small means uncertain. Without it, the clusters take
+              turns with images that are typical and unlike those already chosen.
     """
     known = set() if labelled is None else set(labelled.tolist())
     chosen = _central(clusters, known)[:count]
@@ -88,7 +88,7 @@ def _spread(rows: Readable, clusters: Clusters, taken: set[int], count: int) -> 
 
 
 class _Turn:
-    """What one cluster would show next."""
+    """The next proposal of one cluster."""
 
     def __init__(self, rows: Readable, clusters: Clusters, cluster: int, taken: set[int]) -> None:
         self._rows, self._cluster = rows, cluster

@@ -1,4 +1,4 @@
-"""Labels for images nobody labelled, only where the labelled ones prove that they would be right."""
+"""Labels for unlabeled images, only if the labeled ones prove that they would be right."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from edgetl.tasks.classification.heads.temperature import best_scale
 PRECISION = 0.95
 CONFIDENCE = 0.95
 FEWEST = math.ceil(math.log(1 - CONFIDENCE) / math.log(PRECISION))
-"""Held-out answers, all right, that prove the precision: with fewer, no threshold can be proven."""
+"""Held-out predictions, all right, that prove the precision: with fewer, no threshold can be proven."""
 
 _CHUNK = 2048
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """Least confidence that is trusted, or the reason why none is.
+    """The lowest trusted confidence, or the reason why there is none.
 
-    proven, right  held-out answers that reach it, and how many of them are right
+    proven, right  held-out predictions that reach it, and how many of them are right
     """
 
     value: float | None
@@ -38,7 +38,7 @@ class Threshold:
 @dataclass(frozen=True)
 class PseudoLabels:
     """indices into the images, their labels and confidences, most certain first inside each class; empty with a
-    reason where nothing can be trusted."""
+    reason if nothing can be trusted."""
 
     indices: tuple[int, ...]
     labels: tuple[int, ...]
@@ -50,10 +50,10 @@ class PseudoLabels:
 def pseudo_labels(
     rows: Readable, indices: Labels, labels: Labels, classes: Sequence[str], *, per_class: int, seed: int = 0
 ) -> PseudoLabels:
-    """Label images as a ridge probe answers, where its confidence reaches a threshold proven on held-out labels.
+    """Label images by a ridge probe if its confidence reaches a threshold proven on held-out labels.
 
-    indices, labels  (L,) the labelled rows. Every class gets the same number, at most `per_class`: the most certain.
-    The proof holds for images like the labelled ones; labels that were picked for being typical flatter it.
+    indices, labels  (L,) the labeled rows. Every class gets the same number, at most `per_class`: the most certain.
+    The proof holds for images like the labeled ones; images labeled because they are typical make it optimistic.
     """
     features = rows.read(indices.tolist())
     held = out_of_fold(features, labels, len(classes), seed=seed)
@@ -75,16 +75,17 @@ def confidence(logits: Floats, sharpness: float) -> tuple[Floats, Labels]:
 
 
 def choose_threshold(confidences: Floats, right: NDArray[np.bool_]) -> Threshold:
-    """The lowest confidence down to which held-out answers are proven to be right in PRECISION of the cases.
+    """The lowest confidence above which held-out predictions are proven right in PRECISION of the cases.
 
-    Proven: the exact one-sided lower limit (Clopper and Pearson 1934, Biometrika 26:404-413) at CONFIDENCE. Thresholds
-    are tried from the strictest that could pass downwards and the first failure ends it, so that trying many does not
-    spoil the proof (fixed sequence testing; Angelopoulos et al. 2021, "Learn then Test", arXiv:2110.01052).
+    The proof is the exact one-sided lower limit (Clopper and Pearson 1934, Biometrika 26:404-413) at CONFIDENCE.
+    Thresholds are tried downward from the strictest that could pass, and the first failure ends the search, so trying
+    many does not invalidate the proof (fixed sequence testing; Angelopoulos et al. 2021, "Learn then Test",
+    arXiv:2110.01052).
     """
     order = np.argsort(-confidences, kind="stable")
     sorted_confidences, hits = confidences[order], np.cumsum(right[order])
     if len(order) < FEWEST:
-        return Threshold(None, 0, 0, f"{len(order)} labelled images; at least {FEWEST} are needed to prove anything")
+        return Threshold(None, 0, 0, f"{len(order)} labeled images; at least {FEWEST} are needed for a proof")
     best: Threshold | None = None
     for count in range(FEWEST, len(order) + 1):
         hit = int(hits[count - 1])
@@ -98,7 +99,7 @@ def choose_threshold(confidences: Floats, right: NDArray[np.bool_]) -> Threshold
             None,
             0,
             0,
-            f"of the {FEWEST} most certain held-out answers {hit} are right; that does not prove "
+            f"of the {FEWEST} most certain held-out predictions {hit} are right; that does not prove "
             f"{100 * PRECISION:.0f} % precision: label more images",
         )
     return best

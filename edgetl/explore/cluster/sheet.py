@@ -1,4 +1,4 @@
-"""The contact sheet: one row of pictures per cluster, the most central first, in one HTML file."""
+"""The contact sheet: one row of images per cluster, the most central first, in one HTML file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ figcaption { font-size: .7rem; overflow-wrap: anywhere; }
 def write_sheet(
     images: Sequence[Sample], clusters: Clusters, proposals: Sequence[Proposal], path: Path, progress: Progress
 ) -> None:
-    """Write the sheet; pictures are small copies inside the file, at most PER_CLUSTER of each cluster."""
+    """Write the sheet; images are small copies inside the file, at most PER_CLUSTER of each cluster."""
     parts = [_HEAD, f"<h1>{len(images)} images in {len(clusters.centres)} clusters</h1>\n"]
     with progress.task("contact sheet", total=len(clusters.centres) + 1) as advance:
         if proposals:

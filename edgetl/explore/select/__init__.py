@@ -1,1 +1,1 @@
-"""Which backbone suits the images and the target, without training any of them."""
+"""Ranks backbones for the images and the target, without training them."""

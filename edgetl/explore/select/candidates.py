@@ -1,4 +1,4 @@
-"""Which backbones are compared: those named, or the recipe's own and every timm folder of weights."""
+"""The backbones to compare: those named, or the recipe's own and every timm folder of weights."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ MAX_CANDIDATES = 200
 
 
 def candidates(own: Backbone, names: Sequence[str], weights_dirs: Sequence[Path]) -> tuple[Backbone, ...]:
-    """The backbones to compare, each once; the recipe's own section is taken as it stands.
+    """The backbones to compare, each once; the recipe's own section is used unchanged.
 
-    names  exactly these, in their order; without any, the recipe's own, then the timm folders below `weights_dirs`
-    raises UsageError for a folder that is not there, or more than MAX_CANDIDATES.
+    names  exactly these, in this order; without any, the recipe's own, then the timm folders below `weights_dirs`
+    raises UsageError for a missing folder, or more than MAX_CANDIDATES.
     """
     chosen = list(dict.fromkeys(names)) or [own.name, *(name for name in _folders(weights_dirs) if name != own.name)]
     if len(chosen) > MAX_CANDIDATES:
         raise UsageError(
-            f"{len(chosen)} backbones to compare, at most {MAX_CANDIDATES} are; name those you mean with --backbone"
+            f"{len(chosen)} backbones to compare, but at most {MAX_CANDIDATES} are allowed; choose some with --backbone"
         )
     return tuple(own if name == own.name else Backbone(name=name) for name in chosen)
 

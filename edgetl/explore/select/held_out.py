@@ -1,4 +1,4 @@
-"""Answers of the ridge probe on images it was not fitted to: repeated stratified cross-validation."""
+"""Predictions of the ridge probe on images it was not fitted to: repeated stratified cross-validation."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from edgetl.types import Interval
 
 FOLDS = 5
 _REPEATS = 5
-_MANY_FITTED_IMAGES = 1500  # repeats times images: beyond, one more repeat costs more than it tells
+_MANY_FITTED_IMAGES = 1500  # repeats times images: beyond this, another repeat costs more than it gains
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Cross-validated top-1 of the probe, a fraction, and how it was found.
+    """Cross-validated top-1 of the probe, a fraction, with details.
 
-    right  of each image: the share of repeats in which it was answered right
+    right  of each image: the share of repeats in which it was predicted correctly
     """
 
     top1: Interval
@@ -34,10 +34,10 @@ class HeldOut:
 
 
 def cross_validate(features: NDArray[np.floating], labels: Labels, num_classes: int, *, seed: int) -> HeldOut | None:
-    """Top-1 of ridge probes on held-out folds; None where a class has a single image.
+    """Top-1 of ridge probes on held-out folds; None if a class has a single image.
 
-    features (N, D); labels (N,), every class present. An image counts with the share of repeats that answered it right.
-    The interval is Wilson's over images: more repeats make the value steadier, not the images more.
+    features (N, D); labels (N,), every class present. An image counts with the share of repeats that predicted it
+    correctly. The interval is Wilson's over images: more repeats make the value steadier, but do not add images.
     """
     fewest = int(np.bincount(labels, minlength=num_classes).min())
     if fewest < 2:
@@ -54,7 +54,7 @@ def cross_validate(features: NDArray[np.floating], labels: Labels, num_classes: 
 
 
 def fit_probe(features: NDArray[np.floating], labels: Labels, num_classes: int) -> LinearHead:
-    """The ridge head of `adapt` on features (N, D) as they are; labels (N,)."""
+    """The ridge head of `adapt` on unchanged features (N, D); labels (N,)."""
     space = fit_space(features[None])
     head = space.outside(ridge.fit(space.compact(features)[None], labels, num_classes, seed=0))
     assert isinstance(head, LinearHead)
@@ -70,9 +70,9 @@ def out_of_fold(
     seed: int,
     space: Space | None = None,
 ) -> Floats:
-    """Logits (N, classes) of every image from a probe that was fitted to the other folds.
+    """Logits (N, classes) of every image from a probe fitted to the other folds.
 
-    Only the space, which knows no labels, has seen all images.
+    Only the feature space, which uses no labels, is computed from all images.
     """
     compact = (space or fit_space(features[None])).compact(features)
     fold = deal(labels, folds, seed)

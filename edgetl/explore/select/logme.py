@@ -1,4 +1,4 @@
-"""LogME: how well linear models of features explain labels, as evidence that needs no held-out images."""
+"""LogME: how well linear models of features explain labels; an evidence that needs no held-out images."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def logme(features: NDArray[np.floating], labels: NDArray[np.int64], num_classes
     """Maximum log evidence per image, averaged over one-against-rest labels; higher transfers better.
 
     features  (N, D), N >= 2, as they enter the classifier; labels (N,) in 0..num_classes-1.
-    raises    ValueError when shapes do not fit or a feature is not finite.
+    raises    ValueError if shapes do not match or a feature is not finite.
 
-    Per class the label y in {0, 1} is modelled as N(F m, 1/beta) with the prior m ~ N(0, 1/alpha). With t = alpha/beta
+    Per class the label y in {0, 1} is modeled as N(F m, 1/beta) with the prior m ~ N(0, 1/alpha). With t = alpha/beta
     and the singular values s of F, gamma = sum s^2 / (t + s^2); alpha <- gamma / |m|^2 and beta <- (N - gamma) /
     |F m - y|^2 until t settles. Source: You et al. 2021, "LogME: Practical Assessment of Pre-trained Models for
     Transfer Learning", arXiv:2102.11005, equations 2 to 4 and algorithm 1.

@@ -1,4 +1,4 @@
-"""select.png: accuracy of the probe against latency, one labelled point per candidate."""
+"""select.png: accuracy of the probe against latency, one labeled point per candidate."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DOTS_PER_INCH = 130
 
 
 def draw(found: Selection, path: Path) -> None:
-    """Write the picture; without latencies the horizontal axis is multiply-accumulates, without top-1 LogME is up."""
+    """Write the plot; without latencies the x axis shows multiply-accumulates, without top-1 the y axis shows LogME."""
     rows = [row for row in found.rows if row.transfer and row.cost]
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(7.0, 4.4), layout="constrained")
@@ -42,7 +42,7 @@ def _point(panel: Axes, row: Row, *, above: bool) -> None:
     spread = [[100 * (top1.value - top1.low)], [100 * (top1.high - top1.value)]] if top1 else None
     colour, marker = _COLOURS[row.verdict], _MARKERS[row.verdict]
     panel.errorbar([x], [y], yerr=spread, fmt=marker, color=colour, elinewidth=1, capsize=3)
-    # neighbours in latency often are neighbours in accuracy: their names must not lie over each other
+    # neighbors in latency are often neighbors in accuracy: their names must not overlap
     place = (7, 5 if above else -13)
     panel.annotate(row.name, (x, y), xytext=place, textcoords="offset points", color=colour, parse_math=False)
 
@@ -57,7 +57,7 @@ def _label(panel: Axes, found: Selection, rows: list[Row]) -> None:
     panel.set_xscale("log")
     panel.xaxis.set_major_formatter(ScalarFormatter())
     panel.xaxis.set_minor_formatter(NullFormatter())
-    # names stand to the right of their points
+    # names are to the right of their points
     panel.margins(x=0.3, y=0.15)
     if measured and found.budget.max_ms is not None:
         panel.axvline(found.budget.max_ms, color="#57606a", linestyle="--", linewidth=1, label="latency budget")

@@ -1,4 +1,4 @@
-"""What is known about each candidate, and the order that follows from it. select.json holds exactly this."""
+"""The data about each candidate, and the resulting order. select.json has exactly this content."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from edgetl import stats
 from edgetl.types import Estimate, Interval
 
 SCHEMA = 2
-_MOST_BEHIND_POINTS = 3.0  # with few shots much more may be chance, and is given away for speed by nobody
+_MOST_BEHIND_POINTS = 3.0  # points; with few shots larger differences may be chance, but nobody gives them up for speed
 Verdict = Literal["fits", "over budget", "failed"]
 _ORDER: dict[Verdict, int] = {"fits": 0, "over budget": 1, "failed": 2}
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Most milliseconds (median) and bytes of the float model; None where there is no limit."""
+    """Limits in milliseconds (median) and bytes of the float model; None without a limit."""
 
     max_ms: float | None = None
     max_bytes: int | None = None
@@ -28,13 +28,13 @@ class Budget:
 
 @dataclass(frozen=True)
 class Transfer:
-    """How well frozen features tell the classes apart.
+    """How well frozen features separate the classes.
 
     top1   of a ridge probe on held-out folds, a fraction; None with one image per class
     logme  maximum log evidence per image (You et al. 2021)
     images, features  what both were computed from: (images, features)
-    right  share of the repeats in which the probe had each image right, in the order of the shots: candidates are
-           compared image by image
+    right  share of the repeats in which the probe had each image right, in the order of the shots, because candidates
+           are compared image by image
     """
 
     top1: Interval | None
@@ -46,11 +46,11 @@ class Transfer:
 
 @dataclass(frozen=True)
 class Cost:
-    """What the float network costs on the target.
+    """The cost of the float network on the target.
 
     macs            multiply-accumulates of one image
-    size_bytes      of the compiled float model, or of its ONNX file where the target's toolchain is not here
-    p50_ms, p99_ms  of one image; None where the target cannot be measured here
+    size_bytes      of the compiled float model, or of its ONNX file if the target's toolchain is missing
+    p50_ms, p99_ms  of one image; None if the target cannot be measured here
     peak_rss_bytes  memory that opening it and one inference add to an idle process
     """
 
@@ -68,10 +68,10 @@ class Cost:
 
 @dataclass(frozen=True)
 class Row:
-    """One candidate. `reason` says why it failed or what it exceeds; empty when it fits.
+    """One candidate. `reason` says why it failed or what it exceeds; empty if it is within budget.
 
-    equal       as good as the most accurate within budget, as far as these images can tell
-    difference  top-1 of the most accurate within budget minus its own, in points; None where that is not known
+    equal       as good as the most accurate one within budget, as far as these images can tell
+    difference  top-1 of the most accurate one within budget minus its own, in points; None if unknown
     """
 
     name: str
@@ -87,7 +87,7 @@ class Row:
 class Selection:
     """The candidates in their order.
 
-    unmeasured  why there are no latencies; empty when they were measured
+    unmeasured  why there are no latencies; empty if they were measured
     """
 
     recipe: str
@@ -99,12 +99,12 @@ class Selection:
 
     @property
     def best(self) -> Row | None:
-        """The one to take: of those within budget that the images cannot tell apart from the best, the fastest."""
+        """The one to take: the fastest within budget that the images cannot distinguish from the best."""
         return self.rows[0] if self.rows and self.rows[0].verdict == "fits" else None
 
     @property
     def why(self) -> str:
-        """Why that one, in a sentence; empty where nothing fits."""
+        """Why that one, in a sentence; empty if nothing is within budget."""
         best = self.best
         if best is None:
             return ""
@@ -114,7 +114,7 @@ class Selection:
             return f"take {best.name}: {first} of those within budget"
         ahead = [row for row in others if (row.difference or 0.0) < (best.difference or 0.0)]
         told = f"take {best.name}: the {'fastest' if _timed(best) else 'smallest'} of {len(others) + 1} that "
-        told += f"{best.transfer.images if best.transfer else 0} shots cannot tell apart"
+        told += f"{best.transfer.images if best.transfer else 0} shots cannot distinguish"
         if not ahead:
             return told
         more = min(ahead, key=lambda row: row.difference or 0.0)
@@ -141,11 +141,11 @@ def failed(name: str, reason: str) -> Row:
 
 
 def ranked(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """Within budget, over budget, failed; inside each by the probe's top-1, then by LogME, then by name.
+    """Within budget, over budget, failed; in each group by the probe's top-1, then by LogME, then by name.
 
-    Those within budget that the images cannot tell apart from the most accurate come first, the fastest of them first:
-    their accuracies differ by what may be chance (the 95 % interval of the paired difference holds 0) and by no more
-    than a few points, while what is faster is so for certain.
+    Candidates within budget that the images cannot distinguish from the most accurate one come first, the fastest
+    first: their difference in accuracy may be chance (the 95 % interval of the paired difference includes 0) and is no
+    more than a few points, while the difference in speed is certain.
     """
     ordered = sorted(rows, key=_key)
     best = next((row for row in ordered if row.verdict == "fits" and row.transfer and row.transfer.right), None)
@@ -161,7 +161,7 @@ def _compared(row: Row, best: Row) -> Row:
         return row
     differences = np.array(best.transfer.right) - np.array(row.transfer.right)
     images = len(differences)
-    # one image more or less is never certain
+    # a difference of one image is never certain
     deviation = max(float(differences.std(ddof=1)) if images > 1 else 0.0, 1 / images)
     mean = float(differences.mean())
     chance = stats.student(max(images - 1, 1)) * deviation / math.sqrt(images)

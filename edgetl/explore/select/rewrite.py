@@ -1,4 +1,4 @@
-"""A recipe with another backbone: the text as it was but for the `backbone` section, comments kept where possible."""
+"""Writes a recipe with another backbone: only the `backbone` section changes, and comments are kept if possible."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from edgetl.store.results import disk_errors, write_text
 
 
 def check_place(recipe: Path, place: Path, *, force: bool) -> None:
-    """Raise UsageError where a recipe must not be written: over a file without `force`, in the place of a folder, or
-    away from its paths."""
+    """Raise UsageError if a recipe must not be written: over a file without `force`, over a folder, or away from its
+    paths."""
     if place.exists() and not place.is_file():
-        raise UsageError(f"{place}: is no file; name the recipe to write, as --write {place / 'recipe.yaml'}")
+        raise UsageError(f"{place}: not a file; name the recipe to write, for example --write {place / 'recipe.yaml'}")
     if place.exists() and not force:
-        raise UsageError(f"{place}: exists already; choose another name with --write, or replace it with --force")
+        raise UsageError(f"{place}: already exists; choose another name with --write, or replace it with --force")
     if place.resolve().parent != recipe.resolve().parent:
         raise UsageError(
-            f"{place}: the paths in {recipe} start at its own folder; write the new recipe into {recipe.parent}"
+            f"{place}: the paths in {recipe} are relative to its folder; write the new recipe into {recipe.parent}"
         )
 
 
@@ -36,8 +36,8 @@ def write_recipe(recipe: Path, place: Path, backbone: Backbone) -> None:
 def with_backbone(text: str, recipe: Recipe, backbone: Backbone, where: str) -> str:
     """`text`, the YAML of `recipe`, with another backbone.
 
-    The edit is checked by reading the result: where it means anything else (anchors, tags), the recipe is written anew
-    from its values and loses its comments.
+    The edit is checked by reading the result. If the result differs (anchors, tags), the recipe is rewritten from its
+    values and loses its comments.
     """
     wanted = recipe.model_copy(update={"backbone": backbone})
     if recipe.backbone == backbone:
@@ -62,7 +62,7 @@ def _edit(text: str, backbone: Backbone) -> str:
     first, last = section.value[0][0], section.value[-1][1]
     kept = next((value for key, value in section.value if key.value == "name"), None)
     if kept is None or len(backbone.model_dump(exclude_unset=True)) > 1:
-        # a block becomes one line where its first key stood
+        # a block becomes one line at the place of its first key
         return text[: first.start_mark.index] + _flow(backbone) + text[last.end_mark.index :]
     lines = text.splitlines(keepends=True)
     name = lines[kept.start_mark.line]

@@ -1,4 +1,4 @@
-"""Compare backbones for a recipe's images and one target, without training any of them."""
+"""Compares backbones for a recipe's images and one target, without training them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from edgetl.types import Missing, Progress, Split, Target
 JSON_FILE, PLOT_FILE = "select.json", "select.png"
 
 _WORTH_SAYING_S = 10.0
-_MAX_OPEN_BYTES = 1_000_000_000  # of float models that are open, and so timed, together
+_MAX_OPEN_BYTES = 1_000_000_000  # limit of float models that are open, and so timed, together
 
 
 def select(job: Job, names: Sequence[str], target: Target | None, budget: Budget, progress: Progress) -> Selection:
@@ -41,8 +41,8 @@ def select(job: Job, names: Sequence[str], target: Target | None, budget: Budget
 
     names   backbones to compare; without any, the recipe's own and every timm folder of `job.weights_folders`
     target  where latency is measured; None: the first target of the recipe that can be measured here
-    A candidate that fails is a row with its reason. What was computed is kept and found again.
-    raises  UsageError for a latency budget on a target that cannot be measured here; EdgetlError when all fail.
+    A candidate that fails is a row with the reason. Results are cached.
+    raises  UsageError for a latency budget on a target that cannot be measured here; EdgetlError if all fail.
     """
     chosen = target or next((each for each in job.targets if obstacle(each) is None), job.targets[0])
     hindrance = obstacle(chosen)
@@ -79,7 +79,7 @@ def select(job: Job, names: Sequence[str], target: Target | None, budget: Budget
 
 @dataclass(frozen=True)
 class _Compared:
-    """A candidate that came through; `compiled` is None where the target cannot be measured here."""
+    """A candidate that succeeded; `compiled` is None if the target cannot be measured here."""
 
     transfer: Transfer
     made: StageResult
@@ -106,7 +106,7 @@ def _compare(run: Run, backbone: Backbone, target: Target | None) -> _Compared |
         compiled = compile_stage(run, made, target) if target else None
     except (StoreError, ModuleNotFoundError):
         raise
-    except Exception as error:  # whatever an odd network does in its library: the others are compared all the same
+    except Exception as error:  # whatever an unusual network raises in its library, the others are still compared
         return _left_out(backbone.name, error, run.progress)
     return _Compared(transfer, made, compiled)
 
@@ -120,7 +120,7 @@ def _left_out(name: str, error: Exception, progress: Progress) -> Row:
 
 
 def _timed(run: Run, compared: Mapping[str, _Compared], target: Target) -> dict[str, Cost | Row]:
-    """Costs by name, with latencies where there is a compiled model; of one that cannot be timed, the failed row."""
+    """Costs by name, with latencies if there is a compiled model; the failed row of one that cannot be timed."""
     models = {name: (each.made, each.compiled) for name, each in compared.items() if each.compiled}
     timed: dict[str, Cost | Row] = {}
 
@@ -131,7 +131,7 @@ def _timed(run: Run, compared: Mapping[str, _Compared], target: Target) -> dict[
         try:
             time_together(group)
         except BackendError:
-            # one of them is at fault: alone, each says so for itself
+            # one of them failed: time each alone to find out which
             for name in group:
                 try:
                     time_together([name])
@@ -141,7 +141,7 @@ def _timed(run: Run, compared: Mapping[str, _Compared], target: Target) -> dict[
 
 
 def _groups(sizes: Mapping[str, int]) -> list[list[str]]:
-    """Names in their order, as many at a time as may be open at once."""
+    """Names in their order, in groups that may be open together."""
     groups: list[list[str]] = []
     room = 0
     for name, size in sizes.items():
@@ -155,7 +155,7 @@ def _groups(sizes: Mapping[str, int]) -> list[list[str]]:
 
 def _require_classes(split: Split) -> None:
     if len(split.classes) < 2:
-        raise DataError(f"expected at least two classes to tell apart; found {len(split.classes)}: add a second one")
+        raise DataError(f"expected at least two classes; found {len(split.classes)}: add a second one")
 
 
 def _refuse_nothing(found: Selection) -> None:

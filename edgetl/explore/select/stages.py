@@ -1,4 +1,4 @@
-"""What is computed of the candidates, each kept in the store: transfer scores, float models, their latencies."""
+"""The stages of each candidate, kept in the store: transfer scores, float models, latencies."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from edgetl.types import Tensors
 
 MAX_IMAGES = 800
-"""Most shots that the scores are computed from; taken in the split's order, which deals the classes in turn."""
+"""Limit of shots for the scores; taken in the split's order, which takes classes in turn."""
 
 _TOOLS = ("torch", "timm", "torchvision", "onnx", "onnxscript")
 _MODEL, _FACTS, _RESULT = "model.onnx", "facts.json", "result.json"
@@ -58,7 +58,7 @@ class Candidate:
         return compared_shots(self.run)
 
     def key(self) -> dict[str, Any]:
-        """What everything computed from it depends on, as JSON."""
+        """The values that all its results depend on, as JSON."""
         return {
             "backbone": self.backbone.identity(),
             "weights": [self.source.kind, self.source.digest],
@@ -98,7 +98,7 @@ def transfer_stage(candidate: Candidate) -> Transfer:
 
 
 def float_stage(candidate: Candidate) -> StageResult:
-    """The float network as ONNX with its preprocessing inside, and what it costs on paper. Raises EdgetlError."""
+    """The float network as ONNX with its preprocessing inside, and its theoretical cost. Raises EdgetlError."""
 
     def make(out: Path) -> None:
         from edgetl.backbones.load import build
@@ -114,7 +114,7 @@ def float_stage(candidate: Candidate) -> StageResult:
         parameters = sum(parameter.numel() for parameter in network.parameters())
         model = to_onnx(fold(network, p.height, p.width).module, p.height, p.width)
         facts = {"height": p.height, "width": p.width, "parameters": parameters, "macs": count_macs(model)}
-        # the classes' names do not matter here, and would make equal models differ
+        # class names do not matter here and would make equal models differ
         (out / _MODEL).write_bytes(serialize(attach(model, p, [str(number) for number in range(classes)])))
         write_text(out / _FACTS, json.dumps(facts) + "\n")
 
@@ -122,7 +122,7 @@ def float_stage(candidate: Candidate) -> StageResult:
 
 
 def cost_on_paper(made: StageResult) -> Cost:
-    """Parameters, multiply-accumulates and bytes of what `float_stage` made."""
+    """Parameters, multiply-accumulates and bytes of the result of `float_stage`."""
     facts = json.loads((made.folder / _FACTS).read_text(encoding="utf-8"))
     return Cost(**facts, size_bytes=(made.folder / _MODEL).stat().st_size)
 
@@ -153,7 +153,7 @@ def compile_stage(run: Run, made: StageResult, target: Target) -> StageResult:
 
 
 def latency_stage(run: Run, models: Mapping[str, tuple[StageResult, StageResult]], target: Target) -> dict[str, Cost]:
-    """All compiled models timed in the same rounds, so that what else the machine does hits them equally.
+    """All compiled models timed in the same rounds, so that other load on the machine affects them equally.
 
     models  name -> (result of `float_stage`, result of `compile_stage`)
     returns name -> the cost with latencies
@@ -193,13 +193,13 @@ def latency_stage(run: Run, models: Mapping[str, tuple[StageResult, StageResult]
 
 
 def read_cost(compiled: StageResult) -> Cost:
-    """What `compile_stage` found, without latencies."""
+    """The result of `compile_stage`, without latencies."""
     return TypeAdapter(Cost).validate_json((compiled.folder / _RESULT).read_bytes())
 
 
 class OwnImages:
-    """An engine that is asked for the number of an image and infers its own copy of it: models with inputs of
-    different sizes can take turns."""
+    """An engine that takes the index of an image and infers its own copy of it, so that models with inputs of different
+    sizes can take turns."""
 
     def __init__(self, engine: Engine, images: NDArray[np.uint8]) -> None:
         self._engine = engine
@@ -213,12 +213,12 @@ class OwnImages:
 
 
 def numbers(count: int) -> NDArray[np.uint8]:
-    """(count, 1, 1, 1): what `OwnImages` takes in place of images."""
+    """(count, 1, 1, 1): the indices that `OwnImages` takes instead of images."""
     return np.arange(count, dtype=np.uint8).reshape(-1, 1, 1, 1)
 
 
 def obstacle(target: Target) -> Missing | None:
-    """None when float models can be compiled for `target` and timed on this machine; else why not."""
+    """None if float models can be compiled for `target` and timed on this machine; else the reason."""
     backend = load_backend(target.backend)
     if "float32" not in target.precisions:
         return Missing(f"target {target.name} has no float32 build", "choose another one with --target")
@@ -226,12 +226,12 @@ def obstacle(target: Target) -> Missing | None:
 
 
 def versions(names: Sequence[str]) -> Mapping[str, str]:
-    """Installed versions, part of the keys of what these packages computed."""
+    """Installed versions, part of the keys of results that depend on these packages."""
     return {name: metadata.version(name) for name in names}
 
 
 def timed_images(shots: Sequence[Sample], model: Path) -> NDArray[np.uint8]:
-    """At most `TIMED_IMAGES` shots, spread evenly, as `model` takes them: uint8 (K, H, W, 3)."""
+    """At most `TIMED_IMAGES` shots, spread evenly, as inputs of `model`: uint8 (K, H, W, 3)."""
     return load_batch(spread(shots), read_facts(model).preprocessing)
 
 
@@ -240,7 +240,7 @@ def _count(shots: Sequence[Sample]) -> int:
 
 
 def _here() -> list[str | None]:
-    # a measurement belongs to a machine: it is not used again on another
+    # a measurement belongs to a machine and is not reused on another
     machine = describe()
     return [platform.node(), machine.architecture, machine.cpu]
 

@@ -1,4 +1,4 @@
-"""The comparison as one table on a terminal. Words carry the verdict; colour only repeats them."""
+"""The comparison as one terminal table. Words carry the verdict; color only repeats them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _cells(row: Row, *, best: bool) -> tuple[Text, ...]:
 
 
 def _broken(name: str) -> str:
-    """A long name in lines that end behind a separator, not in mid-word."""
+    """A long name in lines that break after a separator, not inside a word."""
     lines = [""]
     for piece in re.findall(r"[^_./:-]*[_./:-]?", name):
         if lines[-1] and len(lines[-1]) + len(piece) > _NAME_WIDTH:

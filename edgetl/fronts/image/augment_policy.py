@@ -1,4 +1,4 @@
-"""Which training views suit a set of classes, as far as their names tell."""
+"""Chooses training views for a set of classes by their names."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def resizes_of(run: Run) -> tuple[ResizePolicy, ...]:
 
 
 def resolve_policy(policy: str, classes: Sequence[str]) -> str:
-    """The recipe's `data.augment`, with `auto` decided: `text` where a mirror image may be another class, else
-    `natural`. `overhead` is for the user to choose: nothing in a split shows that there is no up and down."""
+    """The recipe's `data.augment`, with `auto` resolved: `text` if a mirrored image may be another class, else
+    `natural`. Only the user can choose `overhead`: nothing in a split shows that there is no up and down."""
     if policy != "auto":
         return policy
     return "text" if why_not_mirrored(classes) else "natural"
 
 
 def resize_choices(wanted: str, suggested: ResizePolicy, *, croppable: bool = True) -> tuple[ResizePolicy, ...]:
-    """What the recipe's `data.resize` allows, `suggested` (by the pictures' shapes) first. `auto` leaves the choice
-    between it and the two policies that most networks were pretrained with to the shots; without `crop` where some
-    picture is too long to be cropped (`Split.croppable`)."""
+    """The policies that the recipe's `data.resize` allows, `suggested` (by the image shapes) first. With `auto` the
+    shots decide between it and the two policies that most networks were pretrained with; without `crop` if some image
+    is too elongated to be cropped (`Split.croppable`)."""
     if wanted != "auto":
         return (suggested,)
     others: tuple[ResizePolicy, ...] = ("squash", "crop") if croppable else ("squash",)
@@ -42,9 +42,9 @@ def resize_choices(wanted: str, suggested: ResizePolicy, *, croppable: bool = Tr
 
 
 def why_not_mirrored(classes: Sequence[str]) -> str:
-    """Why left-right flips could turn one class into another, by the names of the classes; "" when nothing says so.
+    """Why left-right flips could turn one class into another, by the names of the classes; "" if nothing suggests it.
 
-    At least half of them are characters (`7`, `A`, `digit_7`, `seven`), or one of them speaks of a direction.
+    At least half of them are characters (`7`, `A`, `digit_7`, `seven`), or one of them names a direction.
     """
     characters = sum(
         len(name) == 1 or name.isdecimal() or naming(_CHARACTERS, [name]) or bool(_SPELT.fullmatch(name.casefold()))
@@ -52,9 +52,9 @@ def why_not_mirrored(classes: Sequence[str]) -> str:
     )
     if 2 * characters >= len(classes) > 0:
         return "the class names look like characters, which a flip would change"
-    return "class names speak of directions, which a flip would change" if naming(_DIRECTIONS, classes) else ""
+    return "class names mention directions, which a flip would change" if naming(_DIRECTIONS, classes) else ""
 
 
 def naming(words: re.Pattern[str], names: Iterable[str]) -> int:
-    """How many of the names hold one of the words (runs of letters, in lower case)."""
+    """How many of the names contain one of the words (runs of letters, in lower case)."""
     return sum(any(words.fullmatch(word) for word in re.findall(r"[^\W\d_]+", name.casefold())) for name in names)

@@ -1,6 +1,6 @@
-"""Image files and bytes -> RGB arrays: one meaning for every format, one clear error for everything that is none.
+"""Image files and bytes -> RGB arrays: one rule for every format, one clear error for everything else.
 
-Decode from one thread at a time where speed matters: the decoder's warnings are silenced under a lock.
+Decode from one thread at a time if speed matters: the decoder's warnings are silenced under a lock.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k"),
 )
-"""File name endings, in lower case, that are taken for images in a folder."""
+"""File suffixes, in lower case, that are taken as images in a folder."""
 
-# An allow-list: other plugins start programs (EPS runs Ghostscript), have no magic number, or are no pictures.
+# An allow-list: other plugins start programs (EPS runs Ghostscript), have no magic number, or are not for images.
 _FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")
 _READ_KINDS = ("jpeg", "png", "bmp", "gif", "tiff", "webp", "pnm", "jpeg2000", "avif")  # of `edgetl.files.file_kind`
 _WIDTH, _HEIGHT = 256, 257  # TIFF 6.0, ImageWidth and ImageLength
@@ -55,8 +55,8 @@ _warnings_lock = threading.Lock()
 
 
 class UnreadableImage(DataError):
-    """A file that is no picture, or a broken one. `reason` is the message without the place; `kind` what the file is
-    instead of a picture, where that is known."""
+    """A file that is not an image, or a broken one. `reason` is the message without the place; `kind` says what the
+    file is instead, if known."""
 
     def __init__(self, where: str, reason: str, kind: FileKind | None = None) -> None:
         advised = kind is not None and kind.advice
@@ -75,12 +75,12 @@ def decode(path: Path) -> NDArray[np.uint8]:
 def decode_bytes(data: bytes, where: str) -> NDArray[np.uint8]:
     """Decode an image to (H, W, 3) uint8 RGB, C-contiguous; `where` starts the error line.
 
-    Turned upright by its EXIF orientation (1..8; a damaged EXIF block counts as 1). Grey is repeated in the three
-    channels. 16-bit grey v becomes round(v / 257). Transparent pixels lie over white: channel c with alpha a becomes
+    Rotated by its EXIF orientation (1..8; a damaged EXIF block counts as 1). Gray is repeated in the three channels.
+    16-bit gray v becomes round(v / 257). Transparent pixels are drawn over white: channel c with alpha a becomes
     round((c * a + 255 * (255 - a)) / 255). CMYK, YCbCr and palettes are converted. Animations and multi-page files
     give their first frame.
 
-    Raises UnreadableImage (a DataError) for empty, foreign and truncated data, for more than MAX_PIXELS (checked
+    Raises UnreadableImage (a DataError) for empty, unknown and truncated data, for more than MAX_PIXELS (checked
     before any pixel is decoded), and for pixel types without an agreed range: floats, integers outside 0..65535.
     """
     with opened(data, where) as image:
@@ -112,7 +112,7 @@ def read_bytes(path: Path) -> bytes:
 
 @contextmanager
 def opened(data: bytes, where: str) -> Iterator[ImageFile.ImageFile]:
-    """The picture, opened; whatever goes wrong inside is one UnreadableImage."""
+    """The opened image; every error inside becomes one UnreadableImage."""
     kind = describe_bytes(data)
     if not data:
         raise UnreadableImage(where, "the file is empty", kind)
@@ -134,16 +134,16 @@ def opened(data: bytes, where: str) -> Iterator[ImageFile.ImageFile]:
 
 def _why_no_file(path: Path) -> str:
     if not path.exists():
-        return "there is no such file"
+        return "no such file"
     return f"not a regular file ({describe(path).name})"
 
 
 def _why_no_picture(kind: FileKind) -> str:
     if kind.kind in _READ_KINDS:
-        return f"it begins like {kind.name}, but is damaged or of a variant that cannot be read"
+        return f"it begins like {kind.name}, but is damaged or an unsupported variant"
     if kind.kind == "unknown":
-        return f"its content is no {', '.join(_formats())} that can be read"
-    but = "which is not read" if "picture" in kind.name else "no picture"
+        return f"its content is not a readable {', '.join(_formats())}"
+    but = "which is not supported" if "image" in kind.name else "not an image"
     return f"it is {kind.name}, {but}" + (f"; {kind.advice}" if kind.advice else "")
 
 
@@ -161,7 +161,7 @@ def _refuse_huge(size: tuple[int, int], where: str) -> None:
 
 
 def orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1..8; 1 where there is none that can be."""
+    """The EXIF orientation, 1..8; 1 if there is no valid one."""
     try:
         value = image.getexif().get(_ORIENTATION, 1)
     except Exception:  # a damaged EXIF block does not make the pixels unusable
@@ -170,7 +170,7 @@ def orientation(image: Image.Image) -> int:
 
 
 def as_rgb(image: Image.Image, where: str) -> NDArray[np.uint8]:
-    """(H, W, 3) of a loaded picture, as it is stored, not yet upright. Raises UnreadableImage."""
+    """(H, W, 3) of a loaded image as stored, not rotated yet. Raises UnreadableImage."""
     if image.mode == "F":
         raise UnreadableImage(where, "floating-point pixels have no agreed range, convert to 8 or 16 bits")
     if image.mode == "I" or image.mode.startswith("I;16"):
@@ -188,10 +188,10 @@ def _rgb_from_16_bit(image: Image.Image, where: str) -> NDArray[np.uint8]:
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
         raise UnreadableImage(where, f"its pixels range from {low} to {high}, convert to 8 or 16 bits")
-    grey = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    gray = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
-        grey = 255 - grey
+        gray = 255 - gray
     transparent = image.info.get("transparency")
     if isinstance(transparent, int):
-        grey[values == transparent] = 255
-    return np.repeat(grey[:, :, None], 3, axis=2)
+        gray[values == transparent] = 255
+    return np.repeat(gray[:, :, None], 3, axis=2)

@@ -1,6 +1,6 @@
-"""What reading a picture drops, flattens or chooses: further pages, transparency, bits, channels, colour profiles.
+"""Detects information that decoding loses or chooses: further pages, transparency, bits, channels, color profiles.
 
-`edgetl.fronts.image.decode` says how each is read; here it is found out, so that it can be counted and named.
+`edgetl.fronts.image.decode` defines how each is read; this module detects it, so that it can be counted and named.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CONVERTED = ("CMYK", "LAB", "YCbCr", "HSV")
 
 @dataclass(frozen=True)
 class Seen:
-    """A picture that can be read: its size in pixels once upright, and what reading it does not keep."""
+    """A readable image: its size in pixels after rotation, and the information that decoding loses."""
 
     height: int
     width: int
@@ -34,7 +34,7 @@ class Seen:
 
 
 def examine(path: Path) -> Seen:
-    """Decode a picture once and tell its size and what decoding did not keep. Raises UnreadableImage."""
+    """Decode an image once; returns its size and the information that was lost. Raises UnreadableImage."""
     data, where = read_bytes(path), str(path)
     with opened(data, where) as image:
         deep = any(_is_deep(tile) for tile in image.tile)
@@ -51,7 +51,7 @@ def examine(path: Path) -> Seen:
 
 
 def _is_deep(tile: _Tile) -> bool:
-    """Whether the file holds more than 8 bits per value, by how Pillow reads it."""
+    """Whether the file has more than 8 bits per value, by how Pillow reads it."""
     arguments = tile.args if isinstance(tile.args, tuple) else (tile.args,)
     deep_mode = any(isinstance(each, str) and ";16" in each for each in arguments)
     return deep_mode or (tile.codec_name == "ppm" and any(isinstance(each, int) and each > 255 for each in arguments))
@@ -94,5 +94,5 @@ def _of_pages(data: bytes, where: str) -> Iterator[Trait]:
 def _pages(image: Image.Image) -> int:
     try:
         return int(getattr(image, "n_frames", 1))
-    except Exception:  # what is behind the first picture may be damaged: the first is used
+    except Exception:  # anything after the first image may be damaged: only the first is used
         return 1

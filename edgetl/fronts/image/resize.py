@@ -1,4 +1,4 @@
-"""A decoded picture -> the network's input size. Integer rules, so that another language can repeat them exactly."""
+"""Resizes a decoded image to the network's input size, with integer rules that another language can repeat exactly."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.B
 MIXED_SPREAD = 4.0
 """`auto_policy` letterboxes when the 90 % quantile of width/height is more than this times the 10 % quantile ...
 
-High on purpose. Frozen ImageNet features of MobileNetV2 on 200 ImageNet pictures (10 %..90 %: 0.67..1.50, a spread of
+High on purpose. Frozen ImageNet features of MobileNetV2 on 200 ImageNet images (10 %..90 %: 0.67..1.50, a spread of
 2.2): squash 83.5 %, letterbox 72.5 %. Padding costs resolution, and networks rarely saw it in pretraining.
 """
 SQUARE = 1.25
-"""... and the pictures stand as well as lie: 10 % quantile below 1/SQUARE, 90 % quantile above SQUARE."""
+"""... and there are both portrait and landscape images: 10 % quantile below 1/SQUARE, 90 % quantile above SQUARE."""
 
 
 def resize(rgb: NDArray[np.uint8], p: Preprocessing) -> NDArray[np.uint8]:
@@ -41,9 +41,9 @@ def resize(rgb: NDArray[np.uint8], p: Preprocessing) -> NDArray[np.uint8]:
                (H', W'). Then keep H x W pixels from row (rows - H) // 2 and column (columns - W) // 2.
     letterbox  If H * w <= W * h, resize to (H, max(1, div(w * H, h))), else to (max(1, div(h * W, w)), W): the
                largest size inside (H, W). It starts at row (H - rows) // 2, column (W - columns) // 2; the rest has
-               the colour `fill`.
+               the color `fill`.
 
-    Raises DataError where `crop` would have to make more than MAX_PIXELS of a very elongated picture.
+    Raises DataError if `crop` would enlarge a very elongated image to more than MAX_PIXELS.
     """
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or 0 in rgb.shape:
         raise ValueError(f"expected uint8 of shape (h, w, 3), found {rgb.dtype} of shape {rgb.shape}")
@@ -53,12 +53,12 @@ def resize(rgb: NDArray[np.uint8], p: Preprocessing) -> NDArray[np.uint8]:
 
 
 def auto_policy(sizes: Sequence[tuple[int, int]]) -> tuple[ResizePolicy, str]:
-    """Choose how pictures of these sizes, (height, width) in pixels, are resized; the second value says why.
+    """Choose how images of these sizes, (height, width) in pixels, are resized; the second value says why.
 
-    Never `crop`: what it cuts off may be what decides the class. `squash` keeps every pixel and uses the whole input;
-    it stretches alike what is shaped alike, which the network learns. Only where standing and lying pictures are
-    mixed strongly does it stretch the same thing in opposite directions; there `letterbox` keeps the shape at the
-    price of padding. Raises ValueError without sizes.
+    Never `crop`: the part it cuts off may determine the class. `squash` keeps every pixel and uses the whole input; it
+    stretches images of equal shape equally, which the network learns. Only a strong mix of portrait and landscape
+    images stretches the same object in opposite directions; then `letterbox` keeps the shape at the price of padding.
+    Raises ValueError without sizes.
     """
     if not sizes:
         raise ValueError("expected at least one (height, width)")
@@ -66,11 +66,11 @@ def auto_policy(sizes: Sequence[tuple[int, int]]) -> tuple[ResizePolicy, str]:
     low, median, high = (float(q) for q in np.quantile(aspects, (0.1, 0.5, 0.9)))
     seen = f"width/height of {len(sizes)} images: 10 % {low:.2f}, median {median:.2f}, 90 % {high:.2f}"
     if low < 1 / SQUARE and high > SQUARE and high > MIXED_SPREAD * low:
-        return "letterbox", f"{seen}; tall and wide are mixed: padding keeps shapes alike, a crop would cut ends off"
+        return "letterbox", f"{seen}; portrait and landscape are mixed: padding keeps shapes, a crop would cut off ends"
     if low >= 1 / SQUARE and high <= SQUARE:
-        return "squash", f"{seen}; nearly square: squashing keeps everything and hardly distorts"
-    how = "distorts all alike" if high <= SQUARE**2 * low else "gives up less resolution than padding"
-    return "squash", f"{seen}; a centre crop would cut ends off, squashing keeps everything and {how}"
+        return "squash", f"{seen}; nearly square: squashing keeps everything with little distortion"
+    how = "distorts all equally" if high <= SQUARE**2 * low else "loses less resolution than padding"
+    return "squash", f"{seen}; a center crop would cut off ends, squashing keeps everything and {how}"
 
 
 def _crop(rgb: NDArray[np.uint8], p: Preprocessing) -> NDArray[np.uint8]:
@@ -104,7 +104,7 @@ def _letterbox(rgb: NDArray[np.uint8], p: Preprocessing) -> NDArray[np.uint8]:
 
 
 def _sample(rgb: NDArray[np.uint8], rows: int, columns: int, p: Preprocessing) -> NDArray[np.uint8]:
-    # one axis at a time: which one goes first shows in the rounding, and Pillow's releases choose differently
+    # one axis at a time: their order affects the rounding, and Pillow's releases choose differently
     wide = Image.fromarray(rgb).resize((columns, rgb.shape[0]), _FILTERS[p.interpolation])
     return np.array(wide.resize((columns, rows), _FILTERS[p.interpolation]), dtype=np.uint8)
 

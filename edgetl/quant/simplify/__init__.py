@@ -1,1 +1,1 @@
-"""Networks made fit for integer runtimes: smooth activations and gates replaced, what that costs learnt back."""
+"""Surgery: replaces smooth activations and gates that are slow in INT8, then distills to regain accuracy."""

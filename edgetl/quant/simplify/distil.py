@@ -1,7 +1,7 @@
-"""Training after an operation, with the float network as teacher: logits and features are to be what they were.
+"""Training after surgery, with the float network as teacher: logits and features should stay the same.
 
-With few shots the logits alone say little, since the teacher knows its shots by heart: activations inside the network
-are compared as well (hints, Romero et al. 2015, arXiv:1412.6550). Batch-norm statistics stay as matched.
+With few shots the logits alone say little, because the teacher has memorized its shots. So activations inside the
+network are compared too (hints, Romero et al. 2015, arXiv:1412.6550). Batch-norm statistics stay as matched.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def distil(
 def loss_of(student: Watched, teacher: Watched, temperature: float) -> Tensor:
     """KL of the logits + FEATURE_WEIGHT * (error of the pooled features + mean error of the stages), a scalar.
 
-    An error is normalised: mean (s - t)^2 / mean t^2. Keys: `logits`, `features` and the names of the stages.
+    An error is normalized: mean (s - t)^2 / mean t^2. Keys: `logits`, `features` and the names of the stages.
     """
     stages = [name for name in teacher if name not in ("logits", "features")]
     errors = _relative_error(student["features"], teacher["features"])

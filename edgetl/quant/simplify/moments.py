@@ -1,4 +1,4 @@
-"""Batch norms after an operation: every layer's output gets the mean and variance that it had before.
+"""Batch norms after surgery: every layer's output gets its previous mean and variance.
 
 With other activations and constant gates, what enters a batch norm has other moments than those it was trained with.
 Measuring its statistics anew alone would give it the moments of the pretraining set; here it gets those that the
@@ -21,7 +21,7 @@ _DEAD = 1e-12  # variance of a channel that is constant but for rounding; it kee
 def match_moments(student: nn.Module, teacher: nn.Module, images: Tensor) -> int:
     """Set the running statistics of the batch norms of `student`, in eval mode; how many were set.
 
-    images  float32 (n, 3, H, W), normalised, on the networks' device: one batch, since each layer's moments are only
+    images  float32 (n, 3, H, W), normalized, on the networks' device: one batch, since each layer's moments are only
             right once those of all layers before it are
 
     A norm computes w (x - m) / sqrt(v + e) + b. Where its input had moments (m_t, v_t) in the teacher and has (m_s,

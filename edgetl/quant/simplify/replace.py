@@ -1,5 +1,5 @@
-"""The operation: an adapted float network in, one without smooth activations and gates out, as close as numbers allow
-before any training."""
+"""The surgery itself: removes smooth activations and gates from an adapted float network, as accurately as possible
+without training."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def operated(network: nn.Module, config: Surgery, views: Tensor) -> Operated:
     """Replace parts in a copy of `network`; gates' constants and batch-norm statistics are those of `views`.
 
     network  float32 (n, 3, height, width) -> (n, classes), in eval mode, left untouched
-    views    float32 (n, 3, height, width), normalised, on the network's device
+    views    float32 (n, 3, height, width), normalized, on the network's device
     raises   UsageError when there is nothing to replace, ParityError when folding a constant changed the network
     """
     surgery, replaced = planned(network, config)

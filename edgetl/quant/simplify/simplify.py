@@ -1,4 +1,4 @@
-"""The surgery stage: an adapted float network in, one that integer runtimes like out, in the same two files."""
+"""The surgery stage: turns an adapted float network into one that is fast in INT8, in the same two files."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from edgetl.backbones.replaceable import ChannelScale, Fold, gates
 def constants(network: nn.Module, batches: Iterable[Tensor]) -> dict[str, Tensor]:
     """For each gate the factors (channels,) that come closest to it on `batches`; 1 for channels that are always zero.
 
-    batches  float32 (n, 3, H, W), normalised, on the network's device
+    batches  float32 (n, 3, H, W), normalized, on the network's device
 
     A gate turns x into g(x) x. The constant with the least squared error sum (g x - s x)^2 per channel is
     s = sum (g x) x / sum x^2: the mean of the gate, in which images count as much as their channel carries.

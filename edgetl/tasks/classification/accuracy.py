@@ -1,4 +1,4 @@
-"""What a build answers on labelled images, and how far that is from the network it was made from."""
+"""Accuracy of a build on labeled images, and its distance from the float network."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Accuracy:
     """A build against labels and against the float network, on the same images.
 
     drop_points   top-1 of the float network minus this build's, paired; negative: this build is better
-    agreement     share of images on which both answer the same class
+    agreement     share of images for which both predict the same class
     max_abs_diff  largest difference of a logit; mean_cosine  of the logit vectors. Over images with finite logits.
     not_finite    images with NaN or infinite logits; they count as wrong. Both of the above are 0 if that is all.
-    confusion     row: true class, column: answered class; not-finite answers are in no column
+    confusion     row: true class, column: predicted class; images with non-finite logits are in no column
     recalls       of every class, in the order of the labels
     """
 
@@ -88,7 +88,7 @@ def compare(
     return Accuracy(
         images=labels.size,
         top1=stats.wilson(int(right.sum()), labels.size),
-        # a not-finite answer is a class of its own, so it is wrong for every true class
+        # a non-finite prediction is a class of its own, so it is wrong for every true class
         macro_f1=stats.macro_f1_interval(labels, np.where(finite, answer, logits.shape[1]), seed),
         drop_points=stats.paired_difference(reference_right, right),
         agreement=stats.wilson(int(same.sum()), labels.size),
@@ -119,9 +119,9 @@ def stratified(labels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
 def _logits(output: NDArray[np.generic] | None, images: int, name: str) -> NDArray[np.float32]:
     where = f"{name} build: " if name else ""
     if output is None:
-        raise BackendError(f"{where}the model has no output called `{OUTPUT_NAME}`")
+        raise BackendError(f"{where}the model has no output named `{OUTPUT_NAME}`")
     if output.ndim != 2 or output.shape[0] != images:
-        raise BackendError(f"{where}expected logits of shape ({images}, classes); the runtime gave {output.shape}")
+        raise BackendError(f"{where}expected logits of shape ({images}, classes); the runtime returned {output.shape}")
     return output.astype(np.float32)  # a copy: a runtime may use its buffer again
 
 

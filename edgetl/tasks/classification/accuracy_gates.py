@@ -1,4 +1,4 @@
-"""The gates on accuracy: whether measured values meet them, and which of them the float network misses itself."""
+"""The gates on accuracy: whether measured values meet them, and which of them the float network itself misses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from edgetl.recipes.recipe import Gates
 from edgetl.types import ClassRecall
 
-_SLACK = 5e-7  # a float accuracy may be the sum of a share and a difference of shares; half an image of a million
+_SLACK = 5e-7  # a float accuracy may be the sum of a share and a difference of shares; half an image in a million
 
 Recalls = Mapping[str, ClassRecall]
 """By class."""
@@ -20,9 +20,9 @@ def names(gates: Gates) -> tuple[str, ...]:
 
 
 def allow(gates: Gates, drop_points: float, top1: float, recalls: Recalls, *, share: float = 1.0) -> bool:
-    """Whether measured values meet them. A class without images, or that is not known, is not judged.
+    """Whether measured values meet them. A class that is unknown or has no images is not judged.
 
-    share  of the allowed drops that may be used up
+    share  of the allowed drops that may be used
     """
     allowed = (
         gates.max_drop_points is None or drop_points <= share * gates.max_drop_points,
@@ -34,25 +34,26 @@ def allow(gates: Gates, drop_points: float, top1: float, recalls: Recalls, *, sh
 
 
 def missed_by_float(gates: Gates, top1: float, recalls: Recalls) -> tuple[str, ...]:
-    """What the float network misses itself, in words. Rounding is not the cause, and nothing done about it helps.
+    """The gates that the float network itself misses, in words. Quantization is not the cause, so nothing is done about
+    it.
 
     top1  of the float network; recalls  whose `float_recall` is its own
     """
     told = []
     if gates.min_top1 is not None and top1 < gates.min_top1 - _SLACK:
-        told.append(f"top-1 of {100 * top1:.1f} % where gates.min_top1 asks for {100 * gates.min_top1:g} %")
+        told.append(f"top-1 of {100 * top1:.1f} %, but gates.min_top1 requires {100 * gates.min_top1:g} %")
     for label, least in (gates.min_recall or {}).items():
         found = _float_recall(recalls, label)
         if found is not None and found < least - _SLACK:
             told.append(
-                f"a recall of {100 * found:.1f} % for `{label}` where gates.min_recall asks for {100 * least:g} %"
+                f"a recall of {100 * found:.1f} % for `{label}`, but gates.min_recall requires {100 * least:g} %"
             )
     return tuple(told)
 
 
 def within_reach(gates: Gates, top1: float, recalls: Recalls) -> Gates:
-    """The gates without those that the float network misses itself: what training for integers or layers in float can
-    still achieve."""
+    """The gates without those that the float network itself misses: the ones that training or layers in float can still
+    meet."""
     floors = {
         label: least
         for label, least in (gates.min_recall or {}).items()
@@ -65,7 +66,7 @@ def within_reach(gates: Gates, top1: float, recalls: Recalls) -> Gates:
 
 
 def worst(recalls: Recalls) -> tuple[str, ClassRecall] | None:
-    """The class that lost most against the float network, and its recall; None where no class has images."""
+    """The class that lost most against the float network, and its recall; None if no class has images."""
     known = [(label, found) for label, found in recalls.items() if found.drop_points is not None]
     return max(known, key=lambda pair: pair[1].drop_points.value if pair[1].drop_points else 0.0, default=None)
 

@@ -1,4 +1,4 @@
-"""Stratified folds over a few labelled images: every image is held out exactly once."""
+"""Stratified folds over a few labeled images: every image is held out exactly once."""
 
 from __future__ import annotations
 

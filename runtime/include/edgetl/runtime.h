@@ -1,4 +1,4 @@
-/* edgetl runtime: open a bundle on a device and run it. C ABI; no Python, no exceptions, no dependency but the engine.
+/* edgetl runtime: open a bundle on a device and run it. C ABI; no Python, no exceptions, and the engine as the only dependency.
  *
  *   #include <edgetl/runtime.h>
  *
@@ -21,17 +21,17 @@
  *
  *   edgetl_close(model);
  *
- * Ownership   What a function hands out (`edgetl_model`, the strings of `edgetl_info`, labels) belongs to the model and
- *             lives until `edgetl_close`. Buffers that are passed in belong to the caller and are used during the call.
- * Memory      `edgetl_open` and its sisters allocate; `edgetl_preprocess` and `edgetl_run` allocate nothing of their own.
- *             What an engine allocates inside one inference is its own affair.
+ * Ownership   Results of functions (`edgetl_model`, the strings of `edgetl_info`, labels) belong to the model and
+ *             live until `edgetl_close`. Buffers that are passed in belong to the caller and are used during the call.
+ * Memory      `edgetl_open` and its variants allocate; `edgetl_preprocess` and `edgetl_run` allocate nothing of their own.
+ *             An engine may allocate memory during an inference.
  * Threads     Different models may be used by different threads at the same time. One model is run by one thread at a
  *             time: an `edgetl_run` during another one of the same model returns EDGETL_INVALID_ARGUMENT and leaves its
- *             logits alone. `edgetl_preprocess`, `edgetl_get_info` and `edgetl_label` only read the model.
+ *             logits unchanged. `edgetl_preprocess`, `edgetl_get_info` and `edgetl_label` only read the model.
  *             The first opening of an onnxruntime model sets ORT_DISABLE_TELEMETRY=1 in the environment unless it is
  *             set: until that call returns no other thread may use getenv or setenv, or the program sets it before.
- * Errors      Every call that can fail returns a status; none throws, aborts or prints. Where an `edgetl_error*` is
- *             taken it may be NULL; on failure it says what was expected, what was found, where, and what to do.
+ * Errors      Every call that can fail returns a status; none throws, aborts or prints. An `edgetl_error*`
+ *             argument may be NULL; on failure it says what was expected, what was found, where, and what to do.
  * Versions    Structures that may grow begin with `struct_size`; set it to their sizeof.
  */
 #ifndef EDGETL_RUNTIME_H
@@ -62,14 +62,14 @@ typedef enum edgetl_status {
   EDGETL_INVALID_ARGUMENT = 1,
   EDGETL_OUT_OF_MEMORY = 2,
   /* the bundle */
-  EDGETL_BUNDLE_UNREADABLE = 16, /* no such folder, no permission, an error of the disk */
+  EDGETL_BUNDLE_UNREADABLE = 16, /* no such folder, no permission, a disk error */
   EDGETL_BUNDLE_INVALID = 17,    /* no manifest of this schema; missing, foreign or linked files; sizes out of bounds */
   EDGETL_BUNDLE_CHANGED = 18,    /* size or SHA-256 of a file is not what the manifest says */
   EDGETL_BUNDLE_FOREIGN = 19,    /* built for another kind of machine, or not finished on its device */
   /* the engine */
   EDGETL_ENGINE_NOT_BUILT = 32, /* this library was built without the engine the bundle needs */
   EDGETL_ENGINE_MISSING = 33,   /* its shared library is not on this device, or too old */
-  EDGETL_ENGINE_REFUSED = 34,   /* the engine does not take the model */
+  EDGETL_ENGINE_REFUSED = 34,   /* the engine rejects the model */
   EDGETL_ENGINE_FAILED = 35,    /* an inference failed */
   /* the self-test */
   EDGETL_CHECK_FAILED = 48 /* a golden image came out differently */
@@ -90,13 +90,13 @@ typedef struct edgetl_model edgetl_model;
 
 typedef struct edgetl_options {
   size_t struct_size;
-  /* Threads inside one inference. 0: all that this process may use (CPU affinity and cgroup quota, not the host's). */
+  /* Threads per inference. 0: all that this process may use (CPU affinity and cgroup quota, not the host's). */
   int32_t threads;
   /* Path of the engine's shared library. NULL: EDGETL_ENGINE_LIBRARY of the environment, else the usual names. */
   const char* engine_library;
-  /* Nonzero: do not compute SHA-256 of the files (sizes are still checked). For boot times that cannot afford it, on
-   * file systems that are verified otherwise (dm-verity). EDGETL_SKIP_DIGEST=1 in the environment does the same.
-   * Either way a warning is given. */
+  /* Nonzero: do not compute SHA-256 of the files (sizes are still checked). For short boot times on file
+   * systems that are verified by other means (dm-verity). EDGETL_SKIP_DIGEST=1 in the environment does the same.
+   * Either way there is a warning. */
   int32_t skip_digest;
   /* Called with one line per warning during the open call; NULL: the line goes to stderr. */
   void (*warn)(void* user, const char* line);
@@ -109,8 +109,8 @@ typedef struct edgetl_options {
 EDGETL_API edgetl_status edgetl_open(const char* folder, const edgetl_options* options, edgetl_model** model,
                                      edgetl_error* error);
 
-/* The same, with `folder` counted from the folder of the running program's file (/proc/self/exe), from wherever it was
- * started: where `edgetl_add_bundle` copies a bundle to. An absolute path is taken as it stands. */
+/* The same, with `folder` relative to the folder of the running program's file (/proc/self/exe), wherever it was
+ * started: the place to which `edgetl_add_bundle` copies a bundle. An absolute path is used unchanged. */
 EDGETL_API edgetl_status edgetl_open_beside(const char* folder, const edgetl_options* options, edgetl_model** model,
                                             edgetl_error* error);
 
@@ -135,7 +135,7 @@ typedef struct edgetl_info {
   int32_t height; /* of the network's input, in pixels */
   int32_t width;
   int32_t classes;
-  int32_t threads;            /* inside one inference */
+  int32_t threads;            /* per inference */
   size_t input_bytes;         /* height * width * 3 */
   const char* name;           /* of the bundle */
   const char* target;         /* for example "arm64-cpu" */
@@ -145,18 +145,18 @@ typedef struct edgetl_info {
   const char* digest;         /* SHA-256 of manifest.json, 64 hexadecimal digits */
 } edgetl_info;
 
-/* Fill as much of `info` as its struct_size holds. */
+/* Fill as much of `info` as fits its struct_size. */
 EDGETL_API edgetl_status edgetl_get_info(const edgetl_model* model, edgetl_info* info);
 
 /* The name of class 0 .. classes - 1, UTF-8; NULL outside. */
 EDGETL_API const char* edgetl_label(const edgetl_model* model, int32_t index);
 
-/* --- from a picture to an answer --------------------------------------------------------------------------------- */
+/* --- from an image to a prediction ------------------------------------------------------------------------------- */
 
 typedef enum edgetl_pixels {
-  EDGETL_RGB = 0,  /* 3 bytes a pixel */
-  EDGETL_BGR = 1,  /* 3 bytes a pixel */
-  EDGETL_GREY = 2, /* 1 byte a pixel, repeated in the three channels */
+  EDGETL_RGB = 0,  /* 3 bytes per pixel */
+  EDGETL_BGR = 1,  /* 3 bytes per pixel */
+  EDGETL_GREY = 2, /* 1 byte per pixel, repeated in the three channels */
 } edgetl_pixels;
 
 typedef struct edgetl_image {
@@ -171,15 +171,15 @@ typedef struct edgetl_image {
 EDGETL_API edgetl_status edgetl_scratch_bytes(const edgetl_model* model, int32_t width, int32_t height, size_t* bytes,
                                               edgetl_error* error);
 
-/* Resize and crop as the bundle declares, to the bit what the Python side did in training.
- * scratch  at least edgetl_scratch_bytes(width, height), aligned to 8; its content means nothing between calls.
+/* Resize and crop as the bundle declares, with exactly the bits of the Python side in training.
+ * scratch  at least edgetl_scratch_bytes(width, height), aligned to 8; its content is not kept between calls.
  * input    info.input_bytes, receives uint8 RGB (height, width, 3). */
 EDGETL_API edgetl_status edgetl_preprocess(const edgetl_model* model, const edgetl_image* image, void* scratch,
                                            size_t scratch_bytes, uint8_t* input, size_t input_bytes,
                                            edgetl_error* error);
 
-/* One inference. Blocks until `logits` holds the answer.
- * input   info.input_bytes, uint8 RGB (height, width, 3); scaling and normalisation are inside the model.
+/* One inference. Blocks until `logits` is filled.
+ * input   info.input_bytes, uint8 RGB (height, width, 3); scaling and normalization are inside the model.
  * logits  info.classes floats, before softmax. */
 EDGETL_API edgetl_status edgetl_run(edgetl_model* model, const uint8_t* input, size_t input_bytes, float* logits,
                                     size_t classes, edgetl_error* error);
@@ -192,9 +192,9 @@ EDGETL_API void edgetl_softmax(const float* logits, float* probabilities, size_t
 
 /* --- self-test --------------------------------------------------------------------------------------------------- */
 
-/* Decode a picture file into `rgb`, uint8 RGB rows without padding, upright.
- * name      of the file, for messages; its ending tells the format
- * capacity  bytes of `rgb`; decoding into less than the picture needs must fail
+/* Decode an image file into `rgb`, uint8 RGB rows without padding, upright.
+ * name      of the file, for messages; its suffix gives the format
+ * capacity  bytes of `rgb`; decoding into less than the image needs must fail
  * returns   EDGETL_OK with *width and *height set */
 typedef edgetl_status (*edgetl_decode_fn)(void* user, const char* name, const uint8_t* file, size_t bytes, uint8_t* rgb,
                                           size_t capacity, int32_t* width, int32_t* height);
@@ -210,10 +210,10 @@ typedef struct edgetl_check {
 
 typedef void (*edgetl_check_fn)(void* user, const edgetl_check* check);
 
-/* Replay the golden images of a bundle step by step on this very device and software: decode the picture file, resize
- * and crop it, run the network; each step starts from the golden result of the step before, so that the first that
+/* Replay the golden images of a bundle step by step on this device and software: decode the image file, resize
+ * and crop it, run the network; each step starts from the golden result of the step before, so the first that
  * differs is the one at fault. Opens and closes the model; may allocate.
- * decode  the device's own decoder; NULL leaves the step out
+ * decode  the device's own decoder; NULL skips the step
  * check   called for every step of every image; NULL is allowed
  * returns EDGETL_OK; EDGETL_CHECK_FAILED with the first step that differs in `error`; or why it could not run. */
 EDGETL_API edgetl_status edgetl_verify(const char* folder, const edgetl_options* options, edgetl_decode_fn decode,
@@ -221,7 +221,7 @@ EDGETL_API edgetl_status edgetl_verify(const char* folder, const edgetl_options*
 
 /* --- engines ----------------------------------------------------------------------------------------------------- */
 
-/* Name of engine 0, 1, ... that this library was built with; NULL behind the last. */
+/* Name of engine 0, 1, ... that this library was built with; NULL after the last. */
 EDGETL_API const char* edgetl_engine_name(int32_t index);
 
 #ifdef __cplusplus

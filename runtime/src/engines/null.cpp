@@ -1,4 +1,4 @@
-// No engine: every answer is zero. Runs all but the network on any machine; the device half of edgetl/backends/null.py.
+// No engine: every logit is zero. Runs all but the network on any machine; the device half of edgetl/backends/null.py.
 #include <algorithm>
 #include <new>
 

@@ -46,7 +46,7 @@ class OnnxRuntimeEngine : public Engine {
  private:
   edgetl_status load(const char* path, edgetl_error* error);
   edgetl_status make_buffers(const Manifest& manifest, edgetl_error* error);
-  // These hand on what the runtime said; null is success.
+  // These pass on the runtime's message; null is success.
   OrtStatus* make_session(Bytes model, int threads);
   OrtStatus* set_options(OrtSessionOptions* options, int threads) const;
   OrtStatus* describe(const Side& side, std::vector<TensorFacts>& tensors) const;
@@ -58,7 +58,7 @@ class OnnxRuntimeEngine : public Engine {
   Library library_;
   const OrtApi* api_ = nullptr;
   const char* version_ = "";
-  std::string model_;  // where it came from, for messages
+  std::string model_;  // its origin, for messages
   Buffer<uint8_t> input_;
   Buffer<float> logits_;
   size_t input_bytes_ = 0, logits_bytes_ = 0;
@@ -110,7 +110,7 @@ edgetl_status OnnxRuntimeEngine::load(const char* path, edgetl_error* error) {
   if (status != EDGETL_OK) return status;
   decltype(OrtGetApiBase)* base = nullptr;
   if (!library_.find("OrtGetApiBase", base)) {
-    return fail(error, EDGETL_ENGINE_MISSING, "expected the shared library of %s; the one that was loaded is another",
+    return fail(error, EDGETL_ENGINE_MISSING, "expected the shared library of %s; the loaded library is another one",
                 engine_name);
   }
   version_ = base()->GetVersionString();

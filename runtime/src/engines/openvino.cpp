@@ -100,7 +100,7 @@ const char* find_functions(const Library& library, Api& api) {
   return missing;
 }
 
-// What is not integer runs in this type; a CPU with bfloat16 instructions would take them for "float32" by itself.
+// Float layers run in this type; by default a CPU with bfloat16 instructions would use these for "float32".
 const char* hint_of(const std::string& precision) { return precision == "bfloat16" ? "bf16" : "f32"; }
 
 const char* capability_of(const std::string& precision) {
@@ -113,7 +113,7 @@ const char* type_name(ov_element_type_e type) {
   return type == F32 ? "float32" : "of another type";
 }
 
-// The runtime would try its readers of other formats on a file that it does not know.
+// The runtime would try its readers of other formats on an unknown file.
 bool is_ir(Bytes graph) {
   const uint8_t* end = graph.data + std::min<size_t>(graph.size, 64);
   const uint8_t* start = std::find_if(graph.data, end, [](uint8_t byte) { return std::isspace(byte) == 0; });
@@ -137,7 +137,7 @@ class OpenVinoEngine : public Engine {
   edgetl_status check_model(const Bundle& bundle, edgetl_error* error);
   edgetl_status compile(const Manifest& manifest, int threads, edgetl_error* error);
   edgetl_status make_tensors(const Manifest& manifest, edgetl_error* error);
-  // These hand on what the runtime said.
+  // These pass on the runtime's message.
   ov_status_e describe(bool of_inputs, std::vector<TensorFacts>& tensors) const;
   ov_status_e describe_port(const ov_output_const_port_t* port, TensorFacts& facts) const;
   ov_status_e fix_batch(const Preprocessing& p) const;
@@ -148,7 +148,7 @@ class OpenVinoEngine : public Engine {
   Library library_;
   Api api_{};
   std::string version_;
-  std::string model_name_;  // where it came from, for messages
+  std::string model_name_;  // its origin, for messages
   Buffer<uint8_t> input_;
   Buffer<float> logits_;
   size_t input_bytes_ = 0, logits_bytes_ = 0;
@@ -188,7 +188,7 @@ edgetl_status OpenVinoEngine::load(const char* path, edgetl_error* error) {
   const char* missing = find_functions(library_, api_);
   if (missing != nullptr) {
     return fail(error, EDGETL_ENGINE_MISSING,
-                "expected the C library of %s; the one that was loaded has no %s: it is another, or too old",
+                "expected the C library of %s; the loaded one has no %s: it is another library, or too old",
                 engine_name, missing);
   }
   ov_version_t found{};

@@ -98,7 +98,7 @@ class TensorRTEngine : public Engine {
   Log log_;
   Library library_;
   std::string version_;
-  std::string model_;  // where it came from, for messages
+  std::string model_;  // its origin, for messages
   std::unique_ptr<nvinfer1::IRuntime> runtime_;
   std::unique_ptr<nvinfer1::ICudaEngine> engine_;
   std::unique_ptr<nvinfer1::IExecutionContext> context_;
@@ -151,7 +151,7 @@ edgetl_status TensorRTEngine::load(const char* path, edgetl_error* error) {
   decltype(createInferRuntime_INTERNAL)* create = nullptr;
   decltype(getInferLibVersion)* lib_version = nullptr;
   if (!library_.find("createInferRuntime_INTERNAL", create) || !library_.find("getInferLibVersion", lib_version)) {
-    return fail(error, EDGETL_ENGINE_MISSING, "expected the shared library of %s; the one that was loaded is another",
+    return fail(error, EDGETL_ENGINE_MISSING, "expected the shared library of %s; the loaded library is another one",
                 engine_name);
   }
   const int found = lib_version();
@@ -183,14 +183,15 @@ edgetl_status TensorRTEngine::check_fingerprint(const Bundle& bundle, edgetl_err
   compare(three_parts(tensorrt) == version_, "TensorRT", tensorrt, version_);
   compare(!is_older(here.cuda_driver, driver), "CUDA driver", driver, here.cuda_driver + ", older");
   if (different.empty()) return EDGETL_OK;
-  return fail(error, EDGETL_BUNDLE_FOREIGN, "%s: the engine was built for %s; again: edgetl compile --finish %s",
-              bundle.where().c_str(), different.c_str(), bundle.where().c_str());
+  return fail(error, EDGETL_BUNDLE_FOREIGN,
+              "%s: the engine was built for %s; build it again: edgetl compile --finish %s", bundle.where().c_str(),
+              different.c_str(), bundle.where().c_str());
 }
 
 edgetl_status TensorRTEngine::deserialize(Bytes plan, edgetl_error* error) {
   engine_.reset(runtime_->deserializeCudaEngine(plan.data, plan.size));
   if (engine_ != nullptr) return EDGETL_OK;
-  return log_.tell(error, EDGETL_ENGINE_REFUSED, model_, "this GPU does not take the engine");
+  return log_.tell(error, EDGETL_ENGINE_REFUSED, model_, "this GPU rejects the engine");
 }
 
 edgetl_status TensorRTEngine::check_engine(const Bundle& bundle, edgetl_error* error) const {
@@ -223,7 +224,7 @@ edgetl_status TensorRTEngine::prepare(const Manifest& manifest, edgetl_error* er
       context_->setTensorAddress(output_name, pointer(logits_))) {
     return EDGETL_OK;
   }
-  return log_.tell(error, EDGETL_ENGINE_REFUSED, model_, "the engine does not take one image");
+  return log_.tell(error, EDGETL_ENGINE_REFUSED, model_, "the engine rejects a single image");
 }
 
 }  // namespace

@@ -76,4 +76,4 @@ def test_shots_of_one_group_alone_cannot_be_held_out(tmp_path: Path) -> None:
     record = _record(tmp_path, r"site\d", _patients(tmp_path / "images"), "out")
     assert record.folds == 0
     assert record.resize.candidates == ()
-    assert "or its shots are of one group" in record.resize.reason
+    assert "or its shots are in one group" in record.resize.reason

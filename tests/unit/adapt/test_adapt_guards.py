@@ -82,8 +82,8 @@ def test_a_lead_of_nothing_is_no_warning_and_says_why_fine_tuning_was_kept() -> 
     found = negative_transfer(_candidate("finetune last 4 of 11 parts", 97, 0.5), [_candidate("logistic", 97)], None)
     assert found.verdict == "pass"
     assert found.sentence == (
-        "Fine-tuning and a new head alone had equally many of 100 held-out images right (97.0%); fine-tuning was kept "
-        "because it was surer of the right classes."
+        "Fine-tuning and a new head alone had the same number of 100 held-out images right (97.0%); fine-tuning was "
+        "kept because it was more confident in the right classes."
     )
 
 
@@ -139,8 +139,8 @@ def test_at_everything_right_the_interval_narrows_faster_than_the_root() -> None
     found = too_little_data(_right(12, 12), 2)
     assert found.numbers["more_images_per_class"] == 12  # 36 of 36 right is 90 to 100 %
     assert found.sentence == (
-        "The held-out accuracy of 100% is known to within 24.2 points (76% to 100%) on 12 shots, too roughly to choose "
-        "by: about 12 more per class would place it within 10."
+        "The held-out accuracy of 100% is known to within 24.2 points (76% to 100%) on 12 shots, too imprecise to "
+        "choose by: about 12 more per class would bring it within 10."
     )
 
 
@@ -166,7 +166,7 @@ def test_good_features_beat_random_ones() -> None:
 def test_collapsed_features_carry_nothing() -> None:
     found = _sanity(_features(40, signal=0, spread=0.02), _features(40, signal=0.3, spread=0.1))
     assert found.verdict == "failed"
-    assert found.sentence.startswith("The weights carry nothing:")
+    assert found.sentence.startswith("The weights carry no information:")
 
 
 def test_features_worse_than_random_carry_nothing_however_they_vary() -> None:

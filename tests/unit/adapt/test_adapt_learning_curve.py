@@ -31,7 +31,7 @@ def test_where_shots_help_the_trend_says_so_and_holds() -> None:
     assert curve.doubled_points.high > 0
     brought = 100 * (twice.top1[-1] - curve.top1[-1])
     assert curve.doubled_points.low - 8 <= brought <= curve.doubled_points.high + 8  # 48 and 96 images
-    assert "Twice as many shots (24 per class) would bring some" in curve.sentence
+    assert "Twice as many shots (24 per class) would add about" in curve.sentence
 
 
 def test_where_all_is_right_already_more_shots_bring_little() -> None:
@@ -39,7 +39,7 @@ def test_where_all_is_right_already_more_shots_bring_little() -> None:
     assert curve is not None
     assert curve.top1 == (1.0, 1.0, 1.0)
     assert curve.doubled_points.value == pytest.approx(0.0)
-    assert "would bring little" in curve.sentence
+    assert "would add little" in curve.sentence
 
 
 def test_equal_shots_give_an_equal_curve() -> None:

@@ -86,7 +86,7 @@ def test_one_shot_a_class_is_a_probe(tmp_path: Path, weights: Path) -> None:
     assert states == [("head", "not judged: nothing could be held out")]
     (too_little,) = [guard for guard in record.guards if guard.guard == "too little data"]
     assert too_little.verdict == "warn"
-    assert "another shot, of another group, in each such class" in too_little.sentence
+    assert "add a shot, from another group, to each such class" in too_little.sentence
     forced = adapt_in(split_in(tmp_path, shots=1), weights, tmp_path / "forced", strategy="finetune", epochs=2)
     assert (forced.strategy, forced.epochs) == ("finetune", 2)
     assert {candidate.state for candidate in forced.candidates} == {"not judged: nothing could be held out"}

@@ -168,8 +168,8 @@ def test_where_nothing_tells_which_network_is_meant_the_choice_is_the_users(tmp_
         {**under("encoder_q.", state(1)), **under("encoder_k.", state(2))},
     ):
         message = refusal(saved(tmp_path, content))
-        assert "several sets of weights that fit" in message
-        assert "save one of them alone" in message
+        assert "several sets of weights that match" in message
+        assert "save only one of them" in message
 
 
 def test_a_usual_name_says_nothing(tmp_path: Path) -> None:
@@ -254,19 +254,19 @@ def test_numbers_of_four_and_eight_bits_are_a_weights_error(tmp_path: Path, dtyp
 # --- grey-network
 
 
-def test_a_grey_network_computes_the_same_of_grey_pictures(tmp_path: Path) -> None:
+def test_a_gray_network_computes_the_same_of_gray_pictures(tmp_path: Path) -> None:
     made, audit = loaded(saved(tmp_path, network(0, 1).state_dict()))
-    grey = torch.linspace(-1, 1, 2 * 32 * 32).reshape(2, 1, 32, 32)
+    gray = torch.linspace(-1, 1, 2 * 32 * 32).reshape(2, 1, 32, 32)
     torch.testing.assert_close(
-        features_of(made, grey.expand(2, 3, 32, 32)), features_of(network(0, 1), grey), rtol=1e-5, atol=1e-5
+        features_of(made, gray.expand(2, 3, 32, 32)), features_of(network(0, 1), gray), rtol=1e-5, atol=1e-5
     )
     assert "made for 1 channel" in audit.notes[0]
 
 
-def test_a_grey_network_with_a_mean_per_color_is_refused_with_the_cause(tmp_path: Path) -> None:
+def test_a_gray_network_with_a_mean_per_color_is_refused_with_the_cause(tmp_path: Path) -> None:
     torch.manual_seed(0)
     path = saved(tmp_path, timm.create_model("mobilenetv3_small_050", in_chans=1).state_dict())
-    with pytest.raises(WeightsError, match=r"made for 1 channel, .* another mean and std for each color"):
+    with pytest.raises(WeightsError, match=r"made for 1 channel, .* a different mean and std for each color"):
         loaded(path, "mobilenetv3_small_050")
 
 

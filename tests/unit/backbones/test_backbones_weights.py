@@ -81,7 +81,7 @@ def test_random_weights_need_no_source(tmp_path: Path) -> None:
         ({"name": "s3:bucket"}, "unknown prefix"),
         ({"name": "local-dir:"}, "empty name"),
         ({"name": "hf-hub:timm/resnet18"}, "local-dir:PATH"),
-        ({"name": "../resnet18"}, "no network's name"),
+        ({"name": "../resnet18"}, "not a network name"),
         ({"name": "local-dir:x", "weights": "w.pt"}, "leave `weights` out"),
         ({"name": "edgetl:../../x"}, "no backbone"),
         ({"name": "edgetl:nothing_like_it"}, "it has:"),
@@ -136,9 +136,9 @@ def test_a_tagged_weights_folder_is_found_with_and_without_the_tag(tmp_path: Pat
 
 def test_a_tag_that_contradicts_is_refused_and_what_the_folder_holds_is_said(tmp_path: Path) -> None:
     _tagged(tmp_path, "resnet18.lamb_in1k")
-    with pytest.raises(WeightsError, match=r"w holds resnet18\.lamb_in1k .*, not `resnet18\.a1_in1k`; name that"):
+    with pytest.raises(WeightsError, match=r"w contains resnet18\.lamb_in1k .*, not `resnet18\.a1_in1k`; name that"):
         locate(Backbone(name="resnet18.a1_in1k"), tmp_path, [tmp_path / "w"])
-    assert locate(Backbone(name="resnet50"), tmp_path, [tmp_path / "w"]).held.endswith("w holds resnet18.lamb_in1k")
+    assert locate(Backbone(name="resnet50"), tmp_path, [tmp_path / "w"]).held.endswith("w contains resnet18.lamb_in1k")
 
 
 def test_a_folder_that_says_no_tag_is_taken_for_any(tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ def test_a_damaged_engine_gives_the_runtimes_reason(tmp_path: Path, trt: FakeTen
     done = BACKEND.finish(folder, compiled_in(tmp_path), TARGET)
     (folder / ENGINE_FILE).write_bytes(b"noise")
     with (
-        pytest.raises(BackendError, match="does not take the engine: magic tag does not match"),
+        pytest.raises(BackendError, match="rejects the engine: magic tag does not match"),
         BACKEND.open(folder, done, TARGET, threads=1),
     ):
         pass

@@ -92,7 +92,7 @@ def test_a_compute_capability_that_it_does_not_build_for_is_refused(tmp_path: Pa
 
 
 def test_unsigned_activations_are_refused_before_the_toolchain_sees_them(tmp_path: Path) -> None:
-    with pytest.raises(BackendError, match="int8 only; found uint8"):
+    with pytest.raises(BackendError, match="only to int8; found uint8"):
         really_compiled(tmp_path, "int8", "u8s8")
 
 

@@ -60,12 +60,12 @@ def test_several_engines_read_the_images_once() -> None:
 
 
 def test_a_missing_output_is_named() -> None:
-    with pytest.raises(BackendError, match="int8 build: the model has no output called `logits`"):
+    with pytest.raises(BackendError, match="int8 build: the model has no output named `logits`"):
         predict_each({"int8": Wrong({"scores": np.zeros((1, 2))})}, [np.zeros((1, 2, 2, 3), np.uint8)])
 
 
 def test_logits_of_another_shape_are_refused_with_both_shapes() -> None:
-    with pytest.raises(BackendError, match=r"expected logits of shape \(2, classes\); the runtime gave \(1, 3\)"):
+    with pytest.raises(BackendError, match=r"expected logits of shape \(2, classes\); the runtime returned \(1, 3\)"):
         predict(Wrong({"logits": np.zeros((1, 3))}), [np.zeros((2, 2, 2, 3), np.uint8)])
 
 

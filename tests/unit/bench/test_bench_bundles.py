@@ -112,7 +112,7 @@ def test_images_whose_logits_are_nan_are_wrong(photos: Path, tmp_path_factory: p
 
 def test_a_folder_that_is_no_class_is_refused_and_named(bundles: list[Path], photos: Path) -> None:
     (photos / LABELS[0]).rename(photos / "other thing")
-    with pytest.raises(DataError, match=r"`other thing` is no class of .*null-int8, which has `kind 0`.*`kind 4`"):
+    with pytest.raises(DataError, match=r"`other thing` is not a class of .*null-int8, which has `kind 0`.*`kind 4`"):
         run(bundles[:1], photos)
 
 
@@ -124,7 +124,7 @@ def test_test_set_with_fewer_classes_is_matched_by_name(bundles: list[Path], pho
     (measured,) = run(bundles[:1], photos, notes).bundles
     assert (measured.images, measured.top1 and measured.top1.value) == (4, 0)
     (note,) = notes.told
-    assert "no images of `kind 0`, `kind 2`, `kind 4`: accuracy is of the other classes" in note
+    assert "no images of `kind 0`, `kind 2`, `kind 4`: accuracy covers only the other classes" in note
 
 
 def test_a_class_whose_name_differs_only_in_case_or_form_is_taken_and_said(bundles: list[Path], photos: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_class_whose_name_differs_only_in_case_or_form_is_taken_and_said(bundl
     (measured,) = run(bundles[:1], photos, notes).bundles
     assert measured.top1 is not None
     assert measured.top1.value == pytest.approx(1 / len(LABELS))
-    assert any("`Kind 0 ` is taken for the class `kind 0`" in note for note in notes.told)
+    assert any("`Kind 0 ` is taken as the class `kind 0`" in note for note in notes.told)
 
 
 def test_an_image_that_cannot_be_used_is_named_and_left_out(bundles: list[Path], photos: Path) -> None:
@@ -218,7 +218,7 @@ def test_repeats_open_and_time_anew_and_all_runs_are_kept(bundles: list[Path]) -
     for each in measured.measurement.bundles:
         assert each.runs == 150
         assert len(each.repeat_p50_ms) == 3
-    assert measured.measurement.warnings[0] == "150 runs are a quick look: take all times as an indication"
+    assert measured.measurement.warnings[0] == "150 runs give only a rough idea: all times are indications"
 
 
 def test_a_measurement_fits_its_published_schema(bundles: list[Path]) -> None:

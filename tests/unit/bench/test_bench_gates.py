@@ -153,7 +153,7 @@ class TestGates:
     def test_a_placement_gate_without_an_opened_runtime_is_not_measured(self) -> None:
         verdict = judge_build(build("int8"), bench(), Gates(max_drop_points=None, max_float_layers=0))
         assert verdict.verdict == "not measured"
-        assert "the runtime was not asked" in verdict.reason
+        assert "because the runtime is missing" in verdict.reason
 
     def test_nan_logits_are_told(self) -> None:
         found = replace(accuracy(), not_finite=7)
@@ -225,7 +225,7 @@ class TestChoice:
     def test_the_conversions_that_make_int8_slow_are_told(self) -> None:
         slow = replace(build("int8", p50_ms=10, speedup=0.72), conversions=76)
         found = judge(bench(slow, build("float32", p50_ms=7.2)), Gates())
-        assert "76 operators of it only convert between floats and integers; float32 ships" in found.why
+        assert "76 of its operators only convert between float and INT8; float32 ships" in found.why
 
     def test_int8_beaten_by_bfloat16_does_not_ship(self) -> None:
         builds = (
@@ -244,7 +244,7 @@ class TestChoice:
         )
         found = judge(bench(*builds), Gates())
         assert found.shipped == "int8"
-        assert found.why == "equally fast as float32 within noise; int8 is the smaller file"
+        assert found.why == "as fast as float32 within noise; int8 is the smaller file"
 
     def test_builds_whose_own_intervals_overlap_are_told_apart_by_the_ratio_in_their_rounds(self) -> None:
         int8, bfloat16 = build("int8", p50_ms=5), build("bfloat16", p50_ms=4.9, size_bytes=2000)
@@ -261,7 +261,7 @@ class TestChoice:
         level = replace(build("int8", p50_ms=5.5), speedup_over={"bfloat16": Interval(0.91, 0.82, 1.01)})
         found = judge(bench(level, build("bfloat16", p50_ms=5, size_bytes=2000)), NO_GATES)
         assert found.shipped == "int8"
-        assert found.why == "equally fast as bfloat16 within noise; int8 is the smaller file"
+        assert found.why == "as fast as bfloat16 within noise; int8 is the smaller file"
 
     def test_a_failing_int8_leaves_the_float_build(self) -> None:
         found = judge(
@@ -323,7 +323,7 @@ class TestChoice:
         found = judge(other, Gates(max_p99_ms=5))
         assert (found.verdict, found.shipped) == ("not measured", "int8")
         assert "p99 latency was measured on another CPU: x86-avx2 is a CPU without vnni; EPYC has vnni" in found.reason
-        assert found.why == "its own CPU's latency was not measured; int8 is preferred"
+        assert found.why == "latency on its own CPU was not measured; int8 is preferred"
         assert judge(other, Gates()).verdict == "pass"
 
     def test_a_build_that_could_not_be_measured_this_time_does_not_fail(self) -> None:

@@ -69,7 +69,7 @@ def test_a_process_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 def test_a_process_that_is_killed_is_no_fault_of_the_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(subprocess, "run", answers("", status=-9))
-    with pytest.raises(Interrupted, match="was killed, as when memory runs out"):
+    with pytest.raises(Interrupted, match="was killed, possibly because memory ran out"):
         cold_start(tmp_path, COMPILED, TARGET, IMAGE, threads=1)
     monkeypatch.setattr(subprocess, "run", answers("", status=-11))
     with pytest.raises(BackendError) as caught:

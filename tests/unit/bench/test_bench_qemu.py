@@ -103,7 +103,7 @@ def test_a_model_that_the_guest_s_runtime_does_not_take_is_no_fault_of_the_emula
     installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     guest(monkeypatch, None, 3, "no kernel for this")
-    with pytest.raises(BackendError, match="onnxruntime for ARM does not take it: no kernel for this") as caught:
+    with pytest.raises(BackendError, match="onnxruntime for ARM rejects it: no kernel for this") as caught:
         qemu.logits(Path("model.onnx"), IMAGES)
     assert not isinstance(caught.value, qemu.EmulationError)
 

@@ -90,7 +90,7 @@ class TestMinorityClass:
         assert few.recalls[1].recall is None
         check = only_check(few, gates)
         assert (check.verdict, check.value) == ("not measured", None)
-        assert check.reason == "recall of `defect` was not measured: no validation image is of that class"
+        assert check.reason == "recall of `defect` was not measured: that class has no validation image"
 
     def test_a_build_that_was_not_measured_is_not_judged(self) -> None:
         gates = Gates(max_drop_points=None, min_recall={"defect": 0.9}, max_recall_drop_points=1)
@@ -172,8 +172,8 @@ class TestGatesThatFloatMisses:
         recalls = dict(zip(NAMES, self.accuracy(7).recalls, strict=True))
         gates = Gates(min_top1=0.999, min_recall={"defect": 0.95, "good": 0.9})
         assert accuracy_gates.missed_by_float(gates, 0.995, recalls) == (
-            "top-1 of 99.5 % where gates.min_top1 asks for 99.9 %",
-            "a recall of 90.0 % for `defect` where gates.min_recall asks for 95 %",
+            "top-1 of 99.5 %, but gates.min_top1 requires 99.9 %",
+            "a recall of 90.0 % for `defect`, but gates.min_recall requires 95 %",
         )
         left = accuracy_gates.within_reach(gates, 0.995, recalls)
         assert (left.min_top1, left.min_recall) == (None, {"good": 0.9})

@@ -359,9 +359,9 @@ def test_a_model_that_the_emulated_runtime_does_not_take_fails(
     builds: TargetBuilds, measure: Any, emulator: Any
 ) -> None:
     _, faults = emulator
-    faults["int8"] = BackendError("onnxruntime for ARM does not take it")
+    faults["int8"] = BackendError("onnxruntime for ARM rejects it")
     found = measure(EMULATED, replace(builds, target=ARM))
-    assert found.build("int8").error == "onnxruntime for ARM does not take it"
+    assert found.build("int8").error == "onnxruntime for ARM rejects it"
     assert found.finished
     assert judge(found, Gates()).shipped == "float32"
 
@@ -375,7 +375,7 @@ def test_an_arm_target_without_an_emulator_says_what_is_missing(builds: TargetBu
 def test_emulation_can_be_switched_off(builds: TargetBuilds, measure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qemu, "missing", lambda: None)
     backend = FakeBackend(obstacle=Missing("another CPU", "go there"))
-    assert "switched off" in measure(backend, replace(builds, target=ARM), emulate=False).reason
+    assert "turned off" in measure(backend, replace(builds, target=ARM), emulate=False).reason
 
 
 def test_a_reference_of_another_length_is_refused(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_without_the_targets_integers_only_float_is_built_and_asking_for_them_is
 
 def test_a_folder_that_exists_is_refused_before_anything_is_compiled(pivot: Path, tmp_path: Path) -> None:
     (tmp_path / "null-float32").mkdir()
-    with pytest.raises(UsageError, match="null-float32: exists already"):
+    with pytest.raises(UsageError, match="null-float32: already exists"):
         compile_targets(pivot, ["null"], tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["null-float32"]
 

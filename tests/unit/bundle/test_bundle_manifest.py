@@ -92,7 +92,7 @@ def test_missing_foreign_and_linked_files_are_found(bundle: Path) -> None:
         read_bundle(bundle)
     (bundle / "extra.so").unlink()
     (bundle / "labels.txt").rename(bundle.parent / "labels.txt")
-    with pytest.raises(BundleError, match=r"labels\.txt: listed in the manifest and not there"):
+    with pytest.raises(BundleError, match=r"labels\.txt: listed in the manifest but missing"):
         read_bundle(bundle)
     (bundle / "labels.txt").symlink_to(bundle.parent / "labels.txt")
     with pytest.raises(BundleError, match="symbolic link"):

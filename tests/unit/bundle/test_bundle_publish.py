@@ -77,7 +77,7 @@ def test_what_somebody_did_in_the_place_of_a_bundle_is_not_overwritten(tmp_path:
             place.write_text("precious") if change == "a file" else (place / "deep").mkdir(parents=True)
             if change != "a file":
                 (place / "deep" / "notes.txt").write_text("precious")
-        with pytest.raises(StoreError, match=r"bundles/a: not as edgetl wrote it.*move it away and run again"):
+        with pytest.raises(StoreError, match=r"bundles/a: changed since edgetl wrote it.*move it away and run again"):
             publish_report(store, report(store, "a", "b", note="2"))
         found = [path for path in (place, *place.rglob("*")) if path.is_file()]
         assert "precious" in [path.read_text() for path in found]

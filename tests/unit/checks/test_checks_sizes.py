@@ -26,8 +26,8 @@ def test_even_classes_pass() -> None:
 @pytest.mark.parametrize(
     ("shots", "val", "words"),
     [
-        ((40, 10), (20, 20), "uneven training images: 40 of `cat`, 10 of `dog`"),
-        ((10, 10), (100, 20), "uneven validation images: 100 of `cat`, 20 of `dog`"),
+        ((40, 10), (20, 20), "unbalanced training images: 40 of `cat`, 10 of `dog`"),
+        ((10, 10), (100, 20), "unbalanced validation images: 100 of `cat`, 20 of `dog`"),
         ((10, 2), (20, 20), "fewer than 3 training images: `dog` has 2"),
         ((10, 10), (9, 20), "fewer than 10 validation images: `cat` has 9"),
     ],
@@ -42,7 +42,7 @@ def test_a_gate_finer_than_the_images_can_tell_says_how_many_more_would_settle_i
     finding = precision(split((10, 10), (150, 150)), 1.0)
     assert finding.verdict == "warn"
     needed = int(finding.numbers["needed_images"])
-    assert f"about {needed - 300} more would settle it" in finding.sentence
+    assert f"about {needed - 300} more would be enough" in finding.sentence
     assert precision(split((10, 10), (needed // 2, needed - needed // 2)), 1.0).verdict == "pass"
 
 

@@ -65,7 +65,7 @@ def test_without_weights_the_other_checks_are_made_and_the_reason_is_told(photos
     checks = checked(photos)
     assert finding(checks, "labels").verdict == finding(checks, "neighbours").verdict == "not checked"
     assert finding(checks, "neighbours").sentence == "no weights here"
-    assert finding(checks, "labels").sentence == "no features: see neighbours"
+    assert finding(checks, "labels").sentence == "no features: see neighbors"
     assert finding(checks, "drift").verdict == "pass"
 
 
@@ -115,7 +115,7 @@ def test_units_of_one_product_in_one_pose_are_warned_of_and_not_refused(photos: 
     assert "different objects in one pose may stay" in copies.remedy
     contradictions = finding(checks, "contradictions")
     assert contradictions.verdict == "warn"
-    assert "of pictures look nearly the same and have two labels: " in contradictions.sentence
+    assert "of images look nearly the same and have two labels: " in contradictions.sentence
     require_sound(checks, allow_leak=False)
 
 
@@ -141,14 +141,14 @@ def test_a_copy_is_refused_beside_pictures_that_look_nearly_the_same(photos: Pat
     assert copies.verdict == "refuse"
     assert copies.sentence.startswith("1 validation image also among the training images: ")
     assert "; 24 validation images look nearly the same" in copies.sentence
-    assert copies.suspects[0].sentence == "the same picture in another file"
+    assert copies.suspects[0].sentence == "the same image in another file"
 
 
 def test_drift_is_not_judged_by_images_where_groups_are_too_few(photos: Path) -> None:
     drift = finding(checked(photos, group_by="site([a-z]+)"), "drift")
     assert drift.verdict == "not checked"
     assert drift.sentence.startswith(
-        "too few groups (data.group_by) to tell drift from chance: p cannot fall below 0.5"
+        "too few groups (data.group_by) to distinguish drift from chance: p cannot fall below 0.5"
     )
 
 
@@ -157,7 +157,7 @@ def test_a_group_on_both_sides_is_refused(photos: Path) -> None:
     assert finding(apart, "groups").verdict == "pass"
     shared = finding(checked(photos, group_by=r"_(\d+)\.png"), "groups")
     assert (shared.verdict, shared.found) == ("refuse", 12)
-    assert "6 groups on both sides" in shared.sentence
+    assert "6 groups in both training and validation" in shared.sentence
 
 
 def test_darker_validation_images_are_drift_by_looks_alone(photos: Path) -> None:
@@ -202,7 +202,7 @@ def test_a_damaged_check_file_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"check\.json: cannot read"):
         read_checks(path)
     path.write_text(json.dumps({"schema": 1, "findings": 3, "shots": 1, "val": 1}))
-    with pytest.raises(DataError, match=r"check\.json: no checks of schema 1: `findings`"):
+    with pytest.raises(DataError, match=r"check\.json: not checks of schema 1: `findings`"):
         read_checks(path)
 
 

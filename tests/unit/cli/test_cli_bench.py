@@ -38,7 +38,7 @@ def test_bundles_are_rows_of_a_table_of_80_columns(shell: Shell, bundles: Path) 
     assert any(line.startswith("2. null-int8") and "×" in line for line in lines)
     assert "1 thread, 20 runs each, in the same rounds" in answer.out
     assert "p99 of 20 runs: an indication" in answer.out
-    assert "edgetl: 20 runs are a quick look: take all times as an indication" in answer.lines
+    assert "edgetl: 20 runs give only a rough idea: all times are indications" in answer.lines
 
 
 def test_case_ci_results_of_bundles_are_written(shell: Shell, bundles: Path, tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_case_ci_results_of_bundles_are_written(shell: Shell, bundles: Path, tmp
     gates = ("--gate", "max_size_bytes=1", "--gate", "min_top1=0.5")
     answer = shell("bench", bundles, *QUICK, "--repeat", "2", *files, *gates)
     assert answer.code == 3, "a gate is missed"
-    assert "1. null-float32: not measured; top-1 was not measured: no labelled images of it" in answer.out
+    assert "1. null-float32: not measured; top-1 was not measured: it has no labeled images" in answer.out
     with table.open() as stream:
         assert [row["precision"] for row in csv.DictReader(stream)] == ["float32", "int8"]
     root = ElementTree.fromstring(tests.read_text())
@@ -72,7 +72,7 @@ def test_a_recipe_takes_none_of_these_options(shell: Shell, tmp_path: Path) -> N
 
 def test_json_holds_gates_and_warnings(shell: Shell, bundles: Path) -> None:
     found = shell("bench", bundles, *QUICK, "--gate", "max_size_bytes=1000000", "--json").json()
-    assert found["warnings"][0].startswith("20 runs are a quick look")
+    assert found["warnings"][0].startswith("20 runs give only a rough idea")
     assert [each["place"] for each in found["gates"]] == [0, 1]
     assert found["gates"][0]["checks"][0]["verdict"] == "pass"
     assert found["bundles"][0]["p99_ms"]["low"] is None

@@ -32,7 +32,7 @@ def test_check_tells_classes_shots_and_resize(shell: Shell, recipe: Path) -> Non
     answer = shell("check", recipe, "--quiet")
     assert answer.code == 0
     assert answer.err == ""
-    assert answer.out.splitlines()[:2] == ["2 classes: cat, dog", "4 images to learn from, 5 to measure on"]
+    assert answer.out.splitlines()[:2] == ["2 classes: cat, dog", "4 training images, 5 validation images"]
 
 
 def test_check_as_json_is_json_alone(shell: Shell, recipe: Path) -> None:
@@ -91,7 +91,7 @@ def test_weights_that_are_not_there_leave_the_other_checks(shell: Shell, tmp_pat
     answer = shell("check", recipe, "--quiet")
     assert answer.code == 0
     assert "not checked  neighbours      features could not be computed: " in answer.out
-    assert "not checked  labels          no features: see neighbours" in answer.out
+    assert "not checked  labels          no features: see neighbors" in answer.out
     assert "pass         copies" in answer.out
 
 
@@ -172,7 +172,7 @@ def test_a_first_run_among_the_classes_works_and_so_does_the_next(
 def test_new_replaces_a_recipe_only_when_told(shell: Shell, photos: Path, tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text("mine")
-    shell.refuses(2, ["exists already", "--force"], "new", photos, "-o", path)
+    shell.refuses(2, ["already exists", "--force"], "new", photos, "-o", path)
     assert path.read_text() == "mine"
     assert shell("new", photos, "-o", path, "--force", "--name", "pets", "--json").json() == {
         "recipe": str(path),
@@ -185,7 +185,7 @@ def test_new_replaces_a_recipe_only_when_told(shell: Shell, photos: Path, tmp_pa
 def test_new_writes_over_no_folder(shell: Shell, photos: Path, tmp_path: Path, options: tuple[str, ...]) -> None:
     folder = tmp_path / "kept"
     folder.mkdir()
-    shell.refuses(2, [f"{folder}: is no file", "recipe.yaml"], "new", photos, "-o", folder, *options)
+    shell.refuses(2, [f"{folder}: not a file", "recipe.yaml"], "new", photos, "-o", folder, *options)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kept", "photos"]
     assert not list(folder.iterdir())
 

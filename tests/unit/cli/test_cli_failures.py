@@ -17,8 +17,8 @@ from pivot_folder import make_pivot
 from edgetl.bundle.compile import compile_targets
 from edgetl.errors import BackendError
 
-STOPPED = "edgetl: stopped; finished stages are kept, the same command continues"
-NO_MEMORY = "edgetl: out of memory; free some, or allow more (ulimit -v, the container's limit)"
+STOPPED = "edgetl: stopped; finished stages are kept, run the same command to resume"
+NO_MEMORY = "edgetl: out of memory; free some or raise the limit (ulimit -v, the container's limit)"
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_library_errors_escape_an_end_of_file_is_no_interrupt(
     answer = shell("build", recipe)
     assert answer.code == 1
     (line,) = answer.lines
-    assert line.startswith("edgetl: this is a bug of edgetl (EOFError in ")
+    assert line.startswith("edgetl: this is a bug in edgetl (EOFError in ")
 
 
 def test_library_errors_escape_what_nobody_expected_is_called_a_bug_with_its_traceback_in_a_file(
@@ -106,7 +106,7 @@ def test_library_errors_escape_what_nobody_expected_is_called_a_bug_with_its_tra
     (line,) = answer.lines
     (file,) = tmp_path.glob("edgetl-bug-*.txt")
     assert line == (
-        f"edgetl: this is a bug of edgetl (ValueError in edgetl/cli/chain.py:{_line_of_run()}); "
+        f"edgetl: this is a bug in edgetl (ValueError in edgetl/cli/chain.py:{_line_of_run()}); "
         f"please report it with {file}"
     )
     text = file.read_text()

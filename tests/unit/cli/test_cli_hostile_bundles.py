@@ -115,7 +115,7 @@ def test_a_key_that_is_there_twice_is_refused(shell: Shell, bundle: Path, place:
     line = {"": '"name": "a",', "preprocessing": '"height": 32,', "files": '"labels.txt": {},'}[place]
     start = text.index("{", text.rindex(f'"{place}"') if place else 0) + 1
     path.write_text(text[:start] + line + text[start:], encoding="utf-8")
-    refused_by_all(shell, bundle, [f"the key `{line.split(chr(34))[1]}` is there twice"])
+    refused_by_all(shell, bundle, [f"the key `{line.split(chr(34))[1]}` occurs twice"])
 
 
 @pytest.mark.parametrize("change", [put_outside, put_outside_in_a_branch])

@@ -75,7 +75,7 @@ def test_library_errors_escape_from_no_labels(pivot: Path, refused: Callable[...
 def test_a_key_that_is_there_twice_is_refused(pivot: Path, refused: Callable[..., None]) -> None:
     text = (pivot / "pivot.json").read_text(encoding="utf-8")
     (pivot / "pivot.json").write_text(text.replace("{", '{"licence": "MIT",', 1), encoding="utf-8")
-    refused("the key `licence` is there twice")
+    refused("the key `licence` occurs twice")
 
 
 def split_into_segments(model: onnx.ModelProto) -> None:

@@ -100,10 +100,10 @@ def test_labelling_csv_that_is_not_read_says_what_it_is(shell: Shell, tmp_path: 
     utf16 = listed(tmp_path / "b", "path,label", lambda i, p, c: f"{p},{c}", "utf-16")
     shell.refuses(1, ["it is UTF-16 text; save it as UTF-8"], "new", utf16, "-o", tmp_path / "x.yaml")
     gone = listed(tmp_path / "c", "path,label", lambda i, p, c: f"D:\\away\\{i}.png,{c}")
-    shell.refuses(1, ["a path of Windows, with a drive", "data.images"], "new", gone, "-o", tmp_path / "x.yaml")
+    shell.refuses(1, ["a Windows path with a drive", "data.images"], "new", gone, "-o", tmp_path / "x.yaml")
     case = listed(tmp_path / "d", "path,label", lambda i, p, c: f"{p.upper()},{c}")
     case.write_text(case.read_text().replace("IMG/", "Img/"))
-    with pytest.raises(DataError, match=r"did you mean `img/good0.png`\? only upper and lower case differ"):
+    with pytest.raises(DataError, match=r"did you mean `img/good0.png`\? only the case differs"):
         scan(case)
 
 
@@ -135,7 +135,7 @@ def test_class_names_that_differ_in_case_between_the_sides_are_all_named(shell: 
         (["Good", "good", "bad"], "`Good`, `good` differ only in upper and lower case"),
         (["scratch ", "scratch", "bad"], "`scratch`, `scratch ` differ only in spaces at the ends"),
         (["good", "bad", "no_label"], "`no_label` is trained as a class"),
-        ([".22", ".38", "9mm", "10mm"], "`.22`, `.38` are hidden and hold pictures"),
+        ([".22", ".38", "9mm", "10mm"], "`.22`, `.38` are hidden but contain images"),
     ],
 )
 def test_class_names_that_are_seldom_meant_are_noted(
@@ -149,7 +149,7 @@ def test_class_names_that_are_seldom_meant_are_noted(
 
 def test_class_names_that_are_hidden_but_for_one_are_named(shell: Shell, tmp_path: Path) -> None:
     fill(tmp_path / "d", [".22", ".38", "9mm"], 6)
-    words = ["found only `9mm`", "hidden folders are no classes, rename `.22`, `.38`"]
+    words = ["found only `9mm`", "hidden folders are not classes, rename `.22`, `.38`"]
     shell.refuses(1, words, "new", tmp_path / "d", "-o", tmp_path / "x.yaml")
 
 
@@ -157,7 +157,7 @@ def test_class_names_three_parts_test_is_good_for_bench(shell: Shell, tmp_path: 
     for seed, part in enumerate(("train", "valid", "test")):
         fill(tmp_path / "d" / part, ["a", "b"], 4, seed=seed)
     answer, _ = made(shell, tmp_path / "d")
-    assert f"test is not used; measure the finished bundle on it: edgetl bench BUNDLE --data {tmp_path}/d/test" in (
+    assert f"test is not used; evaluate the finished bundle on it: edgetl bench BUNDLE --data {tmp_path}/d/test" in (
         answer.err
     )
 
@@ -168,7 +168,7 @@ def test_not_a_picture_is_named_for_what_it_is(shell: Shell, tmp_path: Path) -> 
         for number in range(6):
             text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{number:064x}\nsize {1000 + number}\n"
             (tmp_path / "d" / kind / f"{number}.jpg").write_text(text)
-    words = ["none of 12 images", "it is a Git LFS pointer", "run git lfs pull"]
+    words = ["none of 12 examined images", "it is a Git LFS pointer", "run git lfs pull"]
     shell.refuses(1, words, "new", tmp_path / "d", "-o", tmp_path / "x.yaml")
 
 

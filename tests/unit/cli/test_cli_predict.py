@@ -77,7 +77,9 @@ def test_one_odd_item_is_named_and_the_rest_goes_on(shell: Shell, bundle: Path, 
         "pipe.png",
         "absent.png",
     ]
-    for line, reason in zip(answer.lines, ("no file fits", "a web page", "a named pipe", "no such file"), strict=False):
+    for line, reason in zip(
+        answer.lines, ("no file matches", "a web page", "a named pipe", "no such file"), strict=False
+    ):
         assert reason in line
     assert answer.lines[-1] == "edgetl: 3 images classified; 4 could not be used"
 
@@ -148,7 +150,7 @@ def test_a_name_that_begins_like_an_option_gets_the_hint(
 ) -> None:
     monkeypatch.chdir(pictures)
     shutil.copy("0.png", "-5.png")
-    shell.refuses(2, ["`-5.png` reads like an option", "put -- before it"], "predict", bundle, "-5.png")
+    shell.refuses(2, ["`-5.png` looks like an option", "put -- before it"], "predict", bundle, "-5.png")
     assert shell("predict", bundle, "--", "-5.png").code == 0
     shell.refuses(2, ["No such option"], "predict", bundle, "0.png", "--nonsense")
 

@@ -115,7 +115,7 @@ def test_a_wrong_recipe_names_file_and_key(
         ("--runs", "500", "--set bench.runs=500"),
         ("--warmup", "1", "--set bench.warmup=1"),
         ("--data", "photos", "`data.val`"),
-        ("--cold-starts", "0", "goes with bundle folders"),
+        ("--cold-starts", "0", "needs a bundle folder"),
     ],
 )
 def test_bench_of_a_recipe_takes_no_option_of_bundles(
@@ -127,17 +127,17 @@ def test_bench_of_a_recipe_takes_no_option_of_bundles(
 
 @pytest.mark.parametrize("option", [("--set", "bench.threads=4"), ("--out", "there"), ("--allow-leak",)])
 def test_bench_of_bundles_takes_no_option_of_recipes(shell: Shell, tmp_path: Path, option: tuple[str, ...]) -> None:
-    shell.refuses(2, [option[0], "goes with a recipe"], "bench", tmp_path, *option)
+    shell.refuses(2, [option[0], "needs a recipe"], "bench", tmp_path, *option)
 
 
 @pytest.mark.parametrize("option", [("--set", "bench.threads=4"), ("--weights-dir", "there"), ("--allow-leak",)])
 def test_compile_of_a_pivot_takes_no_option_of_recipes(shell: Shell, tmp_path: Path, option: tuple[str, ...]) -> None:
-    shell.refuses(2, [option[0], "goes with a recipe"], "compile", tmp_path, "--target", "null", *option)
+    shell.refuses(2, [option[0], "works only with a recipe"], "compile", tmp_path, "--target", "null", *option)
 
 
 @pytest.mark.parametrize("option", [("--target", "nvidia-gpu"), ("--out", "there"), ("--set", "name=a")])
 def test_finishing_a_bundle_takes_no_other_option(shell: Shell, tmp_path: Path, option: tuple[str, ...]) -> None:
-    shell.refuses(2, [option[0], "goes with a recipe or a pivot"], "compile", "--finish", tmp_path, *option)
+    shell.refuses(2, [option[0], "works only with a recipe or a pivot"], "compile", "--finish", tmp_path, *option)
 
 
 def test_what_is_no_recipe_is_refused(shell: Shell, recipe: Path, tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_an_interrupt_is_one_line(shell: Shell, recipe: Path, monkeypatch: pytes
     monkeypatch.setattr("edgetl.pipeline.run", interrupted)
     answer = shell("build", recipe)
     assert answer.code == 130
-    assert answer.lines[-1] == "edgetl: stopped; finished stages are kept, the same command continues"
+    assert answer.lines[-1] == "edgetl: stopped; finished stages are kept, run the same command to resume"
 
 
 def test_a_missing_package_names_the_extra_or_the_package(

@@ -29,7 +29,9 @@ def bundle(tmp_path: Path) -> Path:
 def test_without_a_digest_it_says_that_the_manifest_was_not_compared(shell: Shell, bundle: Path) -> None:
     answer = shell("verify", bundle, "--digests-only")
     assert answer.code == 0
-    assert answer.out == "digests: 10 files as manifest.json lists them; itself it was not compared (--sha256)\n"
+    assert (
+        answer.out == "digests: 10 files as manifest.json lists them; the manifest itself was not verified (--sha256)\n"
+    )
     found = shell("verify", bundle, "--digests-only", "--json").json()
     assert found["bundle_sha256"] == file_digest(bundle / "manifest.json")
     assert found["expected_sha256"] is None
@@ -39,7 +41,7 @@ def test_the_digest_of_the_report_vouches_for_the_manifest(shell: Shell, bundle:
     digest = file_digest(bundle / "manifest.json")
     answer = shell("verify", bundle, "--digests-only", "--sha256", digest.upper())
     assert answer.code == 0
-    assert answer.out == "digests: 10 files as manifest.json lists them; it has the SHA-256 that was given\n"
+    assert answer.out == "digests: 10 files as manifest.json lists them; the manifest has the given SHA-256\n"
     found = shell("verify", bundle, "--digests-only", "--sha256", digest, "--json").json()
     assert found["bundle_sha256"] == found["expected_sha256"] == digest
 
@@ -78,7 +80,7 @@ def test_a_folder_of_bundles_is_verified_one_by_one_and_a_damaged_one_is_named(s
     assert damaged.code == 1
     passed = {Path(each["bundle"]).name: (each["passed"], each["error"] == "") for each in damaged.json()["bundles"]}
     assert passed == {bundle.name: (False, False), "null-float32": (True, True)}
-    shell.refuses(2, ["--sha256 is of one bundle"], "verify", folder, "--sha256", "0" * 64)
+    shell.refuses(2, ["--sha256 needs a single bundle"], "verify", folder, "--sha256", "0" * 64)
 
 
 @pytest.mark.parametrize(

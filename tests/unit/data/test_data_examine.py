@@ -72,5 +72,5 @@ def test_turned_converted_and_profiled_pictures_are_told(tmp_path: Path) -> None
 
 def test_what_is_no_picture_is_refused_as_when_it_is_decoded(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(400))
-    with pytest.raises(UnreadableImage, match="it is a HEIC picture, which is not read; convert it to JPEG"):
+    with pytest.raises(UnreadableImage, match="it is a HEIC image, which is not supported; convert it to JPEG"):
         examine(tmp_path / "a.png")

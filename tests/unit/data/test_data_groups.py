@@ -42,7 +42,7 @@ def test_the_group_of_that_name_is_the_key() -> None:
 
 def test_the_pattern_sees_the_folders_below_the_root_only() -> None:
     assert keys(r"^[^/]+/([^/]+)/", "a/site1/0.jpg", "b/site2/0.jpg") == ["site1", "site2"]
-    with pytest.raises(UsageError, match=r"finds no group in 1 of 1 names: `a/0\.jpg`"):
+    with pytest.raises(UsageError, match=r"matches no group in 1 of 1 names: `a/0\.jpg`"):
         keys("data", "a/0.jpg")
 
 

@@ -203,7 +203,7 @@ def test_zero_bytes_and_text_are_named(tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("this is no picture")
     with pytest.raises(DataError, match=r"empty\.jpg.*the file is empty"):
         decode(tmp_path / "empty.jpg")
-    with pytest.raises(DataError, match=r"text\.jpg.*it is plain text, no picture"):
+    with pytest.raises(DataError, match=r"text\.jpg.*it is plain text, not an image"):
         decode(tmp_path / "text.jpg")
 
 
@@ -246,7 +246,7 @@ def test_no_global_state_of_the_library_changes() -> None:
 
 def test_formats_that_start_programs_are_foreign() -> None:
     postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
-    with pytest.raises(UnreadableImage, match="it is a PostScript document, no picture"):
+    with pytest.raises(UnreadableImage, match="it is a PostScript document, not an image"):
         decode_bytes(postscript, "drawing.jpg")
 
 

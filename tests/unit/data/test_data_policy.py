@@ -35,7 +35,7 @@ def test_auto_follows_the_names(classes: tuple[str, ...], policy: str) -> None:
 
 def test_the_reason_is_told() -> None:
     assert why_not_mirrored(("1", "2")) == "the class names look like characters, which a flip would change"
-    assert why_not_mirrored(("left", "other", "more")).startswith("class names speak of directions")
+    assert why_not_mirrored(("left", "other", "more")).startswith("class names mention directions")
     assert why_not_mirrored(("ants", "bees")) == ""
 
 

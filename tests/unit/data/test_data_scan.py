@@ -56,9 +56,9 @@ def test_hidden_files_are_ignored_and_others_are_named(tmp_path: Path) -> None:
     reasons = {Path(skipped.path).name: skipped.reason for skipped in listing.skipped}
     assert reasons == {
         "loose.png": "not inside a class folder",
-        "notes.txt": "not taken for an image: its name ends in .txt",
-        "photo.HEIC": "not taken for an image: its name ends in .heic; convert it to JPEG or PNG",
-        "README": "not taken for an image: its name has no ending",
+        "notes.txt": "not taken as an image: its name ends in .txt",
+        "photo.HEIC": "not taken as an image: its name ends in .heic; convert it to JPEG or PNG",
+        "README": "not taken as an image: its name has no ending",
     }
 
 
@@ -85,7 +85,7 @@ def test_links_to_files_count_and_loops_end(tmp_path: Path) -> None:
     listing = scan(tmp_path)
     assert listing.counts() == (2, 1)
     assert sorted(skipped.reason for skipped in listing.skipped) == [
-        "a link to a folder; put the files here, or link each",
+        "a link to a folder; copy the files here, or link each",
         "not a regular file",
     ]
 
@@ -104,7 +104,7 @@ def test_file_names_that_no_text_can_hold_are_named(tmp_path: Path) -> None:
         pytest.skip("this file system holds UTF-8 names only")
     skipped = scan(tmp_path).skipped
     assert [Path(item.path).name for item in skipped] == ["line?break.png", "?.png"]
-    assert {item.reason for item in skipped} == {"its name holds control characters or is not UTF-8; rename it"}
+    assert {item.reason for item in skipped} == {"its name has control characters or is not UTF-8; rename it"}
 
 
 @pytest.mark.parametrize("name", [b"\xff", b"line\nbreak"])
@@ -121,7 +121,7 @@ def test_a_folder_inside_a_class_whose_name_no_text_can_hold_is_named_and_passed
     assert listing.counts() == (1, 1)
     (skipped,) = listing.skipped
     assert skipped.path == printable(str(folder))
-    assert skipped.reason == "its name holds control characters or is not UTF-8; rename it"
+    assert skipped.reason == "its name has control characters or is not UTF-8; rename it"
 
 
 def test_a_class_name_with_a_line_break_is_refused(tmp_path: Path) -> None:
@@ -154,13 +154,13 @@ def test_one_class_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_splits_is_not_a_folder_of_classes(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"`train`, `val`, which are no classes; name train itself as `data.train`"):
+    with pytest.raises(DataError, match=r"`train`, `val`, which are not classes; name train itself as `data.train`"):
         require_classes(scan(touch(tmp_path, "train/cat/1.png", "val/cat/1.png")))
 
 
 def test_classes_of_val_must_be_those_of_train(tmp_path: Path) -> None:
     train = scan(touch(tmp_path / "train", "cat/1.png", "dog/1.png"))
-    with pytest.raises(DataError, match=r"`dgo` is no class of .*train; did you mean `dog`"):
+    with pytest.raises(DataError, match=r"`dgo` is not a class of .*train; did you mean `dog`"):
         match_classes(train, scan(touch(tmp_path / "typo", "cat/1.png", "dgo/1.png")))
     with pytest.raises(DataError, match="has no images of `dog`"):
         match_classes(train, scan(touch(tmp_path / "less", "cat/1.png")))
@@ -212,7 +212,7 @@ def test_a_row_listed_again_is_named_once_more_only(tmp_path: Path) -> None:
         ("a.png,cat\nb.png,dog\n", "found `a.png,cat`; the first line names the columns"),
         ("path,lable\na.png,cat\n", "unknown column `lable`; did you mean `label`"),
         ("path,label,width\na.png,cat,3\n", "unknown column `width`; valid are: label, path"),
-        ("path;label\na.png;cat\n", "cells separated by `;`; separate them by commas"),
+        ("path;label\na.png;cat\n", "cells separated by `;`; separate them with commas"),
         ("path\tlabel\na.png\tcat\n", "separated by tabs"),
         ("path\na.png\n", "found only `path`"),
         ("path,label,label\na.png,b,c\n", "found `label` twice"),
@@ -227,7 +227,7 @@ def test_a_row_listed_again_is_named_once_more_only(tmp_path: Path) -> None:
         ("path,label\n" + "y" * 200_000 + ",cat\n", "not valid CSV: field larger"),
         ("path,label\na.png,cat\nc.png,dog\n", r"no such file: `c.png` \(line 3\); paths are relative to"),
         ("path,label\na.png,cat\n" + "".join(f"m{i},x\n" for i in range(9)), "and 6 more"),
-        ("path,label\na.png,cat\n./a.png,dog\n", "labelled `cat` in line 2 and `dog` in line 3"),
+        ("path,label\na.png,cat\n./a.png,dog\n", "labeled `cat` in line 2 and `dog` in line 3"),
         (b"path,label\n\xff\xfe,cat\n", "not UTF-8 text .byte 11."),
         (b"\x89PNG\r\n\x1a\n", "expected a CSV list of `path,label`: it is a PNG"),
     ],

@@ -26,7 +26,7 @@ def test_shots_are_drawn_and_the_rest_measures(tmp_path: Path) -> None:
     assert Counter(sample.label for sample in split.shots) == {0: 2, 1: 2}
     assert Counter(sample.label for sample in split.val) == {0: 3, 1: 1}
     assert not split.skipped
-    assert (split.resize, split.resize_reason.endswith("hardly distorts")) == ("squash", True)
+    assert (split.resize, split.resize_reason.endswith("little distortion")) == ("squash", True)
 
 
 def test_every_beginning_is_stratified(tmp_path: Path) -> None:
@@ -144,7 +144,9 @@ def test_a_group_of_every_class_is_left_to_measure_on_or_the_classes_are_named(t
     grouped(tmp_path)
     assert make_split(Data(train=".", shots=9, group_by=r"video\d+"), tmp_path).val
     with pytest.raises(
-        DataError, match=r"every group \(data.group_by\) of class `a`, `b` teaches with data.shots: 10; .* lower, add"
+        DataError,
+        match=r"every group \(data.group_by\) of class `a`, `b` is used for training with data.shots: 10; "
+        r".* lower, add",
     ):
         make_split(Data(train=".", shots=10, group_by=r"video\d+"), tmp_path)
 
@@ -160,7 +162,7 @@ def test_a_val_of_its_own_is_used_whole_whatever_its_groups(tmp_path: Path) -> N
     folder(tmp_path / "val", {"a": 2, "b": 2}, offset=9000)
     plain = Data(train="train", val="val", shots=2)
     assert make_split(plain.model_copy(update={"group_by": r"\d+"}), tmp_path) == make_split(plain, tmp_path)
-    with pytest.raises(UsageError, match=r"val: data.group_by 'video' finds no group in 4 of 4 names"):
+    with pytest.raises(UsageError, match=r"val: data.group_by 'video' matches no group in 4 of 4 names"):
         make_split(plain.model_copy(update={"group_by": "video"}), tmp_path)
 
 

@@ -21,7 +21,7 @@ def test_broken_files_are_skipped_and_the_draw_goes_on(tmp_path: Path) -> None:
     split = make_split(Data(train=".", shots=3), tmp_path)
     assert Counter(sample.label for sample in split.shots) == {0: 3, 1: 3}
     assert [skipped.path for skipped in split.skipped] == [str(first)]
-    assert "it is plain text, no picture" in split.skipped[0].reason
+    assert "it is plain text, not an image" in split.skipped[0].reason
 
 
 def test_broken_images_to_measure_on_are_named(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_other_files_are_named_but_never_refused(tmp_path: Path) -> None:
     folder(tmp_path, {"a": 2, "b": 2})
     (tmp_path / "a" / "notes.txt").touch()
     split = make_split(Data(train=".", shots=1, unreadable="refuse"), tmp_path)
-    assert reasons(split) == {"notes.txt": "not taken for an image: its name ends in .txt"}
+    assert reasons(split) == {"notes.txt": "not taken as an image: its name ends in .txt"}
 
 
 def test_broken_files_that_are_equal_are_no_conflict_of_labels(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_all_pictures_under_two_labels_are_left_out_and_named_in_one_run(tmp_pat
     ]
     assert {conflict.labels for conflict in split.conflicts} == {("a", "b")}
     assert len(split.skipped) == 4
-    assert any(f"also in `b`, left out of both: {tmp_path}/b/wrong0.png" in item.reason for item in split.skipped)
+    assert any(f"also in `b`, skipped in both: {tmp_path}/b/wrong0.png" in item.reason for item in split.skipped)
     used = {sample.path for sample in (*split.shots, *split.val)}
     assert not used & {path for conflict in split.conflicts for path in conflict.paths}
 
@@ -111,15 +111,15 @@ def test_too_few_images_name_class_found_wanted_and_remedy(tmp_path: Path) -> No
     folder(tmp_path, {"a": 9, "b": 4, "c": 9})
     with pytest.raises(
         DataError,
-        match=r"class `b` has 4 usable images; wanted 6 \(data.shots: 5 and one more to measure on\); "
-        r"add images, set data.shots to 3, or name a `data.val`",
+        match=r"class `b` has 4 usable images; wanted 6 \(data.shots: 5 and one more for validation\); "
+        r"add images, set data.shots to 3, or set `data.val`",
     ):
         make_split(Data(train=".", shots=5), tmp_path)
 
 
 def test_one_image_in_a_class_is_too_few(tmp_path: Path) -> None:
     folder(tmp_path, {"a": 9, "b": 1})
-    with pytest.raises(DataError, match=r"class `b` has 1 usable images; wanted 2 .*; add images, or name"):
+    with pytest.raises(DataError, match=r"class `b` has 1 usable images; wanted 2 .*; add images, or set"):
         make_split(Data(train=".", shots=1), tmp_path)
 
 
@@ -138,7 +138,7 @@ def test_too_few_images_count_what_was_passed_over(tmp_path: Path) -> None:
     (tmp_path / "a" / "phone.heic").touch()
     with pytest.raises(
         DataError,
-        match=r"1 unreadable \(0.png: the file is empty\), 1 copies, 1 not taken for images, as .*phone\.heic",
+        match=r"1 unreadable \(0.png: the file is empty\), 1 copies, 1 not taken as images, for example .*phone\.heic",
     ):
         make_split(Data(train=".", shots=2), tmp_path)
 
@@ -155,7 +155,7 @@ def test_nothing_left_to_measure_on_is_refused(tmp_path: Path) -> None:
     folder(tmp_path / "val", {"b": 1}, offset=500)
     (tmp_path / "val" / "a").mkdir()
     shutil.copy(tmp_path / "train" / "a" / "0.png", tmp_path / "val" / "a" / "0.png")
-    with pytest.raises(DataError, match=r"val: class `a` has 0 usable images.*wanted at least 1 to measure on"):
+    with pytest.raises(DataError, match=r"val: class `a` has 0 usable images.*wanted at least 1 for validation"):
         make_split(Data(train="train", val="val", shots=2), tmp_path)
 
 
@@ -170,5 +170,5 @@ def test_one_class_and_absent_folders_are_refused(tmp_path: Path) -> None:
 def test_other_classes_in_val_are_refused(tmp_path: Path) -> None:
     folder(tmp_path / "train", {"a": 2, "b": 2})
     folder(tmp_path / "val", {"a": 2, "c": 2}, offset=500)
-    with pytest.raises(DataError, match="`c` is no class of"):
+    with pytest.raises(DataError, match="`c` is not a class of"):
         make_split(Data(train="train", val="val", shots=1), tmp_path)

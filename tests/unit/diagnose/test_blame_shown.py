@@ -53,7 +53,7 @@ def test_the_order_is_error_regained_then_own_sqnr() -> None:
 
 def test_a_proven_culprit_is_named_with_its_points_and_its_price() -> None:
     told = sentence(_blame(REAL_DROP, CULPRIT))
-    assert told == "features.<18>.0 alone costs 2.1 of 2.8 points; floating it costs +4 % latency (+2 to +6)"
+    assert told == "features.<18>.0 alone costs 2.1 of 2.8 points; computing it in float costs +4 % latency (+2 to +6)"
 
 
 UNPROVEN = LayerAccuracy(Interval(0.3, -0.1, 1.3), Interval(0, -1, 1))
@@ -62,8 +62,8 @@ UNPROVEN = LayerAccuracy(Interval(0.3, -0.1, 1.3), Interval(0, -1, 1))
 def test_no_layer_is_blamed_for_points_that_are_not_proven() -> None:
     told = sentence(_blame(REAL_DROP, replace(CULPRIT, accuracy=UNPROVEN, latency=None)))
     assert told == (
-        "INT8 loses 2.8 points, and the one layer tried shows no gain that these images can prove; floating "
-        "features.<18>.0, the first in the ranking, takes the logits error from 1.90 to 0.67 % of their range"
+        "INT8 loses 2.8 points, and the one layer tried shows no gain that these images can prove; computing "
+        "features.<18>.0, the first in the ranking, in float takes the logits error from 1.90 to 0.67 % of their range"
     )
 
 
@@ -80,7 +80,7 @@ def test_where_no_layer_that_was_tried_has_a_proven_gain_their_number_is_told() 
     told = sentence(replace(blamed, layers=(*layers, *blamed.layers[3:])))
     assert "none of the 3 layers tried shows a gain that these images can prove" in told
     untried = replace(blamed.layers[0], accuracy=None)
-    assert "no layer's share of them was measured" in sentence(replace(blamed, layers=(untried, *blamed.layers[1:])))
+    assert "the share of each layer was not measured" in sentence(replace(blamed, layers=(untried, *blamed.layers[1:])))
 
 
 def test_a_network_that_loses_nothing_is_said_to_lose_nothing() -> None:
@@ -116,7 +116,7 @@ def test_the_page_says_why_nothing_was_timed_and_which_weights_were_used() -> No
     blamed = _blame(REAL_DROP, replace(CULPRIT, latency=None))
     told = render(replace(blamed, unmeasured="needs a CPU of type z80; run it there", weights="own"))
     assert "Latency not measured: needs a CPU of type z80; run it there." in told
-    assert "its own integers, dequantized" in told
+    assert "its own INT8 weights, dequantized" in told
 
 
 def test_the_json_has_everything_and_no_number_json_lacks() -> None:

@@ -54,6 +54,6 @@ def test_the_table_names_the_layers_that_saturate_and_those_that_need_less_range
     assert row.split() == ["node_conv2d", "10,000.00", "1.80", "12.60", "needed"]
     assert "node_linear" not in out
     assert "1 of 2 layers saturate on 64 calibration images" in out
-    assert "58 of 64 answers kept, top-1 90.0 % less 6.20 points (1.0…12.0)" in out
+    assert "58 of 64 predictions kept, top-1 90.0 % minus 6.20 points (1.0…12.0)" in out
     assert out.rstrip().endswith("which is enough")
     assert max(map(len, out.splitlines()[:6])) <= 80

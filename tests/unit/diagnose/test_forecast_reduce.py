@@ -76,5 +76,5 @@ def test_a_bias_in_int32_keeps_its_value() -> None:
 
 
 def test_an_unknown_layer_is_refused_and_the_layers_are_named() -> None:
-    with pytest.raises(UsageError, match=r"`nope` is no layer .* first_layer, second_layer, third_layer"):
+    with pytest.raises(UsageError, match=r"`nope` is not a layer .* first_layer, second_layer, third_layer"):
         reduce_range(network(), ["nope"])

@@ -235,4 +235,4 @@ def test_where_every_set_is_refused_the_record_says_so(
     assert found.layers is None
     assert not made.exists()
     assert [trial.layers for trial in found.trials] == [()]
-    assert "no set of layers in float could be judged" in found.sentence
+    assert "no set of layers in float could be evaluated" in found.sentence

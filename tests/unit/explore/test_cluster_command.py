@@ -67,14 +67,14 @@ def test_filled_in_labels_guide_the_next_proposals_and_are_never_overwritten(
     filled = "path,label\n" + "".join(f"{path},{Path(path).parent.name}\n" for path, _ in proposed)
     (out / "label-next.csv").write_text(filled)
     assert _run(photos, "--out", out) == 2
-    assert "label-next.csv: not as edgetl wrote it" in capsys.readouterr().err
+    assert "label-next.csv: changed since edgetl wrote it" in capsys.readouterr().err
     labels.write_text(filled)
     (out / "label-next.csv").unlink()
     if len({Path(path).parent for path, _ in proposed}) < 2:
         pytest.fail("the pictures were chosen so that both folders are proposed")
     assert _run(photos, "--out", out, "--clusters", 2, "--label-next", 3, "--labelled", labels, "--pseudo-label") == 0
     told = capsys.readouterr().out
-    assert "no pseudo-labels: 4 labelled images; at least 59 are needed" in told
+    assert "no pseudo-labels: 4 labeled images; at least 59 are needed" in told
     after = {path for path, _ in _table(out / "label-next.csv")[1:]}
     assert len(after) == 3
     assert not after & {path for path, _ in proposed}
@@ -102,8 +102,8 @@ def test_a_list_saved_again_is_never_overwritten_whatever_it_was_saved_with(
     capsys.readouterr()
     assert _run(photos, "--out", out, "--clusters", 2, "--label-next", 4) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "label-next.csv: not as edgetl wrote it" in line
-    assert "--labelled" in line
+    assert "label-next.csv: changed since edgetl wrote it" in line
+    assert "--labeled" in line
     assert path.read_bytes() == before
 
 
@@ -114,7 +114,7 @@ def test_pseudo_labels_somebody_looked_through_are_kept_too(
     assert _run(photos, "--out", out, "--clusters", 2) == 0
     (out / "pseudo-labels.csv").write_text("path,label\nx.png,cat\n")
     assert _run(photos, "--out", out, "--clusters", 2) == 2
-    assert "pseudo-labels.csv: not as edgetl wrote it" in capsys.readouterr().err
+    assert "pseudo-labels.csv: changed since edgetl wrote it" in capsys.readouterr().err
     assert (out / "pseudo-labels.csv").read_text() == "path,label\nx.png,cat\n"
 
 
@@ -164,7 +164,7 @@ def test_two_runs_write_equal_files(photos: Path, tmp_path: Path) -> None:
     [
         (["--clusters", "many"], "or auto; found 'many'"),
         (["--clusters", "50"], "only 12 different images"),
-        (["--pseudo-label"], "name a list with --labelled"),
+        (["--pseudo-label"], "name a list with --labeled"),
     ],
 )
 def test_requests_that_cannot_be_met_are_refused_in_one_line(

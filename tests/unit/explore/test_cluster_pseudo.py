@@ -52,7 +52,7 @@ def test_too_few_labels_give_none_and_say_how_many_are_needed() -> None:
     rows, labels = _groups(100, 0.12)
     found = pseudo_labels(rows, np.arange(58), labels[:58], CLASSES, per_class=20)
     assert found.indices == ()
-    assert "58 labelled images; at least 59" in found.reason
+    assert "58 labeled images; at least 59" in found.reason
 
 
 def test_noise_is_never_labelled() -> None:

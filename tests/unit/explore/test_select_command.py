@@ -89,7 +89,7 @@ def test_the_best_backbone_is_written_into_a_new_recipe(recipe: Path, capsys: py
     assert _run(recipe, "--max-ms", 1e6, "--write", place) == 0
     assert place.read_text(encoding="utf-8") == RECIPE
     assert _run(recipe, "--write", place) == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
 
 
 def test_a_target_of_another_machine_gives_costs_on_paper_and_takes_no_latency_budget(

@@ -55,7 +55,7 @@ def test_of_what_the_images_cannot_tell_apart_the_fastest_is_taken_and_said_why(
     found = Selection("steel", "x86-cpu", "", 1, Budget(), rows)
     assert found.best is rows[0]
     assert found.why == (
-        "take small: the fastest of 3 that 60 shots cannot tell apart (resnet50 is 1.7 points ahead and 29 times as "
+        "take small: the fastest of 3 that 60 shots cannot distinguish (resnet50 is 1.7 points ahead and 29 times as "
         "slow)"
     )
     assert found.to_json()["why"] == found.why

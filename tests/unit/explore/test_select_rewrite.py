@@ -60,10 +60,10 @@ def test_a_recipe_is_not_written_over_a_file_or_away_from_its_paths(tmp_path: Pa
     with pytest.raises(UsageError, match="--force"):
         check_place(recipe, recipe, force=False)
     (tmp_path / "other").mkdir()
-    with pytest.raises(UsageError, match="start at its own folder"):
+    with pytest.raises(UsageError, match="are relative to its folder"):
         check_place(recipe, tmp_path / "other" / "recipe.yaml", force=True)
     (tmp_path / "folder").mkdir()
-    with pytest.raises(UsageError, match="is no file; name the recipe to write"):
+    with pytest.raises(UsageError, match="not a file; name the recipe to write"):
         check_place(recipe, tmp_path / "folder", force=True)
     check_place(recipe, tmp_path / "new.yaml", force=False)
     write_recipe(recipe, tmp_path / "new.yaml", Backbone(name="resnet18"))

@@ -88,7 +88,7 @@ def test_a_large_folder_learns_from_what_the_budget_bears(tmp_path: Path) -> Non
     fill(tmp_path, ["a1", "b1"], 400, [(2, 2)])
     text = suggest(tmp_path, tmp_path, None)
     assert "shots: 250" in text
-    assert "of 400 per class learn; 150 or more of each prove what ships" in text
+    assert "of 400 per class are for training; 150 or more of each validate the shipped build" in text
 
 
 def test_a_large_training_part_is_not_taken_whole(tmp_path: Path) -> None:
@@ -128,10 +128,10 @@ def test_comments_say_what_was_found(tmp_path: Path) -> None:
     (tmp_path / "cat" / "0.png").write_text("no picture")
     text = suggest(tmp_path, tmp_path, "animals")
     assert "# 3 classes: bird, cat, dog" in text
-    assert "# 28 images to learn from, 4 to 20 per class; none set apart to measure on" in text
+    assert "# 28 training images, 4 to 20 per class; no separate validation images" in text
     assert "# widths 30, heights 20 pixels" in text
-    assert "# uneven: the largest class has 5 times the smallest" in text
-    assert "# note: 1 of 28 images looked at cannot be opened, as " in text
+    assert "# unbalanced: the largest class has 5 times the smallest" in text
+    assert "# note: 1 of 28 examined images cannot be opened, for example " in text
     assert "nvidia-rtx" in text
     assert "input_size" in text
     assert text.endswith("\n")
@@ -193,7 +193,7 @@ def test_unusable_folders_are_refused(tmp_path: Path) -> None:
     broken = fill(tmp_path / "broken", ["a1", "b1"], 2)
     for path in broken.rglob("*.png"):
         path.write_text("no picture")
-    with pytest.raises(DataError, match="none of 4 images looked at can be opened"):
+    with pytest.raises(DataError, match="none of 4 examined images can be opened"):
         suggest(broken, tmp_path, None)
 
 

@@ -84,8 +84,8 @@ def test_without_a_target_that_wants_it_nothing_is_looked_at(split: Split, tmp_p
     assert pivot.half_range is None
     assert dict(left_out(pivot, load_target("nvidia-rtx"))) == {
         "int8": "the pivot has no INT8 network of the number format s8s8-2c6574; "
-        "name nvidia-rtx among the recipe's targets and build again",
-        "float16": "the pivot has no float16 model; name nvidia-rtx among the recipe's targets and build again",
+        "add nvidia-rtx to the recipe's targets and build again",
+        "float16": "the pivot has no float16 model; add nvidia-rtx to the recipe's targets and build again",
     }
 
 

@@ -244,7 +244,7 @@ def test_the_runtime_rounds_every_layer_as_the_reference_evaluator_does() -> Non
 
 def test_a_name_that_is_no_layer_is_refused_with_those_that_are() -> None:
     for edit in (float_layers, quantize_only):
-        with pytest.raises(BackendError, match="`nothing` is no quantized layer of this model; its layers are stem"):
+        with pytest.raises(BackendError, match="`nothing` is not a quantized layer of this model; its layers are stem"):
             edit(quantized_pivot(), ["nothing"])
 
 
@@ -257,5 +257,5 @@ def test_an_edited_network_that_is_not_valid_is_one_clear_line() -> None:
     model = onnx.ModelProto()
     model.CopyFrom(quantized_pivot())
     next(node for node in model.graph.node if node.op_type == "Transpose").op_type = "NoSuchOperator"
-    with pytest.raises(BackendError, match=r"a mixed form of the network is not valid ONNX: .*NoSuchOperator"):
+    with pytest.raises(BackendError, match=r"a mixed variant of the network is not valid ONNX: .*NoSuchOperator"):
         float_layers(model, LAYERS[:1], _originals())

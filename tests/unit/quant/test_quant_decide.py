@@ -45,8 +45,10 @@ def test_a_network_with_half_of_the_gate_left_is_not_trained() -> None:
     network = _Rounded(0.5, 0.0)
     decision = decide(network, _judge, Gates(max_drop_points=1.0), network.train_it)
     assert (decision.method, decision.trained, network.trainings) == ("ptq", None, 0)
-    assert decision.sentence.startswith("Calibrated, the drop is 0.50 points (−0.50 to 1.50) on 300 validation images")
-    assert decision.sentence.endswith("0.50 are half of what the gate allows: not trained.")
+    assert decision.sentence.startswith(
+        "After calibration the drop is 0.50 points (−0.50 to 1.50) on 300 validation images"
+    )
+    assert decision.sentence.endswith("0.50 is half of what the gate allows: not trained.")
 
 
 def test_a_network_close_to_the_gate_is_trained() -> None:
@@ -65,7 +67,7 @@ def test_training_that_helps_nothing_is_taken_back(after: float) -> None:
     decision = decide(network, _judge, Gates(max_drop_points=1.0), network.train_it)
     assert (decision.method, network.trainings) == ("ptq", 1)
     assert network.loss.item() == pytest.approx(0.6)
-    assert decision.sentence.endswith("no less: calibration is kept.")
+    assert decision.sentence.endswith("which is not lower, so calibration is kept.")
 
 
 @pytest.mark.parametrize(

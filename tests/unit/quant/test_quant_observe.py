@@ -100,7 +100,7 @@ def test_a_calibration_that_was_killed_continues_to_the_same_bits(
     seen, notes = _decoded(monkeypatch), Notes()
     found = calibrate_tiny(samples, tmp_path, notes)
     assert len(seen) == BATCHES - 4
-    assert notes.lines == [f"calibration continues behind batch 4 of {BATCHES}"]
+    assert notes.lines == [f"calibration continues after batch 4 of {BATCHES}"]
     _equal(found, in_one_go)
     _equal(read_observed(kept), in_one_go)
 

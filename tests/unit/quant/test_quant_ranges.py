@@ -102,7 +102,7 @@ def test_an_altered_byte_anywhere_in_the_numbers_is_refused(tmp_path: Path) -> N
 @pytest.mark.parametrize("content", [b"", b"{}", b"not ranges" * 100, json.dumps(PARTS).encode()])
 def test_another_kind_of_file_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a").write_bytes(content)
-    with pytest.raises(DataError, match=r"/a: damaged, or no observed ranges of edgetl"):
+    with pytest.raises(DataError, match=r"/a: damaged, or not observed ranges of edgetl"):
         read_observed(tmp_path / "a")
 
 
@@ -163,7 +163,7 @@ def test_a_part_of_a_calibration_is_found_and_not_yet_what_was_used_last(tmp_pat
     found = cache.find(PARTS, PLACES, notes)
     assert found is not None
     assert (found.batches, found.complete) == (3, False)
-    assert notes.lines == ["calibration continues behind batch 3 of 4"]
+    assert notes.lines == ["calibration continues after batch 3 of 4"]
     assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]
 
 
@@ -173,7 +173,7 @@ def test_a_file_under_anothers_name_is_not_believed(tmp_path: Path) -> None:
     moved = PARTS | {"weights": "01"}
     cache.path(PARTS).rename(cache.path(moved))
     assert cache.find(moved, PLACES, notes) is None
-    assert notes.lines == [f"calibration again: {cache.path(moved).name} is of another network"]
+    assert notes.lines == [f"calibration again: {cache.path(moved).name} belongs to another network"]
 
 
 def test_given_ranges_may_be_of_other_images_and_tools(tmp_path: Path) -> None:
@@ -201,5 +201,5 @@ def test_given_ranges_must_be_finished_and_of_the_same_places(tmp_path: Path) ->
     with pytest.raises(UsageError, match="holds 3 of 4 batches"):
         given_ranges(tmp_path / "part", PARTS, PLACES, "u8s8")
     write_observed(tmp_path / "other", replace(_observed(), places=("a", "b")))
-    with pytest.raises(UsageError, match="the places that are observed changed"):
+    with pytest.raises(UsageError, match="the observed places changed"):
         given_ranges(tmp_path / "other", PARTS, PLACES, "u8s8")

@@ -102,7 +102,7 @@ def test_stopped_while_it_calibrates_the_stage_ends_in_the_same_bytes(
     with pytest.raises(KeyboardInterrupt):
         adapted.quantize(tmp_path / "stopped")
     record = adapted.quantize(tmp_path / "out", progress=notes)
-    assert notes.lines == ["calibration continues behind batch 2 of 5"]
+    assert notes.lines == ["calibration continues after batch 2 of 5"]
     assert seen == [16] * 4 + [16, 16, 6]
     assert record.calibration_images == 70  # all there are; the profile would take 2,000
     for name in ("network.onnx", "ranges.safetensors"):

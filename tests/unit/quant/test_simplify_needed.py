@@ -100,5 +100,5 @@ def test_a_target_file_cannot_ask_for_such_a_build(tmp_path: Path) -> None:
     text = 'name: mine\nsummary: ""\nbackend: onnxruntime\nmachine: x86_64\naccelerator: none\n'
     scheme = "scheme: {activation_dtype: uint8, activation_symmetric: false}\n"
     (tmp_path / "mine.yaml").write_text(f"{text}precisions: [simplified]\n{scheme}")
-    with pytest.raises(UsageError, match="simplified builds are made where int8 is slower than a float build; remove"):
+    with pytest.raises(UsageError, match="simplified builds are made if int8 is slower than a float build; remove"):
         load_target("mine", [tmp_path])

@@ -57,12 +57,13 @@ def test_one_target_is_a_list_of_one(tmp_path: Path) -> None:
     [
         (
             "name: Schrauben prüfen",
-            "`name`: expected up to 64 letters, digits, `_`, `.`, `-`, the first a letter or digit; found 'Schrauben "
+            "`name`: expected up to 64 letters, digits, `_`, `.`, `-`, starting with a letter or digit; found "
+            "'Schrauben "
             "prüfen'",
         ),
         ("name: 2026", "`name`: expected text; found 2026; put it in quotes"),
         ("name: 1.5", "`name`: expected text; found 1.5; put it in quotes"),
-        ("name: true", "`name`: true and false are not among its values; found True"),
+        ("name: true", "`name`: true and false are not allowed; found True"),
         (
             "backbone: {name: x, input_size: wide}",
             "`backbone.input_size`: expected the side of a square, or [height, width]; found 'wide'",
@@ -74,7 +75,7 @@ def test_one_target_is_a_list_of_one(tmp_path: Path) -> None:
         ("data: {train: a, shots: abc}", "`data.shots`: expected a whole number or all; found 'abc'"),
         ("data: {train: a, shots: 0}", "`data.shots`: expected at least 1 or all; found 0"),
         ("data: {train: a, shots: 2.5}", "`data.shots`: expected a whole number or all; found 2.5"),
-        ("data: {train: a, shots: true}", "`data.shots`: true and false are not among its values; found True"),
+        ("data: {train: a, shots: true}", "`data.shots`: true and false are not allowed; found True"),
         ("data: photos", "`data`: expected a section with keys of its own; found 'photos'"),
         ("targets: 3", "`targets`: expected a list; found 3"),
         ("targets: [3]", "`targets.0`: expected text; found 3; put it in quotes"),
@@ -145,12 +146,12 @@ def test_an_input_is_a_square_or_height_and_width(tmp_path: Path, text: str, siz
         (RECIPE.encode() + b"# \xe4\n", "it is not UTF-8 text; save it as UTF-8"),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "it is a PNG"),
         (RECIPE.encode() + b"#" * MAX_BYTES, f"larger than {MAX_BYTES} bytes"),
-        ((RECIPE + "name: twice\n").encode(), "line 5: the key 'name' is there twice, first in line 1"),
-        ((RECIPE + "adapt: {seed: 1, seed: 2}\n").encode(), "line 5: the key 'seed' is there twice"),
+        ((RECIPE + "name: twice\n").encode(), "line 5: the key 'name' occurs twice, first in line 1"),
+        ((RECIPE + "adapt: {seed: 1, seed: 2}\n").encode(), "line 5: the key 'seed' occurs twice"),
         ((RECIPE + "out: 'a\n").encode(), "not valid YAML: line 6, column 1: "),
-        ((RECIPE + "out: \x07\n").encode(), "is none that text has"),
+        ((RECIPE + "out: \x07\n").encode(), "is not allowed in text"),
         (b"a: " + b"[" * 60 + b"]" * 60, "nested too deeply"),
-        (b"a: &a [*a]", "an alias of what it stands in"),
+        (b"a: &a [*a]", "an alias to its own parent"),
     ],
 )
 def test_a_file_that_is_no_recipe_is_one_line(tmp_path: Path, content: bytes, words: str) -> None:
@@ -170,7 +171,7 @@ def test_a_mark_at_the_start_and_line_ends_of_windows_are_read(tmp_path: Path) -
 def test_a_few_lines_that_mean_millions_of_values_are_refused(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]" for level in range(1, 9)]
-    with pytest.raises(UsageError, match="more than 20000 values, aliases counted"):
+    with pytest.raises(UsageError, match="more than 20000 values, counting every use"):
         load_recipe(written(tmp_path, "\n".join(lines)))
 
 
@@ -195,7 +196,7 @@ def test_a_named_pipe_is_refused_at_once(tmp_path: Path) -> None:
 def test_targets_and_calibration_profiles_are_read_as_strictly(tmp_path: Path, load: object) -> None:
     assert callable(load)
     for content, words in (
-        (b"name: own\nname: own\n", "the key 'name' is there twice"),
+        (b"name: own\nname: own\n", "the key 'name' occurs twice"),
         ("name: own\n".encode("utf-16"), "UTF-16 text"),
         (b"[" * 60, "nested too deeply"),
         (b"name: own\n", "` is missing"),

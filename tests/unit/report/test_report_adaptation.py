@@ -28,7 +28,7 @@ from edgetl.types import Split
 def test_the_reason_stands_first_and_the_budget_is_told() -> None:
     text = usual().text
     assert text.startswith("Adaptation Fine-tuning had 88 of 100 right, ridge 80. 2.4 of 3 min.")
-    assert "Judged on 100 shots, each held out once in 3 folds" in text
+    assert "Evaluated on 100 shots, each held out once in 3 folds" in text
 
 
 def test_every_candidate_has_a_row_with_its_intervals() -> None:
@@ -98,7 +98,7 @@ def test_details_tell_parameters_weights_and_time() -> None:
     assert found["Head"] == "ridge"
     assert found["Learning rate"] == "0.0005"
     assert found["Weights"] == (
-        "262 tensors filled from the checkpoint, 1 of it left out, 2 new; "
+        "262 tensors loaded from the checkpoint, 1 of the checkpoint unused, 2 new; "
         "taken from `model_ema`, the averaged weights; not model"
     )
     assert found["Device"] == "cpu, 2 threads"

@@ -56,6 +56,6 @@ def test_a_gate_that_the_float_network_misses_is_told() -> None:
     gates = Gates(min_top1=0.99, min_recall={"a": 0.95, "b": 0.95})
     (found,) = cautions.of_report([bench("x86-cpu")], reference, ("a", "b"), gates)
     assert found.kind == "gate out of reach"
-    assert "top-1 of 95.0 % where gates.min_top1 asks for 99 %" in found.sentence
-    assert "a recall of 90.0 % for `a` where gates.min_recall asks for 95 %" in found.sentence
+    assert "top-1 of 95.0 %, but gates.min_top1 requires 99 %" in found.sentence
+    assert "a recall of 90.0 % for `a`, but gates.min_recall requires 95 %" in found.sentence
     assert "`b`" not in found.sentence

@@ -177,7 +177,7 @@ def test_the_page_shows_what_the_issue_asks_for(made: Made) -> None:
         "not measured",
         "Latency of x86-cpu: medians",
         "1 of 4 wrong",
-        "Answered differently from the float network (1)",
+        "Predicted differently from the float network (1)",
         "true class fine",
         "float network: fine",
         "Refused or skipped files (1)",
@@ -359,7 +359,7 @@ def test_what_the_bench_stored_is_read_back(made: Made, tmp_path: Path) -> None:
 def test_a_bench_folder_without_its_files_is_named(made: Made, tmp_path: Path) -> None:
     _, details = made()
     write_bench(details.targets[0].bench, tmp_path / "bench.json")
-    with pytest.raises(EdgetlError, match="cannot read what the bench stage stored"):
+    with pytest.raises(EdgetlError, match="cannot read the arrays of the bench stage"):
         read_details(details.split, REFERENCE, [tmp_path], History())
 
 

@@ -207,7 +207,7 @@ def test_the_report_says_how_the_integers_came_to_be_and_why(made: Made, tmp_pat
     assert (found.calibration_images, found.epochs, found.decision) == (50, 2, WHY)
     html = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert WHY in html
-    assert "training with the rounding" in html
+    assert "quantization-aware training" in html
     assert "50 images, 2 epochs" in html
 
 

@@ -166,7 +166,7 @@ def test_a_busy_machine_is_told_above_the_table_beside_the_verdict_and_below() -
 
 def test_a_p99_without_an_interval_is_called_an_indication() -> None:
     look = OTHER.model_copy(update={"p50_ms": 1.0, "p99_ms": 2.0, "runs": 300})
-    assert "p99 of 300 runs: an indication; an interval takes 6000 steady ones" in shown(bundles=(look, MEASURED))
+    assert "p99 of 300 runs: an indication; an interval needs 6000 steady ones" in shown(bundles=(look, MEASURED))
     sure = look.model_copy(update={"p99_ms_low": 1.9, "p99_ms_high": 2.2})
     assert "indication" not in shown(bundles=(sure,))
 

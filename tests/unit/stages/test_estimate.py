@@ -43,6 +43,6 @@ def test_a_build_of_sixty_shots_is_minutes_and_more_images_or_a_larger_network_t
 def test_the_sentence_counts_only_the_stages_that_will_run() -> None:
     seconds = {"adapt": 200.0, "quantize": 50.0, "export": 30.0}
     assert sentence(seconds, "report") == (
-        "estimated for two quiet cores: 5 min (adapt 3 min, quantize 50 s, export 30 s)"
+        "estimated for two idle cores: 5 min (adapt 3 min, quantize 50 s, export 30 s)"
     )
-    assert sentence(seconds, "adapt") == "estimated for two quiet cores: 3 min (adapt 3 min)"
+    assert sentence(seconds, "adapt") == "estimated for two idle cores: 3 min (adapt 3 min)"

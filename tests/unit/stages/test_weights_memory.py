@@ -62,7 +62,7 @@ def test_what_the_weights_were_is_known_when_their_folder_is_gone(tmp_path: Path
     shutil.rmtree(given)
     again = weights(tmp_path)
     assert again.source == first
-    with pytest.raises(WeightsError, match=r"not there any more; name their folder with --weights-dir"):
+    with pytest.raises(WeightsError, match=r"no longer exist; name their folder with --weights-dir"):
         again.to_open()
 
 
@@ -166,7 +166,7 @@ def test_a_finished_build_is_done_again_without_folder_and_network(finished: Job
     assert again(finished).idle
     assert again(finished, backbone=Backbone(name="resnet18", weights_dir=("w",))).idle
     assert again(finished, targets=("intel-cpu",)).idle
-    with pytest.raises(WeightsError, match="not there any more"):
+    with pytest.raises(WeightsError, match="no longer exist"):
         again(finished, adapt=other)
     away.rename(folder)
     assert [result.reused for result in again(finished, adapt=other).results] == [True, True, False]

@@ -151,7 +151,7 @@ def test_cache_bit_flip_in_a_list_of_runs_removes_nothing(tmp_path: Path) -> Non
     data = bytearray(listed.read_bytes())
     data[-20] ^= 1
     listed.write_bytes(data)
-    with pytest.raises(StoreError, match=r"report\.kept: damaged on disk: .*run `edgetl report` once more"):
+    with pytest.raises(StoreError, match=r"report\.kept: damaged on disk: .*run `edgetl report` again"):
         clean(tmp_path, cache=False, dry_run=False)
     assert present(tmp_path)
     build(tmp_path, [1])

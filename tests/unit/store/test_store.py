@@ -111,7 +111,7 @@ def test_a_damaged_result_is_made_again_and_said(tmp_path: Path, damage: str) ->
         again = store.once("stage", 1, {}, write_number(1))
     assert not again.reused
     assert (again.folder / "number.txt").read_text() == "1"
-    assert notes == [f"stages/{file.parent.name}: damaged on disk; made again"]
+    assert notes == [f"stages/{file.parent.name}: damaged on disk; computed again"]
 
 
 def test_a_folder_that_is_not_ours_is_left_alone(tmp_path: Path) -> None:

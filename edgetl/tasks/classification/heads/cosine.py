@@ -13,7 +13,7 @@ NAME = "cosine"
 
 
 def fit(views: Floats, labels: Labels, num_classes: int, seed: int) -> LinearHead:
-    """The class with the largest cosine between the centred feature x - m and its unit prototype w_c, the mean
+    """The class with the largest cosine between the centered feature x - m and its unit prototype w_c, the mean
     direction of the class's images. (Gidaris and Komodakis 2018, arXiv:1804.09458, eq. 3; centring: Wang et al.
     2019, "SimpleShot", arXiv:1911.04623, sec. 3.2.)
 
@@ -21,7 +21,7 @@ def fit(views: Floats, labels: Labels, num_classes: int, seed: int) -> LinearHea
     of one image alike and never changes which is largest. So the layer has weight w_c and bias -m w_c, decides
     exactly as the cosine does, and no norm is needed on the device. Only how sure it sounds depends on |x - m|; the
     scale that makes it sound right is the best one for this layer's logits of images that were left out of the
-    prototypes (not of the centre, which knows no labels); `seed` orders the rounds.
+    prototypes (not of the center, which knows no labels); `seed` orders the rounds.
     """
     centre = views.mean(axis=(0, 1))
     centred = views - centre
@@ -41,6 +41,6 @@ def fit(views: Floats, labels: Labels, num_classes: int, seed: int) -> LinearHea
 
 
 def _unit(vectors: Floats) -> Floats:
-    """To length 1 along the last axis; a zero vector (an image at the very centre) stays zero."""
+    """To length 1 along the last axis; a zero vector (an image at the very center) stays zero."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / np.where(length > 0, length, 1.0))

@@ -60,7 +60,7 @@ def _choose(problem: _Problem, labels: Labels, seed: int) -> tuple[float, float,
 
 @dataclass(frozen=True)
 class _Problem:
-    """The centred rows X (N V, D), image by image, as left @ diag(values) @ right.T, so that every penalty is cheap.
+    """The centered rows X (N V, D), image by image, as left @ diag(values) @ right.T, so that every penalty is cheap.
 
     left (N V, R), values (R,), right (D, R), mean (D,), targets (N V, C), unit: the energy of all views per image.
     """

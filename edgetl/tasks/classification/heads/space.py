@@ -1,4 +1,4 @@
-"""The space that heads are fitted in: centred features, rotated into the few directions that carry them."""
+"""The space that heads are fitted in: centered features, rotated into the few directions that carry them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Space:
 def fit_space(views: NDArray[np.floating], *, standardise: bool = True) -> Space:
     """The space of views (V, N, F), V N >= 1.
 
-    Each feature is centred and divided by its deviation (`deviations`), or, not standardised, all by their mean
+    Each feature is centered and divided by its deviation (`deviations`), or, not standardized, all by their mean
     deviation. Then the features are rotated into their principal axes. A rotation changes no distance and no penalty;
     the axes that are dropped share one hundredth of the variance, and few shots become cheap to fit on.
     """

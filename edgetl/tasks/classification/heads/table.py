@@ -21,7 +21,7 @@ HEADS: Mapping[str, Fit] = {
 
 @dataclass(frozen=True)
 class Shots:
-    """Cached features of labelled images, brought once into the space that all heads are fitted in.
+    """Cached features of labeled images, brought once into the space that all heads are fitted in.
 
     compact float64 (V, N, D), view 0 plain; labels int64 (N,), every one of `num_classes` present.
     """
@@ -40,7 +40,7 @@ def prepare(views: NDArray[np.floating], labels: Labels, num_classes: int) -> Sh
         raise ValueError(f"expected all of {num_classes} classes, at least two; found labels {np.unique(labels)}")
     if not np.isfinite(views).all():
         raise ValueError("expected finite features; found infinite ones or not-a-number: check the backbone's weights")
-    # features that vary more tell more: standardised ones gave less accurate heads (docs/decisions/0009)
+    # features that vary more tell more: standardized ones gave less accurate heads (docs/decisions/0009)
     space = fit_space(views, standardise=False)
     return Shots(space, space.compact(views), labels, num_classes)
 

@@ -14,7 +14,7 @@ _BLIND_SHARE = 0.75  # what a head that nothing could be held out of is trusted 
 def best_scale(logits: Floats, labels: Labels, right_share: float | None = None) -> float:
     """The factor on logits (N, C) with the least cross entropy against labels (N,); 1.0 where all logits are equal.
 
-    The true class has the target (N + 1) / (N + 2), as if one image more had been answered right and one wrong:
+    The true class has the target (N + 1) / (N + 2), as if one more image had been right and one more wrong:
     without it the best factor of logits that are all right is infinite (Platt 1999, "Probabilistic outputs for
     support vector machines", sec. 2.2). `right_share` replaces that target.
     The cross entropy is convex in the factor (Guo et al. 2017, arXiv:1706.04599, sec. 4.2, in 1 / temperature), so

@@ -1,4 +1,4 @@
-"""Networks for grey pictures, made to take three equal channels."""
+"""Converts networks for gray images to three equal channels."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ def spread_stem(
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """`tensors` with the weights of a stem for one channel divided by three and repeated, and a note about it.
 
-    A grey picture is decoded to three equal channels: with one mean and one std for all of them the sum over the
-    channels is what the stem computed of the one. Raises WeightsError where they differ.
+    A gray image is decoded to three equal channels. With the same mean and std for all of them, the sum over the
+    channels equals the original stem's result. Raises WeightsError if they differ.
     """
     state = network.state_dict()
-    grey = [name for name, tensor in tensors.items() if name in state and _one_for_three(tensor, state[name])]
-    if plan.grey and not grey:
-        raise UsageError(f"{where}: its config.json says that it is made for 1 channels; its weights are for three")
-    if not grey:
+    gray = [name for name, tensor in tensors.items() if name in state and _one_for_three(tensor, state[name])]
+    if plan.gray and not gray:
+        raise UsageError(f"{where}: its config.json says 1 channel, but its weights are for three")
+    if not gray:
         return tensors, ()
     if len({*plan.native.mean}) > 1 or len({*plan.native.std}) > 1:
         raise WeightsError(
-            f"{where}: made for 1 channel, and `{plan.architecture}` has another mean and std for each color; name a "
+            f"{where}: made for 1 channel, and `{plan.architecture}` has a different mean and std for each color; "
+            f"name a "
             "`local-dir:` folder whose config.json has the one mean and std that the network was trained with"
         )
-    changed = {name: (tensors[name].float() / 3).repeat(1, 3, 1, 1) for name in grey}
-    note = f"made for 1 channel: {grey[0]} is divided by 3 and repeated, which is the same for grey pictures"
+    changed = {name: (tensors[name].float() / 3).repeat(1, 3, 1, 1) for name in gray}
+    note = f"made for 1 channel: {gray[0]} is divided by 3 and repeated, which gives the same result for gray images"
     return {**tensors, **changed}, (note,)
 
 
