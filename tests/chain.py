@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from cli_calls import Done
 from this_cpu import X86_TARGET
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,23 +26,6 @@ NO_NETWORK = ROOT / "tests" / "no_network.py"
 DIGITS = ("0", "1", "4")
 CPU_TARGETS = ("x86-cpu", "intel-cpu")
 TIMEOUT_S = 900.0
-
-
-@dataclass(frozen=True)
-class Done:
-    """A command that ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[str]:
-        """What was said on stderr."""
-        return self.err.splitlines()
-
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from chain import Chain, build_chain, build_steel
+from cli_calls import Shell
 from hypothesis import settings
 from native_build import RuntimeBuild, native_build
 
@@ -53,6 +54,12 @@ def common_folder(factory: pytest.TempPathFactory, name: str) -> Path:
 def runtime_build() -> RuntimeBuild:
     """The C++ half, built for this machine; takes a minute when nothing was built before."""
     return native_build()
+
+
+@pytest.fixture
+def shell(capsys: pytest.CaptureFixture[str]) -> Shell:
+    """The command line in this process."""
+    return Shell(capsys)
 
 
 @pytest.fixture(scope="module")

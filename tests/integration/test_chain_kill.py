@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chain import ROOT, Chain, Done, chain_targets, edgetl, run
+from chain import ROOT, Chain, chain_targets, edgetl, run
+from cli_calls import Done
 
 from edgetl.bundle.read import read_bundle
 from edgetl.files.digest import file_digest, folder_digests

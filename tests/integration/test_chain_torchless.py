@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from chain import Chain, Done, edgetl, edgetl_without_torch
+from chain import Chain, edgetl, edgetl_without_torch
+from cli_calls import Done
 
 from edgetl.bundle.read import read_bundle
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from chain import ROOT, Chain, Done
+from chain import ROOT, Chain
+from cli_calls import Done
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

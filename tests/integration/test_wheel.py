@@ -12,7 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from chain import ROOT, Chain, Done, run, write_recipe
+from chain import ROOT, Chain, run, write_recipe
+from cli_calls import Done
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

@@ -15,11 +15,6 @@ from edgetl.bundle.compile import compile_targets
 QUICK = ("--runs", "20", "--warmup", "1", "--cold-starts", "0", "--quiet")
 
 
-@pytest.fixture
-def shell(capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(capsys)
-
-
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two bundles that answer zeros."""

@@ -29,10 +29,7 @@ def ends_within_two_minutes() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("command", ["verify", "predict", "bench"])
-def test_every_damage_to_a_bundle_is_one_line(
-    whole: Path, tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shell = Shell(capsys)
+def test_every_damage_to_a_bundle_is_one_line(whole: Path, tmp_path: Path, command: str, shell: Shell) -> None:
     picture = [whole / "golden" / "0.png"] if command == "predict" else []
     tried = list(damages(whole))
     assert len(tried) >= 166

@@ -14,11 +14,6 @@ from edgetl.recipes.recipe_file import load_recipe
 
 
 @pytest.fixture
-def shell(capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(capsys)
-
-
-@pytest.fixture
 def photos(tmp_path: Path) -> Path:
     return write_images(tmp_path / "photos", {"cat": 4, "dog": 5})
 

@@ -22,11 +22,6 @@ NO_MEMORY = "edgetl: out of memory; free some or raise the limit (ulimit -v, the
 
 
 @pytest.fixture
-def shell(capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(capsys)
-
-
-@pytest.fixture
 def recipe(tmp_path: Path) -> Path:
     write_images(tmp_path / "photos", {"cat": 4, "dog": 4})
     return write_recipe(tmp_path)

@@ -34,11 +34,6 @@ from edgetl.types import Preprocessing
 COMMANDS = ("verify", "predict", "bench")
 
 
-@pytest.fixture
-def shell(capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(capsys)
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The float bundle of x86-cpu; what is refused here is refused before any runtime is asked."""

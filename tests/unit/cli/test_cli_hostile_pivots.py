@@ -40,9 +40,7 @@ def pivot(whole: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def refused(pivot: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., None]:
-    shell = Shell(capsys)
-
+def refused(pivot: Path, tmp_path: Path, shell: Shell) -> Callable[..., None]:
     def check(*words: str, target: str = "x86-cpu") -> None:
         out = tmp_path / "out"
         shell.refuses(1, words, "compile", pivot, "--target", target, "--out", out)

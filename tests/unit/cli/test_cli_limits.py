@@ -23,11 +23,6 @@ SECONDS = 3
 HALF_A_GIB = 2**29
 
 
-@pytest.fixture
-def shell(capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(capsys)
-
-
 @pytest.fixture(scope="module")
 def pivot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_pivot(tmp_path_factory.mktemp("made") / "pivot")

@@ -13,11 +13,6 @@ from edgetl.recipes.targets import load_target, profile_names, target_names
 from edgetl.store.results import open_store
 
 
-@pytest.fixture
-def shell(capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(capsys)
-
-
 def test_targets_are_listed_with_their_summaries(shell: Shell) -> None:
     lines = shell("targets").out.splitlines()
     assert [line.split()[0] for line in lines] == target_names()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_calls import Answer, Shell
+from cli_calls import Done, Shell
 from PIL import Image
 
 from edgetl.data.scan import scan
@@ -17,11 +17,6 @@ from edgetl.data.split import make_split
 from edgetl.errors import DataError
 from edgetl.recipes.recipe_file import load_recipe
 from edgetl.types import Split
-
-
-@pytest.fixture
-def shell(capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(capsys)
 
 
 def fill(folder: Path, classes: list[str], count: int, seed: int = 0) -> Path:
@@ -51,7 +46,7 @@ def listed(folder: Path, header: str, line: Line, encoding: str = "utf-8") -> Pa
     return folder / "list.csv"
 
 
-def made(shell: Shell, data: Path) -> tuple[Answer, Split]:
+def made(shell: Shell, data: Path) -> tuple[Done, Split]:
     """`edgetl new`, and the split that its recipe draws."""
     path = data.parent / "recipe.yaml"
     answer = shell("new", data, "-o", path)

@@ -15,11 +15,6 @@ from edgetl.cli import COMMANDS, GROUPS
 
 
 @pytest.fixture
-def shell(capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(capsys)
-
-
-@pytest.fixture
 def recipe(tmp_path: Path) -> Path:
     write_images(tmp_path / "photos", {"cat": 4, "dog": 4})
     return write_recipe(tmp_path)

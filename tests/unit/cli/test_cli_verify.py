@@ -17,11 +17,6 @@ from edgetl.files.digest import file_digest
 
 
 @pytest.fixture
-def shell(capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(capsys)
-
-
-@pytest.fixture
 def bundle(tmp_path: Path) -> Path:
     return compile_targets(make_pivot(tmp_path / "pivot"), ["null"], tmp_path / "bundles")[0]
 

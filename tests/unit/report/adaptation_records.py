@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from typing import Any, Literal
 
 import numpy as np
+import small_reports
 
 from edgetl.adapt.record import (
     Adaptation,
@@ -22,7 +23,7 @@ from edgetl.adapt.record import (
 )
 from edgetl.backbones.findings import Audit
 from edgetl.report.html import Details, render_html
-from edgetl.report.model import Data, Reference, Report
+from edgetl.report.model import Report
 from edgetl.types import Split
 
 EVIL: Any = "<script>alert('x')</script>"
@@ -130,25 +131,7 @@ def record(**changes: Any) -> Adaptation:
 
 
 def report(adapt: Adaptation | None) -> Report:
-    return Report(
-        name="demo",
-        verdict="pass",
-        recipe={},
-        classes=("a",),
-        reference=Reference(top1=1, top1_low=1, top1_high=1, macro_f1=1, macro_f1_low=1, macro_f1_high=1, images=1),
-        bundles=(),
-        data=Data(
-            shots=1,
-            val=1,
-            shots_per_class=(1,),
-            val_per_class=(1,),
-            resize="crop",
-            resize_reason="",
-            digest="",
-            skipped=(),
-        ),
-        adapt=adapt,
-    )
+    return small_reports.report(adapt=adapt)
 
 
 class Section(HTMLParser):

@@ -6,9 +6,11 @@ import csv
 import io
 from xml.etree import ElementTree
 
+from small_reports import bundle, report
+
 from edgetl.bench.ci_files import csv_text, junit_text
 from edgetl.report import ci
-from edgetl.report.model import Build, Bundle, Data, Gate, Recall, Reference, Report
+from edgetl.report.model import Build, Gate, Recall
 
 GATES = (
     Gate(gate="max_drop_points", limit=1, value=0.5, verdict="pass", reason="drop 0.50 points"),
@@ -18,34 +20,14 @@ GATES = (
 RECALLS = (Recall(label="good", images=950, recall=1.0), Recall(label="defect", images=50, recall=0.8))
 
 
-def bundle(target: str, builds: tuple[Build, ...], **changes: object) -> Bundle:
-    first = {"precision": "int8", "path": "p", "measured": True, "emulated": False, "verdict": "fail", "reason": "why"}
-    return Bundle.model_validate({"target": target, "backend": "onnxruntime", "builds": builds, **first, **changes})
-
-
 INT8 = Build(precision="int8", verdict="fail", reason="r", gates=GATES, p50_ms=4.0, p99_ms=6.0, recalls=RECALLS)
 FLOAT = Build(precision="float32", verdict="pass", reason="r", p50_ms=9.0)
-REPORT = Report(
-    name="steel",
-    verdict="fail",
-    recipe={},
+NOT_MEASURED = Build(precision="int8", verdict="not measured", reason="r")
+REPORT = report(
+    bundle("x86-cpu", verdict="fail", reason="why", builds=(INT8, FLOAT)),
+    bundle("nvidia-gpu", verdict="not measured", reason="why", builds=(NOT_MEASURED,)),
+    bundle("broken", precision=None, verdict="fail", reason="it does not run"),
     classes=("good", "defect"),
-    reference=Reference(top1=1, top1_low=1, top1_high=1, macro_f1=1, macro_f1_low=1, macro_f1_high=1, images=1000),
-    bundles=(
-        bundle("x86-cpu", (INT8, FLOAT)),
-        bundle("nvidia-gpu", (Build(precision="int8", verdict="not measured", reason="r"),), verdict="not measured"),
-        bundle("broken", (), precision=None, verdict="fail", reason="it does not run"),
-    ),
-    data=Data(
-        shots=1,
-        val=1,
-        shots_per_class=(1,),
-        val_per_class=(1,),
-        resize="squash",
-        resize_reason="",
-        digest="",
-        skipped=(),
-    ),
 )
 
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from small_reports import bundle, report
 
 from edgetl.bench.machine import Machine
 from edgetl.bench.measurement import BeforeAfter, BundleMeasurement, Measurement
 from edgetl.errors import EdgetlError
 from edgetl.report.devices import MAX_FILE_BYTES, DeviceFile, device_rows, read_devices
-from edgetl.report.model import Build, Bundle, Data, Reference, Report
+from edgetl.report.model import Build
 from edgetl.report.terminal import show_report
 from edgetl.types import Estimate, Interval
 
@@ -47,16 +48,11 @@ FOUND = BundleMeasurement(
 MEASURED = Measurement(
     "edgetl c++", "2027-01-15T08:00:00+00:00", PI, BeforeAfter(2400.0, 2400.0), BeforeAfter(41.0, 62.0), (FOUND,)
 )
-SHIPPED = Bundle(
-    target="arm64-cpu",
-    backend="onnxruntime",
-    precision="int8",
-    path="bundles/steel-arm64-cpu",
+SHIPPED = bundle(
+    "arm64-cpu",
     bundle_sha256=DIGEST,
     measured=False,
     emulated=True,
-    verdict="pass",
-    reason="fine",
     builds=(Build(precision="int8", verdict="pass", reason=""), Build(precision="float32", verdict="pass", reason="")),
 )
 
@@ -141,29 +137,9 @@ def test_a_file_that_is_too_large_or_not_there_is_refused(tmp_path: Path) -> Non
 
 
 def test_the_terminal_shows_devices_within_80_columns() -> None:
-    report = Report(
-        name="steel",
-        verdict="pass",
-        recipe={},
-        classes=("a",),
-        reference=Reference(
-            top1=0.97, top1_low=0.95, top1_high=0.99, macro_f1=1, macro_f1_low=1, macro_f1_high=1, images=300
-        ),
-        bundles=(SHIPPED,),
-        data=Data(
-            shots=1,
-            val=1,
-            shots_per_class=(1,),
-            val_per_class=(1,),
-            resize="squash",
-            resize_reason="",
-            digest="",
-            skipped=(),
-        ),
-        devices=rows(replace(FOUND, bundle_sha256="b" * 64)),
-    )
+    devices = rows(replace(FOUND, bundle_sha256="b" * 64))
     stream = io.StringIO()
-    show_report(report, Console(file=stream, width=80))
+    show_report(report(SHIPPED, devices=devices), Console(file=stream, width=80))
     text = stream.getvalue()
     assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
     words = " ".join(text.split())

@@ -3,8 +3,9 @@ from __future__ import annotations
 import matplotlib
 import numpy as np
 from numpy.typing import NDArray
+from small_reports import bundle
 
-from edgetl.report.model import Build, Bundle
+from edgetl.report.model import Build
 from edgetl.report.plots import accuracy_latency, latency_histogram
 from edgetl.types import Precision
 
@@ -23,20 +24,6 @@ def build(precision: Precision, p50_ms: float | None, top1: float = 0.9) -> Buil
     )
 
 
-def bundle(target: str, *builds: Build) -> Bundle:
-    return Bundle(
-        target=target,
-        backend="b",
-        precision="int8",
-        path=None,
-        measured=True,
-        emulated=False,
-        verdict="pass",
-        reason="",
-        builds=builds,
-    )
-
-
 def times() -> dict[Precision, NDArray[np.int64]]:
     generator = np.random.default_rng(0)
     return {
@@ -46,14 +33,14 @@ def times() -> dict[Precision, NDArray[np.int64]]:
 
 
 def test_the_accuracy_plot_tells_its_numbers_in_words() -> None:
-    picture = accuracy_latency([bundle("x86-cpu", build("int8", 3.0, 0.95), build("float32", 7.2))])
+    picture = accuracy_latency([bundle("x86-cpu", builds=(build("int8", 3.0, 0.95), build("float32", 7.2)))])
     assert picture is not None
     assert "x86-cpu int8: 95.0 % at 3 ms; x86-cpu float32: 90.0 % at 7.2 ms" in picture.text
     assert ">x86-cpu</text>" in picture.svg
 
 
 def test_without_latency_there_is_no_accuracy_plot() -> None:
-    assert accuracy_latency([bundle("arm64-cpu", build("int8", None))]) is None
+    assert accuracy_latency([bundle("arm64-cpu", builds=(build("int8", None),))]) is None
 
 
 def test_the_histogram_tells_medians_and_what_lies_beyond_its_axis() -> None:

@@ -3,50 +3,38 @@
 from __future__ import annotations
 
 import pytest
+from small_reports import bundle
 
 from edgetl.report.model import Bundle
 from edgetl.report.summary import Unmeasured, summarize
 from edgetl.types import Verdict
 
 
-def bundle(target: str, verdict: Verdict = "pass", p50_ms: float | None = 1.0, **more: object) -> Bundle:
-    values: dict[str, object] = {
-        "target": target,
-        "backend": "onnxruntime",
-        "precision": "int8",
-        "path": "p",
-        "measured": True,
-        "emulated": False,
-        "top1": 0.98,
-        "verdict": verdict,
-        "reason": "",
-        "p50_ms": p50_ms,
-        "p50_ms_low": p50_ms and 0.95 * p50_ms,
-        "p50_ms_high": p50_ms and 1.05 * p50_ms,
-    }
-    return Bundle.model_validate(values | more)
+def timed(target: str, verdict: Verdict = "pass", p50_ms: float = 1.0, **more: object) -> Bundle:
+    interval = {"p50_ms": p50_ms, "p50_ms_low": 0.95 * p50_ms, "p50_ms_high": 1.05 * p50_ms}
+    return bundle(target, verdict=verdict, top1=0.98, **interval, **more)
 
 
 def absent(target: str, reason: str = "no GPU") -> Bundle:
-    return bundle(target, "not measured", None, measured=False, not_measured_reason=reason)
+    return bundle(target, verdict="not measured", measured=False, not_measured_reason=reason)
 
 
 def emulated(target: str, verdict: Verdict = "pass") -> Bundle:
-    return bundle(target, verdict, None, measured=False, emulated=True, not_measured_reason="no ARM CPU")
+    return bundle(target, verdict=verdict, measured=False, emulated=True, not_measured_reason="no ARM CPU")
 
 
 @pytest.mark.parametrize(
     ("bundles", "verdict", "headline"),
     [
-        ([bundle("a"), bundle("b")], "pass", "2 of 2 measured targets pass"),
-        ([bundle("a"), absent("b")], "pass", "1 of 1 measured target passes; 1 not measured here"),
-        ([bundle("a", "fail"), absent("b")], "fail", "0 of 1 measured target passes; 1 not measured here"),
+        ([timed("a"), timed("b")], "pass", "2 of 2 measured targets pass"),
+        ([timed("a"), absent("b")], "pass", "1 of 1 measured target passes; 1 not measured here"),
+        ([timed("a", "fail"), absent("b")], "fail", "0 of 1 measured target passes; 1 not measured here"),
         (
-            [bundle("a"), bundle("b", "not measured")],
+            [timed("a"), timed("b", "not measured")],
             "not measured",
             "1 of 2 measured targets pass; 1 with a gate that was not measured",
         ),
-        ([bundle("a"), emulated("b")], "pass", "2 of 2 measured targets pass (1 of them emulated)"),
+        ([timed("a"), emulated("b")], "pass", "2 of 2 measured targets pass (1 of them emulated)"),
         ([absent("a")], "not measured", "1 not measured here"),
     ],
 )
@@ -56,22 +44,22 @@ def test_the_headline_counts_what_was_measured(bundles: list[Bundle], verdict: V
 
 
 def test_measured_targets_stand_first_and_keep_their_order() -> None:
-    summary = summarize([absent("a"), bundle("z"), emulated("c"), bundle("b")])
+    summary = summarize([absent("a"), timed("z"), emulated("c"), timed("b")])
     assert [each.target for each in summary.bundles] == ["z", "b", "c", "a"]
 
 
 def test_the_fastest_bundle_that_passes_is_the_one_to_take() -> None:
-    take = summarize([bundle("slow", p50_ms=2.0), bundle("fast"), bundle("wrong", "fail", 0.1)]).take
+    take = summarize([timed("slow", p50_ms=2.0), timed("fast"), timed("wrong", "fail", 0.1)]).take
     assert "take the bundle for fast: the fastest that passes, with int8, 98.0 % top-1 and 1.00 ms." in take
 
 
 def test_bundles_that_are_as_fast_within_their_intervals_are_named() -> None:
-    take = summarize([bundle("fast"), bundle("level", p50_ms=1.05), bundle("slow", p50_ms=2.0)]).take
+    take = summarize([timed("fast"), timed("level", p50_ms=1.05), timed("slow", p50_ms=2.0)]).take
     assert take.endswith("; level may be as fast.")
 
 
 def test_a_latency_of_another_cpu_recommends_nothing() -> None:
-    assert summarize([bundle("a", other_cpu="no VNNI"), emulated("b"), absent("c")]).take == ""
+    assert summarize([timed("a", other_cpu="no VNNI"), emulated("b"), absent("c")]).take == ""
 
 
 def test_an_emulated_target_is_not_listed_as_unmeasured() -> None:

@@ -4,17 +4,15 @@ import io
 
 import pytest
 from rich.console import Console
+from small_reports import bundle, report
 
-from edgetl.report.model import Bundle, Caution, Data, Recall, Reference, Report, Surgery
+from edgetl.report.model import Bundle, Caution, Recall, Surgery
 from edgetl.report.terminal import show_report
 
-MEASURED = Bundle(
-    target="jetson-orin-nano",
+MEASURED = bundle(
+    "jetson-orin-nano",
     backend="tensorrt_rtx",
     precision="simplified",
-    path="p",
-    measured=True,
-    emulated=False,
     images=300,
     top1=0.97,
     top1_low=0.944,
@@ -34,34 +32,17 @@ MEASURED = Bundle(
     why="[bold]most[/bold] accurate",
     surgery=Surgery(activations=19, gates=9, epochs=40, agreement=1.0, sentence="Without 28 parts it is fast."),
 )
-ABSENT = Bundle(
-    target="nvidia-rtx",
+ABSENT = bundle(
+    "nvidia-rtx",
     backend="tensorrt_rtx",
-    precision="int8",
-    path="p",
     measured=False,
-    emulated=False,
     size_bytes=1000,
     verdict="not measured",
     reason="not measured here: no GPU",
     not_measured_reason="no GPU. Buy\none.",
 )
-EMULATED = Bundle(
-    target="arm64-cpu",
-    backend="onnxruntime",
-    precision="int8",
-    path="p",
-    measured=False,
-    emulated=True,
-    top1=0.9,
-    verdict="pass",
-    reason="fine",
-)
-
-
-OTHER = EMULATED.model_copy(
-    update={"target": "x86-avx2", "measured": True, "emulated": False, "other_cpu": "this one has vnni"}
-)
+EMULATED = bundle("arm64-cpu", measured=False, emulated=True, top1=0.9, reason="fine")
+OTHER = bundle("x86-avx2", top1=0.9, reason="fine", other_cpu="this one has vnni")
 
 
 def shown(
@@ -70,29 +51,8 @@ def shown(
     bundles: tuple[Bundle, ...] = (MEASURED, ABSENT, EMULATED, OTHER),
     cautions: tuple[Caution, ...] = (),
 ) -> str:
-    report = Report(
-        name="demo",
-        verdict="fail",
-        recipe={},
-        classes=("a",),
-        reference=Reference(
-            top1=0.97, top1_low=0.95, top1_high=0.99, macro_f1=1, macro_f1_low=1, macro_f1_high=1, images=300
-        ),
-        bundles=bundles,
-        cautions=cautions,
-        data=Data(
-            shots=1,
-            val=1,
-            shots_per_class=(1,),
-            val_per_class=(1,),
-            resize="squash",
-            resize_reason="",
-            digest="",
-            skipped=(),
-        ),
-    )
     stream = io.StringIO()
-    show_report(report, Console(file=stream, width=width, force_terminal=terminal))
+    show_report(report(*bundles, cautions=cautions), Console(file=stream, width=width, force_terminal=terminal))
     return stream.getvalue()
 
 

@@ -16,13 +16,16 @@ from edgetl.cli import main
 
 
 @dataclass(frozen=True)
-class Answer:
+class Done:
+    """A command that ended."""
+
     code: int
     out: str
     err: str
 
     @property
     def lines(self) -> list[str]:
+        """What was said on stderr."""
         return self.err.splitlines()
 
     def json(self) -> Any:
@@ -35,12 +38,12 @@ class Shell:
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self.capsys = capsys
 
-    def __call__(self, *arguments: str | Path) -> Answer:
+    def __call__(self, *arguments: str | Path) -> Done:
         with pytest.raises(SystemExit) as ended:
             main([str(argument) for argument in arguments])
         assert isinstance(ended.value.code, int)
         out, err = self.capsys.readouterr()
-        return Answer(ended.value.code, out, err)
+        return Done(ended.value.code, out, err)
 
     def refuses(self, code: int, words: Sequence[str], *arguments: str | Path) -> str:
         """The command ends with `code`, one clear line that has all `words`, and nothing on stdout."""
