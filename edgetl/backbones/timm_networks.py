@@ -62,7 +62,7 @@ def plan_by_folder(folder: Path) -> Plan:
     elif channels != 3:
         raise UsageError(f"{where}: made for {channels} channels; expected a network for RGB or gray images")
     plan = _plan(name, arguments, cfg, where=str(where))
-    return replace(plan, grey=channels == 1, licence=str(given.get("license") or ""))
+    return replace(plan, gray=channels == 1, licence=str(given.get("license") or ""))
 
 
 def construct(architecture: str, model_args: Mapping[str, object], num_classes: int) -> nn.Module:
