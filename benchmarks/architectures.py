@@ -1,5 +1,4 @@
-"""How much faster every named architecture is in INT8 than in float, and how much accuracy it loses, at its own input
-size.
+"""How much faster every named architecture is in INT8 than in float at its own input size, and what it loses.
 
     python benchmarks/architectures.py --pictures PICTURES --weights-dir WEIGHTS --work WORK --write
 

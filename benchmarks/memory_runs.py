@@ -1,5 +1,4 @@
-"""Code that the memory benchmarks share: it cuts many real images out of few, and runs each count in its own
-process."""
+"""Shared by the memory benchmarks: cuts many real images out of few, and runs each count in its own process."""
 
 from __future__ import annotations
 
