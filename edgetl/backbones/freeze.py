@@ -31,7 +31,7 @@ class Depth:
 
 
 def last_parts(network: nn.Module, head: str, count: int) -> Depth:
-    """Train the last `count` parts (`blocks`), or all where there are no more."""
+    """Train the last `count` parts (`blocks`), or all if there are fewer."""
     names = blocks(network, head)
     count = min(count, len(names))
     frozen, trained = names[: len(names) - count], names[len(names) - count :]

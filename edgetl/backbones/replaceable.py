@@ -39,7 +39,7 @@ _SMOOTH = frozenset(
     ]
 )
 _GATES = frozenset(["SqueezeExcite", "SEModule", "EffectiveSEModule", "SqueezeExcitation"])
-# there the norm itself runs in floats, and what is measured anew on the shots has nothing to hold on to
+# these norms run in float themselves, and statistics measured again on the shots have no place to go
 _OTHER_NORMS = (nn.LayerNorm, nn.GroupNorm)
 # exact types: a subclass that computes its weights in forward (weight standardization) would undo a factor on them
 _CONVOLUTIONS = frozenset({"Conv2d", "Conv2dSame"})
@@ -121,7 +121,7 @@ def operate(network: nn.Module, surgery: Sequence[str], height: int, width: int)
 
 
 def drop_gates(network: nn.Module, places: Sequence[Fold]) -> None:
-    """Replace gates by nothing where their constant goes into another layer, else by a multiplication."""
+    """Remove gates whose constant goes into another layer; replace the others by a multiplication."""
     for place in places:
         left = ChannelScale(place.channels) if place.into == "nothing" else nn.Identity()
         network.set_submodule(place.gate, left)

@@ -154,7 +154,7 @@ def holdings(weights_dirs: Sequence[Path]) -> str:
 
 
 def tag_of(folder: Path) -> str:
-    """timm's tag of the weights in a folder, comparable: what its config.json says, else its name; "" for none."""
+    """timm's tag of the weights in a folder, comparable: from its config.json, otherwise its name; "" for none."""
     config = _config(folder / CONFIG_FILE)
     inner = config.get("pretrained_cfg")
     told = (inner if isinstance(inner, dict) else config).get("tag")

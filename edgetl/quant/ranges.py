@@ -25,7 +25,7 @@ class RangesCache:
     scheme: str
 
     def find(self, parts: Parts, places: Sequence[str], progress: Progress) -> Observed | None:
-        """What was observed for this key, perhaps not yet all of it; None to begin anew. Tells why."""
+        """The observations for this key, perhaps incomplete; None to start over. Reports why."""
         path = self.path(parts)
         if not path.is_file():
             self._tell_what_moved(parts, progress)

@@ -1,8 +1,8 @@
 """Batch norms after surgery: every layer's output gets its previous mean and variance.
 
-With other activations and constant gates, what enters a batch norm has other moments than those it was trained with.
-Measuring its statistics anew alone would give it the moments of the pretraining set; here it gets those that the
-float network shows on the same images.
+With other activations and constant gates, the inputs of a batch norm have other moments than in training. Measuring its
+statistics again would only restore the moments of the pretraining set; here it gets the moments that the float network
+has on the same images.
 """
 
 from __future__ import annotations
