@@ -55,8 +55,8 @@ class Replaceable:
 
 @dataclass(frozen=True)
 class Fold:
-    """Where a gate's constant goes: through the input channels of the convolution behind it, into the batch norm in
-    front of it, or nowhere (`layer` empty): then a multiplication stays. `channels` of the gate."""
+    """Where a gate's constant goes: through the input channels of the convolution after it, into the batch norm before
+    it, or nowhere (`layer` empty): then a multiplication stays. `channels` of the gate."""
 
     gate: str
     channels: int
@@ -77,12 +77,13 @@ class ChannelScale(nn.Module):
 
 
 def replaceable(network: nn.Module) -> Replaceable:
-    """What `operate` would replace; nothing in networks without batch norms, or with norms by layer or group too."""
+    """The parts that `operate` would replace; nothing in networks without batch norms, or that also have layer or group
+    norms."""
     return Replaceable(len(smooth_activations(network)), len(gates(network)))
 
 
 def smooth_activations(network: nn.Module) -> list[str]:
-    """Names of the activations that become ReLU or ReLU6. Those inside of gates go, or stay, with the gate."""
+    """Names of the activations that become ReLU or ReLU6. Those inside gates are treated with their gate."""
     inside = tuple(f"{gate}." for gate in gates(network))
     return [name for name in _named(network, _SMOOTH) if not name.startswith(inside)]
 
@@ -136,7 +137,7 @@ def _named(network: nn.Module, kinds: Collection[str]) -> list[str]:
 
 
 class _Watch(TorchFunctionMode):
-    """Who gives each gate its input, who takes its output, and whether anybody else does."""
+    """Which modules write each gate's input and read its output, and whether any others do."""
 
     def __init__(self, network: nn.Module, names: Sequence[str]) -> None:
         super().__init__()

@@ -170,7 +170,7 @@ def _corrections(
 
 @dataclass(frozen=True)
 class _Settled:
-    """How the network came to be: the method, what decided it, the epochs of training."""
+    """How the network was made: the method, the reason for it, the epochs of training."""
 
     method: Method
     decision: Decision | None
@@ -178,7 +178,7 @@ class _Settled:
 
 
 def _settle(prepared: GraphModule, teacher: nn.Module, shots: Shots, job: QuantizeJob, progress: Progress) -> _Settled:
-    """Train or not, as the recipe or the validation images decide."""
+    """Train or not, as the recipe or the validation images determine."""
     history: list[Epoch] = []
 
     def learn() -> None:

@@ -19,7 +19,7 @@ _DEAD = 1e-12  # variance of a channel that is constant but for rounding; it kee
 
 @torch.no_grad()
 def match_moments(student: nn.Module, teacher: nn.Module, images: Tensor) -> int:
-    """Set the running statistics of the batch norms of `student`, in eval mode; how many were set.
+    """Set the running statistics of the batch norms of `student`, in eval mode; returns how many were set.
 
     images  float32 (n, 3, H, W), normalized, on the networks' device: one batch, since each layer's moments are only
             right once those of all layers before it are
