@@ -211,7 +211,7 @@ def _of_all_channels(cfg: Mapping[str, Any], key: str, where: str) -> list[float
     values: Any = cfg.get(key)
     if isinstance(values, (list, tuple)) and len(values) in (1, 3) and list(values) == [values[0]] * len(values):
         return [values[0]] * 3
-    raise UsageError(f"{where}: made for 1 channels; expected one `{key}` for all of them, found {quoted(values)}")
+    raise UsageError(f"{where}: made for 1 channel; expected one `{key}` for all of them, found {quoted(values)}")
 
 
 def _triple(cfg: Mapping[str, Any], key: str, where: str) -> tuple[float, float, float]:
