@@ -1,8 +1,8 @@
-"""How long the first build takes: pictures to bundles from an empty folder, stage by stage, and a head alone after it.
+"""How long the first build takes: from images to bundles in an empty folder, stage by stage, and a head alone after it.
 
     python benchmarks/first_build.py --data DATA --weights-dir WEIGHTS --work WORK
 
-Every draw of the shots is a build of its own, a process that starts in an empty folder with a recipe of defaults. In
+Every draw of the shots is a separate build, a process that starts in an empty folder with a recipe of defaults. In
 the same folder a head is asked for afterwards, with `adapt.strategy: probe`, which finds the features of the search.
 """
 

@@ -1,4 +1,4 @@
-"""edgetl's own side of `transfer.py`: the adapt stage as a build runs it, and how fast it extracts features."""
+"""edgetl's side of `transfer.py`: the adapt stage as a build runs it, and the speed of its feature extraction."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Extraction:
     """Images per second, medians of the repeats.
 
     plain    edgetl's cached features: decode, resize, network, disk
-    network  the bare network on tensors that are there already
+    network  the bare network on tensors that already exist
     """
 
     images: int
@@ -69,10 +69,8 @@ class Extraction:
 def run_adapt(
     pretrained: Pretrained, weights: Path, draw: Draw, method: str, overrides: Sequence[str], folder: Path
 ) -> Adapted:
-    """One cell in the scratch folder `folder`, which is emptied before: no feature is there from an earlier run.
-
-    Raises EdgetlError.
-    """
+    """One cell in the scratch folder `folder`, which is emptied first, so no feature of an earlier run is reused.
+    Raises EdgetlError."""
     shutil.rmtree(folder, ignore_errors=True)
     recipe = _recipe(pretrained, draw, method, overrides, folder)
     job = make_job(recipe, folder, out=folder / "out", weights_dirs=(weights,))

@@ -52,9 +52,9 @@ def build(
 
 
 def rebuild(spec: NetworkSpec, state: Path) -> nn.Module:
-    """The very network that was saved: built from `spec`, filled strictly from a safetensors file. In eval mode.
+    """The network exactly as it was saved: built from `spec`, filled strictly from a safetensors file. In eval mode.
 
-    Needs no network access. Raises WeightsError naming the file when tensors and description do not belong together.
+    Needs no network access. Raises WeightsError naming the file if tensors and description do not belong together.
     """
     network = construct(spec)
     tensors, own = read_checkpoint(state), network.state_dict()

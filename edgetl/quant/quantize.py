@@ -154,7 +154,7 @@ def _corrections(run: Run, prepared: GraphModule, images: CalibrationImages) -> 
 
 @dataclass(frozen=True)
 class _Settled:
-    """How the network came to be: the method, what decided it, the epochs of training."""
+    """How the network was made: the method, the reason for it, the epochs of training."""
 
     method: Method
     decision: Decision | None
@@ -162,7 +162,7 @@ class _Settled:
 
 
 def _settle(run: Run, gates: Gates, prepared: GraphModule, teacher: nn.Module, shots: Shots) -> _Settled:
-    """Train or not, as the recipe or the validation images decide."""
+    """Train or not, as the recipe or the validation images determine."""
     history: list[Epoch] = []
     config = run.job.recipe.quantize
 

@@ -38,7 +38,7 @@ class Shots:
             self._resident = load_batch(self._samples, self.preprocessing)
 
     def plain(self, indices: Sequence[int]) -> Tensor:
-        """The images as they are, with the very arithmetic of the exported graph."""
+        """The unchanged images, computed with exactly the arithmetic of the exported graph."""
         return plain(self._bytes(indices), self.preprocessing, self.device)
 
     def augmented(self, indices: Sequence[int]) -> Tensor:

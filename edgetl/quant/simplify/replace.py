@@ -44,7 +44,7 @@ class Operated:
 def planned(network: nn.Module, config: Surgery) -> tuple[tuple[str, ...], Replaceable]:
     """The names of what `config` replaces in `network`, and how many parts that are.
 
-    Raises UsageError when there is nothing.
+    Raises UsageError if there are none.
     """
     found = replaceable(network)
     activations = found.activations if config.activations != "keep" else 0
@@ -65,7 +65,7 @@ def operated(network: nn.Module, config: Surgery, views: Tensor) -> Operated:
 
     network  float32 (n, 3, height, width) -> (n, classes), in eval mode, left untouched
     views    float32 (n, 3, height, width), normalized, on the network's device
-    raises   UsageError when there is nothing to replace, ParityError when folding a constant changed the network
+    raises   UsageError if there is nothing to replace, ParityError if folding a constant changed the network
     """
     surgery, replaced = planned(network, config)
     height, width = views.shape[2:]
@@ -79,7 +79,7 @@ def operated(network: nn.Module, config: Surgery, views: Tensor) -> Operated:
 
 
 def _without_gates(network: nn.Module, student: nn.Module, found: Sequence[Fold], views: Tensor) -> float:
-    """Make the gates of `student` constants; the difference that folding them made."""
+    """Turn the gates of `student` into constants; returns the difference that folding them made."""
     factors = constants(network, (views[start : start + _AT_ONCE] for start in range(0, len(views), _AT_ONCE)))
     multiplied = copy.deepcopy(student)
     apart = [Fold(fold.gate, fold.channels, "nothing") for fold in found]

@@ -61,8 +61,8 @@ def simplify_network(run: Run, adapted: Path, out: Path) -> None:
 
 
 def _views(shots: Shots, pixels: int) -> Tensor:
-    """Up to 128 views (fewer of large pictures): half of them plain, the others augmented, of as many classes as go in:
-    shots are ordered class by class in turn."""
+    """Up to 128 views (fewer of large images), half of them plain, half augmented, of as many classes as possible: the
+    shots take turns by class."""
     count = max(_FEWEST_VIEWS, min(_MOST_VIEWS, _VIEW_PIXELS // pixels))
     order = list(range(len(shots)))
     shown = order[: count // 2]
