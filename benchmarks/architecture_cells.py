@@ -1,4 +1,4 @@
-"""One network of `architectures.py`: made, quantized, compiled for this CPU's targets, judged and timed."""
+"""One network of `architectures.py`: build it, quantize it, compile it for this CPU's targets, judge and time it."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Built:
 
 @dataclass(frozen=True)
 class Cell:
-    """loads: before each repeat of each target. refused: why there are no builds, "" where there are."""
+    """loads: before each repeat of each target. refused: why there are no builds, "" if there are."""
 
     key: Key
     pixels: int
@@ -160,7 +160,7 @@ def measure(key: Key, settings: Settings, folder: Path) -> Cell:
 
 
 def read_samples(folder: Path) -> list[Sample]:
-    """In the order of their names; the class index is what stands before the first underscore."""
+    """In the order of their names; the class index is the part before the first underscore."""
     paths = sorted(folder.glob("*.jpg"))
     if len(paths) < 2 * _CALIBRATES:
         raise EdgetlError(f"{folder}: expected pictures <class index>_<anything>.jpg; found {len(paths)}")
@@ -185,8 +185,8 @@ def _network(name: str, weights: Path, calibration: Sequence[Sample]) -> _Networ
 
 @torch.no_grad()
 def _settle(module: nn.Module, images: torch.Tensor) -> None:
-    """Values keep their size through random layers: batch norms get the statistics of the calibration pictures, and
-    layer scales, which start so small that a runtime drops the whole block, become 1."""
+    """Values keep their size through random layers: batch norms get the statistics of the calibration images, and layer
+    scales, which start so small that a runtime drops the whole block, become 1."""
     for name, parameter in module.named_parameters():
         if name.endswith("gamma") and parameter.abs().max() < 1e-3:
             parameter.fill_(1)

@@ -1,4 +1,4 @@
-"""How much faster than float every named architecture is in INT8, and what it loses, at its own input size.
+"""How much faster every named architecture is in INT8 than in float at its own input size, and what it loses.
 
     python benchmarks/architectures.py --pictures PICTURES --weights-dir WEIGHTS --work WORK --write
 
@@ -80,8 +80,8 @@ def _arguments() -> argparse.Namespace:
 
 
 def newest(cells: Sequence[Cell]) -> list[Cell]:
-    """Of every network the last cell for each set of targets, as CPUs of several kinds have theirs; of a refused one
-    only where there is no other."""
+    """The last cell of every network for each set of targets, because CPUs of several kinds have their own; a refused
+    cell only if there is no other."""
     last = {(cell.key.network, tuple(built.target for built in cell.builds)): cell for cell in cells}
     made = {cell.key.network for cell in last.values() if cell.builds}
     kept = [cell for cell in last.values() if cell.builds or cell.key.network not in made]
@@ -96,7 +96,7 @@ def result_of(cells: Sequence[Cell]) -> Result:
         f"of the intervals. Load average while measuring: {load}; on a busy machine read the ratios, not the "
         "milliseconds. Layers: the precisions of convolutions and matrix products, products of two activations "
         "(attention) among them. Drop: top-1 of the float network minus that of the INT8 build on the judged pictures, "
-        f"in points; {NOTHING}: random weights, whose answers mean nothing."
+        f"in points; {NOTHING}: random weights, whose predictions mean nothing."
     )
     measured = [name for name in TARGETS if any(built.target == name for cell in cells for built in cell.builds)]
     sections = [method, *(f"## {target}\n\n{_table(cells, target)}" for target in measured)]

@@ -1,4 +1,4 @@
-"""Images to bundles: wall time and peak memory of every stage, and what came out, for the example recipes.
+"""Images to bundles: wall time, peak memory and result of every stage, for the example recipes.
 
     python benchmarks/build_chain.py --data DATA --weights-dir WEIGHTS --work WORK
     python benchmarks/build_chain.py --from OUT --from OUT
@@ -47,7 +47,8 @@ torch network minus this build's on the same images, in points."""
 
 @dataclass(frozen=True)
 class Run:
-    """One run of `edgetl build`. `seconds` is None when stages were there already: the wall time would mean nothing."""
+    """One run of `edgetl build`. `seconds` is None if some stages were done before: the wall time would mean
+    nothing."""
 
     seconds: float | None
     peak_rss_bytes: int

@@ -1,10 +1,10 @@
-"""Memory of calibrating on few and on many images: it must not grow with them.
+"""Memory of calibrating on few and on many images: it must not grow with their number.
 
     python benchmarks/calibration_memory.py --data DATA --weights-dir WEIGHTS --work DIR [--write]
 
-Pictures are 200x200 crops at random places of those in DATA/rsscn7, encoded as JPEG: no two files are equal, and
-decoding is real. Each count runs in a process of its own: MobileNetV2 with histograms and checkpoints, then bias
-correction; it reports its peak resident memory after each step.
+The images are random 200x200 crops of those in DATA/rsscn7, encoded as JPEG: no two files are equal, and decoding is
+real. Each count runs in a process of its own: MobileNetV2 with histograms and checkpoints, then bias correction; it
+reports its peak resident memory after each step.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CROP = 200
 
 
 def measure(data: Path, weights: Path, work: Path, count: int) -> dict[str, float]:
-    """Calibrate on `count` pictures, continue from the finished cache, correct the biases."""
+    """Calibrate on `count` images, continue from the finished cache, correct the biases."""
     import torch
 
     from edgetl.backbones.extract import tensors_digest
@@ -98,7 +98,7 @@ def _text(rows: Sequence[Mapping[str, float]]) -> str:
     return "\n".join(
         [
             "MB: the file of kept ranges, and the peak of resident memory after each step, for mobilenetv2_100 at",
-            f"{SIDE} pixels with histograms. Before: the network is captured, and nothing was shown to it yet.",
+            f"{SIDE} pixels with histograms. Before: the network is captured and has seen no image yet.",
             "",
             table(head, lines, left=0),
             "",

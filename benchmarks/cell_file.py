@@ -23,7 +23,7 @@ from edgetl.files.digest import value_digest
 
 
 class HasKey(Protocol):
-    """A frozen dataclass whose `key`, another one, says what it is a cell of."""
+    """A frozen dataclass whose `key`, also a frozen dataclass, identifies the cell."""
 
     @property
     def key(self) -> Any: ...
@@ -34,14 +34,14 @@ C = TypeVar("C", bound=HasKey)
 
 @dataclass(frozen=True)
 class CellFile(Generic[C]):
-    """A file of cells of one `kind` in a folder of its own; both are made at the first write."""
+    """A file of cells of one `kind` in its own folder; both are created at the first write."""
 
     path: Path
     kind: type[C]
 
     def read(self) -> list[C]:
-        """In the order they were finished; of a cell that was finished twice, the later one. A line that is no cell
-        (cut off by a full disk, say) counts as not there."""
+        """In the order they were finished; if a cell was finished twice, the later one. A line that is not a cell (cut
+        off by a full disk, for example) is ignored."""
         try:
             lines = self.path.read_bytes().splitlines()
         except FileNotFoundError:
@@ -57,7 +57,7 @@ class CellFile(Generic[C]):
         return list(found.values())
 
     def append(self, cell: C) -> None:
-        """Add one line that is whole or absent, whoever else is writing."""
+        """Add one line, whole or not at all, whichever other processes are writing."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         values: dict[str, Any] = _adapter(self.kind).dump_python(cell, mode="json")
         line = json.dumps(values, ensure_ascii=False, allow_nan=False).encode() + b"\n"
@@ -69,11 +69,9 @@ class CellFile(Generic[C]):
             os.fsync(stream.fileno())
 
     def begin_with(self, values: Iterable[Any], origin: Path) -> None:
-        """Take over the cells of a result, `values` from its JSON, unless there are cells already: which of several
-        versions is the newest is told by their order.
-
-        Raises EdgetlError, before anything is written, where one is no cell of this kind.
-        """
+        """Take over the cells of a result, `values` from its JSON, unless there are cells already: the order of cells
+        shows which version is the newest. Raises EdgetlError, before anything is written, if one is not a cell of this
+        kind."""
         if self.read():
             return
         try:
@@ -88,7 +86,7 @@ class CellFile(Generic[C]):
 
     @contextmanager
     def claimed(self, key: Any) -> Iterator[bool]:
-        """Whether the cell is ours to make: it is not finished and no other process is at it."""
+        """Whether this process may make the cell: it is not finished and no other process works on it."""
         with claim(self.path.parent / "claims", key) as ours:
             # only now: another process may have finished it before the lock was ours
             yield ours and key not in self.done()
@@ -96,7 +94,8 @@ class CellFile(Generic[C]):
 
 @contextmanager
 def claim(folder: Path, key: Any) -> Iterator[bool]:
-    """Whether no other process is at what the frozen dataclass `key` names; until the block ends none will be."""
+    """Whether no other process works on the cell that the frozen dataclass `key` names; none can until the block
+    ends."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / value_digest(asdict(key))[:24]
     with path.open("w") as lock:

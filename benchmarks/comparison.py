@@ -19,11 +19,11 @@ from edgetl import stats
 from edgetl.backends.base import load
 from edgetl.bench.latency import interleaved
 from edgetl.bench.machine import Machine, describe
-from edgetl.bench.measure_builds import read_reference
 from edgetl.bundle.read import Bundle
 from edgetl.data.batches import batches, load_batch, spread
 from edgetl.errors import EdgetlError
 from edgetl.files.digest import file_digest, value_digest
+from edgetl.pivot.float_logits import read_reference
 from edgetl.pivot.pivot import read_pivot
 from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.store.results import Store, write_text

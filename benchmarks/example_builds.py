@@ -1,4 +1,4 @@
-"""The command that builds a recipe on data and weights that lie elsewhere."""
+"""The command that builds a recipe with data and weights in other folders."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def add_build_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parser_on_sets(description: str | None) -> argparse.ArgumentParser:
-    """A parser with the folders that a benchmark on sets of pictures needs; `work` may be emptied."""
+    """A parser with the folders that a benchmark on image sets needs; `work` may be emptied."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--data", type=Path, required=True, help="folder of the sets, each with {train,val}/<class>/")

@@ -1,9 +1,9 @@
-"""Memory of extraction, heads and reading back, for a few and for many images: it must not grow with them.
+"""Memory of extraction, heads and reading back, for few and for many images: it must not grow with their number.
 
     python benchmarks/feature_memory.py --data DATA --weights-dir WEIGHTS --work DIR [--write]
 
-Pictures are 64x64 crops at random places of those in DATA/rsscn7, encoded as JPEG: decoding is real, and 20,000 take a
-minute. Each count runs in a process of its own, which reports its peak resident memory.
+The images are random 64x64 crops of those in DATA/rsscn7, encoded as JPEG: decoding is real, and 20,000 take a minute.
+Each count runs in a process of its own, which reports its peak resident memory.
 """
 
 from __future__ import annotations

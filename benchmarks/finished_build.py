@@ -1,4 +1,4 @@
-"""Read the output folder of a finished `edgetl build`: the report, and the stages that it was made from."""
+"""Read the output folder of a finished `edgetl build`: the report, and the stages behind it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def read_build(out: Path) -> FinishedBuild:
 
 
 class _Records:
-    """The records in `stages/`, found by the digest of what the stage wrote: that is how later stages name them."""
+    """The records in `stages/`, found by the digest of the stage's files, by which later stages name them."""
 
     def __init__(self, out: Path) -> None:
         self.out = out

@@ -1,8 +1,8 @@
-"""How long the first build takes: pictures to bundles from an empty folder, stage by stage, and a head alone after it.
+"""How long the first build takes: from images to bundles in an empty folder, stage by stage, and a head alone after it.
 
     python benchmarks/first_build.py --data DATA --weights-dir WEIGHTS --work WORK
 
-Every draw of the shots is a build of its own, a process that starts in an empty folder with a recipe of defaults. In
+Every draw of the shots is a separate build, a process that starts in an empty folder with a recipe of defaults. In
 the same folder a head is asked for afterwards, with `adapt.strategy: probe`, which finds the features of the search.
 """
 
@@ -96,7 +96,8 @@ def _draw(name: str, seed: int, arguments: argparse.Namespace) -> Draw:
     wall_s, cpu_s = _build(common)
     build = read_build(folder / f"{name}-build")
     seconds = {"whole build": wall_s, **_stage_seconds(build), "head alone": _head_seconds(common)}
-    draw = Draw(name, seed, seconds, cpu_s, str(build.report.adapt["strategy"]), _top1(build), build.report.verdict)
+    strategy = build.report.adapt.strategy if build.report.adapt else ""
+    draw = Draw(name, seed, seconds, cpu_s, strategy, _top1(build), build.report.verdict)
     print(f"{name}, draw {seed}: {wall_s:.0f} s, {draw.strategy}, {draw.top1}", file=sys.stderr, flush=True)
     return draw
 

@@ -2,9 +2,9 @@
 
     python benchmarks/fuzzing.py --work WORK [--seconds 600]
 
-Builds the fuzzers with address and undefined-behaviour checks into WORK/fuzz, runs two at a time, then replays every
-input that was kept in a build that counts covered lines. Needs clang, llvm-cov and llvm-profdata. What was found is in
-WORK/found/<target>; running again goes on from there.
+Builds the fuzzers with address and undefined-behavior checks into WORK/fuzz, runs two at a time, then replays every
+kept input in a build that counts covered lines. Needs clang, llvm-cov and llvm-profdata. Findings are in
+WORK/found/<target>; a new run continues from there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Do `edgetl bench` and `edgetl-bench` measure the same? Both on the same bundles, in turns, in fresh processes.
+"""Do `edgetl bench` and `edgetl-bench` measure the same? Both run on the same bundles, in turns, in fresh processes.
 
     python benchmarks/harnesses.py BUNDLE... --program build/native/bin/edgetl-bench [--pairs 11]
 

@@ -1,9 +1,9 @@
-"""How long the softmax regression of `adapt` takes beside scikit-learn's, on features of real pictures.
+"""How long the softmax regression of `adapt` takes compared with scikit-learn's, on features of real images.
 
     python benchmarks/head_time.py --data DATA --weights-dir WEIGHTS --work WORK --write
 
-Both fit the same rows under every penalty that the head's search may try, in turns, with one BLAS thread. What is
-minimized is the same; how far apart the two ends lie is in the table.
+Both fit the same rows under every penalty that the head's search may try, in turns, with one BLAS thread. Both minimize
+the same loss; the table shows how far apart the two results are.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the memory benchmarks share: many real pictures cut out of few, and each count in a process of its own."""
+"""Shared by the memory benchmarks: cuts many real images out of few, and runs each count in its own process."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Rows = Sequence[Mapping[str, float]]
 
 
 def crops(data: Path, folder: Path, count: int, side: int) -> list[Path]:
-    """`count` JPEG files of side x side pixels from random places of the pictures in DATA/rsscn7; those that are there
-    already are kept."""
+    """`count` JPEG files of side x side pixels, cropped at random from the images in DATA/rsscn7; existing files are
+    kept."""
     folder.mkdir(parents=True, exist_ok=True)
     sources = sorted((data / "rsscn7" / "train").rglob("*.jpg"))
     made = []

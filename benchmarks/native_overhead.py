@@ -1,4 +1,4 @@
-"""What the C++ runtime costs over the bare engine: one inference, and starting up to the first answer.
+"""What the C++ runtime costs over the bare engine: one inference, and the start up to the first result.
 
     python benchmarks/native_overhead.py BUNDLE... --onnxruntime-headers FOLDER
 
@@ -84,7 +84,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _build(folder: Path, onnxruntime_headers: Path) -> Path:
-    """Configure and compile `benchmarks/native` into `folder`. Raises EdgetlError with the end of what it said."""
+    """Configure and compile `benchmarks/native` into `folder`. Raises EdgetlError with the end of the tool's output."""
     options = [
         "-DCMAKE_BUILD_TYPE=Release",
         f"-DEDGETL_ONNXRUNTIME_INCLUDE={onnxruntime_headers.resolve()}",

@@ -1,4 +1,4 @@
-"""How often the 95 % interval of p99 holds the truth on a synthetic machine that drifts, and how often one is given.
+"""How often the 95 % interval of p99 is given, and contains the true value, on a synthetic machine that drifts.
 
 Run r of round k takes exp(round_k + own_r) milliseconds: `own` is normal noise of 1 %, `round` is normal with the
 spread that is named and a correlation with the round before (first-order autoregressive). With stalls every run takes

@@ -1,4 +1,4 @@
-"""The plain alternatives: what onnxruntime's and NNCF's own post-training quantization make of the same float network.
+"""The plain alternatives: onnxruntime's and NNCF's own post-training quantization of the same float network.
 
 Both start from the float pivot, calibrate on the same shots, and leave the preprocessing in front of the network in
 float, as edgetl does.
@@ -68,7 +68,7 @@ def recipes(backend: str) -> tuple[Recipe, ...]:
 
 
 def make(store: Store, pivot: Path, recipe: Recipe, shots: Shots) -> StageResult:
-    """The model that the recipe makes of the float network `pivot`, an ONNX file, unless the store has it."""
+    """The ONNX model that the recipe makes from the float network `pivot`, or the one in the store."""
     inputs = {
         "pivot": file_digest(pivot),
         "shots": value_digest([sample.sha256 for sample in shots.samples]),
@@ -81,7 +81,7 @@ def make(store: Store, pivot: Path, recipe: Recipe, shots: Shots) -> StageResult
 
 
 def compiled(recipe: Recipe, folder: Path, version: str) -> Compiled:
-    """What edgetl's own backend needs to open the model, so that both run through the same code."""
+    """The files with which edgetl's own backend opens the model, so that both run through the same code."""
     files = tuple(sorted(path.name for path in folder.iterdir()))
     return Compiled(recipe.backend, version, "int8", _MODEL[recipe.backend], files)
 

@@ -1,12 +1,12 @@
-"""From float to integers: edgetl's builds beside the float network and what else users would reach for.
+"""From float to INT8: edgetl's builds compared with the float network and with the tools that users have otherwise.
 
     python benchmarks/quantization.py --data DATA --weights-dir WEIGHTS --work WORK
     python benchmarks/quantization.py --data DATA --weights-dir WEIGHTS --work WORK --what latency
     python benchmarks/quantization.py --work WORK --only-table --write
 
 Every cell (one build of one network, set and draw; or all builds of a target timed in the same rounds) is a line in a
-file in WORK. A run that was stopped continues, several runs may share one WORK, and what is finished can be shown at
-any time. Latency wants a quiet machine, and can be measured later than accuracy: the builds are kept.
+file in WORK. A stopped run continues, several runs may share one WORK, and finished cells can be shown at any time.
+Latency needs a quiet machine and can be measured later than accuracy: the builds are kept.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _max_val(count: int | None) -> list[str]:
 
 
 def _run(arguments: argparse.Namespace, work: Path) -> bool:
-    """Make what is missing. False when a cell failed."""
+    """Make the missing cells. False if one failed."""
     import torch
     from threadpoolctl import threadpool_limits
 
@@ -160,10 +160,8 @@ def _run(arguments: argparse.Namespace, work: Path) -> bool:
 
 
 def work_through(making: Making, group: Group, keys: Sequence[Key]) -> bool:
-    """Make the group's accuracies that are missing, unless another process is at the group.
-
-    A cell that fails is named and left out. Returns whether none did.
-    """
+    """Make the group's missing accuracies, unless another process works on the group. A cell that fails is named and
+    left out. Returns whether none failed."""
     file = CellFile(making.work / _ACCURACIES, Cell)
     fine = True
     with claim(making.work / "claims", group) as ours:
@@ -188,8 +186,8 @@ def work_through(making: Making, group: Group, keys: Sequence[Key]) -> bool:
 def time_through(
     making: Making, group: Group, keys: Sequence[TimesKey], timing: Timing, methods: Sequence[str]
 ) -> bool:
-    """Measure the group's latencies that are missing, or were measured with fewer rounds or methods; False where one
-    failed or another process is at the group."""
+    """Measure the group's latencies that are missing or were measured with fewer rounds or methods. False if one failed
+    or another process works on the group."""
     file = CellFile(making.work / _LATENCIES, Times)
     done = {cell.key: cell for cell in file.read()}
     open_keys = [key for key in keys if key not in done or not done[key].covers(methods, timing.runs, timing.repeats)]
@@ -280,7 +278,7 @@ def _result(arguments: argparse.Namespace, work: Path) -> Result:
 
 
 def _newest(cells: Sequence[Cell], arguments: argparse.Namespace) -> list[Cell]:
-    """Of edgetl and of the alternatives the cells of one version each: the given, or the one finished last."""
+    """The cells of one version of edgetl and one of the alternatives: the given version, or the one finished last."""
     mine = [cell for cell in cells if cell.key.shots == arguments.shots]
     shown = Versions(arguments.version or _last(mine, rival=False), _last(mine, rival=True))
     return sorted((cell for cell in mine if cell.key.version == shown.of(cell.key.method)), key=_place)
@@ -291,7 +289,7 @@ def _last(cells: Sequence[Cell], *, rival: bool) -> str:
 
 
 def _place(cell: Cell) -> tuple[int, int, int, int]:
-    """Targets, networks and sets in the order of their lists, others behind."""
+    """Targets, networks and sets in the order of their lists, others last."""
     key = cell.key
     lists = ((STANDARD.targets, key.target), (NETWORKS, key.network), (SETS, key.dataset))
     first, second, third = (names.index(name) if name in names else len(names) for names, name in lists)

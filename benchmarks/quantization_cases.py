@@ -1,7 +1,7 @@
-"""What `quantization.py` compares: the targets, and on each of them edgetl's ways to numbers and the alternatives.
+"""What `quantization.py` compares: the targets, and on each of them edgetl's ways to quantize and the alternatives.
 
-The standard case is three targets as they are. Builds for ARM are emulated, which few images bear, so their files
-answer all images on this CPU as well. The hard cases are those in which plain calibration is known to lose:
+The standard case is three unchanged targets. Builds for ARM are emulated, which is feasible for few images only, so
+their files also run on all images on this CPU. The hard cases are those in which plain calibration is known to lose:
 signed activations around zero, ten calibration images, and CPUs without VNNI.
 """
 
@@ -106,7 +106,7 @@ def case_named(name: str) -> Case:
 
 
 def write_catalog(work: Path) -> tuple[Path, Path]:
-    """The target and the profile that the hard cases need, as files. Returns the folders of targets and of profiles."""
+    """Write the target and the profile that the hard cases need. Returns the folders of targets and of profiles."""
     targets, profiles = work / "targets", work / "calibration"
     base = load_target("x86-cpu")
     signed = replace(
@@ -129,7 +129,7 @@ def _write(path: Path, values: dict[str, object]) -> None:
 
 
 def _plain(value: object) -> object:
-    """Tuples as lists, which YAML has."""
+    """Tuples as lists, because YAML has no tuples."""
     if isinstance(value, dict):
         return {key: _plain(part) for key, part in value.items()}
     return [_plain(part) for part in value] if isinstance(value, tuple) else value

@@ -25,7 +25,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Key:
-    """What an accuracy is of. `version` names the code and settings of the method."""
+    """Identifies an accuracy. `version` names the code and settings of the method."""
 
     network: str
     dataset: str
@@ -43,7 +43,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Alike:
-    """A build's answers on this CPU beside those under emulation, on the images that were emulated.
+    """A build's predictions on this CPU compared with those under emulation, on the emulated images.
 
     same                one class in both
     largest_difference  of a logit, in standard deviations of the emulated logits
@@ -89,7 +89,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class TimesKey:
-    """What a latency is of: the first target of the standard case, on so many threads."""
+    """Identifies a latency: the first target of the standard case, and the number of threads."""
 
     network: str
     dataset: str
@@ -138,7 +138,7 @@ class Times:
     made_with: str = ""
 
     def covers(self, methods: Collection[str], runs: int, repeats: int) -> bool:
-        """Whether measuring these methods with so many rounds would add nothing."""
+        """Whether measuring these methods with this many rounds would add nothing."""
         return set(methods) <= {*self.asked, *self.builds} and runs <= self.runs and repeats <= self.repeats
 
 
@@ -157,7 +157,7 @@ class Versions:
         return f"{self.ours}+{self.rivals}"
 
     def fits(self, both: str) -> bool:
-        """Whether a latency is of these versions; of edgetl's alone where no alternative is finished."""
+        """Whether a latency belongs to these versions, or to edgetl's alone if no alternative is finished."""
         return both == self.both or (not self.rivals and both.startswith(f"{self.ours}+"))
 
 
@@ -177,7 +177,7 @@ def unpacked(right: str, images: int) -> NDArray[np.bool_]:
 
 
 def groups(networks: Sequence[str], datasets: Sequence[str], shots: int, draws: Iterable[int]) -> list[Group]:
-    """A first draw of everything before any second one."""
+    """The first draw of everything before any second draw."""
     return [Group(network, dataset, shots, draw) for draw in draws for network in networks for dataset in datasets]
 
 

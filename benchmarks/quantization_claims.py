@@ -1,4 +1,4 @@
-"""What the cells of `quantization.py` say: drops, leads over the best alternative, and time at equal accuracy.
+"""The results of `quantization.py`'s cells: drops, leads over the best alternative, and time at equal accuracy.
 
 Networks and sets are fixed and draws are the sample: intervals of accuracies are Student's over draws, and a mean over
 networks and sets is one number per draw first. Ratios of times are geometric means: over sets, then over networks.
@@ -34,7 +34,7 @@ class Board:
 
     @property
     def places(self) -> list[Place]:
-        """Networks and sets of which something is finished."""
+        """Networks and sets with at least one finished cell."""
         return [
             (network, dataset)
             for network in self.networks
@@ -63,7 +63,7 @@ class Board:
         return {draw: cell.drop_points.value for draw, cell in self.of(place, method).items()}
 
     def best(self, place: Place, draw: int, among: Iterable[str] = COMPETING) -> Cell | None:
-        """The most accurate alternative; of equal ones the first."""
+        """The most accurate alternative; the first among equals."""
         found = [self.of(place, name)[draw] for name in among if draw in self.of(place, name)]
         return max(found, key=lambda cell: cell.top1.value, default=None)
 
@@ -123,7 +123,7 @@ def boards(cells: Sequence[Cell], order: Sequence[str]) -> list[Board]:
 
 
 def comparable(one: Cell, other: Cell) -> bool:
-    """Whether two builds come from the same float network and answered the same images."""
+    """Whether two builds come from the same float network and ran on the same images."""
     return one.pair == other.pair
 
 
@@ -144,7 +144,7 @@ def mean_drop(board: Board, method: str) -> Mean | None:
 
 
 def drop_without(board: Board, notes: Collection[str]) -> Mean | None:
-    """`mean_drop` of what ships, without the cells that shipped one of these precisions."""
+    """`mean_drop` of the shipped builds, without the cells that shipped one of these precisions."""
     kept = [
         {draw: cell.drop_points.value for draw, cell in board.of(place, SHIPPED).items() if cell.note not in notes}
         for place in board.places
@@ -210,7 +210,7 @@ def at_equal_accuracy(board: Board, times: Sequence[Times]) -> SpeedClaim:
 
 
 def unpaired(board: Board) -> int:
-    """Alternatives that were made from another float network than the shipped build, or saw other images."""
+    """Alternatives made from another float network than the shipped build, or run on other images."""
     return sum(
         not comparable(board.of(place, SHIPPED)[draw], cell)
         for place in board.places

@@ -1,4 +1,4 @@
-"""Everything that `quantization.py` makes of one float network, in one output folder, so that stages are shared."""
+"""Everything that `quantization.py` makes from one float network, in one output folder, so that stages are shared."""
 
 from __future__ import annotations
 
@@ -36,7 +36,6 @@ from edgetl.backends.base import load
 from edgetl.bench import qemu
 from edgetl.bench.host_answers import on_host
 from edgetl.bench.machine import describe
-from edgetl.bench.measure_builds import read_reference
 from edgetl.bench.result import BuildBench, TargetBench
 from edgetl.bundle.publish import PIVOT
 from edgetl.bundle.read import Bundle, read_bundle
@@ -44,15 +43,16 @@ from edgetl.data.batches import batches, load_batch
 from edgetl.errors import EdgetlError
 from edgetl.files.digest import file_digest, value_digest
 from edgetl.pipeline import Outcome
+from edgetl.pivot.float_logits import read_reference
 from edgetl.pivot.pivot import read_pivot
 from edgetl.progress import Silent
+from edgetl.recipes.job import Job, make_job
 from edgetl.recipes.recipe_file import load_recipe
+from edgetl.recipes.run import Run
 from edgetl.report.model import FILE_NAME as REPORT_FILE
 from edgetl.report.model import read_report
 from edgetl.stages.compile import compile_stage
-from edgetl.stages.job import Job, make_job
 from edgetl.stages.repair import missed_by_int8, repair_stage
-from edgetl.stages.run import Run
 from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.store.results import StageResult, Store, open_store, write_text
 from edgetl.tasks.classification.accuracy import Accuracy, compare, predict, stratified
@@ -93,7 +93,7 @@ class Making:
 
 @dataclass(frozen=True)
 class Made:
-    """A build that edgetl's backend can open. `note`: what is special about it."""
+    """A build that edgetl's backend can open. `note` says what is special about it."""
 
     folder: Path
     compiled: Compiled
@@ -109,7 +109,7 @@ class Made:
         return sum((self.folder / name).stat().st_size for name in self.compiled.files)
 
     def digest(self) -> str:
-        """Equal where the same computation is opened: OpenVINO has one file for float32 and bfloat16."""
+        """Equal if the same computation is opened: OpenVINO has one file for float32 and bfloat16."""
         files = {name: file_digest(self.folder / name) for name in self.compiled.files}
         opened = [self.compiled.backend, self.compiled.precision, dict(self.target.options)]
         return value_digest([files, opened])
@@ -131,7 +131,7 @@ class Answers:
 
 
 class Chain:
-    """The builds of one network, set and draw. Nothing is made before it is asked for; what was made stays on disk.
+    """The builds of one network, set and draw. Builds are made on demand and stay on disk.
 
     All methods raise EdgetlError.
     """
@@ -154,7 +154,7 @@ class Chain:
 
     @property
     def float_pivot(self) -> StageResult:
-        """The float network as ONNX: where all alternatives start."""
+        """The float network as ONNX, from which all alternatives start."""
         return _last(self._float, "export")
 
     @cached_property
@@ -176,8 +176,8 @@ class Chain:
         return self._made[key]
 
     def answers(self, case: Case, target: str, method: str) -> Answers:
-        """What the build answers on the validation images: all of them, or the first of each class in turn where
-        they are emulated or computed."""
+        """The build's results on the validation images: all of them, or the first of each class in turn if they are
+        emulated or computed."""
         if method in (SATURATING_OURS, SATURATING_STATIC):
             return self._judged(self._saturating(method), "", self.making.forecast)
         made = self.build(case, target, method)
@@ -310,7 +310,7 @@ class Chain:
         return Made(made.folder, opened, job.targets[0], made.seconds)
 
     def _calibration(self, case: Case, job: Job) -> Sequence[Sample]:
-        """The shots, or the very images that edgetl's profile draws of them."""
+        """The shots, or the images that edgetl's profile draws from them."""
         from edgetl.quant.calibration import drawn
 
         shots = self.split.shots
@@ -344,7 +344,7 @@ class Chain:
         return np.sort(stratified(labels, count))
 
     def _job(self, case: Case, target: str, method: str | None = None) -> Job:
-        """A recipe of one target; without a method that of a user who leaves quantization to its defaults."""
+        """A recipe with one target; without a method, the recipe of a user who leaves quantization at its defaults."""
         making, group = self.making, self.group
         raw = {
             "name": group.dataset,
@@ -373,7 +373,8 @@ class Chain:
         )
 
     def _forget_other_code(self) -> None:
-        """A stage's key does not hold the code that made it: here stages behind `adapt` are made by one version."""
+        """A stage's key does not contain the code that made it, so the stages after `adapt` are kept from one version
+        only."""
         note = self.folder / _CODE_FILE
         if note.is_file() and note.read_text(encoding="utf-8") == self.making.version:
             return

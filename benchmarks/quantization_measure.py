@@ -49,7 +49,7 @@ class Timing:
 
 
 def accuracy_cell(chain: Chain, key: Key) -> Cell:
-    """Make the build unless it is there, and judge it. Raises EdgetlError."""
+    """Make the build if it is missing, and judge it. Raises EdgetlError."""
     load_average = describe().load_average
     case = case_named(key.case)
     made = chain.build(case, key.target, key.method)
@@ -75,7 +75,7 @@ def accuracy_cell(chain: Chain, key: Key) -> Cell:
 
 
 def alike(here: Answers, emulated: Answers) -> Alike | None:
-    """None where the other answers are not of a part of the same images: nothing was emulated."""
+    """None if the other predictions are not for a part of the same images: nothing was emulated."""
     if not set(emulated.chosen) < set(here.chosen):
         return None
     answered = Answered(here.logits, emulated.logits, np.searchsorted(here.chosen, emulated.chosen))
@@ -111,7 +111,7 @@ def times_cell(chain: Chain, key: TimesKey, timing: Timing, methods: Sequence[st
 
 
 def timed_methods(chain: Chain, target: str, asked: Sequence[str]) -> list[str]:
-    """Edgetl's builds, every one of NNCF's, and of `quantize_static`, whose calibrations give one graph, the best."""
+    """edgetl's builds, all of NNCF's, and the best of `quantize_static`, whose calibrations all give one graph."""
     methods = [name for name in STANDARD.methods[target] if name in asked]
     timed = [name for name in methods if name in _OURS or name in (*NNCF, NNCF_CONTROLLED)]
     if any(name in STATIC for name in methods):

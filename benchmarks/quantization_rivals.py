@@ -1,4 +1,4 @@
-"""The alternatives of `quantization.py`, with the settings that a case's hardware asks for."""
+"""The alternatives of `quantization.py`, with the settings that a case's hardware needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgetl.errors import BackendError
 
 
 def missing(method: str) -> str:
-    """Why an alternative cannot be made here; empty where it can."""
+    """Why an alternative cannot be made here; empty if it can."""
     if method in (*NNCF, NNCF_CONTROLLED) and util.find_spec("nncf") is None:
         return "nncf is not installed: pip install -e '.[compare]'"
     return ""

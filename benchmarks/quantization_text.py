@@ -1,4 +1,4 @@
-"""The cells of `quantization.py` as Markdown: what was found in a few lines, then a table per target."""
+"""The cells of `quantization.py` as Markdown: the findings in a few lines, then a table per target."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ paired by image, in points. ± is half a 95 % Student interval over draws; of on
 
 
 def sections(cells: Sequence[Cell], times: Sequence[Times]) -> list[str]:
-    """Everything, the answers first."""
+    """Everything, the findings first."""
     found = boards(cells, _COLUMNS)
     parts = ["## What was found", *_claims(found, times)]
     for case in CASES:
@@ -132,7 +132,7 @@ def _board_claims(board: Board, times: Sequence[Times]) -> list[str]:
 
 
 def _without_simplified(board: Board) -> list[str]:
-    """What was trained further can gain more than quantization loses: the loss alone is said as well."""
+    """Further training can gain more than quantization loses, so the loss alone is reported as well."""
     notes = {cell.note for place in board.places for cell in board.of(place, SHIPPED).values()}
     kept = drop_without(board, {"simplified"})
     if "simplified" not in notes or kept is None:
@@ -188,7 +188,7 @@ def _facts(board: Board) -> str:
 
 
 def _alike(board: Board) -> list[str]:
-    """How far answers on this CPU are those of the CPU that the builds are for."""
+    """How well predictions on this CPU agree with those of the CPU that the builds are for."""
     found = [cell.alike for draws in board.cells.values() for cell in draws.values() if cell.alike]
     if not found:
         return []
@@ -267,7 +267,7 @@ def _column_top1(board: Board, place: Place, column: str) -> dict[int, float]:
 
 
 def _drop_text(board: Board, place: Place, column: str) -> str:
-    """Over draws; of a single one the paired interval over images."""
+    """Over draws; for a single draw, the paired interval over images."""
     scores = board.family_drop(place, column)
     if len(scores) != 1:
         return _mean_text(mean([*scores.values()]), "+")

@@ -1,4 +1,4 @@
-"""How long `edgetl quantize` takes and how much memory: calibrating alone, and training for the integers as well.
+"""How much time and memory `edgetl quantize` takes: for calibration alone, and with quantization-aware training.
 
     python benchmarks/quantize_time.py --data DATA --weights-dir WEIGHTS --work WORK
     python benchmarks/quantize_time.py --data DATA --weights-dir WEIGHTS --work WORK --against CHECKOUT

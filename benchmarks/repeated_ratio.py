@@ -1,8 +1,6 @@
-"""What repeats say together: quantiles of times and ratios of medians. Between them the machine's speed may change.
-
-A repeat opens the engines afresh. How repeats differ is mostly more than what varies inside of one, so intervals are of
-the repeats: they are the sample.
-"""
+"""Combines repeats: quantiles of times and ratios of medians. The machine's speed may change between repeats, and each
+opens the engines again. Repeats usually differ by more than the runs inside one, so they are the sample for
+intervals."""
 
 from __future__ import annotations
 
@@ -32,7 +30,7 @@ class Ratio:
 
     @property
     def low(self) -> float:
-        """The lowest that the interval or any repeat says."""
+        """The lowest end of the interval and of all repeats."""
         return min(self.combined.low, *(each.value for each in self.repeats))
 
     @property
@@ -62,7 +60,7 @@ def quantile(repeats: Sequence[NDArray[np.int64]], q: float, block: int = BLOCK)
     """The q-quantile of the nanoseconds of all repeats, in milliseconds; None of too few.
 
     Each repeat, at least one, holds equally many runs in rounds of `block`. The interval is `stats.quantile`'s with
-    repeats as the rounds; of a single repeat its own.
+    repeats as the rounds; a single repeat has its own interval.
     """
     rounds = block if len(repeats) == 1 else len(repeats[0])
     return stats.quantile(np.concatenate(repeats) / 1e6, q, block=rounds)

@@ -43,7 +43,7 @@ class Result:
 
 
 def made_here() -> str:
-    """In one line what a cell's numbers depend on besides its key."""
+    """One line with everything, besides its key, that a cell's numbers depend on."""
     machine = describe()
     return f"{machine.cpu or 'unknown CPU'}, Python {machine.python}, {_tools()}"
 
@@ -86,7 +86,7 @@ def write_result(result: Result, machine: Machine, folder: Path = RESULTS) -> Pa
 def read_result(path: Path, benchmark: str) -> dict[str, Any]:
     """The document that `write_result` left in `path`, a .json file.
 
-    Raises EdgetlError where it is none of `benchmark`.
+    Raises EdgetlError if it is not a result of `benchmark`.
     """
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -109,7 +109,7 @@ def machine_facts(machine: Machine) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Installed versions of what the numbers depend on; what is absent is left out."""
+    """Installed versions of the packages that the numbers depend on; missing ones are left out."""
     found: dict[str, str] = {}
     for name in _TOOLS:
         try:
@@ -120,7 +120,7 @@ def versions() -> dict[str, str]:
 
 
 def command_line(arguments: Sequence[str] | None = None) -> str:
-    """The command that is running, as typed in the repository. Folders elsewhere keep their last name only."""
+    """The running command, as typed in the repository. Folders elsewhere keep only their last name."""
     words = sys.argv if arguments is None else arguments
     return shlex.join(["python", *map(_portable, words)])
 
@@ -169,7 +169,7 @@ def _head(date: str, machine: Machine, origins: Sequence[str]) -> str:
 
 
 def _head_of_cells(date: str, origins: Sequence[str]) -> str:
-    """The machine, load and tools of this moment are not those of cells that were made before."""
+    """The current machine, load and tools are not those of cells that were made before."""
     made = [
         f"- {count} cells made with: {origin or 'not recorded (they are older than the record)'}"
         for origin, count in Counter(origins).most_common()

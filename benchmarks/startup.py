@@ -61,7 +61,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _start_times(rounds: int) -> dict[str, _Seconds]:
-    """Seconds of every start, in rounds: in each both programs run once, in random order."""
+    """Seconds of every start, in rounds; in each round both programs run once, in random order."""
     commands = {_PYTHON: [sys.executable, "-c", "pass"], _HELP: [edgetl_program(), "--help"]}
     order = random.Random(_SEED)
     times = {name: np.zeros(rounds) for name in commands}
@@ -80,7 +80,7 @@ def _seconds(command: Sequence[str]) -> float:
 
 
 def _idle_times(build: ExampleBuild, rounds: int) -> tuple[float, ...]:
-    """Seconds of a build that is finished. Raises EdgetlError when it was not."""
+    """Seconds of a build that is finished. Raises EdgetlError if it was not finished."""
     return tuple(_idle_seconds(build) for _ in range(rounds))
 
 

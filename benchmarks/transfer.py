@@ -1,10 +1,10 @@
-"""Few-shot transfer: edgetl's `adapt` beside what is used today, on six small sets of pictures.
+"""Few-shot transfer: edgetl's `adapt` compared with common practice, on six small image sets.
 
     python benchmarks/transfer.py --data DATA --weights-dir WEIGHTS --work WORK
     python benchmarks/transfer.py --work WORK --only-table --write
 
-Every cell (one method on one draw of one set) is a line of WORK/cells.jsonl. A run that was stopped continues, several
-runs may share one WORK, and what is finished can be shown at any time. A changed `adapt` makes its own cells again.
+Every cell (one method on one draw of one set) is a line of WORK/cells.jsonl. A stopped run continues, several runs may
+share one WORK, and finished cells can be shown at any time. A changed `adapt` makes its own cells again.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def _worker(setting: Setting, keys: Sequence[Key], parent: int) -> None:
 def work_through(setting: Setting, keys: Sequence[Key], parent: int | None) -> bool:
     """Make every cell that is neither finished nor claimed by another process; stop when the process `parent` is gone.
 
-    A cell that fails is named and left out. Returns whether none did.
+    A cell that fails is named and left out. Returns whether none failed.
     """
     import torch
     from threadpoolctl import threadpool_limits
@@ -256,7 +256,7 @@ def _named_versions(arguments: argparse.Namespace) -> dict[str, tuple[str, ...]]
 
 
 def _measure_extraction(setting: Setting, key: Key) -> None:
-    """Once per WORK, backbone and version of ours, before the cells."""
+    """Once per WORK, backbone and version of edgetl, before the cells."""
     path = _extraction_path(setting.work, key.backbone, key.version)
     if path.exists():
         return
@@ -309,7 +309,7 @@ def _method() -> str:
 
 
 def _place(cell: Cell) -> int:
-    """Sets in the order of SETS, others behind."""
+    """Sets in the order of SETS, others last."""
     return SETS.index(cell.key.dataset) if cell.key.dataset in SETS else len(SETS)
 
 

@@ -1,4 +1,4 @@
-"""What few-shot users do today, three ways, on the same shots: the baselines of `transfer.py`.
+"""The baselines of `transfer.py`: three common few-shot methods on the same shots.
 
 logistic    scikit-learn's logistic regression on centre-crop features of the frozen network
 last_layer  the PyTorch transfer-learning tutorial with the network as a fixed feature extractor
@@ -42,7 +42,7 @@ _BATCH = 32  # of forward passes without gradients
 
 @dataclass(frozen=True)
 class Pretrained:
-    """Where a method finds its network, and the folder for what does not depend on the draw."""
+    """Where a method finds its network, and the folder for results that do not depend on the draw."""
 
     backbone: Backbone
     source: WeightSource
@@ -84,7 +84,7 @@ FULL = Training(epochs=30, batch=8, rate=3e-4)
 
 
 def logistic(pretrained: Pretrained, split: Split, seed: int) -> Answer:
-    """scikit-learn's defaults (C = 1) on the features as they are. `seed` changes nothing: nothing is drawn."""
+    """scikit-learn's defaults (C = 1) on the unchanged features. `seed` has no effect: nothing is drawn."""
     start = time.perf_counter()
     network, spec = pretrained.open(len(split.classes))
     crops = centre_crops(split.shots, spec.preprocessing)
@@ -141,7 +141,7 @@ VERSIONS = {"logistic": "1", "last_layer": "1", "tutorial": "1"}
 
 
 class Views:
-    """Random crops and flips of pictures that stay decoded: the training transforms of the tutorial.
+    """Random crops and flips of images that stay decoded: the training transforms of the tutorial.
 
     Draws from torch's global generator, as torchvision does.
     """
@@ -210,7 +210,8 @@ def _kept(path: Path, make: Callable[[], NDArray[Kind]]) -> NDArray[Kind]:
 
 
 def _by_content(samples: Sequence[Sample]) -> tuple[NDArray[np.intp], list[Sample]]:
-    """The samples sorted by digest, and for each given one its place among them: draws order the same images anew."""
+    """The samples sorted by digest, and the place of each given sample among them: draws order the same images
+    differently."""
     ordered = sorted(samples, key=lambda sample: sample.sha256)
     place = {sample.sha256: index for index, sample in enumerate(ordered)}
     return np.array([place[sample.sha256] for sample in samples], dtype=np.intp), ordered

@@ -10,7 +10,7 @@ import cell_file
 
 @dataclass(frozen=True)
 class Key:
-    """What a cell is of. `version` names the method's code and settings."""
+    """Identifies a cell. `version` names the method's code and settings."""
 
     backbone: str
     dataset: str
@@ -22,9 +22,9 @@ class Key:
 
 @dataclass(frozen=True)
 class Cell:
-    """What one cell found.
+    """The result of one cell.
 
-    top1       share of the `images` validation images that were answered right
+    top1       share of the `images` validation images that were classified correctly
     seconds    wall time of the adaptation alone, on `threads` threads
     strategy   what edgetl chose; empty for the baselines
     split      digest of the images: where it is equal, the same ones taught and measured
@@ -58,7 +58,7 @@ def plan(
     *,
     draws_first: bool,
 ) -> list[Key]:
-    """All cells in the order they are made: sets innermost, so that what is finished early is a table already.
+    """All cells in the order they are made: sets innermost, so that the first finished cells already fill a table.
 
     draws_first  a first draw at all numbers of shots before the second draw; else all draws before the next number
     """

@@ -13,7 +13,7 @@ from edgetl.types import Sample, Split
 
 @dataclass(frozen=True)
 class Draw:
-    """Draw `seed` of `shots` images per class from `folder`/train; all of `folder`/val measures."""
+    """Draw `seed` of `shots` images per class from `folder`/train; all of `folder`/val validates."""
 
     folder: Path
     shots: int
@@ -30,12 +30,12 @@ class Draw:
         }
 
     def split(self) -> Split:
-        """Raises UsageError for a set that is not there, DataError for too few images."""
+        """Raises UsageError if the set is missing, DataError for too few images."""
         return make_split(Data.model_validate(self.section()), self.folder)
 
 
 def images_digest(split: Split) -> str:
-    """16 hex digits of which images teach and which measure, under which labels, in whatever order."""
+    """16 hex digits that identify the training and validation images and their labels, in any order."""
 
     def content(samples: tuple[Sample, ...]) -> list[tuple[str, int]]:
         return sorted((sample.sha256, sample.label) for sample in samples)

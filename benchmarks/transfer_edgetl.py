@@ -1,8 +1,7 @@
-"""edgetl's own side of `transfer.py`: the adapt stage as a build runs it, and how fast it extracts features."""
+"""edgetl's side of `transfer.py`: the adapt stage as a build runs it, and the speed of its feature extraction."""
 
 from __future__ import annotations
 
-import json
 import shutil
 import statistics
 import tempfile
@@ -20,17 +19,18 @@ from transfer_draws import Draw
 
 # imported here so that the first cell's time holds no imports
 import edgetl.adapt.adapt  # noqa: F401
+from edgetl.adapt.record import read_adapt
 from edgetl.backbones.extract import open_frozen, pooled_features
 from edgetl.backbones.head import features
 from edgetl.backbones.load import rebuild
 from edgetl.backbones.pixels import normalize
 from edgetl.backbones.spec import read_spec
 from edgetl.progress import Silent
+from edgetl.recipes.job import make_job
 from edgetl.recipes.recipe import Recipe
 from edgetl.recipes.recipe_file import load_recipe
+from edgetl.recipes.run import Run
 from edgetl.stages.adapt import adapt_stage
-from edgetl.stages.job import make_job
-from edgetl.stages.run import Run
 from edgetl.stages.split import split_stage
 from edgetl.store.results import open_store
 from edgetl.types import Sample, Split
@@ -57,7 +57,7 @@ class Extraction:
     """Images per second, medians of the repeats.
 
     plain    edgetl's cached features: decode, resize, network, disk
-    network  the bare network on tensors that are there already
+    network  the bare network on tensors that already exist
     """
 
     images: int
@@ -69,22 +69,20 @@ class Extraction:
 def run_adapt(
     pretrained: Pretrained, weights: Path, draw: Draw, method: str, overrides: Sequence[str], folder: Path
 ) -> Adapted:
-    """One cell in the scratch folder `folder`, which is emptied before: no feature is there from an earlier run.
-
-    Raises EdgetlError.
-    """
+    """One cell in the scratch folder `folder`, which is emptied first, so no feature of an earlier run is reused.
+    Raises EdgetlError."""
     shutil.rmtree(folder, ignore_errors=True)
     recipe = _recipe(pretrained, draw, method, overrides, folder)
     job = make_job(recipe, folder, out=folder / "out", weights_dirs=(weights,))
     with open_store(job.out) as store:
         split, _ = split_stage(store, job, Silent())
         result = adapt_stage(Run(store, job, split, Silent()))
-        record = json.loads((result.folder / "adapt.json").read_text(encoding="utf-8"))
+        record = read_adapt(result.folder)
         spec = read_spec(result.folder / "network.json")
         network = rebuild(spec, result.folder / "network.safetensors").to(memory_format=torch.channels_last)
         predicted = predict(network, spec.preprocessing, kept_crops(pretrained.cache, split.val, spec))
     shutil.rmtree(folder)
-    return Adapted(split, predicted, result.seconds, str(record["strategy"]))
+    return Adapted(split, predicted, result.seconds, record.strategy)
 
 
 def measure_extraction(pretrained: Pretrained, samples: Sequence[Sample], classes: int) -> Extraction:

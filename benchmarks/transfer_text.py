@@ -1,4 +1,4 @@
-"""The cells of `transfer.py` as Markdown: accuracies, paired differences, what was aimed for, seconds.
+"""The cells of `transfer.py` as Markdown: accuracies, paired differences, goals, seconds.
 
 Sets are fixed and draws are the sample: every interval is Student's over draws, and a mean over sets is one number
 per draw before it becomes an interval.
@@ -32,7 +32,7 @@ Scores = Mapping[int, float]
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean over `draws` draws; `half` the half width of its 95 % interval, None where one draw gives none."""
+    """A mean over `draws` draws; `half` the half width of its 95 % interval, None for a single draw."""
 
     value: float
     half: float | None
@@ -84,7 +84,7 @@ class Board:
 
 
 def shown_cells(cells: Sequence[Cell], versions: Mapping[str, Sequence[str]]) -> list[Cell]:
-    """Of every set, number of shots, draw and method the cell of the first of the method's versions that has one."""
+    """For every set, number of shots, draw and method: the cell of the method's first version that has one."""
     found: dict[Key, Cell] = {}
     for cell in cells:
         order, place = versions.get(cell.key.method, ()), replace(cell.key, version="")
@@ -122,8 +122,8 @@ def _counted(versions: Mapping[str, int]) -> str:
 
 
 def over_sets(per_set: Sequence[Scores]) -> Mean | None:
-    """Mean over sets: of the draws that every set has. Without one such draw, the mean of the sets' means, without an
-    interval; None where a set has nothing at all."""
+    """Mean over sets, from the draws that every set has. If there is no such draw, the mean of the sets' means, without
+    an interval; None if a set has nothing at all."""
     if not per_set or not all(per_set):
         return None
     common = sorted(set.intersection(*(set(scores) for scores in per_set)))

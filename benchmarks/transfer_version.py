@@ -1,4 +1,4 @@
-"""A name for the code that a benchmark measures, so that finished cells of older code are told apart."""
+"""A name for the code that a benchmark measures, which distinguishes finished cells of older code."""
 
 from __future__ import annotations
 

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgetl.bench.machine import saturates
 from edgetl.bundle.publish import PIVOT, publish_pivot, publish_report
 from edgetl.errors import BackendError, ParityError
+from edgetl.recipes.job import Job, schemes_of
 from edgetl.recipes.recipe import Gates
+from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
+from edgetl.report.results import Built, Finished, Networks
 from edgetl.stages.adapt import adapt_stage
 from edgetl.stages.bench import bench_stage
 from edgetl.stages.check import check_stage, refuse_leaks
 from edgetl.stages.compile import compile_stage, precisions_of
 from edgetl.stages.export import export_stage
-from edgetl.stages.job import Job, schemes_of
 from edgetl.stages.keys import require_training_tools
 from edgetl.stages.quantize import quantize_stage
 from edgetl.stages.reference import float_stage, gates_within_reach
 from edgetl.stages.repair import gates_to_repair_for, needs_repair, repair_stage
-from edgetl.stages.report import Finished, devices_stage, report_stage
-from edgetl.stages.run import Run
+from edgetl.stages.report import devices_stage, report_stage
 from edgetl.stages.simplify import needs_surgery, surgery_stage
 from edgetl.stages.split import refuse_unknown_classes, split_stage
 from edgetl.stages.weights import Weights
@@ -126,24 +127,25 @@ def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Seque
         return outcome()
 
     built = {
-        target.name: [ledger.add(compile_stage(run, target, p, pivot)) for p in precisions_of(pivot, target)]
+        target.name: tuple(ledger.add(compile_stage(run, target, p, pivot)) for p in precisions_of(pivot, target))
         for target in job.targets
     }
     if until == "compile":
         _open_all(built)
         return outcome()
 
-    benched = {target.name: ledger.add(bench_stage(run, target, built[target.name], pivot)) for target in job.targets}
-    measured = _Measured(run, ledger, adapted, gates, quantized, pivot, built, benched)
-    repaired, simplified = _repair(measured), _simplify(measured)
+    chain = _Chain(run, ledger, gates, Networks(adapted, quantized, pivot))
+    targets = {target.name: chain.measure(target, built[target.name]) for target in job.targets}
+    targets = {target.name: _repaired(chain, target, targets[target.name]) for target in job.targets}
+    targets = _simplified(chain, targets)
     if until == "bench":
         return outcome()
 
-    finished = Finished(checked, adapted, quantized, pivot, built, benched, repaired, simplified)
+    finished = Finished(checked, chain.networks, targets)
     reported = ledger.add(report_stage(run, finished, tuple(ledger.results)))
     if not devices:
         return outcome(publish_report(store, reported))
-    merged = ledger.add(devices_stage(run, adapted, pivot, benched, reported, devices))
+    merged = ledger.add(devices_stage(run, finished, reported, devices))
     return outcome(publish_report(store, reported, merged))
 
 
@@ -157,78 +159,68 @@ def _open_all(built: Mapping[str, Sequence[StageResult]]) -> None:
 
 
 @dataclass(frozen=True)
-class _Measured:
-    """The state after every target is measured. `built` and `benched`, by target name, grow with further candidates;
-    `gates` are those that the float network itself meets."""
+class _Chain:
+    """What further builds of a target are made from. gates  those that the float network meets itself"""
 
     run: Run
     ledger: _Ledger
-    adapted: StageResult
     gates: Gates
-    quantized: Mapping[str, StageResult]
-    pivot: StageResult
-    built: dict[str, list[StageResult]]
-    benched: dict[str, StageResult]
+    networks: Networks
 
-    def add_build(self, target: Target, precision: Precision, pivot: StageResult, models: Path | None = None) -> None:
-        """One more build of a target after its INT8 one; all of its builds are measured again, together."""
-        first, *others = self.built[target.name]
+    def measure(self, target: Target, builds: tuple[StageResult, ...]) -> Built:
+        return Built(builds, self.ledger.add(bench_stage(self.run, target, builds, self.networks.pivot)))
+
+    def measure_with(
+        self, target: Target, built: Built, precision: Precision, pivot: StageResult, models: Path | None = None
+    ) -> Built:
+        """With one more build behind the INT8 one; all builds of the target are measured again, together."""
+        first, *others = built.builds
         more = self.ledger.add(compile_stage(self.run, target, precision, pivot, models))
-        builds = [first, more, *others]
-        benched = bench_stage(self.run, target, builds, self.pivot)
-        self.built[target.name], self.benched[target.name] = builds, self.ledger.add(benched)
+        again = self.measure(target, (first, more, *others))
+        return replace(built, builds=again.builds, bench=again.bench)
 
 
-def _repair(measured: _Measured) -> dict[str, StageResult]:
+def _repaired(chain: _Chain, target: Target, built: Built) -> Built:
     """If INT8 missed an accuracy gate: find the layers at fault, add a build with them in float, measure all again.
 
     This only adds a candidate: if it cannot be made, the reason is reported and the build continues.
     """
-    repaired: dict[str, StageResult] = {}
-    for target in measured.run.job.targets:
-        if not needs_repair(measured.run, measured.benched[target.name]):
-            continue
-        if saturates(target):
-            told = "INT8 is not repaired here: this CPU has no VNNI and saturates; build for x86-avx2 or intel-avx2"
-            measured.ledger.progress.note(f"{target.name}: {told}")
-            continue
-        try:
-            repaired[target.name] = _repair_target(measured, target)
-        except (BackendError, ParityError) as error:
-            measured.ledger.progress.note(f"{target.name}: no repair: {error}")
-    return repaired
+    note = chain.ledger.progress.note
+    if not needs_repair(chain.run, built.bench):
+        return built
+    if saturates(target):
+        told = "INT8 is not repaired here: this CPU has no VNNI and saturates; build for x86-avx2 or intel-avx2"
+        note(f"{target.name}: {told}")
+        return built
+    try:
+        gates = gates_to_repair_for(chain.run, built.bench)
+        found = chain.ledger.add(repair_stage(chain.run, target, chain.networks.pivot, gates))
+        if (found.folder / PIVOT).is_dir():
+            built = chain.measure_with(target, built, "mixed", found, found.folder / PIVOT)
+        return replace(built, repair=found)
+    except (BackendError, ParityError) as error:
+        note(f"{target.name}: no repair: {error}")
+        return built
 
 
-def _repair_target(measured: _Measured, target: Target) -> StageResult:
-    gates = gates_to_repair_for(measured.run, measured.benched[target.name])
-    found = measured.ledger.add(repair_stage(measured.run, target, measured.pivot, gates))
-    if (found.folder / PIVOT).is_dir():
-        measured.add_build(target, "mixed", found, found.folder / PIVOT)
-    return found
-
-
-def _simplify(measured: _Measured) -> dict[str, StageResult]:
+def _simplified(chain: _Chain, targets: Mapping[str, Built]) -> dict[str, Built]:
     """If INT8 is slower than float: add a build of the network without the parts at fault, measure all again.
 
     This only adds a candidate: if it cannot be made, the reason is reported and the build continues.
     """
-    run, ledger = measured.run, measured.ledger
-    wanting = [
-        target
-        for target in run.job.targets
-        if needs_surgery(run, target, measured.benched[target.name], measured.quantized)
-    ]
+    run, ledger, found = chain.run, chain.ledger, dict(targets)
+    quantized = chain.networks.quantized
+    wanting = [each for each in run.job.targets if needs_surgery(run, each, found[each.name].bench, quantized)]
     if not wanting:
-        return {}
+        return found
     schemes = dict.fromkeys(scheme_id(target.scheme) for target in wanting)
-    simplified: dict[str, StageResult] = {}
     try:
-        operated = ledger.add(surgery_stage(run, measured.adapted))
-        quantized = {name: ledger.add(quantize_stage(run, operated, name, measured.gates)) for name in schemes}
-        pivot = ledger.add(export_stage(run, operated, quantized))
+        operated = ledger.add(surgery_stage(run, chain.networks.adapted))
+        again = {name: ledger.add(quantize_stage(run, operated, name, chain.gates)) for name in schemes}
+        pivot = ledger.add(export_stage(run, operated, again))
         for target in wanting:
-            measured.add_build(target, "simplified", pivot)
-            simplified[target.name] = operated
+            built = chain.measure_with(target, found[target.name], "simplified", pivot)
+            found[target.name] = replace(built, surgery=operated)
     except (BackendError, ParityError) as error:
         ledger.progress.note(f"no simplified build: {error}")
-    return simplified
+    return found

@@ -146,10 +146,10 @@ def quantile(samples: NDArray[np.int64] | NDArray[np.float64], q: float, *, bloc
 
 
 def p99(samples: NDArray[np.int64] | NDArray[np.float64], *, block: int) -> Estimate:
-    """The 0.99-quantile, with the interval of `quantile` where that holds the truth in 93 to 97 of 100 cases.
+    """The 0.99-quantile, with the interval of `quantile` if that contains the true value in 93 to 97 of 100 cases.
 
     Without ends it is an indication: there are fewer than `P99_ROUNDS` rounds, which are the sample; no run is slow
-    enough to be the upper end; or rounds are so like the one before that stretches of them are no sample either.
+    enough to be the upper end; or rounds resemble the one before so closely that stretches of them are no sample.
     Raises ValueError without samples.
     """
     if samples.ndim != 1 or samples.size == 0:

@@ -24,9 +24,7 @@ _FONT_FACE = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 def picture(out: Path) -> str:
     """SVG of the table that `edgetl build` printed for the output folder `out`, and the line before and after it.
-
-    Raises EdgetlError where it holds no report.
-    """
+    Raises EdgetlError if the folder holds no report."""
     summary = summarize(read_report(out / FILE_NAME).bundles)
     console = Console(record=True, width=_COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text(summary.headline), table(summary.bundles), Text(summary.take), highlight=False)

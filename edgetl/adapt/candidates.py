@@ -2,39 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from edgetl.adapt.guards import Judged
+from edgetl.adapt.record import Candidate, State
 from edgetl.stats import paired_difference, wilson
-
-State = Literal["judged", "dropped", "over budget", "diverged", "failed", "not judged: nothing could be held out"]
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A head or a way of fine-tuning; values that were not measured are None. Accuracies are fractions with 95 %
-    intervals.
-
-    images             held-out images of its evaluation
-    difference_points  its accuracy minus that of the best head, on the same images
-    """
-
-    name: str
-    kind: Literal["head", "finetune"]
-    setting: str
-    state: State
-    folds: int = 0
-    seconds: float = 0.0
-    images: int = 0
-    top1: float | None = None
-    top1_low: float | None = None
-    top1_high: float | None = None
-    loss: float | None = None
-    difference_points: float | None = None
-    difference_low: float | None = None
-    difference_high: float | None = None
-    chosen: bool = False
 
 
 def judged_row(

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.adapt.candidates import Candidate, judged_row
+from edgetl.adapt.candidates import judged_row
 from edgetl.adapt.episode import MOST_VIEWS, Task
 from edgetl.adapt.guards import Judged, judged, lead
+from edgetl.adapt.record import Candidate
 from edgetl.adapt.trials import HeadChoice
 from edgetl.tasks.classification.folds import Fold
 from edgetl.tasks.classification.heads.table import held_out_logits, prepare

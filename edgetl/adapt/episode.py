@@ -15,7 +15,9 @@ from edgetl.adapt.inputs import CachedInputs, Inputs, PixelInputs
 from edgetl.backbones.cut import Cut, cut_network, whole_macs
 from edgetl.backbones.extract import Frozen, Point, View, activations
 from edgetl.backbones.freeze import Depth
+from edgetl.fronts.image.augment_policy import augment_of
 from edgetl.recipes.recipe import Adapt
+from edgetl.recipes.run import Run
 from edgetl.types import Progress, Sample
 
 MOST_VIEWS = 5  # for fitting a head; logistic regression on more takes too long
@@ -24,22 +26,42 @@ _MAX_FEATURE_ROWS = 20_000  # images times views; beyond this, plain views are e
 
 @dataclass(frozen=True)
 class Task:
-    """One adaptation. `frozen` has the backbone and a fresh head; `policy` is one of `Augment`.
+    """One adaptation to the shots of `run`. `frozen` has the backbone and a fresh head.
 
     pretrained  whether the backbone has pretrained weights
-    cache       folder for features and for the trials of a search, named by content
-    groups      of the samples, in their order (a video, a patient); a group is held out together; None without any
+    groups      of the shots, in their order (a video, a patient): what is held out together; None without any
     """
 
+    run: Run
     frozen: Frozen
-    samples: tuple[Sample, ...]
-    num_classes: int
-    policy: str
     pretrained: bool
-    config: Adapt
-    cache: Path
-    progress: Progress
     groups: tuple[str, ...] | None = None
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        return self.run.split.shots
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.run.split.classes)
+
+    @property
+    def policy(self) -> str:
+        """One of `Augment`."""
+        return augment_of(self.run)
+
+    @property
+    def config(self) -> Adapt:
+        return self.run.job.recipe.adapt
+
+    @property
+    def cache(self) -> Path:
+        """Folder for features and for the trials of a search, named by content."""
+        return self.run.store.cache
+
+    @property
+    def progress(self) -> Progress:
+        return self.run.progress
 
     @property
     def labels(self) -> NDArray[np.int64]:

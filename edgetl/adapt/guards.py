@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgetl.adapt.record import Guard
 from edgetl.stats import paired_difference, wilson
 from edgetl.tasks.classification.heads import ridge
 from edgetl.tasks.classification.heads.space import fit_space
@@ -26,16 +26,6 @@ FEWEST_TO_BLAME = 20  # images; with 12, good weights looked worse than random o
 
 _LARGE_GAP = 30.0  # points between training and held-out accuracy, beyond the held-out interval
 _WANTED_REACH = 10.0  # points to each side: the precision that the accuracy of the winner should have
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The result of one guard. `numbers` are the basis of `sentence`; their names say fractions, points or nats."""
-
-    guard: str
-    verdict: Literal["pass", "warn", "rolled back", "failed", "not measured"]
-    sentence: str
-    numbers: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -70,7 +60,7 @@ def clear_lead(images: int) -> float:
 
 def negative_transfer(
     candidate: Judged, frozen: Sequence[Judged], scratch: Judged | None, *, asked_for: bool = False
-) -> Verdict:
+) -> Guard:
     """Does `candidate` beat the frozen-feature baselines and one without pretraining (`scratch`)?
 
     Rolled back if it is not clearly ahead (`lead`) of the best baseline in `frozen` (empty if the candidate is itself
@@ -94,26 +84,26 @@ def negative_transfer(
                 f"{told}does better on these images ({_against(scratch, candidate, points)}): the pretraining of this "
                 "backbone does not help here; choose another one (`edgetl select`)."
             )
-            return Verdict(guard, "failed", sentence, numbers)
+            return Guard(guard, "failed", sentence, numbers)
         if clear and points.value > 0:
             sentence = (
                 f"{told}had more held-out images right ({_against(scratch, candidate, points)}). That may be chance; "
                 "another backbone may suit these images better (`edgetl select`)."
             )
-            return Verdict(guard, "warn", sentence, numbers)
+            return Guard(guard, "warn", sentence, numbers)
     if rival is not None:
         return _tuned(guard, candidate, rival, numbers, clear=clear, asked_for=asked_for)
     if scratch is None:
         sentence = f"{_capital(candidate.name)} was not compared with a baseline, because nothing could be held out."
-        return Verdict(guard, "not measured", sentence, numbers)
+        return Guard(guard, "not measured", sentence, numbers)
     points = paired_difference(candidate.right, scratch.right)
     sentence = f"Compared with {scratch.name}, pretraining does no harm ({_against(candidate, scratch, points)})."
-    return Verdict(guard, "pass", sentence, numbers)
+    return Guard(guard, "pass", sentence, numbers)
 
 
 def _tuned(
     guard: str, candidate: Judged, rival: Judged, numbers: Mapping[str, float], *, clear: bool, asked_for: bool
-) -> Verdict:
+) -> Guard:
     """Fine-tuning compared with a new head alone."""
     points = paired_difference(candidate.right, rival.right)
     told = _against(candidate, rival, points)
@@ -123,28 +113,28 @@ def _tuned(
             if asked_for
             else "so the backbone keeps its pretrained weights, with the new head."
         )
-        return Verdict(guard, "warn" if asked_for else "rolled back", sentence, numbers)
+        return Guard(guard, "warn" if asked_for else "rolled back", sentence, numbers)
     if points.low > 0:
-        return Verdict(guard, "pass", f"Fine-tuning is better than a new head alone ({told}).", numbers)
+        return Guard(guard, "pass", f"Fine-tuning is better than a new head alone ({told}).", numbers)
     if points.value > 0:
         sentence = f"Fine-tuning did better than a new head alone ({told}); such a small lead may be chance."
-        return Verdict(guard, "pass", sentence, numbers)
+        return Guard(guard, "pass", sentence, numbers)
     if points.value == 0:
         sentence = (
             f"Fine-tuning and a new head alone had the same number of {len(candidate.right)} held-out images right "
             f"({_top1(candidate):.1%}); fine-tuning was kept because it was more confident in the right classes."
         )
-        return Verdict(guard, "pass", sentence, numbers)
+        return Guard(guard, "pass", sentence, numbers)
     sentence = (
         f"Fine-tuning had fewer held-out images right than a new head alone ({told}), which may be chance; it was kept "
         "because it was more confident in the right classes."
     )
-    return Verdict(guard, "warn", sentence, numbers)
+    return Guard(guard, "warn", sentence, numbers)
 
 
 def overfitting(
     train_top1: float, held_out_right: NDArray[np.bool_], held_out_losses: Sequence[float], epochs: int
-) -> Verdict:
+) -> Guard:
     """Is the gap between training and held-out accuracy large, and did the trials pass their best epoch?
 
     train_top1       fraction of its own shots that the trained candidate has right
@@ -169,11 +159,11 @@ def overfitting(
         )
     if sure_gap > _LARGE_GAP:
         sentence = f"The network has memorized its shots and generalizes little ({told}); more images would help most."
-        return Verdict("overfitting", "warn", sentence + rose, numbers)
-    return Verdict("overfitting", "pass", f"No sign of overfitting: {told}.{rose}", numbers)
+        return Guard("overfitting", "warn", sentence + rose, numbers)
+    return Guard("overfitting", "pass", f"No sign of overfitting: {told}.{rose}", numbers)
 
 
-def too_little_data(right: NDArray[np.bool_], num_classes: int) -> Verdict:
+def too_little_data(right: NDArray[np.bool_], num_classes: int) -> Guard:
     """Do the shots determine the held-out accuracy of the winner to within 10 points, and if not, how many more would?
 
     right  (N,) bool, N >= 1. The Wilson interval is solved for the number of images at this accuracy.
@@ -197,7 +187,7 @@ def too_little_data(right: NDArray[np.bool_], num_classes: int) -> Verdict:
     )
     if more:
         sentence += f", too imprecise to choose by: about {more} more per class would bring it within {_WANTED_REACH:g}"
-    return Verdict("too little data", "warn" if more else "pass", f"{sentence}.", numbers)
+    return Guard("too little data", "warn" if more else "pass", f"{sentence}.", numbers)
 
 
 def sanity_probe(
@@ -206,7 +196,7 @@ def sanity_probe(
     labels: NDArray[np.int64],
     num_classes: int,
     seed: int,
-) -> Verdict:
+) -> Guard:
     """Do pretrained features (N, F) of the shots' plain views carry more information than those of the same network
     with random weights?
 
@@ -227,7 +217,7 @@ def sanity_probe(
             f"are "
             "damaged or belong to another network; get them again or choose another backbone."
         )
-        return Verdict(guard, "failed", sentence, {})
+        return Guard(guard, "failed", sentence, {})
     spread, random_spread = _spread(pretrained), _spread(random)
     numbers = {"spread": spread, "random_spread": random_spread}
     better = worse = False
@@ -249,14 +239,14 @@ def sanity_probe(
             f"{varied}). They "
             "are damaged or belong to another network; get them again or choose another backbone."
         )
-        return Verdict(guard, "failed", sentence, numbers)
+        return Guard(guard, "failed", sentence, numbers)
     if dull or (ratio < _CLEARLY_MORE_SPREAD and not better):
         sentence = f"Pretrained features are hardly better than random ones ({told}; {varied}): check the weights."
-        return Verdict(guard, "warn", sentence, numbers)
+        return Guard(guard, "warn", sentence, numbers)
     if better:
-        return Verdict(guard, "pass", f"Pretrained features beat random ones ({told}; {varied}).", numbers)
+        return Guard(guard, "pass", f"Pretrained features beat random ones ({told}; {varied}).", numbers)
     sentence = f"Too few shots to distinguish pretrained from random features by accuracy ({told}), but {varied}."
-    return Verdict(guard, "pass", sentence, numbers)
+    return Guard(guard, "pass", sentence, numbers)
 
 
 def _probe(features: NDArray[np.floating], labels: NDArray[np.int64], num_classes: int, seed: int) -> Judged | None:

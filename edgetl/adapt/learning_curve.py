@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgetl.adapt.record import LearningCurve
 from edgetl.tasks.classification.folds import Fold
 from edgetl.tasks.classification.heads.table import held_out_logits, prepare
 from edgetl.types import Interval
@@ -16,21 +16,6 @@ _SHARES = (0.25, 0.5, 1.0)
 _LEAST_SHOTS = 4  # in the smallest class of a fold: fewer cannot be halved twice
 _RESAMPLES = 500
 _WORTH_POINTS = 0.5
-
-
-@dataclass(frozen=True)
-class LearningCurve:
-    """shots_per_class, top1: mean shots over the classes, and the measured accuracies, fractions of the same `images`.
-
-    doubled_points  top-1 points that twice as many shots would add by the trend, with a 95 % interval
-    """
-
-    head: str
-    images: int
-    shots_per_class: tuple[float, ...]
-    top1: tuple[float, ...]
-    doubled_points: Interval
-    sentence: str
 
 
 def learning_curve(

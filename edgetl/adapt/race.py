@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.adapt.budget import KEPT
-from edgetl.adapt.candidates import Candidate, State, judged_row
+from edgetl.adapt.candidates import judged_row
 from edgetl.adapt.compare import judged_trials, subset
 from edgetl.adapt.episode import Prepared, Task
 from edgetl.adapt.finetune import Epoch, Trained
 from edgetl.adapt.guards import Judged, lead
+from edgetl.adapt.record import Candidate, State
 from edgetl.adapt.trials import HeadChoice, Tuning, fit_on, run_trial
 from edgetl.adapt.workers import run_all
 from edgetl.backbones.freeze import Depth, all_but, blocks, last_parts

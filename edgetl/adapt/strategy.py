@@ -6,20 +6,21 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import nn
 
 from edgetl.adapt.budget import MACS_PER_MINUTE, affordable, allowed_minutes, is_affordable, search_minutes
-from edgetl.adapt.candidates import Candidate
 from edgetl.adapt.choose_head import JudgedHead, head_rows, judge_heads
 from edgetl.adapt.compare import chosen_epoch
 from edgetl.adapt.episode import Extracted, Task, extract
 from edgetl.adapt.finetune import Epoch, finetune, logits_of
-from edgetl.adapt.guards import Judged, Verdict, clear_lead, lead
-from edgetl.adapt.learning_curve import LearningCurve, learning_curve
+from edgetl.adapt.guards import Judged, clear_lead, lead
+from edgetl.adapt.learning_curve import learning_curve
 from edgetl.adapt.race import Finish, Runner, depths, finish, race, runner_rows, tunings
+from edgetl.adapt.record import Candidate, Guard, LearningCurve
 from edgetl.adapt.snapshot import Snapshots
 from edgetl.adapt.trials import Tuning, fit_on, plan_of, trial_key, write_head
 from edgetl.adapt.verdicts import Adapted, sanity, verdicts
@@ -40,12 +41,12 @@ class Outcome:
     """The outcome and its reason. `network` is adapted and in eval mode; `epochs` of fine-tuning, 0 for a head."""
 
     network: nn.Module
-    strategy: str
+    strategy: Literal["probe", "finetune"]
     reason: str
     head: str
     tuning: Tuning | None
     candidates: tuple[Candidate, ...]
-    guards: tuple[Verdict, ...]
+    guards: tuple[Guard, ...]
     folds: int
     runners: tuple[Runner, ...]
     final: tuple[Epoch, ...]

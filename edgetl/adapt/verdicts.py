@@ -15,7 +15,6 @@ from edgetl.adapt.episode import Task
 from edgetl.adapt.guards import (
     FEWEST_TO_BLAME,
     Judged,
-    Verdict,
     judged,
     negative_transfer,
     overfitting,
@@ -24,6 +23,7 @@ from edgetl.adapt.guards import (
 )
 from edgetl.adapt.kept import contents, kept
 from edgetl.adapt.race import Finish
+from edgetl.adapt.record import Guard
 from edgetl.adapt.scratch import SCRATCH_VERSION, pixel_logits, scratch_logits, scratch_macs
 from edgetl.adapt.trials import Tuning
 from edgetl.backbones.extract import freeze_network, logits_of_pixels, pooled_features
@@ -55,11 +55,11 @@ class Adapted:
     macs: float
 
 
-def sanity(task: Task, features: NDArray[np.float32]) -> Verdict:
+def sanity(task: Task, features: NDArray[np.float32]) -> Guard:
     """Pretrained features compared with random ones; features (V, N, F), view 0 plain. Raises WeightsError for weights
     without information if the recipe refuses them."""
     if not task.pretrained:
-        return Verdict("sanity probe", "not measured", "The recipe asks for random weights.", {})
+        return Guard("sanity probe", "not measured", "The recipe asks for random weights.", {})
     # a view of all shots costs as much as each view of the features: limit it to a share of them
     share = max(FEWEST_TO_BLAME, GUARD_SHARE * (1 + task.views) * len(task.samples))
     few = _spread_out(int(min(len(task.samples), share)))
@@ -75,15 +75,15 @@ def sanity(task: Task, features: NDArray[np.float32]) -> Verdict:
     return verdict
 
 
-def verdicts(task: Task, adapted: Adapted) -> list[Verdict]:
+def verdicts(task: Task, adapted: Adapted) -> list[Guard]:
     """Negative transfer, overfitting, too little data."""
     best = adapted.heads[0].judged
     if best is None:
         told = "A class has a single shot, or its shots are in one group, so nothing could be held out"
         more = f"{told} for a choice: add a shot, from another group, to each such class."
         return [
-            *(Verdict(name, "not measured", f"{told}.", {}) for name in ("negative transfer", "overfitting")),
-            Verdict("too little data", "warn", more, {}),
+            *(Guard(name, "not measured", f"{told}.", {}) for name in ("negative transfer", "overfitting")),
+            Guard("too little data", "warn", more, {}),
         ]
     end = adapted.end if adapted.tuning else None
     kept = end.judged if end else best
@@ -94,7 +94,7 @@ def verdicts(task: Task, adapted: Adapted) -> list[Verdict]:
     ]
 
 
-def _negative_transfer(task: Task, adapted: Adapted, best: Judged) -> Verdict:
+def _negative_transfer(task: Task, adapted: Adapted, best: Judged) -> Guard:
     scratch = _scratch(task, adapted.folds, adapted.macs)
     end, asked_for = adapted.end, task.config.strategy == "finetune"
     if end is not None and adapted.tuning is not None:
@@ -136,7 +136,7 @@ def _scratch(task: Task, folds: Sequence[Fold], macs: float) -> Judged | None:
     return judged(SCRATCH, logits, labels)
 
 
-def _overfitting(task: Task, adapted: Adapted, kept: Judged) -> Verdict:
+def _overfitting(task: Task, adapted: Adapted, kept: Judged) -> Guard:
     few = [task.samples[index] for index in _spread_out(len(task.samples))]
     frozen = freeze_network(adapted.network, task.frozen.spec)
     right = 0

@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from edgetl.backbones.checkpoint import listed
+from edgetl.backbones.findings import Audit
 from edgetl.errors import WeightsError
 
 _COUNTER = "num_batches_tracked"  # of a batch norm; not used in eval mode
-
-
-@dataclass(frozen=True)
-class Audit:
-    """The fate of every tensor.
-
-    matched  number of the network's tensors that were loaded from the checkpoint
-    dropped  the checkpoint's tensors that were not used, as expected: old classifier, auxiliary heads, counters
-    new      the network's tensors that keep their initial values: the new classifier, counters
-    notes    sentences for the user: which of several sets was used, how a stem for one channel was changed
-    """
-
-    matched: int
-    dropped: tuple[str, ...]
-    new: tuple[str, ...]
-    notes: tuple[str, ...] = ()
 
 
 def load_audited(

@@ -44,7 +44,7 @@ _POLICIES = {
 @dataclass(frozen=True)
 class Augment:
     """Random views under one policy: `none`, `light`, `text` (no flips), `natural` (left-right flips), `overhead`
-    (flips and quarter turns; half turns where the picture is not square)."""
+    (flips and quarter turns; half turns if the image is not square)."""
 
     policy: str
     height: int

@@ -40,13 +40,13 @@ _INERT: list[Any] = [
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """All tensors of a safetensors file, or of a torch file opened with weights_only. On the CPU, in the file's dtypes.
 
-    Of several sets of weights the first of `find_sets`. Raises WeightsError as `read_sets` does.
+    If there are several sets of weights, the first of `find_sets`. Raises WeightsError as `read_sets` does.
     """
     return dict(read_sets(path)[0].tensors)
 
 
 def read_sets(path: Path) -> tuple[TensorSet, ...]:
-    """Every set of named tensors in a checkpoint, the one to prefer first.
+    """Every set of named tensors in a checkpoint, the preferred one first.
 
     The format is detected from the content, not from the suffix. Raises WeightsError for anything else: other kinds of
     files, truncated ones, pickled objects, values that are not finite.
@@ -60,7 +60,7 @@ def read_sets(path: Path) -> tuple[TensorSet, ...]:
 
 
 def write_checkpoint(state: Mapping[str, Tensor], path: Path) -> None:
-    """Write as safetensors. Equal tensors give equal bytes; tensors that share memory are written apart."""
+    """Write as safetensors. Equal tensors give equal bytes; tensors that share memory are written separately."""
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
     path.write_bytes(save(tensors))  # save_file would make the file readable by its owner only
 
@@ -105,7 +105,7 @@ def _read_torch(path: Path) -> object:
 
 
 def _sound(found: TensorSet, path: Path) -> TensorSet:
-    """Raise WeightsError for tensors that no network can take."""
+    """Raise WeightsError for tensors that no network can use."""
     if not found.tensors:
         raise WeightsError(f"{path}: expected named tensors; found none")
     floating = {name: tensor for name, tensor in found.tensors.items() if tensor.is_floating_point()}

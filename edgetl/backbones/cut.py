@@ -31,10 +31,10 @@ class Cut:
 
 
 def cut_network(frozen: Frozen, part: str) -> Cut | None:
-    """Cut behind the module `part`: a copy of the network whose modules up to there hand their input through.
+    """Cut after the module `part`: a copy of the network whose modules up to there pass their input through.
 
-    None where that is not the same function, because the network does more than call its modules one after another
-    (position embeddings, dense connections, parts that hand on several tensors): proven on images, not assumed.
+    None if that is another function, because the network does more than call its modules one after another (position
+    embeddings, dense connections, parts that pass on several tensors). This is tested on images, not assumed.
     """
     whole, images, point = frozen.network, _noise(frozen), Point(part)
     inputs = normalize(images, frozen.spec.preprocessing)
@@ -58,7 +58,7 @@ def cut_network(frozen: Frozen, part: str) -> Cut | None:
 
 
 def _same(found: Tensor, expected: Tensor) -> bool:
-    """Whether two sets of features or logits are equal but for rounding."""
+    """Whether two sets of features or logits are equal except for rounding."""
     largest = float(expected.abs().max())
     return found.shape == expected.shape and float((found - expected).abs().max()) <= _TOLERANCE * largest + 1e-6
 
@@ -100,7 +100,7 @@ def _noise(frozen: Frozen) -> Tensor:
 
 
 def _finished_by(network: nn.Module, part: str, inputs: Tensor) -> list[str]:
-    """Outermost modules all of whose calls end no later than that of `part`; none where it is not called."""
+    """Outermost modules whose calls all end no later than that of `part`; none if it is not called."""
     ends: dict[str, int] = {}
     with _clock(network, ends), torch.inference_mode():
         network(inputs)

@@ -1,4 +1,4 @@
-"""Where networks run while they are read and trained."""
+"""The device on which networks run while features are computed and weights are trained."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import torch
 
 
 def choose_device() -> torch.device:
-    """The GPU where there is one."""
+    """The GPU if there is one, otherwise the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

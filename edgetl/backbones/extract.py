@@ -39,8 +39,8 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True)
 class Frozen:
-    """A network in eval mode whose tensors stay as they are. `digest` is of them and of the function that they are the
-    weights of: it names what is computed."""
+    """A network in eval mode whose tensors do not change. `digest` covers the tensors and the function they belong to,
+    so it names what is computed."""
 
     network: nn.Module
     spec: NetworkSpec
@@ -50,8 +50,8 @@ class Frozen:
 
 @dataclass(frozen=True)
 class Point:
-    """Where a network is tapped: the output of the module `name`, or, pooled to (N, F), the input of the classifier
-    where `name` is empty."""
+    """Where a network is tapped: the output of the module `name`, or, if `name` is empty, the input of the classifier,
+    pooled to (N, F)."""
 
     name: str = ""
 
@@ -67,17 +67,17 @@ class View:
 
 
 class _Reached(Exception):
-    """The tapped module has run; what follows is not needed."""
+    """The tapped module has run; the rest of the network is not needed."""
 
 
 def open_frozen(backbone: Backbone, source: WeightSource, num_classes: int, resize: ResizePolicy) -> Frozen:
-    """The pretrained network, audited, on the GPU where there is one. Raises UsageError, WeightsError."""
+    """The pretrained network, audited, on the GPU if there is one. Raises UsageError, WeightsError."""
     network, spec, _ = build(backbone, source, num_classes, resize)
     return freeze_network(network, spec)
 
 
 def freeze_network(network: nn.Module, spec: NetworkSpec) -> Frozen:
-    """`network` itself, in eval mode and without gradients, from now on not to be changed."""
+    """`network` itself, in eval mode and without gradients; it must not be changed afterwards."""
     device = choose_device()
     network.eval().requires_grad_(False).to(device)
     channels_last(network)
@@ -170,9 +170,9 @@ def _hash_seed(*numbers: int) -> int:
 
 @torch.inference_mode()
 def run_to(frozen: Frozen, points: Sequence[Point], images: Tensor) -> list[Tensor]:
-    """float32 activations at `points` of images (N, 3, H, W) in 0..255; the network is run no further than needed.
+    """float32 activations at `points` of images (N, 3, H, W) in 0..255; the network runs no further than needed.
 
-    Raises TypeError where the output of a point is not one tensor.
+    Raises TypeError if the output of a point is not one tensor.
     """
     with _tapped(frozen, points) as caught:
         found = _in_parts(lambda part: _run_to(frozen, points, part, caught), images, frozen)

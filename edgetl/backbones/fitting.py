@@ -20,9 +20,9 @@ _COUNTER = "num_batches_tracked"
 class Fitted:
     """A set of tensors under the network's own names.
 
-    tensors  by the network's names; what the checkpoint has in excess under its prefix keeps its name
+    tensors  by the network's names; extra tensors under the checkpoint's prefix keep their names
     outside  names of tensors that do not lie under the prefix: heads of the training program, its other networks
-    notes    sentences about what was chosen, for the user; none where there was no choice
+    notes    sentences about what was chosen, for the user; empty if there was no choice
     """
 
     tensors: dict[str, Tensor]
@@ -32,9 +32,9 @@ class Fitted:
 
 def fit(network: nn.Module, sets: Sequence[TensorSet], head: str, where: str) -> Fitted:
     """The first of `sets` that has every tensor of `network` outside its classifier `head`, in the right shape, under
-    some prefix. Where none has: the first set under its likeliest prefix, for the audit to say what does not fit.
+    some prefix. If no set has: the first set under its likeliest prefix, so that the audit can say what does not fit.
 
-    Raises WeightsError where several sets fit and nothing tells which one is meant.
+    Raises WeightsError if several sets fit and nothing shows which one is meant.
     """
     names = _Names(network, head)
     fitting = [(each, prefixes) for each in sets if (prefixes := names.prefixes_that_fit(each.tensors))]
@@ -48,7 +48,7 @@ def fit(network: nn.Module, sets: Sequence[TensorSet], head: str, where: str) ->
 
 
 class _Names:
-    """A network's own names, and those that fastai writes: the number of the outermost part in place of its name."""
+    """A network's own names, and those that fastai writes: the number of the outermost part instead of its name."""
 
     def __init__(self, network: nn.Module, head: str) -> None:
         state = network.state_dict()
@@ -59,11 +59,11 @@ class _Names:
         self._owners = {form: name for name, form in self._forms[1].items()}
 
     def own_name(self, name: str, numbered: bool) -> str | None:
-        """The network's name for what lies under `name` behind the prefix."""
+        """The network's name for the tensor that is called `name` after the prefix."""
         return self._owners.get(name) if numbered else name
 
     def prefixes_that_fit(self, tensors: Mapping[str, Tensor]) -> list[tuple[str, bool]]:
-        """Prefixes under which every tensor lies in its shape, with whether parts are numbered there."""
+        """Prefixes under which every tensor has its shape, and whether parts are numbered there."""
         found = []
         for numbered, form in enumerate(self._forms):
             for prefix in self._candidates(tensors, form):
@@ -74,7 +74,7 @@ class _Names:
         return found
 
     def likeliest(self, tensors: Mapping[str, Tensor]) -> tuple[str, bool]:
-        """The prefix under which most names lie, whatever their shapes."""
+        """The prefix under which most names lie, in any shape."""
         candidates = ["", *self._candidates(tensors, self._forms[0])]
         best = max(candidates, key=lambda prefix: sum(prefix + name in tensors for name in self._shapes))
         return best, False

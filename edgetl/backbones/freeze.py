@@ -16,7 +16,7 @@ from edgetl.files.text import nearest
 class Depth:
     """How much of a network is trained, besides the head.
 
-    cut_after  the last part of an unbroken frozen beginning; empty where there is none
+    cut_after  the last part of an unbroken frozen beginning; empty if there is none
     by_block   names of what is trained, from input to output: a whole block, or what is free of it
     """
 
@@ -31,7 +31,7 @@ class Depth:
 
 
 def last_parts(network: nn.Module, head: str, count: int) -> Depth:
-    """Train the last `count` parts (`blocks`), or all where there are no more."""
+    """Train the last `count` parts (`blocks`), or all if there are fewer."""
     names = blocks(network, head)
     count = min(count, len(names))
     frozen, trained = names[: len(names) - count], names[len(names) - count :]
@@ -40,9 +40,10 @@ def last_parts(network: nn.Module, head: str, count: int) -> Depth:
 
 
 def all_but(network: nn.Module, head: str, patterns: Sequence[str]) -> Depth:
-    """Train what no pattern names: a whole component prefix (`blocks.0`) or a wildcard (`*.conv_dw.*`, fnmatch).
+    """Train all parameters that no pattern names: a component prefix (`blocks.0`) or a wildcard (`*.conv_dw.*`,
+    fnmatch).
 
-    Raises UsageError for a pattern that names no parameter (nearest named), and when nothing but the head is left.
+    Raises UsageError for a pattern that names no parameter (nearest named), and if only the head is left.
     """
     names = [name for name, _ in network.named_parameters()]
     for pattern in patterns:
@@ -65,7 +66,7 @@ def all_but(network: nn.Module, head: str, patterns: Sequence[str]) -> Depth:
 
 
 def matches(name: str, patterns: Sequence[str]) -> bool:
-    """True when `name` is under one of `patterns`, or a wildcard among them fits it."""
+    """Whether `name` is under one of `patterns`, or matches a wildcard among them."""
     plain = [pattern.rstrip(".") for pattern in patterns]
     return is_under(name, plain) or any(fnmatchcase(name, pattern) for pattern in plain if set(pattern) & set("*?["))
 
@@ -83,13 +84,12 @@ def blocks(network: nn.Module, head: str) -> list[str]:
 
 
 def is_under(name: str, prefixes: Sequence[str]) -> bool:
-    """True when `name` is one of `prefixes` or below one: whole components, so `layer1` does not hold `layer10`."""
+    """Whether `name` is one of `prefixes` or below one: whole components, so `layer1` does not contain `layer10`."""
     return any(name == prefix or name.startswith(prefix + ".") for prefix in prefixes)
 
 
 def set_modes(network: nn.Module, *, train_batch_norm: bool = False) -> None:
-    """Train mode, except for modules that are frozen as a whole and, unless asked for, batch norms: their statistics
-    stay."""
+    """Train mode, except for fully frozen modules and, unless requested, batch norms: their statistics stay."""
     network.train()
     for module in network.modules():
         parameters = list(module.parameters())

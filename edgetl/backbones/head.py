@@ -28,8 +28,8 @@ def find_head(network: nn.Module, num_classes: int) -> str:
 
 
 def _layers_of(network: nn.Module, classifier: object, num_classes: int) -> list[str]:
-    """Names of the layers that give the logits in what timm calls the classifier: the layer itself, or a module with a
-    norm, pooling or a hidden layer before it."""
+    """Names of the layers that give the logits in timm's classifier: the layer itself, or a module with a norm, pooling
+    or a hidden layer before it."""
     outer = [name for name, module in network.named_modules() if module is classifier and name]
     return [
         f"{name}.{inner}".rstrip(".")
@@ -49,7 +49,7 @@ def get_head(network: nn.Module, name: str) -> Head:
 def features(network: nn.Module, head: str, inputs: Tensor) -> tuple[Tensor, Tensor]:
     """Run the network: (features (N, F), logits (N, classes)).
 
-    Features are the input of the classifier, averaged over positions where it is a convolution: pooling and a linear
+    Features are the input of the classifier, averaged over positions if it is a convolution: pooling and a linear
     layer commute, so a linear function of them can be written into the classifier exactly.
     """
     caught: list[Tensor] = []
@@ -66,9 +66,9 @@ def features(network: nn.Module, head: str, inputs: Tensor) -> tuple[Tensor, Ten
 
 
 def widen_head(network: nn.Module, name: str, hidden: int) -> str:
-    """Put a layer of `hidden` units and a ReLU in front of the classifier; the classifier's new name.
+    """Put a layer of `hidden` units and a ReLU before the classifier; returns the classifier's new name.
 
-    Raises UsageError where the classifier is a convolution.
+    Raises UsageError if the classifier is a convolution.
     """
     head = get_head(network, name)
     if not isinstance(head, nn.Linear):
@@ -83,7 +83,7 @@ def widen_head(network: nn.Module, name: str, hidden: int) -> str:
 
 
 def widened(name: str) -> str:
-    """Name of the classifier behind a hidden layer."""
+    """Name of the classifier after a hidden layer."""
     return f"{name}.2"
 
 

@@ -24,7 +24,7 @@ _FILES = ("model.safetensors", "pytorch_model.bin")  # in timm's order
 
 
 class _Unreachable(Exception):
-    """The hub cannot be asked; the message says why, in a few words."""
+    """The hub cannot be reached; the message says why, in a few words."""
 
 
 def cached_file(repository: str, filename: str | None) -> Path | None:
@@ -48,9 +48,9 @@ def hub_url(repository: str, filename: str | None) -> str:
 
 
 def require_reachable(url: str) -> None:
-    """Ask the server of `url` once. Raises an error that `download` explains when there is no answer in time.
+    """Ask the server of `url` once. Raises an error that `download` explains if there is no answer in time.
 
-    A response of any kind but a server's own failure will do: the download says what it means.
+    Any response except a server failure is enough; the download reports what it means.
     """
     if _offline():
         raise _Unreachable("HF_HUB_OFFLINE is set")
@@ -66,9 +66,9 @@ def require_reachable(url: str) -> None:
 
 @contextmanager
 def download(what: str, held: str = "") -> Iterator[None]:
-    """Around a download: nothing of it is printed, and its failure becomes one WeightsError.
+    """Wraps a download: its output is suppressed, and its failure becomes one WeightsError.
 
-    what  "timm `resnet18`";  held  what folders of weights hold instead, as a sentence, or ""
+    what  "timm `resnet18`";  held  a sentence about what the folders of weights contain instead, or ""
     """
     try:
         with _silence():
@@ -92,7 +92,7 @@ class _NoRedirect(HTTPRedirectHandler):
 
 
 def _ask(url: str) -> str:
-    """Why the server cannot be used, in a few words; empty when it can."""
+    """Why the server cannot be used, in a few words; empty if it can."""
     try:
         build_opener(_NoRedirect).open(Request(url, method="HEAD"), timeout=PATIENCE_S).close()
     except HTTPError as error:

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from edgetl.backbones import timm_networks, torchvision_networks
-from edgetl.backbones.audit import Audit, load_audited
+from edgetl.backbones.audit import load_audited
 from edgetl.backbones.checkpoint import listed, read_checkpoint, read_sets
+from edgetl.backbones.findings import Audit
 from edgetl.backbones.fitting import fit
 from edgetl.backbones.gray import spread_stem
 from edgetl.backbones.head import find_head, widen_head, widened
@@ -51,9 +52,9 @@ def build(
 
 
 def rebuild(spec: NetworkSpec, state: Path) -> nn.Module:
-    """The very network that was saved: built from `spec`, filled strictly from a safetensors file. In eval mode.
+    """The network exactly as it was saved: built from `spec`, filled strictly from a safetensors file. In eval mode.
 
-    Needs no network access. Raises WeightsError naming the file when tensors and description do not belong together.
+    Needs no network access. Raises WeightsError naming the file if tensors and description do not belong together.
     """
     network = construct(spec)
     tensors, own = read_checkpoint(state), network.state_dict()
@@ -135,7 +136,9 @@ def _describe(plan: Plan, backbone: Backbone, num_classes: int, head: str, resiz
         crop_pct=native.crop_pct,
         interpolation=native.interpolation,
     )
-    return NetworkSpec(plan.library, plan.architecture, plan.model_args, num_classes, head, preprocessing)
+    return NetworkSpec(
+        plan.library, plan.architecture, plan.model_args, num_classes, head, preprocessing, licence=plan.licence
+    )
 
 
 def _fit_input(network: nn.Module, spec: NetworkSpec) -> None:

@@ -48,7 +48,7 @@ def _join_heads(network: Any, num_classes: int) -> None:
 
 @cache
 def _with_one_head(base: Any, tokens: bool) -> Any:
-    """tokens  whether each head has a token of its own, the first two; else both read the same pooled features"""
+    """tokens  whether each head has its own token, the first two; otherwise both read the same pooled features"""
 
     def forward_head(self: Any, x: Tensor, pre_logits: bool = False) -> Any:
         features = x[:, :2].flatten(1) if tokens else base.forward_head(self, x, pre_logits=True)

@@ -32,8 +32,9 @@ class Native:
 class Plan:
     """Library, constructor and its arguments.
 
-    droppable  name prefixes a checkpoint may have in excess
-    gray       the weights are said to be for one channel
+    droppable  name prefixes that a checkpoint may have in addition
+    gray       whether the weights are declared for one channel
+    licence    of the weights, as they state it; empty where nothing is stated
     """
 
     library: Literal["timm", "torchvision"]
@@ -42,10 +43,11 @@ class Plan:
     model_args: Mapping[str, object] = field(default_factory=dict)
     droppable: tuple[str, ...] = ()
     gray: bool = False
+    licence: str = ""
 
 
 def unknown_name(name: str, valid: Iterable[str], library: str, listing: str) -> UsageError:
-    """The error for a misspelt architecture: the nearest names, or how to list them all."""
+    """The error for a misspelled architecture: the nearest names, or how to list them all."""
     close = difflib.get_close_matches(name, sorted(valid), n=3, cutoff=0.6)
     hint = (
         f"did you mean {' or '.join(f'`{word}`' for word in close)}?" if close else f"{listing} lists the valid names"

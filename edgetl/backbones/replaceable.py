@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from edgetl.backbones.findings import Replaceable
 from edgetl.errors import WeightsError
 
 RELU, RELU6, NO_GATES = "relu", "relu6", "no-gates"
@@ -39,24 +40,16 @@ _SMOOTH = frozenset(
     ]
 )
 _GATES = frozenset(["SqueezeExcite", "SEModule", "EffectiveSEModule", "SqueezeExcitation"])
-# there the norm itself runs in floats, and what is measured anew on the shots has nothing to hold on to
+# these norms run in float themselves, and statistics measured again on the shots have no place to go
 _OTHER_NORMS = (nn.LayerNorm, nn.GroupNorm)
 # exact types: a subclass that computes its weights in forward (weight standardization) would undo a factor on them
 _CONVOLUTIONS = frozenset({"Conv2d", "Conv2dSame"})
 
 
 @dataclass(frozen=True)
-class Replaceable:
-    """How many smooth activations (outside of gates) and squeeze-and-excitation gates a network has."""
-
-    activations: int
-    gates: int
-
-
-@dataclass(frozen=True)
 class Fold:
-    """Where a gate's constant goes: through the input channels of the convolution behind it, into the batch norm in
-    front of it, or nowhere (`layer` empty): then a multiplication stays. `channels` of the gate."""
+    """Where a gate's constant goes: through the input channels of the convolution after it, into the batch norm before
+    it, or nowhere (`layer` empty): then a multiplication stays. `channels` of the gate."""
 
     gate: str
     channels: int
@@ -77,12 +70,13 @@ class ChannelScale(nn.Module):
 
 
 def replaceable(network: nn.Module) -> Replaceable:
-    """What `operate` would replace; nothing in networks without batch norms, or with norms by layer or group too."""
+    """The parts that `operate` would replace; nothing in networks without batch norms, or that also have layer or group
+    norms."""
     return Replaceable(len(smooth_activations(network)), len(gates(network)))
 
 
 def smooth_activations(network: nn.Module) -> list[str]:
-    """Names of the activations that become ReLU or ReLU6. Those inside of gates go, or stay, with the gate."""
+    """Names of the activations that become ReLU or ReLU6. Those inside gates are treated with their gate."""
     inside = tuple(f"{gate}." for gate in gates(network))
     return [name for name in _named(network, _SMOOTH) if not name.startswith(inside)]
 
@@ -121,7 +115,7 @@ def operate(network: nn.Module, surgery: Sequence[str], height: int, width: int)
 
 
 def drop_gates(network: nn.Module, places: Sequence[Fold]) -> None:
-    """Replace gates by nothing where their constant goes into another layer, else by a multiplication."""
+    """Remove gates whose constant goes into another layer; replace the others by a multiplication."""
     for place in places:
         left = ChannelScale(place.channels) if place.into == "nothing" else nn.Identity()
         network.set_submodule(place.gate, left)
@@ -136,7 +130,7 @@ def _named(network: nn.Module, kinds: Collection[str]) -> list[str]:
 
 
 class _Watch(TorchFunctionMode):
-    """Who gives each gate its input, who takes its output, and whether anybody else does."""
+    """Which modules write each gate's input and read its output, and whether any others do."""
 
     def __init__(self, network: nn.Module, names: Sequence[str]) -> None:
         super().__init__()

@@ -48,8 +48,9 @@ def draws(network: nn.Module) -> bool:
 
 @contextmanager
 def own_draws(network: nn.Module, seed: int) -> Iterator[None]:
-    """What `network` draws inside depends on `seed` alone, not on what was drawn before; afterwards torch's generators
-    are as before. They are not touched for a network that draws nothing: several of those may be trained at once."""
+    """Inside the block, the draws of `network` depend only on `seed`, not on earlier draws; afterwards torch's
+    generators are as before. For a network that draws nothing they are not touched, so several such networks may be
+    trained at once."""
     if not draws(network):
         yield
         return

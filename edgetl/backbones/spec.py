@@ -18,8 +18,9 @@ _MAX_BYTES = 1_000_000
 def write_spec(spec: NetworkSpec, path: Path) -> None:
     """Write `spec` as JSON with sorted keys: equal specs give equal bytes."""
     values = asdict(spec)
-    if not spec.surgery:
-        del values["surgery"]  # the same bytes as before there was such a field
+    for name in ("surgery", "licence"):
+        if not values[name]:
+            del values[name]  # the same bytes as before there was such a field
     text = json.dumps({"schema": SCHEMA, **values}, indent=2, sort_keys=True, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
 

@@ -33,7 +33,7 @@ class TensorSet:
 
     @property
     def averaged(self) -> bool:
-        """Whether its place says that these are averaged weights (EMA, SWA)."""
+        """Whether the place indicates averaged weights (EMA, SWA)."""
         return is_averaged(self.place)
 
 
@@ -43,8 +43,8 @@ def is_averaged(name: str) -> bool:
 
 
 def find_sets(content: object, where: str) -> tuple[TensorSet, ...]:
-    """All mappings of names to tensors in `content`, three levels deep, the one to prefer first: averaged weights, then
-    the usual names, then the others in their order. States of optimizers are none. Raises WeightsError when there are
+    """All mappings of names to tensors in `content`, three levels deep, the preferred one first: averaged weights, then
+    the usual names, then the others in their order. Optimizer states do not count. Raises WeightsError if there are
     none; `where` starts the message."""
     places: dict[str, Mapping[str, Tensor]] = {}
     for place, tensors in _walk(content, (), set()):

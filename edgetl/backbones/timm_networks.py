@@ -61,11 +61,12 @@ def plan_by_folder(folder: Path) -> Plan:
         cfg |= {key: _of_all_channels(cfg, key, str(where)) for key in ("mean", "std")}
     elif channels != 3:
         raise UsageError(f"{where}: made for {channels} channels; expected a network for RGB or gray images")
-    return replace(_plan(name, arguments, cfg, where=str(where)), gray=channels == 1)
+    plan = _plan(name, arguments, cfg, where=str(where))
+    return replace(plan, gray=channels == 1, licence=str(given.get("license") or ""))
 
 
 def construct(architecture: str, model_args: Mapping[str, object], num_classes: int) -> nn.Module:
-    """The network with random weights and a head of `num_classes`. Raises UsageError when timm refuses."""
+    """The network with random weights and a head of `num_classes`. Raises UsageError if timm refuses."""
     try:
         network: nn.Module = timm.create_model(architecture, pretrained=False, num_classes=num_classes, **model_args)
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
@@ -92,7 +93,8 @@ def hub_tensors(architecture: str, model_args: Mapping[str, object]) -> dict[str
 
 
 def renamed(architecture: str, network: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor] | None:
-    """Tensors after timm's own conversion of foreign checkpoints, or None where timm has none for this architecture."""
+    """Tensors after timm's own conversion of foreign checkpoints; None if timm has no conversion for this
+    architecture."""
     module = sys.modules[timm.models.model_entrypoint(_base(architecture)).__module__]
     convert = getattr(module, "checkpoint_filter_fn", None)
     if convert is None:
@@ -105,7 +107,7 @@ def renamed(architecture: str, network: nn.Module, tensors: dict[str, Tensor]) -
 
 
 def fit_input(network: nn.Module, architecture: str, height: int, width: int, native: tuple[int, int]) -> None:
-    """Make a network of fixed input size take (height, width), where timm can; position embeddings are resampled."""
+    """Make a network of fixed input size accept (height, width), if timm can; position embeddings are resampled."""
     if (height, width) == native or not hasattr(network, "set_input_size"):
         return
     resize: Any = network.set_input_size
@@ -184,7 +186,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _not_timm(config: Mapping[str, Any]) -> str:
-    """Why a config.json without `architecture` is none of timm's."""
+    """Why a config.json without `architecture` is not timm's."""
     if "model_type" not in config and "architectures" not in config:
         return f"expected `architecture`, a timm name; found {quoted(config.get('architecture'))}"
     classes = config.get("architectures")
@@ -206,11 +208,11 @@ def _size(cfg: Mapping[str, Any], where: str) -> tuple[int, int, int]:
 
 
 def _of_all_channels(cfg: Mapping[str, Any], key: str, where: str) -> list[float]:
-    """`mean` or `std` of a network for gray images, three times. Raises UsageError where the channels differ."""
+    """`mean` or `std` of a network for gray images, three times. Raises UsageError if the channels differ."""
     values: Any = cfg.get(key)
     if isinstance(values, (list, tuple)) and len(values) in (1, 3) and list(values) == [values[0]] * len(values):
         return [values[0]] * 3
-    raise UsageError(f"{where}: made for 1 channels; expected one `{key}` for all of them, found {quoted(values)}")
+    raise UsageError(f"{where}: made for 1 channel; expected one `{key}` for all of them, found {quoted(values)}")
 
 
 def _triple(cfg: Mapping[str, Any], key: str, where: str) -> tuple[float, float, float]:

@@ -30,8 +30,8 @@ def locate(backbone: Backbone, base: Path, weights_dirs: Sequence[Path]) -> Weig
     """Find the weights that `backbone` names; relative paths start at `base`, the recipe's folder.
 
     A plain name is looked up as `<weights_dir>/<name>/` before the hub, with and without timm's tag. `digest` is the
-    SHA-256 of a lone file, or of the digests of config and weights of a folder. Raises UsageError (contradictory or
-    malformed request) and WeightsError (nothing usable where it should be).
+    SHA-256 of a single file, or of the digests of config and weights of a folder. Raises UsageError (contradictory or
+    malformed request) and WeightsError (nothing usable in the expected place).
     """
     if backbone.weights is not None and not backbone.pretrained:
         raise UsageError("backbone: `weights` and `pretrained: false` contradict each other; leave one of them out")
@@ -50,7 +50,7 @@ def locate(backbone: Backbone, base: Path, weights_dirs: Sequence[Path]) -> Weig
 
 
 def model_file(folder: Path) -> Path:
-    """The weights inside a timm folder. Raises WeightsError when there are none."""
+    """The weights inside a timm folder. Raises WeightsError if there are none."""
     for name in MODEL_FILES:
         if (folder / name).is_file():
             return folder / name
@@ -116,8 +116,8 @@ def _torchvision_folder(directory: Path, name: str) -> Path | None:
 
 
 def _timm_folder_of(directory: Path, name: str) -> Path | None:
-    """The folder of the network called `name`, with or without timm's tag. Raises WeightsError where there are several
-    and none is called just so."""
+    """The folder of the network called `name`, with or without timm's tag. Raises WeightsError if there are several and
+    none has exactly this name."""
     _, _, tag = _comparable(name).partition(".")
     folders = _of_architecture(directory, name)
     fitting = [folder for folder in folders if not tag or tag_of(folder) in ("", tag)]
@@ -154,7 +154,7 @@ def holdings(weights_dirs: Sequence[Path]) -> str:
 
 
 def tag_of(folder: Path) -> str:
-    """timm's tag of the weights in a folder, comparable: what its config.json says, else its name; "" for none."""
+    """timm's tag of the weights in a folder, comparable: from its config.json, otherwise its name; "" for none."""
     config = _config(folder / CONFIG_FILE)
     inner = config.get("pretrained_cfg")
     told = (inner if isinstance(inner, dict) else config).get("tag")
@@ -167,7 +167,7 @@ def tag_of(folder: Path) -> str:
 
 
 def _config(path: Path) -> dict[str, object]:
-    """What a config.json holds; nothing where it cannot be read, which whoever builds the network says."""
+    """The content of a config.json; empty if it cannot be read, which is reported when the network is built."""
     try:
         if not path.is_file() or path.stat().st_size > _MAX_CONFIG_BYTES:
             return {}

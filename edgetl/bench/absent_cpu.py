@@ -8,15 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.bench import qemu
+from edgetl.bench.builds import Candidate, TargetBuilds
 from edgetl.bench.gates import judge
 from edgetl.bench.host_answers import Answered, on_all_images, on_host
-from edgetl.bench.job import BenchJob, Candidate
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, TargetBench
 from edgetl.data.batches import batches, load_batch
 from edgetl.errors import BackendError
+from edgetl.recipes.run import Run
 from edgetl.tasks.classification.accuracy import compare, predict, stratified
-from edgetl.types import PRECISIONS, Backend, Missing, Progress
+from edgetl.types import PRECISIONS, Backend, Missing
 
 _FLOAT_IMAGES = 8  # float is slowest under emulation, and its arithmetic hardly differs between CPUs
 
@@ -24,18 +25,18 @@ _Logits = NDArray[np.float32]
 
 
 def emulated(
-    backend: Backend, job: BenchJob, reference: _Logits, obstacle: Missing, progress: Progress
+    backend: Backend, run: Run, builds: TargetBuilds, obstacle: Missing
 ) -> tuple[TargetBench, dict[str, _Logits]]:
     """The bench of a target that this machine cannot run, and the logits of the emulated builds.
 
     A float build is emulated on few images, the build that ships on all that the recipe asks for.
     """
-    missing = _missing(job)
+    missing = _missing(run, builds)
     reason = f"{obstacle.reason}; {obstacle.remedy}"
     if missing is not None and missing.reason:
         reason += f"; not emulated: {missing.reason} (edgetl doctor says how to)"
     bench = TargetBench(
-        target=job.target.name,
+        target=builds.target.name,
         backend=backend.name,
         backend_version=backend.version(),
         measured=False,
@@ -43,19 +44,19 @@ def emulated(
         reason=reason,
         machine=describe(),
         images=(),
-        builds=tuple(BuildBench(precision=c.precision, size_bytes=c.size_bytes()) for c in job.candidates),
-        labels=job.labels,
+        builds=tuple(BuildBench(precision=c.precision, size_bytes=c.size_bytes()) for c in builds.candidates),
+        labels=run.split.classes,
     )
     if missing is not None:
         return bench, {}
-    return _Emulation(backend, job, reference, progress).of(bench)
+    return _Emulation(backend, run, builds).of(bench)
 
 
-def _missing(job: BenchJob) -> Missing | None:
+def _missing(run: Run, builds: TargetBuilds) -> Missing | None:
     """None if accuracy can be checked under emulation; an empty reason if emulation does not apply."""
-    if not qemu.takes(job.target):
+    if not qemu.takes(builds.target):
         return Missing("", "")
-    if not job.config.emulate:
+    if not run.job.recipe.bench.emulate:
         return Missing("turned off in the recipe", "bench.emulate: true")
     return qemu.missing()
 
@@ -63,18 +64,17 @@ def _missing(job: BenchJob) -> Missing | None:
 class _Emulation:
     """The emulated images and their logits."""
 
-    def __init__(self, backend: Backend, job: BenchJob, reference: _Logits, progress: Progress) -> None:
-        self._backend, self._job, self._progress = backend, job, progress
-        self._labels = np.array([sample.label for sample in job.val], dtype=np.int64)
-        self._reference = reference
-        self._picked = stratified(self._labels, job.config.emulated_images)
-        self._images = load_batch([job.val[index] for index in self._picked], job.preprocessing)
+    def __init__(self, backend: Backend, run: Run, builds: TargetBuilds) -> None:
+        self._backend, self._run, self._builds, self._recipe = backend, run, builds, run.job.recipe
+        self._labels = np.array([sample.label for sample in run.split.val], dtype=np.int64)
+        self._picked = stratified(self._labels, self._recipe.bench.emulated_images)
+        self._images = load_batch([run.split.val[index] for index in self._picked], builds.preprocessing)
         self._logits: dict[str, _Logits] = {}
         self._host_logits: dict[str, _Logits | None] = {}
         self._threads = max(1, int(describe().usable_cores or 1))  # nothing is timed: use all threads
 
     def of(self, bench: TargetBench) -> tuple[TargetBench, dict[str, _Logits]]:
-        found = {candidate.precision: self._build(candidate) for candidate in self._job.candidates}
+        found = {candidate.precision: self._build(candidate) for candidate in self._builds.candidates}
 
         def whole() -> TargetBench:
             return replace(
@@ -91,11 +91,11 @@ class _Emulation:
 
     def _ships_on_few(self, bench: TargetBench) -> Candidate | None:
         """The build that would ship, if it was emulated on fewer images than possible."""
-        shipped = judge(bench, self._job.gates, self._job.choose).shipped
+        shipped = judge(bench, self._recipe.gates, self._recipe.choose).shipped
         build = bench.build(shipped) if shipped else None
         if build is None or build.accuracy is None or len(self._logits[build.precision]) == len(self._picked):
             return None
-        return next(candidate for candidate in self._job.candidates if candidate.precision == build.precision)
+        return next(candidate for candidate in self._builds.candidates if candidate.precision == build.precision)
 
     def _build(self, candidate: Candidate, *, every: bool = False) -> BuildBench:
         name = candidate.precision
@@ -108,34 +108,34 @@ class _Emulation:
             return replace(build, unmeasured=str(error))
         except BackendError as error:
             return replace(build, error=str(error))
-        picked = self._picked[:count]
+        picked, seed, reference = self._picked[:count], self._recipe.data.seed, self._builds.reference
         if (host := self._host(candidate)) is not None:
             answered = Answered(host, logits, picked)
-            if (found := on_all_images(answered, self._labels, self._reference, self._job.seed)) is not None:
+            if (found := on_all_images(answered, self._labels, reference, seed)) is not None:
                 return replace(build, accuracy=found[0], host=found[1])
-        return replace(build, accuracy=compare(logits, self._labels[picked], self._reference[picked], self._job.seed))
+        return replace(build, accuracy=compare(logits, self._labels[picked], reference[picked], seed))
 
     def _host(self, candidate: Candidate) -> _Logits | None:
         """Logits of the build's file on this CPU, for all validation images; None if this CPU cannot run it."""
         name = candidate.precision
         if name in self._host_logits:
             return self._host_logits[name]
-        job = self._job
+        val, target = self._run.split.val, self._builds.target
         try:
             with (
-                self._progress.task(f"{job.target.name}: {name} on this CPU", total=len(job.val)) as advance,
+                self._run.progress.task(f"{target.name}: {name} on this CPU", total=len(val)) as advance,
                 self._backend.open(
-                    candidate.folder, candidate.compiled, on_host(job.target), threads=self._threads
+                    candidate.folder, candidate.compiled, on_host(target), threads=self._threads
                 ) as engine,
             ):
-                found = predict(engine, batches(job.val, job.preprocessing), advance)
+                found = predict(engine, batches(val, self._builds.preprocessing), advance)
         except BackendError:
             found = None
         self._host_logits[name] = found
         return found
 
     def _answers(self, candidate: Candidate, count: int) -> _Logits:
-        label = f"{self._job.target.name}: {candidate.precision} on {count} images under emulation"
-        with self._progress.task(label, total=None):
+        label = f"{self._builds.target.name}: {candidate.precision} on {count} images under emulation"
+        with self._run.progress.task(label, total=None):
             model = candidate.folder / candidate.compiled.model
             return qemu.logits(model, self._images[:count], threads=self._threads)

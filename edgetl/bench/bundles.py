@@ -18,7 +18,7 @@ from edgetl.bench.latency import BLOCK
 from edgetl.bench.machine import Machine, clock_mhz, describe, gpu_of, temperature_c
 from edgetl.bench.measurement import BeforeAfter, BundleMeasurement, LabelRecall, LeftOut, Measurement
 from edgetl.bench.quiet import Conditions, busy, too_many_threads
-from edgetl.bench.timed import P99_RUNS, Timed, latency, timed
+from edgetl.bench.timed import Timed, Timing, latency, timed
 from edgetl.bundle.find import bundle_folders, is_folder_of_bundles
 from edgetl.bundle.manifest import FILE_NAME
 from edgetl.bundle.read import Bundle, read_bundle
@@ -61,46 +61,14 @@ class _Found:
         return np.concatenate([repeat.times[key] for repeat in self.repeats])
 
 
-def measure(
+def measure_bundles(
     folders: Sequence[Path],
     data: Path | None,
-    *,
-    runs: int,
-    warmup: int,
-    threads: int,
-    seed: int,
-    cold_starts: int,
+    timing: Timing,
     progress: Progress,
-    repeats: int = 1,
-    limits: Limits = LIMITS,
-) -> Measurement:
-    """`measure_runs` without the times of single runs."""
-    return measure_runs(
-        folders,
-        data,
-        runs=runs,
-        warmup=warmup,
-        threads=threads,
-        seed=seed,
-        cold_starts=cold_starts,
-        progress=progress,
-        repeats=repeats,
-        limits=limits,
-    ).measurement
-
-
-def measure_runs(
-    folders: Sequence[Path],
-    data: Path | None,
     *,
-    runs: int,
-    warmup: int,
-    threads: int,
-    seed: int,
-    cold_starts: int,
-    progress: Progress,
+    cold_starts: int = 0,
     repeats: int = 1,
-    for_p99: bool = False,
     limits: Limits = LIMITS,
 ) -> Measured:
     """Open every bundle, time them in the same rounds, and count correct predictions on `data` if it is given.
@@ -112,42 +80,32 @@ def measure_runs(
     cold_starts  fresh processes per bundle that open it and infer once; 0 omits cold start and memory.
     limits       of each process; one is always started, before the bundle is opened in this process.
     repeats      how often all bundles are opened and timed
-    for_p99      run as often as an interval of p99 needs, within a minute per repeat
     raises       BundleError if bundles do not take the same input; BackendError if one cannot run here; DataError.
     """
     bundles, left_out = _read_all(folders)
     preprocessing = _common_input(bundles)
     samples = _samples(data, bundles, progress) if data else ()
     images = _timed_images(bundles, samples, preprocessing)
-    cold = _cold_starts(bundles, images[0], threads, cold_starts, limits, progress)
+    cold = _cold_starts(bundles, images[0], timing.threads, cold_starts, limits, progress)
     machine, clock, temperature = describe(), clock_mhz(), temperature_c()
     right: dict[str, _Bools] = {}
     placements: dict[str, Placement] = {}
     repeated: list[Timed] = []
     for repeat in range(repeats):
         with ExitStack() as stack:
-            engines = {key: stack.enter_context(open_bundle(each, threads=threads)) for key, each in bundles.items()}
+            engines = {
+                key: stack.enter_context(open_bundle(each, threads=timing.threads)) for key, each in bundles.items()
+            }
             if repeat == 0:
                 right = _right_answers(engines, samples, preprocessing, progress)
                 placements = {key: engine.placement() for key, engine in engines.items()}
                 machine, clock, temperature = describe(), clock_mhz(), temperature_c()
             name = "latency" if repeats == 1 else f"latency, {repeat + 1} of {repeats}"
-            with progress.task(name, total=max(runs, P99_RUNS) if for_p99 else runs) as advance:
-                repeated.append(
-                    timed(
-                        engines,
-                        images,
-                        runs=runs,
-                        warmup=warmup,
-                        threads=threads,
-                        seed=seed + repeat,
-                        for_p99=for_p99,
-                        advance=advance,
-                    )
-                )
+            with progress.task(name, total=timing.most_runs) as advance:
+                repeated.append(timed(engines, images, replace(timing, seed=timing.seed + repeat), advance))
     found = _Found(right, cold, placements, tuple(repeated))
     gpus = (gpu_of(bundle.manifest.target, placements[key]) for key, bundle in bundles.items())
-    rows = _rows(bundles, samples, found, threads, seed)
+    rows = _rows(bundles, samples, found, timing)
     met = _worst(repeated)
     measurement = Measurement(
         harness="edgetl python",
@@ -157,7 +115,7 @@ def measure_runs(
         temperature_c=BeforeAfter(temperature, temperature_c()),
         bundles=rows,
         conditions=met,
-        warnings=_warnings(machine, met, rows, threads),
+        warnings=_warnings(machine, met, rows, timing.threads),
         left_out=left_out,
     )
     return Measured(measurement, tuple(tuple(repeat.times[key] for repeat in repeated) for key in bundles))
@@ -188,7 +146,7 @@ def _read_all(paths: Sequence[Path]) -> tuple[dict[str, Bundle], tuple[LeftOut, 
 
 
 def _rows(
-    bundles: Mapping[str, Bundle], samples: Sequence[Sample], found: _Found, threads: int, seed: int
+    bundles: Mapping[str, Bundle], samples: Sequence[Sample], found: _Found, timing: Timing
 ) -> tuple[BundleMeasurement, ...]:
     first = next(iter(bundles))
     labels = np.array([sample.label for sample in samples], dtype=np.int64)
@@ -196,7 +154,7 @@ def _rows(
     for key, bundle in bundles.items():
         manifest, times = bundle.manifest, found.times(key)
         right, of_first = found.right.get(key), found.right.get(first)
-        figures, cold = latency(times, threads), found.cold.get(key)
+        figures, cold = latency(times, timing.threads), found.cold.get(key)
         medians = [float(np.quantile(each.times[key] / 1e6, 0.5, method="inverted_cdf")) for each in found.repeats]
         rows.append(
             BundleMeasurement(
@@ -212,10 +170,10 @@ def _rows(
                 p90_ms=figures.p90_ms,
                 p99_ms=figures.p99_ms,
                 runs=times.size,
-                threads=threads,
+                threads=timing.threads,
                 images=len(samples),
                 top1=stats.wilson(int(right.sum()), right.size) if right is not None else None,
-                ratio=None if key == first else stats.speedup(found.times(first), times, block=BLOCK, seed=seed),
+                ratio=None if key == first else stats.speedup(found.times(first), times, block=BLOCK, seed=timing.seed),
                 cold_start_ms=cold.cold_start_ms if cold else None,
                 peak_rss_bytes=cold.peak_rss_bytes if cold else None,
                 baseline_rss_bytes=cold.baseline_rss_bytes if cold else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,14 +16,14 @@ from edgetl import stats
 from edgetl.backends.base import load
 from edgetl.backends.fresh_process import Interrupted, cold_start
 from edgetl.bench.absent_cpu import emulated
-from edgetl.bench.job import BenchJob, Candidate
+from edgetl.bench.builds import Candidate, TargetBuilds
 from edgetl.bench.latency import BLOCK
 from edgetl.bench.machine import describe, gpu_of, other_cpu
 from edgetl.bench.result import BENCH_FILE, LATENCY_FILE, PREDICTIONS_FILE, BuildBench, TargetBench, write_bench
-from edgetl.bench.timed import P99_RUNS, Timed, latency, timed
+from edgetl.bench.timed import Timed, Timing, latency, timed
 from edgetl.data.batches import batches, load_batch, spread
-from edgetl.errors import BackendError, EdgetlError
-from edgetl.files.arrays import UnreadableArray, read_tensors
+from edgetl.errors import BackendError
+from edgetl.recipes.run import Run
 from edgetl.tasks.classification.accuracy import compare, predict
 from edgetl.types import (
     PRECISIONS,
@@ -34,8 +34,6 @@ from edgetl.types import (
     Missing,
     Placement,
     Precision,
-    Progress,
-    Sample,
 )
 
 if TYPE_CHECKING:
@@ -77,40 +75,28 @@ class _Watched:
         return self._engine.placement()
 
 
-def run(job: BenchJob, out: Path, progress: Progress) -> None:
+def measure_builds(run: Run, builds: TargetBuilds, out: Path) -> None:
     """Measure the target's builds; write bench.json, predictions.safetensors and latency.safetensors into `out`.
 
     A build that fails to open or to run is recorded with its error, and the others continue. A build that could not be
-    measured for an external reason is recorded as such, and the next run tries again.
-    raises  EdgetlError if the reference does not fit the validation images.
+    not be measured for a reason outside of it is recorded as that, for the next run to try again. Under emulation the
+    build that will ship, by the recipe's gates, is looked at on all images that the recipe asks for.
     """
-    reference = read_reference(job.reference, len(job.val))
-    backend = load(job.target.backend)
-    obstacle = _obstacle(backend, job)
+    backend = load(builds.target.backend)
+    obstacle = _obstacle(backend, builds)
     if obstacle is None:
-        bench, logits, times = _measure(backend, job, reference, progress)
+        bench, logits, times = _measure(backend, run, builds)
     else:
-        bench, logits = emulated(backend, job, reference, obstacle, progress)
+        bench, logits = emulated(backend, run, builds, obstacle)
         times = {}
     save_file(dict(logits), out / PREDICTIONS_FILE)
     save_file(dict(times), out / LATENCY_FILE)
     write_bench(bench, out / BENCH_FILE)
 
 
-def read_reference(path: Path, images: int) -> _Logits:
-    """(images, classes) float32 logits of the float network. Raises EdgetlError if they do not fit."""
-    try:
-        logits = read_tensors(path).get("logits", np.zeros(0))
-    except UnreadableArray as error:
-        raise EdgetlError(f"{path}: cannot read the reference logits: {error}") from error
-    if logits.ndim != 2 or logits.shape[0] != images:
-        raise EdgetlError(f"{path}: expected logits of {images} validation images; found shape {logits.shape}")
-    return np.asarray(logits, dtype=np.float32)
-
-
-def _obstacle(backend: Backend, job: BenchJob) -> Missing | None:
-    found = backend.cannot_run(job.target)
-    if found is None and not all(candidate.compiled.finished for candidate in job.candidates):
+def _obstacle(backend: Backend, builds: TargetBuilds) -> Missing | None:
+    found = backend.cannot_run(builds.target)
+    if found is None and not all(candidate.compiled.finished for candidate in builds.candidates):
         return Missing(
             "the last build step runs on the device",
             "run edgetl compile --finish BUNDLE there, then edgetl bench BUNDLE",
@@ -118,26 +104,26 @@ def _obstacle(backend: Backend, job: BenchJob) -> Missing | None:
     return found
 
 
-def _cannot_run(backend: Backend, job: BenchJob) -> dict[str, str]:
+def _cannot_run(backend: Backend, builds: TargetBuilds) -> dict[str, str]:
     """Builds that this machine cannot run although it runs others of the target: bfloat16 on a CPU without it."""
-    obstacles = {c.precision: backend.cannot_run(job.target, c.precision) for c in job.candidates}
+    obstacles = {c.precision: backend.cannot_run(builds.target, c.precision) for c in builds.candidates}
     return {name: f"{found.reason}; {found.remedy}" for name, found in obstacles.items() if found}
 
 
 def _measure(
-    backend: Backend, job: BenchJob, reference: _Logits, progress: Progress
+    backend: Backend, run: Run, builds: TargetBuilds
 ) -> tuple[TargetBench, dict[str, _Logits], dict[str, _Times]]:
-    machine = describe()
-    labels = _labels(job.val)
-    out = _Out(_cannot_run(backend, job))
-    cold = {c.precision: _cold_start(job, c, out, progress) for c in job.candidates if c.precision not in out}
+    machine, seed, threads = describe(), run.job.recipe.data.seed, run.job.recipe.bench.threads
+    labels = np.array([sample.label for sample in run.split.val], dtype=np.int64)
+    out = _Out(_cannot_run(backend, builds))
+    cold = {c.precision: _cold_start(run, builds, c, out) for c in builds.candidates if c.precision not in out}
     with ExitStack() as stack:
-        engines, placements = _open_all(backend, job, stack, out)
-        logits = _predict(job, engines, out, progress)
-        found = _time(job, {name: engine for name, engine in engines.items() if name not in out}, out, progress)
+        engines, placements = _open_all(backend, builds, threads, stack, out)
+        logits = _predict(run, builds, engines, out)
+        found = _time(run, builds, {name: engine for name, engine in engines.items() if name not in out}, out)
     times = found.times if found else {}
-    builds: list[BuildBench] = []
-    for candidate in job.candidates:
+    measured: list[BuildBench] = []
+    for candidate in builds.candidates:
         name = candidate.precision
         build = BuildBench(
             precision=name,
@@ -146,49 +132,49 @@ def _measure(
             unmeasured=out.interrupted.get(name),
         )
         if name not in out:
-            over = _speedups(job, times, name)
+            over = _speedups(builds, times, name, seed)
             asked = PRECISIONS[name].all_integer
             build = replace(
                 build,
                 placement=placements[name].summary(),
                 not_integer=tuple(op.name for op in placements[name].not_integer()) if asked else (),
                 conversions=len(placements[name].conversions()) if asked else None,
-                accuracy=compare(logits[name], labels, reference, job.seed),
-                latency=latency(times[name], job.config.threads),
+                accuracy=compare(logits[name], labels, builds.reference, seed),
+                latency=latency(times[name], threads),
                 speedup=over.pop("float32", None),
                 speedup_over=over,
                 cold_start=cold[name],
             )
-        builds.append(build)
-    gpus = (gpu_of(job.target, placement) for placement in placements.values())
+        measured.append(build)
+    gpus = (gpu_of(builds.target, placement) for placement in placements.values())
     bench = TargetBench(
-        target=job.target.name,
+        target=builds.target.name,
         backend=backend.name,
         backend_version=backend.version(),
         measured=True,
         emulated=False,
         reason="",
         machine=replace(machine, gpu=next((gpu for gpu in gpus if gpu), None)),
-        images=tuple(range(len(job.val))),
-        builds=tuple(builds),
-        other_cpu=other_cpu(job.target),
-        labels=job.labels,
+        images=tuple(range(len(run.split.val))),
+        builds=tuple(measured),
+        other_cpu=other_cpu(builds.target),
+        labels=run.split.classes,
         conditions=found.conditions if found else None,
     )
     return bench, {name: values for name, values in logits.items() if name not in out}, times
 
 
 def _open_all(
-    backend: Backend, job: BenchJob, stack: ExitStack, out: _Out
+    backend: Backend, builds: TargetBuilds, threads: int, stack: ExitStack, out: _Out
 ) -> tuple[dict[str, Engine], dict[str, Placement]]:
     engines: dict[str, Engine] = {}
     placements: dict[str, Placement] = {}
-    for candidate in job.candidates:
+    for candidate in builds.candidates:
         name = candidate.precision
         if name in out:
             continue
         try:
-            opened = backend.open(candidate.folder, candidate.compiled, job.target, threads=job.config.threads)
+            opened = backend.open(candidate.folder, candidate.compiled, builds.target, threads=threads)
             engine = stack.enter_context(opened)
             placements[name] = engine.placement()
             engines[name] = engine
@@ -197,13 +183,13 @@ def _open_all(
     return engines, placements
 
 
-def _predict(job: BenchJob, engines: Mapping[str, Engine], out: _Out, progress: Progress) -> dict[str, _Logits]:
+def _predict(run: Run, builds: TargetBuilds, engines: Mapping[str, Engine], out: _Out) -> dict[str, _Logits]:
     """Logits of every build on all validation images, which are read once. A build that fails is dropped."""
     parts: dict[str, list[_Logits]] = {name: [] for name in engines}
     if not parts:
         return {}
-    with progress.task(f"{job.target.name}: accuracy", total=len(job.val)) as advance:
-        for images in batches(job.val, job.preprocessing):
+    with run.progress.task(f"{builds.target.name}: accuracy", total=len(run.split.val)) as advance:
+        for images in batches(run.split.val, builds.preprocessing):
             for name in list(parts):
                 try:
                     parts[name].append(predict(engines[name], [images]))
@@ -214,30 +200,21 @@ def _predict(job: BenchJob, engines: Mapping[str, Engine], out: _Out, progress: 
     return {name: np.concatenate(rows) for name, rows in parts.items()}
 
 
-def _time(job: BenchJob, engines: Mapping[str, Engine], out: _Out, progress: Progress) -> Timed | None:
+def _time(run: Run, builds: TargetBuilds, engines: Mapping[str, Engine], out: _Out) -> Timed | None:
     """Times of every build, taken in the same rounds. If one fails, the others are timed again without it.
 
     None if none is left.
     """
-    images = load_batch(spread(job.val), job.preprocessing)
-    config, for_p99 = job.config, job.gates.max_p99_ms is not None
-    total = max(config.runs, P99_RUNS) if for_p99 else config.runs
+    images = load_batch(spread(run.split.val), builds.preprocessing)
+    bench, for_p99 = run.job.recipe.bench, run.job.recipe.gates.max_p99_ms is not None
+    timing = Timing(bench.runs, bench.warmup, bench.threads, run.job.recipe.data.seed, for_p99)
     left = dict(engines)
     while left:
         failed: dict[str, str] = {}
         watched = {name: _Watched(name, engine, failed) for name, engine in left.items()}
         try:
-            with progress.task(f"{job.target.name}: latency", total=total) as advance:
-                return timed(
-                    watched,
-                    images,
-                    runs=config.runs,
-                    warmup=config.warmup,
-                    threads=config.threads,
-                    seed=job.seed,
-                    for_p99=for_p99,
-                    advance=advance,
-                )
+            with run.progress.task(f"{builds.target.name}: latency", total=timing.most_runs) as advance:
+                return timed(watched, images, timing, advance)
         except BackendError:
             if not failed:
                 raise
@@ -246,12 +223,13 @@ def _time(job: BenchJob, engines: Mapping[str, Engine], out: _Out, progress: Pro
     return None
 
 
-def _cold_start(job: BenchJob, candidate: Candidate, out: _Out, progress: Progress) -> ColdStart | None:
+def _cold_start(run: Run, builds: TargetBuilds, candidate: Candidate, out: _Out) -> ColdStart | None:
     """A build that fails here is not opened in this process, which would hang or crash like the fresh one."""
-    image = load_batch(job.val[:1], job.preprocessing)[0]
-    with progress.task(f"{job.target.name}: {candidate.precision} cold start", total=None):
+    target, threads = builds.target, run.job.recipe.bench.threads
+    image = load_batch(run.split.val[:1], builds.preprocessing)[0]
+    with run.progress.task(f"{target.name}: {candidate.precision} cold start", total=None):
         try:
-            return cold_start(candidate.folder, candidate.compiled, job.target, image, threads=job.config.threads)
+            return cold_start(candidate.folder, candidate.compiled, target, image, threads=threads)
         except Interrupted as error:
             out.interrupted[candidate.precision] = str(error)
         except BackendError as error:
@@ -259,11 +237,9 @@ def _cold_start(job: BenchJob, candidate: Candidate, out: _Out, progress: Progre
     return None
 
 
-def _speedups(job: BenchJob, times: Mapping[str, _Times], name: Precision) -> dict[Precision, Interval]:
+def _speedups(
+    builds: TargetBuilds, times: Mapping[str, _Times], name: Precision, seed: int
+) -> dict[Precision, Interval]:
     """Speed-up over each other build that was timed."""
-    others = [c.precision for c in job.candidates if c.precision in times and c.precision != name]
-    return {other: stats.speedup(times[other], times[name], block=BLOCK, seed=job.seed) for other in others}
-
-
-def _labels(samples: Sequence[Sample]) -> NDArray[np.int64]:
-    return np.array([sample.label for sample in samples], dtype=np.int64)
+    others = [c.precision for c in builds.candidates if c.precision in times and c.precision != name]
+    return {other: stats.speedup(times[other], times[name], block=BLOCK, seed=seed) for other in others}

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import TypeAdapter, ValidationError
-
-from edgetl.errors import EdgetlError
-from edgetl.store.results import write_text
+from edgetl.store.documents import read_document, write_document
 from edgetl.types import Interval
 
 REPAIR_FILE = "repair.json"
@@ -77,16 +74,9 @@ def _cost(trial: Trial) -> float:
 
 
 def write_repair(repair: Repair, path: Path) -> None:
-    write_text(path, TypeAdapter(Repair).dump_json(repair, indent=1).decode() + "\n")
+    write_document(path, repair)
 
 
 def read_repair(path: Path) -> Repair:
     """Raises EdgetlError if the file is missing or damaged."""
-    try:
-        return TypeAdapter(Repair).validate_json(path.read_bytes())
-    except OSError as error:
-        raise EdgetlError(f"{path}: cannot be read: {error.strerror}; build again") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise EdgetlError(f"{path}: not a repair: `{place}`: {first['msg']}; build again") from error
+    return read_document(path, Repair, "a repair of schema 1")

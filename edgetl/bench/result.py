@@ -7,12 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pydantic import TypeAdapter, ValidationError
-
 from edgetl.bench.machine import Machine
 from edgetl.bench.quiet import Conditions
-from edgetl.errors import EdgetlError
-from edgetl.store.results import write_text
+from edgetl.store.documents import read_document, write_document
 from edgetl.tasks.classification.accuracy import Accuracy
 from edgetl.types import PRECISIONS, ClassRecall, ColdStart, Estimate, Interval, Precision
 
@@ -145,16 +142,9 @@ class TargetBench:
 
 
 def write_bench(bench: TargetBench, path: Path) -> None:
-    write_text(path, TypeAdapter(TargetBench).dump_json(bench, indent=1).decode() + "\n")
+    write_document(path, bench)
 
 
 def read_bench(path: Path) -> TargetBench:
     """Raises EdgetlError if the file is missing or not a bench result of this schema."""
-    try:
-        return TypeAdapter(TargetBench).validate_json(path.read_bytes())
-    except OSError as error:
-        raise EdgetlError(f"{path}: cannot read the bench result: {error.strerror}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise EdgetlError(f"{path}: not a bench result of schema 1: `{place}`: {first['msg']}") from error
+    return read_document(path, TargetBench, "a bench result of schema 1")

@@ -23,6 +23,25 @@ _MORE = 300  # runs between two checks of the clock
 
 
 @dataclass(frozen=True)
+class Timing:
+    """How builds are timed.
+
+    threads  inside one inference
+    for_p99  up to `P99_RUNS` runs, as far as `MOST_SECONDS` reach: a gate on p99 is judged by them
+    """
+
+    runs: int
+    warmup: int
+    threads: int
+    seed: int = 0
+    for_p99: bool = False
+
+    @property
+    def most_runs(self) -> int:
+        return max(self.runs, P99_RUNS) if self.for_p99 else self.runs
+
+
+@dataclass(frozen=True)
 class Timed:
     """times  per engine (runs,) int64 nanoseconds, in rounds of `BLOCK`"""
 
@@ -31,30 +50,18 @@ class Timed:
 
 
 def timed(
-    engines: Mapping[str, Engine],
-    images: NDArray[np.uint8],
-    *,
-    runs: int,
-    warmup: int,
-    threads: int,
-    seed: int,
-    for_p99: bool = False,
-    advance: Advance | None = None,
+    engines: Mapping[str, Engine], images: NDArray[np.uint8], timing: Timing, advance: Advance | None = None
 ) -> Timed:
-    """Time all engines in the same rounds (`interleaved`).
-
-    threads  per inference
-    for_p99  up to `P99_RUNS` runs, within `MOST_SECONDS`; a gate on p99 is judged by them
-    """
-    before = snapshot()
-    parts = [interleaved(engines, images, runs=runs, warmup=warmup, seed=seed, advance=advance)]
-    taken, end = runs, time.monotonic() + MOST_SECONDS
-    while for_p99 and taken < P99_RUNS and time.monotonic() < end and taken % BLOCK == 0:
+    """Time all engines in the same rounds (`interleaved`)."""
+    before, seed = snapshot(), timing.seed
+    parts = [interleaved(engines, images, runs=timing.runs, warmup=timing.warmup, seed=seed, advance=advance)]
+    taken, end = timing.runs, time.monotonic() + MOST_SECONDS
+    while timing.for_p99 and taken < P99_RUNS and time.monotonic() < end and taken % BLOCK == 0:
         more = min(_MORE, P99_RUNS - taken)
         parts.append(interleaved(engines, images, runs=more, warmup=1, seed=seed + len(parts), advance=advance))
         taken += more
     together = {name: np.concatenate([part[name] for part in parts]) for name in engines}
-    return Timed(together, conditions(before, snapshot(), threads))
+    return Timed(together, conditions(before, snapshot(), timing.threads))
 
 
 def latency(times: NDArray[np.int64], threads: int) -> Latency:

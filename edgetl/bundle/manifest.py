@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from edgetl.backends.base import BACKENDS
 from edgetl.errors import BundleError
-from edgetl.files.json_file import NAME, Labels, PlainText, RelativePath, Sha256, read_json
+from edgetl.files.json_file import NAME, Labels, PlainText, RelativePath, Sha256, StrictModel, read_json
 from edgetl.files.text import quoted
 from edgetl.types import Compiled, Interval, Preprocessing, Target, Verdict
 
@@ -28,16 +28,12 @@ MAX_NAME_CHARACTERS = 200
 GoldenFile = Annotated[str, Field(pattern=r"^golden/[0-9]{1,2}\.(jpg|png)$")]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FileEntry(_Model):
+class FileEntry(StrictModel):
     sha256: Sha256
     size_bytes: Annotated[int, Field(ge=0, le=MAX_FILE_BYTES)]
 
 
-class Tolerance(_Model):
+class Tolerance(StrictModel):
     """Allowed distance from the golden logits.
 
     max_diff_of_range  largest absolute difference, as a fraction of the golden logits' max - min
@@ -50,7 +46,7 @@ class Tolerance(_Model):
     max_decode_step: Annotated[int, Field(ge=0, le=255)] = 2
 
 
-class Golden(_Model):
+class Golden(StrictModel):
     """The steps to replay: image file -> `<i>.rgb.npy` -> `<i>.input.npy` -> `logits.safetensors`.
 
     files  the image files, `golden/<i>.jpg` or `golden/<i>.png`
@@ -72,7 +68,7 @@ class Golden(_Model):
         return (*self.files, *arrays, "golden/logits.safetensors")
 
 
-class Measured(_Model):
+class Measured(StrictModel):
     """The bench results of this bundle. Accuracies are fractions with 95 % intervals.
 
     emulated_images  the part of `images` run under emulation, if the building machine's CPU ran the others; None if all
@@ -92,7 +88,7 @@ class Measured(_Model):
     emulated_images: int | None = None
 
 
-class Manifest(_Model):
+class Manifest(StrictModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
 
     schema_version: Literal[1] = Field(alias="schema")

@@ -28,44 +28,25 @@ from edgetl.data.groups import SplitKeys, shared_groups, split_keys
 from edgetl.errors import DataError
 from edgetl.files.digest import value_digest
 from edgetl.fronts.image.decoder_versions import decoder_versions
-from edgetl.recipes.recipe import Backbone, Check, Data
+from edgetl.recipes.run import Run
 from edgetl.store.cache import damaged
 from edgetl.types import Progress, Split, WeightSource
 
 
-@dataclass(frozen=True)
-class CheckJob:
-    """The inputs of the stage.
-
-    base      the folder in which the recipe's relative paths start
-    source    the backbone's weights; None skips the checks on features, and `obstacle` says why
-    cache     folder of features and prints, kept between runs
-    """
-
-    split: Split
-    data: Data
-    base: Path
-    check: Check
-    max_drop_points: float | None
-    backbone: Backbone
-    source: WeightSource | None
-    obstacle: str
-    cache: Path
-
-
-def run(job: CheckJob, out: Path, progress: Progress) -> None:
+def check_images(run: Run, source: WeightSource | None, obstacle: str, out: Path) -> None:
     """Write check.json and, if there are suspects, contact-sheet.jpg into the folder `out`.
 
+    source  the backbone's weights; None leaves out the checks on features, and `obstacle` says why
     raises  DataError for an image that can no longer be read, UsageError for names without a group; WeightsError and
             ModuleNotFoundError if features cannot be computed although there is a source
     """
-    split = job.split
+    split, progress, recipe = run.split, run.progress, run.job.recipe
     subject = whole(split)
-    prints = _prints(subject, job.cache, progress)
+    prints = _prints(subject, run.store.cache, progress)
     seen = find_copies(prints, progress, sides=subject.sides)
     copies = confirm_copies(seen, prints, subject.samples, subject.sides, progress)
     copied = across(copies, subject.sides, [sample.label for sample in subject.samples])
-    keys = split_keys(job.data, job.base, split)
+    keys = split_keys(run)
     findings = [
         files.passed_over(subject, split.skipped),
         pictures(subject, split.traits),
@@ -73,10 +54,15 @@ def run(job: CheckJob, out: Path, progress: Progress) -> None:
         *files.copies(subject, copied, split.conflicts),
         files.groups(subject, None if keys is None else shared_groups(keys)),
     ]
-    looked_at = beginning(split, job.check.max_images)
-    rows = _rows(prints, split, looked_at)
-    findings += _likeness(job, looked_at, rows, _known(subject, copied), _groups(keys, looked_at), progress)
-    findings += [sizes.balance(split), sizes.precision(split, job.max_drop_points)]
+    looked_at = beginning(split, recipe.check.max_images)
+    compared = _Compared(
+        looked_at, _rows(prints, split, looked_at), _known(subject, copied), _groups(keys, looked_at), recipe.data.seed
+    )
+    if source is not None and recipe.check.features:
+        findings += _by_features(compared, _features(run, source, looked_at))
+    else:
+        findings += _without_features(compared, obstacle if recipe.check.features else "check.features: false")
+    findings += [sizes.balance(split), sizes.precision(split, recipe.gates.max_drop_points)]
     sheet = write_sheet(findings, out / SHEET_NAME)
     checks = Checks(
         findings=tuple(findings),
@@ -93,45 +79,54 @@ def run(job: CheckJob, out: Path, progress: Progress) -> None:
             progress.note(f"check: {finding.sentence}")
 
 
-def _likeness(
-    job: CheckJob,
-    subject: Subject,
-    thumbnails: NDArray[np.uint8],
-    known: set[tuple[str, str]],
-    groups: tuple[str, ...] | None,
-    progress: Progress,
-) -> list[Finding]:
-    # the label check needs scikit-learn, which only the training half has
-    seed = job.data.seed
-    if job.source is None or not job.check.features:
-        reason = job.obstacle if job.check.features else "check.features: false"
-        return [
-            Finding(check="neighbours", verdict="not checked", sentence=reason),
-            Finding(check="labels", verdict="not checked", sentence="no features: see neighbors"),
-            drift(subject, None, thumbnails, seed=seed, groups=groups),
-        ]
-    from edgetl.checks.likeness import labels, neighbours
+@dataclass(frozen=True)
+class _Compared:
+    """The images that are compared with each other.
 
-    features = _features(job, subject, progress)
+    thumbnails  uint8 (N, h, w, 3)
+    known       pairs of paths that are copies already
+    """
+
+    subject: Subject
+    thumbnails: NDArray[np.uint8]
+    known: set[tuple[str, str]]
+    groups: tuple[str, ...] | None
+    seed: int
+
+    def drift(self, features: NDArray[np.float32] | None) -> Finding:
+        return drift(self.subject, features, self.thumbnails, seed=self.seed, groups=self.groups)
+
+
+def _without_features(compared: _Compared, reason: str) -> list[Finding]:
     return [
-        neighbours(subject, features, thumbnails, known),
-        labels(subject, features, seed=seed),
-        drift(subject, features, thumbnails, seed=seed, groups=groups),
+        Finding(check="neighbours", verdict="not checked", sentence=reason),
+        Finding(check="labels", verdict="not checked", sentence="no features: see neighbors"),
+        compared.drift(None),
     ]
 
 
-def _features(job: CheckJob, subject: Subject, progress: Progress) -> NDArray[np.float32]:
+def _by_features(compared: _Compared, features: NDArray[np.float32]) -> list[Finding]:
+    # the numerics of labels need scikit-learn, which only the training half has
+    from edgetl.checks.likeness import labels, neighbours
+
+    return [
+        neighbours(compared.subject, features, compared.thumbnails, compared.known),
+        labels(compared.subject, features, seed=compared.seed),
+        compared.drift(features),
+    ]
+
+
+def _features(run: Run, source: WeightSource, subject: Subject) -> NDArray[np.float32]:
     """(N, F) features of the pretrained backbone, shots and validation images separately: others need only the
     shots."""
     from edgetl.backbones.extract import open_frozen, pooled_features
 
-    assert job.source is not None
-    frozen = open_frozen(job.backbone, job.source, len(subject.classes), job.split.resize)
+    frozen = open_frozen(run.job.recipe.backbone, source, len(subject.classes), run.split.resize)
     shots, val = subject.samples[: subject.shots], subject.samples[subject.shots :]
     sides = ((shots, "shots"), (val, "validation images"))
     return np.concatenate(
         [
-            pooled_features(frozen, side, job.cache / "features", progress=progress, what=what).read()
+            pooled_features(frozen, side, run.store.cache / "features", progress=run.progress, what=what).read()
             for side, what in sides
         ]
     )

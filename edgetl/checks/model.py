@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from edgetl.errors import DataError
+from edgetl.files.json_file import TolerantModel
 
 FILE_NAME = "check.json"
 SHEET_NAME = "contact-sheet.jpg"
@@ -32,19 +33,7 @@ Judgement = Literal["pass", "warn", "refuse", "not checked"]
 Side = Literal["train", "val"]
 
 
-class _Model(BaseModel):
-    # readers of an older edgetl ignore fields they do not know
-    model_config = ConfigDict(
-        extra="ignore",
-        frozen=True,
-        use_attribute_docstrings=True,
-        validate_by_name=True,
-        validate_by_alias=True,
-        serialize_by_alias=True,
-    )
-
-
-class Picture(_Model):
+class Picture(TolerantModel):
     """One image file. `label` is the name of its class; `side` says how it is used."""
 
     path: str
@@ -52,7 +41,7 @@ class Picture(_Model):
     label: str = ""
 
 
-class Suspect(_Model):
+class Suspect(TolerantModel):
     """One or two images to look at, and why."""
 
     pictures: tuple[Picture, ...]
@@ -61,7 +50,7 @@ class Suspect(_Model):
     """Sort key of the suspects; its meaning depends on the check."""
 
 
-class Finding(_Model):
+class Finding(TolerantModel):
     """The result of one check. `refuse` stops a build unless `check.allow_leak` is set."""
 
     check: CheckName
@@ -71,11 +60,11 @@ class Finding(_Model):
     found: int = 0
     """Number of suspects; `suspects` lists the first 200."""
     suspects: tuple[Suspect, ...] = ()
-    numbers: dict[str, float] = {}
+    numbers: dict[str, float] = Field(default={})
     """The numbers behind the verdict."""
 
 
-class Checks(_Model):
+class Checks(TolerantModel):
     """All findings about one split."""
 
     schema_version: Literal[1] = Field(default=1, alias="schema")

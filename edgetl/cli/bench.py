@@ -124,21 +124,19 @@ def command(
     refuse_unwritable(csv_file, junit_file, runs_file)
     from edgetl.backends.fresh_process import Limits
     from edgetl.bench.bundle_gates import judge_bundles, parse_gates
-    from edgetl.bench.bundles import measure_runs
+    from edgetl.bench.bundles import measure_bundles
+    from edgetl.bench.timed import Timing
 
     wanted = parse_gates(gates)
-    measured = measure_runs(
+    for_p99 = wanted.max_p99_ms is not None and not given(("runs",))
+    measured = measure_bundles(
         (options.recipe, *bundles),
         data,
-        runs=runs,
-        warmup=warmup,
-        threads=threads,
-        seed=0,
+        Timing(runs, warmup, threads, for_p99=for_p99),
+        progress_for(options.quiet),
         cold_starts=cold_starts,
-        progress=progress_for(options.quiet),
         repeats=repeats,
         limits=Limits(time_limit_s, "--time-limit"),
-        for_p99=wanted.max_p99_ms is not None and not given(("runs",)),
     )
     measurement = judge_bundles(measured.measurement, wanted)
     _show(measurement, as_json=options.as_json)

@@ -65,7 +65,7 @@ def outcome_json(outcome: Any) -> dict[str, Any]:
         "out": str(outcome.out),
         "data": _split_json(outcome.split),
         "stages": stages,
-        "found": found(outcome.results),
+        "found": found(outcome.results).to_json(),
         "report": outcome.report,
         "passed": outcome.passed,
     }
@@ -84,12 +84,12 @@ def _split_json(split: Any) -> dict[str, Any]:
 
 def show_folders(outcome: Any) -> None:
     """One line per stage: its title, whether it ran, the folder of its result. Then the findings."""
-    from edgetl.stages.found import found, lines
+    from edgetl.stages.found import found
 
     for result in outcome.results:
         state = "kept" if result.reused else f"{result.seconds:.1f} s"
         click.echo(f"{result.title:<32} {state:>8}  {result.folder}")
-    for line in lines(found(outcome.results)):
+    for line in found(outcome.results).lines():
         click.echo(line)
 
 

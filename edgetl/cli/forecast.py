@@ -30,7 +30,7 @@ def command(options: RecipeOptions, count: int) -> int:
     per layer how often that happens and what it changes, and for the network the accuracy lost and the layers that
     need 7-bit weights.
     """
-    from edgetl.stages.job import schemes_of
+    from edgetl.recipes.job import schemes_of
 
     job = options.job()
     schemes = [name for name, scheme in schemes_of(job).items() if scheme.activation_dtype == "uint8"]

@@ -83,8 +83,8 @@ class RecipeOptions:
 
     def job(self) -> Any:
         """Read the recipe, its targets and its calibration profile. Raises UsageError."""
+        from edgetl.recipes.job import make_job
         from edgetl.recipes.recipe_file import load_recipe
-        from edgetl.stages.job import make_job
 
         allowed = ("check.allow_leak=true",) if self.allow_leak else ()
         return make_job(

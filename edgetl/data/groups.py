@@ -17,7 +17,8 @@ from edgetl.data.sources import read_sources
 from edgetl.errors import UsageError
 from edgetl.progress import Silent
 from edgetl.recipes.recipe import Data
-from edgetl.types import Progress, Sample, Split
+from edgetl.recipes.run import Run
+from edgetl.types import Progress, Sample
 
 
 @dataclass(frozen=True)
@@ -49,23 +50,24 @@ def group_keys(pattern: str, listing: Listing, progress: Progress | None = None)
     return _keys(pattern, named, listing.where, progress or Silent())
 
 
-def split_keys(config: Data, base: Path, split: Split) -> SplitKeys | None:
-    """The group of every image of a split, by the names used for the draw; None without `data.group_by`.
+def split_keys(run: Run) -> SplitKeys | None:
+    """The group of every image of a run's split, by the names it was drawn by; None without `data.group_by`.
 
-    `base` is the folder in which the recipe's relative paths start. Raises UsageError like `group_keys`, and the errors
-    of `scan` for a list that has changed.
+    Raises UsageError as `group_keys` does, and what `scan` raises for a list that is no longer as it was.
     """
-    shots = shot_keys(config, base, split)
+    shots = shot_keys(run)
+    config = run.job.recipe.data
     if config.group_by is None or shots is None:
         return None
-    return SplitKeys(shots, _keys_of_samples(config.group_by, split.val, _listing(config, base, "val")))
+    return SplitKeys(shots, _keys_of_samples(config.group_by, run.split.val, _listing(config, run.job.base, "val")))
 
 
-def shot_keys(config: Data, base: Path, split: Split) -> tuple[str, ...] | None:
+def shot_keys(run: Run) -> tuple[str, ...] | None:
     """`split_keys` of the shots alone."""
+    config = run.job.recipe.data
     if config.group_by is None:
         return None
-    return _keys_of_samples(config.group_by, split.shots, _listing(config, base, "train"))
+    return _keys_of_samples(config.group_by, run.split.shots, _listing(config, run.job.base, "train"))
 
 
 def shared_groups(keys: SplitKeys) -> tuple[SharedGroup, ...]:

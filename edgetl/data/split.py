@@ -32,7 +32,9 @@ from edgetl.progress import Silent
 from edgetl.recipes.recipe import Data
 from edgetl.types import Conflict, Progress, Sample, Skipped, Split
 
+SPLIT_FILE = "split.json"
 MAX_SPLIT_BYTES = 1_000_000_000
+_NOTED = 5
 
 _LONGEST_TO_CROP = 64.0
 """Width over height, or height over width, above which `crop` is not compared."""
@@ -90,6 +92,16 @@ def make_split(config: Data, base: Path, progress: Progress | None = None, *, lo
             max(each.height, each.width) < _LONGEST_TO_CROP * min(each.height, each.width) for each in chain(*seen)
         ),
     )
+
+
+def draw_split(config: Data, base: Path, out: Path, progress: Progress) -> None:
+    """`make_split`, written as split.json into the existing folder `out`. Says what was skipped."""
+    split = make_split(config, base, progress)
+    for skipped in split.skipped[:_NOTED]:
+        progress.note(f"skipped {skipped.path}: {skipped.reason}")
+    if len(split.skipped) > _NOTED:
+        progress.note(f"skipped {len(split.skipped) - _NOTED} more; all are listed in {SPLIT_FILE}")
+    write_split(split, out / SPLIT_FILE)
 
 
 def write_split(split: Split, path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from edgetl.errors import BundleError
@@ -18,6 +18,25 @@ _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 _MISSING = ("missing", "missing_argument")
 _PLACE_CHARACTERS, _PROBLEM_CHARACTERS = 120, 200
 T = TypeVar("T", bound=BaseModel)
+
+
+class StrictModel(BaseModel):
+    """What a file must be: no key that is not known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TolerantModel(BaseModel):
+    """What later versions may add to: readers meet fields that they do not know, and leave them alone."""
+
+    model_config = ConfigDict(
+        extra="ignore",
+        frozen=True,
+        use_attribute_docstrings=True,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )
 
 
 def _plain(value: str) -> str:

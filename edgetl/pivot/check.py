@@ -20,7 +20,7 @@ _MOST_IN_A_PAIR = 128  # times 255 fits int16
 
 def check_scheme(model: onnx.ModelProto, scheme: Scheme) -> None:
     """Every Q/DQ pair has the scheme's type and zero point, weights are int8 around zero, biases are float, and no
-    convolution or linear layer that the scheme lists computes in float. Where the scheme wants pairs of products to fit
+    convolution or linear layer that the scheme lists computes in float. If the scheme requires pairs of products to fit
     int16, no two weights that the runtime multiplies as a pair are too large.
 
     raises  BackendError naming the first node that differs.

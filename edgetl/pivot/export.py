@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,13 +28,37 @@ from edgetl.pivot.parity import compare, infer, open_literal
 from edgetl.pivot.pivot import GOLDEN_DIR, Pivot, PivotModel, write_pivot
 from edgetl.pivot.preprocess import attach
 from edgetl.pivot.reference import float_logits, torch_logits
-from edgetl.store.records import ADAPT_RECORD, NETWORK_SPEC, NETWORK_STATE, REFERENCE_LOGITS
-from edgetl.types import NetworkSpec, Progress, Sample, Split
+from edgetl.recipes.job import wants_float16
+from edgetl.recipes.run import Run
+from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE, REFERENCE_LOGITS
+from edgetl.types import NetworkSpec, Sample, Split
 
 PARITY_IMAGES = 64
 _BATCH_OF_ALL_VALUES = 2  # every intermediate value is in memory
 
 Logits = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Export:
+    """What all models of a pivot are proven with. vectors  uint8 (N, H, W, 3), the golden inputs"""
+
+    split: Split
+    spec: NetworkSpec
+    vectors: NDArray[np.uint8]
+    out: Path
+
+    def attach(self, model: onnx.ModelProto) -> onnx.ModelProto:
+        return attach(model, self.spec.preprocessing, self.split.classes)
+
+
+@dataclass(frozen=True)
+class _Expected:
+    """What torch answers: logits (N, classes) on the samples. exact  those of the float network beside an INT8 one"""
+
+    samples: tuple[Sample, ...]
+    logits: Logits
+    exact: Logits | None = None
 
 
 @dataclass(frozen=True)
@@ -46,24 +69,18 @@ class _Made:
     golden: Logits
 
 
-def run(
-    split: Split,
-    adapted: Path,
-    quantized: Mapping[str, Path],
-    out: Path,
-    progress: Progress,
-    *,
-    half: bool = False,
-    known: Path | None = None,
-) -> None:
+def export_pivot(run: Run, adapted: Path, quantized: Mapping[str, Path], out: Path, known: Path | None = None) -> None:
     """Write the pivot folder of the network in `adapted` into the existing folder `out`.
 
+    Where a target has float16 builds, also a float16 model, if the network's values on the shots leave room below
+    float16's largest.
+
     quantized  scheme id -> folder of the quantize stage; may be empty
-    half       also a float16 model, where the network's values on the shots leave room below float16's largest
     known      folder in which `edgetl.pivot.reference` left the float network's logits on the validation images
     raises     ParityError if an exported model differs from its torch network on real images; BackendError if the
                exporter refuses the network; DataError for unreadable images.
     """
+    split, progress = run.split, run.progress
     spec = read_spec(adapted / NETWORK_SPEC)
     p = spec.preprocessing
     network = fold(rebuild(spec, adapted / NETWORK_STATE), p.height, p.width).module
@@ -73,19 +90,21 @@ def run(
         {"logits": reference, "labels": np.array([sample.label for sample in split.val], np.int64)},
         out / REFERENCE_LOGITS,
     )
+    export = _Export(split, spec, vectors, out)
+    expected = _Expected(split.val[:PARITY_IMAGES], reference[:PARITY_IMAGES])
     with progress.task("export: prove", 1 + len(quantized)) as advance:
         plain = to_onnx(network, p.height, p.width)
-        made = [_export_float(plain, network, reference, split, spec, vectors, out)]
-        half_range = _half_range(out / made[0].model.file, split, spec) if half else None
+        made = [_export_float(export, plain, network, expected)]
+        half_range = _half_range(export, made[0].model.file) if wants_float16(run.job) else None
         if half_range is not None and half_range.fits:
-            made.append(_export_half(plain, reference, split, spec, vectors, out))
+            # the pixels are normalized in float32: they are exact there, and it costs nothing
+            made.append(_prove(export, export.attach(to_float16(plain)), "float16", expected))
         advance()
         for identity, folder in quantized.items():
-            made.append(_export_int8(identity, folder, split, spec, vectors, out))
+            made.append(_export_int8(export, identity, folder))
             advance()
     logits = {Path(item.model.file).stem: item.golden for item in made}
     save_file(logits, out / GOLDEN_DIR / "logits.safetensors")
-    source, licence = _provenance(adapted, spec)
     write_pivot(
         out,
         Pivot(
@@ -94,91 +113,52 @@ def run(
             models=tuple(item.model for item in made),
             golden_files=pictures,
             half_range=half_range,
-            source=source,
-            licence=licence,
+            source=spec.source,
+            licence=spec.licence,
             digests={},
         ),
     )
 
 
-def _export_float(
-    plain: onnx.ModelProto,
-    network: nn.Module,
-    reference: Logits,
-    split: Split,
-    spec: NetworkSpec,
-    vectors: NDArray[np.uint8],
-    out: Path,
-) -> _Made:
-    model = attach(plain, spec.preprocessing, split.classes)
-    samples = split.val[:PARITY_IMAGES]
-    made = _prove(model, "float32", None, samples, reference[: len(samples)], spec, vectors, out)
-    return _Made(made.model, torch_logits(network, vectors, spec))
+def _export_float(export: _Export, plain: onnx.ModelProto, network: nn.Module, expected: _Expected) -> _Made:
+    made = _prove(export, export.attach(plain), "float32", expected)
+    return _Made(made.model, torch_logits(network, export.vectors, export.spec))
 
 
-def _half_range(model: Path, split: Split, spec: NetworkSpec) -> HalfRange:
-    shots = split.shots[:PARITY_IMAGES]
-    return measure_range(onnx.load_model(model), batches(shots, spec.preprocessing, _BATCH_OF_ALL_VALUES))
+def _half_range(export: _Export, model: str) -> HalfRange:
+    shots = export.split.shots[:PARITY_IMAGES]
+    images = batches(shots, export.spec.preprocessing, _BATCH_OF_ALL_VALUES)
+    return measure_range(onnx.load_model(export.out / model), images)
 
 
-def _export_half(
-    plain: onnx.ModelProto,
-    reference: Logits,
-    split: Split,
-    spec: NetworkSpec,
-    vectors: NDArray[np.uint8],
-    out: Path,
-) -> _Made:
-    """The pixels are normalized in float32, which is exact and costs nothing."""
-    model = attach(to_float16(plain), spec.preprocessing, split.classes)
-    samples = split.val[:PARITY_IMAGES]
-    return _prove(model, "float16", None, samples, reference[: len(samples)], spec, vectors, out)
-
-
-def _export_int8(
-    identity: str, folder: Path, split: Split, spec: NetworkSpec, vectors: NDArray[np.uint8], out: Path
-) -> _Made:
-    path = folder / "network.onnx"
-    model = attach(onnx.load_model(path), spec.preprocessing, split.classes)
+def _export_int8(export: _Export, identity: str, folder: Path) -> _Made:
+    model = export.attach(onnx.load_model(folder / "network.onnx"))
     kept = load_file(folder / REFERENCE_LOGITS)
-    expected: Logits = kept["logits"]
-    samples = split.shots[: len(expected)]
-    return _prove(model, "int8", identity, samples, expected, spec, vectors, out, exact=kept["float_logits"])
+    samples = export.split.shots[: len(kept["logits"])]
+    return _prove(export, model, "int8", _Expected(samples, kept["logits"], kept["float_logits"]), identity)
 
 
 def _prove(
+    export: _Export,
     model: onnx.ModelProto,
     precision: Literal["int8", "float16", "float32"],
-    identity: str | None,
-    samples: tuple[Sample, ...],
-    expected: Logits,
-    spec: NetworkSpec,
-    vectors: NDArray[np.uint8],
-    out: Path,
-    *,
-    exact: Logits | None = None,
+    expected: _Expected,
+    identity: str | None = None,
 ) -> _Made:
     """Compare with torch, then write; golden logits are onnxruntime's, computed node by node."""
     stem = f"{precision}-{identity}" if identity else precision
     data = serialize(model)
     session = open_literal(data)
-    found = infer(session, batches(samples, spec.preprocessing))
-    parity = compare(found, expected, precision=precision, where=f"{stem}.onnx", exact=exact)
-    path = out / f"{stem}.onnx"
-    path.write_bytes(data)
+    found = infer(session, batches(expected.samples, export.spec.preprocessing))
+    parity = compare(found, expected.logits, precision=precision, where=f"{stem}.onnx", exact=expected.exact)
+    (export.out / f"{stem}.onnx").write_bytes(data)
     described = PivotModel(
-        file=path.name,
+        file=f"{stem}.onnx",
         precision=precision,
         scheme_id=identity,
         sha256=hashlib.sha256(data).hexdigest(),
         parity=parity,
     )
-    return _Made(described, infer(session, [vectors]) if len(vectors) else np.zeros((0, expected.shape[1]), np.float32))
-
-
-def _provenance(adapted: Path, spec: NetworkSpec) -> tuple[str, str]:
-    """The source and license of the pretrained weights, as far as the adapt stage recorded them."""
-    path = adapted / ADAPT_RECORD
-    record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    source = record.get("source") or f"{spec.library} {spec.architecture}"
-    return str(source), str(record.get("licence") or "")
+    if not len(export.vectors):
+        return _Made(described, np.zeros((0, expected.logits.shape[1]), np.float32))
+    return _Made(described, infer(session, [export.vectors]))

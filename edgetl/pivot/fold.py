@@ -48,7 +48,7 @@ def fold(module: nn.Module, height: int, width: int) -> Folded:
     difference = float((expected - found).abs().max() / expected.abs().max().clamp(min=1e-6))
     if not difference <= MAX_RELATIVE_DIFFERENCE:
         raise ParityError(
-            f"folding {len(pairs)} batch norms into {type(module).__name__} changed it: outputs on random input differ "
+            f"folding batch norms changed {type(module).__name__}: outputs on random input differ "
             f"by {difference:.2g} of their range (allowed: {MAX_RELATIVE_DIFFERENCE:g}); choose another backbone"
         )
     return Folded(copied, len(pairs), norms - len(pairs), difference)

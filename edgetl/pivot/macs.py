@@ -22,7 +22,7 @@ def macs_by_output(model: onnx.ModelProto) -> dict[str, int]:
         first = value.type.tensor_type.shape.dim[0]
         if not first.HasField("dim_value"):
             first.dim_value = 1
-    # shapes that are there already carry the symbolic batch
+    # the existing shapes carry the symbolic batch
     del single.graph.value_info[:]
     for value in single.graph.output:
         value.type.tensor_type.shape.dim[0].Clear()

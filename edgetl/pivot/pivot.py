@@ -8,11 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from edgetl.errors import BundleError
 from edgetl.files.digest import file_digest, folder_digests
-from edgetl.files.json_file import Labels, RelativePath, Sha256, read_json
+from edgetl.files.json_file import Labels, RelativePath, Sha256, StrictModel, read_json
 from edgetl.pivot.half_range import HalfRange
 from edgetl.store.results import write_text
 from edgetl.types import ModelKind, Preprocessing
@@ -25,11 +25,7 @@ MAX_PIVOT_BYTES = 10_000_000
 GoldenFile = Annotated[str, Field(pattern=r"^[0-9]{1,2}\.(jpg|png)$")]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
-
-
-class Parity(_Model):
+class Parity(StrictModel):
     """How close an ONNX model came to its torch network on `images` real images.
 
     max_abs_diff    largest difference of two logits
@@ -43,7 +39,7 @@ class Parity(_Model):
     tolerance: Annotated[float, Field(gt=0)]
 
 
-class PivotModel(_Model):
+class PivotModel(StrictModel):
     """One ONNX file with the preprocessing inside. `scheme_id` is None for the float models.
 
     parity  None for a mixed model: it has no torch network and was evaluated on its runtime
@@ -56,7 +52,7 @@ class PivotModel(_Model):
     parity: Parity | None
 
 
-class Pivot(_Model):
+class Pivot(StrictModel):
     """The content of `pivot.json`.
 
     source, licence  of the pretrained weights, as they state it; empty if they state nothing

@@ -16,16 +16,17 @@ from edgetl.data.batches import batches
 from edgetl.fronts.image.normalize import normalize
 from edgetl.pivot.float_logits import FILE_NAME, Logits
 from edgetl.pivot.fold import fold
+from edgetl.recipes.run import Run
 from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE
-from edgetl.types import NetworkSpec, Progress, Sample, Split
+from edgetl.types import NetworkSpec, Progress, Sample
 
 
-def run(split: Split, adapted: Path, out: Path, progress: Progress) -> None:
+def write_float_logits(run: Run, adapted: Path, out: Path) -> None:
     """Write the logits of the network in `adapted` on all validation images, in order, into the folder `out`."""
     spec = read_spec(adapted / NETWORK_SPEC)
     p = spec.preprocessing
     network = fold(rebuild(spec, adapted / NETWORK_STATE), p.height, p.width).module
-    save_file({"logits": float_logits(network, split.val, spec, progress)}, out / FILE_NAME)
+    save_file({"logits": float_logits(network, run.split.val, spec, run.progress)}, out / FILE_NAME)
 
 
 def float_logits(network: nn.Module, samples: tuple[Sample, ...], spec: NetworkSpec, progress: Progress) -> Logits:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,21 +18,10 @@ from torch.fx import GraphModule, Interpreter, Node
 
 from edgetl.quant.fakequant import ActivationQuantizer, WeightQuantizer
 from edgetl.quant.quantizer import BiasedLayer, biased_layers
+from edgetl.quant.record import Correction
 
 IMAGES = 32  # for the correction; their values of one layer are in memory together, float and rounded
 _FEWEST = 8  # positions needed for a channel's mean; with fewer its bias is unchanged
-
-
-@dataclass(frozen=True)
-class Correction:
-    """The correction of one layer. Root mean squares over its channels, in the units of its output.
-
-    before, after  difference of the channels' mean outputs from the float network's, where its activation passes them
-    """
-
-    layer: str
-    before: float
-    after: float
 
 
 class _Float(Interpreter):

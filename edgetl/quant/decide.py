@@ -6,9 +6,7 @@ gates later.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -18,44 +16,17 @@ from torch import nn
 from edgetl import stats
 from edgetl.data.batches import BATCH, spread
 from edgetl.files.text import decimal
+from edgetl.quant.record import Decision, Judged
 from edgetl.quant.shots import Shots
 from edgetl.quant.train import snapshot
 from edgetl.recipes.recipe import Gates
 from edgetl.tasks.classification import accuracy_gates
-from edgetl.types import ClassRecall, Interval, Preprocessing, Progress, Sample
+from edgetl.types import Preprocessing, Progress, Sample
 
 MOST_IMAGES = 512
 """Number of validation images for the decision."""
 ROOM = 0.5
 """Share of the allowed drop that calibration alone may use, because it is measured on only a few hundred images."""
-
-Method = Literal["ptq", "qat"]
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A network with rounding on validation images. top1 is a fraction; drop_points is against the float network;
-    recalls  by class."""
-
-    images: int
-    top1: float
-    drop_points: Interval
-    recalls: Mapping[str, ClassRecall] = field(default_factory=dict)
-
-    @property
-    def float_top1(self) -> float:
-        return self.top1 + self.drop_points.value / 100
-
-
-@dataclass(frozen=True)
-class Decision:
-    """trained  the result of training; None if nothing was trained"""
-
-    method: Method
-    sentence: str
-    calibrated: Judged
-    trained: Judged | None
-
 
 Judge = Callable[[nn.Module], Judged]
 

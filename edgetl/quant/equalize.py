@@ -1,10 +1,10 @@
 """Cross-layer equalization: scale channels between two layers so that both have weights of one size per channel.
 
 Nagel et al. 2019, arXiv:1906.04721, section 4.1. Dividing channel i of the first layer (and its bias) by s_i and
-multiplying what the second layer reads of it by s_i leaves the network as it was, if what stands between commutes with
-a positive factor. Nothing and ReLU do. ReLU6 does not: relu6(x / s) * s clips at 6 s instead of 6.
-The paper replaces it by ReLU, another function, whose larger range 8 bits then have to cover; here such pairs stay as
-they are. Nor does a bias grow beyond the layer's largest one: the paper absorbs such biases into the next layer
+multiplying what the second layer reads of it by s_i does not change the network if the operators between them commute
+with a positive factor. ReLU does, and so does no operator at all. ReLU6 does not: relu6(x / s) * s clips at 6 s instead
+of 6. The paper replaces it by ReLU, another function, whose larger range 8 bits then have to cover; here such pairs
+stay as they are. Nor does a bias grow beyond the layer's largest one: the paper absorbs such biases into the next layer
 afterwards, which is approximate too.
 """
 
@@ -48,9 +48,9 @@ class Equalized:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two convolutions that only a positively homogeneous function stands between, by the names of their parameters.
+    """Two convolutions with at most a positively homogeneous function between them, by the names of their parameters.
 
-    first_bias  empty where it has none
+    first_bias  empty if it has none
     groups      of the second
     places      of both among the convolutions of the graph
     """
@@ -64,10 +64,10 @@ class Pair:
 
 @torch.no_grad()
 def equalize(folded: nn.Module, height: int, width: int) -> Equalized:
-    """A copy of a folded network, equalized where that is exact.
+    """A copy of a folded network, equalized wherever that is exact.
 
     folded  float32 (N, 3, height, width) -> (N, classes), batch norms folded, on the CPU; left untouched
-    raises  BackendError when the network cannot be captured, ParityError when the copy is another function.
+    raises  BackendError if the network cannot be captured, ParityError if the copy is another function.
     """
     module = copy.deepcopy(folded).eval()
     parameters = dict(module.named_parameters())
@@ -154,7 +154,7 @@ def _only_user(node: Node) -> Node | None:
 
 
 def _name(node: Node, position: int) -> str:
-    """The name of the parameter, or of the node that computes it, that is an argument; empty where there is none."""
+    """The name of an argument that is a parameter, or of the node that computes it; empty if there is none."""
     argument = node.args[position] if len(node.args) > position else None
     return str(argument.target) if isinstance(argument, Node) else ""
 

@@ -74,7 +74,7 @@ class ActivationQuantizer(FakeQuantizeBase):  # type: ignore[misc]
         self.register_buffer("zero_point", torch.zeros(1, dtype=torch.int32))
 
     def freeze(self) -> None:
-        """Take the range from what was observed and round from now on."""
+        """Take the range from the observations and round from now on."""
         self.fix(*self.integers.parameters(choose_range(self.observer, self.rule, self.percentile, self.integers)))
         self.observer = make_observer("min-max")  # the histogram has done its work
 
@@ -161,8 +161,8 @@ class PerChannelWeightQuantizer(WeightQuantizer):
 class PairedWeightQuantizer(WeightQuantizer):
     """Rounds to integers such that no pair of neighbors can leave int16 with uint8 activations.
 
-    Such a sum is at most 255 times that of two weights of one sign, so 128 is what they may make together. Where they
-    make exactly that, never are both rounded up.
+    Such a sum is at most 255 times that of two weights of one sign, so these may add up to 128. If they add up to
+    exactly 128, they are never both rounded up.
     """
 
     def _step(self, w: Tensor) -> Tensor:
@@ -178,8 +178,8 @@ def largest_pairs(w: Tensor) -> Tensor:
     """The largest |sum| of two weights of one sign that an x86 CPU without VNNI multiplies as a pair: (O,).
 
     w  (O, K), or (O, C / groups, ...) of a convolution, whose channels are neighbors within a kernel position
-       (docs/decisions/0010-saturation.md). With an odd number of channels the pairs depend on how the runtime lays out
-       the image: there any two weights count as a pair.
+       (docs/decisions/0010-saturation.md). With an odd number of channels the pairs depend on the runtime's layout of
+       the image, so any two weights count as a pair.
     """
     rows = w.movedim(1, -1).flatten(1)
     signs = torch.stack([rows, -rows]).clamp(min=0)

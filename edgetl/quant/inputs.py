@@ -17,8 +17,9 @@ def input_parameters(p: Preprocessing, integers: IntegerType) -> tuple[float, in
     """(scale, zero point) that cover every normalized byte and keep all of them away from rounding ties.
 
     With mean 0.5 and std 0.5 the tightest uint8 scale puts *every* byte on a tie, so that the last bit of a runtime's
-    float arithmetic decides the first layer's input. Of 64 scales up to 6 % wider than the tightest, the one is taken
-    whose nearest tie is farthest; the narrower of equals. Bytes on a uint8 lattice keep it: nothing is rounded at all.
+    float arithmetic decides the first layer's input. Of 64 scales up to 6 % wider than the tightest, it takes the one
+    whose nearest tie is farthest; the narrower among equals. Bytes on a uint8 lattice keep that lattice: nothing is
+    rounded at all.
     """
     lattice = byte_lattice(p, symmetric=integers.symmetric)
     if lattice is not None and integers.low == 0 and on_byte_lattice(p, symmetric=integers.symmetric) == p:

@@ -63,7 +63,7 @@ def pack(observers: Sequence[Observer]) -> dict[str, NDArray[Any]]:
 
 
 def unpack(observers: Sequence[Observer], arrays: Arrays) -> None:
-    """Put packed states into fresh observers of the same kind. Raises DataError when the arrays are not theirs."""
+    """Put packed states into fresh observers of the same kind. Raises DataError if the arrays are not theirs."""
     expected = {name: (array.shape, array.dtype) for name, array in pack(observers).items()}
     found = {name: (array.shape, array.dtype) for name, array in arrays.items()}
     if found != expected:
@@ -96,7 +96,8 @@ def write_observed(path: Path, observed: Observed) -> None:
 
 
 def read_observed(path: Path) -> Observed:
-    """Read a file of `write_observed`. Raises DataError when it is absent, truncated, altered or something else."""
+    """Read a file of `write_observed`. Raises DataError if it is missing, truncated, altered or another kind of
+    file."""
     from safetensors import SafetensorError, safe_open
 
     try:

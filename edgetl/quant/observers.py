@@ -132,7 +132,7 @@ def make_observer(name: ObserverName) -> Observer:
 
 
 def choose_range(observer: Observer, name: ObserverName, percentile: float, integers: IntegerType) -> Range:
-    """The range to cover for what was observed."""
+    """The range to cover for the observed values."""
     if isinstance(observer, Extremes):
         return observer.low, observer.high
     choosers: dict[str, Callable[[], float]] = {
@@ -144,7 +144,7 @@ def choose_range(observer: Observer, name: ObserverName, percentile: float, inte
 
 
 def percentile_bound(histogram: Histogram, percentile: float) -> float:
-    """The bound below which `percentile` % of all |x| lie, interpolated inside its bin; 0 where nothing was seen.
+    """The bound below which `percentile` % of all |x| lie, interpolated inside its bin; 0 if nothing was seen.
 
     Exact zeros do not count, as with the other observers: no range rounds them. If they did, most of a tensor that is
     nearly always zero would be clipped, up to all of it.

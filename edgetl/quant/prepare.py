@@ -41,7 +41,7 @@ def prepare(folded: nn.Module, p: Preprocessing, scheme: Scheme, profile: Calibr
 
 @torch.no_grad()
 def fix_ranges(prepared: GraphModule, p: Preprocessing) -> None:
-    """Take all activation ranges from what was observed, that of the input from its byte values, and round."""
+    """Take all activation ranges from the observations, and the input's range from its byte values, and round."""
     for part in quantizers(prepared):
         part.freeze()
     first = input_quantizer(prepared)
@@ -51,7 +51,7 @@ def fix_ranges(prepared: GraphModule, p: Preprocessing) -> None:
 
 
 def keep_biases_in_range(prepared: GraphModule) -> None:
-    """Widen weight scales where a bias would not fit int32; needed again after the biases moved."""
+    """Widen weight scales if a bias would not fit int32; needed again after biases change."""
     for layer in biased_layers(prepared):
         layer.weight.keep_bias_in_range(layer.bias, float(layer.source.scale))
 

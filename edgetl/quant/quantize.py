@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -23,15 +20,16 @@ from edgetl.backbones.memory_format import channels_last
 from edgetl.backbones.replaceable import replaceable
 from edgetl.backbones.spec import read_spec
 from edgetl.files.digest import value_digest
+from edgetl.fronts.image.augment_policy import augment_of
 from edgetl.pivot.check import check_scheme
 from edgetl.pivot.clean import serialize
 from edgetl.pivot.equalized import mark_equalized
-from edgetl.pivot.fold import Folded, fold
+from edgetl.pivot.fold import fold
 from edgetl.pivot.from_torch import to_onnx
 from edgetl.pivot.preprocess import on_byte_lattice
-from edgetl.quant.bias import IMAGES, Correction, correct_biases
+from edgetl.quant.bias import IMAGES, correct_biases
 from edgetl.quant.calibration import BATCH, CalibrationImages
-from edgetl.quant.decide import Decision, Method, decide, judge_on
+from edgetl.quant.decide import decide, judge_on
 from edgetl.quant.equalize import equalize
 from edgetl.quant.fakequant import ActivationQuantizer, quantizers
 from edgetl.quant.observe import observe, observed_places, take_ranges
@@ -39,84 +37,68 @@ from edgetl.quant.observed import Observed, Parts, write_observed
 from edgetl.quant.prepare import convert, fix_ranges, prepare
 from edgetl.quant.ranges import RangesCache, given_ranges
 from edgetl.quant.ranges_key import key_parts
+from edgetl.quant.record import Correction, Decision, Epoch, Method, QuantizeRecord, write_quantize
 from edgetl.quant.shots import Shots
-from edgetl.quant.train import Epoch, Views, best_epoch, history_record, train
-from edgetl.recipes.recipe import Gates, Quantize
+from edgetl.quant.train import Views, best_epoch, train
+from edgetl.recipes.recipe import Gates
+from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
-from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE, QUANTIZE_RECORD, REFERENCE_LOGITS, RUN_RECORD
-from edgetl.types import CalibrationProfile, Progress, Scheme, Split
+from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE, REFERENCE_LOGITS
+from edgetl.types import Scheme
 
 REFERENCE_IMAGES = 64
 
 
-@dataclass(frozen=True)
-class QuantizeJob:
-    """The inputs of the stage.
+def quantize_network(run: Run, adapted: Path, scheme: Scheme, gates: Gates, ranges: Path | None, out: Path) -> None:
+    """Quantize the network in the folder `adapted` for the number scheme and write it into the existing folder `out`.
 
-    adapted  folder of the adapt stage
-    gates    with the method `auto` they determine whether training is needed
-    augment  a policy of `Augment`
-    cache    folder in which observed ranges are kept, so that a killed calibration continues
-    ranges   file of an earlier run whose ranges are used instead of observing
-    """
-
-    split: Split
-    adapted: Path
-    scheme: Scheme
-    profile: CalibrationProfile
-    config: Quantize
-    gates: Gates
-    augment: str
-    cache: Path | None = None
-    ranges: Path | None = None
-
-
-def run(job: QuantizeJob, out: Path, progress: Progress) -> None:
-    """Quantize the network in `job.adapted` and write it into the existing folder `out`.
+    gates   with the method `auto` they decide whether training is needed
+    ranges  file of an earlier run whose ranges are used instead of observing; None observes, and a calibration that was
+            killed continues from what is kept
 
     network.onnx           Q/DQ, input `input` float32 (N, 3, H, W) normalized, output `logits`
     reference.safetensors  `logits` of the converted torch network and `float_logits` of the float one on the first
                            64 shots in order, float32 (images, classes)
     ranges.safetensors     what the observers saw, for `ranges` of another run
-    run.json               the seconds it took
-    quantize.json          how it went; no loss (null) stands for an epoch of training that diverged
+    quantize.json          how it went
 
     raises  BackendError when the network cannot be captured or the result is not what the scheme demands;
             ParityError when folding changed the network; DataError for unreadable images or ranges; UsageError when
             `ranges` are not of this network, scheme or profile.
     """
-    started = time.monotonic()
-    config, scheme, split = job.config, job.scheme, job.split
-    spec = read_spec(job.adapted / NETWORK_SPEC)
+    config, profile, policy, split = run.job.recipe.quantize, run.job.profile, augment_of(run), run.split
+    spec = read_spec(adapted / NETWORK_SPEC)
     p = spec.preprocessing
     if scheme.activation_dtype == "uint8":
         # unsigned bytes can be the quantized input themselves: train on exactly the inputs of the device
         p = on_byte_lattice(p, symmetric=scheme.activation_symmetric)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with _repeatable(config.seed, device):
-        rebuilt = rebuild(spec, job.adapted / NETWORK_STATE)
+        rebuilt = rebuild(spec, adapted / NETWORK_STATE)
         parts_to_replace = replaceable(rebuilt)
         folded = fold(rebuilt, p.height, p.width)
         equalized = equalize(folded.module, p.height, p.width) if config.equalize else None
         network = equalized.module if equalized else folded.module
         # the captured graph shares its parameters with what was captured, and training moves them
-        prepared = prepare(copy.deepcopy(network), p, scheme, job.profile).to(device)
-        images = CalibrationImages(split.shots, p, job.augment, job.profile, device)
+        prepared = prepare(copy.deepcopy(network), p, scheme, profile).to(device)
+        images = CalibrationImages(split.shots, p, policy, profile, device)
         parts = key_parts(
             network=spec,
             weights=tensors_digest(network),
             samples=images.samples,
             p=p,
-            profile=job.profile,
-            policy=job.augment,
+            profile=profile,
+            policy=policy,
             scheme=scheme,
         )
-        observed = _observed(prepared, images, parts, job, progress)
+        observed = _observed(run, scheme_id(scheme), prepared, images, parts, ranges)
         fix_ranges(prepared, p)
-        corrections = _corrections(prepared, images, config, progress)
-        shots = Shots(split.shots, p, job.augment, config.seed, device)
+        corrections = _corrections(run, prepared, images)
+        shots = Shots(split.shots, p, policy, config.seed, device)
         teacher = channels_last(copy.deepcopy(network).to(device)).requires_grad_(False)
-        settled = _settle(prepared, teacher, shots, job, progress)
+        settled = _settle(run, gates, prepared, teacher, shots)
+        if settled.decision:
+            run.progress.note(f"{scheme_id(scheme)}: {settled.decision.sentence}")
         converted = convert(prepared, p)
         model = to_onnx(converted, p.height, p.width)
         if equalized:
@@ -127,70 +109,72 @@ def run(job: QuantizeJob, out: Path, progress: Progress) -> None:
     write_observed(out / "ranges.safetensors", observed)
     (out / "network.onnx").write_bytes(serialize(model))
     save_file({"logits": logits, "float_logits": float_logits}, out / REFERENCE_LOGITS)
-    record = _record(prepared, folded, settled, job) | {
-        "calibration_images": len(images.samples) if job.ranges is None else len(observed.parts["images"]),
-        "ranges_given": job.ranges is not None,
-        "equalized_pairs": equalized.pairs if equalized else 0,
-        "replaceable": asdict(parts_to_replace),
-        "bias_corrections": [asdict(correction) for correction in corrections],
-        "device": device.type,
-        "reference_agreement": float((logits.argmax(1) == float_logits.argmax(1)).float().mean()),
-    }
-    (out / QUANTIZE_RECORD).write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    took = {"seconds": round(time.monotonic() - started, 1)}
-    (out / RUN_RECORD).write_text(json.dumps(took) + "\n", encoding="utf-8")
+    chosen = _ranges(prepared)
+    record = QuantizeRecord(
+        scheme=scheme_id(scheme),
+        profile=profile.name,
+        method=settled.method,
+        decision=settled.decision,
+        operators=prepared.meta["annotated"],
+        ranges=len(chosen),
+        ranges_sha256=value_digest(chosen),
+        batch_norms_folded=folded.folded,
+        batch_norms_left=folded.left,
+        history=settled.history,
+        chosen_epoch=best_epoch(settled.history).epoch if settled.method == "qat" else 0,
+        calibration_images=len(images.samples) if ranges is None else len(observed.parts["images"]),
+        ranges_given=ranges is not None,
+        equalized_pairs=equalized.pairs if equalized else 0,
+        replaceable=parts_to_replace,
+        bias_corrections=tuple(corrections),
+        device=device.type,
+        reference_agreement=float((logits.argmax(1) == float_logits.argmax(1)).float().mean()),
+    )
+    write_quantize(record, out)
 
 
 def _observed(
-    prepared: GraphModule,
-    images: CalibrationImages,
-    parts: Parts,
-    job: QuantizeJob,
-    progress: Progress,
+    run: Run, scheme: str, prepared: GraphModule, images: CalibrationImages, parts: Parts, ranges: Path | None
 ) -> Observed:
-    scheme = scheme_id(job.scheme)
-    if job.ranges is None:
-        kept = RangesCache(job.cache, scheme) if job.cache else None
-        return observe(prepared, images, parts, kept, progress)
-    observed = given_ranges(job.ranges, parts, tuple(observed_places(prepared)), scheme)
-    take_ranges(prepared, observed, job.ranges)
+    if ranges is None:
+        return observe(prepared, images, parts, RangesCache(run.store.cache / "ranges", scheme), run.progress)
+    observed = given_ranges(ranges, parts, tuple(observed_places(prepared)), scheme)
+    take_ranges(prepared, observed, ranges)
     return observed
 
 
-def _corrections(
-    prepared: GraphModule, images: CalibrationImages, config: Quantize, progress: Progress
-) -> list[Correction]:
-    if not config.bias_correction:
+def _corrections(run: Run, prepared: GraphModule, images: CalibrationImages) -> list[Correction]:
+    if not run.job.recipe.quantize.bias_correction:
         return []
-    with progress.task("quantize: correct biases"):
+    with run.progress.task("quantize: correct biases"):
         batches = [images.plain(number) for number in range(min(len(images), IMAGES // BATCH))]
         return correct_biases(prepared, batches)
 
 
 @dataclass(frozen=True)
 class _Settled:
-    """How the network came to be: the method, what decided it, the epochs of training."""
+    """How the network was made: the method, the reason for it, the epochs of training."""
 
     method: Method
     decision: Decision | None
     history: tuple[Epoch, ...]
 
 
-def _settle(prepared: GraphModule, teacher: nn.Module, shots: Shots, job: QuantizeJob, progress: Progress) -> _Settled:
-    """Train or not, as the recipe or the validation images decide."""
+def _settle(run: Run, gates: Gates, prepared: GraphModule, teacher: nn.Module, shots: Shots) -> _Settled:
+    """Train or not, as the recipe or the validation images determine."""
     history: list[Epoch] = []
+    config = run.job.recipe.quantize
 
     def learn() -> None:
         shots.keep()
         views = Views(len(shots), shots.plain, shots.augmented)
-        history.extend(train(prepared, teacher, views, job.config, progress))
+        history.extend(train(prepared, teacher, views, config, run.progress))
 
-    if job.config.method == "auto":
-        judge = judge_on(job.split.val, job.split.classes, teacher, shots.preprocessing, progress)
-        decision = decide(prepared, judge, job.gates, learn)
-        progress.note(f"{scheme_id(job.scheme)}: {decision.sentence}")
+    if config.method == "auto":
+        judge = judge_on(run.split.val, run.split.classes, teacher, shots.preprocessing, run.progress)
+        decision = decide(prepared, judge, gates, learn)
         return _Settled(decision.method, decision, tuple(history))
-    if job.config.method == "qat":
+    if config.method == "qat":
         learn()
         return _Settled("qat", None, tuple(history))
     return _Settled("ptq", None, ())
@@ -203,26 +187,13 @@ def _reference(network: nn.Module, shots: Shots) -> Tensor:
     return torch.cat(parts).float().contiguous()
 
 
-def _record(prepared: GraphModule, folded: Folded, settled: _Settled, job: QuantizeJob) -> dict[str, Any]:
-    ranges = [
+def _ranges(prepared: GraphModule) -> list[list[float]]:
+    """Scale and zero point of every activation."""
+    return [
         [float(part.scale), int(part.zero_point)]
         for part in quantizers(prepared)
         if isinstance(part, ActivationQuantizer)
     ]
-    return {
-        "schema": 1,
-        "scheme": scheme_id(job.scheme),
-        "profile": job.profile.name,
-        "method": settled.method,
-        "decision": asdict(settled.decision) if settled.decision else None,
-        "operators": prepared.meta["annotated"],
-        "ranges": len(ranges),
-        "ranges_sha256": value_digest(ranges),
-        "batch_norms_folded": folded.folded,
-        "batch_norms_left": folded.left,
-        "history": history_record(settled.history),
-        "chosen_epoch": best_epoch(settled.history).epoch if settled.method == "qat" else 0,
-    }
 
 
 @contextmanager

@@ -120,7 +120,7 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
         return None
 
     def _kind(self, node: Node) -> OperatorName | Literal[""]:
-        """The scheme's name of a node's operator, "" when it stays float."""
+        """The scheme's name of a node's operator, "" if it stays float."""
         kind = _KINDS.get(node.target)
         if kind not in self.scheme.operators:
             return ""
@@ -210,7 +210,7 @@ class _Groups:
 
 
 def _sources(node: Node) -> list[Node]:
-    """The nodes that a node computes from, weights left out where they are not the first argument; each once."""
+    """The nodes that a node computes from, without weights unless they are the first argument; each once."""
     first = node.args[0]
     listed = list(first) if isinstance(first, list | tuple) else [first]
     if node.target in (_aten.add.Tensor, _aten.mul.Tensor):
@@ -277,7 +277,7 @@ def _is_activation(argument: Any) -> bool:
 
 
 def input_quantizer(prepared: GraphModule) -> ActivationQuantizer | None:
-    """The module that rounds the network's own input in a prepared graph; None when nothing reads it as integers."""
+    """The module that rounds the network's own input in a prepared graph; None if nothing reads it as integers."""
     for node in prepared.graph.nodes:
         if node.op != "call_module":
             continue

@@ -18,14 +18,14 @@ from edgetl.types import Progress
 
 @dataclass(frozen=True)
 class RangesCache:
-    """The files of one scheme: `<key>.safetensors` holds observations named by all they depend on, `last-<scheme>.kept`
-    the parts of the key that was used last, so that the next run can tell what moved."""
+    """The files of one scheme: `<key>.safetensors` holds observations named by everything they depend on;
+    `last-<scheme>.kept` holds the parts of the last key, so that the next run can report what changed."""
 
     folder: Path
     scheme: str
 
     def find(self, parts: Parts, places: Sequence[str], progress: Progress) -> Observed | None:
-        """What was observed for this key, perhaps not yet all of it; None to begin anew. Tells why."""
+        """The observations for this key, perhaps incomplete; None to start over. Reports why."""
         path = self.path(parts)
         if not path.is_file():
             self._tell_what_moved(parts, progress)
@@ -44,7 +44,7 @@ class RangesCache:
         return found
 
     def keep(self, observed: Observed) -> None:
-        """Write the state so far; once it is complete, also what it depended on."""
+        """Write the state so far; once it is complete, also what it depends on."""
         write_observed(self.path(observed.parts), observed)
         if observed.complete:
             self.remember(observed.parts)
@@ -70,12 +70,12 @@ class RangesCache:
 
 
 def given_ranges(path: Path, parts: Parts, places: Sequence[str], scheme: str) -> Observed:
-    """Observations of an earlier run, to be used as they are.
+    """Observations of an earlier run, to be used unchanged.
 
     scheme  its name, for the message
-    The images, their augmentation, tool versions and the device may be others than now.
-    raises  UsageError naming what differs when they are not of this network, preprocessing, scheme and profile, or
-            were not finished; DataError when the file is damaged.
+    The images, their augmentation, tool versions and the device may differ from the current ones.
+    raises  UsageError naming the difference if they belong to another network, preprocessing, scheme or profile, or
+            are incomplete; DataError if the file is damaged.
     """
     found = read_observed(path)
     differences = moved(binding(found.parts), binding(parts))

@@ -1,4 +1,4 @@
-"""What observed ranges depend on, part by part, and which part of it moved, in words."""
+"""What observed ranges depend on, part by part, and which part changed, in words."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def key_parts(
 
     weights  sha256 over the folded network's tensors
     samples  the calibration images in order
-    policy   of augmentation; counts only where the profile has augmented views
+    policy   of augmentation; counts only if the profile has augmented views
 
     How a range becomes a scale is decided afterwards, so of the scheme only what is annotated counts. Nor does the
     device count: a CPU and a GPU see values that differ by float rounding, and either's are as good. The stages that
@@ -57,7 +57,7 @@ def binding(parts: Parts) -> dict[str, Any]:
 
 
 def moved(before: Parts, now: Parts) -> list[str]:
-    """What differs, one phrase per part: `weights changed`, `profile changed from entropy to mse`."""
+    """The differences, one phrase per part: `weights changed`, `profile changed from entropy to mse`."""
     return [_phrase(name, before.get(name), value) for name, value in now.items() if before.get(name) != value]
 
 

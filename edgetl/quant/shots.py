@@ -31,8 +31,8 @@ class Shots:
         self._pixels.keep()
 
     def plain(self, indices: Sequence[int]) -> Tensor:
-        """The images as they are, with the very arithmetic of the exported graph."""
-        return plain(self._pixels[indices], self.preprocessing, self.device)
+        """The unchanged images, computed with exactly the arithmetic of the exported graph."""
+        return plain(self._bytes(indices), self.preprocessing, self.device)
 
     def augmented(self, indices: Sequence[int]) -> Tensor:
         """New random views; two runs with one seed see the same."""

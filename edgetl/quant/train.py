@@ -8,40 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edgetl.quant.record import Epoch
 from edgetl.recipes.recipe import Quantize, Surgery
 from edgetl.types import Progress
 
 Normalized = Callable[[Sequence[int]], Tensor]  # indices of shots -> float32 (n, 3, H, W), normalized, on the device
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """The state after an epoch (0: calibrated, untrained), measured on the plain views of all shots.
-
-    loss       distillation loss against the float network
-    agreement  share of shots with the float network's class
-    trained    mean loss of the epoch's training steps; None for epoch 0
-    """
-
-    epoch: int
-    loss: float
-    agreement: float
-    trained: float | None = None
-
-
-def history_record(history: Sequence[Epoch]) -> list[dict[str, float | None]]:
-    """For a JSON file, which cannot hold the losses of an epoch that diverged: null stands for them."""
-    return [{name: _finite(value) for name, value in asdict(epoch).items()} for epoch in history]
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
 
 
 @dataclass(frozen=True)
@@ -87,7 +64,7 @@ def train_epochs(
 
     count    images, of which each epoch sees all in a new order, or `most` of them
     loss_of  indices of a batch -> its loss, a scalar with gradients
-    judge    number of an epoch and mean loss of its steps -> how the student stands
+        judge    number of an epoch and mean loss of its steps -> the student's result so far
     """
     history = [judge(0, None)]
     best = snapshot(student)

@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from edgetl.adapt.record import Candidate
 from edgetl.report import words
-from edgetl.report.adaptation import Candidate, Curve
+from edgetl.report.adaptation import KINDS, Curve, short_name
 from edgetl.report.plots import LINE, MUTED, SERIES, STYLE, Picture, arms, svg_text
 
-_KINDS = {"head": ("o", SERIES["float32"]), "fine-tuning": ("s", SERIES["int8"])}
-_OTHER_KIND = ("D", MUTED)
+_MARKS = {"head": ("o", SERIES["float32"]), "finetune": ("s", SERIES["int8"])}
 _TRAIN, _HELD_OUT = SERIES["float32"], SERIES["int8"]
 
 _LABEL_GAP = 0.047  # of the axes' width, between slanted names
@@ -97,7 +97,7 @@ def _spread(wanted: Sequence[float]) -> list[float]:
 
 
 def _point(panel: Axes, candidate: Candidate, seconds: float) -> None:
-    marker, colour = _KINDS.get(candidate.kind, _OTHER_KIND)
+    marker, colour = _MARKS[candidate.kind]
     assert candidate.top1 is not None
     drawn = panel.errorbar(
         seconds,
@@ -110,7 +110,7 @@ def _point(panel: Axes, candidate: Candidate, seconds: float) -> None:
         elinewidth=1,
         capsize=0,
     )
-    if not candidate.complete:
+    if candidate.state != "judged":
         for arm in drawn.lines[2]:
             arm.set_linestyle((0, (2, 2)))
 
@@ -124,7 +124,7 @@ def _name(panel: Axes, candidate: Candidate, seconds: float, place: float) -> No
     """Slanted above the axes with a line to its point: neighbors in time are often neighbors in accuracy."""
     top = candidate.top1 if candidate.top1_high is None else candidate.top1_high
     panel.annotate(
-        _short(candidate.name),
+        _short(short_name(candidate.name)),
         (seconds, 100 * (top or 0.0)),
         xytext=(place, 1.04),
         textcoords="axes fraction",
@@ -150,13 +150,13 @@ def _time_axis(panel: Axes, *, decades: float) -> None:
 def _kinds_legend(figure: Figure, shown: Sequence[Candidate]) -> None:
     """Shape and color both show the kind, and a filled mark the choice, so that color alone carries nothing."""
     marks = [
-        Line2D([], [], linestyle="", marker=marker, color=colour, markerfacecolor="none", label=kind)
-        for kind, (marker, colour) in _KINDS.items()
+        Line2D([], [], linestyle="", marker=marker, color=colour, markerfacecolor="none", label=KINDS[kind])
+        for kind, (marker, colour) in _MARKS.items()
         if any(candidate.kind == kind for candidate in shown)
     ]
     if any(candidate.chosen for candidate in shown):
         marks.append(Line2D([], [], linestyle="", marker="o", color=MUTED, label="filled: chosen"))
-    if not all(candidate.complete for candidate in shown):
+    if not all(candidate.state == "judged" for candidate in shown):
         marks.append(Line2D([], [], linestyle=(0, (2, 2)), linewidth=1, color=MUTED, label="dashed: not on all folds"))
     if marks:
         figure.legend(handles=marks, loc="outside lower left", ncols=len(marks), handletextpad=0.4)
@@ -166,7 +166,8 @@ def _told(candidate: Candidate) -> str:
     interval = words.percent_range(candidate.top1_low, candidate.top1_high)
     time = "" if candidate.seconds is None else f" in {words.seconds(candidate.seconds)}"
     chosen = ", chosen" if candidate.chosen else ""
-    return f"{candidate.name} {words.percent(candidate.top1)} %{f' ({interval})' if interval else ''}{time}{chosen}"
+    top1 = f"{words.percent(candidate.top1)} %{f' ({interval})' if interval else ''}"
+    return f"{short_name(candidate.name)} {top1}{time}{chosen}"
 
 
 def _curve_panel(panel: Axes, curve: Curve) -> None:

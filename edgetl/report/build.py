@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgetl.adapt.record import Adaptation, ResizeChoice
 from edgetl.bench.gates import BuildVerdict, Decision
 from edgetl.bench.repair_record import Repair
 from edgetl.bench.result import BuildBench, HostCheck, Latency, TargetBench
@@ -52,7 +53,7 @@ class ReportInputs:
 
     reference  the float torch network on all validation images: `compare(reference, labels, reference)`
     checks     check.json
-    adapt      adapt.json; parity  per pivot model, from pivot.json
+    parity     per pivot model, from pivot.json
     created    ISO 8601 date and time, or empty
     """
 
@@ -61,7 +62,7 @@ class ReportInputs:
     reference: Accuracy
     targets: tuple[TargetResult, ...]
     checks: Checks | None = None
-    adapt: Mapping[str, Any] = field(default_factory=dict)
+    adapt: Adaptation | None = None
     quantized: tuple[Quantized, ...] = ()
     float16: str = ""
     parity: Mapping[str, Any] = field(default_factory=dict)
@@ -85,9 +86,9 @@ def build_report(inputs: ReportInputs) -> Report:
         classes=inputs.split.classes,
         reference=_reference(inputs.reference, inputs.split.classes),
         bundles=bundles,
-        data=_data(inputs.split, inputs.adapt.get("resize", {})),
+        data=_data(inputs.split, inputs.adapt.resize if inputs.adapt else None),
         checks=inputs.checks,
-        adapt={key: value for key, value in inputs.adapt.items() if key != "history"},
+        adapt=inputs.adapt,
         quantized=inputs.quantized,
         float16=inputs.float16,
         parity=dict(inputs.parity),
@@ -248,15 +249,15 @@ def _interval(name: str, interval: Interval | Estimate | None) -> dict[str, Any]
     return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
-def _data(split: Split, resize: Mapping[str, Any]) -> Data:
+def _data(split: Split, resize: ResizeChoice | None) -> Data:
     short = whole(split).short
     return Data(
         shots=len(split.shots),
         val=len(split.val),
         shots_per_class=_per_class([sample.label for sample in split.shots], len(split.classes)),
         val_per_class=_per_class([sample.label for sample in split.val], len(split.classes)),
-        resize=resize.get("policy", split.resize),  # the shots may have led to another choice than the shapes
-        resize_reason=resize.get("reason", split.resize_reason),
+        resize=resize.policy if resize else split.resize,  # the shots may have decided otherwise than the shapes
+        resize_reason=resize.reason if resize else split.resize_reason,
         digest=split.digest,
         skipped=tuple(SkippedFile(path=short(item.path), reason=item.reason) for item in split.skipped),
     )

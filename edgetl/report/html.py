@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import numpy as np
@@ -15,10 +14,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from edgetl import __version__
+from edgetl.adapt.record import History
 from edgetl.bench.result import BENCH_FILE, LATENCY_FILE, PREDICTIONS_FILE, TargetBench, read_bench
 from edgetl.errors import EdgetlError
-from edgetl.report import words
-from edgetl.report.adaptation import plain, read_curves, show_adaptation
+from edgetl.report import adaptation, words
+from edgetl.report.adaptation import curves, plain
 from edgetl.report.adaptation_plots import accuracy_seconds, learning_curves
 from edgetl.report.confusion import Confusion, lowest, shape_confusion
 from edgetl.report.model import Bundle, Recall, Report
@@ -46,23 +46,20 @@ class Details:
     """The inputs of the page besides report.json.
 
     reference  float logits (len(split.val), classes)
-    history    `history` of adapt.json: the epochs of every training
+    history    the epochs of every training of the adaptation
     """
 
     split: Split
     reference: NDArray[np.float32]
     targets: tuple[TargetDetails, ...]
-    history: Mapping[str, Any] = field(default_factory=dict)
+    history: History = field(default_factory=History)
 
 
 def read_details(
-    split: Split,
-    reference: NDArray[np.float32],
-    bench_folders: Sequence[Path],
-    history: Mapping[str, Any] | None = None,
+    split: Split, reference: NDArray[np.float32], bench_folders: Sequence[Path], history: History
 ) -> Details:
     """Read the arrays of the bench stages. Raises EdgetlError naming the file."""
-    return Details(split, reference, tuple(_read_target(folder) for folder in bench_folders), history or {})
+    return Details(split, reference, tuple(_read_target(folder) for folder in bench_folders), history)
 
 
 def write_html(report: Report, details: Details, path: Path) -> None:
@@ -80,8 +77,8 @@ def render_html(report: Report, details: Details) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["words"] = words
-    adaptation = show_adaptation(report.adapt)
+    environment.globals |= {"words": words, "adaptation": adaptation}
+    adapt = report.adapt
     return environment.get_template(TEMPLATE).render(
         report=report,
         summary=summarize(report.bundles),
@@ -92,9 +89,8 @@ def render_html(report: Report, details: Details) -> str:
         checks=_checks(report),
         recipe_yaml=yaml.safe_dump(report.recipe, sort_keys=False, allow_unicode=True, width=100),
         machine=_machine_rows(report),
-        adaptation=adaptation if report.adapt else None,
-        candidates_plot=accuracy_seconds(adaptation.candidates),
-        curves_plot=learning_curves(read_curves(report.adapt, details.history)),
+        candidates_plot=accuracy_seconds(adapt.candidates) if adapt else None,
+        curves_plot=learning_curves(curves(adapt, details.history)) if adapt else None,
         quantized=report.quantized,
         float16=report.float16,
         parity=[(name, plain(value)) for name, value in report.parity.items()],

@@ -6,15 +6,17 @@ Accuracies are fractions, differences percentage points, times milliseconds, siz
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
+from edgetl.adapt.record import Adaptation
 from edgetl.bench.machine import Machine
 from edgetl.bench.measurement import Harness
 from edgetl.bench.repair_record import Repair
 from edgetl.checks.model import Checks
 from edgetl.errors import EdgetlError
+from edgetl.files.json_file import TolerantModel
 from edgetl.store.results import write_text
 from edgetl.types import Precision, Verdict
 
@@ -24,12 +26,11 @@ FILE_NAME = "report.json"
 DeviceMatch = Literal["this bundle", "another build", "another bundle"]
 
 
-class _Model(BaseModel):
-    # readers of an older edgetl ignore fields they do not know
-    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+def _or_none(value: Any) -> Any:
+    return value or None  # earlier reports have an empty object
 
 
-class Recall(_Model):
+class Recall(TolerantModel):
     """How many images of one class a build recognizes, and the float network on the same images. Null: no images."""
 
     label: str
@@ -47,7 +48,7 @@ class Recall(_Model):
     drop_points_high: float | None = None
 
 
-class Caution(_Model):
+class Caution(TolerantModel):
     """A warning to read before the numbers. Empty `targets`: it concerns all of them."""
 
     kind: Literal["busy machine", "threads", "gate out of reach"]
@@ -55,7 +56,7 @@ class Caution(_Model):
     sentence: str
 
 
-class Reference(_Model):
+class Reference(TolerantModel):
     """The adapted float network in torch, on all validation images."""
 
     top1: float
@@ -70,7 +71,7 @@ class Reference(_Model):
     """For every class, in the order of `classes`; `recall` and `float_recall` are the same here."""
 
 
-class Gate(_Model):
+class Gate(TolerantModel):
     """One gate on one build. `limit` and `value` are in the unit of the recipe key `gate`."""
 
     gate: str
@@ -82,7 +83,7 @@ class Gate(_Model):
     reason: str
 
 
-class Figures(_Model):
+class Figures(TolerantModel):
     """The measurements of one build. `drop_points` is the float network's top-1 minus the build's, paired."""
 
     images: int | None = None
@@ -153,7 +154,7 @@ class Build(Figures):
     gates: tuple[Gate, ...] = ()
 
 
-class Surgery(_Model):
+class Surgery(TolerantModel):
     """A network without the parts that INT8 runtimes compute in float, as one more candidate."""
 
     activations: int
@@ -202,7 +203,7 @@ class Bundle(Figures):
     """The build `simplified`, if INT8 was slower than float because of parts that runtimes compute in float."""
 
 
-class Device(_Model):
+class Device(TolerantModel):
     """One bundle as measured on a device, from a file given with --device."""
 
     file: str
@@ -251,7 +252,7 @@ class Device(_Model):
     temperature_c_after: float | None = None
 
 
-class Quantized(_Model):
+class Quantized(TolerantModel):
     """How the network of one number scheme was made."""
 
     scheme: str
@@ -266,7 +267,7 @@ class Quantized(_Model):
     """Epochs of training, whether it was kept or rolled back."""
 
 
-class Stage(_Model):
+class Stage(TolerantModel):
     """One step of the build. A reused step gives the time and memory of the original run."""
 
     stage: str
@@ -277,12 +278,12 @@ class Stage(_Model):
     reused: bool
 
 
-class SkippedFile(_Model):
+class SkippedFile(TolerantModel):
     path: str
     reason: str
 
 
-class Data(_Model):
+class Data(TolerantModel):
     """The split."""
 
     shots: int
@@ -295,17 +296,8 @@ class Data(_Model):
     skipped: tuple[SkippedFile, ...]
 
 
-class Report(_Model):
+class Report(TolerantModel):
     """All results of one `edgetl build`."""
-
-    model_config = ConfigDict(
-        extra="ignore",
-        frozen=True,
-        use_attribute_docstrings=True,
-        validate_by_name=True,
-        validate_by_alias=True,
-        serialize_by_alias=True,
-    )
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
     name: str
@@ -324,14 +316,15 @@ class Report(_Model):
     data: Data
     checks: Checks | None = None
     """The findings of `edgetl check`. A finding `refuse` in a finished build was allowed by `check.allow_leak`."""
-    adapt: dict[str, Any] = {}
+    adapt: Annotated[Adaptation | None, BeforeValidator(_or_none)] = None
+    """How the network was adapted; null where nothing was recorded."""
     quantized: tuple[Quantized, ...] = ()
     float16: str = ""
     """How far the network's values on the shots are from float16's maximum, if a target has float16 builds."""
-    parity: dict[str, Any] = {}
+    parity: dict[str, Any] = Field(default={})
     """Per pivot model: how close ONNX and torch are on real images."""
     stages: tuple[Stage, ...] = ()
-    versions: dict[str, str] = {}
+    versions: dict[str, str] = Field(default={})
     machine: Machine | None = None
     devices: tuple[Device, ...] = ()
     """Measurements on devices, if files were given with --device."""

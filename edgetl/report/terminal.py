@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edgetl.adapt.record import Guard
 from edgetl.bench.timed import P99_RUNS
 from edgetl.files.text import one_line
 from edgetl.report import words
-from edgetl.report.adaptation import Guard, show_adaptation
 from edgetl.report.model import Bundle, Device, Report
 from edgetl.report.summary import summarize
 from edgetl.types import Verdict
@@ -35,7 +35,7 @@ def show_report(report: Report, console: Console | None = None) -> None:
     out.print(Text(summary.headline), highlight=False)
     for caution in report.cautions:
         out.print(Text.assemble((caution.kind, _STYLES["not measured"]), f": {caution.sentence}"), highlight=False)
-    for guard in show_adaptation(report.adapt).guards:
+    for guard in report.adapt.guards if report.adapt else ():
         if guard.verdict not in ("pass", "not measured"):
             out.print(_guard_line(guard), highlight=False)
     out.print(table(summary.bundles))

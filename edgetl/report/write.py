@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import datetime
-import json
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgetl import __version__
+from edgetl.adapt.record import read_adapt
 from edgetl.bench.gates import Decision, judge
-from edgetl.bench.measure_builds import read_reference
 from edgetl.bench.repair_record import REPAIR_FILE, read_repair
 from edgetl.bench.result import BENCH_FILE, BuildBench, TargetBench, read_bench
 from edgetl.bundle.manifest import FILE_NAME as MANIFEST
@@ -25,64 +23,46 @@ from edgetl.bundle.write import add_measurement
 from edgetl.checks.model import FILE_NAME as CHECKS_FILE
 from edgetl.checks.model import read_checks
 from edgetl.files.digest import file_digest
+from edgetl.pivot.float_logits import read_reference
 from edgetl.pivot.pivot import read_pivot
+from edgetl.quant.record import read_quantize
+from edgetl.quant.simplify.record import read_surgery
+from edgetl.recipes.job import Job
 from edgetl.recipes.recipe import Recipe
+from edgetl.recipes.run import Run
+from edgetl.recipes.targets import scheme_id
 from edgetl.report.build import ReportInputs, TargetResult, build_report
 from edgetl.report.candidates import surgery_sentence
 from edgetl.report.devices import DeviceFile, device_rows
 from edgetl.report.html import read_details, write_html
 from edgetl.report.model import FILE_NAME, Quantized, Stage, Surgery, read_report, write_report
-from edgetl.store.records import ADAPT_RECORD, QUANTIZE_RECORD, REFERENCE_LOGITS, RUN_RECORD, SURGERY_RECORD
+from edgetl.report.results import Built, Finished
 from edgetl.store.results import StageResult
 from edgetl.tasks.classification.accuracy import Accuracy, compare
 from edgetl.types import Estimate, Interval, Split
 
 
-@dataclass(frozen=True)
-class Folders:
-    """The folders with the results of the stages.
+def write_reports(run: Run, finished: Finished, stages: Sequence[StageResult], out: Path) -> None:
+    """Write report.json, report.html and `bundles/<name>-<target>/` into `out`.
 
-    quantized        per number scheme, with its targets
-    builds, benches  per target name, in the recipe's order: the folders of its builds, and of its bench stage
-    repairs          of the repair stage, for targets that had one
-    surgeries        of the surgery stage, for targets with a build of its network
+    stages  all that were done, for the table of times
     """
-
-    checked: Path
-    adapted: Path
-    pivot: Path
-    quantized: Mapping[str, tuple[Path, tuple[str, ...]]]
-    builds: Mapping[str, Sequence[Path]]
-    benches: Mapping[str, Path]
-    repairs: Mapping[str, Path]
-    surgeries: Mapping[str, Path]
-
-
-def write_reports(recipe: Recipe, split: Split, folders: Folders, stages: Sequence[StageResult], out: Path) -> None:
-    """Write report.json, report.html and `bundles/<name>-<target>/` into `out`."""
-    pivot, benches, repairs = folders.pivot, folders.benches, folders.repairs
-    reference = read_reference(pivot / REFERENCE_LOGITS, len(split.val))
-    adapt = _adapted(folders.adapted)
+    recipe, split, networks = run.job.recipe, run.split, finished.networks
+    pivot, targets = networks.pivot.folder, finished.targets
+    reference = read_reference(pivot / len(split.val))
+    adapt = read_adapt(networks.adapted.folder)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     (out / BUNDLES).mkdir()
-    results: list[TargetResult] = []
-    for target in recipe.targets:
-        bench = read_bench(benches[target] / BENCH_FILE)
-        decision = judge(bench, recipe.gates, recipe.choose)
-        bundle = _ship(recipe.name, bench, decision, folders.builds[target], now, out)
-        digest = file_digest(out / bundle / MANIFEST) if bundle else None
-        repair = read_repair(repairs[target] / REPAIR_FILE) if target in repairs else None
-        surgery = _surgery(folders.surgeries[target], bench) if target in folders.surgeries else None
-        results.append(TargetResult(bench, decision, bundle, digest, repair, surgery))
+    results = [_judged(recipe, built, now, out) for built in targets.values()]
     report = build_report(
         ReportInputs(
             recipe=recipe,
             split=split,
             reference=_reference_accuracy(split, reference, recipe.data.seed),
             targets=tuple(results),
-            checks=read_checks(folders.checked / CHECKS_FILE),
+            checks=read_checks(finished.checked.folder / CHECKS_FILE),
             adapt=adapt,
-            quantized=tuple(_quantized(name, *found) for name, found in folders.quantized.items()),
+            quantized=tuple(_quantized(run.job, *found) for found in networks.quantized.items()),
             float16=_float16(pivot),
             parity=_parity(pivot),
             stages=tuple(
@@ -100,19 +80,12 @@ def write_reports(recipe: Recipe, split: Split, folders: Folders, stages: Sequen
         )
     )
     write_report(report, out / FILE_NAME)
-    details = read_details(split, reference, [benches[target] for target in recipe.targets], adapt.get("history", {}))
+    benches = [built.bench.folder for built in targets.values()]
+    details = read_details(split, reference, benches, adapt.history)
     write_html(report, details, out / "report.html")
 
 
-def add_devices(
-    reported: Path,
-    split: Split,
-    adapted: Path,
-    pivot: Path,
-    benches: Mapping[str, Path],
-    devices: Sequence[DeviceFile],
-    out: Path,
-) -> None:
+def add_devices(run: Run, finished: Finished, reported: Path, devices: Sequence[DeviceFile], out: Path) -> None:
     """Write report.json and report.html of the folder `reported` again into `out`, with device measurements.
 
     The bundles stay unchanged: a device measurement refers to their digest.
@@ -120,19 +93,31 @@ def add_devices(
     report = read_report(reported / FILE_NAME)
     report = report.model_copy(update={"devices": device_rows(devices, report.bundles)})
     write_report(report, out / FILE_NAME)
-    reference = read_reference(pivot / REFERENCE_LOGITS, len(split.val))
-    history = _read_json(adapted / ADAPT_RECORD).get("history", {})
-    details = read_details(split, reference, [benches[bundle.target] for bundle in report.bundles], history)
-    write_html(report, details, out / "report.html")
+    reference = read_reference(finished.networks.pivot.folder / len(run.split.val))
+    history = read_adapt(finished.networks.adapted.folder).history
+    benches = [built.bench.folder for built in finished.targets.values()]
+    write_html(report, read_details(run.split, reference, benches, history), out / "report.html")
 
 
-def _ship(
-    recipe_name: str, bench: TargetBench, decision: Decision, builds: Sequence[Path], now: str, out: Path
-) -> str | None:
+def _judged(recipe: Recipe, built: Built, now: str, out: Path) -> TargetResult:
+    bench = read_bench(built.bench.folder / BENCH_FILE)
+    decision = judge(bench, recipe.gates, recipe.choose)
+    bundle = _ship(recipe.name, bench, decision, built, now, out)
+    return TargetResult(
+        bench=bench,
+        decision=decision,
+        bundle=bundle,
+        bundle_sha256=file_digest(out / bundle / MANIFEST) if bundle else None,
+        repair=read_repair(built.repair.folder / REPAIR_FILE) if built.repair else None,
+        surgery=_surgery(built.surgery.folder, bench) if built.surgery else None,
+    )
+
+
+def _ship(recipe_name: str, bench: TargetBench, decision: Decision, built: Built, now: str, out: Path) -> str | None:
     """Copy the chosen build, with its measurements in the manifest. Returns its path relative to the output."""
     if decision.shipped is None:
         return None
-    bundles = [read_bundle(folder) for folder in builds]
+    bundles = [read_bundle(result.folder) for result in built.builds]
     chosen = next(bundle for bundle in bundles if bundle.manifest.compiled.precision == decision.shipped)
     name = f"{BUNDLES}/{recipe_name}-{bench.target}"
     _copy(chosen, out / name)
@@ -176,28 +161,28 @@ def _reference_accuracy(split: Split, reference: Any, seed: int) -> Accuracy:
     return compare(reference, labels, reference, seed)
 
 
-def _quantized(scheme: str, folder: Path, targets: tuple[str, ...]) -> Quantized:
-    record = _read_json(folder / QUANTIZE_RECORD)
-    decision = record["decision"]
+def _quantized(job: Job, scheme: str, quantized: StageResult) -> Quantized:
+    record = read_quantize(quantized.folder)
+    computing = [each for each in job.targets if "int8" in each.precisions and scheme_id(each.scheme) == scheme]
     return Quantized(
         scheme=scheme,
-        targets=targets,
-        method=record["method"],
-        decision=decision["sentence"] if decision else "",
-        calibration_images=record["calibration_images"],
-        epochs=max(0, len(record["history"]) - 1),
+        targets=tuple(target.name for target in computing),
+        method=record.method,
+        decision=record.decision.sentence if record.decision else "",
+        calibration_images=record.calibration_images,
+        epochs=record.epochs,
     )
 
 
 def _surgery(folder: Path, bench: TargetBench) -> Surgery:
-    record = _read_json(folder / SURGERY_RECORD)
-    replaced, epochs = record["replaced"], record["chosen_epoch"]
+    record = read_surgery(folder)
+    replaced = record.replaced
     return Surgery(
-        activations=replaced["activations"],
-        gates=replaced["gates"],
-        epochs=epochs,
-        agreement=record["agreement"],
-        sentence=surgery_sentence(bench, replaced["activations"], replaced["gates"]),
+        activations=replaced.activations,
+        gates=replaced.gates,
+        epochs=record.chosen_epoch,
+        agreement=record.agreement,
+        sentence=surgery_sentence(bench, replaced.activations, replaced.gates),
     )
 
 
@@ -216,16 +201,3 @@ def _versions(results: Sequence[TargetResult]) -> dict[str, str]:
         emulated = ", emulated" if result.bench.emulated else ""
         versions[result.bench.backend + emulated] = result.bench.backend_version
     return versions
-
-
-def _adapted(folder: Path) -> dict[str, Any]:
-    """adapt.json, with the run times from run.json: seconds of each candidate and in total, threads."""
-    adapt, took = _read_json(folder / ADAPT_RECORD), _read_json(folder / RUN_RECORD)
-    seconds = took.get("candidates", {})
-    rows = [{**row, "seconds": seconds.get(row["name"])} for row in adapt.get("candidates", [])]
-    return {**adapt, "candidates": rows, **{name: took[name] for name in ("seconds", "threads") if name in took}}
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgetl.files.digest import value_digest
-from edgetl.fronts.image.augment_policy import resize_choices, resolve_policy
+from edgetl.fronts.image.augment_policy import augment_of, resizes_of
+from edgetl.recipes.run import Run
 from edgetl.stages.estimate import sentence, stage_seconds
 from edgetl.stages.keys import TRAINING_TOOLS, samples_digest, versions
-from edgetl.stages.run import Run
 from edgetl.stages.weights import Weights
 from edgetl.store.results import StageResult
 
@@ -18,37 +18,27 @@ def adapt_stage(run: Run, weights: Weights | None = None, until: str = "adapt") 
     from edgetl.data.groups import shot_keys
 
     recipe = run.job.recipe
-    groups = shot_keys(recipe.data, run.job.base, run.split)
+    groups = shot_keys(run)
     weights = weights or Weights.of(run.job, run.progress)
     source = weights.source
-    policy = resolve_policy(recipe.data.augment, run.split.classes)
-    resizes = resize_choices(recipe.data.resize, run.split.resize, croppable=run.split.croppable)
+
+    def plan(macs: int, minutes: float, looks: int) -> str:
+        return sentence(stage_seconds(run.job, run.split, macs, minutes, looks), until)
 
     def make(out: Path) -> None:
         opened = weights.to_open()  # first: if they are gone, fail before importing anything heavy
-        from edgetl.adapt import adapt
+        from edgetl.adapt.adapt import adapt_network
 
-        adapt_job = adapt.AdaptJob(
-            split=run.split,
-            backbone=recipe.backbone,
-            source=opened,
-            config=recipe.adapt,
-            augment=policy,
-            resizes=resizes,
-            cache=run.store.cache,
-            groups=groups,
-            plan=lambda macs, minutes, looks: sentence(stage_seconds(run.job, run.split, macs, minutes, looks), until),
-        )
-        adapt.run(adapt_job, out, run.progress)
+        adapt_network(run, opened, out, plan)
 
     config = {
         "adapt": recipe.adapt.model_dump(mode="json"),
         "backbone": recipe.backbone.identity(),
         "weights": source.kind,
-        "augment": policy,
-        "resizes": list(resizes),
+        "augment": augment_of(run),
+        "resizes": list(resizes_of(run)),
         "tools": versions(TRAINING_TOOLS),
     }
     inputs = {"shots": samples_digest(run.split, run.split.shots), "weights": source.digest}
     inputs |= {"groups": value_digest(groups)} if groups else {}
-    return run.store.once("adapt", 9, config, make, inputs=inputs)
+    return run.store.once("adapt", 10, config, make, inputs=inputs)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edgetl.recipes.recipe import Recipe
+from edgetl.recipes.run import Run
 from edgetl.stages.keys import samples_digest, this_machine
-from edgetl.stages.run import Run
 from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.store.results import StageResult, Store
 from edgetl.types import Target
@@ -23,25 +23,17 @@ def bench_stage(run: Run, target: Target, builds: Sequence[StageResult], pivot: 
     obstacle = backend.cannot_run(target)
 
     def make(out: Path) -> None:
-        from edgetl.bench import measure_builds
-        from edgetl.bench.job import BenchJob, Candidate
+        from edgetl.bench.builds import Candidate, TargetBuilds
+        from edgetl.bench.measure_builds import measure_builds
         from edgetl.bundle.read import read_bundle
+        from edgetl.pivot.float_logits import read_reference
         from edgetl.pivot.pivot import read_pivot
 
         bundles = [read_bundle(result.folder) for result in builds]
-        bench = BenchJob(
-            target=target,
-            candidates=tuple(Candidate(bundle.folder, bundle.manifest.compiled) for bundle in bundles),
-            val=run.split.val,
-            preprocessing=read_pivot(pivot.folder).preprocessing,
-            reference=pivot.folder / REFERENCE_LOGITS,
-            config=recipe.bench,
-            gates=recipe.gates,
-            choose=recipe.choose,
-            seed=recipe.data.seed,
-            labels=run.split.classes,
-        )
-        measure_builds.run(bench, out, run.progress)
+        candidates = tuple(Candidate(bundle.folder, bundle.manifest.compiled) for bundle in bundles)
+        reference = read_reference(pivot.folder / REFERENCE_LOGITS, len(run.split.val))
+        preprocessing = read_pivot(pivot.folder).preprocessing
+        measure_builds(run, TargetBuilds(target, candidates, preprocessing, reference), out)
 
     config = {
         "bench": recipe.bench.model_dump(mode="json"),

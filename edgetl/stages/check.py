@@ -7,9 +7,9 @@ from pathlib import Path
 
 from edgetl.errors import WeightsError
 from edgetl.files.digest import value_digest
-from edgetl.stages.job import Job
+from edgetl.recipes.job import Job
+from edgetl.recipes.run import Run
 from edgetl.stages.keys import versions
-from edgetl.stages.run import Run
 from edgetl.stages.weights import Weights
 from edgetl.store.results import StageResult
 
@@ -44,20 +44,10 @@ def _checked(run: Run, weights: Weights | None, obstacle: str) -> StageResult:
     settings = recipe.check.model_dump(mode="json", exclude={"allow_leak"})
 
     def make(out: Path) -> None:
-        from edgetl.checks import check
+        from edgetl.checks.check import check_images
 
-        check_job = check.CheckJob(
-            split=run.split,
-            data=recipe.data,
-            base=run.job.base,
-            check=recipe.check,
-            max_drop_points=recipe.gates.max_drop_points,
-            backbone=recipe.backbone,
-            source=weights.to_open() if weights and recipe.check.features else source,
-            obstacle=obstacle,
-            cache=run.store.cache,
-        )
-        check.run(check_job, out, run.progress)
+        opened = weights.to_open() if weights and recipe.check.features else source
+        check_images(run, opened, obstacle, out)
 
     config = {
         "check": settings,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
+from edgetl.recipes.run import Run
 from edgetl.stages.keys import versions
-from edgetl.stages.run import Run
 from edgetl.store.results import StageResult
 from edgetl.types import Precision, Target
 

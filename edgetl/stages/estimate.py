@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgetl.progress import duration
-from edgetl.stages.job import Job, schemes_of
+from edgetl.recipes.job import Job, schemes_of
 from edgetl.types import Split
 
 # Multiply-accumulates in a second on two cores of a server CPU, with MobileNetV2 at 224 x 224;

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from edgetl.recipes.job import wants_float16
+from edgetl.recipes.run import Run
 from edgetl.stages.keys import TRAINING_TOOLS, samples_digest, versions
-from edgetl.stages.run import Run
 from edgetl.store.results import StageResult
 
 
@@ -17,14 +18,13 @@ def export_stage(
 
     floated  the float stage of the same network, whose logits need not be computed again
     """
-    half = any("float16" in target.precisions for target in run.job.targets)
+    half = wants_float16(run.job)
 
     def make(out: Path) -> None:
-        from edgetl.pivot import export
+        from edgetl.pivot.export import export_pivot
 
         folders = {name: result.folder for name, result in quantized.items()}
-        known = floated.folder if floated else None
-        export.run(run.split, adapted.folder, folders, out, run.progress, half=half, known=known)
+        export_pivot(run, adapted.folder, folders, out, floated.folder if floated else None)
 
     inputs = {"adapted": adapted.digest, "val": samples_digest(run.split, run.split.val)}
     inputs |= {f"quantized-{name}": result.digest for name, result in quantized.items()}

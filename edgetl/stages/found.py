@@ -2,99 +2,109 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from edgetl.pivot.pivot import FILE_NAME as PIVOT_FILE
-from edgetl.store.records import ADAPT_RECORD, QUANTIZE_RECORD
+from edgetl.adapt.record import Adaptation, read_adapt
+from edgetl.pivot.pivot import PivotModel, read_pivot
+from edgetl.quant.record import QuantizeRecord, read_quantize
+from edgetl.store.documents import as_json
 from edgetl.store.results import StageResult
-
-
-def found(results: Sequence[StageResult]) -> dict[str, Any]:
-    """Results by stage, for those of adapt, quantize, export that ran or were kept; see the functions below."""
-    told: dict[str, Any] = {}
-    for result in results:
-        if result.stage == "adapt":
-            told["adapt"] = _adapt(_read(result.folder / ADAPT_RECORD))
-        elif result.stage == "quantize":
-            told.setdefault("quantize", []).append(_quantize(_read(result.folder / QUANTIZE_RECORD)))
-        elif result.stage == "export":
-            models = _read(result.folder / PIVOT_FILE)["models"]
-            told["export"] = [{key: model[key] for key in ("file", "precision", "parity")} for model in models]
-    return told
-
-
-def lines(told: Mapping[str, Any]) -> list[str]:
-    """The same as text."""
-    said = []
-    if "adapt" in told:
-        said += _adapt_lines(told["adapt"])
-    for one in told.get("quantize", ()):
-        said.append(f"{one['scheme']}: {one['sentence']}")
-    for model in told.get("export", ()):
-        parity = model["parity"]
-        said.append(
-            f"{model['file']}: compared with the torch network on {parity['images']} images: largest logit difference "
-            f"{parity['max_abs_diff']:.2g} of {parity['tolerance']:.2g} allowed, "
-            f"{100 * parity['top1_agreement']:.1f} % same class"
-        )
-    return said
-
-
-def _adapt(record: Mapping[str, Any]) -> dict[str, Any]:
-    """top1 is a fraction on held-out shots, with its 95 % interval; None if nothing could be held out."""
-    chosen: Mapping[str, Any] = next((row for row in record["candidates"] if row["chosen"]), {})
-    return {
-        "strategy": record["strategy"],
-        "head": record["head"],
-        "setting": chosen.get("setting", ""),
-        "held_out_images": chosen.get("images", 0),
-        **{name: chosen.get(name) for name in ("top1", "top1_low", "top1_high")},
-        "reason": record["reason"],
-        "guards": record["guards"],
-        "learning_curve": record.get("learning_curve"),
-    }
-
-
-def _adapt_lines(one: Mapping[str, Any]) -> list[str]:
-    tuned = one["strategy"] == "finetune"
-    made = f"fine-tuning, {one['setting']}, from a new head ({one['head']})" if tuned else f"a new head ({one['head']})"
-    said = [f"chosen:   {made}"]
-    if one["top1"] is not None:
-        low, high = 100 * one["top1_low"], 100 * one["top1_high"]
-        said.append(
-            f"held-out: {100 * one['top1']:.1f} % top-1 ({low:.1f}–{high:.1f}), "
-            f"each of {one['held_out_images']} shots classified by networks not trained on it"
-        )
-    else:
-        said.append("held-out: not measured, because nothing could be held out")
-    said += [f"{guard['verdict']}: {guard['sentence']}" for guard in one["guards"] if guard["verdict"] in _LOUD]
-    curve = one["learning_curve"]
-    return [*said, f"more shots: {curve['sentence']}"] if curve else said
-
 
 _LOUD = ("warn", "failed")
 
 
-def _quantize(record: Mapping[str, Any]) -> dict[str, Any]:
-    """drop_points of the method that was kept, against the float network; None if none was evaluated."""
-    decision, method = record["decision"], record["method"]
-    if decision is None:
-        made = "calibrated" if method == "ptq" else "trained"
-        sentence = f"{made}, as set in the recipe; `edgetl bench` measures the drop"
-        return {"scheme": record["scheme"], "method": method, "drop_points": None, "images": 0, "sentence": sentence}
-    kept = decision["trained"] if method == "qat" else decision["calibrated"]
+@dataclass(frozen=True)
+class Found:
+    """The records of adapt, quantize and export, of those that ran or were kept."""
+
+    adapted: Adaptation | None
+    quantized: tuple[QuantizeRecord, ...]
+    exported: tuple[PivotModel, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """By stage; see the functions below."""
+        told: dict[str, Any] = {}
+        if self.adapted:
+            told["adapt"] = _adapt(self.adapted)
+        if self.quantized:
+            told["quantize"] = [_quantize(record) for record in self.quantized]
+        if self.exported:
+            told["export"] = [model.model_dump(include={"file", "precision", "parity"}) for model in self.exported]
+        return told
+
+    def lines(self) -> list[str]:
+        """The same as text."""
+        said = _adapt_lines(self.adapted) if self.adapted else []
+        said += [f"{record.scheme}: {_sentence(record)}" for record in self.quantized]
+        for model in self.exported:
+            if (parity := model.parity) is not None:
+                said.append(
+                    f"{model.file}: compared with the torch network on {parity.images} images: largest logit "
+                    f"difference {parity.max_abs_diff:.2g} of {parity.tolerance:.2g} allowed, "
+                    f"{100 * parity.top1_agreement:.1f} % same class"
+                )
+        return said
+
+
+def found(results: Sequence[StageResult]) -> Found:
+    """Of the stages of a run. Raises EdgetlError."""
+
+    def of(stage: str) -> list[StageResult]:
+        return [result for result in results if result.stage == stage]
+
+    return Found(
+        adapted=next((read_adapt(result.folder) for result in of("adapt")), None),
+        quantized=tuple(read_quantize(result.folder) for result in of("quantize")),
+        exported=tuple(model for result in of("export") for model in read_pivot(result.folder).models),
+    )
+
+
+def _adapt(record: Adaptation) -> dict[str, Any]:
+    """top1 is a fraction on held-out shots, with its 95 % interval; None if nothing could be held out."""
+    chosen = record.chosen
     return {
-        "scheme": record["scheme"],
-        "method": method,
-        "drop_points": kept["drop_points"],
-        "images": kept["images"],
-        "sentence": decision["sentence"],
+        "strategy": record.strategy,
+        "head": record.head,
+        "setting": chosen.setting if chosen else "",
+        "held_out_images": chosen.images if chosen else 0,
+        **{name: getattr(chosen, name, None) for name in ("top1", "top1_low", "top1_high")},
+        "reason": record.reason,
+        "guards": [as_json(guard) for guard in record.guards],
+        "learning_curve": as_json(record.learning_curve) if record.learning_curve else None,
     }
 
 
-def _read(path: Path) -> dict[str, Any]:
-    read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return read
+def _adapt_lines(record: Adaptation) -> list[str]:
+    chosen = record.chosen
+    made = f"a new head ({record.head})"
+    if record.strategy == "finetune":
+        made = f"fine-tuning, {chosen.setting if chosen else ''}, from a new head ({record.head})"
+    said = [f"chosen:   {made}", "held-out: not measured, because nothing could be held out"]
+    if chosen and chosen.top1 is not None and chosen.top1_low is not None and chosen.top1_high is not None:
+        said[1] = (
+            f"held-out: {100 * chosen.top1:.1f} % top-1 ({100 * chosen.top1_low:.1f}–{100 * chosen.top1_high:.1f}), "
+            f"each of {chosen.images} shots classified by networks not trained on it"
+        )
+    said += [f"{guard.verdict}: {guard.sentence}" for guard in record.guards if guard.verdict in _LOUD]
+    return [*said, f"more shots: {record.learning_curve.sentence}"] if record.learning_curve else said
+
+
+def _quantize(record: QuantizeRecord) -> dict[str, Any]:
+    """drop_points of the method that was kept, against the float network; None if none was evaluated."""
+    kept = record.decision.kept if record.decision else None
+    return {
+        "scheme": record.scheme,
+        "method": record.method,
+        "drop_points": asdict(kept.drop_points) if kept else None,
+        "images": kept.images if kept else 0,
+        "sentence": _sentence(record),
+    }
+
+
+def _sentence(record: QuantizeRecord) -> str:
+    if record.decision:
+        return record.decision.sentence
+    made = "calibrated" if record.method == "ptq" else "trained"
+    return f"{made}, as set in the recipe; `edgetl bench` measures the drop"

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from edgetl.errors import UsageError
 from edgetl.files.digest import file_digest
-from edgetl.fronts.image.augment_policy import resolve_policy
+from edgetl.fronts.image.augment_policy import augment_of
+from edgetl.recipes.job import schemes_of
 from edgetl.recipes.recipe import Gates
-from edgetl.stages.job import schemes_of
+from edgetl.recipes.run import Run
 from edgetl.stages.keys import TRAINING_TOOLS, samples_digest, versions
 from edgetl.stages.keys import accuracy_gates as gate_values
-from edgetl.stages.run import Run
 from edgetl.store.results import StageResult
 
 
@@ -24,7 +24,6 @@ def quantize_stage(run: Run, adapted: StageResult, scheme: str, gates: Gates) ->
     """
 
     numbers = schemes_of(run.job)[scheme]
-    policy = resolve_policy(run.job.recipe.data.augment, run.split.classes)
     # a file of ranges belongs to the adapted network
     given = run.job.recipe.quantize.ranges if adapted.stage == "adapt" else None
     ranges = run.job.base / given if given else None
@@ -32,27 +31,16 @@ def quantize_stage(run: Run, adapted: StageResult, scheme: str, gates: Gates) ->
         raise UsageError(f"{ranges}: no such file of observed ranges (quantize.ranges)")
 
     def make(out: Path) -> None:
-        from edgetl.quant import quantize
+        from edgetl.quant.quantize import quantize_network
 
-        wanted = quantize.QuantizeJob(
-            split=run.split,
-            adapted=adapted.folder,
-            scheme=numbers,
-            profile=run.job.profile,
-            config=run.job.recipe.quantize,
-            gates=gates,
-            augment=policy,
-            cache=run.store.cache / "ranges",
-            ranges=ranges,
-        )
-        quantize.run(wanted, out, run.progress)
+        quantize_network(run, adapted.folder, numbers, gates, ranges, out)
 
     config = {
         "scheme": asdict(numbers),
         "profile": asdict(run.job.profile),
         # a file counts by its content
         "quantize": run.job.recipe.quantize.model_dump(mode="json", exclude={"ranges"}),
-        "augment": policy,
+        "augment": augment_of(run),
         "tools": versions(TRAINING_TOOLS),
     }
     inputs = {"shots": samples_digest(run.split, run.split.shots), "adapted": adapted.digest}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgetl.recipes.recipe import Gates
+from edgetl.recipes.run import Run
 from edgetl.stages.keys import TRAINING_TOOLS, samples_digest, versions
-from edgetl.stages.run import Run
 from edgetl.store.results import StageResult
 
 
@@ -19,9 +19,9 @@ def float_stage(run: Run, adapted: StageResult) -> StageResult | None:
         return None
 
     def make(out: Path) -> None:
-        from edgetl.pivot import reference
+        from edgetl.pivot.reference import write_float_logits
 
-        reference.run(run.split, adapted.folder, out, run.progress)
+        write_float_logits(run, adapted.folder, out)
 
     inputs = {"adapted": adapted.digest, "val": samples_digest(run.split, run.split.val)}
     return run.store.once("float", 1, {"tools": versions(TRAINING_TOOLS)}, make, inputs=inputs)

@@ -9,9 +9,9 @@ from edgetl.backends.base import about
 from edgetl.bench.gates import judge_build
 from edgetl.bench.result import TargetBench
 from edgetl.recipes.recipe import Gates
+from edgetl.recipes.run import Run
 from edgetl.stages.keys import accuracy_gates as gate_values
 from edgetl.stages.keys import samples_digest, this_machine, versions
-from edgetl.stages.run import Run
 from edgetl.store.results import StageResult
 from edgetl.tasks.classification import accuracy_gates
 from edgetl.types import Target
@@ -24,27 +24,15 @@ def repair_stage(run: Run, target: Target, pivot: StageResult, gates: Gates) -> 
     """
     from edgetl.backends.base import load
 
-    recipe = run.job.recipe
-
     def make(out: Path) -> None:
-        from edgetl.diagnose.repair import repair
+        from edgetl.diagnose.repair.repair import repair_int8
 
-        wanted = repair.RepairJob(
-            target=target,
-            pivot=pivot.folder,
-            shots=run.split.shots,
-            val=run.split.val,
-            gates=gates,
-            bench=recipe.bench,
-            seed=recipe.data.seed,
-            cache=run.store.cache / "blame",
-        )
-        repair.run(wanted, out, run.progress)
+        repair_int8(run, target, pivot.folder, gates, out)
 
     config = {
         "target": asdict(target),
         "gates": gate_values(gates),
-        "bench": recipe.bench.model_dump(mode="json"),
+        "bench": run.job.recipe.bench.model_dump(mode="json"),
         "here": this_machine(),
         "backend_version": load(target.backend).version(),
         "tools": versions(("onnxruntime", "onnx")),

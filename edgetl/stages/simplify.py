@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from edgetl.backbones.findings import Replaceable
 from edgetl.backends.base import about
 from edgetl.bench.result import TargetBench
-from edgetl.fronts.image.augment_policy import resolve_policy
+from edgetl.fronts.image.augment_policy import augment_of
+from edgetl.quant.record import read_quantize
 from edgetl.recipes.recipe import Surgery
+from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
 from edgetl.stages.keys import TRAINING_TOOLS, samples_digest, versions
-from edgetl.stages.run import Run
-from edgetl.store.records import QUANTIZE_RECORD
 from edgetl.store.results import StageResult
 from edgetl.types import Target
 
 
 def surgery_stage(run: Run, adapted: StageResult) -> StageResult:
     """The adapted network without the parts that INT8 runtimes compute in float."""
-    policy = resolve_policy(run.job.recipe.data.augment, run.split.classes)
 
     def make(out: Path) -> None:
-        from edgetl.quant.simplify import simplify
+        from edgetl.quant.simplify.simplify import simplify_network
 
-        simplify.run(run.split, adapted.folder, run.job.recipe.surgery, policy, out, run.progress)
+        simplify_network(run, adapted.folder, out)
 
     config = {
         "surgery": run.job.recipe.surgery.model_dump(mode="json", exclude={"when"}),
-        "augment": policy,
+        "augment": augment_of(run),
         "tools": versions(TRAINING_TOOLS),
     }
     inputs = {"shots": samples_digest(run.split, run.split.shots), "adapted": adapted.digest}
@@ -44,14 +43,14 @@ def needs_surgery(run: Run, target: Target, benched: StageResult, quantized: Map
     made = quantized.get(scheme_id(target.scheme))
     if run.job.recipe.surgery.when == "off" or made is None:
         return False
-    return surgery_pays(read_bench(benched.folder / BENCH_FILE), made.folder / QUANTIZE_RECORD, run.job.recipe.surgery)
+    found = read_quantize(made.folder).replaceable
+    return surgery_pays(read_bench(benched.folder / BENCH_FILE), found, run.job.recipe.surgery)
 
 
-def surgery_pays(bench: TargetBench, quantized: Path, surgery: Surgery) -> bool:
+def surgery_pays(bench: TargetBench, found: Replaceable, surgery: Surgery) -> bool:
     """Whether INT8 was measured to be slower than a float build here, and the network has parts that may be the cause.
 
-    quantized  quantize.json of the target's number scheme
-    surgery    the parts that may be replaced
+    found    what the network has; surgery  what may be replaced
     """
     int8, rival = bench.build("int8"), bench.fastest_float()
     if int8 is None or int8.latency is None or rival is None or rival.latency is None:
@@ -61,7 +60,6 @@ def surgery_pays(bench: TargetBench, quantized: Path, surgery: Surgery) -> bool:
     own_ms, rival_ms = int8.latency.p50_ms, rival.latency.p50_ms
     if own_ms is None or rival_ms is None or own_ms.value <= rival_ms.value:
         return False
-    found = json.loads(quantized.read_text(encoding="utf-8"))["replaceable"]
-    activations = found["activations"] if surgery.activations != "keep" else 0
-    gates = found["gates"] if surgery.gates != "keep" else 0
+    activations = found.activations if surgery.activations != "keep" else 0
+    gates = found.gates if surgery.gates != "keep" else 0
     return bool(activations or gates)

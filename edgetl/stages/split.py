@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgetl.errors import UsageError
 from edgetl.files.text import nearest
-from edgetl.stages.job import Job
+from edgetl.recipes.job import Job
 from edgetl.store.results import StageResult, Store
 from edgetl.types import Progress, Split
 
@@ -14,13 +14,13 @@ from edgetl.types import Progress, Split
 def split_stage(store: Store, job: Job, progress: Progress) -> tuple[Split, StageResult]:
     """Read every image once and draw the few shots."""
     from edgetl.data.fingerprint import fingerprint
-    from edgetl.data.split import read_split
+    from edgetl.data.split import SPLIT_FILE, read_split
     from edgetl.fronts.image.decoder_versions import decoder_versions
 
     def make(out: Path) -> None:
-        from edgetl.data import stage
+        from edgetl.data.split import draw_split
 
-        stage.run(job.recipe.data, job.base, out, progress)
+        draw_split(job.recipe.data, job.base, out, progress)
 
     config = {
         "data": job.recipe.data.model_dump(mode="json"),
@@ -28,7 +28,7 @@ def split_stage(store: Store, job: Job, progress: Progress) -> tuple[Split, Stag
         "decoders": decoder_versions(),  # which files can be read
     }
     result = store.once("data", 2, config, make, inputs={"images": fingerprint(job.recipe.data, job.base)})
-    return read_split(result.folder / "split.json"), result
+    return read_split(result.folder / SPLIT_FILE), result
 
 
 def refuse_unknown_classes(job: Job, split: Split) -> None:

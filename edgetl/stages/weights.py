@@ -18,8 +18,8 @@ from pydantic import TypeAdapter, ValidationError
 from edgetl.backbones.weights import locate
 from edgetl.errors import UsageError, WeightsError
 from edgetl.files.digest import value_digest
+from edgetl.recipes.job import Job
 from edgetl.recipes.recipe import Backbone
-from edgetl.stages.job import Job
 from edgetl.store.results import disk_errors, write_text
 from edgetl.types import Progress, WeightSource
 

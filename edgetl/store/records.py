@@ -3,9 +3,6 @@ torch."""
 
 from __future__ import annotations
 
-ADAPT_RECORD = "adapt.json"
-QUANTIZE_RECORD = "quantize.json"
-SURGERY_RECORD = "surgery.json"
 NETWORK_STATE, NETWORK_SPEC = "network.safetensors", "network.json"
 """An adapted network: of the adapt stage and of the surgery stage."""
 REFERENCE_LOGITS = "reference.safetensors"

@@ -38,3 +38,9 @@ class NetworkSpec:
     preprocessing: Preprocessing
     hidden: int = 0  # units of a hidden layer before it; 0: none
     surgery: tuple[str, ...] = ()  # parts replaced after adaptation: names of `edgetl.backbones.replaceable`
+    licence: str = ""  # of the pretrained weights, as they state it
+
+    @property
+    def source(self) -> str:
+        """Where the pretrained weights came from, in words."""
+        return f"{self.library} {self.architecture}"

@@ -26,7 +26,7 @@ class InputLoader {
 edgetl_status list_pictures(const std::vector<std::string>& paths, size_t most, std::vector<std::string>& files,
                             edgetl_error* error);
 
-// The decoder as edgetl_verify wants it.
+// The decoder in the form that edgetl_verify takes.
 edgetl_status decode_for_verify(void* user, const char* name, const uint8_t* file, size_t bytes, uint8_t* rgb,
                                 size_t capacity, int32_t* width, int32_t* height);
 

@@ -87,7 +87,7 @@ edgetl_status open_model(ReadBundle read, const void* source, size_t count, cons
   return succeed(error);
 }
 
-// Bytes behind what this version knows must be zero: else the caller asks for something that would not be done.
+// Bytes after those this version knows must be zero: otherwise the caller requests something that would be ignored.
 bool only_zeros_behind(const edgetl_options& theirs, size_t known) {
   const auto* bytes = reinterpret_cast<const unsigned char*>(&theirs);
   return std::all_of(bytes + known, bytes + theirs.struct_size, [](unsigned char byte) { return byte == 0; });

@@ -167,7 +167,7 @@ TEST_CASE("a folder in a file's place is refused") {
   const small_bundle::Folder folder;
   fs::remove(fs::path(folder.path()) / "model.onnx");
   fs::create_directory(fs::path(folder.path()) / "model.onnx");
-  check_refused(folder.path(), EDGETL_BUNDLE_INVALID, "model.onnx", "not there");
+  check_refused(folder.path(), EDGETL_BUNDLE_INVALID, "model.onnx", "missing");
 }
 
 TEST_CASE("folders without end and files without number are refused") {
@@ -257,7 +257,7 @@ TEST_CASE("an embedded bundle is checked like a folder") {
   files = whole();
   files.erase("manifest.json");
   CHECK(open_files(files, message) == EDGETL_BUNDLE_INVALID);
-  CHECK_MESSAGE(message.find("manifest.json: not there") != message.npos, message);
+  CHECK_MESSAGE(message.find("manifest.json: missing") != message.npos, message);
 }
 
 TEST_CASE("labels that are not the manifest's are refused although every digest is right") {

@@ -160,7 +160,7 @@ TEST_CASE("too many pixels are refused from the header") {
 }
 
 TEST_CASE("other content is refused with the formats that can be read") {
-  CHECK(refusal({'G', 'I', 'F', '8', '9', 'a'}).find("no JPEG and no PNG") != std::string::npos);
+  CHECK(refusal({'G', 'I', 'F', '8', '9', 'a'}).find("neither JPEG nor PNG") != std::string::npos);
   CHECK(refusal({}).find("empty") != std::string::npos);
 }
 

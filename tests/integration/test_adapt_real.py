@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from small_runs import small_run
 
-from edgetl.adapt.adapt import AdaptJob, run
+from edgetl.adapt.adapt import adapt_network
+from edgetl.adapt.record import AdaptRecord, read_adapt
 from edgetl.backbones.checkpoint import read_checkpoint, write_checkpoint
+from edgetl.backbones.findings import Audit
 from edgetl.backbones.load import build, rebuild
 from edgetl.backbones.pixels import normalize
 from edgetl.backbones.spec import read_spec
@@ -20,7 +23,6 @@ from edgetl.backbones.weights import locate
 from edgetl.data.batches import batches
 from edgetl.data.split import make_split
 from edgetl.errors import WeightsError
-from edgetl.progress import Silent
 from edgetl.recipes.recipe import Adapt, Backbone, Data
 from edgetl.types import Split
 
@@ -33,11 +35,11 @@ def _split(shared: Path, name: str, shots: int, val: int) -> Split:
     return make_split(data, folder)
 
 
-def _adapt(split: Split, shared: Path, backbone: Backbone, config: Adapt, out: Path) -> dict[str, Any]:
-    source = locate(backbone, out, [shared / "weights"])
-    run(AdaptJob(split, backbone, source, config, "natural", ("squash",), out / "cache"), out, Silent())
-    record: dict[str, Any] = json.loads((out / "adapt.json").read_text())
-    return record
+def _adapt(split: Split, shared: Path, backbone: Backbone, config: Adapt, out: Path) -> AdaptRecord:
+    data = {"train": ".", "augment": "natural", "resize": "squash"}
+    run = small_run(replace(split, resize="squash"), out, data=data, backbone=backbone, adapt=config)
+    adapt_network(run, locate(backbone, out, [shared / "weights"]), out)
+    return read_adapt(out)
 
 
 def _top1(folder: Path, split: Split) -> float:
@@ -55,12 +57,8 @@ def test_a_probe_on_a_real_backbone_recognises_steel_defects(shared: Path, tmp_p
     split = _split(shared, "neu_steel", shots=10, val=120)
     record = _adapt(split, shared, Backbone(name="mobilenetv2_100"), Adapt(strategy="probe"), tmp_path)
     assert _top1(tmp_path, split) >= 0.92
-    assert record["audit"] == {
-        "matched": 312,
-        "dropped": ["classifier.bias", "classifier.weight"],
-        "new": ["classifier.bias", "classifier.weight"],
-        "notes": [],
-    }
+    classifier = ("classifier.bias", "classifier.weight")
+    assert record.audit == Audit(matched=312, dropped=classifier, new=classifier)
     assert json.loads((tmp_path / "network.json").read_text())["model_args"] == {"pad_type": "same"}
 
 
@@ -74,16 +72,15 @@ def test_a_convolution_as_classifier_learns_too(shared: Path, tmp_path: Path) ->
 def test_hand_signs_are_fine_tuned_and_all_guards_are_told(shared: Path, tmp_path: Path) -> None:
     split = _split(shared, "sign_digits", shots=5, val=100)
     record = _adapt(split, shared, Backbone(name="mobilenetv2_100", input_size=96), Adapt(epochs=5), tmp_path)
-    assert [guard["guard"] for guard in record["guards"]] == [
+    assert [guard.guard for guard in record.guards] == [
         "sanity probe",
         "negative transfer",
         "overfitting",
         "too little data",
     ]
-    assert record["guards"][0]["verdict"] == "pass"
-    chosen = [candidate for candidate in record["candidates"] if candidate["chosen"]]
-    assert len(chosen) == 1
-    assert chosen[0]["kind"] == ("finetune" if record["strategy"] == "finetune" else "head")
+    assert record.guards[0].verdict == "pass"
+    (chosen,) = [candidate for candidate in record.candidates if candidate.chosen]
+    assert chosen.kind == ("finetune" if record.strategy == "finetune" else "head")
     assert _top1(tmp_path, split) >= 0.55
 
 

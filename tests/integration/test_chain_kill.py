@@ -41,7 +41,7 @@ COMPILED = (*NETWORKS, "export", *["compile"] * BUILDS)
 # where the process dies -> the stages that are done by then, in order of the chain
 DEATHS = {
     "while it claims the folder": ("os:fsync", 1, ()),
-    "data: before the split is written": ("edgetl.data.stage:write_split", 1, ()),
+    "data: before the split is written": ("edgetl.data.split:write_split", 1, ()),
     "data: renamed, but not yet recorded": ("edgetl.store.results:write_text", 1, ()),
     "check: before its findings are written": ("edgetl.checks.check:write_checks", 1, ("data",)),
     "adapt: between two views of the features": ("edgetl.store.rows:write_sealed", 3, ("data", "check")),

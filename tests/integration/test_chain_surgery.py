@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -14,9 +13,10 @@ from edgetl.bundle.read import read_bundle
 from edgetl.bundle.run import verify
 from edgetl.errors import ParityError
 from edgetl.progress import Silent
+from edgetl.quant.record import read_quantize
+from edgetl.recipes.job import make_job
 from edgetl.recipes.recipe_file import load_recipe
 from edgetl.report.model import Report, read_report
-from edgetl.stages.job import make_job
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -89,7 +89,7 @@ def test_ranges_of_the_recipe_are_for_the_network_as_it_was(out: Path, monkeypat
     (ranges,) = [
         path.parent / "ranges.safetensors"
         for path in out.glob("stages/quantize-*/quantize.json")
-        if json.loads(path.read_text())["replaceable"]["gates"]
+        if read_quantize(path.parent).replaceable.gates
     ]
     recipe = load_recipe(out.parent / "recipe.yaml", [f"quantize.ranges={ranges}"])
     monkeypatch.setattr(pipeline, "needs_surgery", lambda job, target, *_: target.name == "x86-cpu")

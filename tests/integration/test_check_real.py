@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageFilter
+from small_runs import small_run
 
 from edgetl.backbones.weights import locate
-from edgetl.checks.check import CheckJob, run
+from edgetl.checks.check import check_images
 from edgetl.checks.model import Checks, Finding, read_checks
 from edgetl.data.scan import scan
 from edgetl.data.split import make_split
-from edgetl.progress import Silent
-from edgetl.recipes.recipe import Backbone, Check, Data
+from edgetl.recipes.recipe import Backbone, Data
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -49,20 +49,12 @@ def check(folder: Path, shared: Path, cache: Path, train: Rows, val: Rows, limit
         shots=10,
         max_val_images=limit,
     )
-    job = CheckJob(
-        split=make_split(data, folder),
-        data=data,
-        base=folder,
-        check=Check(),
-        max_drop_points=None,
-        backbone=BACKBONE,
-        source=locate(BACKBONE, folder, [shared / "weights"]),
-        obstacle="",
-        cache=cache,
-    )
-    out = folder / "out"
-    out.mkdir()
-    run(job, out, Silent())
+    split = make_split(data, folder)
+    run = small_run(split, folder, data=data, backbone=BACKBONE, gates={"max_drop_points": None})
+    (out := folder / "out").mkdir()
+    # features of the same images are computed once for all tests
+    (folder / "cache").symlink_to(cache, target_is_directory=True)
+    check_images(run, locate(BACKBONE, folder, [shared / "weights"]), "", out)
     return read_checks(out / "check.json")
 
 

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import yaml
 
-from edgetl.data import stage
 from edgetl.data.batches import batches
 from edgetl.data.fingerprint import fingerprint
-from edgetl.data.split import make_split, read_split
+from edgetl.data.split import draw_split, make_split, read_split
 from edgetl.explore.suggest import suggest
 from edgetl.progress import Silent
 from edgetl.recipes.recipe import Data
@@ -24,7 +23,7 @@ pytestmark = pytest.mark.integration
 
 def test_steel_is_split_and_read(shared: Path, tmp_path: Path) -> None:
     config = Data(train="neu_steel/train", val="neu_steel/val", shots=10)
-    stage.run(config, shared / "data", tmp_path, Silent())
+    draw_split(config, shared / "data", tmp_path, Silent())
     split = read_split(tmp_path / "split.json")
     assert split.classes == ("crazing", "inclusion", "patches", "pitted_surface", "rolled-in_scale", "scratches")
     assert Counter(sample.label for sample in split.shots) == dict.fromkeys(range(6), 10)

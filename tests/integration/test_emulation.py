@@ -11,16 +11,16 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
+from small_runs import small_run
 
-from edgetl.bench import measure_builds, qemu
-from edgetl.bench.job import BenchJob, Candidate
+from edgetl.bench import qemu
+from edgetl.bench.builds import Candidate, TargetBuilds
+from edgetl.bench.measure_builds import measure_builds
 from edgetl.bench.result import BENCH_FILE, PREDICTIONS_FILE, read_bench
 from edgetl.errors import BackendError
-from edgetl.progress import Silent
-from edgetl.recipes.recipe import Bench, Gates
 from edgetl.recipes.targets import load_target
-from edgetl.types import Compiled, Preprocessing, Sample
+from edgetl.types import Compiled, Preprocessing, Sample, Split
 
 pytestmark = pytest.mark.integration
 
@@ -94,19 +94,15 @@ def test_all_images_are_answered_here_and_some_of_them_as_arm_answers_them(model
         samples.append(Sample(str(path), index % 4, ""))
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     native = np.concatenate([session.run(None, {"image": picture[None]})[0] for picture in pictures])
-    save_file({"logits": native}, tmp_path / "reference.safetensors")
-    job = BenchJob(
+    builds = TargetBuilds(
         target=load_target("arm64-cpu"),
         candidates=(Candidate(model.parent, Compiled("onnxruntime", "1", "int8", model.name, (model.name,))),),
-        val=tuple(samples),
         preprocessing=Preprocessing(16, 16, "squash", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
-        reference=tmp_path / "reference.safetensors",
-        config=Bench(emulated_images=6),
-        gates=Gates(),
+        reference=native,
     )
-    out = tmp_path / "out"
-    out.mkdir()
-    measure_builds.run(job, out, Silent())
+    split = Split(tuple("abcd"), (), tuple(samples), (), "squash", "", "")
+    (out := tmp_path / "out").mkdir()
+    measure_builds(small_run(split, tmp_path, bench={"emulated_images": 6}), builds, out)
     bench = read_bench(out / BENCH_FILE)
     (build,) = bench.builds
     assert bench.emulated

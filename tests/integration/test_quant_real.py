@@ -9,18 +9,18 @@ import onnxruntime
 import pytest
 from safetensors.numpy import load_file
 from safetensors.torch import save_file
+from small_runs import small_run
 from this_cpu import X86_TARGET, needs_vnni
 
 from edgetl.backbones.load import build
 from edgetl.backbones.spec import write_spec
 from edgetl.backbones.weights import locate
 from edgetl.data.batches import load_batch
-from edgetl.pivot import export
+from edgetl.pivot.export import export_pivot
 from edgetl.pivot.pivot import read_pivot
-from edgetl.progress import Silent
-from edgetl.quant import quantize
-from edgetl.recipes.recipe import Backbone, Gates, Quantize
-from edgetl.recipes.targets import load_profile, load_target, scheme_id
+from edgetl.quant.quantize import quantize_network
+from edgetl.recipes.recipe import Backbone, Gates
+from edgetl.recipes.targets import load_target, scheme_id
 from edgetl.types import Sample, Split
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -43,10 +43,9 @@ def test_integers_of_an_imagenet_mobilenet_agree_with_its_float_network(
     scheme = load_target(target).scheme
     (quantized := tmp_path / "quantized").mkdir()
     (out := tmp_path / "pivot").mkdir()
-    config = Quantize(method="ptq")
-    job = quantize.QuantizeJob(split, adapted, scheme, load_profile("default"), config, Gates(), "natural")
-    quantize.run(job, quantized, Silent())
-    export.run(split, adapted, {scheme_id(scheme): quantized}, out, Silent())
+    run = small_run(split, tmp_path, quantize={"method": "ptq"}, data={"train": ".", "augment": "natural"})
+    quantize_network(run, adapted, scheme, Gates(), None, quantized)
+    export_pivot(run, adapted, {scheme_id(scheme): quantized}, out)
 
     pivot = read_pivot(out)
     reference = load_file(out / "reference.safetensors")

@@ -10,6 +10,7 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from safetensors.torch import save_file
+from small_runs import small_run
 from test_saturation_emulated import emulated
 
 from edgetl.backbones.load import build
@@ -20,12 +21,12 @@ from edgetl.data.batches import load_batch
 from edgetl.diagnose.forecast.examine import examine
 from edgetl.diagnose.forecast.forecast import exact, logits, saturated
 from edgetl.diagnose.forecast.network import Network
-from edgetl.pivot import export
+from edgetl.pivot.export import export_pivot
 from edgetl.pivot.pivot import read_pivot
 from edgetl.progress import Silent
-from edgetl.quant import quantize
-from edgetl.recipes.recipe import Backbone, Gates, Quantize
-from edgetl.recipes.targets import load_profile, load_target, scheme_id
+from edgetl.quant.quantize import quantize_network
+from edgetl.recipes.recipe import Backbone, Gates
+from edgetl.recipes.targets import load_target, scheme_id
 from edgetl.types import Sample, Split
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -51,16 +52,14 @@ def pivot(shared: Path, split: Split, tmp_path_factory: pytest.TempPathFactory) 
         (folder / name).mkdir()
     save_file(network.state_dict(), folder / "adapted" / "network.safetensors")
     write_spec(spec, folder / "adapted" / "network.json")
-    config = Quantize(method="ptq")
-    profile = load_profile("default")
+    run = small_run(split, folder, quantize={"method": "ptq"}, data={"train": ".", "augment": "natural"})
     quantized = {}
     for name in ("x86-cpu", "x86-avx2"):
         scheme = load_target(name).scheme
         quantized[scheme_id(scheme)] = folder / name
         (folder / name).mkdir()
-        job = quantize.QuantizeJob(split, folder / "adapted", scheme, profile, config, Gates(), "natural")
-        quantize.run(job, folder / name, Silent())
-    export.run(split, folder / "adapted", quantized, folder / "pivot", Silent())
+        quantize_network(run, folder / "adapted", scheme, Gates(), None, folder / name)
+    export_pivot(run, folder / "adapted", quantized, folder / "pivot")
     return folder / "pivot"
 
 

@@ -6,19 +6,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_runs import small_run
 from torch import Tensor, nn
 
 from edgetl.backbones.checkpoint import write_checkpoint
+from edgetl.backbones.findings import Replaceable
 from edgetl.backbones.head import features, set_head
 from edgetl.backbones.load import build, construct, rebuild
-from edgetl.backbones.replaceable import Replaceable, operate, replaceable
+from edgetl.backbones.replaceable import operate, replaceable
 from edgetl.backbones.spec import read_spec, write_spec
 from edgetl.backbones.weights import locate
 from edgetl.data.batches import load_batch
 from edgetl.fronts.image.normalize import normalize
-from edgetl.progress import Silent
-from edgetl.quant.simplify import simplify
-from edgetl.recipes.recipe import Backbone, Surgery
+from edgetl.quant.simplify.simplify import simplify_network
+from edgetl.recipes.recipe import Backbone
 from edgetl.types import NetworkSpec, Sample, Split
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -66,7 +67,8 @@ def test_mobilenet_v3_learns_to_do_without_smooth_activations_and_gates(shared: 
     write_checkpoint(network.state_dict(), adapted / "network.safetensors")
     write_spec(spec, adapted / "network.json")
 
-    simplify.run(split, adapted, Surgery(epochs=15), "overhead", out, Silent())
+    run = small_run(split, tmp_path, surgery={"epochs": 15}, data={"train": ".", "augment": "overhead"})
+    simplify_network(run, adapted, out)
     operated = rebuild(read_spec(out / "network.json"), out / "network.safetensors")
     assert replaceable(network) == Replaceable(19, 9)
     assert replaceable(operated) == Replaceable(0, 0)

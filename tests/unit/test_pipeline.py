@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +12,8 @@ from edgetl import pipeline
 from edgetl.bundle.publish import PIVOT
 from edgetl.errors import BackendError
 from edgetl.recipes.recipe import Gates
+from edgetl.recipes.targets import load_target
+from edgetl.report.results import Built, Networks
 from edgetl.store.results import StageResult
 from edgetl.types import Advance
 
@@ -44,8 +45,8 @@ def notes() -> Notes:
 
 
 @pytest.fixture
-def measured(tmp_path: Path, notes: Notes, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """One target whose INT8 build is to be repaired, and a repair that found layers."""
+def chain(tmp_path: Path, notes: Notes, monkeypatch: pytest.MonkeyPatch) -> pipeline._Chain:
+    """INT8 builds are to be repaired, and a repair finds layers."""
     (tmp_path / "repair" / PIVOT).mkdir(parents=True)
     monkeypatch.setattr(pipeline, "needs_repair", lambda *_: True)
     monkeypatch.setattr(pipeline, "saturates", lambda _: False)
@@ -53,48 +54,40 @@ def measured(tmp_path: Path, notes: Notes, monkeypatch: pytest.MonkeyPatch) -> A
     monkeypatch.setattr(pipeline, "repair_stage", lambda *_: done("repair", tmp_path / "repair"))
     monkeypatch.setattr(pipeline, "compile_stage", lambda *_: done("mixed", tmp_path))
     monkeypatch.setattr(pipeline, "bench_stage", lambda *_: done("bench again", tmp_path))
-    run: Any = SimpleNamespace(job=SimpleNamespace(targets=(SimpleNamespace(name="x86-cpu"),)))
     anything: Any = None
-    builds = [done("int8", tmp_path), done("float32", tmp_path)]
-    return pipeline._Measured(
-        run=run,
-        ledger=pipeline._Ledger(notes),
-        adapted=anything,
-        gates=Gates(),
-        quantized={},
-        pivot=anything,
-        built={"x86-cpu": builds},
-        benched={"x86-cpu": done("bench", tmp_path)},
-    )
+    return pipeline._Chain(anything, pipeline._Ledger(notes), Gates(), Networks(anything, {}, anything))
 
 
-def stages(results: list[StageResult]) -> list[str]:
-    return [result.stage for result in results]
+@pytest.fixture
+def built(tmp_path: Path) -> Built:
+    return Built((done("int8", tmp_path), done("float32", tmp_path)), done("bench", tmp_path))
 
 
-def test_a_repaired_build_stands_behind_int8_and_all_are_measured_again(measured: Any) -> None:
-    assert list(pipeline._repair(measured)) == ["x86-cpu"]
-    assert stages(measured.built["x86-cpu"]) == ["int8", "mixed", "float32"]
-    assert measured.benched["x86-cpu"].stage == "bench again"
+TARGET = load_target("x86-cpu")
+
+
+def test_a_repaired_build_stands_behind_int8_and_all_are_measured_again(chain: pipeline._Chain, built: Built) -> None:
+    repaired = pipeline._repaired(chain, TARGET, built)
+    assert [result.stage for result in repaired.builds] == ["int8", "mixed", "float32"]
+    assert repaired.bench.stage == "bench again"
+    assert repaired.repair is not None
 
 
 @pytest.mark.parametrize("stage", ["repair_stage", "compile_stage", "bench_stage"])
 def test_a_repair_that_cannot_be_done_is_told_and_leaves_the_builds_as_they_were(
-    stage: str, measured: Any, notes: Notes, monkeypatch: pytest.MonkeyPatch
+    stage: str, chain: pipeline._Chain, built: Built, notes: Notes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline, stage, fails)
-    assert pipeline._repair(measured) == {}
-    assert stages(measured.built["x86-cpu"]) == ["int8", "float32"]
-    assert measured.benched["x86-cpu"].stage == "bench"
+    assert pipeline._repaired(chain, TARGET, built) == built
     assert notes.told[-1] == "x86-cpu: no repair: float model: not the network of the Q/DQ model"
 
 
 def test_what_saturates_on_this_cpu_alone_is_not_repaired(
-    measured: Any, notes: Notes, monkeypatch: pytest.MonkeyPatch
+    chain: pipeline._Chain, built: Built, notes: Notes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline, "saturates", lambda _: True)
     monkeypatch.setattr(pipeline, "repair_stage", None)
-    assert pipeline._repair(measured) == {}
+    assert pipeline._repaired(chain, TARGET, built) == built
     assert notes.told == [
         "x86-cpu: INT8 is not repaired here: this CPU has no VNNI and saturates; build for x86-avx2 or intel-avx2"
     ]

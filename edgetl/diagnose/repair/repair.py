@@ -6,14 +6,12 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 from safetensors.numpy import load_file, save_file
 
-from edgetl.bench.measure_builds import read_reference
 from edgetl.bench.repair_record import REPAIR_FILE, Repair, Trial, front, write_repair
 from edgetl.bundle.publish import PIVOT
 from edgetl.data.pixels import Pixels
@@ -23,57 +21,43 @@ from edgetl.diagnose.repair.search import Search, search
 from edgetl.diagnose.repair.trials import Judge, Trials
 from edgetl.files.text import decimal
 from edgetl.pivot.clean import serialize
+from edgetl.pivot.float_logits import read_reference
 from edgetl.pivot.parity import infer, open_literal
-from edgetl.pivot.pivot import GOLDEN_DIR, Pivot, PivotModel, read_pivot, write_pivot
+from edgetl.pivot.pivot import GOLDEN_DIR, PivotModel, read_pivot, write_pivot
 from edgetl.pivot.pivot_models import model_for
-from edgetl.recipes.recipe import Bench, Gates
-from edgetl.store.records import REFERENCE_LOGITS
-from edgetl.types import Interval, Progress, Sample, Target
+from edgetl.recipes.recipe import Gates
+from edgetl.recipes.run import Run
+from edgetl.types import Interval, Target
 
 _SHOTS = 64  # images for the ranking
 MIXED_STEM = "mixed"
 _NAMED = 3
 
 
-@dataclass(frozen=True)
-class RepairJob:
-    """The inputs of the stage. `cache` is a folder for measurements of single layers, named by content; `gates` are
-    those that the float network itself meets."""
-
-    target: Target
-    pivot: Path
-    shots: tuple[Sample, ...]
-    val: tuple[Sample, ...]
-    gates: Gates
-    bench: Bench
-    seed: int
-    cache: Path
-
-
-def run(job: RepairJob, out: Path, progress: Progress) -> None:
+def repair_int8(run: Run, target: Target, folder: Path, gates: Gates, out: Path) -> None:
     """Find the layers; write repair.json and, if a set passed, the folder `pivot` with its model.
 
+    folder  the pivot's
+    gates   those that the float network meets itself
     raises  BackendError if the two networks of the pivot do not match, or the toolchain refuses INT8 itself;
             EdgetlError for a pivot that does not match the images.
     """
-    pivot = read_pivot(job.pivot)
-    networks = open_networks(job.pivot, pivot, job.target, job.cache, progress)
-    shots = Pixels(job.shots[:_SHOTS], pivot.preprocessing)
+    pivot, progress, val = read_pivot(folder), run.progress, run.split.val
+    networks = open_networks(folder, pivot, target, run.store.cache / "blame", progress)
+    shots = Pixels(run.split.shots[:_SHOTS], pivot.preprocessing)
     _, layers = measure_layers(networks, shots, progress)
     ranking = [layer.name for layer in layers]
     judge = Judge(
-        target=job.target,
-        gates=job.gates,
-        bench=job.bench,
-        val=Pixels(job.val, pivot.preprocessing),
+        run=run,
+        target=target,
+        gates=gates,
+        val=Pixels(val, pivot.preprocessing),
         preprocessing=pivot.preprocessing,
-        reference=read_reference(job.pivot / REFERENCE_LOGITS, len(job.val)),
-        seed=job.seed,
-        labels=tuple(pivot.labels),
+        reference=read_reference(folder / len(val)),
     )
     with tempfile.TemporaryDirectory(dir=out) as scratch:
         trials = Trials(networks, judge, Path(scratch))
-        with progress.task(f"{job.target.name}: layers in float", total=None) as advance:
+        with progress.task(f"{target.name}: layers in float", total=None) as advance:
             trials.passes(())  # INT8 itself, for the comparison
 
             def passes(names: Sequence[str]) -> bool:
@@ -83,9 +67,9 @@ def run(job: RepairJob, out: Path, progress: Progress) -> None:
             found = search(ranking[:-1], passes)  # with all layers it would be the float32 build
         measured = trials.timed()
         if found.layers is not None:
-            _write_pivot(job, pivot, trials.model(found.layers), out / PIVOT)
+            _write_pivot(folder, target, trials.model(found.layers), out / PIVOT)
     repair = Repair(
-        target=job.target.name,
+        target=target.name,
         quantized=len(ranking),
         tries=found.tries,
         layers=found.layers,
@@ -94,15 +78,16 @@ def run(job: RepairJob, out: Path, progress: Progress) -> None:
         sentence=_sentence(len(ranking), found, measured, trials.refused),
     )
     write_repair(repair, out / REPAIR_FILE)
-    progress.note(f"{job.target.name}: {repair.sentence}")
+    progress.note(f"{target.name}: {repair.sentence}")
 
 
-def _write_pivot(job: RepairJob, pivot: Pivot, model: onnx.ModelProto, folder: Path) -> None:
-    """The pivot again, with the one model to compile from it, and its golden logits."""
-    folder.mkdir()
-    chosen = model_for(pivot, job.target, "int8")
+def _write_pivot(folder: Path, target: Target, model: onnx.ModelProto, out: Path) -> None:
+    """The pivot in `folder` once more with the one model that is compiled from here, and its golden logits."""
+    out.mkdir()
+    pivot = read_pivot(folder)
+    chosen = model_for(pivot, target, "int8")
     data = serialize(model)
-    (folder / f"{MIXED_STEM}.onnx").write_bytes(data)
+    (out / f"{MIXED_STEM}.onnx").write_bytes(data)
     described = PivotModel(
         file=f"{MIXED_STEM}.onnx",
         precision="mixed",
@@ -111,9 +96,9 @@ def _write_pivot(job: RepairJob, pivot: Pivot, model: onnx.ModelProto, folder: P
         parity=None,
     )
     if pivot.golden_files:
-        shutil.copytree(job.pivot / GOLDEN_DIR, folder / GOLDEN_DIR)
-        _add_golden(folder / GOLDEN_DIR, data, len(pivot.golden_files))
-    write_pivot(folder, pivot.model_copy(update={"models": (described,), "digests": {}}))
+        shutil.copytree(folder / GOLDEN_DIR, out / GOLDEN_DIR)
+        _add_golden(out / GOLDEN_DIR, data, len(pivot.golden_files))
+    write_pivot(out, pivot.model_copy(update={"models": (described,), "digests": {}}))
 
 
 def _add_golden(folder: Path, model: bytes, count: int) -> None:

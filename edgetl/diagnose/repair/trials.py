@@ -27,6 +27,7 @@ from edgetl.errors import BackendError
 from edgetl.pivot import mixed
 from edgetl.pivot.clean import serialize
 from edgetl.recipes.recipe import Bench, Gates
+from edgetl.recipes.run import Run
 from edgetl.tasks.classification import accuracy_gates
 from edgetl.tasks.classification.accuracy import Accuracy, compare, predict_each
 from edgetl.types import Compiled, Engine, Precision, Preprocessing, Target
@@ -39,17 +40,22 @@ class Judge:
     """The data that determine whether a network passes.
 
     val        validation images; reference  float32 (len(val), classes), the float network's logits on them
-    labels     class names
     """
 
+    run: Run
     target: Target
     gates: Gates
-    bench: Bench
     val: Pixels
     preprocessing: Preprocessing
     reference: NDArray[np.float32]
-    seed: int
-    labels: tuple[str, ...]
+
+    @property
+    def bench(self) -> Bench:
+        return self.run.job.recipe.bench
+
+    @property
+    def seed(self) -> int:
+        return self.run.job.recipe.data.seed
 
     @property
     def truth(self) -> NDArray[np.int64]:
@@ -58,7 +64,7 @@ class Judge:
 
     def passes(self, accuracy: Accuracy) -> bool:
         """By the accuracy gates; those of latency and size apply to the resulting build."""
-        recalls = dict(zip(self.labels, accuracy.recalls, strict=True))
+        recalls = dict(zip(self.run.split.classes, accuracy.recalls, strict=True))
         met = accuracy_gates.allow(self.gates, accuracy.drop_points.value, accuracy.top1.value, recalls)
         return met and not accuracy.not_finite
 

@@ -12,7 +12,6 @@ from edgetl.errors import BackendError, DataError, EdgetlError, StoreError, Usag
 from edgetl.explore.select.candidates import candidates
 from edgetl.explore.select.result import Budget, Cost, Row, Selection, Transfer, failed, judge, ranked
 from edgetl.explore.select.stages import (
-    MAX_IMAGES,
     Candidate,
     compile_stage,
     cost_on_paper,
@@ -23,11 +22,12 @@ from edgetl.explore.select.stages import (
     transfer_stage,
 )
 from edgetl.progress import duration
+from edgetl.recipes.job import Job
 from edgetl.recipes.recipe import Backbone
-from edgetl.stages.job import Job
+from edgetl.recipes.run import Run
 from edgetl.stages.split import split_stage
 from edgetl.stages.weights import Weights
-from edgetl.store.results import StageResult, Store, disk_errors, open_store, write_text
+from edgetl.store.results import StageResult, disk_errors, open_store, write_text
 from edgetl.types import Missing, Progress, Split, Target
 
 JSON_FILE, PLOT_FILE = "select.json", "select.png"
@@ -55,10 +55,10 @@ def select(job: Job, names: Sequence[str], target: Target | None, budget: Budget
     with open_store(job.out, "select", progress.note) as store:
         split, _ = split_stage(store, job, progress)
         _require_classes(split)
-        here = None if hindrance else chosen
-        results = _compare_all(store, job, split, backbones, here, progress)
+        run = Run(store, job, split, progress)
+        results = _compare_all(run, backbones, None if hindrance else chosen)
         compared = {name: result for name, result in results.items() if isinstance(result, _Compared)}
-        costs = _timed(store, job, split, compared, chosen, progress)
+        costs = _timed(run, compared, chosen)
         rows = [result for result in results.values() if isinstance(result, Row)]
         rows += [
             judge(name, each.transfer, cost, budget) if isinstance(cost := costs[name], Cost) else cost
@@ -86,33 +86,28 @@ class _Compared:
     compiled: StageResult | None
 
 
-def _compare_all(
-    store: Store, job: Job, split: Split, backbones: Sequence[Backbone], target: Target | None, progress: Progress
-) -> dict[str, _Compared | Row]:
+def _compare_all(run: Run, backbones: Sequence[Backbone], target: Target | None) -> dict[str, _Compared | Row]:
     results: dict[str, _Compared | Row] = {}
     start = time.monotonic()
     for number, each in enumerate(backbones):
         left = (time.monotonic() - start) / number * (len(backbones) - number) if number else 0.0
         told = f", about {duration(left)} left" if left >= _WORTH_SAYING_S else ""
-        progress.note(f"comparing {each.name} ({number + 1} of {len(backbones)}{told})")
-        results[each.name] = _compare(store, job, split, each, target, progress)
+        run.progress.note(f"comparing {each.name} ({number + 1} of {len(backbones)}{told})")
+        results[each.name] = _compare(run, each, target)
     return results
 
 
-def _compare(
-    store: Store, job: Job, split: Split, backbone: Backbone, target: Target | None, progress: Progress
-) -> _Compared | Row:
+def _compare(run: Run, backbone: Backbone, target: Target | None) -> _Compared | Row:
     try:
-        weights = Weights(backbone, job.base, job.weights_folders, store.out, progress)
-        candidate = Candidate(backbone, weights.source, split)
-        transfer = transfer_stage(store, candidate, job.recipe.data.seed, progress)
-        made = float_stage(store, candidate)
-        threads = job.recipe.bench.threads
-        compiled = compile_stage(store, made, target, candidate.shots, threads) if target else None
+        weights = Weights(backbone, run.job.base, run.job.weights_folders, run.store.out, run.progress)
+        candidate = Candidate(run, backbone, weights.source)
+        transfer = transfer_stage(candidate)
+        made = float_stage(candidate)
+        compiled = compile_stage(run, made, target) if target else None
     except (StoreError, ModuleNotFoundError):
         raise
     except Exception as error:  # whatever an unusual network raises in its library, the others are still compared
-        return _left_out(backbone.name, error, progress)
+        return _left_out(backbone.name, error, run.progress)
     return _Compared(transfer, made, compiled)
 
 
@@ -124,16 +119,13 @@ def _left_out(name: str, error: Exception, progress: Progress) -> Row:
     return failed(name, reason)
 
 
-def _timed(
-    store: Store, job: Job, split: Split, compared: Mapping[str, _Compared], target: Target, progress: Progress
-) -> dict[str, Cost | Row]:
+def _timed(run: Run, compared: Mapping[str, _Compared], target: Target) -> dict[str, Cost | Row]:
     """Costs by name, with latencies if there is a compiled model; the failed row of one that cannot be timed."""
     models = {name: (each.made, each.compiled) for name, each in compared.items() if each.compiled}
     timed: dict[str, Cost | Row] = {}
 
     def time_together(names: Sequence[str]) -> None:
-        chosen = {name: models[name] for name in names}
-        timed.update(latency_stage(store, chosen, target, split.shots[:MAX_IMAGES], job.recipe.bench, progress))
+        timed.update(latency_stage(run, {name: models[name] for name in names}, target))
 
     for group in _groups({name: read_cost(compiled).size_bytes for name, (_, compiled) in models.items()}):
         try:
@@ -144,7 +136,7 @@ def _timed(
                 try:
                     time_together([name])
                 except BackendError as error:
-                    timed[name] = _left_out(name, error, progress)
+                    timed[name] = _left_out(name, error, run.progress)
     return {name: timed.get(name) or cost_on_paper(each.made) for name, each in compared.items()}
 
 

@@ -26,9 +26,10 @@ from edgetl.errors import BackendError
 from edgetl.explore.select.result import Cost, Transfer
 from edgetl.files.digest import value_digest
 from edgetl.pivot.facts import read_facts
-from edgetl.recipes.recipe import Backbone, Bench
-from edgetl.store.results import StageResult, Store, write_text
-from edgetl.types import INPUT_NAME, Compiled, Engine, Missing, Placement, Progress, Sample, Split, Target, WeightSource
+from edgetl.recipes.recipe import Backbone
+from edgetl.recipes.run import Run
+from edgetl.store.results import StageResult, write_text
+from edgetl.types import INPUT_NAME, Compiled, Engine, Missing, Placement, Sample, Split, Target, WeightSource
 
 if TYPE_CHECKING:
     from edgetl.types import Tensors
@@ -43,15 +44,19 @@ _COMPILED, _BUILD = "compiled", "compiled.json"
 
 @dataclass(frozen=True)
 class Candidate:
-    """A backbone, its weights, and the images to compare it on."""
+    """A backbone, where its weights are, and the run whose shots it is compared on."""
 
+    run: Run
     backbone: Backbone
     source: WeightSource
-    split: Split
+
+    @property
+    def split(self) -> Split:
+        return self.run.split
 
     @property
     def shots(self) -> tuple[Sample, ...]:
-        return self.split.shots[:MAX_IMAGES]
+        return compared_shots(self.run)
 
     def key(self) -> dict[str, Any]:
         """The values that all its results depend on, as JSON."""
@@ -64,10 +69,15 @@ class Candidate:
         }
 
 
-def transfer_stage(store: Store, candidate: Candidate, seed: int, progress: Progress) -> Transfer:
-    """LogME and the cross-validated probe on pooled features of the shots. Raises EdgetlError."""
+def compared_shots(run: Run) -> tuple[Sample, ...]:
+    return run.split.shots[:MAX_IMAGES]
 
-    def run(out: Path) -> None:
+
+def transfer_stage(candidate: Candidate) -> Transfer:
+    """LogME and the cross-validated probe on pooled features of the shots. Raises EdgetlError."""
+    run, seed = candidate.run, candidate.run.job.recipe.data.seed
+
+    def make(out: Path) -> None:
         from edgetl.backbones.extract import open_frozen, pooled_features
         from edgetl.explore.select.held_out import cross_validate
         from edgetl.explore.select.logme import logme
@@ -75,7 +85,7 @@ def transfer_stage(store: Store, candidate: Candidate, seed: int, progress: Prog
         split, shots = candidate.split, candidate.shots
         frozen = open_frozen(candidate.backbone, candidate.source, len(split.classes), split.resize)
         what = f"shots, {candidate.backbone.name}"
-        features = pooled_features(frozen, shots, store.cache / "features", progress=progress, what=what).read()
+        features = pooled_features(frozen, shots, run.store.cache / "features", progress=run.progress, what=what).read()
         labels = np.array([sample.label for sample in shots], np.int64)
         probe = cross_validate(features, labels, len(split.classes), seed=seed)
         score = logme(features, labels, len(split.classes))
@@ -84,14 +94,14 @@ def transfer_stage(store: Store, candidate: Candidate, seed: int, progress: Prog
 
     config = {**candidate.key(), "seed": seed}
     inputs = {"shots": value_digest([[shot.label, shot.sha256] for shot in candidate.shots])}
-    made = store.once("select-transfer", 2, config, run, inputs=inputs, what=candidate.backbone.name)
+    made = run.store.once("select-transfer", 2, config, make, inputs=inputs, what=candidate.backbone.name)
     return TypeAdapter(Transfer).validate_json((made.folder / _RESULT).read_bytes())
 
 
-def float_stage(store: Store, candidate: Candidate) -> StageResult:
+def float_stage(candidate: Candidate) -> StageResult:
     """The float network as ONNX with its preprocessing inside, and its theoretical cost. Raises EdgetlError."""
 
-    def run(out: Path) -> None:
+    def make(out: Path) -> None:
         from edgetl.backbones.load import build
         from edgetl.explore.select.cost import count_macs
         from edgetl.pivot.clean import serialize
@@ -109,7 +119,7 @@ def float_stage(store: Store, candidate: Candidate) -> StageResult:
         (out / _MODEL).write_bytes(serialize(attach(model, p, [str(number) for number in range(classes)])))
         write_text(out / _FACTS, json.dumps(facts) + "\n")
 
-    return store.once("select-float", 1, candidate.key(), run, what=candidate.backbone.name)
+    return candidate.run.store.once("select-float", 1, candidate.key(), make, what=candidate.backbone.name)
 
 
 def cost_on_paper(made: StageResult) -> Cost:
@@ -118,19 +128,18 @@ def cost_on_paper(made: StageResult) -> Cost:
     return Cost(**facts, size_bytes=(made.folder / _MODEL).stat().st_size)
 
 
-def compile_stage(
-    store: Store, made: StageResult, target: Target, shots: Sequence[Sample], threads: int
-) -> StageResult:
+def compile_stage(run: Run, made: StageResult, target: Target) -> StageResult:
     """The float model compiled for `target`, opened and run once in fresh processes. Raises EdgetlError."""
     backend = load_backend(target.backend)
+    first, threads = run.split.shots[0], run.job.recipe.bench.threads
 
-    def run(out: Path) -> None:
+    def make(out: Path) -> None:
         folder = out / _COMPILED
         folder.mkdir()
         compiled = backend.compile(made.folder / _MODEL, target, "float32", folder)
         if not compiled.finished:
             raise BackendError(f"target {target.name}: its last build step runs on the device; it cannot be timed here")
-        image = timed_images(shots[:1], made.folder / _MODEL)[0]
+        image = timed_images((first,), made.folder / _MODEL)[0]
         cold = cold_start(folder, compiled, target, image, threads=threads)
         size = sum((folder / name).stat().st_size for name in compiled.files)
         cost = replace(
@@ -140,26 +149,20 @@ def compile_stage(
         _write(out / _RESULT, cost)
 
     config = {"target": asdict(target), "threads": threads, "backend_version": backend.version(), "here": _here()}
-    inputs = {"model": made.digest, "image": shots[0].sha256}
-    return store.once("select-compile", 1, config, run, inputs=inputs, what=made.what)
+    inputs = {"model": made.digest, "image": first.sha256}
+    return run.store.once("select-compile", 1, config, make, inputs=inputs, what=made.what)
 
 
-def latency_stage(
-    store: Store,
-    models: Mapping[str, tuple[StageResult, StageResult]],
-    target: Target,
-    shots: Sequence[Sample],
-    bench: Bench,
-    progress: Progress,
-) -> dict[str, Cost]:
+def latency_stage(run: Run, models: Mapping[str, tuple[StageResult, StageResult]], target: Target) -> dict[str, Cost]:
     """All compiled models timed in the same rounds, so that other load on the machine affects them equally.
 
     models  name -> (result of `float_stage`, result of `compile_stage`)
     returns name -> the cost with latencies
     """
     backend = load_backend(target.backend)
+    shots, bench = compared_shots(run), run.job.recipe.bench
 
-    def run(out: Path) -> None:
+    def make(out: Path) -> None:
         with ExitStack() as stack:
             engines: dict[str, Engine] = {}
             placements: dict[str, str] = {}
@@ -169,7 +172,7 @@ def latency_stage(
                 engine = stack.enter_context(backend.open(folder, build, target, threads=bench.threads))
                 placements[name] = engine.placement().summary()
                 engines[name] = OwnImages(engine, timed_images(shots, made.folder / _MODEL))
-            with progress.task("latency", total=bench.runs) as advance:
+            with run.progress.task("latency", total=bench.runs) as advance:
                 settings: dict[str, Any] = {"runs": bench.runs, "warmup": bench.warmup, "seed": 0, "advance": advance}
                 times = interleaved(engines, numbers(_count(shots)), **settings)
         costs = {
@@ -186,7 +189,7 @@ def latency_stage(
     config = {"bench": [bench.runs, bench.warmup, bench.threads], "here": _here(), "names": list(models)}
     inputs = {f"model {name}": compiled.digest for name, (_, compiled) in models.items()}
     inputs["images"] = value_digest([sample.sha256 for sample in shots])
-    done = store.once("select-latency", 2, config, run, inputs=inputs, what=target.name)
+    done = run.store.once("select-latency", 2, config, make, inputs=inputs, what=target.name)
     return TypeAdapter(dict[str, Cost]).validate_json((done.folder / _RESULT).read_bytes())
 
 

@@ -5,11 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from edgetl.recipes.run import Run
 from edgetl.types import ResizePolicy
 
 _CHARACTERS = re.compile("digits?|letters?|chars?|characters?|glyphs?|text|words?|numbers?")
 _SPELT = re.compile("zero|one|two|three|four|five|six|seven|eight|nine")
 _DIRECTIONS = re.compile("left|right|up|down|north|south|east|west|clockwise|anticlockwise|arrows?")
+
+
+def augment_of(run: Run) -> str:
+    """The policy that the shots of a run are augmented by."""
+    return resolve_policy(run.job.recipe.data.augment, run.split.classes)
+
+
+def resizes_of(run: Run) -> tuple[ResizePolicy, ...]:
+    """How the images of a run may be resized, what suits their shapes first; of several the shots decide."""
+    return resize_choices(run.job.recipe.data.resize, run.split.resize, croppable=run.split.croppable)
 
 
 def resolve_policy(policy: str, classes: Sequence[str]) -> str:

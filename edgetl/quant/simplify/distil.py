@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from edgetl.backbones.freeze import blocks
 from edgetl.backbones.head import features
 from edgetl.progress import Silent
-from edgetl.quant.train import Epoch, Views, distillation_loss, train_epochs
+from edgetl.quant.record import Epoch
+from edgetl.quant.train import Views, distillation_loss, train_epochs
 from edgetl.recipes.recipe import Surgery
 from edgetl.types import Progress
 

@@ -1,8 +1,8 @@
 """Batch norms after surgery: every layer's output gets its previous mean and variance.
 
-With other activations and constant gates, what enters a batch norm has other moments than those it was trained with.
-Measuring its statistics anew alone would give it the moments of the pretraining set; here it gets those that the
-float network shows on the same images.
+With other activations and constant gates, the inputs of a batch norm have other moments than in training. Measuring its
+statistics again would only restore the moments of the pretraining set; here it gets the moments that the float network
+has on the same images.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _DEAD = 1e-12  # variance of a channel that is constant but for rounding; it kee
 
 @torch.no_grad()
 def match_moments(student: nn.Module, teacher: nn.Module, images: Tensor) -> int:
-    """Set the running statistics of the batch norms of `student`, in eval mode; how many were set.
+    """Set the running statistics of the batch norms of `student`, in eval mode; returns how many were set.
 
     images  float32 (n, 3, H, W), normalized, on the networks' device: one batch, since each layer's moments are only
             right once those of all layers before it are

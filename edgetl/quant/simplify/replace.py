@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from edgetl.backbones.replaceable import NO_GATES, Fold, Replaceable, drop_gates, folds, operate, replaceable
+from edgetl.backbones.findings import Replaceable
+from edgetl.backbones.replaceable import NO_GATES, Fold, drop_gates, folds, operate, replaceable
 from edgetl.errors import ParityError, UsageError
 from edgetl.quant.simplify.moments import match_moments
 from edgetl.quant.simplify.squeeze_excite import constants, write_constants
@@ -43,7 +44,7 @@ class Operated:
 def planned(network: nn.Module, config: Surgery) -> tuple[tuple[str, ...], Replaceable]:
     """The names of what `config` replaces in `network`, and how many parts that are.
 
-    Raises UsageError when there is nothing.
+    Raises UsageError if there are none.
     """
     found = replaceable(network)
     activations = found.activations if config.activations != "keep" else 0
@@ -64,7 +65,7 @@ def operated(network: nn.Module, config: Surgery, views: Tensor) -> Operated:
 
     network  float32 (n, 3, height, width) -> (n, classes), in eval mode, left untouched
     views    float32 (n, 3, height, width), normalized, on the network's device
-    raises   UsageError when there is nothing to replace, ParityError when folding a constant changed the network
+    raises   UsageError if there is nothing to replace, ParityError if folding a constant changed the network
     """
     surgery, replaced = planned(network, config)
     height, width = views.shape[2:]
@@ -78,7 +79,7 @@ def operated(network: nn.Module, config: Surgery, views: Tensor) -> Operated:
 
 
 def _without_gates(network: nn.Module, student: nn.Module, found: Sequence[Fold], views: Tensor) -> float:
-    """Make the gates of `student` constants; the difference that folding them made."""
+    """Turn the gates of `student` into constants; returns the difference that folding them made."""
     factors = constants(network, (views[start : start + _AT_ONCE] for start in range(0, len(views), _AT_ONCE)))
     multiplied = copy.deepcopy(student)
     apart = [Fold(fold.gate, fold.channels, "nothing") for fold in found]

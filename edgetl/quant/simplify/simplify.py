@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,55 +17,52 @@ from edgetl.backbones.memory_format import channels_last
 from edgetl.backbones.reproducible import deterministic
 from edgetl.backbones.spec import read_spec, write_spec
 from edgetl.errors import UsageError
+from edgetl.fronts.image.augment_policy import augment_of
+from edgetl.quant.record import Epoch
 from edgetl.quant.shots import Shots
 from edgetl.quant.simplify.distil import distil
+from edgetl.quant.simplify.record import SurgeryRecord, write_surgery
 from edgetl.quant.simplify.replace import Operated, operated
-from edgetl.quant.train import Epoch, Views, best_epoch, history_record
+from edgetl.quant.train import Views, best_epoch
 from edgetl.recipes.recipe import Surgery
-from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE, RUN_RECORD, SURGERY_RECORD
-from edgetl.types import Progress, Split
+from edgetl.recipes.run import Run
+from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE
 
-SCHEMA = 1
 _MOST_VIEWS, _FEWEST_VIEWS = 128, 16
 _VIEW_PIXELS = _MOST_VIEWS * 224 * 224  # in memory at once: all views go through the network in one batch
 _AT_ONCE = 32
 
 
-def run(split: Split, adapted: Path, config: Surgery, augment: str, out: Path, progress: Progress) -> None:
+def simplify_network(run: Run, adapted: Path, out: Path) -> None:
     """Operate on the network in the folder `adapted`, train it, write the result into the existing folder `out`.
 
-    augment              a policy of `Augment`
     network.safetensors  as the adapt stage writes them: `out` can be quantized and exported in place of `adapted`
     network.json
     surgery.json         what was replaced, how training went
-    run.json             the seconds it took
 
     raises  UsageError when the network has nothing to replace or was operated on before; DataError for unreadable
             shots; ParityError when folding a constant changed the network.
     """
-    started = time.monotonic()
+    config = run.job.recipe.surgery
     spec = read_spec(adapted / NETWORK_SPEC)
     if spec.surgery:
         raise UsageError(f"{adapted}: surgery was done already ({', '.join(spec.surgery)}); start from an adapted one")
     device = choose_device()
     with deterministic(config.seed, device):
         network = channels_last(rebuild(spec, adapted / NETWORK_STATE).requires_grad_(False).to(device))
-        shots = Shots(split.shots, spec.preprocessing, augment, config.seed, device)
+        shots = Shots(run.split.shots, spec.preprocessing, augment_of(run), config.seed, device)
         shots.keep()
         made = operated(network, config, _views(shots, spec.preprocessing.height * spec.preprocessing.width))
         views = Views(len(shots), shots.plain, shots.augmented)
-        history = distil(made.network, network, spec.classifier, views, config, progress)
+        history = distil(made.network, network, spec.classifier, views, config, run.progress)
     write_checkpoint(made.network.state_dict(), out / NETWORK_STATE)
     write_spec(replace(spec, surgery=made.surgery), out / NETWORK_SPEC)
-    record = _record(made, history, config, device)
-    (out / SURGERY_RECORD).write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    took = {"seconds": round(time.monotonic() - started, 1)}
-    (out / RUN_RECORD).write_text(json.dumps(took) + "\n", encoding="utf-8")
+    write_surgery(_record(made, history, config, device), out)
 
 
 def _views(shots: Shots, pixels: int) -> Tensor:
-    """Up to 128 views (fewer of large pictures): half of them plain, the others augmented, of as many classes as go in:
-    shots are ordered class by class in turn."""
+    """Up to 128 views (fewer of large images), half of them plain, half augmented, of as many classes as possible: the
+    shots take turns by class."""
     count = max(_FEWEST_VIEWS, min(_MOST_VIEWS, _VIEW_PIXELS // pixels))
     order = list(range(len(shots)))
     shown = order[: count // 2]
@@ -78,19 +72,18 @@ def _views(shots: Shots, pixels: int) -> Tensor:
     return torch.cat([*plain, *augmented]).contiguous(memory_format=torch.channels_last)
 
 
-def _record(made: Operated, history: Sequence[Epoch], config: Surgery, device: torch.device) -> dict[str, Any]:
+def _record(made: Operated, history: Sequence[Epoch], config: Surgery, device: torch.device) -> SurgeryRecord:
     chosen = best_epoch(history)
     places = [fold.into for fold in made.folds]
-    return {
-        "schema": SCHEMA,
-        "surgery": list(made.surgery),
-        "replaced": asdict(made.replaced),
-        "gates_folded_into": {kind: places.count(kind) for kind in dict.fromkeys(places)},
-        "batch_norms_matched": made.batch_norms,
-        "fold_relative_difference": made.relative_difference,
-        "settings": config.model_dump(mode="json", exclude={"when"}),
-        "history": history_record(history),
-        "chosen_epoch": chosen.epoch,
-        "agreement": chosen.agreement,
-        "device": device.type,
-    }
+    return SurgeryRecord(
+        surgery=tuple(made.surgery),
+        replaced=made.replaced,
+        gates_folded_into={kind: places.count(kind) for kind in dict.fromkeys(places)},
+        batch_norms_matched=made.batch_norms,
+        fold_relative_difference=made.relative_difference,
+        settings=config,
+        history=tuple(history),
+        chosen_epoch=chosen.epoch,
+        agreement=chosen.agreement,
+        device=device.type,
+    )

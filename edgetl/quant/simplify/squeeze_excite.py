@@ -1,4 +1,5 @@
-"""Squeeze-and-excitation gates as constants: one factor per channel, written into the weights of a neighbour."""
+"""Squeeze-and-excitation gates as constants: one factor per channel, written into the weights of a neighboring
+layer."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from edgetl.backbones.replaceable import ChannelScale, Fold, gates
 
 @torch.no_grad()
 def constants(network: nn.Module, batches: Iterable[Tensor]) -> dict[str, Tensor]:
-    """For each gate the factors (channels,) that come closest to it on `batches`; 1 for channels that are always zero.
+    """For each gate, the factors (channels,) closest to it on `batches`; 1 for channels that are always zero.
 
     batches  float32 (n, 3, H, W), normalized, on the network's device
 
@@ -63,6 +64,6 @@ def write_constants(network: nn.Module, folds: Sequence[Fold], factors: Mapping[
 
 
 def _per_input(factor: Tensor, layer: nn.Conv2d) -> Tensor:
-    """(channels,) in the shape (outputs, inputs per group, 1, 1) of what the layer's weights read."""
+    """(channels,) in the shape (outputs, inputs per group, 1, 1) of the inputs that the layer's weights read."""
     per_group = factor.reshape(layer.groups, -1)
     return per_group.repeat_interleave(layer.out_channels // layer.groups, dim=0)[:, :, None, None]

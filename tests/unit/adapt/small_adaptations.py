@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,13 @@ import numpy as np
 import timm
 import torch
 from PIL import Image
+from small_runs import small_run
 
-from edgetl.adapt.adapt import AdaptJob, run
+from edgetl.adapt.adapt import adapt_network
+from edgetl.adapt.record import AdaptRecord, read_adapt
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.weights import locate
-from edgetl.progress import Silent
-from edgetl.recipes.recipe import Adapt, Backbone
+from edgetl.recipes.recipe import Backbone
 from edgetl.types import Progress, Sample, Split
 
 SIZE = 32
@@ -59,17 +60,25 @@ def write_weights(path: Path) -> Path:
     return path
 
 
-def adapt_in(
-    split: Split, weights: Path, out: Path, *, policy: str = "light", progress: Progress | None = None, **config: Any
-) -> dict[str, Any]:
-    out.mkdir()
-    backbone = Backbone(name="test_resnet", weights=str(weights), input_size=SIZE)
+def backbone_of(weights: Path) -> Backbone:
     if weights.is_dir():
-        backbone = Backbone(name=f"local-dir:{weights}", input_size=SIZE)
+        return Backbone(name=f"local-dir:{weights}", input_size=SIZE)
+    return Backbone(name="test_resnet", weights=str(weights), input_size=SIZE)
+
+
+def adapt_in(
+    split: Split,
+    weights: Path,
+    out: Path,
+    *,
+    data: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    **config: Any,
+) -> AdaptRecord:
+    out.mkdir()
     # the checkpoint's weights are random: the sanity probe is right about them
-    settings = Adapt.model_validate({"epochs": 3, "learning_rate": 1e-4, "sanity": "warn", "head": "ncm", **config})
-    source = locate(backbone, out, [])
-    job = AdaptJob(split, backbone, source, settings, policy, ("squash",), out.parent / "cache")
-    run(job, out, progress or Silent())
-    record: dict[str, Any] = json.loads((out / "adapt.json").read_text())
-    return record
+    settings = {"epochs": 3, "learning_rate": 1e-4, "sanity": "warn", "head": "ncm", **config}
+    images = {"train": ".", "augment": "light", "resize": "squash", **(data or {})}
+    run = small_run(split, out.parent, progress=progress, data=images, backbone=backbone_of(weights), adapt=settings)
+    adapt_network(run, locate(run.job.recipe.backbone, out, []), out)
+    return read_adapt(out)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from edgetl.adapt.guards import (
     Judged,
-    Verdict,
     clear_lead,
     judged,
     negative_transfer,
@@ -20,6 +19,7 @@ from edgetl.adapt.guards import (
     sanity_probe,
     too_little_data,
 )
+from edgetl.adapt.record import Guard
 from edgetl.stats import wilson
 
 
@@ -152,7 +152,7 @@ def _features(images: int, *, signal: float, spread: float, seed: int = 0) -> ND
     return (1 + spread * (centres[labels] + generator.normal(size=(images, 30)))).astype(np.float32)
 
 
-def _sanity(pretrained: NDArray[np.float32], random: NDArray[np.float32]) -> Verdict:
+def _sanity(pretrained: NDArray[np.float32], random: NDArray[np.float32]) -> Guard:
     return sanity_probe(pretrained, random, np.arange(len(pretrained)) % 2, 2, seed=0)
 
 

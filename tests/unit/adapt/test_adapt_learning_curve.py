@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgetl.adapt.learning_curve import LearningCurve, learning_curve
+from edgetl.adapt.learning_curve import learning_curve
+from edgetl.adapt.record import LearningCurve
 from edgetl.tasks.classification.folds import stratified_folds
 
 CLASSES = 4

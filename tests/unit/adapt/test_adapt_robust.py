@@ -26,8 +26,8 @@ def test_case_guard_of_a_probe_costs_a_fifth_of_it_at_most(
 
     monkeypatch.setattr(scratch, "_train", fail)
     record = adapt_in(split_in(tmp_path), weights, tmp_path / "out", strategy="probe", views=1)
-    found = {guard["guard"]: guard for guard in record["guards"]}["negative transfer"]
-    assert verdicts.PIXELS in found["sentence"].lower()
+    found = {guard.guard: guard for guard in record.guards}["negative transfer"]
+    assert verdicts.PIXELS in found.sentence.lower()
 
 
 def test_a_killed_guard_keeps_the_folds_that_it_finished(
@@ -86,11 +86,11 @@ def test_a_way_of_fine_tuning_that_cannot_be_trained_is_named_and_the_others_go_
 
     monkeypatch.setattr(race, "run_trial", odd)
     record = adapt_in(split_in(tmp_path), weights, tmp_path / "out", strategy="finetune")
-    states = {row["setting"]: row["state"] for row in record["candidates"] if row["kind"] == "finetune"}
+    states = {row.setting: row.state for row in record.candidates if row.kind == "finetune"}
     failed = [setting for setting, state in states.items() if state == "failed"]
     assert len(failed) == 1
     assert failed[0].endswith(": an operator without gradient")
-    assert record["strategy"] == "finetune"
+    assert record.strategy == "finetune"
     assert "judged" in states.values()
 
 
@@ -106,7 +106,7 @@ def test_a_head_that_cannot_be_fitted_is_left_out(
 
     monkeypatch.setattr(choose_head, "held_out_logits", odd)
     record = adapt_in(split_in(tmp_path), weights, tmp_path / "out", strategy="probe")
-    heads = [row["name"] for row in record["candidates"] if row["kind"] == "head"]
+    heads = [row.name for row in record.candidates if row.kind == "head"]
     assert heads
     assert not any("logistic" in name for name in heads)
 
@@ -122,7 +122,8 @@ def test_a_probe_looks_at_no_more_views_than_a_head_is_fitted_on(
 
 
 def test_the_record_says_what_more_shots_would_bring(tmp_path: Path, weights: Path) -> None:
-    curve = adapt_in(split_in(tmp_path, shots=9), weights, tmp_path / "out", strategy="probe")["learning_curve"]
-    assert curve["images"] == 27
-    assert curve["shots_per_class"] == sorted(curve["shots_per_class"])
-    assert curve["doubled_points"]["low"] <= curve["doubled_points"]["value"] <= curve["doubled_points"]["high"]
+    curve = adapt_in(split_in(tmp_path, shots=9), weights, tmp_path / "out", strategy="probe").learning_curve
+    assert curve is not None
+    assert curve.images == 27
+    assert list(curve.shots_per_class) == sorted(curve.shots_per_class)
+    assert curve.doubled_points.low <= curve.doubled_points.value <= curve.doubled_points.high

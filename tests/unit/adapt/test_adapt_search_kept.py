@@ -131,9 +131,9 @@ def test_a_second_head_on_the_same_pictures_trains_no_baseline_again(
     first = adapt_in(split, weights, tmp_path / "first", strategy="probe", head="logistic")
     monkeypatch.setattr("edgetl.adapt.scratch._train", _fail)
     second = adapt_in(split, weights, tmp_path / "second", strategy="probe", head="logistic")
-    assert first["guards"] == second["guards"]
+    assert first.guards == second.guards
     with pytest.raises(AssertionError, match="trained again"):
-        adapt_in(split, weights, tmp_path / "third", strategy="probe", head="logistic", policy="none")
+        adapt_in(split, weights, tmp_path / "third", strategy="probe", head="logistic", data={"augment": "none"})
 
 
 def _fail(*_: Any) -> Any:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,14 @@ from small_adaptations import SIZE, adapt_in, split_in
 from torch import nn
 
 from edgetl.adapt import finetune
-from edgetl.adapt.adapt import AdaptJob, run
+from edgetl.adapt.record import History
 from edgetl.backbones.checkpoint import read_checkpoint, write_checkpoint
 from edgetl.backbones.load import rebuild
 from edgetl.backbones.pixels import normalize
 from edgetl.backbones.spec import read_spec
-from edgetl.backbones.weights import locate
 from edgetl.errors import DataError, UsageError, WeightsError
-from edgetl.progress import Silent
-from edgetl.recipes.recipe import Adapt, Backbone
-from edgetl.report.adaptation import read_curves
-from edgetl.types import Sample, Split
+from edgetl.report.adaptation import curves
+from edgetl.types import ResizePolicy, Sample, Split
 
 pytestmark = pytest.mark.usefixtures("one_thread", "short_baseline")
 
@@ -48,9 +45,9 @@ def _top1(out: Path, samples: tuple[Sample, ...]) -> float:
 def test_a_probe_learns_and_the_written_network_is_the_one_that_learnt(tmp_path: Path, weights: Path) -> None:
     split = split_in(tmp_path)
     record = adapt_in(split, weights, tmp_path / "out", strategy="probe", head="auto")
-    assert record["strategy"] == "probe"
-    assert record["reason"].endswith("the recipe asks for a probe.")
-    assert (record["epochs"], record["history"]) == (0, {"trials": {}, "final": []})
+    assert record.strategy == "probe"
+    assert record.reason.endswith("the recipe asks for a probe.")
+    assert (record.epochs, record.history) == (0, History())
     assert _top1(tmp_path / "out", split.val) > 0.8
 
 
@@ -58,21 +55,21 @@ def test_a_probe_changes_nothing_but_the_head(tmp_path: Path, weights: Path) -> 
     record = adapt_in(split_in(tmp_path), weights, tmp_path / "out", strategy="probe")
     before, after = read_checkpoint(weights), read_checkpoint(tmp_path / "out" / "network.safetensors")
     assert {name for name in after if not torch.equal(before[name], after[name])} == {"fc.weight", "fc.bias"}
-    assert record["trained_parameters"] == after["fc.weight"].numel() + after["fc.bias"].numel()
+    assert record.trained_parameters == after["fc.weight"].numel() + after["fc.bias"].numel()
 
 
 @pytest.mark.parametrize("head", ["ncm", "cosine", "ridge", "logistic", "linear", "mlp"])
 def test_every_head_is_written_into_the_classifier(tmp_path: Path, weights: Path, head: str) -> None:
     split = split_in(tmp_path)
     record = adapt_in(split, weights, tmp_path / "out", strategy="probe", head=head)
-    assert record["head"].startswith(head)
+    assert record.head.startswith(head)
     assert _top1(tmp_path / "out", split.val) > 0.5
 
 
 def test_a_hidden_layer_is_fine_tuned_too_and_comes_back_from_disk(tmp_path: Path, weights: Path) -> None:
     split = split_in(tmp_path)
     record = adapt_in(split, weights, tmp_path / "out", strategy="finetune", head="mlp", train_last=1)
-    assert record["strategy"] == "finetune"
+    assert record.strategy == "finetune"
     spec = read_spec(tmp_path / "out" / "network.json")
     assert (spec.classifier, spec.hidden) == ("fc.2", 256)
     assert _top1(tmp_path / "out", split.val) > 0.5
@@ -82,20 +79,20 @@ def test_fine_tuning_leaves_frozen_parameters_and_statistics_untouched(tmp_path:
     record = adapt_in(
         split_in(tmp_path), weights, tmp_path / "out", strategy="finetune", freeze=["conv1", "bn1", "layer1", "layer2"]
     )
-    assert record["strategy"] == "finetune"
+    assert record.strategy == "finetune"
     before, after = read_checkpoint(weights), read_checkpoint(tmp_path / "out" / "network.safetensors")
     changed = {name for name in after if not torch.equal(before[name], after[name])}
     assert {name.split(".")[0] for name in changed} == {"layer3", "layer4", "fc"}
     assert not any("running" in name or "num_batches" in name for name in changed)
     frozen = [name for name in after if name.startswith(("conv1.", "bn1.", "layer1.", "layer2."))]
     parameters = sum(after[name].numel() for name in frozen if "running" not in name and "num_batches" not in name)
-    assert record["frozen_parameters"] == parameters
-    assert record["trained_parts"] == ["layer3.0", "layer4.0"]
+    assert record.frozen_parameters == parameters
+    assert record.trained_parts == ("layer3.0", "layer4.0")
 
 
 def test_train_last_says_how_many_parts_learn(tmp_path: Path, weights: Path) -> None:
     record = adapt_in(split_in(tmp_path), weights, tmp_path / "out", strategy="finetune", train_last=1)
-    assert record["trained_parts"] == ["layer4.0"]
+    assert record.trained_parts == ("layer4.0",)
 
 
 def test_two_runs_are_equal_bytes_and_another_seed_is_not(tmp_path: Path, weights: Path) -> None:
@@ -124,16 +121,12 @@ def test_the_shots_decide_how_pictures_are_resized(tmp_path: Path, weights: Path
         wide = np.full((SIZE, 3 * SIZE, 3), 128, np.uint8)
         wide[:, :SIZE] = inner
         Image.fromarray(wide).save(sample.path)
-    backbone = Backbone(name="test_resnet", weights=str(weights), input_size=SIZE)
-    settings = Adapt(strategy="probe", sanity="warn")
-    job = AdaptJob(
-        split, backbone, locate(backbone, tmp_path, []), settings, "none", ("crop", "squash"), tmp_path / "cache"
-    )
-    run(job, tmp_path, Silent())
-    record = json.loads((tmp_path / "adapt.json").read_text())
-    assert record["resize"]["policy"] == "squash"
-    assert [candidate["policy"] for candidate in record["resize"]["candidates"]] == ["crop", "squash"]
-    assert read_spec(tmp_path / "network.json").preprocessing.resize == "squash"
+    split = replace(split, resize="crop")  # what suits their shape
+    images = {"augment": "none", "resize": "auto"}
+    record = adapt_in(split, weights, tmp_path / "out", data=images, strategy="probe", head="auto")
+    assert record.resize.policy == "squash"
+    assert [candidate.policy for candidate in record.resize.candidates] == ["crop", "squash"]
+    assert read_spec(tmp_path / "out" / "network.json").preprocessing.resize == "squash"
 
 
 def test_statistics_measured_anew_are_those_of_the_pictures_as_they_are_resized(tmp_path: Path, weights: Path) -> None:
@@ -142,13 +135,12 @@ def test_statistics_measured_anew_are_those_of_the_pictures_as_they_are_resized(
         wide = np.random.default_rng(0).integers(0, 255, (SIZE, 3 * SIZE, 3), np.uint8)
         wide[:, SIZE:-SIZE] = np.asarray(Image.open(sample.path))
         Image.fromarray(wide).save(sample.path)
-    backbone = Backbone(name="test_resnet", weights=str(weights), input_size=SIZE)
-    settings = Adapt(strategy="probe", sanity="warn", batch_norm="reestimated")
     statistics = []
-    for resizes in ((("squash", "crop")), (("crop",))):
-        source, out = locate(backbone, tmp_path, []), tmp_path / resizes[0]
-        out.mkdir()
-        run(AdaptJob(split, backbone, source, settings, "none", resizes, tmp_path / "cache"), out, Silent())
+    cases: tuple[tuple[str, ResizePolicy], ...] = (("auto", "squash"), ("crop", "crop"))
+    for resize, suits in cases:
+        out, shaped = tmp_path / resize, replace(split, resize=suits)
+        images = {"augment": "none", "resize": resize}
+        adapt_in(shaped, weights, out, data=images, strategy="probe", head="auto", batch_norm="reestimated")
         assert read_spec(out / "network.json").preprocessing.resize == "crop"
         tensors = read_checkpoint(out / "network.safetensors")
         statistics.append({name: tensor for name, tensor in tensors.items() if "running" in name})
@@ -175,19 +167,18 @@ def _shuffled(weights: Path, folder: Path) -> Path:
 
 def test_the_record_tells_what_was_done(tmp_path: Path, weights: Path) -> None:
     record = adapt_in(split_in(tmp_path), weights, tmp_path / "out", strategy="finetune", epochs=1)
-    assert record["schema"] == 2
-    assert record["audit"]["dropped"] == record["audit"]["new"] == ["fc.bias", "fc.weight"]
-    assert record["audit"]["matched"] > 50
-    assert record["device"].startswith(("cpu", "cuda"))
-    assert record["augment"] == "light"
-    took = json.loads((tmp_path / "out" / "run.json").read_text())
-    assert took["threads"] == torch.get_num_threads()
-    assert took["seconds"] > 0
-    assert set(took["candidates"]) == {candidate["name"] for candidate in record["candidates"]}
-    assert "seconds" not in json.dumps(record)
+    assert record.audit.dropped == record.audit.new == ("fc.bias", "fc.weight")
+    assert record.audit.matched > 50
+    assert record.device.startswith(("cpu", "cuda"))
+    assert record.augment == "light"
+    assert record.threads == torch.get_num_threads()
+    assert record.seconds is not None
+    assert record.seconds > 0
+    assert all(candidate.seconds is not None for candidate in record.candidates)
+    assert "seconds" not in (tmp_path / "out" / "adapt.json").read_text()
     state = read_checkpoint(tmp_path / "out" / "network.safetensors")
     learnable = sum(t.numel() for name, t in state.items() if "running" not in name and "num_batches" not in name)
-    assert record["frozen_parameters"] + record["trained_parameters"] == learnable
+    assert record.frozen_parameters + record.trained_parameters == learnable
 
 
 def test_torch_is_left_as_it_was(tmp_path: Path, weights: Path) -> None:
@@ -243,7 +234,7 @@ def test_a_head_that_is_not_linear_is_refused(tmp_path: Path, weights: Path, mon
 
 def test_the_report_reads_the_curves_as_they_are_written(weights: Path, tmp_path: Path) -> None:
     record = adapt_in(split_in(tmp_path), weights, tmp_path / "out", strategy="finetune", train_last=1, folds=2)
-    tried, final = read_curves(record, record["history"])
+    tried, final = curves(record, record.history)
     assert len(tried.train) == len(tried.held_out) == 3
     assert all(map(math.isfinite, tried.held_out))
     assert all(map(math.isnan, final.held_out))

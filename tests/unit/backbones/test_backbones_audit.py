@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgetl.backbones.audit import Audit, load_audited
+from edgetl.backbones.audit import load_audited
+from edgetl.backbones.findings import Audit
 from edgetl.errors import WeightsError
 
 

@@ -149,7 +149,7 @@ def test_a_folder_that_says_no_tag_is_taken_for_any(tmp_path: Path) -> None:
 def test_of_several_tags_the_user_chooses_unless_one_folder_has_the_very_name(tmp_path: Path) -> None:
     _tagged(tmp_path, "resnet18.a1_in1k", "a1_in1k")
     _tagged(tmp_path, "resnet18.tv_in1k", "tv_in1k")
-    with pytest.raises(WeightsError, match=r"several of `resnet18`: resnet18\.a1_in1k, resnet18\.tv_in1k"):
+    with pytest.raises(WeightsError, match=r"several folders for `resnet18`: resnet18\.a1_in1k, resnet18\.tv_in1k"):
         locate(Backbone(name="resnet18"), tmp_path, [tmp_path / "w"])
     plain = _tagged(tmp_path, "resnet18")
     assert locate(Backbone(name="resnet18"), tmp_path, [tmp_path / "w"]).path == str(plain)

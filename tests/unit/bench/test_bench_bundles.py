@@ -15,8 +15,9 @@ from PIL import Image
 from pivot_folder import LABELS, make_pivot
 from pydantic import TypeAdapter
 
-from edgetl.bench.bundles import measure, measure_runs
+from edgetl.bench.bundles import measure_bundles
 from edgetl.bench.measurement import Measurement, measurement_schema
+from edgetl.bench.timed import Timing
 from edgetl.bundle.compile import compile_targets
 from edgetl.bundle.manifest import read_manifest
 from edgetl.bundle.write import replace_compiled
@@ -51,7 +52,7 @@ def run(
     bundles: list[Path], data: Path | None = None, progress: Silent | None = None, *, cold_starts: int = 0
 ) -> Measurement:
     how = progress or Silent()
-    return measure(bundles, data, runs=300, warmup=2, threads=1, seed=0, cold_starts=cold_starts, progress=how)
+    return measure_bundles(bundles, data, Timing(300, 2, 1), how, cold_starts=cold_starts).measurement
 
 
 def test_bundles_alone_are_timed_on_their_golden_images(bundles: list[Path]) -> None:
@@ -212,9 +213,7 @@ def test_case_minority_class_recalls_are_counted_of_every_class(bundles: list[Pa
 
 
 def test_repeats_open_and_time_anew_and_all_runs_are_kept(bundles: list[Path]) -> None:
-    measured = measure_runs(
-        bundles, None, runs=50, warmup=2, threads=1, seed=0, cold_starts=0, progress=Silent(), repeats=3
-    )
+    measured = measure_bundles(bundles, None, Timing(50, 2, 1), Silent(), repeats=3)
     assert [[series.size for series in repeats] for repeats in measured.times] == [[50] * 3] * 2
     for each in measured.measurement.bundles:
         assert each.runs == 150
@@ -230,6 +229,6 @@ def test_a_measurement_fits_its_published_schema(bundles: list[Path]) -> None:
 
 
 def test_case_more_threads_than_cores_is_warned_of(bundles: list[Path]) -> None:
-    measured = measure(bundles[:1], None, runs=300, warmup=2, threads=1024, seed=0, cold_starts=0, progress=Silent())
+    measured = measure_bundles(bundles[:1], None, Timing(300, 2, 1024), Silent()).measurement
     assert any(told.startswith("1024 threads on ") for told in measured.warnings)
     assert not any(told.startswith("busy machine: the timed runs waited") for told in measured.warnings)

@@ -52,7 +52,7 @@ def test_a_build_is_found_by_its_precision() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "cannot read the bench result"),
+        (None, "cannot be read"),
         ("{}", "not a bench result of schema 1: `target`"),
         ('{"schema": 2}', "not a bench result of schema 1"),
         ("\x00", "not a bench result of schema 1: `the file`"),

@@ -11,19 +11,20 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import load_file, save_file
+from small_runs import small_run
 
 from edgetl import stats
 from edgetl.backends.fresh_process import Interrupted
 from edgetl.bench import absent_cpu as emulated
 from edgetl.bench import measure_builds, qemu
+from edgetl.bench.builds import Candidate, TargetBuilds
 from edgetl.bench.gates import judge
-from edgetl.bench.job import BenchJob, Candidate
 from edgetl.bench.latency import BLOCK
 from edgetl.bench.result import BENCH_FILE, LATENCY_FILE, PREDICTIONS_FILE, HostCheck, TargetBench, read_bench
 from edgetl.data.batches import batches
 from edgetl.errors import BackendError, EdgetlError
-from edgetl.progress import Silent
-from edgetl.recipes.recipe import Bench, Gates
+from edgetl.pivot.float_logits import read_reference
+from edgetl.recipes.recipe import Gates
 from edgetl.types import (
     ColdStart,
     Compiled,
@@ -35,6 +36,7 @@ from edgetl.types import (
     Preprocessing,
     Sample,
     Scheme,
+    Split,
     Target,
 )
 
@@ -92,8 +94,8 @@ class FakeBackend:
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> BenchJob:
-    """Six images of one strong colour each, and a reference that is wrong on the last."""
+def split(tmp_path: Path) -> Split:
+    """Six images of one strong color each."""
     samples: list[Sample] = []
     for index in range(6):
         pixels = np.zeros((10, 10, 3), np.uint8)
@@ -101,39 +103,42 @@ def job(tmp_path: Path) -> BenchJob:
         path = tmp_path / f"{index}.png"
         Image.fromarray(pixels).save(path)
         samples.append(Sample(str(path), index % CLASSES, ""))
+    return Split(("red", "green", "blue"), (), tuple(samples), (), "squash", "", "")
+
+
+@pytest.fixture
+def builds(tmp_path: Path) -> TargetBuilds:
+    """Two builds, and a reference that is wrong on the last image."""
     reference = np.eye(CLASSES, dtype=np.float32)[[0, 1, 2, 0, 1, 1]]
-    save_file({"logits": reference}, tmp_path / "reference.safetensors")
     candidates: list[Candidate] = []
     for precision in TARGET.precisions:
         folder = tmp_path / precision
         folder.mkdir()
         (folder / "model.bin").write_bytes(b"x" * (100 if precision == "int8" else 400))
         candidates.append(Candidate(folder, Compiled("fake", "9", precision, "model.bin", ("model.bin",))))
-    config = Bench(runs=300, warmup=2, threads=2, emulated_images=3)
-    return BenchJob(
-        TARGET, tuple(candidates), tuple(samples), PREPROCESSING, tmp_path / "reference.safetensors", config, Gates()
-    )
+    return TargetBuilds(TARGET, tuple(candidates), PREPROCESSING, reference)
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """Run the stage on a given backend, without fresh processes, and read its result."""
+def measure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, split: Split) -> Any:
+    """Measure on a given backend, without fresh processes, and read the result."""
     monkeypatch.setattr(measure_builds, "cold_start", lambda *args, **kwargs: ColdStart(12.0, 100, 200, 3))
     monkeypatch.setattr(qemu, "missing", lambda: Missing("no qemu", "install it"))
     out = tmp_path / "out"
     out.mkdir()
 
-    def run_with(backend: FakeBackend, job: BenchJob) -> TargetBench:
+    def measure_on(backend: FakeBackend, builds: TargetBuilds, **settings: Any) -> TargetBench:
         monkeypatch.setattr(measure_builds, "load", lambda name: backend)
-        measure_builds.run(job, out, Silent())
+        bench = {"runs": 300, "warmup": 2, "threads": 2, "emulated_images": 3, **settings}
+        measure_builds.measure_builds(small_run(split, tmp_path, bench=bench), builds, out)
         return read_bench(out / BENCH_FILE)
 
-    return run_with
+    return measure_on
 
 
-def test_every_build_is_measured_on_all_images(job: BenchJob, run: Any) -> None:
+def test_every_build_is_measured_on_all_images(builds: TargetBuilds, measure: Any) -> None:
     backend = FakeBackend()
-    found = run(backend, job)
+    found = measure(backend, builds)
     assert (found.measured, found.emulated, found.reason) == (True, False, "")
     assert found.images == tuple(range(6))
     assert backend.opened == [("int8", 2), ("float32", 2)]
@@ -146,33 +151,35 @@ def test_every_build_is_measured_on_all_images(job: BenchJob, run: Any) -> None:
         assert build.cold_start.cold_start_ms == 12.0
 
 
-def test_only_the_other_builds_have_a_speed_up_over_float32(job: BenchJob, run: Any) -> None:
-    found = run(FakeBackend(), job)
+def test_only_the_other_builds_have_a_speed_up_over_float32(builds: TargetBuilds, measure: Any) -> None:
+    found = measure(FakeBackend(), builds)
     assert found.build("float32").speedup is None
     assert found.build("int8").speedup.low > 0
 
 
-def test_builds_are_compared_pair_by_pair_in_the_rounds_they_share(job: BenchJob, run: Any) -> None:
-    half = replace(job.candidates[0], compiled=replace(job.candidates[0].compiled, precision="bfloat16"))
-    found = run(FakeBackend(), replace(job, candidates=(*job.candidates, half)))
+def test_builds_are_compared_pair_by_pair_in_the_rounds_they_share(
+    builds: TargetBuilds, measure: Any, tmp_path: Path
+) -> None:
+    half = replace(builds.candidates[0], compiled=replace(builds.candidates[0].compiled, precision="bfloat16"))
+    found = measure(FakeBackend(), replace(builds, candidates=(*builds.candidates, half)))
     compared = {build.precision: set(build.speedup_over) for build in found.builds}
     assert compared == {"int8": {"bfloat16"}, "bfloat16": {"int8"}, "float32": {"int8", "bfloat16"}}
-    times = load_file(job.reference.parent / "out" / LATENCY_FILE)
-    expected = stats.speedup(times["bfloat16"], times["int8"], block=BLOCK, seed=job.seed)
+    times = load_file(tmp_path / "out" / LATENCY_FILE)
+    expected = stats.speedup(times["bfloat16"], times["int8"], block=BLOCK, seed=0)
     assert found.build("int8").speedup_over["bfloat16"] == expected
     assert found.build("int8").latency.p50_ms == stats.quantile(times["int8"] / 1e6, 0.5, block=BLOCK)
 
 
-def test_sizes_and_placements_are_recorded(job: BenchJob, run: Any) -> None:
-    found = run(FakeBackend(), job)
+def test_sizes_and_placements_are_recorded(builds: TargetBuilds, measure: Any) -> None:
+    found = measure(FakeBackend(), builds)
     assert [build.size_bytes for build in found.builds] == [100, 400]
     assert found.build("int8").placement == "float32 1, int8 1"
     assert found.build("int8").not_integer == ("conv1",)
     assert found.build("float32").not_integer == ()
 
 
-def test_logits_and_times_are_stored_per_build(job: BenchJob, run: Any, tmp_path: Path) -> None:
-    run(FakeBackend(), job)
+def test_logits_and_times_are_stored_per_build(builds: TargetBuilds, measure: Any, tmp_path: Path) -> None:
+    measure(FakeBackend(), builds)
     logits = load_file(tmp_path / "out" / PREDICTIONS_FILE)
     times = load_file(tmp_path / "out" / LATENCY_FILE)
     assert logits["int8"].shape == (6, CLASSES)
@@ -191,10 +198,10 @@ def test_logits_and_times_are_stored_per_build(job: BenchJob, run: Any, tmp_path
     ],
 )
 def test_a_build_that_does_not_run_is_recorded_and_the_other_goes_on(
-    job: BenchJob, run: Any, backend: FakeBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    builds: TargetBuilds, measure: Any, backend: FakeBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measure_builds, "batches", lambda samples, p: batches(samples, p, 1))
-    found = run(backend, job)
+    found = measure(backend, builds)
     assert found.build("int8").error in ("cannot open this", "no kernel for this")
     assert (found.build("int8").accuracy, found.build("int8").latency) == (None, None)
     assert found.build("float32").error is None
@@ -205,13 +212,13 @@ def test_a_build_that_does_not_run_is_recorded_and_the_other_goes_on(
         assert list(load_file(tmp_path / "out" / name)) == ["float32"]
 
 
-def test_where_no_build_runs_all_are_recorded(job: BenchJob, run: Any) -> None:
-    found = run(FakeBackend(fails_at={"int8": 20, "float32": 40}), job)
+def test_where_no_build_runs_all_are_recorded(builds: TargetBuilds, measure: Any) -> None:
+    found = measure(FakeBackend(fails_at={"int8": 20, "float32": 40}), builds)
     assert [build.error for build in found.builds] == ["no kernel for this"] * 2
 
 
 def test_a_cold_start_that_is_cut_short_says_nothing_of_the_build(
-    job: BenchJob, run: Any, monkeypatch: pytest.MonkeyPatch
+    builds: TargetBuilds, measure: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def cold_start(folder: Path, *args: Any, **kwargs: Any) -> ColdStart:
         if folder.name == "int8":
@@ -220,7 +227,7 @@ def test_a_cold_start_that_is_cut_short_says_nothing_of_the_build(
 
     monkeypatch.setattr(measure_builds, "cold_start", cold_start)
     backend = FakeBackend()
-    found = run(backend, job)
+    found = measure(backend, builds)
     assert found.build("int8").error is None
     assert found.build("int8").unmeasured == "fresh process did not finish within 300 s"
     assert not found.finished
@@ -228,35 +235,37 @@ def test_a_cold_start_that_is_cut_short_says_nothing_of_the_build(
     assert found.build("float32").accuracy.top1.value == 1.0
 
 
-def test_the_gpu_is_named_where_a_target_runs_on_it(job: BenchJob, run: Any) -> None:
-    assert run(FakeBackend(), replace(job, target=replace(TARGET, accelerator="cuda"))).machine.gpu == "Some GPU 9"
-    assert run(FakeBackend(), job).machine.gpu is None
+def test_the_gpu_is_named_where_a_target_runs_on_it(builds: TargetBuilds, measure: Any) -> None:
+    assert (
+        measure(FakeBackend(), replace(builds, target=replace(TARGET, accelerator="cuda"))).machine.gpu == "Some GPU 9"
+    )
+    assert measure(FakeBackend(), builds).machine.gpu is None
 
 
-def test_a_latency_of_another_cpu_than_the_targets_is_marked(job: BenchJob, run: Any) -> None:
-    assert run(FakeBackend(), job).other_cpu == ""
-    found = run(FakeBackend(), replace(job, target=replace(TARGET, cpu_part="0xfff")))
+def test_a_latency_of_another_cpu_than_the_targets_is_marked(builds: TargetBuilds, measure: Any) -> None:
+    assert measure(FakeBackend(), builds).other_cpu == ""
+    found = measure(FakeBackend(), replace(builds, target=replace(TARGET, cpu_part="0xfff")))
     assert found.other_cpu.startswith("here has cores of part 0xfff; those of ")
     assert found.build("int8").accuracy is not None
 
 
-def test_absent_hardware_gives_a_reason_and_no_number(job: BenchJob, run: Any, tmp_path: Path) -> None:
-    found = run(FakeBackend(obstacle=Missing("no GPU", "buy one")), job)
+def test_absent_hardware_gives_a_reason_and_no_number(builds: TargetBuilds, measure: Any, tmp_path: Path) -> None:
+    found = measure(FakeBackend(obstacle=Missing("no GPU", "buy one")), builds)
     assert (found.measured, found.emulated, found.reason) == (False, False, "no GPU; buy one")
     assert all(build.accuracy is None and build.latency is None for build in found.builds)
     assert [build.size_bytes for build in found.builds] == [100, 400]
     assert load_file(tmp_path / "out" / LATENCY_FILE) == {}
 
 
-def test_an_unfinished_build_is_not_measured(job: BenchJob, run: Any) -> None:
-    candidates = tuple(replace(c, compiled=replace(c.compiled, finished=False)) for c in job.candidates)
-    found = run(FakeBackend(), replace(job, candidates=candidates))
+def test_an_unfinished_build_is_not_measured(builds: TargetBuilds, measure: Any) -> None:
+    candidates = tuple(replace(c, compiled=replace(c.compiled, finished=False)) for c in builds.candidates)
+    found = measure(FakeBackend(), replace(builds, candidates=candidates))
     assert not found.measured
     assert "compile --finish" in found.reason
 
 
 def test_an_arm_target_is_emulated_on_few_images_of_every_class(
-    job: BenchJob, run: Any, monkeypatch: pytest.MonkeyPatch
+    builds: TargetBuilds, measure: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[str, tuple[int, ...]]] = []
 
@@ -267,7 +276,7 @@ def test_an_arm_target_is_emulated_on_few_images_of_every_class(
     monkeypatch.setattr(qemu, "missing", lambda: None)
     monkeypatch.setattr(qemu, "version", lambda: "1.99")
     monkeypatch.setattr(qemu, "logits", logits)
-    found = run(FakeBackend(obstacle=Missing("another CPU", "go there")), replace(job, target=ARM))
+    found = measure(FakeBackend(obstacle=Missing("another CPU", "go there")), replace(builds, target=ARM))
     assert seen == [("int8", (3, 8, 8, 3)), ("float32", (3, 8, 8, 3))]
     assert (found.measured, found.emulated) == (False, True)
     assert found.images == (0, 1, 2), "predictions are those of emulation"
@@ -308,70 +317,75 @@ def emulator(monkeypatch: pytest.MonkeyPatch) -> Any:
     return asked, faults
 
 
-def test_a_float_build_is_emulated_on_fewer_images_where_int8_ships(job: BenchJob, run: Any, emulator: Any) -> None:
+def test_a_float_build_is_emulated_on_fewer_images_where_int8_ships(
+    builds: TargetBuilds, measure: Any, emulator: Any
+) -> None:
     asked, _ = emulator
-    found = run(EMULATED, replace(job, target=ARM))
+    found = measure(EMULATED, replace(builds, target=ARM))
     assert asked == [("int8", 3), ("float32", 2)]
-    assert judge(found, job.gates).shipped == "int8"
+    assert judge(found, Gates()).shipped == "int8"
 
 
-def test_a_float_build_that_ships_is_emulated_on_all_images(job: BenchJob, run: Any, emulator: Any) -> None:
+def test_a_float_build_that_ships_is_emulated_on_all_images(builds: TargetBuilds, measure: Any, emulator: Any) -> None:
     asked, faults = emulator
     faults["int8"] = None
-    found = run(EMULATED, replace(job, target=ARM))
+    found = measure(EMULATED, replace(builds, target=ARM))
     assert asked == [("int8", 3), ("float32", 2), ("float32", 3)]
-    assert judge(found, job.gates).shipped == "float32"
+    assert judge(found, Gates()).shipped == "float32"
     assert found.build("float32").host.emulated_images == 3
     int8 = found.build("int8")
     assert (int8.accuracy.images, int8.host) == (3, None), "the host does not speak for a CPU that answers otherwise"
 
 
-def test_an_emulator_that_fails_says_nothing_of_the_build(job: BenchJob, run: Any, emulator: Any) -> None:
+def test_an_emulator_that_fails_says_nothing_of_the_build(builds: TargetBuilds, measure: Any, emulator: Any) -> None:
     _, faults = emulator
     faults["int8"] = qemu.EmulationError("emulation did not finish within 3600 s")
-    found = run(EMULATED, replace(job, target=ARM))
+    found = measure(EMULATED, replace(builds, target=ARM))
     assert (found.build("int8").error, found.build("int8").accuracy) == (None, None)
     assert not found.finished
-    decision = judge(found, job.gates)
+    decision = judge(found, Gates())
     assert (decision.shipped, decision.verdict) == ("int8", "not measured")
     assert "emulation did not finish within 3600 s; the next build tries again" in decision.reason
     assert found.build("float32").host.emulated_images == 2
 
 
 def test_a_file_that_the_host_does_not_take_is_judged_by_emulation_alone(
-    job: BenchJob, run: Any, emulator: Any
+    builds: TargetBuilds, measure: Any, emulator: Any
 ) -> None:
-    found = run(replace(EMULATED, unopenable=("int8",)), replace(job, target=ARM))
+    found = measure(replace(EMULATED, unopenable=("int8",)), replace(builds, target=ARM))
     assert (found.build("int8").accuracy.images, found.build("int8").host) == (3, None)
     assert found.build("float32").accuracy.images == 6
 
 
-def test_a_model_that_the_emulated_runtime_does_not_take_fails(job: BenchJob, run: Any, emulator: Any) -> None:
+def test_a_model_that_the_emulated_runtime_does_not_take_fails(
+    builds: TargetBuilds, measure: Any, emulator: Any
+) -> None:
     _, faults = emulator
     faults["int8"] = BackendError("onnxruntime for ARM rejects it")
-    found = run(EMULATED, replace(job, target=ARM))
+    found = measure(EMULATED, replace(builds, target=ARM))
     assert found.build("int8").error == "onnxruntime for ARM rejects it"
     assert found.finished
-    assert judge(found, job.gates).shipped == "float32"
+    assert judge(found, Gates()).shipped == "float32"
 
 
-def test_an_arm_target_without_an_emulator_says_what_is_missing(job: BenchJob, run: Any) -> None:
-    found = run(FakeBackend(obstacle=Missing("another CPU", "go there")), replace(job, target=ARM))
+def test_an_arm_target_without_an_emulator_says_what_is_missing(builds: TargetBuilds, measure: Any) -> None:
+    found = measure(FakeBackend(obstacle=Missing("another CPU", "go there")), replace(builds, target=ARM))
     assert found.reason == "another CPU; go there; not emulated: no qemu (edgetl doctor says how to)"
     assert not found.emulated
 
 
-def test_emulation_can_be_switched_off(job: BenchJob, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_emulation_can_be_switched_off(builds: TargetBuilds, measure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qemu, "missing", lambda: None)
-    off = replace(job, target=ARM, config=job.config.model_copy(update={"emulate": False}))
-    assert "turned off" in run(FakeBackend(obstacle=Missing("another CPU", "go there")), off).reason
+    backend = FakeBackend(obstacle=Missing("another CPU", "go there"))
+    assert "turned off" in measure(backend, replace(builds, target=ARM), emulate=False).reason
 
 
-def test_a_reference_of_another_length_is_refused(job: BenchJob, run: Any) -> None:
+def test_a_reference_of_another_length_is_refused(tmp_path: Path) -> None:
+    save_file({"logits": np.eye(6, 3, dtype=np.float32)}, tmp_path / "reference.safetensors")
     with pytest.raises(EdgetlError, match="expected logits of 5 validation images; found shape"):
-        run(FakeBackend(), replace(job, val=job.val[:5]))
+        read_reference(tmp_path / "reference.safetensors", 5)
 
 
-def test_a_missing_reference_is_named(job: BenchJob, run: Any, tmp_path: Path) -> None:
+def test_a_missing_reference_is_named(tmp_path: Path) -> None:
     with pytest.raises(EdgetlError, match="cannot read the reference logits"):
-        run(FakeBackend(), replace(job, reference=tmp_path / "absent"))
+        read_reference(tmp_path / "absent", 5)

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgetl.bench import timed as module
-from edgetl.bench.timed import P99_RUNS, Timed, latency, timed
+from edgetl.bench.timed import P99_RUNS, Timed, Timing, latency, timed
 from edgetl.types import Placement
 
 
@@ -25,7 +25,7 @@ IMAGES = np.zeros((1, 2, 2, 3), np.uint8)
 
 def take(*, for_p99: bool) -> Timed:
     engines = {"a": Still(), "b": Still()}
-    return timed(engines, IMAGES, runs=300, warmup=1, threads=1, seed=0, for_p99=for_p99)
+    return timed(engines, IMAGES, Timing(300, 1, 1, for_p99=for_p99))
 
 
 def test_a_gate_on_p99_takes_as_many_runs_as_its_interval_needs(monkeypatch: pytest.MonkeyPatch) -> None:

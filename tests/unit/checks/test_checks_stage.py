@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from small_runs import small_run
 
-from edgetl.checks.check import CheckJob, run
+from edgetl.checks.check import check_images
 from edgetl.checks.model import Checks, Finding, read_checks, require_sound
 from edgetl.checks.sheet import write_sheet
 from edgetl.data.split import make_split
 from edgetl.errors import DataError
-from edgetl.progress import Silent
-from edgetl.recipes.recipe import Backbone, Check, Data
+from edgetl.recipes.recipe import Data
 
 CLASSES = ("rough", "smooth")
 
@@ -41,20 +41,9 @@ def photos(tmp_path: Path) -> Path:
 
 def checked(photos: Path, *, group_by: str | None = None, **settings: object) -> Checks:
     data = Data(train="train", val="val", shots=6, group_by=group_by, augment="none")
-    out = photos / "out"
-    out.mkdir(exist_ok=True)
-    job = CheckJob(
-        split=make_split(data, photos),
-        data=data,
-        base=photos,
-        check=Check.model_validate(settings),
-        max_drop_points=None,
-        backbone=Backbone(name="resnet18"),
-        source=None,
-        obstacle="no weights here",
-        cache=photos / "cache",
-    )
-    run(job, out, Silent())
+    (out := photos / "out").mkdir(exist_ok=True)
+    run = small_run(make_split(data, photos), photos, data=data, check=settings, gates={"max_drop_points": None})
+    check_images(run, None, "no weights here", out)
     return read_checks(out / "check.json")
 
 

@@ -11,10 +11,10 @@ from PIL import Image, features
 
 from edgetl.fronts.image.decoder_versions import decoder_versions
 from edgetl.progress import Silent
+from edgetl.recipes.job import Job, make_job
 from edgetl.recipes.recipe import Recipe
+from edgetl.recipes.run import Run
 from edgetl.stages.check import check_stage
-from edgetl.stages.job import Job, make_job
-from edgetl.stages.run import Run
 from edgetl.stages.split import split_stage
 from edgetl.store.results import open_store
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from small_runs import small_run
 
 from edgetl.data.groups import SharedGroup, SplitKeys, group_keys, order_by_group, shared_groups, split_keys
 from edgetl.data.scan import Listing
@@ -77,10 +78,11 @@ def test_validation_pictures_of_groups_that_teach_are_found(tmp_path: Path) -> N
     for part in ("train", "val"):
         (tmp_path / part).mkdir()
     split = split_of(["a/v1_0.png", "a/v2_0.png", "b/v2_1.png"], ["a/v3_0.png", "b/v2_9.png"], str(tmp_path))
-    keys = split_keys(Data(train="train", val="val", group_by=r"v\d+"), tmp_path, split)
+    data = {"train": "train", "val": "val"}
+    keys = split_keys(small_run(split, tmp_path, data={**data, "group_by": r"v\d+"}))
     assert keys == SplitKeys(("v1", "v2", "v2"), ("v3", "v2"))
     assert shared_groups(keys) == (SharedGroup("v2", shot=1, val=1),)
-    assert split_keys(Data(train="train", val="val"), tmp_path, split) is None
+    assert split_keys(small_run(split, tmp_path, data=data)) is None
 
 
 @pytest.mark.parametrize("place", ["all.csv", "lists/all.csv"])
@@ -98,7 +100,7 @@ def test_groups_are_read_from_the_names_that_the_draw_used(tmp_path: Path, place
     pattern = r"^(?:imgs/)?([^/]+)/"
     config = Data(train=place, shots=2, group_by=pattern, augment="none")
     split = make_split(config, tmp_path)
-    keys = split_keys(config, tmp_path, split)
+    keys = split_keys(small_run(split, tmp_path, data=config))
     assert keys is not None
     assert set(keys.shots) | set(keys.val) == {f"p{patient}{label}" for patient in range(4) for label in "ab"}
     assert shared_groups(keys) == ()

@@ -11,8 +11,9 @@ import pytest
 from backend_pivots import images, pivot, reference
 from onnx import numpy_helper
 from PIL import Image
-from pivot_folder import make_pivot
+from pivot_folder import LABELS, make_pivot
 from safetensors.numpy import load_file, save_file
+from small_runs import small_run
 
 from edgetl.backends.base import load
 from edgetl.bench.host_answers import on_host
@@ -21,17 +22,16 @@ from edgetl.bench.repair_record import REPAIR_FILE, Repair, read_repair
 from edgetl.bench.result import BuildBench, HostCheck, TargetBench
 from edgetl.bundle.compile import compile_pivot
 from edgetl.diagnose.repair import trials
-from edgetl.diagnose.repair.repair import RepairJob, run
+from edgetl.diagnose.repair.repair import repair_int8
 from edgetl.errors import BackendError, EdgetlError
 from edgetl.files.digest import file_digest
 from edgetl.pivot.mixed import layers
 from edgetl.pivot.pivot import read_pivot, write_pivot
-from edgetl.progress import Silent
-from edgetl.recipes.recipe import Bench, Gates
+from edgetl.recipes.recipe import Gates
 from edgetl.recipes.targets import load_target
 from edgetl.stages.repair import missed_by_int8
 from edgetl.tasks.classification.accuracy import compare
-from edgetl.types import Compiled, Precision, Sample, Target
+from edgetl.types import Compiled, Precision, Sample, Split, Target
 
 COUNT = 40
 GATES = Gates(max_drop_points=15.0)
@@ -54,13 +54,12 @@ def folder(tmp_path: Path) -> Path:
     return place
 
 
-def job(folder: Path, target: str) -> RepairJob:
+def val_of(folder: Path) -> tuple[Sample, ...]:
     logits = load_file(folder / "reference.safetensors")["logits"]
-    val = tuple(
+    return tuple(
         Sample(str(folder.parent / "val" / f"{index}.png"), int(answer), f"{index:064}")
         for index, answer in enumerate(logits.argmax(1))
     )
-    return RepairJob(load_target(target), folder, val[:16], val, GATES, Bench(), 0, folder.parent / "cache")
 
 
 def plant(folder: Path, position: int) -> str:
@@ -98,10 +97,13 @@ def _seal(folder: Path) -> None:
     write_pivot(folder, Pivot.model_validate(record))
 
 
-def repaired(folder: Path, target: str, tmp_path: Path) -> tuple[Repair, Path]:
-    out = tmp_path / f"out-{target}"
-    out.mkdir()
-    run(job(folder, target), out, Silent())
+def repaired(
+    folder: Path, target: str, tmp_path: Path, gates: Gates = GATES, val: tuple[Sample, ...] = ()
+) -> tuple[Repair, Path]:
+    val = val or val_of(folder)
+    split = Split(LABELS, val[:16], val, (), "squash", "", "")
+    (out := tmp_path / f"out-{target}").mkdir()
+    repair_int8(small_run(split, folder.parent), load_target(target), folder, gates, out)
     return read_repair(out / REPAIR_FILE), out / "pivot"
 
 
@@ -124,11 +126,10 @@ def test_the_layer_at_fault_is_computed_in_float_and_the_build_passes(
     bundle.mkdir()
     manifest = compile_pivot(made, load_target(target), "mixed", "repaired", bundle)
     assert manifest.compiled.precision == "mixed"
-    one = job(folder, target)
     with load(manifest.target.backend).open(bundle, manifest.compiled, on_host(manifest.target), threads=1) as engine:
         logits = np.asarray(engine.infer({"image": images(COUNT, seed=5)})["logits"], np.float32)
     truth = load_file(folder / "reference.safetensors")["logits"]
-    labels = np.array([sample.label for sample in one.val])
+    labels = np.array([sample.label for sample in val_of(folder)])
     assert compare(logits, labels, truth).top1.value == taken.top1.value
 
 
@@ -145,21 +146,15 @@ def test_of_an_absent_cpu_no_time_is_told(folder: Path, tmp_path: Path) -> None:
 
 def test_a_gate_that_nothing_meets_leaves_no_model_and_says_so(folder: Path, tmp_path: Path) -> None:
     plant(folder, 1)
-    out = tmp_path / "out"
-    out.mkdir()
-    run(
-        replace(job(folder, "x86-cpu"), gates=Gates(max_drop_points=None, min_top1=1.0), val=_half_wrong(folder)),
-        out,
-        Silent(),
-    )
-    found = read_repair(out / REPAIR_FILE)
+    perfect = Gates(max_drop_points=None, min_top1=1.0)
+    found, made = repaired(folder, "x86-cpu", tmp_path, perfect, _half_wrong(folder))
     assert found.layers is None
     assert "no set of layers in float passes" in found.sentence
-    assert not (out / "pivot").exists()
+    assert not made.exists()
 
 
 def _half_wrong(folder: Path) -> tuple[Sample, ...]:
-    val = job(folder, "x86-cpu").val
+    val = val_of(folder)
     return tuple(replace(sample, label=(sample.label + index % 2) % 3) for index, sample in enumerate(val))
 
 

@@ -115,5 +115,5 @@ def test_two_lists_that_contradict_each_other_are_refused(photos: Path, tmp_path
     found = _read(photos)
     for name, label in (("a.csv", "cat"), ("b.csv", "dog")):
         (tmp_path / name).write_text(f"path,label\nphotos/one/0.png,{label}\n")
-    with pytest.raises(DataError, match="labelled `dog` here and `cat` before"):
+    with pytest.raises(DataError, match="labeled `dog` here and `cat` before"):
         read_labelled([tmp_path / "a.csv", tmp_path / "b.csv"], found.images, found.copies)

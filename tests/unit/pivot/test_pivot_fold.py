@@ -92,7 +92,7 @@ class _AlsoRead(nn.Module):
 
 
 def test_folding_that_changes_the_network_is_refused_with_numbers() -> None:
-    with pytest.raises(ParityError, match=r"outputs on random input differ by .* allowed is 0\.0001"):
+    with pytest.raises(ParityError, match=r"outputs on random input differ by .* \(allowed: 0\.0001\)"):
         fold(_network(_AlsoRead()), 8, 8)
 
 

@@ -11,16 +11,16 @@ import torch
 from onnx import TensorProto, numpy_helper
 from PIL import Image
 from safetensors.torch import save_file
+from small_runs import small_run
 
 from edgetl.backbones.load import construct
 from edgetl.backbones.spec import write_spec
 from edgetl.errors import UsageError
-from edgetl.pivot import export
+from edgetl.pivot.export import export_pivot
 from edgetl.pivot.half import measure_range, to_float16
 from edgetl.pivot.half_range import HalfRange
 from edgetl.pivot.pivot import Pivot, read_pivot
 from edgetl.pivot.pivot_models import available, left_out, model_for
-from edgetl.progress import Silent
 from edgetl.recipes.targets import load_target
 from edgetl.types import NetworkSpec, Preprocessing, Sample, Split
 
@@ -51,7 +51,8 @@ def _export(folder: Path, split: Split, *, half: bool = True, factor: float = 1.
     save_file(state, folder / "adapted" / "network.safetensors")
     write_spec(SPEC, folder / "adapted" / "network.json")
     (folder / "pivot").mkdir()
-    export.run(split, folder / "adapted", {}, folder / "pivot", Silent(), half=half)
+    run = small_run(split, folder, targets=["nvidia-rtx" if half else "null"])
+    export_pivot(run, folder / "adapted", {}, folder / "pivot")
     return read_pivot(folder / "pivot")
 
 

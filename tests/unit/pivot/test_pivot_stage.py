@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,19 +12,21 @@ import torch
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_torch
+from small_runs import small_run
 
 from edgetl.backbones.load import construct, rebuild
 from edgetl.backbones.spec import read_spec, write_spec
 from edgetl.data.batches import load_batch
 from edgetl.errors import ParityError
 from edgetl.fronts.image.normalize import normalize
-from edgetl.pivot import export
+from edgetl.pivot.export import export_pivot
 from edgetl.pivot.facts import read_facts
 from edgetl.pivot.pivot import read_pivot
 from edgetl.pivot.preprocess import on_byte_lattice
-from edgetl.progress import Silent
-from edgetl.quant import quantize
-from edgetl.recipes.recipe import Gates, Quantize
+from edgetl.quant.quantize import quantize_network
+from edgetl.quant.record import read_quantize
+from edgetl.recipes.recipe import Gates
+from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
 from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Sample, Scheme, Split
 
@@ -65,11 +66,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     write_spec(spec, folders["adapted"] / "network.json")
     images = folders["images"]
     split = Split(("dark", "light"), _samples(images, 8), _samples(images, 6), (), "squash", "", "")
-    config = Quantize(method="qat", epochs=1, batch_size=4)
-    job = quantize.QuantizeJob(split, folders["adapted"], SCHEME, PROFILE, config, Gates(), "light")
-    quantize.run(job, folders["quantized"], Silent())
-    export.run(split, folders["adapted"], {scheme_id(SCHEME): folders["quantized"]}, folders["pivot"], Silent())
+    run = trained(split, root)
+    quantize_network(run, folders["adapted"], SCHEME, Gates(), None, folders["quantized"])
+    export_pivot(run, folders["adapted"], {scheme_id(SCHEME): folders["quantized"]}, folders["pivot"])
     return Made(split, folders["adapted"], folders["quantized"], folders["pivot"])
+
+
+def trained(split: Split, base: Path) -> Run:
+    """One epoch of training on the lightly augmented shots."""
+    quantize = {"method": "qat", "epochs": 1, "batch_size": 4}
+    return small_run(split, base, profile=PROFILE, quantize=quantize, data={"train": ".", "augment": "light"})
 
 
 def test_the_pivot_holds_the_float_and_the_integer_model_with_what_was_proven(made: Made) -> None:
@@ -102,12 +108,12 @@ def test_golden_logits_are_what_the_float_model_answers_to_the_golden_inputs(mad
 
 
 def test_the_record_tells_the_history_and_never_ends_worse_than_it_started(made: Made) -> None:
-    record = json.loads((made.quantized / "quantize.json").read_text())
-    losses = [epoch["loss"] for epoch in record["history"]]
+    record = read_quantize(made.quantized)
+    losses = [epoch.loss for epoch in record.history]
     assert len(losses) == 2
-    assert record["history"][record["chosen_epoch"]]["loss"] == min(losses)
-    assert record["operators"]["conv"] > 0
-    assert record["batch_norms_folded"] > 0
+    assert record.history[record.chosen_epoch].loss == min(losses)
+    assert record.operators["conv"] > 0
+    assert record.batch_norms_folded > 0
 
 
 def test_training_leaves_the_float_reference_alone(made: Made) -> None:
@@ -122,12 +128,10 @@ def test_training_leaves_the_float_reference_alone(made: Made) -> None:
 
 
 def test_one_seed_gives_the_same_bytes_twice(made: Made, tmp_path: Path) -> None:
-    config = Quantize(method="qat", epochs=1, batch_size=4)
-    quantize.run(
-        quantize.QuantizeJob(made.split, made.adapted, SCHEME, PROFILE, config, Gates(), "light"), tmp_path, Silent()
-    )
+    (out := tmp_path / "out").mkdir()
+    quantize_network(trained(made.split, tmp_path), made.adapted, SCHEME, Gates(), None, out)
     for name in ("network.onnx", "reference.safetensors"):
-        assert (tmp_path / name).read_bytes() == (made.quantized / name).read_bytes(), name
+        assert (out / name).read_bytes() == (made.quantized / name).read_bytes(), name
 
 
 def test_a_model_that_is_not_the_network_it_claims_to_be_is_refused(made: Made, tmp_path: Path) -> None:
@@ -137,4 +141,4 @@ def test_a_model_that_is_not_the_network_it_claims_to_be_is_refused(made: Made, 
     reference = load_file(made.quantized / "reference.safetensors")
     save_file({name: values + 5 for name, values in reference.items()}, quantized / "reference.safetensors")
     with pytest.raises(ParityError, match=rf"int8-{scheme_id(SCHEME)}\.onnx: .* 8 images"):
-        export.run(made.split, made.adapted, {scheme_id(SCHEME): quantized}, pivot, Silent())
+        export_pivot(small_run(made.split, tmp_path), made.adapted, {scheme_id(SCHEME): quantized}, pivot)

@@ -11,7 +11,8 @@ from tiny_calibration import pictures
 from torch import nn
 
 from edgetl.progress import Silent
-from edgetl.quant.decide import Judged, decide, is_inside, judge_on
+from edgetl.quant.decide import decide, is_inside, judge_on
+from edgetl.quant.record import Judged
 from edgetl.recipes.recipe import Gates
 from edgetl.types import Interval, Preprocessing
 

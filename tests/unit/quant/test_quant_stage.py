@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,21 +10,25 @@ from typing import Any
 import onnx
 import pytest
 from safetensors.torch import save_file
+from small_runs import small_run
 from tiny_calibration import pictures
 
 from edgetl.backbones.load import construct
 from edgetl.backbones.spec import read_spec, write_spec
 from edgetl.data.batches import load_batch
 from edgetl.errors import UsageError
-from edgetl.pivot import export
 from edgetl.pivot.equalized import equalized_layers
+from edgetl.pivot.export import export_pivot
 from edgetl.pivot.mixed import layers
 from edgetl.pivot.pivot import read_pivot
 from edgetl.progress import Silent
-from edgetl.quant import calibration, quantize
+from edgetl.quant import calibration
+from edgetl.quant.quantize import quantize_network
+from edgetl.quant.record import QuantizeRecord, read_quantize
 from edgetl.recipes.recipe import Gates, Quantize
+from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
-from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Progress, Scheme, Split
+from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Scheme, Split
 
 SCHEME = Scheme("uint8", activation_symmetric=False)
 PROFILE = CalibrationProfile("default", "", 2000, "entropy", views=1)
@@ -36,16 +40,23 @@ class Adapted:
     folder: Path
     split: Split
 
+    def run(self, base: Path, config: Quantize = PTQ, profile: CalibrationProfile = PROFILE, **given: Any) -> Run:
+        data = {"train": ".", "augment": "light"}
+        return small_run(self.split, base, profile=profile, quantize=config, data=data, **given)
+
     def quantize(
-        self, out: Path, config: Quantize = PTQ, profile: CalibrationProfile = PROFILE, **places: Any
-    ) -> dict[str, Any]:
+        self,
+        out: Path,
+        config: Quantize = PTQ,
+        *,
+        gates: Gates | None = None,
+        ranges: Path | None = None,
+        **given: Any,
+    ) -> QuantizeRecord:
         out.mkdir(parents=True)
-        progress: Progress = places.pop("progress", Silent())
-        gates = places.pop("gates", Gates())
-        job = quantize.QuantizeJob(self.split, self.folder, SCHEME, profile, config, gates, "light", **places)
-        quantize.run(job, out, progress)
-        record: dict[str, Any] = json.loads((out / "quantize.json").read_text())
-        return record
+        run = self.run(out.parent, config, **given)
+        quantize_network(run, self.folder, SCHEME, gates or Gates(), ranges, out)
+        return read_quantize(out)
 
 
 class Notes(Silent):
@@ -87,16 +98,16 @@ def test_stopped_while_it_calibrates_the_stage_ends_in_the_same_bytes(
         return load_batch(*arguments)
 
     monkeypatch.setattr(calibration, "load_batch", load)
-    cache, notes = tmp_path / "cache", Notes()
+    notes = Notes()
     with pytest.raises(KeyboardInterrupt):
-        adapted.quantize(tmp_path / "stopped", cache=cache)
-    record = adapted.quantize(tmp_path / "out", cache=cache, progress=notes)
+        adapted.quantize(tmp_path / "stopped")
+    record = adapted.quantize(tmp_path / "out", progress=notes)
     assert notes.lines == ["calibration continues after batch 2 of 5"]
     assert seen == [16] * 4 + [16, 16, 6]
-    assert record["calibration_images"] == 70  # all there are; the profile would take 2,000
+    assert record.calibration_images == 70  # all there are; the profile would take 2,000
     for name in ("network.onnx", "ranges.safetensors"):
         assert (tmp_path / "out" / name).read_bytes() == (first / name).read_bytes(), name
-    assert sorted(path.suffix for path in cache.iterdir()) == [".kept", ".safetensors"]
+    assert sorted(path.suffix for path in (tmp_path / "cache" / "ranges").iterdir()) == [".kept", ".safetensors"]
 
 
 def test_given_ranges_are_used_without_looking_at_calibration_images(
@@ -104,7 +115,7 @@ def test_given_ranges_are_used_without_looking_at_calibration_images(
 ) -> None:
     monkeypatch.setattr(calibration, "load_batch", None)
     record = adapted.quantize(tmp_path / "out", ranges=first / "ranges.safetensors")
-    assert record["ranges_given"]
+    assert record.ranges_given
     assert (tmp_path / "out" / "network.onnx").read_bytes() == (first / "network.onnx").read_bytes()
 
 
@@ -119,13 +130,13 @@ def test_given_ranges_of_another_profile_are_refused(adapted: Adapted, first: Pa
 def test_equalizing_and_correcting_are_told_in_the_record(adapted: Adapted, tmp_path: Path) -> None:
     config = Quantize(method="ptq", equalize=True, bias_correction=True)
     record = adapted.quantize(tmp_path / "out", config)
-    assert record["equalized_pairs"] > 0
+    assert record.equalized_pairs > 0
     model = onnx.load_model(tmp_path / "out" / "network.onnx")
     named = {layer.name for layer in layers(model)}
     assert set() < equalized_layers(model) < named
-    corrections = record["bias_corrections"]
+    corrections = record.bias_corrections
     assert len(corrections) > 3
-    assert sum(each["after"] for each in corrections) < 0.01 * sum(each["before"] for each in corrections)
+    assert sum(each.after for each in corrections) < 0.01 * sum(each.before for each in corrections)
 
 
 def test_equalized_weights_are_another_key(adapted: Adapted, first: Path, tmp_path: Path) -> None:
@@ -141,9 +152,10 @@ def test_auto_is_the_calibrated_network_where_that_is_enough(adapted: Adapted, f
     config = Quantize(method="auto", bias_correction=False)
     notes = Notes()
     record = adapted.quantize(tmp_path / "out", config, gates=Gates(max_drop_points=100.0), progress=notes)
-    assert (record["method"], record["history"], record["chosen_epoch"]) == ("ptq", [], 0)
-    assert record["decision"]["calibrated"]["images"] == 6
-    assert notes.lines == [f"{scheme_id(SCHEME)}: {record['decision']['sentence']}"]
+    assert (record.method, record.history, record.chosen_epoch) == ("ptq", (), 0)
+    assert record.decision is not None
+    assert record.decision.calibrated.images == 6
+    assert notes.lines == [f"{scheme_id(SCHEME)}: {record.decision.sentence}"]
     assert (tmp_path / "out" / "network.onnx").read_bytes() == (first / "network.onnx").read_bytes()
 
 
@@ -153,19 +165,22 @@ def test_auto_trains_where_calibration_misses_the_gate_and_keeps_the_better_one(
     config = Quantize(method="auto", bias_correction=False, epochs=1)
     monkeypatch.setattr("edgetl.quant.decide.is_inside", lambda *_: False)  # so small a network loses nothing
     record = adapted.quantize(tmp_path / "out", config, gates=Gates(max_drop_points=0))
-    assert len(record["history"]) == 2
-    drops = {key: record["decision"][key]["drop_points"]["value"] for key in ("calibrated", "trained")}
-    assert record["method"] == ("qat" if drops["trained"] < drops["calibrated"] else "ptq")
+    assert len(record.history) == 2
+    assert record.decision is not None
+    assert record.decision.trained is not None
+    calibrated, trained = record.decision.calibrated.drop_points.value, record.decision.trained.drop_points.value
+    assert record.method == ("qat" if trained < calibrated else "ptq")
     same = (tmp_path / "out" / "network.onnx").read_bytes() == (first / "network.onnx").read_bytes()
-    assert same == (record["method"] == "ptq")
+    assert same == (record.method == "ptq")
 
 
 def test_a_gate_that_the_float_network_misses_costs_no_training(adapted: Adapted, first: Path, tmp_path: Path) -> None:
     config = Quantize(method="auto", bias_correction=False, epochs=1)
     gates = Gates(max_drop_points=None, min_top1=1.0, min_recall={adapted.split.classes[0]: 1.0})
     record = adapted.quantize(tmp_path / "out", config, gates=gates)
-    assert (record["method"], record["history"], record["decision"]["trained"]) == ("ptq", [], None)
-    assert "The float network itself has top-1 of " in record["decision"]["sentence"]
+    assert record.decision is not None
+    assert (record.method, record.history, record.decision.trained) == ("ptq", (), None)
+    assert "The float network itself has top-1 of " in record.decision.sentence
     assert (tmp_path / "out" / "network.onnx").read_bytes() == (first / "network.onnx").read_bytes()
 
 
@@ -175,8 +190,8 @@ def test_a_training_that_diverges_is_survived_and_told_without_numbers_that_are_
     config = PTQ.model_copy(update={"method": "qat", "epochs": 1, "learning_rate": 1e37})
     record = adapted.quantize(tmp_path / "out", config)
     assert "NaN" not in (tmp_path / "out" / "quantize.json").read_text()
-    assert record["chosen_epoch"] == 0
-    assert record["history"][1]["loss"] is None
+    assert record.chosen_epoch == 0
+    assert math.isnan(record.history[1].loss)
     assert (tmp_path / "out" / "network.onnx").read_bytes() == (first / "network.onnx").read_bytes()
 
 
@@ -190,7 +205,7 @@ def test_bytes_with_their_zero_point_in_the_middle_take_any_mean(adapted: Adapte
     scheme = Scheme("uint8", activation_symmetric=True)
     (out := tmp_path / "out").mkdir()
     (pivot := tmp_path / "pivot").mkdir()
-    job = quantize.QuantizeJob(adapted.split, folder, scheme, replace(PROFILE, images=8), PTQ, Gates(), "light")
-    quantize.run(job, out, Silent())
-    export.run(adapted.split, folder, {scheme_id(scheme): out}, pivot, Silent())
+    run = adapted.run(tmp_path, profile=replace(PROFILE, images=8))
+    quantize_network(run, folder, scheme, Gates(), None, out)
+    export_pivot(run, folder, {scheme_id(scheme): out}, pivot)
     assert [model.precision for model in read_pivot(pivot).models] == ["float32", "int8"]

@@ -10,9 +10,10 @@ from gated_networks import EFFICIENT, MOBILE, TORCHVISION, images, settled
 from torch import Tensor, nn
 
 from edgetl.errors import UsageError
+from edgetl.quant.record import Epoch
 from edgetl.quant.simplify.distil import distil, loss_of, stages
 from edgetl.quant.simplify.replace import operated
-from edgetl.quant.train import Epoch, Views, best_epoch
+from edgetl.quant.train import Views, best_epoch
 from edgetl.recipes.recipe import Surgery
 
 SHORT = Surgery(epochs=4, batch_size=8, learning_rate=1e-4)

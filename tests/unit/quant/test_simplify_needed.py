@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edgetl.backbones.findings import Replaceable
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, Latency, TargetBench
 from edgetl.errors import UsageError
@@ -39,21 +39,15 @@ def _bench(*builds: BuildBench, backend: str = "onnxruntime") -> TargetBench:
     return TargetBench("x86-cpu", backend, "1", True, False, "", describe(), images, builds)
 
 
-def _record(folder: Path, activations: int, gates: int) -> Path:
-    path = folder / "quantize.json"
-    path.write_text(json.dumps({"replaceable": {"activations": activations, "gates": gates}}))
-    return path
-
-
 @pytest.mark.parametrize(("activations", "gates"), [(19, 9), (19, 0), (0, 9)])
-def test_slower_than_float_with_parts_to_replace_is_worth_it(activations: int, gates: int, tmp_path: Path) -> None:
+def test_slower_than_float_with_parts_to_replace_is_worth_it(activations: int, gates: int) -> None:
     found = _bench(_build("int8", 2.1), _build("float32", 1.6))
-    assert surgery_pays(found, _record(tmp_path, activations, gates), Surgery())
+    assert surgery_pays(found, Replaceable(activations, gates), Surgery())
 
 
-def test_the_fastest_float_build_counts(tmp_path: Path) -> None:
+def test_the_fastest_float_build_counts() -> None:
     found = _bench(_build("int8", 0.8), _build("bfloat16", 0.7), _build("float32", 1.6))
-    assert surgery_pays(found, _record(tmp_path, 19, 9), Surgery())
+    assert surgery_pays(found, Replaceable(19, 9), Surgery())
     fastest = found.fastest_float()
     assert fastest is not None
     assert fastest.precision == "bfloat16"
@@ -71,20 +65,20 @@ def test_the_fastest_float_build_counts(tmp_path: Path) -> None:
     ],
     ids=["faster", "not measured", "float not measured", "only integers", "no int8", "answers zeros"],
 )
-def test_otherwise_it_is_not(found: TargetBench, tmp_path: Path) -> None:
-    assert not surgery_pays(found, _record(tmp_path, 19, 9), Surgery())
+def test_otherwise_it_is_not(found: TargetBench) -> None:
+    assert not surgery_pays(found, Replaceable(19, 9), Surgery())
 
 
-def test_a_network_without_such_parts_is_left_alone(tmp_path: Path) -> None:
-    assert not surgery_pays(_bench(_build("int8", 2.1), _build("float32", 1.6)), _record(tmp_path, 0, 0), Surgery())
+def test_a_network_without_such_parts_is_left_alone() -> None:
+    assert not surgery_pays(_bench(_build("int8", 2.1), _build("float32", 1.6)), Replaceable(0, 0), Surgery())
 
 
 @pytest.mark.parametrize(("activations", "gates"), [(19, 0), (0, 9)])
-def test_parts_that_the_recipe_keeps_are_no_reason(activations: int, gates: int, tmp_path: Path) -> None:
-    found, record = _bench(_build("int8", 2.1), _build("float32", 1.6)), _record(tmp_path, activations, gates)
-    assert surgery_pays(found, record, Surgery(activations="keep")) == (gates > 0)
-    assert surgery_pays(found, record, Surgery(gates="keep")) == (activations > 0)
-    assert not surgery_pays(found, record, Surgery(activations="keep", gates="keep"))
+def test_parts_that_the_recipe_keeps_are_no_reason(activations: int, gates: int) -> None:
+    found, parts = _bench(_build("int8", 2.1), _build("float32", 1.6)), Replaceable(activations, gates)
+    assert surgery_pays(found, parts, Surgery(activations="keep")) == (gates > 0)
+    assert surgery_pays(found, parts, Surgery(gates="keep")) == (activations > 0)
+    assert not surgery_pays(found, parts, Surgery(activations="keep", gates="keep"))
 
 
 def test_the_sentence_tells_cause_change_and_outcome() -> None:

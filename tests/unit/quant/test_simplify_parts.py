@@ -13,6 +13,7 @@ from gated_networks import ALL, EFFICIENT, MOBILE, SIZE, TORCHVISION, Branches, 
 from torch import nn
 
 from edgetl.backbones.checkpoint import write_checkpoint
+from edgetl.backbones.findings import Replaceable
 from edgetl.backbones.load import construct, rebuild
 from edgetl.backbones.replaceable import (
     NO_GATES,
@@ -20,7 +21,6 @@ from edgetl.backbones.replaceable import (
     RELU6,
     ChannelScale,
     Fold,
-    Replaceable,
     folds,
     operate,
     replaceable,

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from gated_networks import EFFICIENT, images, pictures, settled
+from small_runs import small_run
 
 from edgetl.backbones.checkpoint import write_checkpoint
+from edgetl.backbones.findings import Replaceable
 from edgetl.backbones.load import construct, rebuild
 from edgetl.backbones.spec import read_spec, write_spec
 from edgetl.data.batches import load_batch
 from edgetl.errors import UsageError
 from edgetl.fronts.image.normalize import normalize
-from edgetl.progress import Silent
-from edgetl.quant import quantize
+from edgetl.quant.quantize import quantize_network
+from edgetl.quant.record import read_quantize
 from edgetl.quant.shots import Shots
 from edgetl.quant.simplify import simplify
-from edgetl.recipes.recipe import Gates, Quantize, Surgery
+from edgetl.quant.simplify.record import SurgeryRecord, read_surgery
+from edgetl.quant.simplify.simplify import simplify_network
+from edgetl.recipes.recipe import Gates, Surgery
+from edgetl.recipes.run import Run
 from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Scheme, Split
 
 SHORT = Surgery(epochs=2, batch_size=8, learning_rate=1e-3)
@@ -37,11 +40,14 @@ def adapted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Split]:
     return root, Split(("a", "b", "c"), samples[:12], samples[12:], (), "squash", "", "")
 
 
-def _operate(adapted: tuple[Path, Split], out: Path, config: Surgery = SHORT) -> dict[str, Any]:
+def _run(split: Split, base: Path, config: Surgery = SHORT) -> Run:
+    return small_run(split, base, surgery=config, data={"train": ".", "augment": "light"})
+
+
+def _operate(adapted: tuple[Path, Split], out: Path, config: Surgery = SHORT) -> SurgeryRecord:
     out.mkdir()
-    simplify.run(adapted[1], adapted[0], config, "light", out, Silent())
-    record: dict[str, Any] = json.loads((out / "surgery.json").read_text())
-    return record
+    simplify_network(_run(adapted[1], out.parent, config), adapted[0], out)
+    return read_surgery(out)
 
 
 @pytest.fixture(scope="module")
@@ -61,15 +67,15 @@ def test_what_was_written_is_rebuilt_without_smooth_parts(adapted: tuple[Path, S
 
 
 def test_the_record_says_what_was_replaced_and_how_training_went(adapted: tuple[Path, Split], done: Path) -> None:
-    record = json.loads((done / "surgery.json").read_text())
-    assert record["surgery"] == ["relu", "no-gates"]
-    assert record["replaced"] == {"activations": 9, "gates": 2}
-    assert record["gates_folded_into"] == {"convolution": 2}
-    assert record["batch_norms_matched"] == 13
-    assert len(record["history"]) == 3
-    chosen = record["history"][record["chosen_epoch"]]
-    assert chosen["loss"] == min(epoch["loss"] for epoch in record["history"])
-    assert record["agreement"] == chosen["agreement"]
+    record = read_surgery(done)
+    assert record.surgery == ("relu", "no-gates")
+    assert record.replaced == Replaceable(activations=9, gates=2)
+    assert record.gates_folded_into == {"convolution": 2}
+    assert record.batch_norms_matched == 13
+    assert len(record.history) == 3
+    chosen = record.history[record.chosen_epoch]
+    assert chosen.loss == min(epoch.loss for epoch in record.history)
+    assert record.agreement == chosen.agreement
 
 
 def test_plain_views_are_of_as_many_classes_as_go_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,8 +96,8 @@ def test_rebuilt_logits_agree_with_the_recorded_agreement(adapted: tuple[Path, S
     x = torch.from_numpy(normalize(load_batch(adapted[1].shots, EFFICIENT.preprocessing), EFFICIENT.preprocessing))
     before = rebuild(EFFICIENT, adapted[0] / "network.safetensors")(x).argmax(1)
     after = rebuild(read_spec(done / "network.json"), done / "network.safetensors")(x).argmax(1)
-    record = json.loads((done / "surgery.json").read_text())
-    assert float((before == after).float().mean()) == pytest.approx(record["agreement"])
+    record = read_surgery(done)
+    assert float((before == after).float().mean()) == pytest.approx(record.agreement)
 
 
 def test_the_same_job_gives_the_same_bytes(adapted: tuple[Path, Split], done: Path, tmp_path: Path) -> None:
@@ -103,29 +109,22 @@ def test_the_same_job_gives_the_same_bytes(adapted: tuple[Path, Split], done: Pa
 def test_the_quantize_stage_takes_it_for_an_adapted_network(
     adapted: tuple[Path, Split], done: Path, tmp_path: Path
 ) -> None:
-    job = quantize.QuantizeJob(
-        split=adapted[1],
-        adapted=done,
-        scheme=Scheme("uint8", activation_symmetric=False),
-        profile=CalibrationProfile("default", "", 12, "min-max"),
-        config=Quantize(method="ptq"),
-        gates=Gates(),
-        augment="light",
-    )
-    quantize.run(job, tmp_path, Silent())
-    operators = json.loads((tmp_path / "quantize.json").read_text())["operators"]
-    assert operators.get("mul", 0) == 0  # neither gates nor smooth activations
+    profile = CalibrationProfile("default", "", 12, "min-max")
+    run = small_run(adapted[1], tmp_path, profile=profile, quantize={"method": "ptq"})
+    (out := tmp_path / "out").mkdir()
+    quantize_network(run, done, Scheme("uint8", activation_symmetric=False), Gates(), None, out)
+    assert read_quantize(out).operators.get("mul", 0) == 0  # neither gates nor smooth activations
 
 
 def test_only_gates_can_go(adapted: tuple[Path, Split], tmp_path: Path) -> None:
     record = _operate(adapted, tmp_path / "out", SHORT.model_copy(update={"epochs": 0, "activations": "keep"}))
-    assert record["surgery"] == ["no-gates"]
-    assert record["replaced"] == {"activations": 0, "gates": 2}
+    assert record.surgery == ("no-gates",)
+    assert record.replaced == Replaceable(activations=0, gates=2)
 
 
 def test_an_operated_network_is_not_operated_on_again(adapted: tuple[Path, Split], done: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="surgery was done already"):
-        simplify.run(adapted[1], done, SHORT, "light", tmp_path, Silent())
+        simplify_network(_run(adapted[1], tmp_path), done, tmp_path)
 
 
 def test_a_network_with_nothing_to_replace_is_refused(adapted: tuple[Path, Split], tmp_path: Path) -> None:
@@ -134,4 +133,4 @@ def test_a_network_with_nothing_to_replace_is_refused(adapted: tuple[Path, Split
     write_checkpoint(construct(spec).state_dict(), plain / "network.safetensors")
     write_spec(spec, plain / "network.json")
     with pytest.raises(UsageError, match="quantize it as it is"):
-        simplify.run(adapted[1], plain, SHORT, "light", tmp_path, Silent())
+        simplify_network(_run(adapted[1], tmp_path), plain, tmp_path)

@@ -3,134 +3,135 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from dataclasses import replace
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import small_reports
-from hypothesis import strategies as st
 
+from edgetl.adapt.record import (
+    Adaptation,
+    Budget,
+    Candidate,
+    Epoch,
+    Guard,
+    HeldOut,
+    History,
+    ResizeCandidate,
+    ResizeChoice,
+)
+from edgetl.backbones.findings import Audit
 from edgetl.report.html import Details, render_html
 from edgetl.report.model import Report
 from edgetl.types import Split
 
-EVIL = "<script>alert('x')</script>"
-Record = dict[str, Any]
+EVIL: Any = "<script>alert('x')</script>"
 
 
-def epoch(number: int, train_loss: float | None, held_out: float | None = None) -> Record:
-    return {
-        "epoch": number,
-        "learning_rate": 1e-3,
-        "train_loss": train_loss,
-        "held_out": None if held_out is None else {"loss": held_out, "top1": 0.5},
-        "seconds": 0.1,
-    }
+def epoch(number: int, train_loss: float, held_out: float | None = None) -> Epoch:
+    return Epoch(number, 1e-3, train_loss, None if held_out is None else HeldOut(held_out, 0.5))
 
 
-HISTORY: Record = {
-    "trials": {
-        "finetune last-5": [[epoch(1, 2.0, 1.5), epoch(2, 1.0, 1.2)]],
-        "finetune last-3": [
-            [epoch(1, 2.0, 1.0), epoch(2, 1.0, 0.6), epoch(3, 0.8, 0.7)],
-            [epoch(1, 1.0, 0.8), epoch(2, 0.5, 0.4)],
-        ],
+HISTORY = History(
+    trials={
+        "finetune last-5": ((epoch(1, 2.0, 1.5), epoch(2, 1.0, 1.2)),),
+        "finetune last-3": (
+            (epoch(1, 2.0, 1.0), epoch(2, 1.0, 0.6), epoch(3, 0.8, 0.7)),
+            (epoch(1, 1.0, 0.8), epoch(2, 0.5, 0.4)),
+        ),
     },
-    "final": [epoch(1, 1.5), epoch(2, 0.9)],
-}
+    final=(epoch(1, 1.5), epoch(2, 0.9)),
+)
 
 
-def candidate(name: str, kind: str = "head", **changes: Any) -> Record:
-    row: Record = {
-        "name": name,
-        "kind": kind,
-        "setting": "C 0.1",
-        "state": "judged",
-        "images": 100,
-        "top1": 0.8,
-        "top1_low": 0.711,
-        "top1_high": 0.867,
-        "loss": 0.61,
-        "difference_points": None,
-        "difference_low": None,
-        "difference_high": None,
-        "folds": 3,
-        "seconds": 1.9,
-        "chosen": False,
-    }
-    return row | changes
+_RIDGE = Candidate(
+    "",
+    "head",
+    "C 0.1",
+    "judged",
+    folds=3,
+    seconds=1.9,
+    images=100,
+    top1=0.8,
+    top1_low=0.711,
+    top1_high=0.867,
+    loss=0.61,
+)
 
 
-def record(**changes: Any) -> Record:
-    told: Record = {
-        "schema": 2,
-        "strategy": "finetune",
-        "reason": "Fine-tuning had 88 of 100 right, ridge 80.",
-        "audit": {
-            "matched": 262,
-            "dropped": ["classifier.weight"],
-            "new": ["classifier.weight", "classifier.bias"],
-            "notes": ["taken from `model_ema`, the averaged weights; not model"],
-        },
-        "augment": "natural",
-        "epochs": 2,
-        "frozen_parameters": 541112,
-        "trained_parameters": 1686040,
-        "head": "ridge",
-        "learning_rate": 0.0005,
-        "trained_parts": [f"blocks.{number}" for number in range(8)],
-        "device": "cpu",
-        "threads": 2,
-        "seconds": 171.3,
-        "source": "timm mobilenetv2_100",
-        "licence": "apache-2.0",
-        "resize": {
-            "policy": "crop",
-            "reason": "crop: a ridge had more right with it",
-            "candidates": [
-                {"policy": "squash", "top1": 0.74, "loss": 0.73},
-                {"policy": "crop", "top1": 0.8, "loss": 0.6},
-            ],
-        },
-        "candidates": [
-            candidate("ridge", seconds=0.02),
-            candidate("logistic", difference_points=-1.0, difference_low=-5.2, difference_high=3.3),
-            candidate(
-                "finetune last-3",
-                "finetune",
-                setting="last-3",
-                top1=0.88,
-                top1_high=0.93,
-                difference_points=8.0,
-                seconds=31.2,
-                chosen=True,
-            ),
-            candidate(
-                "finetune last-5",
-                "finetune",
-                setting="last-5",
-                state="dropped",
-                folds=1,
-                images=34,
-                difference_points=-6.1,
-            ),
-            candidate("all", "finetune", state="diverged", top1=None, top1_low=None, top1_high=None, loss=None),
-        ],
-        "guards": [
-            {"guard": "sanity probe", "verdict": "pass", "sentence": "Better than random.", "numbers": {}},
-            {"guard": "negative transfer", "verdict": "rolled back", "sentence": "Fine-tuning lost.", "numbers": {}},
-            {"guard": "overfitting", "verdict": "failed", "sentence": "By heart.", "numbers": {}},
-        ],
-        "budget": {"minutes": 3.0, "estimated_minutes": 2.4, "sentence": "2.4 of 3 min."},
-        "folds": 3,
-        "held_out_images": 100,
-    }
-    return told | changes
+def candidate(name: str, kind: Literal["head", "finetune"] = "head", **changes: Any) -> Candidate:
+    return replace(_RIDGE, name=name, kind=kind, **changes)
 
 
-def report(adapt: Mapping[str, Any]) -> Report:
-    return small_reports.report(adapt=dict(adapt))
+_USUAL = Adaptation(
+    strategy="finetune",
+    reason="Fine-tuning had 88 of 100 right, ridge 80.",
+    audit=Audit(
+        matched=262,
+        dropped=("classifier.weight",),
+        new=("classifier.weight", "classifier.bias"),
+        notes=("taken from `model_ema`, the averaged weights; not model",),
+    ),
+    augment="natural",
+    epochs=2,
+    frozen_parameters=541112,
+    trained_parameters=1686040,
+    head="ridge",
+    learning_rate=0.0005,
+    trained_parts=tuple(f"blocks.{number}" for number in range(8)),
+    device="cpu",
+    threads=2,
+    seconds=171.3,
+    source="timm mobilenetv2_100",
+    licence="apache-2.0",
+    resize=ResizeChoice(
+        "crop",
+        "crop: a ridge had more right with it",
+        (ResizeCandidate("squash", 0.74, 0.73), ResizeCandidate("crop", 0.8, 0.6)),
+    ),
+    candidates=(
+        candidate("ridge", seconds=0.02),
+        candidate("logistic", difference_points=-1.0, difference_low=-5.2, difference_high=3.3),
+        candidate(
+            "finetune last-3",
+            "finetune",
+            setting="last-3",
+            top1=0.88,
+            top1_high=0.93,
+            difference_points=8.0,
+            seconds=31.2,
+            chosen=True,
+        ),
+        candidate(
+            "finetune last-5",
+            "finetune",
+            setting="last-5",
+            state="dropped",
+            folds=1,
+            images=34,
+            difference_points=-6.1,
+        ),
+        candidate("all", "finetune", state="diverged", top1=None, top1_low=None, top1_high=None, loss=None),
+    ),
+    guards=(
+        Guard("sanity probe", "pass", "Better than random.", {}),
+        Guard("negative transfer", "rolled back", "Fine-tuning lost.", {}),
+        Guard("overfitting", "failed", "By heart.", {}),
+    ),
+    learning_curve=None,
+    budget=Budget(3.0, 2.4, "2.4 of 3 min."),
+    folds=3,
+    held_out_images=100,
+)
+
+
+def record(**changes: Any) -> Adaptation:
+    return replace(_USUAL, **changes)
+
+
+def report(adapt: Adaptation | None) -> Report:
+    return small_reports.report(adapt=adapt)
 
 
 class Section(HTMLParser):
@@ -185,8 +186,9 @@ class Section(HTMLParser):
         return next(row for row in self.rows if row.startswith(name))
 
 
-def section(adapt: Mapping[str, Any], history: Mapping[str, Any] | None = None) -> Section:
-    details = Details(Split(("a",), (), (), (), "crop", "", ""), np.zeros((0, 1), np.float32), (), history or {})
+def section(adapt: Adaptation | None, history: History | None = None) -> Section:
+    split = Split(("a",), (), (), (), "crop", "", "")
+    details = Details(split, np.zeros((0, 1), np.float32), (), history or History())
     parser = Section()
     parser.feed(render_html(report(adapt), details))
     return parser
@@ -198,15 +200,5 @@ def usual() -> Section:
     return section(record(), HISTORY)
 
 
-def without_plots(**changes: Any) -> Record:
-    told = record()
-    return told | {"candidates": [row | {"seconds": None} for row in told["candidates"]]} | changes
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 5) | st.floats() | st.text(max_size=3),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(sorted(candidate(""))), inner, max_size=3)
-    ),
-    max_leaves=6,
-)
+def without_plots(**changes: Any) -> Adaptation:
+    return record(candidates=tuple(replace(row, seconds=None) for row in _USUAL.candidates), **changes)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from adaptation_records import record
 
 from edgetl.bench.gates import judge
 from edgetl.bench.machine import describe
@@ -76,7 +77,7 @@ def inputs(*benches: TargetBench, gates: Gates | None = None) -> ReportInputs:
         split=split,
         reference=accuracy([0, 0, 1, 1]),
         targets=tuple(TargetResult(bench, judge(bench, gates), f"out/demo-{bench.target}") for bench in benches),
-        adapt={"strategy": "probe", "history": {"long": [1, 2, 3]}},
+        adapt=record(),
         stages=(Stage(stage="data", seconds=1.0, peak_rss_bytes=5, reused=True),),
         versions={"edgetl": "0"},
     )
@@ -167,7 +168,8 @@ def test_data_and_adaptation_are_summed_up() -> None:
     assert (report.data.shots, report.data.val) == (2, 4)
     assert (report.data.shots_per_class, report.data.val_per_class) == ((2, 0), (2, 2))
     assert report.data.skipped == (SkippedFile(path="x.png", reason="truncated"),), "no home folder in a report"
-    assert report.adapt == {"strategy": "probe"}
+    assert report.adapt == record()
+    assert (report.data.resize, report.data.resize_reason) == ("crop", "crop: a ridge had more right with it")
 
 
 @pytest.mark.parametrize(

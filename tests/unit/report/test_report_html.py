@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from adaptation_records import candidate, record
 from markupsafe import escape
 from PIL import Image
 from safetensors.numpy import save_file
 
+from edgetl.adapt.record import History
 from edgetl.bench.gates import judge
 from edgetl.bench.machine import describe
 from edgetl.bench.repair_record import Repair, Trial, front
@@ -117,12 +119,7 @@ def made(tmp_path: Path) -> Made:
             split=split,
             reference=compare(REFERENCE, LABELS, REFERENCE),
             targets=tuple(TargetResult(bench, judge(bench, gates), "out") for bench in (here, absent)),
-            adapt={
-                "schema": 1,
-                "strategy": "finetune",
-                "reason": EVIL,
-                "candidates": [{"name": "probe", "kind": "head", "state": "judged", "top1": 0.875}],
-            },
+            adapt=record(reason=EVIL, candidates=(candidate("probe", top1=0.875, seconds=None),)),
             parity={"float32.onnx": {"images": 4, "max_abs_diff": 1e-6}},
             stages=(Stage(stage="adapt", seconds=185.0, peak_rss_bytes=1_300_000_000, reused=True),),
             versions={"edgetl": "0.1.0"},
@@ -340,7 +337,7 @@ def test_builds_that_confuse_the_same_images_share_one_matrix(made: Made) -> Non
 
 
 def test_little_is_needed_for_a_page(made: Made) -> None:
-    page = render_html(*made(adapt={}, parity={}, stages=(), versions={}))
+    page = render_html(*made(adapt=None, parity={}, stages=(), versions={}))
     assert "Nothing was recorded." in page
 
 
@@ -352,7 +349,7 @@ def test_what_the_bench_stored_is_read_back(made: Made, tmp_path: Path) -> None:
     write_bench(first.bench, folder / "bench.json")
     save_file(dict(first.logits), folder / "predictions.safetensors")
     save_file(dict(first.latency_ns), folder / "latency.safetensors")
-    found = read_details(details.split, REFERENCE, [folder])
+    found = read_details(details.split, REFERENCE, [folder], History())
     assert found.targets[0].bench == first.bench
     np.testing.assert_array_equal(found.targets[0].latency_ns["int8"], first.latency_ns["int8"])
     write_html(report, found, tmp_path / "report.html")
@@ -363,7 +360,7 @@ def test_a_bench_folder_without_its_files_is_named(made: Made, tmp_path: Path) -
     _, details = made()
     write_bench(details.targets[0].bench, tmp_path / "bench.json")
     with pytest.raises(EdgetlError, match="cannot read the arrays of the bench stage"):
-        read_details(details.split, REFERENCE, [tmp_path])
+        read_details(details.split, REFERENCE, [tmp_path], History())
 
 
 def test_what_a_repair_tried_is_listed_with_what_was_taken_and_the_front(made: Made) -> None:

@@ -3,38 +3,68 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from adaptation_records import candidate, record
 from backend_pivots import CLASSES, images, pivot, reference
 from PIL import Image
 from pivot_folder import LABELS, PREPROCESSING, make_pivot
 from safetensors.numpy import save_file
+from small_runs import small_run
 
-from edgetl.bench import measure_builds
-from edgetl.bench.bundles import measure
-from edgetl.bench.job import BenchJob, Candidate
+from edgetl.adapt.record import AdaptRecord, History, Times, write_adapt
+from edgetl.backbones.findings import Replaceable
+from edgetl.bench.builds import Candidate, TargetBuilds
+from edgetl.bench.bundles import measure_bundles
+from edgetl.bench.measure_builds import measure_builds
+from edgetl.bench.timed import Timing
 from edgetl.bundle.compile import compile_pivot
 from edgetl.bundle.read import read_bundle
 from edgetl.checks.model import Checks, Finding, write_checks
+from edgetl.pivot.float_logits import read_reference
 from edgetl.pivot.pivot import read_pivot, write_pivot
 from edgetl.progress import Silent
-from edgetl.recipes.recipe import Recipe
-from edgetl.recipes.recipe_file import parse_recipe
-from edgetl.recipes.targets import load_target
+from edgetl.quant.record import Decision, Epoch, Judged, QuantizeRecord, write_quantize
+from edgetl.recipes.run import Run
+from edgetl.recipes.targets import load_target, scheme_id
 from edgetl.report.devices import read_devices
 from edgetl.report.model import Report, read_report
-from edgetl.report.write import Folders, add_devices, write_reports
+from edgetl.report.results import Built, Finished, Networks
+from edgetl.report.write import add_devices, write_reports
 from edgetl.store.results import StageResult
-from edgetl.types import Precision, Sample, Split
+from edgetl.types import Interval, Precision, Sample, Split
 
 VAL = 10
+SCHEME = scheme_id(load_target("null").scheme)
 FINDINGS = (Finding(check="copies", verdict="refuse", sentence="1 validation image also among the training images"),)
 
 WHY = "Calibrated, it loses 2.00 points; 0.50 are half of what the gate allows. Trained it loses 0.33."
-QUANTIZED = {"method": "qat", "decision": {"sentence": WHY}, "calibration_images": 50, "history": [{}, {}, {}]}
+ADAPTED = AdaptRecord(**vars(record(candidates=(candidate("ridge"),))), history=History())
+JUDGED = Judged(VAL, 0.9, Interval(0.33, 0.0, 1.0))
+QUANTIZED = QuantizeRecord(
+    scheme=SCHEME,
+    profile="default",
+    method="qat",
+    decision=Decision("qat", WHY, JUDGED, JUDGED),
+    operators={"conv": 2},
+    ranges=3,
+    ranges_sha256="",
+    batch_norms_folded=0,
+    batch_norms_left=0,
+    history=tuple(Epoch(number, 0.1, 1.0) for number in range(3)),
+    chosen_epoch=2,
+    calibration_images=50,
+    ranges_given=False,
+    equalized_pairs=0,
+    replaceable=Replaceable(0, 0),
+    bias_corrections=(),
+    device="cpu",
+    reference_agreement=1.0,
+)
 
 
 class Made:
@@ -48,12 +78,10 @@ class Made:
         write_pivot(self.pivot, read_pivot_unchecked(self.pivot))
         self.adapted = folder / "adapted"
         self.adapted.mkdir()
-        (self.adapted / "adapt.json").write_text('{"strategy": "probe", "candidates": [{"name": "ncm"}]}')
-        took = {"seconds": 3.5, "threads": 2, "candidates": {"ncm": 0.5}}
-        (self.adapted / "run.json").write_text(json.dumps(took))
+        write_adapt(ADAPTED, Times(3.5, 2, {"ridge": 0.5}, {}, ()), self.adapted)
         self.quantized = folder / "quantized"
         self.quantized.mkdir()
-        (self.quantized / "quantize.json").write_text(json.dumps(QUANTIZED))
+        write_quantize(QUANTIZED, self.quantized)
         self.checked = folder / "checked"
         self.checked.mkdir()
         write_checks(Checks(findings=FINDINGS, shots=CLASSES, val=VAL), self.checked / "check.json")
@@ -69,32 +97,30 @@ class Made:
 
     def _measure(self) -> None:
         bundles = [read_bundle(folder) for folder in self.builds]
-        job = BenchJob(
-            target=load_target("null"),
-            candidates=tuple(Candidate(bundle.folder, bundle.manifest.compiled) for bundle in bundles),
-            val=self.split.val,
-            preprocessing=PREPROCESSING,
-            reference=self.pivot / "reference.safetensors",
-            gates=recipe().gates,
-            config=recipe().bench,
-        )
-        measure_builds.run(job, self.bench, Silent())
+        candidates = tuple(Candidate(bundle.folder, bundle.manifest.compiled) for bundle in bundles)
+        reference = read_reference(self.pivot / "reference.safetensors", VAL)
+        builds = TargetBuilds(load_target("null"), candidates, PREPROCESSING, reference)
+        measure_builds(self.run(), builds, self.bench)
 
-    def report(self, out: Path, **changes: object) -> Report:
+    def report(self, out: Path, **changes: Any) -> Report:
         out.mkdir()
-        stages = [StageResult("compile", self.builds[0], "", False, 1.5, 100, "null int8")]
-        folders = Folders(
-            checked=self.checked,
-            adapted=self.adapted,
-            pivot=self.pivot,
-            quantized={"u8s8": (self.quantized, ("null",))},
-            builds={"null": self.builds},
-            benches={"null": self.bench},
-            repairs={},
-            surgeries={},
-        )
-        write_reports(recipe(**changes), self.split, folders, stages, out)
+        stages = [replace(result(self.builds[0]), stage="compile", what="null int8", seconds=1.5)]
+        write_reports(self.run(**changes), self.finished, stages, out)
         return read_report(out / "report.json")
+
+    def run(self, **changes: Any) -> Run:
+        sections: dict[str, Any] = {"name": "kinds", "gates": {"max_drop_points": None}, **changes}
+        return small_run(self.split, self.bench, **sections)
+
+    @property
+    def finished(self) -> Finished:
+        networks = Networks(result(self.adapted), {SCHEME: result(self.quantized)}, result(self.pivot))
+        builds = tuple(result(folder) for folder in self.builds)
+        return Finished(result(self.checked), networks, {"null": Built(builds, result(self.bench))})
+
+
+def result(folder: Path) -> StageResult:
+    return StageResult("", folder, "", False, 0.1, 100)
 
 
 def _split(folder: Path) -> Split:
@@ -111,17 +137,6 @@ def read_pivot_unchecked(folder: Path):  # type: ignore[no-untyped-def]
     from edgetl.pivot.pivot import Pivot
 
     return Pivot.model_validate_json((folder / "pivot.json").read_bytes())
-
-
-def recipe(**changes: object) -> Recipe:
-    raw: dict[str, object] = {
-        "name": "kinds",
-        "data": {"train": "photos"},
-        "backbone": {"name": "resnet18"},
-        "targets": ["null"],
-        "gates": {"max_drop_points": None},
-    }
-    return parse_recipe(raw | changes, where="test")
 
 
 @pytest.fixture(scope="module")
@@ -160,13 +175,12 @@ def test_a_missed_gate_is_in_report_and_bundle(made: Made, tmp_path: Path) -> No
 def test_a_measurement_of_the_shipped_bundle_is_recognised_by_its_digest(made: Made, tmp_path: Path) -> None:
     report = made.report(tmp_path / "out")
     bundle = tmp_path / "out" / "bundles" / "kinds-null"
-    measured = measure([bundle], None, runs=300, warmup=1, threads=1, seed=0, cold_starts=0, progress=Silent())
+    measured = measure_bundles([bundle], None, Timing(300, 1, 1), Silent()).measurement
     path = tmp_path / "device.json"
     path.write_text(json.dumps(asdict(measured)))
     out = tmp_path / "merged"
     out.mkdir()
-    pivot, benches = made.pivot, {"null": made.bench}
-    add_devices(tmp_path / "out", made.split, made.adapted, pivot, benches, read_devices([path]), out)
+    add_devices(made.run(), made.finished, tmp_path / "out", read_devices([path]), out)
     merged = read_report(out / "report.json")
     (device,) = merged.devices
     assert (device.file, device.match, device.harness) == ("device.json", "this bundle", "edgetl python")
@@ -180,12 +194,7 @@ def test_the_report_tells_stages_parity_versions_and_adaptation(made: Made, tmp_
     assert [(stage.stage, stage.what, stage.seconds) for stage in report.stages] == [("compile", "null int8", 1.5)]
     assert set(report.parity) == {"float32.onnx", next(model.file for model in read_pivot(made.pivot).models[1:])}
     assert set(report.versions) == {"edgetl", "null"}
-    assert report.adapt == {
-        "strategy": "probe",
-        "candidates": [{"name": "ncm", "seconds": 0.5}],
-        "seconds": 3.5,
-        "threads": 2,
-    }
+    assert report.adapt == record(candidates=(candidate("ridge", seconds=0.5),), seconds=3.5, threads=2)
     assert report.reference.images == VAL
     html = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "compile null int8" in html
@@ -194,7 +203,7 @@ def test_the_report_tells_stages_parity_versions_and_adaptation(made: Made, tmp_
 
 def test_the_report_says_how_the_integers_came_to_be_and_why(made: Made, tmp_path: Path) -> None:
     (found,) = made.report(tmp_path / "out").quantized
-    assert (found.scheme, found.targets, found.method) == ("u8s8", ("null",), "qat")
+    assert (found.scheme, found.targets, found.method) == (SCHEME, ("null",), "qat")
     assert (found.calibration_images, found.epochs, found.decision) == (50, 2, WHY)
     html = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert WHY in html

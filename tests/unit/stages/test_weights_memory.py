@@ -14,8 +14,8 @@ from PIL import Image
 from edgetl.errors import UsageError, WeightsError
 from edgetl.pipeline import Outcome, run
 from edgetl.progress import Silent
+from edgetl.recipes.job import Job, make_job
 from edgetl.recipes.recipe import Adapt, Backbone, Recipe
-from edgetl.stages.job import Job, make_job
 from edgetl.stages.weights import MEMORY_FILE, Weights
 from edgetl.types import WeightSource
 
@@ -140,7 +140,8 @@ def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
     Only the training itself is left out: what is asked here is when it would run.
     """
     monkeypatch.setattr(
-        "edgetl.adapt.adapt.run", lambda job, out, _: (out / "adapt.json").write_text(job.source.digest)
+        "edgetl.adapt.adapt.adapt_network",
+        lambda run, source, out, plan: (out / "adapt.json").write_text(source.digest),
     )
     folder_of_weights(tmp_path / "w")
     rng = np.random.default_rng(0)

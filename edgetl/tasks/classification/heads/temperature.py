@@ -36,7 +36,7 @@ def best_scale(logits: Floats, labels: Labels, right_share: float | None = None)
 
 
 def blind_scale(logits: Floats, labels: Labels) -> float:
-    """A factor for logits (N, C) of the very images that were fitted, where no other exist: a modest confidence."""
+    """A factor for logits (N, C) of the training images, if there are no others: it keeps the confidence modest."""
     return best_scale(logits, labels, _BLIND_SHARE)
 
 

@@ -49,6 +49,11 @@ def make_job(
     )
 
 
+def wants_float16(job: Job) -> bool:
+    """Whether a target has float16 builds."""
+    return any("float16" in target.precisions for target in job.targets)
+
+
 def schemes_of(job: Job) -> dict[str, Scheme]:
     """The number schemes to train for, by name; none if the recipe asks only for float builds."""
     if job.recipe.quantize.method == "none":

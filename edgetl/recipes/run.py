@@ -1,10 +1,10 @@
-"""The context of every stage of a run."""
+"""What every stage is given: one value through the whole chain."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgetl.stages.job import Job
+from edgetl.recipes.job import Job
 from edgetl.store.results import Store
 from edgetl.types import Progress, Split
 

@@ -1,0 +1,122 @@
+"""`quantize.json`: how a quantized network came to be. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from edgetl.backbones.findings import Replaceable
+from edgetl.store.documents import Number, read_document, write_document
+from edgetl.types import ClassRecall, Interval
+
+QUANTIZE_FILE = "quantize.json"
+
+Method = Literal["ptq", "qat"]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The state after an epoch (0: calibrated, untrained), measured on the plain views of all shots.
+
+    loss       distillation loss against the float network; not a number where training diverged
+    agreement  share of shots with the float network's class
+    trained    mean loss of the epoch's training steps; None for epoch 0
+    """
+
+    epoch: int
+    loss: Number
+    agreement: float
+    trained: float | None = None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A network with rounding on validation images. top1 is a fraction; drop_points is against the float network;
+    recalls  by class."""
+
+    images: int
+    top1: float
+    drop_points: Interval
+    recalls: Mapping[str, ClassRecall] = field(default_factory=dict)
+
+    @property
+    def float_top1(self) -> float:
+        return self.top1 + self.drop_points.value / 100
+
+
+@dataclass(frozen=True)
+class Decision:
+    """trained  the result of training; None if nothing was trained"""
+
+    method: Method
+    sentence: str
+    calibrated: Judged
+    trained: Judged | None
+
+    @property
+    def kept(self) -> Judged | None:
+        """The network that goes on."""
+        return self.trained if self.method == "qat" else self.calibrated
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What was done to the bias of one layer. Root mean squares over its channels, in the units of its output.
+
+    before, after  difference of the channels' mean outputs from the float network's, where its activation passes them
+    """
+
+    layer: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class QuantizeRecord:
+    """One number scheme's network.
+
+    decision            what the method was chosen by; None where the recipe names it
+    operators           how many of each kind got Q/DQ
+    ranges              of activations; ranges_sha256  of their scales and zero points
+    history             epoch 0 first; empty where nothing was trained
+    chosen_epoch        0: calibration alone
+    calibration_images  that the ranges were observed on; ranges_given  in an earlier run
+    replaceable         what surgery could replace
+    reference_agreement share of the first shots with the float network's class
+    """
+
+    scheme: str
+    profile: str
+    method: Method
+    decision: Decision | None
+    operators: Mapping[str, int]
+    ranges: int
+    ranges_sha256: str
+    batch_norms_folded: int
+    batch_norms_left: int
+    history: tuple[Epoch, ...]
+    chosen_epoch: int
+    calibration_images: int
+    ranges_given: bool
+    equalized_pairs: int
+    replaceable: Replaceable
+    bias_corrections: tuple[Correction, ...]
+    device: str
+    reference_agreement: float
+    schema: Literal[1] = 1
+
+    @property
+    def epochs(self) -> int:
+        """Of training, taken back or not."""
+        return max(0, len(self.history) - 1)
+
+
+def write_quantize(record: QuantizeRecord, folder: Path) -> None:
+    write_document(folder / QUANTIZE_FILE, record)
+
+
+def read_quantize(folder: Path) -> QuantizeRecord:
+    """From the folder of a quantize stage. Raises EdgetlError."""
+    return read_document(folder / QUANTIZE_FILE, QuantizeRecord, "a record of quantization of schema 1")

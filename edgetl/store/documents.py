@@ -1,0 +1,54 @@
+"""What stages write for later ones as JSON: typed values, written and read strictly in one way. Torch-free."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BeforeValidator, TypeAdapter, ValidationError, WithJsonSchema
+
+from edgetl.errors import EdgetlError
+from edgetl.store.results import write_text
+
+T = TypeVar("T")
+
+
+def _not_a_number(value: Any) -> Any:
+    return math.nan if value is None else value
+
+
+Number = Annotated[
+    float, BeforeValidator(_not_a_number), WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "null"}]})
+]
+"""A float that need not be finite: null in the file, NaN when it is read."""
+
+
+def write_document(path: Path, value: Any, *, leave_out: Any = None) -> None:
+    """Write a frozen dataclass so that a reader sees the old file or the whole new one.
+
+    leave_out  what is not written, as pydantic's `exclude`
+    """
+    data = TypeAdapter(type(value)).dump_json(value, indent=1, exclude=leave_out)
+    write_text(path, data.decode() + "\n")
+
+
+def as_json(value: Any) -> Any:
+    """What `write_document` writes, as dictionaries and lists."""
+    return json.loads(TypeAdapter(type(value)).dump_json(value))
+
+
+def read_document(path: Path, kind: type[T], what: str) -> T:
+    """Read what `write_document` wrote. what  "a repair of schema 1", for the message
+
+    Raises EdgetlError, in one line, when the file is absent, damaged or of another schema.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(path.read_bytes())
+    except OSError as error:
+        raise EdgetlError(f"{path}: cannot be read: {error.strerror}; build again") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise EdgetlError(f"{path}: not {what}: `{place}`: {first['msg']}; build again") from error
