@@ -1,4 +1,7 @@
-"""The built wheel in empty environments: the core without torch, and the training extra where CI asks for it."""
+"""The built wheel in empty environments: the core without torch, and the training extra where CI asks for it.
+
+The core is tried with the tested versions, with the oldest that its requirements allow, and on a newer Python.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +10,35 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from chain import ROOT, Chain, run, write_recipe
 from cli_calls import Done
+from packaging.requirements import Requirement
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 INSTALL_TIMEOUT_S = 900.0
+TESTED = ROOT / "constraints.txt"
+NEWER_PYTHONS = ("3.12", "3.13")
+# unit tests that need no torch
+CORE_TESTS = ("backends", "bench", "bundle", "recipes", "report", "store")
 
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment that knows nothing of this checkout."""
+    """A virtual environment that knows nothing of this checkout.
+
+    pip     the arguments of Python that run it
+    oldest  whether versions are the oldest allowed
+    """
 
     folder: Path
+    pip: tuple[str, ...] = ("-m", "pip")
+    oldest: bool = False
 
     def edgetl(self, *arguments: str | Path) -> Done:
         return run([str(self.folder / "bin" / "edgetl"), *map(str, arguments)], cwd=self.folder)
@@ -32,10 +46,10 @@ class Environment:
     def python(self, code: str) -> Done:
         return run([str(self.folder / "bin" / "python"), "-c", code], cwd=self.folder)
 
-    def install(self, requirement: str) -> None:
-        """pip install, with the tested versions. Skips where no package registry can be reached."""
-        pip = [str(self.folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        done = run([*pip, "-c", str(ROOT / "constraints.txt"), requirement], timeout_s=INSTALL_TIMEOUT_S)
+    def install(self, *arguments: str, constraints: Path = TESTED) -> None:
+        """pip install. Skips where no package registry can be reached."""
+        pip = [str(self.folder / "bin" / "python"), *self.pip, "install", "--quiet", "--disable-pip-version-check"]
+        done = run([*pip, "-c", str(constraints), *arguments], timeout_s=INSTALL_TIMEOUT_S)
         if done.code and _no_registry(done.err):
             pytest.skip(f"no package registry can be reached: {done.lines[-1] if done.lines else ''}")
         assert done.code == 0, done.err
@@ -63,11 +77,41 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def core(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """Only what a device or an appliance needs."""
-    environment = make_environment(tmp_path_factory.mktemp("core") / "venv")
-    environment.install(str(wheel))
+def make_newer_environment(folder: Path) -> Environment:
+    """The same with Debian's newest Python. Skips where that cannot be had."""
+    python = folder / "python"
+    done = run([str(ROOT / "scripts" / "newer-python"), str(python)], timeout_s=INSTALL_TIMEOUT_S)
+    if done.code:
+        pytest.skip(done.lines[-1])
+    (program,) = (python / "usr" / "bin").glob("python3.??")
+    subprocess.run([program, "-m", "venv", "--without-pip", folder / "venv"], check=True)
+    return Environment(folder / "venv", (str(python / "pip.whl" / "pip"),))
+
+
+def oldest_allowed(wheel: Path) -> str:
+    """A constraints file of the lower bounds that the core names."""
+    (name,) = (name for name in names_in(wheel) if name.endswith(".dist-info/METADATA"))
+    with zipfile.ZipFile(wheel) as archive:
+        lines = archive.read(name).decode().splitlines()
+    needed = [Requirement(line.removeprefix("Requires-Dist: ")) for line in lines if line.startswith("Requires-Dist: ")]
+    core = [each for each in needed if each.marker is None or each.marker.evaluate({"extra": ""})]
+    return "".join(f"{each.name}=={bound.version}\n" for each in core for bound in each.specifier)
+
+
+@pytest.fixture(scope="module", params=["tested", "oldest", "newer Python"])
+def core(wheel: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Environment:
+    """Only what a device or an appliance needs, and pytest."""
+    folder = tmp_path_factory.mktemp("core")
+    constraints = TESTED
+    if request.param == "newer Python":
+        environment = make_newer_environment(folder)
+    else:
+        environment = make_environment(folder / "venv")
+    if request.param == "oldest":
+        environment = replace(environment, oldest=True)
+        constraints = folder / "oldest.txt"
+        constraints.write_text(oldest_allowed(wheel), encoding="utf-8")
+    environment.install(f"edgetl[test] @ file://{wheel}", constraints=constraints)
     return environment
 
 
@@ -133,6 +177,27 @@ def test_the_core_compiles_verifies_predicts_and_measures(core: Environment, cha
     assert predicted.json()[0]["labels"]
     measured = core.edgetl("bench", chain.bundle("x86-cpu"), "--data", chain.recipe.parent / "scans", "--json", "-q")
     assert measured.json()["bundles"][0]["top1"]["value"] > 0.7
+
+
+def test_unit_tests_of_the_core_pass(core: Environment) -> None:
+    folders = [f"tests/unit/{name}" for name in CORE_TESTS]
+    options = ["-q", "-m", "not slow", "-p", "no:cacheprovider"]
+    if core.oldest:
+        options += ["-W", "ignore::DeprecationWarning"]  # of old packages about the new ones below them
+    done = run([str(core.folder / "bin" / "python"), "-m", "pytest", *options, *folders])
+    assert done.code == 0, done.out
+
+
+@pytest.mark.parametrize("version", NEWER_PYTHONS)
+def test_every_tested_version_is_there_for_newer_pythons(wheel: Path, tmp_path: Path, version: str) -> None:
+    """As wheels, those of training and of TensorRT-RTX among them, whose other packages fit every Python."""
+    python = ("--python-version", version, "--implementation", "cp", "--only-binary", ":all:")
+    tags = ("manylinux2014", "manylinux_2_17", "manylinux_2_27", "manylinux_2_28")
+    platforms = [part for tag in tags for part in ("--platform", f"{tag}_x86_64")]
+    resolve = ("--dry-run", "--ignore-installed", "--target", str(tmp_path), *python, *platforms)
+    Environment(Path(sys.prefix)).install(
+        *resolve, f"edgetl[train,test] @ file://{wheel}", "tensorrt_rtx_cu13_bindings"
+    )
 
 
 def test_a_build_in_the_core_says_in_one_line_what_is_missing(core: Environment, chain: Chain, tmp_path: Path) -> None:

@@ -40,10 +40,14 @@ def trt(monkeypatch: pytest.MonkeyPatch, driver: FakeDriver) -> FakeTensorRT:
     return fake
 
 
-def really_compiled(folder: Path, precision: Precision, flavour: Flavour, target: Target = TARGET) -> Compiled:
+def need_the_toolchain() -> None:
     missing = BACKEND.missing()
     if missing:
         pytest.skip(f"{missing.reason}; {missing.remedy}")
+
+
+def really_compiled(folder: Path, precision: Precision, flavour: Flavour, target: Target = TARGET) -> Compiled:
+    need_the_toolchain()
     onnx.save_model(pivot(flavour), folder / "pivot.onnx")
     (folder / "bundle").mkdir()
     return BACKEND.compile(folder / "pivot.onnx", target, precision, folder / "bundle")
@@ -72,6 +76,7 @@ def test_a_float16_build_is_smaller_than_the_float32_one(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(("precision", "found"), [("float16", "float32"), ("float32", "float16")])
 def test_a_pivot_of_the_other_float_is_refused(precision: Precision, found: str, tmp_path: Path) -> None:
+    need_the_toolchain()
     model = pivot("float32") if found == "float32" else to_float16(pivot("float32"))
     onnx.save_model(model, tmp_path / "pivot.onnx")
     with pytest.raises(BackendError, match=f"a {precision} build takes .* {precision} weights; this one has {found}"):
