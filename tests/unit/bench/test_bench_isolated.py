@@ -45,7 +45,7 @@ def test_the_median_of_three_fresh_processes_counts(monkeypatch: pytest.MonkeyPa
     ("run", "message"),
     [
         (answers('{"error": "no kernel"}'), "null float32: fresh process: no kernel"),
-        (answers("hello"), "answered 'hello'; expected one JSON line"),
+        (answers("hello"), "wrote 'hello'; expected one JSON line"),
         (answers("{}"), "expected one JSON line"),
         (answers("", status=-11, stderr="Segmentation\nfault"), "ended with status -11: Segmentation fault"),
     ],
