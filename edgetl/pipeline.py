@@ -173,7 +173,7 @@ class _Chain:
     def measure_with(
         self, target: Target, built: Built, precision: Precision, pivot: StageResult, models: Path | None = None
     ) -> Built:
-        """With one more build behind the INT8 one; all builds of the target are measured again, together."""
+        """With one more build after the INT8 one; all builds of the target are measured again, together."""
         first, *others = built.builds
         more = self.ledger.add(compile_stage(self.run, target, precision, pivot, models))
         again = self.measure(target, (first, more, *others))

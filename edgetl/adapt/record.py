@@ -1,4 +1,4 @@
-"""`adapt.json`: how an adapted network came to be; `run.json` beside it: what that took. Torch-free."""
+"""`adapt.json` records how a network was adapted; `run.json` beside it, how long that took. Torch-free."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Candidate:
     """A head or a way of fine-tuning; values that were not measured are None. Accuracies are fractions with 95 %
     intervals.
 
-    folds, images      held-out, that it was judged on
-    seconds            that took, all folds together
+    folds, images      held-out ones on which it was judged
+    seconds            of all folds together
     difference_points  its accuracy minus that of the best head, on the same images
     """
 
@@ -89,7 +89,7 @@ class LearningCurve:
 
 @dataclass(frozen=True)
 class Budget:
-    """Minutes on two CPU cores that the search may take, and that it was planned to take."""
+    """Minutes on two CPU cores: the limit for the search, and the estimate."""
 
     minutes: float
     estimated_minutes: float
@@ -100,11 +100,11 @@ class Budget:
 class Adaptation:
     """How a network was adapted.
 
-    head              that was fitted; candidates  all that were tried
-    folds             of the cross-validation; 0 where nothing could be held out
+    head              the fitted head; candidates  all that were tried
+    folds             of the cross-validation; 0 if nothing could be held out
     epochs            of fine-tuning on all shots, 0 for a head alone; then learning_rate and trained_parts are None
     source, licence   of the pretrained weights
-    seconds, threads  None where only adapt.json was read
+    seconds, threads  None if only adapt.json was read
     """
 
     schema: Literal[2] = 2
@@ -146,7 +146,7 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over the training shots; `held_out` is None where nothing was."""
+    """One pass over the training shots; `held_out` is None if nothing was held out."""
 
     epoch: int
     learning_rate: float
@@ -164,14 +164,14 @@ class History:
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptRecord(Adaptation):
-    """The same with the epochs of every training."""
+    """An adaptation with the epochs of every training."""
 
     history: History
 
 
 @dataclass(frozen=True)
 class Times:
-    """What differs between equal runs: the seconds of all, of each candidate and of each epoch, and the threads."""
+    """Values that differ between equal runs: the seconds in total, per candidate and per epoch, and the threads."""
 
     seconds: float
     threads: int
@@ -181,14 +181,14 @@ class Times:
 
 
 def write_adapt(record: AdaptRecord, times: Times, folder: Path) -> None:
-    """Write adapt.json, equal for equal runs, and run.json."""
+    """Write adapt.json, which is equal for equal runs, and run.json."""
     taken = {"seconds": True, "threads": True, "candidates": {"__all__": {"seconds"}}}
     write_document(folder / ADAPT_FILE, record, leave_out=taken)
     write_document(folder / RUN_RECORD, times)
 
 
 def read_adapt(folder: Path) -> AdaptRecord:
-    """From the folder of an adapt stage, with what it took. Raises EdgetlError."""
+    """Read the record in the folder of an adapt stage, with its times. Raises EdgetlError."""
     record = read_document(folder / ADAPT_FILE, AdaptRecord, "a record of adaptation of schema 2")
     times = read_document(folder / RUN_RECORD, Times, "the times of an adaptation")
     timed = tuple(replace(each, seconds=times.candidates.get(each.name)) for each in record.candidates)

@@ -95,7 +95,7 @@ def make_split(config: Data, base: Path, progress: Progress | None = None, *, lo
 
 
 def draw_split(config: Data, base: Path, out: Path, progress: Progress) -> None:
-    """`make_split`, written as split.json into the existing folder `out`. Says what was skipped."""
+    """`make_split`, written as split.json into the existing folder `out`. Reports skipped files."""
     split = make_split(config, base, progress)
     for skipped in split.skipped[:_NOTED]:
         progress.note(f"skipped {skipped.path}: {skipped.reason}")

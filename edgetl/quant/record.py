@@ -1,4 +1,4 @@
-"""`quantize.json`: how a quantized network came to be. Torch-free."""
+"""`quantize.json` records how a network was quantized. Torch-free."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Method = Literal["ptq", "qat"]
 class Epoch:
     """The state after an epoch (0: calibrated, untrained), measured on the plain views of all shots.
 
-    loss       distillation loss against the float network; not a number where training diverged
+    loss       distillation loss against the float network; NaN if training diverged
     agreement  share of shots with the float network's class
     trained    mean loss of the epoch's training steps; None for epoch 0
     """
@@ -57,13 +57,13 @@ class Decision:
 
     @property
     def kept(self) -> Judged | None:
-        """The network that goes on."""
+        """The network that is kept."""
         return self.trained if self.method == "qat" else self.calibrated
 
 
 @dataclass(frozen=True)
 class Correction:
-    """What was done to the bias of one layer. Root mean squares over its channels, in the units of its output.
+    """The correction of one layer's bias. Root mean squares over its channels, in the units of its output.
 
     before, after  difference of the channels' mean outputs from the float network's, where its activation passes them
     """

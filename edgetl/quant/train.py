@@ -64,7 +64,7 @@ def train_epochs(
 
     count    images, of which each epoch sees all in a new order, or `most` of them
     loss_of  indices of a batch -> its loss, a scalar with gradients
-        judge    number of an epoch and mean loss of its steps -> the student's result so far
+    judge    number of an epoch and mean loss of its steps -> the student's result so far
     """
     history = [judge(0, None)]
     best = snapshot(student)

@@ -1,4 +1,4 @@
-"""How the page words what adapt.json says."""
+"""The words in which the page presents adapt.json."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def short_name(name: str) -> str:
 
 
 def kind(candidate: Candidate) -> str:
-    """`head: C 0.1`; the setting is left out where the name has it."""
+    """`head: C 0.1`; without the setting if the name contains it."""
     setting = "" if candidate.setting == short_name(candidate.name) else candidate.setting
     return ": ".join(part for part in (KINDS[candidate.kind], setting) if part)
 
@@ -65,7 +65,7 @@ def is_reference(candidate: Candidate) -> bool:
 
 
 def time(candidate: Candidate) -> str:
-    """In words; closed forms take next to none, and what was not begun none."""
+    """In words; closed forms take almost no time, and candidates that never started none."""
     if not candidate.seconds:
         return words.DASH
     return "< 0.1 s" if candidate.seconds < 0.05 else words.seconds(candidate.seconds)
@@ -79,7 +79,7 @@ def judged_on(adapt: Adaptation) -> str:
 
 
 def resize_reason(adapt: Adaptation) -> str:
-    """Without the policy, which stands before it."""
+    """The reason without the policy, which the page shows before it."""
     return adapt.resize.reason.removeprefix(f"{adapt.resize.policy}: ").rstrip(".")
 
 

@@ -1,4 +1,4 @@
-"""What stages write for later ones as JSON: typed values, written and read strictly in one way. Torch-free."""
+"""JSON documents that stages write for later ones: typed values, written and read strictly. Torch-free."""
 
 from __future__ import annotations
 
@@ -22,27 +22,28 @@ def _not_a_number(value: Any) -> Any:
 Number = Annotated[
     float, BeforeValidator(_not_a_number), WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "null"}]})
 ]
-"""A float that need not be finite: null in the file, NaN when it is read."""
+"""A float that may be NaN: null in the file, NaN in memory."""
 
 
 def write_document(path: Path, value: Any, *, leave_out: Any = None) -> None:
     """Write a frozen dataclass so that a reader sees the old file or the whole new one.
 
-    leave_out  what is not written, as pydantic's `exclude`
+    leave_out  fields that are not written, as pydantic's `exclude`
     """
     data = TypeAdapter(type(value)).dump_json(value, indent=1, exclude=leave_out)
     write_text(path, data.decode() + "\n")
 
 
 def as_json(value: Any) -> Any:
-    """What `write_document` writes, as dictionaries and lists."""
+    """The content that `write_document` writes, as dictionaries and lists."""
     return json.loads(TypeAdapter(type(value)).dump_json(value))
 
 
 def read_document(path: Path, kind: type[T], what: str) -> T:
-    """Read what `write_document` wrote. what  "a repair of schema 1", for the message
+    """Read a file of `write_document`.
 
-    Raises EdgetlError, in one line, when the file is absent, damaged or of another schema.
+    what  "a repair of schema 1", for the message
+    Raises EdgetlError, in one line, if the file is missing, damaged or of another schema.
     """
     try:
         return TypeAdapter(kind).validate_json(path.read_bytes())

@@ -19,7 +19,7 @@ def augment_of(run: Run) -> str:
 
 
 def resizes_of(run: Run) -> tuple[ResizePolicy, ...]:
-    """How the images of a run may be resized, what suits their shapes first; of several the shots decide."""
+    """The ways to resize the images of a run, the one that suits their shapes first; the shots decide between them."""
     return resize_choices(run.job.recipe.data.resize, run.split.resize, croppable=run.split.croppable)
 
 

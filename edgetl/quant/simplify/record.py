@@ -1,4 +1,4 @@
-"""`surgery.json`: what was replaced in a network, and how it was trained afterwards. Torch-free."""
+"""`surgery.json`: which parts of a network were replaced, and how it was trained afterwards. Torch-free."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ SURGERY_FILE = "surgery.json"
 class SurgeryRecord:
     """One operation.
 
-    surgery                   names of what was done; replaced  how many parts
+    surgery                   names of the replacements; replaced  how many parts
     gates_folded_into         where the gates' constants went, by kind of layer
-    batch_norms_matched       that got new statistics
+    batch_norms_matched       how many got new statistics
     fold_relative_difference  of the outputs with folded constants, as a share of the largest output
     settings                  of the recipe
-    history                   epoch 0 first; agreement  share of the shots with the class of the network as it was
+    history                   epoch 0 first; agreement  share of the shots with the original network's class
     """
 
     surgery: tuple[str, ...]
@@ -41,10 +41,10 @@ class SurgeryRecord:
 
 
 def write_surgery(record: SurgeryRecord, folder: Path) -> None:
-    # when it is done changes nothing in it
+    # `when` does not change the result
     write_document(folder / SURGERY_FILE, record, leave_out={"settings": {"when"}})
 
 
 def read_surgery(folder: Path) -> SurgeryRecord:
-    """From the folder of a surgery stage. Raises EdgetlError."""
+    """Read the record in the folder of a surgery stage. Raises EdgetlError."""
     return read_document(folder / SURGERY_FILE, SurgeryRecord, "a record of surgery of schema 1")
