@@ -103,8 +103,8 @@ def accuracy_latency(bundles: Sequence[Bundle]) -> Picture | None:
             panel.set_ylabel("top-1, %")
         _legend(figure, {build.precision for bundle in measured for build in bundle.builds})
         svg = svg_text(figure)
-    told = "; ".join(_told(bundle, build) for bundle in measured for build in bundle.builds if build.p50_ms)
-    return Picture(svg, f"Top-1 accuracy against median latency. {told}.")
+    sentence = "; ".join(_describe(bundle, build) for bundle in measured for build in bundle.builds if build.p50_ms)
+    return Picture(svg, f"Top-1 accuracy against median latency. {sentence}.")
 
 
 def latency_histogram(target: str, times_ns: Mapping[Precision, NDArray[np.int64]]) -> Picture | None:
@@ -186,7 +186,7 @@ def arms(value: float, low: float | None, high: float | None, scale: float) -> l
     return [[scale * (value - low)], [scale * (high - value)]]
 
 
-def _told(bundle: Bundle, build: Build) -> str:
+def _describe(bundle: Bundle, build: Build) -> str:
     top1 = 0.0 if build.top1 is None else 100 * build.top1
     return f"{bundle.target} {build.precision}: {top1:.1f} % at {build.p50_ms:.3g} ms"
 

@@ -205,8 +205,8 @@ def _write_lists(outcome: Outcome, out: Path) -> None:
     for name in (NEXT_FILE, PSEUDO_FILE):
         (out / name).unlink(missing_ok=True)
     digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
-    told = {**summary(outcome), _DIGESTS: digests}
-    write_text(out / JSON_FILE, json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    record = {**summary(outcome), _DIGESTS: digests}
+    write_text(out / JSON_FILE, json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     for name, text in texts.items():
         write_text(out / name, text)
 
