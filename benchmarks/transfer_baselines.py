@@ -27,7 +27,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision import transforms
 
 from edgetl.backbones.head import features, get_head
-from edgetl.backbones.inputs import normalise
+from edgetl.backbones.inputs import normalize
 from edgetl.backbones.load import build
 from edgetl.files.digest import value_digest
 from edgetl.fronts.image.decode import decode
@@ -128,7 +128,7 @@ def tutorial(pretrained: Pretrained, split: Split, seed: int, training: Training
         _train_mode(network)
         for _ in range(training.epochs):
             for rows in torch.split(torch.randperm(len(labels)), training.batch):
-                inputs = normalise(_channels_first(views(rows.tolist())), spec.preprocessing)
+                inputs = normalize(_channels_first(views(rows.tolist())), spec.preprocessing)
                 _step(optimizer, functional.cross_entropy(network(inputs), labels[rows]))
                 schedule.step()
     seconds = time.perf_counter() - start
@@ -174,7 +174,7 @@ def pooled(network: nn.Module, spec: NetworkSpec, pixels: NDArray[np.uint8]) -> 
     """(N, F): what enters the classifier, for uint8 (N, height, width, 3)."""
     network.eval()
     parts = [
-        features(network, spec.classifier, normalise(part, spec.preprocessing))[0].numpy() for part in _batches(pixels)
+        features(network, spec.classifier, normalize(part, spec.preprocessing))[0].numpy() for part in _batches(pixels)
     ]
     return np.concatenate(parts)
 
@@ -182,7 +182,7 @@ def pooled(network: nn.Module, spec: NetworkSpec, pixels: NDArray[np.uint8]) -> 
 @torch.inference_mode()
 def predict(network: nn.Module, preprocessing: Preprocessing, pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
     """(N,) class indices for uint8 (N, height, width, 3). `network` is in eval mode."""
-    parts = [network(normalise(part, preprocessing)).argmax(1).numpy() for part in _batches(pixels)]
+    parts = [network(normalize(part, preprocessing)).argmax(1).numpy() for part in _batches(pixels)]
     return np.concatenate(parts)
 
 
