@@ -46,8 +46,8 @@ def choose_resize(
         top1, loss = _kept_judgement(run, view, turns)
         found.append(ResizeCandidate(policy, float(top1), float(loss)))
     best = min(found, key=lambda candidate: (-candidate.top1, candidate.loss))
-    told = ", ".join(f"{one.policy} {one.top1:.1%} right (loss {one.loss:.3f})" for one in found)
-    reason = f"{best.policy}: on held-out shots with frozen features, {told}"
+    measured = ", ".join(f"{one.policy} {one.top1:.1%} right (loss {one.loss:.3f})" for one in found)
+    reason = f"{best.policy}: on held-out shots with frozen features, {measured}"
     return ResizeChoice(best.policy, reason, tuple(found)), views[best.policy]
 
 
