@@ -22,7 +22,7 @@ from edgetl.adapt.guards import (
     sanity_probe,
     too_little_data,
 )
-from edgetl.adapt.kept import contents, kept
+from edgetl.adapt.kept import contents, load_or_compute
 from edgetl.adapt.race import Finish
 from edgetl.adapt.record import Guard
 from edgetl.adapt.scratch import SCRATCH_VERSION, pixel_logits, scratch_logits, scratch_macs
@@ -130,7 +130,7 @@ def _scratch(task: Task, folds: Sequence[Fold], macs: float) -> Judged | None:
     }
 
     def keep(fold: Fold, compute: Callable[[], NDArray[np.float64]]) -> NDArray[np.float64]:
-        return kept(task.cache / "judged", {**depends_on, "fold": asdict(fold)}, compute, task.progress)
+        return load_or_compute(task.cache / "judged", {**depends_on, "fold": asdict(fold)}, compute, task.progress)
 
     with task.progress.task(f"guard: {SCRATCH}, folds", total=len(folds)) as advance:
         logits = scratch_logits(pixels, labels, folds, task.policy, seed, keep=keep, advance=advance)

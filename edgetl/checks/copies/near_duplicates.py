@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from edgetl.checks.copies.registration import TURNS, moved, registered, standard, turned
+from edgetl.checks.copies.registration import TURNS, move, registered, standard, turned
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -209,7 +209,7 @@ def _detail_correlation(
     first: NDArray[np.float32], second: NDArray[np.float32], fit: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """(P,) correlations of the detail in (P, S, S) images, the second moved by `fit`."""
-    laid, mask = moved(second, fit)
+    laid, mask = move(second, fit)
     wanted, found = standard(detail(first, _DETAIL), mask), standard(detail(laid, _DETAIL), mask)
     correlation: NDArray[np.float32] = (wanted * found).sum(axis=(1, 2))
     return correlation

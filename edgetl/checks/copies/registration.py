@@ -41,7 +41,7 @@ def registered(
     fit = np.zeros((count, 4), np.float32) if start is None else start
     best, best_fit = np.full(count, -1, np.float32), fit
     for step in range(steps + 1):
-        laid, mask = moved(second, fit)
+        laid, mask = move(second, fit)
         wanted, found = standard(first, mask), standard(laid, mask)
         correlation = (wanted * found).sum(axis=(1, 2))
         best_fit = np.where((correlation > best)[:, None], fit, best_fit)
@@ -51,7 +51,7 @@ def registered(
     return best, best_fit
 
 
-def moved(pictures: NDArray[np.float32], fit: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def move(pictures: NDArray[np.float32], fit: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(P, S, S) images moved and stretched, and a mask that excludes pixels from outside."""
     side = pictures.shape[1]
     grid = np.linspace(-1, 1, side, dtype=np.float32)
