@@ -97,15 +97,15 @@ def _spread(wanted: Sequence[float]) -> list[float]:
 
 
 def _point(panel: Axes, candidate: Candidate, seconds: float) -> None:
-    marker, colour = _MARKS[candidate.kind]
+    marker, color = _MARKS[candidate.kind]
     assert candidate.top1 is not None
     drawn = panel.errorbar(
         seconds,
         100 * candidate.top1,
         yerr=_reach(candidate.top1, candidate.top1_low, candidate.top1_high),
         fmt=marker,
-        color=colour,
-        markerfacecolor=colour if candidate.chosen else "none",
+        color=color,
+        markerfacecolor=color if candidate.chosen else "none",
         markersize=9 if candidate.chosen else 6,
         elinewidth=1,
         capsize=0,
@@ -150,8 +150,8 @@ def _time_axis(panel: Axes, *, decades: float) -> None:
 def _kinds_legend(figure: Figure, shown: Sequence[Candidate]) -> None:
     """Shape and color both show the kind, and a filled mark the choice, so that color alone carries nothing."""
     marks = [
-        Line2D([], [], linestyle="", marker=marker, color=colour, markerfacecolor="none", label=KINDS[kind])
-        for kind, (marker, colour) in _MARKS.items()
+        Line2D([], [], linestyle="", marker=marker, color=color, markerfacecolor="none", label=KINDS[kind])
+        for kind, (marker, color) in _MARKS.items()
         if any(candidate.kind == kind for candidate in shown)
     ]
     if any(candidate.chosen for candidate in shown):

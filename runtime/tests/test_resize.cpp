@@ -94,7 +94,7 @@ TEST_CASE("bicubic overshoot is cut at 0 and 255") {
   CHECK(out.back() == 255);
 }
 
-TEST_CASE("letterbox centres the image on the fill colour") {
+TEST_CASE("letterbox centers the image on the fill color") {
   Preprocessing p = squash(4, 2);
   p.resize = Resize::letterbox;
   p.fill = {9, 8, 7};

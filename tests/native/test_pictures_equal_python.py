@@ -117,19 +117,19 @@ def _exif(orientation: int) -> bytes:
     return exif.tobytes()
 
 
-def _png(depth: int, colour: int, *chunks: tuple[bytes, bytes], seed: int = 0) -> bytes:
-    """A PNG of random values, written by hand: Pillow writes neither 16-bit colour nor transparency as chosen."""
+def _png(depth: int, color: int, *chunks: tuple[bytes, bytes], seed: int = 0) -> bytes:
+    """A PNG of random values, written by hand: Pillow writes neither 16-bit color nor transparency as chosen."""
     width, height = 13, 9
-    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color]
     row = (width * channels * depth + 7) // 8
     rng = np.random.default_rng(seed)
-    few = rng.integers(0, 4, (height, row)) * 0x55  # so that a transparent colour occurs
+    few = rng.integers(0, 4, (height, row)) * 0x55  # so that a transparent color occurs
     rows = b"".join(b"\0" + few[y].astype(np.uint8).tobytes() for y in range(height))
 
     def chunk(name: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
     parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
 

@@ -88,7 +88,7 @@ def _weights(place: NDArray[np.float32]) -> NDArray[np.float32]:
 def standard(pictures: NDArray[np.float32], mask: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mean 0 and norm 1 inside the mask, 0 outside."""
     mean = (pictures * mask).sum(axis=(1, 2), keepdims=True) / np.maximum(mask.sum(axis=(1, 2), keepdims=True), 1)
-    centred = (pictures - mean) * mask
-    norm = np.sqrt((centred**2).sum(axis=(1, 2), keepdims=True))
-    standard: NDArray[np.float32] = centred / np.maximum(norm, np.float32(1e-6))
+    centered = (pictures - mean) * mask
+    norm = np.sqrt((centered**2).sum(axis=(1, 2), keepdims=True))
+    standard: NDArray[np.float32] = centered / np.maximum(norm, np.float32(1e-6))
     return standard

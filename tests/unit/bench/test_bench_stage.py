@@ -46,7 +46,7 @@ ARM = replace(TARGET, name="there", backend="onnxruntime", machine="aarch64")
 
 
 class Colour:
-    """Answers the strongest colour of the image; raises from the call `fails_at` on."""
+    """Answers the strongest color of the image; raises from the call `fails_at` on."""
 
     def __init__(self, precision: Precision, fails_at: int | None) -> None:
         self.precision = precision

@@ -48,7 +48,7 @@ def test_sixteen_bit_values_are_told_by_their_range(name: str, tmp_path: Path) -
     assert kinds(saved(twelve_bit, tmp_path / name)) == [("16 bit", 7, 4095)]
 
 
-def test_sixteen_bit_colour_loses_its_low_byte(tmp_path: Path) -> None:
+def test_sixteen_bit_color_loses_its_low_byte(tmp_path: Path) -> None:
     (tmp_path / "a.ppm").write_bytes(b"P6\n2 2\n65535\n" + bytes(24))
     assert kinds(examine(tmp_path / "a.ppm")) == [("16 bit colour", 0, 0)]
 

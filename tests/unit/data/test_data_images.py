@@ -112,7 +112,7 @@ def test_palette_without_transparency() -> None:
     assert decode_bytes(saved(image, "PNG"), "test").tolist() == [[[10, 20, 30], [200, 100, 0]]]
 
 
-def test_palette_with_one_transparent_colour_lies_over_white() -> None:
+def test_palette_with_one_transparent_color_lies_over_white() -> None:
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 200, 100, 0])
     image.putpixel((1, 0), 1)
@@ -121,7 +121,7 @@ def test_palette_with_one_transparent_colour_lies_over_white() -> None:
         assert rgb.tolist() == [[[255, 255, 255], [200, 100, 0]]]
 
 
-def test_palette_with_an_alpha_per_colour_lies_over_white() -> None:
+def test_palette_with_an_alpha_per_color_lies_over_white() -> None:
     image = Image.new("P", (2, 1))
     image.putpalette([0, 0, 0, 200, 100, 0])
     image.putpixel((1, 0), 1)
@@ -131,9 +131,9 @@ def test_palette_with_an_alpha_per_colour_lies_over_white() -> None:
 
 @pytest.mark.parametrize("format", ["PNG", "TIFF"])
 def test_rgba_lies_over_white_rounded_exactly(format: str) -> None:
-    colour, alpha = (a.ravel() for a in np.meshgrid(np.arange(256), np.arange(256)))
-    rgba = np.stack([colour, 255 - colour, colour, alpha], axis=1).astype(np.uint8).reshape(256, 256, 4)
-    expected = (2 * (colour * alpha + 255 * (255 - alpha)) + 255) // 510
+    color, alpha = (a.ravel() for a in np.meshgrid(np.arange(256), np.arange(256)))
+    rgba = np.stack([color, 255 - color, color, alpha], axis=1).astype(np.uint8).reshape(256, 256, 4)
+    expected = (2 * (color * alpha + 255 * (255 - alpha)) + 255) // 510
     assert (decode_bytes(saved(Image.fromarray(rgba), format), "test")[:, :, 0].ravel() == expected).all()
 
 
@@ -143,7 +143,7 @@ def test_grey_with_alpha_lies_over_white() -> None:
     ]
 
 
-def test_grey_and_rgb_with_a_transparent_colour_lie_over_white() -> None:
+def test_grey_and_rgb_with_a_transparent_color_lie_over_white() -> None:
     assert grey_of(saved(Image.fromarray(UPRIGHT), "PNG", transparency=0))[0] == [255, 40, 80]
     rgb = Image.fromarray(np.stack([UPRIGHT] * 3, axis=2))
     assert grey_of(saved(rgb, "PNG", transparency=(40, 40, 40)))[0] == [0, 255, 80]
