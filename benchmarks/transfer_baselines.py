@@ -51,7 +51,7 @@ class Pretrained:
     def open(self, classes: int) -> tuple[nn.Module, NetworkSpec]:
         """A fresh copy with a new head, in the memory format that is fastest on a CPU."""
         network, spec, _ = build(self.backbone, self.source, classes, "crop")
-        # torch's own initialisation: the tutorial replaces the head by a plain nn.Linear
+        # torch's own initialization: the tutorial replaces the head by a plain nn.Linear
         head = get_head(network, spec.classifier)
         head.reset_parameters()
         return network.to(memory_format=torch.channels_last), spec

@@ -54,7 +54,7 @@ def test_every_size_policy_and_filter_gives_the_same_bytes(tool: Tool, part: int
         assert_resized_alike(tool, pixels, p)
 
 
-def test_bgr_grey_and_padded_rows_give_the_same_bytes(tool: Tool) -> None:
+def test_bgr_gray_and_padded_rows_give_the_same_bytes(tool: Tool) -> None:
     rng = np.random.default_rng(20)
     for _ in range(200):
         p = random_preprocessing(rng, 200)
@@ -62,8 +62,8 @@ def test_bgr_grey_and_padded_rows_give_the_same_bytes(tool: Tool) -> None:
         expected = resize(pixels, p)
         assert_same(tool.resize(pixels, p, padding=padding), expected)
         assert_same(tool.resize(pixels[:, :, ::-1], p, layout="bgr", padding=padding), expected)
-        grey = np.repeat(pixels[:, :, :1], 3, axis=2)
-        assert_same(tool.resize(pixels[:, :, 0], p, layout="grey", padding=padding), resize(grey, p))
+        gray = np.repeat(pixels[:, :, :1], 3, axis=2)
+        assert_same(tool.resize(pixels[:, :, 0], p, layout="gray", padding=padding), resize(gray, p))
 
 
 @pytest.mark.parametrize(
@@ -142,13 +142,13 @@ _PALETTE = (b"PLTE", bytes(range(30, 30 + 3 * 16)))
 _TRANSPARENT = [0, 1, 2, 3, 0x55, 0xAA, 0x5555, 0xAAAA, 0x0155, 300]
 
 JPEGS: dict[str, Callable[[], bytes]] = {
-    "grey": lambda: _jpeg("L"),
+    "gray": lambda: _jpeg("L"),
     "4:2:0": lambda: _jpeg("RGB", subsampling="4:2:0"),
     "4:2:2": lambda: _jpeg("RGB", subsampling="4:2:2"),
     "4:4:4": lambda: _jpeg("RGB", subsampling="4:4:4", quality=95),
     "low quality": lambda: _jpeg("RGB", quality=5),
     "progressive": lambda: _jpeg("RGB", progressive=True),
-    "progressive grey": lambda: _jpeg("L", progressive=True, quality=30),
+    "progressive gray": lambda: _jpeg("L", progressive=True, quality=30),
     "restart markers": lambda: _jpeg("RGB", restart_marker_blocks=2),
     "stored as RGB": lambda: _jpeg("RGB", keep_rgb=True),
     "CMYK": lambda: _jpeg("CMYK"),
@@ -162,9 +162,9 @@ JPEGS: dict[str, Callable[[], bytes]] = {
 }
 
 PNGS: dict[str, Callable[[], bytes]] = {
-    **{f"grey {d} bits": partial(_png, d, 0) for d in (1, 2, 4, 8, 16)},
+    **{f"gray {d} bits": partial(_png, d, 0) for d in (1, 2, 4, 8, 16)},
     **{
-        f"grey {d} bits, {t} transparent": partial(_png, d, 0, (b"tRNS", struct.pack(">H", t)))
+        f"gray {d} bits, {t} transparent": partial(_png, d, 0, (b"tRNS", struct.pack(">H", t)))
         for d in (1, 2, 4, 8, 16)
         for t in _TRANSPARENT
     },
@@ -175,8 +175,8 @@ PNGS: dict[str, Callable[[], bytes]] = {
     },
     "RGB 8 bits": lambda: _png(8, 2),
     "RGB 16 bits": lambda: _png(16, 2),
-    "grey and alpha 8 bits": lambda: _png(8, 4),
-    "grey and alpha 16 bits": lambda: _png(16, 4),
+    "gray and alpha 8 bits": lambda: _png(8, 4),
+    "gray and alpha 16 bits": lambda: _png(16, 4),
     "RGBA 8 bits": lambda: _png(8, 6),
     "RGBA 16 bits": lambda: _png(16, 6),
     **{f"palette {d} bits": partial(_png, d, 3, _PALETTE) for d in (1, 2, 4)},

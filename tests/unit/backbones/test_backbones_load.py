@@ -262,7 +262,7 @@ def test_a_network_without_one_linear_classifier_is_refused() -> None:
         find_head(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), 4)
 
 
-def test_normalising_follows_the_formula() -> None:
+def test_normalizing_follows_the_formula() -> None:
     _, spec = _random("test_resnet", 32)
     images = torch.full((1, 3, 2, 2), 255, dtype=torch.uint8)
     expected = (1 - torch.tensor(spec.preprocessing.mean)) / torch.tensor(spec.preprocessing.std)

@@ -55,8 +55,8 @@ def scene(seed: int, size: int = 160) -> Image.Image:
 def texture(seed: int) -> Image.Image:
     """One kind of steel: the same light from the left on every picture, fine grain of its own."""
     grain = np.random.default_rng(seed).normal(0, 12, (160, 160))
-    grey = np.clip(np.linspace(60, 200, 160)[None, :] + grain, 0, 255).astype(np.uint8)
-    return Image.fromarray(np.repeat(grey[:, :, None], 3, axis=2))
+    gray = np.clip(np.linspace(60, 200, 160)[None, :] + grain, 0, 255).astype(np.uint8)
+    return Image.fromarray(np.repeat(gray[:, :, None], 3, axis=2))
 
 
 def encoded(picture: Image.Image, quality: int = 60) -> Image.Image:
@@ -91,7 +91,7 @@ CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "trimmed by 2 %": lambda picture: encoded(trimmed(picture)),
     "trimmed and mirrored": lambda picture: encoded(trimmed(picture).transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
     "darker": lambda picture: encoded(picture.point(lambda value: int(0.8 * value))),
-    "grey": lambda picture: picture.convert("L").convert("RGB"),
+    "gray": lambda picture: picture.convert("L").convert("RGB"),
 }
 
 
@@ -248,7 +248,7 @@ def test_nearer_hashes_of_other_pictures_do_not_hide_a_training_image(tmp_path: 
     assert (40, 41) not in {(pair.first, pair.second) for pair in find_copies(prints)}
 
 
-def test_pictures_that_differ_in_color_only_are_not_near_but_a_grey_copy_is(tmp_path: Path) -> None:
+def test_pictures_that_differ_in_color_only_are_not_near_but_a_gray_copy_is(tmp_path: Path) -> None:
     def swapped(picture: Image.Image) -> Image.Image:
         red, green, blue = picture.split()
         return Image.merge("RGB", (blue, green, red))
@@ -317,10 +317,10 @@ def test_what_across_finds_in_equal_pictures_is_what_counting_finds(items: list[
 @given(st.integers(0, 10**6), st.integers(0, 7), st.integers(0, 300))
 def test_any_turn_of_any_thumbnail_is_found_at_any_place(seed: int, turn: int, place: int) -> None:
     rng = np.random.default_rng(seed)
-    grey = np.asarray(scene(seed, SIDE).convert("L"))
-    turned = np.rot90(grey, turn % 4)[:, :: 1 if turn < 4 else -1]
+    gray = np.asarray(scene(seed, SIDE).convert("L"))
+    turned = np.rot90(gray, turn % 4)[:, :: 1 if turn < 4 else -1]
     others = rng.integers(0, 256, (302, SIDE, SIDE), dtype=np.uint8)
-    others[place], others[301] = grey, turned
+    others[place], others[301] = gray, turned
     pairs = near_pairs(others, np.zeros((302, COLOR_SIDE, COLOR_SIDE, 3), np.uint8), Silent())
     assert set(pairs) == {(place, 301)}
     assert pairs[place, 301] > 0.9999
