@@ -80,10 +80,10 @@ def verdicts(task: Task, adapted: Adapted) -> list[Guard]:
     """Negative transfer, overfitting, too little data."""
     best = adapted.heads[0].judged
     if best is None:
-        told = "A class has a single shot, or its shots are in one group, so nothing could be held out"
-        more = f"{told} for a choice: add a shot, from another group, to each such class."
+        reason = "A class has a single shot, or its shots are in one group, so nothing could be held out"
+        more = f"{reason} for a choice: add a shot, from another group, to each such class."
         return [
-            *(Guard(name, "not measured", f"{told}.", {}) for name in ("negative transfer", "overfitting")),
+            *(Guard(name, "not measured", f"{reason}.", {}) for name in ("negative transfer", "overfitting")),
             Guard("too little data", "warn", more, {}),
         ]
     end = adapted.end if adapted.tuning else None

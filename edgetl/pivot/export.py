@@ -98,7 +98,7 @@ def export_pivot(run: Run, adapted: Path, quantized: Mapping[str, Path], out: Pa
         made = [_export_float(export, plain, network, expected)]
         half_range = _half_range(export, made[0].model.file) if wants_float16(run.job) else None
         if half_range is not None and half_range.fits:
-            # the pixels are normalised in float32: they are exact there, and it costs nothing
+            # the pixels are normalized in float32: they are exact there, and it costs nothing
             made.append(_prove(export, export.attach(to_float16(plain)), "float16", expected))
         advance()
         for identity, folder in quantized.items():
