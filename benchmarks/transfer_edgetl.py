@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import yaml
 from numpy.typing import NDArray
-from transfer_baselines import Pretrained, centre_crops, kept_crops, predict
+from transfer_baselines import Pretrained, center_crops, kept_crops, predict
 from transfer_draws import Draw
 
 # imported here so that the first cell's time holds no imports
@@ -89,7 +89,7 @@ def measure_extraction(pretrained: Pretrained, samples: Sequence[Sample], classe
     """Both ways over the same images, taking turns. Raises EdgetlError."""
     frozen = open_frozen(pretrained.backbone, pretrained.source, classes, "crop")
     spec = frozen.spec
-    crops = torch.from_numpy(centre_crops(samples, spec.preprocessing)).permute(0, 3, 1, 2)
+    crops = torch.from_numpy(center_crops(samples, spec.preprocessing)).permute(0, 3, 1, 2)
     inputs = [normalize(part, spec.preprocessing).to(frozen.device) for part in torch.split(crops, _BATCH)]
 
     def cached() -> None:

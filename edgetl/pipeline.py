@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from edgetl.bench.machine import saturates
 from edgetl.bundle.publish import PIVOT, publish_pivot, publish_report
@@ -14,6 +14,8 @@ from edgetl.recipes.job import Job, schemes_of
 from edgetl.recipes.recipe import Gates
 from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
+from edgetl.report.model import FILE_NAME as REPORT_FILE
+from edgetl.report.model import Report, read_report
 from edgetl.report.results import Built, Finished, Networks
 from edgetl.stages.adapt import adapt_stage
 from edgetl.stages.bench import bench_stage
@@ -39,17 +41,16 @@ Until = Literal["check", "adapt", "quantize", "export", "compile", "bench", "rep
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of a run. `report` is the content of report.json after the last stage; `passed` is False if a gate is
-    missed."""
+    """The outcome of a run. `report` is that of the last stage; `passed` is False if a gate is missed."""
 
     out: Path
     split: Split
     results: tuple[StageResult, ...]
-    report: dict[str, Any] | None = None
+    report: Report | None = None
 
     @property
     def passed(self) -> bool:
-        return self.report is None or all(bundle["verdict"] != "fail" for bundle in self.report["bundles"])
+        return self.report is None or all(bundle.verdict != "fail" for bundle in self.report.bundles)
 
     @property
     def idle(self) -> bool:
@@ -101,7 +102,7 @@ def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Seque
     refuse_unknown_classes(job, split)
     run = Run(store, job, split, ledger.progress)
 
-    def outcome(report: dict[str, Any] | None = None) -> Outcome:
+    def outcome(report: Report | None = None) -> Outcome:
         ledger.say_kept()
         return Outcome(job.out, split, tuple(ledger.results), report)
 
@@ -143,10 +144,9 @@ def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Seque
 
     finished = Finished(checked, chain.networks, targets)
     reported = ledger.add(report_stage(run, finished, tuple(ledger.results)))
-    if not devices:
-        return outcome(publish_report(store, reported))
-    merged = ledger.add(devices_stage(run, finished, reported, devices))
-    return outcome(publish_report(store, reported, merged))
+    merged = ledger.add(devices_stage(run, finished, reported, devices)) if devices else reported
+    publish_report(store, reported, merged)
+    return outcome(read_report(merged.folder / REPORT_FILE))
 
 
 def _open_all(built: Mapping[str, Sequence[StageResult]]) -> None:
@@ -189,8 +189,8 @@ def _repaired(chain: _Chain, target: Target, built: Built) -> Built:
     if not needs_repair(chain.run, built.bench):
         return built
     if saturates(target):
-        told = "INT8 is not repaired here: this CPU has no VNNI and saturates; build for x86-avx2 or intel-avx2"
-        note(f"{target.name}: {told}")
+        text = "INT8 is not repaired here: this CPU has no VNNI and saturates; build for x86-avx2 or intel-avx2"
+        note(f"{target.name}: {text}")
         return built
     try:
         gates = gates_to_repair_for(chain.run, built.bench)

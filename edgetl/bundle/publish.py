@@ -11,7 +11,6 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from edgetl.bundle.manifest import read_manifest
 from edgetl.bundle.read import read_bundle
@@ -31,8 +30,8 @@ def publish_pivot(store: Store, pivot: StageResult) -> None:
     _publish(store, pivot.folder, store.out / PIVOT)
 
 
-def publish_report(store: Store, reported: StageResult, texts: StageResult | None = None) -> dict[str, Any]:
-    """`<out>/bundles/*` and the two report files. Returns report.json's content.
+def publish_report(store: Store, reported: StageResult, texts: StageResult | None = None) -> None:
+    """`<out>/bundles/*` and the two report files.
 
     A bundle that was finished for this device (`edgetl compile --finish`) stays as long as its files are the same.
 
@@ -44,8 +43,6 @@ def publish_report(store: Store, reported: StageResult, texts: StageResult | Non
         _publish_bundles(store, reported.folder / BUNDLES)
         for name in REPORT_FILES:
             _copy_file(report_folder / name, store.out / name)
-    report: dict[str, Any] = json.loads((report_folder / "report.json").read_text(encoding="utf-8"))
-    return report
 
 
 def _publish_bundles(store: Store, made: Path) -> None:

@@ -22,13 +22,12 @@ _LOSSES = ("max_drop_points", "max_recall_drop_points")
 
 def show_report(outcome: Any) -> None:
     """The table, the output paths, and the missed gates."""
-    from edgetl.report.model import Report
     from edgetl.report.summary import summarize
     from edgetl.report.terminal import show_report as show_table
 
     if outcome.idle:
         click.echo("nothing to do: every stage was already done", err=True)
-    report = Report.model_validate(outcome.report)
+    report: Report = outcome.report
     show_table(report)
     click.echo(f"bundles: {outcome.out / 'bundles'}")
     click.echo(f"report:  {outcome.out / 'report.html'}")
@@ -52,9 +51,8 @@ def write_report_files(outcome: Any, csv_file: Path | None, junit_file: Path | N
     """Write the requested files for a CI server from a report."""
     from edgetl.bench.ci_files import csv_text, junit_text
     from edgetl.report import ci
-    from edgetl.report.model import Report
 
-    report = Report.model_validate(outcome.report)
+    report: Report = outcome.report
     texts: dict[Path, str] = {}
     if csv_file is not None:
         texts[csv_file] = csv_text(ci.rows(report))

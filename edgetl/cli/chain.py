@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -55,6 +56,7 @@ def run_chain(
 
 def outcome_json(outcome: Any) -> dict[str, Any]:
     """The split, the stages with their folders and findings, and the report if there is one."""
+    from edgetl.report.model import report_text
     from edgetl.stages.found import found
 
     stages = [
@@ -66,7 +68,7 @@ def outcome_json(outcome: Any) -> dict[str, Any]:
         "data": _split_json(outcome.split),
         "stages": stages,
         "found": found(outcome.results).to_json(),
-        "report": outcome.report,
+        "report": json.loads(report_text(outcome.report)) if outcome.report else None,
         "passed": outcome.passed,
     }
 

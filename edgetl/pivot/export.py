@@ -19,7 +19,7 @@ from edgetl.backbones.spec import read_spec
 from edgetl.data.batches import batches
 from edgetl.pivot import golden
 from edgetl.pivot.clean import serialize
-from edgetl.pivot.float_logits import kept_logits
+from edgetl.pivot.float_logits import stored_logits
 from edgetl.pivot.fold import fold
 from edgetl.pivot.from_torch import to_onnx
 from edgetl.pivot.half import measure_range, to_float16
@@ -85,7 +85,7 @@ def export_pivot(run: Run, adapted: Path, quantized: Mapping[str, Path], out: Pa
     p = spec.preprocessing
     network = fold(rebuild(spec, adapted / NETWORK_STATE), p.height, p.width).module
     vectors, pictures = golden.write_images(golden.choose(split.val), p, out / GOLDEN_DIR)
-    reference = kept_logits(known) if known else float_logits(network, split.val, spec, progress)
+    reference = stored_logits(known) if known else float_logits(network, split.val, spec, progress)
     save_file(
         {"logits": reference, "labels": np.array([sample.label for sample in split.val], np.int64)},
         out / REFERENCE_LOGITS,

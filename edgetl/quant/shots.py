@@ -32,7 +32,7 @@ class Shots:
 
     def plain(self, indices: Sequence[int]) -> Tensor:
         """The unchanged images, computed with exactly the arithmetic of the exported graph."""
-        return plain(self._bytes(indices), self.preprocessing, self.device)
+        return plain(self._pixels[indices], self.preprocessing, self.device)
 
     def augmented(self, indices: Sequence[int]) -> Tensor:
         """New random views; two runs with one seed see the same."""

@@ -53,7 +53,7 @@ def _top1(folder: Path, split: Split) -> float:
     return float((np.concatenate(rows) == [sample.label for sample in split.val]).mean())
 
 
-def test_a_probe_on_a_real_backbone_recognises_steel_defects(shared: Path, tmp_path: Path) -> None:
+def test_a_probe_on_a_real_backbone_recognizes_steel_defects(shared: Path, tmp_path: Path) -> None:
     split = _split(shared, "neu_steel", shots=10, val=120)
     record = _adapt(split, shared, Backbone(name="mobilenetv2_100"), Adapt(strategy="probe"), tmp_path)
     assert _top1(tmp_path, split) >= 0.92

@@ -114,5 +114,5 @@ def test_a_candidate_that_cannot_be_made_is_left_out_and_the_build_goes_on(
     job = make_job(load_recipe(out.parent / "recipe.yaml"), out.parent)
     outcome = pipeline.run(job, Notes())
     assert outcome.report is not None
-    assert [bundle["surgery"] for bundle in outcome.report["bundles"]] == [None, None]
+    assert [bundle.surgery for bundle in outcome.report.bundles] == [None, None]
     assert "no simplified build: folding changed the network" in said

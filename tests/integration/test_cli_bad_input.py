@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from chain import Chain, Done, edgetl
+from chain import Chain, edgetl
+from cli_calls import Done
 
 from edgetl.files.digest import folder_digests
 

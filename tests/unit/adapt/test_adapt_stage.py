@@ -42,7 +42,7 @@ def _top1(out: Path, samples: tuple[Sample, ...]) -> float:
     return float((_logits(out, samples).argmax(1) == labels).float().mean())
 
 
-def test_a_probe_learns_and_the_written_network_is_the_one_that_learnt(tmp_path: Path, weights: Path) -> None:
+def test_a_probe_learns_and_the_written_network_is_the_one_that_learned(tmp_path: Path, weights: Path) -> None:
     split = split_in(tmp_path)
     record = adapt_in(split, weights, tmp_path / "out", strategy="probe", head="auto")
     assert record.strategy == "probe"
