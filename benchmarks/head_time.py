@@ -22,7 +22,7 @@ from repeated_ratio import over_repeats
 from result_file import Result, add_write_option, deliver, interval, machine_now, table
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
-from transfer_baselines import Pretrained, centre_crops, pooled
+from transfer_baselines import Pretrained, center_crops, pooled
 from transfer_draws import Draw
 
 from edgetl.backbones.weights import locate
@@ -72,7 +72,7 @@ def main() -> int:
         return 1
     penalties = ", ".join(f"{strength:g}" for strength in STRENGTHS)
     method = (
-        "mobilenetv2_100, centre crops, features of unit variance, one BLAS thread. Both stop at a largest slope of "
+        "mobilenetv2_100, center crops, features of unit variance, one BLAS thread. Both stop at a largest slope of "
         f"{_TOLERANCE:g} or after {_ITERATIONS} iterations. Penalties C: {penalties}. Ratio: medians of {_TURNS} turns "
         f"summed over penalties; {arguments.repeats} repeats are the sample of the interval. Loss: mean cross "
         "entropy plus penalty, ours minus scikit-learn's, in nats, where it is largest."
@@ -111,7 +111,7 @@ def _features(folder: Path, shots: int, pretrained: Pretrained) -> tuple[_Rows, 
     split = Draw(folder, shots, 0).split()
     network, spec = pretrained.open(len(split.classes))
     network.eval()
-    rows = pooled(network, spec, centre_crops(split.shots, spec.preprocessing)).astype(np.float64)
+    rows = pooled(network, spec, center_crops(split.shots, spec.preprocessing)).astype(np.float64)
     rows = (rows - rows.mean(0)) / rows.std()
     return rows, np.array([sample.label for sample in split.shots])
 

@@ -39,10 +39,10 @@ class Drift:
     @property
     def name(self) -> str:
         if self.spread == 0:
-            told = "do not differ"
+            summary = "do not differ"
         else:
-            told = f"differ by {self.spread:.0%}" + (f", correlated by {self.memory:g}" if self.memory else "")
-        return f"{told}; 2 % of the runs stall" if self.stalls else told
+            summary = f"differ by {self.spread:.0%}" + (f", correlated by {self.memory:g}" if self.memory else "")
+        return f"{summary}; 2 % of the runs stall" if self.stalls else summary
 
 
 DRIFTS = (

@@ -311,12 +311,12 @@ class Chain:
 
     def _calibration(self, case: Case, job: Job) -> Sequence[Sample]:
         """The shots, or the images that edgetl's profile draws from them."""
-        from edgetl.quant.calibration import drawn
+        from edgetl.quant.calibration import draw_samples
 
         shots = self.split.shots
         if case.images is None:
             return shots
-        return drawn(shots, job.profile)
+        return draw_samples(shots, job.profile)
 
     def _saturating(self, method: str) -> _Logits:
         """Logits of a build for CPUs with VNNI, as a CPU without it computes them."""

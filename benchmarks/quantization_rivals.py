@@ -23,7 +23,7 @@ def missing(method: str) -> str:
 def recipe_named(case: Case, method: str, val: Shots, max_drop_points: float) -> Recipe:
     """How to make an alternative; whatever its tool raises becomes a BackendError.
 
-    val  labelled images for accuracy control: those that edgetl's own gate is judged on
+    val  labeled images for accuracy control: those that edgetl's own gate is judged on
     """
     if method in STATIC:
         found = static_recipes(symmetric=case.symmetric, reduce_range=case.reduce_range)

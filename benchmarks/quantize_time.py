@@ -122,8 +122,8 @@ def _edgetl(checkout: Path, recipe: Path, weights: Path, command: str, *settings
 
 
 def _method(arguments: argparse.Namespace) -> str:
-    told = f"{arguments.dataset}, {arguments.shots} shots per class, pictures and schedule as the recipe's defaults."
-    return f"{told} `older` is the code before, in turns with `this`." if arguments.against else told
+    summary = f"{arguments.dataset}, {arguments.shots} shots per class, pictures and schedule as the recipe's defaults."
+    return f"{summary} `older` is the code before, in turns with `this`." if arguments.against else summary
 
 
 def _table(runs: list[Run], networks: list[str], codes: list[str]) -> str:

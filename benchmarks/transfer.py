@@ -47,7 +47,7 @@ _METHOD = """\
 Every draw is edgetl's own split with another `data.seed`: the shots from `train`, all of `val` measured. All methods
 start from the same weights and learn from the same shots; none sees `val` before it is measured.
 
-- logistic: scikit-learn's logistic regression with its defaults on the features of the frozen network from the centre
+- logistic: scikit-learn's logistic regression with its defaults on the features of the frozen network from the center
   crop (shorter side resized, the weights' own crop, mean and std); as they are, which beat standardising them
 - last_layer: a new last layer on the frozen network, trained with Adam ({last_layer}) on new random resized crops and
   flips in every epoch, as in the PyTorch transfer-learning tutorial

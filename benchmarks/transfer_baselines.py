@@ -1,10 +1,10 @@
 """The baselines of `transfer.py`: three common few-shot methods on the same shots.
 
-logistic    scikit-learn's logistic regression on centre-crop features of the frozen network
+logistic    scikit-learn's logistic regression on center-crop features of the frozen network
 last_layer  the PyTorch transfer-learning tutorial with the network as a fixed feature extractor
 tutorial    the same tutorial's fine-tuning of all layers, with AdamW and frozen batch-norm statistics
 
-All see pictures as the tutorial does: shorter side resized, centre crop, and in training random resized crops and
+All see pictures as the tutorial does: shorter side resized, center crop, and in training random resized crops and
 flips; with the network's own mean and std.
 """
 
@@ -27,7 +27,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision import transforms
 
 from edgetl.backbones.head import features, get_head
-from edgetl.backbones.inputs import normalise
+from edgetl.backbones.inputs import normalize
 from edgetl.backbones.load import build
 from edgetl.files.digest import value_digest
 from edgetl.fronts.image.decode import decode
@@ -51,7 +51,7 @@ class Pretrained:
     def open(self, classes: int) -> tuple[nn.Module, NetworkSpec]:
         """A fresh copy with a new head, in the memory format that is fastest on a CPU."""
         network, spec, _ = build(self.backbone, self.source, classes, "crop")
-        # torch's own initialisation: the tutorial replaces the head by a plain nn.Linear
+        # torch's own initialization: the tutorial replaces the head by a plain nn.Linear
         head = get_head(network, spec.classifier)
         head.reset_parameters()
         return network.to(memory_format=torch.channels_last), spec
@@ -87,7 +87,7 @@ def logistic(pretrained: Pretrained, split: Split, seed: int) -> Answer:
     """scikit-learn's defaults (C = 1) on the unchanged features. `seed` has no effect: nothing is drawn."""
     start = time.perf_counter()
     network, spec = pretrained.open(len(split.classes))
-    crops = centre_crops(split.shots, spec.preprocessing)
+    crops = center_crops(split.shots, spec.preprocessing)
     probe = LogisticRegression(max_iter=5000).fit(pooled(network, spec, crops), _labels(split.shots))
     seconds = time.perf_counter() - start
     return Answer(probe.predict(_val_features(pretrained, network, spec, split.val)).astype(np.int64), seconds)
@@ -128,7 +128,7 @@ def tutorial(pretrained: Pretrained, split: Split, seed: int, training: Training
         _train_mode(network)
         for _ in range(training.epochs):
             for rows in torch.split(torch.randperm(len(labels)), training.batch):
-                inputs = normalise(_channels_first(views(rows.tolist())), spec.preprocessing)
+                inputs = normalize(_channels_first(views(rows.tolist())), spec.preprocessing)
                 _step(optimizer, functional.cross_entropy(network(inputs), labels[rows]))
                 schedule.step()
     seconds = time.perf_counter() - start
@@ -156,17 +156,17 @@ class Views:
         return np.stack([np.asarray(self._draw(self._pictures[index])) for index in indices])
 
 
-def centre_crops(samples: Sequence[Sample], preprocessing: Preprocessing) -> NDArray[np.uint8]:
+def center_crops(samples: Sequence[Sample], preprocessing: Preprocessing) -> NDArray[np.uint8]:
     """uint8 (N, height, width, 3): as `preprocessing` says."""
     return np.stack([resize(decode(Path(sample.path)), preprocessing) for sample in samples])
 
 
 def kept_crops(cache: Path, samples: Sequence[Sample], spec: NetworkSpec) -> NDArray[np.uint8]:
-    """`centre_crops`, made once per set of images, in whatever order, and memory-mapped from then on."""
+    """`center_crops`, made once per set of images, in whatever order, and memory-mapped from then on."""
     order, ordered = _by_content(samples)
     name = value_digest({"images": [sample.sha256 for sample in ordered], "as": asdict(spec.preprocessing)})
     path = cache / f"pixels-{name[:16]}.npy"
-    return _kept(path, lambda: centre_crops(ordered, spec.preprocessing))[order]
+    return _kept(path, lambda: center_crops(ordered, spec.preprocessing))[order]
 
 
 @torch.inference_mode()
@@ -174,7 +174,7 @@ def pooled(network: nn.Module, spec: NetworkSpec, pixels: NDArray[np.uint8]) -> 
     """(N, F): what enters the classifier, for uint8 (N, height, width, 3)."""
     network.eval()
     parts = [
-        features(network, spec.classifier, normalise(part, spec.preprocessing))[0].numpy() for part in _batches(pixels)
+        features(network, spec.classifier, normalize(part, spec.preprocessing))[0].numpy() for part in _batches(pixels)
     ]
     return np.concatenate(parts)
 
@@ -182,7 +182,7 @@ def pooled(network: nn.Module, spec: NetworkSpec, pixels: NDArray[np.uint8]) -> 
 @torch.inference_mode()
 def predict(network: nn.Module, preprocessing: Preprocessing, pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
     """(N,) class indices for uint8 (N, height, width, 3). `network` is in eval mode."""
-    parts = [network(normalise(part, preprocessing)).argmax(1).numpy() for part in _batches(pixels)]
+    parts = [network(normalize(part, preprocessing)).argmax(1).numpy() for part in _batches(pixels)]
     return np.concatenate(parts)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import yaml
 from numpy.typing import NDArray
-from transfer_baselines import Pretrained, centre_crops, kept_crops, predict
+from transfer_baselines import Pretrained, center_crops, kept_crops, predict
 from transfer_draws import Draw
 
 # imported here so that the first cell's time holds no imports
@@ -22,7 +22,7 @@ import edgetl.adapt.adapt  # noqa: F401
 from edgetl.adapt.record import read_adapt
 from edgetl.backbones.extract import open_frozen, pooled_features
 from edgetl.backbones.head import features
-from edgetl.backbones.inputs import normalise
+from edgetl.backbones.inputs import normalize
 from edgetl.backbones.load import rebuild
 from edgetl.backbones.spec import read_spec
 from edgetl.progress import Silent
@@ -89,8 +89,8 @@ def measure_extraction(pretrained: Pretrained, samples: Sequence[Sample], classe
     """Both ways over the same images, taking turns. Raises EdgetlError."""
     frozen = open_frozen(pretrained.backbone, pretrained.source, classes, "crop")
     spec = frozen.spec
-    crops = torch.from_numpy(centre_crops(samples, spec.preprocessing)).permute(0, 3, 1, 2)
-    inputs = [normalise(part, spec.preprocessing).to(frozen.device) for part in torch.split(crops, _BATCH)]
+    crops = torch.from_numpy(center_crops(samples, spec.preprocessing)).permute(0, 3, 1, 2)
+    inputs = [normalize(part, spec.preprocessing).to(frozen.device) for part in torch.split(crops, _BATCH)]
 
     def cached() -> None:
         with tempfile.TemporaryDirectory() as cache:

@@ -61,8 +61,8 @@ function(edgetl_check_digests folder)
   endforeach()
 endfunction()
 
-# The labels as C string literals with commas. JSON's literals are C's but for \uXXXX of control characters and of
-# surrogate pairs, and trigraphs.
+# The labels as C string literals with commas. JSON's literals are C's, except for \uXXXX of control characters and
+# surrogate pairs, and for trigraphs.
 function(edgetl_label_literals variable)
   edgetl_member(text "${bundle_manifest}" labels)
   string(REGEX REPLACE "^\\[[ \n]*" "" text "${text}")
@@ -134,7 +134,7 @@ function(edgetl_write_source)
   file(WRITE "${source}" "${text}")
 endfunction()
 
-# The assembler includes files as they are: any size, at once, and for every machine.
+# The assembler includes files unchanged: of any size, quickly, and for every machine.
 function(edgetl_embedded_files variable)
   set(bytes "")
   set(table "")
@@ -178,8 +178,8 @@ function(edgetl_is_copied variable)
   set(${variable} TRUE PARENT_SCOPE)
 endfunction()
 
-# Files that the bundle no longer has go away with the old copy. Programs in one folder may copy the same bundle at once:
-# one does, and the others find it done.
+# Files that the bundle no longer has go away with the old copy. Several programs in one folder may copy the same bundle at once:
+# one copies it, the others wait and find it copied.
 function(edgetl_copy_bundle)
   file(LOCK "${lock}" GUARD FUNCTION)
   if(EXISTS "${copy}")
@@ -189,7 +189,7 @@ function(edgetl_copy_bundle)
       return()
     endif()
     if(NOT EXISTS "${copy}/manifest.json")
-      message(FATAL_ERROR "${copy} is in the way of the bundle: it is not a copy of one")
+      message(FATAL_ERROR "${copy} is not a copy of a bundle; move it away, the copy goes there")
     endif()
     edgetl_is_copied(done)
     if(done)

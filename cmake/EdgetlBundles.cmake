@@ -7,9 +7,9 @@
 #       the copy; it defaults to the folder's name.
 #
 #   edgetl_compile_bundle(name RECIPE file TARGET arm64-cpu [OUT dir] [DEPENDS path...])
-#       Runs `edgetl build` while building. Without DEPENDS it is asked at every build whether anything changed; with
-#       it only when the recipe or one of the paths did (a folder stands for the files below it).
-#       EDGETL_EXECUTABLE names the program, for example the one of a virtual environment.
+#       Runs `edgetl build` while building. Without DEPENDS every build asks edgetl whether anything changed; with
+#       it only a changed recipe or path does (a folder stands for the files below it).
+#       EDGETL_EXECUTABLE names the program, for example that of a virtual environment.
 include_guard(GLOBAL)
 include("${CMAKE_CURRENT_LIST_DIR}/EdgetlBundleFiles.cmake")
 
@@ -57,7 +57,7 @@ function(edgetl_add_bundle app)
     DEPENDS ${depends} "${script}"
     COMMENT "Reading bundle ${folder}" VERBATIM)
   target_sources(${app} PRIVATE "${source}" "${header}")
-  # assembler statements at file level do not survive link-time optimisation
+  # assembler statements at file level do not survive link-time optimization
   set_source_files_properties("${source}" PROPERTIES COMPILE_OPTIONS -fno-lto OBJECT_DEPENDS "${header}")
   target_include_directories(${app} PRIVATE "${place}/include")
   target_link_libraries(${app} PRIVATE edgetl::runtime)
@@ -83,7 +83,7 @@ function(edgetl_claim what key folder)
   string(MD5 key "${key}")
   get_property(owner GLOBAL PROPERTY EDGETL_BUNDLE_OF_${key})
   if(owner AND NOT owner STREQUAL folder)
-    message(FATAL_ERROR "edgetl_add_bundle: ${what} would be of two bundles, ${owner} and ${folder}; "
+    message(FATAL_ERROR "edgetl_add_bundle: ${what} would belong to two bundles, ${owner} and ${folder}; "
                         "give one of them another NAME")
   endif()
   set_property(GLOBAL PROPERTY EDGETL_BUNDLE_OF_${key} "${folder}")

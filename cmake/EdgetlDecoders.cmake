@@ -1,4 +1,4 @@
-# libjpeg-turbo and libpng, which the apps decode pictures with. The library itself needs neither.
+# libjpeg-turbo and libpng, with which the apps decode images. The library itself needs neither.
 include_guard(GLOBAL)
 
 if(EDGETL_STATIC_APPS)

@@ -23,7 +23,7 @@ function(edgetl_find_header variable header)
   find_path(${variable} ${header} PATH_SUFFIXES ${arg_SUFFIXES})
   mark_as_advanced(${variable})
   if(${variable} AND NOT EXISTS "${${variable}}/${header}")
-    message(FATAL_ERROR "${variable}=${${variable}}: no ${header} there; name the folder that holds it")
+    message(FATAL_ERROR "${variable}=${${variable}}: the folder has no ${header}; set it to the folder that holds it")
   endif()
 endfunction()
 

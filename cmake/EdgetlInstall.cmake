@@ -13,14 +13,14 @@ configure_package_config_file(cmake/edgetlConfig.cmake.in "${PROJECT_BINARY_DIR}
   INSTALL_DESTINATION "${edgetl_package}")
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/edgetlConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
 
-# pkg-config, for those who do not build with CMake. Paths count from the file, so that the whole may be moved.
+# pkg-config, for those who do not build with CMake. Paths count from the file, so that the folder can be moved.
 file(RELATIVE_PATH edgetl_prefix_from_pc "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")
 set(edgetl_pc_libraries "-L\${libdir} -ledgetl_runtime")
 set(edgetl_pc_definitions "")
 if(EDGETL_BUILD_SHARED)
   set(edgetl_pc_definitions " -DEDGETL_SHARED=1")
 else()
-  # an archive of C++ code, used from C too
+  # C programs link this archive of C++ code too
   string(APPEND edgetl_pc_libraries " -lstdc++ -lm -ldl")
 endif()
 configure_file(cmake/edgetl.pc.in "${PROJECT_BINARY_DIR}/edgetl.pc" @ONLY)

@@ -1,4 +1,4 @@
-# What is in this build and what was left out, told once at the end of the configuration.
+# Prints once, at the end of the configuration, what this build has and what was left out.
 include_guard(GLOBAL)
 
 function(edgetl_note part text)

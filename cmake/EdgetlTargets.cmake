@@ -12,7 +12,7 @@ if(EDGETL_HARDENING AND NOT EDGETL_BUILD_FUZZERS)
   if(edgetl_has_stack_protector)
     list(APPEND edgetl_hardening_compile -fstack-protector-strong)
   endif()
-  # only does something with optimization, and warns without; some toolchains define it themselves
+  # works only with optimization and warns without it; some toolchains define it themselves
   list(APPEND edgetl_hardening_compile
     "$<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE>" "$<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>")
   foreach(flag IN ITEMS relro now noexecstack)
@@ -51,7 +51,7 @@ function(edgetl_settings target)
   endif()
 endfunction()
 
-# edgetl_without_exceptions(target): for what runs on a device and allocates little.
+# edgetl_without_exceptions(target): for code that runs on a device and allocates little.
 function(edgetl_without_exceptions target)
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti>)
 endfunction()

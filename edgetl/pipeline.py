@@ -189,8 +189,8 @@ def _repaired(chain: _Chain, target: Target, built: Built) -> Built:
     if not needs_repair(chain.run, built.bench):
         return built
     if saturates(target):
-        told = "INT8 is not repaired here: this CPU has no VNNI and saturates; build for x86-avx2 or intel-avx2"
-        note(f"{target.name}: {told}")
+        text = "INT8 is not repaired here: this CPU has no VNNI and saturates; build for x86-avx2 or intel-avx2"
+        note(f"{target.name}: {text}")
         return built
     try:
         gates = gates_to_repair_for(chain.run, built.bench)

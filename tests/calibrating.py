@@ -14,7 +14,7 @@ from edgetl.types import Preprocessing
 
 @torch.no_grad()
 def calibrate(prepared: GraphModule, batches: Iterable[Tensor], p: Preprocessing) -> None:
-    """Show normalised float32 (n, 3, H, W) batches to the observers, then fix all activation ranges and round."""
+    """Show normalized float32 (n, 3, H, W) batches to the observers, then fix all activation ranges and round."""
     for batch in batches:
         prepared(batch)
     fix_ranges(prepared, p)

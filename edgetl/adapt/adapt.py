@@ -26,7 +26,7 @@ from edgetl.backbones.extract import Frozen, freeze_network
 from edgetl.backbones.findings import Audit
 from edgetl.backbones.freeze import is_under
 from edgetl.backbones.head import features, get_head, widened
-from edgetl.backbones.inputs import normalise
+from edgetl.backbones.inputs import normalize
 from edgetl.backbones.load import build
 from edgetl.backbones.reproducible import deterministic
 from edgetl.backbones.spec import write_spec
@@ -123,7 +123,7 @@ def _require_linear(frozen: Frozen, network: nn.Module, split: Split) -> None:
     """Prove that the classifier is a linear function of its features, because the head was written into it as one."""
     spec = frozen.spec
     few = torch.from_numpy(load_batch(split.shots[:4], spec.preprocessing)).permute(0, 3, 1, 2)
-    inputs = normalise(few.to(frozen.device), spec.preprocessing)
+    inputs = normalize(few.to(frozen.device), spec.preprocessing)
     pooled, logits = features(network, spec.classifier, inputs)
     layer = get_head(network, spec.classifier)
     expected = pooled @ layer.weight.flatten(1).T

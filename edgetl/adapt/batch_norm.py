@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from edgetl.backbones.extract import Frozen, freeze_network
-from edgetl.backbones.inputs import normalise
+from edgetl.backbones.inputs import normalize
 from edgetl.data.batches import load_batch
 from edgetl.types import Sample
 
@@ -33,7 +33,7 @@ def reestimate(frozen: Frozen, samples: Sequence[Sample]) -> Frozen:
     for turn in range(count):  # every batch has images of all classes, because the shots take classes in turn
         part = samples[len(samples) * turn // count : len(samples) * (turn + 1) // count]
         pixels = torch.from_numpy(load_batch(part, frozen.spec.preprocessing)).permute(0, 3, 1, 2)
-        inputs = normalise(pixels.to(frozen.device), frozen.spec.preprocessing)
+        inputs = normalize(pixels.to(frozen.device), frozen.spec.preprocessing)
         network(inputs.contiguous(memory_format=torch.channels_last))
     for norm, momentum in zip(norms, kept, strict=True):
         norm.momentum = momentum

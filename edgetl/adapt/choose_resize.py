@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.adapt.guards import judged
-from edgetl.adapt.kept import contents, kept
+from edgetl.adapt.kept import contents, load_or_compute
 from edgetl.adapt.record import ResizeCandidate, ResizeChoice
 from edgetl.backbones.extract import Frozen, pooled_features
 from edgetl.fronts.image.augment_policy import resizes_of
@@ -43,11 +43,11 @@ def choose_resize(
     views = {policy: under(policy) for policy in policies}
     found = []
     for policy, view in views.items():
-        top1, loss = _kept_judgement(run, view, turns)
+        top1, loss = _kept_judgment(run, view, turns)
         found.append(ResizeCandidate(policy, float(top1), float(loss)))
     best = min(found, key=lambda candidate: (-candidate.top1, candidate.loss))
-    told = ", ".join(f"{one.policy} {one.top1:.1%} right (loss {one.loss:.3f})" for one in found)
-    reason = f"{best.policy}: on held-out shots with frozen features, {told}"
+    measured = ", ".join(f"{one.policy} {one.top1:.1%} right (loss {one.loss:.3f})" for one in found)
+    reason = f"{best.policy}: on held-out shots with frozen features, {measured}"
     return ResizeChoice(best.policy, reason, tuple(found)), views[best.policy]
 
 
@@ -61,7 +61,7 @@ def _seed(run: Run) -> int:
     return run.job.recipe.adapt.seed
 
 
-def _kept_judgement(run: Run, view: Frozen, turns: Sequence[Sequence[Fold]]) -> NDArray[np.float64]:
+def _kept_judgment(run: Run, view: Frozen, turns: Sequence[Sequence[Fold]]) -> NDArray[np.float64]:
     cache, samples = run.store.cache, run.split.shots
     what = f"shots, resize: {view.spec.preprocessing.resize}"
     features = pooled_features(view, samples, cache / "features", progress=run.progress, what=what).read()
@@ -74,7 +74,7 @@ def _kept_judgement(run: Run, view: Frozen, turns: Sequence[Sequence[Fold]]) -> 
         "folds": [[fold.held_out for fold in folds] for folds in turns],
         "seed": _seed(run),
     }
-    return kept(cache / "judged", depends_on, lambda: _judge(run, features, turns), run.progress)
+    return load_or_compute(cache / "judged", depends_on, lambda: _judge(run, features, turns), run.progress)
 
 
 def _judge(run: Run, features: NDArray[np.float32], turns: Sequence[Sequence[Fold]]) -> NDArray[np.float64]:

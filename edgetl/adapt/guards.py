@@ -78,16 +78,16 @@ def negative_transfer(
     if scratch is not None:
         points = paired_difference(scratch.right, candidate.right)
         numbers |= _interval("scratch_minus_candidate_points", points)
-        told = f"{_capital(scratch.name)}, without any pretraining, "
+        facts = f"{_capital(scratch.name)}, without any pretraining, "
         if points.low > 0:
             sentence = (
-                f"{told}does better on these images ({_against(scratch, candidate, points)}): the pretraining of this "
+                f"{facts}does better on these images ({_against(scratch, candidate, points)}): the pretraining of this "
                 "backbone does not help here; choose another one (`edgetl select`)."
             )
             return Guard(guard, "failed", sentence, numbers)
         if clear and points.value > 0:
             sentence = (
-                f"{told}had more held-out images right ({_against(scratch, candidate, points)}). That may be chance; "
+                f"{facts}had more held-out images right ({_against(scratch, candidate, points)}). That may be chance; "
                 "another backbone may suit these images better (`edgetl select`)."
             )
             return Guard(guard, "warn", sentence, numbers)
@@ -106,18 +106,18 @@ def _tuned(
 ) -> Guard:
     """Fine-tuning compared with a new head alone."""
     points = paired_difference(candidate.right, rival.right)
-    told = _against(candidate, rival, points)
+    facts = _against(candidate, rival, points)
     if not clear:
-        sentence = f"Fine-tuning is not clearly better than a new head alone ({told}), " + (
+        sentence = f"Fine-tuning is not clearly better than a new head alone ({facts}), " + (
             "and was kept because the recipe asks for it."
             if asked_for
             else "so the backbone keeps its pretrained weights, with the new head."
         )
         return Guard(guard, "warn" if asked_for else "rolled back", sentence, numbers)
     if points.low > 0:
-        return Guard(guard, "pass", f"Fine-tuning is better than a new head alone ({told}).", numbers)
+        return Guard(guard, "pass", f"Fine-tuning is better than a new head alone ({facts}).", numbers)
     if points.value > 0:
-        sentence = f"Fine-tuning did better than a new head alone ({told}); such a small lead may be chance."
+        sentence = f"Fine-tuning did better than a new head alone ({facts}); such a small lead may be chance."
         return Guard(guard, "pass", sentence, numbers)
     if points.value == 0:
         sentence = (
@@ -126,8 +126,8 @@ def _tuned(
         )
         return Guard(guard, "pass", sentence, numbers)
     sentence = (
-        f"Fine-tuning had fewer held-out images right than a new head alone ({told}), which may be chance; it was kept "
-        "because it was more confident in the right classes."
+        f"Fine-tuning had fewer held-out images right than a new head alone ({facts}), which may be chance; it was "
+        "kept because it was more confident in the right classes."
     )
     return Guard(guard, "warn", sentence, numbers)
 
@@ -148,7 +148,7 @@ def overfitting(
     held_out = wilson(int(held_out_right.sum()), len(held_out_right))
     gap, sure_gap = 100 * (train_top1 - held_out.value), 100 * (train_top1 - held_out.high)
     numbers = {"train_top1": train_top1, **_interval("held_out_top1", held_out), "gap_points": gap}
-    told = f"{train_top1:.0%} of its own shots right, {held_out.value:.0%} of held-out ones"
+    facts = f"{train_top1:.0%} of its own shots right, {held_out.value:.0%} of held-out ones"
     rose = ""
     if 0 < epochs < len(held_out_losses):
         least, last = held_out_losses[epochs - 1], held_out_losses[-1]
@@ -158,9 +158,9 @@ def overfitting(
             f"{len(held_out_losses)}, so training on all shots ended there."
         )
     if sure_gap > _LARGE_GAP:
-        sentence = f"The network has memorized its shots and generalizes little ({told}); more images would help most."
+        sentence = f"The network has memorized its shots and generalizes little ({facts}); more images would help most."
         return Guard("overfitting", "warn", sentence + rose, numbers)
-    return Guard("overfitting", "pass", f"No sign of overfitting: {told}.{rose}", numbers)
+    return Guard("overfitting", "pass", f"No sign of overfitting: {facts}.{rose}", numbers)
 
 
 def too_little_data(right: NDArray[np.bool_], num_classes: int) -> Guard:
@@ -221,13 +221,13 @@ def sanity_probe(
     spread, random_spread = _spread(pretrained), _spread(random)
     numbers = {"spread": spread, "random_spread": random_spread}
     better = worse = False
-    told = "no class has a second image to validate on"
+    facts = "no class has a second image to validate on"
     one, two = (_probe(features, labels, num_classes, seed) for features in (pretrained, random))
     if one is not None and two is not None:
         lead, sure = paired_difference(one.right, two.right), _standard_errors(two.loss - one.loss)
         better = lead.low > 0 and sure >= _BEYOND_DOUBT
         worse = lead.high < 0 and sure <= -_BEYOND_DOUBT and len(labels) >= FEWEST_TO_BLAME
-        told = _against(one, two, lead)
+        facts = _against(one, two, lead)
         numbers |= {"top1": _top1(one), "random_top1": _top1(two), "standard_errors": sure}
         numbers |= _interval("pretrained_minus_random_points", lead)
     ratio = spread / random_spread if random_spread > 0 else math.inf
@@ -235,17 +235,17 @@ def sanity_probe(
     dull = spread <= random_spread
     if worse or (dull and not better):
         sentence = (
-            f"The weights carry no information: pretrained features are no better than random ones ({told}; "
+            f"The weights carry no information: pretrained features are no better than random ones ({facts}; "
             f"{varied}). They "
             "are damaged or belong to another network; get them again or choose another backbone."
         )
         return Guard(guard, "failed", sentence, numbers)
     if dull or (ratio < _CLEARLY_MORE_SPREAD and not better):
-        sentence = f"Pretrained features are hardly better than random ones ({told}; {varied}): check the weights."
+        sentence = f"Pretrained features are hardly better than random ones ({facts}; {varied}): check the weights."
         return Guard(guard, "warn", sentence, numbers)
     if better:
-        return Guard(guard, "pass", f"Pretrained features beat random ones ({told}; {varied}).", numbers)
-    sentence = f"Too few shots to distinguish pretrained from random features by accuracy ({told}), but {varied}."
+        return Guard(guard, "pass", f"Pretrained features beat random ones ({facts}; {varied}).", numbers)
+    sentence = f"Too few shots to distinguish pretrained from random features by accuracy ({facts}), but {varied}."
     return Guard(guard, "pass", sentence, numbers)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from edgetl.adapt.images import Images
 from edgetl.backbones.augment import Augment
-from edgetl.backbones.inputs import normalise
+from edgetl.backbones.inputs import normalize
 from edgetl.store.rows import Rows
 from edgetl.types import Preprocessing
 
@@ -57,7 +57,7 @@ class PixelInputs:
         self._images, self._augment, self._preprocessing, self._device = images, augment, preprocessing, device
 
     def plain(self, indices: Sequence[int]) -> Tensor:
-        return normalise(self._images[indices].to(self._device), self._preprocessing)
+        return normalize(self._images[indices].to(self._device), self._preprocessing)
 
     def views(self, indices: Sequence[int], generator: torch.Generator) -> Tensor:
-        return normalise(self._augment(self._images[indices], generator).to(self._device), self._preprocessing)
+        return normalize(self._augment(self._images[indices], generator).to(self._device), self._preprocessing)

@@ -15,7 +15,7 @@ from edgetl.store.cache import Cache
 from edgetl.types import Progress, Sample
 
 
-def kept(
+def load_or_compute(
     folder: Path, depends_on: Mapping[str, Any], compute: Callable[[], NDArray[np.float64]], progress: Progress
 ) -> NDArray[np.float64]:
     """The result of `compute`, of any shape: read from `folder` if it was computed before, else computed and kept.

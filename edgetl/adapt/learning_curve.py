@@ -75,7 +75,7 @@ def _doubled(wrong: NDArray[np.bool_], counts: NDArray[np.float64], present: flo
 
 def _sentence(counts: Sequence[float], top1: Sequence[float], doubled: Interval, present: float) -> str:
     measured = ", ".join(f"{100 * share:.1f} % with {count:.0f}" for count, share in zip(counts, top1, strict=True))
-    told = f"by the trend ({measured} shots per class, new head alone, held-out)"
+    basis = f"by the trend ({measured} shots per class, new head alone, held-out)"
     little = "little, " if doubled.value < _WORTH_POINTS else ""
     points = f"{little}about {doubled.value:.1f} points ({doubled.low:.1f} to {doubled.high:.1f})"
-    return f"Twice as many shots ({2 * present:.0f} per class) would add {points}, {told}."
+    return f"Twice as many shots ({2 * present:.0f} per class) would add {points}, {basis}."

@@ -105,7 +105,7 @@ def race(
 
                 def after_epoch(epoch: Epoch) -> None:
                     shown[0] = epoch.epoch
-                    advance(1, _told(entered[index], number, len(folds), epoch, epochs))
+                    advance(1, _progress_text(entered[index], number, len(folds), epoch, epochs))
 
                 try:
                     trained = run_trial(task, entered[index], folds[number], starts[number], after_epoch)
@@ -123,7 +123,7 @@ def race(
     return [Runner(tuning, True, tuple(trials[index]), errors.get(index, "")) for index, tuning in enumerate(entered)]
 
 
-def _told(tuning: Tuning, number: int, folds: int, epoch: Epoch, epochs: int) -> str:
+def _progress_text(tuning: Tuning, number: int, folds: int, epoch: Epoch, epochs: int) -> str:
     held_out = "" if epoch.held_out_top1 is None else f", held-out {epoch.held_out_top1:.1%}"
     return f"{tuning.setting}: fold {number + 1} of {folds}, epoch {epoch.epoch} of {epochs}{held_out}"
 

@@ -81,10 +81,10 @@ def scratch_logits(
 
     def judge(fold: Fold) -> NDArray[np.float64]:
         train, held_out = list(fold.train), list(fold.held_out)
-        normalise = _Normalise(images[train])
-        network = _train(images[train], answers[train], logits.shape[1], augment, normalise, seed)
+        normalize = _Normalize(images[train])
+        network = _train(images[train], answers[train], logits.shape[1], augment, normalize, seed)
         with torch.no_grad():
-            return np.asarray(network(normalise(images[held_out].float())).double().numpy())
+            return np.asarray(network(normalize(images[held_out].float())).double().numpy())
 
     def work(fold: Fold) -> NDArray[np.float64]:
         found = keep(fold, lambda: judge(fold))
@@ -105,7 +105,7 @@ def _shrink(pixels: NDArray[np.uint8], side: int) -> Tensor:
     return torch.cat([part.round().clamp(0, 255).to(torch.uint8) for part in parts])
 
 
-class _Normalise:
+class _Normalize:
     """To mean 0 and variance 1 per channel over the training images, uint8 (N, 3, H, W)."""
 
     def __init__(self, train: Tensor) -> None:
@@ -118,7 +118,7 @@ class _Normalise:
 
 
 def _train(
-    images: Tensor, labels: Tensor, num_classes: int, augment: Augment, normalise: _Normalise, seed: int
+    images: Tensor, labels: Tensor, num_classes: int, augment: Augment, normalize: _Normalize, seed: int
 ) -> nn.Module:
     generator = torch.Generator().manual_seed(seed)
     network = _network(num_classes, generator)
@@ -130,7 +130,7 @@ def _train(
         batch, order = order[:_BATCH_SIZE], order[_BATCH_SIZE:]
         for group in optimizer.param_groups:
             group["lr"] = _LEARNING_RATE * rate_factor(step, _STEPS)
-        logits = network(normalise(augment(images[batch], generator)))
+        logits = network(normalize(augment(images[batch], generator)))
         loss = functional.cross_entropy(logits, labels[batch], label_smoothing=_LABEL_SMOOTHING)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

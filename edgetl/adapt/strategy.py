@@ -246,12 +246,12 @@ def _why_not(task: Task, search: _Search) -> str:
 
 
 def _numbers(end: Finish) -> str:
-    def told(judged: Judged) -> str:
+    def describe(judged: Judged) -> str:
         return f"{judged.right.mean():.1%} right (loss {judged.loss.mean():.3f})"
 
     return (
-        f"on {len(end.images)} held-out shots `{end.judged.name}` had {told(end.judged)}, "
-        f"the best head {told(end.rival)}"
+        f"on {len(end.images)} held-out shots `{end.judged.name}` had {describe(end.judged)}, "
+        f"the best head {describe(end.rival)}"
     )
 
 

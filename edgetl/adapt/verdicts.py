@@ -22,7 +22,7 @@ from edgetl.adapt.guards import (
     sanity_probe,
     too_little_data,
 )
-from edgetl.adapt.kept import contents, kept
+from edgetl.adapt.kept import contents, load_or_compute
 from edgetl.adapt.race import Finish
 from edgetl.adapt.record import Guard
 from edgetl.adapt.scratch import SCRATCH_VERSION, pixel_logits, scratch_logits, scratch_macs
@@ -80,10 +80,10 @@ def verdicts(task: Task, adapted: Adapted) -> list[Guard]:
     """Negative transfer, overfitting, too little data."""
     best = adapted.heads[0].judged
     if best is None:
-        told = "A class has a single shot, or its shots are in one group, so nothing could be held out"
-        more = f"{told} for a choice: add a shot, from another group, to each such class."
+        reason = "A class has a single shot, or its shots are in one group, so nothing could be held out"
+        more = f"{reason} for a choice: add a shot, from another group, to each such class."
         return [
-            *(Guard(name, "not measured", f"{told}.", {}) for name in ("negative transfer", "overfitting")),
+            *(Guard(name, "not measured", f"{reason}.", {}) for name in ("negative transfer", "overfitting")),
             Guard("too little data", "warn", more, {}),
         ]
     end = adapted.end if adapted.tuning else None
@@ -130,7 +130,7 @@ def _scratch(task: Task, folds: Sequence[Fold], macs: float) -> Judged | None:
     }
 
     def keep(fold: Fold, compute: Callable[[], NDArray[np.float64]]) -> NDArray[np.float64]:
-        return kept(task.cache / "judged", {**depends_on, "fold": asdict(fold)}, compute, task.progress)
+        return load_or_compute(task.cache / "judged", {**depends_on, "fold": asdict(fold)}, compute, task.progress)
 
     with task.progress.task(f"guard: {SCRATCH}, folds", total=len(folds)) as advance:
         logits = scratch_logits(pixels, labels, folds, task.policy, seed, keep=keep, advance=advance)

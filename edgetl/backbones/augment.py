@@ -65,7 +65,7 @@ class Augment:
         if self.policy == "none" or len(images) == 0:
             return images.float()
         moved = self._move(images.float(), _Draw(len(images), generator), ranges)
-        return _recolour(moved, _Draw(len(images), generator), ranges)
+        return _recolor(moved, _Draw(len(images), generator), ranges)
 
     def _move(self, images: Tensor, draw: _Draw, ranges: _Ranges) -> Tensor:
         aspect = self.width / self.height
@@ -116,7 +116,7 @@ def _matrix(draw: _Draw, ranges: _Ranges, *, square: bool) -> Tensor:
     )
 
 
-def _recolour(images: Tensor, draw: _Draw, ranges: _Ranges) -> Tensor:
+def _recolor(images: Tensor, draw: _Draw, ranges: _Ranges) -> Tensor:
     def gain(largest: float) -> Tensor:
         return (1 + draw.within(largest)).to(images.device)[:, None, None, None]
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from edgetl.backbones.extract import Frozen, Point, run_to
 from edgetl.backbones.head import features
-from edgetl.backbones.inputs import normalise
+from edgetl.backbones.inputs import normalize
 
 _PROBED = 2  # images that the two parts are compared with the whole on
 _TOLERANCE = 1e-4  # of the largest feature or logit; the parts do the same arithmetic, rounded once more
@@ -37,7 +37,7 @@ def cut_network(frozen: Frozen, part: str) -> Cut | None:
     embeddings, dense connections, parts that pass on several tensors). This is tested on images, not assumed.
     """
     whole, images, point = frozen.network, _noise(frozen), Point(part)
-    inputs = normalise(images, frozen.spec.preprocessing)
+    inputs = normalize(images, frozen.spec.preprocessing)
     finished = _finished_by(whole, part, inputs)
     if not finished:
         return None
@@ -90,7 +90,7 @@ def count_macs(network: nn.Module, inputs: Tensor) -> int:
 
 def whole_macs(frozen: Frozen) -> int:
     """Multiply-accumulates of one image through the whole network."""
-    return count_macs(frozen.network, normalise(_noise(frozen)[:1], frozen.spec.preprocessing))
+    return count_macs(frozen.network, normalize(_noise(frozen)[:1], frozen.spec.preprocessing))
 
 
 def _noise(frozen: Frozen) -> Tensor:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from edgetl.backbones.augment import Augment
 from edgetl.backbones.device import choose_device
 from edgetl.backbones.head import get_head
-from edgetl.backbones.inputs import normalise
+from edgetl.backbones.inputs import normalize
 from edgetl.backbones.load import build
 from edgetl.backbones.memory_format import channels_last
 from edgetl.backbones.threads import side_by_side
@@ -202,7 +202,7 @@ def _in_parts(run: Callable[[Tensor], Made], images: Tensor, frozen: Frozen) -> 
 
 
 def _forward(frozen: Frozen, images: Tensor) -> Tensor:
-    inputs = normalise(images.to(frozen.device), frozen.spec.preprocessing)
+    inputs = normalize(images.to(frozen.device), frozen.spec.preprocessing)
     logits: Tensor = frozen.network(inputs.contiguous(memory_format=torch.channels_last))
     return logits
 

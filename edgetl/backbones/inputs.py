@@ -8,7 +8,7 @@ from torch import Tensor
 from edgetl.types import Preprocessing
 
 
-def normalise(images: Tensor, preprocessing: Preprocessing) -> Tensor:
+def normalize(images: Tensor, preprocessing: Preprocessing) -> Tensor:
     """(N, 3, H, W), values 0..255, uint8 or float -> float32 `(x / 255 - mean) / std`, on the same device."""
     mean = torch.tensor(preprocessing.mean, device=images.device).reshape(1, 3, 1, 1)
     std = torch.tensor(preprocessing.std, device=images.device).reshape(1, 3, 1, 1)

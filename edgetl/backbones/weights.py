@@ -157,9 +157,9 @@ def tag_of(folder: Path) -> str:
     """timm's tag of the weights in a folder, comparable: from its config.json, otherwise its name; "" for none."""
     config = _config(folder / CONFIG_FILE)
     inner = config.get("pretrained_cfg")
-    told = (inner if isinstance(inner, dict) else config).get("tag")
+    tag = (inner if isinstance(inner, dict) else config).get("tag")
     architecture = config.get("architecture")
-    for name in (f".{told}" if isinstance(told, str) else "", architecture, folder.name):
+    for name in (f".{tag}" if isinstance(tag, str) else "", architecture, folder.name):
         tag = _comparable(name).partition(".")[2] if isinstance(name, str) else ""
         if tag:
             return tag

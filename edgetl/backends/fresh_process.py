@@ -166,8 +166,8 @@ def main() -> int:
         elif isinstance(error, EdgetlError):
             answer = {"error": str(error)}
         else:  # a runtime's own error on a model that it should have refused
-            told = f"{type(error).__name__}: {shortened(str(error), _LONGEST_ERROR)}"
-            answer = {"error": f"{request.folder}: {told}"}
+            message = f"{type(error).__name__}: {shortened(str(error), _LONGEST_ERROR)}"
+            answer = {"error": f"{request.folder}: {message}"}
     with answer_stream:
         answer_stream.write(json.dumps(answer) + "\n")
     return 0

@@ -21,7 +21,7 @@ from edgetl.backends.onnx_readers import only_reader
 from edgetl.pivot.rewrite import drop_unused_constants
 from edgetl.types import INPUT_NAME
 
-_PIXELS, _COLOURS, _STRIDE = 4, 3, 2
+_PIXELS, _COLORS, _STRIDE = 4, 3, 2
 _LARGEST_KERNEL = 7  # the largest kernel that was tried: the number of added zeros grows with it
 _PASSES = ("Clip", "Relu")
 
@@ -88,7 +88,7 @@ def _suits(stem: _Stem, weights: Array) -> bool:
     top, left, bottom, right = settings.get("pads", [0, 0, 0, 0])
     height, width = stem.height + top + bottom - rows, stem.width + left + right - columns
     return (
-        weights.shape[1] == _COLOURS
+        weights.shape[1] == _COLORS
         and max(rows, columns) <= _LARGEST_KERNEL
         and settings.get("group", 1) == 1
         and settings.get("auto_pad", b"NOTSET") == b"NOTSET"
@@ -112,17 +112,17 @@ def _read_four_pixels(graph: onnx.GraphProto, stem: _Stem, constants: Mapping[st
     distances = [[_STRIDE * s - padding + t for t in range(columns)] for s in range(_STRIDE)]
     first = min(map(min, distances)) // _PIXELS
     kernel = max(map(max, distances)) // _PIXELS - first + 1
-    wide = np.zeros((_STRIDE * outputs, _PIXELS * _COLOURS, rows, kernel), weights.dtype)
+    wide = np.zeros((_STRIDE * outputs, _PIXELS * _COLORS, rows, kernel), weights.dtype)
     for s, row in enumerate(distances):
         for tap, distance in enumerate(row):
-            channel = _COLOURS * (distance % _PIXELS)
-            place = slice(s * outputs, (s + 1) * outputs), slice(channel, channel + _COLOURS)
+            channel = _COLORS * (distance % _PIXELS)
+            place = slice(s * outputs, (s + 1) * outputs), slice(channel, channel + _COLORS)
             wide[(*place, slice(None), distance // _PIXELS - first)] = weights[:, :, :, tap]
     stem.weight.input[0] = _add(graph, "stem_weight", wide)
     for node, index in [(stem.weight, 1), (stem.weight, 2), (stem.convolution, 2)]:
         if index < len(node.input) and constants[node.input[index]].ndim == 1:
             node.input[index] = _add(graph, f"stem_{node.op_type}_{index}", np.tile(constants[node.input[index]], 2))
-    positions = [0, stem.height, stem.width // _PIXELS, _PIXELS * _COLOURS]
+    positions = [0, stem.height, stem.width // _PIXELS, _PIXELS * _COLORS]
     shape = _add(graph, "stem_positions", np.array(positions, np.int64))
     reshape = helper.make_node("Reshape", [INPUT_NAME, shape], ["image_positions"], "stem_read")
     stem.transpose.input[0] = reshape.output[0]

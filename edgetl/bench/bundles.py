@@ -141,8 +141,8 @@ def _read_all(paths: Sequence[Path]) -> tuple[dict[str, Bundle], tuple[LeftOut, 
             else:
                 bundles[f"{len(bundles)} {folder}"] = bundle
     if not bundles:
-        told = "; ".join(f"{each.bundle}: {each.reason}" for each in left_out[:3])
-        raise BackendError(f"{paths[0]}: no bundle in it can be measured here: {told}")
+        reasons = "; ".join(f"{each.bundle}: {each.reason}" for each in left_out[:3])
+        raise BackendError(f"{paths[0]}: no bundle in it can be measured here: {reasons}")
     return bundles, tuple(left_out)
 
 
@@ -213,8 +213,12 @@ def _worst(repeats: Sequence[Timed]) -> Conditions:
 def _warnings(machine: Machine, met: Conditions, rows: Sequence[BundleMeasurement], threads: int) -> tuple[str, ...]:
     runs = rows[0].runs
     look = f"{runs} runs give only a rough idea: all times are indications" if runs < FEWEST_RUNS else ""
-    told = (look, too_many_threads(machine, threads), busy(machine, met, [row.round_spread for row in rows], threads))
-    return tuple(sentence for sentence in told if sentence)
+    warnings = (
+        look,
+        too_many_threads(machine, threads),
+        busy(machine, met, [row.round_spread for row in rows], threads),
+    )
+    return tuple(sentence for sentence in warnings if sentence)
 
 
 def _cold_starts(

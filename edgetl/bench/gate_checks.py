@@ -179,12 +179,12 @@ def p99_check(latency: Latency | None, machine: Machine, met: Conditions | None,
         return GateCheck(gate, limit, None, "not measured", "p99 latency was not measured")
     p99 = latency.p99_ms
     missed = p99.value > limit
-    told = [f"{_p99(p99, latency.runs)}, {'above' if missed else 'within'} the allowed {limit:g} ms"]
+    sentences = [f"{_p99(p99, latency.runs)}, {'above' if missed else 'within'} the allowed {limit:g} ms"]
     if p99.low is not None and p99.high is not None and p99.low <= limit < p99.high:
-        told.append(f"{latency.runs} runs are too few to be sure")
-    told.append(too_many_threads(machine, latency.threads))
-    told.append(busy(machine, met, [latency.round_spread], latency.threads))
-    reason = "; ".join(part for part in told if part)
+        sentences.append(f"{latency.runs} runs are too few to be sure")
+    sentences.append(too_many_threads(machine, latency.threads))
+    sentences.append(busy(machine, met, [latency.round_spread], latency.threads))
+    reason = "; ".join(part for part in sentences if part)
     return GateCheck(gate, limit, p99.value, "fail" if missed else "pass", reason)
 
 

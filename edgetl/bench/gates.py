@@ -82,23 +82,23 @@ def judge_build(build: BuildBench, bench: TargetBench, gates: Gates) -> BuildVer
 
 
 def _build_reason(build: BuildBench, bench: TargetBench, verdict: Verdict, checks: tuple[GateCheck, ...]) -> str:
-    told = [check.reason for check in checks if check.verdict == verdict and check.value is not None]
+    reasons = [check.reason for check in checks if check.verdict == verdict and check.value is not None]
     if build.accuracy is not None and build.accuracy.not_finite:
-        told.append(f"{build.accuracy.not_finite} images gave NaN or infinite logits")
+        reasons.append(f"{build.accuracy.not_finite} images gave NaN or infinite logits")
     if build.unmeasured:
-        told.append(f"not measured: {one_line(build.unmeasured)}; the next build tries again")
+        reasons.append(f"not measured: {one_line(build.unmeasured)}; the next build tries again")
     elif build.host is not None and build.accuracy is not None:
-        told.append(_host_reason(build.accuracy.images, build.host))
+        reasons.append(_host_reason(build.accuracy.images, build.host))
     elif bench.emulated and build.accuracy is not None:
-        told.append(f"accuracy on {build.accuracy.images} images under emulation, no latency")
+        reasons.append(f"accuracy on {build.accuracy.images} images under emulation, no latency")
     elif not bench.measured:
-        told.append(f"not measured here: {one_line(bench.reason)}")
+        reasons.append(f"not measured here: {one_line(bench.reason)}")
     elif verdict == "not measured":
-        told += [check.reason for check in checks if check.verdict == verdict]
+        reasons += [check.reason for check in checks if check.verdict == verdict]
     if build.not_integer:
         count = len(build.not_integer)
-        told.append(f"{count} convolution{'s' * (count > 1)} or matrix products do not run in INT8")
-    return "; ".join(told) or "no gate is set"
+        reasons.append(f"{count} convolution{'s' * (count > 1)} or matrix products do not run in INT8")
+    return "; ".join(reasons) or "no gate is set"
 
 
 def _host_reason(images: int, host: HostCheck) -> str:

@@ -98,7 +98,7 @@ def other_cpu(target: Target, root: Path = Path("/")) -> str:
         return f"{target.name} is a CPU with {' or '.join(target.cpu_with)}; {here} has none"
     parts = cpu_parts(info)
     if target.cpu_part and parts != {target.cpu_part}:
-        found = ", ".join(sorted(parts)) or "not told"
+        found = ", ".join(sorted(parts)) or "unknown"
         return f"{target.name} has cores of part {target.cpu_part}; those of {here}: {found}"
     return ""
 

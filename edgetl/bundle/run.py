@@ -136,5 +136,5 @@ def open_once(folder: Path, *, limits: Limits = LIMITS, name: str = "") -> None:
     try:
         try_out(bundle, black_image(bundle), threads=1, limits=limits)
     except (BackendError, BundleError) as error:
-        told = str(error).replace(str(folder.resolve()), name or folder.name).replace(str(folder), name or folder.name)
-        raise type(error)(f"compiled, but it does not run here: {told}") from error
+        text = str(error).replace(str(folder.resolve()), name or folder.name).replace(str(folder), name or folder.name)
+        raise type(error)(f"compiled, but it does not run here: {text}") from error

@@ -41,21 +41,23 @@ def drift(
     least = max(test.least for test in made.values())
     if least > limit:
         what = "images" if groups is None else "groups (data.group_by)"
-        told = (
+        sentence = (
             f"too few {what} to distinguish drift from chance: p cannot fall below {least:.2g}, and drift needs "
             f"{limit:g}"
         )
-        return Finding(check="drift", verdict="not checked", sentence=told)
+        return Finding(check="drift", verdict="not checked", sentence=sentence)
     moved = {name: test for name, test in made.items() if test.p_value <= limit and test.effect >= drifts.MIN_EFFECT}
     numbers = _numbers(made, seen, subject)
     compared = " and ".join(made)
     if not moved:
         smallest = min(test.p_value for test in made.values())
-        told = f"training and validation images do not differ beyond chance in {compared} (smallest p {smallest:.2g})"
+        sentence = (
+            f"training and validation images do not differ beyond chance in {compared} (smallest p {smallest:.2g})"
+        )
         small = [name for name, test in made.items() if test.p_value <= limit]
         if small:
-            told = f"training and validation images differ in {' and '.join(small)}, but negligibly"
-        return Finding(check="drift", verdict="pass", sentence=told, numbers=numbers)
+            sentence = f"training and validation images differ in {' and '.join(small)}, but negligibly"
+        return Finding(check="drift", verdict="pass", sentence=sentence, numbers=numbers)
     shift = ", ".join(
         f"{name}: p {test.p_value:.2g}, shift {100 * test.effect:.0f} % of the spread inside a class"
         for name, test in moved.items()
@@ -96,8 +98,8 @@ def _numbers(made: dict[str, Drift], seen: NDArray[np.float32], subject: Subject
 
 
 def _change(numbers: dict[str, float]) -> str:
-    told = [f"{name} {numbers[f'train_{name}']:.0f} to {numbers[f'val_{name}']:.0f}" for name in NAMES[:2]]
-    return "mean " + ", ".join(told)
+    changes = [f"{name} {numbers[f'train_{name}']:.0f} to {numbers[f'val_{name}']:.0f}" for name in NAMES[:2]]
+    return "mean " + ", ".join(changes)
 
 
 def _mean(rows: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -41,20 +41,20 @@ def _by_reason(subject: Subject, skipped: Sequence[Skipped]) -> str:
         reason = re.split(r":? (?=/)", item.reason)[0]  # without the path of another file
         groups.setdefault(reason, []).append(subject.short(item.path))
     ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
-    told = [
+    reasons = [
         f"{paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''} ({reason})"
         for reason, paths in ordered[:NAMED]
     ]
     more = sum(len(paths) for _, paths in ordered[NAMED:])
-    return ", ".join(told) + (f", and {more} more" if more else "")
+    return ", ".join(reasons) + (f", and {more} more" if more else "")
 
 
 def names(classes: Sequence[str]) -> Finding:
     """Classes whose names differ invisibly, or that are rarely meant to be classes."""
-    told = warnings_about(classes)
-    if not told:
+    sentences = warnings_about(classes)
+    if not sentences:
         return Finding(check="names", verdict="pass", sentence="no two class names are nearly the same")
-    return Finding(check="names", verdict="warn", sentence="; ".join(told), remedy="rename or move the folders")
+    return Finding(check="names", verdict="warn", sentence="; ".join(sentences), remedy="rename or move the folders")
 
 
 def copies(subject: Subject, found: Findings, conflicts: Sequence[Conflict] = ()) -> tuple[Finding, Finding, Finding]:
@@ -149,23 +149,23 @@ def _judged(
     copied = [*left_out, *(_pair(subject, copy) for copy in found if copy.kind != "near")]
     alike = [_pair(subject, copy) for copy in found if copy.kind == "near"]
     parts = [(copied, sure, remedy), (alike, near, near_remedy)]
-    told = [
+    sentences = [
         (f"{say(len(pairs))}: {_named_pairs(subject, pairs)}", what_to_do) for pairs, say, what_to_do in parts if pairs
     ]
     return suspicion(
         check,
         [*copied, *alike],
-        "; ".join(sentence for sentence, _ in told),
+        "; ".join(sentence for sentence, _ in sentences),
         verdict=verdict if copied else "warn",
-        remedy="; ".join(what_to_do for _, what_to_do in told),
+        remedy="; ".join(what_to_do for _, what_to_do in sentences),
     )
 
 
 def _pair(subject: Subject, copy: Copy) -> Suspect:
     # the correlation of thumbnails matters only if nothing else is known
-    told = _KINDS[copy.kind] + (f", correlation {copy.correlation:.3f}" if copy.kind == "near" else "")
+    sentence = _KINDS[copy.kind] + (f", correlation {copy.correlation:.3f}" if copy.kind == "near" else "")
     pictures = (subject.picture(copy.first), subject.picture(copy.second))
-    return Suspect(pictures=pictures, sentence=told, score=copy.correlation)
+    return Suspect(pictures=pictures, sentence=sentence, score=copy.correlation)
 
 
 def _left_out(conflict: Conflict) -> Suspect:

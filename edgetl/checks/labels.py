@@ -34,7 +34,7 @@ Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Mislabelled:
+class Mislabeled:
     """Image `index` has the class `label`; the others suggest `suggested`. Held-out, calibrated probabilities of
     both."""
 
@@ -45,7 +45,7 @@ class Mislabelled:
     suggested_probability: float
 
 
-def find_mislabelled(features: NDArray[np.float32], labels: Labels, *, seed: int) -> tuple[Mislabelled, ...] | None:
+def find_mislabeled(features: NDArray[np.float32], labels: Labels, *, seed: int) -> tuple[Mislabeled, ...] | None:
     """Suspects, the most improbable label first; None if fewer than two classes have `FEWEST_IMAGES` images.
 
     features  (N, F) of all labeled images of both sides; labels  (N,) class indices
@@ -61,7 +61,7 @@ def find_mislabelled(features: NDArray[np.float32], labels: Labels, *, seed: int
     confident = np.array([own[compact == label].mean() for label in range(len(present))])
     suspected = (own <= _improbable(chances)) & (likeliest != compact) & (chances.max(axis=1) >= confident[likeliest])
     found = [
-        Mislabelled(
+        Mislabeled(
             index=int(judged[row]),
             label=int(present[compact[row]]),
             suggested=int(present[likeliest[row]]),

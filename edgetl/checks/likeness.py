@@ -7,7 +7,7 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.checks.labels import find_mislabelled
+from edgetl.checks.labels import find_mislabeled
 from edgetl.checks.model import Finding, Suspect
 from edgetl.checks.neighbours import find_neighbours
 from edgetl.checks.subject import Subject, suspicion
@@ -49,7 +49,7 @@ def neighbours(
 
 def labels(subject: Subject, features: NDArray[np.float32], *, seed: int) -> Finding:
     """Images whose label is improbable, given all others."""
-    found = find_mislabelled(features, subject.labels, seed=seed)
+    found = find_mislabeled(features, subject.labels, seed=seed)
     if found is None:
         return Finding(check="labels", verdict="not checked", sentence="too few images per class to judge labels by")
     if not found:

@@ -20,9 +20,9 @@ def pictures(subject: Subject, traits: Sequence[Trait]) -> Finding:
     kinds: dict[str, list[Trait]] = {}
     for trait in traits:
         kinds.setdefault(trait.kind, []).append(trait)
-    grave = [told for told in (_pages(subject, kinds), _channels(subject, kinds), _sixteen_bit(kinds)) if told]
-    plain = [f"{_count(kinds[kind])} {told}" for kind, told in _HARMLESS.items() if kind in kinds]
-    sentence = "; ".join([*(told for told, _ in grave), *plain])
+    grave = [text for text in (_pages(subject, kinds), _channels(subject, kinds), _sixteen_bit(kinds)) if text]
+    plain = [f"{_count(kinds[kind])} {text}" for kind, text in _HARMLESS.items() if kind in kinds]
+    sentence = "; ".join([*(text for text, _ in grave), *plain])
     if not grave:
         return Finding(check="pictures", verdict="pass", sentence=sentence, numbers=_numbers(kinds))
     index = {sample.path: number for number, sample in enumerate(subject.samples)}

@@ -73,8 +73,8 @@ def _cell(suspect: Suspect, width: int, height: int) -> Image.Image:
     lines += _wrapped(suspect.sentence, width)
     draw = ImageDraw.Draw(cell)
     for number, line in enumerate(lines[:_CAPTION_LINES]):
-        colour = _MUTED if number < len(suspect.pictures) else _INK
-        draw.text((0, _SIDE + 3 + number * _LINE), line, colour, _font(12))
+        color = _MUTED if number < len(suspect.pictures) else _INK
+        draw.text((0, _SIDE + 3 + number * _LINE), line, color, _font(12))
     return cell
 
 

@@ -25,10 +25,10 @@ _MOST_IMAGES = 1_000_000
 def balance(split: Split) -> Finding:
     """Class sizes on both sides."""
     shots, val = _counts(split, "shots"), _counts(split, "val")
-    told: list[str] = []
+    problems: list[str] = []
     for name, counts in (("training", shots), ("validation", val)):
         if counts.max() > UNEVEN * counts.min():
-            told.append(
+            problems.append(
                 f"unbalanced {name} images: {counts.max()} of `{split.classes[int(counts.argmax())]}`, "
                 f"{counts.min()} of `{split.classes[int(counts.argmin())]}`"
             )
@@ -36,19 +36,19 @@ def balance(split: Split) -> Finding:
         small = [f"`{split.classes[label]}` has {counts[label]}" for label in np.flatnonzero(counts < least)]
         if small:
             more = f" and {len(small) - 3} more" if len(small) > 3 else ""
-            told.append(f"fewer than {least} {name} images: {', '.join(small[:3])}{more}")
+            problems.append(f"fewer than {least} {name} images: {', '.join(small[:3])}{more}")
     numbers = {
         "fewest_shots": float(shots.min()),
         "most_shots": float(shots.max()),
         "fewest_val": float(val.min()),
         "most_val": float(val.max()),
     }
-    if not told:
+    if not problems:
         return Finding(check="balance", verdict="pass", sentence="the classes are roughly balanced", numbers=numbers)
     return Finding(
         check="balance",
         verdict="warn",
-        sentence="; ".join(told),
+        sentence="; ".join(problems),
         remedy="add images of the small classes; until then check macro-F1 besides top-1",
         numbers=numbers,
     )

@@ -48,17 +48,17 @@ def _was_printing(error: BaseException) -> bool:
 
 
 def _bug(error: BaseException) -> str:
-    told = f"this is a bug in edgetl ({type(error).__name__} in {_place(error)})"
+    sentence = f"this is a bug in edgetl ({type(error).__name__} in {_place(error)})"
     if os.environ.get(TRACEBACK_VARIABLE, "0") not in ("", "0"):
         traceback.print_exception(error, file=sys.stderr)
-        return f"{told}; please report it with the lines above"
+        return f"{sentence}; please report it with the lines above"
     try:
         descriptor, name = tempfile.mkstemp(prefix="edgetl-bug-", suffix=".txt")
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
             traceback.print_exception(error, file=file)
     except OSError:
-        return f"{told}; run it again with {TRACEBACK_VARIABLE}=1 and please report it with that output"
-    return f"{told}; please report it with {name}"
+        return f"{sentence}; run it again with {TRACEBACK_VARIABLE}=1 and please report it with that output"
+    return f"{sentence}; please report it with {name}"
 
 
 def _place(error: BaseException) -> str:

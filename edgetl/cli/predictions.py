@@ -34,10 +34,10 @@ class Lines:
             click.echo(f"edgetl: {escaped(prediction.error)}", err=True)
             return
         shares = zip(prediction.labels, prediction.probabilities, strict=True)
-        told = ", ".join(f"{escaped(label)} {100 * share:.1f} %" for label, share in shares)
+        result = ", ".join(f"{escaped(label)} {100 * share:.1f} %" for label, share in shares)
         if decided(prediction, self.threshold) == UNSURE and self.threshold > 0:
-            told = f"{UNSURE} ({told})"
-        click.echo(f"{escaped(prediction.path)}: {told}", file=self.out)
+            result = f"{UNSURE} ({result})"
+        click.echo(f"{escaped(prediction.path)}: {result}", file=self.out)
 
     def end(self) -> None:
         return None

@@ -68,13 +68,13 @@ def _write(recipe: Path, place: Path, name: str, own: object) -> None:
     from edgetl.recipes.recipe import Recipe
 
     assert isinstance(own, Recipe)
-    write_recipe(recipe, place, own.backbone if name == own.backbone.name else _moved(own.backbone, name))
+    write_recipe(recipe, place, own.backbone if name == own.backbone.name else _with_name(own.backbone, name))
     click.echo(f"wrote {place} with the backbone {name}", err=True)
     if name != own.backbone.name and own.adapt.freeze != "auto":
         click.echo(f"check adapt.freeze in {place}: it names layers of {own.backbone.name}", err=True)
 
 
-def _moved(own: Any, name: str) -> Any:
+def _with_name(own: Any, name: str) -> Any:
     """Another backbone, searched in the same folders."""
     from edgetl.recipes.recipe import Backbone
 

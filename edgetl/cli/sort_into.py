@@ -49,14 +49,14 @@ class Sorter:
             for number in range(1, _MOST_NAMESAKES):
                 name = picture.name if number == 1 else f"{picture.stem}-{number}{picture.suffix}"
                 target = place / printable(name)
-                if _copied(picture, target) or filecmp.cmp(picture, target, shallow=False):
+                if _copy_if_free(picture, target) or filecmp.cmp(picture, target, shallow=False):
                     return target
         except OSError as error:
             raise StoreError(f"{error.filename or place}: cannot be written: {error.strerror or error}") from error
         raise StoreError(f"{place}: {_MOST_NAMESAKES} images are named {picture.name}; sort into another folder")
 
 
-def _copied(picture: Path, target: Path) -> bool:
+def _copy_if_free(picture: Path, target: Path) -> bool:
     """Whether `target` was free and is now a copy. An incomplete copy is removed."""
     try:
         stream = target.open("xb")

@@ -22,11 +22,11 @@ class Matched:
 
     def notes(self) -> tuple[str, ...]:
         """Notes about the result."""
-        told = (
+        sentences = (
             [f"no images of {in_quotes(self.without)}: accuracy covers only the other classes"] if self.without else []
         )
-        told += [f"`{name}` is taken as the class `{label}`" for name, label in self.renamed.items()]
-        return tuple(told)
+        sentences += [f"`{name}` is taken as the class `{label}`" for name, label in self.renamed.items()]
+        return tuple(sentences)
 
 
 def match_labels(listing: Listing, labels: Sequence[str], owner: str) -> Matched:

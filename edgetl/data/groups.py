@@ -94,10 +94,10 @@ def order_by_group(
     same side for all; the class with the fewest groups decides.
     """
     groups = [sorted({keys[path] for path in paths}, key=lambda key: _rank(key, seed)) for paths in ordered]
-    teaching = _teaching(groups, classes)
+    training = _training_groups(groups, classes)
     drawn: list[list[str]] = []
     for paths, own in zip(ordered, groups, strict=True):
-        place = {key: (0, 0) if key in teaching else (1, rank) for rank, key in enumerate(own)}
+        place = {key: (0, 0) if key in training else (1, rank) for rank, key in enumerate(own)}
         turns: Counter[str] = Counter()
         keyed: list[tuple[tuple[int, int], int, int]] = []
         for index, path in enumerate(paths):
@@ -107,15 +107,15 @@ def order_by_group(
     return drawn
 
 
-def _teaching(groups: Sequence[Sequence[str]], classes: Sequence[str]) -> set[str]:
-    teaches: dict[str, bool] = {}
+def _training_groups(groups: Sequence[Sequence[str]], classes: Sequence[str]) -> set[str]:
+    trains: dict[str, bool] = {}
     for label in sorted(range(len(groups)), key=lambda label: (len(groups[label]), classes[label])):
-        open_places = (len(groups[label]) + 1) // 2 - sum(teaches.get(key, False) for key in groups[label])
+        open_places = (len(groups[label]) + 1) // 2 - sum(trains.get(key, False) for key in groups[label])
         for key in groups[label]:
-            if key not in teaches:
-                teaches[key] = open_places > 0
+            if key not in trains:
+                trains[key] = open_places > 0
                 open_places -= 1
-    return {key for key, is_teaching in teaches.items() if is_teaching}
+    return {key for key, is_training in trains.items() if is_training}
 
 
 def _rank(key: str, seed: int) -> tuple[bytes, str]:

@@ -64,7 +64,7 @@ def in_quotes(names: Iterable[str], most: int = NAMED) -> str:
 
 def warnings_about(classes: Sequence[str]) -> tuple[str, ...]:
     """One sentence for each class name that is rarely intended."""
-    told = [
+    sentences = [
         f"the classes {in_quotes(group)} differ only in {what_differs(group[0], group[1])}: if they are the same, "
         f"put them "
         "together"
@@ -72,8 +72,8 @@ def warnings_about(classes: Sequence[str]) -> tuple[str, ...]:
     ]
     odd = [name for name in classes if seldom_a_class(name)]
     if odd:
-        told.append(
+        sentences.append(
             f"{in_quotes(odd)} {'is' if len(odd) == 1 else 'are'} trained as a class; "
             "if it holds unlabeled images, move them out"
         )
-    return tuple(told)
+    return tuple(sentences)

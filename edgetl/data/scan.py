@@ -257,8 +257,8 @@ def _scan_list(path: Path, columns: Columns | None, lookup: Lookup, part: Part |
             labels[target] = (row.label, row.line)
     if missing:
         more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
-        told = hint or f"paths are relative to {path.parent}"
-        raise DataError(f"{path}: no such file: {', '.join(missing[:NAMED])}{more}; {told}")
+        sentence = hint or f"paths are relative to {path.parent}"
+        raise DataError(f"{path}: no such file: {', '.join(missing[:NAMED])}{more}; {sentence}")
     if not labels:
         rows_of = f" with the split `{part}`" if part and any(row.part for row in rows) else ""
         raise DataError(f"{path}: expected rows of `path,label` below the header{rows_of}, found none")

@@ -217,11 +217,11 @@ def _draw_val(
     progress: Progress,
 ) -> list[list[Sample]]:
     drawn = {sample.path for part in shots for sample in part}
-    taught = {groups[path] for path in drawn if path in groups}
+    training_groups = {groups[path] for path in drawn if path in groups}
     # without a separate val the draw continues after the shots
     role = "shots" if val is train else "val"
     ordered = [
-        [path for path in paths if (path not in drawn or val is not train) and groups.get(path) not in taught]
+        [path for path in paths if (path not in drawn or val is not train) and groups.get(path) not in training_groups]
         for paths in _by_class(val, config.seed, role)
     ]
     counts = [len(paths) for paths in ordered]
@@ -283,7 +283,7 @@ def _quotas(config: Data, counts: list[int]) -> list[int]:
 def _set_conflicts_aside(listings: Iterable[Listing], desk: _Desk) -> tuple[Conflict, ...]:
     """Images whose bytes occur under several labels: none is used, because the correct label is unknown."""
     labels: dict[str, dict[str, str]] = {}  # sha256 -> path -> label
-    for path, name in _labelled(listings):
+    for path, name in _labeled(listings):
         labels.setdefault(desk.digests[path], {}).setdefault(path, name)
     conflicts: list[Conflict] = []
     for sha256, named in labels.items():
@@ -297,7 +297,7 @@ def _set_conflicts_aside(listings: Iterable[Listing], desk: _Desk) -> tuple[Conf
     return tuple(conflicts)
 
 
-def _labelled(listings: Iterable[Listing]) -> Iterator[tuple[str, str]]:
+def _labeled(listings: Iterable[Listing]) -> Iterator[tuple[str, str]]:
     for listing in listings:
         for path, label in listing.files:
             yield path, listing.classes[label]
@@ -315,8 +315,8 @@ def _refuse_unreadable(config: Data, desk: _Desk) -> None:
 
 
 def _refuse_shared_groups(config: Data, train: Listing, shots: list[list[Sample]], groups: Mapping[str, str]) -> None:
-    taught = {groups[sample.path] for part in shots for sample in part}
-    kept = Counter(label for path, label in train.files if groups[path] not in taught)
+    training_groups = {groups[sample.path] for part in shots for sample in part}
+    kept = Counter(label for path, label in train.files if groups[path] not in training_groups)
     bare = [
         label
         for label, part in enumerate(shots)

@@ -143,21 +143,21 @@ def _sizes(train: Listing) -> tuple[tuple[tuple[int, int], ...], int, str]:
 
 
 def _about_list(columns: Columns | None, images: Path | None) -> list[str]:
-    told = []
+    sentences = []
     if columns is not None:
-        told.append(f"the columns `{columns.path}` and `{columns.label}` are taken as path and label")
+        sentences.append(f"the columns `{columns.path}` and `{columns.label}` are taken as path and label")
     if images is not None:
-        told.append(f"files are looked up below {images} by the last parts of their paths")
-    return told
+        sentences.append(f"files are looked up below {images} by the last parts of their paths")
+    return sentences
 
 
 def _about_folders(train: Listing, looked_at: int, broken: int, why: str) -> list[str]:
-    told = list(warnings_about(train.classes))
+    sentences = list(warnings_about(train.classes))
     hidden = [Path(item.path).name for item in train.skipped if item.reason == HIDDEN]
     if hidden:
         are = "is hidden but contains images: it is" if len(hidden) == 1 else "are hidden but contain images: they are"
-        told.append(f"{in_quotes(hidden)} {are} skipped; rename it if it is a class")
-    told += [f"{Path(item.path).name}: {item.reason}" for item in train.skipped if "of the split" in item.reason]
+        sentences.append(f"{in_quotes(hidden)} {are} skipped; rename it if it is a class")
+    sentences += [f"{Path(item.path).name}: {item.reason}" for item in train.skipped if "of the split" in item.reason]
     if broken:
-        told.append(f"{broken} of {looked_at} examined images cannot be opened, for example {printable(why)}")
-    return told
+        sentences.append(f"{broken} of {looked_at} examined images cannot be opened, for example {printable(why)}")
+    return sentences

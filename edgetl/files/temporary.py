@@ -43,8 +43,8 @@ def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
     except OSError as error:
         if parent or error.errno not in _FULL or not str(error.filename or place).startswith(str(place)):
             raise
-        told = "no space left on the device for temporary files; free some, or set TMPDIR to another folder"
-        raise StoreError(f"{place}: {told}") from error
+        text = "no space left on the device for temporary files; free some, or set TMPDIR to another folder"
+        raise StoreError(f"{place}: {text}") from error
 
 
 @contextmanager

@@ -64,7 +64,7 @@ def _check_compute(
         while source is not None and source.op_type in ("Transpose", "Reshape"):
             source = made_by.get(source.input[0])
         if source is None or source.op_type != "DequantizeLinear":
-            raise _differs(node, "inputs and weights behind DequantizeLinear", f"`{name}` in float")
+            raise _differs(node, "inputs and weights from DequantizeLinear", f"`{name}` in float")
     if len(node.input) > 2 and node.input[2] and node.input[2] not in constants:
         raise _differs(node, "a constant float bias", f"`{node.input[2]}`")
 
@@ -87,7 +87,7 @@ def _check_pairs(
     pairs = np.pad(rows, ((0, 0), (0, rows.shape[1] % 2))).reshape(len(rows), -1, 2)
     largest = max(int(np.clip(sign * pairs, 0, None).sum(-1).max(initial=0)) for sign in (1, -1))
     if largest > _MOST_IN_A_PAIR:
-        raise _differs(node, f"pairs of weights that make at most {_MOST_IN_A_PAIR}", str(largest))
+        raise _differs(node, f"pairs of weights that sum to at most {_MOST_IN_A_PAIR}", str(largest))
 
 
 def _root(name: str, made_by: dict[str, onnx.NodeProto]) -> str:

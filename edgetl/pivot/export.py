@@ -19,7 +19,7 @@ from edgetl.backbones.spec import read_spec
 from edgetl.data.batches import batches
 from edgetl.pivot import golden
 from edgetl.pivot.clean import serialize
-from edgetl.pivot.float_logits import kept_logits
+from edgetl.pivot.float_logits import stored_logits
 from edgetl.pivot.fold import fold
 from edgetl.pivot.from_torch import to_onnx
 from edgetl.pivot.half import measure_range, to_float16
@@ -86,7 +86,7 @@ def export_pivot(run: Run, adapted: Path, quantized: Mapping[str, Path], out: Pa
     p = spec.preprocessing
     network = fold(rebuild(spec, adapted / NETWORK_STATE), p.height, p.width).module
     vectors, pictures = golden.write_images(golden.choose(split.val), p, out / GOLDEN_DIR)
-    reference = kept_logits(known) if known else float_logits(network, split.val, spec, progress)
+    reference = stored_logits(known) if known else float_logits(network, split.val, spec, progress)
     save_file(
         {"logits": reference, "labels": np.array([sample.label for sample in split.val], np.int64)},
         out / REFERENCE_NAME,
@@ -98,7 +98,7 @@ def export_pivot(run: Run, adapted: Path, quantized: Mapping[str, Path], out: Pa
         made = [_export_float(export, plain, network, expected)]
         half_range = _half_range(export, made[0].model.file) if wants_float16(run.job) else None
         if half_range is not None and half_range.fits:
-            # the pixels are normalised in float32: they are exact there, and it costs nothing
+            # the pixels are normalized in float32: they are exact there, and it costs nothing
             made.append(_prove(export, export.attach(to_float16(plain)), "float16", expected))
         advance()
         for identity, folder in quantized.items():

@@ -16,7 +16,7 @@ FILE_NAME = "float-logits.safetensors"
 Logits = NDArray[np.float32]
 
 
-def kept_logits(folder: Path) -> Logits:
+def stored_logits(folder: Path) -> Logits:
     """(N, classes) float32 of all validation images in order, as `write_float_logits` wrote them."""
     return np.asarray(load_file(folder / FILE_NAME)["logits"], dtype=np.float32)
 

@@ -93,7 +93,7 @@ def originals_of(model: onnx.ModelProto, reference: onnx.ModelProto) -> Original
 
     reference  the float model of the same network (`float32.onnx`)
     returns    without the layers whose channels were scaled between them before rounding (`quantize.equalize`, as the
-               model says): one of them with the float network's weights would no longer fit its neighbour. None when
+               model says): one of them with the float network's weights would no longer fit its neighbor. None when
                the integers of the others are not the float network's weights, rounded: less than half are within one
                step of it. They were trained on and moved away, and the layers around them have followed. A layer that
                is not in the result is floated with its own weights, dequantized, and its own bias.

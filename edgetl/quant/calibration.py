@@ -20,7 +20,7 @@ BATCH = 16
 
 
 class CalibrationImages:
-    """The samples that are `drawn`, in batches of 16.
+    """The samples that `draw_samples` draws, in batches of 16.
 
     All tensors are float32 (n, 3, H, W), normalized, on `device`. A batch depends only on its number, so a resumed run
     gets the same batches as an uninterrupted one. No batch is kept here once its tensors are released.
@@ -34,7 +34,7 @@ class CalibrationImages:
         profile: CalibrationProfile,
         device: torch.device,
     ) -> None:
-        self.samples = drawn(samples, profile)
+        self.samples = draw_samples(samples, profile)
         self.device = device
         self._preprocessing, self._profile = p, profile
         self._augment = Augment(policy, p.height, p.width)
@@ -70,7 +70,7 @@ class CalibrationImages:
         return augmented(pixels, self._preprocessing, self._augment, generator, self.device)
 
 
-def drawn(samples: Sequence[Sample], profile: CalibrationProfile) -> tuple[Sample, ...]:
+def draw_samples(samples: Sequence[Sample], profile: CalibrationProfile) -> tuple[Sample, ...]:
     """At most `profile.images` of the samples, class by class in turn, in a random order of the profile's seed."""
     return tuple(samples[index] for index in _in_turn(samples, profile.seed)[: profile.images])
 

@@ -102,7 +102,7 @@ class Histogram:
         result: NDArray[np.int64] = self.counts[BINS:] + self.counts[BINS - 1 :: -1]
         return result
 
-    def centres(self) -> NDArray[np.float64]:
+    def centers(self) -> NDArray[np.float64]:
         """The middle of every bin."""
         return (np.arange(-BINS, BINS, dtype=np.float64) + 0.5) * self.width
 
@@ -192,11 +192,11 @@ def mse_bound(histogram: Histogram, integers: IntegerType) -> float:
     """The bound with the least mean squared error of rounding and clipping, of 128 evenly spaced ones."""
     largest = max(-histogram.low, histogram.high)
     some = histogram.counts > 0
-    centres = np.clip(histogram.centres()[some], histogram.low, histogram.high)
+    centers = np.clip(histogram.centers()[some], histogram.low, histogram.high)
     counts = histogram.counts[some].astype(np.float64)
     bounds = largest * np.arange(1, _MSE_CANDIDATES + 1) / _MSE_CANDIDATES
     errors = [
-        float(counts @ (centres - quantized(centres, histogram.clipped_to(float(bound)), integers)) ** 2)
+        float(counts @ (centers - quantized(centers, histogram.clipped_to(float(bound)), integers)) ** 2)
         for bound in bounds
     ]
     return float(bounds[len(bounds) - 1 - int(np.argmin(errors[::-1]))])

@@ -11,7 +11,7 @@ from edgetl.errors import DataError, UsageError
 from edgetl.files.digest import value_digest
 from edgetl.files.durable import read_sealed, write_sealed
 from edgetl.quant.observed import Observed, Parts, read_observed, write_observed
-from edgetl.quant.ranges_key import binding, moved
+from edgetl.quant.ranges_key import binding, describe_changes
 from edgetl.store.cache import damaged
 from edgetl.types import Progress
 
@@ -35,7 +35,7 @@ class RangesCache:
         except DataError:
             progress.note(damaged(path))
             return None
-        differences = moved(found.parts, parts)
+        differences = describe_changes(found.parts, parts)
         if differences or found.places != tuple(places):
             progress.note(f"calibration again: {path.name} belongs to another network")
             return None
@@ -62,7 +62,7 @@ class RangesCache:
     def _tell_what_moved(self, parts: Parts, progress: Progress) -> None:
         try:
             before = json.loads(read_sealed(self._last))
-            differences = moved(before, parts)
+            differences = describe_changes(before, parts)
         except (OSError, ValueError, AttributeError):
             return
         if differences:
@@ -78,7 +78,7 @@ def given_ranges(path: Path, parts: Parts, places: Sequence[str], scheme: str) -
             are incomplete; DataError if the file is damaged.
     """
     found = read_observed(path)
-    differences = moved(binding(found.parts), binding(parts))
+    differences = describe_changes(binding(found.parts), binding(parts))
     if not differences and found.places != tuple(places):
         differences = ["the observed places changed"]
     if differences:

@@ -56,7 +56,7 @@ def binding(parts: Parts) -> dict[str, Any]:
     return {name: parts.get(name) for name in _BINDING}
 
 
-def moved(before: Parts, now: Parts) -> list[str]:
+def describe_changes(before: Parts, now: Parts) -> list[str]:
     """The differences, one phrase per part: `weights changed`, `profile changed from entropy to mse`."""
     return [_phrase(name, before.get(name), value) for name, value in now.items() if before.get(name) != value]
 

@@ -88,9 +88,9 @@ def capital(text: str) -> str:
 
 
 def facts(adapt: Adaptation) -> list[tuple[str, str]]:
-    """What has no other place on the page; what is empty is left out."""
+    """Facts that have no other place on the page, without empty ones."""
     threads = words.threads(adapt.threads) if adapt.threads else ""
-    told = [
+    rows = [
         ("Trained", _trained(adapt)),
         ("Head", adapt.head),
         ("Trained parts", _parts(adapt.trained_parts or ())),
@@ -103,7 +103,7 @@ def facts(adapt: Adaptation) -> list[tuple[str, str]]:
         ("Time", "" if adapt.seconds is None else words.seconds(adapt.seconds)),
         ("Learning rate", "" if adapt.learning_rate is None else f"{adapt.learning_rate:.4g}"),
     ]
-    return [(name, value) for name, value in told if value]
+    return [(name, value) for name, value in rows if value]
 
 
 def plain(value: Any) -> str:

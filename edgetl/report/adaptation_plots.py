@@ -57,7 +57,7 @@ def accuracy_seconds(candidates: Sequence[Candidate]) -> Picture | None:
         panel.set_axisbelow(True)
         _kinds_legend(figure, [candidate for candidate, _ in shown])
         svg = svg_text(figure)
-    return Picture(svg, f"Held-out top-1 against time. {'; '.join(_told(candidate) for candidate, _ in shown)}.")
+    return Picture(svg, f"Held-out top-1 against time. {'; '.join(_describe(candidate) for candidate, _ in shown)}.")
 
 
 def learning_curves(curves: Sequence[Curve]) -> Picture | None:
@@ -81,7 +81,7 @@ def learning_curves(curves: Sequence[Curve]) -> Picture | None:
         svg = svg_text(figure)
     left_out = len(curves) - len(shown)
     tail = f" {left_out} more in adapt.json." if left_out else ""
-    return Picture(svg, f"Loss after each epoch. {'; '.join(_told_curve(curve) for curve in shown)}.{tail}")
+    return Picture(svg, f"Loss after each epoch. {'; '.join(_describe_curve(curve) for curve in shown)}.{tail}")
 
 
 def _spread(wanted: Sequence[float]) -> list[float]:
@@ -97,15 +97,15 @@ def _spread(wanted: Sequence[float]) -> list[float]:
 
 
 def _point(panel: Axes, candidate: Candidate, seconds: float) -> None:
-    marker, colour = _MARKS[candidate.kind]
+    marker, color = _MARKS[candidate.kind]
     assert candidate.top1 is not None
     drawn = panel.errorbar(
         seconds,
         100 * candidate.top1,
         yerr=_reach(candidate.top1, candidate.top1_low, candidate.top1_high),
         fmt=marker,
-        color=colour,
-        markerfacecolor=colour if candidate.chosen else "none",
+        color=color,
+        markerfacecolor=color if candidate.chosen else "none",
         markersize=9 if candidate.chosen else 6,
         elinewidth=1,
         capsize=0,
@@ -150,8 +150,8 @@ def _time_axis(panel: Axes, *, decades: float) -> None:
 def _kinds_legend(figure: Figure, shown: Sequence[Candidate]) -> None:
     """Shape and color both show the kind, and a filled mark the choice, so that color alone carries nothing."""
     marks = [
-        Line2D([], [], linestyle="", marker=marker, color=colour, markerfacecolor="none", label=KINDS[kind])
-        for kind, (marker, colour) in _MARKS.items()
+        Line2D([], [], linestyle="", marker=marker, color=color, markerfacecolor="none", label=KINDS[kind])
+        for kind, (marker, color) in _MARKS.items()
         if any(candidate.kind == kind for candidate in shown)
     ]
     if any(candidate.chosen for candidate in shown):
@@ -162,7 +162,7 @@ def _kinds_legend(figure: Figure, shown: Sequence[Candidate]) -> None:
         figure.legend(handles=marks, loc="outside lower left", ncols=len(marks), handletextpad=0.4)
 
 
-def _told(candidate: Candidate) -> str:
+def _describe(candidate: Candidate) -> str:
     interval = words.percent_range(candidate.top1_low, candidate.top1_high)
     time = "" if candidate.seconds is None else f" in {words.seconds(candidate.seconds)}"
     chosen = ", chosen" if candidate.chosen else ""
@@ -204,11 +204,11 @@ def _ceiling(shown: Sequence[Curve]) -> float:
     return 1.08 * max(min(largest, _BLOWN_UP * first), 1e-3)
 
 
-def _told_curve(curve: Curve) -> str:
+def _describe_curve(curve: Curve) -> str:
     judged = [(loss, epoch) for epoch, loss in enumerate(curve.held_out, 1) if math.isfinite(loss)]
     trained = [loss for loss in curve.train if math.isfinite(loss)]
-    told = [f"training loss {trained[-1]:.3g} at the end"] if trained else []
+    sentences = [f"training loss {trained[-1]:.3g} at the end"] if trained else []
     if judged:
         best, epoch = min(judged)
-        told.append(f"held-out loss {best:.3g} at its smallest, after epoch {epoch} of {len(curve.held_out)}")
-    return f"{curve.name}: {' and '.join(told)}"
+        sentences.append(f"held-out loss {best:.3g} at its smallest, after epoch {epoch} of {len(curve.held_out)}")
+    return f"{curve.name}: {' and '.join(sentences)}"

@@ -18,11 +18,11 @@ def of_target(bench: TargetBench) -> tuple[str, ...]:
     if not timed:
         return ()
     threads = timed[0].threads
-    told = (
+    sentences = (
         too_many_threads(bench.machine, threads),
         busy(bench.machine, bench.conditions, [latency.round_spread for latency in timed], threads),
     )
-    return tuple(sentence for sentence in told if sentence)
+    return tuple(sentence for sentence in sentences if sentence)
 
 
 def of_report(
@@ -38,15 +38,15 @@ def of_report(
     if missed:
         sentence = f"The float network itself has {' and '.join(missed)}: more or better images, or another backbone."
         found.append(Caution(kind="gate out of reach", sentence=sentence))
-    told = {bench.target: of_target(bench) for bench in benches}
-    disturbed = tuple(target for target, said in told.items() if any(each.startswith("busy") for each in said))
+    by_target = {bench.target: of_target(bench) for bench in benches}
+    disturbed = tuple(target for target, said in by_target.items() if any(each.startswith("busy") for each in said))
     if disturbed:
         sentence = (
             f"Timed on a busy machine: {', '.join(disturbed)}. Latencies are longer and less certain than on an idle "
             "one; measure again on an idle machine: edgetl bench BUNDLE."
         )
         found.append(Caution(kind="busy machine", targets=disturbed, sentence=sentence))
-    for sentence in dict.fromkeys(each for said in told.values() for each in said if not each.startswith("busy")):
-        targets = tuple(target for target, said in told.items() if sentence in said)
+    for sentence in dict.fromkeys(each for said in by_target.values() for each in said if not each.startswith("busy")):
+        targets = tuple(target for target, said in by_target.items() if sentence in said)
         found.append(Caution(kind="threads", targets=targets, sentence=f"{', '.join(targets)}: {sentence}."))
     return tuple(found)

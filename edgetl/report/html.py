@@ -201,5 +201,8 @@ def _machine_rows(report: Report) -> list[tuple[str, str]]:
 
 
 def _cores(logical: int | None, usable: float | None) -> str:
-    told = [f"{logical} logical" if logical is not None else "", f"{usable:g} usable" if usable is not None else ""]
-    return ", ".join(part for part in told if part)
+    parts = [
+        f"{logical} logical" if logical is not None else "",
+        f"{usable:g} usable" if usable is not None else "",
+    ]
+    return ", ".join(part for part in parts if part)

@@ -111,12 +111,12 @@ def _notes(measurement: Measurement) -> list[str]:
         if each.repeat_p50_ms:
             low, high = min(each.repeat_p50_ms), max(each.repeat_p50_ms)
             spread = (high - low) / low
-            told = f"{words.milliseconds(low)} to {words.milliseconds(high)} ms, {spread:.1%} apart"
-            notes.append(f"{name}p50 of {len(each.repeat_p50_ms)} repeats: {told}")
+            sentence = f"{words.milliseconds(low)} to {words.milliseconds(high)} ms, {spread:.1%} apart"
+            notes.append(f"{name}p50 of {len(each.repeat_p50_ms)} repeats: {sentence}")
         if each.drop_points is not None:
             drop = each.drop_points
-            told = f"{decimal(drop.value, 2)} points ({decimal(drop.low, 2)} to {decimal(drop.high, 2)})"
-            notes.append(f"{name}top-1 of the first minus this one's: {told}")
+            sentence = f"{decimal(drop.value, 2)} points ({decimal(drop.low, 2)} to {decimal(drop.high, 2)})"
+            notes.append(f"{name}top-1 of the first minus this one's: {sentence}")
     return notes
 
 
@@ -128,9 +128,9 @@ def _recalls(measurement: Measurement) -> list[str]:
         if not found:
             continue
         name = f"{number}. " if len(measurement.bundles) > 1 else ""
-        told = ", ".join(_one(each) for each in found[:_NAMED_CLASSES])
+        sentence = ", ".join(_one(each) for each in found[:_NAMED_CLASSES])
         more = len(found) - _NAMED_CLASSES
-        lines.append(f"{name}recall %: {told}{f'; {more} more classes in --json' if more > 0 else ''}")
+        lines.append(f"{name}recall %: {sentence}{f'; {more} more classes in --json' if more > 0 else ''}")
         if absent := [each.label for each in bundle.recalls if not each.images]:
             others = f" and {len(absent) - _NAMED_CLASSES} more" if len(absent) > _NAMED_CLASSES else ""
             lines.append(f"{name}no images of: {', '.join(absent[:_NAMED_CLASSES])}{others}")

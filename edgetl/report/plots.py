@@ -103,8 +103,8 @@ def accuracy_latency(bundles: Sequence[Bundle]) -> Picture | None:
             panel.set_ylabel("top-1, %")
         _legend(figure, {build.precision for bundle in measured for build in bundle.builds})
         svg = svg_text(figure)
-    told = "; ".join(_told(bundle, build) for bundle in measured for build in bundle.builds if build.p50_ms)
-    return Picture(svg, f"Top-1 accuracy against median latency. {told}.")
+    sentence = "; ".join(_describe(bundle, build) for bundle in measured for build in bundle.builds if build.p50_ms)
+    return Picture(svg, f"Top-1 accuracy against median latency. {sentence}.")
 
 
 def latency_histogram(target: str, times_ns: Mapping[Precision, NDArray[np.int64]]) -> Picture | None:
@@ -120,11 +120,11 @@ def latency_histogram(target: str, times_ns: Mapping[Precision, NDArray[np.int64
         figure = Figure(figsize=(6.6, 2.1), layout="constrained")
         panel = figure.subplots()
         for name, times in sorted(series.items()):
-            colour = SERIES[name]
+            color = SERIES[name]
             shares = np.histogram(times, bins=edges)[0] / times.size
-            panel.stairs(100 * shares, edges, fill=True, color=colour, alpha=0.22, linewidth=0)
-            panel.stairs(100 * shares, edges, color=colour, linewidth=1.3, label=name)
-            panel.axvline(_median(times), color=colour, linewidth=1, linestyle=(0, (3, 2)))
+            panel.stairs(100 * shares, edges, fill=True, color=color, alpha=0.22, linewidth=0)
+            panel.stairs(100 * shares, edges, color=color, linewidth=1.3, label=name)
+            panel.axvline(_median(times), color=color, linewidth=1, linestyle=(0, (3, 2)))
         panel.set_xlabel("milliseconds per image (dashed: median)")
         panel.set_ylabel("runs, %")
         panel.set_xlim(0, right)
@@ -142,7 +142,7 @@ def _accuracy_panel(panel: Axes, bundle: Bundle) -> None:
     for build in bundle.builds:
         if build.p50_ms is None or build.top1 is None:
             continue
-        colour = SERIES[build.precision]
+        color = SERIES[build.precision]
         ships = build.precision == bundle.precision
         panel.errorbar(
             build.p50_ms,
@@ -150,8 +150,8 @@ def _accuracy_panel(panel: Axes, bundle: Bundle) -> None:
             yerr=arms(build.top1, build.top1_low, build.top1_high, 100),
             xerr=arms(build.p50_ms, build.p50_ms_low, build.p50_ms_high, 1),
             fmt=_MARKERS[build.precision],
-            color=colour,
-            markerfacecolor=colour if ships else "none",
+            color=color,
+            markerfacecolor=color if ships else "none",
             markersize=7,
             elinewidth=1,
             capsize=0,
@@ -186,7 +186,7 @@ def arms(value: float, low: float | None, high: float | None, scale: float) -> l
     return [[scale * (value - low)], [scale * (high - value)]]
 
 
-def _told(bundle: Bundle, build: Build) -> str:
+def _describe(bundle: Bundle, build: Build) -> str:
     top1 = 0.0 if build.top1 is None else 100 * build.top1
     return f"{bundle.target} {build.precision}: {top1:.1f} % at {build.p50_ms:.3g} ms"
 
@@ -205,6 +205,6 @@ def svg_text(figure: Figure) -> str:
     width = round(figure.get_figwidth() * _PIXELS_PER_INCH)
     opening = f'<svg aria-hidden="true" style="max-width: {width}px"'
     text = text.replace("xlink:href", "href").replace("<svg", opening, 1)
-    for colour, variable in _VARIABLES.items():
-        text = text.replace(colour, variable)
+    for color, variable in _VARIABLES.items():
+        text = text.replace(color, variable)
     return text.strip()

@@ -14,10 +14,10 @@ _PER_FINDING = 12
 
 @dataclass(frozen=True)
 class ShownPicture:
-    """`source` is a data URI, or empty if the file can no longer be read; `told`: side and class."""
+    """`source` is a data URI, or empty if the file can no longer be read; `caption`: side and class."""
 
     source: str
-    told: str
+    caption: str
     file: str
 
 
@@ -56,7 +56,7 @@ def _suspects(finding: Finding) -> tuple[ShownSuspect, ...]:
             pictures=tuple(
                 ShownPicture(
                     source=data_uri(Path(picture.path)),
-                    told=f"{picture.side or ''} {picture.label}".strip(),
+                    caption=f"{picture.side or ''} {picture.label}".strip(),
                     file=Path(picture.path).name,
                 )
                 for picture in suspect.pictures

@@ -160,8 +160,8 @@ def _indication_line(report: Report) -> Text | None:
     unsure = [each for each in report.bundles if each.p99_ms is not None and each.p99_ms_low is None]
     if not unsure:
         return None
-    told = " and ".join(str(count) for count in sorted({each.runs for each in unsure if each.runs is not None}))
-    return Text(f"p99 of {told or 'few'} runs: an indication; an interval needs {P99_RUNS} steady ones", style="dim")
+    counts = " and ".join(str(count) for count in sorted({each.runs for each in unsure if each.runs is not None}))
+    return Text(f"p99 of {counts or 'few'} runs: an indication; an interval needs {P99_RUNS} steady ones", style="dim")
 
 
 def _lowest_recall(bundles: Sequence[Bundle]) -> Text | None:
@@ -203,8 +203,8 @@ def _explanation(bundle: Bundle) -> Text:
     if not bundle.reason.startswith(bundle.verdict):
         line.append(bundle.verdict, _STYLES[bundle.verdict]).append("; ")
     replaced = bundle.surgery.sentence if bundle.surgery and bundle.precision == "simplified" else ""
-    told = bundle.other_cpu in bundle.reason  # already said by a gate on latency
-    other = "" if told else f"latency of another CPU: {bundle.other_cpu}"
+    said = bundle.other_cpu in bundle.reason  # already said by a gate on latency
+    other = "" if said else f"latency of another CPU: {bundle.other_cpu}"
     # a gate on latency already has the figures of its own build
     cautions = [each for each in bundle.cautions if each.partition(":")[0] not in bundle.reason]
     return line.append("; ".join(part for part in (bundle.reason, bundle.why, replaced, other, *cautions) if part))

@@ -101,17 +101,17 @@ def in_lines(name: str, most: int) -> str:
 def layers(placement: str | None) -> str:
     """The placement that a runtime reports, with its unit: `int8 52, float32 1` -> `52 layers int8, 1 float32`."""
     parts = [part.rpartition(" ") for part in (placement or "").split(", ") if " " in part]
-    told = [f"{count} {name}" for name, _, count in parts]
-    if told:
-        count, _, name = told[0].partition(" ")
-        told[0] = f"{count} layer{'' if count == '1' else 's'} {name}"
-    return ", ".join(told) or (placement or "")
+    layers = [f"{count} {name}" for name, _, count in parts]
+    if layers:
+        count, _, name = layers[0].partition(" ")
+        layers[0] = f"{count} layer{'' if count == '1' else 's'} {name}"
+    return ", ".join(layers) or (placement or "")
 
 
 def change(before: float | None, after: float | None, unit: str) -> str:
     """A reading before and after: `41 → 62 °C`; empty if it could not be read."""
-    told = [f"{value:.0f}" for value in (before, after) if value is not None]
-    return f"{' → '.join(told)} {unit}" if told else ""
+    readings = [f"{value:.0f}" for value in (before, after) if value is not None]
+    return f"{' → '.join(readings)} {unit}" if readings else ""
 
 
 def _ratio(value: float) -> str:

@@ -25,14 +25,14 @@ class Found:
 
     def to_json(self) -> dict[str, Any]:
         """By stage; see the functions below."""
-        told: dict[str, Any] = {}
+        summary: dict[str, Any] = {}
         if self.adapted:
-            told["adapt"] = _adapt(self.adapted)
+            summary["adapt"] = _adapt(self.adapted)
         if self.quantized:
-            told["quantize"] = [_quantize(record) for record in self.quantized]
+            summary["quantize"] = [_quantize(record) for record in self.quantized]
         if self.exported:
-            told["export"] = [model.model_dump(include={"file", "precision", "parity"}) for model in self.exported]
-        return told
+            summary["export"] = [model.model_dump(include={"file", "precision", "parity"}) for model in self.exported]
+        return summary
 
     def lines(self) -> list[str]:
         """The same as text."""

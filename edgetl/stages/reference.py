@@ -34,11 +34,11 @@ def gates_within_reach(run: Run, floated: StageResult | None) -> Gates:
     import numpy as np
 
     from edgetl import stats
-    from edgetl.pivot.float_logits import kept_logits
+    from edgetl.pivot.float_logits import stored_logits
     from edgetl.tasks.classification import accuracy_gates
 
     labels = np.array([sample.label for sample in run.split.val], dtype=np.int64)
-    right = np.asarray(kept_logits(floated.folder).argmax(axis=1) == labels)
+    right = np.asarray(stored_logits(floated.folder).argmax(axis=1) == labels)
     recalls = dict(zip(run.split.classes, stats.recalls(labels, right, right, len(run.split.classes)), strict=True))
     missed = accuracy_gates.missed_by_float(run.job.recipe.gates, float(right.mean()), recalls)
     if missed:

@@ -61,7 +61,7 @@ void write(JsonWriter& json, const BundleResult& bundle) {
   write(json, "p90_ms", bundle.p90_ms);
   write(json, "p99_ms", bundle.p99_ms);
   json.key("runs").whole(bundle.runs).key("threads").whole(bundle.threads);
-  json.key("images").whole(0).key("top1").null();  // no labelled images here
+  json.key("images").whole(0).key("top1").null();  // no labeled images here
   write(json, "ratio", bundle.ratio);
   const std::optional<ColdStart>& cold = bundle.cold_start;
   json.key("cold_start_ms").number_or_null(cold ? std::optional<double>(cold->cold_start_ms) : std::nullopt);

@@ -26,7 +26,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int timeout_ms = 300'000;
-constexpr uint8_t grey = 128;
+constexpr uint8_t gray = 128;
 constexpr const char* answer_mark = "cold start:";
 
 struct Answer {
@@ -115,7 +115,7 @@ int run_cold_start(const char* bundle, const edgetl_options& options) {
     edgetl_info info{};
     info.struct_size = sizeof info;
     edgetl_get_info(model, &info);
-    const std::vector<uint8_t> input(info.input_bytes, grey);
+    const std::vector<uint8_t> input(info.input_bytes, gray);
     std::vector<float> logits(static_cast<size_t>(info.classes));
     status = edgetl_run(model, input.data(), input.size(), logits.data(), logits.size(), &error);
   }

@@ -97,8 +97,8 @@ void cmyk_to_rgb(const uint8_t* ink, size_t pixels, uint8_t* rgb) {
   }
 }
 
-void grey_to_rgb(const uint8_t* grey, size_t pixels, uint8_t* rgb) {
-  for (size_t i = 0; i < pixels; ++i) std::memset(rgb + i * 3, grey[i], 3);
+void gray_to_rgb(const uint8_t* gray, size_t pixels, uint8_t* rgb) {
+  for (size_t i = 0; i < pixels; ++i) std::memset(rgb + i * 3, gray[i], 3);
 }
 
 bool read_rows(Job& job, uint8_t* rgb) {
@@ -108,7 +108,7 @@ bool read_rows(Job& job, uint8_t* rgb) {
     JSAMPROW row = job.jpeg.out_color_space == JCS_RGB ? out : job.row;
     if (jpeg_read_scanlines(&job.jpeg, &row, 1) != 1) return false;
     if (job.jpeg.out_color_space == JCS_CMYK) cmyk_to_rgb(row, width, out);
-    if (job.jpeg.out_color_space == JCS_GRAYSCALE) grey_to_rgb(row, width, out);
+    if (job.jpeg.out_color_space == JCS_GRAYSCALE) gray_to_rgb(row, width, out);
   }
   return true;
 }

@@ -62,7 +62,7 @@ size_t quantile_rank(size_t count, double q) {
 // Fewer than two whole rounds say nothing of how rounds differ: every sample then counts as one.
 size_t round_size(size_t count, size_t block) { return 2 * block <= count ? block : 1; }
 
-// How many neighbouring rounds are kept together.
+// How many neighboring rounds are kept together.
 size_t stretch_rounds(size_t rounds) {
   return static_cast<size_t>(std::floor(std::cbrt(static_cast<double>(rounds)) + slack));
 }

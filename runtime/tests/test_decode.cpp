@@ -109,7 +109,7 @@ TEST_CASE("a JPEG comes back nearly as it was") {
   }
 }
 
-TEST_CASE("grey is repeated and transparent pixels lie over white") {
+TEST_CASE("gray is repeated and transparent pixels lie over white") {
   Bytes pixels(static_cast<size_t>(width) * height * 2, 255);
   pixels[0] = 7;
   pixels[2] = 100;

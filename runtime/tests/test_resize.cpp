@@ -39,10 +39,10 @@ std::vector<uint8_t> resized(const Preprocessing& p, const edgetl_image& image) 
   return out;
 }
 
-std::vector<uint8_t> grey_row(const std::vector<uint8_t>& rgb) {
-  std::vector<uint8_t> grey;
-  for (size_t i = 0; i < rgb.size(); i += 3) grey.push_back(rgb[i]);
-  return grey;
+std::vector<uint8_t> gray_row(const std::vector<uint8_t>& rgb) {
+  std::vector<uint8_t> gray;
+  for (size_t i = 0; i < rgb.size(); i += 3) gray.push_back(rgb[i]);
+  return gray;
 }
 
 std::string refusal(const Preprocessing& p, const edgetl_image& image) {
@@ -75,26 +75,26 @@ TEST_CASE("one colour stays one colour") {
 TEST_CASE("halving weighs four pixels 1 3 3 1, and fewer at the ends") {
   // inside (1*0 + 3*0 + 3*80 + 1*80) / 8 = 40; ends (3*0 + 3*0 + 1*0) / 7 and (1*80 + 3*80 + 3*80) / 7
   const std::vector<uint8_t> pixels = {0, 0, 0, 80, 80, 80};
-  CHECK(grey_row(resized(squash(1, 3), image_of(pixels, 6, 1, EDGETL_GREY))) == std::vector<uint8_t>{0, 40, 80});
+  CHECK(gray_row(resized(squash(1, 3), image_of(pixels, 6, 1, EDGETL_GREY))) == std::vector<uint8_t>{0, 40, 80});
 }
 
 TEST_CASE("doubling lays the new pixels at quarters") {
   const std::vector<uint8_t> pixels = {0, 100};
   const std::vector<uint8_t> expected = {0, 25, 75, 100};
-  CHECK(grey_row(resized(squash(1, 4), image_of(pixels, 2, 1, EDGETL_GREY))) == expected);
-  CHECK(grey_row(resized(squash(4, 1), image_of(pixels, 1, 2, EDGETL_GREY))) == expected);
+  CHECK(gray_row(resized(squash(1, 4), image_of(pixels, 2, 1, EDGETL_GREY))) == expected);
+  CHECK(gray_row(resized(squash(4, 1), image_of(pixels, 1, 2, EDGETL_GREY))) == expected);
 }
 
 TEST_CASE("bicubic overshoot is cut at 0 and 255") {
   const std::vector<uint8_t> pixels = {0, 0, 255, 255};
   Preprocessing p = squash(1, 16);
   p.interpolation = Interpolation::bicubic;
-  const std::vector<uint8_t> out = grey_row(resized(p, image_of(pixels, 4, 1, EDGETL_GREY)));
+  const std::vector<uint8_t> out = gray_row(resized(p, image_of(pixels, 4, 1, EDGETL_GREY)));
   CHECK(out.front() == 0);
   CHECK(out.back() == 255);
 }
 
-TEST_CASE("letterbox centres the image on the fill colour") {
+TEST_CASE("letterbox centers the image on the fill color") {
   Preprocessing p = squash(4, 2);
   p.resize = Resize::letterbox;
   p.fill = {9, 8, 7};

@@ -63,7 +63,7 @@ edgetl_status open_status(const edgetl_options& options) {
   return status;
 }
 
-std::array<uint8_t, 192> grey_picture() {  // 8 x 8
+std::array<uint8_t, 192> gray_picture() {  // 8 x 8
   std::array<uint8_t, 192> pixels{};
   pixels.fill(100);
   return pixels;
@@ -89,7 +89,7 @@ TEST_CASE("a bundle is opened, described, run and closed") {
   CHECK(std::string(info.precision) == "int8");
   CHECK(std::strlen(info.digest) == 64);
 
-  const auto pixels = grey_picture();
+  const auto pixels = gray_picture();
   const edgetl_image image{pixels.data(), 8, 8, 24, EDGETL_RGB};
   size_t scratch_bytes = 0;
   REQUIRE(edgetl_scratch_bytes(model.get(), 8, 8, &scratch_bytes, nullptr) == EDGETL_OK);
@@ -264,7 +264,7 @@ TEST_CASE("arguments of edgetl_run are checked") {
 TEST_CASE("arguments of edgetl_preprocess are checked") {
   const Folder folder;
   const Opened model = open(folder);
-  const auto pixels = grey_picture();
+  const auto pixels = gray_picture();
   const edgetl_image image{pixels.data(), 8, 8, 24, EDGETL_RGB};
   std::vector<uint64_t> scratch(4096);
   const size_t bytes = scratch.size() * 8;
@@ -340,7 +340,7 @@ TEST_CASE("the C++ predictor goes from a picture to an answer") {
   const Folder folder;
   auto predictor = edgetl::Predictor::open(folder.path());
   REQUIRE(predictor);
-  const auto pixels = grey_picture();
+  const auto pixels = gray_picture();
   for (const auto& image :
        {edgetl::rgb(pixels.data(), 8, 8), edgetl::bgr(pixels.data(), 4, 4), edgetl::grey(pixels.data(), 12, 12)}) {
     const auto answer = predictor->predict(image);
@@ -400,7 +400,7 @@ TEST_CASE("a second thread that uses the same predictor gets an error") {
   REQUIRE(predictor);
   auto* waiting = new Waiting;
   predictor->model().get()->engine.reset(waiting);
-  const auto pixels = grey_picture();
+  const auto pixels = gray_picture();
   bool answered = false;
   std::thread thread([&] { answered = bool(predictor->predict(edgetl::rgb(pixels.data(), 8, 8))); });
   while (!waiting->started) std::this_thread::yield();
@@ -437,7 +437,7 @@ TEST_CASE("the C++ predictor can be moved") {
   auto opened = edgetl::Predictor::open(folder.path());
   REQUIRE(opened);
   edgetl::Predictor moved = std::move(*opened);
-  const auto pixels = grey_picture();
+  const auto pixels = gray_picture();
   CHECK(moved.predict(edgetl::rgb(pixels.data(), 8, 8)));
 }
 

@@ -16,7 +16,7 @@ from edgetl.adapt.adapt import adapt_network
 from edgetl.adapt.record import AdaptRecord, read_adapt
 from edgetl.backbones.checkpoint import read_checkpoint, write_checkpoint
 from edgetl.backbones.findings import Audit
-from edgetl.backbones.inputs import normalise
+from edgetl.backbones.inputs import normalize
 from edgetl.backbones.load import build, rebuild
 from edgetl.backbones.spec import read_spec
 from edgetl.backbones.weights import locate
@@ -49,11 +49,11 @@ def _top1(folder: Path, split: Split) -> float:
     with torch.inference_mode():
         for pixels in batches(split.val, spec.preprocessing, 16):
             images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-            rows.append(network(normalise(images, spec.preprocessing)).argmax(1).numpy())
+            rows.append(network(normalize(images, spec.preprocessing)).argmax(1).numpy())
     return float((np.concatenate(rows) == [sample.label for sample in split.val]).mean())
 
 
-def test_a_probe_on_a_real_backbone_recognises_steel_defects(shared: Path, tmp_path: Path) -> None:
+def test_a_probe_on_a_real_backbone_recognizes_steel_defects(shared: Path, tmp_path: Path) -> None:
     split = _split(shared, "neu_steel", shots=10, val=120)
     record = _adapt(split, shared, Backbone(name="mobilenetv2_100"), Adapt(strategy="probe"), tmp_path)
     assert _top1(tmp_path, split) >= 0.92

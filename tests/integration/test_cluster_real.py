@@ -23,7 +23,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("steel") / "out"
 
 
-def _cluster(shared: Path, out: Path, labelled: tuple[Path, ...] = (), pseudo: int | None = None) -> Outcome:
+def _cluster(shared: Path, out: Path, labeled: tuple[Path, ...] = (), pseudo: int | None = None) -> Outcome:
     request = Request(
         folder=shared / "data" / "neu_steel" / "train",
         backbone=Backbone(name="mobilenetv2_100"),
@@ -31,7 +31,7 @@ def _cluster(shared: Path, out: Path, labelled: tuple[Path, ...] = (), pseudo: i
         resize="squash",
         clusters=None,
         label_next=12,
-        labelled=labelled,
+        labeled=labeled,
         pseudo=pseudo,
         seed=0,
         out=out,
@@ -68,10 +68,10 @@ def test_pseudo_labels_on_real_images_are_right_or_absent(shared: Path, out: Pat
             [("path", "label"), *((outcome.found.images[index].path, classes[index]) for index in chosen.tolist())]
         )
     guided = _cluster(shared, out, (labels,), pseudo=10)
-    assert guided.labelled is not None
+    assert guided.labeled is not None
     assert guided.pseudo is not None
     assert guided.pseudo.indices, guided.pseudo.reason
-    given = np.array(guided.labelled.classes)[list(guided.pseudo.labels)]
+    given = np.array(guided.labeled.classes)[list(guided.pseudo.labels)]
     assert (given == classes[list(guided.pseudo.indices)]).mean() >= 0.95
     assert not set(guided.pseudo.indices) & set(chosen.tolist())
     assert (out / "pseudo-labels.csv").is_file()

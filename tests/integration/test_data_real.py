@@ -33,7 +33,7 @@ def test_steel_is_split_and_read(shared: Path, tmp_path: Path) -> None:
     preprocessing = Preprocessing(96, 96, split.resize, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     first = next(batches(split.shots, preprocessing, 32))
     assert first.shape == (32, 96, 96, 3)
-    assert (first[..., 0] == first[..., 1]).all(), "grey pictures have three equal channels"
+    assert (first[..., 0] == first[..., 1]).all(), "gray pictures have three equal channels"
     assert 20 < float(np.mean(first)) < 235
 
 

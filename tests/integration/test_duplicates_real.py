@@ -69,7 +69,7 @@ def test_planted_copies_of_real_pictures_are_found(shared: Path, tmp_path: Path,
         (*first.sha256, *second.sha256),
         np.concatenate([first.pixels, second.pixels]),
         np.concatenate([first.thumbnails, second.thumbnails]),
-        np.concatenate([first.colours, second.colours]),
+        np.concatenate([first.colors, second.colors]),
     )
     pairs = {(copy.first, copy.second) for copy in find_copies(both)}
     found = sum((i, i + len(chosen)) in pairs for i in range(len(chosen)))

@@ -54,7 +54,7 @@ def test_every_size_policy_and_filter_gives_the_same_bytes(tool: Tool, part: int
         assert_resized_alike(tool, pixels, p)
 
 
-def test_bgr_grey_and_padded_rows_give_the_same_bytes(tool: Tool) -> None:
+def test_bgr_gray_and_padded_rows_give_the_same_bytes(tool: Tool) -> None:
     rng = np.random.default_rng(20)
     for _ in range(200):
         p = random_preprocessing(rng, 200)
@@ -62,8 +62,8 @@ def test_bgr_grey_and_padded_rows_give_the_same_bytes(tool: Tool) -> None:
         expected = resize(pixels, p)
         assert_same(tool.resize(pixels, p, padding=padding), expected)
         assert_same(tool.resize(pixels[:, :, ::-1], p, layout="bgr", padding=padding), expected)
-        grey = np.repeat(pixels[:, :, :1], 3, axis=2)
-        assert_same(tool.resize(pixels[:, :, 0], p, layout="grey", padding=padding), resize(grey, p))
+        gray = np.repeat(pixels[:, :, :1], 3, axis=2)
+        assert_same(tool.resize(pixels[:, :, 0], p, layout="gray", padding=padding), resize(gray, p))
 
 
 @pytest.mark.parametrize(
@@ -117,19 +117,19 @@ def _exif(orientation: int) -> bytes:
     return exif.tobytes()
 
 
-def _png(depth: int, colour: int, *chunks: tuple[bytes, bytes], seed: int = 0) -> bytes:
-    """A PNG of random values, written by hand: Pillow writes neither 16-bit colour nor transparency as chosen."""
+def _png(depth: int, color: int, *chunks: tuple[bytes, bytes], seed: int = 0) -> bytes:
+    """A PNG of random values, written by hand: Pillow writes neither 16-bit color nor transparency as chosen."""
     width, height = 13, 9
-    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color]
     row = (width * channels * depth + 7) // 8
     rng = np.random.default_rng(seed)
-    few = rng.integers(0, 4, (height, row)) * 0x55  # so that a transparent colour occurs
+    few = rng.integers(0, 4, (height, row)) * 0x55  # so that a transparent color occurs
     rows = b"".join(b"\0" + few[y].astype(np.uint8).tobytes() for y in range(height))
 
     def chunk(name: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
     parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
 
@@ -142,13 +142,13 @@ _PALETTE = (b"PLTE", bytes(range(30, 30 + 3 * 16)))
 _TRANSPARENT = [0, 1, 2, 3, 0x55, 0xAA, 0x5555, 0xAAAA, 0x0155, 300]
 
 JPEGS: dict[str, Callable[[], bytes]] = {
-    "grey": lambda: _jpeg("L"),
+    "gray": lambda: _jpeg("L"),
     "4:2:0": lambda: _jpeg("RGB", subsampling="4:2:0"),
     "4:2:2": lambda: _jpeg("RGB", subsampling="4:2:2"),
     "4:4:4": lambda: _jpeg("RGB", subsampling="4:4:4", quality=95),
     "low quality": lambda: _jpeg("RGB", quality=5),
     "progressive": lambda: _jpeg("RGB", progressive=True),
-    "progressive grey": lambda: _jpeg("L", progressive=True, quality=30),
+    "progressive gray": lambda: _jpeg("L", progressive=True, quality=30),
     "restart markers": lambda: _jpeg("RGB", restart_marker_blocks=2),
     "stored as RGB": lambda: _jpeg("RGB", keep_rgb=True),
     "CMYK": lambda: _jpeg("CMYK"),
@@ -162,9 +162,9 @@ JPEGS: dict[str, Callable[[], bytes]] = {
 }
 
 PNGS: dict[str, Callable[[], bytes]] = {
-    **{f"grey {d} bits": partial(_png, d, 0) for d in (1, 2, 4, 8, 16)},
+    **{f"gray {d} bits": partial(_png, d, 0) for d in (1, 2, 4, 8, 16)},
     **{
-        f"grey {d} bits, {t} transparent": partial(_png, d, 0, (b"tRNS", struct.pack(">H", t)))
+        f"gray {d} bits, {t} transparent": partial(_png, d, 0, (b"tRNS", struct.pack(">H", t)))
         for d in (1, 2, 4, 8, 16)
         for t in _TRANSPARENT
     },
@@ -175,8 +175,8 @@ PNGS: dict[str, Callable[[], bytes]] = {
     },
     "RGB 8 bits": lambda: _png(8, 2),
     "RGB 16 bits": lambda: _png(16, 2),
-    "grey and alpha 8 bits": lambda: _png(8, 4),
-    "grey and alpha 16 bits": lambda: _png(16, 4),
+    "gray and alpha 8 bits": lambda: _png(8, 4),
+    "gray and alpha 16 bits": lambda: _png(16, 4),
     "RGBA 8 bits": lambda: _png(8, 6),
     "RGBA 16 bits": lambda: _png(16, 6),
     **{f"palette {d} bits": partial(_png, d, 3, _PALETTE) for d in (1, 2, 4)},

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from edgetl.checks.copies.near_duplicates import SAME, detail
-from edgetl.checks.copies.registration import TURNS, moved, registered, turned
+from edgetl.checks.copies.registration import TURNS, move, registered, turned
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,7 +65,7 @@ def _planes(rgb: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
 
 def _agree(first: NDArray[np.float32], second: NDArray[np.float32], fit: NDArray[np.float32]) -> bool:
     fit = registered(first[:1], second[:1], _STEPS, fit)[1]
-    laid, mask = moved(second, np.repeat(fit, 3, axis=0))
+    laid, mask = move(second, np.repeat(fit, 3, axis=0))
     first, laid, inside = _halved(first), _halved(laid), _halved(mask)[0] == 1
     laid = _as_bright(laid, first, inside)
     held = _patches(inside[None].astype(np.float32)).min(axis=1) == 1

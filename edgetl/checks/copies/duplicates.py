@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from edgetl.checks.copies.confirm import is_same
-from edgetl.checks.copies.near_duplicates import COLOUR_SIDE, SIDE, near_pairs
+from edgetl.checks.copies.near_duplicates import COLOR_SIDE, SIDE, near_pairs
 from edgetl.errors import DataError
 from edgetl.files.durable import read_sealed, write_sealed
 from edgetl.fronts.image.decode import decode
@@ -41,13 +41,13 @@ class Prints:
     sha256      of each file's bytes, hex
     pixels      uint8 (N, 32): sha256 of size and decoded RGB values
     thumbnails  uint8 (N, 64, 64): gray, squashed to a square
-    colours     uint8 (N, 16, 16, 3): RGB, likewise
+    colors     uint8 (N, 16, 16, 3): RGB, likewise
     """
 
     sha256: tuple[str, ...]
     pixels: NDArray[np.uint8]
     thumbnails: NDArray[np.uint8]
-    colours: NDArray[np.uint8]
+    colors: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -84,28 +84,28 @@ def fingerprints(samples: Sequence[Sample], progress: Progress | None = None, *,
     """
     pixels = np.empty((len(samples), 32), np.uint8)
     thumbnails = np.empty((len(samples), SIDE, SIDE), np.uint8)
-    colours = np.empty((len(samples), COLOUR_SIDE, COLOUR_SIDE, 3), np.uint8)
+    colors = np.empty((len(samples), COLOR_SIDE, COLOR_SIDE, 3), np.uint8)
     old = {} if known is None else {sha256: row for row, sha256 in enumerate(known.sha256)}
     first: dict[str, int] = {}
     with (progress or Silent()).task("looking for copies", total=len(samples)) as advance:
         for row, sample in enumerate(samples):
             same = first.setdefault(sample.sha256, row)
             if same != row:
-                pixels[row], thumbnails[row], colours[row] = pixels[same], thumbnails[same], colours[same]
+                pixels[row], thumbnails[row], colors[row] = pixels[same], thumbnails[same], colors[same]
             elif known is not None and sample.sha256 in old:
                 at = old[sample.sha256]
-                pixels[row], thumbnails[row], colours[row] = known.pixels[at], known.thumbnails[at], known.colours[at]
+                pixels[row], thumbnails[row], colors[row] = known.pixels[at], known.thumbnails[at], known.colors[at]
             else:
-                pixels[row], thumbnails[row], colours[row] = _print(decode(Path(sample.path)))
+                pixels[row], thumbnails[row], colors[row] = _print(decode(Path(sample.path)))
             advance(1, Path(sample.path).name)
-    return Prints(tuple(sample.sha256 for sample in samples), pixels, thumbnails, colours)
+    return Prints(tuple(sample.sha256 for sample in samples), pixels, thumbnails, colors)
 
 
 def write_prints(prints: Prints, path: Path) -> None:
     """Write prints as a sealed .npz without pickle; a reader sees the old file or the complete new one."""
     stream = io.BytesIO()
     sha256 = np.frombuffer(bytes.fromhex("".join(prints.sha256)), np.uint8).reshape(-1, 32)
-    np.savez(stream, sha256=sha256, pixels=prints.pixels, thumbnails=prints.thumbnails, colours=prints.colours)
+    np.savez(stream, sha256=sha256, pixels=prints.pixels, thumbnails=prints.thumbnails, colours=prints.colors)
     write_sealed(path, stream.getvalue())
 
 
@@ -115,7 +115,7 @@ def read_prints(path: Path) -> Prints:
         if path.stat().st_size > MAX_PRINTS_BYTES:
             raise DataError(f"{path}: larger than {MAX_PRINTS_BYTES} bytes; expected image prints, delete it")
         with np.load(io.BytesIO(read_sealed(path)), allow_pickle=False) as arrays:
-            sha256, pixels, thumbnails, colours = (
+            sha256, pixels, thumbnails, colors = (
                 arrays[name] for name in ("sha256", "pixels", "thumbnails", "colours")
             )
     except OSError as error:
@@ -125,11 +125,11 @@ def read_prints(path: Path) -> Prints:
     count = len(sha256) if sha256.ndim else 0
     shapes = [
         *((sha256, (count, 32)), (pixels, (count, 32))),
-        *((thumbnails, (count, SIDE, SIDE)), (colours, (count, COLOUR_SIDE, COLOUR_SIDE, 3))),
+        *((thumbnails, (count, SIDE, SIDE)), (colors, (count, COLOR_SIDE, COLOR_SIDE, 3))),
     ]
     if any(array.dtype != np.uint8 or array.shape != shape for array, shape in shapes):
         raise DataError(f"{path}: image prints of an unexpected shape; delete it")
-    return Prints(tuple(bytes(row).hex() for row in sha256), pixels, thumbnails, colours)
+    return Prints(tuple(bytes(row).hex() for row in sha256), pixels, thumbnails, colors)
 
 
 def find_copies(
@@ -147,13 +147,17 @@ def find_copies(
     """
     exact, contents, content_of = _exact(prints)
     kept = np.array(contents, np.intp)
-    teaches = measures = None
+    in_training = in_validation = None
     if sides is not None:
-        teaches, measures = np.zeros(len(contents), np.bool_), np.zeros(len(contents), np.bool_)
+        in_training, in_validation = np.zeros(len(contents), np.bool_), np.zeros(len(contents), np.bool_)
         for content, side in zip(content_of, sides, strict=True):
-            (teaches if side == "train" else measures)[content] = True
+            (in_training if side == "train" else in_validation)[content] = True
     near = near_pairs(
-        prints.thumbnails[kept], prints.colours[kept], progress or Silent(), teaches=teaches, measures=measures
+        prints.thumbnails[kept],
+        prints.colors[kept],
+        progress or Silent(),
+        in_training=in_training,
+        in_validation=in_validation,
     )
     pairs = [Copy(contents[i], contents[j], "near", value) for (i, j), value in near.items()]
     return tuple(sorted((*exact, *pairs), key=lambda copy: (copy.first, copy.second)))
@@ -289,7 +293,7 @@ def _print(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]
     digest.update(rgb.data)
     picture = Image.fromarray(rgb)
     gray = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-    color = picture.resize((COLOUR_SIDE, COLOUR_SIDE), Image.Resampling.BILINEAR)
+    color = picture.resize((COLOR_SIDE, COLOR_SIDE), Image.Resampling.BILINEAR)
     return np.frombuffer(digest.digest(), np.uint8), np.asarray(gray), np.asarray(color)
 
 

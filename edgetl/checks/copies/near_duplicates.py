@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from edgetl.checks.copies.registration import TURNS, moved, registered, standard, turned
+from edgetl.checks.copies.registration import TURNS, move, registered, standard, turned
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SIDE = 64
 """Pixels of a thumbnail's side."""
-COLOUR_SIDE = 16
+COLOR_SIDE = 16
 """Pixels of a color thumbnail's side."""
 COARSE = 0.1
 """`fine_detail` below which an image is coarse; measured: digits of 8x8 pixels have 0.03 to 0.08, and 99 % of
@@ -56,17 +56,18 @@ _PAIRS = 128  # pairs registered at a time
 
 def near_pairs(
     thumbnails: NDArray[np.uint8],
-    colours: NDArray[np.uint8],
+    colors: NDArray[np.uint8],
     progress: Progress,
     *,
-    teaches: NDArray[np.bool_] | None = None,
-    measures: NDArray[np.bool_] | None = None,
+    in_training: NDArray[np.bool_] | None = None,
+    in_validation: NDArray[np.bool_] | None = None,
 ) -> dict[tuple[int, int], float]:
     """(first, second) -> correlation of thumbnails as similar as copies, first < second.
 
-    thumbnails  uint8 (N, 64, 64), gray
-    colours     uint8 (N, 16, 16, 3), RGB
-    teaches, measures  (N,) whether an image is in training or validation, or both; without them all are on one side
+    thumbnails     uint8 (N, 64, 64), gray
+    colors        uint8 (N, 16, 16, 3), RGB
+    in_training    (N,) whether an image is in training; by default all are
+    in_validation  (N,) whether it is in validation, perhaps also; by default none is
 
     On each side an image is compared with 16 earlier ones, the nearest by hash. Across the sides a validation image is
     compared with the 16 nearest training images, then with the next 16, until one matches or none is left: other
@@ -76,15 +77,15 @@ def near_pairs(
     hashes = _hashes(small)
     vivid = small.std(axis=(1, 2)) >= _FLAT
     everything = np.arange(len(thumbnails))
-    teaches = np.ones(len(thumbnails), np.bool_) if teaches is None else teaches
-    measures = np.zeros(len(thumbnails), np.bool_) if measures is None else measures
+    in_training = np.ones(len(thumbnails), np.bool_) if in_training is None else in_training
+    in_validation = np.zeros(len(thumbnails), np.bool_) if in_validation is None else in_validation
     found: dict[tuple[int, int], float] = {}
 
     def confirm(pairs: NDArray[np.intp]) -> set[int]:
         """Keep the pairs that look alike; returns the second image of each."""
         seconds: set[int] = set()
         for at in range(0, len(pairs), _PAIRS):
-            for first, second, value in _confirmed(pairs[at : at + _PAIRS], thumbnails, small, colours):
+            for first, second, value in _confirmed(pairs[at : at + _PAIRS], thumbnails, small, colors):
                 key = min(first, second), max(first, second)
                 found[key] = max(value, found.get(key, 0.0))
                 seconds.add(second)
@@ -95,10 +96,10 @@ def near_pairs(
             block = everything[start : start + _ROWS]
             pairs = _proposed(hashes, everything[: block[-1] + 1], block, vivid)
             one, other = pairs[:, 0], pairs[:, 1]
-            one_side = (teaches[one] & teaches[other]) | (measures[one] & measures[other])
+            one_side = (in_training[one] & in_training[other]) | (in_validation[one] & in_validation[other])
             pairs = pairs[(one < other) & one_side]
             confirm(pairs[_place(pairs) < _PARTNERS])
-            pairs = _proposed(hashes, np.flatnonzero(teaches), block[measures[block]], vivid)
+            pairs = _proposed(hashes, np.flatnonzero(in_training), block[in_validation[block]], vivid)
             pairs = pairs[pairs[:, 0] != pairs[:, 1]]
             while len(pairs):
                 place = _place(pairs)
@@ -162,7 +163,7 @@ def _place(pairs: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _confirmed(
-    pairs: NDArray[np.intp], thumbnails: NDArray[np.uint8], small: NDArray[np.float32], colours: NDArray[np.uint8]
+    pairs: NDArray[np.intp], thumbnails: NDArray[np.uint8], small: NDArray[np.float32], colors: NDArray[np.uint8]
 ) -> Iterator[tuple[int, int, float]]:
     """The proposed pairs that look alike, with their correlation; cheap tests first."""
 
@@ -175,7 +176,7 @@ def _confirmed(
         return first, second
 
     pairs = pairs[registered(*of_turn(small), steps=0)[0] >= _PLAIN]
-    pairs = pairs[_of_one_colour(pairs, colours)]
+    pairs = pairs[_of_one_color(pairs, colors)]
     pairs = pairs[registered(*of_turn(small))[0] >= _COARSE]
     first, second = of_turn(thumbnails)
     values, fits = registered(first, second)
@@ -185,9 +186,9 @@ def _confirmed(
         yield one, other, min(value, 1.0)
 
 
-def _of_one_colour(pairs: NDArray[np.intp], colours: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def _of_one_color(pairs: NDArray[np.intp], colors: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """(P,) whether the colors of both agree, the second turned; an image without color may be a gray copy."""
-    first, second = (_chroma(colours[pairs[:, column]]) for column in (0, 1))
+    first, second = (_chroma(colors[pairs[:, column]]) for column in (0, 1))
     for turn in range(1, TURNS):
         chosen = pairs[:, 2] == turn
         for plane in second:
@@ -199,9 +200,9 @@ def _of_one_colour(pairs: NDArray[np.intp], colours: NDArray[np.uint8]) -> NDArr
     return same
 
 
-def _chroma(colours: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _chroma(colors: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(2, P, S, S): red minus green and blue minus green."""
-    red, green, blue = np.moveaxis(colours.astype(np.float32), 3, 0)
+    red, green, blue = np.moveaxis(colors.astype(np.float32), 3, 0)
     return np.stack([red - green, blue - green])
 
 
@@ -209,7 +210,7 @@ def _detail_correlation(
     first: NDArray[np.float32], second: NDArray[np.float32], fit: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """(P,) correlations of the detail in (P, S, S) images, the second moved by `fit`."""
-    laid, mask = moved(second, fit)
+    laid, mask = move(second, fit)
     wanted, found = standard(detail(first, _DETAIL), mask), standard(detail(laid, _DETAIL), mask)
     correlation: NDArray[np.float32] = (wanted * found).sum(axis=(1, 2))
     return correlation

@@ -41,7 +41,7 @@ def registered(
     fit = np.zeros((count, 4), np.float32) if start is None else start
     best, best_fit = np.full(count, -1, np.float32), fit
     for step in range(steps + 1):
-        laid, mask = moved(second, fit)
+        laid, mask = move(second, fit)
         wanted, found = standard(first, mask), standard(laid, mask)
         correlation = (wanted * found).sum(axis=(1, 2))
         best_fit = np.where((correlation > best)[:, None], fit, best_fit)
@@ -51,7 +51,7 @@ def registered(
     return best, best_fit
 
 
-def moved(pictures: NDArray[np.float32], fit: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def move(pictures: NDArray[np.float32], fit: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(P, S, S) images moved and stretched, and a mask that excludes pixels from outside."""
     side = pictures.shape[1]
     grid = np.linspace(-1, 1, side, dtype=np.float32)
@@ -88,7 +88,7 @@ def _weights(place: NDArray[np.float32]) -> NDArray[np.float32]:
 def standard(pictures: NDArray[np.float32], mask: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mean 0 and norm 1 inside the mask, 0 outside."""
     mean = (pictures * mask).sum(axis=(1, 2), keepdims=True) / np.maximum(mask.sum(axis=(1, 2), keepdims=True), 1)
-    centred = (pictures - mean) * mask
-    norm = np.sqrt((centred**2).sum(axis=(1, 2), keepdims=True))
-    standard: NDArray[np.float32] = centred / np.maximum(norm, np.float32(1e-6))
+    centered = (pictures - mean) * mask
+    norm = np.sqrt((centered**2).sum(axis=(1, 2), keepdims=True))
+    standard: NDArray[np.float32] = centered / np.maximum(norm, np.float32(1e-6))
     return standard

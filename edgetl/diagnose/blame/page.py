@@ -61,10 +61,10 @@ def error_chart(found: Blame) -> Picture:
         panel.set_axisbelow(True)
         figure.legend(loc="outside upper left", ncols=2)
         svg = svg_text(figure)
-    told = "; ".join(
+    sentence = "; ".join(
         f"{layer.name} {percent(layer.regained)} % removed, {percent(layer.lost)} % alone" for layer in found.layers
     )
-    return Picture(svg, f"Logits error by layer. {told}.")
+    return Picture(svg, f"Logits error by layer. {sentence}.")
 
 
 def _style() -> str:

@@ -110,24 +110,27 @@ def _add_golden(folder: Path, model: bytes, count: int) -> None:
 
 def _sentence(quantized: int, found: Search, trials: Sequence[Trial], refused: int) -> str:
     lost = f"INT8 loses {_points(trials[0].drop_points)}"
-    told = _taken(quantized, lost, found, trials) if found.layers else _none_passes(quantized, lost, trials, refused)
+    description = (
+        _taken(quantized, lost, found, trials) if found.layers else _none_passes(quantized, lost, trials, refused)
+    )
     if not refused:
-        return told
-    return f"{told} {refused} of {found.tries} sets could not be compiled or run and count as not passed."
+        return description
+    return f"{description} {refused} of {found.tries} sets could not be compiled or run and count as not passed."
 
 
 def _none_passes(quantized: int, lost: str, trials: Sequence[Trial], refused: int) -> str:
     if len(trials) == 1:
         return f"{lost}, and no set of layers in float could be evaluated."
     best = max(trials, key=lambda trial: trial.top1.value)
-    told = (
+    description = (
         f"{lost}, and no set of layers in float passes: the best of {len(trials) - 1} tried sets "
         f"({len(best.layers)} of {quantized} layers in float) loses {_points(best.drop_points)}."
     )
     if refused:
-        return told
+        return description
     return (
-        f"{told} The loss is spread over many layers; try quantization-aware training (quantize.method: qat), or relax "
+        f"{description} The loss is spread over many layers; try quantization-aware training (quantize.method: qat), "
+        f"or relax "
         "the gate."
     )
 
@@ -136,11 +139,15 @@ def _taken(quantized: int, lost: str, found: Search, trials: Sequence[Trial]) ->
     layers = found.layers or ()
     taken = next(trial for trial in trials if set(trial.layers) == set(layers))
     named = ", ".join(layers[:_NAMED]) + (f" and {len(layers) - _NAMED} more" if len(layers) > _NAMED else "")
-    told = (
+    description = (
         f"{lost}; with {len(layers)} of {quantized} layers in float ({named}) {_points(taken.drop_points)}"
         f"{_time(taken.relative_time)}."
     )
-    return told if found.pruned else f"{told} The search ended after {found.tries} sets; fewer layers may be enough."
+    return (
+        description
+        if found.pruned
+        else f"{description} The search ended after {found.tries} sets; fewer layers may be enough."
+    )
 
 
 def _time(relative: Interval | None) -> str:

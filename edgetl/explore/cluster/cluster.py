@@ -19,7 +19,7 @@ from edgetl.errors import UsageError
 from edgetl.explore.cluster.count import choose_count
 from edgetl.explore.cluster.images import Found, read_found, read_images, write_found
 from edgetl.explore.cluster.kmeans import Clusters, Directions, Readable, spherical_kmeans
-from edgetl.explore.cluster.labelled import Labelled, read_labelled
+from edgetl.explore.cluster.labeled import Labeled, read_labeled
 from edgetl.explore.cluster.propose import Proposal, propose
 from edgetl.explore.cluster.pseudo import PseudoLabels, pseudo_labels
 from edgetl.explore.cluster.sheet import write_sheet
@@ -53,7 +53,7 @@ class Request:
     resize: ResizePolicy
     clusters: int | None
     label_next: int
-    labelled: tuple[Path, ...]
+    labeled: tuple[Path, ...]
     pseudo: int | None
     seed: int
     out: Path
@@ -67,12 +67,12 @@ class Outcome:
     clusters: Clusters
     silhouettes: dict[int, float]
     proposals: tuple[Proposal, ...]
-    labelled: Labelled | None
+    labeled: Labeled | None
     pseudo: PseudoLabels | None
 
     @property
     def sizes(self) -> list[int]:
-        sizes: list[int] = np.bincount(self.clusters.labels, minlength=len(self.clusters.centres)).tolist()
+        sizes: list[int] = np.bincount(self.clusters.labels, minlength=len(self.clusters.centers)).tolist()
         return sizes
 
 
@@ -82,7 +82,7 @@ def cluster(request: Request, progress: Progress) -> Outcome:
 
     Features are cached there. Raises UsageError, DataError, WeightsError, StoreError.
     """
-    if request.pseudo is not None and not request.labelled:
+    if request.pseudo is not None and not request.labeled:
         raise UsageError("--pseudo-label: needs labels for its proof; name a list with --labeled")
     listed = list_images(request.folder)
     with open_store(request.out, "cluster", progress.note) as store:
@@ -91,7 +91,7 @@ def cluster(request: Request, progress: Progress) -> Outcome:
         found = _images(store, listed, progress)
         if request.clusters is not None and request.clusters > len(found.images):
             raise UsageError(f"--clusters {request.clusters}: there are only {len(found.images)} different images")
-        known = read_labelled(request.labelled, found.images, found.copies) if request.labelled else None
+        known = read_labeled(request.labeled, found.images, found.copies) if request.labeled else None
         rows = _directions(store, request, source, found.images, progress)
         count, silhouettes = (request.clusters, {}) if request.clusters else choose_count(rows, seed=request.seed)
         clusters = spherical_kmeans(rows, count, seed=request.seed)
@@ -103,11 +103,11 @@ def cluster(request: Request, progress: Progress) -> Outcome:
                 rows,
                 clusters,
                 request.label_next,
-                labelled=known.indices if known else None,
+                labeled=known.indices if known else None,
                 margins=probe_margins(rows, known) if known else None,
                 seed=request.seed,
             ),
-            labelled=known,
+            labeled=known,
             pseudo=_pseudo(rows, known, request) if known else None,
         )
         with disk_errors(request.out):
@@ -116,7 +116,7 @@ def cluster(request: Request, progress: Progress) -> Outcome:
     return outcome
 
 
-def probe_margins(rows: Readable, known: Labelled) -> NDArray[np.float64]:
+def probe_margins(rows: Readable, known: Labeled) -> NDArray[np.float64]:
     """(N,) best minus second best logit of a ridge probe fitted to the labeled rows."""
     probe = fit_probe(rows.read(known.indices.tolist()), known.labels, len(known.classes))
     margins = np.empty(len(rows))
@@ -149,7 +149,7 @@ def _directions(
     return Directions(pooled_features(frozen, images, store.cache / "features", progress=progress))
 
 
-def _pseudo(rows: Readable, known: Labelled, request: Request) -> PseudoLabels | None:
+def _pseudo(rows: Readable, known: Labeled, request: Request) -> PseudoLabels | None:
     if request.pseudo is None:
         return None
     return pseudo_labels(rows, known.indices, known.labels, known.classes, per_class=request.pseudo, seed=request.seed)
@@ -177,7 +177,7 @@ def _written(out: Path) -> dict[str, str]:
 
 def _write(outcome: Outcome, out: Path, progress: Progress) -> None:
     images, clusters = outcome.found.images, outcome.clusters
-    known = outcome.labelled
+    known = outcome.labeled
     names = (
         {
             index: known.classes[label]
@@ -195,7 +195,7 @@ def _write(outcome: Outcome, out: Path, progress: Progress) -> None:
 
 def _write_lists(outcome: Outcome, out: Path) -> None:
     """The lists for people to work on, and clusters.json, which holds their digests."""
-    images, known, pseudo = outcome.found.images, outcome.labelled, outcome.pseudo
+    images, known, pseudo = outcome.found.images, outcome.labeled, outcome.pseudo
     texts = {NEXT_FILE: _csv(("path", "label"), ((images[each.index].path, "") for each in outcome.proposals))}
     if known and pseudo and pseudo.indices:
         found = zip(pseudo.indices, pseudo.labels, pseudo.confidences, strict=True)
@@ -205,8 +205,8 @@ def _write_lists(outcome: Outcome, out: Path) -> None:
     for name in (NEXT_FILE, PSEUDO_FILE):
         (out / name).unlink(missing_ok=True)
     digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
-    told = {**summary(outcome), _DIGESTS: digests}
-    write_text(out / JSON_FILE, json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    record = {**summary(outcome), _DIGESTS: digests}
+    write_text(out / JSON_FILE, json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     for name, text in texts.items():
         write_text(out / name, text)
 
@@ -226,7 +226,7 @@ def summary(outcome: Outcome) -> dict[str, object]:
             {"path": outcome.found.images[each.index].path, "cluster": each.cluster, "reason": each.reason}
             for each in outcome.proposals
         ],
-        "labelled": len(outcome.labelled.indices) if outcome.labelled else 0,
+        "labelled": len(outcome.labeled.indices) if outcome.labeled else 0,
         "pseudo_labels": None
         if pseudo is None
         else {"count": len(pseudo.indices), "threshold": asdict(pseudo.threshold), "reason": pseudo.reason},

@@ -31,9 +31,9 @@ class Readable(Protocol):
 
 @dataclass(frozen=True)
 class Clusters:
-    """centres (K, F), unit length; labels (N,); similarity (N,) is the cosine to the own center."""
+    """centers (K, F), unit length; labels (N,); similarity (N,) is the cosine to the own center."""
 
-    centres: Vectors
+    centers: Vectors
     labels: Labels
     similarity: NDArray[np.float64]
 
@@ -105,7 +105,7 @@ def spherical_kmeans(rows: Readable, count: int, *, restarts: int = 8, seed: int
         if best is None or found.cohesion > best.cohesion:
             best = found
     assert best is not None
-    return _by_size(best if len(sample) == len(rows) else _lloyd(rows, best.centres))
+    return _by_size(best if len(sample) == len(rows) else _lloyd(rows, best.centers))
 
 
 def _seeds(vectors: Vectors, count: int, generator: np.random.Generator) -> Vectors:
@@ -123,8 +123,8 @@ def _seeds(vectors: Vectors, count: int, generator: np.random.Generator) -> Vect
     return vectors[chosen]
 
 
-def _lloyd(rows: Readable, centres: Vectors) -> Clusters:
-    found = _assign(rows, centres)
+def _lloyd(rows: Readable, centers: Vectors) -> Clusters:
+    found = _assign(rows, centers)
     for _ in range(_ROUNDS):
         following = _assign(rows, _move(rows, found))
         gain = following.cohesion - found.cohesion
@@ -135,19 +135,19 @@ def _lloyd(rows: Readable, centres: Vectors) -> Clusters:
     return found
 
 
-def _assign(rows: Readable, centres: Vectors) -> Clusters:
+def _assign(rows: Readable, centers: Vectors) -> Clusters:
     labels, similarity = np.empty(len(rows), np.int64), np.empty(len(rows), np.float64)
     for chunk in _chunks(len(rows)):
-        cosines = rows.read(range(chunk.start, chunk.stop)) @ centres.T
+        cosines = rows.read(range(chunk.start, chunk.stop)) @ centers.T
         labels[chunk] = cosines.argmax(1)
         similarity[chunk] = cosines.max(1)
-    return Clusters(centres, labels, similarity)
+    return Clusters(centers, labels, similarity)
 
 
 def _move(rows: Readable, found: Clusters) -> Vectors:
     """Centers as the directions of the sums; a cluster without rows restarts at the worst placed one."""
-    count = len(found.centres)
-    sums = np.zeros(found.centres.shape, np.float64)
+    count = len(found.centers)
+    sums = np.zeros(found.centers.shape, np.float64)
     for chunk in _chunks(len(rows)):
         member = (found.labels[chunk, None] == np.arange(count)).astype(np.float32)
         sums += member.T @ rows.read(range(chunk.start, chunk.stop))
@@ -159,11 +159,11 @@ def _move(rows: Readable, found: Clusters) -> Vectors:
 
 
 def _by_size(found: Clusters) -> Clusters:
-    sizes = np.bincount(found.labels, minlength=len(found.centres))
+    sizes = np.bincount(found.labels, minlength=len(found.centers))
     order = np.argsort(-sizes, kind="stable")
     number = np.empty_like(order)
     number[order] = np.arange(len(order))
-    return Clusters(found.centres[order], number[found.labels], found.similarity)
+    return Clusters(found.centers[order], number[found.labels], found.similarity)
 
 
 def _chunks(count: int) -> Iterator[slice]:

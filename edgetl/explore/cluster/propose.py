@@ -30,17 +30,17 @@ def propose(
     clusters: Clusters,
     count: int,
     *,
-    labelled: Labels | None = None,
+    labeled: Labels | None = None,
     margins: NDArray[np.float64] | None = None,
     seed: int = 0,
 ) -> tuple[Proposal, ...]:
     """At most `count` images to label next, none of them already labeled, the most useful first.
 
-    labelled  indices with a label; clusters without any give their most central image first, the largest cluster first
+    labeled  indices with a label; clusters without any give their most central image first, the largest cluster first
     margins   (N,) of the probe, best score minus second best: small means uncertain. Without it, the clusters take
               turns with images that are typical and unlike those already chosen.
     """
-    known = set() if labelled is None else set(labelled.tolist())
+    known = set() if labeled is None else set(labeled.tolist())
     chosen = _central(clusters, known)[:count]
     taken = known | {proposal.index for proposal in chosen}
     if margins is not None:
@@ -53,7 +53,7 @@ def propose(
 def _central(clusters: Clusters, known: set[int]) -> list[Proposal]:
     seen = {int(clusters.labels[index]) for index in known}
     found = []
-    for cluster in range(len(clusters.centres)):
+    for cluster in range(len(clusters.centers)):
         members = np.flatnonzero(clusters.labels == cluster)
         if len(members) and cluster not in seen:
             found.append(Proposal(int(members[clusters.similarity[members].argmax()]), cluster, "central"))
@@ -77,7 +77,7 @@ def _uncertain(
 
 def _spread(rows: Readable, clusters: Clusters, taken: set[int], count: int) -> list[Proposal]:
     """Maximal marginal relevance inside each cluster, in turn: Carbonell and Goldstein 1998, SIGIR, pages 335-336."""
-    turns = [_Turn(rows, clusters, cluster, taken) for cluster in range(len(clusters.centres))] if count > 0 else []
+    turns = [_Turn(rows, clusters, cluster, taken) for cluster in range(len(clusters.centers))] if count > 0 else []
     found: list[Proposal] = []
     while len(found) < count:
         round_ = [proposal for turn in turns if (proposal := turn.next()) is not None]

@@ -32,14 +32,14 @@ def write_sheet(
     images: Sequence[Sample], clusters: Clusters, proposals: Sequence[Proposal], path: Path, progress: Progress
 ) -> None:
     """Write the sheet; images are small copies inside the file, at most PER_CLUSTER of each cluster."""
-    parts = [_HEAD, f"<h1>{len(images)} images in {len(clusters.centres)} clusters</h1>\n"]
-    with progress.task("contact sheet", total=len(clusters.centres) + 1) as advance:
+    parts = [_HEAD, f"<h1>{len(images)} images in {len(clusters.centers)} clusters</h1>\n"]
+    with progress.task("contact sheet", total=len(clusters.centers) + 1) as advance:
         if proposals:
             parts.append(
                 _row("Label next", [(images[each.index], each.reason) for each in proposals[: 2 * PER_CLUSTER]])
             )
         advance()
-        for cluster in range(len(clusters.centres)):
+        for cluster in range(len(clusters.centers)):
             members = np.flatnonzero(clusters.labels == cluster)
             central = members[np.argsort(-clusters.similarity[members], kind="stable")][:PER_CLUSTER]
             shown = [(images[index], f"{clusters.similarity[index]:.2f}") for index in central.tolist()]

@@ -14,7 +14,7 @@ from matplotlib.ticker import NullFormatter, ScalarFormatter
 from edgetl.explore.select.result import Row, Selection
 from edgetl.files.durable import write_bytes
 
-_COLOURS = {"fits": "#1f6feb", "over budget": "#9a6700"}
+_COLORS = {"fits": "#1f6feb", "over budget": "#9a6700"}
 _MARKERS = {"fits": "o", "over budget": "X"}
 _STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
 _DOTS_PER_INCH = 130
@@ -40,11 +40,11 @@ def _point(panel: Axes, row: Row, *, above: bool) -> None:
     assert row.transfer is not None
     top1 = row.transfer.top1
     spread = [[100 * (top1.value - top1.low)], [100 * (top1.high - top1.value)]] if top1 else None
-    colour, marker = _COLOURS[row.verdict], _MARKERS[row.verdict]
-    panel.errorbar([x], [y], yerr=spread, fmt=marker, color=colour, elinewidth=1, capsize=3)
+    color, marker = _COLORS[row.verdict], _MARKERS[row.verdict]
+    panel.errorbar([x], [y], yerr=spread, fmt=marker, color=color, elinewidth=1, capsize=3)
     # neighbors in latency are often neighbors in accuracy: their names must not overlap
     place = (7, 5 if above else -13)
-    panel.annotate(row.name, (x, y), xytext=place, textcoords="offset points", color=colour, parse_math=False)
+    panel.annotate(row.name, (x, y), xytext=place, textcoords="offset points", color=color, parse_math=False)
 
 
 def _label(panel: Axes, found: Selection, rows: list[Row]) -> None:

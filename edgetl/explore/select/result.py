@@ -113,12 +113,12 @@ class Selection:
             first = "most accurate" if best.transfer and best.transfer.top1 else "best LogME"
             return f"take {best.name}: {first} of those within budget"
         ahead = [row for row in others if (row.difference or 0.0) < (best.difference or 0.0)]
-        told = f"take {best.name}: the {'fastest' if _timed(best) else 'smallest'} of {len(others) + 1} that "
-        told += f"{best.transfer.images if best.transfer else 0} shots cannot distinguish"
+        text = f"take {best.name}: the {'fastest' if _timed(best) else 'smallest'} of {len(others) + 1} that "
+        text += f"{best.transfer.images if best.transfer else 0} shots cannot distinguish"
         if not ahead:
-            return told
+            return text
         more = min(ahead, key=lambda row: row.difference or 0.0)
-        return f"{told} ({more.name} is {best.difference:.1f} points ahead{_slower(more, best)})"
+        return f"{text} ({more.name} is {best.difference:.1f} points ahead{_slower(more, best)})"
 
     def to_json(self) -> dict[str, Any]:
         best = self.best

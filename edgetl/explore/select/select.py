@@ -91,8 +91,8 @@ def _compare_all(run: Run, backbones: Sequence[Backbone], target: Target | None)
     start = time.monotonic()
     for number, each in enumerate(backbones):
         left = (time.monotonic() - start) / number * (len(backbones) - number) if number else 0.0
-        told = f", about {duration(left)} left" if left >= _WORTH_SAYING_S else ""
-        run.progress.note(f"comparing {each.name} ({number + 1} of {len(backbones)}{told})")
+        text = f", about {duration(left)} left" if left >= _WORTH_SAYING_S else ""
+        run.progress.note(f"comparing {each.name} ({number + 1} of {len(backbones)}{text})")
         results[each.name] = _compare(run, each, target)
     return results
 

@@ -41,7 +41,7 @@ def examine(path: Path) -> Seen:
         image.load()
         height, width = as_rgb(image, where).shape[:2]
         turn = orientation(image)
-        traits = [*_of_values(image, where, deep=deep), *_of_colour(image, where)]
+        traits = [*_of_values(image, where, deep=deep), *_of_color(image, where)]
         if turn != 1:
             traits.append(Trait(where, "turned"))
         several = image.format in _WITH_PAGES
@@ -69,7 +69,7 @@ def _of_values(image: ImageFile.ImageFile, where: str, *, deep: bool) -> Iterato
             yield Trait(where, "channels", high=stored)
 
 
-def _of_colour(image: ImageFile.ImageFile, where: str) -> Iterator[Trait]:
+def _of_color(image: ImageFile.ImageFile, where: str) -> Iterator[Trait]:
     if image.mode in _CONVERTED:
         yield Trait(where, "converted", detail=image.mode)
     if image.has_transparency_data and image.mode != "I;16":

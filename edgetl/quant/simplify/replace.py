@@ -41,7 +41,7 @@ class Operated:
     relative_difference: float
 
 
-def planned(network: nn.Module, config: Surgery) -> tuple[tuple[str, ...], Replaceable]:
+def plan_replacements(network: nn.Module, config: Surgery) -> tuple[tuple[str, ...], Replaceable]:
     """The names of what `config` replaces in `network`, and how many parts that are.
 
     Raises UsageError if there are none.
@@ -60,14 +60,14 @@ def planned(network: nn.Module, config: Surgery) -> tuple[tuple[str, ...], Repla
 
 
 @torch.no_grad()
-def operated(network: nn.Module, config: Surgery, views: Tensor) -> Operated:
+def replace_parts(network: nn.Module, config: Surgery, views: Tensor) -> Operated:
     """Replace parts in a copy of `network`; gates' constants and batch-norm statistics are those of `views`.
 
     network  float32 (n, 3, height, width) -> (n, classes), in eval mode, left untouched
     views    float32 (n, 3, height, width), normalized, on the network's device
     raises   UsageError if there is nothing to replace, ParityError if folding a constant changed the network
     """
-    surgery, replaced = planned(network, config)
+    surgery, replaced = plan_replacements(network, config)
     height, width = views.shape[2:]
     student, found, difference = copy.deepcopy(network), [], 0.0
     if NO_GATES in surgery:

@@ -22,7 +22,7 @@ from edgetl.quant.record import Epoch
 from edgetl.quant.shots import Shots
 from edgetl.quant.simplify.distil import distil
 from edgetl.quant.simplify.record import SurgeryRecord, write_surgery
-from edgetl.quant.simplify.replace import Operated, operated
+from edgetl.quant.simplify.replace import Operated, replace_parts
 from edgetl.quant.train import Views, best_epoch
 from edgetl.recipes.recipe import Surgery
 from edgetl.recipes.run import Run
@@ -52,7 +52,7 @@ def simplify_network(run: Run, adapted: Path, out: Path) -> None:
         network = channels_last(rebuild(spec, adapted / NETWORK_STATE).requires_grad_(False).to(device))
         shots = Shots(run.split.shots, spec.preprocessing, augment_of(run), config.seed, device)
         shots.keep()
-        made = operated(network, config, _views(shots, spec.preprocessing.height * spec.preprocessing.width))
+        made = replace_parts(network, config, _views(shots, spec.preprocessing.height * spec.preprocessing.width))
         views = Views(len(shots), shots.plain, shots.augmented)
         history = distil(made.network, network, spec.classifier, views, config, run.progress)
     write_checkpoint(made.network.state_dict(), out / NETWORK_STATE)

@@ -39,16 +39,16 @@ def missed_by_float(gates: Gates, top1: float, recalls: Recalls) -> tuple[str, .
 
     top1  of the float network; recalls  whose `float_recall` is its own
     """
-    told = []
+    sentences = []
     if gates.min_top1 is not None and top1 < gates.min_top1 - _SLACK:
-        told.append(f"top-1 of {100 * top1:.1f} %, but gates.min_top1 requires {100 * gates.min_top1:g} %")
+        sentences.append(f"top-1 of {100 * top1:.1f} %, but gates.min_top1 requires {100 * gates.min_top1:g} %")
     for label, least in (gates.min_recall or {}).items():
         found = _float_recall(recalls, label)
         if found is not None and found < least - _SLACK:
-            told.append(
+            sentences.append(
                 f"a recall of {100 * found:.1f} % for `{label}`, but gates.min_recall requires {100 * least:g} %"
             )
-    return tuple(told)
+    return tuple(sentences)
 
 
 def within_reach(gates: Gates, top1: float, recalls: Recalls) -> Gates:

@@ -1,6 +1,6 @@
 // Lets Python compare: reads commands from stdin, writes results to stdout.
 //
-//   resize <w> <h> <rgb|bgr|grey> <padding of a row> <squash|crop|letterbox> <H> <W> <bilinear|bicubic> <crop_pct>
+//   resize <w> <h> <rgb|bgr|gray> <padding of a row> <squash|crop|letterbox> <H> <W> <bilinear|bicubic> <crop_pct>
 //          <r> <g> <b>, all in one line, then the rows' bytes
 //   decode <bytes> <name>, then the file's bytes
 //
@@ -44,7 +44,7 @@ bool parse(const char* line, Command& command) {
                   &padding, policy, &p.height, &p.width, filter, &p.crop_pct, &fill[0], &fill[1], &fill[2]) != 12) {
     return false;
   }
-  image.format = std::strcmp(format, "grey") == 0  ? EDGETL_GREY
+  image.format = std::strcmp(format, "gray") == 0  ? EDGETL_GREY
                  : std::strcmp(format, "bgr") == 0 ? EDGETL_BGR
                                                    : EDGETL_RGB;
   image.stride_bytes = static_cast<size_t>(image.width) * (image.format == EDGETL_GREY ? 1 : 3) + padding;

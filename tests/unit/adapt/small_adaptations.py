@@ -28,8 +28,8 @@ def picture(label: int, generator: np.random.Generator) -> np.ndarray:
     """Stripes, bars or dots of random phase and brightness, with noise."""
     rows, columns = np.mgrid[:SIZE, :SIZE] + generator.integers(0, 8)
     pattern = [rows // 4 % 2, columns // 4 % 2, (rows // 4 + columns // 4) % 2][label]
-    grey = 60 + pattern * generator.uniform(80, 140) + generator.normal(0, 12, (SIZE, SIZE))
-    return np.repeat(grey.clip(0, 255).astype(np.uint8)[:, :, None], 3, 2)
+    gray = 60 + pattern * generator.uniform(80, 140) + generator.normal(0, 12, (SIZE, SIZE))
+    return np.repeat(gray.clip(0, 255).astype(np.uint8)[:, :, None], 3, 2)
 
 
 def samples_in(folder: Path, shots: int, seed: int, classes: int = 3) -> tuple[Sample, ...]:

@@ -148,8 +148,8 @@ def _features(images: int, *, signal: float, spread: float, seed: int = 0) -> ND
     """Around a mean of 1: two classes in turn, `signal` deviations apart."""
     generator = np.random.default_rng(seed)
     labels = np.arange(images) % 2
-    centres = np.random.default_rng(99).normal(size=(2, 30)) * signal
-    return (1 + spread * (centres[labels] + generator.normal(size=(images, 30)))).astype(np.float32)
+    centers = np.random.default_rng(99).normal(size=(2, 30)) * signal
+    return (1 + spread * (centers[labels] + generator.normal(size=(images, 30)))).astype(np.float32)
 
 
 def _sanity(pretrained: NDArray[np.float32], random: NDArray[np.float32]) -> Guard:

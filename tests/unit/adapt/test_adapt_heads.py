@@ -33,9 +33,9 @@ def _blobs(
     """Clusters; features of very different size, as in real networks."""
     generator = np.random.default_rng(seed)
     width = 20
-    centres = np.random.default_rng(7).normal(size=(classes, width)) * distance
+    centers = np.random.default_rng(7).normal(size=(classes, width)) * distance
     labels = np.repeat(np.arange(classes, dtype=np.int64), shots)
-    noisy = centres[labels] + generator.normal(size=(views, len(labels), width))
+    noisy = centers[labels] + generator.normal(size=(views, len(labels), width))
     return (noisy * np.logspace(-0.5, 0.5, width) + 5).astype(np.float32), labels
 
 
@@ -167,12 +167,12 @@ def test_the_cosine_head_decides_as_the_cosine_does(seed: int, classes: int, sho
     generator = np.random.default_rng(seed)
     labels = np.repeat(np.arange(classes, dtype=np.int64), shots)
     features = generator.normal(size=(views, len(labels), 8)) + 2 * generator.normal(size=8)
-    centre = features.mean((0, 1))
-    directions = (features - centre) / np.linalg.norm(features - centre, axis=-1, keepdims=True)
+    center = features.mean((0, 1))
+    directions = (features - center) / np.linalg.norm(features - center, axis=-1, keepdims=True)
     prototypes = np.stack([directions[:, labels == label].mean((0, 1)) for label in range(classes)])
     prototypes /= np.linalg.norm(prototypes, axis=1, keepdims=True)
     fresh = generator.normal(size=(50, 8)) * 3
-    similarity = (fresh - centre) @ prototypes.T / np.linalg.norm(fresh - centre, axis=1, keepdims=True)
+    similarity = (fresh - center) @ prototypes.T / np.linalg.norm(fresh - center, axis=1, keepdims=True)
     head = cosine.fit(features, labels, classes, 0)
     assert (head.logits(fresh).argmax(1) == similarity.argmax(1)).all()
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
-from edgetl.adapt.kept import contents, kept
+from edgetl.adapt.kept import contents, load_or_compute
 from edgetl.progress import Silent
 from edgetl.types import Sample
 
@@ -30,8 +30,8 @@ class Counted:
 def test_what_was_kept_comes_back_to_the_bit_without_computing(tmp_path: Path, values: NDArray[np.float64]) -> None:
     compute = Counted(values)
     depends_on: dict[str, Any] = {"values": values.tolist().__repr__(), "shape": list(values.shape)}
-    first = kept(tmp_path, depends_on, compute, Silent())
-    second = kept(tmp_path, depends_on, compute, Silent())
+    first = load_or_compute(tmp_path, depends_on, compute, Silent())
+    second = load_or_compute(tmp_path, depends_on, compute, Silent())
     assert compute.times <= 1  # the same example may come twice
     np.testing.assert_array_equal(first, values)
     assert second.shape == values.shape
@@ -41,7 +41,7 @@ def test_what_was_kept_comes_back_to_the_bit_without_computing(tmp_path: Path, v
 def test_whatever_it_depends_on_makes_it_anew(tmp_path: Path) -> None:
     compute = Counted(np.ones(2))
     for seed in (0, 1):
-        kept(tmp_path, {"seed": seed}, compute, Silent())
+        load_or_compute(tmp_path, {"seed": seed}, compute, Silent())
     assert compute.times == 2
 
 

@@ -33,8 +33,8 @@ def _stripes(images: int, side: int = 64) -> tuple[NDArray[np.uint8], NDArray[np
         40 + generator.uniform(80, 150) * (((columns if label else rows) + generator.integers(8)) // 8 % 2)
         for label in labels
     ]
-    grey = np.stack(pictures) + generator.normal(0, 10, (images, side, side))
-    return np.repeat(grey.clip(0, 255).astype(np.uint8)[:, None], 3, axis=1), labels
+    gray = np.stack(pictures) + generator.normal(0, 10, (images, side, side))
+    return np.repeat(gray.clip(0, 255).astype(np.uint8)[:, None], 3, axis=1), labels
 
 
 def test_it_learns_stripes_and_repeats_itself() -> None:

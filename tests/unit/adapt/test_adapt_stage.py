@@ -18,7 +18,7 @@ from torch import nn
 from edgetl.adapt import finetune
 from edgetl.adapt.record import History
 from edgetl.backbones.checkpoint import read_checkpoint, write_checkpoint
-from edgetl.backbones.inputs import normalise
+from edgetl.backbones.inputs import normalize
 from edgetl.backbones.load import rebuild
 from edgetl.backbones.spec import read_spec
 from edgetl.errors import DataError, UsageError, WeightsError
@@ -33,7 +33,7 @@ def _logits(out: Path, samples: tuple[Sample, ...]) -> torch.Tensor:
     network = rebuild(spec, out / "network.safetensors")
     pixels = torch.from_numpy(np.stack([np.asarray(Image.open(sample.path)) for sample in samples]))
     with torch.no_grad():
-        logits: torch.Tensor = network(normalise(pixels.permute(0, 3, 1, 2), spec.preprocessing))
+        logits: torch.Tensor = network(normalize(pixels.permute(0, 3, 1, 2), spec.preprocessing))
     return logits
 
 
@@ -42,7 +42,7 @@ def _top1(out: Path, samples: tuple[Sample, ...]) -> float:
     return float((_logits(out, samples).argmax(1) == labels).float().mean())
 
 
-def test_a_probe_learns_and_the_written_network_is_the_one_that_learnt(tmp_path: Path, weights: Path) -> None:
+def test_a_probe_learns_and_the_written_network_is_the_one_that_learned(tmp_path: Path, weights: Path) -> None:
     split = split_in(tmp_path)
     record = adapt_in(split, weights, tmp_path / "out", strategy="probe", head="auto")
     assert record.strategy == "probe"

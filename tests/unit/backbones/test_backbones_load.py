@@ -14,7 +14,7 @@ from torchvision import models
 
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.head import features, find_head, get_head, set_head
-from edgetl.backbones.inputs import normalise
+from edgetl.backbones.inputs import normalize
 from edgetl.backbones.load import build, construct, rebuild
 from edgetl.backbones.weights import locate
 from edgetl.errors import EdgetlError, UsageError, WeightsError
@@ -235,7 +235,7 @@ def test_a_rebuilt_network_gives_the_same_logits(tmp_path: Path, name: str, size
     get_head(network, spec.classifier).weight.data.normal_()
     write_checkpoint(network.state_dict(), tmp_path / "network.safetensors")
     again = rebuild(spec, tmp_path / "network.safetensors")
-    inputs = normalise(torch.randint(0, 256, (2, 3, size, size), dtype=torch.uint8), spec.preprocessing)
+    inputs = normalize(torch.randint(0, 256, (2, 3, size, size), dtype=torch.uint8), spec.preprocessing)
     assert torch.equal(again(inputs), network(inputs))
     assert not again.training
 
@@ -262,11 +262,11 @@ def test_a_network_without_one_linear_classifier_is_refused() -> None:
         find_head(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), 4)
 
 
-def test_normalising_follows_the_formula() -> None:
+def test_normalizing_follows_the_formula() -> None:
     _, spec = _random("test_resnet", 32)
     images = torch.full((1, 3, 2, 2), 255, dtype=torch.uint8)
     expected = (1 - torch.tensor(spec.preprocessing.mean)) / torch.tensor(spec.preprocessing.std)
-    torch.testing.assert_close(normalise(images, spec.preprocessing)[0, :, 0, 0], expected)
+    torch.testing.assert_close(normalize(images, spec.preprocessing)[0, :, 0, 0], expected)
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit", "tv_squeezenet1_1"])

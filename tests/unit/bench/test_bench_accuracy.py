@@ -15,7 +15,7 @@ from edgetl.types import Placement
 
 
 class Means:
-    """An engine whose logits are the image's colour means."""
+    """An engine whose logits are the image's color means."""
 
     def infer(self, inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         return {"logits": inputs["image"].mean(axis=(1, 2)).astype(np.float32)}

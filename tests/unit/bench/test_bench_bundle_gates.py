@@ -93,7 +93,7 @@ class TestCaseMinorityClass:
         with pytest.raises(UsageError, match="has no such class; did you mean `defect`"):
             judge_bundles(MEASURED, parse_gates(["min_recall.defekt=0.95"]))
 
-    def test_without_labelled_images_it_is_not_measured(self) -> None:
+    def test_without_labeled_images_it_is_not_measured(self) -> None:
         bare = replace(MEASURED, bundles=(replace(INT8, recalls=(), top1=None, images=0),))
         judged = judge_bundles(bare, parse_gates(["min_top1=0.9", "min_recall.defect=0.95"]))
         assert [check.verdict for check in judged.gates[0].checks] == ["not measured"] * 2

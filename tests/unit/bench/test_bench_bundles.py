@@ -82,7 +82,7 @@ def test_a_measurement_names_harness_date_bundle_and_cold_start(bundles: list[Pa
     assert run(bundles[:1]).bundles[0].cold_start_ms is None
 
 
-def test_with_labelled_images_right_answers_are_counted(bundles: list[Path], photos: Path) -> None:
+def test_with_labeled_images_right_answers_are_counted(bundles: list[Path], photos: Path) -> None:
     # zeros: always the first class, right for one label of five
     (measured,) = run(bundles[:1], photos).bundles
     assert measured.images == 2 * len(LABELS)

@@ -84,7 +84,7 @@ def test_a_real_process_reports_what_opening_costs(tmp_path: Path) -> None:
     ]
     graph = helper.make_graph(
         nodes,
-        "colour",
+        "color",
         [helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", 8, 8, 3])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 3])],
         [numpy_helper.from_array(np.array([1, 2]), "axes")],

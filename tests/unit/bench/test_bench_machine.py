@@ -148,7 +148,7 @@ def test_the_clock_is_the_governors_before_the_one_of_cpuinfo(tmp_path: Path) ->
         ("raspberry-pi-5", A76, ""),
         ("raspberry-pi-5", A76_AND_A55, "those of BOARD: 0xd05, 0xd0b"),
         ("raspberry-pi-5", ARM + "CPU part\t: 0xd0c\n", "those of BOARD: 0xd0c"),
-        ("raspberry-pi-5", ARM, "those of BOARD: not told"),
+        ("raspberry-pi-5", ARM, "those of BOARD: unknown"),
         ("arm64-cpu", ARM, ""),
     ],
 )

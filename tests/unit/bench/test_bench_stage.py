@@ -45,8 +45,8 @@ TARGET = Target("here", "", "fake", "any", "none", ("int8", "float32"), SCHEME)
 ARM = replace(TARGET, name="there", backend="onnxruntime", machine="aarch64")
 
 
-class Colour:
-    """Answers the strongest colour of the image; raises from the call `fails_at` on."""
+class Color:
+    """Answers the strongest color of the image; raises from the call `fails_at` on."""
 
     def __init__(self, precision: Precision, fails_at: int | None) -> None:
         self.precision = precision
@@ -88,7 +88,7 @@ class FakeBackend:
         if compiled.precision in self.unopenable:
             raise BackendError("cannot open this")
         self.opened.append((compiled.precision, threads))
-        yield Colour(compiled.precision, self.fails_at.get(compiled.precision))
+        yield Color(compiled.precision, self.fails_at.get(compiled.precision))
 
 
 @pytest.fixture

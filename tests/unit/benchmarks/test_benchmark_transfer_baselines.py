@@ -15,7 +15,7 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "benchmarks"))
 
 import transfer_baselines
-from transfer_baselines import Answer, Pretrained, Training, centre_crops, kept_crops, last_layer, logistic, tutorial
+from transfer_baselines import Answer, Pretrained, Training, center_crops, kept_crops, last_layer, logistic, tutorial
 from transfer_draws import Draw, images_digest
 
 from edgetl.backbones.weights import locate
@@ -98,7 +98,7 @@ def test_fine_tuning_moves_every_parameter_and_no_batch_norm_statistic(
 def test_kept_crops_follow_the_order_that_is_asked_for(pretrained: Pretrained, split: Split) -> None:
     _, spec = pretrained.open(2)
     for samples in (split.val, split.val[::-1]):
-        expected = centre_crops(samples, spec.preprocessing)
+        expected = center_crops(samples, spec.preprocessing)
         assert np.array_equal(kept_crops(pretrained.cache, samples, spec), expected)
     assert len(list(pretrained.cache.iterdir())) == 1
 
@@ -110,7 +110,7 @@ def test_kept_crops_are_not_made_twice(pretrained: Pretrained, split: Split, mon
     def never(*_: object) -> None:
         raise AssertionError("they were there")
 
-    monkeypatch.setattr(transfer_baselines, "centre_crops", never)
+    monkeypatch.setattr(transfer_baselines, "center_crops", never)
     assert np.array_equal(kept_crops(pretrained.cache, split.val, spec), first)
 
 

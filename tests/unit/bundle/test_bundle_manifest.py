@@ -103,7 +103,7 @@ def test_missing_foreign_and_linked_files_are_found(bundle: Path) -> None:
     ("changes", "words"),
     [
         ({"schema": 2}, "not a manifest of schema 1"),
-        ({"colour": "red"}, "unknown key `colour`"),
+        ({"color": "red"}, "unknown key `color`"),
         ({"labels": []}, "`labels`"),
         ({"files": {"../../secret": {"sha256": "0" * 64, "size_bytes": 1}}}, "should match pattern"),
         ({"files": {"/absolute": {"sha256": "0" * 64, "size_bytes": 1}}}, "should match pattern"),

@@ -15,11 +15,11 @@ CLASSES = 3
 
 
 def drawn(seed: int, count: int, shift: float = 0.0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """`count` points of each class around its own centre."""
+    """`count` points of each class around its own center."""
     generator = np.random.default_rng(seed)
     labels = np.repeat(np.arange(CLASSES), count)
-    centres = np.random.default_rng(0).normal(0, 3, (CLASSES, 8))
-    points = centres[labels] + generator.normal(0, 1, (len(labels), 8)) + shift
+    centers = np.random.default_rng(0).normal(0, 3, (CLASSES, 8))
+    points = centers[labels] + generator.normal(0, 1, (len(labels), 8)) + shift
     return points.astype(np.float32), labels
 
 

@@ -119,7 +119,7 @@ def test_units_of_one_product_in_one_pose_are_warned_of_and_not_refused(photos: 
     require_sound(checks, allow_leak=False)
 
 
-def test_pills_of_two_colours_have_no_two_labels(photos: Path) -> None:
+def test_pills_of_two_colors_have_no_two_labels(photos: Path) -> None:
     red, blue = (Image.new("RGB", (200, 200), (200, 200, 200)) for _ in range(2))
     ImageDraw.Draw(red).ellipse((60, 80, 140, 120), fill=(200, 40, 40))
     ImageDraw.Draw(blue).ellipse((60, 80, 140, 120), fill=(40, 40, 200))

@@ -81,7 +81,7 @@ def refused_by_all(shell: Shell, bundle: Path, words: list[str]) -> None:
         ("mean", [1e7, 0, 0], "less than or equal to"),
         ("std", [0, 0, 0], "greater than or equal to"),
         ("std", [1, 1], "`preprocessing.std.2` is missing"),
-        ("colour", "red", "unknown key `preprocessing.colour`"),
+        ("color", "red", "unknown key `preprocessing.color`"),
     ],
 )
 def test_manifest_sizes_python_every_size_is_bounded_as_in_cpp(

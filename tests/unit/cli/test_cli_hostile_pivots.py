@@ -54,14 +54,14 @@ def refused(pivot: Path, tmp_path: Path, shell: Shell) -> Callable[..., None]:
     [
         *(("height", -1), ("height", 10**9), ("height", 8193), ("height", 10**400), ("width", 0), ("width", 32.5)),
         *(("fill", [999, 0, 0]), ("crop_pct", 0), ("crop_pct", 1e-300), ("std", [0, 1, 1]), ("resize", "stretch")),
-        ("colour", "red"),
+        ("color", "red"),
     ],
 )
 def test_manifest_sizes_python_hold_for_pivots_too(
     pivot: Path, refused: Callable[..., None], key: str, value: Any
 ) -> None:
     edit(pivot / "pivot.json", lambda described: described["preprocessing"].update({key: value}))
-    refused(f"pivot.json: not a pivot of schema 1: {'unknown key ' if key == 'colour' else ''}`preprocessing.{key}")
+    refused(f"pivot.json: not a pivot of schema 1: {'unknown key ' if key == 'color' else ''}`preprocessing.{key}")
 
 
 @pytest.mark.parametrize("labels", [["a"], [], ["a\nb", *LABELS[1:]], ["a", 3]])

@@ -1,4 +1,4 @@
-"""What people really name as data: lists of labelling tools and of Windows, class folders with odd names."""
+"""What people really name as data: lists of labeling tools and of Windows, class folders with odd names."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ LISTS: dict[str, tuple[str, Line]] = {
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_labelling_csv_is_read_by_the_recipe_that_new_writes(name: str, shell: Shell, tmp_path: Path) -> None:
+def test_labeling_csv_is_read_by_the_recipe_that_new_writes(name: str, shell: Shell, tmp_path: Path) -> None:
     _, split = made(shell, listed(tmp_path / name, *LISTS[name]))
     assert split.classes == ("bad", "good")
     assert len(split.shots) + len(split.val) == 12
     assert {Path(sample.path).parent for sample in split.shots} == {tmp_path / name / "img"}
 
 
-def test_labelling_csv_with_a_split_column_parts_train_and_val(shell: Shell, tmp_path: Path) -> None:
+def test_labeling_csv_with_a_split_column_parts_train_and_val(shell: Shell, tmp_path: Path) -> None:
     sides = {0: "val", 1: "Test"}
     path = listed(tmp_path / "d", "path,label,split", lambda i, p, c: f"{p},{c},{sides.get(i, 'train')}")
     answer, split = made(shell, path)
@@ -87,7 +87,7 @@ def test_labelling_csv_with_a_split_column_parts_train_and_val(shell: Shell, tmp
     shell.refuses(1, ["line 3", "expected `train`, `val` or `test`"], "new", path, "-o", tmp_path / "x.yaml")
 
 
-def test_labelling_csv_that_is_not_read_says_what_it_is(shell: Shell, tmp_path: Path) -> None:
+def test_labeling_csv_that_is_not_read_says_what_it_is(shell: Shell, tmp_path: Path) -> None:
     onehot = listed(
         tmp_path / "a", "filename, bad, good", lambda i, p, c: f"{p}, {int(c == 'bad')}, {int(c == 'good')}"
     )
@@ -102,7 +102,7 @@ def test_labelling_csv_that_is_not_read_says_what_it_is(shell: Shell, tmp_path: 
         scan(case)
 
 
-def test_labelling_csv_cased_labels_are_warned_of(shell: Shell, tmp_path: Path) -> None:
+def test_labeling_csv_cased_labels_are_warned_of(shell: Shell, tmp_path: Path) -> None:
     path = listed(tmp_path / "d", "path,label", lambda i, p, c: f"{p},{c.title() if i % 2 else c}")
     answer, _ = made(shell, path)
     assert "`Bad`, `bad` differ only in upper and lower case" in answer.err

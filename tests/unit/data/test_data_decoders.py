@@ -34,12 +34,12 @@ def without_avif(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
-    for name, grey in (("a", 50), ("b", 200)):
+    for name, gray in (("a", 50), ("b", 200)):
         (tmp_path / "photos" / name).mkdir(parents=True)
         for index in range(3):
-            Image.new("L", (9, 9), grey + index).save(tmp_path / "photos" / name / f"{index}.png")
+            Image.new("L", (9, 9), gray + index).save(tmp_path / "photos" / name / f"{index}.png")
     raw = {
-        "name": "greys",
+        "name": "grays",
         "data": {"train": "photos", "shots": 1},
         "check": {"features": False},
         "backbone": {"name": "edgetl:printed_characters"},

@@ -27,7 +27,7 @@ from edgetl.checks.copies.duplicates import (
     read_prints,
     write_prints,
 )
-from edgetl.checks.copies.near_duplicates import COLOUR_SIDE, SIDE, _halved, _hashes, near_pairs
+from edgetl.checks.copies.near_duplicates import COLOR_SIDE, SIDE, _halved, _hashes, near_pairs
 from edgetl.errors import DataError
 from edgetl.files.durable import write_sealed
 from edgetl.fronts.image.decode import UnreadableImage
@@ -55,8 +55,8 @@ def scene(seed: int, size: int = 160) -> Image.Image:
 def texture(seed: int) -> Image.Image:
     """One kind of steel: the same light from the left on every picture, fine grain of its own."""
     grain = np.random.default_rng(seed).normal(0, 12, (160, 160))
-    grey = np.clip(np.linspace(60, 200, 160)[None, :] + grain, 0, 255).astype(np.uint8)
-    return Image.fromarray(np.repeat(grey[:, :, None], 3, axis=2))
+    gray = np.clip(np.linspace(60, 200, 160)[None, :] + grain, 0, 255).astype(np.uint8)
+    return Image.fromarray(np.repeat(gray[:, :, None], 3, axis=2))
 
 
 def encoded(picture: Image.Image, quality: int = 60) -> Image.Image:
@@ -91,7 +91,7 @@ CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "trimmed by 2 %": lambda picture: encoded(trimmed(picture)),
     "trimmed and mirrored": lambda picture: encoded(trimmed(picture).transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
     "darker": lambda picture: encoded(picture.point(lambda value: int(0.8 * value))),
-    "grey": lambda picture: picture.convert("L").convert("RGB"),
+    "gray": lambda picture: picture.convert("L").convert("RGB"),
 }
 
 
@@ -184,8 +184,8 @@ def stored(path: Path, **arrays: NDArray[np.generic]) -> None:
 def test_damaged_prints_are_refused(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "prints.npz"
     digests, thumbnails = np.zeros((2, 32), np.uint8), np.zeros((2, SIDE, SIDE), np.uint8)
-    colours = np.zeros((2, COLOUR_SIDE, COLOUR_SIDE, 3), np.uint8)
-    stored(path, sha256=digests, pixels=digests, thumbnails=thumbnails, colours=colours)
+    colors = np.zeros((2, COLOR_SIDE, COLOR_SIDE, 3), np.uint8)
+    stored(path, sha256=digests, pixels=digests, thumbnails=thumbnails, colours=colors)
     assert len(read_prints(path).sha256) == 2
     whole = path.read_bytes()
     match damage:
@@ -194,11 +194,11 @@ def test_damaged_prints_are_refused(tmp_path: Path, damage: str) -> None:
         case "empty" | "cut" | "text":
             path.write_bytes({"empty": b"", "cut": whole[:500], "text": b"no prints"}[damage])
         case "pickle":
-            stored(path, sha256=np.array([{}, {}], object), pixels=digests, thumbnails=thumbnails, colours=colours)
+            stored(path, sha256=np.array([{}, {}], object), pixels=digests, thumbnails=thumbnails, colours=colors)
         case "shape":
-            stored(path, sha256=digests, pixels=digests[:1], thumbnails=thumbnails, colours=colours)
+            stored(path, sha256=digests, pixels=digests[:1], thumbnails=thumbnails, colours=colors)
         case "dtype":
-            stored(path, sha256=digests, pixels=digests, thumbnails=thumbnails.astype(np.float32), colours=colours)
+            stored(path, sha256=digests, pixels=digests, thumbnails=thumbnails.astype(np.float32), colours=colors)
         case "less":
             stored(path, sha256=digests, pixels=digests, thumbnails=thumbnails)
     with pytest.raises(DataError, match=r"prints\.npz: .*; delete it"):
@@ -248,7 +248,7 @@ def test_nearer_hashes_of_other_pictures_do_not_hide_a_training_image(tmp_path: 
     assert (40, 41) not in {(pair.first, pair.second) for pair in find_copies(prints)}
 
 
-def test_pictures_that_differ_in_colour_only_are_not_near_but_a_grey_copy_is(tmp_path: Path) -> None:
+def test_pictures_that_differ_in_color_only_are_not_near_but_a_gray_copy_is(tmp_path: Path) -> None:
     def swapped(picture: Image.Image) -> Image.Image:
         red, green, blue = picture.split()
         return Image.merge("RGB", (blue, green, red))
@@ -317,10 +317,10 @@ def test_what_across_finds_in_equal_pictures_is_what_counting_finds(items: list[
 @given(st.integers(0, 10**6), st.integers(0, 7), st.integers(0, 300))
 def test_any_turn_of_any_thumbnail_is_found_at_any_place(seed: int, turn: int, place: int) -> None:
     rng = np.random.default_rng(seed)
-    grey = np.asarray(scene(seed, SIDE).convert("L"))
-    turned = np.rot90(grey, turn % 4)[:, :: 1 if turn < 4 else -1]
+    gray = np.asarray(scene(seed, SIDE).convert("L"))
+    turned = np.rot90(gray, turn % 4)[:, :: 1 if turn < 4 else -1]
     others = rng.integers(0, 256, (302, SIDE, SIDE), dtype=np.uint8)
-    others[place], others[301] = grey, turned
-    pairs = near_pairs(others, np.zeros((302, COLOUR_SIDE, COLOUR_SIDE, 3), np.uint8), Silent())
+    others[place], others[301] = gray, turned
+    pairs = near_pairs(others, np.zeros((302, COLOR_SIDE, COLOR_SIDE, 3), np.uint8), Silent())
     assert set(pairs) == {(place, 301)}
     assert pairs[place, 301] > 0.9999

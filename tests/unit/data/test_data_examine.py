@@ -34,9 +34,9 @@ def test_many_pages_are_counted_and_the_first_is_read(name: str, tmp_path: Path)
 
 
 def test_a_plain_picture_has_nothing_to_tell(tmp_path: Path) -> None:
-    grey = Image.new("L", (8, 6), 90)
+    gray = Image.new("L", (8, 6), 90)
     for name in ("a.png", "a.jpg", "a.gif", "a.tif", "a.webp", "a.bmp"):
-        assert saved(grey, tmp_path / name).traits == (), name
+        assert saved(gray, tmp_path / name).traits == (), name
     palette = Image.new("P", (8, 6))
     palette.putpalette([10, 20, 30, 200, 100, 0])
     assert saved(palette, tmp_path / "p.png").traits == ()
@@ -48,7 +48,7 @@ def test_sixteen_bit_values_are_told_by_their_range(name: str, tmp_path: Path) -
     assert kinds(saved(twelve_bit, tmp_path / name)) == [("16 bit", 7, 4095)]
 
 
-def test_sixteen_bit_colour_loses_its_low_byte(tmp_path: Path) -> None:
+def test_sixteen_bit_color_loses_its_low_byte(tmp_path: Path) -> None:
     (tmp_path / "a.ppm").write_bytes(b"P6\n2 2\n65535\n" + bytes(24))
     assert kinds(examine(tmp_path / "a.ppm")) == [("16 bit colour", 0, 0)]
 

@@ -18,7 +18,7 @@ from PIL import Image, ImageFile
 from edgetl.errors import DataError
 from edgetl.fronts.image.decode import MAX_PIXELS, UnreadableImage, decode, decode_bytes, read_size
 
-# 2 x 3, every pixel its own grey: shows each flip and turn
+# 2 x 3, every pixel its own gray: shows each flip and turn
 UPRIGHT = np.array([[0, 40, 80], [120, 160, 200]], np.uint8)
 
 
@@ -28,9 +28,9 @@ def saved(image: Image.Image, format: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def grey_of(data: bytes) -> list[list[int]]:
+def gray_of(data: bytes) -> list[list[int]]:
     rgb = decode_bytes(data, "test")
-    assert (rgb == rgb[:, :, :1]).all(), "expected grey"
+    assert (rgb == rgb[:, :, :1]).all(), "expected gray"
     return [[int(value) for value in row] for row in rgb[:, :, 0]]
 
 
@@ -54,7 +54,7 @@ def test_every_exif_orientation_ends_upright(orientation: int, format: str, tmp_
     exif[0x0112] = orientation
     path = tmp_path / "picture"
     path.write_bytes(saved(Image.fromarray(np.ascontiguousarray(STORED[orientation])), format, exif=exif))
-    assert grey_of(path.read_bytes()) == UPRIGHT.tolist()
+    assert gray_of(path.read_bytes()) == UPRIGHT.tolist()
     assert read_size(path) == (2, 3)
 
 
@@ -73,26 +73,26 @@ def test_jpeg_of_a_camera_is_turned() -> None:
 def test_an_impossible_orientation_is_ignored(value: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = value
-    assert grey_of(saved(Image.fromarray(UPRIGHT), "PNG", exif=exif)) == UPRIGHT.tolist()
+    assert gray_of(saved(Image.fromarray(UPRIGHT), "PNG", exif=exif)) == UPRIGHT.tolist()
 
 
 def test_a_damaged_exif_block_is_ignored() -> None:
     data = saved(Image.fromarray(UPRIGHT), "PNG", exif=b"Exif\x00\x00MM\x00*\x00\x00\xff\xff garbage")
-    assert grey_of(data) == UPRIGHT.tolist()
+    assert gray_of(data) == UPRIGHT.tolist()
 
 
 @pytest.mark.parametrize("format", ["PNG", "TIFF", "PPM", "JPEG2000"])
-def test_sixteen_bit_grey_is_scaled_not_clipped(format: str) -> None:
+def test_sixteen_bit_gray_is_scaled_not_clipped(format: str) -> None:
     values = np.array([[0, 128, 129, 255, 256, 32768, 65534, 65535]], np.uint16)
-    assert grey_of(saved(Image.fromarray(values), format)) == [[0, 0, 1, 1, 1, 128, 255, 255]]
+    assert gray_of(saved(Image.fromarray(values), format)) == [[0, 0, 1, 1, 1, 128, 255, 255]]
 
 
 def test_big_endian_sixteen_bit_tiff() -> None:
-    assert grey_of(_tiff16(np.array([[0, 257, 65535]], ">u2"), photometric=1)) == [[0, 1, 255]]
+    assert gray_of(_tiff16(np.array([[0, 257, 65535]], ">u2"), photometric=1)) == [[0, 1, 255]]
 
 
 def test_sixteen_bit_tiff_where_zero_is_white() -> None:
-    assert grey_of(_tiff16(np.array([[0, 257, 65535]], "<u2"), photometric=0)) == [[255, 254, 0]]
+    assert gray_of(_tiff16(np.array([[0, 257, 65535]], "<u2"), photometric=0)) == [[255, 254, 0]]
 
 
 def test_sixteen_bit_rgb_png() -> None:
@@ -102,7 +102,7 @@ def test_sixteen_bit_rgb_png() -> None:
 
 
 def test_one_bit() -> None:
-    assert grey_of(saved(Image.fromarray(np.array([[False, True]])), "PNG")) == [[0, 255]]
+    assert gray_of(saved(Image.fromarray(np.array([[False, True]])), "PNG")) == [[0, 255]]
 
 
 def test_palette_without_transparency() -> None:
@@ -112,7 +112,7 @@ def test_palette_without_transparency() -> None:
     assert decode_bytes(saved(image, "PNG"), "test").tolist() == [[[10, 20, 30], [200, 100, 0]]]
 
 
-def test_palette_with_one_transparent_colour_lies_over_white() -> None:
+def test_palette_with_one_transparent_color_lies_over_white() -> None:
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 200, 100, 0])
     image.putpixel((1, 0), 1)
@@ -121,7 +121,7 @@ def test_palette_with_one_transparent_colour_lies_over_white() -> None:
         assert rgb.tolist() == [[[255, 255, 255], [200, 100, 0]]]
 
 
-def test_palette_with_an_alpha_per_colour_lies_over_white() -> None:
+def test_palette_with_an_alpha_per_color_lies_over_white() -> None:
     image = Image.new("P", (2, 1))
     image.putpalette([0, 0, 0, 200, 100, 0])
     image.putpixel((1, 0), 1)
@@ -131,30 +131,30 @@ def test_palette_with_an_alpha_per_colour_lies_over_white() -> None:
 
 @pytest.mark.parametrize("format", ["PNG", "TIFF"])
 def test_rgba_lies_over_white_rounded_exactly(format: str) -> None:
-    colour, alpha = (a.ravel() for a in np.meshgrid(np.arange(256), np.arange(256)))
-    rgba = np.stack([colour, 255 - colour, colour, alpha], axis=1).astype(np.uint8).reshape(256, 256, 4)
-    expected = (2 * (colour * alpha + 255 * (255 - alpha)) + 255) // 510
+    color, alpha = (a.ravel() for a in np.meshgrid(np.arange(256), np.arange(256)))
+    rgba = np.stack([color, 255 - color, color, alpha], axis=1).astype(np.uint8).reshape(256, 256, 4)
+    expected = (2 * (color * alpha + 255 * (255 - alpha)) + 255) // 510
     assert (decode_bytes(saved(Image.fromarray(rgba), format), "test")[:, :, 0].ravel() == expected).all()
 
 
-def test_grey_with_alpha_lies_over_white() -> None:
-    assert grey_of(saved(Image.fromarray(np.array([[[0, 0], [0, 255], [100, 255]]], np.uint8)), "PNG")) == [
+def test_gray_with_alpha_lies_over_white() -> None:
+    assert gray_of(saved(Image.fromarray(np.array([[[0, 0], [0, 255], [100, 255]]], np.uint8)), "PNG")) == [
         [255, 0, 100]
     ]
 
 
-def test_grey_and_rgb_with_a_transparent_colour_lie_over_white() -> None:
-    assert grey_of(saved(Image.fromarray(UPRIGHT), "PNG", transparency=0))[0] == [255, 40, 80]
+def test_gray_and_rgb_with_a_transparent_color_lie_over_white() -> None:
+    assert gray_of(saved(Image.fromarray(UPRIGHT), "PNG", transparency=0))[0] == [255, 40, 80]
     rgb = Image.fromarray(np.stack([UPRIGHT] * 3, axis=2))
-    assert grey_of(saved(rgb, "PNG", transparency=(40, 40, 40)))[0] == [0, 255, 80]
+    assert gray_of(saved(rgb, "PNG", transparency=(40, 40, 40)))[0] == [0, 255, 80]
 
 
-def test_sixteen_bit_grey_with_a_transparent_value_lies_over_white() -> None:
+def test_sixteen_bit_gray_with_a_transparent_value_lies_over_white() -> None:
     data = saved(Image.fromarray(np.array([[257, 514]], np.uint16)), "PNG")
     chunk = b"tRNS" + struct.pack(">H", 257)
     at = data.index(b"IDAT") - 4
     patched = data[:at] + struct.pack(">I", 2) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[at:]
-    assert grey_of(patched) == [[255, 2]]
+    assert gray_of(patched) == [[255, 2]]
 
 
 def test_cmyk_jpeg_with_the_inverted_values_of_adobe() -> None:

@@ -48,9 +48,9 @@ def test_any_size_becomes_the_declared_one(
     assert result.shape == (height, width, 3)
     assert result.dtype == np.uint8
     assert result.flags.c_contiguous
-    colours = {tuple(int(v) for v in pixel) for pixel in result.reshape(-1, 3)}
-    assert (77, 77, 77) in colours
-    assert colours <= ({(77, 77, 77), (1, 2, 3)} if policy == "letterbox" else {(77, 77, 77)})
+    colors = {tuple(int(v) for v in pixel) for pixel in result.reshape(-1, 3)}
+    assert (77, 77, 77) in colors
+    assert colors <= ({(77, 77, 77), (1, 2, 3)} if policy == "letterbox" else {(77, 77, 77)})
 
 
 @pytest.mark.parametrize("policy", ["squash", "letterbox"])

@@ -33,8 +33,8 @@ def board(size: int = 400, parts: int = 40) -> Picture:
     picture = Image.new("RGB", (size, size), (20, 90, 40))
     for _ in range(parts):
         (x, y), (width, height) = rng.uniform(0.05, 0.9, 2) * size, rng.uniform(0.03, 0.12, 2) * size
-        colour = tuple(rng.integers(0, 255, 3).tolist())
-        ImageDraw.Draw(picture).rectangle((x, y, x + width, y + height), fill=colour)
+        color = tuple(rng.integers(0, 255, 3).tolist())
+        ImageDraw.Draw(picture).rectangle((x, y, x + width, y + height), fill=color)
     return picture
 
 
@@ -48,9 +48,9 @@ def washer(scratched: bool = False) -> Picture:
     return picture
 
 
-def pill(colour: tuple[int, int, int]) -> Picture:
+def pill(color: tuple[int, int, int]) -> Picture:
     picture = Image.new("RGB", (200, 200), (200, 200, 200))
-    ImageDraw.Draw(picture).ellipse((60, 80, 140, 120), fill=colour)
+    ImageDraw.Draw(picture).ellipse((60, 80, 140, 120), fill=color)
     return picture
 
 

@@ -48,15 +48,15 @@ def test_groups_of_directions_are_found_and_numbered_by_size() -> None:
     found = spherical_kmeans(Loaded(vectors), 4)
     assert adjusted_rand_score(labels, found.labels) == 1.0
     assert np.bincount(found.labels).tolist() == [21, 20, 20, 20]
-    np.testing.assert_allclose(np.linalg.norm(found.centres, axis=1), 1, atol=1e-5)
-    np.testing.assert_allclose(found.similarity, (vectors * found.centres[found.labels]).sum(1), atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(found.centers, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(found.similarity, (vectors * found.centers[found.labels]).sum(1), atol=1e-5)
 
 
-def test_each_centre_is_the_direction_of_the_mean_of_its_rows() -> None:
+def test_each_center_is_the_direction_of_the_mean_of_its_rows() -> None:
     vectors, _ = _cones(3, 30, spread=0.4)
     found = spherical_kmeans(Loaded(vectors), 3)
     means = unit(np.stack([vectors[found.labels == cluster].mean(0) for cluster in range(3)]))
-    assert ((means * found.centres).sum(1) > 0.999).all()
+    assert ((means * found.centers).sum(1) > 0.999).all()
 
 
 def test_the_same_seed_gives_the_same_clusters() -> None:
@@ -82,7 +82,7 @@ def test_copies_and_as_many_clusters_as_rows_do_no_harm(rows: int, count: int, c
     vectors = np.tile(once, (copies, 1))
     found = spherical_kmeans(Loaded(vectors), min(count, len(vectors)), seed=seed)
     assert np.isfinite(found.similarity).all()
-    assert found.labels.max() < len(found.centres) == min(count, len(vectors))
+    assert found.labels.max() < len(found.centers) == min(count, len(vectors))
     assert (found.labels[:rows] == found.labels[-rows:]).all()
 
 

@@ -14,7 +14,7 @@ from edgetl.data.fingerprint import hash_files
 from edgetl.data.loose import list_images
 from edgetl.errors import DataError, UsageError
 from edgetl.explore.cluster.images import Found, read_found, read_images, write_found
-from edgetl.explore.cluster.labelled import read_labelled
+from edgetl.explore.cluster.labeled import read_labeled
 from edgetl.files.text import printable
 from edgetl.progress import Silent
 
@@ -83,12 +83,12 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
         _read(tmp_path)
 
 
-def test_labels_are_found_by_path_also_where_a_copy_was_labelled(photos: Path, tmp_path: Path) -> None:
+def test_labels_are_found_by_path_also_where_a_copy_was_labeled(photos: Path, tmp_path: Path) -> None:
     shutil.copy(photos / "one" / "0.png", photos / "two" / "again.png")
     found = _read(photos)
     (tmp_path / "a.csv").write_text("path,label\nphotos/two/again.png,cat\n")
     (tmp_path / "b.csv").write_text("path,label\nphotos/one/2.png,dog\nphotos/one/0.png,cat\n")
-    known = read_labelled([tmp_path / "a.csv", tmp_path / "b.csv"], found.images, found.copies)
+    known = read_labeled([tmp_path / "a.csv", tmp_path / "b.csv"], found.images, found.copies)
     assert known.classes == ("cat", "dog")
     np.testing.assert_array_equal(known.indices, [0, 2])
     np.testing.assert_array_equal(known.labels, [0, 1])
@@ -108,7 +108,7 @@ def test_lists_that_cannot_be_meant_are_refused(photos: Path, tmp_path: Path, ro
     (tmp_path / "labels.csv").write_text("path,label\n" + rows)
     found = _read(photos)
     with pytest.raises(DataError, match=words):
-        read_labelled([tmp_path / "labels.csv"], found.images, found.copies)
+        read_labeled([tmp_path / "labels.csv"], found.images, found.copies)
 
 
 def test_two_lists_that_contradict_each_other_are_refused(photos: Path, tmp_path: Path) -> None:
@@ -116,4 +116,4 @@ def test_two_lists_that_contradict_each_other_are_refused(photos: Path, tmp_path
     for name, label in (("a.csv", "cat"), ("b.csv", "dog")):
         (tmp_path / name).write_text(f"path,label\nphotos/one/0.png,{label}\n")
     with pytest.raises(DataError, match="labeled `dog` here and `cat` before"):
-        read_labelled([tmp_path / "a.csv", tmp_path / "b.csv"], found.images, found.copies)
+        read_labeled([tmp_path / "a.csv", tmp_path / "b.csv"], found.images, found.copies)

@@ -48,7 +48,7 @@ def test_clusters_without_a_label_come_before_uncertain_images() -> None:
     known = np.flatnonzero(labels < 2)[::4]
     margins = np.full(30, 0.9)
     margins[[1, 2, 3]] = 0.01
-    found = propose(rows, clusters, 3, labelled=known, margins=margins)
+    found = propose(rows, clusters, 3, labeled=known, margins=margins)
     assert (found[0].reason, int(labels[found[0].index])) == ("central", 2)
     assert [each.reason for each in found[1:]] == ["uncertain"] * 2
     assert not {each.index for each in found} & set(known.tolist())
@@ -59,7 +59,7 @@ def test_uncertain_images_are_unlike_each_other() -> None:
     # the forty least certain are all in one group, the next ones in the others
     margins = np.where(labels == 0, 0.1, 0.2) + 1e-4 * np.arange(160)
     known = np.array([0, 40, 80, 120])
-    found = propose(rows, clusters, 8, labelled=known, margins=margins)
+    found = propose(rows, clusters, 8, labeled=known, margins=margins)
     assert len({int(labels[each.index]) for each in found}) >= 2
     assert min(margins[each.index] for each in found) == margins[1]
 
@@ -67,4 +67,4 @@ def test_uncertain_images_are_unlike_each_other() -> None:
 def test_nothing_is_proposed_where_nothing_is_asked_for() -> None:
     rows, clusters, _ = _groups([5, 5])
     assert propose(rows, clusters, 0) == ()
-    assert propose(rows, clusters, 0, labelled=np.array([0]), margins=np.ones(10)) == ()
+    assert propose(rows, clusters, 0, labeled=np.array([0]), margins=np.ones(10)) == ()

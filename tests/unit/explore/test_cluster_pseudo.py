@@ -37,7 +37,7 @@ def test_a_proof_is_an_exact_one_sided_test(count: int, wrong: int) -> None:
     assert proves(hits, count) == (binomtest(hits, count, 0.95, alternative="greater").pvalue <= 0.05)
 
 
-def test_clear_groups_are_labelled_rightly_and_equally_often() -> None:
+def test_clear_groups_are_labeled_rightly_and_equally_often() -> None:
     rows, labels = _groups(100, 0.12)
     known = np.arange(90)
     found = pseudo_labels(rows, known, labels[known], CLASSES, per_class=20)
@@ -55,7 +55,7 @@ def test_too_few_labels_give_none_and_say_how_many_are_needed() -> None:
     assert "58 labeled images; at least 59" in found.reason
 
 
-def test_noise_is_never_labelled() -> None:
+def test_noise_is_never_labeled() -> None:
     rows, labels = _groups(100, 5.0)
     found = pseudo_labels(rows, np.arange(120), labels[:120], CLASSES, per_class=20)
     assert found.indices == ()

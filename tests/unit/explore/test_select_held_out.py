@@ -11,9 +11,9 @@ from edgetl.explore.select.held_out import cross_validate, fit_probe, out_of_fol
 def _blobs(
     classes: int, each: int, width: int, spread: float = 1.0, seed: int = 0
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    centres = np.random.default_rng(7).normal(size=(classes, width)) * 3
+    centers = np.random.default_rng(7).normal(size=(classes, width)) * 3
     labels = np.repeat(np.arange(classes, dtype=np.int64), each)
-    return centres[labels] + spread * np.random.default_rng(seed).normal(size=(len(labels), width)) + 5, labels
+    return centers[labels] + spread * np.random.default_rng(seed).normal(size=(len(labels), width)) + 5, labels
 
 
 def test_what_the_probe_knows_by_heart_does_not_count() -> None:

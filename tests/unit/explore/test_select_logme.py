@@ -17,8 +17,8 @@ Floats = NDArray[np.float64]
 def _features(images: int, width: int, signal: float, seed: int = 0) -> tuple[Floats, NDArray[np.int64]]:
     generator = np.random.default_rng(seed)
     labels = np.arange(images, dtype=np.int64) % 3
-    centres = generator.normal(size=(3, width))
-    return generator.normal(size=(images, width)) + signal * centres[labels], labels
+    centers = generator.normal(size=(3, width))
+    return generator.normal(size=(images, width)) + signal * centers[labels], labels
 
 
 def _evidence(features: Floats, target: Floats, alpha: float, beta: float) -> float:

@@ -19,7 +19,7 @@ IMAGENET = Preprocessing(6, 4, "squash", (0.485, 0.456, 0.406), (0.229, 0.224, 0
 
 
 def _identity(p: Preprocessing) -> onnx.ModelProto:
-    """A "network" that hands its normalised input on, to look at it."""
+    """A "network" that hands its normalized input on, to look at it."""
     graph = helper.make_graph(
         [helper.make_node("Identity", ["input"], ["logits"])],
         "g",
@@ -30,7 +30,7 @@ def _identity(p: Preprocessing) -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize("batch", [1, 3, 8])
-def test_raw_bytes_become_normalised_planes_for_every_batch_size(batch: int) -> None:
+def test_raw_bytes_become_normalized_planes_for_every_batch_size(batch: int) -> None:
     images = np.random.default_rng(0).integers(0, 256, (batch, 6, 4, 3), dtype=np.uint8)
     session = onnxruntime.InferenceSession(attach(_identity(IMAGENET), IMAGENET, ["a"]).SerializeToString())
     found = session.run(None, {"image": images})[0]

@@ -76,7 +76,7 @@ def settle(network: nn.Module, seed: int = 0) -> nn.Module:
 
 
 def images(count: int, seed: int = 0) -> Tensor:
-    """float32 (count, 3, 32, 32): smooth blobs of random colour and contrast."""
+    """float32 (count, 3, 32, 32): smooth blobs of random color and contrast."""
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.randn(count, 3, 4, 4, generator=generator) * (
         0.6 + 0.6 * torch.rand(count, 1, 1, 1, generator=generator)
@@ -85,7 +85,7 @@ def images(count: int, seed: int = 0) -> Tensor:
 
 
 def pictures(folder: Path, count: int) -> tuple[Sample, ...]:
-    """Drawn PNG files of three classes in turn: each class has a colour."""
+    """Drawn PNG files of three classes in turn: each class has a color."""
     folder.mkdir(parents=True, exist_ok=True)
     samples = []
     for number in range(count):

@@ -184,7 +184,7 @@ def test_no_more_than_one_batch_is_alive(samples: tuple[Sample, ...], monkeypatc
         most.append(sum(each() is not None for each in made))
         return array
 
-    # both forms of a batch: its bytes and its normalised numbers
+    # both forms of a batch: its bytes and its normalized numbers
     monkeypatch.setattr(calibration, "load_batch", lambda *a: count(load_batch(*a)))
     monkeypatch.setattr(views, "normalize", lambda *a: count(normalize(*a)))
     calibrate_tiny(samples, None)

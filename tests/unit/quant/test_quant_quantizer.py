@@ -255,7 +255,7 @@ def test_depthwise_convolutions_keep_the_full_range_and_others_do_not() -> None:
 
 def test_the_checker_finds_a_pair_that_can_saturate() -> None:
     model, _ = _quantized(Separable, U8)
-    with pytest.raises(BackendError, match=r"expected pairs of weights that make at most 128, found \d+"):
+    with pytest.raises(BackendError, match=r"expected pairs of weights that sum to at most 128, found \d+"):
         check_scheme(model, replace(U8, weight_pairs_in_int16=True))
 
 
@@ -281,5 +281,5 @@ def test_the_checker_names_the_node_that_breaks_the_scheme() -> None:
 
 def test_the_checker_finds_a_convolution_that_stayed_float() -> None:
     model = to_onnx(Residual().eval(), 16, 16)
-    with pytest.raises(BackendError, match=r"\(Conv\): expected inputs and weights behind DequantizeLinear"):
+    with pytest.raises(BackendError, match=r"\(Conv\): expected inputs and weights from DequantizeLinear"):
         check_scheme(model, U8)

@@ -197,11 +197,11 @@ def test_a_training_that_diverges_is_survived_and_told_without_numbers_that_are_
 
 def test_bytes_with_their_zero_point_in_the_middle_take_any_mean(adapted: Adapted, tmp_path: Path) -> None:
     spec = read_spec(adapted.folder / "network.json")
-    grey = replace(spec.preprocessing, mean=(0.4,) * 3)
-    folder = tmp_path / "grey"
+    gray = replace(spec.preprocessing, mean=(0.4,) * 3)
+    folder = tmp_path / "gray"
     folder.mkdir()
     (folder / "network.safetensors").write_bytes((adapted.folder / "network.safetensors").read_bytes())
-    write_spec(replace(spec, preprocessing=grey), folder / "network.json")
+    write_spec(replace(spec, preprocessing=gray), folder / "network.json")
     scheme = Scheme("uint8", activation_symmetric=True)
     (out := tmp_path / "out").mkdir()
     (pivot := tmp_path / "pivot").mkdir()

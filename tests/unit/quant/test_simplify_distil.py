@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from edgetl.errors import UsageError
 from edgetl.quant.record import Epoch
 from edgetl.quant.simplify.distil import distil, loss_of, stages
-from edgetl.quant.simplify.replace import operated
+from edgetl.quant.simplify.replace import replace_parts
 from edgetl.quant.train import Views, best_epoch
 from edgetl.recipes.recipe import Surgery
 
@@ -30,7 +30,7 @@ def _views(count: int = 32) -> Views:
 
 def _trained(config: Surgery) -> tuple[nn.Module, list[Epoch]]:
     teacher = settled(EFFICIENT)
-    made = operated(teacher, config, images(32, 7))
+    made = replace_parts(teacher, config, images(32, 7))
     return made.network, distil(made.network, teacher, "classifier", _views(), config)
 
 
@@ -53,7 +53,7 @@ def test_of_many_shots_an_epoch_draws_others_each_time(monkeypatch: pytest.Monke
         return view
 
     teacher = settled(EFFICIENT)
-    made = operated(teacher, SHORT, shown)
+    made = replace_parts(teacher, SHORT, shown)
     config = Surgery(epochs=2, batch_size=8)
     distil(made.network, teacher, "classifier", Views(20, take("plain"), take("augmented")), config)
     assert [len(batch) for batch in seen["augmented"]] == [8, 8]
@@ -110,19 +110,19 @@ def test_stages_are_the_blocks_of_a_network() -> None:
 
 
 def test_a_network_with_nothing_to_replace_is_refused() -> None:
-    plain = operated(settled(EFFICIENT), Surgery(), images(4)).network
+    plain = replace_parts(settled(EFFICIENT), Surgery(), images(4)).network
     with pytest.raises(UsageError, match="it has 0 and 0 that can be") as caught:
-        operated(plain, Surgery(), images(4))
+        replace_parts(plain, Surgery(), images(4))
     assert caught.value.exit_code == 2
 
 
 def test_so_are_settings_that_keep_everything() -> None:
     with pytest.raises(UsageError, match="activations keep, gates keep"):
-        operated(settled(EFFICIENT), Surgery(activations="keep", gates="keep"), images(4))
+        replace_parts(settled(EFFICIENT), Surgery(activations="keep", gates="keep"), images(4))
 
 
 def test_only_what_was_there_is_named() -> None:
-    without = operated(settled(EFFICIENT), Surgery(activations="keep"), images(4))
+    without = replace_parts(settled(EFFICIENT), Surgery(activations="keep"), images(4))
     assert without.surgery == ("no-gates",)
     assert without.replaced.gates == len(without.folds) == 2
-    assert operated(without.network, Surgery(), images(4)).surgery == ("relu",)
+    assert replace_parts(without.network, Surgery(), images(4)).surgery == ("relu",)

@@ -102,7 +102,7 @@ def test_every_gate_of_these_networks_stands_before_a_convolution(spec: NetworkS
         (lambda: nn.utils.parametrizations.weight_norm(nn.Conv2d(8, 8, 1)), True, Fold("gate", 8, "nothing")),
     ],
 )
-def test_a_constant_goes_into_a_neighbour_only_where_nothing_else_sees_it(
+def test_a_constant_goes_into_a_neighbor_only_where_nothing_else_sees_it(
     behind: Callable[[], nn.Module], act_before: bool, expected: Fold
 ) -> None:
     network = Gated(behind, act_before=act_before).eval()

@@ -71,7 +71,7 @@ def test_many_trainings_are_cut_to_what_a_page_can_hold() -> None:
     assert picture.text.endswith("2 more in adapt.json.")
 
 
-def test_figures_are_the_same_bytes_every_time_and_take_their_colours_from_the_page() -> None:
+def test_figures_are_the_same_bytes_every_time_and_take_their_colors_from_the_page() -> None:
     before = dict(matplotlib.rcParams)
     candidates, drawn = record().candidates, curves(record(), HISTORY)
     first = accuracy_seconds(candidates), learning_curves(drawn)

@@ -72,7 +72,7 @@ def test_two_figures_do_not_share_identifiers() -> None:
     assert not clips[0] & clips[1]
 
 
-def test_colours_come_from_the_page_and_nothing_points_outside() -> None:
+def test_colors_come_from_the_page_and_nothing_points_outside() -> None:
     picture = latency_histogram("x86-cpu", times())
     assert picture is not None
     assert "var(--int8)" in picture.svg

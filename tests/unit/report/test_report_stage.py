@@ -172,7 +172,7 @@ def test_a_missed_gate_is_in_report_and_bundle(made: Made, tmp_path: Path) -> No
     assert "above the allowed 10" in manifest.reason
 
 
-def test_a_measurement_of_the_shipped_bundle_is_recognised_by_its_digest(made: Made, tmp_path: Path) -> None:
+def test_a_measurement_of_the_shipped_bundle_is_recognized_by_its_digest(made: Made, tmp_path: Path) -> None:
     report = made.report(tmp_path / "out")
     bundle = tmp_path / "out" / "bundles" / "kinds-null"
     measured = measure_bundles([bundle], None, Timing(300, 1, 1), Silent()).measurement

@@ -38,7 +38,7 @@ def test_suspects_are_inline_pictures_with_side_class_and_file(tmp_path: Path) -
     (labels,) = shown(checks(finding))
     (picture,) = labels.suspects[0].pictures
     assert picture.source.startswith("data:image/jpeg;base64,")
-    assert (picture.told, picture.file) == ("val crack", "a.png")
+    assert (picture.caption, picture.file) == ("val crack", "a.png")
 
 
 def test_a_dozen_suspects_are_shown_and_a_picture_that_is_gone_is_blank(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_what_is_not_as_hoped_has_its_reason_in_words() -> None:
     assert "nvidia-rtx: not measured here: no GPU. Buy one\n" in text
 
 
-def test_colour_is_used_on_a_terminal_only_and_not_with_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_color_is_used_on_a_terminal_only_and_not_with_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
     assert "\x1b[" not in shown(terminal=False)

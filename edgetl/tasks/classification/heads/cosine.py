@@ -23,21 +23,21 @@ def fit(views: Floats, labels: Labels, num_classes: int, seed: int) -> LinearHea
     scale that makes it sound right is the best one for this layer's logits of images that were left out of the
     prototypes (not of the center, which knows no labels); `seed` orders the rounds.
     """
-    centre = views.mean(axis=(0, 1))
-    centred = views - centre
-    directions = _unit(centred).mean(axis=0)
+    center = views.mean(axis=(0, 1))
+    centered = views - center
+    directions = _unit(centered).mean(axis=0)
     means = class_means(directions, labels, num_classes)
     prototypes = _unit(means)
     company = has_company(labels)
     if company.any():
         left_out = np.empty((len(labels), num_classes))
         for held_out in rounds(labels, seed):
-            left_out[held_out] = centred[0, held_out] @ _unit(means_without(means, directions, labels, held_out)).T
+            left_out[held_out] = centered[0, held_out] @ _unit(means_without(means, directions, labels, held_out)).T
         scale = best_scale(left_out[company], labels[company])
     else:
-        scale = blind_scale(centred[0] @ prototypes.T, labels)
+        scale = blind_scale(centered[0] @ prototypes.T, labels)
     weight = scale * prototypes
-    return LinearHead(NAME, weight, -weight @ centre, f"scale {scale:.3g}")
+    return LinearHead(NAME, weight, -weight @ center, f"scale {scale:.3g}")
 
 
 def _unit(vectors: Floats) -> Floats:

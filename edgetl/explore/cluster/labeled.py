@@ -16,7 +16,7 @@ from edgetl.types import Sample
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Labeled:
     """classes in natural order; indices (L,) into the images, ascending; labels (L,) into the classes."""
 
     classes: tuple[str, ...]
@@ -24,7 +24,7 @@ class Labelled:
     labels: Labels
 
 
-def read_labelled(lists: Sequence[Path], images: Sequence[Sample], copies: Mapping[str, str]) -> Labelled:
+def read_labeled(lists: Sequence[Path], images: Sequence[Sample], copies: Mapping[str, str]) -> Labeled:
     """Match listed files with `images` by their path; `copies` maps further paths of an image to that of the image.
 
     Raises UsageError and DataError for an invalid list, a file that is not among the images, two labels for one image,
@@ -54,4 +54,4 @@ def read_labelled(lists: Sequence[Path], images: Sequence[Sample], copies: Mappi
     if len(classes) < 2:
         raise DataError(f"{lists[0]}: expected labels of at least two classes; found {len(classes)}")
     indices = np.array(sorted(names), np.int64)
-    return Labelled(classes, indices, np.array([classes.index(names[index]) for index in indices.tolist()], np.int64))
+    return Labeled(classes, indices, np.array([classes.index(names[index]) for index in indices.tolist()], np.int64))
