@@ -49,7 +49,7 @@ def write_reports(run: Run, finished: Finished, stages: Sequence[StageResult], o
     """
     recipe, split, networks = run.job.recipe, run.split, finished.networks
     pivot, targets = networks.pivot.folder, finished.targets
-    reference = read_reference(pivot / len(split.val))
+    reference = read_reference(pivot / REFERENCE_LOGITS, len(split.val))
     adapt = read_adapt(networks.adapted.folder)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     (out / BUNDLES).mkdir()
@@ -93,7 +93,7 @@ def add_devices(run: Run, finished: Finished, reported: Path, devices: Sequence[
     report = read_report(reported / FILE_NAME)
     report = report.model_copy(update={"devices": device_rows(devices, report.bundles)})
     write_report(report, out / FILE_NAME)
-    reference = read_reference(finished.networks.pivot.folder / len(run.split.val))
+    reference = read_reference(finished.networks.pivot.folder / REFERENCE_LOGITS, len(run.split.val))
     history = read_adapt(finished.networks.adapted.folder).history
     benches = [built.bench.folder for built in finished.targets.values()]
     write_html(report, read_details(run.split, reference, benches, history), out / "report.html")

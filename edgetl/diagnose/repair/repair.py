@@ -53,7 +53,7 @@ def repair_int8(run: Run, target: Target, folder: Path, gates: Gates, out: Path)
         gates=gates,
         val=Pixels(val, pivot.preprocessing),
         preprocessing=pivot.preprocessing,
-        reference=read_reference(folder / len(val)),
+        reference=read_reference(folder / REFERENCE_LOGITS, len(val)),
     )
     with tempfile.TemporaryDirectory(dir=out) as scratch:
         trials = Trials(networks, judge, Path(scratch))
