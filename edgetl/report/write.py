@@ -37,6 +37,7 @@ from edgetl.report.devices import DeviceFile, device_rows
 from edgetl.report.html import read_details, write_html
 from edgetl.report.model import FILE_NAME, Quantized, Stage, Surgery, read_report, write_report
 from edgetl.report.results import Built, Finished
+from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.store.results import StageResult
 from edgetl.tasks.classification.accuracy import Accuracy, compare
 from edgetl.types import Estimate, Interval, Split

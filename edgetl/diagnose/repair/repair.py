@@ -27,6 +27,7 @@ from edgetl.pivot.pivot import GOLDEN_DIR, PivotModel, read_pivot, write_pivot
 from edgetl.pivot.pivot_models import model_for
 from edgetl.recipes.recipe import Gates
 from edgetl.recipes.run import Run
+from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.types import Interval, Target
 
 _SHOTS = 64  # images for the ranking
