@@ -25,7 +25,7 @@ def test_the_build_says_on_stderr_what_was_done_and_nothing_else(chain: Chain) -
     assert "bench intel-cpu" in chain.done.err
     # the only other lines: what the check warns of, which way of fine-tuning was chosen, what more shots would bring,
     # whether to train for the integers, how long it will take, what is next, how far a long task is (indented)
-    said = ("held-out", "Calibrated", "estimated")
+    said = ("held-out", "After calibration", "estimated")
     assert [line for line in chain.done.lines if line.split()[0] not in stages] == [
         line
         for line in chain.done.lines
