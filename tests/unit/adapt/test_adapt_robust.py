@@ -13,7 +13,7 @@ from small_adaptations import adapt_in, split_in
 from edgetl.adapt import choose_head, finetune, race, scratch, snapshot, strategy, trials, verdicts
 from edgetl.tasks.classification.heads import table
 
-pytestmark = pytest.mark.usefixtures("one_thread", "short_baseline")
+pytestmark = [pytest.mark.stage, pytest.mark.usefixtures("one_thread", "short_baseline")]
 
 
 def test_case_guard_of_a_probe_costs_a_fifth_of_it_at_most(
@@ -115,7 +115,7 @@ def test_a_head_that_cannot_be_fitted_is_left_out(
 def test_a_probe_looks_at_no_more_views_than_a_head_is_fitted_on(
     tmp_path: Path, weights: Path, strategy: str, views: int
 ) -> None:
-    adapt_in(split_in(tmp_path), weights, tmp_path / "out", strategy=strategy, train_last=1, epochs=1)
+    adapt_in(split_in(tmp_path), weights, tmp_path / "out", strategy=strategy, train_last=1, epochs=1, views=8)
     shapes = [np.load(path, mmap_mode="r").shape for path in (tmp_path / "cache" / "features").glob("*.npy")]
     # and the view of random weights, for the sanity probe
     assert sum(len(shape) == 2 for shape in shapes) == views + 1

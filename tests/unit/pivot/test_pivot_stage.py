@@ -29,6 +29,8 @@ from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
 from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Sample, Scheme, Split
 
+pytestmark = pytest.mark.stage
+
 SCHEME = Scheme("uint8", activation_symmetric=False)
 PROFILE = CalibrationProfile("default", "", 8, "percentile", views=1)
 

@@ -125,7 +125,7 @@ few = st.lists(st.floats(-8, 0), min_size=4, max_size=4)
 
 
 @torch.no_grad()
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(few, st.lists(st.floats(-1, 1), min_size=4, max_size=4), few)
 def test_no_bias_and_no_factor_grows_without_bounds(
     exponents: list[float], biases: list[float], seconds: list[float]

@@ -30,6 +30,8 @@ from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
 from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Scheme, Split
 
+pytestmark = pytest.mark.stage
+
 SCHEME = Scheme("uint8", activation_symmetric=False)
 PROFILE = CalibrationProfile("default", "", 2000, "entropy", views=1)
 PTQ = Quantize(method="ptq", bias_correction=False)

@@ -38,6 +38,8 @@ from edgetl.report.write import add_devices, write_reports
 from edgetl.store.results import StageResult
 from edgetl.types import Interval, Precision, Sample, Split
 
+pytestmark = pytest.mark.stage
+
 VAL = 10
 SCHEME = scheme_id(load_target("null").scheme)
 FINDINGS = (Finding(check="copies", verdict="refuse", sentence="1 validation image also among the training images"),)
