@@ -248,9 +248,6 @@ class Quantize(_Section):
     """Softmax temperature of the distillation from the float network (Hinton et al. 2015, arXiv:1503.02531)."""
     bias_correction: bool = True
     """Compensate the mean rounding error of each layer's output in its bias, after calibration."""
-    equalize: bool = False
-    """Scale channels between two convolutions so that the weights of both have the same magnitude, if that is exact
-    (not across ReLU6)."""
     ranges: str | None = None
     """Observed ranges of an earlier run (its `ranges.safetensors`) instead of calibration; refused unless they belong
     to this network, scheme and profile. Relative to the recipe."""

@@ -61,7 +61,6 @@ QUANTIZED = QuantizeRecord(
     chosen_epoch=2,
     calibration_images=50,
     ranges_given=False,
-    equalized_pairs=0,
     replaceable=Replaceable(0, 0),
     bias_corrections=(),
     device="cpu",
