@@ -189,20 +189,12 @@ class Adapt(_Section):
     """Images per step."""
     learning_rate: Literal["auto"] | Annotated[float, Field(gt=0, le=1)] = "auto"
     """Peak learning rate of AdamW. auto: tries several."""
-    layer_decay: float = Field(default=1.0, gt=0, le=1)
-    """Factor on the learning rate from each part to the one before it, starting at the head."""
     unfreeze_epochs: int = Field(default=0, ge=0)
     """Gradual unfreezing: train the head first, then one more part after each such number of epochs. 0: all at once."""
     batch_norm: Literal["frozen", "reestimated", "trained"] = "frozen"
     """Batch-norm statistics: pretrained, computed once on the shots, or updated during training."""
     weight_decay: float = Field(default=0.01, ge=0, le=1)
     """AdamW weight decay."""
-    l2_sp: float = Field(default=0.0, ge=0)
-    """Decay toward the pretrained weights (L2-SP), in units of the learning rate. 0: none."""
-    ema: float = Field(default=0.0, ge=0, lt=1)
-    """Decay of an exponential moving average of the weights, which is then kept. 0: none."""
-    mixup: float = Field(default=0.0, ge=0, le=10)
-    """Alpha of mixup. 0: none."""
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     """Label smoothing of the cross entropy."""
     views: int = Field(default=8, ge=0, le=100)

@@ -49,12 +49,11 @@ def test_a_killed_guard_keeps_the_folds_that_it_finished(
     assert len(trained) == 3 + 3  # two of five were kept
 
 
-@pytest.mark.parametrize("ema", [0.0, 0.9])
 def test_a_final_training_that_was_killed_goes_on_and_ends_with_the_same_bytes(
-    tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch, ema: float
+    tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshot, "_EVERY_S", 0.0)
-    settings: dict[str, Any] = {"strategy": "finetune", "train_last": 1, "epochs": 4, "ema": ema, "head": "ncm"}
+    settings: dict[str, Any] = {"strategy": "finetune", "train_last": 1, "epochs": 4, "head": "ncm"}
     split, trained, original = split_in(tmp_path), list[int](), finetune._Trainer.epoch
     adapt_in(split, weights, tmp_path / "whole", **settings)
     assert not (tmp_path / "cache" / strategy.UNFINISHED).exists()

@@ -88,8 +88,12 @@ def test_one_target_is_a_list_of_one(tmp_path: Path) -> None:
         ("wibble: 5", "unknown key `wibble`; valid are: "),
         ("1: 2", "expected text as a key; found 1"),
         (
+            "adapt: {mixup: 0.4}",
+            "`adapt.mixup` is gone since 0.1.0, as it had no measured benefit; delete it",
+        ),
+        (
             "quantize: {equalize: true}",
-            "`quantize.equalize` is gone since 0.1.0, as no measurement spoke for it; delete it",
+            "`quantize.equalize` is gone since 0.1.0, as it had no measured benefit; delete it",
         ),
     ],
 )
