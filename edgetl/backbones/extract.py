@@ -91,7 +91,6 @@ def _function_digest(network: nn.Module, spec: NetworkSpec) -> str:
         "library": [spec.library, metadata.version(spec.library)],
         "architecture": spec.architecture,
         "model_args": dict(spec.model_args),
-        "hidden": spec.hidden,
         "surgery": list(spec.surgery),
     }
     return value_digest([built, tensors_digest(network)])

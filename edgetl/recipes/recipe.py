@@ -176,9 +176,9 @@ class Adapt(_Section):
 
     strategy: Literal["auto", "probe", "finetune"] = "auto"
     """probe: only a new head. finetune: head, then backbone. auto: the best on held-out shots."""
-    head: Literal["auto", "ncm", "cosine", "ridge", "logistic", "linear", "mlp"] = "auto"
+    head: Literal["auto", "ncm", "cosine", "ridge", "logistic"] = "auto"
     """How the new head is fitted on frozen features. auto: the best of ncm, cosine and logistic on held-out
-    shots. mlp: with a hidden layer."""
+    shots."""
     freeze: Annotated[Literal["auto"] | tuple[str, ...], BeforeValidator(_patterns)] = "auto"
     """Parameters to keep unchanged, by prefix (`blocks.0`) or wildcard (`*.conv_dw.*`). auto: tries several depths."""
     train_last: Annotated[int, Field(ge=1)] | None = None

@@ -14,7 +14,7 @@ from torch import nn
 from edgetl.adapt import choose_head, finetune, guards, strategy, trials
 from edgetl.adapt.episode import extract
 from edgetl.errors import UsageError
-from edgetl.tasks.classification.heads.head import LinearHead
+from edgetl.tasks.classification.heads.head import Head
 
 pytestmark = [pytest.mark.stage, pytest.mark.usefixtures("one_thread", "short_baseline")]
 
@@ -33,8 +33,8 @@ def test_auto_rolls_back_when_fine_tuning_is_worse(tmp_path: Path, weights: Path
 
 
 def test_auto_keeps_fine_tuning_that_is_better(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def ignorant(shots: Any, *_: Any) -> LinearHead:
-        return LinearHead("logistic", np.zeros((3, shots.space.mean.size)), np.zeros(3), "")
+    def ignorant(shots: Any, *_: Any) -> Head:
+        return Head("logistic", np.zeros((3, shots.space.mean.size)), np.zeros(3), "")
 
     def unjudged(_: str, shots: Any, *__: Any) -> np.ndarray:
         return np.zeros((len(shots.labels), 3))

@@ -58,20 +58,11 @@ def test_a_probe_changes_nothing_but_the_head(tmp_path: Path, weights: Path) -> 
     assert record.trained_parameters == after["fc.weight"].numel() + after["fc.bias"].numel()
 
 
-@pytest.mark.parametrize("head", ["ncm", "cosine", "ridge", "logistic", "linear", "mlp"])
+@pytest.mark.parametrize("head", ["ncm", "cosine", "ridge", "logistic"])
 def test_every_head_is_written_into_the_classifier(tmp_path: Path, weights: Path, head: str) -> None:
     split = split_in(tmp_path)
     record = adapt_in(split, weights, tmp_path / "out", strategy="probe", head=head)
     assert record.head.startswith(head)
-    assert _top1(tmp_path / "out", split.val) > 0.5
-
-
-def test_a_hidden_layer_is_fine_tuned_too_and_comes_back_from_disk(tmp_path: Path, weights: Path) -> None:
-    split = split_in(tmp_path)
-    record = adapt_in(split, weights, tmp_path / "out", strategy="finetune", head="mlp", train_last=1)
-    assert record.strategy == "finetune"
-    spec = read_spec(tmp_path / "out" / "network.json")
-    assert (spec.classifier, spec.hidden) == ("fc.2", 256)
     assert _top1(tmp_path / "out", split.val) > 0.5
 
 
