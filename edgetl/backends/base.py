@@ -34,10 +34,6 @@ class Diagnosis:
     cannot_run: Missing | None
 
 
-def backend_names() -> tuple[str, ...]:
-    return tuple(BACKENDS)
-
-
 def load(name: str) -> Backend:
     """The backend named `name`; imports its module. Raises UsageError naming the nearest."""
     if name not in BACKENDS:

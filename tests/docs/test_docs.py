@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 import yaml
 
-from edgetl.backends.base import backend_names
+from edgetl.backends.base import BACKENDS
 from edgetl.cli import COMMANDS
 from edgetl.recipes.recipe_file import parse_recipe
 from edgetl.recipes.targets import target_names
@@ -39,7 +39,7 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / link).exists(), link
 
 
-@pytest.mark.parametrize("name", backend_names())
+@pytest.mark.parametrize("name", BACKENDS)
 def test_every_backend_has_a_page(name: str) -> None:
     assert (ROOT / "docs" / "guide" / "backends" / f"{name}.md").is_file()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from edgetl.backends.onnx_rules import load_pivot
 from edgetl.backends.onnx_stem import widen_stem
 from edgetl.data.batches import batches
-from edgetl.diagnose.forecast.forecast import Cost, Forecast, cost_of, observe
+from edgetl.diagnose.forecast.forecast import Cost, Forecast, forecast
 from edgetl.diagnose.forecast.network import Network
 from edgetl.errors import DataError
 from edgetl.pivot.pivot import Pivot, read_pivot
@@ -66,10 +66,8 @@ def _examine(path: Path, scheme: str, pivot: Pivot, split: Split, count: int, pr
     shots, val = split.shots[:count], split.val[:count]
     labels = [sample.label for sample in val]
     with progress.task(f"forecast: {path.stem}", len(shots) + len(val)) as advance:
-        seen = observe(network, batches(shots, p, _BATCH), advance)
-        judged = observe(network, batches(val, p, _BATCH), advance)
-    calibration = Forecast(seen.layers, cost_of(seen.right, seen.wrong), network.unknown)
-    validation = Forecast(judged.layers, cost_of(judged.right, judged.wrong, labels), network.unknown)
+        calibration = forecast(network, batches(shots, p, _BATCH), advance=advance)
+        validation = forecast(network, batches(val, p, _BATCH), labels, advance)
     return Examined(path.name, scheme, calibration, validation, verdict(calibration, validation))
 
 

@@ -251,7 +251,7 @@ class TestRivals:
             raise RuntimeError("no such kernel")
 
         broken = Recipe("nncf mixed", "openvino", {}, fail)
-        monkeypatch.setattr(quantization_rivals, "recipes", lambda backend: (broken,))
+        monkeypatch.setattr(quantization_rivals, "nncf_recipes", lambda: (broken,))
         shots = Shots((), NOTHING_TO_SEE)
         recipe = quantization_rivals.recipe_named(STANDARD, "nncf mixed", shots, 1.0)
         with pytest.raises(BackendError, match="nncf mixed: no such kernel"):

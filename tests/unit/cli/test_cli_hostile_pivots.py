@@ -23,7 +23,7 @@ from hostile_bundles import (
 from onnx import TensorProto
 from pivot_folder import LABELS, make_pivot
 
-from edgetl.backends.base import backend_names
+from edgetl.backends import base
 from edgetl.bundle.manifest import BACKENDS
 
 GOLDEN_LOGITS = "golden/logits.safetensors"
@@ -119,5 +119,5 @@ def test_fifo_hang_a_named_pipe_in_a_pivot_is_refused(pivot: Path, refused: Call
 
 
 def test_the_manifest_names_the_backends_that_there_are() -> None:
-    assert backend_names() == BACKENDS
+    assert tuple(base.BACKENDS) == BACKENDS
     assert TensorProto.EXTERNAL == 1  # what `outside_data` takes every other location for

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from cli_calls import Shell
 
-from edgetl.backends.base import backend_names
+from edgetl.backends.base import BACKENDS
 from edgetl.recipes.targets import load_target, profile_names, target_names
 from edgetl.store.results import open_store
 
@@ -53,7 +53,7 @@ def test_the_doctor_reports_every_backend(shell: Shell) -> None:
     answer = shell("doctor", "--json")
     assert answer.code == 0
     parts = {part["name"]: part for part in answer.json()}
-    assert set(backend_names()) <= set(parts)
+    assert set(BACKENDS) <= set(parts)
     assert parts["null"]["uses"] == [{"name": "compile", "missing": None}, {"name": "run", "missing": None}]
     told = shell("doctor").out
     for name, part in parts.items():
