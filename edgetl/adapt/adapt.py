@@ -20,14 +20,13 @@ from edgetl.adapt.record import AdaptRecord, Budget, Epoch, HeldOut, History, Re
 from edgetl.adapt.strategy import UNFINISHED, Outcome, adapt
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.cut import whole_macs
-from edgetl.backbones.device import choose_device
 from edgetl.backbones.extract import Frozen, freeze_network
 from edgetl.backbones.findings import Audit
 from edgetl.backbones.freeze import is_under
 from edgetl.backbones.head import features, get_head
 from edgetl.backbones.inputs import normalize
 from edgetl.backbones.load import build
-from edgetl.backbones.reproducible import deterministic
+from edgetl.backbones.reproducible import choose_device, deterministic
 from edgetl.backbones.spec import write_spec
 from edgetl.data.batches import load_batch
 from edgetl.data.groups import shot_keys

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgetl.backbones.augment import Augment
-from edgetl.backbones.device import choose_device
 from edgetl.backbones.head import get_head
 from edgetl.backbones.inputs import normalize
 from edgetl.backbones.load import build
 from edgetl.backbones.memory_format import channels_last
+from edgetl.backbones.reproducible import choose_device
 from edgetl.backbones.threads import side_by_side
 from edgetl.data.batches import load_batch
 from edgetl.files.digest import value_digest

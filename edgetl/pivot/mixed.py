@@ -21,9 +21,8 @@ import onnx
 from onnx import TensorProto, helper
 
 from edgetl.errors import BackendError
-from edgetl.pivot.compute import COMPUTE, Kind
 from edgetl.pivot.layer_view import Array, View
-from edgetl.pivot.macs import macs_by_output
+from edgetl.pivot.macs import COMPUTE, Kind, macs_by_output
 from edgetl.pivot.rewrite import drop_unused_constants
 
 ONE_STEP = 1.0 + 1e-3

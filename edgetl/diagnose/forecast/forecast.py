@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgetl.diagnose.forecast.layers import Answer, Layer
 from edgetl.diagnose.forecast.network import Compute, Network
 from edgetl.diagnose.forecast.pairs import HIGHEST
-from edgetl.pivot.compute import Kind
+from edgetl.pivot.macs import Kind
 from edgetl.stats import paired_difference, wilson
 from edgetl.types import Interval
 

@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgetl.backends.onnx_placement import element_types
 from edgetl.diagnose.forecast.pairs import Sums, Weights, accumulate, bound, weights_of
 from edgetl.diagnose.forecast.windows import Window, unfold, weight_rows
-from edgetl.pivot.compute import Kind, is_depthwise
+from edgetl.pivot.macs import Kind, is_depthwise
 
 Array = NDArray[np.generic]
 T = TypeVar("T", np.uint8, np.float32)
