@@ -20,6 +20,8 @@ ENGINES            := -DONNXRUNTIME_ROOT=$(EDGETL_NATIVE_DEPS)/onnxruntime \
                       $(if $(OPENVINO_INCLUDE),-DEDGETL_OPENVINO_INCLUDE=$(abspath $(OPENVINO_INCLUDE)))
 NINJA              := $(if $(shell command -v ninja),-G Ninja)
 FUZZ_SECONDS       ?= 60
+# two processes that take whole files, in the order of tests/conftest.py
+PYTEST             := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-slow test-all check lint native tidy fuzz docs wheel clean
 
@@ -32,10 +34,10 @@ demo: $(READY)
 	$(BIN)/edgetl demo --out demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+	$(PYTEST) -m slow
 
 test-all: test test-slow
 
@@ -45,7 +47,7 @@ lint: $(READY)
 	$(BIN)/mypy
 
 check: lint
-	$(BIN)/python -m pytest tests/unit tests/contract
+	$(PYTEST) -m "not slow and not stage" tests/unit tests/contract
 
 native:
 	cmake -S . -B build/native $(NINJA) $(ENGINES)

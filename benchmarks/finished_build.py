@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgetl.bundle.publish import PIVOT
-from edgetl.bundle.read import Bundle, read_bundle
 from edgetl.data.split import read_split
 from edgetl.errors import EdgetlError
 from edgetl.files.digest import file_digest
 from edgetl.report.model import FILE_NAME, Report, read_report
 from edgetl.store.results import result_digest
-from edgetl.types import Precision, Split
 
 
 @dataclass(frozen=True)
@@ -36,23 +33,6 @@ class FinishedBuild:
     out: Path
     report: Report
     stages: tuple[StageRecord, ...]
-
-    @property
-    def pivot(self) -> Path:
-        return self.out / PIVOT
-
-    def split(self) -> Split:
-        (data,) = (record for record in self.stages if record.stage == "data")
-        return read_split(data.folder / "split.json")
-
-    def builds(self, target: str) -> dict[Precision, Bundle]:
-        """All builds of a target, shipped or not."""
-        bundles = [
-            read_bundle(record.folder)
-            for record in self.stages
-            if record.stage == "compile" and record.subject.split(" ")[0] == target
-        ]
-        return {bundle.manifest.compiled.precision: bundle for bundle in bundles}
 
 
 def read_build(out: Path) -> FinishedBuild:

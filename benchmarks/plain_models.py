@@ -62,11 +62,6 @@ class Recipe:
     inputs: Mapping[str, str] = field(default_factory=dict)
 
 
-def recipes(backend: str) -> tuple[Recipe, ...]:
-    """The alternatives for a runtime."""
-    return {"onnxruntime": static_recipes(), "openvino": _nncf_recipes()}[backend]
-
-
 def make(store: Store, pivot: Path, recipe: Recipe, shots: Shots) -> StageResult:
     """The ONNX model that the recipe makes from the float network `pivot`, or the one in the store."""
     inputs = {
@@ -124,7 +119,8 @@ def controlled_recipe(val: Shots, max_drop_points: float) -> Recipe:
     return Recipe("nncf accuracy control", "openvino", settings, run, {"val": seen})
 
 
-def _nncf_recipes() -> tuple[Recipe, ...]:
+def nncf_recipes() -> tuple[Recipe, ...]:
+    """NNCF with each of its presets."""
     return tuple(
         Recipe(
             f"nncf {preset.lower()}",

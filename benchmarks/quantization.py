@@ -21,7 +21,8 @@ from typing import Any
 from cell_file import CellFile, claim
 from quantization_cases import CASES, STANDARD
 from quantization_cells import Cell, Group, Key, Times, TimesKey, Versions, groups, is_rival, plan, plan_times
-from quantization_edgetl import GATE_POINTS, Chain, Making
+from quantization_edgetl import GATE_POINTS, Chain
+from quantization_made import Making
 from quantization_measure import TIMED_TARGETS, Timing, accuracy_cell, times_cell
 from quantization_rivals import missing
 from quantization_text import METHOD, data, sections

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from quantization_cases import (
     write_catalog,
 )
 from quantization_cells import Group, is_rival
+from quantization_made import Answers, Logits, Made, Making
 from quantization_rivals import recipe_named
 from safetensors.numpy import load_file, save_file
 from transfer_draws import Draw
@@ -55,8 +56,8 @@ from edgetl.stages.compile import compile_stage
 from edgetl.stages.repair import missed_by_int8, repair_stage
 from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.store.results import StageResult, Store, open_store, write_text
-from edgetl.tasks.classification.accuracy import Accuracy, compare, predict, stratified
-from edgetl.types import Compiled, Precision, Preprocessing, Sample, Split, Target
+from edgetl.tasks.classification.accuracy import compare, predict, stratified
+from edgetl.types import Precision, Preprocessing, Sample, Split
 
 GATE_POINTS = 1.0
 _FLOAT_MODEL = "float32.onnx"
@@ -65,69 +66,6 @@ _PLACEMENT_FILE = "placement.txt"
 _CODE_FILE = "code.txt"
 _MAKING_STAGES = ("quantize", "repair", "surgery")
 _FLOAT_STAGES = ("data", "check", "adapt")
-
-_Logits = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Making:
-    """How everything is made. Paths are absolute.
-
-    threads    of training and of engines whose accuracy is taken
-    overrides  KEY=VALUE of every recipe
-    emulated, forecast  validation images under emulation, and with saturation computed
-    version    of edgetl's code: stages that other code made are made again
-    adapt_version  of the code behind the float network
-    """
-
-    data: Path
-    weights: Path
-    work: Path
-    threads: int
-    overrides: tuple[str, ...]
-    emulated: int
-    forecast: int
-    version: str
-    adapt_version: str
-
-
-@dataclass(frozen=True)
-class Made:
-    """A build that edgetl's backend can open. `note` says what is special about it."""
-
-    folder: Path
-    compiled: Compiled
-    target: Target
-    seconds: float | None
-    note: str = ""
-
-    @property
-    def model(self) -> Path:
-        return self.folder / self.compiled.model
-
-    def size_bytes(self) -> int:
-        return sum((self.folder / name).stat().st_size for name in self.compiled.files)
-
-    def digest(self) -> str:
-        """Equal if the same computation is opened: OpenVINO has one file for float32 and bfloat16."""
-        files = {name: file_digest(self.folder / name) for name in self.compiled.files}
-        opened = [self.compiled.backend, self.compiled.precision, dict(self.target.options)]
-        return value_digest([files, opened])
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Logits (images, classes) of a build, what its operators ran in, and its accuracy.
-
-    chosen  indices of the images in `Split.val`
-    """
-
-    logits: _Logits
-    placement: str
-    chosen: NDArray[np.int64]
-    right: NDArray[np.bool_]
-    reference_right: NDArray[np.bool_]
-    accuracy: Accuracy
 
 
 class Chain:
@@ -318,7 +256,7 @@ class Chain:
             return shots
         return draw_samples(shots, job.profile)
 
-    def _saturating(self, method: str) -> _Logits:
+    def _saturating(self, method: str) -> Logits:
         """Logits of a build for CPUs with VNNI, as a CPU without it computes them."""
         from edgetl.backends.onnx_rules import load_pivot
         from edgetl.diagnose.forecast.forecast import logits, saturated
@@ -331,7 +269,7 @@ class Chain:
     def _with_vnni(self, method: str) -> Made:
         return self.build(STANDARD, "x86-cpu", QAT if method == SATURATING_OURS else self.best_static())
 
-    def _judged(self, logits: _Logits, placement: str, count: int) -> Answers:
+    def _judged(self, logits: Logits, placement: str, count: int) -> Answers:
         chosen = self._chosen(count)
         labels = np.array([self.split.val[index].label for index in chosen], dtype=np.int64)
         reference = read_reference(self.float_pivot.folder / REFERENCE_LOGITS, len(self.split.val))[chosen]

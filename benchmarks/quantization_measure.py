@@ -22,7 +22,8 @@ from quantization_cases import (
     case_named,
 )
 from quantization_cells import Alike, BuildTimes, Cell, Key, Times, TimesKey, packed
-from quantization_edgetl import Answers, Chain, Made
+from quantization_edgetl import Chain
+from quantization_made import Answers, Made
 from quantization_rivals import missing
 from repeated_ratio import Ratio, quantile, ratio
 from result_file import made_here

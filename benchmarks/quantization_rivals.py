@@ -6,7 +6,7 @@ from dataclasses import replace
 from importlib import util
 from pathlib import Path
 
-from plain_models import Recipe, Shots, controlled_recipe, recipes, static_recipes
+from plain_models import Recipe, Shots, controlled_recipe, nncf_recipes, static_recipes
 from quantization_cases import NNCF, NNCF_CONTROLLED, STATIC, Case
 
 from edgetl.backends.failures import one_line
@@ -30,7 +30,7 @@ def recipe_named(case: Case, method: str, val: Shots, max_drop_points: float) ->
         return _guarded(next(recipe for recipe in found if recipe.name == method))
     if method == NNCF_CONTROLLED:
         return _guarded(controlled_recipe(val, max_drop_points))
-    return _guarded(next(recipe for recipe in recipes("openvino") if recipe.name == method))
+    return _guarded(next(recipe for recipe in nncf_recipes() if recipe.name == method))
 
 
 def _guarded(recipe: Recipe) -> Recipe:

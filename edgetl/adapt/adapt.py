@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,21 +20,20 @@ from edgetl.adapt.record import AdaptRecord, Budget, Epoch, HeldOut, History, Re
 from edgetl.adapt.strategy import UNFINISHED, Outcome, adapt
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.cut import whole_macs
-from edgetl.backbones.device import choose_device
 from edgetl.backbones.extract import Frozen, freeze_network
 from edgetl.backbones.findings import Audit
 from edgetl.backbones.freeze import is_under
-from edgetl.backbones.head import features, get_head, widened
+from edgetl.backbones.head import features, get_head
 from edgetl.backbones.load import build
 from edgetl.backbones.pixels import load_planes, normalize
-from edgetl.backbones.reproducible import deterministic
+from edgetl.backbones.reproducible import choose_device, deterministic
 from edgetl.backbones.spec import write_spec
 from edgetl.data.groups import shot_keys
 from edgetl.errors import DataError, UsageError
 from edgetl.fronts.image.augment_policy import augment_of, resizes_of
 from edgetl.recipes.run import Run
 from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE
-from edgetl.types import NetworkSpec, Progress, ResizePolicy, Split, WeightSource
+from edgetl.types import Progress, ResizePolicy, Split, WeightSource
 
 Plan = Callable[[int, float, int], str]
 """What to say before it begins of how long all will take, from the multiply-accumulates of an image, the minutes that
@@ -70,10 +68,9 @@ def adapt_network(run: Run, source: WeightSource, out: Path, plan: Plan | None =
         groups = shot_keys(run)
         resize, frozen = choose_resize(run, groups, under)
         outcome = adapt(Task(run, frozen, backbone.pretrained and source.kind != "none", groups))
-        spec = _described(frozen.spec, outcome.network)
-        _require_linear(replace(frozen, spec=spec), outcome.network, split)
+        _require_linear(frozen, outcome.network, split)
     write_checkpoint(_contiguous(outcome.network), out / NETWORK_STATE)
-    write_spec(spec, out / NETWORK_SPEC)
+    write_spec(frozen.spec, out / NETWORK_SPEC)
     write_adapt(_record(run, frozen, audit, resize, outcome), _times(outcome, time.monotonic() - start), out)
     shutil.rmtree(run.store.cache / UNFINISHED, ignore_errors=True)
     for note in audit.notes:
@@ -88,14 +85,6 @@ def _minutes_and_looks(run: Run) -> tuple[float, int]:
     minutes = 0.0 if probe else allowed_minutes(config, len(run.split.shots))
     views = 0 if augment_of(run) == "none" else min(config.views, MOST_VIEWS - 1) if probe else config.views
     return minutes, len(resizes_of(run)) + views + 1  # and random weights
-
-
-def _described(spec: NetworkSpec, network: nn.Module) -> NetworkSpec:
-    """The description of the adapted network, whose head may have a hidden layer now."""
-    layer = network.get_submodule(spec.classifier)
-    if not isinstance(layer, nn.Sequential):
-        return spec
-    return replace(spec, classifier=widened(spec.classifier), hidden=len(layer.get_parameter("0.weight")))
 
 
 def _tell(outcome: Outcome, progress: Progress) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 
@@ -13,17 +13,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel
 
 from edgetl.adapt.inputs import Inputs
 from edgetl.adapt.merged import Merged, merged
-from edgetl.adapt.schedule import rate_factor
 from edgetl.adapt.snapshot import Snapshots
 from edgetl.backbones.freeze import is_under, set_modes
 from edgetl.backbones.reproducible import own_draws
 from edgetl.recipes.recipe import Adapt
 
 _JUDGED_AT_ONCE = 8  # more do not fit into the cache of a core
+_WARM_UP = 0.1  # share of the steps
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def finetune(
             mean_loss = trainer.epoch(train, epoch)
             loss = top1 = None
             if held_out:
-                logits.append(trainer.judge(held_out))
+                logits.append(logits_of(network, inputs, held_out))
                 loss, top1 = _scores(logits[-1], labels[list(held_out)])
             history.append(Epoch(epoch, trainer.rate, mean_loss, loss, top1, time.monotonic() - start))
             after_epoch(history[-1])
@@ -104,8 +103,16 @@ def finetune(
                 snapshots.write(trainer.state(), [asdict(done) for done in history], last=epoch == count)
             if not math.isfinite(mean_loss) or _out_of_patience(history, plan):
                 break
-    trainer.finish()
+    network.eval().requires_grad_(False)
     return Trained(tuple(history), np.stack(logits) if logits else np.zeros((0, 0, 0), np.float32))
+
+
+def rate_factor(step: int, steps: int) -> float:
+    """Factor on the peak rate: linear warm-up, then half a cosine to zero (arXiv:1608.03983, eq. 5)."""
+    warm_up = max(1, round(_WARM_UP * steps))
+    if step < warm_up:
+        return (step + 1) / (warm_up + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
 
 
 @torch.no_grad()
@@ -117,20 +124,20 @@ def logits_of(network: nn.Module, inputs: Inputs, indices: Sequence[int]) -> NDA
 
 
 class _Trainer:
-    """A network with its optimizer, averaged weights and random numbers."""
+    """A network with its optimizer and random numbers."""
 
     def __init__(self, network: nn.Module, inputs: Inputs, labels: Tensor, plan: Plan) -> None:
         self._network, self._inputs, self._labels, self._plan = network, inputs, labels, plan
         self._generator = torch.Generator().manual_seed(plan.config.seed)
-        self._members = list(_members(network, plan))
+        learning = [plan.head, *chain(*plan.by_block)]
+        self._members = [pair for pair in network.named_parameters() if is_under(pair[0], learning)]
         for parameter in network.parameters():
             parameter.requires_grad_(False)
         groups = [
-            {"params": [m.parameter], "lr": m.peak, "weight_decay": plan.config.weight_decay * (m.parameter.ndim > 1)}
-            for m in self._members
+            {"params": [parameter], "weight_decay": plan.config.weight_decay * (parameter.ndim > 1)}
+            for _, parameter in self._members
         ]
-        self._optimizer = torch.optim.AdamW(groups)
-        self._average = AveragedModel(network, avg_fn=_moving(plan.config.ema)) if plan.config.ema else None
+        self._optimizer = torch.optim.AdamW(groups, lr=plan.learning_rate)
         self._step, self.rate = 0, 0.0
         self._merged: Merged | None = None
 
@@ -145,17 +152,11 @@ class _Trainer:
         losses = [self._train(batch, len(batches) * self._plan.epochs) for batch in batches]
         return sum(losses) / len(losses)
 
-    def judge(self, indices: Sequence[int]) -> NDArray[np.float32]:
-        """Logits (n, C) of the network in the state that would be kept now."""
-        return logits_of(self._average or self._network, self._inputs, indices)
-
     def state(self) -> dict[str, Tensor]:
         """All that the next epoch depends on."""
         parts: dict[str, Mapping[str, Tensor]] = {"network": self._network.state_dict()}
-        if self._average is not None:
-            parts["average"] = self._average.state_dict()
-        for number, member in enumerate(self._members):
-            parts[f"optimizer {number}"] = self._optimizer.state.get(member.parameter, {})
+        for number, (_, parameter) in enumerate(self._members):
+            parts[f"optimizer {number}"] = self._optimizer.state.get(parameter, {})
         named = {f"{part}: {name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
         own = {"step": torch.tensor(self._step), "order": self._generator.get_state(), "draws": torch.get_rng_state()}
         return {**named, **own}
@@ -167,59 +168,44 @@ class _Trainer:
             return {key.partition(": ")[2]: tensor for key, tensor in state.items() if key.startswith(f"{name}: ")}
 
         self._network.load_state_dict(part("network"))
-        if self._average is not None:
-            self._average.load_state_dict(part("average"))
-        for number, member in enumerate(self._members):
+        for number, (_, parameter) in enumerate(self._members):
             if kept := part(f"optimizer {number}"):
-                device = member.parameter.device
-                self._optimizer.state[member.parameter] = {
-                    key: tensor if key == "step" else tensor.to(device) for key, tensor in kept.items()
+                self._optimizer.state[parameter] = {
+                    key: tensor if key == "step" else tensor.to(parameter.device) for key, tensor in kept.items()
                 }
         self._step = int(state["step"])
         self._generator.set_state(state["order"])
         torch.set_rng_state(state["draws"])
 
-    def finish(self) -> None:
-        """Put the averaged weights, if there are any, into the network; eval mode."""
-        if self._average is not None:
-            self._network.load_state_dict(self._average.module.state_dict())
-        self._network.eval().requires_grad_(False)
-
     def _unfreeze(self, number: int) -> None:
         blocks, every = self._plan.by_block, self._plan.config.unfreeze_epochs
         count = len(blocks) if not every else min(len(blocks), (number - 1) // every)
         trained = [*chain(*blocks[len(blocks) - count :]), self._plan.head]
-        for member in self._members:
-            member.parameter.requires_grad_(is_under(member.name, trained))
+        for name, parameter in self._members:
+            parameter.requires_grad_(is_under(name, trained))
 
     def _train(self, batch: Sequence[int], steps: int) -> float:
-        config = self._plan.config
-        factor = rate_factor(self._step, steps)
-        for group, member in zip(self._optimizer.param_groups, self._members, strict=True):
-            group["lr"] = member.peak * factor
-        self.rate = self._plan.learning_rate * factor
+        self.rate = self._plan.learning_rate * rate_factor(self._step, steps)
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.rate
         inputs = self._inputs.views(batch, self._generator)
         labels = self._labels[list(batch)].to(inputs.device)
-        inputs, mixed, share = _mix(inputs, labels, config.mixup, self._generator)
         self._optimizer.zero_grad()
-        loss = self._backward(_packed(inputs), mixed, share)
+        loss = self._backward(_packed(inputs), labels)
         self._optimizer.step()
-        self._pull(config.l2_sp * factor)
-        if self._average is not None:
-            self._average.update_parameters(self._network)
         self._step += 1
         return loss
 
-    def _backward(self, inputs: Tensor, labels: tuple[Tensor, Tensor], share: float) -> float:
+    def _backward(self, inputs: Tensor, labels: Tensor) -> float:
         """Gradients of the mean loss over the batch, and that loss.
 
         If no batch norm uses batch statistics, the batch is processed in parts that fit the cache; the sum is the same.
         """
         forward, at_once = self._forward(inputs)
+        smoothing = self._plan.config.label_smoothing
         total = 0.0
-        parts = [torch.split(part, at_once) for part in (inputs, *labels)]
-        for images, first, second in zip(*parts, strict=True):
-            loss = _loss(forward(images), (first, second), share, self._plan.config.label_smoothing)
+        for images, truths in zip(torch.split(inputs, at_once), torch.split(labels, at_once), strict=True):
+            loss = functional.cross_entropy(forward(images), truths, label_smoothing=smoothing)
             loss = loss * (len(images) / len(inputs))
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
@@ -232,63 +218,6 @@ class _Trainer:
         if self._merged is None:
             self._merged = merged(self._network, inputs)
         return self._merged.forward, self._merged.at_once
-
-    @torch.no_grad()
-    def _pull(self, strength: float) -> None:
-        """L2-SP (Li et al. 2018, arXiv:1802.01483, eq. 2), applied like AdamW's decay: separately from the gradient."""
-        if strength:
-            for member in self._members:
-                if member.parameter.requires_grad:
-                    member.parameter.lerp_(member.start, min(1.0, strength * member.peak))
-
-
-@dataclass(frozen=True)
-class _Member:
-    """A trainable parameter, its peak learning rate, and its initial value."""
-
-    name: str
-    parameter: nn.Parameter
-    peak: float
-    start: Tensor
-
-
-def _members(network: nn.Module, plan: Plan) -> Iterator[_Member]:
-    for name, parameter in network.named_parameters():
-        depth = next((i for i, block in enumerate(reversed(plan.by_block), 1) if is_under(name, block)), None)
-        if is_under(name, [plan.head]):
-            depth = 0
-        if depth is not None:
-            peak = plan.learning_rate * plan.config.layer_decay**depth
-            yield _Member(name, parameter, peak, parameter.detach().clone())
-
-
-def _moving(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
-    def average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
-        # early averages are short, or they would stick to the initial weights
-        kept = min(decay, (1 + float(count)) / (10 + float(count)))
-        return averaged + (1 - kept) * (current - averaged)
-
-    return average
-
-
-def _mix(
-    inputs: Tensor, labels: Tensor, alpha: float, generator: torch.Generator
-) -> tuple[Tensor, tuple[Tensor, Tensor], float]:
-    """Mixup (Zhang et al. 2018, arXiv:1710.09412, eq. 1) of the inputs, which may be activations (Verma et al. 2019,
-    arXiv:1806.05236). Returns inputs, both labels, the share of the first."""
-    if not alpha or len(inputs) < 2:
-        return inputs, (labels, labels), 1.0
-    seed = int(torch.randint(1 << 31, (1,), generator=generator))
-    share = float(np.random.default_rng(seed).beta(alpha, alpha))
-    order = torch.randperm(len(inputs), generator=generator).to(inputs.device)
-    return share * inputs + (1 - share) * inputs[order], (labels, labels[order]), share
-
-
-def _loss(logits: Tensor, labels: tuple[Tensor, Tensor], share: float, smoothing: float) -> Tensor:
-    first = functional.cross_entropy(logits, labels[0], label_smoothing=smoothing)
-    if share == 1.0:
-        return first
-    return share * first + (1 - share) * functional.cross_entropy(logits, labels[1], label_smoothing=smoothing)
 
 
 def _packed(inputs: Tensor) -> Tensor:

@@ -17,8 +17,9 @@ from edgetl.adapt.finetune import Epoch, Trained
 from edgetl.adapt.guards import Judged, lead
 from edgetl.adapt.record import Candidate, State
 from edgetl.adapt.trials import HeadChoice, Tuning, fit_on, run_trial
-from edgetl.adapt.workers import run_all
 from edgetl.backbones.freeze import Depth, all_but, blocks, last_parts
+from edgetl.backbones.reproducible import draws
+from edgetl.backbones.threads import side_by_side
 from edgetl.tasks.classification.folds import Fold
 
 # Share of the parts to train, and learning rates; the cheapest first, all parts last (docs/decisions/0009).
@@ -117,7 +118,10 @@ def race(
                 advance(epochs - shown[0])  # for a cached trial, or one that ended early
                 return trained
 
-            for job, trained in zip(jobs, run_all(work, jobs, task.frozen), strict=True):
+            # random numbers of the network itself (dropout) come from one generator for all threads: runs would differ
+            alone = draws(task.frozen.network)
+            running = map(work, jobs) if alone else side_by_side(work, jobs, task.frozen.device)
+            for job, trained in zip(jobs, running, strict=True):
                 trials[job[0]].append(trained)
             alive = _ranked(task, entered, trials, alive, folds)[:KEPT]
     return [Runner(tuning, True, tuple(trials[index]), errors.get(index, "")) for index, tuning in enumerate(entered)]

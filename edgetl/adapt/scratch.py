@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import skip_init
 
-from edgetl.adapt.schedule import rate_factor
+from edgetl.adapt.finetune import rate_factor
 from edgetl.backbones.augment import Augment
 from edgetl.backbones.cut import count_macs
 from edgetl.backbones.memory_format import channels_last

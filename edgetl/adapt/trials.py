@@ -15,11 +15,11 @@ from torch import nn
 from edgetl.adapt.episode import MOST_VIEWS, Prepared, Task
 from edgetl.adapt.finetune import Epoch, Plan, Trained, finetune
 from edgetl.adapt.kept import contents
-from edgetl.backbones.head import set_head, widen_head
+from edgetl.backbones.head import set_head
 from edgetl.files.digest import value_digest
 from edgetl.store.cache import Cache
 from edgetl.tasks.classification.folds import Fold
-from edgetl.tasks.classification.heads.head import Floats, Head, MlpHead
+from edgetl.tasks.classification.heads.head import Head
 from edgetl.tasks.classification.heads.table import fit_head
 from edgetl.tasks.classification.heads.table import prepare as prepare_shots
 
@@ -61,18 +61,10 @@ def fit_on(task: Task, features: NDArray[np.float32], choice: HeadChoice, indice
 
 
 def write_head(network: nn.Module, name: str, head: Head) -> None:
-    """Put a fitted head into the classifier `name`, which gets a hidden layer if the head has one."""
-    if isinstance(head, MlpHead):
-        last = widen_head(network, name, len(head.hidden_bias))
-        _set(network, f"{name}.0", head.hidden_weight, head.hidden_bias)
-        _set(network, last, head.weight, head.bias)
-    else:
-        _set(network, name, head.weight, head.bias)
-
-
-def _set(network: nn.Module, name: str, weight: Floats, bias: Floats) -> None:
+    """Put a fitted head into the classifier `name`."""
     device = next(network.parameters()).device
-    set_head(network, name, torch.from_numpy(weight).float().to(device), torch.from_numpy(bias).float().to(device))
+    weight, bias = (torch.from_numpy(part).float().to(device) for part in (head.weight, head.bias))
+    set_head(network, name, weight, bias)
 
 
 def plan_of(task: Task, tuning: Tuning) -> Plan:

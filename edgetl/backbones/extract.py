@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgetl.backbones.augment import Augment
-from edgetl.backbones.device import choose_device
 from edgetl.backbones.head import get_head
 from edgetl.backbones.load import build
 from edgetl.backbones.memory_format import channels_last
 from edgetl.backbones.pixels import load_planes, normalize
+from edgetl.backbones.reproducible import choose_device
 from edgetl.backbones.threads import side_by_side
 from edgetl.files.digest import value_digest
 from edgetl.fronts.image.decoder_versions import decoder_versions
@@ -90,7 +90,6 @@ def _function_digest(network: nn.Module, spec: NetworkSpec) -> str:
         "library": [spec.library, metadata.version(spec.library)],
         "architecture": spec.architecture,
         "model_args": dict(spec.model_args),
-        "hidden": spec.hidden,
         "surgery": list(spec.surgery),
     }
     return value_digest([built, tensors_digest(network)])

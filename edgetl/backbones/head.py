@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from edgetl.errors import UsageError
@@ -63,28 +62,6 @@ def features(network: nn.Module, head: str, inputs: Tensor) -> tuple[Tensor, Ten
     if entering.ndim == 2:
         return entering, logits
     return (entering.flatten(2).mean(2) if convolution else entering.flatten(1, -2).mean(1)), logits
-
-
-def widen_head(network: nn.Module, name: str, hidden: int) -> str:
-    """Put a layer of `hidden` units and a ReLU before the classifier; returns the classifier's new name.
-
-    Raises UsageError if the classifier is a convolution.
-    """
-    head = get_head(network, name)
-    if not isinstance(head, nn.Linear):
-        raise UsageError(
-            "adapt.head: mlp needs a linear classifier, but this network ends in a convolution; use another head"
-        )
-    with torch.random.fork_rng(devices=[]):
-        wide = nn.Sequential(nn.Linear(head.in_features, hidden), nn.ReLU(), nn.Linear(hidden, head.out_features))
-    owner, _, last = name.rpartition(".")
-    setattr(network.get_submodule(owner), last, wide.to(head.weight.device).train(network.training))
-    return widened(name)
-
-
-def widened(name: str) -> str:
-    """Name of the classifier after a hidden layer."""
-    return f"{name}.2"
 
 
 def set_head(network: nn.Module, name: str, weight: Tensor, bias: Tensor) -> None:

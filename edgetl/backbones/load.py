@@ -16,7 +16,7 @@ from edgetl.backbones.checkpoint import listed, read_checkpoint, read_sets
 from edgetl.backbones.findings import Audit
 from edgetl.backbones.fitting import fit
 from edgetl.backbones.gray import spread_stem
-from edgetl.backbones.head import find_head, widen_head, widened
+from edgetl.backbones.head import find_head
 from edgetl.backbones.hub import download
 from edgetl.backbones.own_ways import JOINED_HEAD, SECOND_HEADS
 from edgetl.backbones.plan import Plan
@@ -72,8 +72,6 @@ def rebuild(spec: NetworkSpec, state: Path) -> nn.Module:
 def construct(spec: NetworkSpec) -> nn.Module:
     """The network of `spec` with fresh weights, in eval mode."""
     network = _create(spec.library, spec.architecture, spec.model_args, spec.num_classes)
-    if spec.hidden:
-        widen_head(network, spec.classifier.removesuffix(widened("")), spec.hidden)
     _fit_input(network, spec)
     return operate(network, spec.surgery, spec.preprocessing.height, spec.preprocessing.width)
 

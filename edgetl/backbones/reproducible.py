@@ -13,6 +13,11 @@ _CUBLAS = "CUBLAS_WORKSPACE_CONFIG"  # cuBLAS is only deterministic with a fixed
 _CHANCES = ("p", "drop_prob", "drop_rate", "dropout", "attention_dropout")  # what timm and torchvision call them
 
 
+def choose_device() -> torch.device:
+    """The GPU if there is one, otherwise the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 @contextmanager
 def deterministic(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch and demand deterministic kernels; restore generators and switches on leaving.

@@ -17,8 +17,7 @@ from edgetl.bundle.write import replace_compiled, tolerance_for, write_manifest
 from edgetl.errors import BackendError, BundleError, UsageError
 from edgetl.files.arrays import UnreadableArray, read_tensors
 from edgetl.files.temporary import temporary_folder
-from edgetl.pivot.pivot import Pivot, PivotModel, read_pivot
-from edgetl.pivot.pivot_models import available, model_for
+from edgetl.pivot.pivot import Pivot, PivotModel, available, model_for, read_pivot
 from edgetl.recipes.targets import load_target, scheme_id
 from edgetl.store.results import disk_errors, put
 from edgetl.types import Compiled, FinishingBackend, Precision, Target

@@ -121,3 +121,17 @@ def _plain_files(folder: Path, prefix: str) -> Iterator[str]:
                 yield prefix + entry.name
             else:
                 raise BundleError(f"{entry.path}: not a regular file; a bundle has only plain files")
+
+
+def is_folder_of_bundles(path: Path) -> bool:
+    """Whether it is not a bundle itself but directly contains some."""
+    return path.is_dir() and not (path / FILE_NAME).exists() and bool(_inside(path))
+
+
+def bundle_folders(path: Path) -> tuple[Path, ...]:
+    """The bundles in a folder of bundles, by name; else the path itself, whose reader reports what it is."""
+    return _inside(path) if is_folder_of_bundles(path) else (path,)
+
+
+def _inside(path: Path) -> tuple[Path, ...]:
+    return tuple(sorted(child for child in path.iterdir() if (child / FILE_NAME).is_file()))

@@ -91,8 +91,7 @@ def _compile_pivot(options: RecipeOptions, targets: tuple[str, ...], time_limit_
 
 def _left_out(options: RecipeOptions, targets: tuple[str, ...]) -> list[dict[str, str]]:
     """Builds of the targets for which the pivot has no model."""
-    from edgetl.pivot.pivot import read_pivot
-    from edgetl.pivot.pivot_models import left_out
+    from edgetl.pivot.pivot import left_out, read_pivot
     from edgetl.recipes.targets import load_target
 
     pivot = read_pivot(options.recipe)

@@ -27,8 +27,7 @@ def command(options: RecipeOptions, count: int) -> int:
     """Predict how INT8 saturation affects RECIPE's networks on x86 CPUs without VNNI. Needs no such CPU.
 
     On these CPUs INT8 kernels add products in pairs and clip the sums to 16 bits. The saturation simulation reports
-    per layer how often that happens and what it changes, and for the network the accuracy lost and the layers that
-    need 7-bit weights.
+    per layer how often that happens and what it changes, and for the network the accuracy lost.
     """
     from edgetl.recipes.job import schemes_of
 

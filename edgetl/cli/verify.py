@@ -56,7 +56,7 @@ def command(
     Exit code 0 if everything is as it was built, 1 if a file or step differs; the first one is named.
     """
     from edgetl.backends.fresh_process import Limits
-    from edgetl.bundle.find import bundle_folders, is_folder_of_bundles
+    from edgetl.bundle.read import bundle_folders, is_folder_of_bundles
 
     limits = Limits(time_limit_s, "--time-limit")
     if is_folder_of_bundles(bundle):

@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from edgetl.data.scan import SPLIT_NAMES, Listing, locate
-from edgetl.data.survey import Survey, survey
+from edgetl.data.survey import Survey
 from edgetl.errors import UsageError
 from edgetl.files.text import printable
 from edgetl.fronts.image.augment_policy import naming, why_not_mirrored
@@ -41,18 +41,14 @@ class _Choice:
     why: str
 
 
-def suggest(root: Path, recipe_dir: Path, name: str | None) -> str:
+def recipe_text(seen: Survey, root: Path, recipe_dir: Path, name: str | None, *, vnni: bool = True) -> str:
     """YAML text of a recipe for the images in `root`, to be written into the folder `recipe_dir`.
 
-    root   a folder with one sub-folder per class, one with train/ and val/ (or train.csv and val.csv), or a CSV list
+    seen   `survey` of `root`
     name   the recipe's name; None makes one from the name of `root`
-    Opens only headers. Raises UsageError for a missing folder or an invalid name, DataError for unusable data.
+    vnni   False if this computer is an x86 one without VNNI
+    raises UsageError for an invalid name.
     """
-    return recipe_text(survey(root), root, recipe_dir, name)
-
-
-def recipe_text(seen: Survey, root: Path, recipe_dir: Path, name: str | None, *, vnni: bool = True) -> str:
-    """`suggest` for a finished survey; vnni: False if this computer is an x86 one without VNNI."""
     title = _title(locate(Path(), str(root))) if name is None else name
     if not _NAME.fullmatch(title):
         raise UsageError(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgetl.errors import BackendError
-from edgetl.pivot.compute import COMPUTE, Kind, is_depthwise
+from edgetl.pivot.macs import COMPUTE, Kind, is_depthwise
 from edgetl.types import OperatorName, Scheme
 
 _TYPES = {"uint8": TensorProto.UINT8, "int8": TensorProto.INT8}

@@ -23,9 +23,8 @@ from edgetl.pivot.float_logits import stored_logits
 from edgetl.pivot.fold import fold
 from edgetl.pivot.from_torch import to_onnx
 from edgetl.pivot.half import measure_range, to_float16
-from edgetl.pivot.half_range import HalfRange
 from edgetl.pivot.parity import compare, infer, open_literal
-from edgetl.pivot.pivot import GOLDEN_DIR, Pivot, PivotModel, write_pivot
+from edgetl.pivot.pivot import GOLDEN_DIR, HalfRange, Pivot, PivotModel, write_pivot
 from edgetl.pivot.preprocess import attach
 from edgetl.pivot.reference import float_logits, torch_logits
 from edgetl.recipes.job import wants_float16

@@ -36,10 +36,6 @@ class ModelFacts:
     dequantize: int
     operators: dict[str, int]
 
-    @property
-    def has_qdq(self) -> bool:
-        return self.quantize > 0
-
 
 def read_facts(path: Path) -> ModelFacts:
     """Read a pivot model's facts. Raises BundleError for a file that is not one of our pivots."""

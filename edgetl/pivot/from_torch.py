@@ -15,7 +15,7 @@ from torch import nn
 from edgetl.errors import BackendError
 from edgetl.pivot.clean import clean
 from edgetl.pivot.constants import fold_constants
-from edgetl.pivot.name_layers import name_layers
+from edgetl.pivot.layer_view import View
 from edgetl.pivot.rewrite import merge_pads, split_float_biases
 from edgetl.types import OUTPUT_NAME
 
@@ -76,8 +76,18 @@ def to_onnx(module: nn.Module, height: int, width: int) -> onnx.ModelProto:
     model = clean(program.model_proto)
     merge_pads(model)
     split_float_biases(model)
-    name_layers(model)
+    _name_layers(model)
     return model
+
+
+def _name_layers(model: onnx.ModelProto) -> None:
+    """Rename, in place, every node that computes a layer: `layer3.0.conv2` instead of the exporter's `node_conv2d_7`.
+
+    Runtimes keep the name through their fusions, so `forecast`, `bench` and the report show what `blame` shows.
+    """
+    view = View(model)
+    for node in view.compute:
+        node.name = view.name_of(node)
 
 
 def _refusal(who: str, module: nn.Module, error: Exception) -> str:

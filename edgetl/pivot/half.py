@@ -12,9 +12,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgetl.pivot.half_range import HalfRange
 from edgetl.pivot.mixed import expose
 from edgetl.pivot.parity import open_literal
+from edgetl.pivot.pivot import HalfRange
 from edgetl.types import INPUT_NAME
 
 

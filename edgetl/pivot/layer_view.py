@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgetl.pivot.clean import DEQUANTIZE, QUANTIZE
-from edgetl.pivot.compute import COMPUTE
+from edgetl.pivot.macs import COMPUTE
 
 Array = NDArray[Any]
 

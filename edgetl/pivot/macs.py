@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import onnx
 from onnx import shape_inference
 
-from edgetl.pivot.compute import COMPUTE
+Kind = Literal["convolution", "linear"]
+
+COMPUTE: Mapping[str, Kind] = {"Conv": "convolution", "Gemm": "linear", "MatMul": "linear"}
+
+
+def is_depthwise(weight_shape: Sequence[int], groups: int) -> bool:
+    """Whether every output channel of a convolution reads an input channel of its own.
+
+    weight_shape  (O, C / groups, ...)
+    """
+    outputs, per_group = weight_shape[:2]
+    return per_group == 1 and outputs == groups
 
 
 def macs_by_output(model: onnx.ModelProto) -> dict[str, int]:
@@ -34,6 +47,14 @@ def macs_by_output(model: onnx.ModelProto) -> dict[str, int]:
             shapes[value.name] = tuple(dim.dim_value for dim in dims)
     counted = {node.output[0]: _macs(node, shapes) for node in graph.node if node.op_type in COMPUTE}
     return {name: macs for name, macs in counted.items() if macs is not None}
+
+
+def count_macs(model: onnx.ModelProto) -> int:
+    """Multiply-accumulates of the convolutions and matrix products for a batch of one.
+
+    Products whose shapes cannot be inferred are not counted, so the count may be a lower bound.
+    """
+    return sum(macs_by_output(model).values())
 
 
 def _macs(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> int | None:

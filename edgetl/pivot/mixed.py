@@ -21,10 +21,8 @@ import onnx
 from onnx import TensorProto, helper
 
 from edgetl.errors import BackendError
-from edgetl.pivot.compute import COMPUTE, Kind
-from edgetl.pivot.equalized import equalized_layers
 from edgetl.pivot.layer_view import Array, View
-from edgetl.pivot.macs import macs_by_output
+from edgetl.pivot.macs import COMPUTE, Kind, macs_by_output
 from edgetl.pivot.rewrite import drop_unused_constants
 
 ONE_STEP = 1.0 + 1e-3
@@ -68,7 +66,7 @@ def weight_steps(model: onnx.ModelProto, reference: onnx.ModelProto) -> dict[str
 
     reference  the float model of the same network (`float32.onnx`); layers are matched by their place in the graph
     Weights beyond the integers' range count as lying at its end: clipping is a choice of the scale, not a difference.
-    Rounding to nearest gives at most 0.5, other roundings at most 1, training and equalization any number.
+    Rounding to nearest gives at most 0.5, other roundings at most 1, training any number.
     raises     BackendError if the reference is another network.
     """
 
@@ -92,22 +90,18 @@ def originals_of(model: onnx.ModelProto, reference: onnx.ModelProto) -> Original
     """What the layers of a Q/DQ model get back when they are floated, by layer name: the float network's weights.
 
     reference  the float model of the same network (`float32.onnx`)
-    returns    without the layers whose channels were scaled between them before rounding (`quantize.equalize`, as the
-               model says): one of them with the float network's weights would no longer fit its neighbor. None when
-               the integers of the others are not the float network's weights, rounded: less than half are within one
-               step of it. They were trained on and moved away, and the layers around them have followed. A layer that
-               is not in the result is floated with its own weights, dequantized, and its own bias.
+    returns    None when the integers are not the float network's weights, rounded: less than half are within one step
+               of it. They were trained on and moved away, and the layers around them have followed. Layers are then
+               floated with their own weights, dequantized, and their own bias.
     raises     BackendError when the reference is another network.
 
     Half of them, not all: one layer far from the float network among others that are close is a fault, and floating
     it must undo the fault.
     """
     view = View(model)
-    scaled = equalized_layers(model)
-    found = {name: each for name, each in _matched(view, View(reference)).items() if name not in scaled}
-    layers = [(name, node) for name, node in view.layers.items() if name in found]
-    close = sum(view.steps(node, found[name].weight) <= ONE_STEP for name, node in layers)
-    return found if layers and 2 * close >= len(layers) else None
+    found = _matched(view, View(reference))
+    close = sum(view.steps(node, found[name].weight) <= ONE_STEP for name, node in view.layers.items())
+    return found if found and 2 * close >= len(found) else None
 
 
 def float_layers(model: onnx.ModelProto, names: Collection[str], originals: Originals | None = None) -> onnx.ModelProto:

@@ -5,22 +5,28 @@ Readers trust nothing: sizes are bounded, unknown keys and other schema versions
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from edgetl.errors import BundleError
+from edgetl.errors import BundleError, UsageError
 from edgetl.files.digest import file_digest, folder_digests
 from edgetl.files.json_file import Labels, RelativePath, Sha256, StrictModel, read_json
-from edgetl.pivot.half_range import HalfRange
+from edgetl.recipes.targets import scheme_id
 from edgetl.store.results import write_text
-from edgetl.types import ModelKind, Preprocessing
+from edgetl.types import PRECISIONS, ModelKind, Precision, Preprocessing, Target
 
 FILE_NAME = "pivot.json"
 GOLDEN_DIR = "golden"
 SCHEMA = 1
 MAX_PIVOT_BYTES = 10_000_000
+
+LARGEST_FLOAT16 = 65504.0
+"""Largest finite number of IEEE 754-2019 binary16."""
+HEADROOM = 2.0
+"""Required factor below it, because other images may give larger values."""
 
 GoldenFile = Annotated[str, Field(pattern=r"^[0-9]{1,2}\.(jpg|png)$")]
 
@@ -50,6 +56,29 @@ class PivotModel(StrictModel):
     scheme_id: str | None
     sha256: Sha256
     parity: Parity | None
+
+
+class HalfRange(StrictModel):
+    """The largest magnitude of any float32 value inside the network on `images` real ones; `tensor` is where."""
+
+    largest: Annotated[float, Field(ge=0)]
+    tensor: str
+    images: Annotated[int, Field(ge=1)]
+
+    @property
+    def fits(self) -> bool:
+        """Whether the network can run in float16."""
+        return self.largest * HEADROOM <= LARGEST_FLOAT16
+
+    def explain(self) -> str:
+        """One sentence about it."""
+        seen = f"On {self.images} shots no value inside the network exceeds {self.largest:,.0f} (`{self.tensor}`)"
+        if self.fits:
+            return f"{seen}; float16 goes up to {LARGEST_FLOAT16:,.0f}."
+        return (
+            f"{seen}; float16 goes up to {LARGEST_FLOAT16:,.0f}, but {HEADROOM:g} times the observed value must fit: "
+            "there is no float16 build."
+        )
 
 
 class Pivot(StrictModel):
@@ -97,6 +126,46 @@ def read_pivot(folder: Path) -> Pivot:
     for name, digest in pivot.digests.items():
         _check_file(folder, name, digest)
     return pivot
+
+
+def model_for(pivot: Pivot, target: Target, precision: Precision) -> PivotModel:
+    """The model from which `precision` on `target` is compiled. Raises UsageError.
+
+    bfloat16 is made from float32; a simplified build from the int8 model of a pivot of the simplified network.
+    """
+    kind, scheme = _wanted(target, precision)
+    for model in pivot.models:
+        if (model.precision, model.scheme_id) == (kind, scheme):
+            return model
+    have = ", ".join(model.scheme_id or model.precision for model in pivot.models)
+    wanted = f"the scheme {scheme}" if scheme else f"a {kind} model"
+    raise UsageError(f"target {target.name}: {precision} needs {wanted}; the pivot has {have}")
+
+
+def available(pivot: Pivot, target: Target) -> tuple[Precision, ...]:
+    """The target's precisions for which the pivot has a model, in the target's order."""
+    held = {(model.precision, model.scheme_id) for model in pivot.models}
+    return tuple(precision for precision in target.precisions if _wanted(target, precision) in held)
+
+
+def _wanted(target: Target, precision: Precision) -> tuple[ModelKind, str | None]:
+    kind = PRECISIONS[precision]
+    return kind.model, scheme_id(target.scheme) if kind.integers else None
+
+
+def left_out(pivot: Pivot, target: Target) -> Iterator[tuple[Precision, str]]:
+    """The target's precisions for which the pivot has no model, each with what to do."""
+    remedy = f"add {target.name} to the recipe's targets and build again"
+    for precision in target.precisions:
+        if precision in available(pivot, target):
+            continue
+        if PRECISIONS[precision].integers:
+            wanted = scheme_id(target.scheme)
+            yield precision, f"the pivot has no INT8 network of the number format {wanted}; {remedy}"
+        elif pivot.half_range and not pivot.half_range.fits:
+            yield precision, pivot.half_range.explain()
+        else:
+            yield precision, f"the pivot has no {precision} model; {remedy}"
 
 
 def _check_file(folder: Path, name: str, digest: str) -> None:

@@ -15,7 +15,6 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgetl.fronts.image.normalize import affine
 from edgetl.pivot.clean import clean
-from edgetl.pivot.equalized import keep_mark
 from edgetl.pivot.rewrite import drop_unused_constants
 from edgetl.types import INPUT_NAME, Preprocessing
 
@@ -63,8 +62,7 @@ def on_byte_lattice(p: Preprocessing, *, symmetric: bool) -> Preprocessing:
 
 def attach(model: onnx.ModelProto, p: Preprocessing, labels: Sequence[str]) -> onnx.ModelProto:
     """Replace the normalized float input by `image`, uint8 (batch, H, W, 3) RGB, and write labels and preprocessing
-    into the model's metadata (JSON under `edgetl.labels` and `edgetl.preprocessing`), beside what `graph/equalized.py`
-    wrote there.
+    into the model's metadata (JSON under `edgetl.labels` and `edgetl.preprocessing`).
 
     The bytes go straight into a Cast, because TensorRT takes a uint8 network input nowhere else. Multiplication and
     addition then run over rows of width * 3 values with repeated constants: the same numbers as per channel, but
@@ -98,7 +96,6 @@ def attach(model: onnx.ModelProto, p: Preprocessing, labels: Sequence[str]) -> o
             PREPROCESSING_KEY: json.dumps(asdict(p), sort_keys=True),
         },
     )
-    keep_mark(model, result)
     onnx.checker.check_model(result)
     return result
 

@@ -23,14 +23,12 @@ from edgetl.files.digest import value_digest
 from edgetl.fronts.image.augment_policy import augment_of
 from edgetl.pivot.check import check_scheme
 from edgetl.pivot.clean import serialize
-from edgetl.pivot.equalized import mark_equalized
 from edgetl.pivot.fold import fold
 from edgetl.pivot.from_torch import to_onnx
 from edgetl.pivot.preprocess import on_byte_lattice
 from edgetl.quant.bias import IMAGES, correct_biases
 from edgetl.quant.calibration import BATCH, CalibrationImages
 from edgetl.quant.decide import decide, judge_on
-from edgetl.quant.equalize import equalize
 from edgetl.quant.fakequant import ActivationQuantizer, quantizers
 from edgetl.quant.observe import observe, observed_places, take_ranges
 from edgetl.quant.observed import Observed, Parts, write_observed
@@ -77,8 +75,7 @@ def quantize_network(run: Run, adapted: Path, scheme: Scheme, gates: Gates, rang
         rebuilt = rebuild(spec, adapted / NETWORK_STATE)
         parts_to_replace = replaceable(rebuilt)
         folded = fold(rebuilt, p.height, p.width)
-        equalized = equalize(folded.module, p.height, p.width) if config.equalize else None
-        network = equalized.module if equalized else folded.module
+        network = folded.module
         # the captured graph shares its parameters with what was captured, and training moves them
         prepared = prepare(copy.deepcopy(network), p, scheme, profile).to(device)
         images = CalibrationImages(split.shots, p, policy, profile, device)
@@ -101,8 +98,6 @@ def quantize_network(run: Run, adapted: Path, scheme: Scheme, gates: Gates, rang
             run.progress.note(f"{scheme_id(scheme)}: {settled.decision.sentence}")
         converted = convert(prepared, p)
         model = to_onnx(converted, p.height, p.width)
-        if equalized:
-            mark_equalized(model, equalized.places, equalized.convolutions)
         check_scheme(model, scheme)
         logits = _reference(converted, shots)
         float_logits = _reference(folded.module.cpu(), shots)
@@ -124,7 +119,6 @@ def quantize_network(run: Run, adapted: Path, scheme: Scheme, gates: Gates, rang
         chosen_epoch=best_epoch(settled.history).epoch if settled.method == "qat" else 0,
         calibration_images=len(images.samples) if ranges is None else len(observed.parts["images"]),
         ranges_given=ranges is not None,
-        equalized_pairs=equalized.pairs if equalized else 0,
         replaceable=parts_to_replace,
         bias_corrections=tuple(corrections),
         device=device.type,

@@ -24,7 +24,7 @@ from torchao.quantization.pt2e.quantizer import (
     SharedQuantizationSpec,
 )
 
-from edgetl.pivot.compute import is_depthwise
+from edgetl.pivot.macs import is_depthwise
 from edgetl.quant.fakequant import (
     ActivationQuantizer,
     PairedPerChannelWeightQuantizer,

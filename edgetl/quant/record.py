@@ -100,7 +100,6 @@ class QuantizeRecord:
     chosen_epoch: int
     calibration_images: int
     ranges_given: bool
-    equalized_pairs: int
     replaceable: Replaceable
     bias_corrections: tuple[Correction, ...]
     device: str

@@ -176,9 +176,9 @@ class Adapt(_Section):
 
     strategy: Literal["auto", "probe", "finetune"] = "auto"
     """probe: only a new head. finetune: head, then backbone. auto: the best on held-out shots."""
-    head: Literal["auto", "ncm", "cosine", "ridge", "logistic", "linear", "mlp"] = "auto"
+    head: Literal["auto", "ncm", "cosine", "ridge", "logistic"] = "auto"
     """How the new head is fitted on frozen features. auto: the best of ncm, cosine and logistic on held-out
-    shots. mlp: with a hidden layer."""
+    shots."""
     freeze: Annotated[Literal["auto"] | tuple[str, ...], BeforeValidator(_patterns)] = "auto"
     """Parameters to keep unchanged, by prefix (`blocks.0`) or wildcard (`*.conv_dw.*`). auto: tries several depths."""
     train_last: Annotated[int, Field(ge=1)] | None = None
@@ -189,20 +189,12 @@ class Adapt(_Section):
     """Images per step."""
     learning_rate: Literal["auto"] | Annotated[float, Field(gt=0, le=1)] = "auto"
     """Peak learning rate of AdamW. auto: tries several."""
-    layer_decay: float = Field(default=1.0, gt=0, le=1)
-    """Factor on the learning rate from each part to the one before it, starting at the head."""
     unfreeze_epochs: int = Field(default=0, ge=0)
     """Gradual unfreezing: train the head first, then one more part after each such number of epochs. 0: all at once."""
     batch_norm: Literal["frozen", "reestimated", "trained"] = "frozen"
     """Batch-norm statistics: pretrained, computed once on the shots, or updated during training."""
     weight_decay: float = Field(default=0.01, ge=0, le=1)
     """AdamW weight decay."""
-    l2_sp: float = Field(default=0.0, ge=0)
-    """Decay toward the pretrained weights (L2-SP), in units of the learning rate. 0: none."""
-    ema: float = Field(default=0.0, ge=0, lt=1)
-    """Decay of an exponential moving average of the weights, which is then kept. 0: none."""
-    mixup: float = Field(default=0.0, ge=0, le=10)
-    """Alpha of mixup. 0: none."""
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     """Label smoothing of the cross entropy."""
     views: int = Field(default=8, ge=0, le=100)
@@ -248,9 +240,6 @@ class Quantize(_Section):
     """Softmax temperature of the distillation from the float network (Hinton et al. 2015, arXiv:1503.02531)."""
     bias_correction: bool = True
     """Compensate the mean rounding error of each layer's output in its bias, after calibration."""
-    equalize: bool = False
-    """Scale channels between two convolutions so that the weights of both have the same magnitude, if that is exact
-    (not across ReLU6)."""
     ranges: str | None = None
     """Observed ranges of an earlier run (its `ranges.safetensors`) instead of calibration; refused unless they belong
     to this network, scheme and profile. Relative to the recipe."""

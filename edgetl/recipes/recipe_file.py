@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _NAMED_MISTAKES = 20
 _OVERRIDE_CHARACTERS = 80
 _MOST_SUGGESTED = 3
+_GONE = frozenset({"adapt.ema", "adapt.l2_sp", "adapt.layer_decay", "adapt.mixup", "quantize.equalize"})
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -65,6 +66,8 @@ def _touch(key: tuple[str, ...], place: tuple[str, ...]) -> bool:
 
 def _line(place: tuple[str, ...], problems: Sequence[ErrorDetails]) -> str:
     key, kind = key_of(place), problems[0]["type"]
+    if kind == "extra_forbidden" and key in _GONE:
+        return f"`{key}` is gone since 0.1.0, as it had no measured benefit; delete it"
     if kind == "extra_forbidden":
         return f"unknown key `{key}`; {_suggestion(place)}"
     if kind == "missing":

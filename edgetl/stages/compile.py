@@ -13,8 +13,7 @@ from edgetl.types import Precision, Target
 
 def precisions_of(pivot: StageResult, target: Target) -> tuple[Precision, ...]:
     """The builds to make for a target: those for which the pivot has a model."""
-    from edgetl.pivot.pivot import read_pivot
-    from edgetl.pivot.pivot_models import available
+    from edgetl.pivot.pivot import available, read_pivot
 
     return available(read_pivot(pivot.folder), target)
 

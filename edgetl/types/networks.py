@@ -36,7 +36,6 @@ class NetworkSpec:
     num_classes: int
     classifier: str  # name of the layer that gives the logits
     preprocessing: Preprocessing
-    hidden: int = 0  # units of a hidden layer before it; 0: none
     surgery: tuple[str, ...] = ()  # parts replaced after adaptation: names of `edgetl.backbones.replaceable`
     licence: str = ""  # of the pretrained weights, as they state it
 

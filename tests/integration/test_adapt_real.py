@@ -55,7 +55,7 @@ def _top1(folder: Path, split: Split) -> float:
 
 def test_a_probe_on_a_real_backbone_recognizes_steel_defects(shared: Path, tmp_path: Path) -> None:
     split = _split(shared, "neu_steel", shots=10, val=120)
-    record = _adapt(split, shared, Backbone(name="mobilenetv2_100"), Adapt(strategy="probe"), tmp_path)
+    record = _adapt(split, shared, Backbone(name="mobilenetv2_100"), Adapt(strategy="probe", views=1), tmp_path)
     assert _top1(tmp_path, split) >= 0.92
     classifier = ("classifier.bias", "classifier.weight")
     assert record.audit == Audit(matched=312, dropped=classifier, new=classifier)
@@ -64,14 +64,15 @@ def test_a_probe_on_a_real_backbone_recognizes_steel_defects(shared: Path, tmp_p
 
 def test_a_convolution_as_classifier_learns_too(shared: Path, tmp_path: Path) -> None:
     split = _split(shared, "hymenoptera", shots=10, val=60)
-    config = Adapt(strategy="auto", epochs=2, learning_rate=1e-4)
+    config = Adapt(strategy="auto", epochs=2, learning_rate=1e-4, views=2)
     _adapt(split, shared, Backbone(name="tv_squeezenet1_1"), config, tmp_path)
     assert _top1(tmp_path, split) >= 0.75
 
 
 def test_hand_signs_are_fine_tuned_and_all_guards_are_told(shared: Path, tmp_path: Path) -> None:
     split = _split(shared, "sign_digits", shots=5, val=100)
-    record = _adapt(split, shared, Backbone(name="mobilenetv2_100", input_size=96), Adapt(epochs=5), tmp_path)
+    config = Adapt(epochs=5, views=4, folds=3)
+    record = _adapt(split, shared, Backbone(name="mobilenetv2_100", input_size=96), config, tmp_path)
     assert [guard.guard for guard in record.guards] == [
         "sanity probe",
         "negative transfer",
@@ -97,7 +98,7 @@ def test_shuffled_weights_are_caught_by_the_sanity_probe(shared: Path, tmp_path:
     write_checkpoint(tensors, folder / "model.safetensors")
     split = _split(shared, name, shots=5, val=7)
     with pytest.raises(WeightsError, match="carry no information"):
-        _adapt(split, tmp_path, Backbone(name="mobilenetv2_100"), Adapt(strategy="probe"), tmp_path)
+        _adapt(split, tmp_path, Backbone(name="mobilenetv2_100"), Adapt(strategy="probe", views=0), tmp_path)
 
 
 @pytest.mark.parametrize("name", ["resnet50", "tv_resnet50", "tf_mobilenetv3_small_100"])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from chain import CPU_TARGETS, Chain, edgetl, edgetl_without_torch, run
+from cli_calls import Shell
 
 from edgetl.bundle.manifest import read_manifest
 from edgetl.bundle.read import read_bundle
@@ -25,7 +26,7 @@ def test_the_build_says_on_stderr_what_was_done_and_nothing_else(chain: Chain) -
     assert "bench intel-cpu" in chain.done.err
     # the only other lines: what the check warns of, which way of fine-tuning was chosen, what more shots would bring,
     # whether to train for the integers, how long it will take, what is next, how far a long task is (indented)
-    said = ("held-out", "Calibrated", "estimated")
+    said = ("held-out", "After calibration", "estimated")
     assert [line for line in chain.done.lines if line.split()[0] not in stages] == [
         line
         for line in chain.done.lines
@@ -33,14 +34,14 @@ def test_the_build_says_on_stderr_what_was_done_and_nothing_else(chain: Chain) -
     ]
 
 
-def test_commands_that_make_networks_end_with_what_they_found(chain: Chain) -> None:
+def test_commands_that_make_networks_end_with_what_they_found(shell: Shell, chain: Chain) -> None:
     """`adapt`, `quantize` and `export` ended with paths alone: no accuracy, no drop, no parity."""
-    told = edgetl("export", chain.recipe, "--out", chain.out, "-q")
+    told = shell("export", chain.recipe, "--out", chain.out, "-q")
     lines = told.out.splitlines()
     assert any(line.startswith("chosen: ") for line in lines)
     assert any(line.startswith("held-out: ") and "% top-1 (" in line for line in lines)
     assert any("compared with the torch network on" in line and line.startswith("float32.onnx") for line in lines)
-    found = edgetl("export", chain.recipe, "--out", chain.out, "-q", "--json").json()["found"]
+    found = shell("export", chain.recipe, "--out", chain.out, "-q", "--json").json()["found"]
     assert 0 <= found["adapt"]["top1_low"] <= found["adapt"]["top1"] <= found["adapt"]["top1_high"] <= 1
     assert {one["method"] for one in found["quantize"]} <= {"ptq", "qat"}
     assert {model["precision"] for model in found["export"]} >= {"float32", "int8"}
@@ -189,10 +190,10 @@ def test_a_target_that_always_answers_zeros_misses_its_gates(chain: Chain, tmp_p
     assert [path.name for path in (out / "bundles").iterdir()] == ["digits-null"]
 
 
-def test_each_stage_is_a_command_that_uses_what_is_there(chain: Chain) -> None:
+def test_each_stage_is_a_command_that_uses_what_is_there(shell: Shell, chain: Chain) -> None:
     counted = {"check": 2, "adapt": 3, "quantize": len({*chain.targets} - {"intel-cpu"}) + 3, "bench": 0, "report": 0}
     for command, stages in counted.items():
-        answer = edgetl(command, chain.recipe, "--json", "--quiet").json()
+        answer = shell(command, chain.recipe, "--json", "--quiet").json()
         assert all(stage["reused"] for stage in answer["stages"])
         assert not stages or len(answer["stages"]) == stages
         assert answer["data"]["classes"] == ["0", "1", "4"]

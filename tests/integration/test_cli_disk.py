@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from chain import Chain, edgetl, run
+from cli_calls import Shell
 
 from edgetl.bundle.read import read_bundle
 from edgetl.files.digest import folder_digests
@@ -134,7 +135,7 @@ def test_library_errors_escape_a_full_disk_for_temporary_files_names_tmpdir(chai
     assert list(disk.folder.iterdir()) == []
 
 
-def test_a_read_only_disk_is_named_and_keeps_its_build_readable(chain: Chain, disk: Disk) -> None:
+def test_a_read_only_disk_is_named_and_keeps_its_build_readable(shell: Shell, chain: Chain, disk: Disk) -> None:
     disk.change("size=200m")
     out = chain.copy_out(disk.folder / "out")
     before = folder_digests(out)
@@ -146,7 +147,7 @@ def test_a_read_only_disk_is_named_and_keeps_its_build_readable(chain: Chain, di
         ("new", chain.recipe.parent / "scans", "--output", disk.folder / "recipe.yaml"),
         ("demo", "--out", disk.folder / "demo"),
     ):
-        done = edgetl(*command)
+        done = shell(*command)
         assert done.code == 1, done.err
         assert len(done.lines) == 1, done.err
         assert "the file system is read-only; choose another folder with --out" in done.err
@@ -154,10 +155,10 @@ def test_a_read_only_disk_is_named_and_keeps_its_build_readable(chain: Chain, di
     assert edgetl("verify", out / "bundles" / "digits-x86-cpu").code == 0
 
 
-def test_a_folder_that_is_somebodys_own_is_left_alone(chain: Chain, tmp_path: Path) -> None:
+def test_a_folder_that_is_somebodys_own_is_left_alone(shell: Shell, chain: Chain, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("precious")
     for command in (("build", chain.recipe, "--out", tmp_path), ("demo", "--out", tmp_path)):
-        done = edgetl(*command)
+        done = shell(*command)
         assert done.code == 1
         assert len(done.lines) == 1, done.err
         assert "--out" in done.err

@@ -12,7 +12,8 @@ import yaml
 from edgetl.data.batches import batches
 from edgetl.data.fingerprint import fingerprint
 from edgetl.data.split import draw_split, make_split, read_split
-from edgetl.explore.suggest import suggest
+from edgetl.data.survey import survey
+from edgetl.explore.suggest import recipe_text
 from edgetl.progress import Silent
 from edgetl.recipes.recipe import Data
 from edgetl.recipes.recipe_file import parse_recipe
@@ -49,7 +50,8 @@ def test_trash_without_its_val_measures_on_the_rest(shared: Path) -> None:
     [("neu_steel", "overhead"), ("rsscn7", "overhead"), ("sign_digits", "text"), ("trash", "natural")],
 )
 def test_suggested_recipes_suit_and_work(shared: Path, tmp_path: Path, name: str, augment: str) -> None:
-    recipe = parse_recipe(yaml.safe_load(suggest(shared / "data" / name, tmp_path, None)), where=name)
+    root = shared / "data" / name
+    recipe = parse_recipe(yaml.safe_load(recipe_text(survey(root), root, tmp_path, None)), where=name)
     assert recipe.name == name
     assert (recipe.data.shots, recipe.data.augment) == ("all", augment)
     few = recipe.data.model_copy(update={"shots": 2, "max_val_images": 20})

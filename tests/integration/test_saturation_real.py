@@ -1,4 +1,4 @@
-"""The saturation forecast of a real network on real images, and what reduced range leaves of the harm."""
+"""The saturation forecast of a real network on real images, and the target that cannot saturate."""
 
 from __future__ import annotations
 
@@ -80,16 +80,13 @@ def on_haswell(model: onnx.ModelProto, images: NDArray[np.uint8], folder: Path) 
     return found
 
 
-def test_a_mobilenet_saturates_and_the_verdict_says_which_layers_need_less_range(pivot: Path, split: Split) -> None:
+def test_a_mobilenet_saturates_and_the_verdict_says_what_to_build_for(pivot: Path, split: Split) -> None:
     (found,) = examine(pivot, split, [scheme_id(load_target("x86-cpu").scheme)], 6, Silent())
     assert not found.calibration.unknown
     assert len(found.calibration.layers) == 36, "35 pointwise or full convolutions and the classifier, no depthwise one"
     assert len(found.calibration.saturating) > 5
     assert found.validation.cost.logits_error > 0.05
-    assert found.remedy is not None
-    assert 0 < len(found.remedy.layers) < 36
-    assert found.remedy.cost.logits_error < found.validation.cost.logits_error
-    assert "reduced range in" in found.verdict
+    assert found.verdict.endswith("build for the target x86-avx2")
 
 
 def test_onnx_runtime_on_an_emulated_cpu_without_vnni_answers_as_forecast_to_the_bit(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from chain import edgetl
+from cli_calls import Shell
 from hostile_bundles import refit
 from native_build import RuntimeBuild
 from numpy.typing import NDArray
@@ -144,12 +144,14 @@ def test_a_picture_that_is_none_is_named(apps: Apps, bundles: dict[str, Path], t
         apps.refuses(1, picture.name, "edgetl-run", bundles["null-int8"], picture)
 
 
-def test_verify_says_what_python_says(apps: Apps, bundles: dict[str, Path], onnxruntime: tuple[str, ...]) -> None:
+def test_verify_says_what_python_says(
+    shell: Shell, apps: Apps, bundles: dict[str, Path], onnxruntime: tuple[str, ...]
+) -> None:
     bundle = bundles["x86-cpu-int8"]
-    told, python = apps("edgetl-verify", bundle, *onnxruntime), edgetl("verify", bundle)
+    told, python = apps("edgetl-verify", bundle, *onnxruntime), shell("verify", bundle)
     assert (told.returncode, told.stderr) == (0, "")
     assert told.stdout == python.out
-    found, expected = apps.json("edgetl-verify", bundle, *onnxruntime), edgetl("verify", bundle, "--json").json()
+    found, expected = apps.json("edgetl-verify", bundle, *onnxruntime), shell("verify", bundle, "--json").json()
     for step, reference in zip(found["steps"], expected["steps"], strict=True):
         assert step.pop("difference") == pytest.approx(reference.pop("difference"), rel=1e-6)
     assert found == expected
@@ -165,12 +167,12 @@ def test_verify_fails_with_the_first_step_that_differs(apps: Apps, bundles: dict
 
 
 def test_verify_explains_a_difference_by_saturation_as_python_does(
-    apps: Apps, bundles: dict[str, Path], onnxruntime: tuple[str, ...], tmp_path: Path
+    shell: Shell, apps: Apps, bundles: dict[str, Path], onnxruntime: tuple[str, ...], tmp_path: Path
 ) -> None:
     copy = Path(shutil.copytree(bundles["x86-cpu-int8"], tmp_path / "copy"))
     changed = {name: -logits for name, logits in load_file(copy / "golden" / "logits.safetensors").items()}
     refit(copy, "golden/logits.safetensors", save(changed))
-    told, python = apps("edgetl-verify", copy, *onnxruntime), edgetl("verify", copy)
+    told, python = apps("edgetl-verify", copy, *onnxruntime), shell("verify", copy)
     assert (told.returncode, python.code) == (1, 1)
     assert told.stderr.partition(": ")[2] == python.err.partition(": ")[2]
     assert ("this CPU has no VNNI" in told.stderr) is saturates(read_bundle(copy).manifest.target)
@@ -178,7 +180,13 @@ def test_verify_explains_a_difference_by_saturation_as_python_does(
 
 @pytest.mark.parametrize(("part", "passes"), [(0.75, False), (0.4, True)], ids=["clear", "close"])
 def test_another_class_passes_both_harnesses_only_close_to_a_tie(
-    apps: Apps, bundles: dict[str, Path], onnxruntime: tuple[str, ...], tmp_path: Path, part: float, passes: bool
+    shell: Shell,
+    apps: Apps,
+    bundles: dict[str, Path],
+    onnxruntime: tuple[str, ...],
+    tmp_path: Path,
+    part: float,
+    passes: bool,
 ) -> None:
     """The golden logits with their two best classes exchanged, whose distance is `part` of what is allowed."""
     copy = Path(shutil.copytree(bundles["x86-cpu-float32"], tmp_path / "copy"))
@@ -193,41 +201,43 @@ def test_another_class_passes_both_harnesses_only_close_to_a_tie(
     tolerance = Tolerance(max_diff_of_range=allowed, min_cosine=0)
     golden = manifest.golden.model_copy(update={"tolerance": tolerance})
     replace_compiled(copy, manifest.model_copy(update={"golden": golden}), manifest.compiled)
-    told, python = apps("edgetl-verify", copy, *onnxruntime), edgetl("verify", copy)
+    told, python = apps("edgetl-verify", copy, *onnxruntime), shell("verify", copy)
     assert told.stdout == python.out
     assert (told.returncode, python.code) == ((0, 0) if passes else (1, 1))
     assert f"class {first} instead of {second}" in told.stdout
 
 
-def test_logits_that_are_all_zero_are_like_each_other(apps: Apps, bundles: dict[str, Path], tmp_path: Path) -> None:
+def test_logits_that_are_all_zero_are_like_each_other(
+    shell: Shell, apps: Apps, bundles: dict[str, Path], tmp_path: Path
+) -> None:
     copy = Path(shutil.copytree(bundles["null-int8"], tmp_path / "copy"))
     path = copy / "golden" / "logits.safetensors"
     nothing = {name: np.zeros_like(logits) for name, logits in load_file(path).items()}
     refit(copy, "golden/logits.safetensors", save(nothing))
-    told, python = apps("edgetl-verify", copy), edgetl("verify", copy)
+    told, python = apps("edgetl-verify", copy), shell("verify", copy)
     assert (told.returncode, python.code) == (0, 0)
     assert told.stdout == python.out
     assert "cosine 1.00000" in told.stdout
 
 
-def test_a_digest_that_was_given_vouches_for_the_manifest(apps: Apps, bundles: dict[str, Path]) -> None:
+def test_a_digest_that_was_given_vouches_for_the_manifest(shell: Shell, apps: Apps, bundles: dict[str, Path]) -> None:
     bundle = bundles["x86-cpu-int8"]
     digest = file_digest(bundle / "manifest.json")
     for options in (("--digests-only", "--sha256", digest.upper()), ("--digests-only", "--sha256", digest, "--json")):
         done = apps("edgetl-verify", bundle, *options)
-        assert (done.returncode, done.stdout) == (0, edgetl("verify", bundle, *options).out)
+        assert (done.returncode, done.stdout) == (0, shell("verify", bundle, *options).out)
     other = ("--sha256", "0" * 64)
     apps.refuses(1, f"manifest.json: SHA-256 is {digest}, expected 000", "edgetl-verify", bundle, *other)
-    assert edgetl("verify", bundle, *other).code == 1
+    assert shell("verify", bundle, *other).code == 1
     apps.refuses(2, "--sha256 takes 64 hexadecimal digits; found `12`", "edgetl-verify", bundle, "--sha256", "12")
 
 
 def test_digests_are_checked_without_an_engine_and_whatever_the_environment_says(
-    apps: Apps, bundles: dict[str, Path], tmp_path: Path
+    shell: Shell, apps: Apps, bundles: dict[str, Path], tmp_path: Path
 ) -> None:
     copy = Path(shutil.copytree(bundles["x86-cpu-int8"], tmp_path / "copy"))
     done = apps("edgetl-verify", copy, "--digests-only")
-    assert (done.returncode, done.stdout) == (0, edgetl("verify", copy, "--digests-only").out)
+    assert (done.returncode, done.stdout) == (0, shell("verify", copy, "--digests-only").out)
     model = copy / read_bundle(copy).manifest.compiled.model
     content = bytearray(model.read_bytes())
     content[-1] ^= 1
@@ -264,11 +274,11 @@ def test_a_measurement_has_the_form_of_pythons(apps: Apps, bundles: dict[str, Pa
 
 
 def test_a_measurement_names_the_very_bundle_and_engine_that_python_names(
-    apps: Apps, bundles: dict[str, Path], onnxruntime: tuple[str, ...]
+    shell: Shell, apps: Apps, bundles: dict[str, Path], onnxruntime: tuple[str, ...]
 ) -> None:
     bundle = bundles["x86-cpu-int8"]
     found = apps.json("edgetl-bench", bundle, *onnxruntime, "--cold-starts", "1")
-    expected = edgetl("bench", bundle, "--json", "--cold-starts", "0").json()
+    expected = shell("bench", bundle, "--json", "--cold-starts", "0").json()
     # what the program for devices does not measure has a default in the reader
     assert set(expected) - set(found) == {"conditions", "warnings", "left_out", "gates"}
     unmeasured = {"recalls", "drop_points", "round_spread", "repeat_p50_ms"}
@@ -305,13 +315,15 @@ def test_bundles_of_other_inputs_are_not_timed_together(apps: Apps, bundles: dic
     apps.refuses(1, "takes another input", "edgetl-bench", bundles["null-int8"], other)
 
 
-def test_run_prints_what_predict_prints(apps: Apps, bundles: dict[str, Path], onnxruntime: tuple[str, ...]) -> None:
+def test_run_prints_what_predict_prints(
+    shell: Shell, apps: Apps, bundles: dict[str, Path], onnxruntime: tuple[str, ...]
+) -> None:
     bundle = bundles["x86-cpu-int8"]
     pictures = sorted((bundle / "golden").glob("*.png"))
     for options in ((), ("--top", "1"), ("--top", str(len(LABELS)), "--json")):
         done = apps("edgetl-run", bundle, *pictures, *onnxruntime, *options)
         assert (done.returncode, done.stderr) == (0, "")
-        expected = edgetl("predict", bundle, *pictures, *options)
+        expected = shell("predict", bundle, *pictures, *options)
         if "--json" not in options:
             assert done.stdout == expected.out
             continue

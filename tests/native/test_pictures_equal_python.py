@@ -23,8 +23,8 @@ from edgetl.types import Preprocessing
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SIZES = 2400
-REAL = 240
+SIZES = 800
+REAL = 80
 """Real pictures, spread over all data sets."""
 
 

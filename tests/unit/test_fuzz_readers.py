@@ -39,7 +39,7 @@ backbone:
   name: mobilenetv2_100
   input_size: 96
 adapt: {strategy: auto, freeze: [blocks.0, "*.bn"], learning_rate: 0.001, epochs: 3}
-quantize: {method: ptq, equalize: true}
+quantize: {method: ptq, bias_correction: false}
 targets:
   - x86-cpu
   - intel-cpu

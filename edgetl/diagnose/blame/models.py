@@ -16,8 +16,7 @@ from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame.variants import digest_of, logits
 from edgetl.errors import BackendError
 from edgetl.pivot import mixed
-from edgetl.pivot.pivot import Pivot
-from edgetl.pivot.pivot_models import model_for
+from edgetl.pivot.pivot import Pivot, model_for
 from edgetl.store.cache import Cache
 from edgetl.types import Progress, Target
 

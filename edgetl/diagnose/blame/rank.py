@@ -18,8 +18,7 @@ from edgetl.diagnose.blame.result import Blame, BlamedLayer
 from edgetl.diagnose.blame.verdict import sentence
 from edgetl.errors import UsageError
 from edgetl.files.digest import file_digest
-from edgetl.pivot.pivot import read_pivot
-from edgetl.pivot.pivot_models import model_for
+from edgetl.pivot.pivot import model_for, read_pivot
 from edgetl.recipes.recipe import Recipe
 from edgetl.recipes.targets import load_target
 from edgetl.store.results import Store, disk_errors, open_store, write_text

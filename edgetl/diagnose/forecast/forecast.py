@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from edgetl.diagnose.forecast.layers import Answer, Layer
 from edgetl.diagnose.forecast.network import Compute, Network
 from edgetl.diagnose.forecast.pairs import HIGHEST
-from edgetl.pivot.compute import Kind
+from edgetl.pivot.macs import Kind
 from edgetl.stats import paired_difference, wilson
 from edgetl.types import Interval
 
@@ -77,34 +76,17 @@ class Forecast:
         return tuple(layer for layer in self.layers if layer.saturated > 0)
 
 
-@dataclass(frozen=True)
-class Observation:
-    """A network run both ways. right, wrong: logits (N, classes) without and with saturation."""
-
-    layers: tuple[LayerForecast, ...]
-    right: Logits
-    wrong: Logits
-
-
 def forecast(
-    model: onnx.ModelProto, images: Images, labels: Sequence[int] | None = None, advance: Advance = lambda: None
+    network: Network, images: Images, labels: Sequence[int] | None = None, advance: Advance = lambda: None
 ) -> Forecast:
     """Compute the network with and without saturation, image by image.
 
-    model    a Q/DQ model with the preprocessing inside, as the backend compiles it
+    network  of a Q/DQ model with the preprocessing inside, as the backend compiles it
     images   batches (n, H, W, 3) uint8, at least one image in all
     labels   the class index of every image, in order
     advance  called after each image
-    raises   BackendError if onnxruntime cannot open the model; ValueError without images, or if the numbers of labels
-             and images differ.
+    raises   ValueError without images, or if the numbers of labels and images differ.
     """
-    network = Network(model)
-    seen = observe(network, images, advance)
-    return Forecast(seen.layers, cost_of(seen.right, seen.wrong, labels), network.unknown)
-
-
-def observe(network: Network, images: Images, advance: Advance = lambda: None) -> Observation:
-    """`forecast` for an open network, with the logits."""
     counts = {layer.name: _Count() for layer in network.layers}
     right: list[Logits] = []
     wrong: list[Logits] = []
@@ -115,7 +97,7 @@ def observe(network: Network, images: Images, advance: Advance = lambda: None) -
     if not right:
         raise ValueError("expected at least one image to forecast saturation on; found none")
     layers = tuple(_layer_forecast(layer, counts[layer.name]) for layer in network.layers)
-    return Observation(layers, np.stack(right), np.stack(wrong))
+    return Forecast(layers, cost_of(np.stack(right), np.stack(wrong), labels), network.unknown)
 
 
 def cost_of(before: Logits, after: Logits, labels: Sequence[int] | None = None) -> Cost:

@@ -8,7 +8,7 @@ convolutions are excluded too: their kernels widen every product to 32 bits befo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgetl.backends.onnx_placement import element_types
-from edgetl.diagnose.forecast.pairs import Sums, Weights, accumulate, bound, halved, weights_of
+from edgetl.diagnose.forecast.pairs import Sums, Weights, accumulate, bound, weights_of
 from edgetl.diagnose.forecast.windows import Window, unfold, weight_rows
-from edgetl.pivot.compute import Kind, is_depthwise
+from edgetl.pivot.macs import Kind, is_depthwise
 
 Array = NDArray[np.generic]
 T = TypeVar("T", np.uint8, np.float32)
@@ -70,13 +70,6 @@ class Layer:
         matrices = self._matrices()
         most = [None] * len(matrices) if highest is None else list(highest.reshape(len(matrices), -1))
         return max(bound(matrix, limits) for matrix, limits in zip(matrices, most, strict=True))
-
-    def reduced(self) -> Layer:
-        """The layer with half the weights at twice the scale, as `reduce_range` writes it; it cannot saturate."""
-        bias = self.bias
-        if bias is not None:
-            bias = np.rint(bias / 2).astype(np.int32)
-        return replace(self, weights=halved(self.weights), scale=2 * self.scale, bias=bias)
 
     @property
     def can_saturate(self) -> bool:

@@ -37,6 +37,7 @@ class Network:
 
     layers   every layer on uint8 x int8, in order; those that cannot saturate stay in ONNX Runtime
     unknown  names of layers on uint8 x int8 that are not modeled; they are treated as exact
+    raises   BackendError if onnxruntime cannot open the model.
     """
 
     def __init__(self, model: onnx.ModelProto) -> None:

@@ -78,11 +78,6 @@ def bound(matrix: NDArray[np.int8], highest: NDArray[np.uint8] | None = None) ->
     return int(max(high.max(initial=0), -low.min(initial=0)))
 
 
-def halved(weights: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Weights of 7 bits at twice the scale, -64..63: their pair sums stay within 255 x 128 = 32640."""
-    return np.clip(np.rint(weights / 2), -64, 63).astype(np.int8)
-
-
 def accumulate(weights: Weights, columns: NDArray[np.uint8]) -> Sums:
     """Multiply and add `columns`, (K, M) uint8, with and without saturation, a block of positions at a time."""
     depth, positions = columns.shape

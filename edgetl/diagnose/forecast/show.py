@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgetl.diagnose.forecast.examine import Examined
-from edgetl.diagnose.forecast.forecast import Cost, LayerForecast
+from edgetl.diagnose.forecast.forecast import Cost
 from edgetl.report import words
 from edgetl.report.terminal import titled_table
 
@@ -24,9 +24,7 @@ def show_examined(found: Examined, console: Console | None = None) -> None:
     if found.calibration.unknown:
         names = ", ".join(found.calibration.unknown)
         out.print(f"not modeled, treated as exact: {names}", markup=False, soft_wrap=True)
-    out.print(f"as it is: {cost_line(found.validation.cost)}", markup=False, soft_wrap=True)
-    if found.remedy:
-        out.print(f"reduced:  {cost_line(found.remedy.cost)}", markup=False, soft_wrap=True)
+    out.print(f"with saturation: {cost_line(found.validation.cost)}", markup=False, soft_wrap=True)
     out.print(Text.assemble((found.file, "bold"), f": {found.verdict}"), soft_wrap=True)
 
 
@@ -34,11 +32,11 @@ def table(found: Examined) -> Table:
     """One row per layer that saturates, in the order of the graph. Fits 80 columns."""
     grid = titled_table(f"{found.file} on an x86 CPU without VNNI")
     grid.add_column("layer", overflow="fold")
-    for heading in ("saturating\nper million", "largest sum\n/ 32767", "error\nsteps", "reduced\nrange"):
+    for heading in ("saturating\nper million", "largest sum\n/ 32767", "error\nsteps"):
         grid.add_column(heading, justify="right", no_wrap=True)
-    needed = found.remedy.layers if found.remedy else ()
     for layer in found.calibration.saturating:
-        grid.add_row(*_cells(layer), "needed" if layer.name in needed else "")
+        numbers = (f"{1e6 * layer.saturated:,.2f}", f"{layer.peak:.2f}", f"{layer.error_steps:.2f}")
+        grid.add_row(layer.name, *numbers)
     return grid
 
 
@@ -55,7 +53,3 @@ def cost_line(cost: Cost) -> str:
         f"{line}, top-1 {words.percent(cost.top1.value)} % minus {words.points(lost.value)} points "
         f"({words.points_range(lost.low, lost.high)})"
     )
-
-
-def _cells(layer: LayerForecast) -> tuple[str, ...]:
-    return (layer.name, f"{1e6 * layer.saturated:,.2f}", f"{layer.peak:.2f}", f"{layer.error_steps:.2f}")

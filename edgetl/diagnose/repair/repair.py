@@ -23,8 +23,7 @@ from edgetl.files.text import decimal
 from edgetl.pivot.clean import serialize
 from edgetl.pivot.float_logits import read_reference
 from edgetl.pivot.parity import infer, open_literal
-from edgetl.pivot.pivot import GOLDEN_DIR, PivotModel, read_pivot, write_pivot
-from edgetl.pivot.pivot_models import model_for
+from edgetl.pivot.pivot import GOLDEN_DIR, PivotModel, model_for, read_pivot, write_pivot
 from edgetl.recipes.recipe import Gates
 from edgetl.recipes.run import Run
 from edgetl.store.records import REFERENCE_LOGITS

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from edgetl.data.fingerprint import hash_files
 from edgetl.data.loose import Listed, list_images
 from edgetl.errors import UsageError
-from edgetl.explore.cluster.count import choose_count
 from edgetl.explore.cluster.images import Found, read_found, read_images, write_found
-from edgetl.explore.cluster.kmeans import Clusters, Directions, Readable, spherical_kmeans
+from edgetl.explore.cluster.kmeans import Clusters, Directions, Readable, choose_count, spherical_kmeans
 from edgetl.explore.cluster.labeled import Labeled, read_labeled
 from edgetl.explore.cluster.propose import Proposal, propose
 from edgetl.explore.cluster.pseudo import PseudoLabels, pseudo_labels

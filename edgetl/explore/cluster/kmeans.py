@@ -1,23 +1,34 @@
-"""Spherical k-means: groups of directions, by cosine similarity, over rows that need not fit into memory."""
+"""Groups of directions by cosine similarity, and their number, over rows that need not fit into memory."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import silhouette_score
+from sklearn.metrics.pairwise import cosine_distances
+from threadpoolctl import threadpool_limits
 
 Vectors = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
 SAMPLE = 4096
-"""Number of rows for trying restarts; the best is then refined on all rows."""
+"""Rows that centers are found on."""
 
+JUDGED = 1000
+"""Rows that the number of clusters is chosen on."""
+
+MOST = 20
+"""Clusters that are tried."""
+
+_JUDGED_RESTARTS = 4
 _CHUNK = 2048
-_ROUNDS = 100
-_SETTLED = 1e-5  # gain in mean similarity at which a run has converged
 _TINY = 1e-12
 
 
@@ -39,7 +50,7 @@ class Clusters:
 
     @property
     def cohesion(self) -> float:
-        """Mean cosine of the rows to their centers, which is maximized."""
+        """Mean cosine of the rows to their centers."""
         return float(self.similarity.mean())
 
 
@@ -83,56 +94,49 @@ def unit(vectors: Vectors) -> Vectors:
 
 
 def spherical_kmeans(rows: Readable, count: int, *, restarts: int = 8, seed: int = 0) -> Clusters:
-    """Split unit vectors into `count` clusters so that the mean cosine to the cluster's direction is greatest.
+    """Split unit vectors into `count` clusters by their cosine to the clusters' mean directions.
 
-    rows  (N, F), 1 <= count <= N. Restarts with different seeds are tried on at most SAMPLE rows; no more than a chunk
-          of the others is in memory at once. Clusters are numbered by size, largest first.
-    Source: Dhillon and Modha 2001, "Concept decompositions for large sparse text data using clustering", Machine
-    Learning 42:143-175; seeds as in Arthur and Vassilvitskii 2007, "k-means++", with 1 - cosine as the distance,
-    which is half the squared distance of unit vectors. Raises ValueError for a count out of range.
+    rows  (N, F), 1 <= count <= N. Centers are found on at most SAMPLE rows, drawn by `seed`; of the others no more
+          than a chunk is in memory at once. Clusters are numbered by size, largest first.
+    The squared distance of unit vectors is twice 1 - cosine, so scikit-learn's k-means on them is spherical (Dhillon
+    and Modha 2001, Machine Learning 42:143-175) but for the length of the means, which are brought to 1 in the end.
+    Raises ValueError for a count out of range.
     """
     if not 1 <= count <= len(rows):
         raise ValueError(f"expected 1 to {len(rows)} clusters for {len(rows)} rows; found {count}")
-    generator = np.random.default_rng(seed)
-    sample = rows
-    if len(rows) > max(SAMPLE, count):
-        sample = Loaded(rows.read(np.sort(generator.choice(len(rows), max(SAMPLE, count), replace=False)).tolist()))
-    elif not isinstance(rows, Loaded):
-        sample = Loaded(rows.read())
-    best: Clusters | None = None
-    for _ in range(max(1, restarts)):
-        found = _lloyd(sample, _seeds(sample.read(), count, generator))
-        if best is None or found.cohesion > best.cohesion:
-            best = found
-    assert best is not None
-    return _by_size(best if len(sample) == len(rows) else _lloyd(rows, best.centers))
+    fitted = _fitted(_sample(rows, max(SAMPLE, count), seed), count, restarts, seed)
+    return _by_size(_assign(rows, unit(fitted.cluster_centers_)))
 
 
-def _seeds(vectors: Vectors, count: int, generator: np.random.Generator) -> Vectors:
-    """k-means++: each further seed is drawn with a chance that grows with its distance to the nearest one."""
-    chosen = [int(generator.integers(len(vectors)))]
-    distance = np.full(len(vectors), np.inf)
-    for _ in range(1, count):
-        distance = np.minimum(distance, 1 - vectors @ vectors[chosen[-1]].astype(np.float64))
-        distance[chosen] = 0.0
-        chances = np.maximum(distance, 0.0)
-        if chances.sum() <= _TINY:  # only copies are left
-            chances = np.ones(len(vectors))
-            chances[chosen] = 0.0
-        chosen.append(int(generator.choice(len(vectors), p=chances / chances.sum())))
-    return vectors[chosen]
+def choose_count(rows: Readable, *, seed: int = 0) -> tuple[int, dict[int, float]]:
+    """The number of clusters from 2 to MOST with the greatest mean silhouette, and the silhouette of each.
+
+    rows  (N, F) unit vectors; at most JUDGED of them, drawn by `seed`, are looked at. Fewer than 4 are one cluster.
+    Source: Rousseeuw 1987, "Silhouettes", Journal of Computational and Applied Mathematics 20:53-65.
+    """
+    if len(rows) < 4:
+        return 1, {}
+    sample = _sample(rows, JUDGED, seed)
+    distances = cosine_distances(sample)
+    scores: dict[int, float] = {}
+    for count in range(2, min(MOST, len(sample) // 2) + 1):
+        labels = _fitted(sample, count, _JUDGED_RESTARTS, seed).labels_
+        split = len(np.unique(labels)) > 1  # copies of one image are not
+        scores[count] = float(silhouette_score(distances, labels, metric="precomputed")) if split else 0.0
+    return max(scores, key=lambda count: scores[count]), scores
 
 
-def _lloyd(rows: Readable, centers: Vectors) -> Clusters:
-    found = _assign(rows, centers)
-    for _ in range(_ROUNDS):
-        following = _assign(rows, _move(rows, found))
-        gain = following.cohesion - found.cohesion
-        if gain > 0 or len(np.unique(following.labels)) > len(np.unique(found.labels)):
-            found = following
-        if gain <= _SETTLED:
-            break
-    return found
+def _sample(rows: Readable, most: int, seed: int) -> Vectors:
+    if len(rows) <= most:
+        return rows.read()
+    return rows.read(np.sort(np.random.default_rng(seed).choice(len(rows), most, replace=False)).tolist())
+
+
+def _fitted(sample: Vectors, count: int, restarts: int, seed: int) -> KMeans:
+    # threads add up in any order, and equal runs are to give equal bytes
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different rows than clusters
+        return KMeans(count, n_init=restarts, random_state=seed).fit(sample)
 
 
 def _assign(rows: Readable, centers: Vectors) -> Clusters:
@@ -142,20 +146,6 @@ def _assign(rows: Readable, centers: Vectors) -> Clusters:
         labels[chunk] = cosines.argmax(1)
         similarity[chunk] = cosines.max(1)
     return Clusters(centers, labels, similarity)
-
-
-def _move(rows: Readable, found: Clusters) -> Vectors:
-    """Centers as the directions of the sums; a cluster without rows restarts at the worst placed one."""
-    count = len(found.centers)
-    sums = np.zeros(found.centers.shape, np.float64)
-    for chunk in _chunks(len(rows)):
-        member = (found.labels[chunk, None] == np.arange(count)).astype(np.float32)
-        sums += member.T @ rows.read(range(chunk.start, chunk.stop))
-    empty = np.flatnonzero(np.bincount(found.labels, minlength=count) == 0)
-    if len(empty):
-        worst = np.argsort(found.similarity, kind="stable")[: len(empty)]
-        sums[empty] = rows.read(worst.tolist())
-    return unit(sums.astype(np.float32))
 
 
 def _by_size(found: Clusters) -> Clusters:

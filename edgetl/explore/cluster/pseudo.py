@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgetl.explore.cluster.kmeans import Labels, Readable
 from edgetl.explore.select.held_out import fit_probe, out_of_fold
-from edgetl.tasks.classification.heads.head import Floats, LinearHead
+from edgetl.tasks.classification.heads.head import Floats, Head
 from edgetl.tasks.classification.heads.temperature import best_scale
 
 PRECISION = 0.95
@@ -119,7 +119,7 @@ def proves(hits: int, count: int) -> bool:
     return chance <= 1 - CONFIDENCE
 
 
-def _answers(rows: Readable, rest: Labels, probe: LinearHead, sharpness: float) -> tuple[Floats, Labels]:
+def _answers(rows: Readable, rest: Labels, probe: Head, sharpness: float) -> tuple[Floats, Labels]:
     sure, answer = np.empty(len(rest)), np.empty(len(rest), np.int64)
     for start in range(0, len(rest), _CHUNK):
         part = slice(start, start + _CHUNK)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edgetl import stats
 from edgetl.tasks.classification.folds import deal
 from edgetl.tasks.classification.heads import ridge
-from edgetl.tasks.classification.heads.head import Floats, Labels, LinearHead
+from edgetl.tasks.classification.heads.head import Floats, Head, Labels
 from edgetl.tasks.classification.heads.space import Space, fit_space
 from edgetl.types import Interval
 
@@ -53,12 +53,10 @@ def cross_validate(features: NDArray[np.floating], labels: Labels, num_classes: 
     return HeldOut(Interval(total / images, low, high), tuple((right / repeats).tolist()), images, folds, repeats)
 
 
-def fit_probe(features: NDArray[np.floating], labels: Labels, num_classes: int) -> LinearHead:
+def fit_probe(features: NDArray[np.floating], labels: Labels, num_classes: int) -> Head:
     """The ridge head of `adapt` on unchanged features (N, D); labels (N,)."""
     space = fit_space(features[None])
-    head = space.outside(ridge.fit(space.compact(features)[None], labels, num_classes, seed=0))
-    assert isinstance(head, LinearHead)
-    return head
+    return space.outside(ridge.fit(space.compact(features)[None], labels, num_classes, seed=0))
 
 
 def out_of_fold(

@@ -103,10 +103,10 @@ def float_stage(candidate: Candidate) -> StageResult:
 
     def make(out: Path) -> None:
         from edgetl.backbones.load import build
-        from edgetl.explore.select.cost import count_macs
         from edgetl.pivot.clean import serialize
         from edgetl.pivot.fold import fold
         from edgetl.pivot.from_torch import to_onnx
+        from edgetl.pivot.macs import count_macs
         from edgetl.pivot.preprocess import attach
 
         classes = len(candidate.split.classes)

@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from edgetl.backbones.checkpoint import write_checkpoint
-from edgetl.backbones.device import choose_device
 from edgetl.backbones.load import rebuild
 from edgetl.backbones.memory_format import channels_last
-from edgetl.backbones.reproducible import deterministic
+from edgetl.backbones.reproducible import choose_device, deterministic
 from edgetl.backbones.spec import read_spec, write_spec
 from edgetl.errors import UsageError
 from edgetl.fronts.image.augment_policy import augment_of

@@ -77,8 +77,10 @@ def adapt_in(
 ) -> AdaptRecord:
     out.mkdir()
     # the checkpoint's weights are random: the sanity probe is right about them
-    settings = {"epochs": 3, "learning_rate": 1e-4, "sanity": "warn", "head": "ncm", **config}
+    small = {"epochs": 2, "learning_rate": 1e-4, "sanity": "warn", "head": "ncm", "views": 2, "folds": 2}
     images = {"train": ".", "augment": "light", "resize": "squash", **(data or {})}
-    run = small_run(split, out.parent, progress=progress, data=images, backbone=backbone_of(weights), adapt=settings)
+    run = small_run(
+        split, out.parent, progress=progress, data=images, backbone=backbone_of(weights), adapt={**small, **config}
+    )
     adapt_network(run, locate(run.job.recipe.backbone, out, []), out)
     return read_adapt(out)

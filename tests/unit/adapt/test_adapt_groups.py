@@ -23,10 +23,7 @@ SIZE = 32
 PATIENTS, IMAGES = 6, 4  # of each class, of each patient
 
 
-@pytest.fixture(autouse=True)
-def _short_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The network from scratch has its own tests."""
-    monkeypatch.setattr("edgetl.adapt.scratch._STEPS", 2)
+pytestmark = [pytest.mark.stage, pytest.mark.usefixtures("one_thread", "short_baseline")]
 
 
 def _patients(folder: Path) -> tuple[Sample, ...]:

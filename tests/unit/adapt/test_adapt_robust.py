@@ -13,7 +13,7 @@ from small_adaptations import adapt_in, split_in
 from edgetl.adapt import choose_head, finetune, race, scratch, snapshot, strategy, trials, verdicts
 from edgetl.tasks.classification.heads import table
 
-pytestmark = pytest.mark.usefixtures("one_thread", "short_baseline")
+pytestmark = [pytest.mark.stage, pytest.mark.usefixtures("one_thread", "short_baseline")]
 
 
 def test_case_guard_of_a_probe_costs_a_fifth_of_it_at_most(
@@ -49,12 +49,11 @@ def test_a_killed_guard_keeps_the_folds_that_it_finished(
     assert len(trained) == 3 + 3  # two of five were kept
 
 
-@pytest.mark.parametrize("ema", [0.0, 0.9])
 def test_a_final_training_that_was_killed_goes_on_and_ends_with_the_same_bytes(
-    tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch, ema: float
+    tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshot, "_EVERY_S", 0.0)
-    settings: dict[str, Any] = {"strategy": "finetune", "train_last": 1, "epochs": 4, "ema": ema, "head": "ncm"}
+    settings: dict[str, Any] = {"strategy": "finetune", "train_last": 1, "epochs": 4, "head": "ncm"}
     split, trained, original = split_in(tmp_path), list[int](), finetune._Trainer.epoch
     adapt_in(split, weights, tmp_path / "whole", **settings)
     assert not (tmp_path / "cache" / strategy.UNFINISHED).exists()
@@ -115,7 +114,7 @@ def test_a_head_that_cannot_be_fitted_is_left_out(
 def test_a_probe_looks_at_no_more_views_than_a_head_is_fitted_on(
     tmp_path: Path, weights: Path, strategy: str, views: int
 ) -> None:
-    adapt_in(split_in(tmp_path), weights, tmp_path / "out", strategy=strategy, train_last=1, epochs=1)
+    adapt_in(split_in(tmp_path), weights, tmp_path / "out", strategy=strategy, train_last=1, epochs=1, views=8)
     shapes = [np.load(path, mmap_mode="r").shape for path in (tmp_path / "cache" / "features").glob("*.npy")]
     # and the view of random weights, for the sanity probe
     assert sum(len(shape) == 2 for shape in shapes) == views + 1

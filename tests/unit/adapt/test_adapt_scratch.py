@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -14,14 +12,7 @@ from edgetl.adapt.scratch import scratch_logits
 from edgetl.errors import UsageError
 from edgetl.tasks.classification.folds import stratified_folds
 
-
-@pytest.fixture(autouse=True)
-def _short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(scratch, "_STEPS", 30)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread", "short_baseline")
 
 
 def _stripes(images: int, side: int = 64) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -37,7 +28,8 @@ def _stripes(images: int, side: int = 64) -> tuple[NDArray[np.uint8], NDArray[np
     return np.repeat(gray.clip(0, 255).astype(np.uint8)[:, None], 3, axis=1), labels
 
 
-def test_it_learns_stripes_and_repeats_itself() -> None:
+def test_it_learns_stripes_and_repeats_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch, "_STEPS", 15)
     pixels, labels = _stripes(24)
     folds = stratified_folds(labels.tolist(), 2, 0)
     torch.manual_seed(3)

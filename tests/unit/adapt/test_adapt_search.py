@@ -14,9 +14,9 @@ from torch import nn
 from edgetl.adapt import choose_head, finetune, guards, strategy, trials
 from edgetl.adapt.episode import extract
 from edgetl.errors import UsageError
-from edgetl.tasks.classification.heads.head import LinearHead
+from edgetl.tasks.classification.heads.head import Head
 
-pytestmark = pytest.mark.usefixtures("one_thread", "short_baseline")
+pytestmark = [pytest.mark.stage, pytest.mark.usefixtures("one_thread", "short_baseline")]
 
 
 def test_auto_rolls_back_when_fine_tuning_is_worse(tmp_path: Path, weights: Path) -> None:
@@ -33,17 +33,16 @@ def test_auto_rolls_back_when_fine_tuning_is_worse(tmp_path: Path, weights: Path
 
 
 def test_auto_keeps_fine_tuning_that_is_better(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def ignorant(shots: Any, *_: Any) -> LinearHead:
-        return LinearHead("logistic", np.zeros((3, shots.space.mean.size)), np.zeros(3), "")
+    def ignorant(shots: Any, *_: Any) -> Head:
+        return Head("logistic", np.zeros((3, shots.space.mean.size)), np.zeros(3), "")
 
     def unjudged(_: str, shots: Any, *__: Any) -> np.ndarray:
         return np.zeros((len(shots.labels), 3))
 
     monkeypatch.setattr(trials, "fit_head", lambda _, shots, __: ignorant(shots))
     monkeypatch.setattr(choose_head, "held_out_logits", unjudged)
-    record = adapt_in(
-        split_in(tmp_path), weights, tmp_path / "out", strategy="auto", batch_size=4, epochs=12, learning_rate=1e-3
-    )
+    quick: dict[str, Any] = {"train_last": 4, "batch_size": 4, "epochs": 8, "learning_rate": 3e-3, "folds": 3}
+    record = adapt_in(split_in(tmp_path), weights, tmp_path / "out", strategy="auto", **quick)
     assert record.strategy == "finetune"
     assert record.reason.startswith("Fine-tuning: on 18 held-out shots")
     (chosen,) = [candidate for candidate in record.candidates if candidate.chosen]

@@ -16,7 +16,7 @@ from edgetl.adapt import finetune, trials
 from edgetl.files.durable import read_sealed
 from edgetl.progress import Silent
 
-pytestmark = pytest.mark.usefixtures("one_thread", "short_baseline")
+pytestmark = [pytest.mark.stage, pytest.mark.usefixtures("one_thread", "short_baseline")]
 
 
 class Notes(Silent):
@@ -44,7 +44,7 @@ def test_two_threads_train_several_trials_at_once_and_two_runs_are_equal_bytes(
     torch.set_num_threads(2)
     try:
         for name in ("a", "b"):
-            adapt_in(split, weights, tmp_path / name, strategy="finetune", epochs=2)
+            adapt_in(split, weights, tmp_path / name, strategy="finetune", train_last=1, epochs=1)
             (tmp_path / "cache").rename(tmp_path / f"cache-{name}")
         assert torch.get_num_threads() == 2
     finally:
@@ -91,7 +91,7 @@ def test_trials_that_were_kept_lead_to_the_same_network(
 ) -> None:
     split, source = split_in(tmp_path), drawing if with_dropout else weights
     for name in ("fresh", "kept"):
-        adapt_in(split, source, tmp_path / name, strategy="finetune", epochs=2, folds=2)
+        adapt_in(split, source, tmp_path / name, strategy="finetune", epochs=1)
     same = [(tmp_path / name / "network.safetensors").read_bytes() for name in ("fresh", "kept")]
     assert same[0] == same[1]
 
@@ -102,7 +102,7 @@ def test_a_search_that_was_killed_continues_with_the_trials_it_has(
 ) -> None:
     split = split_in(tmp_path)
     weights = drawing if with_dropout else weights
-    adapt_in(split, weights, tmp_path / "whole", strategy="finetune")
+    adapt_in(split, weights, tmp_path / "whole", strategy="finetune", epochs=1)
     (tmp_path / "cache").rename(tmp_path / "other")
     ran: list[int] = []
 
@@ -114,11 +114,11 @@ def test_a_search_that_was_killed_continues_with_the_trials_it_has(
 
     monkeypatch.setattr(trials, "finetune", until_the_fourth)
     with pytest.raises(KeyboardInterrupt):
-        adapt_in(split, weights, tmp_path / "killed", strategy="finetune")
+        adapt_in(split, weights, tmp_path / "killed", strategy="finetune", epochs=1)
     kept = len(list((tmp_path / "cache" / "trials").iterdir()))
     assert kept == 3
     monkeypatch.setattr(trials, "finetune", finetune.finetune)
-    adapt_in(split, weights, tmp_path / "again", strategy="finetune")
+    adapt_in(split, weights, tmp_path / "again", strategy="finetune", epochs=1)
     same = [(tmp_path / name / "network.safetensors").read_bytes() for name in ("whole", "again")]
     assert same[0] == same[1]
 

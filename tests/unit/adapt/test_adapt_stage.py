@@ -25,7 +25,7 @@ from edgetl.errors import DataError, UsageError, WeightsError
 from edgetl.report.adaptation import curves
 from edgetl.types import ResizePolicy, Sample, Split
 
-pytestmark = pytest.mark.usefixtures("one_thread", "short_baseline")
+pytestmark = [pytest.mark.stage, pytest.mark.usefixtures("one_thread", "short_baseline")]
 
 
 def _logits(out: Path, samples: tuple[Sample, ...]) -> torch.Tensor:
@@ -58,20 +58,11 @@ def test_a_probe_changes_nothing_but_the_head(tmp_path: Path, weights: Path) -> 
     assert record.trained_parameters == after["fc.weight"].numel() + after["fc.bias"].numel()
 
 
-@pytest.mark.parametrize("head", ["ncm", "cosine", "ridge", "logistic", "linear", "mlp"])
+@pytest.mark.parametrize("head", ["ncm", "cosine", "ridge", "logistic"])
 def test_every_head_is_written_into_the_classifier(tmp_path: Path, weights: Path, head: str) -> None:
     split = split_in(tmp_path)
     record = adapt_in(split, weights, tmp_path / "out", strategy="probe", head=head)
     assert record.head.startswith(head)
-    assert _top1(tmp_path / "out", split.val) > 0.5
-
-
-def test_a_hidden_layer_is_fine_tuned_too_and_comes_back_from_disk(tmp_path: Path, weights: Path) -> None:
-    split = split_in(tmp_path)
-    record = adapt_in(split, weights, tmp_path / "out", strategy="finetune", head="mlp", train_last=1)
-    assert record.strategy == "finetune"
-    spec = read_spec(tmp_path / "out" / "network.json")
-    assert (spec.classifier, spec.hidden) == ("fc.2", 256)
     assert _top1(tmp_path / "out", split.val) > 0.5
 
 
@@ -99,7 +90,7 @@ def test_two_runs_are_equal_bytes_and_another_seed_is_not(tmp_path: Path, weight
     split = split_in(tmp_path)
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         torch.manual_seed(hash(name) % 1000)  # what happened before must not matter
-        adapt_in(split, weights, tmp_path / name, strategy="finetune", seed=seed, epochs=2)
+        adapt_in(split, weights, tmp_path / name, strategy="finetune", seed=seed, epochs=1)
     content = [(tmp_path / name / "network.safetensors").read_bytes() for name in "abc"]
     assert content[0] == content[1]
     assert content[0] != content[2]
@@ -233,8 +224,8 @@ def test_a_head_that_is_not_linear_is_refused(tmp_path: Path, weights: Path, mon
 
 
 def test_the_report_reads_the_curves_as_they_are_written(weights: Path, tmp_path: Path) -> None:
-    record = adapt_in(split_in(tmp_path), weights, tmp_path / "out", strategy="finetune", train_last=1, folds=2)
+    record = adapt_in(split_in(tmp_path), weights, tmp_path / "out", strategy="finetune", train_last=1)
     tried, final = curves(record, record.history)
-    assert len(tried.train) == len(tried.held_out) == 3
+    assert len(tried.train) == len(tried.held_out) == 2
     assert all(map(math.isfinite, tried.held_out))
     assert all(map(math.isnan, final.held_out))

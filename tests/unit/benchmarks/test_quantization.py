@@ -18,7 +18,8 @@ from cell_file import CellFile, claim
 from plain_models import Recipe, Shots
 from quantization_cases import ARM_HERE, CASES, FEW_IMAGES, FEW_PROFILE, SIGNED_TARGET, STANDARD, Case, write_catalog
 from quantization_cells import Cell, Group, Key, Times, TimesKey, Versions, groups, plan, plan_times
-from quantization_edgetl import Answers, Chain, Made, Making, backbone_name
+from quantization_edgetl import Chain, backbone_name
+from quantization_made import Answers, Made, Making
 from quantization_measure import Timing, alike, first_with_file
 
 from edgetl.errors import BackendError, DataError
@@ -250,7 +251,7 @@ class TestRivals:
             raise RuntimeError("no such kernel")
 
         broken = Recipe("nncf mixed", "openvino", {}, fail)
-        monkeypatch.setattr(quantization_rivals, "recipes", lambda backend: (broken,))
+        monkeypatch.setattr(quantization_rivals, "nncf_recipes", lambda: (broken,))
         shots = Shots((), NOTHING_TO_SEE)
         recipe = quantization_rivals.recipe_named(STANDARD, "nncf mixed", shots, 1.0)
         with pytest.raises(BackendError, match="nncf mixed: no such kernel"):

@@ -16,8 +16,7 @@ from edgetl.bundle.read import read_bundle
 from edgetl.bundle.write import TOLERANCES, tolerance_for
 from edgetl.errors import BackendError, BundleError, UsageError
 from edgetl.files.digest import folder_digests
-from edgetl.pivot.pivot import read_pivot
-from edgetl.pivot.pivot_models import model_for
+from edgetl.pivot.pivot import model_for, read_pivot
 from edgetl.recipes.targets import load_target
 from edgetl.types import Compiled, Missing, Precision, Target
 

@@ -96,6 +96,9 @@ def test_a_picture_under_two_labels_and_a_repeated_one_are_warned_of(photos: Pat
 
 def parts(photos: Path, good: Image.Image, bad: Image.Image) -> None:
     """One product under a camera that does not move: each unit recorded once, with noise of its own."""
+    for path in (photos / "val").rglob("*.png"):
+        if int(path.stem.rpartition("_")[2]) >= 4:  # four of a class do: each is compared with every other
+            path.unlink()
     generator = np.random.default_rng(0)
     for path in sorted(photos.rglob("*.png")):
         pixels = np.asarray(good if path.parent.name == CLASSES[0] else bad)
@@ -110,8 +113,8 @@ def test_units_of_one_product_in_one_pose_are_warned_of_and_not_refused(photos: 
     parts(photos, good, bad)
     checks = checked(photos)
     copies = finding(checks, "copies")
-    assert (copies.verdict, copies.found) == ("warn", 24)
-    assert copies.sentence.startswith("24 validation images look nearly the same as a training image: ")
+    assert (copies.verdict, copies.found) == ("warn", 8)
+    assert copies.sentence.startswith("8 validation images look nearly the same as a training image: ")
     assert "different objects in one pose may stay" in copies.remedy
     contradictions = finding(checks, "contradictions")
     assert contradictions.verdict == "warn"
@@ -140,7 +143,7 @@ def test_a_copy_is_refused_beside_pictures_that_look_nearly_the_same(photos: Pat
     copies = finding(checked(photos), "copies")
     assert copies.verdict == "refuse"
     assert copies.sentence.startswith("1 validation image also among the training images: ")
-    assert "; 24 validation images look nearly the same" in copies.sentence
+    assert "; 8 validation images look nearly the same" in copies.sentence
     assert copies.suspects[0].sentence == "the same image in another file"
 
 

@@ -21,7 +21,7 @@ def test_without_saturation_the_logits_are_those_of_onnx_runtime_to_the_bit() ->
 
 
 def test_a_layer_with_large_weights_saturates_on_bright_images_and_the_others_do_not() -> None:
-    found = forecast(network(), [bright_images(4)], [0, 1, 2, 3])
+    found = forecast(Network(network()), [bright_images(4)], [0, 1, 2, 3])
     by_name = {layer.name: layer for layer in found.layers}
     assert list(by_name) == ["first_layer", "second_layer", "third_layer"]
     first = by_name["first_layer"]
@@ -39,7 +39,7 @@ def test_a_layer_with_large_weights_saturates_on_bright_images_and_the_others_do
 
 
 def test_dark_images_do_not_saturate_the_same_layer_and_cost_nothing() -> None:
-    found = forecast(network(), [bright_images(2) // 8])
+    found = forecast(Network(network()), [bright_images(2) // 8])
     assert found.layers[0].possible > 0
     assert not found.saturating
     assert found.layers[0].peak <= 1
@@ -57,8 +57,8 @@ def test_a_network_of_small_weights_is_the_same_on_both_cpus() -> None:
 
 def test_the_forecast_does_not_depend_on_how_images_are_batched() -> None:
     images, seen = bright_images(3), []
-    one = forecast(network(), [images], advance=lambda: seen.append(1))
-    assert one == forecast(network(), [images[:1], images[1:]])
+    one = forecast(Network(network()), [images], advance=lambda: seen.append(1))
+    assert one == forecast(Network(network()), [images[:1], images[1:]])
     assert len(seen) == 3
 
 
@@ -82,6 +82,6 @@ def test_the_logits_error_is_relative_to_their_spread() -> None:
 
 def test_no_images_and_wrong_labels_are_refused() -> None:
     with pytest.raises(ValueError, match="at least one image"):
-        forecast(network(), [])
+        forecast(Network(network()), [])
     with pytest.raises(ValueError, match="a label for each image"):
-        forecast(network(), [bright_images(2)], [0])
+        forecast(Network(network()), [bright_images(2)], [0])

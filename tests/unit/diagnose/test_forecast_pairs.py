@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from edgetl.diagnose.forecast.pairs import accumulate, bound, halved, weights_of
+from edgetl.diagnose.forecast.pairs import accumulate, bound, weights_of
 
 SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 70), st.integers(1, 5))
 EXTREMES = st.one_of(st.integers(-128, 127), st.sampled_from([-128, -127, -65, -64, 63, 64, 65, 127]))
@@ -109,11 +109,3 @@ def test_128_together_is_the_most_that_stays_in_16_bits() -> None:
 
 def test_weights_of_two_signs_cannot_saturate() -> None:
     assert not len(weights_of(np.array([[127, -128]], np.int8)).column)
-
-
-@given(hnp.arrays(np.int8, (3, 9), elements=EXTREMES))
-def test_halved_weights_cannot_saturate_and_keep_their_values_to_a_step(weights: NDArray[np.int8]) -> None:
-    reduced = halved(weights)
-    assert -64 <= reduced.min() <= reduced.max() <= 63
-    assert bound(reduced) <= 32767
-    assert np.abs(2 * reduced.astype(int) - weights).max() <= 1

@@ -33,6 +33,8 @@ from edgetl.stages.repair import missed_by_int8
 from edgetl.tasks.classification.accuracy import compare
 from edgetl.types import Compiled, Precision, Sample, Split, Target
 
+pytestmark = pytest.mark.stage
+
 COUNT = 40
 GATES = Gates(max_drop_points=15.0)
 

@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from sklearn.metrics import adjusted_rand_score, silhouette_score
+from sklearn.metrics import adjusted_rand_score
 
 from edgetl.explore.cluster import kmeans
-from edgetl.explore.cluster.count import choose_count, silhouette
-from edgetl.explore.cluster.kmeans import Directions, Loaded, spherical_kmeans, unit
+from edgetl.explore.cluster.kmeans import Directions, Loaded, choose_count, spherical_kmeans, unit
 
 Vectors = NDArray[np.float32]
 
@@ -99,15 +98,6 @@ def test_directions_are_taken_around_the_common_mean() -> None:
     np.testing.assert_array_equal(rows.read([5, 2]), rows.read()[[5, 2]])
 
 
-def test_the_silhouette_is_that_of_scikit_learn() -> None:
-    vectors, _ = _cones(3, 15, spread=0.5)
-    distances = np.maximum(1 - vectors.astype(np.float64) @ vectors.T, 0)
-    np.fill_diagonal(distances, 0)
-    labels = np.array([*[0] * 20, *[1] * 24, 2], np.int64)
-    assert silhouette(distances, labels) == pytest.approx(silhouette_score(distances, labels, metric="precomputed"))
-    assert silhouette(distances, np.zeros(45, np.int64)) == 0.0
-
-
 @pytest.mark.parametrize("groups", [2, 5, 9])
 def test_the_number_of_clusters_is_found(groups: int) -> None:
     count, scores = choose_count(Loaded(_cones(groups, 20)[0]))
@@ -117,3 +107,7 @@ def test_the_number_of_clusters_is_found(groups: int) -> None:
 
 def test_three_images_are_one_cluster() -> None:
     assert choose_count(Loaded(np.eye(3, dtype=np.float32))) == (1, {})
+
+
+def test_nothing_but_copies_has_no_number_of_clusters() -> None:
+    assert choose_count(Loaded(np.tile(np.eye(3, dtype=np.float32)[0], (8, 1)))) == (2, {2: 0.0, 3: 0.0, 4: 0.0})

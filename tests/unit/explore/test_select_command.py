@@ -21,11 +21,13 @@ targets: [x86-cpu]
 """
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.stage, pytest.mark.usefixtures("one_thread")]
 
 
-@pytest.fixture
-def recipe(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all tests: what a backbone costs is measured once and kept in it."""
+    tmp_path = tmp_path_factory.mktemp("select")
     generator = np.random.default_rng(0)
     for label, brightness in (("dark", 80), ("light", 255)):
         (tmp_path / "photos" / label).mkdir(parents=True)
@@ -76,7 +78,7 @@ def test_a_candidate_is_measured_and_one_that_fails_is_a_row(
 def test_exit_code_3_and_no_recipe_where_nothing_is_within_budget(
     recipe: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place = recipe.parent / "new.yaml"
+    place = recipe.parent / "none.yaml"
     assert _run(recipe, "--max-bytes", 10, "--write", place) == 3
     shown = capsys.readouterr()
     assert "10 allowed" in shown.out

@@ -18,7 +18,7 @@ import edgetl
 from edgetl.data.split import make_split
 from edgetl.data.survey import survey
 from edgetl.errors import DataError, UsageError
-from edgetl.explore.suggest import recipe_text, suggest
+from edgetl.explore.suggest import recipe_text
 from edgetl.recipes.recipe import Recipe
 from edgetl.recipes.recipe_file import parse_recipe
 
@@ -32,6 +32,10 @@ def fill(root: Path, classes: Sequence[str], count: int, sizes: Sequence[tuple[i
             height, width = sizes[i % len(sizes)]
             Image.new("RGB", (width, height), (k, i % 256, len(str(root)) % 256)).save(root / name / f"{i}.png")
     return root
+
+
+def suggest(root: Path, recipe_dir: Path, name: str | None) -> str:
+    return recipe_text(survey(root), root, recipe_dir, name)
 
 
 def parsed(root: Path, recipe_dir: Path, name: str | None = None) -> Recipe:

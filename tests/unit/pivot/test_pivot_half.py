@@ -18,9 +18,7 @@ from edgetl.backbones.spec import write_spec
 from edgetl.errors import UsageError
 from edgetl.pivot.export import export_pivot
 from edgetl.pivot.half import measure_range, to_float16
-from edgetl.pivot.half_range import HalfRange
-from edgetl.pivot.pivot import Pivot, read_pivot
-from edgetl.pivot.pivot_models import available, left_out, model_for
+from edgetl.pivot.pivot import HalfRange, Pivot, available, left_out, model_for, read_pivot
 from edgetl.recipes.targets import load_target
 from edgetl.types import NetworkSpec, Preprocessing, Sample, Split
 

@@ -65,7 +65,7 @@ def test_labels_and_preprocessing_travel_in_the_model() -> None:
     assert facts.labels == ("Ölfleck", "ok")
     assert facts.preprocessing == IMAGENET
     assert facts.input_shape == (None, 6, 4, 3)
-    assert not facts.has_qdq
+    assert facts.quantize == 0
 
 
 def test_metadata_is_json_that_others_can_read() -> None:

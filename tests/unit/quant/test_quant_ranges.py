@@ -198,7 +198,7 @@ def test_given_ranges_of_something_else_are_refused_by_name(tmp_path: Path, chan
 
 def test_given_ranges_must_be_finished_and_of_the_same_places(tmp_path: Path) -> None:
     write_observed(tmp_path / "part", _observed(done=3))
-    with pytest.raises(UsageError, match="holds 3 of 4 batches"):
+    with pytest.raises(UsageError, match="has 3 of 4 batches"):
         given_ranges(tmp_path / "part", PARTS, PLACES, "u8s8")
     write_observed(tmp_path / "other", replace(_observed(), places=("a", "b")))
     with pytest.raises(UsageError, match="the observed places changed"):

@@ -1,4 +1,4 @@
-"""The quantize stage with a cache of ranges, with given ranges, with equalization and bias correction."""
+"""The quantize stage with a cache of ranges, with given ranges, with bias correction."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import onnx
 import pytest
 from safetensors.torch import save_file
 from small_runs import small_run
@@ -17,9 +16,7 @@ from edgetl.backbones.load import construct
 from edgetl.backbones.spec import read_spec, write_spec
 from edgetl.data.batches import load_batch
 from edgetl.errors import UsageError
-from edgetl.pivot.equalized import equalized_layers
 from edgetl.pivot.export import export_pivot
-from edgetl.pivot.mixed import layers
 from edgetl.pivot.pivot import read_pivot
 from edgetl.progress import Silent
 from edgetl.quant import calibration
@@ -29,6 +26,8 @@ from edgetl.recipes.recipe import Gates, Quantize
 from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
 from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Scheme, Split
+
+pytestmark = pytest.mark.stage
 
 SCHEME = Scheme("uint8", activation_symmetric=False)
 PROFILE = CalibrationProfile("default", "", 2000, "entropy", views=1)
@@ -127,25 +126,11 @@ def test_given_ranges_of_another_profile_are_refused(adapted: Adapted, first: Pa
     assert caught.value.exit_code == 2
 
 
-def test_equalizing_and_correcting_are_told_in_the_record(adapted: Adapted, tmp_path: Path) -> None:
-    config = Quantize(method="ptq", equalize=True, bias_correction=True)
-    record = adapted.quantize(tmp_path / "out", config)
-    assert record.equalized_pairs > 0
-    model = onnx.load_model(tmp_path / "out" / "network.onnx")
-    named = {layer.name for layer in layers(model)}
-    assert set() < equalized_layers(model) < named
+def test_corrected_biases_are_in_the_record(adapted: Adapted, tmp_path: Path) -> None:
+    record = adapted.quantize(tmp_path / "out", Quantize(method="ptq", bias_correction=True))
     corrections = record.bias_corrections
     assert len(corrections) > 3
     assert sum(each.after for each in corrections) < 0.01 * sum(each.before for each in corrections)
-
-
-def test_equalized_weights_are_another_key(adapted: Adapted, first: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="weights changed"):
-        adapted.quantize(
-            tmp_path / "out",
-            Quantize(method="ptq", equalize=True, bias_correction=False),
-            ranges=first / "ranges.safetensors",
-        )
 
 
 def test_auto_is_the_calibrated_network_where_that_is_enough(adapted: Adapted, first: Path, tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ from edgetl.recipes.recipe import Gates, Surgery
 from edgetl.recipes.run import Run
 from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Scheme, Split
 
+pytestmark = pytest.mark.stage
+
 SHORT = Surgery(epochs=2, batch_size=8, learning_rate=1e-3)
 
 

@@ -87,6 +87,14 @@ def test_one_target_is_a_list_of_one(tmp_path: Path) -> None:
         ("adapt: {min_top1: 1}", "unknown key `adapt.min_top1`; did you mean `gates.min_top1`?"),
         ("wibble: 5", "unknown key `wibble`; valid are: "),
         ("1: 2", "expected text as a key; found 1"),
+        (
+            "adapt: {mixup: 0.4}",
+            "`adapt.mixup` is gone since 0.1.0, as it had no measured benefit; delete it",
+        ),
+        (
+            "quantize: {equalize: true}",
+            "`quantize.equalize` is gone since 0.1.0, as it had no measured benefit; delete it",
+        ),
     ],
 )
 def test_a_mistake_is_said_in_plain_words(tmp_path: Path, line: str, said: str) -> None:

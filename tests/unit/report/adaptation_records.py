@@ -152,7 +152,7 @@ class Section(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         known = dict(attrs)
         if tag == "section":
-            self.inside = known.get("aria-labeledby") == "adaptation"
+            self.inside = known.get("aria-labelledby") == "adaptation"
         if not self.inside:
             return
         self.tags.add(tag)

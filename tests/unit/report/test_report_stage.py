@@ -38,6 +38,8 @@ from edgetl.report.write import add_devices, write_reports
 from edgetl.store.results import StageResult
 from edgetl.types import Interval, Precision, Sample, Split
 
+pytestmark = pytest.mark.stage
+
 VAL = 10
 SCHEME = scheme_id(load_target("null").scheme)
 FINDINGS = (Finding(check="copies", verdict="refuse", sentence="1 validation image also among the training images"),)
@@ -59,7 +61,6 @@ QUANTIZED = QuantizeRecord(
     chosen_epoch=2,
     calibration_images=50,
     ranges_given=False,
-    equalized_pairs=0,
     replaceable=Replaceable(0, 0),
     bias_corrections=(),
     device="cpu",

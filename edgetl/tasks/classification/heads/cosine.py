@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgetl.tasks.classification.heads.head import Floats, Labels, LinearHead
+from edgetl.tasks.classification.heads.head import Floats, Head, Labels
 from edgetl.tasks.classification.heads.ncm import class_means, means_without
 from edgetl.tasks.classification.heads.rounds import has_company, rounds
 from edgetl.tasks.classification.heads.temperature import best_scale, blind_scale
@@ -12,7 +12,7 @@ from edgetl.tasks.classification.heads.temperature import best_scale, blind_scal
 NAME = "cosine"
 
 
-def fit(views: Floats, labels: Labels, num_classes: int, seed: int) -> LinearHead:
+def fit(views: Floats, labels: Labels, num_classes: int, seed: int) -> Head:
     """The class with the largest cosine between the centered feature x - m and its unit prototype w_c, the mean
     direction of the class's images. (Gidaris and Komodakis 2018, arXiv:1804.09458, eq. 3; centring: Wang et al.
     2019, "SimpleShot", arXiv:1911.04623, sec. 3.2.)
@@ -37,7 +37,7 @@ def fit(views: Floats, labels: Labels, num_classes: int, seed: int) -> LinearHea
     else:
         scale = blind_scale(centered[0] @ prototypes.T, labels)
     weight = scale * prototypes
-    return LinearHead(NAME, weight, -weight @ center, f"scale {scale:.3g}")
+    return Head(NAME, weight, -weight @ center, f"scale {scale:.3g}")
 
 
 def _unit(vectors: Floats) -> Floats:

@@ -13,7 +13,7 @@ Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class LinearHead:
+class Head:
     """logits = features @ weight.T + bias; weight float64 (C, F), bias float64 (C,).
 
     `setting` says in a few words what was chosen in fitting. The logits are scaled so that their softmax is a
@@ -29,37 +29,9 @@ class LinearHead:
         """features (N, F) -> float64 (N, C)."""
         return np.asarray(features.astype(np.float64) @ self.weight.T + self.bias)
 
-    def after(self, matrix: Floats, offset: Floats) -> LinearHead:
+    def after(self, matrix: Floats, offset: Floats) -> Head:
         """The same head for features x (G,) that `x @ matrix + offset` takes to its own; matrix (G, F)."""
-        return LinearHead(self.name, self.weight @ matrix.T, self.bias + self.weight @ offset, self.setting)
-
-
-@dataclass(frozen=True)
-class MlpHead:
-    """logits = relu(features @ hidden_weight.T + hidden_bias) @ weight.T + bias; float64, logits scaled alike.
-
-    hidden_weight (H, F), hidden_bias (H,), weight (C, H), bias (C,).
-    """
-
-    name: str
-    hidden_weight: Floats
-    hidden_bias: Floats
-    weight: Floats
-    bias: Floats
-    setting: str
-
-    def logits(self, features: NDArray[np.floating]) -> Floats:
-        """features (N, F) -> float64 (N, C)."""
-        hidden = np.maximum(features.astype(np.float64) @ self.hidden_weight.T + self.hidden_bias, 0.0)
-        return np.asarray(hidden @ self.weight.T + self.bias)
-
-    def after(self, matrix: Floats, offset: Floats) -> MlpHead:
-        """The same head for features x (G,) that `x @ matrix + offset` takes to its own; matrix (G, F)."""
-        weight, bias = self.hidden_weight @ matrix.T, self.hidden_bias + self.hidden_weight @ offset
-        return MlpHead(self.name, weight, bias, self.weight, self.bias, self.setting)
-
-
-Head = LinearHead | MlpHead
+        return Head(self.name, self.weight @ matrix.T, self.bias + self.weight @ offset, self.setting)
 
 
 class Fit(Protocol):

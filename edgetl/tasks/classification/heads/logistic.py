@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgetl.tasks.classification.folds import stratified_folds
-from edgetl.tasks.classification.heads.head import Floats, Labels, LinearHead
+from edgetl.tasks.classification.heads.head import Floats, Head, Labels
 from edgetl.tasks.classification.heads.softmax import fit_softmax
 from edgetl.tasks.classification.heads.temperature import cross_entropy
 
@@ -18,7 +18,7 @@ _MAX_ITERATIONS, _MAX_TRIAL_ITERATIONS = 500, 100
 _MAX_TRIAL_ROWS = 1200  # of views; the choice of a strength needs no more, the final fit has all
 
 
-def fit(views: Floats, labels: Labels, num_classes: int, seed: int) -> LinearHead:
+def fit(views: Floats, labels: Labels, num_classes: int, seed: int) -> Head:
     """Multinomial logistic regression: the mean of one on all views and one on the plain views alone.
 
     The views of one image weigh as one image. On some sets augmented views help and on some they harm, and few shots
@@ -46,7 +46,7 @@ def fit(views: Floats, labels: Labels, num_classes: int, seed: int) -> LinearHea
         while 0 <= best + step < len(STRENGTHS) and loss(best + step) < loss(best):
             best += step
     weight, bias = _fit_mean(views, labels, STRENGTHS[best], _MAX_ITERATIONS)
-    return LinearHead(NAME, weight, bias, f"C {STRENGTHS[best]:g}")
+    return Head(NAME, weight, bias, f"C {STRENGTHS[best]:g}")
 
 
 def _fit_mean(views: Floats, labels: Labels, strength: float, iterations: int) -> tuple[Floats, Floats]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgetl.tasks.classification.heads.head import Floats, Labels, LinearHead
+from edgetl.tasks.classification.heads.head import Floats, Head, Labels
 from edgetl.tasks.classification.heads.rounds import has_company, rounds
 from edgetl.tasks.classification.heads.temperature import best_scale, blind_scale
 
 NAME = "ncm"
 
 
-def fit(views: Floats, labels: Labels, num_classes: int, seed: int) -> LinearHead:
+def fit(views: Floats, labels: Labels, num_classes: int, seed: int) -> Head:
     """The class whose mean over all views is nearest: -|x - m|^2 / 2 = x m - |m|^2 / 2 - |x|^2 / 2, linear but for
     the last part, which all classes share. (Mensink et al. 2013, "Distance-based image classification", eq. 2-4.)
 
@@ -27,7 +27,7 @@ def fit(views: Floats, labels: Labels, num_classes: int, seed: int) -> LinearHea
         scale = best_scale(left_out[company], labels[company])
     else:
         scale = blind_scale(_logits(views[0], means), labels)
-    return LinearHead(NAME, scale * means, -0.5 * scale * (means**2).sum(axis=1), f"scale {scale:.3g}")
+    return Head(NAME, scale * means, -0.5 * scale * (means**2).sum(axis=1), f"scale {scale:.3g}")
 
 
 def class_means(images: Floats, labels: Labels, num_classes: int) -> Floats:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgetl.tasks.classification.heads.head import Floats, Labels, LinearHead
+from edgetl.tasks.classification.heads.head import Floats, Head, Labels
 from edgetl.tasks.classification.heads.rounds import has_company, rounds
 from edgetl.tasks.classification.heads.temperature import best_scale, blind_scale, cross_entropy
 
@@ -16,7 +16,7 @@ PENALTIES = tuple(10.0**power for power in np.arange(-3, 2.01, 0.5))  # of the v
 _BLIND_PENALTY = 1.0
 
 
-def fit(views: Floats, labels: Labels, num_classes: int, seed: int) -> LinearHead:
+def fit(views: Floats, labels: Labels, num_classes: int, seed: int) -> Head:
     """Least squares with a penalty on the weights (none on the bias) over all views.
 
     The penalty and the scale of the logits are those with the least cross entropy of the plain views of images that
@@ -27,10 +27,10 @@ def fit(views: Floats, labels: Labels, num_classes: int, seed: int) -> LinearHea
     if not company.any():
         weight, bias = problem.solve(_BLIND_PENALTY)
         scale = blind_scale(views[0] @ weight.T + bias, labels)
-        return LinearHead(NAME, scale * weight, scale * bias, f"penalty {_BLIND_PENALTY:.3g}, scale {scale:.3g}")
+        return Head(NAME, scale * weight, scale * bias, f"penalty {_BLIND_PENALTY:.3g}, scale {scale:.3g}")
     _, penalty, scale, _ = _choose(problem, labels, seed)
     weight, bias = problem.solve(penalty)
-    return LinearHead(NAME, scale * weight, scale * bias, f"penalty {penalty:.3g}, scale {scale:.3g}")
+    return Head(NAME, scale * weight, scale * bias, f"penalty {penalty:.3g}, scale {scale:.3g}")
 
 
 def judge(views: Floats, labels: Labels, num_classes: int, seed: int) -> Floats | None:

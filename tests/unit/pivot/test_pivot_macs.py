@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from edgetl.explore.select.cost import count_macs
+from edgetl.pivot.macs import count_macs
 
 
 def _model() -> ModelProto:
