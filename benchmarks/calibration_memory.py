@@ -33,7 +33,6 @@ def measure(data: Path, weights: Path, work: Path, count: int) -> dict[str, floa
     from edgetl.backbones.load import build
     from edgetl.backbones.weights import locate
     from edgetl.pivot.fold import fold
-    from edgetl.progress import Silent
     from edgetl.quant.bias import IMAGES, correct_biases
     from edgetl.quant.calibration import BATCH, CalibrationImages
     from edgetl.quant.observe import observe
@@ -42,7 +41,7 @@ def measure(data: Path, weights: Path, work: Path, count: int) -> dict[str, floa
     from edgetl.quant.ranges_key import key_parts
     from edgetl.recipes.recipe import Backbone
     from edgetl.recipes.targets import load_target
-    from edgetl.types import CalibrationProfile, Sample
+    from edgetl.types import CalibrationProfile, Sample, Silent
 
     files = crops(data, work / "pictures", count, CROP)
     samples = [Sample(str(path), 0, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files]

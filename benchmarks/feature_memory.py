@@ -26,10 +26,9 @@ def measure(data: Path, weights: Path, work: Path, count: int) -> dict[str, floa
     """Extract pooled features and activations at a cut, fit a head on them, read random rows back."""
     from edgetl.backbones.extract import Point, View, activations, open_frozen
     from edgetl.backbones.weights import locate
-    from edgetl.progress import Silent
     from edgetl.recipes.recipe import Backbone
     from edgetl.tasks.classification.heads.table import fit_head, prepare
-    from edgetl.types import Sample
+    from edgetl.types import Sample, Silent
 
     files = crops(data, work / "pictures", count, SIDE)
     samples = [Sample(str(p), n % 7, hashlib.sha256(p.read_bytes()).hexdigest()) for n, p in enumerate(files)]

@@ -46,7 +46,6 @@ from edgetl.files.digest import file_digest, value_digest
 from edgetl.pipeline import Outcome
 from edgetl.pivot.float_logits import read_reference
 from edgetl.pivot.pivot import read_pivot
-from edgetl.progress import Silent
 from edgetl.recipes.job import Job, make_job
 from edgetl.recipes.recipe_file import load_recipe
 from edgetl.recipes.run import Run
@@ -57,7 +56,7 @@ from edgetl.stages.repair import missed_by_int8, repair_stage
 from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.store.results import StageResult, Store, open_store, write_text
 from edgetl.tasks.classification.accuracy import compare, predict, stratified
-from edgetl.types import Precision, Preprocessing, Sample, Split
+from edgetl.types import Precision, Preprocessing, Sample, Silent, Split
 
 GATE_POINTS = 1.0
 _FLOAT_MODEL = "float32.onnx"

@@ -25,7 +25,6 @@ from edgetl.backbones.head import features
 from edgetl.backbones.load import rebuild
 from edgetl.backbones.pixels import normalize
 from edgetl.backbones.spec import read_spec
-from edgetl.progress import Silent
 from edgetl.recipes.job import make_job
 from edgetl.recipes.recipe import Recipe
 from edgetl.recipes.recipe_file import load_recipe
@@ -33,7 +32,7 @@ from edgetl.recipes.run import Run
 from edgetl.stages.adapt import adapt_stage
 from edgetl.stages.split import split_stage
 from edgetl.store.results import open_store
-from edgetl.types import Sample, Split
+from edgetl.types import Sample, Silent, Split
 
 STRATEGIES = {"auto": "auto", "probe": "probe"}
 """Methods of ours, and the `adapt.strategy` each of them is."""

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from edgetl.bench.machine import saturates
-from edgetl.bundle.publish import PIVOT, publish_pivot, publish_report
+from edgetl.bundle.publish import publish_pivot, publish_report
 from edgetl.errors import BackendError, ParityError
 from edgetl.recipes.job import Job, schemes_of
 from edgetl.recipes.recipe import Gates
@@ -25,7 +24,7 @@ from edgetl.stages.export import export_stage
 from edgetl.stages.keys import require_training_tools
 from edgetl.stages.quantize import quantize_stage
 from edgetl.stages.reference import float_stage, gates_within_reach
-from edgetl.stages.repair import gates_to_repair_for, needs_repair, repair_stage
+from edgetl.stages.repair import cannot_repair, gates_to_repair_for, needs_repair, repair_stage, repaired_pivot
 from edgetl.stages.report import devices_stage, report_stage
 from edgetl.stages.simplify import needs_surgery, surgery_stage
 from edgetl.stages.split import refuse_unknown_classes, split_stage
@@ -188,15 +187,14 @@ def _repaired(chain: _Chain, target: Target, built: Built) -> Built:
     note = chain.ledger.progress.note
     if not needs_repair(chain.run, built.bench):
         return built
-    if saturates(target):
-        text = "INT8 is not repaired here: this CPU has no VNNI and saturates; build for x86-avx2 or intel-avx2"
-        note(f"{target.name}: {text}")
+    if reason := cannot_repair(target):
+        note(f"{target.name}: {reason}")
         return built
     try:
         gates = gates_to_repair_for(chain.run, built.bench)
         found = chain.ledger.add(repair_stage(chain.run, target, chain.networks.pivot, gates))
-        if (found.folder / PIVOT).is_dir():
-            built = chain.measure_with(target, built, "mixed", found, found.folder / PIVOT)
+        if models := repaired_pivot(found):
+            built = chain.measure_with(target, built, "mixed", found, models)
         return replace(built, repair=found)
     except (BackendError, ParityError) as error:
         note(f"{target.name}: no repair: {error}")

@@ -1,4 +1,4 @@
-"""Progress on stderr, for people; silence, for libraries and tests."""
+"""Progress on stderr, for people."""
 
 from __future__ import annotations
 
@@ -8,32 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from edgetl.files.text import duration
 from edgetl.types import Advance
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-_FIRST_LINE_S, _MOST_S = (
-    5.0,
-    60.0,
-)  # without a terminal: seconds until the first line of a long task, and between two lines
+# without a terminal: seconds until the first line of a long task, and between two lines
+_FIRST_LINE_S, _MOST_S = 5.0, 60.0
 _WORTH_SAYING_S = 3.0
-
-
-def _ignore(steps: int = 1, detail: str = "") -> None:
-    return None
-
-
-class Silent:
-    """Shows nothing."""
-
-    @contextmanager
-    def task(self, label: str, total: int | None = None) -> Iterator[Advance]:
-        yield _ignore
-
-    def note(self, text: str) -> None:
-        return None
 
 
 class Terminal:
@@ -130,11 +114,3 @@ def _bars(console: Console) -> Progress:
         console=console,
         transient=True,
     )
-
-
-def duration(seconds: float) -> str:
-    """`50 s`, `4 min`, `1 h 20 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

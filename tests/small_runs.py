@@ -6,12 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgetl.progress import Silent
 from edgetl.recipes.job import make_job
 from edgetl.recipes.recipe import Recipe
 from edgetl.recipes.run import Run
 from edgetl.store.results import Store
-from edgetl.types import CalibrationProfile, Progress, Split
+from edgetl.types import CalibrationProfile, Progress, Silent, Split
 
 _REST = {"name": "small", "data": {"train": "."}, "backbone": {"name": "test_resnet"}, "targets": ["null"]}
 

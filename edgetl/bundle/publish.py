@@ -17,9 +17,9 @@ from edgetl.bundle.read import read_bundle
 from edgetl.errors import BundleError, StoreError
 from edgetl.files.digest import folder_digests, value_digest
 from edgetl.files.durable import write_bytes
+from edgetl.pivot.pivot import FOLDER
 from edgetl.store.results import StageResult, Store, disk_errors, put, write_text
 
-PIVOT = "pivot"
 BUNDLES = "bundles"
 RECORD = "published.json"
 REPORT_FILES = ("report.html", "report.json")
@@ -27,7 +27,7 @@ REPORT_FILES = ("report.html", "report.json")
 
 def publish_pivot(store: Store, pivot: StageResult) -> None:
     """`<out>/pivot`: the input of `edgetl compile` on a machine without torch."""
-    _publish(store, pivot.folder, store.out / PIVOT)
+    _publish(store, pivot.folder, store.out / FOLDER)
 
 
 def publish_report(store: Store, reported: StageResult, texts: StageResult | None = None) -> None:

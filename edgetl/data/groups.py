@@ -15,10 +15,9 @@ from edgetl.data.names import NAMED
 from edgetl.data.scan import Listing, locate
 from edgetl.data.sources import read_sources
 from edgetl.errors import UsageError
-from edgetl.progress import Silent
 from edgetl.recipes.recipe import Data
 from edgetl.recipes.run import Run
-from edgetl.types import Progress, Sample
+from edgetl.types import Progress, Sample, Silent
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,8 @@ from edgetl.errors import DataError, UsageError
 from edgetl.fronts.image.decode import UnreadableImage
 from edgetl.fronts.image.examine import Seen, examine
 from edgetl.fronts.image.resize import auto_policy
-from edgetl.progress import Silent
 from edgetl.recipes.recipe import Data
-from edgetl.types import Conflict, Progress, Sample, Skipped, Split
+from edgetl.types import Conflict, Progress, Sample, Silent, Skipped, Split
 
 SPLIT_FILE = "split.json"
 MAX_SPLIT_BYTES = 1_000_000_000

@@ -18,6 +18,7 @@ from edgetl.recipes.targets import scheme_id
 from edgetl.store.results import write_text
 from edgetl.types import PRECISIONS, ModelKind, Precision, Preprocessing, Target
 
+FOLDER = "pivot"  # of a pivot in an output folder or a stage's result
 FILE_NAME = "pivot.json"
 GOLDEN_DIR = "golden"
 SCHEMA = 1

@@ -21,6 +21,7 @@ from edgetl.quant.shots import Shots
 from edgetl.quant.train import snapshot
 from edgetl.recipes.recipe import Gates
 from edgetl.tasks.classification import accuracy_gates
+from edgetl.tasks.classification.accuracy import recalls_of
 from edgetl.types import Preprocessing, Progress, Sample
 
 MOST_IMAGES = 512
@@ -86,7 +87,7 @@ def judge_on(
 
     def judge(network: nn.Module) -> Judged:
         found = right(network)
-        recalls = dict(zip(classes, stats.recalls(labels, found, truth, len(classes)), strict=True))
+        recalls = recalls_of(classes, labels, found, truth)
         return Judged(len(chosen), float(found.mean()), stats.paired_difference(truth, found), recalls)
 
     return judge

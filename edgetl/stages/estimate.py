@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edgetl.progress import duration
+from edgetl.files.text import duration
 from edgetl.recipes.job import Job, schemes_of
 from edgetl.types import Split
 

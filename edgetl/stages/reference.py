@@ -33,13 +33,13 @@ def gates_within_reach(run: Run, floated: StageResult | None) -> Gates:
         return run.job.recipe.gates
     import numpy as np
 
-    from edgetl import stats
     from edgetl.pivot.float_logits import stored_logits
     from edgetl.tasks.classification import accuracy_gates
+    from edgetl.tasks.classification.accuracy import recalls_of
 
     labels = np.array([sample.label for sample in run.split.val], dtype=np.int64)
     right = np.asarray(stored_logits(floated.folder).argmax(axis=1) == labels)
-    recalls = dict(zip(run.split.classes, stats.recalls(labels, right, right, len(run.split.classes)), strict=True))
+    recalls = recalls_of(run.split.classes, labels, right, right)
     missed = accuracy_gates.missed_by_float(run.job.recipe.gates, float(right.mean()), recalls)
     if missed:
         what = " and ".join(missed)

@@ -57,6 +57,23 @@ def gates_to_repair_for(run: Run, benched: StageResult) -> Gates:
     return within_reach(read_bench(benched.folder / BENCH_FILE), run.job.recipe.gates)
 
 
+def repaired_pivot(repaired: StageResult) -> Path | None:
+    """The pivot with the mixed model; None if no choice of layers meets the gates."""
+    from edgetl.pivot.pivot import FOLDER
+
+    folder = repaired.folder / FOLDER
+    return folder if folder.is_dir() else None
+
+
+def cannot_repair(target: Target) -> str:
+    """Why a missed gate is not repaired on this machine; empty if it is."""
+    from edgetl.bench.machine import saturates
+
+    if not saturates(target):
+        return ""
+    return "INT8 is not repaired here: this CPU has no VNNI and saturates; build for x86-avx2 or intel-avx2"
+
+
 def missed_by_int8(bench: TargetBench, gates: Gates) -> bool:
     """Whether the target's INT8 build missed an accuracy gate that the float network meets, on all validation images:
     on its own runtime here or, for an absent CPU, by the host's predictions as bounded by emulation."""

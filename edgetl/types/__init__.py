@@ -22,7 +22,7 @@ from edgetl.types.engines import (
 from edgetl.types.measured import ClassRecall, ColdStart, Estimate, Interval, Verdict
 from edgetl.types.networks import NetworkSpec, WeightSource
 from edgetl.types.precision import PRECISIONS, BuildKind, ModelKind, NumberFormat, Precision, Variant
-from edgetl.types.progress import Advance, Progress
+from edgetl.types.progress import Advance, Progress, Silent
 from edgetl.types.targets import CalibrationProfile, InstructionSet, OperatorName, Scheme, Target
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ __all__ = [
     "ResizePolicy",
     "Sample",
     "Scheme",
+    "Silent",
     "Skipped",
     "Split",
     "Target",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
@@ -20,3 +21,18 @@ class Progress(Protocol):
 
 class Advance(Protocol):
     def __call__(self, steps: int = 1, detail: str = "") -> None: ...
+
+
+class Silent:
+    """Shows nothing: progress for libraries and tests."""
+
+    @contextmanager
+    def task(self, label: str, total: int | None = None) -> Iterator[Advance]:
+        yield _ignore
+
+    def note(self, text: str) -> None:
+        return None
+
+
+def _ignore(steps: int = 1, detail: str = "") -> None:
+    return None

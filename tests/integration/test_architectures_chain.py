@@ -32,10 +32,10 @@ from edgetl.bundle.run import cannot_run, open_bundle, verify
 from edgetl.pipeline import run
 from edgetl.pivot.layer_view import View
 from edgetl.pivot.pivot import read_pivot
-from edgetl.progress import Silent
 from edgetl.recipes.job import make_job
 from edgetl.recipes.recipe import Recipe
 from edgetl.recipes.targets import load_target, scheme_id
+from edgetl.types import Silent
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

@@ -12,11 +12,11 @@ from edgetl.backbones.spec import read_spec
 from edgetl.bundle.read import read_bundle
 from edgetl.bundle.run import verify
 from edgetl.errors import ParityError
-from edgetl.progress import Silent
 from edgetl.quant.record import read_quantize
 from edgetl.recipes.job import make_job
 from edgetl.recipes.recipe_file import load_recipe
 from edgetl.report.model import Report, read_report
+from edgetl.types import Silent
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import normalized_mutual_info_score
 
 from edgetl.explore.cluster.cluster import Outcome, Request, cluster
-from edgetl.progress import Silent
 from edgetl.recipes.recipe import Backbone
+from edgetl.types import Silent
 
 pytestmark = pytest.mark.integration
 

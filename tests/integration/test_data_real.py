@@ -14,10 +14,9 @@ from edgetl.data.fingerprint import fingerprint
 from edgetl.data.split import draw_split, make_split, read_split
 from edgetl.data.survey import survey
 from edgetl.explore.suggest import recipe_text
-from edgetl.progress import Silent
 from edgetl.recipes.recipe import Data
 from edgetl.recipes.recipe_file import parse_recipe
-from edgetl.types import Preprocessing
+from edgetl.types import Preprocessing, Silent
 
 pytestmark = pytest.mark.integration
 

@@ -23,11 +23,10 @@ from edgetl.diagnose.forecast.forecast import exact, logits, saturated
 from edgetl.diagnose.forecast.network import Network
 from edgetl.pivot.export import export_pivot
 from edgetl.pivot.pivot import read_pivot
-from edgetl.progress import Silent
 from edgetl.quant.quantize import quantize_network
 from edgetl.recipes.recipe import Backbone, Gates
 from edgetl.recipes.targets import load_target, scheme_id
-from edgetl.types import Sample, Split
+from edgetl.types import Sample, Silent, Split
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

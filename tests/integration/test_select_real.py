@@ -8,9 +8,9 @@ import pytest
 
 from edgetl.explore.select.result import Budget
 from edgetl.explore.select.select import select
-from edgetl.progress import Silent
 from edgetl.recipes.job import make_job
 from edgetl.recipes.recipe_file import parse_recipe
+from edgetl.types import Silent
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

@@ -10,9 +10,9 @@ from edgetl.data.scan import scan
 from edgetl.demo import demo_recipe, write_demo
 from edgetl.errors import StoreError
 from edgetl.fronts.image.decode import decode
-from edgetl.progress import Silent
 from edgetl.recipes.recipe_file import load_recipe
 from edgetl.recipes.targets import load_target
+from edgetl.types import Silent
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from edgetl import pipeline
-from edgetl.bundle.publish import PIVOT
 from edgetl.errors import BackendError
+from edgetl.pivot.pivot import FOLDER
 from edgetl.recipes.recipe import Gates
 from edgetl.recipes.targets import load_target
 from edgetl.report.results import Built, Networks
+from edgetl.stages.repair import cannot_repair
 from edgetl.store.results import StageResult
 from edgetl.types import Advance
 
@@ -47,9 +48,9 @@ def notes() -> Notes:
 @pytest.fixture
 def chain(tmp_path: Path, notes: Notes, monkeypatch: pytest.MonkeyPatch) -> pipeline._Chain:
     """INT8 builds are to be repaired, and a repair finds layers."""
-    (tmp_path / "repair" / PIVOT).mkdir(parents=True)
+    (tmp_path / "repair" / FOLDER).mkdir(parents=True)
     monkeypatch.setattr(pipeline, "needs_repair", lambda *_: True)
-    monkeypatch.setattr(pipeline, "saturates", lambda _: False)
+    monkeypatch.setattr(pipeline, "cannot_repair", lambda _: "")
     monkeypatch.setattr(pipeline, "gates_to_repair_for", lambda *_: Gates())
     monkeypatch.setattr(pipeline, "repair_stage", lambda *_: done("repair", tmp_path / "repair"))
     monkeypatch.setattr(pipeline, "compile_stage", lambda *_: done("mixed", tmp_path))
@@ -85,7 +86,8 @@ def test_a_repair_that_cannot_be_done_is_told_and_leaves_the_builds_as_they_were
 def test_what_saturates_on_this_cpu_alone_is_not_repaired(
     chain: pipeline._Chain, built: Built, notes: Notes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "saturates", lambda _: True)
+    monkeypatch.setattr(pipeline, "cannot_repair", cannot_repair)
+    monkeypatch.setattr("edgetl.bench.machine.saturates", lambda _: True)
     monkeypatch.setattr(pipeline, "repair_stage", None)
     assert pipeline._repaired(chain, TARGET, built) == built
     assert notes.told == [

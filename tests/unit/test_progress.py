@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from edgetl.progress import Silent, Terminal
+from edgetl.progress import Terminal
+from edgetl.types import Silent
 
 
 def test_silence_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from edgetl.checks.copies.near_duplicates import COLOR_SIDE, SIDE, near_pairs
 from edgetl.errors import DataError
 from edgetl.files.durable import read_sealed, write_sealed
 from edgetl.fronts.image.decode import decode
-from edgetl.progress import Silent
+from edgetl.types import Silent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

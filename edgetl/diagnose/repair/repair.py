@@ -13,7 +13,6 @@ import onnx
 from safetensors.numpy import load_file, save_file
 
 from edgetl.bench.repair_record import REPAIR_FILE, Repair, Trial, front, write_repair
-from edgetl.bundle.publish import PIVOT
 from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame.measure import measure_layers
 from edgetl.diagnose.blame.models import open_networks
@@ -23,7 +22,7 @@ from edgetl.files.text import decimal
 from edgetl.pivot.clean import serialize
 from edgetl.pivot.float_logits import read_reference
 from edgetl.pivot.parity import infer, open_literal
-from edgetl.pivot.pivot import GOLDEN_DIR, PivotModel, model_for, read_pivot, write_pivot
+from edgetl.pivot.pivot import FOLDER, GOLDEN_DIR, PivotModel, model_for, read_pivot, write_pivot
 from edgetl.recipes.recipe import Gates
 from edgetl.recipes.run import Run
 from edgetl.store.records import REFERENCE_LOGITS
@@ -67,7 +66,7 @@ def repair_int8(run: Run, target: Target, folder: Path, gates: Gates, out: Path)
             found = search(ranking[:-1], passes)  # with all layers it would be the float32 build
         measured = trials.timed()
         if found.layers is not None:
-            _write_pivot(folder, target, trials.model(found.layers), out / PIVOT)
+            _write_pivot(folder, target, trials.model(found.layers), out / FOLDER)
     repair = Repair(
         target=target.name,
         quantized=len(ranking),

@@ -21,7 +21,7 @@ from edgetl.explore.select.stages import (
     read_cost,
     transfer_stage,
 )
-from edgetl.progress import duration
+from edgetl.files.text import duration
 from edgetl.recipes.job import Job
 from edgetl.recipes.recipe import Backbone
 from edgetl.recipes.run import Run

@@ -14,11 +14,10 @@ from torch import Tensor, nn
 
 from edgetl.backbones.freeze import blocks
 from edgetl.backbones.head import features
-from edgetl.progress import Silent
 from edgetl.quant.record import Epoch
 from edgetl.quant.train import Views, distillation_loss, train_epochs
 from edgetl.recipes.recipe import Surgery
-from edgetl.types import Progress
+from edgetl.types import Progress, Silent
 
 FEATURE_WEIGHT = 1.0  # of pooled features and of stages, whose errors are shares of what the teacher puts out
 MOST_PER_EPOCH = 200  # shots in an epoch; of more, each epoch draws others, so that time has a bound

@@ -10,8 +10,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
 from edgetl.adapt.kept import contents, load_or_compute
-from edgetl.progress import Silent
-from edgetl.types import Sample
+from edgetl.types import Sample, Silent
 
 
 class Counted:

@@ -14,7 +14,7 @@ from small_adaptations import adapt_in, split_in
 
 from edgetl.adapt import finetune, trials
 from edgetl.files.durable import read_sealed
-from edgetl.progress import Silent
+from edgetl.types import Silent
 
 pytestmark = [pytest.mark.stage, pytest.mark.usefixtures("one_thread", "short_baseline")]
 

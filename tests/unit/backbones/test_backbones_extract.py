@@ -25,9 +25,8 @@ from edgetl.backbones.extract import (
     tensors_digest,
 )
 from edgetl.backbones.load import build
-from edgetl.progress import Silent
 from edgetl.recipes.recipe import Backbone
-from edgetl.types import NetworkSpec, Preprocessing, Sample, WeightSource
+from edgetl.types import NetworkSpec, Preprocessing, Sample, Silent, WeightSource
 
 SIZE = 64
 SPEC = NetworkSpec(

@@ -22,7 +22,7 @@ from edgetl.bundle.compile import compile_targets
 from edgetl.bundle.manifest import read_manifest
 from edgetl.bundle.write import replace_compiled
 from edgetl.errors import BackendError, BundleError, DataError
-from edgetl.progress import Silent
+from edgetl.types import Silent
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,13 @@ import pytest
 from PIL import Image, features
 
 from edgetl.fronts.image.decoder_versions import decoder_versions
-from edgetl.progress import Silent
 from edgetl.recipes.job import Job, make_job
 from edgetl.recipes.recipe import Recipe
 from edgetl.recipes.run import Run
 from edgetl.stages.check import check_stage
 from edgetl.stages.split import split_stage
 from edgetl.store.results import open_store
+from edgetl.types import Silent
 
 
 def test_pillow_its_libraries_and_numpy_are_named() -> None:

@@ -31,8 +31,7 @@ from edgetl.checks.copies.near_duplicates import COLOR_SIDE, SIDE, _halved, _has
 from edgetl.errors import DataError
 from edgetl.files.durable import write_sealed
 from edgetl.fronts.image.decode import UnreadableImage
-from edgetl.progress import Silent
-from edgetl.types import Sample
+from edgetl.types import Sample, Silent
 
 
 def scene(seed: int, size: int = 160) -> Image.Image:

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgetl.files.durable import read_sealed
-from edgetl.progress import _ignore
 from edgetl.store.rows import Rows, compute_rows
+from edgetl.types.progress import _ignore
 
 
 class Source:

@@ -29,10 +29,9 @@ from edgetl.diagnose.blame.models import make_networks, open_networks
 from edgetl.diagnose.blame.result import BlamedLayer
 from edgetl.errors import BackendError
 from edgetl.pivot.pivot import read_pivot
-from edgetl.progress import Silent
 from edgetl.recipes.targets import load_target
 from edgetl.store.cache import Cache
-from edgetl.types import Sample
+from edgetl.types import Sample, Silent
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from edgetl.errors import DataError, UsageError
 from edgetl.explore.cluster.images import Found, read_found, read_images, write_found
 from edgetl.explore.cluster.labeled import read_labeled
 from edgetl.files.text import printable
-from edgetl.progress import Silent
+from edgetl.types import Silent
 
 
 def _read(folder: Path) -> Found:

@@ -10,11 +10,10 @@ import torch
 from tiny_calibration import pictures
 from torch import nn
 
-from edgetl.progress import Silent
 from edgetl.quant.decide import decide, is_inside, judge_on
 from edgetl.quant.record import Judged
 from edgetl.recipes.recipe import Gates
-from edgetl.types import Interval, Preprocessing
+from edgetl.types import Interval, Preprocessing, Silent
 
 P = Preprocessing(32, 32, "squash", (0.4, 0.5, 0.6), (0.5, 0.5, 0.5))
 

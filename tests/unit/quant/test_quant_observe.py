@@ -32,14 +32,13 @@ from edgetl.backbones import pixels
 from edgetl.data.batches import load_batch
 from edgetl.errors import DataError
 from edgetl.fronts.image.normalize import normalize
-from edgetl.progress import Silent
 from edgetl.quant import calibration
 from edgetl.quant.fakequant import quantizers
 from edgetl.quant.observe import observe, take_ranges
 from edgetl.quant.observed import Observed, read_observed
 from edgetl.quant.prepare import fix_ranges
 from edgetl.store.cache import damaged
-from edgetl.types import CalibrationProfile, Sample
+from edgetl.types import CalibrationProfile, Sample, Silent
 
 BATCHES = -(-IMAGES // calibration.BATCH)
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edgetl.errors import DataError, UsageError
-from edgetl.progress import Silent
 from edgetl.quant.observed import Observed, pack, read_observed, unpack, write_observed
 from edgetl.quant.observers import Extremes, Histogram, Observer
 from edgetl.quant.ranges import RangesCache, given_ranges
+from edgetl.types import Silent
 
 PLACES = ("activation_post_process_0", "activation_post_process_1")
 PARTS: dict[str, Any] = {

@@ -18,14 +18,13 @@ from edgetl.data.batches import load_batch
 from edgetl.errors import UsageError
 from edgetl.pivot.export import export_pivot
 from edgetl.pivot.pivot import read_pivot
-from edgetl.progress import Silent
 from edgetl.quant import calibration
 from edgetl.quant.quantize import quantize_network
 from edgetl.quant.record import QuantizeRecord, read_quantize
 from edgetl.recipes.recipe import Gates, Quantize
 from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
-from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Scheme, Split
+from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Scheme, Silent, Split
 
 pytestmark = pytest.mark.stage
 

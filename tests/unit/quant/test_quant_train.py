@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from edgetl.progress import Silent
 from edgetl.quant.record import Epoch
 from edgetl.quant.train import Views, best_epoch, distillation_loss, train
 from edgetl.recipes.recipe import Quantize
+from edgetl.types import Silent
 
 
 def _views(images: torch.Tensor) -> Views:

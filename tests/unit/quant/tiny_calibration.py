@@ -22,7 +22,6 @@ from torch.fx import GraphModule
 
 from edgetl.backbones.extract import tensors_digest
 from edgetl.data.batches import load_batch
-from edgetl.progress import Silent
 from edgetl.quant import calibration
 from edgetl.quant.calibration import CalibrationImages
 from edgetl.quant.observe import observe, observed_places
@@ -30,7 +29,7 @@ from edgetl.quant.observed import Observed
 from edgetl.quant.prepare import prepare
 from edgetl.quant.ranges import RangesCache
 from edgetl.quant.ranges_key import key_parts
-from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Progress, Sample, Scheme
+from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Progress, Sample, Scheme, Silent
 
 IMAGES = 100  # seven batches, the last one smaller
 P = Preprocessing(16, 16, "squash", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

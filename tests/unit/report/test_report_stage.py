@@ -27,7 +27,6 @@ from edgetl.bundle.read import read_bundle
 from edgetl.checks.model import Checks, Finding, write_checks
 from edgetl.pivot.float_logits import read_reference
 from edgetl.pivot.pivot import read_pivot, write_pivot
-from edgetl.progress import Silent
 from edgetl.quant.record import Decision, Epoch, Judged, QuantizeRecord, write_quantize
 from edgetl.recipes.run import Run
 from edgetl.recipes.targets import load_target, scheme_id
@@ -36,7 +35,7 @@ from edgetl.report.model import Report, read_report
 from edgetl.report.results import Built, Finished, Networks
 from edgetl.report.write import add_devices, write_reports
 from edgetl.store.results import StageResult
-from edgetl.types import Interval, Precision, Sample, Split
+from edgetl.types import Interval, Precision, Sample, Silent, Split
 
 pytestmark = pytest.mark.stage
 

@@ -13,11 +13,10 @@ from PIL import Image
 
 from edgetl.errors import UsageError, WeightsError
 from edgetl.pipeline import Outcome, run
-from edgetl.progress import Silent
 from edgetl.recipes.job import Job, make_job
 from edgetl.recipes.recipe import Adapt, Backbone, Recipe
 from edgetl.stages.weights import MEMORY_FILE, Weights
-from edgetl.types import WeightSource
+from edgetl.types import Silent, WeightSource
 
 
 class Notes(Silent):
