@@ -26,10 +26,10 @@ from edgetl.bench.machine import describe, other_cpu
 from edgetl.data.batches import TIMED_IMAGES, batches, load_batch, spread
 from edgetl.errors import EdgetlError
 from edgetl.pivot.check import check_scheme
-from edgetl.pivot.clean import serialize
 from edgetl.pivot.fold import fold
 from edgetl.pivot.from_torch import to_onnx
 from edgetl.pivot.preprocess import attach, on_byte_lattice
+from edgetl.pivot.serialize import serialize
 from edgetl.quant.bias import correct_biases
 from edgetl.quant.prepare import convert, fix_ranges, prepare
 from edgetl.recipes.recipe import Backbone

@@ -38,14 +38,13 @@ from edgetl.bench import qemu
 from edgetl.bench.host_answers import on_host
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, TargetBench
-from edgetl.bundle.publish import PIVOT
 from edgetl.bundle.read import Bundle, read_bundle
 from edgetl.data.batches import batches, load_batch
 from edgetl.errors import EdgetlError
 from edgetl.files.digest import file_digest, value_digest
 from edgetl.pipeline import Outcome
 from edgetl.pivot.float_logits import read_reference
-from edgetl.pivot.pivot import read_pivot
+from edgetl.pivot.pivot import FOLDER, read_pivot
 from edgetl.recipes.job import Job, make_job
 from edgetl.recipes.recipe_file import load_recipe
 from edgetl.recipes.run import Run
@@ -214,7 +213,7 @@ class Chain:
             run = self._run(store, job)
             found = repair_stage(run, trained.target, pivot, job.recipe.gates)
             seconds = (trained.seconds or 0.0) + found.seconds
-            models = found.folder / PIVOT
+            models = found.folder / FOLDER
             if not models.is_dir():
                 return replace(trained, seconds=seconds, note="nothing found")
             built = compile_stage(run, trained.target, "mixed", found, models)

@@ -26,7 +26,7 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision import transforms
 
-from edgetl.backbones.head import features, get_head
+from edgetl.backbones.classifier import features, get_head
 from edgetl.backbones.load import build
 from edgetl.backbones.pixels import normalize
 from edgetl.files.digest import value_digest

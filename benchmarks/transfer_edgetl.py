@@ -20,8 +20,8 @@ from transfer_draws import Draw
 # imported here so that the first cell's time holds no imports
 import edgetl.adapt.adapt  # noqa: F401
 from edgetl.adapt.record import read_adapt
+from edgetl.backbones.classifier import features
 from edgetl.backbones.extract import open_frozen, pooled_features
-from edgetl.backbones.head import features
 from edgetl.backbones.load import rebuild
 from edgetl.backbones.pixels import normalize
 from edgetl.backbones.spec import read_spec

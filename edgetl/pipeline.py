@@ -150,7 +150,7 @@ def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Seque
 
 def _open_all(built: Mapping[str, Sequence[StageResult]]) -> None:
     """Run each bundle once if this machine can; a whole build does so when it measures them. Raises EdgetlError."""
-    from edgetl.bundle.run import open_once
+    from edgetl.bundle.inference import open_once
 
     for results in built.values():
         for result in results:

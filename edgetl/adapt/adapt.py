@@ -19,11 +19,11 @@ from edgetl.adapt.episode import MOST_VIEWS, Task
 from edgetl.adapt.record import AdaptRecord, Budget, Epoch, HeldOut, History, ResizeChoice, Times, write_adapt
 from edgetl.adapt.strategy import UNFINISHED, Outcome, adapt
 from edgetl.backbones.checkpoint import write_checkpoint
+from edgetl.backbones.classifier import features, get_head
 from edgetl.backbones.cut import whole_macs
 from edgetl.backbones.extract import Frozen, freeze_network
 from edgetl.backbones.findings import Audit
 from edgetl.backbones.freeze import is_under
-from edgetl.backbones.head import features, get_head
 from edgetl.backbones.load import build
 from edgetl.backbones.pixels import load_planes, normalize
 from edgetl.backbones.reproducible import choose_device, deterministic

@@ -15,7 +15,7 @@ from torch import nn
 from edgetl.adapt.episode import MOST_VIEWS, Prepared, Task
 from edgetl.adapt.finetune import Epoch, Plan, Trained, finetune
 from edgetl.adapt.kept import contents
-from edgetl.backbones.head import set_head
+from edgetl.backbones.classifier import set_head
 from edgetl.files.digest import value_digest
 from edgetl.store.cache import Cache
 from edgetl.tasks.classification.folds import Fold

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from edgetl.backbones.classifier import features
 from edgetl.backbones.extract import Frozen, Point, run_to
-from edgetl.backbones.head import features
 from edgetl.backbones.pixels import normalize
 
 _PROBED = 2  # images that the two parts are compared with the whole on

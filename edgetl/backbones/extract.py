@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgetl.backbones.augment import Augment
-from edgetl.backbones.head import get_head
+from edgetl.backbones.classifier import get_head
 from edgetl.backbones.load import build
 from edgetl.backbones.memory_format import channels_last
 from edgetl.backbones.pixels import load_planes, normalize

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from edgetl.backbones import timm_networks, torchvision_networks
 from edgetl.backbones.audit import load_audited
 from edgetl.backbones.checkpoint import listed, read_checkpoint, read_sets
+from edgetl.backbones.classifier import find_head
 from edgetl.backbones.findings import Audit
 from edgetl.backbones.fitting import fit
 from edgetl.backbones.gray import spread_stem
-from edgetl.backbones.head import find_head
 from edgetl.backbones.hub import download
 from edgetl.backbones.own_ways import JOINED_HEAD, SECOND_HEADS
 from edgetl.backbones.plan import Plan

@@ -9,8 +9,8 @@ import onnx
 from onnx import numpy_helper
 
 from edgetl.backends.onnx_readers import Readers
-from edgetl.pivot.clean import DEQUANTIZE, QUANTIZE
 from edgetl.pivot.rewrite import drop_unused_constants
+from edgetl.pivot.serialize import DEQUANTIZE, QUANTIZE
 
 _LAYERS = ("Conv", "Gemm", "MatMul")
 _SMOOTH = ("Gelu", "HardSigmoid", "HardSwish", "Sigmoid", "Tanh")

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from edgetl.backends.onnx_readers import only_reader
-from edgetl.pivot.clean import DEQUANTIZE, QUANTIZE
 from edgetl.pivot.rewrite import drop_unused_constants
+from edgetl.pivot.serialize import DEQUANTIZE, QUANTIZE
 
 _LARGEST = 255  # of uint8
 _HEIGHT_AND_WIDTH = [2, 3]

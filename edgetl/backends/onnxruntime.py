@@ -45,7 +45,7 @@ class OnnxRuntimeBackend(Toolchain):
         from edgetl.backends.onnx_gates import use_integer_gates
         from edgetl.backends.onnx_rules import check_precision, load_pivot
         from edgetl.backends.onnx_stem import widen_stem
-        from edgetl.pivot.clean import serialize
+        from edgetl.pivot.serialize import serialize
 
         self.require_to_compile(target, precision)
         model, facts = load_pivot(pivot)

@@ -19,9 +19,9 @@ from edgetl.bench.machine import Machine, clock_mhz, describe, gpu_of, temperatu
 from edgetl.bench.measurement import BeforeAfter, BundleMeasurement, LabelRecall, LeftOut, Measurement
 from edgetl.bench.quiet import Conditions, busy, too_many_threads
 from edgetl.bench.timed import Timed, Timing, latency, timed
+from edgetl.bundle.inference import cannot_run, open_bundle
 from edgetl.bundle.manifest import FILE_NAME
 from edgetl.bundle.read import Bundle, bundle_folders, is_folder_of_bundles, read_bundle
-from edgetl.bundle.run import cannot_run, open_bundle
 from edgetl.data.batches import batches, load_image, spread, usable
 from edgetl.data.by_label import match_labels
 from edgetl.data.survey import listing_of

@@ -67,6 +67,8 @@ def judge_build(build: BuildBench, bench: TargetBench, gates: Gates) -> BuildVer
     """All gates on one build. A build with NaN or infinite logits fails whatever the gates are."""
     if build.error:
         return BuildVerdict(build.precision, "fail", f"it does not run: {one_line(build.error)}", ())
+    if build.lacking:
+        return BuildVerdict(build.precision, "not measured", f"not measured here: {one_line(build.lacking)}", ())
     checks = check_gates(build, bench, gates)
     verdict: Verdict = "pass"
     for possible in ("fail", "not measured"):
@@ -115,7 +117,7 @@ def _fastest(bench: TargetBench, verdicts: tuple[BuildVerdict, ...]) -> tuple[Bu
     timed = [build for build in bench.builds if standing[build.precision] == "pass" and _p50(build) is not None]
     if timed:
         return _quickest(timed, bench)
-    possible = [build for build in bench.builds if standing[build.precision] != "fail"]
+    possible = [build for build in bench.builds if standing[build.precision] != "fail" and not build.lacking]
     if possible:
         build = min(possible, key=lambda build: list(PRECISIONS).index(build.precision))
         if len(bench.builds) == 1:
@@ -131,7 +133,7 @@ def _quickest(timed: list[BuildBench], bench: TargetBench) -> tuple[BuildBench, 
     best = min(level, key=lambda build: (build.size_bytes, _p50(build)))
     int8 = bench.build("int8")
     if int8 is not None and int8 not in timed:
-        if int8.unmeasured:
+        if int8.unmeasured or int8.lacking:
             return best, f"int8 was not measured; {best.precision} is the fastest build that passes"
         return best, f"int8 does not pass its gates; {best.precision} is the fastest build that does"
     if int8 is not None and int8 not in level:
@@ -181,7 +183,7 @@ def _pinned(bench: TargetBench, choose: Literal["int8", "float32"]) -> tuple[Bui
 
 
 def _most_accurate(bench: TargetBench) -> BuildBench | None:
-    runnable = [build for build in bench.builds if build.error is None]
+    runnable = [build for build in bench.builds if build.error is None and build.lacking is None]
     if not runnable:
         return None
     return max(runnable, key=lambda build: build.accuracy.top1.value if build.accuracy else -1.0)

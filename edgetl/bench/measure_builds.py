@@ -48,14 +48,17 @@ _Times = NDArray[np.int64]
 class _Out:
     """Builds that are not measured any further, by precision.
 
-    errors  builds that do not run; interrupted  builds that could not be measured this time
+    lacking      what this machine lacks to run a build
+    errors       builds that do not run
+    interrupted  builds that could not be measured this time
     """
 
+    lacking: Mapping[str, str]
     errors: dict[str, str] = field(default_factory=dict)
     interrupted: dict[str, str] = field(default_factory=dict)
 
     def __contains__(self, name: str) -> bool:
-        return name in self.errors or name in self.interrupted
+        return name in self.lacking or name in self.errors or name in self.interrupted
 
 
 class _Watched:
@@ -104,8 +107,8 @@ def _obstacle(backend: Backend, builds: TargetBuilds) -> Missing | None:
     return found
 
 
-def _cannot_run(backend: Backend, builds: TargetBuilds) -> dict[str, str]:
-    """Builds that this machine cannot run although it runs others of the target: bfloat16 on a CPU without it."""
+def _lacking(backend: Backend, builds: TargetBuilds) -> dict[str, str]:
+    """Why this machine cannot run a build although it runs others of the target: bfloat16 on a CPU without it."""
     obstacles = {c.precision: backend.cannot_run(builds.target, c.precision) for c in builds.candidates}
     return {name: f"{found.reason}; {found.remedy}" for name, found in obstacles.items() if found}
 
@@ -115,7 +118,7 @@ def _measure(
 ) -> tuple[TargetBench, dict[str, _Logits], dict[str, _Times]]:
     machine, seed, threads = describe(), run.job.recipe.data.seed, run.job.recipe.bench.threads
     labels = np.array([sample.label for sample in run.split.val], dtype=np.int64)
-    out = _Out(_cannot_run(backend, builds))
+    out = _Out(_lacking(backend, builds))
     cold = {c.precision: _cold_start(run, builds, c, out) for c in builds.candidates if c.precision not in out}
     with ExitStack() as stack:
         engines, placements = _open_all(backend, builds, threads, stack, out)
@@ -130,6 +133,7 @@ def _measure(
             size_bytes=candidate.size_bytes(),
             error=out.errors.get(name),
             unmeasured=out.interrupted.get(name),
+            lacking=out.lacking.get(name),
         )
         if name not in out:
             over = _speedups(builds, times, name, seed)

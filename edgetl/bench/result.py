@@ -70,6 +70,7 @@ class BuildBench:
     error        why the build could not be opened or run
     conversions  operators of an int8 build that only convert between float and INT8
     unmeasured   why it could not be measured this time, which says nothing about the build; the next run tries again
+    lacking      what this machine lacks to run it, which says nothing about the build: a CPU without bfloat16
     host         for an emulated build whose accuracy covers all validation images, run on this machine's CPU unless
                  emulated
     """
@@ -85,6 +86,7 @@ class BuildBench:
     error: str | None = None
     conversions: int | None = None
     unmeasured: str | None = None
+    lacking: str | None = None
     speedup_over: Mapping[Precision, Interval] = field(default_factory=dict)
     host: HostCheck | None = None
 
@@ -124,7 +126,7 @@ class TargetBench:
 
     @property
     def finished(self) -> bool:
-        """Whether every build was measured, or is known not to run."""
+        """Whether every build was measured, or is known not to run here."""
         return all(build.unmeasured is None for build in self.builds)
 
     def build(self, precision: Precision) -> BuildBench | None:

@@ -52,7 +52,7 @@ def _refuse_given(place: Path, names: Sequence[str], goes: str) -> None:
 def _finish(bundle: Path, time_limit_s: float, as_json: bool) -> int:
     from edgetl.backends.fresh_process import Limits
     from edgetl.bundle.compile import finish_bundle
-    from edgetl.bundle.run import open_once
+    from edgetl.bundle.inference import open_once
     from edgetl.store.results import disk_errors
 
     limits = Limits(time_limit_s, "--time-limit")
@@ -68,7 +68,7 @@ def _finish(bundle: Path, time_limit_s: float, as_json: bool) -> int:
 def _compile_pivot(options: RecipeOptions, targets: tuple[str, ...], time_limit_s: float) -> int:
     from edgetl.backends.fresh_process import Limits
     from edgetl.bundle.compile import compile_targets
-    from edgetl.bundle.run import open_once
+    from edgetl.bundle.inference import open_once
     from edgetl.errors import UsageError
 
     if not targets:

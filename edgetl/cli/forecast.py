@@ -36,7 +36,7 @@ def command(options: RecipeOptions, count: int) -> int:
     _require(schemes, options.recipe)
 
     def show(outcome: Any) -> None:
-        from edgetl.diagnose.forecast.examine import examine
+        from edgetl.diagnose.forecast.models import examine
 
         pivot = next(result.folder for result in outcome.results if result.stage == "export")
         found = examine(pivot, outcome.split, schemes, count, progress_for(options.quiet))

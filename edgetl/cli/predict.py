@@ -74,8 +74,8 @@ def command(
       edgetl predict bundles/parts-x86-cpu new/ --csv > predictions.csv
       edgetl predict bundles/parts-x86-cpu new/ --threshold 0.8 --sort-into sorted
     """
+    from edgetl.bundle.inference import predict
     from edgetl.bundle.read import read_bundle
-    from edgetl.bundle.run import predict
     from edgetl.data.gather import gather
 
     if as_csv and as_json:

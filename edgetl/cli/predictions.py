@@ -12,7 +12,7 @@ import click
 from edgetl.files.text import escaped
 
 if TYPE_CHECKING:
-    from edgetl.bundle.run import Prediction
+    from edgetl.bundle.inference import Prediction
 
 UNSURE = "unsure"
 

@@ -40,9 +40,9 @@ def command(
       edgetl select recipe.yaml --backbone resnet50 --write smaller.yaml
     """
     from edgetl.explore.select.result import Budget
-    from edgetl.explore.select.rewrite import check_place
     from edgetl.explore.select.select import JSON_FILE, PLOT_FILE, select
     from edgetl.explore.select.table import show_selection
+    from edgetl.explore.select.write_recipe import check_place
     from edgetl.recipes.targets import load_target
 
     if place:
@@ -64,7 +64,7 @@ def command(
 
 
 def _write(recipe: Path, place: Path, name: str, own: object) -> None:
-    from edgetl.explore.select.rewrite import write_recipe
+    from edgetl.explore.select.write_recipe import write_recipe
     from edgetl.recipes.recipe import Recipe
 
     assert isinstance(own, Recipe)

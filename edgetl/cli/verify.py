@@ -75,8 +75,8 @@ def command(
 
 def _verify_all(bundles: Sequence[Path], *, digests_only: bool, threads: int, limits: Limits, as_json: bool) -> int:
     """Verify each one; a damaged one is named and the others continue. For other hardware, check only the digests."""
+    from edgetl.bundle.inference import cannot_run
     from edgetl.bundle.read import read_bundle
-    from edgetl.bundle.run import cannot_run
     from edgetl.errors import BackendError, BundleError
 
     found: list[dict[str, Any]] = []
@@ -99,9 +99,9 @@ def _verify_all(bundles: Sequence[Path], *, digests_only: bool, threads: int, li
 
 def _verify(bundle: Path, sha256: str | None, *, digests_only: bool, threads: int, limits: Limits) -> dict[str, Any]:
     """The result for one bundle, as JSON. Raises BundleError for a file that is not as it was built."""
+    from edgetl.bundle.inference import verify
     from edgetl.bundle.manifest import FILE_NAME
     from edgetl.bundle.read import read_bundle
-    from edgetl.bundle.run import verify
     from edgetl.files.digest import file_digest
 
     checked = read_bundle(bundle, sha256)

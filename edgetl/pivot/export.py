@@ -18,7 +18,6 @@ from edgetl.backbones.load import rebuild
 from edgetl.backbones.spec import read_spec
 from edgetl.data.batches import batches
 from edgetl.pivot import golden
-from edgetl.pivot.clean import serialize
 from edgetl.pivot.float_logits import stored_logits
 from edgetl.pivot.fold import fold
 from edgetl.pivot.from_torch import to_onnx
@@ -27,6 +26,7 @@ from edgetl.pivot.parity import compare, infer, open_literal
 from edgetl.pivot.pivot import GOLDEN_DIR, HalfRange, Pivot, PivotModel, write_pivot
 from edgetl.pivot.preprocess import attach
 from edgetl.pivot.reference import float_logits, torch_logits
+from edgetl.pivot.serialize import serialize
 from edgetl.recipes.job import wants_float16
 from edgetl.recipes.run import Run
 from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE, REFERENCE_LOGITS

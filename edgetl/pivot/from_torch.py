@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 from edgetl.errors import BackendError
-from edgetl.pivot.clean import clean
 from edgetl.pivot.constants import fold_constants
 from edgetl.pivot.layer_view import View
 from edgetl.pivot.rewrite import merge_pads, split_float_biases
+from edgetl.pivot.serialize import clean
 from edgetl.types import OUTPUT_NAME
 
 OPSET = 21  # the first with QuantizeLinear on every 8-bit type that the backends take

@@ -13,8 +13,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edgetl.pivot.clean import DEQUANTIZE, QUANTIZE
 from edgetl.pivot.macs import COMPUTE
+from edgetl.pivot.serialize import DEQUANTIZE, QUANTIZE
 
 Array = NDArray[Any]
 

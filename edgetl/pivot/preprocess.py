@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgetl.fronts.image.normalize import affine
-from edgetl.pivot.clean import clean
 from edgetl.pivot.rewrite import drop_unused_constants
+from edgetl.pivot.serialize import clean
 from edgetl.types import INPUT_NAME, Preprocessing
 
 LABELS_KEY = "edgetl.labels"

@@ -15,7 +15,7 @@ from edgetl.backbones.memory_format import channels_last
 from edgetl.errors import BackendError
 from edgetl.pivot.from_torch import capture
 from edgetl.quant.fakequant import quantizers
-from edgetl.quant.inputs import input_parameters
+from edgetl.quant.input_rounding import input_parameters
 from edgetl.quant.quantizer import SchemeQuantizer, biased_layers, input_quantizer
 from edgetl.types import CalibrationProfile, Preprocessing, Scheme
 

@@ -22,10 +22,10 @@ from edgetl.backbones.spec import read_spec
 from edgetl.files.digest import value_digest
 from edgetl.fronts.image.augment_policy import augment_of
 from edgetl.pivot.check import check_scheme
-from edgetl.pivot.clean import serialize
 from edgetl.pivot.fold import fold
 from edgetl.pivot.from_torch import to_onnx
 from edgetl.pivot.preprocess import on_byte_lattice
+from edgetl.pivot.serialize import serialize
 from edgetl.quant.bias import IMAGES, correct_biases
 from edgetl.quant.calibration import BATCH, CalibrationImages
 from edgetl.quant.decide import decide, judge_on

@@ -173,7 +173,7 @@ def _figures(build: BuildBench, bench: TargetBench) -> dict[str, Any]:
         "not_integer": build.not_integer,
         "conversions": build.conversions,
         "error": build.error,
-        "unmeasured": build.unmeasured,
+        "unmeasured": build.unmeasured or build.lacking,
         **_accuracy(build.accuracy),
         "recalls": _recalls(bench.recalls(build)),
         **_host(build.host),

@@ -60,7 +60,7 @@ def _once_measured(
     by the run that made it; the next run measures again."""
     from edgetl.bench.result import BENCH_FILE, read_bench
 
-    found = store.once("bench", 8, {**config, "attempt": attempt}, run, inputs=inputs, what=what)
+    found = store.once("bench", 9, {**config, "attempt": attempt}, run, inputs=inputs, what=what)
     if found.reused and not read_bench(found.folder / BENCH_FILE).finished:
         return _once_measured(store, config, run, inputs, what, attempt + 1)
     return found

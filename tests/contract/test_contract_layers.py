@@ -17,10 +17,10 @@ from onnx import numpy_helper
 from torch.fx import GraphModule, Interpreter
 
 from edgetl.backends.sdk import import_onnxruntime, import_openvino
-from edgetl.pivot.clean import DEQUANTIZE, QUANTIZE
 from edgetl.pivot.fold import fold
 from edgetl.pivot.from_torch import to_onnx
 from edgetl.pivot.mixed import expose, layers
+from edgetl.pivot.serialize import DEQUANTIZE, QUANTIZE
 from edgetl.quant.prepare import convert, prepare
 from edgetl.types import CalibrationProfile, Preprocessing, Scheme
 

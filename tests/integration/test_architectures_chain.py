@@ -27,8 +27,8 @@ from safetensors.torch import save_file
 from this_cpu import INTEL_TARGET, X86_TARGET
 from torch import nn
 
+from edgetl.bundle.inference import cannot_run, open_bundle, verify
 from edgetl.bundle.read import Bundle, read_bundle
-from edgetl.bundle.run import cannot_run, open_bundle, verify
 from edgetl.pipeline import run
 from edgetl.pivot.layer_view import View
 from edgetl.pivot.pivot import read_pivot

@@ -9,8 +9,8 @@ from chain import write_recipe
 
 from edgetl import pipeline
 from edgetl.backbones.spec import read_spec
+from edgetl.bundle.inference import verify
 from edgetl.bundle.read import read_bundle
-from edgetl.bundle.run import verify
 from edgetl.errors import ParityError
 from edgetl.quant.record import read_quantize
 from edgetl.recipes.job import make_job

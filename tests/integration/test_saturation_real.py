@@ -18,8 +18,8 @@ from edgetl.backbones.spec import write_spec
 from edgetl.backbones.weights import locate
 from edgetl.backends.onnx_stem import widen_stem
 from edgetl.data.batches import load_batch
-from edgetl.diagnose.forecast.examine import examine
 from edgetl.diagnose.forecast.forecast import exact, logits, saturated
+from edgetl.diagnose.forecast.models import examine
 from edgetl.diagnose.forecast.network import Network
 from edgetl.pivot.export import export_pivot
 from edgetl.pivot.pivot import read_pivot

@@ -10,8 +10,8 @@ from small_runs import small_run
 from torch import Tensor, nn
 
 from edgetl.backbones.checkpoint import write_checkpoint
+from edgetl.backbones.classifier import features, set_head
 from edgetl.backbones.findings import Replaceable
-from edgetl.backbones.head import features, set_head
 from edgetl.backbones.load import build, construct, rebuild
 from edgetl.backbones.replaceable import operate, replaceable
 from edgetl.backbones.spec import read_spec, write_spec

@@ -21,9 +21,9 @@ from safetensors.numpy import load_file, save, save_file
 
 from edgetl.bench.machine import saturates
 from edgetl.bundle.compile import compile_targets
+from edgetl.bundle.inference import open_bundle, predict
 from edgetl.bundle.manifest import Tolerance
 from edgetl.bundle.read import read_bundle
-from edgetl.bundle.run import open_bundle, predict
 from edgetl.bundle.write import replace_compiled
 from edgetl.files.digest import file_digest
 from edgetl.fronts.image.decode import decode

@@ -97,7 +97,7 @@ def test_what_saturates_on_this_cpu_alone_is_not_repaired(
 
 def test_compiling_ends_with_every_bundle_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Path] = []
-    monkeypatch.setattr("edgetl.bundle.run.open_once", lambda folder, name: opened.append(folder))
+    monkeypatch.setattr("edgetl.bundle.inference.open_once", lambda folder, name: opened.append(folder))
     built = {name: [done("compile", tmp_path / name / p) for p in ("int8", "float32")] for name in ("a", "b")}
     pipeline._open_all(built)
     assert opened == [tmp_path / name / p for name in ("a", "b") for p in ("int8", "float32")]

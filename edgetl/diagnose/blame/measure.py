@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgetl import stats
 from edgetl.data.pixels import Pixels
-from edgetl.diagnose.blame.errors import logits_error, sqnr_db
+from edgetl.diagnose.blame.distance import logits_error, sqnr_db
 from edgetl.diagnose.blame.models import Form, Networks
 from edgetl.diagnose.blame.result import BlamedLayer, LayerAccuracy, ranked
 from edgetl.diagnose.blame.variants import digest_of, layer_energies

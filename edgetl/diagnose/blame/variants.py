@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgetl.backends.sdk import import_onnxruntime
 from edgetl.bench.machine import describe
 from edgetl.data.pixels import Pixels
-from edgetl.diagnose.blame.errors import energies
+from edgetl.diagnose.blame.distance import energies
 from edgetl.errors import BackendError
 from edgetl.files.digest import value_digest
 from edgetl.types import INPUT_NAME, OUTPUT_NAME, Advance

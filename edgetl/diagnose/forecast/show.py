@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgetl.diagnose.forecast.examine import Examined
 from edgetl.diagnose.forecast.forecast import Cost
+from edgetl.diagnose.forecast.models import Examined
 from edgetl.report import words
 from edgetl.report.terminal import titled_table
 

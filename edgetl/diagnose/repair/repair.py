@@ -19,10 +19,10 @@ from edgetl.diagnose.blame.models import open_networks
 from edgetl.diagnose.repair.search import Search, search
 from edgetl.diagnose.repair.trials import Judge, Trials
 from edgetl.files.text import decimal
-from edgetl.pivot.clean import serialize
 from edgetl.pivot.float_logits import read_reference
 from edgetl.pivot.parity import infer, open_literal
 from edgetl.pivot.pivot import FOLDER, GOLDEN_DIR, PivotModel, model_for, read_pivot, write_pivot
+from edgetl.pivot.serialize import serialize
 from edgetl.recipes.recipe import Gates
 from edgetl.recipes.run import Run
 from edgetl.store.records import REFERENCE_LOGITS

@@ -25,7 +25,7 @@ from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame.models import Networks
 from edgetl.errors import BackendError
 from edgetl.pivot import mixed
-from edgetl.pivot.clean import serialize
+from edgetl.pivot.serialize import serialize
 from edgetl.recipes.recipe import Bench, Gates
 from edgetl.recipes.run import Run
 from edgetl.tasks.classification import accuracy_gates

@@ -103,11 +103,11 @@ def float_stage(candidate: Candidate) -> StageResult:
 
     def make(out: Path) -> None:
         from edgetl.backbones.load import build
-        from edgetl.pivot.clean import serialize
         from edgetl.pivot.fold import fold
         from edgetl.pivot.from_torch import to_onnx
         from edgetl.pivot.macs import count_macs
         from edgetl.pivot.preprocess import attach
+        from edgetl.pivot.serialize import serialize
 
         classes = len(candidate.split.classes)
         network, spec, _ = build(candidate.backbone, candidate.source, classes, candidate.split.resize)

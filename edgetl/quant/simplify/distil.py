@@ -12,8 +12,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from edgetl.backbones.classifier import features
 from edgetl.backbones.freeze import blocks
-from edgetl.backbones.head import features
 from edgetl.quant.record import Epoch
 from edgetl.quant.train import Views, distillation_loss, train_epochs
 from edgetl.recipes.recipe import Surgery

@@ -13,7 +13,7 @@ from torch import nn
 from torchvision import models
 
 from edgetl.backbones.checkpoint import write_checkpoint
-from edgetl.backbones.head import features, find_head, get_head, set_head
+from edgetl.backbones.classifier import features, find_head, get_head, set_head
 from edgetl.backbones.load import build, construct, rebuild
 from edgetl.backbones.pixels import normalize, plain
 from edgetl.backbones.weights import locate

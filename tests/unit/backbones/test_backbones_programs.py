@@ -18,8 +18,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from edgetl.backbones.classifier import features, find_head
 from edgetl.backbones.findings import Audit
-from edgetl.backbones.head import features, find_head
 from edgetl.backbones.load import build
 from edgetl.backbones.weights import locate
 from edgetl.errors import EdgetlError, UsageError, WeightsError

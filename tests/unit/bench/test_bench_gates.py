@@ -130,6 +130,17 @@ class TestGates:
         verdict = judge_build(broken, bench(), NO_GATES)
         assert (verdict.verdict, verdict.reason) == ("fail", "it does not run: no kernel for Foo")
 
+    def test_a_build_that_this_machine_lacks_something_for_neither_fails_nor_ships(self) -> None:
+        bfloat16 = replace(build("bfloat16", lost=None), lacking="this CPU has no bfloat16 instructions")
+        verdict = judge_build(bfloat16, bench(), Gates())
+        assert (verdict.verdict, verdict.reason) == (
+            "not measured",
+            "not measured here: this CPU has no bfloat16 instructions",
+        )
+        slow = build("float32", p50_ms=20, p99_ms=30)
+        found = judge(bench(bfloat16, slow), Gates(max_p99_ms=5))
+        assert (found.verdict, found.shipped) == ("fail", "float32")
+
     def test_without_any_gate_a_measured_build_passes(self) -> None:
         verdict = judge_build(build("float32", p50_ms=3), bench(), NO_GATES)
         assert (verdict.verdict, verdict.reason) == ("pass", "no gate is set")

@@ -72,6 +72,7 @@ class FakeBackend:
 
     name: str = "fake"
     obstacle: Missing | None = None
+    lacks: tuple[str, ...] = ()
     unopenable: tuple[str, ...] = ()
     fails_at: Mapping[str, int] = field(default_factory=dict)
     opened: list[tuple[str, int]] = field(default_factory=list)
@@ -83,7 +84,7 @@ class FakeBackend:
         return None
 
     def cannot_run(self, target: Target, precision: Precision | None = None) -> Missing | None:
-        return self.obstacle
+        return Missing("this CPU has no such instructions", "use another") if precision in self.lacks else self.obstacle
 
     @contextmanager
     def open(self, folder: Path, compiled: Compiled, target: Target, *, threads: int) -> Iterator[Engine]:
@@ -212,6 +213,15 @@ def test_a_build_that_does_not_run_is_recorded_and_the_other_goes_on(
         assert list(load_file(tmp_path / "out" / name)) == ["float32"]
 
 
+def test_a_build_that_this_cpu_lacks_instructions_for_is_not_measured_and_has_no_error(
+    builds: TargetBuilds, measure: Any
+) -> None:
+    found = measure(FakeBackend(lacks=("int8",)), builds)
+    int8 = found.build("int8")
+    assert (int8.lacking, int8.error) == ("this CPU has no such instructions; use another", None)
+    assert (found.finished, found.build("float32").accuracy.top1.value) == (True, 1.0)
+
+
 def test_where_no_build_runs_all_are_recorded(builds: TargetBuilds, measure: Any) -> None:
     found = measure(FakeBackend(fails_at={"int8": 20, "float32": 40}), builds)
     assert [build.error for build in found.builds] == ["no kernel for this"] * 2
@@ -236,9 +246,8 @@ def test_a_cold_start_that_is_cut_short_says_nothing_of_the_build(
 
 
 def test_the_gpu_is_named_where_a_target_runs_on_it(builds: TargetBuilds, measure: Any) -> None:
-    assert (
-        measure(FakeBackend(), replace(builds, target=replace(TARGET, accelerator="cuda"))).machine.gpu == "Some GPU 9"
-    )
+    on_gpu = replace(builds, target=replace(TARGET, accelerator="cuda"))
+    assert measure(FakeBackend(), on_gpu).machine.gpu == "Some GPU 9"
     assert measure(FakeBackend(), builds).machine.gpu is None
 
 

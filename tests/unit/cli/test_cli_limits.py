@@ -16,8 +16,8 @@ from pivot_folder import make_pivot
 
 from edgetl.backends import fresh_process
 from edgetl.bundle.compile import compile_targets
+from edgetl.bundle.inference import cannot_run
 from edgetl.bundle.read import read_bundle
-from edgetl.bundle.run import cannot_run
 
 SECONDS = 3
 HALF_A_GIB = 2**29

@@ -13,8 +13,8 @@ from cli_calls import Shell
 from pivot_folder import LABELS, make_pivot
 
 from edgetl.bundle.compile import compile_targets
+from edgetl.bundle.inference import open_bundle
 from edgetl.bundle.read import read_bundle
-from edgetl.bundle.run import open_bundle
 from edgetl.cli.sort_into import Sorter
 from edgetl.errors import BackendError, UsageError
 

@@ -13,13 +13,13 @@ import torch
 from torch import nn
 
 from edgetl.errors import BackendError
-from edgetl.pivot.clean import serialize
 from edgetl.pivot.from_torch import capture, to_onnx
+from edgetl.pivot.serialize import serialize
 
 _EXPORT = """
 import hashlib, torch
 from torch import nn
-from edgetl.pivot.clean import serialize
+from edgetl.pivot.serialize import serialize
 from edgetl.pivot.from_torch import to_onnx
 torch.manual_seed(0)
 network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()

@@ -18,7 +18,6 @@ from tiny_network import LAYERS, double_weight_scale, float_pivot, pictures, qua
 from edgetl.backends.base import load
 from edgetl.backends.onnx_rules import check_tensorrt, load_pivot
 from edgetl.errors import BackendError
-from edgetl.pivot.clean import serialize
 from edgetl.pivot.mixed import (
     ONE_STEP,
     Originals,
@@ -30,6 +29,7 @@ from edgetl.pivot.mixed import (
     weight_steps,
     with_probes,
 )
+from edgetl.pivot.serialize import serialize
 from edgetl.recipes.targets import load_target
 
 IMAGES = pictures(8, seed=7)[0]

@@ -21,8 +21,8 @@ from edgetl.diagnose.forecast.fused import fuse
 from edgetl.diagnose.forecast.layers import layers_of
 from edgetl.errors import BackendError
 from edgetl.pivot.check import check_scheme
-from edgetl.pivot.clean import serialize
 from edgetl.pivot.from_torch import to_onnx
+from edgetl.pivot.serialize import serialize
 from edgetl.quant.prepare import convert, prepare
 from edgetl.types import CalibrationProfile, Preprocessing, Scheme
 

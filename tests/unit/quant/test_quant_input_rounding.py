@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edgetl.fronts.image.normalize import affine
-from edgetl.quant.inputs import input_parameters
+from edgetl.quant.input_rounding import input_parameters
 from edgetl.quant.observers import IntegerType
 from edgetl.types import Preprocessing
 

@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgetl.pivot.clean import clean, serialize
+from edgetl.pivot.serialize import clean, serialize
 
 
 def _quantized_pooling(*, zero_points: bool) -> onnx.ModelProto:

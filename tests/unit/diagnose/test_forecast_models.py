@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from edgetl.diagnose.forecast.examine import Examined, verdict
 from edgetl.diagnose.forecast.forecast import Cost, Forecast, LayerForecast
+from edgetl.diagnose.forecast.models import Examined, verdict
 from edgetl.diagnose.forecast.show import show_examined
 from edgetl.types import Interval
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from edgetl.errors import UsageError
-from edgetl.explore.select.rewrite import check_place, with_backbone, write_recipe
+from edgetl.explore.select.write_recipe import check_place, with_backbone, write_recipe
 from edgetl.recipes.recipe import Backbone
 from edgetl.recipes.recipe_file import parse_recipe
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edgetl.diagnose.blame.errors import energies, logits_error, sqnr_db
+from edgetl.diagnose.blame.distance import energies, logits_error, sqnr_db
 
 signals = arrays(np.float32, (4, 3), elements=st.floats(-100, 100, width=32))
 

@@ -14,9 +14,9 @@ from PIL import Image
 from pivot_folder import GOLDEN, LABELS, make_pivot
 
 from edgetl.bundle.compile import compile_targets
+from edgetl.bundle.inference import open_bundle, predict, verify
 from edgetl.bundle.manifest import labels_text, read_manifest
 from edgetl.bundle.read import read_bundle
-from edgetl.bundle.run import open_bundle, predict, verify
 from edgetl.bundle.write import replace_compiled
 from edgetl.errors import BackendError, BundleError
 from edgetl.fronts.image.decode import decode
