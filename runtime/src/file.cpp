@@ -142,8 +142,7 @@ class Listing {
     }
     if (S_ISLNK(found.st_mode)) return unreadable(error_, path, ELOOP);
     if (!S_ISDIR(found.st_mode)) {
-      return fail(error_, EDGETL_BUNDLE_INVALID, "%s: not a regular file; a bundle has only plain files",
-                  path.c_str());
+      return fail(error_, EDGETL_BUNDLE_INVALID, "%s: not a regular file; a bundle has only plain files", path.c_str());
     }
     if (level == max_levels) {
       return fail(error_, EDGETL_BUNDLE_INVALID, "%s: folders nested deeper than a bundle's (%d)", path.c_str(),
