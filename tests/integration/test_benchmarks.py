@@ -108,8 +108,8 @@ SMALLEST: Mapping[str, Callable[[Places], list[Word]]] = {
     "native_overhead.py": _native_overhead,
     "p99_coverage.py": lambda _: ["--series", "2"],
     "quantization.py": lambda places: [
-        *(*places.on_sets, *_FEW, "--networks", NETWORK, "--targets", TARGET, "--adapt", "probe"),
-        *("--runs", "5", "--warmup", "1", "--repeats", "2"),
+        *(*places.on_weights, *_FEW, "--networks", "squeezenet1_1", "--targets", TARGET, "--adapt", "probe"),
+        *("--methods", "float32", "ptq", "--runs", "5", "--warmup", "1", "--repeats", "2"),
     ],
     "quantize_time.py": lambda places: [
         *(*places.on_sets, "--networks", NETWORK, "--dataset", SET, "--shots", "2", "--repeats", "1"),

@@ -192,7 +192,7 @@ def test_unit_tests_of_the_core_pass(core: Environment) -> None:
 def test_every_tested_version_is_there_for_newer_pythons(wheel: Path, tmp_path: Path, version: str) -> None:
     """As wheels, those of training and of TensorRT-RTX among them, whose other packages fit every Python."""
     python = ("--python-version", version, "--implementation", "cp", "--only-binary", ":all:")
-    tags = ("manylinux2014", "manylinux_2_17", "manylinux_2_27", "manylinux_2_28")
+    tags = ("manylinux2014", *(f"manylinux_2_{minor}" for minor in range(5, 29)))  # glibc up to Debian 11's
     platforms = [part for tag in tags for part in ("--platform", f"{tag}_x86_64")]
     resolve = ("--dry-run", "--ignore-installed", "--target", str(tmp_path), *python, *platforms)
     Environment(Path(sys.prefix)).install(
