@@ -18,6 +18,8 @@ from edgetl.data.split import make_split
 from edgetl.errors import DataError
 from edgetl.recipes.recipe import Data
 
+pytestmark = pytest.mark.stage
+
 CLASSES = ("rough", "smooth")
 
 

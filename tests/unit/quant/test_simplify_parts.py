@@ -31,6 +31,8 @@ from edgetl.errors import WeightsError
 from edgetl.pivot.from_torch import capture
 from edgetl.types import NetworkSpec
 
+pytestmark = pytest.mark.stage  # whole networks are captured
+
 NORMS = {"batch_norm", "_native_batch_norm_legit_no_training", "getitem"}
 PLAIN = {"conv2d", "relu", "relu6", "hardtanh", "add", "linear", "pad"} | NORMS
 MOVES = {"adaptive_avg_pool2d", "mean", "flatten", "reshape", "view", "dropout", "clone", "sym_size"}
