@@ -27,7 +27,7 @@ def measure(data: Path, weights: Path, work: Path, count: int) -> dict[str, floa
     from edgetl.backbones.extract import Point, View, activations, open_frozen
     from edgetl.backbones.weights import locate
     from edgetl.recipes.recipe import Backbone
-    from edgetl.tasks.classification.heads.table import fit_head, prepare
+    from edgetl.tasks.classification.heads.by_name import fit_head, prepare
     from edgetl.types import Sample, Silent
 
     files = crops(data, work / "pictures", count, SIDE)

@@ -13,9 +13,9 @@ from edgetl.recipes.job import Job, schemes_of
 from edgetl.recipes.recipe import Gates
 from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
+from edgetl.report.finished import Built, Finished, Networks
 from edgetl.report.model import FILE_NAME as REPORT_FILE
 from edgetl.report.model import Report, read_report
-from edgetl.report.results import Built, Finished, Networks
 from edgetl.stages.adapt import adapt_stage
 from edgetl.stages.bench import bench_stage
 from edgetl.stages.check import check_stage, refuse_leaks

@@ -15,7 +15,7 @@ from edgetl.adapt.guards import Judged, judged, lead
 from edgetl.adapt.record import Candidate
 from edgetl.adapt.trials import HeadChoice
 from edgetl.tasks.classification.folds import Fold
-from edgetl.tasks.classification.heads.table import held_out_logits, prepare
+from edgetl.tasks.classification.heads.by_name import held_out_logits, prepare
 from edgetl.tasks.classification.heads.temperature import best_scale
 
 # The first one was the best of five heads on the mean of six sets, two draws each. Ridge is excluded: it fits few shots

@@ -15,7 +15,7 @@ from edgetl.backbones.extract import Frozen, pooled_features
 from edgetl.fronts.image.augment_policy import resizes_of
 from edgetl.recipes.run import Run
 from edgetl.tasks.classification.folds import Fold, stratified_folds
-from edgetl.tasks.classification.heads.table import held_out_logits, prepare
+from edgetl.tasks.classification.heads.by_name import held_out_logits, prepare
 from edgetl.types import ResizePolicy
 
 _FOLDS, _REPEATS = 5, 3

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgetl.adapt.record import LearningCurve
 from edgetl.tasks.classification.folds import Fold
-from edgetl.tasks.classification.heads.table import held_out_logits, prepare
+from edgetl.tasks.classification.heads.by_name import held_out_logits, prepare
 from edgetl.types import Interval
 
 _SHARES = (0.25, 0.5, 1.0)

@@ -19,7 +19,7 @@ from edgetl.backbones.cut import count_macs
 from edgetl.backbones.memory_format import channels_last
 from edgetl.backbones.threads import side_by_side
 from edgetl.tasks.classification.folds import Fold
-from edgetl.tasks.classification.heads.table import held_out_logits, prepare
+from edgetl.tasks.classification.heads.by_name import held_out_logits, prepare
 from edgetl.types import Advance
 
 SCRATCH_VERSION = 2  # increase it if a change below changes results

@@ -19,9 +19,9 @@ from edgetl.backbones.classifier import set_head
 from edgetl.files.digest import value_digest
 from edgetl.store.cache import Cache
 from edgetl.tasks.classification.folds import Fold
+from edgetl.tasks.classification.heads.by_name import fit_head
+from edgetl.tasks.classification.heads.by_name import prepare as prepare_shots
 from edgetl.tasks.classification.heads.head import Head
-from edgetl.tasks.classification.heads.table import fit_head
-from edgetl.tasks.classification.heads.table import prepare as prepare_shots
 
 _VERSION = 2  # of the trial
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgetl.backends.options import refuse_unknown
+from edgetl.backends.target_options import refuse_unknown
 from edgetl.backends.tensors import check_threads, model_file
 from edgetl.backends.toolchain import Needs, Toolchain
 from edgetl.errors import BackendError

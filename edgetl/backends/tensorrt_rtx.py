@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edgetl.backends.options import words
+from edgetl.backends.target_options import words
 from edgetl.backends.tensors import check_threads, model_file
 from edgetl.backends.toolchain import Needs, Toolchain
 from edgetl.errors import BackendError, UsageError

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgetl.backends import requirements
-from edgetl.backends.options import refuse_unknown
+from edgetl.backends.target_options import refuse_unknown
 from edgetl.types import PRECISIONS, Compiled, Missing, NumberFormat, Precision, Target
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edgetl.backends.cuda_driver import Gpu
 from edgetl.backends.failures import joined
-from edgetl.backends.options import integer
+from edgetl.backends.target_options import integer
 from edgetl.backends.tensors import images_of
 from edgetl.backends.trt_inspect import operators
 from edgetl.errors import BackendError

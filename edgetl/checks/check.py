@@ -19,9 +19,9 @@ from edgetl.checks.copies.duplicates import (
     read_prints,
     write_prints,
 )
+from edgetl.checks.decoding import pictures
 from edgetl.checks.drift_findings import drift
 from edgetl.checks.model import FILE_NAME, SHEET_NAME, Checks, Finding, write_checks
-from edgetl.checks.pictures import pictures
 from edgetl.checks.sheet import write_sheet
 from edgetl.checks.subject import Subject, beginning, whole
 from edgetl.data.groups import SplitKeys, shared_groups, split_keys

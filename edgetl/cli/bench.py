@@ -145,7 +145,7 @@ def command(
 
 
 def _show(measurement: Any, *, as_json: bool) -> None:
-    from edgetl.report.measured import show_measured
+    from edgetl.report.measured_table import show_measured
 
     for warning in measurement.warnings:
         click.echo(f"edgetl: {warning}", err=True)

@@ -32,11 +32,11 @@ from edgetl.recipes.recipe import Recipe
 from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
 from edgetl.report.build import ReportInputs, TargetResult, build_report
-from edgetl.report.candidates import surgery_sentence
 from edgetl.report.devices import DeviceFile, device_rows
+from edgetl.report.finished import Built, Finished
+from edgetl.report.further_builds import surgery_sentence
 from edgetl.report.html import read_details, write_html
 from edgetl.report.model import FILE_NAME, Quantized, Stage, Surgery, read_report, write_report
-from edgetl.report.results import Built, Finished
 from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.store.results import StageResult
 from edgetl.tasks.classification.accuracy import Accuracy, compare

@@ -10,7 +10,7 @@ from pathlib import Path
 from edgetl.backends.base import cannot_use
 from edgetl.data.batches import load_batch, spread
 from edgetl.data.pixels import Pixels
-from edgetl.diagnose.blame.latency import Timed, time_layers
+from edgetl.diagnose.blame.layer_latency import Timed, time_layers
 from edgetl.diagnose.blame.measure import measure_accuracy, measure_layers
 from edgetl.diagnose.blame.models import Networks, open_networks
 from edgetl.diagnose.blame.page import write_page

@@ -16,8 +16,8 @@ from edgetl.bench.repair_record import REPAIR_FILE, Repair, Trial, front, write_
 from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame.measure import measure_layers
 from edgetl.diagnose.blame.models import open_networks
+from edgetl.diagnose.repair.attempts import Judge, Trials
 from edgetl.diagnose.repair.search import Search, search
-from edgetl.diagnose.repair.trials import Judge, Trials
 from edgetl.files.text import decimal
 from edgetl.pivot.float_logits import read_reference
 from edgetl.pivot.parity import infer, open_literal

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgetl.errors import BackendError, DataError, EdgetlError, StoreError, UsageError
-from edgetl.explore.select.candidates import candidates
+from edgetl.explore.select.backbones import candidates
 from edgetl.explore.select.result import Budget, Cost, Row, Selection, Transfer, failed, judge, ranked
 from edgetl.explore.select.stages import (
     Candidate,

@@ -14,11 +14,11 @@ from torch import nn
 from edgetl.adapt.trials import write_head
 from edgetl.tasks.classification.folds import Fold, stratified_folds
 from edgetl.tasks.classification.heads import cosine, ridge
+from edgetl.tasks.classification.heads.by_name import HEADS, fit_head, held_out_logits, prepare
 from edgetl.tasks.classification.heads.head import Head
 from edgetl.tasks.classification.heads.rounds import rounds
 from edgetl.tasks.classification.heads.softmax import fit_softmax
 from edgetl.tasks.classification.heads.space import fit_space
-from edgetl.tasks.classification.heads.table import HEADS, fit_head, held_out_logits, prepare
 from edgetl.tasks.classification.heads.temperature import best_scale, cross_entropy
 
 Labels = NDArray[np.int64]

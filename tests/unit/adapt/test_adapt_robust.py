@@ -11,7 +11,7 @@ import pytest
 from small_adaptations import adapt_in, split_in
 
 from edgetl.adapt import choose_head, finetune, race, scratch, snapshot, strategy, trials, verdicts
-from edgetl.tasks.classification.heads import table
+from edgetl.tasks.classification.heads import by_name
 
 pytestmark = [pytest.mark.stage, pytest.mark.usefixtures("one_thread", "short_baseline")]
 
@@ -96,7 +96,7 @@ def test_a_way_of_fine_tuning_that_cannot_be_trained_is_named_and_the_others_go_
 def test_a_head_that_cannot_be_fitted_is_left_out(
     tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = table.held_out_logits
+    original = by_name.held_out_logits
 
     def odd(name: str, *more: Any) -> Any:
         if name == "logistic":

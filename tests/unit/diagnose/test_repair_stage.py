@@ -21,7 +21,7 @@ from edgetl.bench.machine import describe
 from edgetl.bench.repair_record import REPAIR_FILE, Repair, read_repair
 from edgetl.bench.result import BuildBench, HostCheck, TargetBench
 from edgetl.bundle.compile import compile_pivot
-from edgetl.diagnose.repair import trials
+from edgetl.diagnose.repair import attempts
 from edgetl.diagnose.repair.repair import repair_int8
 from edgetl.errors import BackendError, EdgetlError
 from edgetl.files.digest import file_digest
@@ -219,7 +219,7 @@ def test_a_set_that_the_toolchain_refuses_does_not_pass_and_the_others_go_on(
 ) -> None:
     plant(folder, 2)
     backend = RefusesMixed(1)
-    monkeypatch.setattr(trials, "load", lambda name: backend)
+    monkeypatch.setattr(attempts, "load", lambda name: backend)
     found, made = repaired(folder, "x86-cpu", tmp_path)
     assert found.layers is not None
     assert made.is_dir()
@@ -232,7 +232,7 @@ def test_where_every_set_is_refused_the_record_says_so(
 ) -> None:
     plant(folder, 2)
     backend = RefusesMixed(100)
-    monkeypatch.setattr(trials, "load", lambda name: backend)
+    monkeypatch.setattr(attempts, "load", lambda name: backend)
     found, made = repaired(folder, "x86-cpu", tmp_path)
     assert found.layers is None
     assert not made.exists()

@@ -13,7 +13,7 @@ from edgetl.bench.result import BuildBench, Latency, TargetBench
 from edgetl.errors import UsageError
 from edgetl.recipes.recipe import Surgery
 from edgetl.recipes.targets import load_target
-from edgetl.report.candidates import surgery_sentence
+from edgetl.report.further_builds import surgery_sentence
 from edgetl.stages.simplify import surgery_pays
 from edgetl.tasks.classification.accuracy import compare
 from edgetl.types import Interval, Precision

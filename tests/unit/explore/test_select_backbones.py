@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgetl.errors import UsageError
-from edgetl.explore.select.candidates import candidates
+from edgetl.explore.select.backbones import candidates
 from edgetl.recipes.recipe import Backbone
 
 OWN = Backbone(name="b_own", input_size=64)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from edgetl.checks.copies.duplicates import Findings
+from edgetl.checks.decoding import pictures
 from edgetl.checks.files import copies, names, passed_over
-from edgetl.checks.pictures import pictures
 from edgetl.checks.subject import Subject
 from edgetl.types import Conflict, Sample, Skipped, Trait
 
