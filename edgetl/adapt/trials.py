@@ -28,7 +28,7 @@ _VERSION = 2  # of the trial
 
 @dataclass(frozen=True)
 class HeadChoice:
-    """A head of `heads.table`, fitted on the plain view alone or on all views."""
+    """A head of `heads.by_name`, fitted on the plain view alone or on all views."""
 
     name: str
     augmented: bool
