@@ -34,7 +34,7 @@ def demo_recipe() -> Recipe:
     usable = [
         name
         for name, backend in backends.items()
-        if not about(backend).answers_nothing and load_backend(backend).missing() is None
+        if not about(backend).gives_zeros and load_backend(backend).missing() is None
     ]
     raw = {
         "name": "digits",

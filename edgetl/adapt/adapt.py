@@ -36,8 +36,8 @@ from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE
 from edgetl.types import Progress, ResizePolicy, Split, WeightSource
 
 Plan = Callable[[int, float, int], str]
-"""What to say before it begins of how long all will take, from the multiply-accumulates of an image, the minutes that
-fine-tuning may take, and the runs of the network over each shot."""
+"""Gives the time estimate that is reported first, from the multiply-accumulates of an image, the minutes that
+fine-tuning may take, and the number of passes over each shot."""
 
 
 def adapt_network(run: Run, source: WeightSource, out: Path, plan: Plan | None = None) -> None:
@@ -48,8 +48,8 @@ def adapt_network(run: Run, source: WeightSource, out: Path, plan: Plan | None =
     run.json                           run times: everything that differs between equal runs
 
     source  the backbone's weights, opened
-    The same run on the same machine with the same number of threads gives the same bytes in network.safetensors; one
-    that was killed goes on from what is in the cache. Raises UsageError, WeightsError, DataError.
+    The same run on the same machine with the same number of threads gives the same bytes in network.safetensors; a
+    killed run resumes from the cache. Raises UsageError, WeightsError, DataError.
     """
     start = time.monotonic()
     split, config, backbone = run.split, run.job.recipe.adapt, run.job.recipe.backbone
@@ -75,7 +75,7 @@ def adapt_network(run: Run, source: WeightSource, out: Path, plan: Plan | None =
     shutil.rmtree(run.store.cache / UNFINISHED, ignore_errors=True)
     for note in audit.notes:
         run.progress.note(f"weights: {note}")
-    _tell(outcome, run.progress)
+    _report(outcome, run.progress)
 
 
 def _minutes_and_looks(run: Run) -> tuple[float, int]:
@@ -87,7 +87,7 @@ def _minutes_and_looks(run: Run) -> tuple[float, int]:
     return minutes, len(resizes_of(run)) + views + 1  # and random weights
 
 
-def _tell(outcome: Outcome, progress: Progress) -> None:
+def _report(outcome: Outcome, progress: Progress) -> None:
     progress.note(outcome.reason)
     for guard in outcome.guards:
         if guard.verdict in ("warn", "failed"):

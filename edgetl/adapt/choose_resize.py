@@ -26,12 +26,13 @@ _VERSION = 1  # of the evaluation of a policy
 def choose_resize(
     run: Run, groups: Sequence[str] | None, under: Callable[[ResizePolicy], Frozen]
 ) -> tuple[ResizeChoice, Frozen]:
-    """The policy of `resizes_of(run)` with the highest held-out accuracy on the shots, of equals the one with the least
-    cross entropy, and the network as it was judged. What was judged is kept in the cache.
+    """The policy of `resizes_of(run)` with the highest held-out accuracy on the shots, and the network under it.
+
+    Ties go to the lower cross entropy. The first policy is taken if there is no other or nothing can be held out.
+    Results are cached.
 
     groups  of the shots: none is on both sides of a fold
-    policies  the one that suits the image shapes first; it is taken if there is no other or nothing can be held out
-    under   the network that sees images resized by a policy
+    under   gives the network that sees images resized by a policy
     """
     policies = resizes_of(run)
     labels = [sample.label for sample in run.split.shots]

@@ -16,20 +16,20 @@ class About:
 
     where            "module:Class"; the module is imported when the backend is first used
     extra            the extra of edgetl that installs its Python package; "" if edgetl itself requires the package
-    answers_nothing  it always gives zeros, so that its measurements say nothing about a network
+    gives_zeros      it always predicts zeros, so that its measurements say nothing about a network
     parses_onnx      its toolchain parses the `.onnx` files of a bundle
     runs_onnx        its model is an ONNX file, whatever its name, and ONNX Runtime runs that file
     """
 
     where: str
     extra: str = ""
-    answers_nothing: bool = False
+    gives_zeros: bool = False
     parses_onnx: bool = False
     runs_onnx: bool = False
 
 
 BACKENDS: dict[str, About] = {
-    "null": About("edgetl.backends.null:NullBackend", answers_nothing=True),
+    "null": About("edgetl.backends.null:NullBackend", gives_zeros=True),
     "onnxruntime": About("edgetl.backends.onnxruntime:OnnxRuntimeBackend", parses_onnx=True, runs_onnx=True),
     "openvino": About("edgetl.backends.openvino:OpenVinoBackend"),
     "tensorrt": About("edgetl.backends.tensorrt:TensorRTBackend", extra="tensorrt", parses_onnx=True),

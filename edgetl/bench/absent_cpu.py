@@ -103,7 +103,7 @@ class _Emulation:
         count = len(self._picked) if every or PRECISIONS[name].integers else min(_FLOAT_IMAGES, len(self._picked))
         self._logits.pop(name, None)
         try:
-            logits = self._logits[name] = self._answers(candidate, count)
+            logits = self._logits[name] = self._emulate(candidate, count)
         except qemu.EmulationError as error:
             return replace(build, unmeasured=str(error))
         except BackendError as error:
@@ -134,7 +134,7 @@ class _Emulation:
         self._host_logits[name] = found
         return found
 
-    def _answers(self, candidate: Candidate, count: int) -> _Logits:
+    def _emulate(self, candidate: Candidate, count: int) -> _Logits:
         label = f"{self._builds.target.name}: {candidate.precision} on {count} images under emulation"
         with self._run.progress.task(label, total=None):
             model = candidate.folder / candidate.compiled.model

@@ -81,9 +81,9 @@ class _Watched:
 def measure_builds(run: Run, builds: TargetBuilds, out: Path) -> None:
     """Measure the target's builds; write bench.json, predictions.safetensors and latency.safetensors into `out`.
 
-    A build that fails to open or to run is recorded with its error, and the others continue. A build that could not be
-    not be measured for a reason outside of it is recorded as that, for the next run to try again. Under emulation the
-    build that will ship, by the recipe's gates, is looked at on all images that the recipe asks for.
+    A build that fails to open or to run is recorded with its error, and the others continue. A build that something
+    else kept from being measured is marked, and the next run tries again. Under emulation the build that will ship, by
+    the recipe's gates, runs on all images that the recipe asks for.
     """
     backend = load(builds.target.backend)
     obstacle = _obstacle(backend, builds)

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from edgetl.errors import DataError
-from edgetl.files.json_file import TolerantModel
+from edgetl.files.json_file import TolerantModel, first_problem
 
 FILE_NAME = "check.json"
 SHEET_NAME = "contact-sheet.jpg"
@@ -100,11 +100,8 @@ def read_checks(path: Path) -> Checks:
     except OSError as error:
         raise DataError(f"{path}: cannot read the checks: {error.strerror}; run `edgetl check` again") from error
     except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(map(str, problem["loc"])) or "the file"
-        raise DataError(f"{path}: not checks of schema 1: `{place}`: {problem['msg']}; run `edgetl check` again") from (
-            error
-        )
+        problem = first_problem(error)
+        raise DataError(f"{path}: not checks of schema 1: {problem}; run `edgetl check` again") from error
 
 
 def require_sound(checks: Checks, *, allow_leak: bool) -> None:

@@ -25,6 +25,7 @@ from edgetl.data.names import NAMED
 from edgetl.data.scan import Listing, match_classes, require_classes
 from edgetl.data.sources import read_sources
 from edgetl.errors import DataError, UsageError
+from edgetl.files.json_file import first_problem
 from edgetl.fronts.image.decode import UnreadableImage
 from edgetl.fronts.image.examine import Seen, examine
 from edgetl.fronts.image.resize import auto_policy
@@ -117,9 +118,7 @@ def read_split(path: Path) -> Split:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}; build again") from error
     except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(map(str, problem["loc"])) or "the file"
-        raise DataError(f"{path}: not a split: {place}: {problem['msg']}; build again") from error
+        raise DataError(f"{path}: not a split: {first_problem(error)}; build again") from error
     labels = {sample.label for sample in (*split.shots, *split.val)}
     if not labels <= set(range(len(split.classes))) or split.digest != split_digest(split):
         raise DataError(f"{path}: its content does not match its digest, so it was edited; build again")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
 
 from edgetl.errors import BundleError
 from edgetl.files.digest import open_plain
@@ -81,7 +80,7 @@ def read_json(path: Path, model: type[T], *, most_bytes: int, what: str) -> T:
     try:
         return model.model_validate_json(text, strict=True)
     except ValidationError as error:
-        raise BundleError(f"{path}: not {what}: {_problem(error.errors()[0])}") from error
+        raise BundleError(f"{path}: not {what}: {first_problem(error)}") from error
 
 
 def _instead(data: bytes) -> str:
@@ -101,7 +100,9 @@ def _no_number(word: str) -> None:
     raise ValueError(f"{word} is not JSON")
 
 
-def _problem(found: ErrorDetails) -> str:
+def first_problem(error: ValidationError) -> str:
+    """The first thing that is wrong with a document, in one line: `builds.0.size` and what was expected."""
+    found = error.errors()[0]
     place = shortened(".".join(map(str, found["loc"])), _PLACE_CHARACTERS) or "the file"
     if found["type"] in _UNKNOWN:
         return f"unknown key `{place}`"

@@ -53,7 +53,7 @@ class _Export:
 
 @dataclass(frozen=True)
 class _Expected:
-    """What torch answers: logits (N, classes) on the samples. exact  those of the float network beside an INT8 one"""
+    """torch's logits (N, classes) on the samples. exact  of an INT8 network: those of the float network"""
 
     samples: tuple[Sample, ...]
     logits: Logits
@@ -71,8 +71,8 @@ class _Made:
 def export_pivot(run: Run, adapted: Path, quantized: Mapping[str, Path], out: Path, known: Path | None = None) -> None:
     """Write the pivot folder of the network in `adapted` into the existing folder `out`.
 
-    Where a target has float16 builds, also a float16 model, if the network's values on the shots leave room below
-    float16's largest.
+    If a target has float16 builds, it gets a float16 model too, unless the network's values on the shots come too close
+    to float16's largest.
 
     quantized  scheme id -> folder of the quantize stage; may be empty
     known      folder in which `edgetl.pivot.reference` left the float network's logits on the validation images

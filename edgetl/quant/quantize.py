@@ -51,14 +51,13 @@ def quantize_network(run: Run, adapted: Path, scheme: Scheme, gates: Gates, rang
     """Quantize the network in the folder `adapted` for the number scheme and write it into the existing folder `out`.
 
     gates   with the method `auto` they decide whether training is needed
-    ranges  file of an earlier run whose ranges are used instead of observing; None observes, and a calibration that was
-            killed continues from what is kept
+    ranges  file of an earlier run whose ranges are used; with None they are observed, and a killed calibration resumes
 
     network.onnx           Q/DQ, input `input` float32 (N, 3, H, W) normalized, output `logits`
     reference.safetensors  `logits` of the converted torch network and `float_logits` of the float one on the first
                            64 shots in order, float32 (images, classes)
-    ranges.safetensors     what the observers saw, for `ranges` of another run
-    quantize.json          how it went
+    ranges.safetensors     the observed values, for `ranges` of another run
+    quantize.json          the record
 
     raises  BackendError when the network cannot be captured or the result is not what the scheme demands;
             ParityError when folding changed the network; DataError for unreadable images or ranges; UsageError when

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from edgetl.bench.measurement import BundleMeasurement, Measurement
 from edgetl.bench.timed import P99_RUNS
 from edgetl.errors import EdgetlError
+from edgetl.files.json_file import first_problem
 from edgetl.report.model import Bundle, Device, DeviceMatch
 from edgetl.types import Estimate, Interval
 
@@ -51,11 +52,8 @@ def _read(path: Path) -> Measurement:
     try:
         measurement = TypeAdapter(Measurement).validate_json(text, strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise EdgetlError(
-            f"{path}: expected the output of `edgetl-bench --json`, schema 1; found `{place}`: {first['msg']}"
-        ) from error
+        expected = "expected the output of `edgetl-bench --json`, schema 1"
+        raise EdgetlError(f"{path}: {expected}; found: {first_problem(error)}") from error
     for bundle in measurement.bundles:
         _check(path, bundle)
     return measurement

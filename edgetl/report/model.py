@@ -16,7 +16,7 @@ from edgetl.bench.measurement import Harness
 from edgetl.bench.repair_record import Repair
 from edgetl.checks.model import Checks
 from edgetl.errors import EdgetlError
-from edgetl.files.json_file import TolerantModel
+from edgetl.files.json_file import TolerantModel, first_problem
 from edgetl.store.results import write_text
 from edgetl.types import Precision, Verdict
 
@@ -346,9 +346,7 @@ def read_report(path: Path) -> Report:
     except OSError as error:
         raise EdgetlError(f"{path}: cannot read the report: {error.strerror}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise EdgetlError(f"{path}: not a report of schema {SCHEMA}: `{place}`: {first['msg']}") from error
+        raise EdgetlError(f"{path}: not a report of schema {SCHEMA}: {first_problem(error)}") from error
 
 
 def report_schema() -> dict[str, Any]:

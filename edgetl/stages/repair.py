@@ -78,7 +78,7 @@ def missed_by_int8(bench: TargetBench, gates: Gates) -> bool:
     """Whether the target's INT8 build missed an accuracy gate that the float network meets, on all validation images:
     on its own runtime here or, for an absent CPU, by the host's predictions as bounded by emulation."""
     int8 = bench.build("int8")
-    if int8 is None or int8.accuracy is None or about(bench.backend).answers_nothing:
+    if int8 is None or int8.accuracy is None or about(bench.backend).gives_zeros:
         return False  # a backend that gives zeros also gives them in float
     if not (bench.measured or int8.host):
         return False

@@ -55,7 +55,7 @@ def surgery_pays(bench: TargetBench, found: Replaceable, surgery: Surgery) -> bo
     int8, rival = bench.build("int8"), bench.fastest_float()
     if int8 is None or int8.latency is None or rival is None or rival.latency is None:
         return False
-    if about(bench.backend).answers_nothing:
+    if about(bench.backend).gives_zeros:
         return False
     own_ms, rival_ms = int8.latency.p50_ms, rival.latency.p50_ms
     if own_ms is None or rival_ms is None or own_ms.value <= rival_ms.value:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BeforeValidator, TypeAdapter, ValidationError, WithJsonSchema
 
 from edgetl.errors import EdgetlError
+from edgetl.files.json_file import first_problem
 from edgetl.store.results import write_text
 
 T = TypeVar("T")
@@ -50,6 +51,4 @@ def read_document(path: Path, kind: type[T], what: str) -> T:
     except OSError as error:
         raise EdgetlError(f"{path}: cannot be read: {error.strerror}; build again") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise EdgetlError(f"{path}: not {what}: `{place}`: {first['msg']}; build again") from error
+        raise EdgetlError(f"{path}: not {what}: {first_problem(error)}; build again") from error

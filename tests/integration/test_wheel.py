@@ -179,6 +179,7 @@ def test_the_core_compiles_verifies_predicts_and_measures(core: Environment, cha
     assert measured.json()["bundles"][0]["top1"]["value"] > 0.7
 
 
+@pytest.mark.parametrize("core", ["oldest", "newer Python"], indirect=True)  # the tested versions: the suite itself
 def test_unit_tests_of_the_core_pass(core: Environment) -> None:
     folders = [f"tests/unit/{name}" for name in CORE_TESTS]
     options = ["-q", "-m", "not slow", "-p", "no:cacheprovider"]

@@ -26,6 +26,8 @@ from edgetl.pivot.serialize import serialize
 from edgetl.quant.prepare import convert, prepare
 from edgetl.types import CalibrationProfile, Preprocessing, Scheme
 
+pytestmark = pytest.mark.stage  # whole networks are captured
+
 U8 = Scheme("uint8", activation_symmetric=False)
 S8 = Scheme("int8", activation_symmetric=True)
 PROFILE = CalibrationProfile("default", "", 8, "min-max")
