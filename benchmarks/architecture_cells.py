@@ -164,7 +164,7 @@ def read_samples(folder: Path) -> list[Sample]:
     paths = sorted(folder.glob("*.jpg"))
     if len(paths) < 2 * _CALIBRATES:
         raise EdgetlError(f"{folder}: expected pictures <class index>_<anything>.jpg; found {len(paths)}")
-    return [Sample(path=str(path), label=int(path.name.partition("_")[0]), sha256="") for path in paths]
+    return [Sample(path=str(path), truth=int(path.name.partition("_")[0]), sha256="") for path in paths]
 
 
 def _network(name: str, weights: Path, calibration: Sequence[Sample]) -> _Network:

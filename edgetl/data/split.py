@@ -31,6 +31,7 @@ from edgetl.fronts.image.examine import Seen, examine
 from edgetl.fronts.image.resize import auto_policy
 from edgetl.recipes.recipe import Data
 from edgetl.types import Conflict, Progress, Sample, Silent, Skipped, Split
+from edgetl.types.truth import as_json, labels_of
 
 SPLIT_FILE = "split.json"
 MAX_SPLIT_BYTES = 1_000_000_000
@@ -119,7 +120,7 @@ def read_split(path: Path) -> Split:
         raise DataError(f"{path}: cannot be read: {error.strerror}; build again") from error
     except ValidationError as error:
         raise DataError(f"{path}: not a split: {first_problem(error)}; build again") from error
-    labels = {sample.label for sample in (*split.shots, *split.val)}
+    labels = {label for sample in (*split.shots, *split.val) for label in labels_of(sample.truth)}
     if not labels <= set(range(len(split.classes))) or split.digest != split_digest(split):
         raise DataError(f"{path}: its content does not match its digest, so it was edited; build again")
     return split
@@ -131,8 +132,8 @@ def split_digest(split: Split) -> str:
     meaning = {
         "classes": split.classes,
         "resize": split.resize,
-        "shots": [(sample.label, sample.sha256) for sample in split.shots],
-        "val": [(sample.label, sample.sha256) for sample in split.val],
+        "shots": [(as_json(sample.truth), sample.sha256) for sample in split.shots],
+        "val": [(as_json(sample.truth), sample.sha256) for sample in split.val],
     }
     return hashlib.sha256(json.dumps(meaning, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 

@@ -171,6 +171,17 @@ class Backbone(_Section):
         return (size, size) if isinstance(size, int) else size
 
 
+class Detector(_Section):
+    """The detector on the backbone, for `task: detection`. Not for a backbone that is a whole detector already:
+    `yolox_nano`, `ssd_mobilenet_v1`, `tv_ssdlite320_mobilenet_v3_large`, ..."""
+
+    family: Literal["auto", "anchor-free", "ssd", "faster-rcnn"] = "auto"
+    """anchor-free: feature pyramid and one prediction per position. ssd: several default boxes per position, cheapest.
+    faster-rcnn: two stages, slowest, needs the fewest images. auto: anchor-free, or what the backbone is."""
+    width: Annotated[int, Field(ge=16, le=512)] = 96
+    """Channels of the feature pyramid and of the layers that predict."""
+
+
 class Adapt(_Section):
     """Fine-tuning on the few shots."""
 
@@ -321,9 +332,12 @@ class Recipe(_Section):
 
     name: Annotated[str, AfterValidator(_plain_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME}$"})]
     """Name of the bundles: letters, digits, `_`, `.`, `-`."""
+    task: Literal["classification", "detection"] = "classification"
+    """classification: one class for each image. detection: the classes and boxes of the objects in it."""
     data: Data
     check: Check = Check()
     backbone: Backbone
+    detector: Detector = Detector()
     adapt: Adapt = Adapt()
     quantize: Quantize = Quantize()
     surgery: Surgery = Surgery()

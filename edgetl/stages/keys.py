@@ -10,6 +10,7 @@ from edgetl.files.digest import value_digest
 from edgetl.recipes.recipe import Gates
 from edgetl.tasks.classification.accuracy_gates import names
 from edgetl.types import Sample, Split
+from edgetl.types.truth import as_json
 
 TRAINING_TOOLS = (
     *("torch", "torchvision", "timm", "torchao", "scikit-learn", "onnxscript", "onnx"),
@@ -19,7 +20,7 @@ TRAINING_TOOLS = (
 
 def samples_digest(split: Split, samples: tuple[Sample, ...]) -> str:
     """Digest of the images' bytes and classes, and of the resizing; not of their names."""
-    return value_digest([list(split.classes), split.resize, [[sample.label, sample.sha256] for sample in samples]])
+    return value_digest([list(split.classes), split.resize, [[as_json(each.truth), each.sha256] for each in samples]])
 
 
 def versions(names: tuple[str, ...]) -> dict[str, str]:

@@ -27,7 +27,7 @@ def split_stage(store: Store, job: Job, progress: Progress) -> tuple[Split, Stag
         "base": str(job.base),
         "decoders": decoder_versions(),  # which files can be read
     }
-    result = store.once("data", 2, config, make, inputs={"images": fingerprint(job.recipe.data, job.base)})
+    result = store.once("data", 3, config, make, inputs={"images": fingerprint(job.recipe.data, job.base)})
     return read_split(result.folder / SPLIT_FILE), result
 
 

@@ -21,9 +21,11 @@ from edgetl.types.engines import (
 )
 from edgetl.types.measured import ClassRecall, ColdStart, Estimate, Interval, Verdict
 from edgetl.types.networks import NetworkSpec, WeightSource
+from edgetl.types.ports import ElementType, Port, Signature
 from edgetl.types.precision import PRECISIONS, BuildKind, ModelKind, NumberFormat, Precision, Variant
 from edgetl.types.progress import Advance, Progress, Silent
 from edgetl.types.targets import CalibrationProfile, InstructionSet, OperatorName, Scheme, Target
+from edgetl.types.truth import Box, Boxes, Truth
 
 if TYPE_CHECKING:
     from edgetl.types.engines import Tensors
@@ -34,12 +36,15 @@ __all__ = [
     "PRECISIONS",
     "Advance",
     "Backend",
+    "Box",
+    "Boxes",
     "BuildKind",
     "CalibrationProfile",
     "ClassRecall",
     "ColdStart",
     "Compiled",
     "Conflict",
+    "ElementType",
     "Engine",
     "Estimate",
     "FinishingBackend",
@@ -52,18 +57,21 @@ __all__ = [
     "Operator",
     "OperatorName",
     "Placement",
+    "Port",
     "Precision",
     "Preprocessing",
     "Progress",
     "ResizePolicy",
     "Sample",
     "Scheme",
+    "Signature",
     "Silent",
     "Skipped",
     "Split",
     "Target",
     "Tensors",
     "Trait",
+    "Truth",
     "Variant",
     "Verdict",
     "WeightSource",

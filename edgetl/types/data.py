@@ -7,7 +7,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Le
 
-ResizePolicy = Literal["squash", "crop", "letterbox"]
+from edgetl.types.truth import Boxes, Truth
+
+ResizePolicy = Literal["squash", "crop", "letterbox", "letterbox-corner"]
 
 _Pixels = Annotated[int, Ge(1), Le(8192)]
 _Byte = Annotated[int, Ge(0), Le(255)]
@@ -19,11 +21,23 @@ STRICT: dict[str, Any] = {"extra": "forbid"}
 
 @dataclass(frozen=True)
 class Sample:
-    """One labeled image file. `path` is absolute; `label` indexes `Split.classes`; `sha256` is of the file's bytes."""
+    """One labeled image file. `path` is absolute; `sha256` is of the file's bytes."""
 
     path: str
-    label: int
+    truth: Truth
     sha256: str
+
+    @property
+    def label(self) -> int:
+        """The index of a classified image's class in `Split.classes`."""
+        assert isinstance(self.truth, int)
+        return self.truth
+
+    @property
+    def boxes(self) -> Boxes:
+        """The objects in the image."""
+        assert isinstance(self.truth, tuple)
+        return self.truth
 
 
 @dataclass(frozen=True)
@@ -83,7 +97,7 @@ class Preprocessing:
 
     Resize and crop to (height, width) uint8 happen outside the graph, `(x / 255 - mean) / std` inside it.
     `crop_pct` is used by `crop` only: the shorter side is resized to round(size / crop_pct), then center cropped.
-    `fill` is the RGB padding color of `letterbox`.
+    `fill` is the RGB padding color of `letterbox` and `letterbox-corner`, which puts the image at the top left.
     The bounds hold for what is read from a file: a manifest, a pivot; the C++ runtime has the same.
     """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from PIL import Image
 
 from edgetl.errors import DataError
 from edgetl.fronts.image.decode import MAX_PIXELS
+from edgetl.fronts.image.frame import frame_of
 from edgetl.types import Preprocessing, ResizePolicy
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def resize(rgb: NDArray[np.uint8], p: Preprocessing) -> NDArray[np.uint8]:
     letterbox  If H * w <= W * h, resize to (H, max(1, div(w * H, h))), else to (max(1, div(h * W, w)), W): the
                largest size inside (H, W). It starts at row (H - rows) // 2, column (W - columns) // 2; the rest has
                the color `fill`.
+    letterbox-corner  the same from row 0, column 0.
 
     Raises DataError if `crop` would enlarge a very elongated image to more than MAX_PIXELS.
     """
@@ -75,31 +76,23 @@ def auto_policy(sizes: Sequence[tuple[int, int]]) -> tuple[ResizePolicy, str]:
 
 def _crop(rgb: NDArray[np.uint8], p: Preprocessing) -> NDArray[np.uint8]:
     h, w = rgb.shape[:2]
-    cover_h, cover_w = math.floor(p.height / p.crop_pct + 0.5), math.floor(p.width / p.crop_pct + 0.5)
-    if cover_h * w >= cover_w * h:
-        rows, columns = cover_h, max(cover_w, _div(w * cover_h, h))
-    else:
-        rows, columns = max(cover_h, _div(h * cover_w, w)), cover_w
-    if rows * columns > MAX_PIXELS:
+    frame = frame_of(h, w, p)
+    if frame.rows * frame.columns > MAX_PIXELS:
         raise DataError(
-            f"an image of {w}x{h} pixels is too elongated for `resize: crop` ({columns}x{rows} before cropping); "
-            "use squash or letterbox"
+            f"an image of {w}x{h} pixels is too elongated for `resize: crop` ({frame.columns}x{frame.rows} before "
+            "cropping); use squash or letterbox"
         )
-    resized = _sample(rgb, rows, columns, p)
-    top, left = (rows - p.height) // 2, (columns - p.width) // 2
+    resized = _sample(rgb, frame.rows, frame.columns, p)
+    top, left = -frame.top, -frame.left
     return np.ascontiguousarray(resized[top : top + p.height, left : left + p.width])
 
 
 def _letterbox(rgb: NDArray[np.uint8], p: Preprocessing) -> NDArray[np.uint8]:
-    h, w = rgb.shape[:2]
-    if p.height * w <= p.width * h:
-        rows, columns = p.height, max(1, _div(w * p.height, h))
-    else:
-        rows, columns = max(1, _div(h * p.width, w)), p.width
-    top, left = (p.height - rows) // 2, (p.width - columns) // 2
+    frame = frame_of(rgb.shape[0], rgb.shape[1], p)
     canvas = np.empty((p.height, p.width, 3), np.uint8)
     canvas[:] = p.fill
-    canvas[top : top + rows, left : left + columns] = _sample(rgb, rows, columns, p)
+    inside = canvas[frame.top : frame.top + frame.rows, frame.left : frame.left + frame.columns]
+    inside[:] = _sample(rgb, frame.rows, frame.columns, p)
     return canvas
 
 
@@ -107,7 +100,3 @@ def _sample(rgb: NDArray[np.uint8], rows: int, columns: int, p: Preprocessing) -
     # one axis at a time: their order affects the rounding, and Pillow's releases choose differently
     wide = Image.fromarray(rgb).resize((columns, rgb.shape[0]), _FILTERS[p.interpolation])
     return np.array(wide.resize((columns, rows), _FILTERS[p.interpolation]), dtype=np.uint8)
-
-
-def _div(a: int, b: int) -> int:
-    return (2 * a + b) // (2 * b)

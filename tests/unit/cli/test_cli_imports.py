@@ -25,7 +25,14 @@ ORDER = (
 )  # fmt: skip
 # The bench runs engines and knows no toolchain.
 BENCH_MAY_USE = {"edgetl.backends.base", "edgetl.backends.fresh_process"}
-TORCH_MAY_LIVE_IN = ("adapt/", "backbones/", "pivot/", "quant/", "tasks/classification/heads/")
+TORCH_MAY_LIVE_IN = (
+    "adapt/",
+    "backbones/",
+    "pivot/",
+    "quant/",
+    "tasks/classification/heads/",
+    "tasks/detection/networks/",
+)
 
 
 def imports_of(path: Path) -> set[str]:

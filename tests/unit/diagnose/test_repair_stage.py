@@ -157,7 +157,7 @@ def test_a_gate_that_nothing_meets_leaves_no_model_and_says_so(folder: Path, tmp
 
 def _half_wrong(folder: Path) -> tuple[Sample, ...]:
     val = val_of(folder)
-    return tuple(replace(sample, label=(sample.label + index % 2) % 3) for index, sample in enumerate(val))
+    return tuple(replace(sample, truth=(sample.label + index % 2) % 3) for index, sample in enumerate(val))
 
 
 def test_the_mixed_pivot_has_golden_logits_and_no_claim_of_parity(folder: Path, tmp_path: Path) -> None:
