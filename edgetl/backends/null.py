@@ -1,4 +1,4 @@
-"""A backend without a toolchain: the model is the pivot itself, every logit is zero. Runs the chain on any machine."""
+"""A backend without a toolchain: the model is the pivot itself, every output is zero. Runs the chain on any machine."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgetl.backends.tensors import check_threads, images_of, model_file
+from edgetl.backends.tensors import arrays_of, check_threads, model_file
 from edgetl.backends.toolchain import Needs, Toolchain
 from edgetl.errors import BackendError
-from edgetl.types import OUTPUT_NAME, Compiled, Engine, Placement, Precision, Target
+from edgetl.types import Compiled, Engine, Placement, Precision, Signature, Target
 
 if TYPE_CHECKING:
     from edgetl.types import Tensors
@@ -50,7 +50,7 @@ class NullBackend(Toolchain):
         self.require_to_run(folder, compiled, target)
         model, facts = load_pivot(model_file(folder, compiled.model))
         placement = Placement(operators(model, "null", as_requested=True))
-        engine = NullEngine(facts.height, facts.width, facts.classes, placement)
+        engine = NullEngine(facts.signature, placement)
         try:
             yield engine
         finally:
@@ -60,16 +60,18 @@ class NullBackend(Toolchain):
 class NullEngine:
     """Zeros of the right shape. The placement follows the pivot's Q/DQ pairs."""
 
-    def __init__(self, height: int, width: int, classes: int, placement: Placement) -> None:
-        self._height, self._width, self._classes = height, width, classes
-        self._placement = placement
+    def __init__(self, signature: Signature, placement: Placement) -> None:
+        self._signature, self._placement = signature, placement
         self._open = True
 
     def infer(self, inputs: Tensors) -> Tensors:
         if not self._open:
             raise BackendError("the null engine is closed")
-        images = images_of(inputs, self._height, self._width)
-        return {OUTPUT_NAME: np.zeros((len(images), self._classes), np.float32)}
+        batch = len(next(iter(arrays_of(inputs, self._signature.inputs).values())))
+        return {
+            port.name: np.zeros((batch, *(size or 1 for size in port.shape[1:])), np.float32)
+            for port in self._signature.outputs
+        }
 
     def placement(self) -> Placement:
         return self._placement

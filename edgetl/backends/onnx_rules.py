@@ -12,7 +12,7 @@ from onnx import TensorProto, numpy_helper
 from edgetl.backends.failures import one_line
 from edgetl.errors import BackendError
 from edgetl.pivot.outside_data import NotOnnx, has_outside_data
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, PRECISIONS, Precision
+from edgetl.types import PRECISIONS, ElementType, Port, Precision, Signature
 
 OLDEST_OPSET, NEWEST_OPSET = 13, 23
 MAX_PIVOT_BYTES = 2**31 - 1  # protobuf's own bound
@@ -21,18 +21,16 @@ QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 
 @dataclass(frozen=True)
 class PivotFacts:
-    """height, width in pixels; `quantized` if the graph has Q/DQ pairs, `half` if it has float16 weights."""
+    """`quantized` if the graph has Q/DQ pairs, `half` if it has float16 weights."""
 
-    height: int
-    width: int
-    classes: int
+    signature: Signature
     opset: int
     quantized: bool
     half: bool
 
 
 def load_pivot(path: Path) -> tuple[onnx.ModelProto, PivotFacts]:
-    """Read and check an ONNX file: uint8 (batch, H, W, 3) `image` in, float32 (batch, classes) `logits` out.
+    """Read and check an ONNX file: every input and output has a dynamic batch first, and only fixed sizes behind it.
 
     raises  BackendError if it is unreadable, violates the ONNX rules, refers to other files, or has another interface.
     """
@@ -44,11 +42,10 @@ def load_pivot(path: Path) -> tuple[onnx.ModelProto, PivotFacts]:
         raise BackendError(f"{path}: not a valid ONNX model: {one_line(error)}") from error
     _refuse_unreadable_tensors(model, path)
     opset = _opset(model, path)
-    height, width = _input_size(model, path)
-    classes = _classes(model, path)
+    signature = _signature(model, path)
     quantized = any(node.op_type in (QUANTIZE, DEQUANTIZE) for node in model.graph.node)
     half = any(tensor.data_type == TensorProto.FLOAT16 for tensor in model.graph.initializer)
-    return model, PivotFacts(height, width, classes, opset, quantized, half)
+    return model, PivotFacts(signature, opset, quantized, half)
 
 
 def check_precision(facts: PivotFacts, precision: Precision, path: Path) -> None:
@@ -71,10 +68,12 @@ def check_tensorrt(model: onnx.ModelProto, path: Path) -> None:
     """
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     kinds = _quantized_types(model, constants)
+    images = {value.name for value in model.graph.input if value.type.tensor_type.elem_type == TensorProto.UINT8}
     for node in model.graph.node:
         where = f"{path}: node `{node.name or node.output[0]}` ({node.op_type})"
-        if INPUT_NAME in node.input and node.op_type != "Cast":
-            raise BackendError(f"{where}: TensorRT accepts the uint8 input `{INPUT_NAME}` only into a Cast")
+        for name in images.intersection(node.input):
+            if node.op_type != "Cast":
+                raise BackendError(f"{where}: TensorRT accepts the uint8 input `{name}` only into a Cast")
         if node.op_type in (QUANTIZE, DEQUANTIZE):
             _check_pair(node, constants, kinds, where)
 
@@ -161,30 +160,37 @@ def _opset(model: onnx.ModelProto, path: Path) -> int:
     return opset
 
 
-def _input_size(model: onnx.ModelProto, path: Path) -> tuple[int, int]:
+def _signature(model: onnx.ModelProto, path: Path) -> Signature:
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in constants]
-    wanted = f"{path}: expected one input `{INPUT_NAME}`, uint8 (batch, height, width, 3) with a dynamic batch"
-    if [value.name for value in inputs] != [INPUT_NAME]:
-        raise BackendError(f"{wanted}; found {', '.join(value.name for value in inputs) or 'none'}")
-    kind, shape = _tensor_type(inputs[0])
-    if kind != TensorProto.UINT8:
-        raise BackendError(f"{wanted}; found {TensorProto.DataType.Name(kind).lower()}")
-    if len(shape) != 4 or shape[0] != 0 or shape[3] != 3 or 0 in shape[1:]:
-        raise BackendError(f"{wanted}; found shape {[size or '?' for size in shape]}")
-    return shape[1], shape[2]
+    if not inputs or not model.graph.output:
+        raise BackendError(f"{path}: expected at least one input and one output; export it with `edgetl export`")
+    return Signature(
+        tuple(_port(value, path, "input") for value in inputs),
+        tuple(_port(value, path, "output") for value in model.graph.output),
+    )
 
 
-def _classes(model: onnx.ModelProto, path: Path) -> int:
-    wanted = f"{path}: expected one output `{OUTPUT_NAME}`, float32 (batch, classes)"
-    if [value.name for value in model.graph.output] != [OUTPUT_NAME]:
-        raise BackendError(f"{wanted}; found {', '.join(value.name for value in model.graph.output) or 'none'}")
-    kind, shape = _tensor_type(model.graph.output[0])
-    if kind != TensorProto.FLOAT:
-        raise BackendError(f"{wanted}; found {TensorProto.DataType.Name(kind).lower()}")
-    if len(shape) != 2 or shape[1] == 0:
-        raise BackendError(f"{wanted}; found shape {[size or '?' for size in shape]}")
-    return shape[1]
+_ELEMENTS: dict[int, ElementType] = {
+    TensorProto.UINT8: "uint8",
+    TensorProto.INT16: "int16",
+    TensorProto.INT32: "int32",
+    TensorProto.INT64: "int64",
+    TensorProto.FLOAT: "float32",
+}
+
+
+def _port(value: onnx.ValueInfoProto, path: Path, kind: str) -> Port:
+    """An input, or an output, which must be float32."""
+    element, shape = _tensor_type(value)
+    wanted = "a float32 output" if kind == "output" else f"an input of {', '.join(_ELEMENTS.values())}"
+    if element not in _ELEMENTS or (kind == "output" and element != TensorProto.FLOAT):
+        name = TensorProto.DataType.Name(element).lower()
+        raise BackendError(f"{path}: `{value.name}`: expected {wanted}; found {name}")
+    if len(shape) < 2 or shape[0] != 0 or 0 in shape[1:]:
+        found = [size or "?" for size in shape]
+        raise BackendError(f"{path}: `{value.name}`: expected fixed sizes behind a dynamic batch; found shape {found}")
+    return Port(value.name, _ELEMENTS[element], (None, *shape[1:]))
 
 
 def _tensor_type(value: onnx.ValueInfoProto) -> tuple[int, list[int]]:

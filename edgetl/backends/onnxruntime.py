@@ -12,13 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from edgetl.backends.failures import one_line
 from edgetl.backends.sdk import import_onnxruntime
-from edgetl.backends.tensors import check_threads, images_of, logits_of, model_file
+from edgetl.backends.tensors import arrays_of, check_threads, model_file
 from edgetl.backends.toolchain import Needs, Toolchain
 from edgetl.errors import BackendError
 from edgetl.files.temporary import temporary_folder
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, PRECISIONS, Compiled, Engine, Placement, Precision, Target
+from edgetl.types import PRECISIONS, Compiled, ElementType, Engine, Placement, Port, Precision, Signature, Target
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -77,16 +79,18 @@ class OnnxRuntimeEngine:
         self._model = model
         self._threads = threads
         self._session: onnxruntime.InferenceSession | None = _session(model, threads)
-        self._height, self._width = _input_size(self._session, model)
+        self._signature = _signature(self._session, model)
+        self._outputs = [port.name for port in self._signature.outputs]
 
     def infer(self, inputs: Tensors) -> Tensors:
         session = self._opened()
-        images = images_of(inputs, self._height, self._width)
+        arrays = arrays_of(inputs, self._signature.inputs)
         try:
-            (logits,) = session.run([OUTPUT_NAME], {INPUT_NAME: images})
+            found = session.run(self._outputs, arrays)
         except Exception as error:  # the bindings raise a dozen unrelated types
             raise BackendError(f"{self._model}: onnxruntime failed: {one_line(error)}") from error
-        return {OUTPUT_NAME: logits_of(logits)}
+        # copies: the runtime may use its buffers again
+        return {name: np.array(values, np.float32) for name, values in zip(self._outputs, found, strict=True)}
 
     def placement(self) -> Placement:
         """Read from the graph that the runtime optimized for this CPU, which it writes on request."""
@@ -125,9 +129,26 @@ def _session(model: Path, threads: int, optimized: Path | None = None) -> Any:
         raise BackendError(f"{model}: onnxruntime cannot open it: {one_line(error)}") from error
 
 
-def _input_size(session: Any, model: Path) -> tuple[int, int]:
-    inputs, outputs = session.get_inputs(), session.get_outputs()
-    names = [value.name for value in (*inputs, *outputs)]
-    if names != [INPUT_NAME, OUTPUT_NAME] or len(inputs[0].shape) != 4:
-        raise BackendError(f"{model}: expected `{INPUT_NAME}` in and `{OUTPUT_NAME}` out; found {', '.join(names)}")
-    return inputs[0].shape[1], inputs[0].shape[2]
+_ELEMENTS: dict[str, ElementType] = {
+    "tensor(uint8)": "uint8",
+    "tensor(int16)": "int16",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+    "tensor(float)": "float32",
+}
+
+
+def _signature(session: Any, model: Path) -> Signature:
+    return Signature(
+        tuple(_port(value, model) for value in session.get_inputs()),
+        tuple(_port(value, model) for value in session.get_outputs()),
+    )
+
+
+def _port(value: Any, model: Path) -> Port:
+    sizes = tuple(size if isinstance(size, int) else None for size in value.shape)
+    if value.type not in _ELEMENTS or not sizes or None in sizes[1:]:
+        raise BackendError(
+            f"{model}: `{value.name}`: expected fixed sizes behind the batch; found {value.type} {value.shape}"
+        )
+    return Port(value.name, _ELEMENTS[value.type], (None, *sizes[1:]))

@@ -7,28 +7,30 @@ float layers is always set and recorded.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgetl.backends.failures import one_line
 from edgetl.backends.sdk import import_openvino
-from edgetl.backends.tensors import check_threads, images_of, model_file
+from edgetl.backends.tensors import arrays_of, check_threads, model_file
 from edgetl.backends.toolchain import Needs, Toolchain
 from edgetl.errors import BackendError
 from edgetl.types import (
-    INPUT_NAME,
-    OUTPUT_NAME,
     PRECISIONS,
     Compiled,
+    ElementType,
     Engine,
     NumberFormat,
     Operator,
     Placement,
+    Port,
     Precision,
+    Signature,
     Target,
 )
 
@@ -107,20 +109,25 @@ class OpenVinoEngine:
 
     def __init__(self, model: Path, precision: Precision, threads: int) -> None:
         self._model = model
-        self._compiled, (self._height, self._width) = _compile(model, precision, threads)
+        self._compiled, self._signature = _compile(model, precision, threads)
         self._request: Any = self._compiled.create_infer_request()
         # the request's own memory, written and read in place: dictionaries of arrays cost a twentieth of MobileNetV2
-        self._image: Any = self._request.get_input_tensor(0).data
-        self._logits: Any = self._request.get_output_tensor(0).data
+        self._inputs = {
+            port.name: self._request.get_input_tensor(place).data for place, port in enumerate(self._signature.inputs)
+        }
+        self._outputs = {
+            port.name: self._request.get_output_tensor(place).data for place, port in enumerate(self._signature.outputs)
+        }
 
     def infer(self, inputs: Tensors) -> Tensors:
         request = self._opened()
-        images = images_of(inputs, self._height, self._width)
+        arrays = arrays_of(inputs, self._signature.inputs)
+        count = len(next(iter(arrays.values())))
         try:
-            rows = [self._one(request, images[index : index + 1]) for index in range(len(images))]
+            rows = [self._one(request, arrays, index) for index in range(count)]
         except RuntimeError as error:
             raise BackendError(f"{self._model}: openvino failed: {one_line(error)}") from error
-        return {OUTPUT_NAME: np.concatenate(rows)}
+        return {name: np.concatenate([row[name] for row in rows]) for name in self._outputs}
 
     def placement(self) -> Placement:
         """Read from the graph that the CPU plugin executes."""
@@ -142,12 +149,14 @@ class OpenVinoEngine:
         )
 
     def close(self) -> None:
-        self._image = self._logits = self._request = self._compiled = None
+        self._inputs, self._outputs = {}, {}
+        self._request = self._compiled = None
 
-    def _one(self, request: Any, image: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        np.copyto(self._image, image)
+    def _one(self, request: Any, arrays: Mapping[str, NDArray[Any]], index: int) -> dict[str, NDArray[np.float32]]:
+        for name, memory in self._inputs.items():
+            np.copyto(memory, arrays[name][index : index + 1])
         request.infer()
-        return np.array(self._logits, dtype=np.float32, copy=True)
+        return {name: np.array(memory, dtype=np.float32, copy=True) for name, memory in self._outputs.items()}
 
     def _opened(self) -> Any:
         if self._request is None:
@@ -181,7 +190,7 @@ def _number_afresh(model: Any) -> None:
             node.set_friendly_name(f"{node.get_type_name()}_{index}")
 
 
-def _compile(model: Path, precision: Precision, threads: int) -> tuple[Any, tuple[int, int]]:
+def _compile(model: Path, precision: Precision, threads: int) -> tuple[Any, Signature]:
     _refuse_other_formats(model)
     core = import_openvino().Core()
     _check_capability(core, precision, model)
@@ -193,9 +202,9 @@ def _compile(model: Path, precision: Precision, threads: int) -> tuple[Any, tupl
     }
     try:
         network = core.read_model(str(model))
-        height, width = _input_size(network, model)
-        network.reshape({INPUT_NAME: [1, height, width, 3]})
-        return core.compile_model(network, DEVICE, settings), (height, width)
+        signature = _signature(network, model)
+        network.reshape({port.name: [1, *(size or 1 for size in port.shape[1:])] for port in signature.inputs})
+        return core.compile_model(network, DEVICE, settings), signature
     except RuntimeError as error:
         raise BackendError(f"{model}: openvino cannot open it: {one_line(error)}") from error
 
@@ -217,12 +226,21 @@ def _check_capability(core: Any, precision: Precision, model: Path) -> None:
         )
 
 
-def _input_size(network: Any, model: Path) -> tuple[int, int]:
-    names = [value.get_any_name() for value in (*network.inputs, *network.outputs)]
-    if names != [INPUT_NAME, OUTPUT_NAME] or network.inputs[0].partial_shape.rank.to_string() != "4":
-        raise BackendError(f"{model}: expected `{INPUT_NAME}` in and `{OUTPUT_NAME}` out; found {', '.join(names)}")
-    shape = network.inputs[0].partial_shape
-    return shape[1].get_length(), shape[2].get_length()
+_ELEMENTS: dict[str, ElementType] = {"u8": "uint8", "i16": "int16", "i32": "int32", "i64": "int64", "f32": "float32"}
+
+
+def _signature(network: Any, model: Path) -> Signature:
+    return Signature(
+        tuple(_port(value, model) for value in network.inputs), tuple(_port(value, model) for value in network.outputs)
+    )
+
+
+def _port(value: Any, model: Path) -> Port:
+    name, element, shape = value.get_any_name(), value.get_element_type().get_type_name(), value.partial_shape
+    fixed = shape.rank.is_static and len(shape) > 1 and all(size.is_static for size in list(shape)[1:])
+    if element not in _ELEMENTS or not fixed:
+        raise BackendError(f"{model}: `{name}`: expected fixed sizes behind the batch; found {element} {shape}")
+    return Port(name, _ELEMENTS[element], (None, *(size.get_length() for size in list(shape)[1:])))
 
 
 def _info(node: Any) -> dict[str, str]:

@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.errors import BackendError
-from edgetl.types import INPUT_NAME
+from edgetl.types import Port
 
 if TYPE_CHECKING:
     from edgetl.types import Tensors
 
 
-def images_of(inputs: Tensors, height: int, width: int) -> NDArray[np.uint8]:
-    """The one input, C-contiguous uint8 (N, height, width, 3) with N >= 1. Raises BackendError otherwise."""
-    wanted = f"expected one input `{INPUT_NAME}`, uint8 (N, {height}, {width}, 3)"
-    if set(inputs) != {INPUT_NAME}:
+def arrays_of(inputs: Tensors, ports: Sequence[Port]) -> dict[str, NDArray[Any]]:
+    """The inputs as C-contiguous arrays, exactly those of `ports`, of one batch of at least one. Raises BackendError
+    otherwise."""
+    wanted = " and ".join(f"`{port.name}`, {port.dtype} {_shape(port.shape)}" for port in ports)
+    wanted = f"expected {'one input' if len(ports) == 1 else 'the inputs'} {wanted}"
+    if set(inputs) != {port.name for port in ports}:
         raise BackendError(f"{wanted}; found {', '.join(f'`{name}`' for name in sorted(inputs)) or 'none'}")
-    images = inputs[INPUT_NAME]
-    if not isinstance(images, np.ndarray):
-        raise BackendError(f"{wanted}; found a {type(images).__name__}")
-    if images.dtype != np.uint8:
-        raise BackendError(f"{wanted}; found {images.dtype}")
-    if images.ndim != 4 or images.shape[1:] != (height, width, 3) or images.shape[0] < 1:
-        raise BackendError(f"{wanted}; found shape {tuple(images.shape)}")
-    return np.ascontiguousarray(images, dtype=np.uint8)
+    arrays = {port.name: _array(inputs[port.name], port, wanted) for port in ports}
+    if len({len(array) for array in arrays.values()}) > 1:
+        raise BackendError(f"{wanted}; found batches of {', '.join(str(len(array)) for array in arrays.values())}")
+    return arrays
 
 
-def logits_of(output: object) -> NDArray[np.float32]:
-    """A copy of a runtime's output as a float32 (N, classes) array."""
-    return np.array(output, dtype=np.float32, copy=True)
+def _array(array: object, port: Port, wanted: str) -> NDArray[Any]:
+    if not isinstance(array, np.ndarray):
+        raise BackendError(f"{wanted}; found a {type(array).__name__}")
+    if array.dtype != np.dtype(port.dtype):
+        raise BackendError(f"{wanted}; found {array.dtype}")
+    if array.shape[1:] != port.shape[1:] or not array.shape or array.shape[0] < 1:
+        raise BackendError(f"{wanted}; found shape {tuple(array.shape)}")
+    return np.ascontiguousarray(array)
+
+
+def _shape(sizes: Sequence[int | None]) -> str:
+    return f"({', '.join('N' if size is None else str(size) for size in sizes)})"
 
 
 def model_file(folder: Path, name: str) -> Path:

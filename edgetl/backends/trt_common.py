@@ -6,7 +6,8 @@ comes from the graph (Q/DQ pairs), and builder flags are set only if this versio
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +18,10 @@ from numpy.typing import NDArray
 from edgetl.backends.cuda_driver import Gpu
 from edgetl.backends.failures import joined
 from edgetl.backends.target_options import integer
-from edgetl.backends.tensors import images_of
+from edgetl.backends.tensors import arrays_of
 from edgetl.backends.trt_inspect import operators
 from edgetl.errors import BackendError
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, PRECISIONS, Placement, Precision, Target
+from edgetl.types import PRECISIONS, ElementType, Placement, Port, Precision, Signature, Target
 
 if TYPE_CHECKING:
     from edgetl.types import Tensors
@@ -116,31 +117,35 @@ def _set_flags(trt: Any, config: Any, precision: Precision, typed: bool) -> None
 
 
 def _add_profile(builder: Any, config: Any, network: Any, max_batch: int, pivot: Path) -> None:
-    source = network.get_input(0)
-    height_width_channels = tuple(source.shape)[1:]
     profile = builder.create_optimization_profile()
-    shapes = [(batch, *height_width_channels) for batch in (1, 1, max_batch)]
-    profile.set_shape(source.name, *shapes)
+    for index in range(network.num_inputs):
+        source = network.get_input(index)
+        profile.set_shape(source.name, *((batch, *tuple(source.shape)[1:]) for batch in (1, 1, max_batch)))
     if config.add_optimization_profile(profile) < 0:
-        raise BackendError(f"{pivot}: batches of 1 to {max_batch} images were refused")
+        raise BackendError(f"{pivot}: batches of 1 to {max_batch} were refused")
 
 
 @dataclass(frozen=True)
 class _Interface:
-    """The engine's interface: 1..max_batch images of (height, width, 3) in; logits of `classes` out."""
+    """The engine's ports, and the largest batch that it takes."""
 
-    height: int
-    width: int
-    classes: int
+    signature: Signature
     max_batch: int
 
-    @property
-    def image_bytes(self) -> int:
-        return self.height * self.width * 3
+    def ports(self) -> tuple[Port, ...]:
+        return (*self.signature.inputs, *self.signature.outputs)
 
-    @property
-    def logits_bytes(self) -> int:
-        return self.classes * 4
+
+@dataclass(frozen=True)
+class _Buffer:
+    """Page-locked and device memory of a port, for the largest batch."""
+
+    host: NDArray[np.uint8]
+    device: int
+
+
+def _row_bytes(port: Port) -> int:
+    return math.prod(size or 1 for size in port.shape[1:]) * np.dtype(port.dtype).itemsize
 
 
 class TensorRTEngine:
@@ -161,25 +166,27 @@ class TensorRTEngine:
             self._engine = self._deserialize(plan)
             self._io = self._interface()
             self._context = self._checked(context(self._engine), "no execution context")
-            self._images = self._gpu.host_buffer(self._io.max_batch * self._io.image_bytes)
-            self._logits = self._gpu.host_buffer(self._io.max_batch * self._io.logits_bytes)
-            self._device_images = self._gpu.device_buffer(len(self._images))
-            self._device_logits = self._gpu.device_buffer(len(self._logits))
-            for name, pointer in ((INPUT_NAME, self._device_images), (OUTPUT_NAME, self._device_logits)):
-                self._checked(self._context.set_tensor_address(name, pointer), f"buffer of {name} refused")
+            self._buffers = {port.name: self._buffer(port) for port in self._io.ports()}
         except BaseException:
             self.close()
             raise
 
     def infer(self, inputs: Tensors) -> Tensors:
         self._opened()
-        images = images_of(inputs, self._io.height, self._io.width)
-        logits = np.empty((len(images), self._io.classes), np.float32)
+        arrays = arrays_of(inputs, self._io.signature.inputs)
+        count = len(next(iter(arrays.values())))
+        outputs = {
+            port.name: np.empty((count, *(size or 1 for size in port.shape[1:])), np.float32)
+            for port in self._io.signature.outputs
+        }
         self._gpu.make_current()
-        for start in range(0, len(images), self._io.max_batch):
-            chunk = images[start : start + self._io.max_batch]
-            self._run(chunk, logits[start : start + len(chunk)])
-        return {OUTPUT_NAME: logits}
+        for start in range(0, count, self._io.max_batch):
+            part = slice(start, min(start + self._io.max_batch, count))
+            self._run(
+                {name: array[part] for name, array in arrays.items()},
+                {name: array[part] for name, array in outputs.items()},
+            )
+        return outputs
 
     def placement(self) -> Placement:
         """Read from the engine inspector, for the input shape that ran last."""
@@ -204,30 +211,48 @@ class TensorRTEngine:
         self._runtime = self._trt.Runtime(self._log)
         return self._checked(self._runtime.deserialize_cuda_engine(plan), "this GPU rejects the engine")
 
-    def _interface(self) -> _Interface:
-        engine, types = self._engine, self._trt.DataType
-        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-        if sorted(names) != sorted((INPUT_NAME, OUTPUT_NAME)):
-            raise BackendError(f"{self._where}: expected {INPUT_NAME} and {OUTPUT_NAME}; found {', '.join(names)}")
-        found = engine.get_tensor_dtype(INPUT_NAME), engine.get_tensor_dtype(OUTPUT_NAME)
-        if found != (types.UINT8, types.FLOAT):
-            raise BackendError(f"{self._where}: expected uint8 in and float32 out; found {found[0]} and {found[1]}")
-        _, _, largest = engine.get_tensor_profile_shape(INPUT_NAME, 0)
-        max_batch, height, width, _ = tuple(largest)
-        _, classes = tuple(engine.get_tensor_shape(OUTPUT_NAME))
-        return _Interface(height, width, classes, max_batch)
+    def _buffer(self, port: Port) -> _Buffer:
+        size_bytes = self._io.max_batch * _row_bytes(port)
+        buffer = _Buffer(self._gpu.host_buffer(size_bytes), self._gpu.device_buffer(size_bytes))
+        self._checked(self._context.set_tensor_address(port.name, buffer.device), f"buffer of {port.name} refused")
+        return buffer
 
-    def _run(self, images: NDArray[np.uint8], logits: NDArray[np.float32]) -> None:
-        """Fill logits (batch, classes) from images (batch, H, W, 3); batch is within the profile."""
-        if len(images) != self._batch:
-            self._checked(self._context.set_input_shape(INPUT_NAME, images.shape), f"batch of {len(images)} refused")
-            self._batch = len(images)
-        self._images[: images.nbytes] = images.reshape(-1)
-        self._gpu.to_device(self._device_images, self._images, images.nbytes)
+    def _interface(self) -> _Interface:
+        engine, mode = self._engine, self._trt.TensorIOMode
+        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+        inputs = [name for name in names if engine.get_tensor_mode(name) == mode.INPUT]
+        ports = {name: self._port(name) for name in names}
+        outputs = tuple(ports[name] for name in names if name not in inputs)
+        if not inputs or not outputs or any(port.dtype != "float32" for port in outputs):
+            raise BackendError(f"{self._where}: expected inputs and float32 outputs; found {', '.join(names)}")
+        largest = min(int(engine.get_tensor_profile_shape(name, 0)[2][0]) for name in inputs)
+        return _Interface(Signature(tuple(ports[name] for name in inputs), outputs), largest)
+
+    def _port(self, name: str) -> Port:
+        types = self._trt.DataType
+        elements: dict[Any, ElementType] = {types.UINT8: "uint8", types.INT32: "int32", types.FLOAT: "float32"}
+        found, sizes = self._engine.get_tensor_dtype(name), tuple(self._engine.get_tensor_shape(name))
+        if found not in elements or len(sizes) < 2 or min(sizes[1:]) < 1:
+            raise BackendError(f"{self._where}: `{name}`: expected fixed sizes behind the batch; found {found} {sizes}")
+        return Port(name, elements[found], (None, *sizes[1:]))
+
+    def _run(self, inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, NDArray[np.float32]]) -> None:
+        """Fill the outputs of one batch, which is within the profile."""
+        batch = len(next(iter(inputs.values())))
+        for name, array in inputs.items():
+            if batch != self._batch:
+                self._checked(self._context.set_input_shape(name, array.shape), f"batch of {batch} refused")
+            buffer = self._buffers[name]
+            buffer.host[: array.nbytes] = array.reshape(-1).view(np.uint8)
+            self._gpu.to_device(buffer.device, buffer.host, array.nbytes)
+        self._batch = batch
         self._checked(self._context.execute_async_v3(self._gpu.stream), "inference failed")
-        self._gpu.to_host(self._logits, self._device_logits, logits.nbytes)
+        for name, values in outputs.items():
+            self._gpu.to_host(self._buffers[name].host, self._buffers[name].device, values.nbytes)
         self._gpu.synchronize()
-        logits[...] = self._logits[: logits.nbytes].view(np.float32).reshape(logits.shape)
+        for name, values in outputs.items():
+            host = self._buffers[name].host[: values.nbytes]
+            values[...] = host.view(np.float32).reshape(values.shape)
 
     def _checked(self, result: Any, problem: str) -> Any:
         """`result`, unless it is None or False, which is how the API reports failure; the log says why."""

@@ -82,11 +82,11 @@ def test_a_pivot_that_is_not_there_is_refused_in_one_line(case: Case, tmp_path: 
     refused(case, tmp_path, match="cannot read the model")
 
 
-def test_a_float_image_is_refused(case: Case, tmp_path: Path) -> None:
+def test_an_input_of_doubles_is_refused(case: Case, tmp_path: Path) -> None:
     model = copy_of(case)
-    model.graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.DOUBLE
     save(model, case)
-    refused(case, tmp_path, match="uint8.*found float")
+    refused(case, tmp_path, match="uint8.*found double")
 
 
 def test_a_fixed_batch_is_refused(case: Case, tmp_path: Path) -> None:
@@ -97,12 +97,13 @@ def test_a_fixed_batch_is_refused(case: Case, tmp_path: Path) -> None:
     refused(case, tmp_path, match="dynamic batch; found shape")
 
 
-def test_another_output_name_is_refused(case: Case, tmp_path: Path) -> None:
+def test_an_output_of_integers_is_refused(case: Case, tmp_path: Path) -> None:
     model = copy_of(case)
-    model.graph.node[-1].output[0] = "scores"
-    model.graph.output[0].name = "scores"
+    name = model.graph.output[0].name
+    model.graph.node.append(helper.make_node("Cast", [name], ["rounded"], to=TensorProto.INT32))
+    model.graph.output.append(helper.make_tensor_value_info("rounded", TensorProto.INT32, ["batch", CLASSES]))
     save(model, case)
-    refused(case, tmp_path, match="`logits`.*found scores")
+    refused(case, tmp_path, match="`rounded`: expected a float32 output; found int32")
 
 
 def test_weights_in_another_file_are_refused(case: Case, tmp_path: Path) -> None:

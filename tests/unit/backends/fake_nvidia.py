@@ -132,11 +132,14 @@ class FakeEngine:
     def get_tensor_dtype(self, name: str) -> object:
         return self.trt.DataType.UINT8 if name == "image" else self.trt.DataType.FLOAT
 
+    def get_tensor_mode(self, name: str) -> object:
+        return self.trt.TensorIOMode.INPUT if name == "image" else self.trt.TensorIOMode.OUTPUT
+
     def get_tensor_profile_shape(self, name: str, profile: int) -> list[tuple[int, ...]]:
         return [(batch, SIZE, SIZE, 3) for batch in (1, 1, self.max_batch)]
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        return (-1, CLASSES)
+        return (-1, SIZE, SIZE, 3) if name == "image" else (-1, CLASSES)
 
     def create_runtime_config(self) -> Any:
         return SimpleNamespace()
@@ -199,7 +202,8 @@ class FakeTensorRT:
         self.BuilderFlag = SimpleNamespace(**{name: SimpleNamespace(name=name) for name in flags})
         creation = ({"EXPLICIT_BATCH": 0} if major < 11 else {}) | ({"STRONGLY_TYPED": 1} if major > 8 else {})
         self.NetworkDefinitionCreationFlag = SimpleNamespace(**creation)
-        self.DataType = SimpleNamespace(FLOAT="float", UINT8="uint8")
+        self.DataType = SimpleNamespace(FLOAT="float", UINT8="uint8", INT32="int32")
+        self.TensorIOMode = SimpleNamespace(INPUT="input", OUTPUT="output")
         self.MemoryPoolType = SimpleNamespace(WORKSPACE="workspace")
         self.ProfilingVerbosity = SimpleNamespace(DETAILED="detailed")
         self.LayerInformationFormat = SimpleNamespace(JSON="json")
@@ -211,7 +215,8 @@ class FakeTensorRT:
     def Builder(self, log: Any) -> Any:
         def create_network(flags: int) -> Any:
             self.network_flags.append(flags)
-            return SimpleNamespace(get_input=lambda index: SimpleNamespace(name="image", shape=(-1, SIZE, SIZE, 3)))
+            image = SimpleNamespace(name="image", shape=(-1, SIZE, SIZE, 3))
+            return SimpleNamespace(num_inputs=1, get_input=lambda index: image)
 
         def create_builder_config() -> FakeConfig:
             self.created.append(FakeConfig())

@@ -12,6 +12,7 @@ from onnx import helper, numpy_helper
 
 from edgetl.backends.onnx_rules import check_precision, check_tensorrt, load_pivot
 from edgetl.errors import BackendError
+from edgetl.types import Port, Signature
 
 PATH = Path("pivot.onnx")
 
@@ -29,7 +30,10 @@ def put(model: onnx.ModelProto, name: str, value: np.ndarray[tuple[int, ...], np
 def test_facts_are_the_pivots(tmp_path: Path) -> None:
     onnx.save_model(pivot("u8s8"), tmp_path / "p.onnx")
     _, facts = load_pivot(tmp_path / "p.onnx")
-    assert (facts.height, facts.width, facts.classes, facts.opset, facts.quantized) == (SIZE, SIZE, CLASSES, 21, True)
+    assert facts.signature == Signature(
+        (Port("image", "uint8", (None, SIZE, SIZE, 3)),), (Port("logits", "float32", (None, CLASSES)),)
+    )
+    assert (facts.opset, facts.quantized) == (21, True)
     with pytest.raises(BackendError, match="float32 build takes a pivot without"):
         check_precision(facts, "float32", PATH)
 
