@@ -1,0 +1,91 @@
+"""Builds detectors of every family and rebuilds saved ones.
+
+A family is a module of this folder and a row of `_FAMILIES`. The module has
+
+    build(backbone, settings, source, num_classes, resize) -> (Detector, DetectorSpec, Audit)
+        from audited pretrained weights, in eval mode; the input size is `backbone.input_size` or the family's own
+    construct(spec) -> Detector
+        the same with random weights; `construct(spec).state_dict()` has the names and shapes of the built one
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from edgetl.backbones.checkpoint import listed, read_checkpoint
+from edgetl.backbones.findings import Audit
+from edgetl.errors import UsageError, WeightsError
+from edgetl.recipes.recipe import Backbone
+from edgetl.recipes.recipe import Detector as Settings
+from edgetl.tasks.detection.networks.base import Detector
+from edgetl.tasks.detection.spec import DetectorSpec, Family
+from edgetl.types import ResizePolicy, WeightSource
+
+_FAMILIES: Mapping[Family, str] = {
+    "anchor-free": "edgetl.tasks.detection.networks.anchor_free",
+}
+_WHOLE: Mapping[str, Family] = {
+    "yolox_": "yolox",
+    "ssd_": "ssd",
+    "tv_ssd": "ssd",
+    "tv_fasterrcnn_": "faster-rcnn",
+}
+"""How names of networks begin that are detectors already."""
+
+
+def build(
+    backbone: Backbone, detector: Settings, source: WeightSource, num_classes: int, resize: ResizePolicy
+) -> tuple[Detector, DetectorSpec, Audit]:
+    """A detector in eval mode on the CPU, float32, with new layers that predict `num_classes`.
+
+    source  what `weights.locate` found for `backbone`
+    Raises UsageError (unknown name, unsuitable input size or family) and WeightsError (missing, unsafe or foreign
+    weights).
+    """
+    return _module(family_of(backbone, detector)).build(backbone, detector, source, num_classes, resize)  # type: ignore[no-any-return]
+
+
+def construct(spec: DetectorSpec) -> Detector:
+    """The detector of `spec` with random weights, in eval mode."""
+    return _module(spec.family).construct(spec)  # type: ignore[no-any-return]
+
+
+def rebuild(spec: DetectorSpec, state: Path) -> Detector:
+    """The detector exactly as it was saved: built from `spec`, filled strictly from a safetensors file. In eval mode.
+
+    Needs no network access. Raises WeightsError naming the file if tensors and description do not belong together.
+    """
+    detector = construct(spec)
+    tensors, own = read_checkpoint(state), detector.state_dict()
+    wrong = [
+        name
+        for name in sorted({*tensors, *own})
+        if name not in tensors or name not in own or tensors[name].shape != own[name].shape
+    ]
+    if wrong:
+        raise WeightsError(f"{state}: not the tensors of this {spec.family} detector; they differ in {listed(wrong)}")
+    detector.load_state_dict(tensors, strict=True)
+    return detector
+
+
+def family_of(backbone: Backbone, detector: Settings) -> Family:
+    """The family that the recipe asks for, `auto` resolved. Raises UsageError if the backbone is a detector of another
+    family."""
+    whole = next((family for start, family in _WHOLE.items() if backbone.name.startswith(start)), None)
+    if detector.family == "auto":
+        return whole or "anchor-free"
+    if whole not in (None, detector.family):
+        raise UsageError(
+            f"detector.family: `{backbone.name}` is a detector of the family {whole}; expected `auto` or `{whole}`, "
+            f"found `{detector.family}`; or name a classification network in backbone.name"
+        )
+    return detector.family
+
+
+def _module(family: Family) -> Any:
+    if family not in _FAMILIES:
+        raise UsageError(f"detector.family: `{family}` is not available; expected one of {', '.join(_FAMILIES)}")
+    return import_module(_FAMILIES[family])
