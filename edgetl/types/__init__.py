@@ -19,7 +19,7 @@ from edgetl.types.engines import (
     Operator,
     Placement,
 )
-from edgetl.types.measured import ClassRecall, ColdStart, Estimate, Interval, Verdict
+from edgetl.types.measured import ClassRecall, ColdStart, Estimate, Interval, Score, Verdict
 from edgetl.types.networks import NetworkSpec, WeightSource
 from edgetl.types.ports import ElementType, Port, Signature
 from edgetl.types.precision import PRECISIONS, BuildKind, ModelKind, NumberFormat, Precision, Variant
@@ -64,6 +64,7 @@ __all__ = [
     "ResizePolicy",
     "Sample",
     "Scheme",
+    "Score",
     "Signature",
     "Silent",
     "Skipped",

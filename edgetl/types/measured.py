@@ -18,6 +18,21 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class Score:
+    """How good a build is, in one number of its task.
+
+    metric       by its usual name: `AP`, `AP50`, `recall`
+    value        a fraction: 1 is perfect
+    drop_points  100 times what was lost against the float network on the same examples, paired; None: not compared.
+                 Negative: this build is better
+    """
+
+    metric: str
+    value: Interval
+    drop_points: Interval | None = None
+
+
+@dataclass(frozen=True)
 class Estimate:
     """A value with or without a 95 % interval; without one it is an indication."""
 
