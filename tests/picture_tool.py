@@ -78,7 +78,7 @@ def random_preprocessing(rng: np.random.Generator, longest: int) -> Preprocessin
     return Preprocessing(
         height=int(rng.integers(1, longest)),
         width=int(rng.integers(1, longest)),
-        resize=str(rng.choice(["squash", "crop", "letterbox"])),  # type: ignore[arg-type]
+        resize=str(rng.choice(["squash", "crop", "letterbox", "letterbox-corner"])),  # type: ignore[arg-type]
         mean=(0.0, 0.0, 0.0),
         std=(1.0, 1.0, 1.0),
         crop_pct=float(rng.choice([0.875, 0.95, 1.0, float(rng.uniform(0.05, 1.0))])),

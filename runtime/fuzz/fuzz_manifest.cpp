@@ -10,11 +10,29 @@ void require(bool holds) {
   if (!holds) std::abort();
 }
 
+void check_ports(const edgetl::Manifest& manifest) {
+  const edgetl::Signature& ports = manifest.signature;
+  const bool detector = manifest.task == edgetl::Task::detection;
+  require(ports.inputs.size() == 1 && ports.outputs.size() == (detector ? 2 : 1));
+  require(edgetl::port_bytes(ports.inputs[0]) <= 8192U * 8192U * 3U);
+  for (const edgetl::Port& port : ports.outputs) {
+    const size_t bytes = edgetl::port_bytes(port);
+    require(bytes >= 4 && bytes <= 400'000'000 && bytes % 4 == 0);
+  }
+  if (!detector) return;
+  const edgetl::Postprocess& p = manifest.postprocess;
+  require(p.score_threshold >= 0 && p.score_threshold <= 1 && p.iou_threshold >= 0 && p.iou_threshold <= 1);
+  require(p.max_candidates >= 1 && p.max_candidates <= edgetl::most_candidates);
+  require(p.max_detections >= 1 && p.max_detections <= edgetl::most_detections);
+}
+
 void check_bounds(const edgetl::Manifest& manifest) {
   const edgetl::Preprocessing& p = manifest.preprocessing;
   require(p.height >= 1 && p.height <= 8192 && p.width >= 1 && p.width <= 8192);
   require(p.crop_pct >= 0.05 && p.crop_pct <= 1);
-  require(manifest.labels.size() >= 2 && manifest.labels.size() <= 100'000);
+  require(manifest.labels.size() >= (manifest.task == edgetl::Task::detection ? 1 : 2) &&
+          manifest.labels.size() <= 100'000);
+  check_ports(manifest);
   require(manifest.files.size() <= 1000 && manifest.files.count(manifest.model) == 1);
   require(manifest.golden.files.size() == static_cast<size_t>(manifest.golden.count) && manifest.golden.count <= 64);
   for (const auto& [name, entry] : manifest.files) {

@@ -15,7 +15,7 @@ edgetl::Preprocessing preprocessing(const Input& input) {
   edgetl::Preprocessing p;
   p.height = input.out_height % 300 + 1;
   p.width = input.out_width % 300 + 1;
-  p.resize = static_cast<edgetl::Resize>(input.policy % 3);
+  p.resize = static_cast<edgetl::Resize>(input.policy % 4);
   p.interpolation = static_cast<edgetl::Interpolation>(input.filter % 2);
   p.crop_pct = 0.05 + input.crop * 0.95 / 255;
   return p;

@@ -2,20 +2,34 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "bundle.h"
 #include "edgetl/runtime.h"
 
 namespace edgetl {
 
+// Of one input or output; fixed while the model is open.
+struct PortMemory {
+  void* data = nullptr;
+  size_t bytes = 0;
+};
+
 // One model, opened. Not for two threads at once.
 class Engine {
  public:
   virtual ~Engine() = default;
-  // input: uint8 (1, height, width, 3); logits: `classes` floats. Blocks; throws nothing; allocates nothing of its own.
-  virtual edgetl_status run(const uint8_t* input, float* logits, edgetl_error* error) noexcept = 0;
+  // From `inputs()` to `outputs()`. Blocks; throws nothing; allocates nothing of its own.
+  virtual edgetl_status run(edgetl_error* error) noexcept = 0;
   // Of the shared library that was loaded; "" where there is none.
   virtual const char* version() const noexcept = 0;
+
+  // For one image each, in the order of the manifest's signature.
+  const std::vector<PortMemory>& inputs() const noexcept { return inputs_; }
+  const std::vector<PortMemory>& outputs() const noexcept { return outputs_; }
+
+ protected:
+  std::vector<PortMemory> inputs_, outputs_;  // the engine's own
 };
 
 struct EngineRequest {

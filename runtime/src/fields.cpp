@@ -30,6 +30,13 @@ bool read_double(Reader& reader, Value value, double low, double high, double& o
   return fits || reader.refuse(expected, value);
 }
 
+bool read_float(Reader& reader, Value value, double low, double high, float& out) {
+  double number = 0;
+  if (!read_double(reader, value, low, high, number)) return false;
+  out = static_cast<float>(number);
+  return true;
+}
+
 bool read_whole(Reader& reader, Value value, double low, double high, double& out) {
   const bool fits = value.kind() == Kind::number && value.is_whole() && value.number() >= low && value.number() <= high;
   char expected[80];

@@ -41,6 +41,7 @@ class Reader {
 
 bool read_bool(Reader& reader, Value value, bool& out);
 bool read_double(Reader& reader, Value value, double low, double high, double& out);
+bool read_float(Reader& reader, Value value, double low, double high, float& out);  // rounded from the double
 
 // A number without fraction and exponent.
 bool read_whole(Reader& reader, Value value, double low, double high, double& out);

@@ -1,46 +1,44 @@
 #include "interface.h"
 
+#include <algorithm>
+
 #include "fail.h"
 
 namespace edgetl {
 namespace {
 
-std::string described(const TensorFacts& facts) {
-  std::string text = facts.name + " " + facts.type + " (";
-  for (size_t index = 0; index < facts.dims.size(); ++index) {
-    if (index > 0) text += ", ";
-    text += facts.dims[index] < 0 ? "any" : std::to_string(facts.dims[index]);
-  }
-  return text + ")";
+bool fits(const Port& found, const Port& expected) {
+  if (found.type != expected.type || found.dims.size() != expected.dims.size()) return false;
+  if (found.dims.empty() || (found.dims.front() != -1 && found.dims.front() != 1)) return false;
+  return std::equal(found.dims.begin() + 1, found.dims.end(), expected.dims.begin() + 1);
 }
 
-std::string described(const std::vector<TensorFacts>& tensors) {
-  std::string text;
-  for (const TensorFacts& facts : tensors) text += (text.empty() ? "" : ", ") + described(facts);
-  return text.empty() ? "nothing" : text;
+bool fit(const std::vector<Port>& found, const std::vector<Port>& expected) {
+  return found.size() == expected.size() && std::all_of(expected.begin(), expected.end(), [&](const Port& port) {
+           const size_t place = place_of(found, port.name);
+           return place < found.size() && fits(found[place], port);
+         });
 }
 
-bool fits(const std::vector<TensorFacts>& found, const TensorFacts& expected) {
-  if (found.size() != 1 || found[0].name != expected.name || found[0].type != expected.type) return false;
-  const std::vector<int64_t>& dims = found[0].dims;
-  if (dims.size() != expected.dims.size() || (dims[0] != -1 && dims[0] != 1)) return false;
-  for (size_t index = 1; index < dims.size(); ++index) {
-    if (dims[index] != expected.dims[index]) return false;
-  }
-  return true;
+std::vector<Port> single(std::vector<Port> ports) {
+  for (Port& port : ports) port.dims = single_dims(port);
+  return ports;
 }
 
 }  // namespace
 
-edgetl_status check_interface(const Bundle& bundle, const std::vector<TensorFacts>& inputs,
-                              const std::vector<TensorFacts>& outputs, edgetl_error* error) {
-  const Manifest& manifest = bundle.manifest();
-  const TensorFacts input{input_name, "uint8", {1, manifest.preprocessing.height, manifest.preprocessing.width, 3}};
-  const TensorFacts output{output_name, "float32", {1, static_cast<int64_t>(manifest.labels.size())}};
-  if (fits(inputs, input) && fits(outputs, output)) return succeed(error);
+size_t place_of(const std::vector<Port>& ports, const std::string& name) {
+  const auto found = std::find_if(ports.begin(), ports.end(), [&](const Port& port) { return port.name == name; });
+  return static_cast<size_t>(found - ports.begin());
+}
+
+edgetl_status check_interface(const Bundle& bundle, const Signature& found, edgetl_error* error) {
+  const Signature& expected = bundle.manifest().signature;
+  if (fit(found.inputs, expected.inputs) && fit(found.outputs, expected.outputs)) return succeed(error);
   return fail(error, EDGETL_ENGINE_REFUSED, "%s/%s: expected %s in and %s out; found %s in and %s out",
-              bundle.where().c_str(), manifest.model.c_str(), described(input).c_str(), described(output).c_str(),
-              described(inputs).c_str(), described(outputs).c_str());
+              bundle.where().c_str(), bundle.manifest().model.c_str(), described(single(expected.inputs)).c_str(),
+              described(single(expected.outputs)).c_str(), described(found.inputs).c_str(),
+              described(found.outputs).c_str());
 }
 
 }  // namespace edgetl

@@ -6,6 +6,7 @@
 #include "fail.h"
 #include "fields.h"
 #include "json.h"
+#include "task_fields.h"
 
 namespace edgetl {
 namespace {
@@ -67,7 +68,7 @@ constexpr const char* machine_words[] = {"x86_64", "aarch64", "any"};
 constexpr const char* accelerator_words[] = {"none", "cuda"};
 constexpr const char* precision_words[] = {"int8", "mixed", "simplified", "float16", "bfloat16", "float32"};
 constexpr const char* verdict_words[] = {"pass", "fail", "not measured"};
-constexpr const char* resize_words[] = {"squash", "crop", "letterbox"};
+constexpr const char* resize_words[] = {"squash", "crop", "letterbox", "letterbox-corner"};
 constexpr const char* interpolation_words[] = {"bilinear", "bicubic"};
 
 template <class T>
@@ -138,7 +139,7 @@ bool read_compiled(Reader& reader, Value value, Manifest& out) {
 bool read_labels(Reader& reader, Value value, Manifest& out) {
   constexpr size_t most = 100'000;
   out.labels.resize(std::min(value.size(), most));
-  return read_list(reader, value, 2, most,
+  return read_list(reader, value, 1, most,
                    [&](Value item, size_t index) { return read_plain_text(reader, item, 500, out.labels[index]); });
 }
 
@@ -241,8 +242,9 @@ bool read_file_entries(Reader& reader, Value value, Manifest& out) {
 }
 
 bool check_schema(Reader& reader, Value value, Manifest&) {
-  const bool known = value.kind() == Kind::number && value.is_whole() && value.number() == EDGETL_MANIFEST_SCHEMA;
-  return known || reader.refuse(std::to_string(EDGETL_MANIFEST_SCHEMA), value);
+  const bool number = value.kind() == Kind::number && value.is_whole();
+  const bool known = number && value.number() >= 1 && value.number() <= EDGETL_MANIFEST_SCHEMA;
+  return known || reader.refuse("1 or 2", value);
 }
 
 bool check_scheme(Reader& reader, Value value, Manifest&) {
@@ -270,6 +272,10 @@ bool read_root(Reader& reader, Value value, Manifest& out) {
       {"scheme", true, check_scheme},
       {"labels", true, read_labels},
       {"preprocessing", true, [](Reader& r, Value v, M& m) { return read_preprocessing(r, v, m.preprocessing); }},
+      {"task", false, read_task},
+      {"front", false, read_front},
+      {"signature", false, read_signature},
+      {"postprocess", false, read_postprocess},
       {"pivot_sha256", true, check_pivot_digest},
       {"golden", true, [](Reader& r, Value v, M& m) { return read_golden_object(r, v, m.golden); }},
       {"verdict", false, check_verdict},
@@ -277,7 +283,7 @@ bool read_root(Reader& reader, Value value, Manifest& out) {
       {"measured", false, skip<M>},
       {"files", true, read_file_entries},
   };
-  return read_object(reader, value, out, members);
+  return read_object(reader, value, out, members) && check_task(reader, value, out);
 }
 
 bool check_listed(Reader& reader, const Manifest& manifest, const std::string& name) {
@@ -292,7 +298,11 @@ bool check_files(Reader& reader, const Manifest& manifest) {
     const std::string stem = "golden/" + std::to_string(i);
     needed.insert(needed.end(), {manifest.golden.files[i], stem + ".rgb.npy", stem + ".input.npy"});
   }
-  if (manifest.golden.count > 0) needed.emplace_back("golden/logits.safetensors");
+  if (manifest.golden.count > 0 && manifest.task == Task::classification) {
+    needed.emplace_back("golden/logits.safetensors");
+  } else if (manifest.golden.count > 0) {
+    needed.insert(needed.end(), {"golden/outputs.safetensors", "golden/detections.safetensors"});
+  }
   return std::all_of(needed.begin(), needed.end(),
                      [&](const std::string& name) { return check_listed(reader, manifest, name); });
 }
@@ -310,8 +320,8 @@ edgetl_status parse_manifest(const uint8_t* text, size_t bytes, Manifest& manife
   if (!document.parse(text, bytes, json::Limits(), problem)) {
     return fail(error, EDGETL_BUNDLE_INVALID, "manifest.json: not readable as JSON: %s", problem.c_str());
   }
-  Reader reader("manifest.json: not a manifest of schema 1", error);
-  static_assert(EDGETL_MANIFEST_SCHEMA == 1, "the message names it");
+  Reader reader("manifest.json: not a manifest of schema 1 or 2", error);
+  static_assert(EDGETL_MANIFEST_SCHEMA == 2, "the message names it");
   const bool valid = read_root(reader, document.root(), manifest) && check_files(reader, manifest);
   return valid ? succeed(error) : EDGETL_BUNDLE_INVALID;
 }

@@ -9,11 +9,13 @@
 #include <vector>
 
 #include "edgetl/runtime.h"
+#include "signature.h"
 
 namespace edgetl {
 
-enum class Resize { squash, crop, letterbox };
+enum class Resize { squash, crop, letterbox, letterbox_corner };
 enum class Interpolation { bilinear, bicubic };
+enum class Task { classification, detection };
 
 struct Preprocessing {
   int32_t height = 0;  // 1 .. 8192
@@ -21,13 +23,26 @@ struct Preprocessing {
   Resize resize = Resize::squash;
   double crop_pct = 0.875;  // 0.05 .. 1; used by crop
   Interpolation interpolation = Interpolation::bilinear;
-  std::array<uint8_t, 3> fill{};  // RGB; used by letterbox
+  std::array<uint8_t, 3> fill{};  // RGB; used by letterbox and letterbox_corner
 };
 
+// From the outputs of a detector to objects; its values are in the bounds of edgetl/tasks/detection/detections.py.
+struct Postprocess {
+  float score_threshold = 0;
+  float iou_threshold = 0;
+  int32_t max_candidates = 0;
+  int32_t max_detections = 0;
+};
+
+constexpr int32_t most_candidates = 10'000;
+constexpr int32_t most_detections = 1000;
+
 struct Tolerance {
-  double max_diff_of_range = 0;  // largest difference of a logit, as a fraction of the golden logits' max - min
-  double min_cosine = 0;         // between the two logit vectors
-  int32_t max_decode_step = 0;   // largest difference of a decoded pixel, 0..255
+  // Largest difference of a logit, as a fraction of the golden logits' max - min; of a detector, of a score from 0 to 1
+  // and of a corner, as a fraction of the longer side of the input.
+  double max_diff_of_range = 0;
+  double min_cosine = 0;        // between the two logit vectors
+  int32_t max_decode_step = 0;  // largest difference of a decoded pixel, 0..255
 };
 
 struct Golden {
@@ -50,6 +65,9 @@ struct Manifest {
   bool finished = true;
   std::vector<std::string> labels;
   Preprocessing preprocessing;
+  Task task = Task::classification;
+  Signature signature;
+  Postprocess postprocess;  // of a detector
   Golden golden;
   std::map<std::string, FileEntry> files;
 };
@@ -57,7 +75,7 @@ struct Manifest {
 constexpr size_t max_manifest_bytes = 4'000'000;
 constexpr uint64_t max_file_bytes = 4'000'000'000;
 
-// Strict: unknown keys, other schemas, values out of bounds and names that leave the folder are EDGETL_BUNDLE_INVALID.
+// Schema 1 or 2. Strict: unknown keys, other schemas, values out of bounds and names that leave the folder are EDGETL_BUNDLE_INVALID.
 edgetl_status parse_manifest(const uint8_t* text, size_t bytes, Manifest& manifest, edgetl_error* error);
 
 }  // namespace edgetl

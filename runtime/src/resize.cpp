@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "fail.h"
+#include "frame.h"
 
 // Contracting a * b + c into one rounding would give different coefficients on other processors. GCC: -ffp-contract=off.
 #if defined(__clang__)
@@ -15,8 +16,6 @@
 namespace edgetl {
 namespace {
 
-constexpr int64_t max_pixels = 100'000'000;
-constexpr int32_t max_side = 65535;
 constexpr int fraction_bits = 22;  // of a coefficient: 8 bits for the pixel and 2 for overshoot make 32
 constexpr size_t alignment = 8;
 constexpr int32_t pixels_at_once = 4;
@@ -56,58 +55,14 @@ struct Scratch {
 
 int32_t channels_of(edgetl_pixels format) { return format == EDGETL_GREY ? 1 : 3; }
 
-// a / b rounded half up, both positive.
-int64_t divide(int64_t a, int64_t b) { return (2 * a + b) / (2 * b); }
-
-Plan plan_squash(const Preprocessing& p, int32_t width, int32_t height) {
-  return {{width, p.width, 0, p.width}, {height, p.height, 0, p.height}, 0, 0};
-}
-
-Plan plan_letterbox(const Preprocessing& p, int32_t width, int32_t height) {
-  Plan plan = plan_squash(p, width, height);
-  const int64_t w = width, h = height;
-  if (p.height * w <= p.width * h) {
-    plan.x.resized = static_cast<int32_t>(std::max<int64_t>(1, divide(w * p.height, h)));
-  } else {
-    plan.y.resized = static_cast<int32_t>(std::max<int64_t>(1, divide(h * p.width, w)));
-  }
-  plan.x.kept = plan.x.resized;
-  plan.y.kept = plan.y.resized;
-  plan.left = (p.width - plan.x.kept) / 2;
-  plan.top = (p.height - plan.y.kept) / 2;
-  return plan;
-}
-
-edgetl_status plan_crop(const Preprocessing& p, int32_t width, int32_t height, Plan& plan, edgetl_error* error) {
-  const auto cover_h = static_cast<int64_t>(std::floor(p.height / p.crop_pct + 0.5));
-  const auto cover_w = static_cast<int64_t>(std::floor(p.width / p.crop_pct + 0.5));
-  const int64_t w = width, h = height;
-  const bool by_height = cover_h * w >= cover_w * h;
-  const int64_t rows = by_height ? cover_h : std::max(cover_h, divide(h * cover_w, w));
-  const int64_t columns = by_height ? std::max(cover_w, divide(w * cover_h, h)) : cover_w;
-  if (rows * columns > max_pixels) {
-    return fail(error, EDGETL_INVALID_ARGUMENT,
-                "an image of %dx%d pixels is too elongated for `resize: crop` (%lldx%lld before cropping); "
-                "use squash or letterbox",
-                width, height, static_cast<long long>(columns), static_cast<long long>(rows));
-  }
-  plan = plan_squash(p, width, height);
-  plan.x.resized = static_cast<int32_t>(columns);
-  plan.y.resized = static_cast<int32_t>(rows);
-  plan.x.first = (plan.x.resized - p.width) / 2;
-  plan.y.first = (plan.y.resized - p.height) / 2;
-  return EDGETL_OK;
-}
-
 edgetl_status make_plan(const Preprocessing& p, int32_t width, int32_t height, Plan& plan, edgetl_error* error) {
-  if (width < 1 || height < 1 || width > max_side || height > max_side ||
-      static_cast<int64_t>(width) * height > max_pixels) {
-    return fail(error, EDGETL_INVALID_ARGUMENT,
-                "expected an image of 1..%d pixels a side and at most %lld together, found %dx%d", max_side,
-                static_cast<long long>(max_pixels), width, height);
-  }
-  if (p.resize == Resize::crop) return plan_crop(p, width, height, plan, error);
-  plan = p.resize == Resize::letterbox ? plan_letterbox(p, width, height) : plan_squash(p, width, height);
+  Frame frame;
+  const edgetl_status status = make_frame(p, width, height, frame, error);
+  if (status != EDGETL_OK) return status;
+  plan.x = {width, frame.columns, std::max(0, -frame.left), std::min(frame.columns, p.width)};
+  plan.y = {height, frame.rows, std::max(0, -frame.top), std::min(frame.rows, p.height)};
+  plan.left = std::max(0, frame.left);
+  plan.top = std::max(0, frame.top);
   return EDGETL_OK;
 }
 
@@ -420,7 +375,7 @@ edgetl_status resize(const Preprocessing& p, const edgetl_image& image, void* sc
   if (status == EDGETL_OK) status = check_image(image, error);
   if (status == EDGETL_OK) status = check_buffers(layout, scratch, scratch_bytes, out, error);
   if (status != EDGETL_OK) return status;
-  if (p.resize == Resize::letterbox) fill_output(p, out);
+  if (p.resize == Resize::letterbox || p.resize == Resize::letterbox_corner) fill_output(p, out);
   run_plan(p, plan, layout, bind(layout, scratch), image, out);
   return succeed(error);
 }

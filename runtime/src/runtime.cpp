@@ -248,6 +248,10 @@ edgetl_status edgetl_run(edgetl_model* model, const uint8_t* input, size_t input
     return fail(error, EDGETL_INVALID_ARGUMENT, "input: expected info.input_bytes, %zu; found %zu", expected,
                 input_bytes);
   }
+  if (manifest.task != edgetl::Task::classification) {
+    return fail(error, EDGETL_INVALID_ARGUMENT, "%s: expected a classifier; it is a detector: call edgetl_detect",
+                model->bundle.where().c_str());
+  }
   if (classes != manifest.labels.size()) {
     return fail(error, EDGETL_INVALID_ARGUMENT, "logits: expected info.classes, %zu; found %zu", manifest.labels.size(),
                 classes);
@@ -257,7 +261,10 @@ edgetl_status edgetl_run(edgetl_model* model, const uint8_t* input, size_t input
                 "%s: expected one thread at a time; another one runs this model: open one for each thread",
                 model->bundle.where().c_str());
   }
-  const edgetl_status status = model->engine->run(input, logits, error);
+  edgetl::Engine& engine = *model->engine;
+  std::memcpy(engine.inputs()[0].data, input, input_bytes);
+  const edgetl_status status = engine.run(error);
+  if (status == EDGETL_OK) std::memcpy(logits, engine.outputs()[0].data, classes * sizeof(float));
   model->running.store(false, std::memory_order_release);
   return status;
 }

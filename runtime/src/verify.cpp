@@ -198,9 +198,12 @@ void compare_logits(const std::vector<float>& logits, const std::vector<float>& 
 
 edgetl_status check_network(edgetl_model& model, const GoldenImage& golden, int32_t index, Checks& checks,
                             edgetl_error* error) {
-  std::vector<float> logits(golden.logits.size());
-  const edgetl_status status = model.engine->run(golden.input.data, logits.data(), error);
+  Engine& engine = *model.engine;
+  std::memcpy(engine.inputs()[0].data, golden.input.data, golden.input.size);
+  const edgetl_status status = engine.run(error);
   if (status != EDGETL_OK) return status;
+  const auto* found = static_cast<const float*>(engine.outputs()[0].data);
+  const std::vector<float> logits(found, found + golden.logits.size());
   compare_logits(logits, golden.logits, index, model.bundle.manifest().golden.tolerance, checks);
   return EDGETL_OK;
 }

@@ -97,10 +97,11 @@ TEST_CASE("what is not a manifest is refused with the place") {
     std::string from, to;
     const char* message;
   } const cases[] = {
-      {"\"schema\":1", "\"schema\":2", "`schema`: expected 1, found the number 2"},
-      {"\"schema\":1", "\"schema\":1.0", "`schema`"},
-      {"\"schema\":1", "\"schema\":\"1\"", "`schema`"},
-      {"\"schema\":1,", "", "`schema`: expected a value, found nothing"},
+      {"\"schema\":2", "\"schema\":3", "`schema`: expected 1 or 2, found the number 3"},
+      {"\"schema\":2", "\"schema\":0", "`schema`: expected 1 or 2, found the number 0"},
+      {"\"schema\":2", "\"schema\":2.0", "`schema`"},
+      {"\"schema\":2", "\"schema\":\"2\"", "`schema`"},
+      {"\"schema\":2,", "", "`schema`: expected a value, found nothing"},
       {"\"name\":\"small\"", "\"name\":3", "`name`: expected a text"},
       {"\"name\":\"small\"", "\"name\":\"a\\u0000b\"", "`name`: expected a text"},
       {"\"name\":\"small\"", "\"name\":\"" + std::string(201, 'n') + "\"", "at most 200 characters"},
@@ -120,6 +121,7 @@ TEST_CASE("what is not a manifest is refused with the place") {
       {"\"finished\":true", "\"finished\":1", "`compiled.finished`: expected true or false, found the number 1"},
       {"\"facts\":{}", "\"facts\":{\"opset\":21}", "`compiled.facts.opset`"},
       {"\"cat\",\"dog\",\"fish\"", "\"cat\"", "`labels`: expected a list of 2 to 100000, found a list of 1"},
+      {"\"cat\",\"dog\",\"fish\"", "", "`labels`: expected a list of 1 to 100000, found a list of 0"},
       {"\"cat\"", "\"" + std::string(501, 'c') + "\"", "`labels.0`: expected a text of at most 500"},
       {"\"cat\"", "\"\\u001b]0;owned\\u0007\"", "`labels.0`: expected text without control characters"},
       {"\"cat\"", "\"a\\nother.png: 7\"", "`labels.0`: expected text without control characters"},
@@ -128,7 +130,7 @@ TEST_CASE("what is not a manifest is refused with the place") {
       {"\"cat\"", "\"\\u2028\"", "`labels.0`: expected text without control characters"},
       {"\"name\":\"small\"", "\"name\":\"a\\tb\"", "`name`: expected text without control characters"},
       {"\"cat\"", "null", "`labels.0`: expected a text of at most 500 characters without zeros, found null"},
-      {"\"cat\"", repeated("\"c\"", 100'000), "`labels`: expected a list of 2 to 100000, found a list of 100002"},
+      {"\"cat\"", repeated("\"c\"", 100'000), "`labels`: expected a list of 1 to 100000, found a list of 100002"},
       {"\"height\":4", "\"height\":0", "`preprocessing.height`: expected a whole number from 1 to 8192"},
       {"\"height\":4", "\"height\":8193", "`preprocessing.height`"},
       {"\"height\":4", "\"height\":4.5", "`preprocessing.height`"},

@@ -104,6 +104,16 @@ TEST_CASE("letterbox centers the image on the fill color") {
   CHECK(resized(p, image_of(pixels, 2, 2, EDGETL_RGB)) == expected);
 }
 
+TEST_CASE("letterbox-corner leaves the fill color below and to the right") {
+  Preprocessing p = squash(4, 2);
+  p.resize = Resize::letterbox_corner;
+  p.fill = {9, 8, 7};
+  const std::vector<uint8_t> pixels(2 * 2 * 3, 50);
+  const std::vector<uint8_t> expected = {50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50,
+                                         9,  8,  7,  9,  8,  7,  9,  8,  7,  9,  8,  7};
+  CHECK(resized(p, image_of(pixels, 2, 2, EDGETL_RGB)) == expected);
+}
+
 TEST_CASE("crop keeps the middle") {
   Preprocessing p = squash(1, 1);
   p.resize = Resize::crop;

@@ -69,7 +69,7 @@ def test_bgr_gray_and_padded_rows_give_the_same_bytes(tool: Tool) -> None:
 @pytest.mark.parametrize(
     ("height", "width"), [(1, 9000), (9000, 1), (1080, 1920), (3000, 4000), (224, 224), (256, 224), (224, 300), (2, 2)]
 )
-@pytest.mark.parametrize("policy", ["squash", "crop", "letterbox"])
+@pytest.mark.parametrize("policy", ["squash", "crop", "letterbox", "letterbox-corner"])
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 def test_extreme_and_usual_sizes_give_the_same_bytes(
     tool: Tool, height: int, width: int, policy: Any, interpolation: Any

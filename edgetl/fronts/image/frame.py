@@ -38,7 +38,7 @@ class Frame:
         scale = _axes(self.width, self.columns, self.height, self.rows)
         moved = (np.asarray(boxes, np.float32) - self._shift()) * scale
         limits = np.array([self.width, self.height, self.width, self.height], np.float32)
-        clipped: NDArray[np.float32] = np.minimum(np.maximum(moved, np.float32(0)), limits)
+        clipped: NDArray[np.float32] = np.minimum(np.maximum(moved, np.float32(0)) + np.float32(0), limits)  # no -0.0
         return clipped
 
     def _shift(self) -> NDArray[np.float32]:

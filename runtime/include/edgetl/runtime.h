@@ -41,7 +41,7 @@
 #include <stdint.h>
 
 #define EDGETL_RUNTIME_VERSION "0.1.0"
-#define EDGETL_MANIFEST_SCHEMA 1
+#define EDGETL_MANIFEST_SCHEMA 2 /* bundles of schema 1 are read too */
 
 #if defined(EDGETL_SHARED) && defined(__GNUC__)
 #define EDGETL_API __attribute__((visibility("default")))
@@ -63,9 +63,9 @@ typedef enum edgetl_status {
   EDGETL_OUT_OF_MEMORY = 2,
   /* the bundle */
   EDGETL_BUNDLE_UNREADABLE = 16, /* no such folder, no permission, a disk error */
-  EDGETL_BUNDLE_INVALID = 17,    /* no manifest of this schema; missing, foreign or linked files; sizes out of bounds */
-  EDGETL_BUNDLE_CHANGED = 18,    /* size or SHA-256 of a file is not what the manifest says */
-  EDGETL_BUNDLE_FOREIGN = 19,    /* built for another kind of machine, or not finished on its device */
+  EDGETL_BUNDLE_INVALID = 17, /* no manifest of a known schema; missing, foreign or linked files; sizes out of bounds */
+  EDGETL_BUNDLE_CHANGED = 18, /* size or SHA-256 of a file is not what the manifest says */
+  EDGETL_BUNDLE_FOREIGN = 19, /* built for another kind of machine, or not finished on its device */
   /* the engine */
   EDGETL_ENGINE_NOT_BUILT = 32, /* this library was built without the engine the bundle needs */
   EDGETL_ENGINE_MISSING = 33,   /* its shared library is not on this device, or too old */

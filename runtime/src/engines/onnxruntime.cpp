@@ -7,9 +7,9 @@
 #include <iterator>
 #include <new>
 
-#include "buffer.h"
 #include "engine.h"
 #include "fail.h"
+#include "host_memory.h"
 #include "interface.h"
 #include "library.h"
 
@@ -29,43 +29,64 @@ struct Side {
   decltype(OrtApi::SessionGetInputTypeInfo) type;
 };
 
-const char* type_name(ONNXTensorElementDataType type) {
-  switch (type) {
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8: return "uint8";
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT: return "float32";
-    default: return "of another type";
+struct TypeName {
+  const char* name;
+  ONNXTensorElementDataType type;
+};
+
+constexpr TypeName type_names[] = {
+    {"uint8", ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8},   {"int16", ONNX_TENSOR_ELEMENT_DATA_TYPE_INT16},
+    {"int32", ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32},   {"int64", ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64},
+    {"float32", ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT},
+};
+
+const char* name_of(ONNXTensorElementDataType type) {
+  for (const TypeName& known : type_names) {
+    if (known.type == type) return known.name;
   }
+  return "of another type";
 }
+
+ONNXTensorElementDataType type_of(const std::string& name) {
+  for (const TypeName& known : type_names) {
+    if (known.name == name) return known.type;
+  }
+  return ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
+}
+
+// One side of the network, in the form that Run takes.
+struct Tensors {
+  std::vector<Handle<OrtValue>> owned;
+  std::vector<OrtValue*> values;
+  std::vector<const char*> names;  // the manifest's
+};
 
 class OnnxRuntimeEngine : public Engine {
  public:
   edgetl_status open(const EngineRequest& request, edgetl_error* error);
-  edgetl_status run(const uint8_t* input, float* logits, edgetl_error* error) noexcept override;
+  edgetl_status run(edgetl_error* error) noexcept override;
   const char* version() const noexcept override { return version_; }
 
  private:
   edgetl_status load(const char* path, edgetl_error* error);
-  edgetl_status make_buffers(const Manifest& manifest, edgetl_error* error);
   // These pass on the runtime's message; null is success.
   OrtStatus* make_session(Bytes model, int threads);
   OrtStatus* set_options(OrtSessionOptions* options, int threads) const;
-  OrtStatus* describe(const Side& side, std::vector<TensorFacts>& tensors) const;
-  OrtStatus* describe_one(const Side& side, size_t index, TensorFacts& facts) const;
-  OrtStatus* describe_type(const OrtTypeInfo* info, TensorFacts& facts) const;
-  OrtStatus* make_tensors(const Manifest& manifest);
+  OrtStatus* describe(const Side& side, std::vector<Port>& ports) const;
+  OrtStatus* describe_one(const Side& side, size_t index, Port& port) const;
+  OrtStatus* describe_type(const OrtTypeInfo* info, Port& port) const;
+  OrtStatus* make_tensors(const std::vector<Port>& ports, const std::vector<PortMemory>& memory,
+                          Tensors& tensors) const;
   edgetl_status refused(OrtStatus* said, edgetl_status status, const char* what, edgetl_error* error) const;
 
   Library library_;
   const OrtApi* api_ = nullptr;
   const char* version_ = "";
   std::string model_;  // its origin, for messages
-  Buffer<uint8_t> input_;
-  Buffer<float> logits_;
-  size_t input_bytes_ = 0, logits_bytes_ = 0;
+  HostMemory memory_;
   Handle<OrtEnv> env_{nullptr, nullptr};
   Handle<OrtSession> session_{nullptr, nullptr};
-  Handle<OrtValue> input_tensor_{nullptr, nullptr};
-  Handle<OrtValue> output_tensor_{nullptr, nullptr};
+  Tensors taken_, given_;
 };
 
 edgetl_status OnnxRuntimeEngine::open(const EngineRequest& request, edgetl_error* error) {
@@ -75,31 +96,30 @@ edgetl_status OnnxRuntimeEngine::open(const EngineRequest& request, edgetl_error
   if (status != EDGETL_OK) return status;
   OrtStatus* said = make_session(request.bundle.file(manifest.model), request.threads);
   if (said != nullptr) return refused(said, EDGETL_ENGINE_REFUSED, "cannot open it", error);
-  std::vector<TensorFacts> inputs;
-  std::vector<TensorFacts> outputs;
-  said = describe({api_->SessionGetInputCount, api_->SessionGetInputName, api_->SessionGetInputTypeInfo}, inputs);
+  Signature found;
+  said = describe({api_->SessionGetInputCount, api_->SessionGetInputName, api_->SessionGetInputTypeInfo}, found.inputs);
   if (said == nullptr) {
-    said = describe({api_->SessionGetOutputCount, api_->SessionGetOutputName, api_->SessionGetOutputTypeInfo}, outputs);
+    said = describe({api_->SessionGetOutputCount, api_->SessionGetOutputName, api_->SessionGetOutputTypeInfo},
+                    found.outputs);
   }
   if (said != nullptr) return refused(said, EDGETL_ENGINE_REFUSED, "cannot describe it", error);
-  status = check_interface(request.bundle, inputs, outputs, error);
+  status = check_interface(request.bundle, found, error);
   if (status != EDGETL_OK) return status;
-  status = make_buffers(manifest, error);
-  if (status != EDGETL_OK) return status;
-  said = make_tensors(manifest);
+  const Signature& ports = manifest.signature;
+  if (!memory_.make(ports.inputs, inputs_) || !memory_.make(ports.outputs, outputs_)) {
+    return fail(error, EDGETL_OUT_OF_MEMORY, "%s: no memory for the tensors", model_.c_str());
+  }
+  said = make_tensors(ports.inputs, inputs_, taken_);
+  if (said == nullptr) said = make_tensors(ports.outputs, outputs_, given_);
   if (said != nullptr) return refused(said, EDGETL_ENGINE_REFUSED, "cannot make its tensors", error);
   request.bundle.release(manifest.model);  // the session holds what it needs
   return succeed(error);
 }
 
-edgetl_status OnnxRuntimeEngine::run(const uint8_t* input, float* logits, edgetl_error* error) noexcept {
-  std::memcpy(input_.get(), input, input_bytes_);
-  const OrtValue* tensor = input_tensor_.get();
-  OrtValue* result = output_tensor_.get();
-  OrtStatus* said = api_->Run(session_.get(), nullptr, &input_name, &tensor, 1, &output_name, 1, &result);
-  if (said != nullptr) return refused(said, EDGETL_ENGINE_FAILED, "failed", error);
-  std::memcpy(logits, logits_.get(), logits_bytes_);
-  return succeed(error);
+edgetl_status OnnxRuntimeEngine::run(edgetl_error* error) noexcept {
+  OrtStatus* said = api_->Run(session_.get(), nullptr, taken_.names.data(), taken_.values.data(), taken_.values.size(),
+                              given_.names.data(), given_.values.size(), given_.values.data());
+  return said == nullptr ? succeed(error) : refused(said, EDGETL_ENGINE_FAILED, "failed", error);
 }
 
 edgetl_status OnnxRuntimeEngine::load(const char* path, edgetl_error* error) {
@@ -118,16 +138,6 @@ edgetl_status OnnxRuntimeEngine::load(const char* path, edgetl_error* error) {
   if (api_ != nullptr) return EDGETL_OK;
   return fail(error, EDGETL_ENGINE_MISSING, "expected %s 1.%d or later; found %s, which is too old", engine_name,
               ORT_API_VERSION, version_);
-}
-
-edgetl_status OnnxRuntimeEngine::make_buffers(const Manifest& manifest, edgetl_error* error) {
-  const size_t classes = manifest.labels.size();
-  input_bytes_ = input_bytes(manifest.preprocessing);
-  logits_bytes_ = classes * sizeof(float);
-  input_ = make_buffer<uint8_t>(input_bytes_);
-  logits_ = make_buffer<float>(classes);
-  if (input_ != nullptr && logits_ != nullptr) return EDGETL_OK;
-  return fail(error, EDGETL_OUT_OF_MEMORY, "%s: no memory for the tensors", model_.c_str());
 }
 
 OrtStatus* OnnxRuntimeEngine::make_session(Bytes model, int threads) {
@@ -158,64 +168,64 @@ OrtStatus* OnnxRuntimeEngine::set_options(OrtSessionOptions* options, int thread
   return said;
 }
 
-OrtStatus* OnnxRuntimeEngine::describe(const Side& side, std::vector<TensorFacts>& tensors) const {
+OrtStatus* OnnxRuntimeEngine::describe(const Side& side, std::vector<Port>& ports) const {
   size_t count = 0;
   OrtStatus* said = side.count(session_.get(), &count);
   for (size_t index = 0; said == nullptr && index < count; ++index) {
-    said = describe_one(side, index, tensors.emplace_back());
+    said = describe_one(side, index, ports.emplace_back());
   }
   return said;
 }
 
-OrtStatus* OnnxRuntimeEngine::describe_one(const Side& side, size_t index, TensorFacts& facts) const {
+OrtStatus* OnnxRuntimeEngine::describe_one(const Side& side, size_t index, Port& port) const {
   OrtAllocator* allocator = nullptr;  // the runtime's own, never released
   OrtStatus* said = api_->GetAllocatorWithDefaultOptions(&allocator);
   if (said != nullptr) return said;
   char* name = nullptr;
   said = side.name(session_.get(), index, allocator, &name);
   if (said != nullptr) return said;
-  facts.name = name;
+  port.name = name;
   allocator->Free(allocator, name);
   OrtTypeInfo* info = nullptr;
   said = side.type(session_.get(), index, &info);
   if (said != nullptr) return said;
   const Handle<OrtTypeInfo> owned(info, api_->ReleaseTypeInfo);
-  return describe_type(info, facts);
+  return describe_type(info, port);
 }
 
-OrtStatus* OnnxRuntimeEngine::describe_type(const OrtTypeInfo* info, TensorFacts& facts) const {
-  facts.type = "not a tensor";
+OrtStatus* OnnxRuntimeEngine::describe_type(const OrtTypeInfo* info, Port& port) const {
+  port.type = "not a tensor";
   const OrtTensorTypeAndShapeInfo* tensor = nullptr;
   OrtStatus* said = api_->CastTypeInfoToTensorInfo(info, &tensor);
   if (said != nullptr || tensor == nullptr) return said;
   ONNXTensorElementDataType type = ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
   said = api_->GetTensorElementType(tensor, &type);
   if (said != nullptr) return said;
-  facts.type = type_name(type);
+  port.type = name_of(type);
   size_t rank = 0;
   said = api_->GetDimensionsCount(tensor, &rank);
   if (said != nullptr) return said;
-  facts.dims.resize(rank);
-  return api_->GetDimensions(tensor, facts.dims.data(), rank);
+  port.dims.resize(rank);
+  return api_->GetDimensions(tensor, port.dims.data(), rank);
 }
 
-OrtStatus* OnnxRuntimeEngine::make_tensors(const Manifest& manifest) {
-  const Preprocessing& p = manifest.preprocessing;
-  const int64_t input_dims[] = {1, p.height, p.width, 3};
-  const int64_t output_dims[] = {1, static_cast<int64_t>(manifest.labels.size())};
-  OrtMemoryInfo* memory = nullptr;
-  OrtStatus* said = api_->CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &memory);
+OrtStatus* OnnxRuntimeEngine::make_tensors(const std::vector<Port>& ports, const std::vector<PortMemory>& memory,
+                                           Tensors& tensors) const {
+  OrtMemoryInfo* place = nullptr;
+  OrtStatus* said = api_->CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &place);
   if (said != nullptr) return said;
-  const Handle<OrtMemoryInfo> owned(memory, api_->ReleaseMemoryInfo);
-  OrtValue* value = nullptr;
-  said = api_->CreateTensorWithDataAsOrtValue(memory, input_.get(), input_bytes_, input_dims, std::size(input_dims),
-                                              ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8, &value);
-  if (said != nullptr) return said;
-  input_tensor_ = {value, api_->ReleaseValue};
-  said = api_->CreateTensorWithDataAsOrtValue(memory, logits_.get(), logits_bytes_, output_dims, std::size(output_dims),
-                                              ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, &value);
-  if (said == nullptr) output_tensor_ = {value, api_->ReleaseValue};
-  return said;
+  const Handle<OrtMemoryInfo> owned(place, api_->ReleaseMemoryInfo);
+  for (size_t index = 0; index < ports.size(); ++index) {
+    const std::vector<int64_t> dims = single_dims(ports[index]);
+    OrtValue* value = nullptr;
+    said = api_->CreateTensorWithDataAsOrtValue(place, memory[index].data, memory[index].bytes, dims.data(),
+                                                dims.size(), type_of(ports[index].type), &value);
+    if (said != nullptr) return said;
+    tensors.owned.emplace_back(value, api_->ReleaseValue);
+    tensors.values.push_back(value);
+    tensors.names.push_back(ports[index].name.c_str());
+  }
+  return nullptr;
 }
 
 edgetl_status OnnxRuntimeEngine::refused(OrtStatus* said, edgetl_status status, const char* what,

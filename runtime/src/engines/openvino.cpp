@@ -9,10 +9,10 @@
 #include <iterator>
 #include <new>
 
-#include "buffer.h"
 #include "cpu_bfloat16.h"
 #include "engine.h"
 #include "fail.h"
+#include "host_memory.h"
 #include "interface.h"
 #include "library.h"
 
@@ -108,9 +108,25 @@ const char* capability_of(const std::string& precision) {
   return precision == "float32" ? "FP32" : "INT8";
 }
 
-const char* type_name(ov_element_type_e type) {
-  if (type == U8) return "uint8";
-  return type == F32 ? "float32" : "of another type";
+struct TypeName {
+  const char* name;
+  ov_element_type_e type;
+};
+
+constexpr TypeName type_names[] = {{"uint8", U8}, {"int16", I16}, {"int32", I32}, {"int64", I64}, {"float32", F32}};
+
+const char* name_of(ov_element_type_e type) {
+  for (const TypeName& known : type_names) {
+    if (known.type == type) return known.name;
+  }
+  return "of another type";
+}
+
+ov_element_type_e type_of(const std::string& name) {
+  for (const TypeName& known : type_names) {
+    if (known.name == name) return known.type;
+  }
+  return DYNAMIC;
 }
 
 // The runtime would try its readers of other formats on an unknown file.
@@ -127,7 +143,7 @@ bool is_ir(Bytes graph) {
 class OpenVinoEngine : public Engine {
  public:
   edgetl_status open(const EngineRequest& request, edgetl_error* error);
-  edgetl_status run(const uint8_t* input, float* logits, edgetl_error* error) noexcept override;
+  edgetl_status run(edgetl_error* error) noexcept override;
   const char* version() const noexcept override { return version_.c_str(); }
 
  private:
@@ -136,28 +152,27 @@ class OpenVinoEngine : public Engine {
   edgetl_status read_model(const Bundle& bundle, edgetl_error* error);
   edgetl_status check_model(const Bundle& bundle, edgetl_error* error);
   edgetl_status compile(const Manifest& manifest, int threads, edgetl_error* error);
-  edgetl_status make_tensors(const Manifest& manifest, edgetl_error* error);
+  edgetl_status make_tensors(const Signature& ports, edgetl_error* error);
   // These pass on the runtime's message.
-  ov_status_e describe(bool of_inputs, std::vector<TensorFacts>& tensors) const;
-  ov_status_e describe_port(const ov_output_const_port_t* port, TensorFacts& facts) const;
+  ov_status_e describe(bool of_inputs, std::vector<Port>& ports) const;
+  ov_status_e describe_port(const ov_output_const_port_t* found, Port& port) const;
   ov_status_e fix_batch(const Preprocessing& p) const;
-  ov_status_e make_tensor(ov_element_type_e type, std::initializer_list<int64_t> dims, const void* memory,
+  ov_status_e make_tensor(ov_element_type_e type, const std::vector<int64_t>& dims, const void* memory,
                           Handle<ov_tensor_t>& tensor) const;
+  ov_status_e bind(bool inputs, const std::vector<Port>& ports, const std::vector<PortMemory>& memory);
   edgetl_status refused(edgetl_status status, const char* what, edgetl_error* error) const;
 
   Library library_;
   Api api_{};
   std::string version_;
   std::string model_name_;  // its origin, for messages
-  Buffer<uint8_t> input_;
-  Buffer<float> logits_;
-  size_t input_bytes_ = 0, logits_bytes_ = 0;
+  HostMemory memory_;
+  Signature found_;  // in the order of the model
   Handle<ov_core_t> core_{nullptr, nullptr};
   Handle<ov_tensor_t> weights_{nullptr, nullptr};
   Handle<ov_model_t> model_{nullptr, nullptr};
   Handle<ov_compiled_model_t> compiled_{nullptr, nullptr};
-  Handle<ov_tensor_t> input_tensor_{nullptr, nullptr};
-  Handle<ov_tensor_t> output_tensor_{nullptr, nullptr};
+  std::vector<Handle<ov_tensor_t>> tensors_;
   Handle<ov_infer_request_t> request_{nullptr, nullptr};
 };
 
@@ -169,17 +184,14 @@ edgetl_status OpenVinoEngine::open(const EngineRequest& request, edgetl_error* e
   if (status == EDGETL_OK) status = read_model(request.bundle, error);
   if (status == EDGETL_OK) status = check_model(request.bundle, error);
   if (status == EDGETL_OK) status = compile(manifest, request.threads, error);
-  if (status == EDGETL_OK) status = make_tensors(manifest, error);
+  if (status == EDGETL_OK) status = make_tensors(manifest.signature, error);
   if (status != EDGETL_OK) return status;
   request.bundle.release(manifest.model);  // the graph was parsed; the weights are used where they are
   return succeed(error);
 }
 
-edgetl_status OpenVinoEngine::run(const uint8_t* input, float* logits, edgetl_error* error) noexcept {
-  std::memcpy(input_.get(), input, input_bytes_);
-  if (api_.infer(request_.get()) != OK) return refused(EDGETL_ENGINE_FAILED, "failed", error);
-  std::memcpy(logits, logits_.get(), logits_bytes_);
-  return succeed(error);
+edgetl_status OpenVinoEngine::run(edgetl_error* error) noexcept {
+  return api_.infer(request_.get()) == OK ? succeed(error) : refused(EDGETL_ENGINE_FAILED, "failed", error);
 }
 
 edgetl_status OpenVinoEngine::load(const char* path, edgetl_error* error) {
@@ -245,12 +257,10 @@ edgetl_status OpenVinoEngine::read_model(const Bundle& bundle, edgetl_error* err
 }
 
 edgetl_status OpenVinoEngine::check_model(const Bundle& bundle, edgetl_error* error) {
-  std::vector<TensorFacts> inputs;
-  std::vector<TensorFacts> outputs;
-  if (describe(true, inputs) != OK || describe(false, outputs) != OK) {
+  if (describe(true, found_.inputs) != OK || describe(false, found_.outputs) != OK) {
     return refused(EDGETL_ENGINE_REFUSED, "cannot describe it", error);
   }
-  return check_interface(bundle, inputs, outputs, error);
+  return check_interface(bundle, found_, error);
 }
 
 edgetl_status OpenVinoEngine::compile(const Manifest& manifest, int threads, edgetl_error* error) {
@@ -271,53 +281,55 @@ edgetl_status OpenVinoEngine::compile(const Manifest& manifest, int threads, edg
   return EDGETL_OK;
 }
 
-edgetl_status OpenVinoEngine::make_tensors(const Manifest& manifest, edgetl_error* error) {
-  const Preprocessing& p = manifest.preprocessing;
-  const size_t classes = manifest.labels.size();
-  input_bytes_ = input_bytes(p);
-  logits_bytes_ = classes * sizeof(float);
-  input_ = make_buffer<uint8_t>(input_bytes_);
-  logits_ = make_buffer<float>(classes);
-  if (input_ == nullptr || logits_ == nullptr) {
+edgetl_status OpenVinoEngine::make_tensors(const Signature& ports, edgetl_error* error) {
+  if (!memory_.make(ports.inputs, inputs_) || !memory_.make(ports.outputs, outputs_)) {
     return fail(error, EDGETL_OUT_OF_MEMORY, "%s: no memory for the tensors", model_name_.c_str());
   }
-  if (make_tensor(U8, {1, p.height, p.width, 3}, input_.get(), input_tensor_) != OK ||
-      make_tensor(F32, {1, static_cast<int64_t>(classes)}, logits_.get(), output_tensor_) != OK ||
-      api_.set_input(request_.get(), 0, input_tensor_.get()) != OK ||
-      api_.set_output(request_.get(), 0, output_tensor_.get()) != OK) {
-    return refused(EDGETL_ENGINE_REFUSED, "cannot take its tensors", error);
-  }
-  return EDGETL_OK;
+  if (bind(true, ports.inputs, inputs_) == OK && bind(false, ports.outputs, outputs_) == OK) return EDGETL_OK;
+  return refused(EDGETL_ENGINE_REFUSED, "cannot take its tensors", error);
 }
 
-ov_status_e OpenVinoEngine::describe(bool of_inputs, std::vector<TensorFacts>& tensors) const {
+ov_status_e OpenVinoEngine::bind(bool inputs, const std::vector<Port>& ports, const std::vector<PortMemory>& memory) {
+  const auto set = inputs ? api_.set_input : api_.set_output;
+  for (size_t index = 0; index < ports.size(); ++index) {
+    const Port& port = ports[index];
+    Handle<ov_tensor_t>& tensor = tensors_.emplace_back(nullptr, nullptr);
+    ov_status_e status = make_tensor(type_of(port.type), single_dims(port), memory[index].data, tensor);
+    const size_t place = place_of(inputs ? found_.inputs : found_.outputs, port.name);
+    if (status == OK) status = set(request_.get(), place, tensor.get());
+    if (status != OK) return status;
+  }
+  return OK;
+}
+
+ov_status_e OpenVinoEngine::describe(bool of_inputs, std::vector<Port>& ports) const {
   size_t count = 0;
   ov_status_e status = (of_inputs ? api_.inputs_size : api_.outputs_size)(model_.get(), &count);
   for (size_t index = 0; status == OK && index < count; ++index) {
-    ov_output_const_port_t* port = nullptr;
-    status = (of_inputs ? api_.input_by_index : api_.output_by_index)(model_.get(), index, &port);
-    const Handle<ov_output_const_port_t> owned(port, api_.port_free);
-    if (status == OK) status = describe_port(port, tensors.emplace_back());
+    ov_output_const_port_t* found = nullptr;
+    status = (of_inputs ? api_.input_by_index : api_.output_by_index)(model_.get(), index, &found);
+    const Handle<ov_output_const_port_t> owned(found, api_.port_free);
+    if (status == OK) status = describe_port(found, ports.emplace_back());
   }
   return status;
 }
 
-ov_status_e OpenVinoEngine::describe_port(const ov_output_const_port_t* port, TensorFacts& facts) const {
+ov_status_e OpenVinoEngine::describe_port(const ov_output_const_port_t* found, Port& port) const {
   char* name = nullptr;
-  ov_status_e status = api_.port_name(port, &name);
+  ov_status_e status = api_.port_name(found, &name);
   if (status != OK) return status;
-  facts.name = name;
+  port.name = name;
   api_.free(name);
   ov_element_type_e type{};
-  status = api_.port_type(port, &type);
+  status = api_.port_type(found, &type);
   if (status != OK) return status;
-  facts.type = type_name(type);
+  port.type = name_of(type);
   ov_partial_shape_t shape{};
-  status = api_.port_shape(port, &shape);
+  status = api_.port_shape(found, &shape);
   if (status != OK) return status;
   for (int64_t index = 0; shape.dims != nullptr && index < shape.rank.max; ++index) {
     const ov_dimension_t& dim = shape.dims[index];
-    facts.dims.push_back(dim.min == dim.max ? dim.max : -1);
+    port.dims.push_back(dim.min == dim.max ? dim.max : -1);
   }
   api_.shape_free(&shape);
   return OK;
@@ -333,10 +345,10 @@ ov_status_e OpenVinoEngine::fix_batch(const Preprocessing& p) const {
   return status;
 }
 
-ov_status_e OpenVinoEngine::make_tensor(ov_element_type_e type, std::initializer_list<int64_t> dims, const void* memory,
+ov_status_e OpenVinoEngine::make_tensor(ov_element_type_e type, const std::vector<int64_t>& dims, const void* memory,
                                         Handle<ov_tensor_t>& tensor) const {
   // the C API takes both without const and writes to neither
-  const ov_shape_t shape{static_cast<int64_t>(dims.size()), const_cast<int64_t*>(dims.begin())};
+  const ov_shape_t shape{static_cast<int64_t>(dims.size()), const_cast<int64_t*>(dims.data())};
   ov_tensor_t* made = nullptr;
   const ov_status_e status = api_.tensor_create(type, shape, const_cast<void*>(memory), &made);
   if (status == OK) tensor = {made, api_.tensor_free};

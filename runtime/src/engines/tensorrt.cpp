@@ -2,6 +2,7 @@
 // edgetl/backends/tensorrt.py. The plan is native code's input: bundles are opened with their digests checked.
 #include <NvInferRuntime.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <iterator>
@@ -43,9 +44,14 @@ class Log : public nvinfer1::ILogger {
   char line_[256] = "";
 };
 
-const char* type_name(nvinfer1::DataType type) {
-  if (type == nvinfer1::DataType::kUINT8) return "uint8";
-  return type == nvinfer1::DataType::kFLOAT ? "float32" : "of another type";
+const char* name_of(nvinfer1::DataType type) {
+  switch (type) {
+    case nvinfer1::DataType::kUINT8: return "uint8";
+    case nvinfer1::DataType::kINT32: return "int32";
+    case nvinfer1::DataType::kINT64: return "int64";
+    case nvinfer1::DataType::kFLOAT: return "float32";
+    default: return "of another type";
+  }
 }
 
 std::string fact(const Manifest& manifest, const char* key) {
@@ -83,7 +89,7 @@ class TensorRTEngine : public Engine {
  public:
   ~TensorRTEngine() override;
   edgetl_status open(const EngineRequest& request, edgetl_error* error);
-  edgetl_status run(const uint8_t* input, float* logits, edgetl_error* error) noexcept override;
+  edgetl_status run(edgetl_error* error) noexcept override;
   const char* version() const noexcept override { return version_.c_str(); }
 
  private:
@@ -91,7 +97,10 @@ class TensorRTEngine : public Engine {
   edgetl_status check_fingerprint(const Bundle& bundle, edgetl_error* error) const;
   edgetl_status deserialize(Bytes plan, edgetl_error* error);
   edgetl_status check_engine(const Bundle& bundle, edgetl_error* error) const;
-  edgetl_status prepare(const Manifest& manifest, edgetl_error* error);
+  edgetl_status prepare(const Signature& ports, edgetl_error* error);
+  edgetl_status make(const std::vector<Port>& ports, std::vector<Gpu::Buffers>& buffers,
+                     std::vector<PortMemory>& memory, edgetl_error* error);
+  bool bind(const Signature& ports);
 
   // in this order: a context must not outlive its engine, nor an engine its runtime, nor any of them the library
   Gpu gpu_;
@@ -102,7 +111,7 @@ class TensorRTEngine : public Engine {
   std::unique_ptr<nvinfer1::IRuntime> runtime_;
   std::unique_ptr<nvinfer1::ICudaEngine> engine_;
   std::unique_ptr<nvinfer1::IExecutionContext> context_;
-  Gpu::Buffers image_, logits_;
+  std::vector<Gpu::Buffers> taken_, given_;
 };
 
 TensorRTEngine::~TensorRTEngine() {
@@ -110,8 +119,8 @@ TensorRTEngine::~TensorRTEngine() {
   context_.reset();
   engine_.reset();
   runtime_.reset();
-  gpu_.free(image_);
-  gpu_.free(logits_);
+  for (Gpu::Buffers& buffers : taken_) gpu_.free(buffers);
+  for (Gpu::Buffers& buffers : given_) gpu_.free(buffers);
 }
 
 edgetl_status TensorRTEngine::open(const EngineRequest& request, edgetl_error* error) {
@@ -125,24 +134,25 @@ edgetl_status TensorRTEngine::open(const EngineRequest& request, edgetl_error* e
   if (status == EDGETL_OK) status = check_fingerprint(request.bundle, error);
   if (status == EDGETL_OK) status = deserialize(request.bundle.file(manifest.model), error);
   if (status == EDGETL_OK) status = check_engine(request.bundle, error);
-  if (status == EDGETL_OK) status = prepare(manifest, error);
+  if (status == EDGETL_OK) status = prepare(manifest.signature, error);
   if (status != EDGETL_OK) return status;
   for (const std::string& name : manifest.model_files) request.bundle.release(name);
   return succeed(error);
 }
 
-edgetl_status TensorRTEngine::run(const uint8_t* input, float* logits, edgetl_error* error) noexcept {
-  std::memcpy(image_.host, input, image_.bytes);
+edgetl_status TensorRTEngine::run(edgetl_error* error) noexcept {
   const GpuScope scope(gpu_, error);
   edgetl_status status = scope.status();
-  if (status == EDGETL_OK) status = gpu_.queue_to_device(image_, error);
+  for (const Gpu::Buffers& buffers : taken_) {
+    if (status == EDGETL_OK) status = gpu_.queue_to_device(buffers, error);
+  }
   if (status != EDGETL_OK) return status;
   if (!context_->enqueueV3(gpu_.stream())) return log_.tell(error, EDGETL_ENGINE_FAILED, model_, "inference failed");
-  status = gpu_.queue_to_host(logits_, error);
+  for (const Gpu::Buffers& buffers : given_) {
+    if (status == EDGETL_OK) status = gpu_.queue_to_host(buffers, error);
+  }
   if (status == EDGETL_OK) status = gpu_.wait(error);
-  if (status != EDGETL_OK) return status;
-  std::memcpy(logits, logits_.host, logits_.bytes);
-  return succeed(error);
+  return status == EDGETL_OK ? succeed(error) : status;
 }
 
 edgetl_status TensorRTEngine::load(const char* path, edgetl_error* error) {
@@ -195,36 +205,56 @@ edgetl_status TensorRTEngine::deserialize(Bytes plan, edgetl_error* error) {
 }
 
 edgetl_status TensorRTEngine::check_engine(const Bundle& bundle, edgetl_error* error) const {
-  std::vector<TensorFacts> inputs;
-  std::vector<TensorFacts> outputs;
+  Signature found;
   for (int32_t index = 0; index < engine_->getNbIOTensors(); ++index) {
     const char* name = engine_->getIOTensorName(index);
     const bool is_input = engine_->getTensorIOMode(name) == nvinfer1::TensorIOMode::kINPUT;
-    TensorFacts& facts = (is_input ? inputs : outputs).emplace_back();
-    facts.name = name;
-    facts.type = type_name(engine_->getTensorDataType(name));
+    Port& port = (is_input ? found.inputs : found.outputs).emplace_back();
+    port.name = name;
+    port.type = name_of(engine_->getTensorDataType(name));
     const nvinfer1::Dims dims = engine_->getTensorShape(name);
-    for (int32_t axis = 0; axis < dims.nbDims; ++axis) facts.dims.push_back(dims.d[axis]);
+    for (int32_t axis = 0; axis < dims.nbDims; ++axis) port.dims.push_back(dims.d[axis]);
   }
-  return check_interface(bundle, inputs, outputs, error);
+  return check_interface(bundle, found, error);
 }
 
-edgetl_status TensorRTEngine::prepare(const Manifest& manifest, edgetl_error* error) {
-  const Preprocessing& p = manifest.preprocessing;
+edgetl_status TensorRTEngine::prepare(const Signature& ports, edgetl_error* error) {
   context_.reset(engine_->createExecutionContext());
   if (context_ == nullptr) return log_.tell(error, EDGETL_ENGINE_REFUSED, model_, "no execution context");
-  edgetl_status status = gpu_.make(input_bytes(p), image_, error);
-  if (status == EDGETL_OK) status = gpu_.make(manifest.labels.size() * sizeof(float), logits_, error);
-  if (status != EDGETL_OK) return status;
-  const nvinfer1::Dims4 shape{1, p.height, p.width, 3};
-  const auto pointer = [](const Gpu::Buffers& buffers) {
-    return reinterpret_cast<void*>(static_cast<uintptr_t>(buffers.device));
-  };
-  if (context_->setInputShape(input_name, shape) && context_->setTensorAddress(input_name, pointer(image_)) &&
-      context_->setTensorAddress(output_name, pointer(logits_))) {
-    return EDGETL_OK;
-  }
+  edgetl_status status = make(ports.inputs, taken_, inputs_, error);
+  if (status == EDGETL_OK) status = make(ports.outputs, given_, outputs_, error);
+  if (status != EDGETL_OK || bind(ports)) return status;
   return log_.tell(error, EDGETL_ENGINE_REFUSED, model_, "the engine rejects a single image");
+}
+
+edgetl_status TensorRTEngine::make(const std::vector<Port>& ports, std::vector<Gpu::Buffers>& buffers,
+                                   std::vector<PortMemory>& memory, edgetl_error* error) {
+  for (const Port& port : ports) {
+    Gpu::Buffers& made = buffers.emplace_back();
+    const edgetl_status status = gpu_.make(port_bytes(port), made, error);
+    if (status != EDGETL_OK) return status;
+    memory.push_back({made.host, made.bytes});
+  }
+  return EDGETL_OK;
+}
+
+bool TensorRTEngine::bind(const Signature& ports) {
+  const auto address = [&](const Port& port, const Gpu::Buffers& buffers) {
+    return context_->setTensorAddress(port.name.c_str(),
+                                      reinterpret_cast<void*>(static_cast<uintptr_t>(buffers.device)));
+  };
+  for (size_t index = 0; index < ports.inputs.size(); ++index) {
+    const std::vector<int64_t> dims = single_dims(ports.inputs[index]);
+    nvinfer1::Dims shape{};
+    shape.nbDims = static_cast<int32_t>(dims.size());
+    std::copy(dims.begin(), dims.end(), shape.d);
+    if (!context_->setInputShape(ports.inputs[index].name.c_str(), shape)) return false;
+    if (!address(ports.inputs[index], taken_[index])) return false;
+  }
+  for (size_t index = 0; index < ports.outputs.size(); ++index) {
+    if (!address(ports.outputs[index], given_[index])) return false;
+  }
+  return true;
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // Lets Python compare: reads commands from stdin, writes results to stdout.
 //
-//   resize <w> <h> <rgb|bgr|gray> <padding of a row> <squash|crop|letterbox> <H> <W> <bilinear|bicubic> <crop_pct>
+//   resize <w> <h> <rgb|bgr|gray> <padding of a row> <squash|crop|letterbox|letterbox-corner> <H> <W> <bilinear|bicubic> <crop_pct>
 //          <r> <g> <b>, all in one line, then the rows' bytes
 //   decode <bytes> <name>, then the file's bytes
 //
@@ -35,12 +35,12 @@ struct Command {
 };
 
 bool parse(const char* line, Command& command) {
-  char format[16], policy[16], filter[16];
+  char format[16], policy[32], filter[16];
   size_t padding = 0;
   unsigned fill[3];
   edgetl::Preprocessing& p = command.p;
   edgetl_image& image = command.image;
-  if (std::sscanf(line, "resize %d %d %15s %zu %15s %d %d %15s %lf %u %u %u", &image.width, &image.height, format,
+  if (std::sscanf(line, "resize %d %d %15s %zu %31s %d %d %15s %lf %u %u %u", &image.width, &image.height, format,
                   &padding, policy, &p.height, &p.width, filter, &p.crop_pct, &fill[0], &fill[1], &fill[2]) != 12) {
     return false;
   }
@@ -48,9 +48,10 @@ bool parse(const char* line, Command& command) {
                  : std::strcmp(format, "bgr") == 0 ? EDGETL_BGR
                                                    : EDGETL_RGB;
   image.stride_bytes = static_cast<size_t>(image.width) * (image.format == EDGETL_GREY ? 1 : 3) + padding;
-  p.resize = std::strcmp(policy, "crop") == 0        ? edgetl::Resize::crop
-             : std::strcmp(policy, "letterbox") == 0 ? edgetl::Resize::letterbox
-                                                     : edgetl::Resize::squash;
+  p.resize = std::strcmp(policy, "crop") == 0               ? edgetl::Resize::crop
+             : std::strcmp(policy, "letterbox") == 0        ? edgetl::Resize::letterbox
+             : std::strcmp(policy, "letterbox-corner") == 0 ? edgetl::Resize::letterbox_corner
+                                                            : edgetl::Resize::squash;
   p.interpolation =
       std::strcmp(filter, "bicubic") == 0 ? edgetl::Interpolation::bicubic : edgetl::Interpolation::bilinear;
   for (size_t c = 0; c < 3; ++c) p.fill[c] = static_cast<uint8_t>(fill[c]);

@@ -1,4 +1,5 @@
-// A bundle of a 4 x 6 network with three classes and one golden image, written by a test into a folder of its own.
+// A bundle of a 4 x 6 network with three classes and one golden image, written by a test into a folder of its own: a
+// classifier, or a detector with five anchors.
 #pragma once
 
 #include <stdlib.h>
@@ -17,7 +18,7 @@
 
 namespace small_bundle {
 
-constexpr int32_t height = 4, width = 6, classes = 3;
+constexpr int32_t height = 4, width = 6, classes = 3, anchors = 5;
 constexpr size_t input_bytes = height * width * 3;
 constexpr int32_t picture_height = 5, picture_width = 7;
 constexpr size_t picture_bytes = picture_height * picture_width * 3;
@@ -75,6 +76,8 @@ struct Facts {
   bool golden = true;
   std::vector<float> logits{0, 0, 0};  // golden
   std::string picture = "golden/0.png";
+  int schema = 2;
+  bool detector = false;
 };
 
 using Files = std::map<std::string, std::string>;
@@ -101,10 +104,26 @@ inline std::string file_table(const Files& files) {
   return "{" + table + "}";
 }
 
+// What schema 2 says more than schema 1.
+inline std::string task_keys(const Facts& facts) {
+  if (facts.schema == 1) return "";
+  const std::string image = R"({"inputs":[{"name":"image","dtype":"uint8","shape":[null,4,6,3]}],"outputs":[)";
+  if (!facts.detector) {
+    return R"("task":"classification","front":"image","signature":)" + image +
+           R"({"name":"logits","dtype":"float32","shape":[null,3]}]},"postprocess":null,)";
+  }
+  return R"("task":"detection","front":"image","signature":)" + image +
+         R"({"name":"boxes","dtype":"float32","shape":[null,5,4]},)"
+         R"({"name":"scores","dtype":"float32","shape":[null,5,3]}]},)"
+         R"("postprocess":{"kind":"detection","score_threshold":0.25,"iou_threshold":0.5,)"
+         R"("max_candidates":100,"max_detections":10},)";
+}
+
 inline std::string manifest(const Facts& facts, const Files& files) {
   const std::string golden = R"({"count":1,"files":[")" + facts.picture +
                              R"("],"tolerance":{"max_diff_of_range":0.1,"min_cosine":0.0,"max_decode_step":2}})";
-  return R"({"schema":1,"name":"small","edgetl_version":"0.1.0","target":{"name":"any-cpu","summary":"","backend":")" +
+  return R"({"schema":)" + std::to_string(facts.schema) +
+         R"(,"name":"small","edgetl_version":"0.1.0","target":{"name":"any-cpu","summary":"","backend":")" +
          facts.backend + R"(","machine":")" + facts.machine +
          R"(","accelerator":"none","precisions":["int8"],"scheme":{"activation_dtype":"uint8",)"
          R"("activation_symmetric":false,"weight_granularity":"channel","weight_reduced_range":false,)"
@@ -115,9 +134,10 @@ inline std::string manifest(const Facts& facts, const Files& files) {
          (facts.finished ? "true" : "false") +
          R"(,"facts":{}},"scheme":null,"labels":["cat","dog","fish"],"preprocessing":{"height":4,"width":6,)"
          R"("resize":"squash","mean":[0.5,0.5,0.5],"std":[0.5,0.5,0.5],"crop_pct":0.875,"interpolation":"bilinear",)"
-         R"("fill":[128,128,128]},"pivot_sha256":")" +
-         std::string(64, '0') + R"(","golden":)" + (facts.golden ? golden : "null") +
-         R"(,"verdict":"not measured","reason":"","measured":null,"files":)" + file_table(files) + "}";
+         R"("fill":[128,128,128]},)" +
+         task_keys(facts) + R"("pivot_sha256":")" + std::string(64, '0') + R"(","golden":)" +
+         (facts.golden ? golden : "null") + R"(,"verdict":"not measured","reason":"","measured":null,"files":)" +
+         file_table(files) + "}";
 }
 
 class Folder {

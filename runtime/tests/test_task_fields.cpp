@@ -1,0 +1,164 @@
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "manifest.h"
+#include "tools/small_bundle.h"
+
+using edgetl::Manifest;
+using small_bundle::Facts;
+
+namespace {
+
+Facts of_schema_1() {
+  Facts facts;
+  facts.schema = 1;
+  return facts;
+}
+
+Facts of_detector() {
+  Facts facts;
+  facts.detector = true;
+  facts.golden = false;
+  return facts;
+}
+
+std::string valid(const Facts& facts) { return small_bundle::manifest(facts, small_bundle::files(facts)); }
+
+edgetl_status parse(const std::string& text, Manifest& manifest, edgetl_error* error) {
+  return edgetl::parse_manifest(reinterpret_cast<const uint8_t*>(text.data()), text.size(), manifest, error);
+}
+
+Manifest read(const std::string& text) {
+  Manifest manifest;
+  edgetl_error error;
+  CHECK_MESSAGE(parse(text, manifest, &error) == EDGETL_OK, error.message);
+  return manifest;
+}
+
+// The manifest with the first `from` replaced, which must be there.
+std::string changed(const Facts& facts, const std::string& from, const std::string& to) {
+  std::string text = valid(facts);
+  const size_t at = text.find(from);
+  REQUIRE_MESSAGE(at != text.npos, from);
+  return text.replace(at, from.size(), to);
+}
+
+void check_refused(const std::string& text, const char* message) {
+  Manifest manifest;
+  edgetl_error error;
+  CHECK(parse(text, manifest, &error) == EDGETL_BUNDLE_INVALID);
+  const std::string found = error.message;
+  CHECK_MESSAGE(found.find(message) != found.npos, found);
+}
+
+}  // namespace
+
+TEST_CASE("a manifest of schema 1 is that of a classifier") {
+  const Manifest manifest = read(valid(of_schema_1()));
+  CHECK(manifest.task == edgetl::Task::classification);
+  CHECK(edgetl::described(manifest.signature.inputs) == "image uint8 (any, 4, 6, 3)");
+  CHECK(edgetl::described(manifest.signature.outputs) == "logits float32 (any, 3)");
+}
+
+TEST_CASE("schema 2 says the same of a classifier in words") {
+  const Manifest manifest = read(valid({}));
+  CHECK(manifest.task == edgetl::Task::classification);
+  CHECK(edgetl::described(manifest.signature.inputs) == "image uint8 (any, 4, 6, 3)");
+  CHECK(edgetl::described(manifest.signature.outputs) == "logits float32 (any, 3)");
+}
+
+TEST_CASE("a detector has two outputs and a postprocess") {
+  const Manifest manifest = read(valid(of_detector()));
+  CHECK(manifest.task == edgetl::Task::detection);
+  CHECK(edgetl::described(manifest.signature.outputs) == "boxes float32 (any, 5, 4), scores float32 (any, 5, 3)");
+  CHECK(manifest.postprocess.score_threshold == 0.25F);
+  CHECK(manifest.postprocess.iou_threshold == 0.5F);
+  CHECK(manifest.postprocess.max_candidates == 100);
+  CHECK(manifest.postprocess.max_detections == 10);
+}
+
+TEST_CASE("a detector may know a single class and lie in the corner of its input") {
+  std::string text = changed(of_detector(), "\"cat\",\"dog\",\"fish\"", "\"cat\"");
+  const std::string scores = "[null,5,3]";
+  text.replace(text.find(scores), scores.size(), "[1,5,1]");
+  const std::string squash = "\"squash\"";
+  text.replace(text.find(squash), squash.size(), "\"letterbox-corner\"");
+  const Manifest manifest = read(text);
+  CHECK(manifest.labels.size() == 1);
+  CHECK(manifest.preprocessing.resize == edgetl::Resize::letterbox_corner);
+}
+
+TEST_CASE("keys of schema 2 are refused in schema 1, and required in schema 2") {
+  const char* const keys[] = {"\"task\":\"classification\",", "\"front\":\"image\",", "\"postprocess\":null,"};
+  for (const char* key : keys) {
+    check_refused(changed(of_schema_1(), "\"pivot_sha256\"", std::string(key) + "\"pivot_sha256\""),
+                  "expected no such key in schema 1, found");
+    check_refused(changed({}, key, ""), "expected a value, found nothing");
+  }
+}
+
+TEST_CASE("what the runtime does not know is refused with its place") {
+  struct {
+    Facts facts;
+    const char *from, *to, *message;
+  } const cases[] = {
+      {{},
+       "\"task\":\"classification\"",
+       "\"task\":\"segmentation\"",
+       "`task`: expected one of classification detection"},
+      {{}, "\"front\":\"image\"", "\"front\":\"audio\"", "`front`: expected one of image"},
+      {{}, "\"dtype\":\"uint8\"", "\"dtype\":\"float16\"", "`signature.inputs.0.dtype`: expected one of uint8"},
+      {{},
+       "\"dtype\":\"uint8\"",
+       "\"dtype\":\"int16\"",
+       "`signature.inputs`: expected image uint8 (any, 4, 6, 3), found"},
+      {{},
+       "[null,4,6,3]",
+       "[null,6,4,3]",
+       "`signature.inputs`: expected image uint8 (any, 4, 6, 3), found image uint8"},
+      {{}, "[null,4,6,3]", "[2,4,6,3]", "`signature.inputs`"},
+      {{}, "[null,4,6,3]", "[null,4,null,3]", "`signature.inputs`"},
+      {{}, "[null,4,6,3]", "[0,4,6,3]", "`signature.inputs.0.shape.0`: expected a whole number from 1"},
+      {{}, "[null,4,6,3]", "[1,1,1,1,4,6,3]", "`signature.inputs.0.shape`: expected a list of 1 to 6"},
+      {{}, "[null,4,6,3]", "[]", "`signature.inputs.0.shape`: expected a list of 1 to 6"},
+      {{}, "\"name\":\"image\",", "", "`signature.inputs.0.name`: expected a value, found nothing"},
+      {{},
+       "\"name\":\"image\",",
+       "\"name\":\"image\",\"layout\":1,",
+       "`signature.inputs.0.layout`: expected no such key"},
+      {{},
+       "[null,3]",
+       "[null,4]",
+       "`signature.outputs`: expected logits float32 (any, 3), found logits float32 (any, 4)"},
+      {{}, "\"postprocess\":null", "\"postprocess\":{}", "`postprocess.kind`: expected a value, found nothing"},
+      {of_detector(), "\"task\":\"detection\"", "\"task\":\"classification\"",
+       "`postprocess`: expected null for this task"},
+      {of_detector(), "[null,5,4]", "[null,5,5]", "`signature.outputs`: expected boxes float32 (any, 5, 4), scores"},
+      {of_detector(), "[null,5,3]", "[null,6,3]", "`signature.outputs`"},
+      {of_detector(), "[null,5,4]", "[null,null,4]", "`signature.outputs`"},
+      {of_detector(), "\"name\":\"boxes\"", "\"name\":\"corners\"", "`signature.outputs`"},
+      {of_detector(), "\"kind\":\"detection\"", "\"kind\":\"soft\"", "`postprocess.kind`: expected one of detection"},
+      {of_detector(), "0.25", "1.25", "`postprocess.score_threshold`: expected a number from 0 to 1"},
+      {of_detector(), "\"iou_threshold\":0.5", "\"iou_threshold\":null", "`postprocess.iou_threshold`"},
+      {of_detector(), "\"max_candidates\":100", "\"max_candidates\":10001", "`postprocess.max_candidates`"},
+      {of_detector(), "\"max_detections\":10", "\"max_detections\":0", "`postprocess.max_detections`"},
+      {of_detector(), ",\"max_detections\":10", "", "`postprocess.max_detections`: expected a value, found nothing"},
+  };
+  for (const auto& c : cases) check_refused(changed(c.facts, c.from, c.to), c.message);
+}
+
+TEST_CASE("outputs that no device could hold are refused") {
+  std::string text = valid(of_detector());
+  for (const char* shape : {"[null,5,4]", "[null,5,3]"}) {
+    const size_t at = text.find(shape);
+    text.replace(at + 6, 1, "100000000");
+  }
+  check_refused(text, "`signature.outputs`: expected at most 100000000 values for one image, found boxes");
+}
+
+TEST_CASE("a detector's golden images need outputs and detections") {
+  Facts facts = of_detector();
+  facts.golden = true;
+  check_refused(small_bundle::manifest(facts, small_bundle::files({})), "`files`: expected golden/outputs.safetensors");
+}
