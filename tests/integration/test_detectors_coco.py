@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,33 +16,41 @@ from coco import COCO_80, Floats, Network, average_precision, inputs, pictures
 from edgetl.recipes.recipe import Backbone
 from edgetl.recipes.recipe import Detector as Settings
 from edgetl.tasks.detection.detections import Postprocess
-from edgetl.tasks.detection.networks import yolox_build
+from edgetl.tasks.detection.networks import ssd_build, yolox_build
 from edgetl.tasks.detection.networks.base import Detector
 from edgetl.tasks.detection.spec import DetectorSpec
 from edgetl.types import WeightSource
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("one_thread")]
 
+Built = tuple[Detector, DetectorSpec]
+
 
 @pytest.fixture(scope="module")
-def yolox(shared: Path) -> tuple[Detector, DetectorSpec]:
-    source = WeightSource("file", str(shared / "weights" / "yolox_nano_coco" / "model.safetensors"))
-    network, spec, _ = yolox_build.build(
-        Backbone(name="yolox_nano"), Settings(), source, 80, "squash", keep_classes=True
-    )
-    return network, spec
+def yolox(shared: Path) -> Built:
+    return built(yolox_build.build, "yolox_nano", shared / "weights" / "yolox_nano_coco", 80)
 
 
-def test_yolox_has_the_average_precision_of_its_card(shared: Path, yolox: tuple[Detector, DetectorSpec]) -> None:
+@pytest.fixture(scope="module")
+def ssd(shared: Path) -> Built:
+    return built(ssd_build.build, "ssd_mobilenet_v1", shared / "weights" / "ssd_mobilenet_v1_coco", 90)
+
+
+def test_yolox_has_the_average_precision_of_its_card(shared: Path, yolox: Built) -> None:
     network, spec = yolox
     settings = Postprocess(iou_threshold=0.65, max_candidates=400)
     found = average_precision(shared, in_torch(network), spec.preprocessing, settings, COCO_80)
     assert found == pytest.approx(29.3, abs=0.3)
 
 
-def test_yolox_gives_the_outputs_of_the_plain_network_beside_its_weights(
-    shared: Path, yolox: tuple[Detector, DetectorSpec]
-) -> None:
+def test_ssd_has_the_average_precision_of_its_card(shared: Path, ssd: Built) -> None:
+    network, spec = ssd
+    settings = Postprocess(iou_threshold=0.6, max_candidates=400)
+    found = average_precision(shared, in_torch(network), spec.preprocessing, settings, range(1, 91))
+    assert found == pytest.approx(23.0, abs=0.3)
+
+
+def test_yolox_gives_the_outputs_of_the_plain_network_beside_its_weights(shared: Path, yolox: Built) -> None:
     network, spec = yolox
     plain = module_beside(shared / "weights" / "yolox_nano_coco")
     images = inputs([path for _, path in pictures(shared)[:8]], spec.preprocessing)
@@ -50,6 +60,24 @@ def test_yolox_gives_the_outputs_of_the_plain_network_beside_its_weights(
     assert np.abs(scores - expected[1].numpy()).max() < 1e-5
     seen = expected[1].numpy().max(2) >= 0.01
     assert np.abs(boxes - expected[0].numpy())[seen].max() < 0.01  # pixels
+
+
+def test_ssd_gives_the_outputs_of_the_plain_network_beside_its_weights(shared: Path, ssd: Built) -> None:
+    network, spec = ssd
+    plain = module_beside(shared / "weights" / "ssd_mobilenet_v1_coco")
+    images = inputs([path for _, path in pictures(shared)[:8]], spec.preprocessing)
+    with torch.inference_mode():
+        offsets, logits = plain.build()(torch.from_numpy(images))
+    boxes, scores = in_torch(network)(images)
+    assert np.abs(boxes - plain.decode(offsets, plain.anchors()).numpy() * 300).max() < 0.01  # pixels
+    assert np.abs(scores - logits.sigmoid()[..., 1:].numpy()).max() < 1e-5
+
+
+def built(build: Callable[..., Any], name: str, folder: Path, num_classes: int) -> Built:
+    source = WeightSource("file", str(folder / "model.safetensors"))
+    network, spec, audit = build(Backbone(name=name), Settings(), source, num_classes, "squash", keep_classes=True)
+    assert audit.new == ()
+    return network, spec
 
 
 def in_torch(network: Detector) -> Network:

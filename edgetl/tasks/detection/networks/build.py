@@ -27,6 +27,7 @@ from edgetl.types import ResizePolicy, WeightSource
 _FAMILIES: Mapping[Family, str] = {
     "anchor-free": "edgetl.tasks.detection.networks.anchor_free",
     "yolox": "edgetl.tasks.detection.networks.yolox_build",
+    "ssd": "edgetl.tasks.detection.networks.ssd_build",
 }
 _WHOLE: Mapping[str, Family] = {
     "yolox_": "yolox",

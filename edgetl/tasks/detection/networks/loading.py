@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,12 +22,25 @@ from edgetl.types import WeightSource
 _FRESH_SEED = 0
 
 
+RARE = 0.01
+"""The score of an untrained detector: most of an image is background (arXiv:1708.02002, section 4.1)."""
+
+
 @contextmanager
 def fresh() -> Iterator[None]:
     """New layers are the same in every run, and other random numbers are not touched."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_FRESH_SEED)
         yield
+
+
+def start_at(layers: nn.Module, share: float) -> None:
+    """Make the last convolutions in `layers` predict about `share`, as a score, for every image."""
+    for layer in layers.children():
+        assert isinstance(layer, nn.Conv2d)
+        assert layer.bias is not None
+        nn.init.normal_(layer.weight, std=0.01)
+        nn.init.constant_(layer.bias, math.log(share / (1 - share)))
 
 
 def sets_of(source: WeightSource) -> tuple[Sequence[TensorSet], str]:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import math
-
-from torch import nn
-
 from edgetl.backbones.findings import Audit
 from edgetl.backbones.plan import unknown_name
 from edgetl.errors import UsageError, WeightsError
 from edgetl.recipes.recipe import Backbone
 from edgetl.recipes.recipe import Detector as Settings
-from edgetl.tasks.detection.networks.loading import fill, fresh, sets_of
+from edgetl.tasks.detection.networks.loading import RARE, fill, fresh, sets_of, start_at
 from edgetl.tasks.detection.networks.yolox import Yolox
-from edgetl.tasks.detection.networks.yolox_network import SIZES, STRIDES, YoloxNetwork
+from edgetl.tasks.detection.networks.yolox_network import SIZES, STRIDES
 from edgetl.tasks.detection.networks.yolox_weights import NORMALIZED, PixelRange, converted
 from edgetl.tasks.detection.spec import DetectorSpec
 from edgetl.types import Preprocessing, ResizePolicy, WeightSource
 
 _CLASS_LAYERS = "head.predict.cls_preds"
-_RARE = 0.01  # how probable an object is in a cell of a fresh network
 _GRAY = (114, 114, 114)
 
 
@@ -57,7 +52,9 @@ def construct(spec: DetectorSpec) -> Yolox:
     p = spec.preprocessing
     with fresh():
         network = Yolox(SIZES[spec.architecture], spec.num_classes, p.height, p.width)
-        _start_rare(network.network, spec.num_classes)
+        start_at(network.network.head.predict.obj_preds, RARE)
+        # classes are only asked for where there is an object
+        start_at(network.network.head.predict.cls_preds, 1 / (spec.num_classes + 1))
     return network.eval()
 
 
@@ -72,15 +69,3 @@ def _describe(backbone: Backbone, num_classes: int, pixels: PixelRange) -> Detec
         )
     preprocessing = Preprocessing(height, width, "letterbox-corner", pixels.mean, pixels.std, fill=_GRAY)
     return DetectorSpec("yolox", "edgetl", backbone.name, {}, {}, num_classes, preprocessing)
-
-
-def _start_rare(network: YoloxNetwork, num_classes: int) -> None:
-    """Scores of a fresh network are low: background is most of an image. Classes are only asked for where there is an
-    object, so each begins at its share."""
-    predict = network.head.predict
-    for layers, share in ((predict.obj_preds, _RARE), (predict.cls_preds, 1 / (num_classes + 1))):
-        for layer in layers.children():
-            assert isinstance(layer, nn.Conv2d)
-            assert layer.bias is not None
-            nn.init.normal_(layer.weight, std=0.01)
-            nn.init.constant_(layer.bias, math.log(share / (1 - share)))
