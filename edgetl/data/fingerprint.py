@@ -9,23 +9,45 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from edgetl.data.annotations.model import Annotated
+from edgetl.data.object_sources import read_object_sources
 from edgetl.data.scan import Listing
 from edgetl.data.sources import read_sources
-from edgetl.recipes.recipe import Data
+from edgetl.recipes.recipe import Data, Task
 
 _THREADS = 8
 
 
-def fingerprint(config: Data, base: Path) -> str:
+def fingerprint(config: Data, base: Path, task: Task = "classification") -> str:
     """sha256 over everything under `data.train` and `data.val`: classes, relative names, labels, the bytes of the
     files, the names of skipped files, and the text of CSV lists. Hex.
 
+    For detection: classes, relative names and bytes of the images, and the bytes of all annotation files.
     It stays equal if both are moved together; the settings in `config` (shots, seed, ...) are not part of it.
     Decodes nothing. Raises UsageError and DataError as `scan` does.
     """
+    if task == "detection":
+        return _of_objects(config, base)
     sources = read_sources(config, base)
     parts = [_describe(listing) for listing in dict.fromkeys((sources.train, sources.val))]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _of_objects(config: Data, base: Path) -> str:
+    sources = read_object_sources(config, base)
+    sides = (sources.train,) if sources.val is sources.train else (sources.train, sources.val)
+    return hashlib.sha256(json.dumps([_describe_objects(side) for side in sides]).encode()).hexdigest()
+
+
+def _describe_objects(side: Annotated) -> dict[str, object]:
+    listing = side.listing()
+    digests = hash_files((*side.files, *(image.path for image in side.images)))
+    return {
+        "annotations": [digests[path] for path in side.files],
+        "classes": side.classes,
+        "files": [(listing.name_of(image.path), digests[image.path]) for image in side.images],
+        "skipped": [(listing.name_of(skipped.path), skipped.reason) for skipped in side.skipped],
+    }
 
 
 def hash_files(paths: Iterable[str]) -> dict[str, str]:

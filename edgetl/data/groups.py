@@ -8,14 +8,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from edgetl.data.names import NAMED
 from edgetl.data.scan import Listing, locate
-from edgetl.data.sources import read_sources
+from edgetl.data.sources import read_files
 from edgetl.errors import UsageError
-from edgetl.recipes.recipe import Data
 from edgetl.recipes.run import Run
 from edgetl.types import Progress, Sample, Silent
 
@@ -58,7 +56,7 @@ def split_keys(run: Run) -> SplitKeys | None:
     config = run.job.recipe.data
     if config.group_by is None or shots is None:
         return None
-    return SplitKeys(shots, _keys_of_samples(config.group_by, run.split.val, _listing(config, run.job.base, "val")))
+    return SplitKeys(shots, _keys_of_samples(config.group_by, run.split.val, _listing(run, "val")))
 
 
 def shot_keys(run: Run) -> tuple[str, ...] | None:
@@ -66,7 +64,7 @@ def shot_keys(run: Run) -> tuple[str, ...] | None:
     config = run.job.recipe.data
     if config.group_by is None:
         return None
-    return _keys_of_samples(config.group_by, run.split.shots, _listing(config, run.job.base, "train"))
+    return _keys_of_samples(config.group_by, run.split.shots, _listing(run, "train"))
 
 
 def shared_groups(keys: SplitKeys) -> tuple[SharedGroup, ...]:
@@ -121,12 +119,14 @@ def _rank(key: str, seed: int) -> tuple[bytes, str]:
     return hashlib.sha256(json.dumps([seed, "group", key]).encode()).digest(), key
 
 
-def _listing(config: Data, base: Path, side: Literal["train", "val"]) -> Listing:
+def _listing(run: Run, side: Literal["train", "val"]) -> Listing:
+    recipe, base = run.job.recipe, run.job.base
+    config = recipe.data
     place = locate(base, config.val or config.train if side == "val" else config.train)
-    if place.is_dir():
+    if place.is_dir() and recipe.task == "classification":
         return Listing(place, None, (), (), ())
     # the start of names in a list depends on where its images lie
-    sources = read_sources(config, base)
+    sources = read_files(recipe.task, config, base)
     return sources.train if side == "train" else sources.val
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgetl.data.object_sources import read_object_sources
 from edgetl.data.scan import Listing, locate, scan
-from edgetl.recipes.recipe import Data
+from edgetl.recipes.recipe import Data, Task
 
 
 @dataclass(frozen=True)
@@ -27,3 +28,13 @@ def read_sources(config: Data, base: Path) -> Sources:
         return Sources(train, train)
     val_path = train_path if config.val is None else locate(base, config.val)
     return Sources(train, scan(val_path, columns=config.columns, images=images, part="val"))
+
+
+def read_files(task: Task, config: Data, base: Path) -> Sources:
+    """The image files of a recipe of any task: `read_sources`, or the images that annotations name, without classes of
+    their own."""
+    if task == "classification":
+        return read_sources(config, base)
+    found = read_object_sources(config, base)
+    train = found.train.listing()
+    return Sources(train, train if found.val is found.train else found.val.listing())

@@ -12,13 +12,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from itertools import chain, zip_longest
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from edgetl.data.desk import Desk, Look, refuse_unreadable
 from edgetl.data.fingerprint import hash_files
 from edgetl.data.groups import group_keys, order_by_group
 from edgetl.data.names import NAMED
@@ -26,11 +27,10 @@ from edgetl.data.scan import Listing, match_classes, require_classes
 from edgetl.data.sources import read_sources
 from edgetl.errors import DataError, UsageError
 from edgetl.files.json_file import first_problem
-from edgetl.fronts.image.decode import UnreadableImage
-from edgetl.fronts.image.examine import Seen, examine
+from edgetl.fronts.image.examine import examine
 from edgetl.fronts.image.resize import auto_policy
 from edgetl.recipes.recipe import Data
-from edgetl.types import Conflict, Progress, Sample, Silent, Skipped, Split
+from edgetl.types import Conflict, Progress, Sample, Silent, Split
 from edgetl.types.truth import as_json, labels_of
 
 SPLIT_FILE = "split.json"
@@ -39,9 +39,6 @@ _NOTED = 5
 
 _LONGEST_TO_CROP = 64.0
 """Width over height, or height over width, above which `crop` is not compared."""
-
-Look = Callable[[Path], Seen]
-"""Decodes an image; raises UnreadableImage."""
 
 
 def make_split(config: Data, base: Path, progress: Progress | None = None, *, look: Look = examine) -> Split:
@@ -68,13 +65,13 @@ def make_split(config: Data, base: Path, progress: Progress | None = None, *, lo
         match_classes(train, val)
     groups = _groups(config, (train, val), progress)
     digests = _hash_all((train, val), progress)
-    desk = _Desk(digests, look)
+    desk = Desk(digests, look)
     conflicts = _set_conflicts_aside(dict.fromkeys((train, val)), desk)
 
     kept_apart = groups if val is train else {}
     shots = _draw_shots(config, train, kept_apart, desk, progress)
     measured = _draw_val(config, train, val, shots, kept_apart, desk, progress)
-    _refuse_unreadable(config, desk)
+    refuse_unreadable(config, desk)
     if kept_apart:
         _refuse_shared_groups(config, train, shots, kept_apart)
     _refuse_shortage(config, train, val, shots, measured, desk)
@@ -95,14 +92,19 @@ def make_split(config: Data, base: Path, progress: Progress | None = None, *, lo
     )
 
 
-def draw_split(config: Data, base: Path, out: Path, progress: Progress) -> None:
-    """`make_split`, written as split.json into the existing folder `out`. Reports skipped files."""
-    split = make_split(config, base, progress)
-    for skipped in split.skipped[:_NOTED]:
-        progress.note(f"skipped {skipped.path}: {skipped.reason}")
-    if len(split.skipped) > _NOTED:
-        progress.note(f"skipped {len(split.skipped) - _NOTED} more; all are listed in {SPLIT_FILE}")
+def keep_split(split: Split, out: Path, progress: Progress) -> None:
+    """Write split.json into the existing folder `out`. Reports skipped files, and objects that were left out."""
+    noted = [f"skipped {skipped.path}: {skipped.reason}" for skipped in split.skipped]
+    _note(noted, "skipped {} more", progress)
+    _note([f"{remark.path}: {remark.sentence}" for remark in split.remarks], "{} more objects like these", progress)
     write_split(split, out / SPLIT_FILE)
+
+
+def _note(sentences: Sequence[str], more: str, progress: Progress) -> None:
+    for sentence in sentences[:_NOTED]:
+        progress.note(sentence)
+    if len(sentences) > _NOTED:
+        progress.note(f"{more.format(len(sentences) - _NOTED)}; all are listed in {SPLIT_FILE}")
 
 
 def write_split(split: Split, path: Path) -> None:
@@ -138,47 +140,6 @@ def split_digest(split: Split) -> str:
     return hashlib.sha256(json.dumps(meaning, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-@dataclass
-class _Desk:
-    """The images examined so far and the outcome; each is decoded once."""
-
-    digests: dict[str, str]
-    look: Look
-    seen: dict[str, Seen] = field(default_factory=dict)
-    unreadable: dict[str, str] = field(default_factory=dict)
-    used: dict[str, tuple[str, str]] = field(default_factory=dict)  # sha256 -> (path, role)
-    copies: dict[str, str] = field(default_factory=dict)
-    conflicting: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def skipped(self) -> list[Skipped]:
-        reasons = chain(self.unreadable.items(), self.copies.items(), self.conflicting.items())
-        return [Skipped(path, reason) for path, reason in reasons]
-
-    def readable(self, path: str) -> bool:
-        if path not in self.seen and path not in self.unreadable:
-            try:
-                self.seen[path] = self.look(Path(path))
-            except UnreadableImage as error:
-                self.unreadable[path] = error.reason
-        return path in self.seen
-
-    def take(self, path: str, label: int, role: str) -> Sample | None:
-        """The image as a sample for `role`, or None if its bytes are already in use or it cannot be decoded."""
-        sha256 = self.digests[path]
-        if path in self.conflicting:
-            return None
-        if sha256 in self.used:
-            other, other_role = self.used[sha256]
-            if other != path:
-                self.copies[path] = f"same bytes as a {other_role} image: {other}"
-            return None
-        if not self.readable(path):
-            return None
-        self.used[sha256] = (path, role)
-        return Sample(path, label, sha256)
-
-
 def _hash_all(listings: Sequence[Listing], progress: Progress) -> dict[str, str]:
     paths = [path for listing in dict.fromkeys(listings) for path, _ in listing.files]
     with progress.task("hashing images", total=len(paths)) as advance:
@@ -197,7 +158,7 @@ def _groups(config: Data, listings: Sequence[Listing], progress: Progress) -> di
 
 
 def _draw_shots(
-    config: Data, train: Listing, groups: Mapping[str, str], desk: _Desk, progress: Progress
+    config: Data, train: Listing, groups: Mapping[str, str], desk: Desk, progress: Progress
 ) -> list[list[Sample]]:
     ordered = _by_class(train, config.seed, "shots")
     if groups:
@@ -212,7 +173,7 @@ def _draw_val(
     val: Listing,
     shots: list[list[Sample]],
     groups: Mapping[str, str],
-    desk: _Desk,
+    desk: Desk,
     progress: Progress,
 ) -> list[list[Sample]]:
     drawn = {sample.path for part in shots for sample in part}
@@ -228,7 +189,7 @@ def _draw_val(
 
 
 def _draw(
-    ordered: list[list[str]], wanted: list[int], role: str, desk: _Desk, title: str, progress: Progress
+    ordered: list[list[str]], wanted: list[int], role: str, desk: Desk, title: str, progress: Progress
 ) -> list[list[Sample]]:
     drawn: list[list[Sample]] = []
     with progress.task(title, total=sum(min(w, len(paths)) for w, paths in zip(wanted, ordered, strict=True))) as step:
@@ -279,7 +240,7 @@ def _quotas(config: Data, counts: list[int]) -> list[int]:
     return quotas
 
 
-def _set_conflicts_aside(listings: Iterable[Listing], desk: _Desk) -> tuple[Conflict, ...]:
+def _set_conflicts_aside(listings: Iterable[Listing], desk: Desk) -> tuple[Conflict, ...]:
     """Images whose bytes occur under several labels: none is used, because the correct label is unknown."""
     labels: dict[str, dict[str, str]] = {}  # sha256 -> path -> label
     for path, name in _labeled(listings):
@@ -302,17 +263,6 @@ def _labeled(listings: Iterable[Listing]) -> Iterator[tuple[str, str]]:
             yield path, listing.classes[label]
 
 
-def _refuse_unreadable(config: Data, desk: _Desk) -> None:
-    if config.unreadable == "skip" or not desk.unreadable:
-        return
-    named = [f"{path} ({reason})" for path, reason in list(desk.unreadable.items())[:NAMED]]
-    more = f" and {len(desk.unreadable) - NAMED} more" if len(desk.unreadable) > NAMED else ""
-    raise DataError(
-        f"{len(desk.unreadable)} unreadable: {', '.join(named)}{more}; "
-        "replace or remove them, or set `data.unreadable: skip`"
-    )
-
-
 def _refuse_shared_groups(config: Data, train: Listing, shots: list[list[Sample]], groups: Mapping[str, str]) -> None:
     training_groups = {groups[sample.path] for part in shots for sample in part}
     kept = Counter(label for path, label in train.files if groups[path] not in training_groups)
@@ -333,7 +283,7 @@ def _refuse_shared_groups(config: Data, train: Listing, shots: list[list[Sample]
 
 
 def _refuse_shortage(
-    config: Data, train: Listing, val: Listing, shots: list[list[Sample]], measured: list[list[Sample]], desk: _Desk
+    config: Data, train: Listing, val: Listing, shots: list[list[Sample]], measured: list[list[Sample]], desk: Desk
 ) -> None:
     found_in_train = [
         len(part) + (len(rest) if val is train else 0) for part, rest in zip(shots, measured, strict=True)
@@ -358,7 +308,7 @@ def _refuse_shortage(
         )
 
 
-def _shortage(listing: Listing, labels: list[int], found: list[int], desk: _Desk) -> str:
+def _shortage(listing: Listing, labels: list[int], found: list[int], desk: Desk) -> str:
     named = ", ".join(f"class `{listing.classes[i]}` has {found[i]}" for i in labels[:NAMED])
     more = f" and {len(labels) - NAMED} more classes have too few" if len(labels) > NAMED else ""
     passed = [f"{len(desk.unreadable)} unreadable ({_first(desk.unreadable)})"] if desk.unreadable else []

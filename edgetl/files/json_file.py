@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from edgetl.errors import BundleError
+from edgetl.errors import BundleError, DataError
 from edgetl.files.digest import open_plain
 from edgetl.files.file_kind import describe_bytes
 from edgetl.files.text import printable, quoted, shortened
@@ -65,22 +65,52 @@ def read_json(path: Path, model: type[T], *, most_bytes: int, what: str) -> T:
     if len(data) > most_bytes:
         raise BundleError(f"{path}: not {what}: larger than {most_bytes} bytes")
     try:
-        text = data.decode("utf-8")
         # Python's reader reports all keys of an object; pydantic's would silently take the last of two equal ones
-        json.loads(text, object_pairs_hook=_refuse_repeated, parse_int=str, parse_float=str, parse_constant=_no_number)
-    except UnicodeDecodeError as error:
-        raise BundleError(f"{path}: not {what}: {_instead(data) or f'invalid UTF-8 at byte {error.start}'}") from error
-    except json.JSONDecodeError as error:
-        place = f"invalid JSON at line {error.lineno}, column {error.colno}"
-        raise BundleError(f"{path}: not {what}: {_instead(data) or place}") from error
-    except RecursionError as error:
-        raise BundleError(f"{path}: not {what}: nested too deeply") from error
+        _parsed(data, object_pairs_hook=_refuse_repeated, parse_int=str, parse_float=str)
     except ValueError as error:
         raise BundleError(f"{path}: not {what}: {error}") from error
     try:
-        return model.model_validate_json(text, strict=True)
+        return model.model_validate_json(data.decode("utf-8"), strict=True)
     except ValidationError as error:
         raise BundleError(f"{path}: not {what}: {first_problem(error)}") from error
+
+
+def read_json_value(path: Path, *, most_bytes: int, what: str) -> Any:
+    """The plain value of a JSON file, in which no key of an object occurs twice.
+
+    what    "a COCO file", for the message
+    raises  DataError with one line, also if the file cannot be read.
+    """
+    try:
+        with open_plain(path) as stream:
+            data = stream.read(most_bytes + 1)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(data) > most_bytes:
+        raise DataError(f"{path}: not {what}: larger than {most_bytes} bytes")
+    try:
+        return _parsed(data, object_pairs_hook=_once)
+    except ValueError as error:
+        raise DataError(f"{path}: not {what}: {error}") from error
+
+
+def _parsed(data: bytes, **hooks: Any) -> Any:
+    """Raises ValueError that says in a few words what is wrong."""
+    try:
+        return json.loads(data.decode("utf-8"), parse_constant=_no_number, **hooks)
+    except UnicodeDecodeError as error:
+        raise ValueError(_instead(data) or f"invalid UTF-8 at byte {error.start}") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(_instead(data) or f"invalid JSON at line {error.lineno}, column {error.colno}") from error
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        _refuse_repeated(pairs)
+    return found
 
 
 def _instead(data: bytes) -> str:

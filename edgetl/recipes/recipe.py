@@ -22,6 +22,8 @@ from pydantic import (
 
 from edgetl.files.text import printable
 
+Task = Literal["classification", "detection"]
+
 _LARGEST = 2**63 - 1
 _SIDE = (8, 1024)
 
@@ -99,7 +101,9 @@ class Data(_Section):
 
     train: str
     """Folder with one sub-folder per class, or a CSV list with the columns `path,label`. Relative to the recipe. With a
-    column `split`, rows with `train` are used for training and rows with `val` for validation."""
+    column `split`, rows with `train` are used for training and rows with `val` for validation. For `task: detection` a
+    COCO file, a CSV list with the columns `path,x0,y0,x1,y1,label`, a YOLO `data.yaml`, or a folder of YOLO or Pascal
+    VOC labels."""
     val: str | None = None
     """Folder or list for validation; never used for training or calibration. Omitted: the rest of `train`."""
     columns: Columns | None = None
@@ -108,7 +112,7 @@ class Data(_Section):
     """Folder in which files are looked up by the last parts of their paths, if the paths in the lists are not valid
     here (lists from labeling tools, from Windows, with URLs). Relative to the recipe."""
     shots: Annotated[int, Field(ge=1)] | Literal["all"] = 10
-    """Training images per class, drawn by `seed`. `all` needs a `val`."""
+    """Training images per class, drawn by `seed`. `all` needs a `val`. For `task: detection` objects per class."""
     seed: int = Field(default=0, ge=0)
     """Seed of the few-shot draw."""
     resize: Literal["auto", "squash", "crop", "letterbox"] = "auto"
@@ -332,7 +336,7 @@ class Recipe(_Section):
 
     name: Annotated[str, AfterValidator(_plain_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME}$"})]
     """Name of the bundles: letters, digits, `_`, `.`, `-`."""
-    task: Literal["classification", "detection"] = "classification"
+    task: Task = "classification"
     """classification: one class for each image. detection: the classes and boxes of the objects in it."""
     data: Data
     check: Check = Check()

@@ -18,16 +18,20 @@ def split_stage(store: Store, job: Job, progress: Progress) -> tuple[Split, Stag
     from edgetl.fronts.image.decoder_versions import decoder_versions
 
     def make(out: Path) -> None:
-        from edgetl.data.split import draw_split
+        from edgetl.data.split import keep_split, make_split
+        from edgetl.data.split_objects import make_object_split
 
-        draw_split(job.recipe.data, job.base, out, progress)
+        draw = make_split if task == "classification" else make_object_split
+        keep_split(draw(job.recipe.data, job.base, progress), out, progress)
 
+    task = job.recipe.task
     config = {
         "data": job.recipe.data.model_dump(mode="json"),
         "base": str(job.base),
         "decoders": decoder_versions(),  # which files can be read
+        **({} if task == "classification" else {"task": task}),
     }
-    result = store.once("data", 3, config, make, inputs={"images": fingerprint(job.recipe.data, job.base)})
+    result = store.once("data", 3, config, make, inputs={"images": fingerprint(job.recipe.data, job.base, task)})
     return read_split(result.folder / SPLIT_FILE), result
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgetl.types.data import Conflict, Preprocessing, ResizePolicy, Sample, Skipped, Split, Trait
+from edgetl.types.data import Conflict, Preprocessing, Remark, ResizePolicy, Sample, Skipped, Split, Trait
 from edgetl.types.engines import (
     INPUT_NAME,
     OUTPUT_NAME,
@@ -61,6 +61,7 @@ __all__ = [
     "Precision",
     "Preprocessing",
     "Progress",
+    "Remark",
     "ResizePolicy",
     "Sample",
     "Scheme",

@@ -49,6 +49,14 @@ class Skipped:
 
 
 @dataclass(frozen=True)
+class Remark:
+    """Something about the labels of an image that is used: an object that was clipped or left out."""
+
+    path: str
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Trait:
     """Information that decoding an image lost or chose.
 
@@ -89,6 +97,7 @@ class Split:
     traits: tuple[Trait, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     croppable: bool = True
+    remarks: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import yaml
 
 from edgetl.data.batches import batches
 from edgetl.data.fingerprint import fingerprint
-from edgetl.data.split import draw_split, make_split, read_split
+from edgetl.data.split import keep_split, make_split, read_split
 from edgetl.data.survey import survey
 from edgetl.explore.suggest import recipe_text
 from edgetl.recipes.recipe import Data
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.integration
 
 def test_steel_is_split_and_read(shared: Path, tmp_path: Path) -> None:
     config = Data(train="neu_steel/train", val="neu_steel/val", shots=10)
-    draw_split(config, shared / "data", tmp_path, Silent())
+    keep_split(make_split(config, shared / "data"), tmp_path, Silent())
     split = read_split(tmp_path / "split.json")
     assert split.classes == ("crazing", "inclusion", "patches", "pitted_surface", "rolled-in_scale", "scratches")
     assert Counter(sample.label for sample in split.shots) == dict.fromkeys(range(6), 10)

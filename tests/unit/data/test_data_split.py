@@ -203,7 +203,7 @@ def test_a_changed_or_absent_split_is_refused(tmp_path: Path) -> None:
         read_split(path)
     write_split(make_split(Data(train=".", shots=1), tmp_path), path)
     raw = json.loads(path.read_text())
-    raw["val"][0]["label"] = 1 - raw["val"][0]["label"]
+    raw["val"][0]["truth"] = 1 - raw["val"][0]["truth"]
     path.write_text(json.dumps(raw))
     with pytest.raises(DataError, match="does not match its digest"):
         read_split(path)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgetl.data.split import draw_split, read_split
+from edgetl.data.split import keep_split, make_split, read_split
 from edgetl.errors import DataError
 from edgetl.recipes.recipe import Data
 from edgetl.types import Advance
@@ -51,7 +51,7 @@ def test_it_writes_a_split_and_reports_progress(tmp_path: Path) -> None:
     images(tmp_path / "data", 4)
     out, progress = tmp_path / "out", Recorder()
     out.mkdir()
-    draw_split(Data(train="data", shots=1), tmp_path, out, progress)
+    keep_split(make_split(Data(train="data", shots=1), tmp_path, progress), out, progress)
     assert [path.name for path in out.iterdir()] == ["split.json"]
     split = read_split(out / "split.json")
     assert (len(split.shots), len(split.val)) == (2, 6)
@@ -65,7 +65,7 @@ def test_it_notes_what_it_skips_and_does_not_flood(tmp_path: Path) -> None:
     for i in range(7):
         (tmp_path / "data" / "a" / f"x{i}.png").write_text(f"no picture {i}")
     progress = Recorder()
-    draw_split(Data(train="data", shots=1), tmp_path, tmp_path, progress)
+    keep_split(make_split(Data(train="data", shots=1), tmp_path, progress), tmp_path, progress)
     assert len(progress.notes) == 6
     assert progress.notes[0].startswith(f"skipped {tmp_path}/data/a/x")
     assert progress.notes[-1] == "skipped 2 more; all are listed in split.json"
@@ -76,5 +76,5 @@ def test_it_writes_nothing_when_it_refuses(tmp_path: Path) -> None:
     images(tmp_path / "data", 1)
     (tmp_path / "out").mkdir()
     with pytest.raises(DataError):
-        draw_split(Data(train="data", shots=1), tmp_path, tmp_path / "out", Recorder())
+        keep_split(make_split(Data(train="data", shots=1), tmp_path, Recorder()), tmp_path / "out", Recorder())
     assert not list((tmp_path / "out").iterdir())

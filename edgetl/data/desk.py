@@ -1,0 +1,77 @@
+"""Where a split takes its images from: each is decoded once, and no bytes are used twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+from edgetl.data.names import NAMED
+from edgetl.errors import DataError
+from edgetl.fronts.image.decode import UnreadableImage
+from edgetl.fronts.image.examine import Seen
+from edgetl.recipes.recipe import Data
+from edgetl.types import Sample, Skipped, Truth
+
+Look = Callable[[Path], Seen]
+"""Decodes an image; raises UnreadableImage."""
+
+
+@dataclass
+class Desk:
+    """The images examined so far and the outcome; each is decoded once."""
+
+    digests: dict[str, str]
+    look: Look
+    seen: dict[str, Seen] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    used: dict[str, tuple[str, str]] = field(default_factory=dict)  # sha256 -> (path, role)
+    copies: dict[str, str] = field(default_factory=dict)
+    conflicting: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def skipped(self) -> list[Skipped]:
+        reasons = chain(self.unreadable.items(), self.copies.items(), self.conflicting.items())
+        return [Skipped(path, reason) for path, reason in reasons]
+
+    def readable(self, path: str) -> bool:
+        if path not in self.seen and path not in self.unreadable:
+            try:
+                self.seen[path] = self.look(Path(path))
+            except UnreadableImage as error:
+                self.unreadable[path] = error.reason
+        return path in self.seen
+
+    def take(self, path: str, truth: Truth, role: str) -> Sample | None:
+        """The image as a sample for `role`, or None if its bytes are already in use or it cannot be decoded."""
+        return self.use(path, truth, role) if self.free(path) else None
+
+    def use(self, path: str, truth: Truth, role: str) -> Sample:
+        """A free image as a sample for `role`."""
+        self.used[self.digests[path]] = (path, role)
+        return Sample(path, truth, self.digests[path])
+
+    def free(self, path: str) -> bool:
+        """Whether the image can be decoded and its bytes are not in use; if not, the reason is stored."""
+        sha256 = self.digests[path]
+        if path in self.conflicting:
+            return False
+        if sha256 in self.used:
+            other, other_role = self.used[sha256]
+            if other != path:
+                self.copies[path] = f"same bytes as a {other_role} image: {other}"
+            return False
+        return self.readable(path)
+
+
+def refuse_unreadable(config: Data, desk: Desk) -> None:
+    """Raise DataError with `data.unreadable: refuse` if an image could not be decoded."""
+    if config.unreadable == "skip" or not desk.unreadable:
+        return
+    named = [f"{path} ({reason})" for path, reason in list(desk.unreadable.items())[:NAMED]]
+    more = f" and {len(desk.unreadable) - NAMED} more" if len(desk.unreadable) > NAMED else ""
+    raise DataError(
+        f"{len(desk.unreadable)} unreadable: {', '.join(named)}{more}; "
+        "replace or remove them, or set `data.unreadable: skip`"
+    )
