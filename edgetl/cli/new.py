@@ -18,16 +18,15 @@ from edgetl.cli.options import FILE, emit, json_option
 @json_option
 def command(folder: Path, output: Path, name: str | None, force: bool, as_json: bool) -> None:
     """Inspect FOLDER (one sub-folder per class, or train/ and val/), or a CSV list, and write a commented recipe that
-    suits it."""
+    suits it. Labeled objects (COCO, YOLO, Pascal VOC, CSV) get a recipe for detection."""
     from edgetl.bench.machine import saturates
-    from edgetl.data.survey import survey
     from edgetl.errors import UsageError
-    from edgetl.explore.suggest import recipe_text
+    from edgetl.explore.propose_recipe import proposed
     from edgetl.files.text import escaped
     from edgetl.recipes.targets import load_target
     from edgetl.store.results import disk_errors, write_text
 
-    seen = survey(folder)
+    suggestion = proposed(folder)
     if output.exists() and not output.is_file():
         raise UsageError(
             f"{output}: not a file; name the recipe to write with -o, for example {output / 'recipe.yaml'}"
@@ -35,13 +34,13 @@ def command(folder: Path, output: Path, name: str | None, force: bool, as_json: 
     if output.exists() and not force:
         raise UsageError(f"{output}: already exists; choose another name with -o, or replace it with --force")
     vnni = not saturates(load_target("x86-cpu"))
-    text = recipe_text(seen, folder, output.resolve().parent, name, vnni=vnni)
+    text = suggestion.text(output.resolve().parent, name, vnni)
     with disk_errors(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         write_text(output, text)
-    for note in seen.notes:
+    for note in suggestion.notes:
         click.echo(f"edgetl: note: {escaped(note)}", err=True)
     if as_json:
-        emit({"recipe": str(output), "notes": list(seen.notes)})
+        emit({"recipe": str(output), "notes": list(suggestion.notes)})
     else:
         click.echo(f"wrote {output}; review it, then run: edgetl build {output}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,19 @@ def guess_columns(header: Sequence[str]) -> Columns | None:
 def path_column(header: Sequence[str]) -> str | None:
     """The column of the image paths, by its name; None if that is not clear."""
     return _only(header, _PATHS)
+
+
+def part_of(name: str) -> Part | None:
+    """The part that a file or folder is by a word of its name: `instances_train2017.json`; None if that is not
+    clear."""
+    words = [word for word in re.split(r"[^a-z]+", name.lower()) if word in _PARTS]
+    parts = {_PARTS[word] for word in words}
+    return parts.pop() if len(parts) == 1 else None
+
+
+def without_part(name: str) -> str:
+    """The name without the words that say which part it is, in lower case."""
+    return " ".join(word for word in re.split(r"([^a-z]+)", name.lower()) if word not in _PARTS)
 
 
 def check_label(label: str, where: str) -> None:

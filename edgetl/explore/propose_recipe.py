@@ -1,0 +1,47 @@
+"""Which task a folder is for, and the recipe that suits it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgetl.data.lists import part_of
+from edgetl.data.survey import Survey, survey
+from edgetl.data.survey_objects import has_annotations, survey_objects
+from edgetl.errors import DataError
+from edgetl.explore.suggest import recipe_text
+from edgetl.explore.suggest_objects import object_recipe_text
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """text  (folder of the recipe, its name or None, whether this CPU has VNNI) -> YAML text;  notes  one sentence per
+    oddity or useful fact"""
+
+    text: Callable[[Path, str | None, bool], str]
+    notes: tuple[str, ...]
+
+
+def proposed(root: Path) -> Proposal:
+    """Look at a folder, or at a file of annotations or a list.
+
+    Folders of classes are for classification, also with annotations beside them, which a note names; folders of parts
+    (`train2017`) are not classes. Raises UsageError for a missing folder, DataError for unusable data.
+    """
+    if not has_annotations(root):
+        return _for_classes(survey(root), root)
+    if root.is_dir():
+        try:
+            seen: Survey | None = survey(root)
+        except DataError:
+            seen = None
+        if seen is not None and not all(map(part_of, seen.train.classes)):
+            note = "it also contains labeled objects: for detection run edgetl new with the file of annotations"
+            return _for_classes(seen, root, note)
+    found = survey_objects(root)
+    return Proposal(lambda here, name, vnni: object_recipe_text(found, root, here, name, vnni=vnni), found.notes)
+
+
+def _for_classes(seen: Survey, root: Path, *notes: str) -> Proposal:
+    return Proposal(lambda here, name, vnni: recipe_text(seen, root, here, name, vnni=vnni), (*seen.notes, *notes))

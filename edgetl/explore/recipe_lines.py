@@ -1,0 +1,108 @@
+"""The lines of a proposed recipe that do not depend on the task."""
+
+from __future__ import annotations
+
+import os
+import re
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from edgetl.data.lists import part_of
+from edgetl.data.scan import SPLIT_NAMES, Listing, locate
+from edgetl.errors import UsageError
+from edgetl.files.text import printable
+from edgetl.fronts.image.augment_policy import naming, why_not_mirrored
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+_NO_UP = re.compile(
+    "aerial|satellite|overhead|drones?|uav|orthophotos?|landsat|sentinel|eurosat|microscop[a-z]*|histology|cytology"
+    "|blood|platelets?|pcbs?|textures?|surfaces?|steel|wafers?|fabrics?|leather|scratch|scratches"
+)
+_LAND_USE = re.compile(
+    "(airport|beach|bridge|building|commercial|crop|desert|farm|field|forest|grass|harbou?r|highway|industr|lake"
+    "|meadow|mountain|orchard|parking|pasture|resident|river|runway|sea|vegetation|vineyard|wetland)[a-z]*"
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A value for the recipe and the comment that explains it."""
+
+    value: str | int
+    why: str
+
+
+def target_lines(vnni: bool) -> list[str]:
+    """The targets; vnni  False if this computer is an x86 one without VNNI."""
+    if not vnni:
+        return [
+            "# this CPU has no VNNI, which x86-cpu and intel-cpu need; these two are for CPUs without it",
+            "targets: [x86-avx2, intel-avx2, arm64-cpu]",
+        ]
+    return ["targets: [x86-cpu, intel-cpu, arm64-cpu]"]
+
+
+def note_lines(notes: Sequence[str]) -> list[str]:
+    """One comment per note."""
+    lines: list[str] = []
+    for note in notes:
+        lines += textwrap.wrap(
+            printable(note), 118, initial_indent="# note: ", subsequent_indent="#   ", break_long_words=False
+        )
+    return lines
+
+
+def augment_choice(train: Listing) -> Choice:
+    """The training views, by the names of classes and folders."""
+    enough = (len(train.classes) + 1) // 2
+    reason = why_not_mirrored(train.classes)
+    if reason:
+        return Choice("text", f"{reason}: no flips")
+    places = [printable(folder.name) for folder in (train.root, train.root.parent)]
+    if naming(_NO_UP, [*places, *train.classes]) or naming(_LAND_USE, train.classes) >= enough:
+        return Choice("overhead", "the names mention views without up and down: flips, quarter turns; else `natural`")
+    return Choice("natural", "left-right flips; `text` if a mirrored image means something else; see also `overhead`")
+
+
+def title_of(root: Path, name: str | None) -> str:
+    """The recipe's name: `name`, or one from that of the images. Raises UsageError for an invalid name."""
+    title = _from_path(locate(Path(), str(root))) if name is None else name
+    if not _NAME.fullmatch(title):
+        raise UsageError(
+            f"name {title!r}: expected up to 64 letters, digits, `_`, `.`, `-`, starting with a letter or digit"
+        )
+    return title
+
+
+def _from_path(root: Path) -> str:
+    stem = root.stem if root.suffix.lower() in (".csv", ".json", ".yaml", ".yml") else root.name
+    is_part = stem.lower() in SPLIT_NAMES or (root.is_file() and (part_of(stem) or stem.lower() in ("data", "dataset")))
+    if is_part:
+        stem = root.parent.name
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip("-_.")[:64] or "recipe"
+
+
+def relative(path: Path, here: Path) -> str:
+    """The path as written into a recipe in the folder `here`."""
+    return Path(os.path.relpath(path, here)).as_posix()
+
+
+def entry(key: str, value: str | int) -> str:
+    """`key: value` on one line, quoted if YAML would not read exactly this text."""
+    return yaml.safe_dump({key: value}, allow_unicode=True, width=1 << 30).rstrip("\n")
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first eight names."""
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ", ".join(printable(name) for name in names[:8]) + more
+
+
+def span(low: int, high: int) -> str:
+    """`3`, or `3 to 9`."""
+    return str(low) if low == high else f"{low} to {high}"
