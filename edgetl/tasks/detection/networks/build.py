@@ -28,6 +28,7 @@ _FAMILIES: Mapping[Family, str] = {
     "anchor-free": "edgetl.tasks.detection.networks.anchor_free",
     "yolox": "edgetl.tasks.detection.networks.yolox_build",
     "ssd": "edgetl.tasks.detection.networks.ssd_build",
+    "faster-rcnn": "edgetl.tasks.detection.networks.faster_rcnn_build",
 }
 _WHOLE: Mapping[str, Family] = {
     "yolox_": "yolox",

@@ -15,8 +15,10 @@ from torchvision.ops import box_iou
 
 from edgetl.tasks.detection.networks.base import Targets
 
+VARIANCES = (0.1, 0.2)
+"""Of the predicted centers in sides of a default box, and of the logarithms of sides."""
+
 _OVERLAP = 0.5  # with its object, from which a default box answers for it
-_VARIANCES = (0.1, 0.2)  # of centers, and of logarithms of sides
 _LARGEST = math.log(1000 / 16)  # exponent of a side, so that no float overflows
 
 
@@ -44,18 +46,23 @@ def grid(rows: int, columns: int, height: int, width: int, shapes: Sequence[tupl
     return torch.cat((places, sides), 2).reshape(-1, 4)
 
 
-def decoded(offsets: Tensor, defaults: Tensor) -> Tensor:
-    """Offsets (N, A, 4) to the default boxes (A, 4) -> corners (N, A, 4) in pixels."""
-    centers = offsets[..., :2] * (_VARIANCES[0] * defaults[:, 2:]) + defaults[:, :2]
-    halves = (offsets[..., 2:] * _VARIANCES[1]).clamp(max=_LARGEST).exp() * (defaults[:, 2:] / 2)
+def decoded(offsets: Tensor, defaults: Tensor, variances: tuple[float, float] = VARIANCES) -> Tensor:
+    """Offsets (N, A, 4) to default boxes (A, 4) or (N, A, 4) -> corners (N, A, 4) in pixels."""
+    centers = offsets[..., :2] * (variances[0] * defaults[..., 2:]) + defaults[..., :2]
+    halves = (offsets[..., 2:] * variances[1]).clamp(max=_LARGEST).exp() * (defaults[..., 2:] / 2)
     return torch.cat((centers - halves, centers + halves), 2)
+
+
+def centered(corners: Tensor) -> Tensor:
+    """Corners (..., 4) -> center x, center y, width, height."""
+    return torch.cat(((corners[..., :2] + corners[..., 2:]) / 2, corners[..., 2:] - corners[..., :2]), -1)
 
 
 def encoded(boxes: Tensor, defaults: Tensor) -> Tensor:
     """The offsets (P, 4) that lead from default boxes (P, 4) to corners (P, 4)."""
     centers, sides = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]).clamp(min=1e-3)
-    shifts = (centers - defaults[:, :2]) / defaults[:, 2:] / _VARIANCES[0]
-    return torch.cat((shifts, (sides / defaults[:, 2:]).log() / _VARIANCES[1]), 1)
+    shifts = (centers - defaults[:, :2]) / defaults[:, 2:] / VARIANCES[0]
+    return torch.cat((shifts, (sides / defaults[:, 2:]).log() / VARIANCES[1]), 1)
 
 
 def matched(defaults: Tensor, targets: Sequence[Targets]) -> Matched:

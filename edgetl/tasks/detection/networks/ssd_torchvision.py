@@ -13,27 +13,17 @@ from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
 from torchvision.models.detection.image_list import ImageList
 
 from edgetl.backbones.tensor_sets import TensorSet
-from edgetl.tasks.detection.networks.base import Maps
+from edgetl.tasks.detection.networks.default_boxes import centered
 from edgetl.tasks.detection.networks.ssd_head import SsdHead, SsdNetwork
+from edgetl.tasks.detection.networks.torchvision_features import TorchvisionFeatures
 
 _HEADS = {"classification_head": "class", "regression_head": "box"}
 _LAYERS = {"class": "classes", "box": "boxes"}
 
 
-class Features(nn.Module):
-    """torchvision's feature extractor, which includes the smaller feature maps: images -> six maps."""
-
-    def __init__(self, body: nn.Module) -> None:
-        super().__init__()
-        self.body = body
-
-    def forward(self, images: Tensor) -> Maps:
-        maps: dict[str, Tensor] = self.body(images)
-        return tuple(maps.values())
-
-
 def network(architecture: str, num_classes: int) -> SsdNetwork:
-    """`ssd300_vgg16` or `ssdlite320_mobilenet_v3_large`; their first class column is the background."""
+    """`ssd300_vgg16` or `ssdlite320_mobilenet_v3_large`. The backbone includes the smaller feature maps, and the first
+    class column is the background."""
     model = _model(architecture, num_classes)
     stems: dict[str, list[nn.Module]] = {"box": [], "class": []}
     last: dict[str, list[nn.Module]] = {"box": [], "class": []}
@@ -42,7 +32,9 @@ def network(architecture: str, num_classes: int) -> SsdNetwork:
             parts = list(layer) if isinstance(layer, nn.Sequential) else [layer]
             stems[kind] += parts[:-1]
             last[kind] += parts[-1:]
-    return SsdNetwork(Features(model.backbone), SsdHead((), last["box"], last["class"], stems["box"], stems["class"]))
+    return SsdNetwork(
+        TorchvisionFeatures(model.backbone), SsdHead((), last["box"], last["class"], stems["box"], stems["class"])
+    )
 
 
 def default_boxes(architecture: str, height: int, width: int) -> Tensor:
@@ -54,7 +46,7 @@ def default_boxes(architecture: str, height: int, width: int) -> Tensor:
     generator = DefaultBoxGenerator(given.aspect_ratios, scales=given.scales, steps=given.steps, clip=given.clip)
     images = ImageList(torch.empty(1, 3, height, width), [(height, width)])
     corners = generator(images, [torch.empty(1, 1, *each.shape[2:]) for each in features])[0]
-    return torch.cat(((corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]), 1)
+    return centered(corners)
 
 
 def converted(found: TensorSet) -> TensorSet:
