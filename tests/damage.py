@@ -158,7 +158,19 @@ def _nested(levels: int) -> list[Any]:
 
 
 _OF_MANIFESTS: Mapping[str, Callable[[dict[str, Any]], object]] = {
-    "schema 2": _set("schema", to=2),
+    "schema 3": _set("schema", to=3),
+    "schema 1 with keys of schema 2": _set("schema", to=1),
+    "no task": lambda manifest: manifest.pop("task"),
+    "another task": _set("task", to="segmentation"),
+    "the task of a detector": _set("task", to="detection"),
+    "another front": _set("front", to="audio"),
+    "no signature": lambda manifest: manifest.pop("signature"),
+    "a signature without outputs": _set("signature", "outputs", to=[]),
+    "an input of another type": lambda manifest: manifest["signature"]["inputs"][0].update(dtype="float32"),
+    "an output of no size": lambda manifest: manifest["signature"]["outputs"][0].update(shape=[None, 0]),
+    "an output of unknown size": lambda manifest: manifest["signature"]["outputs"][0].update(shape=[None, None]),
+    "an output too many": lambda manifest: manifest["signature"]["outputs"].append(manifest["signature"]["inputs"][0]),
+    "a postprocess that a classifier has not": _set("postprocess", to={"kind": "detection"}),
     "unknown key": _set("script", to="rm"),
     "no labels": lambda manifest: manifest.pop("labels"),
     "one label": _set("labels", to=["a"]),

@@ -1,5 +1,5 @@
 """Runs a build in a fresh process: for cold start and peak memory, because an imported runtime cannot be unloaded; and
-for logits, because nothing inside a process can stop a network that never ends.
+for outputs, because nothing inside a process can stop a network that never ends.
 
 A process has `Limits`. It runs this module: `python -m edgetl.backends.fresh_process` reads one JSON request on stdin
 and writes one JSON line to stdout.
@@ -20,11 +20,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
+from safetensors.numpy import save_file
 
 import edgetl
 from edgetl.backends.base import load
 from edgetl.errors import BackendError, EdgetlError
-from edgetl.files.arrays import UnreadableArray, read_array
+from edgetl.files.arrays import UnreadableArray, read_tensors
 from edgetl.files.temporary import temporary_folder
 from edgetl.files.text import shortened
 from edgetl.store.memory import (
@@ -35,7 +36,7 @@ from edgetl.store.memory import (
     reset_peak_rss,
     says_out_of_memory,
 )
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, ColdStart, Compiled, Target
+from edgetl.types import INPUT_NAME, ColdStart, Compiled, Target
 
 REPEATS = 3
 TIME_LIMIT_S = 300.0
@@ -69,14 +70,14 @@ class Interrupted(BackendError):
 
 @dataclass(frozen=True)
 class _Request:
-    """`logits`: where to write the logits of `images`; "" if only opening and one inference are measured."""
+    """`outputs`: where to write the outputs for `images`; "" if only opening and one inference are measured."""
 
     folder: str
     compiled: Compiled
     target: Target
     threads: int
     images: str
-    logits: str
+    outputs: str
     memory_bytes: int
 
 
@@ -109,7 +110,7 @@ def cold_start(
     )
 
 
-def logits(
+def outputs(
     folder: Path,
     compiled: Compiled,
     target: Target,
@@ -117,14 +118,14 @@ def logits(
     *,
     threads: int,
     limits: Limits = LIMITS,
-) -> NDArray[np.float32]:
-    """The logits (N, classes) of the build in `folder` for `images` (N, H, W, 3), one by one in a fresh process.
+) -> dict[str, NDArray[np.generic]]:
+    """What the build in `folder` gives for `images` (N, H, W, 3), one by one in a fresh process: by name, (N, ...).
 
     Raises BackendError if the process fails; Interrupted if it exceeds its time limit or is killed.
     """
     where = f"{folder}: opening and running it"
     with temporary_folder() as scratch:
-        asked, answered = scratch / "images.npy", scratch / "logits.npy"
+        asked, answered = scratch / "images.npy", scratch / "outputs.safetensors"
         np.save(asked, images, allow_pickle=False)
         places = (str(asked), str(answered))
         request = _Request(str(folder.resolve()), compiled, target, threads, *places, available_bytes())
@@ -132,9 +133,9 @@ def logits(
         if error is not None:
             raise BackendError(str(error))
         try:
-            return np.asarray(read_array(answered), dtype=np.float32)
+            return read_tensors(answered)
         except UnreadableArray as error:
-            raise BackendError(f"{where} wrote no logits: {error}") from error
+            raise BackendError(f"{where} wrote no outputs: {error}") from error
 
 
 def main() -> int:
@@ -165,12 +166,12 @@ def _run(request: _Request) -> dict[str, object]:
     baseline = peak_rss_bytes()
     start = time.perf_counter_ns()
     with backend.open(Path(request.folder), request.compiled, request.target, threads=request.threads) as engine:
-        first = engine.infer({INPUT_NAME: images[:1]})[OUTPUT_NAME]
+        given = [engine.infer({INPUT_NAME: images[:1]})]
         elapsed = time.perf_counter_ns() - start
         peak = peak_rss_bytes()
-        if request.logits:
-            others = [engine.infer({INPUT_NAME: images[at : at + 1]})[OUTPUT_NAME] for at in range(1, len(images))]
-            np.save(request.logits, np.concatenate([first, *others]), allow_pickle=False)
+        if request.outputs:
+            given += [engine.infer({INPUT_NAME: images[at : at + 1]}) for at in range(1, len(images))]
+            save_file({name: np.concatenate([one[name] for one in given]) for name in given[0]}, request.outputs)
     return {
         "cold_start_ms": elapsed / 1e6,
         "peak_rss_bytes": max(peak - baseline, 0),

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from safetensors.numpy import save_file
-
 from edgetl.backends.base import load as load_backend
+from edgetl.bundle.golden_results import GoldenLogits, GoldenObjects, GoldenResults
 from edgetl.bundle.manifest import LABELS_NAME, Manifest, labels_text
 from edgetl.bundle.read import read_bundle
-from edgetl.bundle.write import replace_compiled, tolerance_for, write_manifest
-from edgetl.errors import BackendError, BundleError, UsageError
-from edgetl.files.arrays import UnreadableArray, read_tensors
+from edgetl.bundle.write import replace_compiled, write_manifest
+from edgetl.errors import BackendError, UsageError
 from edgetl.files.temporary import temporary_folder
-from edgetl.pivot.pivot import Pivot, PivotModel, available, model_for, read_pivot
+from edgetl.pivot.pivot import Pivot, available, model_for, read_pivot
 from edgetl.recipes.targets import load_target, scheme_id
 from edgetl.store.results import disk_errors, put
-from edgetl.types import Compiled, FinishingBackend, Precision, Target
-
-Logits = NDArray[np.float32]
+from edgetl.types import Compiled, FinishingBackend, Precision, Signature, Target
 
 
 def compile_pivot(pivot_folder: Path, target: Target, precision: Precision, name: str, out: Path) -> Manifest:
@@ -34,8 +28,8 @@ def compile_pivot(pivot_folder: Path, target: Target, precision: Precision, name
     model = model_for(pivot, target, precision)
     compiled = _compile(pivot_folder / model.file, target, precision, out)
     _add_texts(out, pivot, compiled)
-    logits = _golden_logits(pivot_folder, pivot)
-    _add_golden(pivot_folder, logits, model, pivot.golden_files, out)
+    golden = _golden_of(pivot_folder, pivot, Path(model.file).stem, scheme_id(target.scheme))
+    _add_golden(pivot_folder, golden, pivot.golden_files, out)
     return write_manifest(
         out,
         name=name,
@@ -46,7 +40,9 @@ def compile_pivot(pivot_folder: Path, target: Target, precision: Precision, name
         preprocessing=pivot.preprocessing,
         pivot_sha256=model.sha256,
         golden_files=pivot.golden_files,
-        tolerance=tolerance_for(precision, _rounded(logits, pivot, target), logits.get("float32")),
+        tolerance=golden.tolerance(precision) if golden else None,
+        signature=_signature(pivot_folder / model.file, pivot),
+        postprocess=pivot.postprocess,
     )
 
 
@@ -124,39 +120,30 @@ def _add_texts(out: Path, pivot: Pivot, compiled: Compiled) -> None:
     )
 
 
-def _golden_logits(pivot_folder: Path, pivot: Pivot) -> dict[str, Logits]:
-    """Golden logits of every model of the pivot, by the stem of its file."""
+def _signature(model: Path, pivot: Pivot) -> Signature | None:
+    """None for a classifier, whose labels say it."""
+    if pivot.task == "classification":
+        return None
+    from edgetl.backends.onnx_rules import load_pivot
+
+    return load_pivot(model)[1].signature
+
+
+def _golden_of(folder: Path, pivot: Pivot, stem: str, scheme: str) -> GoldenResults | None:
     if not pivot.golden_files:
-        return {}
-    path = pivot_folder / "golden" / "logits.safetensors"
-    try:
-        tensors = read_tensors(path)
-    except UnreadableArray as error:
-        raise BundleError(f"{path}: {error}; export the pivot again") from error
-    expected = (len(pivot.golden_files), len(pivot.labels))
-    for name in {Path(model.file).stem for model in pivot.models} | {"float32"}:
-        found = tensors.get(name)
-        if found is None or found.dtype != np.float32 or found.shape != expected:
-            seen = "nothing" if found is None else f"{found.dtype} {found.shape}"
-            raise BundleError(f"{path}: expected `{name}`, float32 {expected}; found {seen}; export the pivot again")
-    return {name: np.asarray(values, dtype=np.float32) for name, values in tensors.items()}
+        return None
+    rounded = next((Path(model.file).stem for model in pivot.models if model.scheme_id == scheme), None)
+    if pivot.task == "classification":
+        return GoldenLogits(folder, pivot, stem, rounded)
+    return GoldenObjects(folder, pivot, stem, rounded)
 
 
-def _rounded(logits: Mapping[str, Logits], pivot: Pivot, target: Target) -> Logits | None:
-    # bfloat16 also keeps 8 bits of every number, so the loss of INT8 sets the tolerance for both
-    wanted = scheme_id(target.scheme)
-    return next((logits.get(Path(model.file).stem) for model in pivot.models if model.scheme_id == wanted), None)
-
-
-def _add_golden(
-    pivot_folder: Path, logits: Mapping[str, Logits], model: PivotModel, pictures: Sequence[str], out: Path
-) -> None:
-    if not pictures:
+def _add_golden(pivot_folder: Path, results: GoldenResults | None, pictures: Sequence[str], out: Path) -> None:
+    if results is None:
         return
     golden = out / "golden"
     golden.mkdir()
     for index, picture in enumerate(pictures):
         for name in (picture, f"{index}.rgb.npy", f"{index}.input.npy"):
             shutil.copyfile(pivot_folder / "golden" / name, golden / name)
-    kept = {"logits": logits[Path(model.file).stem], "float_logits": logits["float32"]}
-    save_file({name: np.ascontiguousarray(values) for name, values in kept.items()}, golden / "logits.safetensors")
+    results.write(golden)

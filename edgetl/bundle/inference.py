@@ -1,4 +1,4 @@
-"""Runs a bundle: classifies image files, replays golden vectors."""
+"""Runs a bundle: classifies image files or finds objects in them, replays golden vectors."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.backends.base import load as load_backend
-from edgetl.backends.fresh_process import LIMITS, Limits, logits
+from edgetl.backends.fresh_process import LIMITS, Limits, outputs
 from edgetl.bundle.golden import StepCheck, replay
 from edgetl.bundle.read import Bundle, read_bundle
-from edgetl.data.batches import load_image
-from edgetl.errors import BackendError, BundleError, DataError
+from edgetl.data.batches import load_framed, load_image
+from edgetl.errors import BackendError, BundleError, DataError, UsageError
+from edgetl.tasks.detection.detections import BOXES, SCORES, Detections, Postprocess
+from edgetl.tasks.detection.postprocess import postprocess
 from edgetl.types import INPUT_NAME, OUTPUT_NAME, Backend, Engine
+
+if TYPE_CHECKING:
+    from edgetl.types import Tensors
 
 
 @dataclass(frozen=True)
@@ -32,17 +38,26 @@ class Prediction:
     error: str = ""
 
 
+@dataclass(frozen=True)
+class Finding:
+    """The objects found in one image. `error` says why there are none: a file that is not an image. "" on success."""
+
+    path: str
+    objects: Detections | None
+    error: str = ""
+
+
 @contextmanager
 def open_bundle(bundle: Bundle, *, threads: int) -> Iterator[Engine]:
     """Open a bundle on its runtime and try it on a black image.
 
-    raises  BackendError if this machine cannot run it, naming what it needs; BundleError if its labels do not fit the
-            network's logits.
+    raises  BackendError if this machine cannot run it, naming what it needs; BundleError if the network's outputs
+            are not those of the manifest.
     """
     manifest = bundle.manifest
     backend = _refuse_unrunnable(bundle)
     with backend.open(bundle.folder, manifest.compiled, manifest.target, threads=threads) as engine:
-        _check_width(bundle, engine.infer({INPUT_NAME: black_image(bundle)})[OUTPUT_NAME])
+        _check_outputs(bundle, engine.infer({INPUT_NAME: black_image(bundle)}))
         yield engine
 
 
@@ -68,19 +83,20 @@ def black_image(bundle: Bundle) -> NDArray[np.uint8]:
     return np.zeros((1, size.height, size.width, 3), np.uint8)
 
 
-def _check_width(bundle: Bundle, logits: NDArray[np.generic]) -> None:
-    labels = len(bundle.manifest.labels)
-    if logits.ndim != 2 or logits.shape[1] != labels:
-        raise BundleError(
-            f"{bundle.folder}: the manifest has {labels} labels, the network gives logits of shape {logits.shape}; "
-            "expected one logit per label: do not use it"
-        )
+def _check_outputs(bundle: Bundle, outputs: Tensors) -> None:
+    for port in bundle.manifest.signature.outputs:
+        found = outputs.get(port.name)
+        if found is None or found.shape[1:] != port.shape[1:]:
+            seen = "nothing" if found is None else f"shape {found.shape}"
+            raise BundleError(f"{bundle.folder}: the manifest says {port}, the network gives {seen}: do not use it")
 
 
 def predict(folder: Path, images: Iterable[Path], *, top: int, threads: int) -> Iterator[Prediction]:
     """Classify image files one by one and yield each result at once. A file that cannot be used has an `error`, and the
-    others continue. Raises BundleError, BackendError."""
+    others continue. Raises UsageError for a detector, BundleError, BackendError."""
     bundle = read_bundle(folder)
+    if bundle.manifest.task != "classification":
+        raise UsageError(f"{folder}: expected a classifier; it is made for {bundle.manifest.task}")
     with open_bundle(bundle, threads=threads) as engine:
         for path in images:
             try:
@@ -101,12 +117,36 @@ def _prediction(path: str, labels: Sequence[str], logits: NDArray[np.float64], t
     return Prediction(path, tuple(labels[i] for i in order), tuple(float(shares[i]) for i in order))
 
 
+def detect(
+    folder: Path, images: Iterable[Path], *, threads: int, settings: Postprocess | None = None
+) -> Iterator[Finding]:
+    """Find the objects in image files one by one, as `predict` does.
+
+    settings  None: the bundle's own
+    raises    UsageError for a classifier, BundleError, BackendError.
+    """
+    bundle = read_bundle(folder)
+    chosen = settings or bundle.manifest.postprocess
+    if bundle.manifest.postprocess is None or chosen is None:
+        raise UsageError(f"{folder}: expected a detector; it is made for {bundle.manifest.task}")
+    with open_bundle(bundle, threads=threads) as engine:
+        for path in images:
+            try:
+                pixels, frame = load_framed(path, bundle.manifest.preprocessing)
+            except DataError as error:
+                yield Finding(str(path), None, str(error))
+                continue
+            outputs = engine.infer({INPUT_NAME: pixels[None]})
+            boxes, scores = (np.asarray(outputs[name], np.float32) for name in (BOXES, SCORES))
+            yield Finding(str(path), postprocess(boxes, scores, [frame], chosen)[0])
+
+
 def verify(bundle: Bundle, *, threads: int, limits: Limits = LIMITS) -> tuple[StepCheck, ...]:
     """Replay the golden vectors of a bundle, whose digests were checked on reading, on the bundle's own runtime.
 
     The network runs in a fresh process within `limits`, because a bundle is not trusted before it is verified.
     raises  BackendError if this machine cannot run it, or it does not end; BundleError if it has no golden vectors, or
-            its labels do not fit the network's logits.
+            the network's outputs are not those of the manifest.
     """
     _refuse_unrunnable(bundle)
     return replay(
@@ -114,11 +154,11 @@ def verify(bundle: Bundle, *, threads: int, limits: Limits = LIMITS) -> tuple[St
     )
 
 
-def try_out(bundle: Bundle, images: NDArray[np.uint8], *, threads: int, limits: Limits) -> NDArray[np.float32]:
-    """The logits (N, classes) of `images` (N, H, W, 3), from a fresh process. Raises BackendError, BundleError."""
+def try_out(bundle: Bundle, images: NDArray[np.uint8], *, threads: int, limits: Limits) -> Tensors:
+    """The outputs (N, ...) for `images` (N, H, W, 3), from a fresh process. Raises BackendError, BundleError."""
     manifest = bundle.manifest
-    found = logits(bundle.folder, manifest.compiled, manifest.target, images, threads=threads, limits=limits)
-    _check_width(bundle, found)
+    found = outputs(bundle.folder, manifest.compiled, manifest.target, images, threads=threads, limits=limits)
+    _check_outputs(bundle, found)
     return found
 
 

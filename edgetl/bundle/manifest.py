@@ -1,6 +1,7 @@
-"""`manifest.json`: target, preprocessing, measurements, and the digest of every file of a bundle.
+"""`manifest.json`: target, preprocessing, task, measurements, and the digest of every file of a bundle.
 
 Readers trust nothing: sizes are bounded, unknown keys and other schema versions are refused, paths stay inside.
+Schema 1, which knows one task, is read as what schema 2 says of a classifier.
 """
 
 from __future__ import annotations
@@ -13,12 +14,23 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from edgetl.backends.base import BACKENDS
+from edgetl.bundle.ports import TaskName, signature_for, why_not
 from edgetl.errors import BundleError
-from edgetl.files.json_file import NAME, Labels, PlainText, RelativePath, Sha256, StrictModel, read_json
+from edgetl.files.json_file import (
+    NAME,
+    DetectorLabels,
+    Labels,
+    PlainText,
+    RelativePath,
+    Sha256,
+    StrictModel,
+    read_json,
+)
 from edgetl.files.text import quoted
-from edgetl.types import Compiled, Interval, Preprocessing, Target, Verdict
+from edgetl.tasks.detection.detections import Postprocess
+from edgetl.types import Compiled, Interval, Preprocessing, Signature, Target, Verdict
 
-SCHEMA = 1
+SCHEMA = 2
 FILE_NAME = "manifest.json"
 LABELS_NAME = "labels.txt"
 MAX_MANIFEST_BYTES = 4_000_000
@@ -34,10 +46,11 @@ class FileEntry(StrictModel):
 
 
 class Tolerance(StrictModel):
-    """Allowed distance from the golden logits.
+    """Allowed distance from the golden outputs.
 
-    max_diff_of_range  largest absolute difference, as a fraction of the golden logits' max - min
-    min_cosine         smallest cosine between the two logit vectors of an image
+    max_diff_of_range  largest absolute difference: of logits as a fraction of the golden logits' max - min; of a
+                       detector's scores, which are from 0 to 1; of its corners as a fraction of the input's longer side
+    min_cosine         smallest cosine between the two logit vectors of an image; not used for a detector
     max_decode_step    largest difference of a decoded pixel's channel, in steps of 0..255; PNG is always exact
     """
 
@@ -47,8 +60,10 @@ class Tolerance(StrictModel):
 
 
 class Golden(StrictModel):
-    """The steps to replay: image file -> `<i>.rgb.npy` -> `<i>.input.npy` -> `logits.safetensors`.
+    """The steps to replay: image file -> `<i>.rgb.npy` -> `<i>.input.npy` -> outputs.
 
+    A classifier's outputs are in `logits.safetensors`, a detector's in `outputs.safetensors`, and what they become in
+    `detections.safetensors`.
     files  the image files, `golden/<i>.jpg` or `golden/<i>.png`
     """
 
@@ -62,10 +77,10 @@ class Golden(StrictModel):
             raise ValueError("`files` must name one image for each of 0 .. count - 1, in order")
         return self
 
-    def needed_files(self) -> tuple[str, ...]:
+    def image_files(self) -> tuple[str, ...]:
         """The image files and their arrays."""
         arrays = (f"golden/{index}.{kind}.npy" for index in range(self.count) for kind in ("rgb", "input"))
-        return (*self.files, *arrays, "golden/logits.safetensors")
+        return (*self.files, *arrays)
 
 
 class Measured(StrictModel):
@@ -88,16 +103,16 @@ class Measured(StrictModel):
     emulated_images: int | None = None
 
 
-class Manifest(StrictModel):
+class _OfEverySchema(StrictModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
 
-    schema_version: Literal[1] = Field(alias="schema")
+    schema_version: int = Field(alias="schema")
     name: Annotated[PlainText, Field(max_length=200)]
     edgetl_version: Annotated[PlainText, Field(max_length=40)]
     target: Target
     compiled: Compiled
     scheme: Annotated[PlainText | None, Field(max_length=40)]
-    labels: Labels
+    labels: DetectorLabels
     preprocessing: Preprocessing
     pivot_sha256: Sha256
     golden: Golden | None
@@ -125,13 +140,58 @@ class Manifest(StrictModel):
         return value
 
 
+class Manifest(_OfEverySchema):
+    """front      how a file becomes the network's input
+    postprocess  how the outputs become objects; None for a classifier
+    """
+
+    schema_version: Literal[2] = Field(alias="schema")
+    task: TaskName
+    front: Literal["image"]
+    signature: Signature
+    postprocess: Postprocess | None
+
+    @model_validator(mode="after")
+    def _fits_its_task(self) -> Manifest:
+        problem = why_not(self.task, self.labels, self.preprocessing, self.signature)
+        if problem:
+            raise ValueError(problem)
+        if (self.postprocess is None) != (self.task == "classification"):
+            raise ValueError(f"`postprocess` must be {'null' if self.postprocess else 'an object'} for {self.task}")
+        return self
+
+    def golden_files(self) -> tuple[str, ...]:
+        """The files that replaying needs; none without golden images."""
+        if self.golden is None:
+            return ()
+        results = ("logits",) if self.task == "classification" else ("outputs", "detections")
+        return (*self.golden.image_files(), *(f"golden/{result}.safetensors" for result in results))
+
+
+class _Schema1(_OfEverySchema):
+    schema_version: Literal[1] = Field(alias="schema")
+    labels: Labels
+
+    def as_schema_2(self) -> Manifest:
+        same = {name: getattr(self, name) for name in _OfEverySchema.model_fields if name != "schema_version"}
+        signature = signature_for("classification", self.labels, self.preprocessing)
+        return Manifest(
+            schema_version=2, task="classification", front="image", signature=signature, postprocess=None, **same
+        )
+
+
 def read_manifest(folder: Path) -> Manifest:
     """Read and check `folder/manifest.json`; file digests are checked by `bundle.read`. Raises BundleError."""
     path = folder / FILE_NAME
     try:
-        return read_json(path, Manifest, most_bytes=MAX_MANIFEST_BYTES, what=f"a manifest of schema {SCHEMA}")
+        found = read_json(path, _model_of, most_bytes=MAX_MANIFEST_BYTES, what=f"a manifest of schema 1 or {SCHEMA}")
     except OSError as error:
         raise BundleError(f"{folder}: not a bundle: cannot read {FILE_NAME} ({error.strerror})") from error
+    return found.as_schema_2() if isinstance(found, _Schema1) else found
+
+
+def _model_of(content: object) -> type[Manifest] | type[_Schema1]:
+    return _Schema1 if isinstance(content, dict) and content.get("schema") == "1" else Manifest
 
 
 def labels_text(labels: Sequence[str]) -> str:

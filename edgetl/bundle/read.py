@@ -103,7 +103,7 @@ def _check_names(folder: Path, manifest: Manifest) -> None:
         raise BundleError(f"{folder / FILE_NAME}: the model's files are not among `files`")
     if LABELS_NAME not in manifest.files:
         raise BundleError(f"{folder / FILE_NAME}: {LABELS_NAME} is not among `files`")
-    if manifest.golden and any(name not in manifest.files for name in manifest.golden.needed_files()):
+    if any(name not in manifest.files for name in manifest.golden_files()):
         raise BundleError(f"{folder / FILE_NAME}: not all golden images and arrays are among `files`")
 
 

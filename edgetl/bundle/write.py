@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from edgetl import __version__
 from edgetl.bundle.manifest import FILE_NAME, FileEntry, Golden, Manifest, Measured, Tolerance, manifest_text
+from edgetl.bundle.ports import signature_for
 from edgetl.files.digest import folder_digests
 from edgetl.store.results import write_text
-from edgetl.types import PRECISIONS, Compiled, NumberFormat, Precision, Preprocessing, Target, Verdict
+from edgetl.tasks.detection.detections import Postprocess
+from edgetl.types import PRECISIONS, Compiled, NumberFormat, Precision, Preprocessing, Signature, Target, Verdict
 
 # Between CPUs, INT8 results differ by isolated single steps, which spread to a few percent of the logits' range.
 # Float results differ by rounding: to 24 bits in float32, 11 in float16, 8 in bfloat16
@@ -51,6 +53,19 @@ def tolerance_for(
     )
 
 
+def detector_tolerance(precision: Precision, lost: float) -> Tolerance:
+    """The same of a detector.
+
+    lost  the effect of rounding on its golden images, `golden_detection.distance` of the INT8 and of the float network
+    """
+    kind = PRECISIONS[precision]
+    least = TOLERANCES[kind.format]
+    if not kind.few_bits:
+        return least
+    allowed = _between(least.max_diff_of_range, _OF_ROUNDING * lost, _LOOSEST.max_diff_of_range)
+    return Tolerance(max_diff_of_range=allowed, min_cosine=least.min_cosine)
+
+
 def _between(low: float, value: float, high: float) -> float:
     return round(min(max(value, low), high), 6)
 
@@ -67,17 +82,21 @@ def write_manifest(
     pivot_sha256: str,
     golden_files: tuple[str, ...],
     tolerance: Tolerance | None = None,
+    signature: Signature | None = None,
+    postprocess: Postprocess | None = None,
 ) -> Manifest:
     """Digest everything in `folder` and write its manifest, not yet measured.
 
     golden_files  image files in `golden/`
-    tolerance     for the golden logits; None: the smallest of the precision
+    tolerance     for the golden outputs; None: the smallest of the precision
+    signature     of the network; None: that of a classifier of these labels
+    postprocess   of a detector; None: the network is a classifier
     """
     allowed = tolerance or TOLERANCES[PRECISIONS[compiled.precision].format]
     pictures = tuple(f"golden/{file}" for file in golden_files)
     golden = Golden(count=len(pictures), files=pictures, tolerance=allowed) if pictures else None
     manifest = Manifest(
-        schema_version=1,
+        schema_version=2,
         name=name,
         edgetl_version=__version__,
         target=target,
@@ -85,6 +104,10 @@ def write_manifest(
         scheme=scheme,
         labels=labels,
         preprocessing=preprocessing,
+        task="classification" if postprocess is None else "detection",
+        front="image",
+        signature=signature or signature_for("classification", labels, preprocessing),
+        postprocess=postprocess,
         pivot_sha256=pivot_sha256,
         golden=golden,
         files=_entries(folder),

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgetl.errors import DataError
 from edgetl.fronts.image.decode import decode
+from edgetl.fronts.image.frame import Frame, frame_of
 from edgetl.fronts.image.resize import resize
 
 if TYPE_CHECKING:
@@ -31,9 +32,14 @@ def spread(samples: Sequence[Sample], count: int = TIMED_IMAGES) -> list[Sample]
 
 def load_image(path: Path, preprocessing: Preprocessing) -> NDArray[np.uint8]:
     """Decode and resize one file: uint8 (height, width, 3). Raises DataError."""
+    return load_framed(path, preprocessing)[0]
+
+
+def load_framed(path: Path, preprocessing: Preprocessing) -> tuple[NDArray[np.uint8], Frame]:
+    """The same, and where the image lies in it. Raises DataError."""
     pixels = decode(path)
     try:
-        return resize(pixels, preprocessing)
+        return resize(pixels, preprocessing), frame_of(pixels.shape[0], pixels.shape[1], preprocessing)
     except DataError as error:  # an image of a shape that cannot be cropped
         raise DataError(f"{path}: {error}") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -50,13 +51,17 @@ NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 """A plain name inside a folder: it does not begin with a dot, so it can neither leave the folder nor hide in it."""
 RelativePath = Annotated[str, Field(pattern=rf"^{NAME}(/{NAME}){{0,3}}$", max_length=200)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Labels = Annotated[tuple[Annotated[PlainText, Field(max_length=500)], ...], Field(min_length=2, max_length=100_000)]
-"""The class names, in the order of the logits."""
+Label = Annotated[PlainText, Field(max_length=500)]
+Labels = Annotated[tuple[Label, ...], Field(min_length=2, max_length=100_000)]
+"""The class names of a classifier, in the order of the logits."""
+DetectorLabels = Annotated[tuple[Label, ...], Field(min_length=1, max_length=100_000)]
+"""Those of a detector, which may know a single class."""
 
 
-def read_json(path: Path, model: type[T], *, most_bytes: int, what: str) -> T:
+def read_json(path: Path, model: type[T] | Callable[[object], type[T]], *, most_bytes: int, what: str) -> T:
     """Read `path` as `model`: no duplicate key, no unknown key, no number instead of text or text instead of a number.
 
+    model   what it must be; or chooses it by the content, in which numbers are still texts
     what    "a manifest of schema 1", for the message
     raises  BundleError with one line; OSError if the file cannot be read or is not a regular file.
     """
@@ -66,11 +71,12 @@ def read_json(path: Path, model: type[T], *, most_bytes: int, what: str) -> T:
         raise BundleError(f"{path}: not {what}: larger than {most_bytes} bytes")
     try:
         # Python's reader reports all keys of an object; pydantic's would silently take the last of two equal ones
-        _parsed(data, object_pairs_hook=_refuse_repeated, parse_int=str, parse_float=str)
+        content = _parsed(data, object_pairs_hook=_once, parse_int=str, parse_float=str)
     except ValueError as error:
         raise BundleError(f"{path}: not {what}: {error}") from error
     try:
-        return model.model_validate_json(data.decode("utf-8"), strict=True)
+        chosen: type[T] = model if isinstance(model, type) else model(content)
+        return chosen.model_validate_json(data.decode("utf-8"), strict=True)
     except ValidationError as error:
         raise BundleError(f"{path}: not {what}: {first_problem(error)}") from error
 

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from edgetl.errors import BundleError, UsageError
 from edgetl.files.digest import file_digest, folder_digests
-from edgetl.files.json_file import Labels, RelativePath, Sha256, StrictModel, read_json
+from edgetl.files.json_file import DetectorLabels, RelativePath, Sha256, StrictModel, read_json
 from edgetl.recipes.targets import scheme_id
 from edgetl.store.results import write_text
+from edgetl.tasks.detection.detections import Postprocess
 from edgetl.types import PRECISIONS, ModelKind, Precision, Preprocessing, Target
 
 FOLDER = "pivot"  # of a pivot in an output folder or a stage's result
@@ -86,20 +87,31 @@ class Pivot(StrictModel):
     """The content of `pivot.json`.
 
     source, licence  of the pretrained weights, as they state it; empty if they state nothing
+    task             what the outputs mean; postprocess  how they become objects, for a detector
     half_range       determines whether there is a float16 model; None if no target has such a build
     golden_files     image files in `golden/`, in the order of the golden logits
     digests          SHA-256 of every other file, by path relative to the folder
     """
 
     schema_version: Literal[1] = 1
-    labels: Labels
+    labels: DetectorLabels
     preprocessing: Preprocessing
     models: Annotated[tuple[PivotModel, ...], Field(min_length=1, max_length=64)]
     golden_files: Annotated[tuple[GoldenFile, ...], Field(max_length=64)]
     half_range: HalfRange | None = None
     source: str = ""
     licence: str = ""
+    task: Literal["classification", "detection"] = "classification"
+    postprocess: Postprocess | None = None
     digests: dict[RelativePath, Sha256]
+
+    @model_validator(mode="after")
+    def _fits_its_task(self) -> Pivot:
+        if self.task == "classification" and len(self.labels) < 2:
+            raise ValueError("`labels` must be at least 2 for a classifier")
+        if (self.postprocess is None) != (self.task == "classification"):
+            raise ValueError("`postprocess` must be an object for a detector and nothing for a classifier")
+        return self
 
 
 def write_pivot(folder: Path, pivot: Pivot) -> Pivot:
@@ -107,7 +119,8 @@ def write_pivot(folder: Path, pivot: Pivot) -> Pivot:
     digests = folder_digests(folder)
     digests.pop(FILE_NAME, None)
     complete = pivot.model_copy(update={"digests": digests})
-    write_text(folder / FILE_NAME, complete.model_dump_json(indent=2) + "\n")
+    left_out = {"task", "postprocess"} if pivot.task == "classification" else set()  # pivots had no task once
+    write_text(folder / FILE_NAME, complete.model_dump_json(indent=2, exclude=left_out) + "\n")
     return complete
 
 

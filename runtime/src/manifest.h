@@ -26,12 +26,12 @@ struct Preprocessing {
   std::array<uint8_t, 3> fill{};  // RGB; used by letterbox and letterbox_corner
 };
 
-// From the outputs of a detector to objects; its values are in the bounds of edgetl/tasks/detection/detections.py.
+// From the outputs of a detector to objects: defaults and bounds of edgetl/tasks/detection/detections.py.
 struct Postprocess {
-  float score_threshold = 0;
-  float iou_threshold = 0;
-  int32_t max_candidates = 0;
-  int32_t max_detections = 0;
+  float score_threshold = 0.01F;
+  float iou_threshold = 0.6F;
+  int32_t max_candidates = 1000;
+  int32_t max_detections = 100;
 };
 
 constexpr int32_t most_candidates = 10'000;

@@ -127,16 +127,16 @@ bool read_signature(Reader& reader, Value value, Manifest& out) {
 bool read_postprocess(Reader& reader, Value value, Manifest& out) {
   using P = Postprocess;
   static constexpr Member<P> members[] = {
-      {"kind", true,
+      {"kind", false,
        [](Reader& r, Value v, P&) {
          size_t which = 0;
          return read_word(r, v, kind_words, which);
        }},
-      {"score_threshold", true, [](Reader& r, Value v, P& p) { return read_float(r, v, 0, 1, p.score_threshold); }},
-      {"iou_threshold", true, [](Reader& r, Value v, P& p) { return read_float(r, v, 0, 1, p.iou_threshold); }},
-      {"max_candidates", true,
+      {"score_threshold", false, [](Reader& r, Value v, P& p) { return read_float(r, v, 0, 1, p.score_threshold); }},
+      {"iou_threshold", false, [](Reader& r, Value v, P& p) { return read_float(r, v, 0, 1, p.iou_threshold); }},
+      {"max_candidates", false,
        [](Reader& r, Value v, P& p) { return read_integer(r, v, 1, most_candidates, p.max_candidates); }},
-      {"max_detections", true,
+      {"max_detections", false,
        [](Reader& r, Value v, P& p) { return read_integer(r, v, 1, most_detections, p.max_detections); }},
   };
   return value.kind() == Kind::null || read_object(reader, value, out.postprocess, members);

@@ -205,7 +205,7 @@ def golden_of_parent(bundle: Path) -> str:
 
 
 def other_schema(bundle: Path) -> str:
-    edit(bundle, lambda manifest: manifest.update(schema=2))
+    edit(bundle, lambda manifest: manifest.update(schema=3))
     return "schema"
 
 

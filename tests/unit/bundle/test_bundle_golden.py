@@ -37,7 +37,7 @@ def network_step(
     tolerance = Tolerance(max_diff_of_range=allowed, min_cosine=min_cosine)
     manifest = manifest.model_copy(update={"golden": manifest.golden.model_copy(update={"tolerance": tolerance})})
     save_file({"logits": np.array([golden], np.float32)}, bundle / "golden" / "logits.safetensors")
-    *_, network = replay(bundle, manifest, lambda batch: np.array([found], np.float32))
+    *_, network = replay(bundle, manifest, lambda batch: {OUTPUT_NAME: np.array([found], np.float32)})
     assert network.step == "network"
     return network
 

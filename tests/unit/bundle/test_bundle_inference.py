@@ -16,6 +16,7 @@ from pivot_folder import GOLDEN, LABELS, make_pivot
 from edgetl.bundle.compile import compile_targets
 from edgetl.bundle.inference import open_bundle, predict, verify
 from edgetl.bundle.manifest import labels_text, read_manifest
+from edgetl.bundle.ports import signature_for
 from edgetl.bundle.read import read_bundle
 from edgetl.bundle.write import replace_compiled
 from edgetl.errors import BackendError, BundleError
@@ -140,9 +141,11 @@ def test_labels_that_do_not_fit_the_logits_are_found_on_opening(
     folder = Path(shutil.copytree(runs_here.parent / name, tmp_path / name))
     labels = tuple(f"kind {index}" for index in range(count))
     (folder / "labels.txt").write_text(labels_text(labels))
-    manifest = read_manifest(folder).model_copy(update={"labels": labels})
+    manifest = read_manifest(folder)
+    signature = signature_for("classification", labels, manifest.preprocessing)
+    manifest = manifest.model_copy(update={"labels": labels, "signature": signature})
     replace_compiled(folder, manifest, manifest.compiled)
-    words = rf"{count} labels, the network gives logits of shape \(1, {len(LABELS)}\)"
+    words = rf"the manifest says logits float32 \(\?, {count}\), the network gives shape \(1, {len(LABELS)}\)"
     with pytest.raises(BundleError, match=words), open_bundle(read_bundle(folder), threads=1):
         pass
     with pytest.raises(BundleError, match=words):

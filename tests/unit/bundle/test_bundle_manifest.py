@@ -102,7 +102,8 @@ def test_missing_foreign_and_linked_files_are_found(bundle: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"schema": 2}, "not a manifest of schema 1"),
+        ({"schema": 3}, "not a manifest of schema 1 or 2"),
+        ({"schema": "2"}, "not a manifest of schema 1 or 2"),
         ({"color": "red"}, "unknown key `color`"),
         ({"labels": []}, "`labels`"),
         ({"files": {"../../secret": {"sha256": "0" * 64, "size_bytes": 1}}}, "should match pattern"),
@@ -118,7 +119,7 @@ def test_a_made_up_manifest_is_refused(bundle: Path, changes: dict[str, Any], wo
     assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("labels", [["dog", "cat"], ["cat", "dog", "fish"], ["cat", "doG"]])
+@pytest.mark.parametrize("labels", [["dog", "cat"], ["cat", "cats"], ["cat", "doG"]])
 def test_a_manifest_whose_labels_are_not_those_of_labels_txt_is_refused(bundle: Path, labels: list[str]) -> None:
     edit(bundle, labels=labels)
     with pytest.raises(BundleError, match=r"labels\.txt: not the labels of manifest\.json"):

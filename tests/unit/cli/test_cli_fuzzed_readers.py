@@ -21,6 +21,7 @@ from edgetl.bundle.read import read_bundle
 from edgetl.errors import EdgetlError
 from edgetl.pivot.pivot import read_pivot
 from edgetl.recipes.targets import load_target
+from edgetl.types import OUTPUT_NAME
 
 SEED = 20261129
 ROUNDS = 100
@@ -41,8 +42,8 @@ def ends_within_two_minutes() -> Iterator[None]:
     signal.alarm(0)
 
 
-def zeros(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return np.zeros((len(images), len(LABELS)), np.float32)
+def zeros(images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    return {OUTPUT_NAME: np.zeros((len(images), len(LABELS)), np.float32)}
 
 
 def fuzz_manifest(made: Path, scratch: Path, rng: random.Random) -> None:

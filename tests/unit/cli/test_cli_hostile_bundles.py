@@ -89,7 +89,7 @@ def test_manifest_sizes_python_every_size_is_bounded_as_in_cpp(
 ) -> None:
     edit(bundle / MANIFEST, lambda manifest: manifest["preprocessing"].update({key: value}))
     refused_by_all(
-        shell, bundle, [f"not a manifest of schema 1: {'' if '`' in bound else f'`preprocessing.{key}'}", bound]
+        shell, bundle, [f"not a manifest of schema 1 or 2: {'' if '`' in bound else f'`preprocessing.{key}'}", bound]
     )
 
 
@@ -98,7 +98,12 @@ def test_manifest_sizes_python_the_bounds_themselves_are_taken(
     bundle: Path, height: int, width: int, crop_pct: float
 ) -> None:
     changes = {"height": height, "width": width, "crop_pct": crop_pct, "fill": [0, 255, 0]}
-    edit(bundle / MANIFEST, lambda manifest: manifest["preprocessing"].update(changes))
+
+    def change(manifest: dict[str, Any]) -> None:
+        manifest["preprocessing"].update(changes)
+        manifest["signature"]["inputs"][0]["shape"] = [None, height, width, 3]
+
+    edit(bundle / MANIFEST, change)
     found = read_bundle(bundle).manifest.preprocessing
     assert found == Preprocessing(height, width, "squash", found.mean, found.std, crop_pct, "bilinear", (0, 255, 0))
 

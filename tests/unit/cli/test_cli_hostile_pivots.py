@@ -64,7 +64,8 @@ def test_manifest_sizes_python_hold_for_pivots_too(
 @pytest.mark.parametrize("labels", [["a"], [], ["a\nb", *LABELS[1:]], ["a", 3]])
 def test_library_errors_escape_from_no_labels(pivot: Path, refused: Callable[..., None], labels: list[Any]) -> None:
     edit(pivot / "pivot.json", lambda described: described.update(labels=labels))
-    refused("pivot.json: not a pivot of schema 1: `labels")
+    whole = "`the file`: " if labels == ["a"] else ""  # detectors may have a single one
+    refused(f"pivot.json: not a pivot of schema 1: {whole}`labels")
 
 
 def test_a_key_that_is_there_twice_is_refused(pivot: Path, refused: Callable[..., None]) -> None:

@@ -1,0 +1,145 @@
+"""The golden outputs of a detector, and how far those of another machine may be from them.
+
+A bundle keeps the anchors with the best scores of each golden image, and the objects that postprocess makes of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from edgetl.bundle.golden_steps import GoldenImage, StepCheck, read_golden
+from edgetl.bundle.manifest import Manifest
+from edgetl.bundle.ports import anchors_of
+from edgetl.errors import BundleError
+from edgetl.fronts.image.frame import frame_of
+from edgetl.tasks.detection.detections import BOXES, SCORES, Detections
+from edgetl.tasks.detection.postprocess import postprocess
+
+if TYPE_CHECKING:
+    from edgetl.fronts.image.frame import Frame
+    from edgetl.tasks.detection.detections import Postprocess
+    from edgetl.types import Tensors
+
+    Floats = NDArray[np.float32]
+
+KEPT = 300
+"""Anchors of an image at most."""
+COMPARED = 0.05
+"""A score below it in both computations is not compared."""
+PLACED = 0.25
+"""Only the boxes of anchors with at least this score in both are compared."""
+OUTPUTS_FILE, DETECTIONS_FILE = "outputs.safetensors", "detections.safetensors"
+
+
+def distance(boxes: Floats, scores: Floats, golden_boxes: Floats, golden_scores: Floats, longer_side: int) -> float:
+    """The largest difference of a score, or of a corner as a fraction of the input's longer side.
+
+    boxes, golden_boxes    float32 (K, 4), in input pixels
+    scores, golden_scores  float32 (K, C)
+    returns                infinity if `boxes` or `scores` are not finite
+    """
+    if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
+        return float("inf")
+    found, expected = scores.astype(np.float64), golden_scores.astype(np.float64)
+    far = np.abs(found - expected)[np.maximum(found, expected) >= COMPARED]
+    placed = np.minimum(scores.max(axis=1), golden_scores.max(axis=1)) >= PLACED
+    moved = np.abs(boxes[placed].astype(np.float64) - golden_boxes[placed]) / longer_side
+    return max(float(far.max(initial=0)), float(moved.max(initial=0)))
+
+
+def best_anchors(scores: Floats) -> NDArray[np.int64]:
+    """(K,): the anchors of scores (A, C) with the best score of any class, ties by index, in ascending order."""
+    order = np.argsort(-scores.max(axis=1), kind="stable")[:KEPT]
+    return np.sort(order).astype(np.int64)
+
+
+def write_golden(folder: Path, boxes: Floats, scores: Floats, frames: Sequence[Frame], settings: Postprocess) -> None:
+    """Keep the best anchors of boxes (n, A, 4) and scores (n, A, C), and the objects that they become."""
+    index = np.stack([best_anchors(one) for one in scores])
+    kept_boxes = np.take_along_axis(boxes, index[:, :, None], axis=1)
+    kept_scores = np.take_along_axis(scores, index[:, :, None], axis=1)
+    save_file(_contiguous({BOXES: kept_boxes, SCORES: kept_scores, "index": index}), folder / OUTPUTS_FILE)
+    objects: dict[str, NDArray[np.generic]] = {}
+    for at, found in enumerate(postprocess(kept_boxes, kept_scores, frames, settings)):
+        objects |= {f"{at}.boxes": found.boxes, f"{at}.scores": found.scores, f"{at}.labels": found.labels}
+    save_file(_contiguous(objects), folder / DETECTIONS_FILE)
+
+
+def _contiguous(tensors: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+    return {name: np.ascontiguousarray(values) for name, values in tensors.items()}
+
+
+class Objects:
+    """The golden results of a bundle. Raises BundleError if they do not fit its shapes."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        assert manifest.golden is not None
+        assert manifest.postprocess is not None
+        self._manifest, self._settings = manifest, manifest.postprocess
+        self._allowed = manifest.golden.tolerance.max_diff_of_range
+        self._detections = folder / "golden" / DETECTIONS_FILE
+        path, count = folder / "golden" / OUTPUTS_FILE, manifest.golden.count
+        anchors = anchors_of(manifest.signature)
+        kept = (count, min(KEPT, anchors))
+        self._boxes = read_golden(path, BOXES, np.float32, (*kept, 4))
+        self._scores = read_golden(path, SCORES, np.float32, (*kept, len(manifest.labels)))
+        self._index = read_golden(path, "index", np.int64, kept)
+        if not _ascending(self._index, anchors):
+            raise BundleError(f"{path}: `index`: expected ascending numbers below {anchors}; build the bundle again")
+
+    def checks(self, index: int, image: GoldenImage, outputs: Tensors) -> Iterator[StepCheck]:
+        """The steps after the input of image `index`. outputs  of all golden images"""
+        yield self._network(index, outputs)
+        yield self._postprocess(index, image)
+
+    def _network(self, index: int, outputs: Tensors) -> StepCheck:
+        anchors = self._index[index]
+        boxes, scores = (np.asarray(outputs[name][index], np.float32)[anchors] for name in (BOXES, SCORES))
+        size = self._manifest.preprocessing
+        longer = max(size.height, size.width)
+        difference = distance(boxes, scores, self._boxes[index], self._scores[index], longer)
+        detail = (
+            "boxes or scores that are not finite"
+            if np.isinf(difference)
+            else f"scores and boxes differ by {100 * difference:.2f} % of their range (limit {100 * self._allowed:g} %)"
+        )
+        return StepCheck(index, "network", difference <= self._allowed, difference, self._allowed, detail)
+
+    def _postprocess(self, index: int, image: GoldenImage) -> StepCheck:
+        expected = self._expected(index)
+        height, width = image.rgb.shape[:2]
+        frame = frame_of(height, width, self._manifest.preprocessing)
+        one = slice(index, index + 1)
+        (found,) = postprocess(self._boxes[one], self._scores[one], [frame], self._settings)
+        differing = _differing(found, expected)
+        detail = f"{len(found.scores)} objects, {len(expected.scores)} expected; {differing} differ (limit 0)"
+        return StepCheck(index, "postprocess", differing == 0, differing, 0, detail)
+
+    def _expected(self, index: int) -> Detections:
+        scores = read_golden(self._detections, f"{index}.scores", np.float32, None)
+        if scores.ndim != 1:
+            raise BundleError(f"{self._detections}: `{index}.scores`: expected float32 (k,), found {scores.shape}")
+        boxes = read_golden(self._detections, f"{index}.boxes", np.float32, (len(scores), 4))
+        labels = read_golden(self._detections, f"{index}.labels", np.int64, (len(scores),))
+        return Detections(boxes, scores, labels)
+
+
+def _ascending(index: NDArray[np.int64], anchors: int) -> bool:
+    return bool((index[:, 0] >= 0).all() and (np.diff(index, axis=1) > 0).all() and (index[:, -1] < anchors).all())
+
+
+def _differing(found: Detections, expected: Detections) -> int:
+    """The number of objects that are not the same, counted by their places."""
+    count = min(len(found.scores), len(expected.scores))
+    same = (
+        (found.boxes[:count] == expected.boxes[:count]).all(axis=1)
+        & (found.scores[:count] == expected.scores[:count])
+        & (found.labels[:count] == expected.labels[:count])
+    )
+    return max(len(found.scores), len(expected.scores)) - int(same.sum())

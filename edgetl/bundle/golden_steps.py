@@ -1,0 +1,92 @@
+"""The steps that every task replays: an image file becomes pixels, and these the network's input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgetl.bundle.manifest import Manifest
+from edgetl.errors import BundleError
+from edgetl.files.arrays import UnreadableArray, read_array, read_tensors
+from edgetl.fronts.image.decode import decode
+from edgetl.fronts.image.resize import resize
+
+Step = Literal["decode", "resize", "network", "postprocess"]
+Pixels = NDArray[np.uint8]
+Number = TypeVar("Number", np.float32, np.int64)
+
+
+@dataclass(frozen=True)
+class StepCheck:
+    """One step replayed on one golden image. `difference` is in pixel steps (0..255) or as a fraction of the range."""
+
+    image: int
+    step: Step
+    passed: bool
+    difference: float
+    allowed: float
+    detail: str
+
+
+@dataclass(frozen=True)
+class GoldenImage:
+    """What the steps before the network should give, and what they gave here: `checks`."""
+
+    rgb: Pixels
+    network_input: Pixels
+    checks: tuple[StepCheck, ...]
+
+
+def replay_pixels(folder: Path, manifest: Manifest, index: int, picture: str) -> GoldenImage:
+    """Decode and resize one golden image; the second step starts from the golden pixels. Raises BundleError."""
+    assert manifest.golden is not None
+    rgb = _pixels(folder / "golden" / f"{index}.rgb.npy", None)
+    size = (manifest.preprocessing.height, manifest.preprocessing.width, 3)
+    network_input = _pixels(folder / "golden" / f"{index}.input.npy", size)
+    allowed = manifest.golden.tolerance.max_decode_step if picture.endswith(".jpg") else 0
+    decoded = _pixel_check(index, "decode", decode(folder / picture), rgb, allowed)
+    resized = _pixel_check(index, "resize", resize(rgb, manifest.preprocessing), network_input, 0)
+    return GoldenImage(rgb, network_input, (decoded, resized))
+
+
+def _pixel_check(index: int, step: Step, made: Pixels, golden: Pixels, allowed: int) -> StepCheck:
+    if made.shape != golden.shape:
+        detail = f"{made.shape[1]}x{made.shape[0]} pixels, expected {golden.shape[1]}x{golden.shape[0]}"
+        return StepCheck(index, step, False, 255, allowed, detail)
+    difference = int(np.abs(made.astype(np.int16) - golden.astype(np.int16)).max())
+    detail = f"largest pixel difference {difference} of 255 (limit {allowed})"
+    return StepCheck(index, step, difference <= allowed, difference, allowed, detail)
+
+
+def _pixels(path: Path, shape: tuple[int, int, int] | None) -> Pixels:
+    """A golden array, uint8 (h, w, 3), of `shape` if one is given."""
+    try:
+        array = read_array(path)
+    except UnreadableArray as error:
+        raise BundleError(f"{path}: {error}") from error
+    fits = array.shape == shape if shape else array.ndim == 3 and array.shape[2] == 3 and array.size > 0
+    if not fits or array.dtype != np.uint8:
+        raise BundleError(f"{path}: expected uint8 {shape or '(h, w, 3)'}, found {array.dtype} {array.shape}")
+    return np.asarray(array, dtype=np.uint8)
+
+
+def read_golden(path: Path, name: str, dtype: type[Number], shape: tuple[int, ...] | None) -> NDArray[Number]:
+    """The tensor `name` of a safetensors file, finite and of this type and shape. Raises BundleError."""
+    try:
+        tensors = read_tensors(path)
+    except UnreadableArray as error:
+        raise BundleError(f"{path}: {error}; expected the tensor `{name}`") from error
+    found = tensors.get(name)
+    if found is None:
+        raise BundleError(f"{path}: expected a safetensors file with the tensor `{name}`; it has no such tensor")
+    if found.dtype != dtype or (shape is not None and found.shape != shape):
+        raise BundleError(
+            f"{path}: `{name}`: expected {np.dtype(dtype).name} {shape}, found {found.dtype} {found.shape}"
+        )
+    if not np.isfinite(found).all():
+        raise BundleError(f"{path}: `{name}` has values that are not finite; build the bundle again")
+    return np.asarray(found, dtype)
