@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.checks import files, sizes
+from edgetl.checks import files, objects, sizes
 from edgetl.checks.copies.duplicates import (
+    Copy,
     Findings,
     Prints,
     across,
@@ -21,7 +23,8 @@ from edgetl.checks.copies.duplicates import (
 )
 from edgetl.checks.decoding import pictures
 from edgetl.checks.drift_findings import drift
-from edgetl.checks.model import FILE_NAME, SHEET_NAME, Checks, Finding, write_checks
+from edgetl.checks.model import FILE_NAME, SHEET_NAME, Checks, Finding, Suspect, write_checks
+from edgetl.checks.object_drift import object_drift
 from edgetl.checks.sheet import write_sheet
 from edgetl.checks.subject import Subject, beginning, whole
 from edgetl.data.groups import SplitKeys, shared_groups, split_keys
@@ -32,9 +35,12 @@ from edgetl.recipes.run import Run
 from edgetl.store.cache import damaged
 from edgetl.types import Progress, Split, WeightSource
 
+DETECTOR_INPUT = (320, 320)
+"""Height and width that most detectors take if the recipe does not say."""
+
 
 def check_images(run: Run, source: WeightSource | None, obstacle: str, out: Path) -> None:
-    """Write check.json and, if there are suspects, contact-sheet.jpg into the folder `out`.
+    """Write check.json and, if there are suspects or labeled objects, contact-sheet.jpg into the folder `out`.
 
     source  the backbone's weights; None leaves out the checks on features, and `obstacle` says why
     raises  DataError for an image that can no longer be read, UsageError for names without a group; WeightsError and
@@ -45,7 +51,9 @@ def check_images(run: Run, source: WeightSource | None, obstacle: str, out: Path
     prints = _prints(subject, run.store.cache, progress)
     seen = find_copies(prints, progress, sides=subject.sides)
     copies = confirm_copies(seen, prints, subject.samples, subject.sides, progress)
-    copied = across(copies, subject.sides, [sample.label for sample in subject.samples])
+    copied = across(copies, subject.sides, subject.labels.tolist())
+    if recipe.task == "detection":
+        copied = replace(copied, contradictions=_other_boxes(copies, subject))
     keys = split_keys(run)
     findings = [
         files.passed_over(subject, split.skipped),
@@ -62,8 +70,13 @@ def check_images(run: Run, source: WeightSource | None, obstacle: str, out: Path
         findings += _by_features(compared, _features(run, source, looked_at))
     else:
         findings += _without_features(compared, obstacle if recipe.check.features else "check.features: false")
-    findings += [sizes.balance(split), sizes.precision(split, recipe.gates.max_drop_points)]
-    sheet = write_sheet(findings, out / SHEET_NAME)
+    examples: tuple[Suspect, ...] = ()
+    if recipe.task == "detection":
+        findings += _of_objects(run, subject, keys)
+        examples = objects.examples(subject)
+    else:
+        findings += [sizes.balance(split), sizes.precision(split, recipe.gates.max_drop_points)]
+    sheet = write_sheet(findings, out / SHEET_NAME, examples)
     checks = Checks(
         findings=tuple(findings),
         shots=len(split.shots),
@@ -77,6 +90,33 @@ def check_images(run: Run, source: WeightSource | None, obstacle: str, out: Path
     for finding in findings:
         if finding.verdict == "warn":
             progress.note(f"check: {finding.sentence}")
+
+
+def _other_boxes(copies: Sequence[Copy], subject: Subject) -> tuple[Copy, ...]:
+    """Equal images with other boxes; images that only look alike may show other objects."""
+    truths = [sample.truth for sample in subject.samples]
+    return tuple(copy for copy in copies if copy.kind == "pixels" and truths[copy.first] != truths[copy.second])
+
+
+def _of_objects(run: Run, subject: Subject, keys: SplitKeys | None) -> list[Finding]:
+    recipe, split = run.job.recipe, run.split
+    found = objects.objects_of(subject)
+    size = recipe.backbone.height_and_width() or DETECTOR_INPUT
+    return [
+        objects.boxes(subject, split.remarks),
+        objects.outliers(subject, found),
+        *objects.doubles(subject),
+        objects.tiny(subject, found, size, split.resize),
+        object_drift(
+            subject,
+            found,
+            counts=recipe.data.shots == "all",
+            groups=_groups(keys, subject),
+            seed=recipe.data.seed,
+        ),
+        objects.balance(split, recipe.data.shots),
+        objects.precision(split, recipe.gates.max_drop_points),
+    ]
 
 
 @dataclass(frozen=True)

@@ -28,17 +28,32 @@ CheckName = Literal[
     "balance",
     "precision",
     "drift",
+    "boxes",
+    "outliers",
+    "doubles",
+    "two_classes",
+    "tiny",
+    "objects",
 ]
 Judgement = Literal["pass", "warn", "refuse", "not checked"]
 Side = Literal["train", "val"]
 
 
+class BoxMark(TolerantModel):
+    """A labeled object: x0, y0, x1, y1 in pixels of the upright image, and the name of its class."""
+
+    corners: tuple[float, float, float, float]
+    label: str = ""
+
+
 class Picture(TolerantModel):
-    """One image file. `label` is the name of its class; `side` says how it is used."""
+    """One image file. `label` is the name of its class; `side` says how it is used; `boxes` are the objects that a
+    finding is about."""
 
     path: str
     side: Side | None = None
     label: str = ""
+    boxes: tuple[BoxMark, ...] = ()
 
 
 class Suspect(TolerantModel):

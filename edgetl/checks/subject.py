@@ -25,8 +25,8 @@ class Subject:
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        """(N,) class indices."""
-        return np.array([sample.label for sample in self.samples], dtype=np.int64)
+        """(N,) class indices; 0 for images with objects, which have no class of their own."""
+        return np.array([label_of(sample) for sample in self.samples], dtype=np.int64)
 
     @property
     def is_val(self) -> NDArray[np.bool_]:
@@ -49,7 +49,13 @@ class Subject:
     def picture(self, index: int) -> Picture:
         sample = self.samples[index]
         side: Side = "val" if index >= self.shots else "train"
-        return Picture(path=sample.path, side=side, label=self.classes[sample.label])
+        label = self.classes[sample.truth] if isinstance(sample.truth, int) else ""
+        return Picture(path=sample.path, side=side, label=label)
+
+
+def label_of(sample: Sample) -> int:
+    """The class of an image; 0 for one with objects."""
+    return sample.truth if isinstance(sample.truth, int) else 0
 
 
 def whole(split: Split) -> Subject:

@@ -17,6 +17,8 @@ from edgetl.store.results import StageResult
 def check_stage(run: Run, weights: Weights | None = None) -> StageResult:
     """Check for leaks, wrong labels and drift. If features cannot be computed, the other checks still run: the next
     stage reports the problem with the weights, and the next run tries again."""
+    if run.job.recipe.task == "detection":
+        return _checked(run, None, "features of whole images are compared only for task: classification")
     weights = weights or Weights.of(run.job, run.progress)
     try:
         return _checked(run, weights, "")
@@ -58,6 +60,7 @@ def _checked(run: Run, weights: Weights | None, obstacle: str) -> StageResult:
         "weights": source.kind if source else obstacle,
         "tools": versions(("torch", "timm", "torchvision", "scikit-learn")),
         "decoders": decoder_versions(),
+        **({} if recipe.task == "classification" else {"task": recipe.task, "shots": recipe.data.shots}),
     }
     # findings contain file names, which are not part of the split's digest
     files = [
@@ -65,6 +68,8 @@ def _checked(run: Run, weights: Weights | None, obstacle: str) -> StageResult:
         [asdict(skipped) for skipped in run.split.skipped],
     ]
     read = [[asdict(trait) for trait in run.split.traits], [asdict(conflict) for conflict in run.split.conflicts]]
+    if run.split.remarks:
+        read.append([asdict(remark) for remark in run.split.remarks])
     inputs = {
         "split": run.split.digest,
         "files": value_digest([files, read, run.split.classes]),

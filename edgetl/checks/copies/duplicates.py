@@ -284,7 +284,7 @@ def _sides_and_labels(
 ) -> dict[int, set[tuple[Side, int]]]:
     on: dict[int, set[tuple[Side, int]]] = {}
     for content, sample, side in zip(content_of, samples, sides, strict=True):
-        on.setdefault(content, set()).add((side, sample.label))
+        on.setdefault(content, set()).add((side, sample.truth if isinstance(sample.truth, int) else 0))
     return on
 
 
