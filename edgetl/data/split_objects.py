@@ -57,6 +57,8 @@ def make_object_split(config: Data, base: Path, progress: Progress | None = None
     train, val = sources.train, sources.val
     separate = val is not train
     sides = (train, val) if separate else (train,)
+    for note in dict.fromkeys(note for side in sides for note in side.notes):
+        progress.note(note)
     desk = _Desk(Desk(_hash_all(sides, progress), look))
     conflicts = desk.set_conflicts_aside(sides)
 
