@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_RECALLS = np.linspace(0.0, 1.0, 101)
+RECALLS = np.linspace(0.0, 1.0, 101)
+"""At which precision is averaged."""
 _CHUNK_CELLS = 4_000_000  # bounds the memory of one block of draws
 
 
@@ -101,6 +102,6 @@ def _area_under(outcome: NDArray[np.int8], weight: Floats, seen: Floats, truths:
     precision = np.divide(right, among, out=np.zeros_like(right), where=among > 0)
     best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     recall = right / np.where(exists, truths, 1.0)[:, None]
-    reached = np.searchsorted(_RECALLS, recall, side="right")  # how many of the 101 recalls
-    area: Floats = (best * np.diff(reached, axis=1, prepend=0)).sum(axis=1) / _RECALLS.size
+    reached = np.searchsorted(RECALLS, recall, side="right")  # how many of the 101 recalls
+    area: Floats = (best * np.diff(reached, axis=1, prepend=0)).sum(axis=1) / RECALLS.size
     return np.where(exists, area, np.nan)

@@ -140,14 +140,14 @@ def _best(objects: Detections, label: int) -> tuple[NDArray[np.float32], Floats]
 
 def _outcome(corners: Floats, truth: _Truths, areas: Sequence[tuple[float, float]]) -> NDArray[np.int8]:
     """int8 (S, T, K) of the objects (K, 4), which take their truths in turn."""
-    overlaps = _overlaps(corners, truth.corners, truth.ignored)
+    shared = overlaps(corners, truth.corners, truth.ignored)
     sizes = _area(corners)
     outside = np.array([(sizes < low) | (sizes > high) for low, high in areas], np.bool_)
     outcome = np.where(outside[:, None, :], IGNORED, FALSE).astype(np.int8)
     outcome = np.repeat(outcome, len(IOU_THRESHOLDS), axis=1)
     taken = np.zeros((len(areas), len(IOU_THRESHOLDS), len(truth.ignored)), np.bool_)
-    for each in np.flatnonzero((overlaps >= IOU_THRESHOLDS[0]).any(axis=1)):
-        _take(overlaps[each], truth, taken, outcome[:, :, each])
+    for each in np.flatnonzero((shared >= IOU_THRESHOLDS[0]).any(axis=1)):
+        _take(shared[each], truth, taken, outcome[:, :, each])
     return outcome
 
 
@@ -168,7 +168,7 @@ def _take(overlap: Floats, truth: _Truths, taken: NDArray[np.bool_], outcome: ND
     outcome[ranges, thresholds] = np.where(truth.counts[ranges, chosen], HIT, IGNORED)
 
 
-def _overlaps(found: Floats, truth: Floats, ignored: NDArray[np.bool_]) -> Floats:
+def overlaps(found: Floats, truth: Floats, ignored: NDArray[np.bool_]) -> Floats:
     """(K, G): intersection over union, over the area of the found object for ignored regions."""
     with np.errstate(all="ignore"):  # the boxes of a build may be infinite
         ends = np.minimum(found[:, None, 2:], truth[None, :, 2:])
