@@ -62,6 +62,12 @@ def test_too_few_proposals_are_filled_up_with_suppressed_ones() -> None:
     assert torch.allclose(found[0], boxes[[1, 2, 0]])
 
 
+def test_regions_outside_of_the_input_come_last() -> None:
+    boxes = torch.tensor([[70.0, 5, 90, 25], [30, 30, 60, 60]])
+    found = propose(torch.tensor([[3.0, 1.0]]), torch.zeros(1, 2, 4), centered(boxes), (64, 64), candidates=2, count=2)
+    assert torch.allclose(found[0, 0], boxes[1])
+
+
 @pytest.mark.parametrize("old_names", [False, True])
 def test_weights_of_torchvision_give_its_proposals_and_region_features(old_names: bool, tmp_path: Path) -> None:
     torch.manual_seed(0)

@@ -17,6 +17,8 @@ NO_VARIANCES = (1.0, 1.0)
 
 _OVERLAP = 0.7  # of two boxes, above which the worse one is suppressed
 
+_SMALLEST = 1.0  # area in pixels
+
 
 def propose(
     objectness: Tensor, offsets: Tensor, anchors: Tensor, size: tuple[int, int], candidates: int, count: int
@@ -47,11 +49,12 @@ def _clipped(boxes: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _suppressed(boxes: Tensor, places: Tensor) -> Tensor:
-    """float32 (N, K): 1 where a box overlaps one before it too much."""
+    """float32 (N, K): 1 where a box overlaps one before it too much, or nothing is left of it in the input."""
     low = torch.maximum(boxes[:, :, None, :2], boxes[:, None, :, :2])
     high = torch.minimum(boxes[:, :, None, 2:], boxes[:, None, :, 2:])
     shared = (high - low).clamp(min=0).prod(3)
     areas = (boxes[..., 2:] - boxes[..., :2]).prod(2)
     union = areas[:, :, None] + areas[:, None, :] - shared
     earlier = (places[:, None] > places).float()
-    return ((shared > _OVERLAP * union).float() * earlier).amax(2)
+    copies = ((shared > _OVERLAP * union).float() * earlier).amax(2)
+    return torch.maximum(copies, (areas < _SMALLEST).float())

@@ -30,10 +30,9 @@ class SsdHead(nn.Module):
         class_stems: Sequence[nn.Module] = (),
     ) -> None:
         super().__init__()
-        nothing = [nn.Identity() for _ in boxes]
         self.extras = nn.ModuleList(extras)
-        self.box_stems, self.boxes = nn.ModuleList(box_stems or nothing), nn.ModuleList(boxes)
-        self.class_stems, self.classes = nn.ModuleList(class_stems or nothing), nn.ModuleList(classes)
+        self.box_stems, self.boxes = nn.ModuleList(box_stems or map(_nothing, boxes)), nn.ModuleList(boxes)
+        self.class_stems, self.classes = nn.ModuleList(class_stems or map(_nothing, classes)), nn.ModuleList(classes)
 
     def forward(self, features: Maps) -> Maps:
         levels = list(features)
@@ -44,6 +43,10 @@ class SsdHead(nn.Module):
             maps.append(self.boxes[index](self.box_stems[index](level)))
             maps.append(self.classes[index](self.class_stems[index](level)))
         return tuple(maps)
+
+
+def _nothing(_: nn.Module) -> nn.Module:
+    return nn.Identity()
 
 
 class SsdNetwork(nn.Module):
