@@ -34,7 +34,8 @@ from edgetl.quant.bias import correct_biases
 from edgetl.quant.prepare import convert, fix_ranges, prepare
 from edgetl.recipes.recipe import Backbone
 from edgetl.recipes.targets import load_profile, load_target
-from edgetl.tasks.classification.accuracy import predict_each
+from edgetl.tasks.base import load_task
+from edgetl.tasks.running import answer_all
 from edgetl.types import (
     Engine,
     Interval,
@@ -268,6 +269,6 @@ def _built(
 
 def _accuracy(engines: Mapping[str, Engine], judged: Sequence[Sample], p: Preprocessing) -> tuple[float, Interval]:
     labels = np.array([sample.label for sample in judged])
-    logits = predict_each(engines, batches(judged, p, _BATCH))
+    logits = answer_all(load_task("classification"), engines, batches(judged, p, _BATCH))
     right = {name: found.argmax(1) == labels for name, found in logits.items()}
     return float(right[INT8].mean()), stats.paired_difference(right[FLOAT], right[INT8])

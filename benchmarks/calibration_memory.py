@@ -55,7 +55,7 @@ def measure(data: Path, weights: Path, work: Path, count: int) -> dict[str, floa
     prepared = prepare(folded, p, scheme, profile)
     images = CalibrationImages(samples, p, "none", profile, torch.device("cpu"))
     parts = key_parts(
-        network=spec,
+        network={"architecture": spec.architecture, **spec.model_args},
         weights=tensors_digest(folded),
         samples=images.samples,
         p=p,

@@ -43,7 +43,7 @@ from edgetl.data.batches import batches, load_batch
 from edgetl.errors import EdgetlError
 from edgetl.files.digest import file_digest, value_digest
 from edgetl.pipeline import Outcome
-from edgetl.pivot.float_logits import read_reference
+from edgetl.pivot.float_answers import read_reference
 from edgetl.pivot.pivot import FOLDER, read_pivot
 from edgetl.recipes.job import Job, make_job
 from edgetl.recipes.recipe_file import load_recipe
@@ -54,8 +54,10 @@ from edgetl.stages.compile import compile_stage
 from edgetl.stages.repair import missed_by_int8, repair_stage
 from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.store.results import StageResult, Store, open_store, write_text
-from edgetl.tasks.classification.accuracy import compare, predict, stratified
-from edgetl.types import Precision, Preprocessing, Sample, Silent, Split
+from edgetl.tasks.base import load_task
+from edgetl.tasks.classification.accuracy import compare, stratified
+from edgetl.tasks.running import answer_all
+from edgetl.types import OUTPUT_NAME, Precision, Preprocessing, Sample, Silent, Split
 
 GATE_POINTS = 1.0
 _FLOAT_MODEL = "float32.onnx"
@@ -130,13 +132,13 @@ class Chain:
 
         def run(out: Path) -> None:
             if emulated:
-                logits = qemu.logits(made.model, load_batch(samples, preprocessing), threads=1)
+                logits = qemu.outputs(made.model, load_batch(samples, preprocessing), threads=1)["logits"]
                 placement = ""
             else:
                 backend = load(opened.backend)
                 with backend.open(made.folder, made.compiled, opened, threads=self.making.threads) as engine:
                     placement = engine.placement().summary()
-                    logits = predict(engine, batches(samples, preprocessing))
+                    logits = answer_all(load_task("classification"), {"": engine}, batches(samples, preprocessing))[""]
             save_file({"logits": logits}, out / _ANSWERS_FILE)
             (out / _PLACEMENT_FILE).write_text(placement, encoding="utf-8")
 
@@ -270,7 +272,7 @@ class Chain:
     def _judged(self, logits: Logits, placement: str, count: int) -> Answers:
         chosen = self._chosen(count)
         labels = np.array([self.split.val[index].label for index in chosen], dtype=np.int64)
-        reference = read_reference(self.float_pivot.folder / REFERENCE_LOGITS, len(self.split.val))[chosen]
+        reference = read_reference(self.float_pivot.folder / REFERENCE_LOGITS, OUTPUT_NAME, len(self.split.val))[chosen]
         accuracy = compare(logits, labels, reference, self.group.draw)
         right = (logits.argmax(axis=1) == labels) & np.isfinite(logits).all(axis=1)
         return Answers(logits, placement, chosen, right, reference.argmax(axis=1) == labels, accuracy)

@@ -25,5 +25,5 @@ class Audit:
 class Replaceable:
     """How many smooth activations (outside of gates) and squeeze-and-excitation gates a network has."""
 
-    activations: int
-    gates: int
+    activations: int = 0
+    gates: int = 0

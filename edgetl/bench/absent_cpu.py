@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,20 +15,21 @@ from edgetl.bench.host_answers import Answered, on_all_images, on_host
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, TargetBench
 from edgetl.data.batches import batches, load_batch
+from edgetl.data.frames import frames_of
 from edgetl.errors import BackendError
 from edgetl.recipes.run import Run
-from edgetl.tasks.classification.accuracy import compare, predict, stratified
-from edgetl.types import PRECISIONS, Backend, Missing
+from edgetl.tasks.base import Answers
+from edgetl.tasks.classification.accuracy import stratified
+from edgetl.tasks.running import answer_all
+from edgetl.types import PRECISIONS, Backend, Missing, Sample
 
 _FLOAT_IMAGES = 8  # float is slowest under emulation, and its arithmetic hardly differs between CPUs
-
-_Logits = NDArray[np.float32]
 
 
 def emulated(
     backend: Backend, run: Run, builds: TargetBuilds, obstacle: Missing
-) -> tuple[TargetBench, dict[str, _Logits]]:
-    """The bench of a target that this machine cannot run, and the logits of the emulated builds.
+) -> tuple[TargetBench, dict[str, Answers]]:
+    """The bench of a target that this machine cannot run, and the answers of the emulated builds.
 
     A float build is emulated on few images, the build that ships on all that the recipe asks for.
     """
@@ -62,18 +64,20 @@ def _missing(run: Run, builds: TargetBuilds) -> Missing | None:
 
 
 class _Emulation:
-    """The emulated images and their logits."""
+    """The emulated images and their answers."""
 
     def __init__(self, backend: Backend, run: Run, builds: TargetBuilds) -> None:
         self._backend, self._run, self._builds, self._recipe = backend, run, builds, run.job.recipe
-        self._labels = np.array([sample.label for sample in run.split.val], dtype=np.int64)
-        self._picked = stratified(self._labels, self._recipe.bench.emulated_images)
-        self._images = load_batch([run.split.val[index] for index in self._picked], builds.preprocessing)
-        self._logits: dict[str, _Logits] = {}
-        self._host_logits: dict[str, _Logits | None] = {}
+        self._task, val = builds.task, run.split.val
+        self._picked = _picked(val, self._recipe.bench.emulated_images)
+        chosen = [val[index] for index in self._picked]
+        self._images = load_batch(chosen, builds.preprocessing)
+        self._frames = frames_of(chosen, builds.preprocessing) if self._task.in_image else ()
+        self._logits: dict[str, Answers] = {}
+        self._host_logits: dict[str, Answers | None] = {}
         self._threads = max(1, int(describe().usable_cores or 1))  # nothing is timed: use all threads
 
-    def of(self, bench: TargetBench) -> tuple[TargetBench, dict[str, _Logits]]:
+    def of(self, bench: TargetBench) -> tuple[TargetBench, dict[str, Answers]]:
         found = {candidate.precision: self._build(candidate) for candidate in self._builds.candidates}
 
         def whole() -> TargetBench:
@@ -109,13 +113,18 @@ class _Emulation:
         except BackendError as error:
             return replace(build, error=str(error))
         picked, seed, reference = self._picked[:count], self._recipe.data.seed, self._builds.reference
-        if (host := self._host(candidate)) is not None:
+        # what another CPU would find is bounded for classes only
+        if not self._task.in_image and (host := self._host(candidate)) is not None:
             answered = Answered(host, logits, picked)
-            if (found := on_all_images(answered, self._labels, reference, seed)) is not None:
+            labels = np.array([sample.label for sample in self._run.split.val], dtype=np.int64)
+            if (found := on_all_images(answered, labels, reference, seed)) is not None:
                 return replace(build, accuracy=found[0], host=found[1])
-        return replace(build, accuracy=compare(logits, self._labels[picked], reference[picked], seed))
+        truths = [self._run.split.val[index].truth for index in picked]
+        classes = len(self._run.split.classes)
+        accuracy = self._task.measure(logits, truths, reference[picked], classes, seed, settings=candidate.settings)
+        return replace(build, accuracy=accuracy)
 
-    def _host(self, candidate: Candidate) -> _Logits | None:
+    def _host(self, candidate: Candidate) -> Answers | None:
         """Logits of the build's file on this CPU, for all validation images; None if this CPU cannot run it."""
         name = candidate.precision
         if name in self._host_logits:
@@ -128,14 +137,23 @@ class _Emulation:
                     candidate.folder, candidate.compiled, on_host(target), threads=self._threads
                 ) as engine,
             ):
-                found = predict(engine, batches(val, self._builds.preprocessing), advance)
+                found = answer_all(self._task, {"": engine}, batches(val, self._builds.preprocessing), (), advance)[""]
         except BackendError:
             found = None
         self._host_logits[name] = found
         return found
 
-    def _emulate(self, candidate: Candidate, count: int) -> _Logits:
+    def _emulate(self, candidate: Candidate, count: int) -> Answers:
         label = f"{self._builds.target.name}: {candidate.precision} on {count} images under emulation"
         with self._run.progress.task(label, total=None):
             model = candidate.folder / candidate.compiled.model
-            return qemu.logits(model, self._images[:count], threads=self._threads)
+            found = qemu.outputs(model, self._images[:count], self._task.outputs, threads=self._threads)
+            return self._task.answer(found, self._frames[:count])
+
+
+def _picked(val: Sequence[Sample], count: int) -> NDArray[np.int64]:
+    """Indices of the images that are emulated: of every class in turn, or evenly spread."""
+    if all(isinstance(sample.truth, int) for sample in val):
+        return stratified(np.array([sample.label for sample in val], dtype=np.int64), count)
+    found: NDArray[np.int64] = np.unique(np.linspace(0, len(val) - 1, min(count, len(val))).round().astype(np.int64))
+    return found

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from edgetl.tasks.base import Answers, Task, load_task
+from edgetl.tasks.detection.detections import Postprocess
 from edgetl.types import Compiled, Precision, Preprocessing, Target
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A compiled build: the folder that its backend wrote, and the values needed to open it."""
+    """A compiled build: the folder that its backend wrote, and the values needed to open it.
+
+    settings  with which it reports objects, for a detector
+    """
 
     folder: Path
     compiled: Compiled
+    settings: Postprocess | None = None
 
     @property
     def precision(self) -> Precision:
@@ -30,10 +33,12 @@ class Candidate:
 class TargetBuilds:
     """One target's builds, and what they are compared with.
 
-    reference  float32 (len(val), classes), logits of the float torch network on the validation images in their order
+    task       of the network
+    reference  float32 (len(val), ...), answers of the float torch network on the validation images in their order
     """
 
     target: Target
     candidates: tuple[Candidate, ...]
     preprocessing: Preprocessing
-    reference: NDArray[np.float32]
+    reference: Answers
+    task: Task = field(default_factory=lambda: load_task("classification"))

@@ -18,7 +18,7 @@ from edgetl.recipes.recipe import Gates
 from edgetl.recipes.recipe_file import validation_lines
 from edgetl.types import Interval
 
-KEYS = ("min_top1", "min_recall", "max_p99_ms", "max_size_bytes")
+KEYS = ("min_score", "min_top1", "min_recall", "max_p99_ms", "max_size_bytes")
 
 
 def parse_gates(given: Sequence[str]) -> Gates:
@@ -57,8 +57,8 @@ def judge_bundles(measurement: Measurement, gates: Gates) -> Measurement:
 
 def _checks(row: BundleMeasurement, measurement: Measurement, gates: Gates) -> list[GateCheck]:
     checks: list[GateCheck] = []
-    if gates.min_top1 is not None:
-        checks.append(_share_check("min_top1", "top-1", row.top1, row.images, gates.min_top1))
+    if gates.least_score is not None:
+        checks.append(_share_check(gates.score_key, "top-1", row.top1, row.images, gates.least_score))
     found = {each.label: each for each in row.recalls}
     for label, least in (gates.min_recall or {}).items():
         if found and label not in found:

@@ -27,7 +27,9 @@ from edgetl.data.by_label import match_labels
 from edgetl.data.survey import listing_of
 from edgetl.errors import BackendError, BundleError, DataError
 from edgetl.files.digest import file_digest
-from edgetl.tasks.classification.accuracy import answers, predict_each
+from edgetl.tasks.base import load_task
+from edgetl.tasks.classification.accuracy import answers
+from edgetl.tasks.running import answer_all
 from edgetl.types import ColdStart, Engine, Interval, Placement, Preprocessing, Progress, Sample
 
 FEWEST_RUNS = 300
@@ -277,7 +279,7 @@ def _right_answers(
         return {}
     labels = np.array([sample.label for sample in samples])
     with progress.task("accuracy", total=len(samples)) as advance:
-        logits = predict_each(engines, batches(samples, preprocessing), advance)
+        logits = answer_all(load_task("classification"), engines, batches(samples, preprocessing), advance=advance)
     return {name: np.asarray(answers(values)[0] == labels) for name, values in logits.items()}
 
 

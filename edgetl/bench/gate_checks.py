@@ -14,7 +14,7 @@ from edgetl.bench.quiet import Conditions, busy, too_many_threads
 from edgetl.bench.result import BuildBench, Latency, TargetBench
 from edgetl.files.text import decimal, one_line
 from edgetl.recipes.recipe import Gates
-from edgetl.tasks.classification.accuracy_gates import worst
+from edgetl.tasks.accuracy_gates import worst
 from edgetl.types import PRECISIONS, ClassRecall, Estimate, Interval, Verdict
 
 _LEFT_IN_FLOAT = "convolutions and matrix products in float"
@@ -39,8 +39,8 @@ def check_gates(build: BuildBench, bench: TargetBench, gates: Gates) -> tuple[Ga
     checks: list[GateCheck] = []
     if gates.max_drop_points is not None:
         checks.append(_drop_check(build, bench, gates.max_drop_points))
-    if gates.min_top1 is not None:
-        checks.append(_top1_check(build, bench, gates.min_top1))
+    if gates.least_score is not None:
+        checks.append(_score_check(build, bench, gates.score_key, gates.least_score))
     for label, least in (gates.min_recall or {}).items():
         checks.append(_recall_check(build, bench, label, least))
     if gates.max_recall_drop_points is not None:
@@ -83,16 +83,15 @@ def _drop_check(build: BuildBench, bench: TargetBench, limit: float) -> GateChec
     return GateCheck(gate, limit, drop.value, verdict, reason)
 
 
-def _top1_check(build: BuildBench, bench: TargetBench, limit: float) -> GateCheck:
-    gate = "min_top1"
+def _score_check(build: BuildBench, bench: TargetBench, gate: str, limit: float) -> GateCheck:
     if build.accuracy is None:
         return GateCheck(gate, limit, None, "not measured", "accuracy was not measured")
-    top1 = build.accuracy.top1
-    most = build.host.most_top1 if build.host else top1.high
-    verdict = _accuracy_verdict(top1.value < limit, most < limit, bench.emulated)
-    of_float = top1.value + build.accuracy.drop_points.value / 100
-    reason = f"top-1 {at_least(top1, limit, build.accuracy.images)}{_float_too(of_float, limit)}"
-    return GateCheck(gate, limit, top1.value, verdict, reason)
+    score, found = build.accuracy.score, build.accuracy.score.value
+    most = build.host.most_top1 if build.host else found.high
+    verdict = _accuracy_verdict(found.value < limit, most < limit, bench.emulated)
+    of_float = found.value + build.accuracy.drop_points.value / 100
+    reason = f"{score.metric} {at_least(found, limit, build.accuracy.images)}{_float_too(of_float, limit)}"
+    return GateCheck(gate, limit, found.value, verdict, reason)
 
 
 def _recall_check(build: BuildBench, bench: TargetBench, label: str, limit: float) -> GateCheck:

@@ -186,7 +186,7 @@ def _most_accurate(bench: TargetBench) -> BuildBench | None:
     runnable = [build for build in bench.builds if build.error is None and build.lacking is None]
     if not runnable:
         return None
-    return max(runnable, key=lambda build: build.accuracy.top1.value if build.accuracy else -1.0)
+    return max(runnable, key=lambda build: build.accuracy.score.value.value if build.accuracy else -1.0)
 
 
 def _refused(verdicts: tuple[BuildVerdict, ...]) -> str:

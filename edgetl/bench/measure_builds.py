@@ -22,9 +22,11 @@ from edgetl.bench.machine import describe, gpu_of, other_cpu
 from edgetl.bench.result import BENCH_FILE, LATENCY_FILE, PREDICTIONS_FILE, BuildBench, TargetBench, write_bench
 from edgetl.bench.timed import Timed, Timing, latency, timed
 from edgetl.data.batches import batches, load_batch, spread
+from edgetl.data.frames import frames_of
 from edgetl.errors import BackendError
 from edgetl.recipes.run import Run
-from edgetl.tasks.classification.accuracy import compare, predict
+from edgetl.tasks.base import Answers
+from edgetl.tasks.running import answer
 from edgetl.types import (
     PRECISIONS,
     Backend,
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from edgetl.types import Tensors
 
 
-_Logits = NDArray[np.float32]
 _Times = NDArray[np.int64]
 
 
@@ -88,11 +89,11 @@ def measure_builds(run: Run, builds: TargetBuilds, out: Path) -> None:
     backend = load(builds.target.backend)
     obstacle = _obstacle(backend, builds)
     if obstacle is None:
-        bench, logits, times = _measure(backend, run, builds)
+        bench, answers, times = _measure(backend, run, builds)
     else:
-        bench, logits = emulated(backend, run, builds, obstacle)
+        bench, answers = emulated(backend, run, builds, obstacle)
         times = {}
-    save_file(dict(logits), out / PREDICTIONS_FILE)
+    save_file(dict(answers), out / PREDICTIONS_FILE)
     save_file(dict(times), out / LATENCY_FILE)
     write_bench(bench, out / BENCH_FILE)
 
@@ -115,14 +116,14 @@ def _lacking(backend: Backend, builds: TargetBuilds) -> dict[str, str]:
 
 def _measure(
     backend: Backend, run: Run, builds: TargetBuilds
-) -> tuple[TargetBench, dict[str, _Logits], dict[str, _Times]]:
+) -> tuple[TargetBench, dict[str, Answers], dict[str, _Times]]:
     machine, seed, threads = describe(), run.job.recipe.data.seed, run.job.recipe.bench.threads
-    labels = np.array([sample.label for sample in run.split.val], dtype=np.int64)
+    truths = [sample.truth for sample in run.split.val]
     out = _Out(_lacking(backend, builds))
     cold = {c.precision: _cold_start(run, builds, c, out) for c in builds.candidates if c.precision not in out}
     with ExitStack() as stack:
         engines, placements = _open_all(backend, builds, threads, stack, out)
-        logits = _predict(run, builds, engines, out)
+        answers = _predict(run, builds, engines, out)
         found = _time(run, builds, {name: engine for name, engine in engines.items() if name not in out}, out)
     times = found.times if found else {}
     measured: list[BuildBench] = []
@@ -143,7 +144,14 @@ def _measure(
                 placement=placements[name].summary(),
                 not_integer=tuple(op.name for op in placements[name].not_integer()) if asked else (),
                 conversions=len(placements[name].conversions()) if asked else None,
-                accuracy=compare(logits[name], labels, builds.reference, seed),
+                accuracy=builds.task.measure(
+                    answers[name],
+                    truths,
+                    builds.reference,
+                    len(run.split.classes),
+                    seed,
+                    settings=candidate.settings,
+                ),
                 latency=latency(times[name], threads),
                 speedup=over.pop("float32", None),
                 speedup_over=over,
@@ -165,7 +173,7 @@ def _measure(
         labels=run.split.classes,
         conditions=found.conditions if found else None,
     )
-    return bench, {name: values for name, values in logits.items() if name not in out}, times
+    return bench, {name: values for name, values in answers.items() if name not in out}, times
 
 
 def _open_all(
@@ -187,19 +195,23 @@ def _open_all(
     return engines, placements
 
 
-def _predict(run: Run, builds: TargetBuilds, engines: Mapping[str, Engine], out: _Out) -> dict[str, _Logits]:
-    """Logits of every build on all validation images, which are read once. A build that fails is dropped."""
-    parts: dict[str, list[_Logits]] = {name: [] for name in engines}
+def _predict(run: Run, builds: TargetBuilds, engines: Mapping[str, Engine], out: _Out) -> dict[str, Answers]:
+    """Answers of every build on all validation images, which are read once. A build that fails is dropped."""
+    parts: dict[str, list[Answers]] = {name: [] for name in engines}
     if not parts:
         return {}
-    with run.progress.task(f"{builds.target.name}: accuracy", total=len(run.split.val)) as advance:
-        for images in batches(run.split.val, builds.preprocessing):
+    val, p = run.split.val, builds.preprocessing
+    frames = frames_of(val, p) if builds.task.in_image else ()
+    done = 0
+    with run.progress.task(f"{builds.target.name}: accuracy", total=len(val)) as advance:
+        for images in batches(val, p):
             for name in list(parts):
                 try:
-                    parts[name].append(predict(engines[name], [images]))
+                    parts[name].append(answer(builds.task, engines[name], images, frames[done : done + len(images)]))
                 except BackendError as error:
                     out.errors[name] = str(error)
                     del parts[name]
+            done += len(images)
             advance(len(images))
     return {name: np.concatenate(rows) for name, rows in parts.items()}
 

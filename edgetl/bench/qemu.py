@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -19,13 +20,13 @@ from edgetl.errors import BackendError
 from edgetl.files.arrays import UnreadableArray, read_array
 from edgetl.files.temporary import temporary_folder
 from edgetl.recipes.resources import resource_dir
-from edgetl.types import Missing, Target
+from edgetl.types import OUTPUT_NAME, Missing, Target
 
 SYSROOT_VARIABLE = "EDGETL_ARM_SYSROOT"
 _EMULATORS = ("qemu-aarch64-static", "qemu-aarch64")
 _PYTHON = "usr/bin/python3.11"
 _STAMP = "edgetl-sysroot.txt"  # written last by scripts/arm-sysroot
-_REFUSED = 3  # exit status of onnx_logits.py if the runtime rejects the model
+_REFUSED = 3  # exit status of onnx_outputs.py if the runtime rejects the model
 
 
 class EmulationError(BackendError):
@@ -69,13 +70,18 @@ def identity() -> list[str]:
     return [_emulator() or "", version(), stamp]
 
 
-def logits(
-    model: Path, images: NDArray[np.uint8], *, threads: int = 1, timeout_s: float = 3600.0
-) -> NDArray[np.float32]:
-    """Logits of the ONNX file `model` on an ARM CPU.
+def outputs(
+    model: Path,
+    images: NDArray[np.uint8],
+    names: Sequence[str] = (OUTPUT_NAME,),
+    *,
+    threads: int = 1,
+    timeout_s: float = 3600.0,
+) -> dict[str, NDArray[np.float32]]:
+    """Outputs of the ONNX file `model` on an ARM CPU.
 
     images   (N, H, W, 3) uint8, N >= 1.
-    returns  (N, classes) float32. About 100 to 300 times slower than native.
+    returns  (N, ...) float32 for each of `names`. About 100 to 300 times slower than native.
     raises   EmulationError if the emulator is missing, fails, or takes longer than `timeout_s`; BackendError if the
              aarch64 onnxruntime rejects the model.
     """
@@ -86,10 +92,10 @@ def logits(
         raise EmulationError(f"{model}: cannot emulate ARM: {why.reason}; {why.remedy}")
     with temporary_folder() as folder:
         np.save(folder / "images.npy", images, allow_pickle=False)
-        script = Path(__file__).with_name("onnx_logits.py")
-        arguments = [script, model.resolve(), folder / "images.npy", folder / "logits.npy", threads]
+        script = Path(__file__).with_name("onnx_outputs.py")
+        arguments = [script, model.resolve(), folder / "images.npy", folder, threads, *names]
         _run([*_guest_python(emulator, sysroot()), *map(str, arguments)], model, timeout_s)
-        return _read_logits(folder / "logits.npy", len(images), model)
+        return {name: _read(folder / f"{name}.npy", name, len(images), model) for name in names}
 
 
 def _emulator() -> str | None:
@@ -129,11 +135,11 @@ def _run(command: list[str], model: Path, timeout_s: float) -> None:
         raise EmulationError(f"{model}: emulation ended with status {done.returncode}: {tail or 'no message'}")
 
 
-def _read_logits(path: Path, images: int, model: Path) -> NDArray[np.float32]:
+def _read(path: Path, name: str, images: int, model: Path) -> NDArray[np.float32]:
     try:
         found = read_array(path)
     except UnreadableArray as error:
-        raise EmulationError(f"{model}: emulation ended without logits: {error}") from error
-    if found.dtype != np.float32 or found.ndim != 2 or found.shape[0] != images:
-        raise EmulationError(f"{model}: expected float32 logits ({images}, classes); found {found.dtype} {found.shape}")
+        raise EmulationError(f"{model}: emulation ended without {name}: {error}") from error
+    if found.dtype != np.float32 or found.ndim < 2 or found.shape[0] != images:
+        raise EmulationError(f"{model}: expected float32 {name} ({images}, ...); found {found.dtype} {found.shape}")
     return np.asarray(found, dtype=np.float32)

@@ -10,7 +10,7 @@ from typing import Literal
 from edgetl.bench.machine import Machine
 from edgetl.bench.quiet import Conditions
 from edgetl.store.documents import read_document, write_document
-from edgetl.tasks.classification.accuracy import Accuracy
+from edgetl.tasks.quality import QualityRecord
 from edgetl.types import PRECISIONS, ClassRecall, ColdStart, Estimate, Interval, Precision
 
 BENCH_FILE = "bench.json"
@@ -79,7 +79,7 @@ class BuildBench:
     size_bytes: int
     placement: str | None = None
     not_integer: tuple[str, ...] = ()
-    accuracy: Accuracy | None = None
+    accuracy: QualityRecord | None = None
     latency: Latency | None = None
     speedup: Interval | None = None
     cold_start: ColdStart | None = None

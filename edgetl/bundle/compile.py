@@ -42,7 +42,7 @@ def compile_pivot(pivot_folder: Path, target: Target, precision: Precision, name
         golden_files=pivot.golden_files,
         tolerance=golden.tolerance(precision) if golden else None,
         signature=_signature(pivot_folder / model.file, pivot),
-        postprocess=pivot.postprocess,
+        postprocess=model.postprocess or pivot.postprocess,
     )
 
 

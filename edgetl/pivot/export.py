@@ -10,62 +10,65 @@ from typing import Literal
 
 import numpy as np
 import onnx
+import onnxruntime
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from torch import nn
 
-from edgetl.backbones.load import rebuild
-from edgetl.backbones.spec import read_spec
 from edgetl.data.batches import batches
+from edgetl.data.frames import frames_of
 from edgetl.pivot import golden
-from edgetl.pivot.float_logits import stored_logits
-from edgetl.pivot.fold import fold
+from edgetl.pivot.adapted import open_adapted
+from edgetl.pivot.float_answers import stored_answers
+from edgetl.pivot.fold import fold_parts
 from edgetl.pivot.from_torch import to_onnx
+from edgetl.pivot.golden import add_outputs
 from edgetl.pivot.half import measure_range, to_float16
-from edgetl.pivot.parity import compare, infer, open_literal
-from edgetl.pivot.pivot import GOLDEN_DIR, HalfRange, Pivot, PivotModel, write_pivot
+from edgetl.pivot.literal import infer, open_literal
+from edgetl.pivot.pivot import GOLDEN_DIR, HalfRange, Parity, Pivot, PivotModel, write_pivot
 from edgetl.pivot.preprocess import attach
-from edgetl.pivot.reference import float_logits, torch_logits
+from edgetl.pivot.reference import float_answers, float_outputs, torch_outputs
 from edgetl.pivot.serialize import serialize
 from edgetl.recipes.job import wants_float16
 from edgetl.recipes.run import Run
-from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE, REFERENCE_LOGITS
-from edgetl.types import NetworkSpec, Sample, Split
+from edgetl.store.records import REFERENCE_LOGITS
+from edgetl.tasks.base import Outputs, Task, load_task
+from edgetl.tasks.detection.detections import Postprocess
+from edgetl.types import Preprocessing, Sample, Split
 
 PARITY_IMAGES = 64
 _BATCH_OF_ALL_VALUES = 2  # every intermediate value is in memory
-
-Logits = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class _Export:
     """What all models of a pivot are proven with. vectors  uint8 (N, H, W, 3), the golden inputs"""
 
+    task: Task
     split: Split
-    spec: NetworkSpec
+    preprocessing: Preprocessing
     vectors: NDArray[np.uint8]
     out: Path
 
     def attach(self, model: onnx.ModelProto) -> onnx.ModelProto:
-        return attach(model, self.spec.preprocessing, self.split.classes)
+        return attach(model, self.preprocessing, self.split.classes)
 
 
 @dataclass(frozen=True)
 class _Expected:
-    """torch's logits (N, classes) on the samples. exact  of an INT8 network: those of the float network"""
+    """torch's outputs on the samples. exact  of an INT8 network: those of the float network"""
 
     samples: tuple[Sample, ...]
-    logits: Logits
-    exact: Logits | None = None
+    outputs: Outputs
+    exact: Outputs | None = None
 
 
 @dataclass(frozen=True)
 class _Made:
-    """A model that has been proven: its description and its logits on the golden inputs."""
+    """A model that has been proven: its description and its outputs on the golden inputs."""
 
     model: PivotModel
-    golden: Logits
+    golden: Outputs
 
 
 def export_pivot(run: Run, adapted: Path, quantized: Mapping[str, Path], out: Path, known: Path | None = None) -> None:
@@ -75,24 +78,24 @@ def export_pivot(run: Run, adapted: Path, quantized: Mapping[str, Path], out: Pa
     to float16's largest.
 
     quantized  scheme id -> folder of the quantize stage; may be empty
-    known      folder in which `edgetl.pivot.reference` left the float network's logits on the validation images
+    known      folder in which `edgetl.pivot.reference` left the float network's answers on the validation images
     raises     ParityError if an exported model differs from its torch network on real images; BackendError if the
                exporter refuses the network; DataError for unreadable images.
     """
-    split, progress = run.split, run.progress
-    spec = read_spec(adapted / NETWORK_SPEC)
-    p = spec.preprocessing
-    network = fold(rebuild(spec, adapted / NETWORK_STATE), p.height, p.width).module
+    split, progress, task = run.split, run.progress, load_task(run.job.recipe.task)
+    opened = open_adapted(task, adapted)
+    p = opened.preprocessing
+    network = fold_parts(opened.module, opened.parts, p.height, p.width).module
     vectors, pictures = golden.write_images(golden.choose(split.val), p, out / GOLDEN_DIR)
-    reference = stored_logits(known) if known else float_logits(network, split.val, spec, progress)
-    save_file(
-        {"logits": reference, "labels": np.array([sample.label for sample in split.val], np.int64)},
-        out / REFERENCE_LOGITS,
-    )
-    export = _Export(split, spec, vectors, out)
-    expected = _Expected(split.val[:PARITY_IMAGES], reference[:PARITY_IMAGES])
+    reference = stored_answers(known, task.kept) if known else float_answers(task, network, split.val, p, progress)
+    save_file({task.kept: reference, **_labels(split)}, out / REFERENCE_LOGITS)
+    export = _Export(task, split, p, vectors, out)
+    few = split.val[:PARITY_IMAGES]
+    # answers of a classifier are its outputs
+    outputs = float_outputs(task, network, few, p) if task.in_image else {task.kept: reference[: len(few)]}
+    expected = _Expected(few, outputs)
     with progress.task("export: prove", 1 + len(quantized)) as advance:
-        plain = to_onnx(network, p.height, p.width)
+        plain = to_onnx(network, p.height, p.width, task.outputs)
         made = [_export_float(export, plain, network, expected)]
         half_range = _half_range(export, made[0].model.file) if wants_float16(run.job) else None
         if half_range is not None and half_range.fits:
@@ -102,8 +105,7 @@ def export_pivot(run: Run, adapted: Path, quantized: Mapping[str, Path], out: Pa
         for identity, folder in quantized.items():
             made.append(_export_int8(export, identity, folder))
             advance()
-    logits = {Path(item.model.file).stem: item.golden for item in made}
-    save_file(logits, out / GOLDEN_DIR / "logits.safetensors")
+    add_outputs(out / GOLDEN_DIR, {Path(item.model.file).stem: item.golden for item in made})
     write_pivot(
         out,
         Pivot(
@@ -112,29 +114,37 @@ def export_pivot(run: Run, adapted: Path, quantized: Mapping[str, Path], out: Pa
             models=tuple(item.model for item in made),
             golden_files=pictures,
             half_range=half_range,
-            source=spec.source,
-            licence=spec.licence,
+            source=opened.source,
+            licence=opened.licence,
+            task=task.name,
+            postprocess=made[0].model.postprocess,
             digests={},
         ),
     )
 
 
+def _labels(split: Split) -> dict[str, NDArray[np.int64]]:
+    labels = [sample.truth for sample in split.val if isinstance(sample.truth, int)]
+    return {"labels": np.array(labels, np.int64)} if labels else {}
+
+
 def _export_float(export: _Export, plain: onnx.ModelProto, network: nn.Module, expected: _Expected) -> _Made:
     made = _prove(export, export.attach(plain), "float32", expected)
-    return _Made(made.model, torch_logits(network, export.vectors, export.spec))
+    return _Made(made.model, torch_outputs(export.task, network, export.vectors, export.preprocessing))
 
 
 def _half_range(export: _Export, model: str) -> HalfRange:
     shots = export.split.shots[:PARITY_IMAGES]
-    images = batches(shots, export.spec.preprocessing, _BATCH_OF_ALL_VALUES)
+    images = batches(shots, export.preprocessing, _BATCH_OF_ALL_VALUES)
     return measure_range(onnx.load_model(export.out / model), images)
 
 
 def _export_int8(export: _Export, identity: str, folder: Path) -> _Made:
     model = export.attach(onnx.load_model(folder / "network.onnx"))
-    kept = load_file(folder / REFERENCE_LOGITS)
-    samples = export.split.shots[: len(kept["logits"])]
-    return _prove(export, model, "int8", _Expected(samples, kept["logits"], kept["float_logits"]), identity)
+    kept, names = load_file(folder / REFERENCE_LOGITS), export.task.outputs
+    quantized, exact = {name: kept[name] for name in names}, {name: kept[f"float_{name}"] for name in names}
+    samples = export.split.shots[: len(kept[names[0]])]
+    return _prove(export, model, "int8", _Expected(samples, quantized, exact), identity)
 
 
 def _prove(
@@ -144,20 +154,35 @@ def _prove(
     expected: _Expected,
     identity: str | None = None,
 ) -> _Made:
-    """Compare with torch, then write; golden logits are onnxruntime's, computed node by node."""
+    """Compare with torch, then write; golden outputs are onnxruntime's, computed node by node."""
     stem = f"{precision}-{identity}" if identity else precision
     data = serialize(model)
     session = open_literal(data)
-    found = infer(session, batches(expected.samples, export.spec.preprocessing))
-    parity = compare(found, expected.logits, precision=precision, where=f"{stem}.onnx", exact=expected.exact)
+    found = infer(session, batches(expected.samples, export.preprocessing))
+    close = export.task.closeness(found, expected.outputs, precision, f"{stem}.onnx", expected.exact)
     (export.out / f"{stem}.onnx").write_bytes(data)
     described = PivotModel(
         file=f"{stem}.onnx",
         precision=precision,
         scheme_id=identity,
         sha256=hashlib.sha256(data).hexdigest(),
-        parity=parity,
+        parity=Parity(
+            images=len(expected.samples),
+            max_abs_diff=close.difference,
+            top1_agreement=close.agreement,
+            tolerance=close.tolerance,
+        ),
+        postprocess=_settings(export, session),
     )
     if not len(export.vectors):
-        return _Made(described, np.zeros((0, expected.logits.shape[1]), np.float32))
+        return _Made(described, {name: values[:0] for name, values in expected.outputs.items()})
     return _Made(described, infer(session, [export.vectors]))
+
+
+def _settings(export: _Export, session: onnxruntime.InferenceSession) -> Postprocess | None:
+    """How this model reports objects, chosen on the first shots."""
+    if not export.task.in_image:
+        return None
+    shots, p = export.split.shots[:PARITY_IMAGES], export.preprocessing
+    answers = export.task.answer(infer(session, batches(shots, p)), frames_of(shots, p))
+    return export.task.settings(answers, [sample.truth for sample in shots], len(export.split.classes))

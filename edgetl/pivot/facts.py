@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from edgetl.errors import BundleError
 from edgetl.pivot.preprocess import LABELS_KEY, PREPROCESSING_KEY
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, Preprocessing
+from edgetl.types import INPUT_NAME, Preprocessing
 
 MAX_MODEL_BYTES = 2_000_000_000
 
@@ -51,10 +51,10 @@ def read_facts(path: Path) -> ModelFacts:
 def facts_of(model: onnx.ModelProto, where: str) -> ModelFacts:
     """The same for a model in memory. `where` starts the error line."""
     inputs, outputs = list(model.graph.input), list(model.graph.output)
-    if [i.name for i in inputs] != [INPUT_NAME] or [o.name for o in outputs] != [OUTPUT_NAME]:
+    if [i.name for i in inputs] != [INPUT_NAME] or not outputs:
         raise BundleError(
-            f"{where}: expected the input `{INPUT_NAME}` and the output `{OUTPUT_NAME}`, found "
-            f"{[i.name for i in inputs]} and {[o.name for o in outputs]}; export it with `edgetl export`"
+            f"{where}: expected the input `{INPUT_NAME}`, found {[i.name for i in inputs]}; export it with "
+            "`edgetl export`"
         )
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     try:

@@ -6,14 +6,17 @@ Otherwise Q/DQ pairs would separate a convolution from its batch norm and nothin
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+from torch.utils._pytree import tree_leaves
 
 from edgetl.errors import ParityError
+from edgetl.pivot.parts import WHOLE, Inputs, inputs_of, with_parts
 
 MAX_RELATIVE_DIFFERENCE = 1e-4
 # exact types: a subclass that changes its weights in forward (weight standardization) must not be folded
@@ -33,22 +36,48 @@ class Folded:
 def fold(module: nn.Module, height: int, width: int) -> Folded:
     """A copy in eval mode with every foldable batch norm folded and mergeable branches merged (RepVGG's).
 
-    module  float32 (N, 3, height, width) -> (N, classes), on the CPU; left untouched
-    raises  ParityError if the copy is another function: largest difference of the outputs on random input above 1e-4
-            of the largest output.
+    module  float32 (N, 3, height, width) -> a tensor or several, on the CPU; left untouched
+    raises  ParityError if the copy is another function: largest difference of an output on random input above 1e-4
+            of its largest value.
     """
+    return _fold(module.eval(), (_noise(height, width),))
+
+
+def fold_parts(module: nn.Module, parts: Sequence[str], height: int, width: int) -> Folded:
+    """`fold` of each part alone, with what it takes from the parts before it: what lies between them, such as the
+    choice of the best boxes, may turn rounding into another result."""
+    if tuple(parts) == WHOLE:
+        return fold(module, height, width)
     original = module.eval()
+    given = inputs_of(original, parts, _noise(height, width))
+    folded = {name: _fold(original.get_submodule(name), inputs) for name, inputs in given.items()}
+    copied = with_parts(copy.deepcopy(original), {name: each.module for name, each in folded.items()})
+    return Folded(
+        copied,
+        sum(each.folded for each in folded.values()),
+        sum(each.left for each in folded.values()),
+        max(each.relative_difference for each in folded.values()),
+    )
+
+
+def _noise(height: int, width: int) -> torch.Tensor:
+    return torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(0))
+
+
+def _fold(original: nn.Module, inputs: Inputs) -> Folded:
     copied = _reparameterized(copy.deepcopy(original))
-    x = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(0))
-    pairs, norms = foldable(copied, x)
+    pairs, norms = foldable(copied, *inputs)
     for layer, norm in pairs:
         _replace(copied, layer, norm)
     with torch.no_grad():
-        expected, found = original(x), copied(x)
-    difference = float((expected - found).abs().max() / expected.abs().max().clamp(min=1e-6))
+        expected, found = tree_leaves(original(*inputs)), tree_leaves(copied(*inputs))
+    difference = max(
+        float((one - other).abs().max() / one.abs().max().clamp(min=1e-6))
+        for one, other in zip(expected, found, strict=True)
+    )
     if not difference <= MAX_RELATIVE_DIFFERENCE:
         raise ParityError(
-            f"folding batch norms changed {type(module).__name__}: outputs on random input differ "
+            f"folding batch norms changed {type(original).__name__}: outputs on random input differ "
             f"by {difference:.2g} of their range (allowed: {MAX_RELATIVE_DIFFERENCE:g}); choose another backbone"
         )
     return Folded(copied, len(pairs), norms - len(pairs), difference)
@@ -67,7 +96,7 @@ def _is_norm(part: nn.Module) -> bool:
     return isinstance(part, nn.modules.batchnorm._BatchNorm)
 
 
-def foldable(module: nn.Module, x: torch.Tensor) -> tuple[list[tuple[str, str]], int]:
+def foldable(module: nn.Module, *inputs: Any) -> tuple[list[tuple[str, str]], int]:
     """(layer, batch norm) names where the norm's input is the layer's output, only those that run exactly once;
     and how many batch norms run at all (auxiliary heads do not)."""
     outputs: list[tuple[torch.Tensor, str]] = []
@@ -93,7 +122,7 @@ def foldable(module: nn.Module, x: torch.Tensor) -> tuple[list[tuple[str, str]],
         watch(name, part)
     try:
         with torch.no_grad():
-            module(x)
+            module(*inputs)
     finally:
         for hook in hooks:
             hook.remove()

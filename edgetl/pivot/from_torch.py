@@ -5,16 +5,18 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 import onnx
 import torch
 from torch import nn
+from torch.utils._pytree import tree_map
 
 from edgetl.errors import BackendError
 from edgetl.pivot.constants import fold_constants
 from edgetl.pivot.layer_view import View
+from edgetl.pivot.parts import Inputs
 from edgetl.pivot.rewrite import merge_pads, split_float_biases
 from edgetl.pivot.serialize import clean
 from edgetl.types import OUTPUT_NAME
@@ -27,15 +29,19 @@ MAX_BATCH = 4096
 def capture(module: nn.Module, height: int, width: int) -> torch.fx.GraphModule:
     """The network as a functional ATen graph with a dynamic batch, in eval mode.
 
-    module  float32 (N, 3, height, width) -> (N, classes), on the CPU
+    module  float32 (N, 3, height, width) -> a tensor or several, on the CPU
     raises  BackendError when torch.export cannot follow the network.
     """
+    return capture_part(module, (torch.zeros(2, 3, height, width),))
+
+
+def capture_part(module: nn.Module, inputs: Inputs) -> torch.fx.GraphModule:
+    """The same for a part of a network, with examples of its inputs, whose first sizes are the batch. They may be
+    multiples of it, the same for all inputs."""
     batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
     try:
         with _quiet():
-            program = torch.export.export(
-                module.eval(), (torch.zeros(2, 3, height, width),), dynamic_shapes=({0: batch},)
-            )
+            program = torch.export.export(module.eval(), inputs, dynamic_shapes=tree_map(lambda _: {0: batch}, inputs))
             # an empty table decomposes nothing; it only replaces in-place operators by functional ones
             captured = program.run_decompositions({}).module(check_guards=False)
     except Exception as error:
@@ -47,12 +53,12 @@ def capture(module: nn.Module, height: int, width: int) -> torch.fx.GraphModule:
     return captured
 
 
-def to_onnx(module: nn.Module, height: int, width: int) -> onnx.ModelProto:
+def to_onnx(module: nn.Module, height: int, width: int, outputs: Sequence[str] = (OUTPUT_NAME,)) -> onnx.ModelProto:
     """Export a network, float or converted to Q/DQ, as ONNX opset 21.
 
-    module  float32 (N, 3, height, width) -> (N, classes), on the CPU, in eval mode
-    returns a model with the input `input` float32 (batch, 3, height, width), normalized, and the output `logits`
-            float32 (batch, classes); layers carry their torch names; no metadata, doc strings or paths; equal bytes for
+    module  float32 (N, 3, height, width) -> a tensor for each of `outputs`, on the CPU, in eval mode
+    returns a model with the input `input` float32 (batch, 3, height, width), normalized, and the named outputs
+            float32 (batch, ...); layers carry their torch names; no metadata, doc strings or paths; equal bytes for
             equal networks
     raises  BackendError when the exporter refuses an operator.
     """
@@ -67,7 +73,7 @@ def to_onnx(module: nn.Module, height: int, width: int) -> onnx.ModelProto:
                 opset_version=OPSET,
                 dynamic_shapes=({0: batch},),
                 input_names=[NETWORK_INPUT],
-                output_names=[OUTPUT_NAME],
+                output_names=list(outputs),
                 verbose=False,
             )
     except Exception as error:

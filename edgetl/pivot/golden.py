@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors.numpy import load_file, save_file
 
 from edgetl.fronts.image.decode import decode_bytes, read_bytes
 from edgetl.fronts.image.resize import resize
-from edgetl.types import Preprocessing, Sample
+from edgetl.types import OUTPUT_NAME, Preprocessing, Sample
+from edgetl.types.truth import labels_of
+
+if TYPE_CHECKING:
+    from edgetl.tasks.base import Outputs
 
 COUNT = 4
 MAX_SIDE = 384
@@ -30,8 +36,10 @@ def choose(samples: Sequence[Sample], count: int = COUNT) -> list[Sample]:
     seen: dict[int, int] = {}
     ranked: list[tuple[int, int]] = []
     for index, sample in enumerate(samples):
-        seen[sample.label] = seen.get(sample.label, 0) + 1
-        ranked.append((seen[sample.label], index))
+        # of an image with several objects the rarest class counts; one without objects comes last
+        labels = set(labels_of(sample.truth))
+        ranked.append((min((seen.get(label, 0) for label in labels), default=len(samples)), index))
+        seen.update({label: seen.get(label, 0) + 1 for label in labels})
     return [samples[index] for index in sorted(index for _, index in sorted(ranked)[:count])]
 
 
@@ -58,6 +66,22 @@ def write_images(
         np.save(folder / f"{index}.rgb.npy", rgb, allow_pickle=False)
         np.save(folder / f"{index}.input.npy", inputs[index], allow_pickle=False)
     return inputs, tuple(names)
+
+
+def add_outputs(folder: Path, outputs: Mapping[str, Outputs]) -> None:
+    """Add the golden outputs of models, by the stems of their files, to those in the golden folder.
+
+    logits.safetensors   of classifiers: one tensor for each model
+    outputs.safetensors  of others: `<stem>.<output>`
+    """
+    tensors = {
+        stem if name == OUTPUT_NAME else f"{stem}.{name}": np.ascontiguousarray(values)
+        for stem, found in outputs.items()
+        for name, values in found.items()
+    }
+    classifies = all(name in outputs for name in tensors)
+    path = folder / ("logits.safetensors" if classifies else "outputs.safetensors")
+    save_file({**(load_file(path) if path.exists() else {}), **tensors}, path)
 
 
 def _picture(path: Path) -> tuple[bytes, str]:

@@ -12,8 +12,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from edgetl.pivot.literal import open_literal
 from edgetl.pivot.mixed import expose
-from edgetl.pivot.parity import open_literal
 from edgetl.pivot.pivot import HalfRange
 from edgetl.types import INPUT_NAME
 

@@ -34,11 +34,11 @@ GoldenFile = Annotated[str, Field(pattern=r"^[0-9]{1,2}\.(jpg|png)$")]
 
 
 class Parity(StrictModel):
-    """How close an ONNX model came to its torch network on `images` real images.
+    """How close an ONNX model came to its torch network on `images` real images: `edgetl.tasks.base.Closeness`.
 
-    max_abs_diff    largest difference of two logits
+    max_abs_diff    largest difference of two outputs
     tolerance       the largest that would have passed
-    top1_agreement  share of images with the same most likely class
+    top1_agreement  share of images, or of objects, with the same most likely class
     """
 
     images: Annotated[int, Field(ge=1)]
@@ -50,7 +50,8 @@ class Parity(StrictModel):
 class PivotModel(StrictModel):
     """One ONNX file with the preprocessing inside. `scheme_id` is None for the float models.
 
-    parity  None for a mixed model: it has no torch network and was evaluated on its runtime
+    parity       None for a mixed model: it has no torch network and was evaluated on its runtime
+    postprocess  with the threshold that suits this model's scores; None for a classifier
     """
 
     file: RelativePath
@@ -58,6 +59,7 @@ class PivotModel(StrictModel):
     scheme_id: str | None
     sha256: Sha256
     parity: Parity | None
+    postprocess: Postprocess | None = None
 
 
 class HalfRange(StrictModel):
@@ -119,9 +121,17 @@ def write_pivot(folder: Path, pivot: Pivot) -> Pivot:
     digests = folder_digests(folder)
     digests.pop(FILE_NAME, None)
     complete = pivot.model_copy(update={"digests": digests})
-    left_out = {"task", "postprocess"} if pivot.task == "classification" else set()  # pivots had no task once
-    write_text(folder / FILE_NAME, complete.model_dump_json(indent=2, exclude=left_out) + "\n")
+    write_text(folder / FILE_NAME, _text(complete) + "\n")
     return complete
+
+
+def _text(pivot: Pivot) -> str:
+    if pivot.task != "classification":
+        return pivot.model_dump_json(indent=2)
+    # as it was before there were tasks
+    return pivot.model_dump_json(
+        indent=2, exclude={"task": True, "postprocess": True, "models": {"__all__": {"postprocess"}}}
+    )
 
 
 def read_pivot(folder: Path) -> Pivot:

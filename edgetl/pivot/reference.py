@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,37 +11,49 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 from torch import nn
 
-from edgetl.backbones.load import rebuild
-from edgetl.backbones.spec import read_spec
 from edgetl.data.batches import batches
+from edgetl.data.frames import frames_of
 from edgetl.fronts.image.normalize import normalize
-from edgetl.pivot.float_logits import FILE_NAME, Logits
-from edgetl.pivot.fold import fold
+from edgetl.pivot.adapted import open_adapted, outputs_of
+from edgetl.pivot.float_answers import FILE_NAME
+from edgetl.pivot.fold import fold_parts
+from edgetl.pivot.literal import joined
 from edgetl.recipes.run import Run
-from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE
-from edgetl.types import NetworkSpec, Progress, Sample
+from edgetl.tasks.base import Answers, Outputs, Task, load_task
+from edgetl.types import Preprocessing, Progress, Sample
 
 
-def write_float_logits(run: Run, adapted: Path, out: Path) -> None:
-    """Write the logits of the network in `adapted` on all validation images, in order, into the folder `out`."""
-    spec = read_spec(adapted / NETWORK_SPEC)
-    p = spec.preprocessing
-    network = fold(rebuild(spec, adapted / NETWORK_STATE), p.height, p.width).module
-    save_file({"logits": float_logits(network, run.split.val, spec, run.progress)}, out / FILE_NAME)
+def write_float_answers(run: Run, adapted: Path, out: Path) -> None:
+    """Write the answers of the network in `adapted` on all validation images, in order, into the folder `out`."""
+    task = load_task(run.job.recipe.task)
+    opened = open_adapted(task, adapted)
+    p = opened.preprocessing
+    network = fold_parts(opened.module, opened.parts, p.height, p.width).module
+    save_file({task.kept: float_answers(task, network, run.split.val, p, run.progress)}, out / FILE_NAME)
 
 
-def float_logits(network: nn.Module, samples: tuple[Sample, ...], spec: NetworkSpec, progress: Progress) -> Logits:
-    """(N, classes) float32 logits of the folded float network, in order."""
-    parts: list[Logits] = []
+def float_answers(
+    task: Task, network: nn.Module, samples: Sequence[Sample], p: Preprocessing, progress: Progress
+) -> Answers:
+    """Answers (N, ...) float32 of the folded float network, in order, for at least one sample."""
+    parts: list[Answers] = []
+    frames, done = frames_of(samples, p) if task.in_image else (), 0
     with progress.task("float network on the validation images", len(samples)) as advance:
-        for batch in batches(samples, spec.preprocessing):
-            parts.append(torch_logits(network, batch, spec))
+        for batch in batches(samples, p):
+            parts.append(task.answer(torch_outputs(task, network, batch, p), frames[done : done + len(batch)]))
+            done += len(batch)
             advance(len(batch))
-    return np.concatenate(parts) if parts else np.zeros((0, spec.num_classes), np.float32)
+    return np.concatenate(parts)
+
+
+def float_outputs(task: Task, network: nn.Module, samples: Sequence[Sample], p: Preprocessing) -> Outputs:
+    """Outputs of the folded float network, in order, for at least one sample."""
+    found = [torch_outputs(task, network, batch, p) for batch in batches(samples, p)]
+    return joined(task.outputs, [[each[name] for name in task.outputs] for each in found])
 
 
 @torch.no_grad()
-def torch_logits(network: nn.Module, images: NDArray[np.uint8], spec: NetworkSpec) -> Logits:
-    """(N, classes) float32 of `images` (N, H, W, 3)."""
-    logits: Logits = network(torch.from_numpy(normalize(images, spec.preprocessing))).float().numpy()
-    return logits
+def torch_outputs(task: Task, network: nn.Module, images: NDArray[np.uint8], p: Preprocessing) -> Outputs:
+    """Of `images` (N, H, W, 3), float32 (N, ...) by name."""
+    found = outputs_of(network(torch.from_numpy(normalize(images, p))))
+    return {name: values.float().numpy() for name, values in zip(task.outputs, found, strict=True)}

@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.fx import GraphModule, Interpreter, Node
+from torch.utils._pytree import tree_leaves
 
+from edgetl.pivot.parts import Inputs, inputs_of
 from edgetl.quant.fakequant import ActivationQuantizer, WeightQuantizer
 from edgetl.quant.quantizer import BiasedLayer, biased_layers
 from edgetl.quant.record import Correction
@@ -35,10 +37,10 @@ class _Float(Interpreter):
 class _Pair:
     """One batch on its way through the float and the rounded network, node by node."""
 
-    def __init__(self, prepared: GraphModule, batch: Tensor) -> None:
+    def __init__(self, prepared: GraphModule, inputs: Inputs) -> None:
         self._runs = self._exact, self._rounded = _Float(prepared), Interpreter(prepared)
         for run in self._runs:
-            run.args_iter = iter([batch])
+            run.args_iter = iter(tree_leaves(inputs))
 
     def step(self, node: Node) -> None:
         for run in self._runs:
@@ -59,15 +61,25 @@ class _Pair:
 
 
 @torch.no_grad()
-def correct_biases(prepared: GraphModule, batches: Sequence[Tensor]) -> list[Correction]:
-    """Correct the biases of all quantized layers of a calibrated network in place, in the order of the graph.
+def correct_biases(prepared: nn.Module, batches: Sequence[Tensor]) -> list[Correction]:
+    """Correct the biases of all quantized layers of a calibrated network in place, in the order of its graphs.
 
     batches  normalized float32 (n, 3, H, W) on the network's device; the outputs of one layer for all of them are held
              at a time, so give few images (`IMAGES`): means over images and positions settle fast
     Layers without a bias stay unchanged. The ranges are not observed again.
     """
+    if isinstance(prepared, GraphModule):
+        return _correct_graph(prepared, [(batch,) for batch in batches])
+    done = []
+    for name in [name for name, part in prepared.named_modules() if isinstance(part, GraphModule)]:
+        given = [inputs_of(prepared, (name,), batch)[name] for batch in batches]  # with the parts before it corrected
+        done += _correct_graph(prepared.get_submodule(name), given)
+    return done
+
+
+def _correct_graph(prepared: Any, given: Sequence[Inputs]) -> list[Correction]:
     layers = _correctable(prepared)
-    pairs = [_Pair(prepared, batch) for batch in batches]
+    pairs = [_Pair(prepared, inputs) for inputs in given]
     done = []
     for node in prepared.graph.nodes:
         if node.op == "output":

@@ -6,23 +6,24 @@ gates later.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edgetl import stats
 from edgetl.data.batches import BATCH, spread
+from edgetl.data.frames import frames_of
 from edgetl.files.text import decimal
+from edgetl.pivot.adapted import outputs_of
 from edgetl.quant.record import Decision, Judged
 from edgetl.quant.shots import Shots
 from edgetl.quant.train import snapshot
 from edgetl.recipes.recipe import Gates
-from edgetl.tasks.classification import accuracy_gates
-from edgetl.tasks.classification.accuracy import recalls_of
-from edgetl.types import Preprocessing, Progress, Sample
+from edgetl.tasks import accuracy_gates
+from edgetl.tasks.base import Task
+from edgetl.types import Preprocessing, Progress, Split
 
 MOST_IMAGES = 512
 """Number of validation images for the decision."""
@@ -32,7 +33,9 @@ ROOM = 0.5
 Judge = Callable[[nn.Module], Judged]
 
 
-def decide(prepared: nn.Module, judge: Judge, gates: Gates, train: Callable[[], None]) -> Decision:
+def decide(
+    prepared: nn.Module, judge: Judge, gates: Gates, train: Callable[[], None], metric: str = "top-1"
+) -> Decision:
     """Keep the calibrated network if it is well inside the accuracy gates, else train it and keep the better one.
 
     prepared  calibrated, with its rounding; trained in place, or left unchanged
@@ -40,15 +43,16 @@ def decide(prepared: nn.Module, judge: Judge, gates: Gates, train: Callable[[], 
               itself misses is ignored, because training cannot meet it
     """
     calibrated = judge(prepared)
-    out_of_reach = accuracy_gates.missed_by_float(gates, calibrated.float_top1, calibrated.recalls)
-    gates = accuracy_gates.within_reach(gates, calibrated.float_top1, calibrated.recalls)
+    out_of_reach = accuracy_gates.missed_by_float(gates, metric, calibrated.float_score, calibrated.recalls)
+    gates = accuracy_gates.within_reach(gates, calibrated.float_score, calibrated.recalls)
+    allowed = _allowed(gates, metric)
     if is_inside(calibrated, gates):
         of_float = f" The float network itself has {' and '.join(out_of_reach)}." if out_of_reach else ""
-        return Decision("ptq", f"{_lost(calibrated)}; {_allowed(gates)}: not trained.{of_float}", calibrated, None)
+        return Decision("ptq", f"{_lost(calibrated)}; {allowed}: not trained.{of_float}", calibrated, None)
     before = snapshot(prepared)
     train()
     trained = judge(prepared)
-    start = f"{_lost(calibrated)}; {_allowed(gates)}. After quantization-aware training it is {_points(trained)}"
+    start = f"{_lost(calibrated)}; {allowed}. After quantization-aware training it is {_points(trained)}"
     if trained.drop_points.value < calibrated.drop_points.value:
         return Decision("qat", f"{start}.", calibrated, trained)
     prepared.load_state_dict(before)
@@ -57,38 +61,39 @@ def decide(prepared: nn.Module, judge: Judge, gates: Gates, train: Callable[[], 
 
 def is_inside(judged: Judged, gates: Gates) -> bool:
     """Whether the accuracy gates are met, with `ROOM` left below the allowed drop."""
-    return accuracy_gates.allow(gates, judged.drop_points.value, judged.top1, judged.recalls, share=ROOM)
+    return accuracy_gates.allow(gates, judged.drop_points.value, judged.score, judged.recalls, share=ROOM)
 
 
-def judge_on(
-    samples: Sequence[Sample], classes: Sequence[str], teacher: nn.Module, p: Preprocessing, progress: Progress
-) -> Judge:
-    """Judges by top-1 on at most `MOST_IMAGES` of `samples`, evenly spread, against the float network `teacher`.
+def judge_on(task: Task, split: Split, teacher: nn.Module, p: Preprocessing, progress: Progress) -> Judge:
+    """Judges by the task's first metric on at most `MOST_IMAGES` validation images, evenly spread, against the float
+    network `teacher`.
 
-    teacher  float32 (n, 3, H, W) -> (n, classes), on the same device as the networks to evaluate
+    teacher  float32 (n, 3, H, W) -> the task's outputs, on the same device as the networks to evaluate
     """
-    chosen = spread(samples, MOST_IMAGES)
-    labels = np.array([sample.label for sample in chosen], np.int64)
+    chosen = spread(split.val, MOST_IMAGES)
+    frames = frames_of(chosen, p) if task.in_image else ()
     device = next(teacher.parameters()).device
     images = Shots(chosen, p, "none", 0, device)
     images.keep()
 
     @torch.no_grad()
-    def right(network: nn.Module) -> NDArray[np.bool_]:
+    def answers(network: nn.Module) -> NDArray[np.float32]:
         parts = []
         with progress.task("quantize: validation images", len(chosen)) as advance:
             for start in range(0, len(chosen), BATCH):
                 batch = range(start, min(start + BATCH, len(chosen)))
-                parts.append(network(images.plain(batch)).argmax(1).cpu().numpy())
+                found = (values.float().cpu().numpy() for values in outputs_of(network(images.plain(batch))))
+                parts.append(task.answer(dict(zip(task.outputs, found, strict=True)), frames[start : batch.stop]))
                 advance(len(batch))
-        return np.asarray(np.concatenate(parts) == labels)
+        return np.concatenate(parts)
 
-    truth = right(teacher)
+    reference = answers(teacher)
+    truths = [sample.truth for sample in chosen]
 
     def judge(network: nn.Module) -> Judged:
-        found = right(network)
-        recalls = recalls_of(classes, labels, found, truth)
-        return Judged(len(chosen), float(found.mean()), stats.paired_difference(truth, found), recalls)
+        found = task.measure(answers(network), truths, reference, len(split.classes))
+        recalls = dict(zip(split.classes, found.recalls, strict=False))
+        return Judged(found.images, found.score.value.value, found.drop_points, recalls)
 
     return judge
 
@@ -102,12 +107,12 @@ def _points(judged: Judged) -> str:
     return f"{decimal(drop.value, 2)} points ({decimal(drop.low, 2)} to {decimal(drop.high, 2)})"
 
 
-def _allowed(gates: Gates) -> str:
+def _allowed(gates: Gates, metric: str) -> str:
     said = []
     if gates.max_drop_points is not None:
         said.append(f"{ROOM * gates.max_drop_points:.2f} is half of what the gate allows")
-    if gates.min_top1 is not None:
-        said.append(f"top-1 must be at least {gates.min_top1:.1%}")
+    if gates.least_score is not None:
+        said.append(f"{metric} must be at least {gates.least_score:.1%}")
     said += [f"recall of `{label}` must be at least {least:.1%}" for label, least in (gates.min_recall or {}).items()]
     if gates.max_recall_drop_points is not None:
         said.append(

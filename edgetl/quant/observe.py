@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch.fx import GraphModule
+from torch import nn
 
 from edgetl.errors import DataError
 from edgetl.quant.calibration import CalibrationImages
@@ -17,14 +17,14 @@ from edgetl.types import Progress
 CHECKPOINT_VIEWS = 64  # a state has a few MB; this many network runs take seconds
 
 
-def observed_places(prepared: GraphModule) -> dict[str, ActivationQuantizer]:
+def observed_places(prepared: nn.Module) -> dict[str, ActivationQuantizer]:
     """The observing modules of a prepared network by name, each once, in the order of the graph."""
     return {name: part for name, part in prepared.named_modules() if isinstance(part, ActivationQuantizer)}
 
 
 @torch.no_grad()
 def observe(
-    prepared: GraphModule,
+    prepared: nn.Module,
     images: CalibrationImages,
     parts: Parts,
     cache: RangesCache | None,
@@ -58,7 +58,7 @@ def observe(
     return Observed(parts, tuple(places), len(images), len(images), pack(observers))
 
 
-def take_ranges(prepared: GraphModule, observed: Observed, where: Path) -> None:
+def take_ranges(prepared: nn.Module, observed: Observed, where: Path) -> None:
     """Put finished observations of an equal network into the observers of `prepared`. Raises DataError."""
     try:
         unpack([part.observer for part in observed_places(prepared).values()], observed.arrays)

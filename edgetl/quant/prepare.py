@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -13,7 +14,8 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_qat_pt
 
 from edgetl.backbones.memory_format import channels_last
 from edgetl.errors import BackendError
-from edgetl.pivot.from_torch import capture
+from edgetl.pivot.from_torch import capture_part
+from edgetl.pivot.parts import WHOLE, Inputs, inputs_of, with_parts
 from edgetl.quant.fakequant import quantizers
 from edgetl.quant.input_rounding import input_parameters
 from edgetl.quant.quantizer import SchemeQuantizer, biased_layers, input_quantizer
@@ -23,11 +25,39 @@ from edgetl.types import CalibrationProfile, Preprocessing, Scheme
 def prepare(folded: nn.Module, p: Preprocessing, scheme: Scheme, profile: CalibrationProfile) -> GraphModule:
     """Put rounding modules, not yet rounding, on the edges that `scheme` names.
 
-    folded  float32 (N, 3, H, W) -> (N, classes), batch norms folded, on the CPU
+    folded  float32 (N, 3, H, W) -> a tensor or several, batch norms folded, on the CPU
     raises  BackendError when nothing in the network can be quantized.
     """
+    return _prepare(folded, (torch.zeros(2, 3, p.height, p.width),), scheme, profile)
+
+
+def prepare_parts(
+    folded: nn.Module, parts: Sequence[str], p: Preprocessing, scheme: Scheme, profile: CalibrationProfile
+) -> nn.Module:
+    """`prepare` for each part of a network, in place; what is around them stays as it is."""
+    if tuple(parts) == WHOLE:
+        return prepare(folded, p, scheme, profile)
+    given = inputs_of(folded, parts, torch.zeros(2, 3, p.height, p.width))
+    prepared = {name: _prepare(folded.get_submodule(name), given[name], scheme, profile) for name in parts}
+    return with_parts(folded, prepared)
+
+
+def graphs_of(prepared: nn.Module) -> list[GraphModule]:
+    """The captured graphs of a prepared network, one for each part, in their order."""
+    return [part for part in prepared.modules() if isinstance(part, GraphModule)]
+
+
+def annotated_in(prepared: nn.Module) -> dict[str, int]:
+    """How many operators of each kind got rounding modules."""
+    counts: Counter[str] = Counter()
+    for graph in graphs_of(prepared):
+        counts.update(graph.meta["annotated"])
+    return dict(sorted(counts.items()))
+
+
+def _prepare(folded: nn.Module, inputs: Inputs, scheme: Scheme, profile: CalibrationProfile) -> GraphModule:
     quantizer = SchemeQuantizer(scheme, profile)
-    graph = capture(folded, p.height, p.width)
+    graph = capture_part(folded, inputs)
     with _without_warnings():
         prepared: GraphModule = prepare_qat_pt2e(graph, quantizer)
     if not quantizer.annotated:
@@ -40,31 +70,31 @@ def prepare(folded: nn.Module, p: Preprocessing, scheme: Scheme, profile: Calibr
 
 
 @torch.no_grad()
-def fix_ranges(prepared: GraphModule, p: Preprocessing) -> None:
+def fix_ranges(prepared: nn.Module, p: Preprocessing) -> None:
     """Take all activation ranges from the observations, and the input's range from its byte values, and round."""
     for part in quantizers(prepared):
         part.freeze()
-    first = input_quantizer(prepared)
+    first = input_quantizer(graphs_of(prepared)[0])
     if first is not None:
         first.fix(*input_parameters(p, first.integers))
     keep_biases_in_range(prepared)
 
 
-def keep_biases_in_range(prepared: GraphModule) -> None:
+def keep_biases_in_range(prepared: nn.Module) -> None:
     """Widen weight scales if a bias would not fit int32; needed again after biases change."""
-    for layer in biased_layers(prepared):
+    for layer in (layer for graph in graphs_of(prepared) for layer in biased_layers(graph)):
         layer.weight.keep_bias_in_range(layer.bias, float(layer.source.scale))
 
 
 @torch.no_grad()
-def convert(prepared: GraphModule, p: Preprocessing) -> GraphModule:
+def convert(prepared: nn.Module, p: Preprocessing) -> nn.Module:
     """Replace the rounding modules by Q/DQ operators and the weights by int8. Moves `prepared` to the CPU."""
     prepared = prepared.cpu().to(memory_format=torch.contiguous_format)
     keep_biases_in_range(prepared)
     prepared(torch.zeros(2, 3, p.height, p.width))  # weight scales follow the weights at each call
+    places = {name: part for name, part in prepared.named_modules() if isinstance(part, GraphModule)}
     with _without_warnings():
-        converted: GraphModule = convert_pt2e(prepared)
-    return converted
+        return with_parts(prepared, {name: convert_pt2e(part) for name, part in places.items()})
 
 
 @contextmanager

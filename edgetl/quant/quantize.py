@@ -12,27 +12,28 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.fx import GraphModule
 
 from edgetl.backbones.extract import tensors_digest
-from edgetl.backbones.load import rebuild
+from edgetl.backbones.findings import Replaceable
 from edgetl.backbones.memory_format import channels_last
 from edgetl.backbones.replaceable import replaceable
-from edgetl.backbones.spec import read_spec
 from edgetl.files.digest import value_digest
 from edgetl.fronts.image.augment_policy import augment_of
+from edgetl.pivot.adapted import open_adapted, outputs_of
 from edgetl.pivot.check import check_scheme
-from edgetl.pivot.fold import fold
+from edgetl.pivot.fold import fold_parts
 from edgetl.pivot.from_torch import to_onnx
+from edgetl.pivot.parts import WHOLE
 from edgetl.pivot.preprocess import on_byte_lattice
 from edgetl.pivot.serialize import serialize
 from edgetl.quant.bias import IMAGES, correct_biases
 from edgetl.quant.calibration import BATCH, CalibrationImages
 from edgetl.quant.decide import decide, judge_on
 from edgetl.quant.fakequant import ActivationQuantizer, quantizers
+from edgetl.quant.imitation import imitation_for
 from edgetl.quant.observe import observe, observed_places, take_ranges
 from edgetl.quant.observed import Observed, Parts, write_observed
-from edgetl.quant.prepare import convert, fix_ranges, prepare
+from edgetl.quant.prepare import annotated_in, convert, fix_ranges, prepare_parts
 from edgetl.quant.ranges import RangesCache, given_ranges
 from edgetl.quant.ranges_key import key_parts
 from edgetl.quant.record import Correction, Decision, Epoch, Method, QuantizeRecord, write_quantize
@@ -41,7 +42,8 @@ from edgetl.quant.train import Views, best_epoch, train
 from edgetl.recipes.recipe import Gates
 from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
-from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE, REFERENCE_LOGITS
+from edgetl.store.records import REFERENCE_LOGITS
+from edgetl.tasks.base import Task, load_task
 from edgetl.types import Scheme
 
 REFERENCE_IMAGES = 64
@@ -53,9 +55,9 @@ def quantize_network(run: Run, adapted: Path, scheme: Scheme, gates: Gates, rang
     gates   with the method `auto` they decide whether training is needed
     ranges  file of an earlier run whose ranges are used; with None they are observed, and a killed calibration resumes
 
-    network.onnx           Q/DQ, input `input` float32 (N, 3, H, W) normalized, output `logits`
-    reference.safetensors  `logits` of the converted torch network and `float_logits` of the float one on the first
-                           64 shots in order, float32 (images, classes)
+    network.onnx           Q/DQ, input `input` float32 (N, 3, H, W) normalized, the task's outputs
+    reference.safetensors  the outputs of the converted torch network and, as `float_<name>`, those of the float one on
+                           the first 64 shots in order, float32 (images, ...)
     ranges.safetensors     the observed values, for `ranges` of another run
     quantize.json          the record
 
@@ -64,22 +66,23 @@ def quantize_network(run: Run, adapted: Path, scheme: Scheme, gates: Gates, rang
             `ranges` are not of this network, scheme or profile.
     """
     config, profile, policy, split = run.job.recipe.quantize, run.job.profile, augment_of(run), run.split
-    spec = read_spec(adapted / NETWORK_SPEC)
-    p = spec.preprocessing
+    task = load_task(run.job.recipe.task)
+    opened = open_adapted(task, adapted)
+    p = opened.preprocessing
     if scheme.activation_dtype == "uint8":
         # unsigned bytes can be the quantized input themselves: train on exactly the inputs of the device
         p = on_byte_lattice(p, symmetric=scheme.activation_symmetric)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with _repeatable(config.seed, device):
-        rebuilt = rebuild(spec, adapted / NETWORK_STATE)
-        parts_to_replace = replaceable(rebuilt)
-        folded = fold(rebuilt, p.height, p.width)
+        # what surgery replaces is known for classifiers only
+        parts_to_replace = replaceable(opened.module) if opened.parts == WHOLE else Replaceable()
+        folded = fold_parts(opened.module, opened.parts, p.height, p.width)
         network = folded.module
         # the captured graph shares its parameters with what was captured, and training moves them
-        prepared = prepare(copy.deepcopy(network), p, scheme, profile).to(device)
+        prepared = prepare_parts(copy.deepcopy(network), opened.parts, p, scheme, profile).to(device)
         images = CalibrationImages(split.shots, p, policy, profile, device)
         parts = key_parts(
-            network=spec,
+            network=opened.identity,
             weights=tensors_digest(network),
             samples=images.samples,
             p=p,
@@ -92,24 +95,25 @@ def quantize_network(run: Run, adapted: Path, scheme: Scheme, gates: Gates, rang
         corrections = _corrections(run, prepared, images)
         shots = Shots(split.shots, p, policy, config.seed, device)
         teacher = channels_last(copy.deepcopy(network).to(device)).requires_grad_(False)
-        settled = _settle(run, gates, prepared, teacher, shots)
+        settled = _settle(run, task, gates, prepared, teacher, shots)
         if settled.decision:
             run.progress.note(f"{scheme_id(scheme)}: {settled.decision.sentence}")
+        operators, chosen = annotated_in(prepared), _ranges(prepared)
         converted = convert(prepared, p)
-        model = to_onnx(converted, p.height, p.width)
+        model = to_onnx(converted, p.height, p.width, task.outputs)
         check_scheme(model, scheme)
-        logits = _reference(converted, shots)
-        float_logits = _reference(folded.module.cpu(), shots)
+        quantized_outputs = _reference(converted, shots, task)
+        float_outputs = _reference(folded.module.cpu(), shots, task)
     write_observed(out / "ranges.safetensors", observed)
     (out / "network.onnx").write_bytes(serialize(model))
-    save_file({"logits": logits, "float_logits": float_logits}, out / REFERENCE_LOGITS)
-    chosen = _ranges(prepared)
+    kept = {**quantized_outputs, **{f"float_{name}": values for name, values in float_outputs.items()}}
+    save_file(kept, out / REFERENCE_LOGITS)
     record = QuantizeRecord(
         scheme=scheme_id(scheme),
         profile=profile.name,
         method=settled.method,
         decision=settled.decision,
-        operators=prepared.meta["annotated"],
+        operators=operators,
         ranges=len(chosen),
         ranges_sha256=value_digest(chosen),
         batch_norms_folded=folded.folded,
@@ -121,13 +125,15 @@ def quantize_network(run: Run, adapted: Path, scheme: Scheme, gates: Gates, rang
         replaceable=parts_to_replace,
         bias_corrections=tuple(corrections),
         device=device.type,
-        reference_agreement=float((logits.argmax(1) == float_logits.argmax(1)).float().mean()),
+        reference_agreement=imitation_for(task.name).agreement(
+            tuple(quantized_outputs.values()), tuple(float_outputs.values())
+        ),
     )
     write_quantize(record, out)
 
 
 def _observed(
-    run: Run, scheme: str, prepared: GraphModule, images: CalibrationImages, parts: Parts, ranges: Path | None
+    run: Run, scheme: str, prepared: nn.Module, images: CalibrationImages, parts: Parts, ranges: Path | None
 ) -> Observed:
     if ranges is None:
         return observe(prepared, images, parts, RangesCache(run.store.cache / "ranges", scheme), run.progress)
@@ -136,7 +142,7 @@ def _observed(
     return observed
 
 
-def _corrections(run: Run, prepared: GraphModule, images: CalibrationImages) -> list[Correction]:
+def _corrections(run: Run, prepared: nn.Module, images: CalibrationImages) -> list[Correction]:
     if not run.job.recipe.quantize.bias_correction:
         return []
     with run.progress.task("quantize: correct biases"):
@@ -153,7 +159,7 @@ class _Settled:
     history: tuple[Epoch, ...]
 
 
-def _settle(run: Run, gates: Gates, prepared: GraphModule, teacher: nn.Module, shots: Shots) -> _Settled:
+def _settle(run: Run, task: Task, gates: Gates, prepared: nn.Module, teacher: nn.Module, shots: Shots) -> _Settled:
     """Train or not, as the recipe or the validation images determine."""
     history: list[Epoch] = []
     config = run.job.recipe.quantize
@@ -161,11 +167,11 @@ def _settle(run: Run, gates: Gates, prepared: GraphModule, teacher: nn.Module, s
     def learn() -> None:
         shots.keep()
         views = Views(len(shots), shots.plain, shots.augmented)
-        history.extend(train(prepared, teacher, views, config, run.progress))
+        history.extend(train(prepared, teacher, views, config, imitation_for(task.name), run.progress))
 
     if config.method == "auto":
-        judge = judge_on(run.split.val, run.split.classes, teacher, shots.preprocessing, run.progress)
-        decision = decide(prepared, judge, gates, learn)
+        judge = judge_on(task, run.split, teacher, shots.preprocessing, run.progress)
+        decision = decide(prepared, judge, gates, learn, task.metric)
         return _Settled(decision.method, decision, tuple(history))
     if config.method == "qat":
         learn()
@@ -174,13 +180,14 @@ def _settle(run: Run, gates: Gates, prepared: GraphModule, teacher: nn.Module, s
 
 
 @torch.no_grad()
-def _reference(network: nn.Module, shots: Shots) -> Tensor:
+def _reference(network: nn.Module, shots: Shots, task: Task) -> dict[str, Tensor]:
     indices = range(min(REFERENCE_IMAGES, len(shots)))
-    parts = [network(shots.plain(indices[i : i + BATCH]).cpu()) for i in range(0, len(indices), BATCH)]
-    return torch.cat(parts).float().contiguous()
+    parts = [outputs_of(network(shots.plain(indices[i : i + BATCH]).cpu())) for i in range(0, len(indices), BATCH)]
+    columns = zip(*parts, strict=True)
+    return {name: torch.cat(column).float().contiguous() for name, column in zip(task.outputs, columns, strict=True)}
 
 
-def _ranges(prepared: GraphModule) -> list[list[float]]:
+def _ranges(prepared: nn.Module) -> list[list[float]]:
     """Scale and zero point of every activation."""
     return [
         [float(part.scale), int(part.zero_point)]

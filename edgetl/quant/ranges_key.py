@@ -8,7 +8,7 @@ from dataclasses import asdict
 from importlib import metadata
 from typing import Any
 
-from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Sample, Scheme
+from edgetl.types import CalibrationProfile, Preprocessing, Sample, Scheme
 
 _VERSION = 1  # of what observing does
 _TOOLS = ("torch", "torchao", "timm", "torchvision", "pillow", "numpy")
@@ -20,7 +20,7 @@ Parts = Mapping[str, Any]
 
 def key_parts(
     *,
-    network: NetworkSpec,
+    network: Mapping[str, Any],
     weights: str,
     samples: Sequence[Sample],
     p: Preprocessing,
@@ -30,6 +30,7 @@ def key_parts(
 ) -> dict[str, Any]:
     """All that the observers' states depend on, as JSON values; its digest names the file.
 
+    network  what it is besides its weights
     weights  sha256 over the folded network's tensors
     samples  the calibration images in order
     policy   of augmentation; counts only if the profile has augmented views
@@ -40,7 +41,7 @@ def key_parts(
     """
     return {
         "version": _VERSION,
-        "network": {"architecture": network.architecture, **_jsonable(network.model_args)},
+        "network": _jsonable(network),
         "weights": weights,
         "images": [sample.sha256 for sample in samples],
         "preprocessing": _jsonable(asdict(p)),

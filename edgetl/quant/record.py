@@ -33,17 +33,20 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Judged:
-    """A network with rounding on validation images. top1 is a fraction; drop_points is against the float network;
-    recalls  by class."""
+    """A network with rounding on validation images.
+
+    score        the task's metric, a fraction; drop_points  against the float network
+    recalls      by class
+    """
 
     images: int
-    top1: float
+    score: float
     drop_points: Interval
     recalls: Mapping[str, ClassRecall] = field(default_factory=dict)
 
     @property
-    def float_top1(self) -> float:
-        return self.top1 + self.drop_points.value / 100
+    def float_score(self) -> float:
+        return self.score + self.drop_points.value / 100
 
 
 @dataclass(frozen=True)

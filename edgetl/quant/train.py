@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from edgetl.pivot.adapted import outputs_of
+from edgetl.quant.imitation import Imitation
 from edgetl.quant.record import Epoch
 from edgetl.recipes.recipe import Quantize, Surgery
 from edgetl.types import Progress
@@ -30,21 +31,30 @@ class Views:
     augmented: Normalized
 
 
-def train(student: nn.Module, teacher: nn.Module, views: Views, config: Quantize, progress: Progress) -> list[Epoch]:
+def train(
+    student: nn.Module,
+    teacher: nn.Module,
+    views: Views,
+    config: Quantize,
+    imitation: Imitation,
+    progress: Progress,
+) -> list[Epoch]:
     """Train `student` in place and leave it at its best epoch; returns the history, epoch 0 first.
 
-    student, teacher  float32 (n, 3, H, W) -> (n, classes), on the views' device
+    student, teacher  float32 (n, 3, H, W) -> the task's outputs, on the views' device
     """
-    expected = _logits(teacher, views, config.batch_size)
+    expected = _outputs(teacher, views, config.batch_size)
 
     def loss_of(batch: list[int]) -> Tensor:
         images = views.augmented(batch)
         with torch.no_grad():
             wanted = teacher(images)
-        return distillation_loss(student(images), wanted, config.temperature)
+        return imitation.loss(student(images), wanted, config.temperature)
 
     def judge(epoch: int, trained: float | None) -> Epoch:
-        return _judge(student, expected, views, config, epoch=epoch, trained=trained)
+        found = _outputs(student, views, config.batch_size)
+        loss = float(imitation.loss(found, expected, config.temperature))
+        return Epoch(epoch, loss, imitation.agreement(found, expected), trained)
 
     return train_epochs(student, config, views.count, loss_of, judge, "quantize: train", progress)
 
@@ -96,30 +106,11 @@ def best_epoch(history: Sequence[Epoch]) -> Epoch:
     return min(history, key=lambda epoch: (math.isnan(epoch.loss), epoch.loss))
 
 
-def distillation_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """temperature**2 * KL(softmax(teacher / temperature) || softmax(student / temperature)), mean over the batch."""
-    return temperature**2 * functional.kl_div(
-        functional.log_softmax(student / temperature, dim=1),
-        functional.log_softmax(teacher / temperature, dim=1),
-        reduction="batchmean",
-        log_target=True,
-    )
-
-
 @torch.no_grad()
-def _judge(
-    student: nn.Module, expected: Tensor, views: Views, config: Quantize, *, epoch: int, trained: float | None
-) -> Epoch:
-    found = _logits(student, views, config.batch_size)
-    loss = float(distillation_loss(found, expected, config.temperature))
-    agreement = float((found.argmax(1) == expected.argmax(1)).float().mean())
-    return Epoch(epoch, loss, agreement, trained)
-
-
-@torch.no_grad()
-def _logits(network: nn.Module, views: Views, size: int) -> Tensor:
+def _outputs(network: nn.Module, views: Views, size: int) -> tuple[Tensor, ...]:
     indices = range(views.count)
-    return torch.cat([network(views.plain(indices[i : i + size])) for i in range(0, views.count, size)])
+    parts = [outputs_of(network(views.plain(indices[i : i + size]))) for i in range(0, views.count, size)]
+    return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
 
 def batches(count: int, size: int, order: torch.Generator, most: int | None = None) -> Iterator[list[int]]:

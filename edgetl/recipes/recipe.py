@@ -288,9 +288,12 @@ class Gates(_Section):
     """Limits that a bundle must meet; a missed gate ends `edgetl build` with exit code 3."""
 
     max_drop_points: Annotated[float, Field(ge=0)] | None = 1.0
-    """Largest loss of top-1 against the float network, in percentage points, on the same images."""
+    """Largest loss of the task's metric (top-1, AP) against the float network, in percentage points, on the same
+    images."""
+    min_score: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Lowest value of the task's metric (top-1, AP), as a fraction."""
     min_top1: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Lowest top-1, as a fraction."""
+    """The same, by its name for classification."""
     min_recall: dict[str, Annotated[float, Field(ge=0, le=1)]] | None = None
     """Lowest recall of single classes, as fractions: `{defect: 0.95}`."""
     max_recall_drop_points: Annotated[float, Field(ge=0)] | None = None
@@ -304,6 +307,26 @@ class Gates(_Section):
     max_conversions: Annotated[int, Field(ge=0)] | None = None
     """Largest number of operators of an INT8 build that only convert between float and INT8. 2 are the network's
     ends."""
+
+    @model_validator(mode="after")
+    def _one_lowest_score(self) -> Gates:
+        if self.min_score is not None and self.min_top1 is not None:
+            raise ValueError("min_score and min_top1 are one limit; keep one of them")
+        return self
+
+    @property
+    def least_score(self) -> float | None:
+        """The lowest value of the task's metric, by either name."""
+        return self.min_top1 if self.min_score is None else self.min_score
+
+    @property
+    def score_key(self) -> str:
+        """The name that `least_score` was given by."""
+        return "min_top1" if self.min_score is None else "min_score"
+
+    def without_score(self) -> Gates:
+        """The others."""
+        return self.model_copy(update={"min_score": None, "min_top1": None})
 
 
 class Bench(_Section):
@@ -368,6 +391,16 @@ class Recipe(_Section):
         if repeated:
             raise ValueError(f"listed twice: {', '.join(repeated)}")
         return value
+
+    @model_validator(mode="after")
+    def _gates_of_the_task(self) -> Recipe:
+        if self.task == "classification":
+            return self
+        for key in ("min_top1", "min_recall", "max_recall_drop_points"):
+            if getattr(self.gates, key) is not None:
+                instead = "; use gates.min_score" if key == "min_top1" else ""
+                raise ValueError(f"gates.{key} is for classification, not for task: {self.task}{instead}")
+        return self
 
     @model_validator(mode="after")
     def _all_shots_need_val(self) -> Recipe:

@@ -29,6 +29,7 @@ from edgetl.report.model import (
 )
 from edgetl.report.summary import summarize
 from edgetl.tasks.classification.accuracy import Accuracy
+from edgetl.tasks.quality import QualityRecord
 from edgetl.types import ClassRecall, ColdStart, Estimate, Interval, Split, Verdict
 
 
@@ -59,7 +60,7 @@ class ReportInputs:
 
     recipe: Recipe
     split: Split
-    reference: Accuracy
+    reference: QualityRecord
     targets: tuple[TargetResult, ...]
     checks: Checks | None = None
     adapt: Adaptation | None = None
@@ -106,10 +107,10 @@ def overall(verdicts: list[Verdict]) -> Verdict:
     return "not measured" if "not measured" in verdicts else "pass"
 
 
-def _reference(accuracy: Accuracy, classes: tuple[str, ...]) -> Reference:
+def _reference(accuracy: QualityRecord, classes: tuple[str, ...]) -> Reference:
     return Reference(
-        **_interval("top1", accuracy.top1),
-        **_interval("macro_f1", accuracy.macro_f1),
+        **_interval("top1", accuracy.score.value),
+        **_interval("macro_f1", accuracy.macro_f1 if isinstance(accuracy, Accuracy) else None),
         images=accuracy.images,
         recalls=_recalls(dict(zip(classes, accuracy.recalls, strict=False))),
     )
@@ -183,17 +184,22 @@ def _figures(build: BuildBench, bench: TargetBench) -> dict[str, Any]:
     }
 
 
-def _accuracy(accuracy: Accuracy | None) -> dict[str, Any]:
+def _accuracy(accuracy: QualityRecord | None) -> dict[str, Any]:
     if accuracy is None:
         return {}
-    return {
+    figures = {
         "images": accuracy.images,
+        **_interval("top1", accuracy.score.value),
+        **_interval("drop_points", accuracy.drop_points),
+    }
+    if not isinstance(accuracy, Accuracy):
+        return figures
+    return {
+        **figures,
         "agreement": accuracy.agreement.value,
         "max_abs_diff": accuracy.max_abs_diff,
         "mean_cosine": accuracy.mean_cosine,
-        **_interval("top1", accuracy.top1),
         **_interval("macro_f1", accuracy.macro_f1),
-        **_interval("drop_points", accuracy.drop_points),
     }
 
 

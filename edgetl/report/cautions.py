@@ -8,8 +8,8 @@ from edgetl.bench.quiet import busy, too_many_threads
 from edgetl.bench.result import TargetBench
 from edgetl.recipes.recipe import Gates
 from edgetl.report.model import Caution
-from edgetl.tasks.classification import accuracy_gates
-from edgetl.tasks.classification.accuracy import Accuracy
+from edgetl.tasks import accuracy_gates
+from edgetl.types.measured import Quality
 
 
 def of_target(bench: TargetBench) -> tuple[str, ...]:
@@ -26,7 +26,7 @@ def of_target(bench: TargetBench) -> tuple[str, ...]:
 
 
 def of_report(
-    benches: Sequence[TargetBench], reference: Accuracy, classes: Sequence[str], gates: Gates
+    benches: Sequence[TargetBench], reference: Quality, classes: Sequence[str], gates: Gates
 ) -> tuple[Caution, ...]:
     """All warnings, each stated once above the targets it concerns.
 
@@ -34,7 +34,7 @@ def of_report(
     """
     found: list[Caution] = []
     recalls = dict(zip(classes, reference.recalls, strict=False))
-    missed = accuracy_gates.missed_by_float(gates, reference.top1.value, recalls)
+    missed = accuracy_gates.missed_by_float(gates, reference.score.metric, reference.score.value.value, recalls)
     if missed:
         sentence = f"The float network itself has {' and '.join(missed)}: more or better images, or another backbone."
         found.append(Caution(kind="gate out of reach", sentence=sentence))

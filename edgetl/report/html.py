@@ -27,6 +27,7 @@ from edgetl.report.plots import Picture, accuracy_latency, latency_histogram
 from edgetl.report.summary import summarize
 from edgetl.report.suspects import ShownFinding, show_findings
 from edgetl.store.results import write_text
+from edgetl.tasks.classification.accuracy import Accuracy
 from edgetl.types import Precision, Split
 
 TEMPLATE = "report.html.j2"
@@ -136,7 +137,7 @@ def _per_class(report: Report, details: Details) -> list[_PerClass]:
     for bundle in summarize(report.bundles).bundles:
         target = _target(details, bundle.target)
         build = target.bench.build(bundle.precision) if target and bundle.precision else None
-        if build is None or build.accuracy is None:
+        if build is None or not isinstance(build.accuracy, Accuracy):
             continue
         accuracy, name = build.accuracy, f"{bundle.target} {bundle.precision}"
         matrix = shape_confusion(accuracy.confusion, report.classes, accuracy.not_finite)

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgetl import __version__
 from edgetl.adapt.record import read_adapt
 from edgetl.bench.gates import Decision, judge
@@ -23,7 +21,7 @@ from edgetl.bundle.write import add_measurement
 from edgetl.checks.model import FILE_NAME as CHECKS_FILE
 from edgetl.checks.model import read_checks
 from edgetl.files.digest import file_digest
-from edgetl.pivot.float_logits import read_reference
+from edgetl.pivot.float_answers import read_reference
 from edgetl.pivot.pivot import read_pivot
 from edgetl.quant.record import read_quantize
 from edgetl.quant.simplify.record import read_surgery
@@ -39,7 +37,8 @@ from edgetl.report.html import read_details, write_html
 from edgetl.report.model import FILE_NAME, Quantized, Stage, Surgery, read_report, write_report
 from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.store.results import StageResult
-from edgetl.tasks.classification.accuracy import Accuracy, compare
+from edgetl.tasks.base import Answers, Task, load_task
+from edgetl.tasks.quality import QualityRecord
 from edgetl.types import Estimate, Interval, Split
 
 
@@ -50,7 +49,8 @@ def write_reports(run: Run, finished: Finished, stages: Sequence[StageResult], o
     """
     recipe, split, networks = run.job.recipe, run.split, finished.networks
     pivot, targets = networks.pivot.folder, finished.targets
-    reference = read_reference(pivot / REFERENCE_LOGITS, len(split.val))
+    task = load_task(recipe.task)
+    reference = read_reference(pivot / REFERENCE_LOGITS, task.kept, len(split.val))
     adapt = read_adapt(networks.adapted.folder)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     (out / BUNDLES).mkdir()
@@ -59,7 +59,7 @@ def write_reports(run: Run, finished: Finished, stages: Sequence[StageResult], o
         ReportInputs(
             recipe=recipe,
             split=split,
-            reference=_reference_accuracy(split, reference, recipe.data.seed),
+            reference=_reference_quality(task, split, reference, recipe.data.seed),
             targets=tuple(results),
             checks=read_checks(finished.checked.folder / CHECKS_FILE),
             adapt=adapt,
@@ -94,7 +94,9 @@ def add_devices(run: Run, finished: Finished, reported: Path, devices: Sequence[
     report = read_report(reported / FILE_NAME)
     report = report.model_copy(update={"devices": device_rows(devices, report.bundles)})
     write_report(report, out / FILE_NAME)
-    reference = read_reference(finished.networks.pivot.folder / REFERENCE_LOGITS, len(run.split.val))
+    reference = read_reference(
+        finished.networks.pivot.folder / REFERENCE_LOGITS, load_task(run.job.recipe.task).kept, len(run.split.val)
+    )
     history = read_adapt(finished.networks.adapted.folder).history
     benches = [built.bench.folder for built in finished.targets.values()]
     write_html(report, read_details(run.split, reference, benches, history), out / "report.html")
@@ -141,7 +143,7 @@ def _measured(bench: TargetBench, build: BuildBench, now: str) -> Measured | Non
     return Measured(
         images=build.accuracy.images,
         emulated=bench.emulated,
-        top1=build.accuracy.top1,
+        top1=build.accuracy.score.value,
         drop_points=build.accuracy.drop_points,
         p50_ms=_value(latency.p50_ms) if latency else None,
         p99_ms=_value(latency.p99_ms) if latency else None,
@@ -157,9 +159,9 @@ def _value(interval: Interval | Estimate | None) -> float | None:
     return None if interval is None else interval.value
 
 
-def _reference_accuracy(split: Split, reference: Any, seed: int) -> Accuracy:
-    labels = np.array([sample.label for sample in split.val], dtype=np.int64)
-    return compare(reference, labels, reference, seed)
+def _reference_quality(task: Task, split: Split, reference: Answers, seed: int) -> QualityRecord:
+    truths = [sample.truth for sample in split.val]
+    return task.measure(reference, truths, reference, len(split.classes), seed)
 
 
 def _quantized(job: Job, scheme: str, quantized: StageResult) -> Quantized:

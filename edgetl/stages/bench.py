@@ -26,14 +26,18 @@ def bench_stage(run: Run, target: Target, builds: Sequence[StageResult], pivot: 
         from edgetl.bench.builds import Candidate, TargetBuilds
         from edgetl.bench.measure_builds import measure_builds
         from edgetl.bundle.read import read_bundle
-        from edgetl.pivot.float_logits import read_reference
+        from edgetl.pivot.float_answers import read_reference
         from edgetl.pivot.pivot import read_pivot
+        from edgetl.tasks.base import load_task
 
+        task = load_task(recipe.task)
         bundles = [read_bundle(result.folder) for result in builds]
-        candidates = tuple(Candidate(bundle.folder, bundle.manifest.compiled) for bundle in bundles)
-        reference = read_reference(pivot.folder / REFERENCE_LOGITS, len(run.split.val))
+        candidates = tuple(
+            Candidate(each.folder, each.manifest.compiled, each.manifest.postprocess) for each in bundles
+        )
+        reference = read_reference(pivot.folder / REFERENCE_LOGITS, task.kept, len(run.split.val))
         preprocessing = read_pivot(pivot.folder).preprocessing
-        measure_builds(run, TargetBuilds(target, candidates, preprocessing, reference), out)
+        measure_builds(run, TargetBuilds(target, candidates, preprocessing, reference, task), out)
 
     config = {
         "bench": recipe.bench.model_dump(mode="json"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgetl.files.digest import value_digest
 from edgetl.recipes.recipe import Gates
-from edgetl.tasks.classification.accuracy_gates import names
+from edgetl.tasks.accuracy_gates import names
 from edgetl.types import Sample, Split
 from edgetl.types.truth import as_json
 

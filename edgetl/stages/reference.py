@@ -11,17 +11,17 @@ from edgetl.store.results import StageResult
 
 
 def float_stage(run: Run, adapted: StageResult) -> StageResult | None:
-    """The float network's logits on the validation images, if a gate limits the float network; else None.
+    """The float network's answers on the validation images, if a gate limits the float network; else None.
 
     `export_stage` would compute them first. Computed earlier, they save time on a gate that is out of reach.
     """
-    if run.job.recipe.gates.min_top1 is None and not run.job.recipe.gates.min_recall:
+    if run.job.recipe.gates.least_score is None and not run.job.recipe.gates.min_recall:
         return None
 
     def make(out: Path) -> None:
-        from edgetl.pivot.reference import write_float_logits
+        from edgetl.pivot.reference import write_float_answers
 
-        write_float_logits(run, adapted.folder, out)
+        write_float_answers(run, adapted.folder, out)
 
     inputs = {"adapted": adapted.digest, "val": samples_digest(run.split, run.split.val)}
     return run.store.once("float", 1, {"tools": versions(TRAINING_TOOLS)}, make, inputs=inputs)
@@ -31,17 +31,17 @@ def gates_within_reach(run: Run, floated: StageResult | None) -> Gates:
     """The recipe's gates without those that the float network itself misses, which are reported."""
     if floated is None:
         return run.job.recipe.gates
-    import numpy as np
+    from edgetl.pivot.float_answers import stored_answers
+    from edgetl.tasks import accuracy_gates
+    from edgetl.tasks.base import load_task
 
-    from edgetl.pivot.float_logits import stored_logits
-    from edgetl.tasks.classification import accuracy_gates
-    from edgetl.tasks.classification.accuracy import recalls_of
-
-    labels = np.array([sample.label for sample in run.split.val], dtype=np.int64)
-    right = np.asarray(stored_logits(floated.folder).argmax(axis=1) == labels)
-    recalls = recalls_of(run.split.classes, labels, right, right)
-    missed = accuracy_gates.missed_by_float(run.job.recipe.gates, float(right.mean()), recalls)
+    task, split = load_task(run.job.recipe.task), run.split
+    answers = stored_answers(floated.folder, task.kept)
+    found = task.measure(answers, [sample.truth for sample in split.val], answers, len(split.classes))
+    recalls = dict(zip(split.classes, found.recalls, strict=False))
+    value = found.score.value.value
+    missed = accuracy_gates.missed_by_float(run.job.recipe.gates, found.score.metric, value, recalls)
     if missed:
         what = " and ".join(missed)
         run.progress.note(f"the float network itself has {what}: nothing is trained or repaired for that")
-    return accuracy_gates.within_reach(run.job.recipe.gates, float(right.mean()), recalls)
+    return accuracy_gates.within_reach(run.job.recipe.gates, value, recalls)

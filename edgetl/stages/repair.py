@@ -13,7 +13,7 @@ from edgetl.recipes.run import Run
 from edgetl.stages.keys import accuracy_gates as gate_values
 from edgetl.stages.keys import samples_digest, this_machine, versions
 from edgetl.store.results import StageResult
-from edgetl.tasks.classification import accuracy_gates
+from edgetl.tasks import accuracy_gates
 from edgetl.types import Target
 
 
@@ -93,5 +93,5 @@ def within_reach(bench: TargetBench, gates: Gates) -> Gates:
     if int8 is None or int8.accuracy is None:
         return gates
     accuracy = int8.accuracy
-    float_top1 = accuracy.top1.value + accuracy.drop_points.value / 100
-    return accuracy_gates.within_reach(gates, float_top1, bench.recalls(int8))
+    of_float = accuracy.score.value.value + accuracy.drop_points.value / 100
+    return accuracy_gates.within_reach(gates, of_float, bench.recalls(int8))

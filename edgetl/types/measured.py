@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 Verdict = Literal["pass", "fail", "not measured"]
 
@@ -53,6 +53,31 @@ class ClassRecall:
     recall: Interval | None
     float_recall: Interval | None
     drop_points: Interval | None
+
+
+class Quality(Protocol):
+    """What every task measures of a build: `edgetl.tasks.base.Task.measure`.
+
+    score        the first metric, which is gated
+    drop_points  what it lost against the float network, in points, paired
+    not_finite   examples with NaN or infinite outputs; they count as wrong
+    recalls      of every class, in the order of the labels; empty where a task has none
+    """
+
+    @property
+    def images(self) -> int: ...
+
+    @property
+    def score(self) -> Score: ...
+
+    @property
+    def drop_points(self) -> Interval: ...
+
+    @property
+    def not_finite(self) -> int: ...
+
+    @property
+    def recalls(self) -> tuple[ClassRecall, ...]: ...
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ import torch
 from calibrating import calibrate
 from numpy.typing import NDArray
 from onnx import numpy_helper
-from torch.fx import GraphModule, Interpreter
+from torch import nn
+from torch.fx import Interpreter
 
 from edgetl.backends.sdk import import_onnxruntime, import_openvino
 from edgetl.pivot.fold import fold
@@ -54,7 +55,7 @@ RUNTIMES: Mapping[str, Callable[[onnx.ModelProto, list[str], NDArray[np.float32]
 
 
 @pytest.fixture(scope="module", params=["test_resnet", "test_byobnet"])
-def pair(request: pytest.FixtureRequest) -> tuple[GraphModule, onnx.ModelProto, NDArray[np.float32]]:
+def pair(request: pytest.FixtureRequest) -> tuple[nn.Module, onnx.ModelProto, NDArray[np.float32]]:
     """The converted torch network, its Q/DQ model, images."""
     torch.manual_seed(0)
     network = fold(timm.create_model(request.param, num_classes=3).eval(), P.height, P.width).module
@@ -69,7 +70,7 @@ def pair(request: pytest.FixtureRequest) -> tuple[GraphModule, onnx.ModelProto, 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_every_layer_rounds_to_the_integers_that_torch_rounds_to(
-    pair: tuple[GraphModule, onnx.ModelProto, NDArray[np.float32]], runtime: str
+    pair: tuple[nn.Module, onnx.ModelProto, NDArray[np.float32]], runtime: str
 ) -> None:
     network, model, images = pair
     found = _apart(network, model, images, runtime)
@@ -80,7 +81,7 @@ def test_every_layer_rounds_to_the_integers_that_torch_rounds_to(
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_doubled_scale_shows_at_its_own_layer_first(
-    pair: tuple[GraphModule, onnx.ModelProto, NDArray[np.float32]], runtime: str
+    pair: tuple[nn.Module, onnx.ModelProto, NDArray[np.float32]], runtime: str
 ) -> None:
     network, model, images = pair
     names = list(_rounded(model))
@@ -91,7 +92,7 @@ def test_a_doubled_scale_shows_at_its_own_layer_first(
 
 
 def _apart(
-    network: GraphModule, model: onnx.ModelProto, images: NDArray[np.float32], runtime: str
+    network: nn.Module, model: onnx.ModelProto, images: NDArray[np.float32], runtime: str
 ) -> dict[str, tuple[float, float]]:
     """Per layer, in graph order: the largest distance in steps, and the share of values that are the same integer."""
     places = _rounded(model)
@@ -126,7 +127,7 @@ def _rounded(model: onnx.ModelProto) -> dict[str, tuple[str, float, int, int, in
     return found
 
 
-def _torch_values(network: GraphModule, images: NDArray[np.float32], names: set[str]) -> Values:
+def _torch_values(network: nn.Module, images: NDArray[np.float32], names: set[str]) -> Values:
     """Results of the operators of a captured graph, by their names, which the exporter keeps."""
     found: Values = {}
 

@@ -77,7 +77,7 @@ def test_arm_answers_as_this_machine_does(model: Path) -> None:
     images = np.random.default_rng(1).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     native = np.concatenate([session.run(None, {"image": image[None]})[0] for image in images])
-    arm = qemu.logits(model, images, timeout_s=300)
+    arm = qemu.outputs(model, images, timeout_s=300)["logits"]
     assert arm.dtype == np.float32
     # single quantization steps (0.02) of single pixels may differ between CPUs, means hardly
     np.testing.assert_allclose(arm, native, atol=0.005)
@@ -119,7 +119,7 @@ def test_a_broken_model_is_one_clear_line(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(b"not a model")
     with pytest.raises(BackendError, match=r"model\.onnx: onnxruntime for ARM rejects it: .*model") as caught:
-        qemu.logits(path, np.zeros((1, 4, 4, 3), np.uint8), timeout_s=300)
+        qemu.outputs(path, np.zeros((1, 4, 4, 3), np.uint8), timeout_s=300)
     assert not isinstance(caught.value, qemu.EmulationError)
 
 
@@ -131,4 +131,4 @@ def test_the_version_is_that_of_the_runtime_that_answers() -> None:
 @pytest.mark.usefixtures("_emulator")
 def test_a_guest_that_is_too_slow_is_ended(model: Path) -> None:
     with pytest.raises(qemu.EmulationError, match=r"did not finish within 0\.05 s"):
-        qemu.logits(model, np.zeros((1, 16, 16, 3), np.uint8), timeout_s=0.05)
+        qemu.outputs(model, np.zeros((1, 16, 16, 3), np.uint8), timeout_s=0.05)

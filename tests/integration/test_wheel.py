@@ -130,7 +130,7 @@ def test_the_wheel_holds_code_and_data_and_nothing_else(wheel: Path) -> None:
     assert "edgetl/_data/backbones/printed_characters/config.json" in names
     assert "edgetl/report/report.html.j2" in names
     assert "edgetl/report/report.css" in names
-    assert "edgetl/bench/onnx_logits.py" in names
+    assert "edgetl/bench/onnx_outputs.py" in names
     assert {"edgetl/_data/scripts/arm-sysroot", "edgetl/_data/scripts/debian.sh"} <= set(names)
     assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == {"edgetl"}
     assert not [name for name in names if "test" in Path(name).name or name.endswith((".pyc", ".part"))]

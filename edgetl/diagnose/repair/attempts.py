@@ -11,9 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 from edgetl import stats
 from edgetl.backends.base import load
@@ -21,16 +19,20 @@ from edgetl.bench.host_answers import on_host
 from edgetl.bench.latency import BLOCK, interleaved
 from edgetl.bench.repair_record import Trial
 from edgetl.data.batches import load_batch, spread
+from edgetl.data.frames import frames_of
 from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame.models import Networks
 from edgetl.errors import BackendError
+from edgetl.fronts.image.frame import Frame
 from edgetl.pivot import mixed
 from edgetl.pivot.serialize import serialize
 from edgetl.recipes.recipe import Bench, Gates
 from edgetl.recipes.run import Run
-from edgetl.tasks.classification import accuracy_gates
-from edgetl.tasks.classification.accuracy import Accuracy, compare, predict_each
+from edgetl.tasks import accuracy_gates
+from edgetl.tasks.base import Answers, Task, load_task
+from edgetl.tasks.running import answer_all
 from edgetl.types import Compiled, Engine, Precision, Preprocessing, Target
+from edgetl.types.measured import Quality
 
 _PIVOT_FILE = "pivot.onnx"
 
@@ -39,7 +41,7 @@ _PIVOT_FILE = "pivot.onnx"
 class Judge:
     """The data that determine whether a network passes.
 
-    val        validation images; reference  float32 (len(val), classes), the float network's logits on them
+    val        validation images; reference  float32 (len(val), ...), the float network's answers on them
     """
 
     run: Run
@@ -47,7 +49,7 @@ class Judge:
     gates: Gates
     val: Pixels
     preprocessing: Preprocessing
-    reference: NDArray[np.float32]
+    reference: Answers
 
     @property
     def bench(self) -> Bench:
@@ -58,14 +60,23 @@ class Judge:
         return self.run.job.recipe.data.seed
 
     @property
-    def truth(self) -> NDArray[np.int64]:
-        """(len(val),) the true classes."""
-        return np.array([sample.label for sample in self.val.samples], np.int64)
+    def task(self) -> Task:
+        return load_task(self.run.job.recipe.task)
 
-    def passes(self, accuracy: Accuracy) -> bool:
+    @property
+    def frames(self) -> Sequence[Frame]:
+        """As `Task.answer` takes them."""
+        return frames_of(self.val.samples, self.preprocessing) if self.task.in_image else ()
+
+    def measure(self, answers: Answers) -> Quality:
+        """Of answers to all validation images."""
+        truths = [sample.truth for sample in self.val.samples]
+        return self.task.measure(answers, truths, self.reference, len(self.run.split.classes), self.seed)
+
+    def passes(self, accuracy: Quality) -> bool:
         """By the accuracy gates; those of latency and size apply to the resulting build."""
-        recalls = dict(zip(self.run.split.classes, accuracy.recalls, strict=True))
-        met = accuracy_gates.allow(self.gates, accuracy.drop_points.value, accuracy.top1.value, recalls)
+        recalls = dict(zip(self.run.split.classes, accuracy.recalls, strict=False))
+        met = accuracy_gates.allow(self.gates, accuracy.drop_points.value, accuracy.score.value.value, recalls)
         return met and not accuracy.not_finite
 
 
@@ -76,7 +87,7 @@ class Tried:
     layers: tuple[str, ...]
     folder: Path
     compiled: Compiled
-    accuracy: Accuracy
+    accuracy: Quality
     passed: bool
 
 
@@ -159,8 +170,8 @@ class Trials:
         judge.val.keep()
         with ExitStack() as stack:
             engine = self._open(stack, folder, compiled)
-            logits = predict_each({"": engine}, judge.val.batches())[""]
-        accuracy = compare(logits, judge.truth, judge.reference, judge.seed)
+            answers = answer_all(judge.task, {"": engine}, judge.val.batches(), judge.frames)[""]
+        accuracy = judge.measure(answers)
         return Tried(layers, folder, compiled, accuracy, judge.passes(accuracy))
 
     def _open(self, stack: ExitStack, folder: Path, compiled: Compiled) -> Engine:
@@ -174,7 +185,7 @@ def _trial(tried: Tried) -> Trial:
     return Trial(
         layers=tried.layers,
         passed=tried.passed,
-        top1=tried.accuracy.top1,
+        top1=tried.accuracy.score.value,
         drop_points=tried.accuracy.drop_points,
         p50_ms=None,
         relative_time=None,

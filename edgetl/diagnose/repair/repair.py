@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from safetensors.numpy import load_file, save_file
 
 from edgetl.bench.repair_record import REPAIR_FILE, Repair, Trial, front, write_repair
 from edgetl.data.pixels import Pixels
@@ -19,13 +18,15 @@ from edgetl.diagnose.blame.models import open_networks
 from edgetl.diagnose.repair.attempts import Judge, Trials
 from edgetl.diagnose.repair.search import Search, search
 from edgetl.files.text import decimal
-from edgetl.pivot.float_logits import read_reference
-from edgetl.pivot.parity import infer, open_literal
+from edgetl.pivot.float_answers import read_reference
+from edgetl.pivot.golden import add_outputs
+from edgetl.pivot.literal import infer, open_literal
 from edgetl.pivot.pivot import FOLDER, GOLDEN_DIR, PivotModel, model_for, read_pivot, write_pivot
 from edgetl.pivot.serialize import serialize
 from edgetl.recipes.recipe import Gates
 from edgetl.recipes.run import Run
 from edgetl.store.records import REFERENCE_LOGITS
+from edgetl.tasks.base import load_task
 from edgetl.types import Interval, Target
 
 _SHOTS = 64  # images for the ranking
@@ -52,7 +53,7 @@ def repair_int8(run: Run, target: Target, folder: Path, gates: Gates, out: Path)
         gates=gates,
         val=Pixels(val, pivot.preprocessing),
         preprocessing=pivot.preprocessing,
-        reference=read_reference(folder / REFERENCE_LOGITS, len(val)),
+        reference=read_reference(folder / REFERENCE_LOGITS, load_task(run.job.recipe.task).kept, len(val)),
     )
     with tempfile.TemporaryDirectory(dir=out) as scratch:
         trials = Trials(networks, judge, Path(scratch))
@@ -81,7 +82,7 @@ def repair_int8(run: Run, target: Target, folder: Path, gates: Gates, out: Path)
 
 
 def _write_pivot(folder: Path, target: Target, model: onnx.ModelProto, out: Path) -> None:
-    """The pivot in `folder` once more with the one model that is compiled from here, and its golden logits."""
+    """The pivot in `folder` once more with the one model that is compiled from here, and its golden outputs."""
     out.mkdir()
     pivot = read_pivot(folder)
     chosen = model_for(pivot, target, "int8")
@@ -101,10 +102,9 @@ def _write_pivot(folder: Path, target: Target, model: onnx.ModelProto, out: Path
 
 
 def _add_golden(folder: Path, model: bytes, count: int) -> None:
-    """The model's logits on the golden inputs, computed node by node like those of the other models."""
-    path = folder / "logits.safetensors"
+    """The model's outputs on the golden inputs, computed node by node like those of the other models."""
     inputs = np.stack([np.load(folder / f"{index}.input.npy", allow_pickle=False) for index in range(count)])
-    save_file({**load_file(path), MIXED_STEM: infer(open_literal(model), [inputs])}, path)
+    add_outputs(folder, {MIXED_STEM: infer(open_literal(model), [inputs])})
 
 
 def _sentence(quantized: int, found: Search, trials: Sequence[Trial], refused: int) -> str:

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from edgetl.backbones.classifier import features
 from edgetl.backbones.freeze import blocks
+from edgetl.quant.imitation import distillation_loss
 from edgetl.quant.record import Epoch
-from edgetl.quant.train import Views, distillation_loss, train_epochs
+from edgetl.quant.train import Views, train_epochs
 from edgetl.recipes.recipe import Surgery
 from edgetl.types import Progress, Silent
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgetl import stats
-from edgetl.errors import BackendError
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, Advance, ClassRecall, Engine, Interval
+from edgetl.types import ClassRecall, Interval
+from edgetl.types.measured import Score
 
 
 @dataclass(frozen=True)
@@ -36,31 +36,10 @@ class Accuracy:
     confusion: tuple[tuple[int, ...], ...]
     recalls: tuple[ClassRecall, ...] = ()
 
-
-def predict(
-    engine: Engine, batches: Iterable[NDArray[np.uint8]], advance: Advance | None = None
-) -> NDArray[np.float32]:
-    """Logits (N, classes) float32 of all images in `batches`, each (n, H, W, 3) uint8, in order."""
-    return predict_each({"": engine}, batches, advance)[""]
-
-
-def predict_each(
-    engines: Mapping[str, Engine], batches: Iterable[NDArray[np.uint8]], advance: Advance | None = None
-) -> dict[str, NDArray[np.float32]]:
-    """`predict` for several engines while reading the images once.
-
-    Raises BackendError naming the engine when an output is absent or has another shape.
-    """
-    parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in engines}
-    for images in batches:
-        for name, engine in engines.items():
-            outputs = engine.infer({INPUT_NAME: images})
-            parts[name].append(_logits(outputs.get(OUTPUT_NAME), len(images), name))
-        if advance is not None:
-            advance(len(images))
-    if any(not rows for rows in parts.values()):
-        raise ValueError("expected at least one batch of images; found none")
-    return {name: np.concatenate(rows) for name, rows in parts.items()}
+    @property
+    def score(self) -> Score:
+        """Top-1, the first metric."""
+        return Score("top-1", self.top1, self.drop_points)
 
 
 def compare(
@@ -121,15 +100,6 @@ def stratified(labels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
         turn[mine] = np.arange(int(mine.sum()))
     order = np.lexsort((np.arange(labels.size), labels, turn))
     return order[:count].astype(np.int64)
-
-
-def _logits(output: NDArray[np.generic] | None, images: int, name: str) -> NDArray[np.float32]:
-    where = f"{name} build: " if name else ""
-    if output is None:
-        raise BackendError(f"{where}the model has no output named `{OUTPUT_NAME}`")
-    if output.ndim != 2 or output.shape[0] != images:
-        raise BackendError(f"{where}expected logits of shape ({images}, classes); the runtime returned {output.shape}")
-    return output.astype(np.float32)  # a copy: a runtime may use its buffer again
 
 
 def _closeness(

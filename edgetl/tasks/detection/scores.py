@@ -13,7 +13,7 @@ from edgetl.tasks.bootstrap import RESAMPLES, moved_interval, resampled
 from edgetl.tasks.detection.average_precision import drawn_precisions, over_classes
 from edgetl.tasks.detection.match import Matches
 from edgetl.tasks.detection.working_point import counts_at, precision, recall
-from edgetl.types import Interval, Score
+from edgetl.types import ClassRecall, Interval, Score
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,6 +54,7 @@ class DetectionScores:
     recall     at the working point `threshold` and the overlap 0.5, mean over classes
     precision  there: share of the reported objects that are right; None if nothing is reported
     classes    in the order of the labels;  sizes  thirds of the labeled objects, small ones first
+    not_finite images with NaN or infinite outputs; what is found there by finite ones counts
     """
 
     images: int
@@ -65,6 +66,24 @@ class DetectionScores:
     threshold: float
     classes: tuple[OfClass, ...]
     sizes: tuple[OfSize, ...]
+    not_finite: int = 0
+
+    @property
+    def score(self) -> Score:
+        """AP, the first metric."""
+        return self.ap
+
+    @property
+    def drop_points(self) -> Interval:
+        """Of AP, against the float network; raises ValueError if it was not compared."""
+        if self.ap.drop_points is None:
+            raise ValueError("expected scores that were compared with the float network")
+        return self.ap.drop_points
+
+    @property
+    def recalls(self) -> tuple[ClassRecall, ...]:
+        """None: recall of a detector depends on its working point."""
+        return ()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgetl.errors import BackendError
-from edgetl.tasks.classification.accuracy import compare, predict, predict_each, stratified
+from edgetl.tasks.base import load_task
+from edgetl.tasks.classification.accuracy import compare, stratified
+from edgetl.tasks.running import answer_all
 from edgetl.types import Placement
 
 
@@ -36,12 +38,13 @@ def one_hot(classes: list[int], scale: float = 1.0) -> NDArray[np.float32]:
     return np.asarray(np.eye(3, dtype=np.float32)[classes] * scale, dtype=np.float32)
 
 
+TASK = load_task("classification")
 LABELS = np.array([0, 1, 2, 0])
 
 
 def test_predict_keeps_the_order_over_batches_of_different_size() -> None:
     images = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 3), dtype=np.uint8)
-    logits = predict(Means(), [images[:3], images[3:]])
+    logits = answer_all(TASK, {"": Means()}, [images[:3], images[3:]])[""]
     assert logits.dtype == np.float32
     np.testing.assert_allclose(logits, images.mean(axis=(1, 2)), rtol=1e-6)
 
@@ -54,24 +57,24 @@ def test_several_engines_read_the_images_once() -> None:
             reads.append(number)
             yield np.zeros((2, 4, 4, 3), np.uint8)
 
-    logits = predict_each({"a": Means(), "b": Means()}, batches())
+    logits = answer_all(TASK, {"a": Means(), "b": Means()}, batches())
     assert reads == [0, 1, 2]
     assert {name: rows.shape for name, rows in logits.items()} == {"a": (6, 3), "b": (6, 3)}
 
 
 def test_a_missing_output_is_named() -> None:
     with pytest.raises(BackendError, match="int8 build: the model has no output named `logits`"):
-        predict_each({"int8": Wrong({"scores": np.zeros((1, 2))})}, [np.zeros((1, 2, 2, 3), np.uint8)])
+        answer_all(TASK, {"int8": Wrong({"scores": np.zeros((1, 2))})}, [np.zeros((1, 2, 2, 3), np.uint8)])
 
 
 def test_logits_of_another_shape_are_refused_with_both_shapes() -> None:
-    with pytest.raises(BackendError, match=r"expected logits of shape \(2, classes\); the runtime returned \(1, 3\)"):
-        predict(Wrong({"logits": np.zeros((1, 3))}), [np.zeros((2, 2, 2, 3), np.uint8)])
+    with pytest.raises(BackendError, match=r"expected logits of shape \(2, ...\); the runtime returned \(1, 3\)"):
+        answer_all(TASK, {"": Wrong({"logits": np.zeros((1, 3))})}, [np.zeros((2, 2, 2, 3), np.uint8)])
 
 
 def test_no_image_at_all_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one batch"):
-        predict(Means(), [])
+        answer_all(TASK, {"": Means()}, [])
 
 
 def test_a_build_that_loses_one_of_four_images_drops_25_points() -> None:

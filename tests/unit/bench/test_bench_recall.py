@@ -13,7 +13,7 @@ from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, HostCheck, TargetBench
 from edgetl.recipes.recipe import Gates
 from edgetl.stages.repair import missed_by_int8
-from edgetl.tasks.classification import accuracy_gates
+from edgetl.tasks import accuracy_gates
 from edgetl.tasks.classification.accuracy import Accuracy, compare
 
 GOOD, DEFECT = 950, 50
@@ -166,12 +166,12 @@ class TestGatesThatFloatMisses:
         recalls = dict(zip(NAMES, self.accuracy(7).recalls, strict=True))
         gates = Gates(min_top1=0.995, min_recall={"defect": 0.9, "good": 1.0})
         assert accuracy_gates.within_reach(gates, 0.997 - 0.2 / 100, recalls) == gates
-        assert accuracy_gates.missed_by_float(gates, 0.995, recalls) == ()
+        assert accuracy_gates.missed_by_float(gates, "top-1", 0.995, recalls) == ()
 
     def test_what_it_misses_is_told_class_by_class(self) -> None:
         recalls = dict(zip(NAMES, self.accuracy(7).recalls, strict=True))
         gates = Gates(min_top1=0.999, min_recall={"defect": 0.95, "good": 0.9})
-        assert accuracy_gates.missed_by_float(gates, 0.995, recalls) == (
+        assert accuracy_gates.missed_by_float(gates, "top-1", 0.995, recalls) == (
             "top-1 of 99.5 %, but gates.min_top1 requires 99.9 %",
             "a recall of 90.0 % for `defect`, but gates.min_recall requires 95 %",
         )

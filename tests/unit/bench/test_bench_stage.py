@@ -23,9 +23,10 @@ from edgetl.bench.latency import BLOCK
 from edgetl.bench.result import BENCH_FILE, LATENCY_FILE, PREDICTIONS_FILE, HostCheck, TargetBench, read_bench
 from edgetl.data.batches import batches
 from edgetl.errors import BackendError, EdgetlError
-from edgetl.pivot.float_logits import read_reference
+from edgetl.pivot.float_answers import read_reference
 from edgetl.recipes.recipe import Gates
 from edgetl.types import (
+    OUTPUT_NAME,
     ColdStart,
     Compiled,
     Engine,
@@ -278,13 +279,15 @@ def test_an_arm_target_is_emulated_on_few_images_of_every_class(
 ) -> None:
     seen: list[tuple[str, tuple[int, ...]]] = []
 
-    def logits(model: Path, images: NDArray[np.uint8], *, threads: int) -> NDArray[np.float32]:
+    def outputs(
+        model: Path, images: NDArray[np.uint8], names: tuple[str, ...], *, threads: int
+    ) -> dict[str, NDArray[np.float32]]:
         seen.append((model.parent.name, images.shape))
-        return np.asarray(images.mean(axis=(1, 2)), dtype=np.float32)
+        return dict.fromkeys(names, np.asarray(images.mean(axis=(1, 2)), dtype=np.float32))
 
     monkeypatch.setattr(qemu, "missing", lambda: None)
     monkeypatch.setattr(qemu, "version", lambda: "1.99")
-    monkeypatch.setattr(qemu, "logits", logits)
+    monkeypatch.setattr(qemu, "outputs", outputs)
     found = measure(FakeBackend(obstacle=Missing("another CPU", "go there")), replace(builds, target=ARM))
     assert seen == [("int8", (3, 8, 8, 3)), ("float32", (3, 8, 8, 3))]
     assert (found.measured, found.emulated) == (False, True)
@@ -311,17 +314,19 @@ def emulator(monkeypatch: pytest.MonkeyPatch) -> Any:
     asked: list[tuple[str, int]] = []
     faults: dict[str, Exception | None] = {}
 
-    def logits(model: Path, images: NDArray[np.uint8], *, threads: int) -> NDArray[np.float32]:
+    def outputs(
+        model: Path, images: NDArray[np.uint8], names: tuple[str, ...], *, threads: int
+    ) -> dict[str, NDArray[np.float32]]:
         name = model.parent.name
         asked.append((name, len(images)))
         fault = faults.get(name)
         if fault is not None:
             raise fault
         answers = np.asarray(images.mean(axis=(1, 2)), dtype=np.float32)
-        return -answers if name in faults else answers
+        return dict.fromkeys(names, -answers if name in faults else answers)
 
     monkeypatch.setattr(qemu, "missing", lambda: None)
-    monkeypatch.setattr(qemu, "logits", logits)
+    monkeypatch.setattr(qemu, "outputs", outputs)
     monkeypatch.setattr(emulated, "_FLOAT_IMAGES", 2)
     return asked, faults
 
@@ -392,9 +397,9 @@ def test_emulation_can_be_switched_off(builds: TargetBuilds, measure: Any, monke
 def test_a_reference_of_another_length_is_refused(tmp_path: Path) -> None:
     save_file({"logits": np.eye(6, 3, dtype=np.float32)}, tmp_path / "reference.safetensors")
     with pytest.raises(EdgetlError, match="expected logits of 5 validation images; found shape"):
-        read_reference(tmp_path / "reference.safetensors", 5)
+        read_reference(tmp_path / "reference.safetensors", OUTPUT_NAME, 5)
 
 
 def test_a_missing_reference_is_named(tmp_path: Path) -> None:
     with pytest.raises(EdgetlError, match="cannot read the reference logits"):
-        read_reference(tmp_path / "absent", 5)
+        read_reference(tmp_path / "absent", OUTPUT_NAME, 5)

@@ -16,7 +16,7 @@ from edgetl.bundle.golden import StepCheck, replay
 from edgetl.bundle.manifest import Tolerance
 from edgetl.bundle.write import TOLERANCES, tolerance_for
 from edgetl.pivot.half import to_float16
-from edgetl.pivot.parity import open_literal
+from edgetl.pivot.literal import open_literal
 from edgetl.types import INPUT_NAME, OUTPUT_NAME, PRECISIONS, Precision
 
 REST = (0.0,) * (len(LABELS) - 2)

@@ -13,7 +13,8 @@ from torch import nn
 from edgetl.quant.decide import decide, is_inside, judge_on
 from edgetl.quant.record import Judged
 from edgetl.recipes.recipe import Gates
-from edgetl.types import Interval, Preprocessing, Silent
+from edgetl.tasks.base import load_task
+from edgetl.types import Interval, Preprocessing, Silent, Split
 
 P = Preprocessing(32, 32, "squash", (0.4, 0.5, 0.6), (0.5, 0.5, 0.5))
 
@@ -109,8 +110,9 @@ def test_networks_are_judged_on_the_same_pictures_against_the_float_one(tmp_path
             given = [1 - labels[row] if row < self._wrong else labels[row] for row in rows]
             return torch.from_numpy(np.eye(2, dtype=np.float32)[given])
 
-    judge = judge_on(samples, ("a", "b"), Answers(wrong=2), P, Silent())
+    split = Split(("a", "b"), (), samples, (), "squash", "", "")
+    judge = judge_on(load_task("classification"), split, Answers(wrong=2), P, Silent())
     found = judge(Answers(wrong=5))
-    assert (found.images, found.top1) == (20, 0.75)
+    assert (found.images, found.score) == (20, 0.75)
     assert found.drop_points.value == pytest.approx(15.0)
     assert found.drop_points.low < 15.0 < found.drop_points.high

@@ -105,7 +105,7 @@ class Normed(nn.Module):
 
 
 @lru_cache
-def _quantized(kind: Callable[[], nn.Module], scheme: Scheme) -> tuple[onnx.ModelProto, torch.fx.GraphModule]:
+def _quantized(kind: Callable[[], nn.Module], scheme: Scheme) -> tuple[onnx.ModelProto, nn.Module]:
     torch.manual_seed(0)
     network = kind()
     for parameter in network.parameters():

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_calibration import PROFILE, SCHEME, SPEC, P, calibration_images, parts_of, tiny
+from tiny_calibration import PROFILE, SCHEME, P, calibration_images, parts_of, tiny
 
 from edgetl.files.digest import value_digest
 from edgetl.quant.ranges_key import binding, describe_changes
@@ -26,7 +26,7 @@ def _parts(samples: tuple[Sample, ...] = SAMPLES, **changed: Any) -> dict[str, A
     ("changed", "said"),
     [
         ({"weights": "0"}, "weights changed"),
-        ({"network": replace(SPEC, architecture="large")}, "network changed (architecture tiny -> large)"),
+        ({"network": {"architecture": "large"}}, "network changed (architecture tiny -> large)"),
         ({"p": replace(P, height=24, width=24)}, "preprocessing changed (height 16 -> 24, width 16 -> 24)"),
         ({"profile": replace(PROFILE, observer="mse")}, "profile changed from entropy to mse"),
         ({"profile": replace(PROFILE, views=3)}, "profile changed (views 2 -> 3)"),

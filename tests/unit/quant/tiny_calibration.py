@@ -29,13 +29,13 @@ from edgetl.quant.observed import Observed
 from edgetl.quant.prepare import prepare
 from edgetl.quant.ranges import RangesCache
 from edgetl.quant.ranges_key import key_parts
-from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Progress, Sample, Scheme, Silent
+from edgetl.types import CalibrationProfile, Preprocessing, Progress, Sample, Scheme, Silent
 
 IMAGES = 100  # seven batches, the last one smaller
 P = Preprocessing(16, 16, "squash", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 SCHEME = Scheme("uint8", activation_symmetric=False)
 PROFILE = CalibrationProfile("default", "", IMAGES, "entropy", views=2)
-SPEC = NetworkSpec("timm", "tiny", {}, 4, "head", P)
+NETWORK = {"architecture": "tiny"}
 
 
 class Tiny(nn.Module):
@@ -82,7 +82,7 @@ def calibration_images(
 
 def parts_of(module: nn.Module, images: CalibrationImages, **changed: Any) -> dict[str, Any]:
     values: dict[str, Any] = {
-        "network": SPEC,
+        "network": NETWORK,
         "weights": tensors_digest(module),
         "samples": images.samples,
         "p": P,

@@ -25,7 +25,7 @@ from edgetl.bench.timed import Timing
 from edgetl.bundle.compile import compile_pivot
 from edgetl.bundle.read import read_bundle
 from edgetl.checks.model import Checks, Finding, write_checks
-from edgetl.pivot.float_logits import read_reference
+from edgetl.pivot.float_answers import read_reference
 from edgetl.pivot.pivot import read_pivot, write_pivot
 from edgetl.quant.record import Decision, Epoch, Judged, QuantizeRecord, write_quantize
 from edgetl.recipes.run import Run
@@ -35,7 +35,7 @@ from edgetl.report.finished import Built, Finished, Networks
 from edgetl.report.model import Report, read_report
 from edgetl.report.write import add_devices, write_reports
 from edgetl.store.results import StageResult
-from edgetl.types import Interval, Precision, Sample, Silent, Split
+from edgetl.types import OUTPUT_NAME, Interval, Precision, Sample, Silent, Split
 
 pytestmark = pytest.mark.stage
 
@@ -98,7 +98,7 @@ class Made:
     def _measure(self) -> None:
         bundles = [read_bundle(folder) for folder in self.builds]
         candidates = tuple(Candidate(bundle.folder, bundle.manifest.compiled) for bundle in bundles)
-        reference = read_reference(self.pivot / "reference.safetensors", VAL)
+        reference = read_reference(self.pivot / "reference.safetensors", OUTPUT_NAME, VAL)
         builds = TargetBuilds(load_target("null"), candidates, PREPROCESSING, reference)
         measure_builds(self.run(), builds, self.bench)
 

@@ -15,33 +15,34 @@ Recalls = Mapping[str, ClassRecall]
 
 def names(gates: Gates) -> tuple[str, ...]:
     """The recipe keys of the gates on accuracy that are set."""
-    keys = ("max_drop_points", "min_top1", "min_recall", "max_recall_drop_points")
+    keys = ("max_drop_points", "min_score", "min_top1", "min_recall", "max_recall_drop_points")
     return tuple(key for key in keys if getattr(gates, key) not in (None, {}))
 
 
-def allow(gates: Gates, drop_points: float, top1: float, recalls: Recalls, *, share: float = 1.0) -> bool:
+def allow(gates: Gates, drop_points: float, score: float, recalls: Recalls, *, share: float = 1.0) -> bool:
     """Whether measured values meet them. A class that is unknown or has no images is not judged.
 
-    share  of the allowed drops that may be used
+    score  the task's metric, a fraction; share  of the allowed drops that may be used
     """
     allowed = (
         gates.max_drop_points is None or drop_points <= share * gates.max_drop_points,
-        gates.min_top1 is None or top1 >= gates.min_top1,
+        gates.least_score is None or score >= gates.least_score,
         all(_recall(recalls, label, least) >= least for label, least in (gates.min_recall or {}).items()),
         gates.max_recall_drop_points is None or _largest_drop(recalls) <= share * gates.max_recall_drop_points,
     )
     return all(allowed)
 
 
-def missed_by_float(gates: Gates, top1: float, recalls: Recalls) -> tuple[str, ...]:
+def missed_by_float(gates: Gates, metric: str, score: float, recalls: Recalls) -> tuple[str, ...]:
     """The gates that the float network itself misses, in words. Quantization is not the cause, so nothing is done about
     it.
 
-    top1  of the float network; recalls  whose `float_recall` is its own
+    score  of the float network; recalls  whose `float_recall` is its own
     """
     sentences = []
-    if gates.min_top1 is not None and top1 < gates.min_top1 - _SLACK:
-        sentences.append(f"top-1 of {100 * top1:.1f} %, but gates.min_top1 requires {100 * gates.min_top1:g} %")
+    least = gates.least_score
+    if least is not None and score < least - _SLACK:
+        sentences.append(f"{metric} of {100 * score:.1f} %, but gates.{gates.score_key} requires {100 * least:g} %")
     for label, least in (gates.min_recall or {}).items():
         found = _float_recall(recalls, label)
         if found is not None and found < least - _SLACK:
@@ -51,7 +52,7 @@ def missed_by_float(gates: Gates, top1: float, recalls: Recalls) -> tuple[str, .
     return tuple(sentences)
 
 
-def within_reach(gates: Gates, top1: float, recalls: Recalls) -> Gates:
+def within_reach(gates: Gates, score: float, recalls: Recalls) -> Gates:
     """The gates without those that the float network itself misses: the ones that training or layers in float can still
     meet."""
     floors = {
@@ -59,10 +60,8 @@ def within_reach(gates: Gates, top1: float, recalls: Recalls) -> Gates:
         for label, least in (gates.min_recall or {}).items()
         if (found := _float_recall(recalls, label)) is None or found >= least - _SLACK
     }
-    reached = gates.min_top1 is not None and top1 >= gates.min_top1 - _SLACK
-    return gates.model_copy(
-        update={"min_top1": gates.min_top1 if reached else None, "min_recall": floors or None},
-    )
+    reached = gates.least_score is None or score >= gates.least_score - _SLACK
+    return (gates if reached else gates.without_score()).model_copy(update={"min_recall": floors or None})
 
 
 def worst(recalls: Recalls) -> tuple[str, ClassRecall] | None:

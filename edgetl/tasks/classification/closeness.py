@@ -1,18 +1,14 @@
-"""Proves that the exported ONNX model equals the torch network, on real images, with onnxruntime computing each node
-literally."""
+"""How far logits are from the expected ones: whether an exported model is its torch network, and by how much another
+computation of it differs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Literal
-
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from edgetl.errors import ParityError
-from edgetl.pivot.pivot import Parity
-from edgetl.types import INPUT_NAME, OUTPUT_NAME
+from edgetl.tasks.base import Closeness
+from edgetl.types import ModelKind
 
 # Float differs by the order of sums only. In INT8 a difference in the last bit moves a value across a rounding tie, and
 # the step travels on: 3 to 5 % of the largest logit on a trained MobileNetV2 (docs/decisions/0005-pivot-numerics.md).
@@ -20,31 +16,23 @@ from edgetl.types import INPUT_NAME, OUTPUT_NAME
 FLOAT_RELATIVE, HALF_RELATIVE = 1e-3, 2e-2
 INT8_RELATIVE, INT8_MOST_RELATIVE = 0.10, 0.25
 INT8_MIN_AGREEMENT = 0.95
-_RELATIVE = {"int8": INT8_RELATIVE, "float16": HALF_RELATIVE, "float32": FLOAT_RELATIVE}
-
-
-def open_literal(model: bytes) -> onnxruntime.InferenceSession:
-    """A session that computes Q/DQ as written, without INT8 kernels: the same on every CPU."""
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
-def infer(session: onnxruntime.InferenceSession, batches: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    """Logits float32 (N, classes) of uint8 (n, H, W, 3) batches."""
-    results: Iterator[NDArray[np.float32]] = (session.run([OUTPUT_NAME], {INPUT_NAME: batch})[0] for batch in batches)
-    return np.concatenate(list(results))
+_RELATIVE: dict[ModelKind, float] = {
+    "int8": INT8_RELATIVE,
+    "mixed": INT8_RELATIVE,
+    "float16": HALF_RELATIVE,
+    "float32": FLOAT_RELATIVE,
+}
+_LEAST = 1e-30  # instead of zero, for divisions
 
 
 def compare(
     found: NDArray[np.float32],
     expected: NDArray[np.float32],
     *,
-    precision: Literal["int8", "float16", "float32"],
+    kind: ModelKind,
     where: str,
     exact: NDArray[np.float32] | None = None,
-) -> Parity:
+) -> Closeness:
     """Compare ONNX logits with torch logits, float32 (images, classes) both.
 
     exact  the float network's logits on the same images. Two computations of one INT8 network that break rounding
@@ -58,8 +46,8 @@ def compare(
     if found.shape != expected.shape:
         raise ParityError(f"{where}: expected logits of shape {expected.shape}, found {found.shape}; export again")
     largest = float(np.abs(expected).max())
-    integer = precision == "int8"
-    tolerance = max(largest, 1.0) * _RELATIVE[precision]
+    integer = kind in ("int8", "mixed")
+    tolerance = max(largest, 1.0) * _RELATIVE[kind]
     if exact is not None:
         rounding = float(np.abs(expected - exact).max())
         tolerance = max(tolerance, min(rounding, max(largest, 1.0) * INT8_MOST_RELATIVE))
@@ -76,4 +64,17 @@ def compare(
             f"{difference:.3g} (allowed {tolerance:.3g}, largest logit {largest:.3g}), top-1 agrees on "
             f"{100 * agreement:.1f} %; quantize or export again, or report this backbone"
         )
-    return Parity(images=len(found), max_abs_diff=difference, top1_agreement=agreement, tolerance=tolerance)
+    return Closeness(difference, tolerance, agreement)
+
+
+def distance(found: NDArray[np.float32], expected: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(N,): root mean square of the differences over an example's logits, as a share of the range of all `expected`.
+
+    found, expected  (N, C). Raises ValueError if the shapes differ or are empty.
+    """
+    if expected.shape != found.shape or expected.size == 0:
+        raise ValueError(f"expected logits of one shape (N, C); found {expected.shape} and {found.shape}")
+    difference = expected.astype(np.float64) - found
+    extent = float(expected.max()) - float(expected.min())
+    rms: NDArray[np.float64] = np.sqrt(np.mean(difference * difference, axis=1)) / max(extent, _LEAST)
+    return rms

@@ -1,8 +1,8 @@
-"""Logits of an ONNX model on stored images. Runs alone, with numpy and onnxruntime only, inside an emulated Python.
+"""Outputs of an ONNX model on stored images. Runs alone, with numpy and onnxruntime only, inside an emulated Python.
 
-    python onnx_logits.py MODEL.onnx IMAGES.npy LOGITS.npy THREADS
+    python onnx_outputs.py MODEL.onnx IMAGES.npy FOLDER THREADS NAME...
 
-IMAGES is (N, H, W, 3) uint8; LOGITS becomes (N, classes) float32. Images run one by one, as on the device.
+IMAGES is (N, H, W, 3) uint8; FOLDER/NAME.npy become (N, ...) float32. Images run one by one, as on the device.
 Ends with status 3 if onnxruntime rejects the model; any other failure is not the model's fault.
 """
 
@@ -16,7 +16,7 @@ import onnxruntime
 _REFUSED = 3
 
 
-def main(model: str, images_path: str, logits_path: str, threads: str) -> None:
+def main(model: str, images_path: str, folder: str, threads: str, *names: str) -> None:
     images = np.load(images_path, allow_pickle=False)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = int(threads)
@@ -26,8 +26,10 @@ def main(model: str, images_path: str, logits_path: str, threads: str) -> None:
     except Exception as error:  # the bindings raise a dozen unrelated types
         print(error, file=sys.stderr)
         sys.exit(_REFUSED)
-    rows = [session.run(["logits"], {"image": image[None]})[0] for image in images]
-    np.save(logits_path, np.concatenate(rows).astype(np.float32), allow_pickle=False)
+    rows = [session.run(list(names), {"image": image[None]}) for image in images]
+    for place, name in enumerate(names):
+        values = np.concatenate([row[place] for row in rows]).astype(np.float32)
+        np.save(f"{folder}/{name}.npy", values, allow_pickle=False)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,58 @@
+"""The adapted network as it is deployed, of any task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from edgetl.backbones.load import rebuild
+from edgetl.backbones.spec import read_spec
+from edgetl.pivot.parts import WHOLE
+from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE
+from edgetl.tasks.base import Task
+from edgetl.types import Preprocessing
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """module    normalized images float32 (N, 3, H, W) -> the task's outputs, one tensor or a tuple, in eval mode
+    parts     names of the modules that are quantized
+    identity  what the network is besides its weights, as JSON values
+    source, licence  of the pretrained weights, as they state it
+    """
+
+    module: nn.Module
+    parts: tuple[str, ...]
+    identity: Mapping[str, Any]
+    preprocessing: Preprocessing
+    source: str
+    licence: str
+
+
+def open_adapted(task: Task, folder: Path) -> Adapted:
+    """The network that the adapt stage (or the surgery stage) left in `folder`. Raises WeightsError."""
+    if task.name == "detection":
+        return _detector(folder)
+    spec = read_spec(folder / NETWORK_SPEC)
+    module = rebuild(spec, folder / NETWORK_STATE)
+    identity = {"architecture": spec.architecture, **spec.model_args}
+    return Adapted(module, WHOLE, identity, spec.preprocessing, spec.source, spec.licence)
+
+
+def _detector(folder: Path) -> Adapted:
+    from edgetl.tasks.detection.networks.build import rebuild as rebuild_detector
+    from edgetl.tasks.detection.spec import read_detector_spec
+
+    spec = read_detector_spec(folder / NETWORK_SPEC)
+    detector = rebuild_detector(spec, folder / NETWORK_STATE)
+    identity = {"architecture": spec.architecture, "family": spec.family, **spec.model_args, **spec.arguments}
+    return Adapted(detector, detector.parts, identity, spec.preprocessing, spec.source, spec.licence)
+
+
+def outputs_of(found: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """What a deployed module gives, as a tuple."""
+    return (found,) if isinstance(found, Tensor) else tuple(found)

@@ -1,0 +1,58 @@
+"""Classification behind the contract of a task: logits in, the largest is the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgetl.tasks.classification import closeness
+from edgetl.tasks.classification.accuracy import Accuracy, compare
+from edgetl.types import OUTPUT_NAME
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgetl.fronts.image.frame import Frame
+    from edgetl.tasks.base import Answers, Closeness, Outputs, TaskName
+    from edgetl.tasks.detection.detections import Postprocess
+    from edgetl.types import ModelKind, Truth
+
+
+class Classification:
+    """See `edgetl.tasks.base.Task`. Answers are the logits themselves."""
+
+    name: TaskName = "classification"
+    metric = "top-1"
+    outputs: tuple[str, ...] = (OUTPUT_NAME,)
+    kept = OUTPUT_NAME
+    in_image = False
+
+    def answer(self, outputs: Outputs, frames: Sequence[Frame]) -> Answers:
+        return outputs[OUTPUT_NAME]
+
+    def measure(
+        self,
+        answers: Answers,
+        truths: Sequence[Truth],
+        reference: Answers,
+        classes: int,
+        seed: int = 0,
+        *,
+        groups: Sequence[str] | None = None,
+        settings: Postprocess | None = None,
+    ) -> Accuracy:
+        return compare(answers, np.array(truths, np.int64), reference, seed)
+
+    def settings(self, answers: Answers, truths: Sequence[Truth], classes: int) -> None:
+        return None
+
+    def distance(self, found: Outputs, expected: Outputs) -> NDArray[np.float64]:
+        return closeness.distance(found[OUTPUT_NAME], expected[OUTPUT_NAME])
+
+    def closeness(
+        self, found: Outputs, expected: Outputs, kind: ModelKind, where: str, exact: Outputs | None = None
+    ) -> Closeness:
+        floats = None if exact is None else exact[OUTPUT_NAME]
+        return closeness.compare(found[OUTPUT_NAME], expected[OUTPUT_NAME], kind=kind, where=where, exact=floats)

@@ -1,0 +1,89 @@
+"""How far boxes and scores are from the expected ones: whether an exported model is its torch network, and by how much
+another computation of it differs.
+
+Only places where something may be found count: boxes of the many others are noise.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgetl.errors import ParityError
+from edgetl.tasks.base import Closeness, Outputs
+from edgetl.tasks.detection.detections import BOXES, SCORES
+from edgetl.types import ModelKind
+
+_POSSIBLE, _SURE = 0.05, 0.25
+# float differs by the order of sums only; of INT8 a step that rounds the other way travels on
+_TOLERANCES: dict[ModelKind, float] = {"int8": 0.10, "mixed": 0.10, "float16": 2e-2, "float32": 1e-3}
+_LARGEST = 0.25
+_INTEGERS_LEFT_OUT = 0.01
+_LEAST_AGREEMENT = 0.95
+_SMALLEST_SIDE = 1.0  # pixels
+
+
+def differences(found: Outputs, expected: Outputs) -> NDArray[np.float64]:
+    """(N, A): at each place the larger of two differences, 0 where neither has a score of 0.05: of the scores, and,
+    where both are sure of an object, of the corners as a share of the box's longer side."""
+    scores, true_scores = (each[SCORES].astype(np.float64) for each in (found, expected))
+    boxes, true_boxes = (each[BOXES].astype(np.float64) for each in (found, expected))
+    best, true_best = scores.max(axis=2), true_scores.max(axis=2)
+    off = np.abs(scores - true_scores).max(axis=2)
+    sides = (true_boxes[..., 2:] - true_boxes[..., :2]).max(axis=2)
+    moved = np.abs(boxes - true_boxes).max(axis=2) / np.maximum(sides, _SMALLEST_SIDE)
+    sure = np.minimum(best, true_best) >= _SURE
+    worst: NDArray[np.float64] = np.where(sure, np.maximum(off, moved), off)
+    return np.where(np.maximum(best, true_best) >= _POSSIBLE, worst, 0.0)
+
+
+def distance(found: Outputs, expected: Outputs) -> NDArray[np.float64]:
+    """(N,): root mean square of the differences, over the places of an image where something may be found. Scores range
+    from 0 to 1, so this is a share of their spread."""
+    each = differences(found, expected)
+    best = np.maximum(found[SCORES].max(axis=2), expected[SCORES].max(axis=2))
+    counted = np.maximum((best >= _POSSIBLE).sum(axis=1), 1)
+    rms: NDArray[np.float64] = np.sqrt((each * each).sum(axis=1) / counted)
+    return rms
+
+
+def compare(
+    found: Outputs, expected: Outputs, *, kind: ModelKind, where: str, exact: Outputs | None = None
+) -> Closeness:
+    """Compare an exported model with its torch network.
+
+    exact  the float network's outputs. Two computations of one INT8 network that break rounding ties differently are
+           two draws of its rounding error, so they may differ by as much as rounding moved `expected` away from these,
+           up to a quarter.
+    Of INT8 the largest hundredth of the differences is left out: a place at the edge of two objects may go to either.
+    raises  ParityError with the numbers, the model and what to do.
+    """
+    if any(found[name].shape != expected[name].shape for name in (BOXES, SCORES)):
+        shapes = [tuple(each[BOXES].shape) for each in (expected, found)]
+        raise ParityError(f"{where}: expected boxes of shape {shapes[0]}, found {shapes[1]}; export again")
+    integer = kind in ("int8", "mixed")
+    tolerance = _TOLERANCES[kind]
+    if exact is not None:
+        tolerance = max(tolerance, min(_largest(differences(expected, exact), integer), _LARGEST))
+    difference = _largest(differences(found, expected), integer)
+    agreement = _agreement(found[SCORES], expected[SCORES])
+    finite = all(np.isfinite(found[name]).all() for name in (BOXES, SCORES))
+    if not (finite and difference <= tolerance and agreement >= _LEAST_AGREEMENT):
+        raise ParityError(
+            f"{where}: the ONNX model differs from the torch network on {len(found[SCORES])} images: scores and boxes "
+            f"differ by up to {difference:.3g} (allowed {tolerance:.3g}), the class agrees for {100 * agreement:.1f} % "
+            "of the objects; quantize or export again, or report this detector"
+        )
+    return Closeness(difference, tolerance, agreement)
+
+
+def _largest(each: NDArray[np.float64], integer: bool) -> float:
+    places = each[each > 0]
+    if not places.size:
+        return 0.0
+    return float(np.quantile(places, 1 - _INTEGERS_LEFT_OUT)) if integer else float(places.max())
+
+
+def _agreement(scores: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    sure = expected.max(axis=2) >= _SURE
+    return float((scores.argmax(axis=2) == expected.argmax(axis=2))[sure].mean()) if sure.any() else 1.0

@@ -1,0 +1,9 @@
+"""What the tasks measure, as records in files: one kind for each task."""
+
+from __future__ import annotations
+
+from edgetl.tasks.classification.accuracy import Accuracy
+from edgetl.tasks.detection.scores import DetectionScores
+
+QualityRecord = Accuracy | DetectionScores
+"""All have what `edgetl.types.measured.Quality` names."""
