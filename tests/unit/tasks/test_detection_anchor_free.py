@@ -76,9 +76,20 @@ def test_an_object_belongs_to_the_positions_near_its_center_on_the_level_of_its_
     near = [at(x, y, 8) for y in (20, 28) for x in (20, 28)]
     assert (labels >= 0).nonzero().squeeze(1).tolist() == near
     assert labels[near].tolist() == [1, 1, 1, 1]
-    assert assign(POINTS, LEVELS, [objects((0, 0, 62, 62))]).labels[0, at(24, 24, 8)] == 0
-    assert assign(POINTS, LEVELS, [objects((0, 0, 66, 66))]).labels[0, at(24, 24, 16)] == 0
-    assert assign(POINTS, LEVELS, [objects((0, 0, 66, 66))]).labels[0, at(24, 24, 8)] == -1
+
+
+def test_an_object_between_two_levels_belongs_to_both() -> None:
+    def levels_of(side: float) -> list[int]:
+        labels = assign(POINTS, LEVELS, [objects((0, 0, side, side))]).labels[0]
+        sizes = [level.size for level in LEVELS]
+        found = zip(LEVELS, torch.split(labels, sizes), strict=True)
+        return [level.stride for level, mine in found if (mine >= 0).any()]
+
+    assert levels_of(40) == [8]
+    assert levels_of(44) == [8, 16]
+    assert levels_of(50) == [16]
+    assert levels_of(90) == [16, 32]
+    assert levels_of(110) == [32]
 
 
 def test_an_object_smaller_than_the_gap_between_positions_has_the_nearest_one() -> None:

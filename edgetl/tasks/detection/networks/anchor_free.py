@@ -29,6 +29,7 @@ STRIDES = (8, 16, 32)
 _INPUT_SIZE = 320
 _PRIOR = 0.01  # score of an untrained detector: most positions show background (arXiv:1708.02002, section 4.1)
 _FARTHEST = 6.0  # exponent of the longest distance in strides, so that no float overflows
+_DEPTH = 2  # separable convolutions of a branch
 _FRESH_SEED = 0  # new layers are the same in every run
 
 
@@ -145,14 +146,21 @@ class _Head(nn.Module):
         return tuple(branch(each) for each, *both in branches for branch in both)
 
 
-def _convolution(entering: int, leaving: int, kernel: int, *, act: bool = True) -> nn.Sequential:
-    layer = nn.Conv2d(entering, leaving, kernel, padding=kernel // 2, bias=False)
+def _convolution(entering: int, leaving: int, kernel: int, *, groups: int = 1, act: bool = True) -> nn.Sequential:
+    layer = nn.Conv2d(entering, leaving, kernel, padding=kernel // 2, groups=groups, bias=False)
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     return nn.Sequential(layer, nn.BatchNorm2d(leaving), *([nn.ReLU6()] if act else []))
 
 
 def _branch(width: int, leaving: int, bias: float) -> nn.Sequential:
+    """Two depthwise separable convolutions and a 1x1 convolution, whose bias is `bias`."""
     last = nn.Conv2d(width, leaving, 1)
     nn.init.normal_(last.weight, std=0.01)
-    nn.init.constant_(last.bias if last.bias is not None else torch.empty(0), bias)
-    return nn.Sequential(_convolution(width, width, 3), last)
+    assert last.bias is not None
+    nn.init.constant_(last.bias, bias)
+    separable = [
+        layer
+        for _ in range(_DEPTH)
+        for layer in (_convolution(width, width, 3, groups=width), _convolution(width, width, 1))
+    ]
+    return nn.Sequential(*separable, last)

@@ -12,7 +12,7 @@ from torch.nn import functional
 from edgetl.tasks.detection.networks.base import Targets
 
 _RADIUS = 1.5  # of an object's center region, in strides
-_REACH = 8.0  # a level answers for objects whose longer side is up to this many of its strides, from that of the finer
+_SHORTEST, _LONGEST = 2.5, 6.0  # longer side of a level's objects, in strides: some belong to two levels
 _BOX_WEIGHT = 2.0
 _EPSILON = 1e-7
 
@@ -50,7 +50,7 @@ class Assigned:
 
 
 def assign(points: Tensor, levels: Sequence[Level], targets: Sequence[Targets]) -> Assigned:
-    """Each object goes to the level of its size, and there to the positions inside it that are near its center, or to
+    """Each object goes to the levels of its size, and there to the positions inside it that are near its center, or to
     the nearest one if it is smaller than the gap between them. The smaller of two objects takes a position of both.
 
     points (A, 2) of all levels. Sources: arXiv:1904.01355, section 3.2; center sampling: FCOS's authors, 2019.
@@ -61,7 +61,7 @@ def assign(points: Tensor, levels: Sequence[Level], targets: Sequence[Targets]) 
     x0, y0, x1, y1 = (side[:, None, :] for side in boxes.unbind(2))
     away = torch.maximum((x - (x0 + x1) / 2).abs(), (y - (y0 + y1) / 2).abs()) / strides
     inside = (x > x0) & (x < x1) & (y > y0) & (y < y1)
-    mine = strides == _stride_of(boxes, levels)[:, None, :]
+    mine = _of_level(boxes, levels)
     near = mine & (real & ~ignore)[:, None, :] & ((inside & (away < _RADIUS)) | (away <= 0.5))
     areas = ((boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1]))[:, None, :]
     best, number = areas.where(near, areas.new_tensor(torch.inf)).min(2)
@@ -106,11 +106,16 @@ def _area(boxes: Tensor) -> Tensor:
     return (boxes[:, 2:] - boxes[:, :2]).prod(1)
 
 
-def _stride_of(boxes: Tensor, levels: Sequence[Level]) -> Tensor:
-    """(N, K): the stride of the level that answers for each box."""
+def _of_level(boxes: Tensor, levels: Sequence[Level]) -> Tensor:
+    """bool (N, A, K): whether the level of a position answers for objects of this size; the first level for all small
+    ones, the last for all large ones."""
     longer = (boxes[..., 2:] - boxes[..., :2]).amax(2)
-    ends = longer.new_tensor([_REACH * level.stride for level in levels[:-1]])
-    return longer.new_tensor([float(level.stride) for level in levels])[torch.bucketize(longer, ends)]
+    rows = []
+    for number, level in enumerate(levels):
+        large_enough = (longer > _SHORTEST * level.stride) | (number == 0)
+        small_enough = (longer <= _LONGEST * level.stride) | (number == len(levels) - 1)
+        rows.append((large_enough & small_enough)[:, None, :].expand(-1, level.size, -1))
+    return torch.cat(rows, 1)
 
 
 def _padded(targets: Sequence[Targets], device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:

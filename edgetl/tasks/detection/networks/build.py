@@ -11,6 +11,7 @@ A family is a module of this folder and a row of `_FAMILIES`. The module has
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -45,10 +46,12 @@ def build(
     """A detector in eval mode on the CPU, float32, with new layers that predict `num_classes`.
 
     source  what `weights.locate` found for `backbone`
+    `Audit.new` has names of the detector's tensors.
     Raises UsageError (unknown name, unsuitable input size or family) and WeightsError (missing, unsafe or foreign
     weights).
     """
-    return _module(family_of(backbone, detector)).build(backbone, detector, source, num_classes, resize)  # type: ignore[no-any-return]
+    network, spec, audit = _module(family_of(backbone, detector)).build(backbone, detector, source, num_classes, resize)
+    return network, spec, _named_in_full(audit, network)
 
 
 def construct(spec: DetectorSpec) -> Detector:
@@ -92,3 +95,9 @@ def _module(family: Family) -> Any:
     if family not in _FAMILIES:
         raise UsageError(f"detector.family: `{family}` is not available; expected one of {', '.join(_FAMILIES)}")
     return import_module(_FAMILIES[family])
+
+
+def _named_in_full(audit: Audit, detector: Detector) -> Audit:
+    """New tensors by their names in the detector: weights of a whole network were loaded into its first part."""
+    own, first = detector.state_dict(), detector.parts[0]
+    return replace(audit, new=tuple(sorted(name if name in own else f"{first}.{name}" for name in audit.new)))

@@ -1,0 +1,1 @@
+"""Adapts a detector to a few shots, evaluated on held-out ones."""

@@ -1,0 +1,172 @@
+"""Chooses how a detector is trained: every affordable way on held-out folds of the shots, then the best on all."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from edgetl.adapt.detection.budget import affordable, search_minutes
+from edgetl.adapt.detection.held_out import Judged, detect, judge, lead
+from edgetl.adapt.detection.inputs import CachedViews, FreshViews, Inputs, cached_views
+from edgetl.adapt.detection.shots import Shots
+from edgetl.adapt.detection.train import Plan, features_of, train
+from edgetl.adapt.detection.views import Ranges
+from edgetl.adapt.detection.ways import Anatomy, Way, first_part
+from edgetl.backbones.threads import side_by_side
+from edgetl.recipes.recipe import Adapt
+from edgetl.tasks.classification.folds import Fold
+from edgetl.tasks.detection.detections import Detections
+from edgetl.tasks.detection.networks.base import Detector
+from edgetl.types import Progress
+
+_CLEAR_LEAD = 0.5  # standard errors by which a way with a trained backbone must lead to be worth its risk
+
+
+@dataclass(frozen=True)
+class Task:
+    """A detector to adapt, as built, and all that the search depends on.
+
+    views  of each shot whose features are cached;  folds  that are evaluated, maybe fewer than the shots were dealt to
+    """
+
+    detector: Detector
+    body: Anatomy
+    shots: Shots
+    classes: tuple[str, ...]
+    ranges: Ranges
+    views: int
+    folds: tuple[Fold, ...]
+    groups: tuple[Hashable, ...] | None
+    config: Adapt
+    progress: Progress
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.detector.parameters()).device
+
+    @property
+    def held_out(self) -> list[int]:
+        """The images of all folds, fold after fold."""
+        return [index for fold in self.folds for index in fold.held_out]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One way on one fold: the loss of every step, and what the detector finds in the held-out images."""
+
+    losses: tuple[float, ...]
+    found: tuple[Detections, ...]
+
+    @property
+    def diverged(self) -> bool:
+        return not self.losses or not math.isfinite(self.losses[-1])
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A way with its trials; without any if it was over budget or nothing could be held out. `judged` is None if one
+    diverged too."""
+
+    way: Way
+    trials: tuple[Trial, ...]
+    judged: Judged | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The trained detector, all ways that were tried, the chosen one, and the losses of its training on all shots."""
+
+    detector: Detector
+    tried: tuple[Tried, ...]
+    chosen: Tried
+    losses: tuple[float, ...]
+    seconds: float
+    estimated_minutes: float
+
+
+def search(task: Task, ways: Sequence[Way], minutes: float) -> Outcome:
+    """Try the ways of training that `minutes` allow, and train the best one on all shots, in `task.detector` itself."""
+    entered = affordable(ways, task.body, task.folds, len(task.shots), task.views, minutes) if task.folds else ()
+    prepared = _inputs(task, entered or ways[:1])
+    tried = tuple(_try(task, way, prepared) if way in entered else Tried(way, (), None, 0.0) for way in ways)
+    chosen = choose(tried)
+    start = time.monotonic()
+    with task.progress.task("training on all shots", total=_steps(task, chosen.way)) as advance:
+        everything = range(len(task.shots))
+        losses = train(task.detector, prepared[chosen.way.cached], everything, _plan(task, chosen.way), advance)
+    estimated = search_minutes(
+        entered or (chosen.way,), task.body, task.folds if entered else (), len(task.shots), task.views
+    )
+    return Outcome(task.detector, tried, chosen, tuple(losses), time.monotonic() - start, estimated)
+
+
+def choose(tried: Sequence[Tried]) -> Tried:
+    """The way with the highest mean utility; one that trains the backbone only if it leads clearly. The first one if
+    nothing was evaluated."""
+    known = [(each, each.judged.utility) for each in tried if each.judged]
+    frozen = [(each, utility) for each, utility in known if each.way.frozen]
+    best = max(frozen or known, key=lambda pair: float(pair[1].mean()), default=None)
+    if best is None:
+        return tried[0]
+    for each, utility in known:
+        if not each.way.frozen and utility.mean() > best[1].mean() and lead(utility, best[1]) >= _CLEAR_LEAD:
+            best = each, utility
+    return best[0]
+
+
+def _inputs(task: Task, ways: Sequence[Way]) -> dict[bool, Inputs]:
+    """Inputs by whether they are cached."""
+    prepared: dict[bool, Inputs] = {False: FreshViews(task.shots, task.ranges, task.device)}
+    if any(way.cached for way in ways):
+        prepared[True] = _cached(task)
+    return prepared
+
+
+def _cached(task: Task) -> CachedViews:
+    p = task.shots.preprocessing
+    backbone = first_part(task.detector).get_submodule("backbone")
+    features = features_of(backbone, torch.zeros(1, 3, p.height, p.width, device=task.device))
+    label = f"features of {len(task.shots)} images, {task.views} views"
+    with task.progress.task(label, total=len(task.shots) * task.views) as advance:
+        return cached_views(features, task.shots, task.ranges, task.views, task.config.seed, task.device, advance)
+
+
+def _try(task: Task, way: Way, prepared: dict[bool, Inputs]) -> Tried:
+    start = time.monotonic()
+    label = f"{way.name}: {len(task.folds)} fold{'s' if len(task.folds) > 1 else ''}"
+    with task.progress.task(label, total=_steps(task, way) * len(task.folds)) as advance:
+
+        def run(fold: Fold) -> Trial:
+            detector = copy.deepcopy(task.detector)
+            losses = train(detector, prepared[way.cached], fold.train, _plan(task, way), advance)
+            found = detect(detector, task.shots, fold.held_out) if math.isfinite(losses[-1]) else []
+            return Trial(tuple(losses), tuple(found))
+
+        trials = tuple(side_by_side(run, task.folds, task.device))
+    judged = None
+    if not any(trial.diverged for trial in trials):
+        found = [objects for trial in trials for objects in trial.found]
+        judged = judge(found, task.shots, task.held_out, len(task.classes))
+    return Tried(way, trials, judged, time.monotonic() - start)
+
+
+def _plan(task: Task, way: Way) -> Plan:
+    config = task.config
+    return Plan(way.rates, task.body.new, _steps(task, way), config.batch_size, config.weight_decay, config.seed)
+
+
+def _steps(task: Task, way: Way) -> int:
+    return max(1, way.looks // task.config.batch_size)
+
+
+def own_utility(task: Task) -> float:
+    """The trained detector's mean utility on (at most 100 of) the shots that it was trained on."""
+    few = np.unique(np.linspace(0, len(task.shots) - 1, min(len(task.shots), 100)).round().astype(int)).tolist()
+    return float(judge(detect(task.detector, task.shots, few), task.shots, few, len(task.classes)).utility.mean())

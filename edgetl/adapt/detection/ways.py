@@ -1,0 +1,185 @@
+"""Ways of training a detector on few shots: which layers, at what rate, from which views, and what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from edgetl.adapt.detection.views import Ranges, flips
+from edgetl.backbones.cut import count_macs
+from edgetl.backbones.feature_maps import FeatureMaps
+from edgetl.backbones.freeze import blocks, is_under, matches
+from edgetl.data.pixels import MOST_BYTES
+from edgetl.errors import UsageError
+from edgetl.recipes.recipe import Adapt
+from edgetl.tasks.detection.networks.base import Detector
+from edgetl.types import Preprocessing
+
+RATES = (4e-3, 1e-2)
+"""Peak learning rates of new layers that are tried. In a few hundred steps 1e-3 ends 11 AP lower."""
+_PRETRAINED = 0.1  # share of that rate for pretrained layers
+_FROZEN_STRIDE = 8  # the stages up to it learn edges and textures, which few images would only spoil
+_USUAL_EPOCHS = 30  # with it the limits below hold; the recipe's `adapt.epochs` scales them
+_FEWEST_LOOKS, _MOST_LOOKS, _MOST_PASSES = 960, 1920, 6
+_FRESH_SHARE = 0.5  # of the looks, for ways that run the whole network in every step
+_CACHED_LOOKS, _MOST_CACHED_VIEWS = 400, 24
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """A detector as its training sees it. Names are those of its parameters.
+
+    new             layers without pretrained values;  backbone  the prefix of its names
+    late            of the backbone, what is trained where the backbone is not frozen
+    backbone_macs, head_macs  multiply-accumulates of one image;  feature_bytes  of one view's features
+    """
+
+    parameters: tuple[str, ...]
+    new: frozenset[str]
+    backbone: str
+    late: frozenset[str]
+    backbone_macs: int
+    head_macs: int
+    feature_bytes: int
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        """Everything outside of the backbone."""
+        return tuple(name for name in self.parameters if not name.startswith(self.backbone))
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of training.
+
+    rates  peak learning rate of each parameter that is trained;  rate  of new layers
+    cached  whether the features of `views` views of each image are computed once; otherwise every step sees new views
+    looks  how many views of images a training sees;  macs  of one training, without cached features
+    frozen  whether the backbone keeps its pretrained values
+    """
+
+    name: str
+    setting: str
+    rates: Mapping[str, float]
+    rate: float
+    cached: bool
+    looks: int
+    macs: int
+    frozen: bool
+
+
+def first_part(detector: Detector) -> nn.Module:
+    """The part with the children `backbone` and `head`."""
+    return detector.get_submodule(detector.parts[0])
+
+
+@torch.inference_mode()
+def anatomy(detector: Detector, new: tuple[str, ...], p: Preprocessing, config: Adapt) -> Anatomy:
+    """Raises UsageError for `adapt.train_last`, and for `adapt.freeze` as `late_layers` does."""
+    prefix = f"{detector.parts[0]}.backbone."
+    backbone = detector.get_submodule(prefix[:-1])
+    image = torch.zeros(1, 3, p.height, p.width, device=next(detector.parameters()).device)
+    macs = count_macs(backbone, image)
+    return Anatomy(
+        parameters=tuple(name for name, _ in detector.named_parameters()),
+        new=frozenset(new),
+        backbone=prefix,
+        late=frozenset(f"{prefix}{name}" for name in late_layers(backbone, config)),
+        backbone_macs=macs,
+        head_macs=count_macs(detector, image) - macs,
+        feature_bytes=sum(each.numel() * each.element_size() for each in backbone(image)),
+    )
+
+
+def late_layers(backbone: nn.Module, config: Adapt) -> set[str]:
+    """The parameters of a backbone that are trained if it is not frozen: by default those after stride 8.
+
+    Raises UsageError for a pattern in `adapt.freeze` that names no parameter.
+    """
+    if config.train_last is not None:
+        raise UsageError("adapt.train_last: not for detection; name what stays unchanged in `adapt.freeze`")
+    names = {name for name, _ in backbone.named_parameters()}
+    if config.freeze != "auto":
+        # patterns are those of the classification network, which a backbone of feature maps has inside
+        patterns = config.freeze
+        inner = {name: name.removeprefix("body.") for name in names}
+        unused = [each for each in patterns if not any(matches(plain, [each]) for plain in inner.values())]
+        if unused:
+            some = ", ".join(sorted({plain.partition(".")[0] for plain in inner.values()})[:8])
+            raise UsageError(f"adapt.freeze: no parameter under `{unused[0]}`; the backbone's parts are {some}")
+        return {name for name, plain in inner.items() if not matches(plain, patterns)}
+    if isinstance(backbone, FeatureMaps) and _FROZEN_STRIDE in backbone.strides:
+        return names - set(backbone.layers_until(_FROZEN_STRIDE))
+    parts = blocks(backbone, "")
+    return {name for name in names if is_under(name, parts[len(parts) // 2 :])}
+
+
+def views_to_cache(body: Anatomy, ranges: Ranges, shots: int) -> int:
+    """How many views of each shot have their features cached: the flips, and more if there are few shots; no more than
+    fit into memory. 0 if a view of each does not."""
+    wanted = max(len(flips(ranges, 1, 1)), min(_MOST_CACHED_VIEWS, _CACHED_LOOKS // shots))
+    wanted = wanted if ranges != Ranges() else 1
+    return min(wanted, MOST_BYTES // (shots * body.feature_bytes))
+
+
+def ways_to_train(body: Anatomy, config: Adapt, views: int, shots: int, *, pretrained: bool) -> tuple[Way, ...]:
+    """The ways that the recipe allows, in their order of promise; the first one is the safest.
+
+    views  of each shot whose features are cached
+    """
+    looks = _looks(config, shots)
+    rates = RATES if config.learning_rate == "auto" else (config.learning_rate,)
+    if not pretrained:
+        return (_way("everything", body, body.parameters, frozenset(body.parameters), rates[0], 0, looks),)
+    new, head = [name for name in body.head if name in body.new], body.head
+    late = _way("last stages", body, (*head, *sorted(body.late)), body.new, rates[0], 0, looks)
+    if config.strategy == "finetune":
+        return (late,)
+    frozen = [_way("head", body, head, body.new, rate, views, looks) for rate in rates]
+    if len(new) < len(head):  # a whole detector: its boxes are pretrained too
+        frozen = [_way("new layers", body, new, body.new, rates[-1], views, looks), *frozen[:1]]
+    return (*frozen, *([late] if config.strategy == "auto" and body.late else []))
+
+
+def _way(
+    what: str,
+    body: Anatomy,
+    trained: tuple[str, ...] | list[str],
+    new: frozenset[str],
+    rate: float,
+    views: int,
+    looks: int,
+) -> Way:
+    rates = {name: rate if name in new else rate * _PRETRAINED for name in trained}
+    deep = any(name.startswith(body.backbone) for name in trained)
+    cached = views > 0 and not deep
+    looks = looks if cached else round(looks * _FRESH_SHARE)
+    each = 3 * body.head_macs + (0 if cached else (3 if deep else 1) * body.backbone_macs)
+    shown = f"{views} cached views of each image" if cached else "new views in every step"
+    return Way(
+        name=f"{what}, rate {rate:g}",
+        setting=f"trains {_DESCRIBED[what]} at rate {rate:g}, {shown}",
+        rates=rates,
+        rate=rate,
+        cached=cached,
+        looks=looks,
+        macs=each * looks,
+        frozen=not deep,
+    )
+
+
+_DESCRIBED = {
+    "new layers": "only the new layers",
+    "head": "all layers after the backbone (pretrained ones at a tenth)",
+    "last stages": "all layers after the backbone, and its last stages at a tenth,",
+    "everything": "all layers",
+}
+
+
+def _looks(config: Adapt, shots: int) -> int:
+    most = max(_MOST_LOOKS, _MOST_PASSES * shots)
+    usual = min(max(_USUAL_EPOCHS * shots, _FEWEST_LOOKS), most)
+    return max(config.batch_size, round(usual * config.epochs / _USUAL_EPOCHS))
