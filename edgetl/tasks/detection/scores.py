@@ -38,10 +38,13 @@ class OfClass:
 
 @dataclass(frozen=True)
 class OfSize:
-    """AP of the objects of at least `low` and at most `high` square pixels of the image; None if there are none."""
+    """AP of the objects of at least `low` and at most `high` square pixels of the image; None if there are none.
+
+    high  None: without a limit, which a file can hold
+    """
 
     low: float
-    high: float
+    high: float | None
     objects: int
     ap: Score | None
 
@@ -168,7 +171,12 @@ def scores(build: Resampled, reference: Resampled | None = None) -> DetectionSco
             for label in range(build.matches.classes)
         ),
         sizes=tuple(
-            OfSize(low, high, int(truths[size].sum()), _precision(AP, build, reference, size=size))
+            OfSize(
+                low,
+                high if math.isfinite(high) else None,
+                int(truths[size].sum()),
+                _precision(AP, build, reference, size=size),
+            )
             for size, (low, high) in enumerate(build.matches.areas)
             if size
         ),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, Latency, TargetBench, read_bench, write_bench
 from edgetl.errors import EdgetlError
 from edgetl.tasks.classification.accuracy import compare
-from edgetl.types import ColdStart, Estimate, Interval
+from edgetl.tasks.detection.scores import DetectionScores
+from edgetl.tasks.detection.task import Detection
+from edgetl.types import Box, Boxes, ColdStart, Estimate, Interval
 
 
 def example() -> TargetBench:
@@ -34,6 +37,19 @@ def example() -> TargetBench:
 def test_a_result_comes_back_as_it_was_written(tmp_path: Path) -> None:
     write_bench(example(), tmp_path / "bench.json")
     assert read_bench(tmp_path / "bench.json") == example()
+
+
+def test_the_scores_of_a_detector_come_back_as_they_were_written(tmp_path: Path) -> None:
+    truths: list[Boxes] = [(Box(0, 0, 4, 4, 0), Box(5, 5, 15, 15, 1)), (Box(2, 2, 30, 30, 1),), ()]
+    found = np.full((3, 100, 6), -1, np.float32)
+    found[:, 0] = (2, 2, 30, 30, 0.75, 1)
+    measured = Detection().measure(found, truths, found, 3)
+    build = replace(example().builds[0], accuracy=measured)
+    write_bench(replace(example(), builds=(build,)), tmp_path / "bench.json")
+    again = read_bench(tmp_path / "bench.json").builds[0].accuracy
+    assert again == measured
+    assert isinstance(again, DetectionScores)
+    assert again.sizes[-1].high is None
 
 
 def test_the_file_is_plain_json_that_names_its_schema(tmp_path: Path) -> None:
