@@ -55,6 +55,10 @@ edgetl_status fail(edgetl_error* error, edgetl_status status, const char* format
   return status;
 }
 
+edgetl_status null_argument(edgetl_error* error, const char* what) {
+  return fail(error, EDGETL_INVALID_ARGUMENT, "expected %s; found NULL", what);
+}
+
 edgetl_status succeed(edgetl_error* error) {
   if (error != nullptr) {
     error->status = EDGETL_OK;

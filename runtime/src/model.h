@@ -8,15 +8,36 @@
 #include "bundle.h"
 #include "edgetl/runtime.h"
 #include "engine.h"
+#include "postprocess.h"
 
 struct edgetl_model {
   edgetl::Bundle bundle;
   std::unique_ptr<edgetl::Engine> engine;  // goes first: it may use the bundle's bytes
+  edgetl::Postprocessor postprocessor;     // of a detector
   int threads = 1;
   std::atomic<bool> running{false};  // an inference is under way: two at once would mix their numbers
 };
 
 namespace edgetl {
+
+// One inference: as long as it lives, others of the same model are refused.
+class Running {
+ public:
+  explicit Running(edgetl_model& model)
+      : model_(model), alone_(!model.running.exchange(true, std::memory_order_acquire)) {}
+  ~Running() {
+    if (alone_) model_.running.store(false, std::memory_order_release);
+  }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+  bool alone() const { return alone_; }
+  edgetl_status refuse(edgetl_error* error) const;
+
+ private:
+  edgetl_model& model_;
+  bool alone_;
+};
 
 // `theirs` (may be null) as this version of the structure, whatever version the caller was compiled with.
 edgetl_status take_options(const edgetl_options* theirs, edgetl_options& ours, edgetl_error* error);

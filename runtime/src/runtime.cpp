@@ -10,6 +10,7 @@
 #include "file.h"
 #include "interface.h"
 #include "model.h"
+#include "options.h"
 #include "resize.h"
 #include "threads.h"
 #include "without_throwing.h"
@@ -29,10 +30,6 @@ constexpr const char* machine = "another machine";
 
 constexpr int32_t max_threads = 1024;
 constexpr uintptr_t scratch_alignment = 8;
-
-edgetl_status null_argument(edgetl_error* error, const char* what) {
-  return fail(error, EDGETL_INVALID_ARGUMENT, "expected %s; found NULL", what);
-}
 
 edgetl_status check_machine(const Bundle& bundle, edgetl_error* error) {
   const Manifest& manifest = bundle.manifest();
@@ -87,30 +84,14 @@ edgetl_status open_model(ReadBundle read, const void* source, size_t count, cons
   return succeed(error);
 }
 
-// Bytes after those this version knows must be zero: otherwise the caller requests something that would be ignored.
-bool only_zeros_behind(const edgetl_options& theirs, size_t known) {
-  const auto* bytes = reinterpret_cast<const unsigned char*>(&theirs);
-  return std::all_of(bytes + known, bytes + theirs.struct_size, [](unsigned char byte) { return byte == 0; });
-}
-
 }  // namespace
 
 edgetl_status take_options(const edgetl_options* theirs, edgetl_options& ours, edgetl_error* error) {
   ours = {};
   ours.struct_size = sizeof ours;
   if (theirs == nullptr) return EDGETL_OK;
-  const size_t size = theirs->struct_size;
-  constexpr size_t max_struct_bytes = 4096;
-  if (size < sizeof theirs->struct_size || size > max_struct_bytes) {
-    return fail(error, EDGETL_INVALID_ARGUMENT, "options.struct_size: expected sizeof(edgetl_options), %zu; found %zu",
-                sizeof ours, size);
-  }
-  if (size > sizeof ours && !only_zeros_behind(*theirs, sizeof ours)) {
-    return fail(error, EDGETL_INVALID_ARGUMENT,
-                "options: set a field that runtime " EDGETL_RUNTIME_VERSION " does not have; link a newer runtime");
-  }
-  std::memcpy(&ours, theirs, std::min(size, sizeof ours));
-  ours.struct_size = sizeof ours;
+  const edgetl_status status = take_struct(theirs, ours, "options", "edgetl_options", error);
+  if (status != EDGETL_OK) return status;
   if (ours.threads >= 0 && ours.threads <= max_threads) return EDGETL_OK;
   return fail(error, EDGETL_INVALID_ARGUMENT, "options.threads: expected 0 (all) to %d; found %d",
               static_cast<int>(max_threads), static_cast<int>(ours.threads));
@@ -127,7 +108,17 @@ edgetl_status open_engine(const edgetl_options& options, edgetl_model& model, ed
                 model.bundle.where().c_str(), manifest.backend.c_str());
   }
   model.threads = options.threads > 0 ? options.threads : std::min<int>(usable_threads(), max_threads);
-  return open({model.bundle, model.threads, options.engine_library}, model.engine, error);
+  status = open({model.bundle, model.threads, options.engine_library}, model.engine, error);
+  if (status != EDGETL_OK || manifest.task != Task::detection) return status;
+  const auto anchors = static_cast<size_t>(manifest.signature.outputs[0].dims[1]);
+  if (model.postprocessor.make(anchors, manifest.labels.size())) return EDGETL_OK;
+  return fail(error, EDGETL_OUT_OF_MEMORY, "%s: no memory for the objects", model.bundle.where().c_str());
+}
+
+edgetl_status Running::refuse(edgetl_error* error) const {
+  return fail(error, EDGETL_INVALID_ARGUMENT,
+              "%s: expected one thread at a time; another one runs this model: open one for each thread",
+              model_.bundle.where().c_str());
 }
 
 }  // namespace edgetl
@@ -198,6 +189,8 @@ edgetl_status edgetl_get_info(const edgetl_model* model, edgetl_info* info) {
   full.engine_version = model->engine->version();
   full.precision = manifest.precision.c_str();
   full.digest = model->bundle.digest();
+  full.task = manifest.task == edgetl::Task::detection ? "detection" : "classification";
+  full.max_detections = manifest.task == edgetl::Task::detection ? manifest.postprocess.max_detections : 0;
   std::memcpy(info, &full, std::min(info->struct_size, sizeof full));
   return EDGETL_OK;
 }
@@ -256,16 +249,12 @@ edgetl_status edgetl_run(edgetl_model* model, const uint8_t* input, size_t input
     return fail(error, EDGETL_INVALID_ARGUMENT, "logits: expected info.classes, %zu; found %zu", manifest.labels.size(),
                 classes);
   }
-  if (model->running.exchange(true, std::memory_order_acquire)) {
-    return fail(error, EDGETL_INVALID_ARGUMENT,
-                "%s: expected one thread at a time; another one runs this model: open one for each thread",
-                model->bundle.where().c_str());
-  }
+  const edgetl::Running running(*model);
+  if (!running.alone()) return running.refuse(error);
   edgetl::Engine& engine = *model->engine;
   std::memcpy(engine.inputs()[0].data, input, input_bytes);
   const edgetl_status status = engine.run(error);
   if (status == EDGETL_OK) std::memcpy(logits, engine.outputs()[0].data, classes * sizeof(float));
-  model->running.store(false, std::memory_order_release);
   return status;
 }
 

@@ -152,6 +152,28 @@ TEST_CASE("a run allocates nothing, a refused one neither") {
   CHECK(allocations_of([&] { edgetl_run(model.get(), nullptr, 0, logits.data(), logits.size(), &error); }) == 0);
 }
 
+TEST_CASE("finding objects allocates nothing") {
+  small_bundle::Facts facts;
+  facts.detector = true;
+  facts.golden = false;
+  const small_bundle::Folder folder(facts);
+  const Opened model = open(folder.path(), nullptr);
+  const std::vector<uint8_t> pixels(size_t{640} * 480 * 3);
+  const edgetl_image image{pixels.data(), 640, 480, size_t{640} * 3, EDGETL_RGB};
+  size_t scratch_bytes = 0, count = 0;
+  REQUIRE(edgetl_scratch_bytes(model.get(), 640, 480, &scratch_bytes, nullptr) == EDGETL_OK);
+  std::vector<uint64_t> scratch(scratch_bytes / 8 + 1);
+  const edgetl_postprocess everything{sizeof everything, 0, 1, 10'000, 1000};
+  std::vector<edgetl_detection> objects(1000);
+  edgetl_error error;
+  CHECK(allocations_of([&] {
+          edgetl_detect(model.get(), &image, scratch.data(), scratch_bytes, &everything, objects.data(), objects.size(),
+                        &count, &error);
+        }) == 0);
+  CHECK(error.status == EDGETL_OK);
+  CHECK(count == size_t{small_bundle::anchors} * small_bundle::classes);
+}
+
 TEST_CASE("a run allocates what the bare engine allocates, nothing more") {
   const char* folder = std::getenv("EDGETL_TEST_BUNDLE");
   if (folder == nullptr) {

@@ -21,13 +21,20 @@
  *
  *   edgetl_close(model);
  *
+ * A detector needs neither `input` nor `logits`:
+ *
+ *   edgetl_detection found[100];                                                      // info.max_detections
+ *   size_t count = 0;
+ *   edgetl_detect(model, &frame, scratch, scratch_bytes, NULL, found, 100, &count, &error);
+ *
  * Ownership   Results of functions (`edgetl_model`, the strings of `edgetl_info`, labels) belong to the model and
  *             live until `edgetl_close`. Buffers that are passed in belong to the caller and are used during the call.
- * Memory      `edgetl_open` and its variants allocate; `edgetl_preprocess` and `edgetl_run` allocate nothing of their own.
- *             An engine may allocate memory during an inference.
+ * Memory      `edgetl_open` and its variants allocate; `edgetl_preprocess`, `edgetl_run` and `edgetl_detect` allocate
+ *             nothing of their own. An engine may allocate memory during an inference.
  * Threads     Different models may be used by different threads at the same time. One model is run by one thread at a
- *             time: an `edgetl_run` during another one of the same model returns EDGETL_INVALID_ARGUMENT and leaves its
- *             logits unchanged. `edgetl_preprocess`, `edgetl_get_info` and `edgetl_label` only read the model.
+ *             time: an `edgetl_run` or `edgetl_detect` during another one of the same model returns
+ *             EDGETL_INVALID_ARGUMENT and leaves its logits or objects unchanged. `edgetl_preprocess`,
+ *             `edgetl_get_info`, `edgetl_get_postprocess` and `edgetl_label` only read the model.
  *             The first opening of an onnxruntime model sets ORT_DISABLE_TELEMETRY=1 in the environment unless it is
  *             set: until that call returns no other thread may use getenv or setenv, or the program sets it before.
  * Errors      Every call that can fail returns a status; none throws, aborts or prints. An `edgetl_error*`
@@ -143,6 +150,8 @@ typedef struct edgetl_info {
   const char* engine_version; /* of the shared library that was loaded; "" for null */
   const char* precision;      /* "int8", "mixed", "simplified", "float16", "bfloat16", "float32" */
   const char* digest;         /* SHA-256 of manifest.json, 64 hexadecimal digits */
+  const char* task;           /* "classification" or "detection" */
+  int32_t max_detections;     /* of an image, as the bundle sets it; 0 for a classifier */
 } edgetl_info;
 
 /* Fill as much of `info` as fits its struct_size. */
@@ -178,7 +187,7 @@ EDGETL_API edgetl_status edgetl_preprocess(const edgetl_model* model, const edge
                                            size_t scratch_bytes, uint8_t* input, size_t input_bytes,
                                            edgetl_error* error);
 
-/* One inference. Blocks until `logits` is filled.
+/* One inference of a classifier. Blocks until `logits` is filled.
  * input   info.input_bytes, uint8 RGB (height, width, 3); scaling and normalization are inside the model.
  * logits  info.classes floats, before softmax. */
 EDGETL_API edgetl_status edgetl_run(edgetl_model* model, const uint8_t* input, size_t input_bytes, float* logits,
@@ -189,6 +198,38 @@ EDGETL_API int32_t edgetl_argmax(const float* logits, size_t count);
 
 /* logits -> probabilities (they may be the same array). */
 EDGETL_API void edgetl_softmax(const float* logits, float* probabilities, size_t count);
+
+/* --- from an image to objects ------------------------------------------------------------------------------------ */
+
+/* In pixels of the image that was passed in, clipped to it: x to the right, y down. */
+typedef struct edgetl_detection {
+  float x0, y0, x1, y1;
+  float score;   /* 0 .. 1 */
+  int32_t label; /* index of the class */
+} edgetl_detection;
+
+/* How a detector's outputs become objects. */
+typedef struct edgetl_postprocess {
+  size_t struct_size;
+  float score_threshold;  /* 0 .. 1: objects with lower scores are not reported */
+  float iou_threshold;    /* 0 .. 1: of two objects of one class with a larger overlap only the better one is */
+  int32_t max_candidates; /* 1 .. 10000: only so many of the best scores of an image are looked at */
+  int32_t max_detections; /* 1 .. 1000: reported for an image at most */
+} edgetl_postprocess;
+
+/* The bundle's own settings, as much of them as fits struct_size. EDGETL_INVALID_ARGUMENT for a classifier. */
+EDGETL_API edgetl_status edgetl_get_postprocess(const edgetl_model* model, edgetl_postprocess* settings);
+
+/* From an image to its objects: edgetl_preprocess, one inference, threshold, suppression, and back to the image.
+ * scratch     as for edgetl_preprocess: at least edgetl_scratch_bytes(width, height), aligned to 8.
+ * settings    NULL: the bundle's own.
+ * detections  room for `capacity`; receives the best objects, best first, with exactly the bits of the Python side.
+ *             edgetl_info.max_detections of the bundle, or of `settings`, are always enough.
+ * count       receives their number; 0 on failure. */
+EDGETL_API edgetl_status edgetl_detect(edgetl_model* model, const edgetl_image* image, void* scratch,
+                                       size_t scratch_bytes, const edgetl_postprocess* settings,
+                                       edgetl_detection* detections, size_t capacity, size_t* count,
+                                       edgetl_error* error);
 
 /* --- self-test --------------------------------------------------------------------------------------------------- */
 
@@ -201,7 +242,7 @@ typedef edgetl_status (*edgetl_decode_fn)(void* user, const char* name, const ui
 
 typedef struct edgetl_check {
   int32_t image;      /* number of the golden image */
-  const char* step;   /* "decode", "resize" or "network" */
+  const char* step;   /* "decode", "resize", "network" or "postprocess" */
   int32_t passed;     /* 0 or 1 */
   double difference;  /* decode, resize: steps of 0..255; network: fraction of the logits' range */
   double allowed;     /* in the same unit */

@@ -10,8 +10,12 @@
  *     std::printf("%s %.2f\n", answer->label, answer->probability);
  *   }
  *
- * Memory, threads and errors are as in runtime.h. `Model` leaves the buffers to the caller; `Predictor` keeps its own,
- * and allocates only when an image is larger than all before.
+ *   auto detector = edgetl::Detector::open_beside("cells-arm64-cpu");
+ *   auto objects = detector->detect(edgetl::rgb(next_frame(), 1920, 1080));
+ *   for (const edgetl_detection& object : *objects) std::printf("%s %.2f\n", detector->label(object), object.score);
+ *
+ * Memory, threads and errors are as in runtime.h. `Model` leaves the buffers to the caller; `Predictor` and `Detector`
+ * keep their own, and allocate only when an image is larger than all before.
  */
 #ifndef EDGETL_RUNTIME_HPP
 #define EDGETL_RUNTIME_HPP
@@ -122,6 +126,13 @@ class Model {
     return edgetl_run(model_.get(), input.data, input.size, logits.data, logits.size, error);
   }
 
+  // `settings` may be null: the bundle's own. `count` receives the number of objects.
+  edgetl_status detect(const edgetl_image& image, Span<uint64_t> scratch, const edgetl_postprocess* settings,
+                       Span<edgetl_detection> objects, size_t& count, edgetl_error* error = nullptr) {
+    return edgetl_detect(model_.get(), &image, scratch.data, scratch.size * sizeof(uint64_t), settings, objects.data,
+                         objects.size, &count, error);
+  }
+
   edgetl_model* get() const { return model_.get(); }
 
  private:
@@ -137,6 +148,48 @@ class Model {
   edgetl_info info_{};
 };
 
+// The buffers of the two classes below.
+class Scratch {
+ public:
+  Scratch() : in_use_(new (std::nothrow) std::atomic<bool>(false)) {}
+
+  bool is_complete() const { return in_use_ != nullptr; }
+  Span<uint64_t> words() const { return {words_.get(), count_}; }
+
+  bool reserve(const Model& model, const edgetl_image& image, edgetl_error& error) {
+    size_t bytes = 0;
+    if (edgetl_scratch_bytes(model.get(), image.width, image.height, &bytes, &error) != EDGETL_OK) return false;
+    const size_t words = (bytes + sizeof(uint64_t) - 1) / sizeof(uint64_t) + 1;
+    if (words <= count_) return true;
+    words_.reset(new (std::nothrow) uint64_t[words]);
+    count_ = words_ != nullptr ? words : 0;
+    if (words_ == nullptr) error = no_memory();
+    return words_ != nullptr;
+  }
+
+  // What `work` returns, unless another thread is inside.
+  template <typename Work>
+  auto alone(const char* refusal, const Work& work) -> decltype(work()) {
+    if (in_use_->exchange(true, std::memory_order_acquire)) return in_use(refusal);
+    auto made = work();
+    in_use_->store(false, std::memory_order_release);
+    return made;
+  }
+
+  static edgetl_error no_memory() { return {EDGETL_OUT_OF_MEMORY, "no memory for the buffers of a prediction"}; }
+
+ private:
+  static edgetl_error in_use(const char* refusal) {
+    edgetl_error error{EDGETL_INVALID_ARGUMENT, ""};
+    for (size_t i = 0; refusal[i] != 0 && i + 1 < sizeof error.message; ++i) error.message[i] = refusal[i];
+    return error;
+  }
+
+  std::unique_ptr<std::atomic<bool>> in_use_;
+  std::unique_ptr<uint64_t[]> words_;
+  size_t count_ = 0;
+};
+
 struct Answer {
   int32_t index = -1;           // of the most probable class
   const char* label = nullptr;  // its name; lives as long as the predictor
@@ -144,8 +197,8 @@ struct Answer {
   Span<const float> logits;  // of all classes; valid until the next prediction
 };
 
-// A model with its buffers: from a picture to an answer. For one thread at a time: a `predict` during another one returns
-// EDGETL_INVALID_ARGUMENT.
+// A classifier with its buffers: from a picture to an answer. For one thread at a time: a `predict` during another one
+// returns EDGETL_INVALID_ARGUMENT.
 class Predictor {
  public:
   static Result<Predictor> open(const char* folder, const edgetl_options& options = default_options()) {
@@ -161,21 +214,17 @@ class Predictor {
   const Model& model() const { return model_; }
 
   Result<Answer> predict(const edgetl_image& image) {
-    if (in_use_->exchange(true, std::memory_order_acquire)) {
-      return edgetl_error{EDGETL_INVALID_ARGUMENT, "another thread uses this predictor: open one for each thread"};
-    }
-    Result<Answer> answer = predict_alone(image);
-    in_use_->store(false, std::memory_order_release);
-    return answer;
+    return scratch_.alone("another thread uses this predictor: open one for each thread",
+                          [&] { return predict_alone(image); });
   }
 
  private:
   Result<Answer> predict_alone(const edgetl_image& image) {
     edgetl_error error{};
-    if (!reserve(image, error)) return error;
+    if (!scratch_.reserve(model_, image, error)) return error;
     const Span<uint8_t> input{input_.get(), model_.info().input_bytes};
     const Span<float> logits{logits_.get(), classes()};
-    if (model_.preprocess(image, {scratch_.get(), scratch_words_}, input, &error) != EDGETL_OK) return error;
+    if (model_.preprocess(image, scratch_.words(), input, &error) != EDGETL_OK) return error;
     if (model_.run({input.data, input.size}, logits, &error) != EDGETL_OK) return error;
     edgetl_softmax(logits.data, probabilities_.get(), logits.size);
     const int32_t index = edgetl_argmax(logits.data, logits.size);
@@ -186,29 +235,15 @@ class Predictor {
       : model_(std::move(model)),
         input_(new (std::nothrow) uint8_t[model_.info().input_bytes]),
         logits_(new (std::nothrow) float[classes()]),
-        probabilities_(new (std::nothrow) float[classes()]),
-        in_use_(new (std::nothrow) std::atomic<bool>(false)) {}
+        probabilities_(new (std::nothrow) float[classes()]) {}
 
   static Result<Predictor> with_buffers(Result<Model> model) {
     if (!model) return model.error();
     Predictor predictor(std::move(*model));
     const bool complete = predictor.input_ != nullptr && predictor.logits_ != nullptr &&
-                          predictor.probabilities_ != nullptr && predictor.in_use_ != nullptr;
+                          predictor.probabilities_ != nullptr && predictor.scratch_.is_complete();
     if (complete) return predictor;
-    return no_memory();
-  }
-
-  static edgetl_error no_memory() { return {EDGETL_OUT_OF_MEMORY, "no memory for the buffers of a prediction"}; }
-
-  bool reserve(const edgetl_image& image, edgetl_error& error) {
-    size_t bytes = 0;
-    if (edgetl_scratch_bytes(model_.get(), image.width, image.height, &bytes, &error) != EDGETL_OK) return false;
-    const size_t words = (bytes + sizeof(uint64_t) - 1) / sizeof(uint64_t) + 1;
-    if (words <= scratch_words_) return true;
-    scratch_.reset(new (std::nothrow) uint64_t[words]);
-    scratch_words_ = scratch_ != nullptr ? words : 0;
-    if (scratch_ == nullptr) error = no_memory();
-    return scratch_ != nullptr;
+    return Scratch::no_memory();
   }
 
   size_t classes() const { return static_cast<size_t>(model_.info().classes); }
@@ -217,9 +252,66 @@ class Predictor {
   std::unique_ptr<uint8_t[]> input_;
   std::unique_ptr<float[]> logits_;
   std::unique_ptr<float[]> probabilities_;
-  std::unique_ptr<std::atomic<bool>> in_use_;
-  std::unique_ptr<uint64_t[]> scratch_;
-  size_t scratch_words_ = 0;
+  Scratch scratch_;
+};
+
+// A detector with its buffers: from a picture to its objects. For one thread at a time: a `detect` during another one
+// returns EDGETL_INVALID_ARGUMENT.
+class Detector {
+ public:
+  static Result<Detector> open(const char* folder, const edgetl_options& options = default_options()) {
+    return with_buffers(Model::open(folder, options));
+  }
+  static Result<Detector> open_beside(const char* folder, const edgetl_options& options = default_options()) {
+    return with_buffers(Model::open_beside(folder, options));
+  }
+  static Result<Detector> open(Span<const edgetl_file> files, const edgetl_options& options = default_options()) {
+    return with_buffers(Model::open(files, options));
+  }
+
+  const Model& model() const { return model_; }
+  const char* label(const edgetl_detection& object) const { return model_.label(object.label); }
+
+  // At first the bundle's own. They may be changed between two calls of `detect`.
+  edgetl_postprocess& settings() { return settings_; }
+
+  // Best first; valid until the next call.
+  Result<Span<const edgetl_detection>> detect(const edgetl_image& image) {
+    return scratch_.alone("another thread uses this detector: open one for each thread",
+                          [&] { return detect_alone(image); });
+  }
+
+ private:
+  static constexpr size_t room = 1000;  // the most that settings can ask for
+
+  Result<Span<const edgetl_detection>> detect_alone(const edgetl_image& image) {
+    edgetl_error error{};
+    size_t count = 0;
+    if (!scratch_.reserve(model_, image, error)) return error;
+    if (model_.detect(image, scratch_.words(), &settings_, {objects_.get(), room}, count, &error) != EDGETL_OK) {
+      return error;
+    }
+    return Span<const edgetl_detection>{objects_.get(), count};
+  }
+
+  explicit Detector(Model model) : model_(std::move(model)), objects_(new (std::nothrow) edgetl_detection[room]) {
+    settings_.struct_size = sizeof settings_;
+  }
+
+  static Result<Detector> with_buffers(Result<Model> model) {
+    if (!model) return model.error();
+    Detector detector(std::move(*model));
+    if (edgetl_get_postprocess(detector.model_.get(), &detector.settings_) != EDGETL_OK) {
+      return edgetl_error{EDGETL_INVALID_ARGUMENT, "expected a detector; the bundle is a classifier: open a Predictor"};
+    }
+    if (detector.objects_ != nullptr && detector.scratch_.is_complete()) return detector;
+    return Scratch::no_memory();
+  }
+
+  Model model_;
+  edgetl_postprocess settings_{};
+  std::unique_ptr<edgetl_detection[]> objects_;
+  Scratch scratch_;
 };
 
 }  // namespace edgetl
