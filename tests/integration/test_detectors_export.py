@@ -14,7 +14,8 @@ from coco import Floats, inputs, pictures
 from torch import nn
 
 from edgetl.backbones.weights import locate
-from edgetl.pivot.fold import foldable
+from edgetl.pivot.fold import fold_parts
+from edgetl.pivot.from_torch import NETWORK_INPUT, to_onnx
 from edgetl.recipes.recipe import Backbone
 from edgetl.recipes.recipe import Detector as Settings
 from edgetl.tasks.detection.detections import BOXES, SCORES
@@ -24,8 +25,6 @@ from edgetl.tasks.detection.networks.faster_rcnn import FasterRcnn
 from edgetl.tasks.detection.spec import DetectorSpec
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("one_thread")]
-
-OPSET = 21
 
 
 @pytest.mark.parametrize(
@@ -42,16 +41,16 @@ OPSET = 21
     ],
 )
 def test_an_exported_detector_finds_what_it_finds_in_torch(
-    shared: Path, tmp_path: Path, name: str, family: Any, weights: str | None
+    shared: Path, name: str, family: Any, weights: str | None
 ) -> None:
     detector, spec = built(shared, name, family, weights)
-    export(detector, spec, tmp_path / "detector.onnx")
-    session = onnxruntime.InferenceSession(tmp_path / "detector.onnx", providers=["CPUExecutionProvider"])
+    model = to_onnx(detector, spec.preprocessing.height, spec.preprocessing.width, (BOXES, SCORES))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     # without borders of one color, where predictions are equal and so in no order
     images = inputs([path for _, path in pictures(shared)[:3]], replace(spec.preprocessing, resize="squash"))
     with torch.inference_mode():
         expected = [each.numpy() for each in detector(torch.from_numpy(images))]
-    boxes, scores = session.run([BOXES, SCORES], {"image": images})
+    boxes, scores = session.run([BOXES, SCORES], {NETWORK_INPUT: images})
     if isinstance(detector, FasterRcnn):
         # regions that are equally good up to rounding may change places, or one be the last instead of the other
         assert share_in(np.concatenate(expected, 2), np.concatenate([boxes, scores], 2)) >= 0.95
@@ -77,9 +76,9 @@ def test_an_exported_detector_finds_what_it_finds_in_torch(
 def test_every_batch_norm_of_a_detector_can_be_folded(name: str, family: Any) -> None:
     backbone = Backbone(name=name, pretrained=False)
     detector, spec, _ = build(backbone, Settings(family=family), locate(backbone, Path(), ()), 3, "squash")
-    part = detector.get_submodule(detector.parts[0])
-    pairs, norms = foldable(part, torch.randn(1, 3, spec.preprocessing.height, spec.preprocessing.width))
-    assert len(pairs) == norms > 30
+    folded = fold_parts(detector, detector.parts, spec.preprocessing.height, spec.preprocessing.width)
+    assert folded.folded > 30
+    assert folded.left == 0
 
 
 def share_in(rows: Floats, others: Floats) -> float:
@@ -112,21 +111,3 @@ def _decide(detector: FasterRcnn, spec: DetectorSpec) -> None:
         for layer in level.children():
             if isinstance(layer, nn.Conv2d):
                 nn.init.normal_(layer.weight, std=(layer.in_channels * layer.weight[0, 0].numel()) ** -0.5)
-
-
-def export(detector: Detector, spec: DetectorSpec, path: Path) -> None:
-    batch = torch.export.Dim("batch", min=1, max=64)
-    example = (torch.zeros(2, 3, spec.preprocessing.height, spec.preprocessing.width),)
-    with torch.no_grad():
-        program = torch.onnx.export(
-            detector,
-            example,
-            dynamo=True,
-            opset_version=OPSET,
-            dynamic_shapes=({0: batch},),
-            input_names=["image"],
-            output_names=[BOXES, SCORES],
-            verbose=False,
-        )
-    assert program is not None
-    program.save(path)
