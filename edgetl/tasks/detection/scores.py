@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgetl.tasks.bootstrap import RESAMPLES, moved_interval, resampled
+from edgetl.tasks.bootstrap import RESAMPLES, count_units, interval_of, resampled
 from edgetl.tasks.detection.average_precision import drawn_precisions, over_classes
 from edgetl.tasks.detection.match import Matches
 from edgetl.tasks.detection.working_point import counts_at, precision, recall
@@ -94,7 +94,7 @@ class Resampled:
     """The scores of one build, and of every draw of its images.
 
     precisions  float64 (S, 2, C): AP and AP50 for each range of size and class;  recall  at `threshold`
-    drawn_precisions  (R, S, 2, C);  drawn_recalls  (R,)
+    drawn_precisions  (R, S, 2, C);  drawn_recalls  (R,);  units  how many images or groups were drawn from
     """
 
     matches: Matches
@@ -103,6 +103,7 @@ class Resampled:
     recall: float
     drawn_precisions: Floats
     drawn_recalls: Floats
+    units: int
 
 
 def resample(
@@ -137,6 +138,7 @@ def resample(
         recall=float(whole[-1]),
         drawn_precisions=draws[:, :-1].reshape(-1, *shape),
         drawn_recalls=draws[:, -1],
+        units=count_units(matches.images, groups),
     )
 
 
@@ -198,17 +200,20 @@ def _precision(
         return None
     drawn = of(build.drawn_precisions)
     if reference is None:
-        return Score(metric, moved_interval(value, drawn, 0.0, 1.0))
-    return _compared(metric, value, drawn, float(of(reference.precisions)), of(reference.drawn_precisions))
+        return Score(metric, interval_of(value, drawn, build.units, 0.0, 1.0))
+    theirs = float(of(reference.precisions)), of(reference.drawn_precisions)
+    return _compared(metric, build.units, (value, drawn), theirs)
 
 
 def _recall(build: Resampled, reference: Resampled | None) -> Score:
     if reference is None:
-        return Score(RECALL, moved_interval(build.recall, build.drawn_recalls, 0.0, 1.0))
-    return _compared(RECALL, build.recall, build.drawn_recalls, reference.recall, reference.drawn_recalls)
+        return Score(RECALL, interval_of(build.recall, build.drawn_recalls, build.units, 0.0, 1.0))
+    mine = build.recall, build.drawn_recalls
+    return _compared(RECALL, build.units, mine, (reference.recall, reference.drawn_recalls))
 
 
-def _compared(metric: str, value: float, drawn: Floats, reference: float, reference_drawn: Floats) -> Score:
-    lost = moved_interval(reference - value, reference_drawn - drawn, -1.0, 1.0)
+def _compared(metric: str, units: int, mine: tuple[float, Floats], theirs: tuple[float, Floats]) -> Score:
+    """From the value and the draws of the build and of the float network."""
+    lost = interval_of(theirs[0] - mine[0], theirs[1] - mine[1], units, -1.0, 1.0)
     points = Interval(100 * lost.value, 100 * lost.low, 100 * lost.high)
-    return Score(metric, moved_interval(value, drawn, 0.0, 1.0), points)
+    return Score(metric, interval_of(*mine, units, 0.0, 1.0), points)

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgetl.tasks.bootstrap import Floats, moved_interval, resampled
+from edgetl.tasks.bootstrap import Floats, interval_of, resampled
+from edgetl.types import Interval
 
 
 def total(weights: Floats) -> Floats:
@@ -35,18 +36,27 @@ def test_many_images_are_drawn_in_parts() -> None:
     assert resampled(total, 300_000, resamples=10).shape == (10,)
 
 
-def test_the_interval_is_moved_by_the_bias_of_the_draws() -> None:
-    draws = np.linspace(0.2, 0.4, 1001)
-    interval = moved_interval(0.5, draws)
-    assert (interval.low, interval.high) == pytest.approx((0.405, 0.595), abs=1e-9)
-    assert moved_interval(0.95, draws, 0.0, 1.0).high == 1.0
+def test_the_interval_lies_around_the_value_less_the_bias_of_the_draws() -> None:
+    draws = np.random.default_rng(0).normal(0.52, 0.01, 100_000)
+    interval = interval_of(0.5, draws, 1_000_000, 0.0, 1.0)
+    assert (interval.low, interval.high) == pytest.approx((0.48 - 0.0196, 0.5), abs=2e-4)  # the value is in it
+    centered = interval_of(0.52, draws, 1_000_000, 0.0, 1.0)
+    assert (centered.low, centered.high) == pytest.approx((0.5004, 0.5396), abs=2e-4)
+    assert interval_of(0.999, draws + 0.479, 1_000_000, 0.0, 1.0).high == 1.0
+
+
+def test_few_units_have_a_wider_interval_and_one_has_none() -> None:
+    draws = np.random.default_rng(0).normal(0.5, 0.01, 100_000)
+    widths = [interval.high - interval.low for interval in (interval_of(0.5, draws, n, 0.0, 1.0) for n in (4, 25, 500))]
+    assert widths[0] / widths[2] == pytest.approx(3.182 / 1.965 * (4 / 3) ** 0.5, abs=0.02)
+    assert widths[0] > widths[1] > widths[2]
+    assert interval_of(0.5, draws, 1, 0.0, 1.0) == Interval(0.5, 0.0, 1.0)
 
 
 def test_draws_without_a_value_are_left_out() -> None:
-    draws = np.array([0.1, np.nan, 0.3])
-    assert moved_interval(0.2, draws).low == pytest.approx(0.105)
-    alone = moved_interval(0.2, np.array([np.nan]))
-    assert (alone.low, alone.high) == (0.2, 0.2)
+    draws = np.array([0.1, 0.3])
+    assert interval_of(0.2, np.append(draws, np.nan), 9, 0.0, 1.0) == interval_of(0.2, draws, 9, 0.0, 1.0)
+    assert interval_of(0.2, np.array([np.nan]), 9, 0.0, 1.0) == Interval(0.2, 0.0, 1.0)
 
 
 def test_a_group_is_needed_for_every_image() -> None:
