@@ -15,7 +15,7 @@ from torch import Tensor
 
 from edgetl.adapt.detection.shots import Shots
 from edgetl.backbones.pixels import normalize
-from edgetl.tasks.bootstrap import moved_interval, resampled
+from edgetl.tasks.bootstrap import count_units, interval_of, resampled
 from edgetl.tasks.detection.detections import Detections, Postprocess
 from edgetl.tasks.detection.match import HIT, IGNORED, Matches, match
 from edgetl.tasks.detection.networks.base import Detector
@@ -74,7 +74,7 @@ def mean_of(values: Floats, groups: Sequence[Hashable] | None) -> Interval:
     """The mean of values (N,) of images, with a bootstrap interval over images, or over their groups."""
     names = None if groups is None else [repr(group) for group in groups]
     draws = resampled(lambda weights: weights @ values / np.maximum(weights.sum(axis=1), 1), len(values), names)
-    return moved_interval(float(values.mean()), draws)
+    return interval_of(float(values.mean()), draws, count_units(len(values), names), 0.0, 1.0)
 
 
 def lead(candidate: Floats, rival: Floats) -> float:
