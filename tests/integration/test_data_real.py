@@ -12,6 +12,7 @@ import yaml
 from edgetl.data.batches import batches
 from edgetl.data.fingerprint import fingerprint
 from edgetl.data.split import keep_split, make_split, read_split
+from edgetl.data.split_objects import make_object_split, objects_by_class
 from edgetl.data.survey import survey
 from edgetl.explore.suggest import recipe_text
 from edgetl.recipes.recipe import Data
@@ -56,3 +57,32 @@ def test_suggested_recipes_suit_and_work(shared: Path, tmp_path: Path, name: str
     few = recipe.data.model_copy(update={"shots": 2, "max_val_images": 20})
     assert len(make_split(few, tmp_path).val) == 20
     assert len(fingerprint(recipe.data, tmp_path)) == 64
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "val", "images", "objects"),
+    [
+        ("bccd_detection", "train.json", "val.json", 100, (10, 10, 10)),
+        ("raccoon", "train.json", "val.json", 77, (10,)),
+        ("pcb_defects", "train.json", "val.json", 60, (10,) * 6),
+        ("neu_steel", "boxes_train.json", "boxes_val.json", 300, (10,) * 6),
+    ],
+)
+def test_annotated_sets_are_drawn_as_they_lie(
+    shared: Path, name: str, train: str, val: str, images: int, objects: tuple[int, ...]
+) -> None:
+    found = make_object_split(Data(train=train, val=val, shots=10), shared / "data" / name)
+    drawn = objects_by_class(found.shots, len(found.classes))
+    assert len(drawn) == len(objects)
+    assert all(count >= least for count, least in zip(drawn, objects, strict=True))
+    assert len(found.val) == images
+    assert not found.skipped
+    assert not found.remarks
+
+
+def test_a_set_of_eighty_classes_keeps_those_without_objects(shared: Path) -> None:
+    found = make_object_split(
+        Data(train="train2017.json", val="val2017.json", shots="all"), shared / "data/coco_samples"
+    )
+    assert (len(found.classes), found.classes[0], len(found.shots), len(found.val)) == (80, "person", 50, 50)
+    assert sum(box.ignore for sample in found.shots for box in sample.boxes) == 5
