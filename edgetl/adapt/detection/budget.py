@@ -13,6 +13,8 @@ MACS_PER_MINUTE = 30e9 * 60
 limited by memory, is slower, the dense convolutions of a feature pyramid, forward and backward, are faster."""
 ENOUGH_HELD_OUT = 40
 """Images: with as many, the mean of their utilities decides, and no further fold is evaluated."""
+TRIAL_SHARE = 0.5
+"""Steps of a trial, as a share of those on all shots: it has fewer images, and only has to show which way is better."""
 _MINUTES_PER_SHOT, _LEAST_MINUTES, _MOST_MINUTES = 0.03, 5.0, 20.0
 
 
@@ -37,7 +39,7 @@ def search_minutes(ways: Sequence[Way], body: Anatomy, folds: Sequence[Fold], sh
     """All ways on every fold, the most expensive one on all shots, and the features of cached views once."""
     cached = views * shots * body.backbone_macs if any(way.cached for way in ways) else 0
     held_out = sum(len(fold.held_out) for fold in folds) * (body.backbone_macs + body.head_macs)
-    trials = sum(way.macs * len(folds) + held_out for way in ways)
+    trials = sum(TRIAL_SHARE * way.macs * len(folds) + held_out for way in ways)
     return (cached + trials + max((way.macs for way in ways), default=0)) / MACS_PER_MINUTE
 
 

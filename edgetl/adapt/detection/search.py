@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from edgetl.adapt.detection.budget import affordable, search_minutes
+from edgetl.adapt.detection.budget import TRIAL_SHARE, affordable, search_minutes
 from edgetl.adapt.detection.held_out import Judged, detect, judge, lead
 from edgetl.adapt.detection.inputs import CachedViews, FreshViews, Inputs, cached_views
 from edgetl.adapt.detection.shots import Shots
@@ -141,11 +141,11 @@ def _cached(task: Task) -> CachedViews:
 def _try(task: Task, way: Way, prepared: dict[bool, Inputs]) -> Tried:
     start = time.monotonic()
     label = f"{way.name}: {len(task.folds)} fold{'s' if len(task.folds) > 1 else ''}"
-    with task.progress.task(label, total=_steps(task, way) * len(task.folds)) as advance:
+    with task.progress.task(label, total=_steps(task, way, TRIAL_SHARE) * len(task.folds)) as advance:
 
         def run(fold: Fold) -> Trial:
             detector = copy.deepcopy(task.detector)
-            losses = train(detector, prepared[way.cached], fold.train, _plan(task, way), advance)
+            losses = train(detector, prepared[way.cached], fold.train, _plan(task, way, TRIAL_SHARE), advance)
             found = detect(detector, task.shots, fold.held_out) if math.isfinite(losses[-1]) else []
             return Trial(tuple(losses), tuple(found))
 
@@ -157,13 +157,13 @@ def _try(task: Task, way: Way, prepared: dict[bool, Inputs]) -> Tried:
     return Tried(way, trials, judged, time.monotonic() - start)
 
 
-def _plan(task: Task, way: Way) -> Plan:
+def _plan(task: Task, way: Way, share: float = 1.0) -> Plan:
     config = task.config
-    return Plan(way.rates, task.body.new, _steps(task, way), config.batch_size, config.weight_decay, config.seed)
+    return Plan(way.rates, task.body.new, _steps(task, way, share), config.batch_size, config.weight_decay, config.seed)
 
 
-def _steps(task: Task, way: Way) -> int:
-    return max(1, way.looks // task.config.batch_size)
+def _steps(task: Task, way: Way, share: float = 1.0) -> int:
+    return max(1, round(share * way.looks) // task.config.batch_size)
 
 
 def own_utility(task: Task) -> float:

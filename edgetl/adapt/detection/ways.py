@@ -24,7 +24,7 @@ _PRETRAINED = 0.1  # share of that rate for pretrained layers
 _FROZEN_STRIDE = 8  # the stages up to it learn edges and textures, which few images would only spoil
 _USUAL_EPOCHS = 30  # with it the limits below hold; the recipe's `adapt.epochs` scales them
 _FEWEST_LOOKS, _MOST_LOOKS, _MOST_PASSES = 960, 1920, 6
-_FRESH_SHARE = 0.5  # of the looks, for ways that run the whole network in every step
+_FRESH_PASSES = 2  # with many images, where each step runs the whole network
 _CACHED_LOOKS, _MOST_CACHED_VIEWS = 400, 24
 
 
@@ -130,24 +130,24 @@ def ways_to_train(body: Anatomy, config: Adapt, views: int, shots: int, *, pretr
 
     views  of each shot whose features are cached
     """
-    looks = _looks(config, shots)
+    looks, fresh = _looks(config, shots, _MOST_LOOKS, _MOST_PASSES), _looks(config, shots, _FEWEST_LOOKS, _FRESH_PASSES)
     rates = RATES if config.learning_rate == "auto" else (config.learning_rate,)
     if not pretrained:
-        return (_way("everything", body, body.parameters, frozenset(body.parameters), rates[0], 0, looks),)
-    new, head = [name for name in body.head if name in body.new], body.head
-    late = _way("last stages", body, (*head, *sorted(body.late)), body.new, rates[0], 0, looks)
+        return (_way("everything", body, body.parameters, frozenset(body.parameters), rates[0], 0, fresh),)
+    late = _way("last stages", body, (*body.head, *sorted(body.late)), body.new, rates[0], 0, fresh)
     if config.strategy == "finetune":
         return (late,)
-    frozen = [_way("head", body, head, body.new, rate, views, looks) for rate in rates]
-    if len(new) < len(head):  # a whole detector: its boxes are pretrained too
-        frozen = [_way("new layers", body, new, body.new, rates[-1], views, looks), *frozen[:1]]
-    return (*frozen, *([late] if config.strategy == "auto" and body.late else []))
+    new = tuple(name for name in body.head if name in body.new)
+    frozen = [_way("head", body, body.head, body.new, rate, views, looks if views else fresh) for rate in rates]
+    if len(new) < len(body.head):  # a whole detector: its boxes are pretrained too
+        frozen = [_way("new layers", body, new, body.new, rates[-1], views, looks if views else fresh), frozen[0]]
+    return (frozen[0], *([late] if config.strategy == "auto" and body.late else []), *frozen[1:])
 
 
 def _way(
     what: str,
     body: Anatomy,
-    trained: tuple[str, ...] | list[str],
+    trained: tuple[str, ...],
     new: frozenset[str],
     rate: float,
     views: int,
@@ -156,7 +156,6 @@ def _way(
     rates = {name: rate if name in new else rate * _PRETRAINED for name in trained}
     deep = any(name.startswith(body.backbone) for name in trained)
     cached = views > 0 and not deep
-    looks = looks if cached else round(looks * _FRESH_SHARE)
     each = 3 * body.head_macs + (0 if cached else (3 if deep else 1) * body.backbone_macs)
     shown = f"{views} cached views of each image" if cached else "new views in every step"
     return Way(
@@ -179,7 +178,7 @@ _DESCRIBED = {
 }
 
 
-def _looks(config: Adapt, shots: int) -> int:
-    most = max(_MOST_LOOKS, _MOST_PASSES * shots)
-    usual = min(max(_USUAL_EPOCHS * shots, _FEWEST_LOOKS), most)
+def _looks(config: Adapt, shots: int, most: int, passes: int) -> int:
+    """Views that a training sees: `_USUAL_EPOCHS` of each shot, no more than `most` or so many `passes`."""
+    usual = min(max(_USUAL_EPOCHS * shots, _FEWEST_LOOKS), max(most, passes * shots))
     return max(config.batch_size, round(usual * config.epochs / _USUAL_EPOCHS))
