@@ -15,6 +15,7 @@ from edgetl.backbones.pixels import augmented, plain
 from edgetl.data.batches import load_batch
 from edgetl.files.digest import value_digest
 from edgetl.types import CalibrationProfile, Preprocessing, Sample
+from edgetl.types.truth import labels_of
 
 BATCH = 16  # its own: observing continues at the number of a batch
 
@@ -81,9 +82,10 @@ def _in_turn(samples: Sequence[Sample], seed: int) -> NDArray[np.intp]:
     seen: Counter[int] = Counter()
     rounds = []
     for index in order:
-        label = samples[index].label
-        rounds.append(seen[label])
-        seen[label] += 1
+        # of an image with several objects the rarest class counts; one without objects comes last
+        labels = set(labels_of(samples[index].truth))
+        rounds.append(min((seen[label] for label in labels), default=len(samples)))
+        seen.update(labels)
     taken: NDArray[np.intp] = order[np.argsort(rounds, kind="stable")]
     return taken
 
