@@ -1,4 +1,4 @@
-"""The adapt stage: fits a head, fine-tunes the backbone, or both, on the shots."""
+"""The adapt stage: fits a head, fine-tunes the backbone, or both, on the shots; or trains a detector on them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from edgetl.store.results import StageResult
 
 
 def adapt_stage(run: Run, weights: Weights | None = None, until: str = "adapt") -> StageResult:
-    """Fit a head, fine-tune the backbone, or both, on the shots. First prints the estimated time up to `until`."""
+    """Fit a head, fine-tune the backbone, or both, on the shots, or train a detector. First prints the estimated time
+    up to `until`."""
     from edgetl.data.groups import shot_keys
 
     recipe = run.job.recipe
@@ -27,9 +28,14 @@ def adapt_stage(run: Run, weights: Weights | None = None, until: str = "adapt") 
 
     def make(out: Path) -> None:
         opened = weights.to_open()  # first: if they are gone, fail before importing anything heavy
-        from edgetl.adapt.adapt import adapt_network
+        if recipe.task == "detection":
+            from edgetl.adapt.detection.adapt import adapt_detector
 
-        adapt_network(run, opened, out, plan)
+            adapt_detector(run, opened, out, plan)
+        else:
+            from edgetl.adapt.adapt import adapt_network
+
+            adapt_network(run, opened, out, plan)
 
     config = {
         "adapt": recipe.adapt.model_dump(mode="json"),
@@ -39,6 +45,8 @@ def adapt_stage(run: Run, weights: Weights | None = None, until: str = "adapt") 
         "resizes": list(resizes_of(run)),
         "tools": versions(TRAINING_TOOLS),
     }
+    if recipe.task == "detection":
+        config |= {"task": recipe.task, "detector": recipe.detector.model_dump(mode="json")}
     inputs = {"shots": samples_digest(run.split, run.split.shots), "weights": source.digest}
     inputs |= {"groups": value_digest(groups)} if groups else {}
     return run.store.once("adapt", 11, config, make, inputs=inputs)
