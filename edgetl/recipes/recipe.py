@@ -190,7 +190,8 @@ class Adapt(_Section):
     """Fine-tuning on the few shots."""
 
     strategy: Literal["auto", "probe", "finetune"] = "auto"
-    """probe: only a new head. finetune: head, then backbone. auto: the best on held-out shots."""
+    """probe: only a new head; in a detector all layers after the backbone. finetune: head, then backbone. auto: the
+    best on held-out shots."""
     head: Literal["auto", "ncm", "cosine", "ridge", "logistic"] = "auto"
     """How the new head is fitted on frozen features. auto: the best of ncm, cosine and logistic on held-out
     shots."""
@@ -199,7 +200,8 @@ class Adapt(_Section):
     train_last: Annotated[int, Field(ge=1)] | None = None
     """Fine-tune only this many of the last parts, instead of `freeze`."""
     epochs: int = Field(default=30, ge=1, le=1000)
-    """Epochs of fine-tuning."""
+    """Epochs of fine-tuning. For detection 30 means: every image 30 times, but at least 960 and at most 1920 views in
+    all."""
     batch_size: int = Field(default=8, ge=1, le=4096)
     """Images per step."""
     learning_rate: Literal["auto"] | Annotated[float, Field(gt=0, le=1)] = "auto"
@@ -213,12 +215,13 @@ class Adapt(_Section):
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     """Label smoothing of the cross entropy."""
     views: int = Field(default=8, ge=0, le=100)
-    """Augmented views per image with cached frozen activations."""
+    """Augmented views per image with cached frozen activations. For detection 8 means: up to 24, fewer with many
+    images."""
     folds: Literal["auto"] | Annotated[int, Field(ge=2, le=20)] = "auto"
-    """Folds of the cross-validation. auto: 5, or 3 from 60 shots on."""
+    """Folds of the cross-validation. auto: 5, or 3 from 60 shots on; 3 for detection."""
     budget_minutes: Literal["auto"] | Annotated[float, Field(gt=0)] = "auto"
     """Budget of the search on two CPU cores, estimated from the network (not timed, so equal runs stay equal). auto: 3
-    minutes for 100 shots, in proportion to the shots, 1.5 to 20."""
+    minutes for 100 shots, in proportion to the shots, 1.5 to 20; at least 5 for detection."""
     patience: int = Field(default=8, ge=1)
     """Stop a trial after this many epochs without a better held-out loss in the second half of its schedule."""
     sanity: Literal["refuse", "warn"] = "refuse"
@@ -400,6 +403,14 @@ class Recipe(_Section):
             if getattr(self.gates, key) is not None:
                 instead = "; use gates.min_score" if key == "min_top1" else ""
                 raise ValueError(f"gates.{key} is for classification, not for task: {self.task}{instead}")
+        return self
+
+    @model_validator(mode="after")
+    def _training_of_the_task(self) -> Recipe:
+        usual = Adapt()
+        for key in ("head", "train_last", "unfreeze_epochs", "batch_norm", "label_smoothing", "patience", "sanity"):
+            if self.task == "detection" and getattr(self.adapt, key) != getattr(usual, key):
+                raise ValueError(f"adapt.{key} is for classification, not for task: {self.task}; leave it out")
         return self
 
     @model_validator(mode="after")

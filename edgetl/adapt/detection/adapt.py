@@ -67,7 +67,7 @@ def adapt_detector(run: Run, source: WeightSource, out: Path, plan: Plan | None 
             shots=Shots(split.shots, spec.preprocessing),
             classes=split.classes,
             ranges=ranges,
-            views=views_to_cache(body, ranges, len(split.shots)),
+            views=views_to_cache(body, ranges, config, len(split.shots)),
             folds=enough(detection_folds(truths, count, config.seed, groups)),
             groups=groups,
             config=config,

@@ -25,6 +25,7 @@ _FROZEN_STRIDE = 8  # the stages up to it learn edges and textures, which few im
 _USUAL_EPOCHS = 30  # with it the limits below hold; the recipe's `adapt.epochs` scales them
 _FEWEST_LOOKS, _MOST_LOOKS, _MOST_PASSES = 960, 1920, 6
 _FRESH_PASSES = 2  # with many images, where each step runs the whole network
+_USUAL_VIEWS = 8  # likewise for the views that are cached, and `adapt.views`
 _CACHED_LOOKS, _MOST_CACHED_VIEWS = 400, 24
 
 
@@ -78,7 +79,7 @@ def first_part(detector: Detector) -> nn.Module:
 
 @torch.inference_mode()
 def anatomy(detector: Detector, new: tuple[str, ...], p: Preprocessing, config: Adapt) -> Anatomy:
-    """Raises UsageError for `adapt.train_last`, and for `adapt.freeze` as `late_layers` does."""
+    """Raises UsageError for `adapt.freeze`, as `late_layers` does."""
     prefix = f"{detector.parts[0]}.backbone."
     backbone = detector.get_submodule(prefix[:-1])
     image = torch.zeros(1, 3, p.height, p.width, device=next(detector.parameters()).device)
@@ -99,8 +100,6 @@ def late_layers(backbone: nn.Module, config: Adapt) -> set[str]:
 
     Raises UsageError for a pattern in `adapt.freeze` that names no parameter.
     """
-    if config.train_last is not None:
-        raise UsageError("adapt.train_last: not for detection; name what stays unchanged in `adapt.freeze`")
     names = {name for name, _ in backbone.named_parameters()}
     if config.freeze != "auto":
         # patterns are those of the classification network, which a backbone of feature maps has inside
@@ -117,11 +116,14 @@ def late_layers(backbone: nn.Module, config: Adapt) -> set[str]:
     return {name for name in names if is_under(name, parts[len(parts) // 2 :])}
 
 
-def views_to_cache(body: Anatomy, ranges: Ranges, shots: int) -> int:
+def views_to_cache(body: Anatomy, ranges: Ranges, config: Adapt, shots: int) -> int:
     """How many views of each shot have their features cached: the flips, and more if there are few shots; no more than
-    fit into memory. 0 if a view of each does not."""
-    wanted = max(len(flips(ranges, 1, 1)), min(_MOST_CACHED_VIEWS, _CACHED_LOOKS // shots))
-    wanted = wanted if ranges != Ranges() else 1
+    fit into memory. 0 if not even one view of each does, or none is wanted."""
+    if ranges == Ranges():
+        wanted = min(1, config.views)
+    else:
+        random = min(_MOST_CACHED_VIEWS, _CACHED_LOOKS // shots) * config.views // _USUAL_VIEWS
+        wanted = max(len(flips(ranges, 1, 1)), random) if config.views else 0
     return min(wanted, MOST_BYTES // (shots * body.feature_bytes))
 
 

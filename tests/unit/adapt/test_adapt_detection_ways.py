@@ -10,8 +10,8 @@ import torch
 from edgetl.adapt.detection.budget import affordable, search_minutes
 from edgetl.adapt.detection.inputs import Batch
 from edgetl.adapt.detection.train import Plan, train
-from edgetl.adapt.detection.ways import Anatomy, anatomy, ways_to_train
-from edgetl.errors import UsageError
+from edgetl.adapt.detection.views import ranges_of
+from edgetl.adapt.detection.ways import Anatomy, anatomy, views_to_cache, ways_to_train
 from edgetl.recipes.recipe import Adapt, Backbone
 from edgetl.recipes.recipe import Detector as Settings
 from edgetl.tasks.classification.folds import Fold
@@ -112,8 +112,17 @@ def test_the_recipe_limits_the_ways() -> None:
     assert [way.rate for way in one] == [0.002]
     usual, twice = (ways_to_train(body, Adapt(epochs=epochs), 4, 10, pretrained=True)[0] for epochs in (30, 60))
     assert twice.looks == 2 * usual.looks
-    with pytest.raises(UsageError, match=r"adapt\.train_last: not for detection"):
-        small("anchor-free", Adapt(train_last=2))
+
+
+def test_more_views_are_cached_of_few_images_and_none_without_memory() -> None:
+    _, body = small("anchor-free")
+    mirrors, both = ranges_of("natural"), ranges_of("overhead")
+    assert views_to_cache(body, mirrors, Adapt(), 10) == 24
+    assert views_to_cache(body, mirrors, Adapt(), 40) == 10
+    assert views_to_cache(body, both, Adapt(), 1000) == 4
+    assert views_to_cache(body, ranges_of("none"), Adapt(), 10) == 1
+    assert views_to_cache(body, mirrors, Adapt(views=0), 10) == 0
+    assert views_to_cache(replace(body, feature_bytes=1 << 30), mirrors, Adapt(), 10) == 0
 
 
 def test_the_most_promising_ways_are_afforded_first() -> None:

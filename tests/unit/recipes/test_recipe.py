@@ -46,6 +46,10 @@ def test_the_smallest_recipe_has_defaults_that_suit_few_shots() -> None:
         ({"targets": []}, "r: `targets`: expected the name of at least one target"),
         ({"name": "../up"}, "r: `name`: expected up to 64 letters, digits"),
         ({"bench": {"runs": 20}}, "r: `bench.runs`: expected at least 300; found 20"),
+        (
+            {"task": "detection", "adapt": {"batch_norm": "trained"}},
+            "r: adapt.batch_norm is for classification, not for task: detection; leave it out",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_place(changes: dict[str, Any], line: str) -> None:
