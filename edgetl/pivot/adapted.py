@@ -14,7 +14,10 @@ from edgetl.backbones.spec import read_spec
 from edgetl.pivot.parts import WHOLE
 from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE
 from edgetl.tasks.base import Task
+from edgetl.tasks.detection.detections import Postprocess
 from edgetl.types import Preprocessing
+
+_MIDDLE = 0.5
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Adapted:
     parts     names of the modules that are quantized
     identity  what the network is besides its weights, as JSON values
     source, licence  of the pretrained weights, as they state it
+    settings  with which it reports objects; None for a classifier
     """
 
     module: nn.Module
@@ -31,6 +35,7 @@ class Adapted:
     preprocessing: Preprocessing
     source: str
     licence: str
+    settings: Postprocess | None = None
 
 
 def open_adapted(task: Task, folder: Path) -> Adapted:
@@ -50,7 +55,8 @@ def _detector(folder: Path) -> Adapted:
     spec = read_detector_spec(folder / NETWORK_SPEC)
     detector = rebuild_detector(spec, folder / NETWORK_STATE)
     identity = {"architecture": spec.architecture, "family": spec.family, **spec.model_args, **spec.arguments}
-    return Adapted(detector, detector.parts, identity, spec.preprocessing, spec.source, spec.licence)
+    settings = Postprocess(score_threshold=_MIDDLE if spec.score_threshold is None else spec.score_threshold)
+    return Adapted(detector, detector.parts, identity, spec.preprocessing, spec.source, spec.licence, settings)
 
 
 def outputs_of(found: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:

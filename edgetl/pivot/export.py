@@ -32,7 +32,7 @@ from edgetl.pivot.serialize import serialize
 from edgetl.recipes.job import wants_float16
 from edgetl.recipes.run import Run
 from edgetl.store.records import REFERENCE_LOGITS
-from edgetl.tasks.base import Outputs, Task, load_task
+from edgetl.tasks.base import Answers, Outputs, Task, load_task
 from edgetl.tasks.detection.detections import Postprocess
 from edgetl.types import Preprocessing, Sample, Split
 
@@ -42,13 +42,19 @@ _BATCH_OF_ALL_VALUES = 2  # every intermediate value is in memory
 
 @dataclass(frozen=True)
 class _Export:
-    """What all models of a pivot are proven with. vectors  uint8 (N, H, W, 3), the golden inputs"""
+    """What all models of a pivot are proven with.
+
+    vectors   uint8 (N, H, W, 3), the golden inputs
+    settings, answers  of a detector: how the float network reports objects, and its answers on the first shots
+    """
 
     task: Task
     split: Split
     preprocessing: Preprocessing
     vectors: NDArray[np.uint8]
     out: Path
+    settings: Postprocess | None
+    answers: Answers | None
 
     def attach(self, model: onnx.ModelProto) -> onnx.ModelProto:
         return attach(model, self.preprocessing, self.split.classes)
@@ -89,7 +95,9 @@ def export_pivot(run: Run, adapted: Path, quantized: Mapping[str, Path], out: Pa
     vectors, pictures = golden.write_images(golden.choose(split.val), p, out / GOLDEN_DIR)
     reference = stored_answers(known, task.kept) if known else float_answers(task, network, split.val, p, progress)
     save_file({task.kept: reference, **_labels(split)}, out / REFERENCE_LOGITS)
-    export = _Export(task, split, p, vectors, out)
+    shots = split.shots[:PARITY_IMAGES]
+    answers = float_answers(task, network, shots, p, progress) if opened.settings else None
+    export = _Export(task, split, p, vectors, out, opened.settings, answers)
     few = split.val[:PARITY_IMAGES]
     # answers of a classifier are its outputs
     outputs = float_outputs(task, network, few, p) if task.in_image else {task.kept: reference[: len(few)]}
@@ -117,7 +125,7 @@ def export_pivot(run: Run, adapted: Path, quantized: Mapping[str, Path], out: Pa
             source=opened.source,
             licence=opened.licence,
             task=task.name,
-            postprocess=made[0].model.postprocess,
+            postprocess=opened.settings,
             digests={},
         ),
     )
@@ -180,9 +188,9 @@ def _prove(
 
 
 def _settings(export: _Export, session: onnxruntime.InferenceSession) -> Postprocess | None:
-    """How this model reports objects, chosen on the first shots."""
-    if not export.task.in_image:
+    """How this model reports objects: on the first shots as many as the float network."""
+    if export.settings is None or export.answers is None:
         return None
     shots, p = export.split.shots[:PARITY_IMAGES], export.preprocessing
     answers = export.task.answer(infer(session, batches(shots, p)), frames_of(shots, p))
-    return export.task.settings(answers, [sample.truth for sample in shots], len(export.split.classes))
+    return export.task.settings(answers, export.answers, export.settings)

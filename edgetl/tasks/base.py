@@ -74,8 +74,12 @@ class Task(Protocol):
         """
         ...
 
-    def settings(self, answers: Answers, truths: Sequence[Truth], classes: int) -> Postprocess | None:
-        """How a build whose answers on the shots are these is to report objects; None if there is nothing to set."""
+    def settings(self, answers: Answers, reference: Answers, settings: Postprocess) -> Postprocess:
+        """How another computation of a network is to report objects, as the network does with `settings`: the scores of
+        INT8 may lie lower or higher than those of float, though their order is the same.
+
+        answers, reference  of the two on the same examples
+        """
         ...
 
     def distance(self, found: Outputs, expected: Outputs) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from edgetl.adapt.detection.budget import allowed_minutes, enough
@@ -78,8 +79,8 @@ def adapt_detector(run: Run, source: WeightSource, out: Path, plan: Plan | None 
         outcome = search(task, ways, minutes)
         guards = verdicts(task, outcome, counted)
     write_checkpoint({name: each.contiguous() for name, each in detector.state_dict().items()}, out / NETWORK_STATE)
-    write_detector_spec(spec, out / NETWORK_SPEC)
     record = describe(run, task, Built(spec, audit), outcome, guards, counted, minutes)
+    write_detector_spec(replace(spec, score_threshold=record.score_threshold), out / NETWORK_SPEC)
     write_detector_adapt(record, times_of(outcome, time.monotonic() - start), out)
     _report(run, record)
 

@@ -45,8 +45,8 @@ class Classification:
     ) -> Accuracy:
         return compare(answers, np.array(truths, np.int64), reference, seed)
 
-    def settings(self, answers: Answers, truths: Sequence[Truth], classes: int) -> None:
-        return None
+    def settings(self, answers: Answers, reference: Answers, settings: Postprocess) -> Postprocess:
+        return settings
 
     def distance(self, found: Outputs, expected: Outputs) -> NDArray[np.float64]:
         return closeness.distance(found[OUTPUT_NAME], expected[OUTPUT_NAME])

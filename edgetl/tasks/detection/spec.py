@@ -21,6 +21,7 @@ class DetectorSpec:
     library, architecture, model_args  of the backbone, or of the whole network if the library has it
     arguments                          of the family: widths, default boxes, ...
     licence                            of the pretrained weights, as they state it
+    score_threshold                    the best one on held-out shots; None if there were none
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -33,6 +34,7 @@ class DetectorSpec:
     num_classes: int
     preprocessing: Preprocessing
     licence: str = ""
+    score_threshold: float | None = None
     schema: Literal[1] = 1
 
     @property

@@ -13,7 +13,6 @@ from edgetl.tasks.detection.detections import BOXES, SCORES, Detections, Postpro
 from edgetl.tasks.detection.match import match, size_thirds
 from edgetl.tasks.detection.postprocess import postprocess
 from edgetl.tasks.detection.scores import AP, DetectionScores, resample, scores
-from edgetl.tasks.detection.working_point import best_threshold
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,9 +67,8 @@ class Detection:
         )
         return replace(scores(build, floats), not_finite=int(np.isnan(answers[:, -1]).any(axis=1).sum()))
 
-    def settings(self, answers: Answers, truths: Sequence[Truth], classes: int) -> Postprocess:
-        matches = match(objects(answers), [_boxes(truth) for truth in truths], classes)
-        return replace(_MEASURED, score_threshold=best_threshold(matches))
+    def settings(self, answers: Answers, reference: Answers, settings: Postprocess) -> Postprocess:
+        return replace(settings, score_threshold=same_count(_scores(answers), _scores(reference), settings))
 
     def distance(self, found: Outputs, expected: Outputs) -> NDArray[np.float64]:
         return closeness.distance(found, expected)
@@ -88,6 +86,23 @@ def objects(answers: Answers) -> list[Detections]:
         mine = row[row[:, 4] >= 0]  # neither unused rows nor NaN
         found.append(Detections(mine[:, :4], mine[:, 4], mine[:, 5].astype(np.int64)))
     return found
+
+
+def same_count(scores: NDArray[np.float32], reference: NDArray[np.float32], settings: Postprocess) -> float:
+    """The threshold that lets as many of `scores` pass as that of `settings` lets pass of `reference`; the latter
+    itself where none passes, or where there are fewer scores."""
+    threshold = settings.score_threshold
+    count = int((reference >= np.float32(threshold)).sum())
+    ordered = np.sort(scores)[::-1]
+    if not 0 < count < len(ordered):
+        return threshold
+    middle = np.float32((float(ordered[count - 1]) + float(ordered[count])) / 2)
+    return float(middle if middle > ordered[count] else ordered[count - 1])
+
+
+def _scores(answers: Answers) -> NDArray[np.float32]:
+    scores: NDArray[np.float32] = answers[..., 4][answers[..., 4] >= 0]
+    return scores
 
 
 def _boxes(truth: Truth) -> Boxes:
