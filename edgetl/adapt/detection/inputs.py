@@ -78,8 +78,8 @@ def cached_views(
             given = plain[view].times(len(indices)) if view < len(plain) else None
             move = given or draw(len(indices), ranges, p.height, p.width, generator)
             images, own = _look(shots, indices, move, ranges if given is None else Ranges(), generator, device)
-            with torch.inference_mode():
-                rows.append(tuple(each.clone() for each in features(images)))
+            with torch.no_grad():
+                rows.append(features(images))
             seen += own
             advance(len(indices))
         levels.append([torch.cat(level) for level in zip(*rows, strict=True)])

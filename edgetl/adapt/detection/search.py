@@ -17,8 +17,9 @@ from edgetl.adapt.detection.inputs import CachedViews, FreshViews, Inputs, cache
 from edgetl.adapt.detection.shots import Shots
 from edgetl.adapt.detection.train import Plan, features_of, train
 from edgetl.adapt.detection.views import Ranges
-from edgetl.adapt.detection.ways import Anatomy, Way, first_part
+from edgetl.adapt.detection.ways import Anatomy, Way
 from edgetl.backbones.threads import side_by_side
+from edgetl.errors import UsageError
 from edgetl.recipes.recipe import Adapt
 from edgetl.tasks.classification.folds import Fold
 from edgetl.tasks.detection.detections import Detections
@@ -92,24 +93,34 @@ class Outcome:
 
 
 def search(task: Task, ways: Sequence[Way], minutes: float) -> Outcome:
-    """Try the ways of training that `minutes` allow, and train the best one on all shots, in `task.detector` itself."""
+    """Try the ways of training that `minutes` allow, and train the best one on all shots, in `task.detector` itself.
+
+    Raises UsageError if that training diverges.
+    """
     entered = affordable(ways, task.body, task.folds, len(task.shots), task.views, minutes) if task.folds else ()
     prepared = _inputs(task, entered or ways[:1])
     tried = tuple(_try(task, way, prepared) if way in entered else Tried(way, (), None, 0.0) for way in ways)
-    chosen = choose(tried)
+    chosen = choose(tried, finetune=task.config.strategy == "finetune")
     start = time.monotonic()
     with task.progress.task("training on all shots", total=_steps(task, chosen.way)) as advance:
         everything = range(len(task.shots))
         losses = train(task.detector, prepared[chosen.way.cached], everything, _plan(task, chosen.way), advance)
+    if not math.isfinite(losses[-1]):
+        raise UsageError(
+            f"adapt.learning_rate: training `{chosen.way.name}` diverged after {len(losses)} steps; choose a lower "
+            f"rate than {chosen.way.rate:g}"
+        )
     estimated = search_minutes(
         entered or (chosen.way,), task.body, task.folds if entered else (), len(task.shots), task.views
     )
     return Outcome(task.detector, tried, chosen, tuple(losses), time.monotonic() - start, estimated)
 
 
-def choose(tried: Sequence[Tried]) -> Tried:
+def choose(tried: Sequence[Tried], *, finetune: bool = False) -> Tried:
     """The way with the highest mean utility; one that trains the backbone only if it leads clearly. The first one if
-    nothing was evaluated."""
+    nothing was evaluated, or with `finetune`, which the recipe asks for."""
+    if finetune:
+        return tried[0]
     known = [(each, each.judged.utility) for each in tried if each.judged]
     frozen = [(each, utility) for each, utility in known if each.way.frozen]
     best = max(frozen or known, key=lambda pair: float(pair[1].mean()), default=None)
@@ -131,8 +142,7 @@ def _inputs(task: Task, ways: Sequence[Way]) -> dict[bool, Inputs]:
 
 def _cached(task: Task) -> CachedViews:
     p = task.shots.preprocessing
-    backbone = first_part(task.detector).get_submodule("backbone")
-    features = features_of(backbone, torch.zeros(1, 3, p.height, p.width, device=task.device))
+    features = features_of(task.detector.backbone, torch.zeros(1, 3, p.height, p.width, device=task.device))
     label = f"features of {len(task.shots)} images, {task.views} views"
     with task.progress.task(label, total=len(task.shots) * task.views) as advance:
         return cached_views(features, task.shots, task.ranges, task.views, task.config.seed, task.device, advance)

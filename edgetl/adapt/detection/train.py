@@ -74,17 +74,14 @@ def _prepare(detector: Detector, plan: Plan) -> Callable[[Given, Sequence[Target
     for name, parameter in detector.named_parameters():
         parameter.requires_grad_(name in plan.rates)
     _set_modes(detector, plan.new)
-    first: Any = detector.get_submodule(detector.parts[0])
-    decoding: Any = detector
     features: Features | None = None
 
     def loss(given: Given, targets: Sequence[Targets]) -> Tensor:
         nonlocal features
         if isinstance(given, Tensor):
-            features = features or features_of(first.backbone, given)
+            features = features or features_of(detector.backbone, given)
             given = features(given)
-        found: Tensor = decoding.loss(first.head(given), targets)
-        return found
+        return detector.loss(detector.head(given), targets)
 
     return loss
 
@@ -114,7 +111,7 @@ def _set_modes(detector: Detector, new: frozenset[str]) -> None:
         norm = isinstance(module, nn.modules.batchnorm._BatchNorm)
         if frozen or (norm and not all(f"{name}.{each}" in new for each, _ in parameters)):
             module.train(False)
-    for part in (detector.get_submodule(f"{detector.parts[0]}.backbone"), *detector.children()):
+    for part in (detector.backbone, *detector.children()):
         if not any(parameter.requires_grad for parameter in part.parameters()):
             part.eval()
 

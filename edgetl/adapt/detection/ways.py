@@ -72,16 +72,10 @@ class Way:
     frozen: bool
 
 
-def first_part(detector: Detector) -> nn.Module:
-    """The part with the children `backbone` and `head`."""
-    return detector.get_submodule(detector.parts[0])
-
-
 @torch.inference_mode()
 def anatomy(detector: Detector, new: tuple[str, ...], p: Preprocessing, config: Adapt) -> Anatomy:
     """Raises UsageError for `adapt.freeze`, as `late_layers` does."""
-    prefix = f"{detector.parts[0]}.backbone."
-    backbone = detector.get_submodule(prefix[:-1])
+    prefix, backbone = f"{detector.parts[0]}.backbone.", detector.backbone
     image = torch.zeros(1, 3, p.height, p.width, device=next(detector.parameters()).device)
     macs = count_macs(backbone, image)
     return Anatomy(
@@ -128,7 +122,8 @@ def views_to_cache(body: Anatomy, ranges: Ranges, config: Adapt, shots: int) -> 
 
 
 def ways_to_train(body: Anatomy, config: Adapt, views: int, shots: int, *, pretrained: bool) -> tuple[Way, ...]:
-    """The ways that the recipe allows, in their order of promise; the first one is the safest.
+    """The ways that the recipe allows, in their order of promise; the first one is the safest. With
+    `strategy: finetune` the second one is only for comparison.
 
     views  of each shot whose features are cached
     """
@@ -137,12 +132,12 @@ def ways_to_train(body: Anatomy, config: Adapt, views: int, shots: int, *, pretr
     if not pretrained:
         return (_way("everything", body, body.parameters, frozenset(body.parameters), rates[0], 0, fresh),)
     late = _way("last stages", body, (*body.head, *sorted(body.late)), body.new, rates[0], 0, fresh)
-    if config.strategy == "finetune":
-        return (late,)
     new = tuple(name for name in body.head if name in body.new)
     frozen = [_way("head", body, body.head, body.new, rate, views, looks if views else fresh) for rate in rates]
     if len(new) < len(body.head):  # a whole detector: its boxes are pretrained too
         frozen = [_way("new layers", body, new, body.new, rates[-1], views, looks if views else fresh), frozen[0]]
+    if config.strategy == "finetune":
+        return late, frozen[0]
     return (frozen[0], *([late] if config.strategy == "auto" and body.late else []), *frozen[1:])
 
 
@@ -160,9 +155,10 @@ def _way(
     cached = views > 0 and not deep
     each = 3 * body.head_macs + (0 if cached else (3 if deep else 1) * body.backbone_macs)
     shown = f"{views} cached views of each image" if cached else "new views in every step"
+    kept = f" (pretrained ones at {rate * _PRETRAINED:g})" if min(rates.values()) < rate else ""
     return Way(
         name=f"{what}, rate {rate:g}",
-        setting=f"trains {_DESCRIBED[what]} at rate {rate:g}, {shown}",
+        setting=f"trains {_DESCRIBED[what]} at rate {rate:g}{kept}; {shown}",
         rates=rates,
         rate=rate,
         cached=cached,
@@ -174,8 +170,8 @@ def _way(
 
 _DESCRIBED = {
     "new layers": "only the new layers",
-    "head": "all layers after the backbone (pretrained ones at a tenth)",
-    "last stages": "all layers after the backbone, and its last stages at a tenth,",
+    "head": "all layers after the backbone",
+    "last stages": "the backbone's last stages and all layers after it",
     "everything": "all layers",
 }
 

@@ -100,3 +100,12 @@ def test_a_class_without_objects_is_refused(split: Split, weights: Path, tmp_pat
     shots = tuple(replace(each, truth=each.boxes[:1]) for each in split.shots)
     with pytest.raises(DataError, match=r"no object of dark; raise data\.shots or label more"):
         adapt_in(replace(split, shots=shots), weights, tmp_path / "out")
+
+
+def test_a_training_that_diverges_is_no_detector(
+    split: Split, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgetl.adapt.detection.search.train", lambda *_: [1.0, float("nan")])
+    with pytest.raises(UsageError, match=r"adapt\.learning_rate: .* diverged after 2 steps; choose a lower rate"):
+        adapt_in(split, weights, tmp_path / "out")
+    assert not (tmp_path / "out/network.safetensors").exists()

@@ -79,6 +79,7 @@ def test_the_best_frozen_way_is_chosen_unless_training_the_backbone_leads_clearl
     assert choose([low, high]) is high
     assert choose([low, high, better]) is better
     assert choose([low, high, noisy]) is high
+    assert choose([noisy, high], finetune=True) is noisy
     assert choose([low, tried("deep", None, frozen=False)]) is low
     assert choose([tried("a", None), tried("b", None)]).way.name == "a"
     assert choose([tried("deep", [0.1, 0.2], frozen=False)]).way.name == "deep"

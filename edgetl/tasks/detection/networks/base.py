@@ -31,7 +31,8 @@ class Detector(nn.Module, ABC):
 
     parts  names of the child modules that are captured and quantized, in the order they run; the rest stays float.
            Each takes and gives tensors or tuples of tensors. `forward` calls them as attributes, so that they can be
-           replaced by their quantized twins.
+           replaced by their quantized twins. The first one has the children `backbone`, images -> features, and
+           `head`, features -> maps, and is their composition; so a frozen backbone's features can be computed once.
     """
 
     parts: ClassVar[tuple[str, ...]] = ("network",)
@@ -39,30 +40,31 @@ class Detector(nn.Module, ABC):
     @abstractmethod
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]: ...
 
-    @abstractmethod
+    @property
+    def backbone(self) -> nn.Module:
+        return self.get_submodule(f"{self.parts[0]}.backbone")
+
+    @property
+    def head(self) -> nn.Module:
+        return self.get_submodule(f"{self.parts[0]}.head")
+
     def training_loss(self, images: Tensor, targets: Sequence[Targets]) -> Tensor:
         """The mean loss of a batch, a scalar."""
+        return self.loss(self.head(self.backbone(images)), targets)
+
+    @abstractmethod
+    def loss(self, maps: Maps, targets: Sequence[Targets]) -> Tensor:
+        """The mean loss of a batch, a scalar, from what the first part gives."""
 
 
 class OneStage(Detector):
-    """A detector whose one part gives maps, which are decoded in float.
-
-    `network` has the children `backbone`, images -> features, and `head`, features -> maps, and is their composition;
-    so a frozen backbone's features can be computed once and kept.
-    """
+    """A detector whose one part gives maps, which are decoded in float."""
 
     network: nn.Module
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         return self.decode(self.network(images))
 
-    def training_loss(self, images: Tensor, targets: Sequence[Targets]) -> Tensor:
-        return self.loss(self.network(images), targets)
-
     @abstractmethod
     def decode(self, maps: Maps) -> tuple[Tensor, Tensor]:
         """Boxes (N, A, 4) and scores (N, A, C); exported with the network, in operators that every runtime has."""
-
-    @abstractmethod
-    def loss(self, maps: Maps, targets: Sequence[Targets]) -> Tensor:
-        """The mean loss of a batch, a scalar."""

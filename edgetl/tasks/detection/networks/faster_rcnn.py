@@ -61,11 +61,7 @@ class FasterRcnn(Detector):
         logits, refinements = (torch.unflatten(each, 0, (-1, self.regions)) for each in self.box_head(pooled))
         return decoded(refinements, centered(regions)), logits.softmax(2)[..., 1:]
 
-    def training_loss(self, images: Tensor, targets: Sequence[Targets]) -> Tensor:
-        return self.loss(self.features(images), targets)
-
     def loss(self, maps: Maps, targets: Sequence[Targets]) -> Tensor:
-        """The mean loss of a batch, from what `features` gives."""
         objectness, offsets = self._rows(maps)
         chosen = self._samples(objectness.detach(), offsets.detach(), targets)
         logits, refinements = self.box_head(chosen.pooled(self._of_regions(maps), self.size))
