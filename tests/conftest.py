@@ -10,6 +10,7 @@ import pytest
 from chain import Chain, build_chain, build_steel
 from cli_calls import Shell
 from hypothesis import settings
+from native_apps import Apps, Engine
 from native_build import RuntimeBuild, native_build
 
 # no test may report usage over the network
@@ -68,6 +69,32 @@ def common_folder(factory: pytest.TempPathFactory, name: str) -> Path:
 def runtime_build() -> RuntimeBuild:
     """The C++ half, built for this machine; takes a minute when nothing was built before."""
     return native_build()
+
+
+@pytest.fixture(scope="module")
+def apps(runtime_build: RuntimeBuild) -> Apps:
+    if not (runtime_build.bin / "edgetl-run").is_file():
+        pytest.skip("the apps were left out: they need libjpeg-turbo and libpng")
+    library = runtime_build.onnxruntime_library
+    return Apps(runtime_build.bin, ("--engine-library", str(library)) if library else ())
+
+
+@pytest.fixture
+def onnxruntime(apps: Apps) -> tuple[str, ...]:
+    """The options that name its library. Skips where there is none, or where the engine was left out."""
+    if not apps.library or "onnxruntime" not in apps("edgetl-run", "--version").stdout:
+        pytest.skip("the onnxruntime engine was left out: its headers were not found (scripts/native-deps)")
+    return apps.library
+
+
+@pytest.fixture(params=["x86-cpu", "intel-cpu"])
+def engine(request: pytest.FixtureRequest, runtime_build: RuntimeBuild, apps: Apps) -> Engine:
+    """Both engines in turn. Skips where the library is absent, or the engine was left out."""
+    name = {"x86-cpu": "onnxruntime", "intel-cpu": "openvino"}[request.param]
+    library = runtime_build.onnxruntime_library if name == "onnxruntime" else runtime_build.openvino_library
+    if library is None or name not in apps("edgetl-run", "--version").stdout:
+        pytest.skip(f"the {name} engine was left out: its library or its headers were not found")
+    return Engine(request.param, name, library)
 
 
 @pytest.fixture

@@ -57,6 +57,8 @@ class BundleMeasurement:
     drop_points      top-1 of the first bundle minus this one's, in points, on the same images; None for the first
     round_spread     interquartile range of the rounds' median times over the median: how unsteady the machine was
     repeat_p50_ms    of each repeat of the whole measurement, in order; empty if there was only one
+    detect_p50_ms    of a detector: from the decoded image to its objects, resize and postprocess included; None if it
+                     was not measured
     p99_ms           without ends it is an indication: too few runs for a valid interval
     """
 
@@ -85,6 +87,7 @@ class BundleMeasurement:
     drop_points: Interval | None = None
     round_spread: float | None = None
     repeat_p50_ms: tuple[float, ...] = ()
+    detect_p50_ms: Interval | None = None
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -12,8 +14,26 @@ from edgetl.cli.command_help import Command
 from edgetl.cli.options import FILE, FiniteRange, json_option, progress_for, quiet_option, threads_option
 
 if TYPE_CHECKING:
-    from edgetl.cli.predictions import Document, Lines, Table
-    from edgetl.cli.sort_into import Sorter
+    from edgetl.bundle.manifest import Manifest
+
+
+_TOP = 3
+
+
+class _Work(Protocol):
+    """What is done with the images, and where the results go."""
+
+    def results(self, images: Sequence[Path], threads: int) -> Iterator[Any]: ...
+
+    def show(self, result: Any) -> None: ...
+
+    def end(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Form:
+    as_csv: bool
+    as_json: bool
 
 
 class _Command(Command):
@@ -35,36 +55,38 @@ class _Command(Command):
 @click.command("predict", cls=_Command)
 @click.argument("bundle", type=FILE)
 @click.argument("images", type=FILE, nargs=-1, required=True)
-@click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Classes to show per image.")
+@click.option("--top", type=click.IntRange(1), show_default=str(_TOP), help="Classes to show per image.")
 @click.option(
     "--threshold",
     type=FiniteRange(0, 1),
-    default=0.0,
-    show_default=True,
-    help="Report an image as `unsure` if its most likely class has a lower probability.",
+    show_default="0; a detector's own",
+    help="Report an image as `unsure` if its most likely class has a lower probability; leave out objects with a lower "
+    "score.",
 )
-@click.option("--csv", "as_csv", is_flag=True, help="Print a CSV table, one row per image.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print a CSV table, one row per image, or per object.")
 @click.option(
     "--sort-into",
     type=FILE,
     metavar="DIR",
     help="Copy each image into DIR/CLASS or DIR/unsure; nothing is overwritten.",
 )
+@click.option("--draw", type=FILE, metavar="DIR", help="Write each image with its objects into the new folder DIR.")
 @threads_option
 @quiet_option
 @json_option
 def command(
     bundle: Path,
     images: tuple[Path, ...],
-    top: int,
-    threshold: float,
+    top: int | None,
+    threshold: float | None,
     as_csv: bool,
     sort_into: Path | None,
+    draw: Path | None,
     threads: int,
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Classify IMAGES with BUNDLE on the bundle's own runtime.
+    """Classify IMAGES, or find the objects in them, with BUNDLE on the bundle's own runtime.
 
     IMAGES are files, folders (all images in them), patterns in quotes ("new/*.jpg"), and lists (.csv with a column
     `path`, .txt with one path per line). Results appear as they are computed. An image that cannot be used is named on
@@ -73,52 +95,73 @@ def command(
     \b
       edgetl predict bundles/parts-x86-cpu new/ --csv > predictions.csv
       edgetl predict bundles/parts-x86-cpu new/ --threshold 0.8 --sort-into sorted
+      edgetl predict bundles/cells-x86-cpu new/ --draw found
     """
-    from edgetl.bundle.inference import predict
     from edgetl.bundle.read import read_bundle
     from edgetl.data.gather import gather
 
     if as_csv and as_json:
         raise click.UsageError("--csv and --json exclude each other; choose one")
-    labels = read_bundle(bundle).manifest.labels
-    show = _writer(min(top, len(labels)), threshold, as_csv=as_csv, as_json=as_json)
+    manifest = read_bundle(bundle).manifest
+    detector = manifest.task == "detection"
+    _refuse_misplaced(bundle, {"--top": top, "--sort-into": sort_into} if detector else {"--draw": draw}, detector)
     gathered = gather(images)
     for problem in gathered.problems:
         click.echo(f"edgetl: {problem}", err=True)
-    sorter = None if sort_into is None else _sorter(sort_into, labels, gathered.paths)
+    form = _Form(as_csv, as_json)
+    if detector:
+        work: _Work = _find_objects(bundle, manifest, threshold, draw, form)
+    else:
+        work = _classify(bundle, manifest, top or _TOP, threshold or 0.0, sort_into, gathered.paths, form)
     unusable = 0
     # on a terminal the lines themselves show the progress
     progress = progress_for(quiet or sys.stdout.isatty())
     with progress.task("images", total=len(gathered.paths)) as advance:
-        for result in predict(bundle, gathered.paths, top=top, threads=threads):
+        for result in work.results(gathered.paths, threads):
             unusable += bool(result.error)
-            if sorter is not None and not result.error:
-                sorter.copy(Path(result.path), _decided(result, threshold))
-            show.show(result)
+            work.show(result)
             advance(1)
-    show.end()
+    work.end()
     failed = unusable + len(gathered.problems)
     if failed and len(gathered.paths) + len(gathered.problems) > 1:
-        click.echo(f"edgetl: {len(gathered.paths) - unusable} images classified; {failed} could not be used", err=True)
+        done = "searched" if detector else "classified"
+        click.echo(f"edgetl: {len(gathered.paths) - unusable} images {done}; {failed} could not be used", err=True)
     return 1 if failed else 0
 
 
-def _writer(top: int, threshold: float, *, as_csv: bool, as_json: bool) -> Lines | Table | Document:
-    from edgetl.cli.predictions import Document, Lines, Table
-
-    return Table(threshold, top) if as_csv else Document(threshold) if as_json else Lines(threshold)
-
-
-def _sorter(folder: Path, labels: tuple[str, ...], pictures: list[Path]) -> Sorter:
-    from edgetl.cli.predictions import UNSURE
-    from edgetl.cli.sort_into import Sorter
-
-    sorter = Sorter(folder, dict.fromkeys((*labels, UNSURE)))
-    sorter.refuse_inside(pictures)
-    return sorter
+def _refuse_misplaced(bundle: Path, given: Mapping[str, object], detector: bool) -> None:
+    """Options of the other task would be ignored."""
+    for option, value in given.items():
+        if value is not None:
+            wanted, found = ("classifiers", "detector") if detector else ("detectors", "classifier")
+            raise click.UsageError(f"{option} is for {wanted}; {bundle} is a {found}")
 
 
-def _decided(result: Any, threshold: float) -> str:
-    from edgetl.cli.predictions import decided
+def _classify(
+    bundle: Path,
+    manifest: Manifest,
+    top: int,
+    threshold: float,
+    sort_into: Path | None,
+    images: list[Path],
+    form: _Form,
+) -> _Work:
+    from edgetl.cli.predictions import Classified, Document, Lines, Table
+    from edgetl.cli.sort_into import sorter_of
 
-    return decided(result, threshold)
+    shown = min(top, len(manifest.labels))
+    writer = Table(threshold, shown) if form.as_csv else Document(threshold) if form.as_json else Lines(threshold)
+    sorter = None if sort_into is None else sorter_of(sort_into, manifest.labels, images)
+    return Classified(bundle, top, threshold, writer, sorter)
+
+
+def _find_objects(bundle: Path, manifest: Manifest, threshold: float | None, draw: Path | None, form: _Form) -> _Work:
+    from edgetl.cli.draw import Drawings
+    from edgetl.cli.objects import Document, Lines, Searched, Table
+
+    settings = manifest.postprocess
+    assert settings is not None
+    if threshold is not None:
+        settings = replace(settings, score_threshold=threshold)
+    writer = (Table if form.as_csv else Document if form.as_json else Lines)(manifest.labels)
+    return Searched(bundle, settings, writer, Drawings(draw, manifest.labels) if draw else None)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +15,7 @@ from edgetl.files.text import escaped
 
 if TYPE_CHECKING:
     from edgetl.bundle.inference import Prediction
+    from edgetl.cli.sort_into import Sorter
 
 UNSURE = "unsure"
 
@@ -20,6 +23,28 @@ UNSURE = "unsure"
 def decided(prediction: Prediction, threshold: float) -> str:
     """The most likely label, or `unsure` if its probability is below the threshold."""
     return prediction.labels[0] if prediction.probabilities[0] >= threshold else UNSURE
+
+
+class Classified:
+    """Classifies images with a bundle; passes the results to a writer, and images to a sorter."""
+
+    def __init__(
+        self, bundle: Path, top: int, threshold: float, writer: Lines | Table | Document, sorter: Sorter | None
+    ) -> None:
+        self._bundle, self._top, self._threshold, self._writer, self._sorter = bundle, top, threshold, writer, sorter
+
+    def results(self, images: Sequence[Path], threads: int) -> Iterator[Prediction]:
+        from edgetl.bundle.inference import predict
+
+        return predict(self._bundle, images, top=self._top, threads=threads)
+
+    def show(self, result: Prediction) -> None:
+        if self._sorter is not None and not result.error:
+            self._sorter.copy(Path(result.path), decided(result, self._threshold))
+        self._writer.show(result)
+
+    def end(self) -> None:
+        self._writer.end()
 
 
 class Lines:

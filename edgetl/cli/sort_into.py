@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from edgetl.cli.predictions import UNSURE
 from edgetl.errors import StoreError, UsageError
 from edgetl.files.text import printable
 
@@ -54,6 +55,13 @@ class Sorter:
         except OSError as error:
             raise StoreError(f"{error.filename or place}: cannot be written: {error.strerror or error}") from error
         raise StoreError(f"{place}: {_MOST_NAMESAKES} images are named {picture.name}; sort into another folder")
+
+
+def sorter_of(folder: Path, labels: Iterable[str], images: Iterable[Path]) -> Sorter:
+    """For images of these labels. Raises UsageError."""
+    sorter = Sorter(folder, dict.fromkeys((*labels, UNSURE)))
+    sorter.refuse_inside(images)
+    return sorter
 
 
 def _copy_if_free(picture: Path, target: Path) -> bool:

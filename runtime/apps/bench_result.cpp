@@ -67,6 +67,7 @@ void write(JsonWriter& json, const BundleResult& bundle) {
   json.key("cold_start_ms").number_or_null(cold ? std::optional<double>(cold->cold_start_ms) : std::nullopt);
   json.key("peak_rss_bytes").whole_or_null(cold ? std::optional<int64_t>(cold->peak_rss_bytes) : std::nullopt);
   json.key("baseline_rss_bytes").whole_or_null(cold ? std::optional<int64_t>(cold->baseline_rss_bytes) : std::nullopt);
+  write(json, "detect_p50_ms", bundle.detect_p50_ms);
   json.close();
 }
 
@@ -107,6 +108,7 @@ std::string line_of(const BundleResult& bundle) {
     std::snprintf(part, sizeof part, "; p99 %.3f ms (indication)", bundle.p99_ms->value);
     line += part;
   }
+  add("whole detection p50", bundle.detect_p50_ms);
   if (bundle.cold_start) {
     std::snprintf(part, sizeof part, "; cold start %.0f ms, %.0f MB", bundle.cold_start->cold_start_ms,
                   static_cast<double>(bundle.cold_start->peak_rss_bytes) / 1e6);

@@ -21,6 +21,7 @@ struct BundleResult {
   int32_t runs = 0, threads = 0;
   std::optional<Interval> ratio;  // to the first bundle
   std::optional<ColdStart> cold_start;
+  std::optional<Interval> detect_p50_ms;  // of a detector: from the decoded picture to its objects
 };
 
 struct BeforeAfter {

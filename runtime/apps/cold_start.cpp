@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "machine.h"
+#include "model.h"
 #include "stats.h"
 
 extern "C" char** environ;
@@ -116,8 +117,7 @@ int run_cold_start(const char* bundle, const edgetl_options& options) {
     info.struct_size = sizeof info;
     edgetl_get_info(model, &info);
     const std::vector<uint8_t> input(info.input_bytes, gray);
-    std::vector<float> logits(static_cast<size_t>(info.classes));
-    status = edgetl_run(model, input.data(), input.size(), logits.data(), logits.size(), &error);
+    status = infer(*model, input.data(), &error);
   }
   const double elapsed_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   const int64_t peak = peak_rss_bytes();

@@ -1,4 +1,5 @@
 // edgetl-bench: measure bundles on this device by the protocol and in the JSON form of `edgetl bench BUNDLE`.
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 #include <limits>
@@ -11,10 +12,12 @@
 #include "bench_result.h"
 #include "bundle.h"
 #include "cold_start.h"
+#include "decode.h"
 #include "edgetl/runtime.h"
 #include "golden.h"
 #include "latency.h"
 #include "machine.h"
+#include "model.h"
 #include "pictures.h"
 #include "stats.h"
 #include "threads.h"
@@ -55,6 +58,12 @@ struct Request {
   edgetl_options options;
 };
 
+// The images of all bundles: as decoded, and as the network takes them.
+struct Images {
+  std::vector<edgetl::Picture> pictures;
+  std::vector<std::vector<uint8_t>> inputs;
+};
+
 bool same_input(const edgetl::Preprocessing& a, const edgetl::Preprocessing& b) {
   return a.height == b.height && a.width == b.width && a.resize == b.resize && a.crop_pct == b.crop_pct &&
          a.interpolation == b.interpolation && a.fill == b.fill;
@@ -74,8 +83,7 @@ void describe_bundle(const edgetl::Bundle& bundle, const std::string& folder, ed
   }
 }
 
-bool golden_inputs(const edgetl::Bundle& bundle, const std::string& folder, std::vector<std::vector<uint8_t>>& inputs,
-                   std::string& problem) {
+bool golden_images(const edgetl::Bundle& bundle, const std::string& folder, Images& shown, std::string& problem) {
   if (bundle.manifest().golden.count == 0) {
     problem = folder + ": has no golden images for timing; name images with --images";
     return false;
@@ -87,13 +95,17 @@ bool golden_inputs(const edgetl::Bundle& bundle, const std::string& folder, std:
     return false;
   }
   for (const edgetl::GoldenImage& image : images) {
-    inputs.emplace_back(image.input.data, image.input.data + image.input.size);
+    shown.inputs.emplace_back(image.input.data, image.input.data + image.input.size);
+    edgetl::Picture& picture = shown.pictures.emplace_back();
+    picture.rgb = std::make_unique<uint8_t[]>(image.rgb.size);
+    std::copy_n(image.rgb.data, image.rgb.size, picture.rgb.get());
+    picture.width = image.width;
+    picture.height = image.height;
   }
   return true;
 }
 
-bool read_bundles(const Request& request, edgetl::BenchResult& result, std::vector<std::vector<uint8_t>>& inputs,
-                  std::string& problem) {
+bool read_bundles(const Request& request, edgetl::BenchResult& result, Images& images, std::string& problem) {
   std::optional<edgetl::Preprocessing> first;
   for (const std::string& folder : request.folders) {
     edgetl::Bundle bundle;
@@ -108,20 +120,21 @@ bool read_bundles(const Request& request, edgetl::BenchResult& result, std::vect
           folder + ": takes another input than " + request.folders[0] + "; bundles timed together need the same images";
       return false;
     }
-    if (!first && request.images.empty() && !golden_inputs(bundle, folder, inputs, problem)) return false;
+    if (!first && request.images.empty() && !golden_images(bundle, folder, images, problem)) return false;
     if (!first) first = bundle.manifest().preprocessing;
   }
   return true;
 }
 
-bool picture_inputs(const Request& request, const edgetl_model* model, std::vector<std::vector<uint8_t>>& inputs,
-                    std::string& problem) {
+bool named_images(const Request& request, const edgetl_model* model, Images& images, std::string& problem) {
   std::vector<std::string> files;
   edgetl_error error{};
   edgetl_status status = edgetl::list_pictures(request.images, timed_images, files, &error);
   edgetl::InputLoader loader(model);
   for (size_t i = 0; status == EDGETL_OK && i < files.size(); ++i) {
-    status = loader.load(files[i], inputs.emplace_back(), &error);
+    edgetl::Picture& picture = images.pictures.emplace_back();
+    status = edgetl::read_picture_file(files[i].c_str(), picture, &error);
+    if (status == EDGETL_OK) status = loader.prepare(picture, images.inputs.emplace_back(), &error);
   }
   problem = error.message;
   return status == EDGETL_OK;
@@ -157,18 +170,25 @@ bool open_models(const Request& request, edgetl::BenchResult& result, std::vecto
   return true;
 }
 
-bool time_models(const Request& request, const std::vector<Model>& models,
-                 const std::vector<std::vector<uint8_t>>& inputs, edgetl::BenchResult& result, std::string& problem) {
-  std::vector<edgetl_model*> timed;
+edgetl::TimedRun network_run(edgetl_model* model, const Images& images) {
+  return [model, &images](int32_t number, edgetl_error* error) {
+    const size_t turn = edgetl::turn_of(number, images.inputs.size());
+    return edgetl::infer(*model, images.inputs[turn].data(), error);
+  };
+}
+
+bool time_models(const Request& request, const std::vector<Model>& models, const Images& images,
+                 edgetl::BenchResult& result, std::string& problem) {
+  std::vector<edgetl::TimedRun> timed;
   timed.reserve(models.size());
-  for (const Model& model : models) timed.push_back(model.get());
+  for (const Model& model : models) timed.push_back(network_run(model.get(), images));
   std::vector<std::vector<double>> times_ms;
   edgetl_error error{};
   result.machine = edgetl::describe_machine();
   result.usable_cores = edgetl::usable_threads();
   result.clock_mhz.before = edgetl::clock_mhz();
   result.temperature_c.before = edgetl::temperature_c();
-  if (edgetl::time_interleaved(timed, inputs, request.protocol, times_ms, &error) != EDGETL_OK) {
+  if (edgetl::time_interleaved(timed, request.protocol, times_ms, &error) != EDGETL_OK) {
     problem = error.message;
     return false;
   }
@@ -184,14 +204,45 @@ bool time_models(const Request& request, const std::vector<Model>& models,
   return true;
 }
 
+// A detector's whole way from the decoded picture to its objects, apart from the rounds of the networks.
+bool time_detection(const Request& request, const std::vector<Model>& models, const Images& images,
+                    edgetl::BenchResult& result, std::string& problem) {
+  std::vector<edgetl::TimedRun> timed;
+  std::vector<size_t> places;
+  std::vector<edgetl::InputLoader> loaders;
+  std::vector<edgetl_detection> objects;
+  loaders.reserve(models.size());
+  for (size_t i = 0; i < models.size(); ++i) {
+    edgetl_model* model = models[i].get();
+    if (model->bundle.manifest().task != edgetl::Task::detection) continue;
+    edgetl::InputLoader& loader = loaders.emplace_back(model);
+    places.push_back(i);
+    timed.emplace_back([&images, &loader, &objects, model](int32_t number, edgetl_error* error) {
+      const edgetl::Picture& picture = images.pictures[edgetl::turn_of(number, images.pictures.size())];
+      return loader.detect(model, picture, nullptr, objects, error);
+    });
+  }
+  std::vector<std::vector<double>> times_ms;
+  edgetl_error error{};
+  if (edgetl::time_interleaved(timed, request.protocol, times_ms, &error) != EDGETL_OK) {
+    problem = error.message;
+    return false;
+  }
+  for (size_t i = 0; i < places.size(); ++i) {
+    result.bundles[places[i]].detect_p50_ms = edgetl::quantile(times_ms[i], 0.5, edgetl::block_runs);
+  }
+  return true;
+}
+
 bool measure(const Request& request, edgetl::BenchResult& result, std::string& problem) {
-  std::vector<std::vector<uint8_t>> inputs;
+  Images images;
   std::vector<Model> models;
-  if (!read_bundles(request, result, inputs, problem)) return false;
+  if (!read_bundles(request, result, images, problem)) return false;
   if (!measure_cold_starts(request, result, problem)) return false;
   if (!open_models(request, result, models, problem)) return false;
-  if (!request.images.empty() && !picture_inputs(request, models[0].get(), inputs, problem)) return false;
-  return time_models(request, models, inputs, result, problem);
+  if (!request.images.empty() && !named_images(request, models[0].get(), images, problem)) return false;
+  return time_models(request, models, images, result, problem) &&
+         time_detection(request, models, images, result, problem);
 }
 
 bool read_request(const edgetl::Arguments& arguments, Request& request, std::string& problem) {

@@ -1,10 +1,13 @@
-// edgetl-run: classify picture files, as `edgetl predict` does.
+// edgetl-run: classify picture files or find objects in them, as `edgetl predict` does.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,8 +27,9 @@ const edgetl::Program& program() {
       "BUNDLE IMAGE...",
       2,
       std::numeric_limits<size_t>::max(),
-      "Classify JPEG and PNG files with a bundle.",
+      "Classify JPEG and PNG files with a bundle, or find the objects in them.",
       {{"--top", "K", "Classes to show per image. [default: 3]"},
+       {"--threshold", "SCORE", "Lowest score of an object to show, 0 to 1. [default: the bundle's own]"},
        {"--threads", "N", "Threads per inference. [default: 1]"},
        {"--json", nullptr, "Print the result as JSON."},
        {"--logits", nullptr, "Also show the raw logits, with all digits."},
@@ -109,6 +113,106 @@ edgetl_status predict(edgetl_model* model, edgetl::InputLoader& loader, size_t t
   return status;
 }
 
+// --- objects
+
+void print_objects(const edgetl_model* model, const std::string& path, const std::vector<edgetl_detection>& objects) {
+  std::string line = path + ": " + std::to_string(objects.size()) + (objects.size() == 1 ? " object" : " objects");
+  edgetl::make_printable(line.data(), line.size());
+  std::printf("%s\n", line.c_str());
+  for (const edgetl_detection& object : objects) {
+    std::string name = edgetl_label(model, object.label);
+    edgetl::make_printable(name.data(), name.size());
+    std::printf("  %s %.1f %%  %.1f %.1f %.1f %.1f\n", name.c_str(), 100 * static_cast<double>(object.score),
+                static_cast<double>(object.x0), static_cast<double>(object.y0), static_cast<double>(object.x1),
+                static_cast<double>(object.y1));
+  }
+}
+
+void write_objects(const edgetl_model* model, const std::string& path, const std::vector<edgetl_detection>& objects,
+                   JsonWriter& json) {
+  json.open('{').key("path").text(path).key("objects").open('[');
+  for (const edgetl_detection& object : objects) {
+    json.open('{').key("label").text(edgetl_label(model, object.label)).key("score").number(object.score);
+    json.key("box").open('[').number(object.x0).number(object.y0).number(object.x1).number(object.y1).close().close();
+  }
+  json.close().close();
+}
+
+// --- both
+
+struct Request {
+  size_t top = 0;
+  bool as_json = false, with_logits = false;
+  std::optional<float> threshold;
+};
+
+edgetl_status classify_file(edgetl_model* model, edgetl::InputLoader& loader, const std::string& path,
+                            const Request& request, JsonWriter& json, edgetl_error* error) {
+  Prediction prediction;
+  prediction.path = path;
+  if (const edgetl_status status = predict(model, loader, request.top, prediction, error)) return status;
+  if (request.as_json) {
+    write_json(model, prediction, request.with_logits, json);
+  } else {
+    print_text(model, prediction, request.with_logits);
+  }
+  return EDGETL_OK;
+}
+
+edgetl_status search_file(edgetl_model* model, edgetl::InputLoader& loader, const std::string& path,
+                          const Request& request, JsonWriter& json, edgetl_error* error) {
+  edgetl_postprocess settings{};
+  settings.struct_size = sizeof settings;
+  edgetl_get_postprocess(model, &settings);
+  if (request.threshold) settings.score_threshold = *request.threshold;
+  edgetl::Picture picture;
+  std::vector<edgetl_detection> objects;
+  if (const edgetl_status status = edgetl::read_picture_file(path.c_str(), picture, error)) return status;
+  if (const edgetl_status status = loader.detect(model, picture, &settings, objects, error)) return status;
+  if (request.as_json) {
+    write_objects(model, path, objects, json);
+  } else {
+    print_objects(model, path, objects);
+  }
+  return EDGETL_OK;
+}
+
+bool is_detector(const edgetl_model* model) {
+  edgetl_info info{};
+  info.struct_size = sizeof info;
+  edgetl_get_info(model, &info);
+  return std::strcmp(info.task, "detection") == 0;
+}
+
+// Options of the other task would be ignored.
+std::string misplaced(const edgetl::Arguments& arguments, bool detector) {
+  for (const char* option : {"--top", "--logits"}) {
+    if (detector && arguments.has(option)) return std::string(option) + " is for classifiers; the bundle is a detector";
+  }
+  return !detector && arguments.has("--threshold") ? "--threshold is for detectors; the bundle is a classifier" : "";
+}
+
+bool read_request(const edgetl::Arguments& arguments, Request& request, int32_t& threads, std::string& problem) {
+  int32_t top = 0;
+  request.as_json = arguments.has("--json");
+  request.with_logits = arguments.has("--logits");
+  if (!arguments.number("--top", 1, 100'000, 3, top, problem) ||
+      !arguments.number("--threads", 1, 1024, 1, threads, problem)) {
+    return false;
+  }
+  request.top = static_cast<size_t>(top);
+  const char* text = arguments.text("--threshold");
+  if (text == nullptr) return true;
+  char* end = nullptr;
+  const float threshold = std::strtof(text, &end);
+  if (end == text || *end != '\0' || !(threshold >= 0 && threshold <= 1)) {
+    problem = "--threshold takes a number from 0 to 1; found `" + std::string(text) + "`";
+    return false;
+  }
+  request.threshold = threshold;
+  return true;
+}
+
 struct Closes {
   void operator()(edgetl_model* model) const { edgetl_close(model); }
 };
@@ -119,12 +223,10 @@ int main(int argc, char** argv) {
   edgetl::Arguments arguments;
   int code = 0;
   if (!arguments.start(program(), argc, argv, code)) return code;
-  int32_t top = 0, threads = 0;
+  Request request;
+  int32_t threads = 0;
   std::string problem;
-  if (!arguments.number("--top", 1, 100'000, 3, top, problem) ||
-      !arguments.number("--threads", 1, 1024, 1, threads, problem)) {
-    return edgetl::wrong_usage(program(), problem);
-  }
+  if (!read_request(arguments, request, threads, problem)) return edgetl::wrong_usage(program(), problem);
   edgetl_options options{};
   options.struct_size = sizeof options;
   options.threads = threads;
@@ -136,23 +238,19 @@ int main(int argc, char** argv) {
   }
   const std::unique_ptr<edgetl_model, Closes> model(opened);
 
-  const bool as_json = arguments.has("--json"), with_logits = arguments.has("--logits");
+  const bool detector = is_detector(model.get());
+  problem = misplaced(arguments, detector);
+  if (!problem.empty()) return edgetl::wrong_usage(program(), problem);
+  const auto handle = detector ? search_file : classify_file;
   edgetl::InputLoader loader(model.get());
   JsonWriter json;
   json.open('[');
   for (size_t i = 1; i < arguments.positional().size(); ++i) {
-    Prediction prediction;
-    prediction.path = arguments.positional()[i];
-    if (predict(model.get(), loader, static_cast<size_t>(top), prediction, &error) != EDGETL_OK) {
+    if (handle(model.get(), loader, arguments.positional()[i], request, json, &error) != EDGETL_OK) {
       return edgetl::failed(program(), error.message);
-    }
-    if (as_json) {
-      write_json(model.get(), prediction, with_logits, json);
-    } else {
-      print_text(model.get(), prediction, with_logits);
     }
   }
   json.close();
-  if (as_json) std::fputs(json.document().c_str(), stdout);
+  if (request.as_json) std::fputs(json.document().c_str(), stdout);
   return edgetl::finish_output(program());
 }

@@ -22,7 +22,7 @@ const edgetl::Program& program() {
       "BUNDLE",
       1,
       1,
-      "Check a bundle's digests, then replay its golden images: decode, resize, network.",
+      "Check a bundle's digests, then replay its golden images: decode, resize, network, postprocess.",
       {{"--digests-only", nullptr, "Do not run the network; for bundles for other hardware."},
        {"--sha256", "DIGEST", "Expected digest of manifest.json: `bundle_sha256` in report.json."},
        {"--threads", "N", "Threads per inference. [default: 1]"},

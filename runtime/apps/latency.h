@@ -2,7 +2,9 @@
 // of the machine hits them equally and every block runs with its own model in the cache.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "edgetl/runtime.h"
@@ -17,9 +19,17 @@ struct Protocol {
   uint64_t seed;   // of the order of turns
 };
 
-// Inputs are shown in turn: run r gets input r mod their number. `times_ms[m][r]` belongs to model m.
-edgetl_status time_interleaved(const std::vector<edgetl_model*>& models,
-                               const std::vector<std::vector<uint8_t>>& inputs, const Protocol& protocol,
+// One timed run: number r of a model, with what it shows for it. Numbers before 0 are of runs that settle.
+using TimedRun = std::function<edgetl_status(int32_t number, edgetl_error* error)>;
+
+// Inputs are shown in turn: run r gets input r mod their number.
+inline size_t turn_of(int32_t number, size_t inputs) {
+  const auto count = static_cast<int32_t>(inputs);
+  return static_cast<size_t>(((number % count) + count) % count);
+}
+
+// `times_ms[m][r]` belongs to run r of model m.
+edgetl_status time_interleaved(const std::vector<TimedRun>& models, const Protocol& protocol,
                                std::vector<std::vector<double>>& times_ms, edgetl_error* error);
 
 }  // namespace edgetl

@@ -48,24 +48,47 @@ void spread(std::vector<std::string>& files, size_t most) {
   files.swap(kept);
 }
 
+edgetl_image image_of(const Picture& picture) {
+  return {picture.rgb.get(), picture.width, picture.height, static_cast<size_t>(picture.width) * 3, EDGETL_RGB};
+}
+
 }  // namespace
 
 edgetl_status InputLoader::load(const std::string& path, std::vector<uint8_t>& input, edgetl_error* error) {
   Picture picture;
-  if (const edgetl_status status = read_picture_file(path.c_str(), picture, error)) return status;
-  size_t scratch_bytes = 0;
-  if (const edgetl_status status = edgetl_scratch_bytes(model_, picture.width, picture.height, &scratch_bytes, error)) {
-    return status;
-  }
-  scratch_.resize(std::max(scratch_.size(), scratch_bytes / sizeof(uint64_t) + 1));
+  const edgetl_status status = read_picture_file(path.c_str(), picture, error);
+  return status == EDGETL_OK ? prepare(picture, input, error) : status;
+}
+
+edgetl_status InputLoader::prepare(const Picture& picture, std::vector<uint8_t>& input, edgetl_error* error) {
+  if (const edgetl_status status = reserve(picture, error)) return status;
   edgetl_info info{};
   info.struct_size = sizeof info;
   edgetl_get_info(model_, &info);
   input.resize(info.input_bytes);
-  const edgetl_image image = {picture.rgb.get(), picture.width, picture.height, static_cast<size_t>(picture.width) * 3,
-                              EDGETL_RGB};
+  const edgetl_image image = image_of(picture);
   return edgetl_preprocess(model_, &image, scratch_.data(), scratch_.size() * sizeof(uint64_t), input.data(),
                            input.size(), error);
+}
+
+edgetl_status InputLoader::detect(edgetl_model* model, const Picture& picture, const edgetl_postprocess* settings,
+                                  std::vector<edgetl_detection>& objects, edgetl_error* error) {
+  constexpr size_t room = 1000;  // the most that settings can ask for
+  if (const edgetl_status status = reserve(picture, error)) return status;
+  const edgetl_image image = image_of(picture);
+  size_t count = 0;
+  objects.resize(room);
+  const edgetl_status status = edgetl_detect(model, &image, scratch_.data(), scratch_.size() * sizeof(uint64_t),
+                                             settings, objects.data(), objects.size(), &count, error);
+  objects.resize(count);
+  return status;
+}
+
+edgetl_status InputLoader::reserve(const Picture& picture, edgetl_error* error) {
+  size_t scratch_bytes = 0;
+  const edgetl_status status = edgetl_scratch_bytes(model_, picture.width, picture.height, &scratch_bytes, error);
+  if (status == EDGETL_OK) scratch_.resize(std::max(scratch_.size(), scratch_bytes / sizeof(uint64_t) + 1));
+  return status;
 }
 
 edgetl_status list_pictures(const std::vector<std::string>& paths, size_t most, std::vector<std::string>& files,

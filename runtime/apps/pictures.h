@@ -6,17 +6,24 @@
 #include <string>
 #include <vector>
 
+#include "decode.h"
 #include "edgetl/runtime.h"
 
 namespace edgetl {
 
-// Picture files -> the input of one model. Keeps its memory between pictures.
+// Picture files -> the input of one model, or its objects. Keeps its memory between pictures.
 class InputLoader {
  public:
   explicit InputLoader(const edgetl_model* model) : model_(model) {}
   edgetl_status load(const std::string& path, std::vector<uint8_t>& input, edgetl_error* error);
+  edgetl_status prepare(const Picture& picture, std::vector<uint8_t>& input, edgetl_error* error);
+
+  // `objects` has room for all of them.
+  edgetl_status detect(edgetl_model* model, const Picture& picture, const edgetl_postprocess* settings,
+                       std::vector<edgetl_detection>& objects, edgetl_error* error);
 
  private:
+  edgetl_status reserve(const Picture& picture, edgetl_error* error);
   const edgetl_model* model_;
   std::vector<uint64_t> scratch_;  // aligned to 8
 };

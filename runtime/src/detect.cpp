@@ -83,7 +83,6 @@ edgetl_status detect(edgetl_model& model, const edgetl_image& image, Scratch scr
 }  // namespace
 }  // namespace edgetl
 
-using edgetl::fail;
 using edgetl::null_argument;
 
 edgetl_status edgetl_get_postprocess(const edgetl_model* model, edgetl_postprocess* settings) {

@@ -1,13 +1,14 @@
 #include "golden.h"
 
+#include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <cstring>
+#include <functional>
 #include <string>
 #include <string_view>
 
 #include "fail.h"
-#include "json.h"
+#include "safetensors.h"
 
 namespace edgetl {
 namespace {
@@ -52,99 +53,94 @@ bool read_array(Bytes file, Bytes& pixels, int32_t& height, int32_t& width) {
   return pixels.size == static_cast<size_t>(height) * static_cast<size_t>(width) * 3;
 }
 
-// --- safetensors
-
-constexpr size_t max_header_bytes = 100'000;
-
-struct Tensor {
-  std::string type;
-  std::vector<double> shape;
-  size_t begin = 0, end = 0;  // behind the header
-};
-
-bool is_offset(json::Value value, size_t limit) {
-  return value.kind() == json::Kind::number && value.is_whole() && value.number() >= 0 &&
-         value.number() <= static_cast<double>(limit);
-}
-
-bool read_offsets(json::Value offsets, size_t data_bytes, Tensor& tensor) {
-  if (offsets.kind() != json::Kind::list || offsets.size() != 2) return false;
-  const json::Value begin = offsets.first();
-  if (!begin) return false;
-  const json::Value end = begin.next();
-  if (!end || !is_offset(begin, data_bytes) || !is_offset(end, data_bytes)) return false;
-  if (begin.number() > end.number()) return false;
-  tensor.begin = static_cast<size_t>(begin.number());
-  tensor.end = static_cast<size_t>(end.number());
-  return true;
-}
-
-bool read_tensor(json::Value entry, size_t data_bytes, Tensor& tensor) {
-  if (entry.kind() != json::Kind::object || entry.size() != 3) return false;
-  const json::Value type = entry.find("dtype"), shape = entry.find("shape"), offsets = entry.find("data_offsets");
-  if (!type || type.kind() != json::Kind::text || !shape || shape.kind() != json::Kind::list || !offsets) return false;
-  tensor.type = type.text();
-  for (json::Value side = shape.first(); side; side = side.next()) {
-    if (!is_offset(side, data_bytes)) return false;
-    tensor.shape.push_back(side.number());
-  }
-  return read_offsets(offsets, data_bytes, tensor);
-}
-
-// One line that says what is wrong; "" when `logits` was found.
-std::string find_logits(Bytes file, Tensor& logits, Bytes& data) {
-  if (file.size < 8) return "shorter than a safetensors file";
-  uint64_t header_bytes = 0;
-  for (size_t i = 0; i < 8; ++i) header_bytes |= uint64_t{file.data[i]} << (8 * i);
-  if (header_bytes > max_header_bytes || header_bytes > file.size - 8) return "a header longer than the file or 100 kB";
-  const auto header = static_cast<size_t>(header_bytes);
-  data = {file.data + 8 + header, file.size - 8 - header};
-  json::Document document;
-  std::string problem;
-  if (!document.parse(file.data + 8, header, json::Limits(), problem)) return "header: " + problem;
-  if (document.root().kind() != json::Kind::object) return "header: expected an object";
-  for (json::Value entry = document.root().first(); entry; entry = entry.next()) {
-    if (entry.key() == "__metadata__") continue;
-    Tensor tensor;
-    if (!read_tensor(entry, data.size, tensor)) return "tensor `" + std::string(entry.key()) + "`: not in the file";
-    if (entry.key() == "logits") logits = tensor;
-  }
-  return logits.type.empty() ? "no tensor `logits`" : "";
-}
-
-float load_float(const uint8_t* p) {
-  const uint32_t bits = uint32_t{p[0]} | uint32_t{p[1]} << 8 | uint32_t{p[2]} << 16 | uint32_t{p[3]} << 24;
-  float value = 0;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
-}
+// --- results
 
 edgetl_status read_logits(const Bundle& bundle, std::vector<GoldenImage>& images, edgetl_error* error) {
-  const std::string path = bundle.where() + "/golden/logits.safetensors";
+  constexpr const char* name = "golden/logits.safetensors";
   const size_t classes = bundle.manifest().labels.size();
-  Tensor tensor;
-  Bytes data;
-  const std::string problem = find_logits(bundle.file("golden/logits.safetensors"), tensor, data);
-  if (!problem.empty()) return fail(error, EDGETL_BUNDLE_INVALID, "%s: %s", path.c_str(), problem.c_str());
-  const std::vector<double> shape = {static_cast<double>(images.size()), static_cast<double>(classes)};
-  const size_t bytes = images.size() * classes * sizeof(float);
-  if (tensor.type != "F32" || tensor.shape != shape || tensor.end - tensor.begin != bytes) {
-    return fail(error, EDGETL_BUNDLE_INVALID,
-                "%s: expected float32 (%zu, %zu) in `logits`, found another type or shape", path.c_str(), images.size(),
-                classes);
-  }
-  const uint8_t* next = data.data + tensor.begin;
+  Tensors tensors;
+  std::vector<float> logits;
+  edgetl_status status = tensors.read(bundle.file(name), bundle.where() + "/" + name, error);
+  const std::vector<int64_t> shape = {static_cast<int64_t>(images.size()), static_cast<int64_t>(classes)};
+  if (status == EDGETL_OK) status = tensors.take("logits", shape, logits, error);
+  if (status != EDGETL_OK) return status;
+  const float* next = logits.data();
   for (GoldenImage& image : images) {
-    image.logits.resize(classes);
-    for (float& value : image.logits) {
-      value = load_float(next);
-      next += sizeof value;
-      if (std::isfinite(value)) continue;
-      return fail(error, EDGETL_BUNDLE_INVALID, "%s: a logit that is not finite", path.c_str());
-    }
+    image.logits.assign(next, next + classes);
+    next += classes;
   }
   return succeed(error);
 }
+
+template <typename Value>
+void share_out(const std::vector<Value>& values, std::vector<GoldenImage>& images,
+               std::vector<Value> GoldenOutputs::*part) {
+  const size_t each = values.size() / images.size();
+  const Value* next = values.data();
+  for (GoldenImage& image : images) {
+    (image.outputs.*part).assign(next, next + each);
+    next += each;
+  }
+}
+
+bool is_ascending(const std::vector<int64_t>& index, int64_t anchors) {
+  const bool rises = std::adjacent_find(index.begin(), index.end(), std::greater_equal<>()) == index.end();
+  return rises && index.front() >= 0 && index.back() < anchors;
+}
+
+edgetl_status read_outputs(const Bundle& bundle, std::vector<GoldenImage>& images, edgetl_error* error) {
+  constexpr const char* name = "golden/outputs.safetensors";
+  const std::string path = bundle.where() + "/" + name;
+  const int64_t anchors = bundle.manifest().signature.outputs[0].dims[1];
+  const auto count = static_cast<int64_t>(images.size()), kept = std::min(most_golden_anchors, anchors);
+  const auto classes = static_cast<int64_t>(bundle.manifest().labels.size());
+  Tensors tensors;
+  std::vector<float> boxes, scores;
+  std::vector<int64_t> index;
+  edgetl_status status = tensors.read(bundle.file(name), path, error);
+  if (status == EDGETL_OK) status = tensors.take("boxes", {count, kept, 4}, boxes, error);
+  if (status == EDGETL_OK) status = tensors.take("scores", {count, kept, classes}, scores, error);
+  if (status == EDGETL_OK) status = tensors.take("index", {count, kept}, index, error);
+  if (status != EDGETL_OK) return status;
+  share_out(boxes, images, &GoldenOutputs::boxes);
+  share_out(scores, images, &GoldenOutputs::scores);
+  share_out(index, images, &GoldenOutputs::index);
+  for (const GoldenImage& image : images) {
+    if (is_ascending(image.outputs.index, anchors)) continue;
+    return fail(error, EDGETL_BUNDLE_INVALID, "%s: `index`: expected ascending numbers below %lld", path.c_str(),
+                static_cast<long long>(anchors));
+  }
+  return EDGETL_OK;
+}
+
+edgetl_status read_objects(const Tensors& tensors, size_t image, std::vector<edgetl_detection>& objects,
+                           edgetl_error* error) {
+  const std::string stem = std::to_string(image);
+  std::vector<float> boxes, scores;
+  std::vector<int64_t> labels;
+  edgetl_status status = tensors.take((stem + ".scores").c_str(), {-1}, scores, error);
+  const auto count = static_cast<int64_t>(scores.size());
+  if (status == EDGETL_OK) status = tensors.take((stem + ".boxes").c_str(), {count, 4}, boxes, error);
+  if (status == EDGETL_OK) status = tensors.take((stem + ".labels").c_str(), {count}, labels, error);
+  if (status != EDGETL_OK) return status;
+  for (size_t i = 0; i < scores.size(); ++i) {
+    const float* box = boxes.data() + i * 4;
+    objects.push_back({box[0], box[1], box[2], box[3], scores[i], static_cast<int32_t>(labels[i])});
+  }
+  return EDGETL_OK;
+}
+
+edgetl_status read_detections(const Bundle& bundle, std::vector<GoldenImage>& images, edgetl_error* error) {
+  constexpr const char* name = "golden/detections.safetensors";
+  Tensors tensors;
+  edgetl_status status = tensors.read(bundle.file(name), bundle.where() + "/" + name, error);
+  for (size_t i = 0; status == EDGETL_OK && i < images.size(); ++i) {
+    status = read_objects(tensors, i, images[i].objects, error);
+  }
+  return status;
+}
+
+// --- pictures
 
 edgetl_status read_pictures(const Bundle& bundle, size_t index, GoldenImage& image, edgetl_error* error) {
   const Preprocessing& p = bundle.manifest().preprocessing;
@@ -171,7 +167,11 @@ edgetl_status read_golden(const Bundle& bundle, std::vector<GoldenImage>& images
     const edgetl_status status = read_pictures(bundle, i, images[i], error);
     if (status != EDGETL_OK) return status;
   }
-  return images.empty() ? succeed(error) : read_logits(bundle, images, error);
+  if (images.empty()) return succeed(error);
+  if (bundle.manifest().task == Task::classification) return read_logits(bundle, images, error);
+  edgetl_status status = read_outputs(bundle, images, error);
+  if (status == EDGETL_OK) status = read_detections(bundle, images, error);
+  return status == EDGETL_OK ? succeed(error) : status;
 }
 
 }  // namespace edgetl

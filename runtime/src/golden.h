@@ -9,16 +9,27 @@
 
 namespace edgetl {
 
+constexpr int64_t most_golden_anchors = 300;
+
+// Of a detector: the anchors with the best scores, in ascending order.
+struct GoldenOutputs {
+  std::vector<float> boxes, scores;  // (kept, 4) and (kept, classes)
+  std::vector<int64_t> index;        // (kept,), below the number of anchors
+};
+
 struct GoldenImage {
   Bytes file;             // the picture as it came
   const char* file_name;  // "golden/0.jpg"
   Bytes rgb;              // decoded, uint8 (height, width, 3)
   int32_t width = 0, height = 0;
-  Bytes input;  // after resize and crop, uint8 (H, W, 3)
-  std::vector<float> logits;
+  Bytes input;                            // after resize and crop, uint8 (H, W, 3)
+  std::vector<float> logits;              // of a classifier
+  GoldenOutputs outputs;                  // of a detector
+  std::vector<edgetl_detection> objects;  // what these become
 };
 
-// Reads golden/<i>.rgb.npy, golden/<i>.input.npy (NumPy format 1.0) and golden/logits.safetensors, trusting nothing.
+// Reads golden/<i>.rgb.npy and golden/<i>.input.npy (NumPy format 1.0), and golden/logits.safetensors, or of a detector
+// golden/outputs.safetensors and golden/detections.safetensors, trusting nothing.
 edgetl_status read_golden(const Bundle& bundle, std::vector<GoldenImage>& images, edgetl_error* error);
 
 }  // namespace edgetl

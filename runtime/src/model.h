@@ -39,6 +39,9 @@ class Running {
   bool alone_;
 };
 
+// One inference; the outputs are then in `model.engine`. Not for two threads at once.
+edgetl_status infer(edgetl_model& model, const uint8_t* input, edgetl_error* error);
+
 // `theirs` (may be null) as this version of the structure, whatever version the caller was compiled with.
 edgetl_status take_options(const edgetl_options* theirs, edgetl_options& ours, edgetl_error* error);
 

@@ -29,7 +29,7 @@ bool Postprocessor::make(size_t anchors, size_t classes) {
   anchors_ = anchors;
   classes_ = classes;
   // twice the most candidates, so that selecting the best of them costs little for each
-  candidates_ = make_buffer<Candidate>(std::min<size_t>(anchors * classes, 2 * most_candidates));
+  candidates_ = make_buffer<Candidate>(std::min(anchors * classes, size_t{2} * most_candidates));
   kept_ = make_buffer<Kept>(most_detections);
   return candidates_ != nullptr && kept_ != nullptr;
 }

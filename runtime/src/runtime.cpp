@@ -115,6 +115,12 @@ edgetl_status open_engine(const edgetl_options& options, edgetl_model& model, ed
   return fail(error, EDGETL_OUT_OF_MEMORY, "%s: no memory for the objects", model.bundle.where().c_str());
 }
 
+edgetl_status infer(edgetl_model& model, const uint8_t* input, edgetl_error* error) {
+  const PortMemory& memory = model.engine->inputs()[0];
+  std::memcpy(memory.data, input, memory.bytes);
+  return model.engine->run(error);
+}
+
 edgetl_status Running::refuse(edgetl_error* error) const {
   return fail(error, EDGETL_INVALID_ARGUMENT,
               "%s: expected one thread at a time; another one runs this model: open one for each thread",
@@ -251,10 +257,8 @@ edgetl_status edgetl_run(edgetl_model* model, const uint8_t* input, size_t input
   }
   const edgetl::Running running(*model);
   if (!running.alone()) return running.refuse(error);
-  edgetl::Engine& engine = *model->engine;
-  std::memcpy(engine.inputs()[0].data, input, input_bytes);
-  const edgetl_status status = engine.run(error);
-  if (status == EDGETL_OK) std::memcpy(logits, engine.outputs()[0].data, classes * sizeof(float));
+  const edgetl_status status = edgetl::infer(*model, input, error);
+  if (status == EDGETL_OK) std::memcpy(logits, model->engine->outputs()[0].data, classes * sizeof(float));
   return status;
 }
 

@@ -1,15 +1,12 @@
 // The self-test; edgetl/bundle/golden.py is the reference. Every step starts from the golden result of the step before.
 #include <algorithm>
 #include <cinttypes>
-#include <cmath>
-#include <cstdarg>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <limits>
 #include <new>
 
 #include "buffer.h"
+#include "checks.h"
 #include "fail.h"
 #include "golden.h"
 #include "interface.h"
@@ -20,63 +17,12 @@
 namespace edgetl {
 namespace {
 
-constexpr size_t detail_bytes = 256;
 constexpr double other_size = 255;  // the difference of pictures that cannot be compared
-
-struct Listener {
-  edgetl_check_fn check;
-  void* user;
-};
 
 struct Decoder {
   edgetl_decode_fn decode;
   void* user;
 };
-
-struct Detail {
-  char text[detail_bytes];
-};
-
-[[gnu::format(printf, 1, 2)]] Detail detail(const char* format, ...) {
-  Detail made;
-  va_list arguments;
-  va_start(arguments, format);
-  std::vsnprintf(made.text, sizeof made.text, format, arguments);
-  va_end(arguments);
-  return made;
-}
-
-// Tells the listener every step, and keeps the first that failed.
-class Checks {
- public:
-  Checks(const Listener& listener, const std::string& where) : listener_(listener), where_(where) {}
-
-  void add(int32_t image, const char* step, bool passed, double difference, double allowed, const Detail& detail);
-  edgetl_status result(edgetl_error* error) const;
-
- private:
-  Listener listener_;
-  const std::string& where_;
-  bool failed_ = false;
-  edgetl_check first_{};
-  Detail first_detail_{};
-};
-
-void Checks::add(int32_t image, const char* step, bool passed, double difference, double allowed,
-                 const Detail& detail) {
-  const edgetl_check check{image, step, passed ? 1 : 0, difference, allowed, detail.text};
-  if (listener_.check != nullptr) listener_.check(listener_.user, &check);
-  if (passed || failed_) return;
-  failed_ = true;
-  first_ = check;
-  first_detail_ = detail;
-}
-
-edgetl_status Checks::result(edgetl_error* error) const {
-  if (!failed_) return succeed(error);
-  return fail(error, EDGETL_CHECK_FAILED, "%s: golden image %d: the first step that differs is %s: %s", where_.c_str(),
-              static_cast<int>(first_.image), first_.step, first_detail_.text);
-}
 
 int largest_step(const uint8_t* found, Bytes expected) {
   int largest = 0;
@@ -137,74 +83,14 @@ edgetl_status check_resize(const GoldenImage& golden, int32_t index, const Prepr
   return EDGETL_OK;
 }
 
-double cosine(const std::vector<float>& a, const std::vector<float>& b) {
-  double dot = 0;
-  double a_squared = 0;
-  double b_squared = 0;
-  for (size_t index = 0; index < a.size(); ++index) {
-    const double x = a[index];
-    const double y = b[index];
-    dot += x * y;
-    a_squared += x * x;
-    b_squared += y * y;
-  }
-  const double norm = std::sqrt(a_squared) * std::sqrt(b_squared);
-  if (norm > 0) return dot / norm;
-  return a_squared == b_squared ? 1 : 0;  // two zero vectors are equal
-}
-
-double largest_difference(const std::vector<float>& a, const std::vector<float>& b) {
-  double largest = 0;
-  for (size_t index = 0; index < a.size(); ++index) {
-    largest = std::max(largest, std::abs(static_cast<double>(a[index]) - static_cast<double>(b[index])));
-  }
-  return largest;
-}
-
-// Lead of the best class over the next; there are at least two.
-double lead(std::vector<float> logits) {
-  std::partial_sort(logits.begin(), logits.begin() + 2, logits.end(), [](float a, float b) { return a > b; });
-  return static_cast<double>(logits[0]) - static_cast<double>(logits[1]);
-}
-
-Detail network_detail(double difference, double likeness, const Tolerance& tolerance, int32_t answer, int32_t wanted) {
-  const Detail told =
-      detail("logits differ by %.2f %% of their range (limit %g %%), cosine %.5f (at least %g), class %" PRId32,
-             100 * difference, 100 * tolerance.max_diff_of_range, likeness, tolerance.min_cosine, answer);
-  return answer == wanted ? told : detail("%s instead of %" PRId32, told.text, wanted);
-}
-
-void compare_logits(const std::vector<float>& logits, const std::vector<float>& golden, int32_t index,
-                    const Tolerance& tolerance, Checks& checks) {
-  const double allowed = tolerance.max_diff_of_range;
-  if (!std::all_of(logits.begin(), logits.end(), [](float value) { return std::isfinite(value); })) {
-    checks.add(index, "network", false, std::numeric_limits<double>::infinity(), allowed,
-               detail("logits that are not finite"));
-    return;
-  }
-  const auto [low, high] = std::minmax_element(golden.begin(), golden.end());
-  const double range = static_cast<double>(*high) - static_cast<double>(*low);
-  const double spread = range > 0 ? range : 1;
-  const double difference = largest_difference(logits, golden) / spread;
-  const double likeness = cosine(logits, golden);
-  const int32_t answer = edgetl_argmax(logits.data(), logits.size());
-  const int32_t wanted = edgetl_argmax(golden.data(), golden.size());
-  // another class passes only if one of the two predictions is close to a tie
-  const bool close = std::min(lead(golden), lead(logits)) <= allowed / 2 * spread;
-  const bool passed = (answer == wanted || close) && difference <= allowed && likeness >= tolerance.min_cosine;
-  checks.add(index, "network", passed, difference, allowed,
-             network_detail(difference, likeness, tolerance, answer, wanted));
-}
-
 edgetl_status check_network(edgetl_model& model, const GoldenImage& golden, int32_t index, Checks& checks,
                             edgetl_error* error) {
-  Engine& engine = *model.engine;
-  std::memcpy(engine.inputs()[0].data, golden.input.data, golden.input.size);
-  const edgetl_status status = engine.run(error);
+  const Engine& engine = *model.engine;
+  const Manifest& manifest = model.bundle.manifest();
+  const edgetl_status status = infer(model, golden.input.data, error);
   if (status != EDGETL_OK) return status;
-  const auto* found = static_cast<const float*>(engine.outputs()[0].data);
-  const std::vector<float> logits(found, found + golden.logits.size());
-  compare_logits(logits, golden.logits, index, model.bundle.manifest().golden.tolerance, checks);
+  if (manifest.task == Task::detection) return check_objects(engine, manifest, golden, index, checks, error);
+  check_logits(engine, manifest, golden, index, checks);
   return EDGETL_OK;
 }
 

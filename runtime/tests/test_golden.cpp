@@ -33,11 +33,12 @@ void open(Opened& opened, const small_bundle::Files& files, const small_bundle::
   opened.status = edgetl::read_golden(opened.bundle, opened.images, &opened.error);
 }
 
-void check_refused(const std::string& name, const std::string& content, const std::string& message) {
-  small_bundle::Files files = small_bundle::files({});
+void check_refused(const std::string& name, const std::string& content, const std::string& message,
+                   const small_bundle::Facts& facts = {}) {
+  small_bundle::Files files = small_bundle::files(facts);
   files[name] = content;
   Opened opened;
-  open(opened, files);
+  open(opened, files, facts);
   CAPTURE(message);
   CHECK(opened.status == EDGETL_BUNDLE_INVALID);
   const std::string found = opened.error.message;
@@ -149,6 +150,65 @@ TEST_CASE("bad safetensors files are refused") {
 
 TEST_CASE("golden logits must be finite") {
   for (const float value : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
-    check_refused("golden/logits.safetensors", small_bundle::safetensors({0, value, 0}), "a logit that is not finite");
+    check_refused("golden/logits.safetensors", small_bundle::safetensors({0, value, 0}),
+                  "`logits` has values that are not finite");
+  }
+}
+
+namespace {
+
+small_bundle::Facts of_detector() {
+  small_bundle::Facts facts;
+  facts.detector = true;
+  return facts;
+}
+
+}  // namespace
+
+TEST_CASE("a detector's golden outputs and objects come back as they were written") {
+  small_bundle::Facts facts = of_detector();
+  facts.score = 0.75F;
+  facts.objects = {{1, 2, 3, 4, 0.5F, 2}, {0, 0, 1, 1, 0.25F, 0}};
+  Opened opened;
+  open(opened, small_bundle::files(facts), facts);
+  REQUIRE_MESSAGE(opened.status == EDGETL_OK, opened.error.message);
+  const edgetl::GoldenImage& image = opened.images.at(0);
+  CHECK(image.outputs.scores.at(0) == 0.75F);
+  CHECK(image.outputs.scores.size() == 15);
+  CHECK(image.outputs.boxes.size() == 20);
+  CHECK(image.outputs.index == std::vector<int64_t>{0, 1, 2, 3, 4});
+  REQUIRE(image.objects.size() == 2);
+  CHECK(image.objects[0].y1 == 4);
+  CHECK(image.objects[0].label == 2);
+  CHECK(image.objects[1].score == 0.25F);
+}
+
+TEST_CASE("golden results of a detector that do not fit are refused") {
+  const std::string outputs = small_bundle::outputs_file(0), objects = small_bundle::detections_file({});
+  struct {
+    const char* name;
+    std::string content;
+    const char* message;
+  } const cases[] = {
+      {"outputs", "", "shorter than a safetensors file"},
+      {"outputs", replaced(outputs, "\"boxes\"", "\"boxen\""), "no tensor `boxes`"},
+      {"outputs", replaced(outputs, "[1,5,4]", "[1,4,5]"), "expected float32 (1, 5, 4) in `boxes`"},
+      {"outputs", replaced(outputs, "[1,5,3]", "[5,1,3]"), "expected float32 (1, 5, 3) in `scores`"},
+      {"outputs", replaced(outputs, "I64", "I32"), "expected int64 (1, 5) in `index`"},
+      {"detections", replaced(objects, "[0,4]", "[1,4]"), "expected float32 (0, 4) in `0.boxes`"},
+      {"detections", replaced(objects, "\"shape\":[0]", "\"shape\":[1]"), "expected int64 (0,) in `0.labels`"},
+      {"detections", replaced(objects, "\"0.scores\"", "\"1.scores\""), "no tensor `0.scores`"},
+  };
+  for (const auto& c : cases) {
+    check_refused(std::string("golden/") + c.name + ".safetensors", c.content, c.message, of_detector());
+  }
+}
+
+TEST_CASE("anchors must be ascending and exist") {
+  for (const std::vector<int64_t>& index : {std::vector<int64_t>{0, 1, 1, 3, 4}, {-1, 1, 2, 3, 4}, {1, 2, 3, 4, 5}}) {
+    const std::string bytes = small_bundle::bytes_of(index);
+    const std::string good = small_bundle::bytes_of(std::vector<int64_t>{0, 1, 2, 3, 4});
+    check_refused("golden/outputs.safetensors", replaced(small_bundle::outputs_file(0), good, bytes),
+                  "`index`: expected ascending numbers below 5", of_detector());
   }
 }

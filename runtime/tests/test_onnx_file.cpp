@@ -32,7 +32,8 @@ const std::string inside = field(1, 3) + field(2, 1) + field(8, "weights") + fie
 const std::string outside = field(8, "weights") + field(13, field(1, "location") + field(2, "w.bin")) + field(14, 1);
 
 edgetl_status open(const std::string& model, edgetl_error* error) {
-  const small_bundle::Facts facts{"onnxruntime"};
+  small_bundle::Facts facts;
+  facts.backend = "onnxruntime";
   small_bundle::Files files = small_bundle::files(facts);
   files["model.onnx"] = model;
   files["manifest.json"] = small_bundle::manifest(facts, files);

@@ -117,6 +117,33 @@ TEST_CASE("other logits are the network's fault") {
   CHECK(verified.seen.at(2).difference == doctest::Approx(0.8));
 }
 
+TEST_CASE("a detector has a fourth step, which is exact") {
+  Facts facts;
+  facts.detector = true;
+  const Verified same = verify(facts, decode);
+  CHECK(same.error.status == EDGETL_OK);
+  REQUIRE(same.seen.size() == 4);
+  CHECK(same.seen[3].step == "postprocess");
+
+  facts.objects = {{0, 0, 1, 1, 0.5F, 2}};
+  const Verified other = verify(facts, decode);
+  CHECK(std::string(other.error.message).find("postprocess: 0 objects, 1 expected; 1 differ") != std::string::npos);
+  CHECK(other.seen.at(2).passed);
+  CHECK(other.seen.at(3).difference == 1);
+}
+
+TEST_CASE("other outputs of a detector are the network's fault, not that of what follows") {
+  Facts facts;
+  facts.detector = true;
+  facts.score = 0.75F;
+  facts.objects = {{0, 0, 0, 0, 0.75F, 0}};
+  const Verified verified = verify(facts, decode);
+  CHECK(verified.error.status == EDGETL_CHECK_FAILED);
+  CHECK_FALSE(verified.seen.at(2).passed);
+  CHECK(verified.seen.at(2).difference == doctest::Approx(0.75));
+  CHECK(verified.seen.at(3).passed);
+}
+
 TEST_CASE("a bundle without golden images cannot be verified") {
   Facts facts;
   facts.golden = false;

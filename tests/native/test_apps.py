@@ -6,14 +6,13 @@ import json
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from cli_calls import Shell
 from hostile_bundles import refit
+from native_apps import Apps, Engine
 from native_build import RuntimeBuild
 from numpy.typing import NDArray
 from pivot_folder import LABELS, make_pivot
@@ -34,68 +33,6 @@ pytestmark = pytest.mark.integration
 
 APPS = ("edgetl-run", "edgetl-bench", "edgetl-verify")
 REAL_IMAGES = 200
-
-
-@dataclass(frozen=True)
-class Apps:
-    """The built programs. `library`: the options that name onnxruntime's shared library."""
-
-    bin: Path
-    library: tuple[str, ...]
-
-    def __call__(self, app: str, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-        command = [str(self.bin / app), *map(str, arguments)]
-        variables = {name: value for name, value in os.environ.items() if not name.startswith("EDGETL_")}
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=300, env=variables | environment, check=False
-        )
-
-    def json(self, app: str, *arguments: str | Path) -> Any:
-        done = self(app, *arguments, "--json")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    def refuses(self, code: int, words: str, app: str, *arguments: str | Path) -> None:
-        """The app ends with `code`, nothing on stdout, and one line that begins with its name and has `words`."""
-        done = self(app, *arguments)
-        assert done.returncode == code, (done.stdout, done.stderr)
-        assert done.stdout == ""
-        assert done.stderr.startswith(f"{app}: ")
-        assert len(done.stderr.splitlines()) == 1, done.stderr
-        assert words in done.stderr
-
-
-@dataclass(frozen=True)
-class Engine:
-    target: str
-    name: str
-    library: Path
-
-
-@pytest.fixture(scope="module")
-def apps(runtime_build: RuntimeBuild) -> Apps:
-    if not (runtime_build.bin / "edgetl-run").is_file():
-        pytest.skip("the apps were left out: they need libjpeg-turbo and libpng")
-    library = runtime_build.onnxruntime_library
-    return Apps(runtime_build.bin, ("--engine-library", str(library)) if library else ())
-
-
-@pytest.fixture
-def onnxruntime(apps: Apps) -> tuple[str, ...]:
-    """The options that name its library. Skips where there is none, or where the engine was left out."""
-    if not apps.library or "onnxruntime" not in apps("edgetl-run", "--version").stdout:
-        pytest.skip("the onnxruntime engine was left out: its headers were not found (scripts/native-deps)")
-    return apps.library
-
-
-@pytest.fixture(params=["x86-cpu", "intel-cpu"])
-def engine(request: pytest.FixtureRequest, runtime_build: RuntimeBuild, apps: Apps) -> Engine:
-    """Both engines in turn. Skips where the library is absent, or the engine was left out."""
-    name = {"x86-cpu": "onnxruntime", "intel-cpu": "openvino"}[request.param]
-    library = runtime_build.onnxruntime_library if name == "onnxruntime" else runtime_build.openvino_library
-    if library is None or name not in apps("edgetl-run", "--version").stdout:
-        pytest.skip(f"the {name} engine was left out: its library or its headers were not found")
-    return Engine(request.param, name, library)
 
 
 @pytest.fixture(scope="module")

@@ -244,7 +244,7 @@ typedef struct edgetl_check {
   int32_t image;      /* number of the golden image */
   const char* step;   /* "decode", "resize", "network" or "postprocess" */
   int32_t passed;     /* 0 or 1 */
-  double difference;  /* decode, resize: steps of 0..255; network: fraction of the logits' range */
+  double difference;  /* decode, resize: steps of 0..255; network: fraction of the outputs' range; else objects */
   double allowed;     /* in the same unit */
   const char* detail; /* one line; valid during the call */
 } edgetl_check;
@@ -252,8 +252,8 @@ typedef struct edgetl_check {
 typedef void (*edgetl_check_fn)(void* user, const edgetl_check* check);
 
 /* Replay the golden images of a bundle step by step on this device and software: decode the image file, resize
- * and crop it, run the network; each step starts from the golden result of the step before, so the first that
- * differs is the one at fault. Opens and closes the model; may allocate.
+ * and crop it, run the network, and of a detector make objects of its outputs; each step starts from the golden result
+ * of the step before, so the first that differs is the one at fault. Opens and closes the model; may allocate.
  * decode  the device's own decoder; NULL skips the step
  * check   called for every step of every image; NULL is allowed
  * returns EDGETL_OK; EDGETL_CHECK_FAILED with the first step that differs in `error`; or why it could not run. */

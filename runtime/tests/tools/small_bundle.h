@@ -69,6 +69,54 @@ inline std::string safetensors(const std::vector<float>& logits) {
   return std::string(1, static_cast<char>(header.size())) + std::string(7, '\0') + header + data + data;
 }
 
+struct TensorText {
+  std::string name, type, shape;  // as "F32", "[1,5,4]"
+  std::string data;
+};
+
+inline std::string tensor_file(const std::vector<TensorText>& tensors) {
+  std::string entries, data;
+  for (const TensorText& tensor : tensors) {
+    const std::string begin = std::to_string(data.size());
+    data += tensor.data;
+    entries += (entries.empty() ? "\"" : ",\"") + tensor.name + "\":{\"dtype\":\"" + tensor.type +
+               "\",\"shape\":" + tensor.shape + ",\"data_offsets\":[" + begin + "," + std::to_string(data.size()) +
+               "]}";
+  }
+  std::string header = "{" + entries + "}", length(8, '\0');
+  header.resize((header.size() + 7) / 8 * 8, ' ');
+  for (size_t i = 0; i < 8; ++i) length[i] = static_cast<char>(header.size() >> (8 * i) & 255);
+  return length + header + data;
+}
+
+template <typename Value>
+std::string bytes_of(const std::vector<Value>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(Value)};
+}
+
+// Golden scores, of which the first is `score`, over boxes without area; and the golden objects.
+inline std::string outputs_file(float score) {
+  std::vector<float> scores(size_t{anchors} * classes);
+  scores[0] = score;
+  return tensor_file({{"boxes", "F32", "[1,5,4]", bytes_of(std::vector<float>(size_t{anchors} * 4))},
+                      {"index", "I64", "[1,5]", bytes_of(std::vector<int64_t>{0, 1, 2, 3, 4})},
+                      {"scores", "F32", "[1,5,3]", bytes_of(scores)}});
+}
+
+inline std::string detections_file(const std::vector<edgetl_detection>& objects) {
+  std::vector<float> boxes, scores;
+  std::vector<int64_t> labels;
+  for (const edgetl_detection& object : objects) {
+    boxes.insert(boxes.end(), {object.x0, object.y0, object.x1, object.y1});
+    scores.push_back(object.score);
+    labels.push_back(object.label);
+  }
+  const std::string count = std::to_string(objects.size());
+  return tensor_file({{"0.boxes", "F32", "[" + count + ",4]", bytes_of(boxes)},
+                      {"0.labels", "I64", "[" + count + "]", bytes_of(labels)},
+                      {"0.scores", "F32", "[" + count + "]", bytes_of(scores)}});
+}
+
 struct Facts {
   std::string backend = "null";
   std::string machine = "any";
@@ -78,6 +126,8 @@ struct Facts {
   std::string picture = "golden/0.png";
   int schema = 2;
   bool detector = false;
+  float score = 0;                        // golden, of a detector's first anchor and class
+  std::vector<edgetl_detection> objects;  // golden, of a detector
 };
 
 using Files = std::map<std::string, std::string>;
@@ -88,7 +138,12 @@ inline Files files(const Facts& facts) {
     made[facts.picture] = picture();
     made["golden/0.rgb.npy"] = npy(picture_height, picture_width, picture());
     made["golden/0.input.npy"] = npy(height, width, resized(picture()));
-    made["golden/logits.safetensors"] = safetensors(facts.logits);
+    if (!facts.detector) {
+      made["golden/logits.safetensors"] = safetensors(facts.logits);
+    } else {
+      made["golden/outputs.safetensors"] = outputs_file(facts.score);
+      made["golden/detections.safetensors"] = detections_file(facts.objects);
+    }
   }
   return made;
 }
