@@ -108,7 +108,7 @@ def _summary(finished: list[tuple[FinishedBuild, Run | None]]) -> str:
     rows = []
     for build, run in finished:
         report = build.report
-        top1 = Interval(report.reference.top1, report.reference.top1_low, report.reference.top1_high)
+        top1 = Interval(report.reference.score, report.reference.score_low, report.reference.score_high)
         seconds = sum(stage.seconds for stage in build.stages)
         peak = max(stage.peak_rss_bytes for stage in build.stages)
         rows.append(

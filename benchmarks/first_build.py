@@ -27,6 +27,7 @@ from finished_build import FinishedBuild, read_build
 from result_file import Result, add_write_option, deliver, interval, machine_now, table
 
 from edgetl import stats
+from edgetl.adapt.record import Adaptation
 from edgetl.errors import EdgetlError
 from edgetl.types import Interval
 
@@ -96,7 +97,8 @@ def _draw(name: str, seed: int, arguments: argparse.Namespace) -> Draw:
     wall_s, cpu_s = _build(common)
     build = read_build(folder / f"{name}-build")
     seconds = {"whole build": wall_s, **_stage_seconds(build), "head alone": _head_seconds(common)}
-    strategy = build.report.adapt.strategy if build.report.adapt else ""
+    adapt = build.report.adapt
+    strategy = adapt.strategy if isinstance(adapt, Adaptation) else ""
     draw = Draw(name, seed, seconds, cpu_s, strategy, _top1(build), build.report.verdict)
     print(f"{name}, draw {seed}: {wall_s:.0f} s, {draw.strategy}, {draw.top1}", file=sys.stderr, flush=True)
     return draw
@@ -142,10 +144,10 @@ def _head_seconds(common: Sequence[str]) -> float:
 
 
 def _top1(build: FinishedBuild) -> dict[str, float]:
-    found = {"float network": build.report.reference.top1}
+    found = {"float network": build.report.reference.score}
     for bundle in build.report.bundles:
-        if bundle.top1 is not None:
-            found[bundle.target] = bundle.top1
+        if bundle.score is not None:
+            found[bundle.target] = bundle.score
     return found
 
 

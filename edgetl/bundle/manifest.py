@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
@@ -86,13 +86,15 @@ class Golden(StrictModel):
 class Measured(StrictModel):
     """The bench results of this bundle. Accuracies are fractions with 95 % intervals.
 
+    metric, score    the task's first metric: `top-1`, `AP`; top1  the same of a classifier, else None
+    drop_points      of the score
     emulated_images  the part of `images` run under emulation, if the building machine's CPU ran the others; None if all
                      ran one way
     """
 
     images: int
     emulated: bool
-    top1: Interval
+    top1: Interval | None = None
     drop_points: Interval
     p50_ms: float | None
     p99_ms: float | None
@@ -101,6 +103,13 @@ class Measured(StrictModel):
     cpu: str
     date: str
     emulated_images: int | None = None
+    metric: Annotated[PlainText, Field(max_length=40)] = "top-1"
+    score: Interval | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_earlier_versions(cls, values: Any) -> Any:
+        return values | {"score": values.get("top1")} if isinstance(values, dict) and "score" not in values else values
 
 
 class _OfEverySchema(StrictModel):

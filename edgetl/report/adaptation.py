@@ -96,7 +96,7 @@ def facts(adapt: Adaptation) -> list[tuple[str, str]]:
         ("Trained parts", _parts(adapt.trained_parts or ())),
         ("Augmentation", adapt.augment),
         ("Parameters", f"{adapt.trained_parameters:,} trained, {adapt.frozen_parameters:,} frozen"),
-        ("Weights", _audit(adapt.audit)),
+        ("Weights", audit(adapt.audit)),
         ("Source", adapt.source),
         ("License of the weights", adapt.licence),
         ("Device", ", ".join(part for part in (adapt.device, threads) if part)),
@@ -129,9 +129,10 @@ def _parts(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN_NAMES]) + more
 
 
-def _audit(audit: Audit) -> str:
-    counts = f"{audit.matched} tensors loaded from the checkpoint, {len(audit.dropped)} of the checkpoint unused"
-    return "; ".join((f"{counts}, {len(audit.new)} new", *audit.notes))
+def audit(found: Audit) -> str:
+    """What the weights filled, in words."""
+    counts = f"{found.matched} tensors loaded from the checkpoint, {len(found.dropped)} of the checkpoint unused"
+    return "; ".join((f"{counts}, {len(found.new)} new", *found.notes))
 
 
 def _curve(name: str, folds: Sequence[Sequence[Epoch]], ended_after: int | None) -> Curve:

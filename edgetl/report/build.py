@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgetl.adapt.record import Adaptation, ResizeChoice
+from edgetl.adapt.detection.record import DetectorAdaptation
+from edgetl.adapt.record import Adaptation
 from edgetl.bench.gates import BuildVerdict, Decision
 from edgetl.bench.repair_record import Repair
 from edgetl.bench.result import BuildBench, HostCheck, Latency, TargetBench
@@ -14,6 +15,8 @@ from edgetl.checks.model import Checks
 from edgetl.checks.subject import whole
 from edgetl.recipes.recipe import Recipe
 from edgetl.report import cautions
+from edgetl.report.detection.figures import object_scores
+from edgetl.report.intervals import interval
 from edgetl.report.model import (
     Build,
     Bundle,
@@ -29,8 +32,9 @@ from edgetl.report.model import (
 )
 from edgetl.report.summary import summarize
 from edgetl.tasks.classification.accuracy import Accuracy
+from edgetl.tasks.detection.scores import DetectionScores
 from edgetl.tasks.quality import QualityRecord
-from edgetl.types import ClassRecall, ColdStart, Estimate, Interval, Split, Verdict
+from edgetl.types import ClassRecall, ColdStart, Sample, Split, Verdict
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class ReportInputs:
     reference: QualityRecord
     targets: tuple[TargetResult, ...]
     checks: Checks | None = None
-    adapt: Adaptation | None = None
+    adapt: Adaptation | DetectorAdaptation | None = None
     quantized: tuple[Quantized, ...] = ()
     float16: str = ""
     parity: Mapping[str, Any] = field(default_factory=dict)
@@ -79,15 +83,17 @@ def build_report(inputs: ReportInputs) -> Report:
     bundles = tuple(_bundle(target) for target in inputs.targets)
     return Report(
         name=inputs.recipe.name,
+        task=inputs.recipe.task,
+        metric=inputs.reference.score.metric,
         created=inputs.created,
-        summary=summarize(bundles).headline,
+        summary=summarize(bundles, inputs.reference.score.metric).headline,
         cautions=cautions.of_report(benches, inputs.reference, inputs.split.classes, inputs.recipe.gates),
         verdict=overall([target.decision.verdict for target in inputs.targets]),
         recipe=inputs.recipe.model_dump(mode="json"),
         classes=inputs.split.classes,
         reference=_reference(inputs.reference, inputs.split.classes),
         bundles=bundles,
-        data=_data(inputs.split, inputs.adapt.resize if inputs.adapt else None),
+        data=_data(inputs.split, inputs.adapt),
         checks=inputs.checks,
         adapt=inputs.adapt,
         quantized=inputs.quantized,
@@ -109,8 +115,7 @@ def overall(verdicts: list[Verdict]) -> Verdict:
 
 def _reference(accuracy: QualityRecord, classes: tuple[str, ...]) -> Reference:
     return Reference(
-        **_interval("top1", accuracy.score.value),
-        **_interval("macro_f1", accuracy.macro_f1 if isinstance(accuracy, Accuracy) else None),
+        **_scored(accuracy, classes),
         images=accuracy.images,
         recalls=_recalls(dict(zip(classes, accuracy.recalls, strict=False))),
     )
@@ -175,22 +180,22 @@ def _figures(build: BuildBench, bench: TargetBench) -> dict[str, Any]:
         "conversions": build.conversions,
         "error": build.error,
         "unmeasured": build.unmeasured or build.lacking,
-        **_accuracy(build.accuracy),
+        **_accuracy(build.accuracy, bench.labels),
         "recalls": _recalls(bench.recalls(build)),
         **_host(build.host),
         **_latency(build.latency),
-        **_interval("speedup", build.speedup),
+        **interval("speedup", build.speedup),
         **_cold_start(build.cold_start),
     }
 
 
-def _accuracy(accuracy: QualityRecord | None) -> dict[str, Any]:
+def _accuracy(accuracy: QualityRecord | None, classes: Sequence[str]) -> dict[str, Any]:
     if accuracy is None:
         return {}
     figures = {
         "images": accuracy.images,
-        **_interval("top1", accuracy.score.value),
-        **_interval("drop_points", accuracy.drop_points),
+        **_scored(accuracy, classes),
+        **interval("drop_points", accuracy.drop_points),
     }
     if not isinstance(accuracy, Accuracy):
         return figures
@@ -199,8 +204,14 @@ def _accuracy(accuracy: QualityRecord | None) -> dict[str, Any]:
         "agreement": accuracy.agreement.value,
         "max_abs_diff": accuracy.max_abs_diff,
         "mean_cosine": accuracy.mean_cosine,
-        **_interval("macro_f1", accuracy.macro_f1),
     }
+
+
+def _scored(accuracy: QualityRecord, classes: Sequence[str]) -> dict[str, Any]:
+    score = interval("score", accuracy.score.value)
+    if isinstance(accuracy, DetectionScores):
+        return {**score, "detection": object_scores(accuracy, classes)}
+    return {**score, **interval("top1", accuracy.top1), **interval("macro_f1", accuracy.macro_f1)}
 
 
 def _recalls(recalls: Mapping[str, ClassRecall]) -> tuple[Recall, ...]:
@@ -208,9 +219,9 @@ def _recalls(recalls: Mapping[str, ClassRecall]) -> tuple[Recall, ...]:
         Recall(
             label=label,
             images=found.images,
-            **_interval("recall", found.recall),
-            **_interval("float_recall", found.float_recall),
-            **_interval("drop_points", found.drop_points),
+            **interval("recall", found.recall),
+            **interval("float_recall", found.float_recall),
+            **interval("drop_points", found.drop_points),
         )
         for label, found in recalls.items()
     )
@@ -234,8 +245,8 @@ def _latency(latency: Latency | None) -> dict[str, Any]:
         "threads": latency.threads,
         "round_spread": latency.round_spread,
         "p90_ms": latency.p90_ms.value if latency.p90_ms else None,
-        **_interval("p50_ms", latency.p50_ms),
-        **_interval("p99_ms", latency.p99_ms),
+        **interval("p50_ms", latency.p50_ms),
+        **interval("p99_ms", latency.p99_ms),
     }
 
 
@@ -249,28 +260,30 @@ def _cold_start(cold: ColdStart | None) -> dict[str, Any]:
     }
 
 
-def _interval(name: str, interval: Interval | Estimate | None) -> dict[str, Any]:
-    if interval is None:
-        return {}
-    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
-
-
-def _data(split: Split, resize: ResizeChoice | None) -> Data:
+def _data(split: Split, adapt: Adaptation | DetectorAdaptation | None) -> Data:
     short = whole(split).short
+    policy, reason = split.resize, split.resize_reason
+    if isinstance(adapt, Adaptation):  # the shots may have decided otherwise than the shapes
+        policy, reason = adapt.resize.policy, adapt.resize.reason
+    elif adapt is not None and adapt.resize != policy:
+        policy, reason = adapt.resize, "as the pretrained detector expects"
     return Data(
         shots=len(split.shots),
         val=len(split.val),
-        shots_per_class=_per_class([sample.label for sample in split.shots], len(split.classes)),
-        val_per_class=_per_class([sample.label for sample in split.val], len(split.classes)),
-        resize=resize.policy if resize else split.resize,  # the shots may have decided otherwise than the shapes
-        resize_reason=resize.reason if resize else split.resize_reason,
+        shots_per_class=_per_class(split.shots, len(split.classes)),
+        val_per_class=_per_class(split.val, len(split.classes)),
+        resize=policy,
+        resize_reason=reason,
         digest=split.digest,
         skipped=tuple(SkippedFile(path=short(item.path), reason=item.reason) for item in split.skipped),
     )
 
 
-def _per_class(labels: list[int], classes: int) -> tuple[int, ...]:
+def _per_class(samples: Sequence[Sample], classes: int) -> tuple[int, ...]:
+    """Images, or labeled objects that count."""
     counts = [0] * classes
-    for label in labels:
-        counts[label] += 1
+    for sample in samples:
+        truth = sample.truth
+        for label in (truth,) if isinstance(truth, int) else (box.label for box in truth if not box.ignore):
+            counts[label] += 1
     return tuple(counts)

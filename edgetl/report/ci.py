@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from edgetl.bench.ci_files import Case, Row
+from edgetl.report.detection.model import ObjectScores
 from edgetl.report.model import Build, Bundle, Gate, Recall, Report
 
 _FIGURES = (
     *("images", "top1", "top1_low", "top1_high", "macro_f1", "drop_points", "drop_points_low", "drop_points_high"),
     *("p50_ms", "p50_ms_low", "p50_ms_high", "p90_ms", "p99_ms", "p99_ms_low", "p99_ms_high", "runs", "threads"),
     *("round_spread", "speedup", "speedup_low", "speedup_high", "cold_start_ms", "peak_rss_bytes", "size_bytes"),
-    "placement",
+    *("placement", "score", "score_low", "score_high"),
 )
+_OF_OBJECTS = ("ap50", "recall", "precision", "threshold")
 
 
 def rows(report: Report) -> list[Row]:
-    """One row per build. Columns `recall.<class>` hold the recall of single classes."""
+    """One row per build. Columns `recall.<class>`, or `ap.<class>` of a detector, hold the scores of single classes."""
     return [_row(report, bundle, build) for bundle in report.bundles for build in bundle.builds]
 
 
@@ -35,6 +37,7 @@ def _row(report: Report, bundle: Bundle, build: Build) -> Row:
         "backend": bundle.backend,
         "backend_version": bundle.backend_version,
         **{figure: getattr(build, figure) for figure in _FIGURES},
+        "metric": report.metric,
         "waited": bundle.waited,
         "stolen": bundle.stolen,
         "load_average": machine.load_average if machine else None,
@@ -42,6 +45,18 @@ def _row(report: Report, bundle: Bundle, build: Build) -> Row:
         "cautions": "; ".join(bundle.cautions),
         "reason": build.reason,
         **{f"recall.{each.label}": each.recall for each in _by_label(build.recalls)},
+        **_objects(report, build.detection),
+    }
+
+
+def _objects(report: Report, found: ObjectScores | None) -> Row:
+    """The same columns for all builds of a detector; none for a classifier."""
+    if report.task == "classification":
+        return {}
+    classes = {each.label: each.ap for each in found.classes} if found else {}
+    return {
+        **{name: getattr(found, name, None) for name in _OF_OBJECTS},
+        **{f"ap.{label}": classes.get(label) for label in sorted(report.classes)},
     }
 
 

@@ -9,7 +9,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -17,6 +16,7 @@ from edgetl.bench.measurement import BundleMeasurement, Measurement
 from edgetl.bench.timed import P99_RUNS
 from edgetl.errors import EdgetlError
 from edgetl.files.json_file import first_problem
+from edgetl.report.intervals import interval
 from edgetl.report.model import Bundle, Device, DeviceMatch
 from edgetl.types import Estimate, Interval
 
@@ -101,10 +101,10 @@ def _row(file: DeviceFile, found: BundleMeasurement, bundles: Sequence[Bundle]) 
         clock_mhz_after=measurement.clock_mhz.after,
         temperature_c_before=measurement.temperature_c.before,
         temperature_c_after=measurement.temperature_c.after,
-        **_interval("p50_ms", found.p50_ms),
-        **_interval("p90_ms", found.p90_ms),
-        **_interval("p99_ms", _p99(found)),
-        **_interval("top1", found.top1),
+        **interval("p50_ms", found.p50_ms),
+        **interval("p90_ms", found.p90_ms),
+        **interval("p99_ms", _p99(found)),
+        **interval("top1", found.top1),
     )
 
 
@@ -118,9 +118,3 @@ def _match(found: BundleMeasurement, bundles: Sequence[Bundle]) -> DeviceMatch:
         return "this bundle"
     builds = {(bundle.target, build.precision) for bundle in bundles for build in bundle.builds}
     return "another build" if (found.target, found.precision) in builds else "another bundle"
-
-
-def _interval(name: str, interval: Interval | Estimate | None) -> dict[str, Any]:
-    if interval is None:
-        return {}
-    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}

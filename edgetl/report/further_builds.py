@@ -18,7 +18,7 @@ def surgery_sentence(bench: TargetBench, activations: int, gates: int) -> str:
         return f"{replaced}."
     drop = simplified.accuracy.drop_points
     change = f"{-drop.value:+.2f} points ({-drop.high:+.2f} to {-drop.low:+.2f})"
-    return f"{replaced}; its top-1 is {change} from that of the float network."
+    return f"{replaced}; its {simplified.accuracy.score.metric} is {change} from that of the float network."
 
 
 def _ms(build: BuildBench | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import numpy as np
@@ -14,31 +15,41 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from edgetl import __version__
-from edgetl.adapt.record import History
+from edgetl.adapt.detection import record as detector_record
+from edgetl.adapt.detection.record import DetectorAdaptation
+from edgetl.adapt.record import Adaptation, History
 from edgetl.bench.result import BENCH_FILE, LATENCY_FILE, PREDICTIONS_FILE, TargetBench, read_bench
 from edgetl.errors import EdgetlError
 from edgetl.report import adaptation, words
 from edgetl.report.adaptation import curves, plain
 from edgetl.report.adaptation_plots import accuracy_seconds, learning_curves
 from edgetl.report.confusion import Confusion, lowest, shape_confusion
+from edgetl.report.detection import adaptation as detector_adaptation
+from edgetl.report.detection import section
+from edgetl.report.detection.adaptation import loss_curves
+from edgetl.report.detection.section import Shipped
 from edgetl.report.model import Bundle, Recall, Report
 from edgetl.report.pictures import Group, choose_pictures
 from edgetl.report.plots import Picture, accuracy_latency, latency_histogram
 from edgetl.report.summary import summarize
 from edgetl.report.suspects import ShownFinding, show_findings
 from edgetl.store.results import write_text
+from edgetl.tasks.base import Answers
 from edgetl.tasks.classification.accuracy import Accuracy
 from edgetl.types import Precision, Split
 
 TEMPLATE = "report.html.j2"
+_ONLY_OF_SOME_TASKS: Mapping[str, Any] = dict.fromkeys(
+    ("per_class", "shown", "per_build", "seen", "training", "losses_plot", "candidates_plot", "curves_plot")
+)
 
 
 @dataclass(frozen=True)
 class TargetDetails:
-    """Arrays of the bench stage, beside bench.json: (N, classes) logits and (runs,) nanoseconds, per precision."""
+    """Arrays of the bench stage, beside bench.json: (N, ...) answers and (runs,) nanoseconds, per precision."""
 
     bench: TargetBench
-    logits: Mapping[Precision, NDArray[np.float32]]
+    answers: Mapping[Precision, Answers]
     latency_ns: Mapping[Precision, NDArray[np.int64]]
 
 
@@ -46,18 +57,18 @@ class TargetDetails:
 class Details:
     """The inputs of the page besides report.json.
 
-    reference  float logits (len(split.val), classes)
-    history    the epochs of every training of the adaptation
+    reference  (len(split.val), ...) answers of the float network
+    history    the losses of every training of the adaptation
     """
 
     split: Split
-    reference: NDArray[np.float32]
+    reference: Answers
     targets: tuple[TargetDetails, ...]
-    history: History = field(default_factory=History)
+    history: History | detector_record.History = field(default_factory=History)
 
 
 def read_details(
-    split: Split, reference: NDArray[np.float32], bench_folders: Sequence[Path], history: History
+    split: Split, reference: Answers, bench_folders: Sequence[Path], history: History | detector_record.History
 ) -> Details:
     """Read the arrays of the bench stages. Raises EdgetlError naming the file."""
     return Details(split, reference, tuple(_read_target(folder) for folder in bench_folders), history)
@@ -79,24 +90,62 @@ def render_html(report: Report, details: Details) -> str:
         lstrip_blocks=True,
     )
     environment.globals |= {"words": words, "adaptation": adaptation}
-    adapt = report.adapt
     return environment.get_template(TEMPLATE).render(
         report=report,
-        summary=summarize(report.bundles),
-        accuracy_plot=accuracy_latency(report.bundles),
+        summary=summarize(report.bundles, report.metric),
+        score_name=words.capital(report.metric),
+        accuracy_plot=accuracy_latency(report.bundles, report.metric),
         histograms=_histograms(details),
-        per_class=_per_class(report, details),
-        shown=_predictions(report, details),
         checks=_checks(report),
         recipe_yaml=yaml.safe_dump(report.recipe, sort_keys=False, allow_unicode=True, width=100),
         machine=_machine_rows(report),
-        candidates_plot=accuracy_seconds(adapt.candidates) if adapt else None,
-        curves_plot=learning_curves(curves(adapt, details.history)) if adapt else None,
         quantized=report.quantized,
         float16=report.float16,
         parity=[(name, plain(value)) for name, value in report.parity.items()],
         version=__version__,
+        **dict(_ONLY_OF_SOME_TASKS)
+        | (_of_objects if report.task == "detection" else _of_classes)(report, details)
+        | _of_adaptation(report.adapt, details.history),
     )
+
+
+def _of_classes(report: Report, details: Details) -> dict[str, Any]:
+    return {"per_class": _per_class(report, details), "shown": _predictions(report, details)}
+
+
+def _of_objects(report: Report, details: Details) -> dict[str, Any]:
+    builds = _shipped(report, details)
+    return {
+        "objects": section,
+        "per_build": section.objects_of(builds, report.classes),
+        "seen": section.images_of(builds, report.classes),
+    }
+
+
+def _of_adaptation(
+    adapt: Adaptation | DetectorAdaptation | None, history: History | detector_record.History
+) -> dict[str, Any]:
+    if isinstance(adapt, DetectorAdaptation):
+        losses = loss_curves(history) if isinstance(history, detector_record.History) else None
+        return {"training": detector_adaptation, "losses_plot": losses}
+    return {
+        "candidates_plot": accuracy_seconds(adapt.candidates) if adapt else None,
+        "curves_plot": learning_curves(curves(adapt, history)) if adapt and isinstance(history, History) else None,
+    }
+
+
+def _shipped(report: Report, details: Details) -> list[Shipped]:
+    found = []
+    for bundle in summarize(report.bundles, report.metric).bundles:
+        target = _target(details, bundle.target)
+        answers = target.answers.get(bundle.precision) if target and bundle.precision else None
+        if target is None or answers is None or bundle.precision is None or bundle.detection is None:
+            continue
+        picked = list(target.bench.images[: len(answers)])
+        samples = tuple(details.split.val[index] for index in picked)
+        reference = details.reference[picked]
+        found.append(Shipped(bundle, bundle.precision, bundle.detection, samples, answers, reference))
+    return found
 
 
 @dataclass(frozen=True)
@@ -134,7 +183,7 @@ class _PerClass:
 
 def _per_class(report: Report, details: Details) -> list[_PerClass]:
     found: list[_PerClass] = []
-    for bundle in summarize(report.bundles).bundles:
+    for bundle in summarize(report.bundles, report.metric).bundles:
         target = _target(details, bundle.target)
         build = target.bench.build(bundle.precision) if target and bundle.precision else None
         if build is None or not isinstance(build.accuracy, Accuracy):
@@ -153,7 +202,7 @@ def _predictions(report: Report, details: Details) -> _Predictions | None:
     """Predictions of the first measured target, or else of the first emulated one."""
     for bundle in sorted(report.bundles, key=lambda bundle: not bundle.measured):
         target = _target(details, bundle.target)
-        logits = target.logits.get(bundle.precision) if target and bundle.precision else None
+        logits = target.answers.get(bundle.precision) if target and bundle.precision else None
         if target is None or logits is None or bundle.precision is None:
             continue
         picked = list(target.bench.images[: len(logits)])

@@ -8,8 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
+from edgetl.adapt.detection.record import DetectorAdaptation
 from edgetl.adapt.record import Adaptation
 from edgetl.bench.machine import Machine
 from edgetl.bench.measurement import Harness
@@ -17,7 +18,9 @@ from edgetl.bench.repair_record import Repair
 from edgetl.checks.model import Checks
 from edgetl.errors import EdgetlError
 from edgetl.files.json_file import TolerantModel, first_problem
+from edgetl.report.detection.model import ObjectScores
 from edgetl.store.results import write_text
+from edgetl.tasks.base import TaskName
 from edgetl.types import Precision, Verdict
 
 SCHEMA = 1
@@ -56,19 +59,43 @@ class Caution(TolerantModel):
     sentence: str
 
 
-class Reference(TolerantModel):
+class Scored(TolerantModel):
+    """How well a network does."""
+
+    score: float | None = None
+    """The task's first metric, which is gated: `metric` of the report."""
+    score_low: float | None = None
+    score_high: float | None = None
+    top1: float | None = None
+    """Share of the images classified correctly, of a classifier."""
+    top1_low: float | None = None
+    """Lower end of the 95 % Wilson interval."""
+    top1_high: float | None = None
+    macro_f1: float | None = None
+    """Of a classifier."""
+    macro_f1_low: float | None = None
+    macro_f1_high: float | None = None
+    detection: ObjectScores | None = None
+    """Of a detector."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_earlier_reports(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "score" not in values:
+            return values | {f"score{end}": values.get(f"top1{end}") for end in ("", "_low", "_high")}
+        return values
+
+
+class Reference(Scored):
     """The adapted float network in torch, on all validation images."""
 
-    top1: float
-    top1_low: float
-    """Lower end of the 95 % Wilson interval."""
-    top1_high: float
-    macro_f1: float
-    macro_f1_low: float
-    macro_f1_high: float
+    score: float
+    score_low: float
+    score_high: float
     images: int
     recalls: tuple[Recall, ...] = ()
-    """For every class, in the order of `classes`; `recall` and `float_recall` are the same here."""
+    """For every class, in the order of `classes`; `recall` and `float_recall` are the same here. Empty for a
+    detector, whose recall depends on its working point."""
 
 
 class Gate(TolerantModel):
@@ -83,8 +110,8 @@ class Gate(TolerantModel):
     reason: str
 
 
-class Figures(TolerantModel):
-    """The measurements of one build. `drop_points` is the float network's top-1 minus the build's, paired."""
+class Figures(Scored):
+    """The measurements of one build. `drop_points` is the float network's score minus the build's, paired."""
 
     images: int | None = None
     """Validation images behind the accuracies; fewer than all if only emulated ones count."""
@@ -94,21 +121,15 @@ class Figures(TolerantModel):
     """Emulated images for which this machine's CPU predicts the same class as emulation."""
     undecided_images: int | None = None
     """Images whose prediction may differ on the target's CPU; the intervals of the accuracies include both."""
-    top1: float | None = None
-    top1_low: float | None = None
-    top1_high: float | None = None
-    macro_f1: float | None = None
-    macro_f1_low: float | None = None
-    macro_f1_high: float | None = None
     drop_points: float | None = None
     drop_points_low: float | None = None
     drop_points_high: float | None = None
     recalls: tuple[Recall, ...] = ()
-    """For every class, in the order of `classes`; empty if accuracy was not measured."""
+    """Of a classifier, for every class, in the order of `classes`; empty if accuracy was not measured."""
     agreement: float | None = None
     """Share of images on which the build predicts the same class as the float network."""
     max_abs_diff: float | None = None
-    """Largest difference of a logit to the float network."""
+    """Largest difference of a logit to the float network, of a classifier."""
     mean_cosine: float | None = None
     p50_ms: float | None = None
     p50_ms_low: float | None = None
@@ -289,6 +310,7 @@ class Data(TolerantModel):
     shots: int
     val: int
     shots_per_class: tuple[int, ...]
+    """Images, or labeled objects of a detector."""
     val_per_class: tuple[int, ...]
     resize: str
     resize_reason: str
@@ -301,6 +323,9 @@ class Report(TolerantModel):
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
     name: str
+    task: TaskName = "classification"
+    metric: str = "top-1"
+    """Name of every `score`: `top-1`, or `AP` of a detector."""
     created: str = ""
     """Date and time of the build, ISO 8601; empty when not given."""
     summary: str = ""
@@ -316,7 +341,7 @@ class Report(TolerantModel):
     data: Data
     checks: Checks | None = None
     """The findings of `edgetl check`. A finding `refuse` in a finished build was allowed by `check.allow_leak`."""
-    adapt: Annotated[Adaptation | None, BeforeValidator(_or_none)] = None
+    adapt: Annotated[Adaptation | DetectorAdaptation | None, BeforeValidator(_or_none)] = None
     """How the network was adapted; null where nothing was recorded."""
     quantized: tuple[Quantized, ...] = ()
     float16: str = ""

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from edgetl.errors import DataError
-from edgetl.fronts.image.decode import decode
+from edgetl.report.boxes import photo
 from edgetl.tasks.classification.accuracy import answers
 from edgetl.types import Sample
 
@@ -86,14 +82,8 @@ def choose_pictures(
 
 def data_uri(path: Path, side: int = _SIDE) -> str:
     """The image as a JPEG of at most `side` pixels inside a data URI; empty if it can no longer be read."""
-    try:
-        picture = Image.fromarray(decode(path))
-    except DataError:
-        return ""
-    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    picture.save(buffer, format="JPEG", quality=82, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    found = photo(path, side)
+    return found.source if found else ""
 
 
 def _probabilities(logits: NDArray[np.float32]) -> NDArray[np.float64]:

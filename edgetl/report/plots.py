@@ -80,8 +80,8 @@ class Picture:
     text: str
 
 
-def accuracy_latency(bundles: Sequence[Bundle]) -> Picture | None:
-    """Top-1 against p50, one panel per measured target, all builds with their intervals; None without latency."""
+def accuracy_latency(bundles: Sequence[Bundle], metric: str = "top-1") -> Picture | None:
+    """The score against p50, one panel per measured target, all builds with their intervals; None without latency."""
     measured = [bundle for bundle in bundles if any(build.p50_ms is not None for build in bundle.builds)]
     if not measured:
         return None
@@ -95,11 +95,12 @@ def accuracy_latency(bundles: Sequence[Bundle]) -> Picture | None:
         for panel, bundle in zip(grid.flat, measured, strict=False):
             _accuracy_panel(panel, bundle)
         for panel in grid[:, 0]:
-            panel.set_ylabel("top-1, %")
+            panel.set_ylabel(f"{metric}, %")
         _legend(figure, {build.precision for bundle in measured for build in bundle.builds})
         svg = svg_text(figure)
     sentence = "; ".join(_describe(bundle, build) for bundle in measured for build in bundle.builds if build.p50_ms)
-    return Picture(svg, f"Top-1 accuracy against median latency. {sentence}.")
+    what = "Top-1 accuracy" if metric == "top-1" else metric
+    return Picture(svg, f"{what} against median latency. {sentence}.")
 
 
 def latency_histogram(target: str, times_ns: Mapping[Precision, NDArray[np.int64]]) -> Picture | None:
@@ -135,14 +136,14 @@ def latency_histogram(target: str, times_ns: Mapping[Precision, NDArray[np.int64
 
 def _accuracy_panel(panel: Axes, bundle: Bundle) -> None:
     for build in bundle.builds:
-        if build.p50_ms is None or build.top1 is None:
+        if build.p50_ms is None or build.score is None:
             continue
         color = SERIES[build.precision]
         ships = build.precision == bundle.precision
         panel.errorbar(
             build.p50_ms,
-            100 * build.top1,
-            yerr=arms(build.top1, build.top1_low, build.top1_high, 100),
+            100 * build.score,
+            yerr=arms(build.score, build.score_low, build.score_high, 100),
             xerr=arms(build.p50_ms, build.p50_ms_low, build.p50_ms_high, 1),
             fmt=_MARKERS[build.precision],
             color=color,
@@ -182,8 +183,8 @@ def arms(value: float, low: float | None, high: float | None, scale: float) -> l
 
 
 def _describe(bundle: Bundle, build: Build) -> str:
-    top1 = 0.0 if build.top1 is None else 100 * build.top1
-    return f"{bundle.target} {build.precision}: {top1:.1f} % at {build.p50_ms:.3g} ms"
+    score = 0.0 if build.score is None else 100 * build.score
+    return f"{bundle.target} {build.precision}: {score:.1f} % at {build.p50_ms:.3g} ms"
 
 
 def svg_text(figure: Figure) -> str:

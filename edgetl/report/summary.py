@@ -37,13 +37,13 @@ class Summary:
     unmeasured: tuple[Unmeasured, ...]
 
 
-def summarize(bundles: Sequence[Bundle]) -> Summary:
-    """Pure; `bundles` are those of a report."""
+def summarize(bundles: Sequence[Bundle], metric: str = "top-1") -> Summary:
+    """Pure; `bundles` and `metric` are those of a report."""
     ordered = tuple(sorted(bundles, key=_group))
     timed = [each for each in ordered if each.verdict == "pass" and each.p50_ms is not None and not each.other_cpu]
     timed.sort(key=lambda bundle: bundle.p50_ms or 0.0)
     fastest = timed[0] if timed else None
-    return Summary(_verdict(ordered), _headline(ordered), _take(timed), fastest, ordered, _unmeasured(ordered))
+    return Summary(_verdict(ordered), _headline(ordered), _take(timed, metric), fastest, ordered, _unmeasured(ordered))
 
 
 def _group(bundle: Bundle) -> int:
@@ -75,7 +75,7 @@ def _headline(bundles: Sequence[Bundle]) -> str:
     return "; ".join(parts)
 
 
-def _take(timed: Sequence[Bundle]) -> str:
+def _take(timed: Sequence[Bundle], metric: str) -> str:
     """timed  those that pass, fastest first"""
     if not timed:
         return ""
@@ -85,7 +85,7 @@ def _take(timed: Sequence[Bundle]) -> str:
     rivals = "the fastest that passes" if others else "it passes"
     return (
         f"On a machine like this one, take the bundle for {first.target}: {rivals}, with {first.precision}, "
-        f"{words.percent(first.top1)} % top-1 and {words.milliseconds(first.p50_ms)} ms{tied}."
+        f"{words.scored(first.score, metric)} and {words.milliseconds(first.p50_ms)} ms{tied}."
     )
 
 

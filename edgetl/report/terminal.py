@@ -30,7 +30,7 @@ def show_report(report: Report, console: Console | None = None) -> None:
     Color is off if the output is not a terminal or NO_COLOR is set.
     """
     out = console or Console(highlight=False)
-    summary = summarize(report.bundles)
+    summary = summarize(report.bundles, report.metric)
     out.print(_reference_line(report), highlight=False)
     out.print(Text(summary.headline), highlight=False)
     for caution in report.cautions:
@@ -38,11 +38,16 @@ def show_report(report: Report, console: Console | None = None) -> None:
     for guard in report.adapt.guards if report.adapt else ():
         if guard.verdict not in ("pass", "not measured"):
             out.print(_guard_line(guard), highlight=False)
-    out.print(table(summary.bundles))
+    out.print(table(summary.bundles, report.metric))
     if (line := _indication_line(report)) is not None:
         out.print(line, highlight=False)
     if (line := _lowest_recall(summary.bundles)) is not None:
         out.print(line, highlight=False)
+    if (line := _hardest_class(summary.bundles)) is not None:
+        out.print(line, highlight=False)
+    for bundle in summary.bundles:
+        if sentence := _working_point(bundle):
+            out.print(Text(sentence), highlight=False)
     for bundle in summary.bundles:
         if _needs_a_word(bundle):
             out.print(_explanation(bundle), soft_wrap=False, highlight=False)
@@ -54,12 +59,12 @@ def show_report(report: Report, console: Console | None = None) -> None:
         out.print(device_table(report))
 
 
-def table(bundles: Sequence[Bundle]) -> Table:
+def table(bundles: Sequence[Bundle], metric: str = "top-1") -> Table:
     """One row per target, in the order given; each cell holds a value over its 95 % interval. Fits 80 columns."""
     grid = Table(box=SIMPLE_HEAD, show_edge=False, padding=0, pad_edge=False)
     grid.add_column("target\nbackend", no_wrap=True)
     grid.add_column("runs in\nsize", no_wrap=True)
-    for heading in ("top-1\n%", "drop\npoints", "p50\np99 ms", "speed-up\nto float"):
+    for heading in (f"{metric}\n%", "drop\npoints", "p50\np99 ms", "speed-up\nto float"):
         grid.add_column(heading, justify="right", no_wrap=True)
     grid.add_column("verdict", min_width=_LONGEST_WORD)
     for bundle in bundles:
@@ -116,7 +121,7 @@ def _cells(bundle: Bundle) -> tuple[Text, ...]:
     return (
         _stack(bundle.target, bundle.backend),
         _stack(_runs_in(bundle), words.size(bundle.size_bytes)),
-        _stack(words.percent(bundle.top1), words.percent_range(bundle.top1_low, bundle.top1_high)),
+        _stack(words.percent(bundle.score), words.percent_range(bundle.score_low, bundle.score_high)),
         _stack(words.points(bundle.drop_points), words.points_range(bundle.drop_points_low, bundle.drop_points_high)),
         _stack(words.milliseconds(bundle.p50_ms), p99),
         _stack(words.times(bundle.speedup), words.times_range(bundle.speedup_low, bundle.speedup_high)),
@@ -144,8 +149,10 @@ def _stack(first: str, second: str) -> Text:
 def _reference_line(report: Report) -> Text:
     reference = report.reference
     return Text(
-        f"{report.name}: float network {words.percent(reference.top1)} % top-1 "
-        f"({words.percent_range(reference.top1_low, reference.top1_high)}) on {reference.images} images"
+        f"{report.name}: float network {words.scored(reference.score, report.metric)} "
+        f"({words.percent_range(reference.score_low, reference.score_high)}) on "
+        + (f"{reference.detection.objects} objects in " if reference.detection else "")
+        + f"{reference.images} images"
     )
 
 
@@ -162,6 +169,36 @@ def _indication_line(report: Report) -> Text | None:
         return None
     counts = " and ".join(str(count) for count in sorted({each.runs for each in unsure if each.runs is not None}))
     return Text(f"p99 of {counts or 'few'} runs: an indication; an interval needs {P99_RUNS} steady ones", style="dim")
+
+
+def _hardest_class(bundles: Sequence[Bundle]) -> Text | None:
+    """The class with the lowest AP of all builds that ship; None for classifiers and for detectors of one class."""
+    found = [
+        (each.ap, each, bundle)
+        for bundle in bundles
+        for each in (bundle.detection.classes if bundle.detection else ())
+        if each.ap is not None
+    ]
+    if len({each.label for _, each, _ in found}) < 2:
+        return None
+    value, each, bundle = min(found, key=lambda row: row[0])
+    interval = words.percent_range(each.ap_low, each.ap_high)
+    lost = "" if each.drop_points is None else f", drop {words.points(each.drop_points)} points"
+    return Text(
+        f"lowest AP: {each.label} {words.percent(value)} % ({interval}) of {words.count(each.objects, 'object')} "
+        f"on {bundle.target}{lost}"
+    )
+
+
+def _working_point(bundle: Bundle) -> str:
+    """What the device reports; empty for a classifier."""
+    found = bundle.detection
+    if found is None:
+        return ""
+    return (
+        f"{bundle.target}: reports objects from a score of {found.threshold:.3g}: "
+        f"recall {words.percent(found.recall)} %, precision {words.percent(found.precision)} %"
+    )
 
 
 def _lowest_recall(bundles: Sequence[Bundle]) -> Text | None:

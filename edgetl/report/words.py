@@ -17,6 +17,11 @@ def percent_range(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{100 * low:.1f}–{100 * high:.1f}"
 
 
+def scored(value: float | None, metric: str) -> str:
+    """A score with the name of its metric: `97.3 % top-1`, `AP 47.1 %`."""
+    return f"{percent(value)} % {metric}" if metric == "top-1" else f"{metric} {percent(value)} %"
+
+
 def points(value: float | None) -> str:
     """A difference in points: `0.33`, `−1.00`."""
     return DASH if value is None else _minus(f"{value + 0.0:.2f}")
@@ -58,6 +63,11 @@ def size(value: int | None) -> str:
             break
         number /= 1000
     return f"{number:.0f} {unit}" if unit == "B" or number >= 99.95 else f"{number:.1f} {unit}"
+
+
+def capital(text: str) -> str:
+    """The text with its first letter as a capital: `Top-1`."""
+    return text[:1].upper() + text[1:]
 
 
 def seconds(value: float) -> str:

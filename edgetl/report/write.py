@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgetl import __version__
-from edgetl.adapt.record import read_adapt
+from edgetl.adapt.records import read_adaptation
 from edgetl.bench.gates import Decision, judge
 from edgetl.bench.repair_record import REPAIR_FILE, read_repair
 from edgetl.bench.result import BENCH_FILE, BuildBench, TargetBench, read_bench
@@ -38,6 +38,8 @@ from edgetl.report.model import FILE_NAME, Quantized, Stage, Surgery, read_repor
 from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.store.results import StageResult
 from edgetl.tasks.base import Answers, Task, load_task
+from edgetl.tasks.classification.accuracy import Accuracy
+from edgetl.tasks.detection.detections import Postprocess
 from edgetl.tasks.quality import QualityRecord
 from edgetl.types import Estimate, Interval, Split
 
@@ -51,7 +53,7 @@ def write_reports(run: Run, finished: Finished, stages: Sequence[StageResult], o
     pivot, targets = networks.pivot.folder, finished.targets
     task = load_task(recipe.task)
     reference = read_reference(pivot / REFERENCE_LOGITS, task.kept, len(split.val))
-    adapt = read_adapt(networks.adapted.folder)
+    adapt = read_adaptation(networks.adapted.folder)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     (out / BUNDLES).mkdir()
     results = [_judged(recipe, built, now, out) for built in targets.values()]
@@ -59,7 +61,7 @@ def write_reports(run: Run, finished: Finished, stages: Sequence[StageResult], o
         ReportInputs(
             recipe=recipe,
             split=split,
-            reference=_reference_quality(task, split, reference, recipe.data.seed),
+            reference=_reference_quality(task, split, reference, recipe.data.seed, read_pivot(pivot).postprocess),
             targets=tuple(results),
             checks=read_checks(finished.checked.folder / CHECKS_FILE),
             adapt=adapt,
@@ -97,7 +99,7 @@ def add_devices(run: Run, finished: Finished, reported: Path, devices: Sequence[
     reference = read_reference(
         finished.networks.pivot.folder / REFERENCE_LOGITS, load_task(run.job.recipe.task).kept, len(run.split.val)
     )
-    history = read_adapt(finished.networks.adapted.folder).history
+    history = read_adaptation(finished.networks.adapted.folder).history
     benches = [built.bench.folder for built in finished.targets.values()]
     write_html(report, read_details(run.split, reference, benches, history), out / "report.html")
 
@@ -143,7 +145,9 @@ def _measured(bench: TargetBench, build: BuildBench, now: str) -> Measured | Non
     return Measured(
         images=build.accuracy.images,
         emulated=bench.emulated,
-        top1=build.accuracy.score.value,
+        metric=build.accuracy.score.metric,
+        score=build.accuracy.score.value,
+        top1=build.accuracy.score.value if isinstance(build.accuracy, Accuracy) else None,
         drop_points=build.accuracy.drop_points,
         p50_ms=_value(latency.p50_ms) if latency else None,
         p99_ms=_value(latency.p99_ms) if latency else None,
@@ -159,9 +163,11 @@ def _value(interval: Interval | Estimate | None) -> float | None:
     return None if interval is None else interval.value
 
 
-def _reference_quality(task: Task, split: Split, reference: Answers, seed: int) -> QualityRecord:
+def _reference_quality(
+    task: Task, split: Split, reference: Answers, seed: int, settings: Postprocess | None
+) -> QualityRecord:
     truths = [sample.truth for sample in split.val]
-    return task.measure(reference, truths, reference, len(split.classes), seed)
+    return task.measure(reference, truths, reference, len(split.classes), seed, settings=settings)
 
 
 def _quantized(job: Job, scheme: str, quantized: StageResult) -> Quantized:

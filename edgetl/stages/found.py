@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edgetl.adapt.record import Adaptation, read_adapt
+from edgetl.adapt.detection.record import DetectorAdaptation
+from edgetl.adapt.record import Adaptation
+from edgetl.adapt.records import read_adaptation
 from edgetl.pivot.pivot import PivotModel, read_pivot
 from edgetl.quant.record import QuantizeRecord, read_quantize
+from edgetl.stages import found_detector
 from edgetl.store.documents import as_json
 from edgetl.store.results import StageResult
 
@@ -19,7 +22,7 @@ _LOUD = ("warn", "failed")
 class Found:
     """The records of adapt, quantize and export, of those that ran or were kept."""
 
-    adapted: Adaptation | None
+    adapted: Adaptation | DetectorAdaptation | None
     quantized: tuple[QuantizeRecord, ...]
     exported: tuple[PivotModel, ...]
 
@@ -40,10 +43,11 @@ class Found:
         said += [f"{record.scheme}: {_sentence(record)}" for record in self.quantized]
         for model in self.exported:
             if (parity := model.parity) is not None:
+                of_objects = model.postprocess is not None
                 said.append(
-                    f"{model.file}: compared with the torch network on {parity.images} images: largest logit "
-                    f"difference {parity.max_abs_diff:.2g} of {parity.tolerance:.2g} allowed, "
-                    f"{100 * parity.top1_agreement:.1f} % same class"
+                    f"{model.file}: compared with the torch network on {parity.images} images: largest "
+                    f"{'' if of_objects else 'logit '}difference {parity.max_abs_diff:.2g} of {parity.tolerance:.2g} "
+                    f"allowed, {100 * parity.top1_agreement:.1f} % {'of the objects with the ' * of_objects}same class"
                 )
         return said
 
@@ -55,14 +59,17 @@ def found(results: Sequence[StageResult]) -> Found:
         return [result for result in results if result.stage == stage]
 
     return Found(
-        adapted=next((read_adapt(result.folder) for result in of("adapt")), None),
+        adapted=next((read_adaptation(result.folder) for result in of("adapt")), None),
         quantized=tuple(read_quantize(result.folder) for result in of("quantize")),
         exported=tuple(model for result in of("export") for model in read_pivot(result.folder).models),
     )
 
 
-def _adapt(record: Adaptation) -> dict[str, Any]:
-    """top1 is a fraction on held-out shots, with its 95 % interval; None if nothing could be held out."""
+def _adapt(record: Adaptation | DetectorAdaptation) -> dict[str, Any]:
+    """top1, of a classifier, is a fraction on held-out shots, with its 95 % interval; None if nothing could be held
+    out."""
+    if isinstance(record, DetectorAdaptation):
+        return found_detector.summary(record)
     chosen = record.chosen
     return {
         "strategy": record.strategy,
@@ -76,7 +83,10 @@ def _adapt(record: Adaptation) -> dict[str, Any]:
     }
 
 
-def _adapt_lines(record: Adaptation) -> list[str]:
+def _adapt_lines(record: Adaptation | DetectorAdaptation) -> list[str]:
+    warnings = [f"{guard.verdict}: {guard.sentence}" for guard in record.guards if guard.verdict in _LOUD]
+    if isinstance(record, DetectorAdaptation):
+        return found_detector.lines(record) + warnings
     chosen = record.chosen
     made = f"a new head ({record.head})"
     if record.strategy == "finetune":
@@ -87,7 +97,7 @@ def _adapt_lines(record: Adaptation) -> list[str]:
             f"held-out: {100 * chosen.top1:.1f} % top-1 ({100 * chosen.top1_low:.1f}–{100 * chosen.top1_high:.1f}), "
             f"each of {chosen.images} shots classified by networks not trained on it"
         )
-    said += [f"{guard.verdict}: {guard.sentence}" for guard in record.guards if guard.verdict in _LOUD]
+    said += warnings
     return [*said, f"more shots: {record.learning_curve.sentence}"] if record.learning_curve else said
 
 

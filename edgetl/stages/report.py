@@ -34,7 +34,7 @@ def report_stage(run: Run, finished: Finished, done: Sequence[StageResult]) -> S
         inputs |= {f"repair-{name}": target.repair.digest} if target.repair else {}
         inputs |= {f"surgery-{name}": target.surgery.digest} if target.surgery else {}
     config = {"recipe": run.job.recipe.model_dump(mode="json"), "tools": versions(("edgetl",))}
-    return run.store.once("report", 9, config, make, inputs=inputs)
+    return run.store.once("report", 10, config, make, inputs=inputs)
 
 
 def devices_stage(run: Run, finished: Finished, reported: StageResult, devices: Sequence[DeviceFile]) -> StageResult:
@@ -46,4 +46,4 @@ def devices_stage(run: Run, finished: Finished, reported: StageResult, devices: 
         add_devices(run, finished, reported.folder, devices, out)
 
     config = {"devices": [asdict(file) for file in devices], "tools": versions(("edgetl",))}
-    return run.store.once("devices", 3, config, make, inputs={"report": reported.digest})
+    return run.store.once("devices", 4, config, make, inputs={"report": reported.digest})

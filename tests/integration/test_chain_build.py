@@ -103,8 +103,9 @@ def test_int8_really_runs_in_int8_on_both_cpu_toolchains_and_stays_close_to_floa
         assert not int8.not_integer
         assert int8.conversions is not None
         assert int8.conversions <= 2  # the two ends of the network
-        assert int8.top1 is not None
-        assert int8.top1 >= report.reference.top1 - 0.1
+        assert int8.score is not None
+        assert int8.score == int8.top1
+        assert int8.score >= report.reference.score - 0.1
         assert int8.runs == 300
         assert int8.size_bytes is not None
         float32 = next(build for build in bundle.builds if build.precision == "float32")

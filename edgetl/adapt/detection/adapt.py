@@ -11,7 +11,7 @@ from pathlib import Path
 from edgetl.adapt.detection.budget import allowed_minutes, enough
 from edgetl.adapt.detection.describe import Built, Counted, describe, times_of, verdicts
 from edgetl.adapt.detection.folds import detection_folds
-from edgetl.adapt.detection.record import DetectorAdaptation, write_detector_adapt
+from edgetl.adapt.detection.record import DetectorAdaptRecord, write_detector_adapt
 from edgetl.adapt.detection.search import Task, search
 from edgetl.adapt.detection.shots import Shots
 from edgetl.adapt.detection.views import ranges_of
@@ -102,7 +102,7 @@ def _counted(split: Split, truths: Sequence[Boxes]) -> Counted:
     )
 
 
-def _report(run: Run, record: DetectorAdaptation) -> None:
+def _report(run: Run, record: DetectorAdaptRecord) -> None:
     for note in record.audit.notes:
         run.progress.note(f"weights: {note}")
     run.progress.note(record.reason)

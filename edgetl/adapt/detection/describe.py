@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgetl.adapt.detection.guards import negative_transfer, not_measured, overfitting, too_little_data
 from edgetl.adapt.detection.held_out import mean_of
-from edgetl.adapt.detection.record import Candidate, DetectorAdaptation, History, State, Stretch, Times
+from edgetl.adapt.detection.record import Candidate, DetectorAdaptRecord, History, State, Stretch, Times
 from edgetl.adapt.detection.search import Outcome, Task, Tried, own_utility
 from edgetl.adapt.record import Budget, Guard
 from edgetl.backbones.findings import Audit
@@ -76,7 +76,7 @@ def _held_out_groups(task: Task) -> list[object] | None:
 
 def describe(
     run: Run, task: Task, built: Built, outcome: Outcome, guards: tuple[Guard, ...], counted: Counted, minutes: float
-) -> DetectorAdaptation:
+) -> DetectorAdaptRecord:
     """The record of a search that was allowed `minutes`."""
     spec = built.spec
     sizes = {name: parameter.numel() for name, parameter in task.detector.named_parameters()}
@@ -84,7 +84,7 @@ def describe(
     trained = sum(sizes[name] for name in chosen.way.rates)
     evaluated = any(each.trials for each in outcome.tried)
     sentence = f"The search was planned to take {estimated:.1f} of {minutes:.1f} minutes on two CPU cores."
-    return DetectorAdaptation(
+    return DetectorAdaptRecord(
         family=spec.family,
         reason=_reason(task, outcome),
         candidates=tuple(_candidate(task, each, outcome) for each in outcome.tried),

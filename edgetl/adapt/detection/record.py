@@ -90,13 +90,19 @@ class DetectorAdaptation:
     frozen_parameters: int
     trained_parameters: int
     device: str
-    history: History
     seconds: float | None = None
     threads: int | None = None
 
     @property
     def chosen(self) -> Candidate:
         return next(candidate for candidate in self.candidates if candidate.chosen)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorAdaptRecord(DetectorAdaptation):
+    """An adaptation with the losses of every training."""
+
+    history: History
 
 
 @dataclass(frozen=True)
@@ -109,16 +115,16 @@ class Times:
     final: float
 
 
-def write_detector_adapt(record: DetectorAdaptation, times: Times, folder: Path) -> None:
+def write_detector_adapt(record: DetectorAdaptRecord, times: Times, folder: Path) -> None:
     """Write adapt.json, which is equal for equal runs, and run.json."""
     taken = {"seconds": True, "threads": True, "candidates": {"__all__": {"seconds"}}}
     write_document(folder / ADAPT_FILE, record, leave_out=taken)
     write_document(folder / RUN_RECORD, times)
 
 
-def read_detector_adapt(folder: Path) -> DetectorAdaptation:
+def read_detector_adapt(folder: Path) -> DetectorAdaptRecord:
     """Read the record in the folder of an adapt stage, with its times. Raises EdgetlError."""
-    record = read_document(folder / ADAPT_FILE, DetectorAdaptation, "a record of a detector's adaptation of schema 1")
+    record = read_document(folder / ADAPT_FILE, DetectorAdaptRecord, "a record of a detector's adaptation of schema 1")
     times = read_document(folder / RUN_RECORD, Times, "the times of an adaptation")
     timed = tuple(replace(each, seconds=times.candidates.get(each.name)) for each in record.candidates)
     return replace(record, candidates=timed, seconds=times.seconds, threads=times.threads)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,22 +49,46 @@ def confusion(
     """
     cells = np.zeros((classes + 1, classes + 1), np.int64)
     for objects, boxes in zip(found, truths, strict=True):
-        shown = np.flatnonzero(objects.scores >= np.float32(score_threshold))
-        shown = shown[np.argsort(-objects.scores[shown].astype(np.float64), kind="stable")]
-        labels, corners = objects.labels[shown], objects.boxes[shown].astype(np.float64)
+        paired = pair(objects, boxes, score_threshold)
         own = np.array([box.label for box in boxes], np.int64)
         ignored = np.array([box.ignore for box in boxes], np.bool_)
-        places = np.array([(box.x0, box.y0, box.x1, box.y1) for box in boxes], np.float64).reshape(-1, 4)
-        shared = overlaps(corners, places, ignored)
-        of = _pairs(shared, labels[:, None] == own[None, :], ignored)
-        rest = _pairs(np.where((of >= 0)[:, None] | np.isin(np.arange(own.size), of), 0.0, shared), ~ignored, ignored)
-        of = np.where(of >= 0, of, rest)
-        on_region = (of >= 0) & np.append(ignored, False)[of]
-        for label, truth in zip(labels[~on_region].tolist(), of[~on_region].tolist(), strict=True):
+        counts = ~paired.on_region(boxes)
+        for label, truth in zip(objects.labels[paired.shown][counts].tolist(), paired.of[counts].tolist(), strict=True):
             cells[own[truth] if truth >= 0 else classes, label] += 1
-        missed = ~ignored & ~np.isin(np.arange(own.size), of)
+        missed = ~ignored & ~np.isin(np.arange(own.size), paired.of)
         cells[:, classes] += np.bincount(own[missed], minlength=classes + 1)
     return cells
+
+
+@dataclass(frozen=True)
+class Paired:
+    """The objects that are reported in an image, and the labeled ones on which they lie.
+
+    shown  int64 (K,) indices of the objects, best score first
+    of     int64 (K,) index of the truth of each, -1 for none
+    """
+
+    shown: NDArray[np.int64]
+    of: NDArray[np.int64]
+
+    def on_region(self, boxes: Boxes) -> NDArray[np.bool_]:
+        """(K,) whether each lies on an ignored region, so that it counts neither as right nor as wrong."""
+        ignored = np.array([*(box.ignore for box in boxes), False], np.bool_)
+        return (self.of >= 0) & ignored[self.of]
+
+
+def pair(objects: Detections, boxes: Boxes, score_threshold: float) -> Paired:
+    """Pair the objects of an image of at least this score with labeled ones, as in `confusion`."""
+    shown = np.flatnonzero(objects.scores >= np.float32(score_threshold))
+    shown = shown[np.argsort(-objects.scores[shown].astype(np.float64), kind="stable")]
+    labels, corners = objects.labels[shown], objects.boxes[shown].astype(np.float64)
+    own = np.array([box.label for box in boxes], np.int64)
+    ignored = np.array([box.ignore for box in boxes], np.bool_)
+    places = np.array([(box.x0, box.y0, box.x1, box.y1) for box in boxes], np.float64).reshape(-1, 4)
+    shared = overlaps(corners, places, ignored)
+    of = _pairs(shared, labels[:, None] == own[None, :], ignored)
+    rest = _pairs(np.where((of >= 0)[:, None] | np.isin(np.arange(own.size), of), 0.0, shared), ~ignored, ignored)
+    return Paired(shown, np.where(of >= 0, of, rest))
 
 
 def _pairs(shared: Floats, allowed: NDArray[np.bool_], ignored: NDArray[np.bool_]) -> NDArray[np.int64]:

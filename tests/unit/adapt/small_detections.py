@@ -12,7 +12,7 @@ from PIL import Image
 from small_runs import small_run
 
 from edgetl.adapt.detection.adapt import adapt_detector
-from edgetl.adapt.detection.record import DetectorAdaptation, read_detector_adapt
+from edgetl.adapt.detection.record import DetectorAdaptRecord, read_detector_adapt
 from edgetl.backbones.weights import locate
 from edgetl.recipes.recipe import Backbone
 from edgetl.types import Box, Progress, Sample, Split
@@ -52,7 +52,7 @@ def adapt_in(
     backbone: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     **config: Any,
-) -> DetectorAdaptation:
+) -> DetectorAdaptRecord:
     """At most a few seconds: few steps of a network whose backbone is random."""
     out.mkdir()
     small = {"epochs": 1, "folds": 2, "learning_rate": 1e-2, "batch_size": 4}

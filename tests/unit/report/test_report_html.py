@@ -302,7 +302,7 @@ def test_what_the_bench_stored_is_read_back(made: Made, tmp_path: Path) -> None:
     folder.mkdir()
     first = details.targets[0]
     write_bench(first.bench, folder / "bench.json")
-    save_file(dict(first.logits), folder / "predictions.safetensors")
+    save_file(dict(first.answers), folder / "predictions.safetensors")
     save_file(dict(first.latency_ns), folder / "latency.safetensors")
     found = read_details(details.split, REFERENCE, [folder], History())
     assert found.targets[0].bench == first.bench
@@ -351,7 +351,7 @@ def test_a_build_that_gives_nan_alone_is_shown_as_all_wrong(made: Made, classes:
     (here, absent) = details.targets
     sick = replace(here.bench.builds[0].accuracy, not_finite=len(LABELS), confusion=counts)  # type: ignore[type-var]
     builds = tuple(replace(build, accuracy=sick) for build in here.bench.builds)
-    here = replace(here, bench=replace(here.bench, builds=builds), logits={})
+    here = replace(here, bench=replace(here.bench, builds=builds), answers={})
     words = " ".join("".join(outline(render_html(report, replace(details, targets=(here, absent)))).words).split())
     assert "4 of 4 wrong. 4 have NaN or infinite logits" in words
     assert "No image was misclassified" not in words

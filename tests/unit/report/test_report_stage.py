@@ -154,7 +154,10 @@ def test_the_shipped_bundle_is_the_measured_build_with_its_figures(made: Made, t
     measured = bundle.manifest.measured
     assert measured is not None
     assert (measured.images, measured.emulated, measured.threads) == (VAL, False, 1)
-    assert measured.top1.value == row.top1
+    assert measured.metric == "top-1"
+    assert measured.top1 == measured.score
+    assert measured.score is not None
+    assert measured.score.value == row.top1 == row.score
     assert measured.p50_ms == row.p50_ms
     assert bundle.manifest.verdict == "pass"
 

@@ -1,0 +1,1 @@
+"""What the report shows of a detector: its scores, curves, confusion, images and training."""
