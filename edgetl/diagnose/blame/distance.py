@@ -1,4 +1,4 @@
-"""Distance of quantized from float values: SQNR of a layer's output, RMS of the logits."""
+"""Distance of quantized from float values: SQNR of a layer's output, RMS of the network's outputs."""
 
 from __future__ import annotations
 
@@ -31,13 +31,7 @@ def sqnr_db(signal: float, noise: float) -> float | None:
     return 10 * math.log10(max(signal, _LEAST) / noise)
 
 
-def logits_error(reference: Array, found: Array) -> float:
-    """RMS of the differences over images and classes, as a fraction of the range of `reference`.
-
-    reference, found  (N, C) logits. Raises ValueError if the shapes differ or are empty.
-    """
-    if reference.shape != found.shape or reference.size == 0:
-        raise ValueError(f"expected logits of one shape (N, C); found {reference.shape} and {found.shape}")
-    difference = reference.astype(np.float64) - found
-    extent = float(reference.max()) - float(reference.min())
-    return math.sqrt(float(np.mean(difference * difference))) / max(extent, _LEAST)
+def root_mean_square(distances: NDArray[np.float64]) -> float:
+    """Of the distances (N,) of the images, as `Task.distance` gives them: the error of a network's outputs, a share of
+    their spread."""
+    return math.sqrt(float(np.mean(distances * distances)))

@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl import stats
 from edgetl.data.pixels import Pixels
-from edgetl.diagnose.blame.distance import logits_error, sqnr_db
+from edgetl.diagnose.blame.distance import root_mean_square, sqnr_db
 from edgetl.diagnose.blame.models import Form, Networks
 from edgetl.diagnose.blame.result import BlamedLayer, LayerAccuracy, ranked
 from edgetl.diagnose.blame.variants import digest_of, layer_energies
 from edgetl.pivot import mixed
-from edgetl.tasks.classification.accuracy import answers
+from edgetl.tasks.base import Answers
+from edgetl.tasks.quality import QualityRecord
 from edgetl.types import Interval, Progress
+
+_WHOLE_FORMS: tuple[Form, ...] = ("float network", "all in INT8", "all in float")
 
 
 def measure_layers(networks: Networks, images: Pixels, progress: Progress) -> tuple[float, tuple[BlamedLayer, ...]]:
-    """The logits error of the INT8 network on `images`, and every layer in its order, without accuracy and latency."""
+    """The error of the INT8 network's outputs on `images`, and every layer in its order, without accuracy and
+    latency."""
     layers = mixed.layers(networks.quantized)
     steps = mixed.weight_steps(networks.quantized, networks.reference)
     own, accumulated = _layer_sqnrs(networks, layers, images, progress)
-    truth = networks.logits("float network", "", images)
-    whole = logits_error(truth, networks.logits("all in INT8", "", images))
-    none = logits_error(truth, networks.logits("all in float", "", images))
+    expected = functools.cache(lambda: networks.outputs("float network", "", images))  # all are compared with it
+
+    def error(form: Form, layer: str = "") -> float:
+        return root_mean_square(networks.distances(form, layer, images, expected))
+
+    whole, none = error("all in INT8"), error("all in float")
     found: list[BlamedLayer] = []
     with progress.task("blame: one layer at a time", 2 * len(layers)) as advance:
         for layer, own_db, all_db in zip(layers, own, accumulated, strict=True):
-            without = logits_error(truth, networks.logits("one in float", layer.name, images))
+            without = error("one in float", layer.name)
             advance(detail=layer.name)
-            alone = logits_error(truth, networks.logits("one in INT8", layer.name, images))
+            alone = error("one in INT8", layer.name)
             advance(detail=layer.name)
             found.append(
                 BlamedLayer(
@@ -51,40 +58,40 @@ def measure_layers(networks: Networks, images: Pixels, progress: Progress) -> tu
 
 
 @dataclass(frozen=True)
-class TopOne:
-    """Correct predictions on all validation images: of the float network and of the INT8 one."""
+class Scores:
+    """The task's metric on all validation images: of the float network and of the INT8 one."""
 
-    float_top1: Interval
-    int8_top1: Interval
+    float_score: Interval
+    int8_score: Interval
     drop_points: Interval
 
 
 def measure_accuracy(
-    networks: Networks, layers: Sequence[BlamedLayer], top: int, images: Pixels, progress: Progress
-) -> tuple[TopOne, tuple[BlamedLayer, ...]]:
-    """Top-1 on `images` of both networks, and of the first `top` layers alone in float and alone in INT8."""
-    labels = np.array([sample.label for sample in images.samples], np.int64)
+    networks: Networks, layers: Sequence[BlamedLayer], top: int, images: Pixels, classes: int, progress: Progress
+) -> tuple[Scores, tuple[BlamedLayer, ...]]:
+    """The metric on `images` of both networks, and of the first `top` layers alone in float and alone in INT8.
 
-    def right(form: Form, layer: str = "") -> NDArray[np.bool_]:
-        answer, _ = answers(networks.logits(form, layer, images))
-        return np.asarray(answer == labels)
+    classes  how many the task has
+    """
+    truths = [sample.truth for sample in images.samples]
+
+    def compared(answers: Answers, reference: Answers) -> QualityRecord:
+        return networks.task.measure(answers, truths, reference, classes)
 
     judged: list[BlamedLayer] = []
     with progress.task("blame: accuracy on all validation images", 3 + 2 * min(top, len(layers))) as advance:
-        truth, whole, none = right("float network"), right("all in INT8"), right("all in float")
+        truth, whole, none = (networks.answers(form, "", images) for form in _WHOLE_FORMS)
+        of_float, of_int8 = compared(truth, truth), compared(whole, truth)
         advance(3)
         for layer in layers[:top]:
-            regained = stats.paired_difference(right("one in float", layer.name), whole)
+            without = networks.answers("one in float", layer.name, images)
             advance(detail=layer.name)
-            lost = stats.paired_difference(none, right("one in INT8", layer.name))
+            alone = networks.answers("one in INT8", layer.name, images)
             advance(detail=layer.name)
-            judged.append(replace(layer, accuracy=LayerAccuracy(regained, lost)))
-    top_one = TopOne(
-        float_top1=stats.wilson(int(truth.sum()), truth.size),
-        int8_top1=stats.wilson(int(whole.sum()), whole.size),
-        drop_points=stats.paired_difference(truth, whole),
-    )
-    return top_one, (*judged, *layers[top:])
+            regained, lost = compared(whole, without), compared(alone, none)
+            judged.append(replace(layer, accuracy=LayerAccuracy(regained.drop_points, lost.drop_points)))
+    scores = Scores(of_float.score.value, of_int8.score.value, of_int8.drop_points)
+    return scores, (*judged, *layers[top:])
 
 
 def _layer_sqnrs(

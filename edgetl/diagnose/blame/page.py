@@ -12,14 +12,19 @@ from matplotlib.figure import Figure
 from edgetl import __version__
 from edgetl.diagnose.blame.result import Blame
 from edgetl.diagnose.blame.table import decibels
-from edgetl.diagnose.blame.verdict import change, percent
+from edgetl.diagnose.blame.verdict import change, error_name, error_unit, percent
 from edgetl.report import html as report_page
 from edgetl.report import words
 from edgetl.report.plots import LINE, SERIES, STYLE, Picture, svg_text
 from edgetl.store.results import write_text
+from edgetl.tasks.base import TaskName
 
 TEMPLATE = "blame.html.j2"
 _BAR_INCHES = 0.19
+_ERROR_AXIS: dict[TaskName, str] = {
+    "classification": "logits error, % of the logits' range",
+    "detection": "output error, % of the scores' range and of the boxes' sides",
+}
 
 
 def write_page(found: Blame, path: Path) -> None:
@@ -37,6 +42,7 @@ def render(found: Blame) -> str:
         lstrip_blocks=True,
     )
     tools = {"words": words, "percent": percent, "change": change, "decibels": decibels}
+    tools |= {"error_name": error_name(found.task), "error_unit": error_unit(found.task)}
     return environment.get_template(TEMPLATE).render(
         found=found, chart=error_chart(found), style=_style(), version=__version__, **tools
     )
@@ -56,7 +62,7 @@ def error_chart(found: Blame) -> Picture:
         panel.set_yticks(places, names, parse_math=False)
         panel.set_ylim(len(names) - 0.4, -0.6)
         panel.axvline(0, color=LINE, linewidth=0.8)
-        panel.set_xlabel("logits error, % of the logits' range")
+        panel.set_xlabel(_ERROR_AXIS[found.task])
         panel.grid(True, axis="x")
         panel.set_axisbelow(True)
         figure.legend(loc="outside upper left", ncols=2)
@@ -64,7 +70,7 @@ def error_chart(found: Blame) -> Picture:
     sentence = "; ".join(
         f"{layer.name} {percent(layer.regained)} % removed, {percent(layer.lost)} % alone" for layer in found.layers
     )
-    return Picture(svg, f"Logits error by layer. {sentence}.")
+    return Picture(svg, f"{error_name(found.task).capitalize()} by layer. {sentence}.")
 
 
 def _style() -> str:

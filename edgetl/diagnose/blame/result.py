@@ -7,14 +7,18 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from edgetl.tasks.base import TaskName
 from edgetl.types import Interval
 
 SCHEMA = 1
+_JSON_NAMES: dict[TaskName, dict[str, str]] = {
+    "classification": {"error": "logits_error", "float_score": "float_top1", "int8_score": "int8_top1"}
+}
 
 
 @dataclass(frozen=True)
 class LayerAccuracy:
-    """Top-1 on all validation images, differences in points, paired on the same images.
+    """The task's metric on all validation images, differences in points, paired on the same images.
 
     regained_points  INT8 with this layer in float, minus INT8
     lost_points      the float network, minus the same with this layer alone in INT8
@@ -46,8 +50,8 @@ class BlamedLayer:
     weight_steps  largest distance of the int8 weights from the float network's, in quantization steps
     sqnr_db       of its output in the INT8 network against the float one: all rounding so far; None: no error at all
     own_sqnr_db   of its output when its input is the float network's and only it is quantized
-    regained      logits error of the INT8 network minus that with this layer in float; a fraction of the logits' range
-    lost          logits error that this layer alone in INT8 causes in the float network; the same unit
+    regained      error of the INT8 network's outputs minus that with this layer in float; a share of their spread
+    lost          error that this layer alone in INT8 causes in the float network; the same unit
     accuracy, latency  measured for the first layers only
     """
 
@@ -71,20 +75,24 @@ class Blame:
     weights       the weights of a layer in float: the float network's, or its own INT8 weights, dequantized, because
                   training moved them
     shots         images of the per-layer figures, all of them calibration images; val  images of the accuracies
-    logits_error  of the INT8 network: RMS difference from the float network's logits, a fraction of their range
-    drop_points   top-1 of the float network minus INT8's, paired
+    metric        of the task: top-1, AP
+    error         of the INT8 network's outputs: RMS of the images' distances from the float network's, a share of
+                  their spread (of logits their range)
+    drop_points   the metric of the float network minus INT8's, in points, paired
     p50_ms        of the INT8 build; unmeasured  why there are no latencies; empty if there are or none were requested
     """
 
     recipe: str
+    task: TaskName
+    metric: str
     target: str
     model: str
     weights: Literal["float network", "own"]
     shots: int
     val: int
-    logits_error: float
-    float_top1: Interval
-    int8_top1: Interval
+    error: float
+    float_score: Interval
+    int8_score: Interval
     drop_points: Interval
     p50_ms: float | None
     unmeasured: str
@@ -92,11 +100,13 @@ class Blame:
     verdict: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        return {"schema": SCHEMA, **asdict(self)}
+        """With the task's own names: of classification `logits_error`, `float_top1` and `int8_top1`."""
+        names = _JSON_NAMES.get(self.task, {})
+        return {"schema": SCHEMA, **{names.get(key, key): value for key, value in asdict(self).items()}}
 
 
 def ranked(layers: Iterable[BlamedLayer]) -> tuple[BlamedLayer, ...]:
-    """By removed logits error, largest first; in a tie the lower own SQNR, then the graph's order."""
+    """By removed error, largest first; in a tie the lower own SQNR, then the graph's order."""
     return tuple(sorted(layers, key=lambda layer: (-layer.regained, _worse_first(layer.own_sqnr_db))))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,10 +15,13 @@ from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame.distance import energies
 from edgetl.errors import BackendError
 from edgetl.files.digest import value_digest
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, Advance
+from edgetl.pivot.literal import joined
+from edgetl.types import INPUT_NAME, Advance
 
 if TYPE_CHECKING:
     import onnxruntime
+
+    from edgetl.tasks.base import Outputs
 
 _PROBED_BATCH = 2  # images per inference that keeps every layer's output
 _FATAL_ONLY = 4
@@ -43,16 +46,18 @@ def open_session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
         raise BackendError(f"a mixed variant of the network: onnxruntime cannot open it: {error}") from error
 
 
-def logits(model: onnx.ModelProto, images: Pixels, advance: Advance | None = None) -> NDArray[np.float32]:
-    """(N, classes) float32, in the order of the images."""
+def outputs_by_batch(model: onnx.ModelProto, names: Sequence[str], images: Pixels) -> Iterator[Outputs]:
+    """The outputs `names`, float32 (n, ...) each, of one batch of the images after another."""
     session = open_session(model)
-    rows: list[NDArray[np.float32]] = []
     images.keep()
     for batch in images.batches():
-        rows.append(session.run([OUTPUT_NAME], {INPUT_NAME: batch})[0])
-        if advance is not None:
-            advance(len(batch))
-    return np.concatenate(rows)
+        yield _run(session, names, batch)
+
+
+def outputs(model: onnx.ModelProto, names: Sequence[str], images: Pixels) -> Outputs:
+    """The outputs `names` of all images in their order, float32 (N, ...) each."""
+    parts = [[part[name] for name in names] for part in outputs_by_batch(model, names, images)]
+    return joined(names, parts)
 
 
 def layer_energies(

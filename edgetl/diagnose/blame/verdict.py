@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from edgetl.diagnose.blame.result import Blame, BlamedLayer
 from edgetl.report import words
+from edgetl.tasks.base import TaskName
+
+_LOST: dict[TaskName, str] = {"classification": "accuracy", "detection": "AP"}
 
 
 def sentence(found: Blame) -> str:
@@ -20,8 +23,8 @@ def sentence(found: Blame) -> str:
             return f"{layer.name} alone costs {regained} of {_points(found.drop_points.value)} points{_latency(layer)}"
     return (
         f"INT8 loses {_points(found.drop_points.value)} points, and {_none_proven(found)}; computing {first.name}, the "
-        f"first in the ranking, in float takes the logits error from {percent(found.logits_error)} to "
-        f"{percent(found.logits_error - first.regained)} % of their range{_latency(first)}"
+        f"first in the ranking, in float takes the {error_name(found.task)} from {percent(found.error)} to "
+        f"{percent(found.error - first.regained)} {error_unit(found.task)}{_latency(first)}"
     )
 
 
@@ -37,15 +40,25 @@ def _none_proven(found: Blame) -> str:
 def _no_drop(found: Blame, first: BlamedLayer) -> str:
     drop = found.drop_points
     return (
-        f"INT8 loses no accuracy that {found.val} images can show "
-        f"({words.points(drop.value)} points, {words.points_range(drop.low, drop.high)}); the most logits error comes "
-        f"from {first.name}: {percent(first.regained)} of {percent(found.logits_error)} % of their range"
-        f"{_latency(first)}"
+        f"INT8 loses no {_LOST[found.task]} that {found.val} images can show "
+        f"({words.points(drop.value)} points, {words.points_range(drop.low, drop.high)}); the most "
+        f"{error_name(found.task)} comes from {first.name}: {percent(first.regained)} of {percent(found.error)} "
+        f"{error_unit(found.task)}{_latency(first)}"
     )
 
 
+def error_name(task: TaskName) -> str:
+    """What the error of the network's outputs is called."""
+    return "logits error" if task == "classification" else "output error"
+
+
+def error_unit(task: TaskName) -> str:
+    """The scale of the error, after the number."""
+    return "% of their range" if task == "classification" else "%"
+
+
 def percent(fraction: float) -> str:
-    """A fraction of the logits' range in percent: 0.0189 -> `1.89`."""
+    """A share in percent: 0.0189 -> `1.89`."""
     return words.points(round(100 * fraction, 2))
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edgetl.diagnose.blame.distance import energies, logits_error, sqnr_db
+from edgetl.diagnose.blame.distance import energies, root_mean_square, sqnr_db
 
 signals = arrays(np.float32, (4, 3), elements=st.floats(-100, 100, width=32))
 
@@ -30,18 +30,5 @@ def test_energies_of_batches_add_up(first: np.ndarray, second: np.ndarray) -> No
     np.testing.assert_allclose(energies(first[:1], second[:1]) + energies(first[1:], second[1:]), whole, rtol=1e-12)
 
 
-@given(signals, signals, st.floats(0.125, 8, width=32))
-def test_the_logits_error_does_not_depend_on_the_logits_unit(
-    reference: np.ndarray, found: np.ndarray, unit: float
-) -> None:
-    if np.ptp(reference) < 1e-3:
-        return
-    scaled = logits_error(reference * np.float64(unit), found * np.float64(unit))
-    assert scaled == pytest.approx(logits_error(reference, found), rel=1e-6)
-
-
-def test_the_logits_error_is_a_share_of_the_range() -> None:
-    reference = np.array([[0.0, 10.0], [4.0, 6.0]])
-    assert logits_error(reference, reference + 0.5) == pytest.approx(0.05)
-    with pytest.raises(ValueError, match="one shape"):
-        logits_error(reference, reference[:1])
+def test_the_error_of_a_network_is_that_of_all_its_images_together() -> None:
+    assert root_mean_square(np.array([3.0, 4.0])) == pytest.approx(math.sqrt(12.5))

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from pivot_folder import make_pivot
 from tiny_network import (
+    LABELS,
     LAYERS,
     PREPROCESSING,
     double_activation_scale,
@@ -31,7 +32,10 @@ from edgetl.errors import BackendError
 from edgetl.pivot.pivot import read_pivot
 from edgetl.recipes.targets import load_target
 from edgetl.store.cache import Cache
+from edgetl.tasks.base import Outputs, load_task
 from edgetl.types import Sample, Silent
+
+CLASSIFICATION = load_task("classification")
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +49,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Pixels:
 
 
 def _ranking(model: onnx.ModelProto, images: Pixels, cache: Path) -> tuple[BlamedLayer, ...]:
-    networks = make_networks(model, float_pivot(), Cache(cache, Silent().note))
+    networks = make_networks(model, float_pivot(), CLASSIFICATION, Cache(cache, Silent().note))
     return measure_layers(networks, images, Silent())[1]
 
 
@@ -92,50 +96,53 @@ def test_without_a_fault_every_layer_is_nearly_exact_and_errors_grow_along_the_n
 
 def test_accuracy_of_the_first_layers_is_paired_on_all_images(images: Pixels, tmp_path: Path) -> None:
     networks = make_networks(
-        double_weight_scale(quantized_pivot(), "head"), float_pivot(), Cache(tmp_path, Silent().note)
+        double_weight_scale(quantized_pivot(), "head"),
+        float_pivot(),
+        CLASSIFICATION,
+        Cache(tmp_path, Silent().note),
     )
     _, ranking = measure_layers(networks, images, Silent())
-    top_one, judged = measure_accuracy(networks, ranking, 2, images, Silent())
+    scores, judged = measure_accuracy(networks, ranking, 2, images, len(LABELS), Silent())
     assert [layer.accuracy is not None for layer in judged] == [True, True, False, False]
     first = judged[0].accuracy
     assert first is not None
     # floating the faulty layer gives back what the whole drop was, but for the rounding of the others
-    assert abs(first.regained_points.value - top_one.drop_points.value) <= 100 / 24 + 1e-9
+    assert abs(first.regained_points.value - scores.drop_points.value) <= 100 / 24 + 1e-9
     assert first.regained_points.low <= first.regained_points.value <= first.regained_points.high
-    assert top_one.float_top1.value > 0.5
+    assert scores.float_score.value > 0.5
 
 
 def test_a_run_that_was_stopped_continues_where_it_stopped(
     images: Pixels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     computed: list[int] = []
-    genuine = network.logits
+    genuine = network.outputs
 
-    def stopping(*arguments: object, **named: object) -> np.ndarray:
+    def stopping(*arguments: object, **named: object) -> Outputs:
         if len(computed) == 4:
             raise KeyboardInterrupt
         computed.append(1)
         return genuine(*arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(networks, "logits", stopping)
+    monkeypatch.setattr(networks, "outputs", stopping)
     with pytest.raises(KeyboardInterrupt):
         _ranking(quantized_pivot(), images, tmp_path)
 
-    def counting(*arguments: object, **named: object) -> np.ndarray:
+    def counting(*arguments: object, **named: object) -> Outputs:
         computed.append(1)
         return genuine(*arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(networks, "logits", counting)
+    monkeypatch.setattr(networks, "outputs", counting)
     ranking = _ranking(quantized_pivot(), images, tmp_path)
-    # three whole networks and each layer twice, none of them a second time
-    assert len(computed) == 3 + 2 * len(LAYERS)
-    monkeypatch.setattr(networks, "logits", stopping)
+    # three whole networks and each layer twice; only the float network, with which all are compared, a second time
+    assert len(computed) == 3 + 2 * len(LAYERS) + 1
+    monkeypatch.setattr(networks, "outputs", stopping)
     assert _ranking(quantized_pivot(), images, tmp_path) == ranking
 
 
 def test_a_network_in_float_has_nothing_to_blame(tmp_path: Path) -> None:
     with pytest.raises(BackendError, match="no quantized layer"):
-        make_networks(float_pivot(), float_pivot(), Cache(tmp_path, Silent().note))
+        make_networks(float_pivot(), float_pivot(), CLASSIFICATION, Cache(tmp_path, Silent().note))
 
 
 def test_what_another_kind_of_cpu_answered_is_not_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

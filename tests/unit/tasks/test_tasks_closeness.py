@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from edgetl.errors import ParityError
-from edgetl.tasks.classification.closeness import compare
+from edgetl.tasks.classification.closeness import compare, distance
 
 LOGITS = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32) * 5
 LOGITS[np.arange(20), np.arange(20) % 4] += 12  # clearly decided
@@ -81,3 +84,23 @@ def test_an_int8_network_may_differ_by_as_much_as_its_own_rounding_but_no_more_t
     far = exact + np.float32(5.0)
     with pytest.raises(ParityError):
         compare(far + np.float32(3.5), far, kind="int8", where="m", exact=exact)
+
+
+signals = arrays(np.float32, (4, 3), elements=st.floats(-100, 100, width=32))
+
+
+@given(signals, signals, st.sampled_from([0.125, 0.5, 8.0]))
+def test_distances_do_not_depend_on_the_unit_of_the_logits(
+    reference: np.ndarray, found: np.ndarray, unit: float
+) -> None:
+    if np.ptp(reference) < 1e-3:
+        return
+    scaled = distance(found * np.float32(unit), reference * np.float32(unit))
+    np.testing.assert_allclose(scaled, distance(found, reference), rtol=1e-6)
+
+
+def test_distances_are_a_share_of_the_range_of_all_logits() -> None:
+    reference = np.array([[0.0, 10.0], [4.0, 6.0]], np.float32)
+    np.testing.assert_allclose(distance(reference + np.float32(0.5), reference), [0.05, 0.05])
+    with pytest.raises(ValueError, match="one shape"):
+        distance(reference[:1], reference)
