@@ -91,6 +91,6 @@ def _look(
     shots: Shots, indices: Sequence[int], move: Move, ranges: Ranges, generator: torch.Generator, device: torch.device
 ) -> tuple[Tensor, list[Targets]]:
     p = shots.preprocessing
-    pixels = recolor(move_images(shots.images(indices).float(), move), ranges, generator)
+    pixels = recolor(move_images(shots.images(indices).float(), move, p.fill), ranges, generator)
     images = normalize(pixels.to(device), p).contiguous(memory_format=torch.channels_last)
     return images, move_targets([shots.targets[index] for index in indices], move, p.height, p.width)

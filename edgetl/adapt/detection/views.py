@@ -14,7 +14,6 @@ from edgetl.tasks.detection.networks.base import Targets
 
 _LEAST_VISIBLE = 0.4  # share of an object's area; what is cut off more is neither object nor background
 _LEAST_SIDE = 2.0  # pixels of an object that is still one
-_FILL = 128.0  # of what lies outside the image
 
 
 @dataclass(frozen=True)
@@ -99,8 +98,9 @@ def draw(count: int, ranges: Ranges, height: int, width: int, generator: torch.G
     return Move(scale_x, scale_y, shift_x, shift_y)
 
 
-def move_images(images: Tensor, move: Move) -> Tensor:
-    """float32 (N, 3, H, W), 0..255 -> the views, of the same shape; gray outside of the image."""
+def move_images(images: Tensor, move: Move, fill: tuple[int, int, int]) -> Tensor:
+    """float32 (N, 3, H, W), 0..255 -> the views, of the same shape; the color `fill` outside of the image."""
+    outside = images.new_tensor(fill)[:, None, None]
     height, width = images.shape[2:]
     theta = torch.zeros(len(images), 2, 3)
     # from a view back to its image, in coordinates that run from -1 to 1
@@ -108,7 +108,7 @@ def move_images(images: Tensor, move: Move) -> Tensor:
     theta[:, 0, 2] = (width - 2 * move.shift_x) / (width * move.scale_x) - 1
     theta[:, 1, 2] = (height - 2 * move.shift_y) / (height * move.scale_y) - 1
     grid = functional.affine_grid(theta.to(images.device), list(images.shape), align_corners=False)
-    return functional.grid_sample(images - _FILL, grid, mode="bilinear", align_corners=False) + _FILL
+    return functional.grid_sample(images - outside, grid, mode="bilinear", align_corners=False) + outside
 
 
 def move_targets(targets: Sequence[Targets], move: Move, height: int, width: int) -> list[Targets]:

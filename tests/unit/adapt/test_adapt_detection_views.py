@@ -11,6 +11,7 @@ from edgetl.tasks.detection.networks.base import Targets
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 HEIGHT, WIDTH = 64, 96
+FILL = (10, 20, 30)
 
 
 def square(x0: int, y0: int, x1: int, y1: int) -> tuple[Tensor, Targets]:
@@ -33,7 +34,7 @@ def test_boxes_lie_where_their_objects_do_in_every_view(policy: str) -> None:
     for _ in range(20):
         move = draw(1, ranges_of(policy), HEIGHT, WIDTH, generator)
         (moved,) = move_targets([target], move, HEIGHT, WIDTH)
-        assert extent(move_images(image, move)) == pytest.approx(moved.boxes[0].tolist(), abs=1.01)
+        assert extent(move_images(image, move, FILL)) == pytest.approx(moved.boxes[0].tolist(), abs=1.01)
 
 
 def test_flips_are_exact_and_only_those_of_the_policy() -> None:
@@ -42,10 +43,10 @@ def test_flips_are_exact_and_only_those_of_the_policy() -> None:
         1, 1, 2, 4,
     ]  # fmt: skip
     mirrored = flips(ranges_of("natural"), HEIGHT, WIDTH)[1]
-    torch.testing.assert_close(move_images(image, mirrored), image.flip(3), atol=1e-3, rtol=0)
+    torch.testing.assert_close(move_images(image, mirrored, FILL), image.flip(3), atol=1e-3, rtol=0)
     assert move_targets([target], mirrored, HEIGHT, WIDTH)[0].boxes.tolist() == [[66, 4, 86, 20]]
     both = flips(ranges_of("overhead"), HEIGHT, WIDTH)[3]
-    torch.testing.assert_close(move_images(image, both), image.flip(2, 3), atol=1e-3, rtol=0)
+    torch.testing.assert_close(move_images(image, both, FILL), image.flip(2, 3), atol=1e-3, rtol=0)
     assert move_targets([target], both, HEIGHT, WIDTH)[0].boxes.tolist() == [[66, 44, 86, 60]]
 
 
@@ -64,6 +65,8 @@ def test_an_object_of_which_little_is_left_is_ignored_and_one_outside_is_gone() 
     (moved,) = move_targets([targets], left, HEIGHT, WIDTH)
     assert moved.boxes.tolist() == [[0, 0, 5, 20], [15, 30, 35, 50], [65, 30, 75, 40]]
     assert moved.ignore.tolist() == [True, False, False]
+    image, _ = square(0, 0, 20, 20)
+    assert move_images(image, left, FILL)[0, :, 0, -1].tolist() == list(FILL)
     away = Move(torch.ones(1), torch.ones(1), torch.tensor([-40.0]), torch.zeros(1))
     assert move_targets([targets], away, HEIGHT, WIDTH)[0].labels.tolist() == [1, 2]
 
