@@ -259,12 +259,12 @@ class Chain:
     def _saturating(self, method: str) -> Logits:
         """Logits of a build for CPUs with VNNI, as a CPU without it computes them."""
         from edgetl.backends.onnx_rules import load_pivot
-        from edgetl.diagnose.forecast.forecast import logits, saturated
+        from edgetl.diagnose.forecast.forecast import outputs, saturated
         from edgetl.diagnose.forecast.network import Network
 
         model, _ = load_pivot(self._with_vnni(method).model)
         samples = [self.split.val[index] for index in self._chosen(self.making.forecast)]
-        return logits(Network(model), batches(samples, self.preprocessing), saturated)
+        return np.asarray(outputs(Network(model), batches(samples, self.preprocessing), saturated)[OUTPUT_NAME])
 
     def _with_vnni(self, method: str) -> Made:
         return self.build(STANDARD, "x86-cpu", QAT if method == SATURATING_OURS else self.best_static())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,7 @@ def command(options: RecipeOptions, count: int) -> int:
         pivot = next(result.folder for result in outcome.results if result.stage == "export")
         found = examine(pivot, outcome.split, schemes, count, progress_for(options.quiet))
         if options.as_json:
-            emit({"models": [asdict(model) | {"targets": _targets(model.scheme_id, job)} for model in found]})
+            emit({"models": [model.to_json() | {"targets": _targets(model.scheme_id, job)} for model in found]})
         else:
             _show(found, job)
 

@@ -86,6 +86,10 @@ class Task(Protocol):
         """(N,): how far the outputs of each example are from the expected ones, as a share of their spread."""
         ...
 
+    def agreeing(self, found: Outputs, expected: Outputs) -> tuple[int, int]:
+        """(same, all): how many predictions have the expected class, of all; an object is one prediction."""
+        ...
+
     def closeness(
         self, found: Outputs, expected: Outputs, kind: ModelKind, where: str, exact: Outputs | None = None
     ) -> Closeness:

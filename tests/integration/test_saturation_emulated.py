@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from saturating_models import DEPTHWISE, LAYERS, bright_images, network
 
-from edgetl.diagnose.forecast.forecast import exact, logits, saturated
+from edgetl.diagnose.forecast.forecast import exact, outputs, saturated
 from edgetl.diagnose.forecast.layers import layers_of
 from edgetl.diagnose.forecast.network import Network
 
@@ -97,5 +97,5 @@ def test_depthwise_convolutions_do_not_saturate(answers: Path, name: str) -> Non
 
 def test_a_whole_network_answers_as_forecast_to_the_bit(answers: Path) -> None:
     found = read(answers, "network", 0)
-    np.testing.assert_array_equal(logits(Network(network()), [bright_images(4)], saturated), found)
+    np.testing.assert_array_equal(outputs(Network(network()), [bright_images(4)], saturated)["logits"], found)
     assert (found != read(answers, "network", 1)).any()

@@ -18,7 +18,7 @@ from edgetl.backbones.spec import write_spec
 from edgetl.backbones.weights import locate
 from edgetl.backends.onnx_stem import widen_stem
 from edgetl.data.batches import load_batch
-from edgetl.diagnose.forecast.forecast import exact, logits, saturated
+from edgetl.diagnose.forecast.forecast import exact, outputs, saturated
 from edgetl.diagnose.forecast.models import examine
 from edgetl.diagnose.forecast.network import Network
 from edgetl.pivot.export import export_pivot
@@ -84,7 +84,7 @@ def test_a_mobilenet_saturates_and_the_verdict_says_what_to_build_for(pivot: Pat
     assert not found.calibration.unknown
     assert len(found.calibration.layers) == 36, "35 pointwise or full convolutions and the classifier, no depthwise one"
     assert len(found.calibration.saturating) > 5
-    assert found.validation.cost.logits_error > 0.05
+    assert found.validation.cost.error > 0.05
     assert found.verdict.endswith("build for the target x86-avx2")
 
 
@@ -95,9 +95,9 @@ def test_onnx_runtime_on_an_emulated_cpu_without_vnni_answers_as_forecast_to_the
     images = load_batch(split.val[:4], read_pivot(pivot).preprocessing)
     emulated_logits = on_haswell(model, images, tmp_path)
     network = Network(model)
-    found = logits(network, [images], saturated)
+    found = outputs(network, [images], saturated)["logits"]
     np.testing.assert_array_equal(found, emulated_logits)
-    assert (found != logits(network, [images], exact)).any()
+    assert (found != outputs(network, [images], exact)["logits"]).any()
 
 
 def test_the_target_without_vnni_cannot_saturate_on_any_image(pivot: Path, split: Split) -> None:
@@ -114,4 +114,4 @@ def test_the_target_without_vnni_answers_alike_on_cpus_of_either_kind(
     images = load_batch(split.val[:4], read_pivot(pivot).preprocessing)
     emulated_logits = on_haswell(model, images, tmp_path)
     network = Network(model)
-    np.testing.assert_array_equal(logits(network, [images], exact), emulated_logits)
+    np.testing.assert_array_equal(outputs(network, [images], exact)["logits"], emulated_logits)

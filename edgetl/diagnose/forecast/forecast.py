@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from edgetl.diagnose.forecast.layers import Answer, Layer
 from edgetl.diagnose.forecast.network import Compute, Network
 from edgetl.diagnose.forecast.pairs import HIGHEST
+from edgetl.fronts.image.frame import Frame
 from edgetl.pivot.macs import Kind
-from edgetl.stats import paired_difference, wilson
-from edgetl.types import Interval
+from edgetl.stats import wilson
+from edgetl.tasks.base import Outputs, Task
+from edgetl.types import OUTPUT_NAME, Interval, Truth
 
 Images = Iterable[NDArray[np.uint8]]
 Logits = NDArray[np.float32]
@@ -45,17 +47,32 @@ class LayerForecast:
 class Cost:
     """The effect of a change of the network on its predictions.
 
-    agreement     share of images with the same most likely class before and after
-    logits_error  root mean square of the change of the logits / standard deviation of the logits before
-    top1          accuracy before; None without labels
-    cost_points   accuracy before minus accuracy after, in points, on the same images; None without labels
+    agreement    share of the predictions with the same class before and after: of images, of a detector's objects
+    error        how far the outputs moved: for logits the root mean square of the change / their standard deviation
+                 before, else the root mean square of `Task.distance`
+    score        the task's metric before; None without labels
+    cost_points  the metric before minus after, in points, on the same images; None without labels
+    predictions  how many were compared
     """
 
     images: int
     agreement: Interval
-    logits_error: float
-    top1: Interval | None
+    error: float
+    score: Interval | None
     cost_points: Interval | None
+    predictions: int
+
+
+@dataclass(frozen=True)
+class Labeled:
+    """What is known about the images, in order.
+
+    frames   as `Task.answer` takes them;  classes  how many the task has
+    """
+
+    truths: Sequence[Truth]
+    frames: Sequence[Frame]
+    classes: int
 
 
 @dataclass(frozen=True)
@@ -77,19 +94,19 @@ class Forecast:
 
 
 def forecast(
-    network: Network, images: Images, labels: Sequence[int] | None = None, advance: Advance = lambda: None
+    network: Network, task: Task, images: Images, labeled: Labeled | None = None, advance: Advance = lambda: None
 ) -> Forecast:
     """Compute the network with and without saturation, image by image.
 
     network  of a Q/DQ model with the preprocessing inside, as the backend compiles it
     images   batches (n, H, W, 3) uint8, at least one image in all
-    labels   the class index of every image, in order
+    labeled  what is known about every image
     advance  called after each image
-    raises   ValueError without images, or if the numbers of labels and images differ.
+    raises   ValueError without images, or if the numbers of truths and images differ.
     """
     counts = {layer.name: _Count() for layer in network.layers}
-    right: list[Logits] = []
-    wrong: list[Logits] = []
+    right: list[Outputs] = []
+    wrong: list[Outputs] = []
     for image in _single(images):
         right.append(network.run(image, lambda layer, data: _observed(layer, data, counts[layer.name])))
         wrong.append(network.run(image, saturated))
@@ -97,24 +114,34 @@ def forecast(
     if not right:
         raise ValueError("expected at least one image to forecast saturation on; found none")
     layers = tuple(_layer_forecast(layer, counts[layer.name]) for layer in network.layers)
-    return Forecast(layers, cost_of(np.stack(right), np.stack(wrong), labels), network.unknown)
+    return Forecast(layers, cost_of(task, _joined(right), _joined(wrong), labeled), network.unknown)
 
 
-def cost_of(before: Logits, after: Logits, labels: Sequence[int] | None = None) -> Cost:
-    """Compare logits (N, classes) of one network before and after a change. Raises ValueError for other sizes."""
-    if before.shape != after.shape or (labels is not None and len(labels) != len(before)):
+def cost_of(task: Task, before: Outputs, after: Outputs, labeled: Labeled | None = None) -> Cost:
+    """Compare the outputs of one network before and after a change. Raises ValueError for other sizes."""
+    shapes = [{name: values.shape for name, values in each.items()} for each in (before, after)]
+    images = len(before[task.outputs[0]])
+    if shapes[0] != shapes[1] or (labeled is not None and len(labeled.truths) != images):
         raise ValueError(
-            f"expected logits of one shape and a label for each image; found {before.shape}, {after.shape}"
-            + ("" if labels is None else f" and {len(labels)} labels")
+            f"expected outputs of one shape and a label for each image; found {shapes[0]}, {shapes[1]}"
+            + ("" if labeled is None else f" and {len(labeled.truths)} labels")
         )
-    first, second = before.argmax(axis=1), after.argmax(axis=1)
-    top1 = points = None
-    if labels is not None:
-        truth = np.asarray(labels)
-        top1 = wilson(int(np.sum(first == truth)), len(truth))
-        points = paired_difference(first == truth, second == truth)
-    agreement = wilson(int(np.sum(first == second)), len(first))
-    return Cost(len(before), agreement, logits_error(before, after), top1, points)
+    score = points = None
+    if labeled is not None:
+        first, second = (task.answer(each, labeled.frames) for each in (before, after))
+        score = task.measure(first, labeled.truths, first, labeled.classes).score.value
+        points = task.measure(second, labeled.truths, first, labeled.classes).drop_points
+    same, predictions = task.agreeing(after, before)
+    agreement = wilson(same, predictions) if predictions else Interval(1.0, 0.0, 1.0)
+    return Cost(images, agreement, output_error(task, before, after), score, points, predictions)
+
+
+def output_error(task: Task, before: Outputs, after: Outputs) -> float:
+    """As in `Cost.error`."""
+    if task.name == "classification":
+        return logits_error(before[OUTPUT_NAME], after[OUTPUT_NAME])
+    distances = task.distance(after, before)
+    return math.sqrt(float(np.mean(distances * distances)))
 
 
 def logits_error(before: Logits, after: Logits) -> float:
@@ -135,9 +162,9 @@ def saturated(layer: Layer, data: NDArray[np.uint8]) -> Answer:
     return layer.answer(sums.exact + sums.change, data.shape)
 
 
-def logits(network: Network, images: Images, compute: Compute) -> Logits:
-    """(N, classes) float32 with `compute` instead of every layer that can saturate."""
-    return np.stack([network.run(image, compute) for image in _single(images)])
+def outputs(network: Network, images: Images, compute: Compute) -> Outputs:
+    """(N, ...) float32 by name, with `compute` instead of every layer that can saturate."""
+    return _joined([network.run(image, compute) for image in _single(images)])
 
 
 @dataclass
@@ -183,3 +210,7 @@ def _layer_forecast(layer: Layer, count: _Count) -> LayerForecast:
 def _single(batches: Images) -> Iterator[NDArray[np.uint8]]:
     for batch in batches:
         yield from batch
+
+
+def _joined(each: Sequence[Outputs]) -> Outputs:
+    return {name: np.concatenate([outputs[name] for outputs in each]) for name in each[0]}

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from edgetl.backends.onnx_rules import load_pivot
 from edgetl.backends.onnx_stem import widen_stem
 from edgetl.data.batches import batches
-from edgetl.diagnose.forecast.forecast import Cost, Forecast, forecast
+from edgetl.data.frames import frames_of
+from edgetl.diagnose.forecast.forecast import Cost, Forecast, Labeled, forecast
 from edgetl.diagnose.forecast.network import Network
 from edgetl.errors import DataError
 from edgetl.pivot.pivot import Pivot, read_pivot
+from edgetl.tasks.base import TaskName, load_task
 from edgetl.types import Progress, Split
 
 _BATCH = 4
-# In standard deviations of the logits. Two CPUs whose kernels round a few ties differently already differ by 1.3 to
-# 3.3 % of the logits' range (docs/decisions/0004-golden-tolerances.md), which is more.
+# In standard deviations of the logits, or of what scores and boxes range over. Two CPUs whose kernels round a few ties
+# differently already differ by 1.3 to 3.3 % of the logits' range (docs/decisions/0004-golden-tolerances.md): more.
 _TOLERANCE = 0.05
+# of an image's many objects some are at the edge of two classes
+_LEAST_AGREEMENT: dict[TaskName, float] = {"classification": 1.0, "detection": 0.95}
+_JSON_NAMES: dict[TaskName, dict[str, str]] = {"classification": {"error": "logits_error", "score": "top1"}}
+_ONLY_OF_OBJECTS = "predictions"
 
 
 @dataclass(frozen=True)
 class Examined:
     """One INT8 model.
 
+    metric       of the task: top-1, AP
     calibration  forecast on calibration images: behavior of the layers
     validation   forecast on validation images: cost in accuracy
     verdict      one sentence
@@ -32,9 +40,18 @@ class Examined:
 
     file: str
     scheme_id: str
+    task: TaskName
+    metric: str
     calibration: Forecast
     validation: Forecast
     verdict: str
+
+    def to_json(self) -> dict[str, Any]:
+        """With the task's own names: of classification `logits_error` and `top1`."""
+        values = asdict(self)
+        for part in ("calibration", "validation"):
+            values[part]["cost"] = _renamed(values[part]["cost"], self.task)
+        return values
 
 
 def examine(
@@ -64,26 +81,36 @@ def _examine(path: Path, scheme: str, pivot: Pivot, split: Split, count: int, pr
     network = Network(model)
     # both take classes in turn, so every prefix is balanced
     shots, val = split.shots[:count], split.val[:count]
-    labels = [sample.label for sample in val]
+    task = load_task(pivot.task)
+    frames = frames_of(val, p) if task.in_image else ()
+    labeled = Labeled([sample.truth for sample in val], frames, len(split.classes))
     with progress.task(f"forecast: {path.stem}", len(shots) + len(val)) as advance:
-        calibration = forecast(network, batches(shots, p, _BATCH), advance=advance)
-        validation = forecast(network, batches(val, p, _BATCH), labels, advance)
-    return Examined(path.name, scheme, calibration, validation, verdict(calibration, validation))
+        calibration = forecast(network, task, batches(shots, p, _BATCH), advance=advance)
+        validation = forecast(network, task, batches(val, p, _BATCH), labeled, advance)
+    said = verdict(task.name, calibration, validation)
+    return Examined(path.name, scheme, task.name, task.metric, calibration, validation, said)
 
 
-def verdict(calibration: Forecast, validation: Forecast) -> str:
+def verdict(task: TaskName, calibration: Forecast, validation: Forecast) -> str:
     """What to do, in one sentence."""
     both = (*calibration.layers, *validation.layers)
     if not any(layer.possible for layer in both):
         return "cannot saturate: no pair of weights exceeds 16 bits, whatever the activations"
     if not any(layer.saturated for layer in both):
         return "does not saturate on these images"
-    if not (_matters(calibration.cost) or _matters(validation.cost)):
+    if not (_matters(task, calibration.cost) or _matters(task, validation.cost)):
         return "saturates, but predictions stay the same"
-    moved = f"saturation moves the logits by {100 * validation.cost.logits_error:.1f} % of their spread"
-    return f"{moved}: build for the target x86-avx2"
+    moved = f"{100 * validation.cost.error:.1f} %"
+    moved = f"the logits by {moved} of their spread" if task == "classification" else f"scores and boxes by {moved}"
+    return f"saturation moves {moved}: build for the target x86-avx2"
 
 
-def _matters(cost: Cost) -> bool:
+def _matters(task: TaskName, cost: Cost) -> bool:
     """Whether the predictions change by more than two runtimes differ."""
-    return cost.logits_error > _TOLERANCE or cost.agreement.value < 1
+    return cost.error > _TOLERANCE or cost.agreement.value < _LEAST_AGREEMENT[task]
+
+
+def _renamed(cost: dict[str, Any], task: TaskName) -> dict[str, Any]:
+    names = _JSON_NAMES.get(task, {})
+    kept = {key: value for key, value in cost.items() if task != "classification" or key != _ONLY_OF_OBJECTS}
+    return {names.get(key, key): value for key, value in kept.items()}

@@ -19,7 +19,8 @@ from onnx import TensorProto, helper
 from edgetl.backends.onnx_placement import element_types
 from edgetl.diagnose.forecast.fused import fuse, open_as_is
 from edgetl.diagnose.forecast.layers import Layer, layers_of
-from edgetl.types import INPUT_NAME, OUTPUT_NAME
+from edgetl.tasks.base import Outputs
+from edgetl.types import INPUT_NAME
 
 Array = NDArray[np.generic]
 Compute = Callable[[Layer, NDArray[np.uint8]], Array]
@@ -42,11 +43,12 @@ class Network:
 
     def __init__(self, model: onnx.ModelProto) -> None:
         fused = fuse(model)
+        self._outputs = tuple(value.name for value in fused.graph.output)
         self.layers, self.unknown = layers_of(fused)
         self._steps = _cut(fused, [layer for layer in self.layers if layer.can_saturate])
 
-    def run(self, image: NDArray[np.uint8], compute: Compute) -> NDArray[np.float32]:
-        """Logits (classes,) of one image (H, W, 3), with `compute` instead of the layers that can saturate."""
+    def run(self, image: NDArray[np.uint8], compute: Compute) -> Outputs:
+        """Outputs (1, ...) of one image (H, W, 3), with `compute` instead of the layers that can saturate."""
         values: dict[str, Array] = {INPUT_NAME: image[None]}
         for step in self._steps:
             if isinstance(step, Layer):
@@ -54,7 +56,7 @@ class Network:
             else:
                 found = step.session.run(list(step.outputs), {name: values[name] for name in step.inputs})
                 values.update(zip(step.outputs, found, strict=True))
-        return np.asarray(values[OUTPUT_NAME][0], dtype=np.float32)
+        return {name: np.asarray(values[name], dtype=np.float32) for name in self._outputs}
 
 
 def _cut(model: onnx.ModelProto, layers: Sequence[Layer]) -> list[_Segment | Layer]:
@@ -72,7 +74,7 @@ def _cut(model: onnx.ModelProto, layers: Sequence[Layer]) -> list[_Segment | Lay
 def _open(model: onnx.ModelProto, steps: Sequence[list[onnx.NodeProto] | Layer]) -> list[_Segment | Layer]:
     types = element_types(model)
     opened: list[_Segment | Layer] = []
-    needed = {OUTPUT_NAME}
+    needed = {value.name for value in model.graph.output}
     for step in reversed(steps):  # from the end, because then the inputs of later steps are known
         if isinstance(step, Layer):
             opened.append(step)

@@ -10,6 +10,7 @@ from edgetl.diagnose.forecast.forecast import Cost
 from edgetl.diagnose.forecast.models import Examined
 from edgetl.report import words
 from edgetl.report.terminal import titled_table
+from edgetl.tasks.base import TaskName
 
 
 def show_examined(found: Examined, console: Console | None = None) -> None:
@@ -24,7 +25,9 @@ def show_examined(found: Examined, console: Console | None = None) -> None:
     if found.calibration.unknown:
         names = ", ".join(found.calibration.unknown)
         out.print(f"not modeled, treated as exact: {names}", markup=False, soft_wrap=True)
-    out.print(f"with saturation: {cost_line(found.validation.cost)}", markup=False, soft_wrap=True)
+    out.print(
+        f"with saturation: {cost_line(found.validation.cost, found.task, found.metric)}", markup=False, soft_wrap=True
+    )
     out.print(Text.assemble((found.file, "bold"), f": {found.verdict}"), soft_wrap=True)
 
 
@@ -40,16 +43,17 @@ def table(found: Examined) -> Table:
     return grid
 
 
-def cost_line(cost: Cost) -> str:
+def cost_line(cost: Cost, task: TaskName, metric: str) -> str:
     """`logits off by 37.4 % of their spread, 58 of 64 predictions kept, top-1 96.9 % minus 4.69 points (−1.2…11.3)`."""
-    kept = round(cost.agreement.value * cost.images)
-    line = (
-        f"logits off by {words.percent(cost.logits_error)} % of their spread, {kept} of {cost.images} predictions kept"
-    )
-    if cost.top1 is None or cost.cost_points is None:
+    kept, error = round(cost.agreement.value * cost.predictions), words.percent(cost.error)
+    if task == "classification":
+        line = f"logits off by {error} % of their spread, {kept} of {cost.predictions} predictions kept"
+    else:
+        line = f"scores and boxes off by {error} %, {kept} of {cost.predictions} objects keep their class"
+    if cost.score is None or cost.cost_points is None:
         return line
     lost = cost.cost_points
     return (
-        f"{line}, top-1 {words.percent(cost.top1.value)} % minus {words.points(lost.value)} points "
+        f"{line}, {metric} {words.percent(cost.score.value)} % minus {words.points(lost.value)} points "
         f"({words.points_range(lost.low, lost.high)})"
     )

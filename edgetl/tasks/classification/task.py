@@ -51,6 +51,10 @@ class Classification:
     def distance(self, found: Outputs, expected: Outputs) -> NDArray[np.float64]:
         return closeness.distance(found[OUTPUT_NAME], expected[OUTPUT_NAME])
 
+    def agreeing(self, found: Outputs, expected: Outputs) -> tuple[int, int]:
+        first, second = (each[OUTPUT_NAME].argmax(axis=1) for each in (found, expected))
+        return int((first == second).sum()), len(first)
+
     def closeness(
         self, found: Outputs, expected: Outputs, kind: ModelKind, where: str, exact: Outputs | None = None
     ) -> Closeness:

@@ -47,6 +47,14 @@ def distance(found: Outputs, expected: Outputs) -> NDArray[np.float64]:
     return rms
 
 
+def agreeing(found: Outputs, expected: Outputs) -> tuple[int, int]:
+    """(same, all): of the places where an object surely is, how many have its class."""
+    scores, true_scores = found[SCORES], expected[SCORES]
+    sure = true_scores.max(axis=2) >= _SURE
+    same = (scores.argmax(axis=2) == true_scores.argmax(axis=2)) & sure
+    return int(same.sum()), int(sure.sum())
+
+
 def compare(
     found: Outputs, expected: Outputs, *, kind: ModelKind, where: str, exact: Outputs | None = None
 ) -> Closeness:
@@ -66,7 +74,8 @@ def compare(
     if exact is not None:
         tolerance = max(tolerance, min(_largest(differences(expected, exact), integer), _LARGEST))
     difference = _largest(differences(found, expected), integer)
-    agreement = _agreement(found[SCORES], expected[SCORES])
+    same, objects = agreeing(found, expected)
+    agreement = same / objects if objects else 1.0
     finite = all(np.isfinite(found[name]).all() for name in (BOXES, SCORES))
     if not (finite and difference <= tolerance and agreement >= _LEAST_AGREEMENT):
         raise ParityError(
@@ -82,8 +91,3 @@ def _largest(each: NDArray[np.float64], integer: bool) -> float:
     if not places.size:
         return 0.0
     return float(np.quantile(places, 1 - _INTEGERS_LEFT_OUT)) if integer else float(places.max())
-
-
-def _agreement(scores: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    sure = expected.max(axis=2) >= _SURE
-    return float((scores.argmax(axis=2) == expected.argmax(axis=2))[sure].mean()) if sure.any() else 1.0

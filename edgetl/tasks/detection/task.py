@@ -73,6 +73,9 @@ class Detection:
     def distance(self, found: Outputs, expected: Outputs) -> NDArray[np.float64]:
         return closeness.distance(found, expected)
 
+    def agreeing(self, found: Outputs, expected: Outputs) -> tuple[int, int]:
+        return closeness.agreeing(found, expected)
+
     def closeness(
         self, found: Outputs, expected: Outputs, kind: ModelKind, where: str, exact: Outputs | None = None
     ) -> Closeness:
