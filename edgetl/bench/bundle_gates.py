@@ -58,7 +58,7 @@ def judge_bundles(measurement: Measurement, gates: Gates) -> Measurement:
 def _checks(row: BundleMeasurement, measurement: Measurement, gates: Gates) -> list[GateCheck]:
     checks: list[GateCheck] = []
     if gates.least_score is not None:
-        checks.append(_share_check(gates.score_key, "top-1", row.top1, row.images, gates.least_score))
+        checks.append(_share_check(gates.score_key, row.metric, row.first_score, row.images, gates.least_score))
     found = {each.label: each for each in row.recalls}
     for label, least in (gates.min_recall or {}).items():
         if found and label not in found:

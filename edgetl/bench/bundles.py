@@ -14,27 +14,23 @@ from numpy.typing import NDArray
 from edgetl import stats
 from edgetl.backends.base import load as load_backend
 from edgetl.backends.fresh_process import LIMITS, Limits, cold_start
+from edgetl.bench.bundle_accuracy import figures_of, judge, labeled
 from edgetl.bench.latency import BLOCK
 from edgetl.bench.machine import Machine, clock_mhz, describe, gpu_of, temperature_c
-from edgetl.bench.measurement import BeforeAfter, BundleMeasurement, LabelRecall, LeftOut, Measurement
+from edgetl.bench.measurement import BeforeAfter, BundleMeasurement, LeftOut, Measurement
 from edgetl.bench.quiet import Conditions, busy, too_many_threads
 from edgetl.bench.timed import Timed, Timing, latency, timed
 from edgetl.bundle.inference import cannot_run, open_bundle
 from edgetl.bundle.manifest import FILE_NAME
 from edgetl.bundle.read import Bundle, bundle_folders, is_folder_of_bundles, read_bundle
-from edgetl.data.batches import batches, load_image, spread, usable
-from edgetl.data.by_label import match_labels
-from edgetl.data.survey import listing_of
-from edgetl.errors import BackendError, BundleError, DataError
+from edgetl.data.batches import load_image, spread
+from edgetl.errors import BackendError, BundleError
 from edgetl.files.digest import file_digest
-from edgetl.tasks.base import load_task
-from edgetl.tasks.classification.accuracy import answers
-from edgetl.tasks.running import answer_all
-from edgetl.types import ColdStart, Engine, Interval, Placement, Preprocessing, Progress, Sample
+from edgetl.tasks.quality import QualityRecord
+from edgetl.types import ColdStart, Placement, Preprocessing, Progress, Sample
 
 FEWEST_RUNS = 300
 """With fewer runs a measurement gives only a rough idea."""
-_Bools = NDArray[np.bool_]
 _Times = NDArray[np.int64]
 
 
@@ -51,9 +47,9 @@ class Measured:
 
 @dataclass(frozen=True)
 class _Found:
-    """Results of all bundles, by key; `right` (images,) bool, `repeats` one for each time they were opened."""
+    """Results of all bundles, by key; `repeats` one for each time they were opened."""
 
-    right: Mapping[str, _Bools]
+    qualities: Mapping[str, QualityRecord]
     cold: Mapping[str, ColdStart]
     placements: Mapping[str, Placement]
     repeats: tuple[Timed, ...]
@@ -72,12 +68,13 @@ def measure_bundles(
     repeats: int = 1,
     limits: Limits = LIMITS,
 ) -> Measured:
-    """Open every bundle, time them in the same rounds, and count correct predictions on `data` if it is given.
+    """Open every bundle, time them in the same rounds, and measure their accuracy on `data` if it is given.
 
     folders      bundles, or folders of bundles; in a folder, bundles that are damaged or cannot run here are skipped
                  with the reason. A bundle that is named twice is measured twice.
-    data         a folder with one sub-folder per class (or a CSV list); each must be a label of the bundles, but not
-                 every label needs images. Images that cannot be used are named and skipped.
+    data         a folder with one sub-folder per class (or a CSV list), or annotated objects for detectors; each class
+                 must be a label of the bundles, but not every label needs images. Images that cannot be used are named
+                 and skipped.
     cold_starts  fresh processes per bundle that open it and infer once; 0 omits cold start and memory.
     limits       of each process; one is always started, before the bundle is opened in this process.
     repeats      how often all bundles are opened and timed
@@ -85,11 +82,11 @@ def measure_bundles(
     """
     bundles, left_out = _read_all(folders)
     preprocessing = _common_input(bundles)
-    samples = _samples(data, bundles, progress) if data else ()
+    samples = labeled(data, bundles, progress) if data else ()
     images = _timed_images(bundles, samples, preprocessing)
     cold = _cold_starts(bundles, images[0], timing.threads, cold_starts, limits, progress)
     machine, clock, temperature = describe(), clock_mhz(), temperature_c()
-    right: dict[str, _Bools] = {}
+    qualities: Mapping[str, QualityRecord] = {}
     placements: dict[str, Placement] = {}
     repeated: list[Timed] = []
     for repeat in range(repeats):
@@ -98,13 +95,13 @@ def measure_bundles(
                 key: stack.enter_context(open_bundle(each, threads=timing.threads)) for key, each in bundles.items()
             }
             if repeat == 0:
-                right = _right_answers(engines, samples, preprocessing, progress)
+                qualities = judge(engines, bundles, samples, preprocessing, progress)
                 placements = {key: engine.placement() for key, engine in engines.items()}
                 machine, clock, temperature = describe(), clock_mhz(), temperature_c()
             name = "latency" if repeats == 1 else f"latency, {repeat + 1} of {repeats}"
             with progress.task(name, total=timing.most_runs) as advance:
                 repeated.append(timed(engines, images, replace(timing, seed=timing.seed + repeat), advance))
-    found = _Found(right, cold, placements, tuple(repeated))
+    found = _Found(qualities, cold, placements, tuple(repeated))
     gpus = (gpu_of(bundle.manifest.target, placements[key]) for key, bundle in bundles.items())
     rows = _rows(bundles, samples, found, timing)
     met = _worst(repeated)
@@ -150,11 +147,9 @@ def _rows(
     bundles: Mapping[str, Bundle], samples: Sequence[Sample], found: _Found, timing: Timing
 ) -> tuple[BundleMeasurement, ...]:
     first = next(iter(bundles))
-    labels = np.array([sample.label for sample in samples], dtype=np.int64)
     rows: list[BundleMeasurement] = []
     for key, bundle in bundles.items():
         manifest, times = bundle.manifest, found.times(key)
-        right, of_first = found.right.get(key), found.right.get(first)
         figures, cold = latency(times, timing.threads), found.cold.get(key)
         medians = [float(np.quantile(each.times[key] / 1e6, 0.5, method="inverted_cdf")) for each in found.repeats]
         rows.append(
@@ -173,34 +168,16 @@ def _rows(
                 runs=times.size,
                 threads=timing.threads,
                 images=len(samples),
-                top1=stats.wilson(int(right.sum()), right.size) if right is not None else None,
                 ratio=None if key == first else stats.speedup(found.times(first), times, block=BLOCK, seed=timing.seed),
                 cold_start_ms=cold.cold_start_ms if cold else None,
                 peak_rss_bytes=cold.peak_rss_bytes if cold else None,
                 baseline_rss_bytes=cold.baseline_rss_bytes if cold else None,
-                recalls=_recalls(manifest.labels, labels, right, of_first if key != first else None),
-                drop_points=_drop(of_first, right) if key != first else None,
                 round_spread=figures.round_spread,
                 repeat_p50_ms=tuple(medians) if len(medians) > 1 else (),
+                **figures_of(found.qualities.get(key), manifest.labels, is_first=key == first),
             )
         )
     return tuple(rows)
-
-
-def _recalls(
-    names: Sequence[str], labels: NDArray[np.int64], right: _Bools | None, of_first: _Bools | None
-) -> tuple[LabelRecall, ...]:
-    if right is None:
-        return ()
-    found = stats.recalls(labels, right, right if of_first is None else of_first, len(names))
-    return tuple(
-        LabelRecall(name, each.images, each.recall, each.drop_points if of_first is not None else None)
-        for name, each in zip(names, found, strict=True)
-    )
-
-
-def _drop(of_first: _Bools | None, right: _Bools | None) -> Interval | None:
-    return None if of_first is None or right is None else stats.paired_difference(of_first, right)
 
 
 def _worst(repeats: Sequence[Timed]) -> Conditions:
@@ -254,33 +231,6 @@ def _common_input(bundles: Mapping[str, Bundle]) -> Preprocessing:
                 f"{other.folder}: takes another input than {first.folder}; bundles timed together need the same images"
             )
     return first.manifest.preprocessing
-
-
-def _samples(data: Path, bundles: Mapping[str, Bundle], progress: Progress) -> tuple[Sample, ...]:
-    first, *others = bundles.values()
-    for other in others:
-        if other.manifest.labels != first.manifest.labels:
-            raise BundleError(
-                f"{other.folder}: has other labels than {first.folder}; measure their accuracy one by one"
-            )
-    matched = match_labels(listing_of(data), first.manifest.labels, str(first.folder))
-    for note in matched.notes():
-        progress.note(f"{data}: {note}")
-    samples = usable(matched.samples, first.manifest.preprocessing, progress)
-    if not samples:
-        raise DataError(f"{data}: none of {len(matched.samples)} images can be used; replace them")
-    return samples
-
-
-def _right_answers(
-    engines: Mapping[str, Engine], samples: Sequence[Sample], preprocessing: Preprocessing, progress: Progress
-) -> dict[str, _Bools]:
-    if not samples:
-        return {}
-    labels = np.array([sample.label for sample in samples])
-    with progress.task("accuracy", total=len(samples)) as advance:
-        logits = answer_all(load_task("classification"), engines, batches(samples, preprocessing), advance=advance)
-    return {name: np.asarray(answers(values)[0] == labels) for name, values in logits.items()}
 
 
 def _timed_images(

@@ -19,7 +19,7 @@ _TIMES = ("p50_ms", "p90_ms", "p99_ms", "ratio")
 
 
 def rows(measurement: Measurement) -> list[Row]:
-    """One row per bundle. Columns `recall.<class>` hold the recall of single classes."""
+    """One row per bundle. Columns `recall.<class>`, or `ap.<class>` of detectors, hold the scores of single classes."""
     return [_row(measurement, each) for each in measurement.bundles]
 
 
@@ -67,12 +67,14 @@ def _row(measurement: Measurement, bundle: BundleMeasurement) -> Row:
     row |= {name: getattr(bundle, name) for name in ("runs", "threads", "round_spread", "cold_start_ms")}
     row |= {"peak_rss_bytes": bundle.peak_rss_bytes, "images": bundle.images}
     row |= _interval("top1", bundle.top1) | _interval("drop_points", bundle.drop_points)
+    row |= {"metric": bundle.metric} | _interval("score", bundle.first_score)
     row |= {"repeats": max(1, len(bundle.repeat_p50_ms))}
     row |= {"repeat_p50_ms": " ".join(f"{value:.6g}" for value in bundle.repeat_p50_ms)}
     row |= {"cpu": machine.processors, "usable_cores": machine.usable_cores, "load_average": machine.load_average}
     met = measurement.conditions
     row |= {"waited": met.waited if met else None, "stolen": met.stolen if met else None}
     row |= {"warnings": "; ".join(measurement.warnings)}
+    row |= {f"ap.{each.label}": each.ap.value if each.ap else None for each in bundle.precisions}
     row |= {f"recall.{each.label}": each.recall.value if each.recall else None for each in bundle.recalls}
     return row
 

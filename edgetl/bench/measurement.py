@@ -43,18 +43,35 @@ class LabelRecall:
 
 
 @dataclass(frozen=True)
+class LabelPrecision:
+    """Average precision of a detector for the objects of one class; None without objects.
+
+    drop_points  the first bundle's AP minus this one's, in points, on the same images; None for the first
+    """
+
+    __pydantic_config__ = _STRICT
+
+    label: str
+    objects: int
+    ap: Interval | None
+    drop_points: Interval | None
+
+
+@dataclass(frozen=True)
 class BundleMeasurement:
     """One bundle on one machine.
 
     bundle_sha256    SHA-256 of manifest.json, which holds the digests of all other files
     backend_version  of the runtime that was timed
     placement        number formats of the compute operators; None if the harness cannot ask the runtime
-    images, top1     labeled images and the share predicted correctly; 0 and None without such images
+    images           labeled ones; 0 without --data
+    metric, score    the task's first metric on them: `top-1`, `AP`; None without labeled images
+    top1             of a classifier: the same
     ratio            median time of the first bundle over this one's, timed in the same rounds; None for the first
     cold_start_ms    opening the bundle and the first inference in a fresh process, the runtime's own start included
     peak_rss_bytes   memory that this adds to an idle process, which holds baseline_rss_bytes
-    recalls          of every class; empty without labeled images
-    drop_points      top-1 of the first bundle minus this one's, in points, on the same images; None for the first
+    recalls          of every class, of a classifier; precisions, of a detector; empty without labeled images
+    drop_points      score of the first bundle minus this one's, in points, on the same images; None for the first
     round_spread     interquartile range of the rounds' median times over the median: how unsteady the machine was
     repeat_p50_ms    of each repeat of the whole measurement, in order; empty if there was only one
     detect_p50_ms    of a detector: from the decoded image to its objects, resize and postprocess included; None if it
@@ -88,6 +105,14 @@ class BundleMeasurement:
     round_spread: float | None = None
     repeat_p50_ms: tuple[float, ...] = ()
     detect_p50_ms: Interval | None = None
+    metric: str = "top-1"
+    score: Interval | None = None
+    precisions: tuple[LabelPrecision, ...] = ()
+
+    @property
+    def first_score(self) -> Interval | None:
+        """The score, also in a file that has only `top1`."""
+        return self.score or self.top1
 
 
 @dataclass(frozen=True)

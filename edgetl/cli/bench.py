@@ -45,8 +45,8 @@ _OF_RECIPES = ("overrides", "out", "weights_dirs", "targets_dirs", "calibration_
 @click.option(
     "--data",
     type=FILE,
-    help="With bundles: labeled images (one sub-folder per class) for top-1 and the recall of every class. Use images "
-    "that the recipe has not used.",
+    help="With bundles: labeled images (one sub-folder per class) for top-1 and the recall of every class, or "
+    "annotated objects (docs/guide/detection.md) for AP. Use images that the recipe has not used.",
 )
 @click.option(
     "--runs",

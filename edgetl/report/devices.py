@@ -60,7 +60,7 @@ def _read(path: Path) -> Measurement:
 
 
 def _check(path: Path, bundle: BundleMeasurement) -> None:
-    for key in ("p50_ms", "p90_ms", "p99_ms", "ratio", "top1"):
+    for key in ("p50_ms", "p90_ms", "p99_ms", "ratio", "top1", "score", "detect_p50_ms"):
         interval: Interval | Estimate | None = getattr(bundle, key)
         if interval is not None and not _is_possible(interval):
             raise EdgetlError(f"{path}: {bundle.bundle}: `{key}`: expected 0 <= low <= value <= high; found {interval}")
@@ -104,7 +104,9 @@ def _row(file: DeviceFile, found: BundleMeasurement, bundles: Sequence[Bundle]) 
         **interval("p50_ms", found.p50_ms),
         **interval("p90_ms", found.p90_ms),
         **interval("p99_ms", _p99(found)),
+        **interval("detect_p50_ms", found.detect_p50_ms),
         **interval("top1", found.top1),
+        **interval("score", found.first_score),
     )
 
 

@@ -24,7 +24,7 @@ def show_measured(measurement: Measurement, console: Console | None = None) -> N
     out.print(table(measurement))
     for line in (_conditions(measurement), *_notes(measurement)):
         out.print(Text(line, style="dim"), highlight=False)
-    for line in _recalls(measurement):
+    for line in (*_recalls(measurement), *_precisions(measurement)):
         out.print(Text(line), highlight=False)
     names = measurement.names()
     for each in measurement.gates:
@@ -36,13 +36,13 @@ def show_measured(measurement: Measurement, console: Console | None = None) -> N
 def table(measurement: Measurement) -> Table:
     """One row per bundle, each cell a value over its 95 % interval. Fits 80 columns."""
     cold = any(each.cold_start_ms is not None for each in measurement.bundles)
-    data = any(each.top1 is not None for each in measurement.bundles)
+    data = any(each.first_score is not None for each in measurement.bundles)
     grid = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False, collapse_padding=True)
     grid.add_column("bundle\nruntime", no_wrap=True)
     grid.add_column("build\nsize", no_wrap=True)
     headings = ["p50\nms", "p99\nms", "speed\nto first"]
     headings += ["cold start\nmemory"] if cold else []
-    headings += ["top-1\n%"] if data else []
+    headings += [f"{measurement.bundles[0].metric}\n%"] if data else []
     for heading in headings:
         grid.add_column(heading, justify="right", no_wrap=True)
     for place, (name, bundle) in enumerate(zip(measurement.names(), measurement.bundles, strict=True)):
@@ -56,7 +56,7 @@ def table(measurement: Measurement) -> Table:
         if cold:
             cells.append(_stack(f"{words.milliseconds(bundle.cold_start_ms)} ms", words.size(bundle.peak_rss_bytes)))
         if data:
-            cells.append(_share(bundle.top1))
+            cells.append(_share(bundle.first_score))
         grid.add_row(*cells)
     return grid
 
@@ -116,7 +116,7 @@ def _notes(measurement: Measurement) -> list[str]:
         if each.drop_points is not None:
             drop = each.drop_points
             sentence = f"{decimal(drop.value, 2)} points ({decimal(drop.low, 2)} to {decimal(drop.high, 2)})"
-            notes.append(f"{name}top-1 of the first minus this one's: {sentence}")
+            notes.append(f"{name}{each.metric} of the first minus this one's: {sentence}")
     return notes
 
 
@@ -137,11 +137,28 @@ def _recalls(measurement: Measurement) -> list[str]:
     return lines
 
 
+def _precisions(measurement: Measurement) -> list[str]:
+    """The lowest APs of each detector, one line each."""
+    lines = []
+    for number, bundle in enumerate(measurement.bundles, 1):
+        found = sorted(((each.label, each.ap) for each in bundle.precisions if each.ap), key=lambda pair: pair[1].value)
+        if not found:
+            continue
+        name = f"{number}. " if len(measurement.bundles) > 1 else ""
+        sentence = ", ".join(_named(label, ap) for label, ap in found[:_NAMED_CLASSES])
+        more = len(found) - _NAMED_CLASSES
+        lines.append(f"{name}AP %: {sentence}{f'; {more} more classes in --json' if more > 0 else ''}")
+    return lines
+
+
 def _value(recall: LabelRecall) -> float:
     return recall.recall.value if recall.recall else 1.0
 
 
 def _one(each: LabelRecall) -> str:
     assert each.recall is not None
-    interval = words.percent_range(each.recall.low, each.recall.high)
-    return f"{each.label} {words.percent(each.recall.value)} ({interval})"
+    return _named(each.label, each.recall)
+
+
+def _named(label: str, share: Interval) -> str:
+    return f"{label} {words.percent(share.value)} ({words.percent_range(share.low, share.high)})"

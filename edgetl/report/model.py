@@ -255,9 +255,18 @@ class Device(TolerantModel):
     p99_ms: float | None = None
     p99_ms_low: float | None = None
     p99_ms_high: float | None = None
+    detect_p50_ms: float | None = None
+    """Of a detector: from the decoded image to its objects, resize and postprocess included."""
+    detect_p50_ms_low: float | None = None
+    detect_p50_ms_high: float | None = None
     images: int
-    """Labeled images behind top1."""
+    """Labeled images behind the score."""
+    score: float | None = None
+    """Of the report's `metric`."""
+    score_low: float | None = None
+    score_high: float | None = None
     top1: float | None = None
+    """The same of a classifier."""
     top1_low: float | None = None
     top1_high: float | None = None
     cold_start_ms: float | None = None

@@ -1,0 +1,97 @@
+"""Accuracy of finished bundles on labeled images, of classifiers and detectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgetl.bench.measurement import LabelPrecision, LabelRecall
+from edgetl.bundle.read import Bundle
+from edgetl.data.batches import batches, usable
+from edgetl.data.by_label import match_labels
+from edgetl.data.frames import frames_of
+from edgetl.data.labeled_objects import labeled_objects
+from edgetl.data.survey import listing_of
+from edgetl.errors import BundleError, DataError
+from edgetl.tasks.base import load_task
+from edgetl.tasks.classification.accuracy import Accuracy
+from edgetl.tasks.detection.scores import DetectionScores, OfClass
+from edgetl.tasks.quality import QualityRecord
+from edgetl.tasks.running import answer_all
+from edgetl.types import Engine, Preprocessing, Progress, Sample
+
+
+def labeled(data: Path, bundles: Mapping[str, Bundle], progress: Progress) -> tuple[Sample, ...]:
+    """The usable images of `data` with the labels of the bundles; notes what is skipped.
+
+    Raises BundleError if the bundles have different labels or tasks; DataError if there are no usable images.
+    """
+    first, *others = bundles.values()
+    for other in others:
+        if (other.manifest.labels, other.manifest.task) != (first.manifest.labels, first.manifest.task):
+            raise BundleError(
+                f"{other.folder}: has other labels than {first.folder}; measure their accuracy one by one"
+            )
+    if first.manifest.task == "detection":
+        objects = labeled_objects(data, first.manifest.labels, str(first.folder))
+        samples, notes = objects.samples, objects.notes()
+    else:
+        matched = match_labels(listing_of(data), first.manifest.labels, str(first.folder))
+        samples, notes = matched.samples, matched.notes()
+    for note in notes:
+        progress.note(f"{data}: {note}")
+    found = usable(samples, first.manifest.preprocessing, progress)
+    if not found:
+        raise DataError(f"{data}: none of {len(samples)} images can be used; replace them")
+    return found
+
+
+def judge(
+    engines: Mapping[str, Engine],
+    bundles: Mapping[str, Bundle],
+    samples: Sequence[Sample],
+    preprocessing: Preprocessing,
+    progress: Progress,
+) -> dict[str, QualityRecord]:
+    """How good every bundle is, against the labels and against the first bundle on the same images; nothing without
+    images. A detector is measured at its own working point."""
+    if not samples:
+        return {}
+    first = next(iter(bundles.values())).manifest
+    task = load_task(first.task)
+    frames = frames_of(samples, preprocessing) if task.in_image else ()
+    with progress.task("accuracy", total=len(samples)) as advance:
+        answers = answer_all(task, engines, batches(samples, preprocessing), frames, advance)
+    truths, reference = [sample.truth for sample in samples], answers[next(iter(bundles))]
+    return {
+        key: task.measure(answers[key], truths, reference, len(first.labels), settings=bundle.manifest.postprocess)
+        for key, bundle in bundles.items()
+    }
+
+
+def figures_of(found: QualityRecord | None, labels: Sequence[str], *, is_first: bool) -> dict[str, Any]:
+    """The fields of `BundleMeasurement` about accuracy. The first bundle is the reference of the drops and has none."""
+    if found is None:
+        return {"top1": None}
+    figures: dict[str, Any] = {
+        "metric": found.score.metric,
+        "score": found.score.value,
+        "top1": found.top1 if isinstance(found, Accuracy) else None,
+        "drop_points": None if is_first else found.drop_points,
+    }
+    if isinstance(found, DetectionScores):
+        classes = zip(labels, found.classes, strict=True)
+        return figures | {"precisions": tuple(_precision(label, each, is_first=is_first) for label, each in classes)}
+    recalls = zip(labels, found.recalls, strict=True)
+    return figures | {
+        "recalls": tuple(
+            LabelRecall(label, each.images, each.recall, None if is_first else each.drop_points)
+            for label, each in recalls
+        )
+    }
+
+
+def _precision(label: str, found: OfClass, *, is_first: bool) -> LabelPrecision:
+    lost = found.ap.drop_points if found.ap and not is_first else None
+    return LabelPrecision(label, found.objects, found.ap.value if found.ap else None, lost)
