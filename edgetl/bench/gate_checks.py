@@ -79,7 +79,9 @@ def _drop_check(build: BuildBench, bench: TargetBench, limit: float) -> GateChec
     drop = build.accuracy.drop_points
     least = build.host.least_drop_points if build.host else drop.low
     verdict = _accuracy_verdict(drop.value > limit, least > limit, bench.emulated)
-    reason = f"drop {_within(drop, limit, build.accuracy.images)}"
+    metric = build.accuracy.score.metric
+    of = "" if metric == "top-1" else f"{metric} "
+    reason = f"{of}drop {_within(drop, limit, build.accuracy.images)}"
     return GateCheck(gate, limit, drop.value, verdict, reason)
 
 

@@ -10,6 +10,7 @@ from edgetl.bench.result import BuildBench, HostCheck, TargetBench
 from edgetl.errors import UsageError
 from edgetl.files.text import one_line
 from edgetl.recipes.recipe import Gates
+from edgetl.tasks.classification.accuracy import Accuracy
 from edgetl.types import PRECISIONS, Interval, Precision, Verdict
 
 Choose = Literal["fastest", "int8", "float32"]
@@ -18,7 +19,7 @@ _OWN_ENDS = 2
 
 @dataclass(frozen=True)
 class BuildVerdict:
-    """A build with all its gates: fail if one fails or a logit is not finite, not measured if one is, else pass."""
+    """A build with all its gates: fail if one fails or an output is not finite, not measured if one is, else pass."""
 
     precision: Precision
     verdict: Verdict
@@ -64,7 +65,7 @@ def judge(bench: TargetBench, gates: Gates, choose: Choose = "fastest") -> Decis
 
 
 def judge_build(build: BuildBench, bench: TargetBench, gates: Gates) -> BuildVerdict:
-    """All gates on one build. A build with NaN or infinite logits fails whatever the gates are."""
+    """All gates on one build. A build with NaN or infinite outputs fails whatever the gates are."""
     if build.error:
         return BuildVerdict(build.precision, "fail", f"it does not run: {one_line(build.error)}", ())
     if build.lacking:
@@ -85,7 +86,8 @@ def judge_build(build: BuildBench, bench: TargetBench, gates: Gates) -> BuildVer
 def _build_reason(build: BuildBench, bench: TargetBench, verdict: Verdict, checks: tuple[GateCheck, ...]) -> str:
     reasons = [check.reason for check in checks if check.verdict == verdict and check.value is not None]
     if build.accuracy is not None and build.accuracy.not_finite:
-        reasons.append(f"{build.accuracy.not_finite} images gave NaN or infinite logits")
+        of = "logits" if isinstance(build.accuracy, Accuracy) else "outputs"
+        reasons.append(f"{build.accuracy.not_finite} images gave NaN or infinite {of}")
     if build.unmeasured:
         reasons.append(f"not measured: {one_line(build.unmeasured)}; the next build tries again")
     elif build.host is not None and build.accuracy is not None:

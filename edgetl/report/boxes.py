@@ -14,8 +14,8 @@ from PIL import Image
 from edgetl.errors import DataError
 from edgetl.fronts.image.decode import decode
 
-BoxKind = Literal["truth", "missed", "right", "wrong"]
-"""A labeled object that was found or not; a reported object that is right or wrong."""
+BoxKind = Literal["truth", "missed", "right", "wrong", "suspect"]
+"""A labeled object that was found or not; a reported object that is right or wrong; a labeled one to look at."""
 _SIDE = 360
 _TEXT = 30  # of the image's longer side is the height of a line
 

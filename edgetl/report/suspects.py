@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgetl.checks.model import Checks, Finding
+from edgetl.checks.model import Checks, Finding, Picture
 from edgetl.checks.sheet import TITLES
+from edgetl.report.boxes import DrawnBox, Photo, photo
 from edgetl.report.pictures import data_uri
 
 _PER_FINDING = 12
@@ -14,11 +15,16 @@ _PER_FINDING = 12
 
 @dataclass(frozen=True)
 class ShownPicture:
-    """`source` is a data URI, or empty if the file can no longer be read; `caption`: side and class."""
+    """`source` is a data URI, or empty if the file can no longer be read; `caption`: side and class.
+
+    photo, boxes  in place of `source` where the finding is about objects
+    """
 
     source: str
     caption: str
     file: str
+    photo: Photo | None = None
+    boxes: tuple[DrawnBox, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,15 +59,21 @@ def show_findings(checks: Checks, *, allow_leak: bool) -> tuple[ShownFinding, ..
 def _suspects(finding: Finding) -> tuple[ShownSuspect, ...]:
     return tuple(
         ShownSuspect(
-            pictures=tuple(
-                ShownPicture(
-                    source=data_uri(Path(picture.path)),
-                    caption=f"{picture.side or ''} {picture.label}".strip(),
-                    file=Path(picture.path).name,
-                )
-                for picture in suspect.pictures
-            ),
+            pictures=tuple(map(_picture, suspect.pictures)),
             sentence=suspect.sentence,
         )
         for suspect in finding.suspects[:_PER_FINDING]
+    )
+
+
+def _picture(picture: Picture) -> ShownPicture:
+    path = Path(picture.path)
+    boxes = tuple(DrawnBox.of("suspect", box.corners, box.label) for box in picture.boxes)
+    drawn = photo(path) if boxes else None
+    return ShownPicture(
+        source="" if boxes else data_uri(path),
+        caption=f"{picture.side or ''} {picture.label}".strip(),
+        file=path.name,
+        photo=drawn,
+        boxes=boxes,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from edgetl.tasks.detection.working_point import utility
 from edgetl.types import Box, Boxes, Sample
 
 _PER_GROUP = 6
+_MOST_CAPTIONS = 10  # in one image; more would hide it
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,10 @@ def _seen(title: str, found: Detections, truths: Boxes, classes: Sequence[str], 
         if not left_out
     ]
     labeled = [_labeled(truths[at], classes, missed=at in missed) for at in counted]
-    return Seen(title, (*labeled, *reported), _sentence(right & ~region, region, len(missed), len(counted)))
+    boxes = (*labeled, *reported)
+    if sum(bool(box.caption) for box in boxes) > _MOST_CAPTIONS:
+        boxes = tuple(replace(box, caption="") for box in boxes)
+    return Seen(title, boxes, _sentence(right & ~region, region, len(missed), len(counted)))
 
 
 def _labeled(box: Box, classes: Sequence[str], *, missed: bool) -> DrawnBox:

@@ -6,13 +6,16 @@ from typing import Literal
 import numpy as np
 import pytest
 
+from edgetl.bench.gate_checks import check_gates
 from edgetl.bench.gates import Decision, judge, judge_build
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, HostCheck, Latency, TargetBench
 from edgetl.errors import UsageError
 from edgetl.recipes.recipe import Gates
 from edgetl.tasks.classification.accuracy import Accuracy, compare
-from edgetl.types import Estimate, Interval, Precision
+from edgetl.tasks.detection.scores import DetectionScores
+from edgetl.tasks.detection.task import Detection
+from edgetl.types import Box, Boxes, Estimate, Interval, Precision
 
 NO_GATES = Gates(max_drop_points=None)
 
@@ -343,3 +346,24 @@ class TestChoice:
         assert told(found, "int8").startswith("not measured: fresh process did not finish within 300 s; the next build")
         assert [verdict.verdict for verdict in found.builds] == ["not measured", "pass"]
         assert found.why == "int8 was not measured; float32 is the fastest build that passes"
+
+
+def test_the_gates_of_a_detector_speak_of_ap(labeled_cells: DetectionScores) -> None:
+    build = BuildBench("int8", 10, accuracy=labeled_cells)
+    bench = TargetBench("x86-cpu", "onnxruntime", "1", True, False, "", describe(), (0, 1, 2), (build,))
+    drop, score = check_gates(build, bench, Gates(max_drop_points=1.0, min_score=0.9))
+    assert drop.reason.startswith("AP drop 0.00 points (0.00 to 0.00), within the allowed 1")
+    assert score.gate == "min_score"
+    assert score.reason.startswith("AP ")
+    assert "below the required 90 %" in score.reason
+    sick = replace(build, accuracy=replace(labeled_cells, not_finite=2))
+    assert "2 images gave NaN or infinite outputs" in judge(replace(bench, builds=(sick,)), Gates()).reason
+
+
+@pytest.fixture
+def labeled_cells() -> DetectionScores:
+    """Of three images in which one of two objects is found."""
+    truths: list[Boxes] = [(Box(0, 0, 4, 4, 0), Box(5, 5, 15, 15, 0)), (Box(2, 2, 30, 30, 0),), ()]
+    found = np.full((3, 100, 6), -1, np.float32)
+    found[:2, 0] = ((5, 5, 15, 15, 0.8, 0), (2, 2, 30, 30, 0.75, 0))
+    return Detection().measure(found, truths, found, 1)

@@ -14,8 +14,11 @@ from html_outline import Outline, outline
 from edgetl.report.detection import section
 from edgetl.report.detection.confusion import shape_objects
 from edgetl.report.detection.model import SizeScores
+from edgetl.report.detection.pictures import Both, choose_images
 from edgetl.report.html import Details, render_html
 from edgetl.report.model import Report
+from edgetl.tasks.detection.detections import Detections
+from edgetl.types import Box, Sample
 
 Made = tuple[Report, Details]
 
@@ -88,6 +91,20 @@ def test_images_show_both_networks_where_they_differ(page: str) -> None:
     assert "Float network: " in page
     assert '<g class="missed"><title>missed: ' in page
     assert '<g class="right"><title>' in page
+
+
+def test_captions_are_left_out_where_they_would_hide_the_image(tmp_path: Path) -> None:
+    (few,) = samples(tmp_path, 1)
+    boxes = tuple(Box(3.0 * at, 2.0, 3.0 * at + 2, 4.0, 0) for at in range(12))
+    crowd = Sample(few.path, boxes, "")
+    nothing = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+    for known, captions in ((replace(crowd, truth=boxes[:3]), 3), (crowd, 0)):
+        found = Both([nothing], [nothing], 0.4)
+        differ, worst = choose_images([known], CLASSES, found, "int8")
+        assert (differ.found, worst.found) == (0, 1)
+        (side,) = worst.images[0].sides
+        assert sum(bool(box.caption) for box in side.boxes) == captions
+        assert side.sentence == f"0 of {len(known.boxes)} found, {len(known.boxes)} missed, 0 wrong"
 
 
 def test_an_image_that_is_gone_is_said(tmp_path: Path) -> None:

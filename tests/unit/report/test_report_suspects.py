@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgetl.checks.model import Checks, Finding, Picture, Suspect
+from edgetl.checks.model import BoxMark, Checks, Finding, Picture, Suspect
 from edgetl.checks.sheet import TITLES
 from edgetl.report.suspects import ShownFinding, show_findings
 
@@ -47,6 +47,22 @@ def test_a_dozen_suspects_are_shown_and_a_picture_that_is_gone_is_blank(tmp_path
     (labels,) = shown(checks(Finding(check="labels", verdict="warn", sentence="15", found=15, suspects=many)))
     assert len(labels.suspects) == 12
     assert labels.suspects[0].pictures[0].source == ""
+
+
+def test_objects_to_look_at_are_drawn_on_their_image(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(np.full((20, 30, 3), 90, np.uint8)).save(path)
+    marked = Picture(path=str(path), side="train", boxes=(BoxMark(corners=(1, 2, 11, 8), label="cell"),))
+    finding = Finding(
+        check="tiny", verdict="warn", sentence="one", found=1, suspects=(Suspect(pictures=(marked,), sentence="small"),)
+    )
+    (picture,) = shown(checks(finding))[0].suspects[0].pictures
+    assert picture.photo is not None
+    assert (picture.photo.width, picture.photo.height, picture.source) == (30, 20, "")
+    (box,) = picture.boxes
+    assert (box.kind, box.x, box.y, box.width, box.height, box.title) == ("suspect", 1, 2, 10, 6, "cell")
+    path.unlink()
+    assert shown(checks(finding))[0].suspects[0].pictures[0].photo is None
 
 
 @pytest.mark.parametrize(
