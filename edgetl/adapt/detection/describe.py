@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from edgetl.adapt.detection.guards import negative_transfer, not_measured, overfitting, too_little_data
-from edgetl.adapt.detection.held_out import mean_of
+from edgetl.adapt.detection.held_out import mean_difference, mean_of
 from edgetl.adapt.detection.record import Candidate, DetectorAdaptRecord, History, State, Stretch, Times
 from edgetl.adapt.detection.search import Outcome, Task, Tried, own_utility
 from edgetl.adapt.record import Budget, Guard
@@ -147,7 +147,7 @@ def _candidate(task: Task, tried: Tried, outcome: Outcome) -> Candidate:
         seconds=tried.seconds,
         images=len(utility),
         utility=mean_of(utility, groups),
-        difference=None if best is None or best is utility else mean_of(utility - best, groups),
+        difference=None if best is None or best is utility else mean_difference(utility, best, groups),
         chosen=chosen,
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.adapt.detection.held_out import mean_of
+from edgetl.adapt.detection.held_out import mean_difference, mean_of
 from edgetl.adapt.record import Guard
 
 Floats = NDArray[np.float64]
@@ -55,7 +55,7 @@ def negative_transfer(
             numbers,
         )
     if frozen is not None:
-        numbers |= _difference("chosen_minus_frozen", utility - frozen[1], groups)
+        numbers |= _difference("chosen_minus_frozen", utility, frozen[1], groups)
         gain = numbers["chosen_minus_frozen"]
         facts = f"utility {mean:.3f} with `{chosen}`, {float(frozen[1].mean()):.3f} with `{frozen[0]}`"
         if gain <= 0 and asked_for:
@@ -63,7 +63,7 @@ def negative_transfer(
             return Guard(TRANSFER, "warn", said, numbers)
         return Guard(TRANSFER, "pass", f"Training the backbone's last stages helps: {facts}.", numbers)
     if rejected is not None:
-        numbers |= _difference("rejected_minus_chosen", rejected[1] - utility, groups)
+        numbers |= _difference("rejected_minus_chosen", rejected[1], utility, groups)
         facts = f"utility {float(rejected[1].mean()):.3f} with `{rejected[0]}`, {mean:.3f} with `{chosen}`"
         said = f"Training the backbone is not clearly better ({facts}), so it stays frozen."
         return Guard(TRANSFER, "rolled back", said, numbers)
@@ -109,6 +109,6 @@ def too_little_data(
     return Guard(DATA, "pass", f"At least {FEWEST_OBJECTS} objects of every class.", numbers)
 
 
-def _difference(name: str, differences: Floats, groups: Sequence[Hashable] | None) -> dict[str, float]:
-    interval = mean_of(differences, groups)
+def _difference(name: str, first: Floats, second: Floats, groups: Sequence[Hashable] | None) -> dict[str, float]:
+    interval = mean_difference(first, second, groups)
     return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}

@@ -70,11 +70,16 @@ def utilities(matches: Matches, threshold: float) -> Floats:
     return mean
 
 
-def mean_of(values: Floats, groups: Sequence[Hashable] | None) -> Interval:
-    """The mean of values (N,) of images, with a bootstrap interval over images, or over their groups."""
+def mean_of(values: Floats, groups: Sequence[Hashable] | None, lowest: float = 0.0) -> Interval:
+    """The mean of values (N,) of images, from `lowest` to 1, with a bootstrap interval over images, or over groups."""
     names = None if groups is None else [repr(group) for group in groups]
     draws = resampled(lambda weights: weights @ values / np.maximum(weights.sum(axis=1), 1), len(values), names)
-    return interval_of(float(values.mean()), draws, count_units(len(values), names), 0.0, 1.0)
+    return interval_of(float(values.mean()), draws, count_units(len(values), names), lowest, 1.0)
+
+
+def mean_difference(candidate: Floats, rival: Floats, groups: Sequence[Hashable] | None) -> Interval:
+    """The mean of the paired differences of two utilities (N,), with such an interval."""
+    return mean_of(candidate - rival, groups, -1.0)
 
 
 def lead(candidate: Floats, rival: Floats) -> float:

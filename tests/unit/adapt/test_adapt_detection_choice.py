@@ -10,7 +10,7 @@ import pytest
 from edgetl.adapt.detection.budget import enough
 from edgetl.adapt.detection.folds import detection_folds
 from edgetl.adapt.detection.guards import negative_transfer, overfitting, too_little_data
-from edgetl.adapt.detection.held_out import Judged, lead, utilities
+from edgetl.adapt.detection.held_out import Judged, lead, mean_difference, utilities
 from edgetl.adapt.detection.search import Tried, choose
 from edgetl.adapt.detection.ways import Way
 from edgetl.tasks.detection.detections import Detections
@@ -91,6 +91,13 @@ def test_a_lead_is_counted_in_standard_errors() -> None:
     differences = np.array([0.1, 0.3, 0.2])
     expected = differences.mean() / (differences.std(ddof=1) / 3**0.5)
     assert lead(differences, np.zeros(3)) == pytest.approx(expected)
+
+
+def test_a_difference_may_be_below_zero() -> None:
+    worse, better = np.array([0.1, 0.2, 0.3, 0.2]), np.array([0.4, 0.4, 0.5, 0.5])
+    interval = mean_difference(worse, better, None)
+    assert interval.value == pytest.approx(-0.25)
+    assert -1 <= interval.low < -0.25 < interval.high < 0
 
 
 def test_guards_say_what_was_found() -> None:
