@@ -18,7 +18,7 @@ class Trial:
     """One network, measured on the target's own runtime, or for an absent CPU on the host, without times.
 
     layers       the layers in float
-    top1         fraction; drop_points  against the float network, paired
+    top1         the task's metric, a fraction: top-1 or AP; drop_points  against the float network, paired
     p50_ms       timed in the same rounds as the other trials; relative_time  over that of INT8, paired by round; both
                  None for an absent CPU
     not_integer  convolutions and matrix products that the runtime really computes in float; None for an absent CPU

@@ -14,7 +14,6 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from edgetl.backbones.extract import tensors_digest
-from edgetl.backbones.findings import Replaceable
 from edgetl.backbones.memory_format import channels_last
 from edgetl.backbones.replaceable import replaceable
 from edgetl.files.digest import value_digest
@@ -23,7 +22,6 @@ from edgetl.pivot.adapted import open_adapted, outputs_of
 from edgetl.pivot.check import check_scheme
 from edgetl.pivot.fold import fold_parts
 from edgetl.pivot.from_torch import to_onnx
-from edgetl.pivot.parts import WHOLE
 from edgetl.pivot.preprocess import on_byte_lattice
 from edgetl.pivot.serialize import serialize
 from edgetl.quant.bias import IMAGES, correct_biases
@@ -74,8 +72,7 @@ def quantize_network(run: Run, adapted: Path, scheme: Scheme, gates: Gates, rang
         p = on_byte_lattice(p, symmetric=scheme.activation_symmetric)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with _repeatable(config.seed, device):
-        # what surgery replaces is known for classifiers only
-        parts_to_replace = replaceable(opened.module) if opened.parts == WHOLE else Replaceable()
+        parts_to_replace = replaceable(opened.module)
         folded = fold_parts(opened.module, opened.parts, p.height, p.width)
         network = folded.module
         # the captured graph shares its parameters with what was captured, and training moves them

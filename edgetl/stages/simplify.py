@@ -44,7 +44,20 @@ def needs_surgery(run: Run, target: Target, benched: StageResult, quantized: Map
     if run.job.recipe.surgery.when == "off" or made is None:
         return False
     found = read_quantize(made.folder).replaceable
-    return surgery_pays(read_bench(benched.folder / BENCH_FILE), found, run.job.recipe.surgery)
+    pays = surgery_pays(read_bench(benched.folder / BENCH_FILE), found, run.job.recipe.surgery)
+    if pays and run.job.recipe.task == "detection":
+        run.progress.note(not_for_detectors(target.name, found))
+        return False
+    return pays
+
+
+def not_for_detectors(target: str, found: Replaceable) -> str:
+    """Why a detector is not simplified: distillation on few shots does not bring back what all its layers lose."""
+    return (
+        f"{target}: INT8 is slower than a float build; {found.activations} smooth activations and {found.gates} "
+        "squeeze-and-excitation gates may be the cause, but surgery is for classification only; choose a backbone with "
+        "ReLU, for example mobilenetv2_100"
+    )
 
 
 def surgery_pays(bench: TargetBench, found: Replaceable, surgery: Surgery) -> bool:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from small_runs import small_run
 
 from edgetl.backbones.findings import Replaceable
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, Latency, TargetBench
 from edgetl.errors import UsageError
 from edgetl.recipes.recipe import Surgery
-from edgetl.recipes.targets import load_target
+from edgetl.recipes.targets import load_target, scheme_id
 from edgetl.report.further_builds import surgery_sentence
-from edgetl.stages.simplify import surgery_pays
+from edgetl.stages import simplify
+from edgetl.stages.simplify import needs_surgery, not_for_detectors, surgery_pays
+from edgetl.store.results import StageResult
 from edgetl.tasks.classification.accuracy import compare
-from edgetl.types import Interval, Precision
+from edgetl.types import Interval, Precision, Silent, Split
 
 
 def _build(precision: Precision, p50_ms: float | None, *, lost: int = 0, conversions: int | None = None) -> BuildBench:
@@ -102,3 +106,32 @@ def test_a_target_file_cannot_ask_for_such_a_build(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(f"{text}precisions: [simplified]\n{scheme}")
     with pytest.raises(UsageError, match="simplified builds are made if int8 is slower than a float build; remove"):
         load_target("mine", [tmp_path])
+
+
+class _Noting(Silent):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@pytest.mark.parametrize(("activations", "told"), [(23, True), (0, False)])
+def test_a_detector_is_not_operated_on_and_one_line_says_why(
+    activations: int, told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = _bench(_build("int8", 2.1), _build("float32", 1.6))
+    monkeypatch.setattr("edgetl.bench.result.read_bench", lambda _: slow)
+    found = Replaceable(activations, 0)
+    monkeypatch.setattr(simplify, "read_quantize", lambda _: SimpleNamespace(replaceable=found))
+    progress, target = _Noting(), load_target("x86-cpu")
+    run = small_run(
+        Split(("a",), (), (), (), "squash", "", ""),
+        tmp_path,
+        progress=progress,
+        task="detection",
+        backbone={"name": "yolox_nano"},
+    )
+    result = StageResult("bench", tmp_path, "", reused=False, seconds=0.0, peak_rss_bytes=0)
+    assert not needs_surgery(run, target, result, {scheme_id(target.scheme): result})
+    assert progress.notes == ([not_for_detectors("x86-cpu", found)] if told else [])
