@@ -15,6 +15,7 @@ from edgetl import stats
 from edgetl.backends.base import load as load_backend
 from edgetl.backends.fresh_process import LIMITS, Limits, cold_start
 from edgetl.bench.bundle_accuracy import figures_of, judge, labeled
+from edgetl.bench.detect_time import detect_p50_ms
 from edgetl.bench.latency import BLOCK
 from edgetl.bench.machine import Machine, clock_mhz, describe, gpu_of, temperature_c
 from edgetl.bench.measurement import BeforeAfter, BundleMeasurement, LeftOut, Measurement
@@ -27,7 +28,7 @@ from edgetl.data.batches import load_image, spread
 from edgetl.errors import BackendError, BundleError
 from edgetl.files.digest import file_digest
 from edgetl.tasks.quality import QualityRecord
-from edgetl.types import ColdStart, Placement, Preprocessing, Progress, Sample
+from edgetl.types import ColdStart, Interval, Placement, Preprocessing, Progress, Sample
 
 FEWEST_RUNS = 300
 """With fewer runs a measurement gives only a rough idea."""
@@ -47,11 +48,12 @@ class Measured:
 
 @dataclass(frozen=True)
 class _Found:
-    """Results of all bundles, by key; `repeats` one for each time they were opened."""
+    """Results of all bundles, by key; `repeats` one for each time they were opened, `whole` of detectors alone."""
 
     qualities: Mapping[str, QualityRecord]
     cold: Mapping[str, ColdStart]
     placements: Mapping[str, Placement]
+    whole: Mapping[str, Interval | None]
     repeats: tuple[Timed, ...]
 
     def times(self, key: str) -> _Times:
@@ -83,11 +85,13 @@ def measure_bundles(
     bundles, left_out = _read_all(folders)
     preprocessing = _common_input(bundles)
     samples = labeled(data, bundles, progress) if data else ()
-    images = _timed_images(bundles, samples, preprocessing)
+    paths = _timed_paths(bundles, samples)
+    images = np.stack([load_image(path, preprocessing) for path in paths])
     cold = _cold_starts(bundles, images[0], timing.threads, cold_starts, limits, progress)
     machine, clock, temperature = describe(), clock_mhz(), temperature_c()
     qualities: Mapping[str, QualityRecord] = {}
     placements: dict[str, Placement] = {}
+    whole: Mapping[str, Interval | None] = {}
     repeated: list[Timed] = []
     for repeat in range(repeats):
         with ExitStack() as stack:
@@ -101,7 +105,9 @@ def measure_bundles(
             name = "latency" if repeats == 1 else f"latency, {repeat + 1} of {repeats}"
             with progress.task(name, total=timing.most_runs) as advance:
                 repeated.append(timed(engines, images, replace(timing, seed=timing.seed + repeat), advance))
-    found = _Found(qualities, cold, placements, tuple(repeated))
+            if repeat == 0:
+                whole = detect_p50_ms(engines, bundles, paths, timing)
+    found = _Found(qualities, cold, placements, whole, tuple(repeated))
     gpus = (gpu_of(bundle.manifest.target, placements[key]) for key, bundle in bundles.items())
     rows = _rows(bundles, samples, found, timing)
     met = _worst(repeated)
@@ -174,6 +180,7 @@ def _rows(
                 baseline_rss_bytes=cold.baseline_rss_bytes if cold else None,
                 round_spread=figures.round_spread,
                 repeat_p50_ms=tuple(medians) if len(medians) > 1 else (),
+                detect_p50_ms=found.whole.get(key),
                 **figures_of(found.qualities.get(key), manifest.labels, is_first=key == first),
             )
         )
@@ -233,15 +240,11 @@ def _common_input(bundles: Mapping[str, Bundle]) -> Preprocessing:
     return first.manifest.preprocessing
 
 
-def _timed_images(
-    bundles: Mapping[str, Bundle], samples: Sequence[Sample], preprocessing: Preprocessing
-) -> NDArray[np.uint8]:
+def _timed_paths(bundles: Mapping[str, Bundle], samples: Sequence[Sample]) -> list[Path]:
     bundle = next(iter(bundles.values()))
     if samples:
-        paths = [Path(sample.path) for sample in spread(samples)]
-    else:
-        files = bundle.manifest.golden.files if bundle.manifest.golden else ()
-        paths = [bundle.folder / file for file in files]
-    if not paths:
+        return [Path(sample.path) for sample in spread(samples)]
+    files = bundle.manifest.golden.files if bundle.manifest.golden else ()
+    if not files:
         raise BundleError(f"{bundle.folder}: has no golden images for timing; name a folder with --data")
-    return np.stack([load_image(path, preprocessing) for path in paths])
+    return [bundle.folder / file for file in files]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ BLOCK = 10
 """Timed runs of one engine in a row."""
 SETTLE = 2
 """Untimed runs before each block."""
+Shown = TypeVar("Shown")
 
 
 def interleaved(
@@ -42,37 +44,52 @@ def interleaved(
     """
     if images.ndim != 4 or images.shape[0] < 1 or runs < 1:
         raise ValueError(f"expected images (K, H, W, 3) with K >= 1 and runs >= 1; found {images.shape} and {runs}")
-    names = list(engines)
     batches = [{INPUT_NAME: np.ascontiguousarray(images[index : index + 1])} for index in range(images.shape[0])]
+    calls = {name: engine.infer for name, engine in engines.items()}
+    return alternating(calls, batches, runs=runs, warmup=warmup, seed=seed, advance=advance, clock=clock)
+
+
+def alternating(
+    calls: Mapping[str, Callable[[Shown], object]],
+    shown: Sequence[Shown],
+    *,
+    runs: int,
+    warmup: int,
+    seed: int,
+    advance: Advance | None = None,
+    clock: Callable[[], int] = time.perf_counter_ns,
+) -> dict[str, NDArray[np.int64]]:
+    """The same of any calls, each of which takes one of `shown`: run r takes number r mod their count."""
+    names = list(calls)
     times = {name: np.zeros(runs, dtype=np.int64) for name in names}
     generator = np.random.default_rng(seed)
     with _no_garbage_collection():
-        for engine in engines.values():
+        for call in calls.values():
             for run in range(warmup):
-                engine.infer(batches[run % len(batches)])
+                call(shown[run % len(shown)])
         for first in range(0, runs, BLOCK):
             block = range(first, min(first + BLOCK, runs))
             for position in generator.permutation(len(names)):
                 name = names[position]
-                _time_block(engines[name], batches, block, times[name], clock)
+                _time_block(calls[name], shown, block, times[name], clock)
             if advance is not None:
                 advance(len(block))
     return times
 
 
 def _time_block(
-    engine: Engine,
-    batches: list[dict[str, NDArray[np.uint8]]],
+    call: Callable[[Shown], object],
+    shown: Sequence[Shown],
     block: range,
     times: NDArray[np.int64],
     clock: Callable[[], int],
 ) -> None:
     for run in range(block.start - SETTLE, block.start):
-        engine.infer(batches[run % len(batches)])
+        call(shown[run % len(shown)])
     for run in block:
-        inputs = batches[run % len(batches)]
+        inputs = shown[run % len(shown)]
         start = clock()
-        engine.infer(inputs)
+        call(inputs)
         times[run] = clock() - start
 
 

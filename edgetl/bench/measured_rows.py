@@ -15,7 +15,7 @@ from edgetl.bench.measurement import BundleMeasurement, Measurement
 from edgetl.types import Estimate, Interval, Verdict
 
 _PLAIN = ("bundle", "bundle_sha256", "target", "precision", "backend", "backend_version", "placement", "size_bytes")
-_TIMES = ("p50_ms", "p90_ms", "p99_ms", "ratio")
+_TIMES = ("p50_ms", "p90_ms", "p99_ms", "ratio", "detect_p50_ms")
 
 
 def rows(measurement: Measurement) -> list[Row]:

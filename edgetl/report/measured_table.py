@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -22,7 +24,7 @@ def show_measured(measurement: Measurement, console: Console | None = None) -> N
     """Print the table, the machine, recall per class and gates; to stdout by default."""
     out = console or Console(highlight=False)
     out.print(table(measurement))
-    for line in (_conditions(measurement), *_notes(measurement)):
+    for line in (*_whole_detections(measurement), _conditions(measurement), *_notes(measurement)):
         out.print(Text(line, style="dim"), highlight=False)
     for line in (*_recalls(measurement), *_precisions(measurement)):
         out.print(Text(line), highlight=False)
@@ -95,6 +97,15 @@ def _conditions(measurement: Measurement) -> str:
 
 def _cores(cores: float) -> str:
     return f"{cores:g} usable core{'' if cores == 1 else 's'}"
+
+
+def _whole_detections(measurement: Measurement) -> Iterator[str]:
+    for name, bundle in zip(measurement.names(), measurement.bundles, strict=True):
+        whole = bundle.detect_p50_ms
+        if whole is not None:
+            span = words.milliseconds_range(whole.low, whole.high)
+            p50 = words.milliseconds(whole.value)
+            yield f"{name}: from the decoded image to its objects, p50 {p50} ms ({span})"
 
 
 def _notes(measurement: Measurement) -> list[str]:

@@ -108,6 +108,7 @@ SMALLEST: Mapping[str, Callable[[Places], list[Word]]] = {
     "native_overhead.py": _native_overhead,
     "ap_coverage.py": lambda _: ["--series", "2", "--truth-images", "50"],
     "p99_coverage.py": lambda _: ["--series", "2"],
+    "postprocess.py": lambda places: ["--program", places.runtime.bin / "objects_tool", "--rounds", "20"],
     "quantization.py": lambda places: [
         *(*places.on_weights, *_FEW, "--networks", "squeezenet1_1", "--targets", TARGET, "--adapt", "probe"),
         *("--methods", "float32", "ptq", "--runs", "5", "--warmup", "1", "--repeats", "2"),

@@ -12,15 +12,19 @@ import numpy as np
 import pytest
 from native_build import RuntimeBuild, cross_build
 from numpy.typing import NDArray
+from objects_tool import ObjectsTool, assert_same_bits, random_outputs, random_settings
 from picture_tool import Tool, assert_resized_alike, noise, random_preprocessing, side
 from this_cpu import needs_vnni
 
 from edgetl.bench import qemu
+from edgetl.fronts.image.frame import frame_of
+from edgetl.tasks.detection.postprocess import postprocess
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 IMAGES = 200
 SIZES = 300
+OUTPUTS = 200
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +70,20 @@ def test_resizing_on_arm_gives_the_bytes_of_python(machine: str, emulator: str, 
     ]
     tool.close()
     assert sum(resized) > SIZES // 2
+
+
+@pytest.mark.parametrize(("machine", "emulator"), [("arm64", "qemu-aarch64-static"), ("armhf", "qemu-arm-static")])
+def test_objects_on_arm_have_the_bits_of_python(machine: str, emulator: str, request: pytest.FixtureRequest) -> None:
+    build: RuntimeBuild = request.getfixturevalue(machine)
+    sysroot = f"/usr/{'aarch64-linux-gnu' if machine == 'arm64' else 'arm-linux-gnueabihf'}"
+    tool = ObjectsTool(build.bin / "objects_tool", [emulator, "-L", sysroot])
+    rng = np.random.default_rng(6)
+    for case in range(OUTPUTS):
+        boxes, scores = random_outputs(rng, int(rng.choice([1, 50, 2100])), int(rng.choice([1, 3, 20])))
+        frame, settings = frame_of(side(rng), side(rng), random_preprocessing(rng, 400)), random_settings(rng)
+        (expected,) = postprocess(boxes[None], scores[None], [frame], settings)
+        assert_same_bits(tool.objects(boxes, scores, frame, settings), expected, f"case {case}")
+    tool.close()
 
 
 def test_a_user_s_project_runs_on_arm_with_its_bundle_inside(arm64: RuntimeBuild) -> None:

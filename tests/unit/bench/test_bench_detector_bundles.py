@@ -123,3 +123,14 @@ def test_objects_of_a_class_that_the_bundle_does_not_know_are_refused(bundles: l
     (tmp_path / "list.csv").write_text("path,x0,y0,x1,y1,label\na.png,1,1,9,9,zebra\n", encoding="utf-8")
     with pytest.raises(DataError, match="zebra"):
         measure_bundles(bundles[:1], tmp_path / "list.csv", Timing(20, 2, 1), Silent())
+
+
+def test_the_whole_way_from_image_to_objects_is_timed_apart(bundles: list[Path]) -> None:
+    measurement = measure_bundles(bundles, None, Timing(20, 1, 1), Silent()).measurement
+    for each in measurement.bundles:
+        assert each.p50_ms is not None
+        assert each.detect_p50_ms is not None
+        assert each.detect_p50_ms.value > each.p50_ms.value
+    console = Console(width=100, record=True, file=io.StringIO())
+    show_measured(measurement, console)
+    assert console.export_text().count("from the decoded image to its objects, p50 ") == len(bundles)
