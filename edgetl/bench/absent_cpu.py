@@ -121,7 +121,11 @@ class _Emulation:
                 return replace(build, accuracy=found[0], host=found[1])
         truths = [self._run.split.val[index].truth for index in picked]
         classes = len(self._run.split.classes)
-        accuracy = self._task.measure(logits, truths, reference[picked], classes, seed, settings=candidate.settings)
+        known = self._builds.groups
+        groups = None if known is None else [known[index] for index in picked]
+        accuracy = self._task.measure(
+            logits, truths, reference[picked], classes, seed, groups=groups, settings=candidate.settings
+        )
         return replace(build, accuracy=accuracy)
 
     def _host(self, candidate: Candidate) -> Answers | None:

@@ -35,6 +35,7 @@ class TargetBuilds:
 
     task       of the network
     reference  float32 (len(val), ...), answers of the float torch network on the validation images in their order
+    groups     of these images, if those of a group are alike and the task's intervals can allow for that
     """
 
     target: Target
@@ -42,3 +43,4 @@ class TargetBuilds:
     preprocessing: Preprocessing
     reference: Answers
     task: Task = field(default_factory=lambda: load_task("classification"))
+    groups: tuple[str, ...] | None = None

@@ -150,6 +150,7 @@ def _measure(
                     builds.reference,
                     len(run.split.classes),
                     seed,
+                    groups=builds.groups,
                     settings=candidate.settings,
                 ),
                 latency=latency(times[name], threads),

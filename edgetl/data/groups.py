@@ -67,6 +67,15 @@ def shot_keys(run: Run) -> tuple[str, ...] | None:
     return _keys_of_samples(config.group_by, run.split.shots, _listing(run, "train"))
 
 
+def val_groups(run: Run) -> tuple[str, ...] | None:
+    """The groups of the validation images for the intervals of a detector; None without `data.group_by`. Those of a
+    classifier are of shares of single images."""
+    if run.job.recipe.task == "classification":
+        return None
+    keys = split_keys(run)
+    return None if keys is None else keys.val
+
+
 def shared_groups(keys: SplitKeys) -> tuple[SharedGroup, ...]:
     """The validation images whose group also has a shot, each with the first such shot; ordered like `Split.val`.
 

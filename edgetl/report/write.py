@@ -20,6 +20,7 @@ from edgetl.bundle.read import Bundle, read_bundle
 from edgetl.bundle.write import add_measurement
 from edgetl.checks.model import FILE_NAME as CHECKS_FILE
 from edgetl.checks.model import read_checks
+from edgetl.data.groups import val_groups
 from edgetl.files.digest import file_digest
 from edgetl.pivot.float_answers import read_reference
 from edgetl.pivot.pivot import read_pivot
@@ -37,11 +38,9 @@ from edgetl.report.html import read_details, write_html
 from edgetl.report.model import FILE_NAME, Quantized, Stage, Surgery, read_report, write_report
 from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.store.results import StageResult
-from edgetl.tasks.base import Answers, Task, load_task
+from edgetl.tasks.base import load_task
 from edgetl.tasks.classification.accuracy import Accuracy
-from edgetl.tasks.detection.detections import Postprocess
-from edgetl.tasks.quality import QualityRecord
-from edgetl.types import Estimate, Interval, Split
+from edgetl.types import Estimate, Interval
 
 
 def write_reports(run: Run, finished: Finished, stages: Sequence[StageResult], out: Path) -> None:
@@ -61,7 +60,15 @@ def write_reports(run: Run, finished: Finished, stages: Sequence[StageResult], o
         ReportInputs(
             recipe=recipe,
             split=split,
-            reference=_reference_quality(task, split, reference, recipe.data.seed, read_pivot(pivot).postprocess),
+            reference=task.measure(
+                reference,
+                [sample.truth for sample in split.val],
+                reference,
+                len(split.classes),
+                recipe.data.seed,
+                groups=val_groups(run),
+                settings=read_pivot(pivot).postprocess,
+            ),
             targets=tuple(results),
             checks=read_checks(finished.checked.folder / CHECKS_FILE),
             adapt=adapt,
@@ -161,13 +168,6 @@ def _measured(bench: TargetBench, build: BuildBench, now: str) -> Measured | Non
 
 def _value(interval: Interval | Estimate | None) -> float | None:
     return None if interval is None else interval.value
-
-
-def _reference_quality(
-    task: Task, split: Split, reference: Answers, seed: int, settings: Postprocess | None
-) -> QualityRecord:
-    truths = [sample.truth for sample in split.val]
-    return task.measure(reference, truths, reference, len(split.classes), seed, settings=settings)
 
 
 def _quantized(job: Job, scheme: str, quantized: StageResult) -> Quantized:

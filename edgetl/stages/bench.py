@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from edgetl.files.digest import value_digest
 from edgetl.recipes.recipe import Recipe
 from edgetl.recipes.run import Run
 from edgetl.stages.keys import samples_digest, this_machine
@@ -18,8 +19,10 @@ from edgetl.types import Target
 def bench_stage(run: Run, target: Target, builds: Sequence[StageResult], pivot: StageResult) -> StageResult:
     """Accuracy and latency of every build of one target, on its own runtime, together so that they are comparable."""
     from edgetl.backends.base import load
+    from edgetl.data.groups import val_groups
 
     recipe, backend = run.job.recipe, load(target.backend)
+    groups = val_groups(run)
     obstacle = backend.cannot_run(target)
 
     def make(out: Path) -> None:
@@ -37,7 +40,7 @@ def bench_stage(run: Run, target: Target, builds: Sequence[StageResult], pivot: 
         )
         reference = read_reference(pivot.folder / REFERENCE_LOGITS, task.kept, len(run.split.val))
         preprocessing = read_pivot(pivot.folder).preprocessing
-        measure_builds(run, TargetBuilds(target, candidates, preprocessing, reference, task), out)
+        measure_builds(run, TargetBuilds(target, candidates, preprocessing, reference, task, groups), out)
 
     config = {
         "bench": recipe.bench.model_dump(mode="json"),
@@ -49,6 +52,7 @@ def bench_stage(run: Run, target: Target, builds: Sequence[StageResult], pivot: 
     }
     inputs = {"val": samples_digest(run.split, run.split.val), "pivot": pivot.digest}
     inputs |= {f"build-{index}": result.digest for index, result in enumerate(builds)}
+    inputs |= {"groups": value_digest(groups)} if groups else {}
     return _once_measured(run.store, config, make, inputs, target.name)
 
 

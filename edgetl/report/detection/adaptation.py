@@ -54,7 +54,7 @@ def facts(adapt: DetectorAdaptation) -> list[tuple[str, str]]:
     steps = f"{words.count(adapt.steps, 'step')} of {words.count(adapt.batch_size, 'image')} on all shots"
     rows = [
         ("Network", adapt.family),
-        ("Trained", f"{adapt.chosen.setting}; {steps}"),
+        ("Training", f"{adapt.chosen.setting}; {steps}"),
         ("Objects in the shots", objects),
         (
             "Best score threshold on held-out shots",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from small_runs import small_run
 
-from edgetl.data.groups import SharedGroup, SplitKeys, group_keys, order_by_group, shared_groups, split_keys
+from edgetl.data.groups import SharedGroup, SplitKeys, group_keys, order_by_group, shared_groups, split_keys, val_groups
 from edgetl.data.scan import Listing
 from edgetl.data.split import make_split
 from edgetl.errors import UsageError
@@ -83,6 +83,7 @@ def test_validation_pictures_of_groups_that_teach_are_found(tmp_path: Path) -> N
     assert keys == SplitKeys(("v1", "v2", "v2"), ("v3", "v2"))
     assert shared_groups(keys) == (SharedGroup("v2", shot=1, val=1),)
     assert split_keys(small_run(split, tmp_path, data=data)) is None
+    assert val_groups(small_run(split, tmp_path, data={**data, "group_by": r"v\d+"})) is None  # shares have none
 
 
 @pytest.mark.parametrize("place", ["all.csv", "lists/all.csv"])

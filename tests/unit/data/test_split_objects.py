@@ -15,8 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from object_files import CLASSES, OBJECTS, Object, coco, picture, pictures, write_coco, write_csv, write_yolo
+from small_runs import small_run
 
 from edgetl.data.fingerprint import fingerprint
+from edgetl.data.groups import val_groups
 from edgetl.data.split import keep_split, read_split
 from edgetl.data.split_objects import in_turn, make_object_split, objects_by_class
 from edgetl.errors import DataError, UsageError
@@ -161,6 +163,10 @@ def test_groups_stay_on_one_side(tmp_path: Path) -> None:
     videos = [{name.split("_")[0] for name in names(side)} for side in (found.shots, found.val)]
     assert all(videos)
     assert not videos[0] & videos[1]
+    data = {"train": "train.json", "shots": 4}
+    run = small_run(found, tmp_path, task="detection", data={**data, "group_by": "video[0-9]+"})
+    assert val_groups(run) == tuple(name.split("_")[0] for name in names(found.val))
+    assert val_groups(small_run(found, tmp_path, task="detection", data=data)) is None
 
 
 def test_copies_are_used_once_and_conflicts_not_at_all(tmp_path: Path) -> None:
