@@ -13,9 +13,10 @@ from edgetl.bundle.read import read_bundle
 from edgetl.bundle.write import replace_compiled, write_manifest
 from edgetl.errors import BackendError, UsageError
 from edgetl.files.temporary import temporary_folder
-from edgetl.pivot.pivot import Pivot, available, model_for, read_pivot
+from edgetl.pivot.pivot import Pivot, PivotModel, available, model_for, read_pivot
 from edgetl.recipes.targets import load_target, scheme_id
 from edgetl.store.results import disk_errors, put
+from edgetl.tasks.detection.detections import Postprocess
 from edgetl.types import Compiled, FinishingBackend, Precision, Signature, Target
 
 
@@ -28,7 +29,8 @@ def compile_pivot(pivot_folder: Path, target: Target, precision: Precision, name
     model = model_for(pivot, target, precision)
     compiled = _compile(pivot_folder / model.file, target, precision, out)
     _add_texts(out, pivot, compiled)
-    golden = _golden_of(pivot_folder, pivot, Path(model.file).stem, scheme_id(target.scheme))
+    settings = model.postprocess or pivot.postprocess
+    golden = _golden_of(pivot_folder, pivot, model, scheme_id(target.scheme), settings)
     _add_golden(pivot_folder, golden, pivot.golden_files, out)
     return write_manifest(
         out,
@@ -42,7 +44,7 @@ def compile_pivot(pivot_folder: Path, target: Target, precision: Precision, name
         golden_files=pivot.golden_files,
         tolerance=golden.tolerance(precision) if golden else None,
         signature=_signature(pivot_folder / model.file, pivot),
-        postprocess=model.postprocess or pivot.postprocess,
+        postprocess=settings,
     )
 
 
@@ -129,13 +131,16 @@ def _signature(model: Path, pivot: Pivot) -> Signature | None:
     return load_pivot(model)[1].signature
 
 
-def _golden_of(folder: Path, pivot: Pivot, stem: str, scheme: str) -> GoldenResults | None:
+def _golden_of(
+    folder: Path, pivot: Pivot, model: PivotModel, scheme: str, settings: Postprocess | None
+) -> GoldenResults | None:
     if not pivot.golden_files:
         return None
-    rounded = next((Path(model.file).stem for model in pivot.models if model.scheme_id == scheme), None)
-    if pivot.task == "classification":
+    stem = Path(model.file).stem
+    rounded = next((Path(each.file).stem for each in pivot.models if each.scheme_id == scheme), None)
+    if settings is None:
         return GoldenLogits(folder, pivot, stem, rounded)
-    return GoldenObjects(folder, pivot, stem, rounded)
+    return GoldenObjects(folder, pivot, stem, rounded, settings)
 
 
 def _add_golden(pivot_folder: Path, results: GoldenResults | None, pictures: Sequence[str], out: Path) -> None:

@@ -16,7 +16,7 @@ from edgetl.errors import BundleError
 from edgetl.files.arrays import UnreadableArray, read_array, read_tensors
 from edgetl.fronts.image.frame import Frame, frame_of
 from edgetl.pivot.pivot import Pivot
-from edgetl.tasks.detection.detections import BOXES, SCORES
+from edgetl.tasks.detection.detections import BOXES, SCORES, Postprocess
 from edgetl.types import Precision
 
 Floats = NDArray[np.float32]
@@ -58,11 +58,13 @@ class GoldenLogits:
 
 
 class GoldenObjects:
-    """The same of a detector: all anchors of its outputs, of which the bundle gets the best."""
+    """The same of a detector: all anchors of its outputs, of which the bundle gets the best.
 
-    def __init__(self, folder: Path, pivot: Pivot, stem: str, rounded: str | None) -> None:
-        assert pivot.postprocess is not None
-        self._stem, self._rounded, self._settings, self._input = stem, rounded, pivot.postprocess, pivot.preprocessing
+    settings  of the build, by which they become the golden objects
+    """
+
+    def __init__(self, folder: Path, pivot: Pivot, stem: str, rounded: str | None, settings: Postprocess) -> None:
+        self._stem, self._rounded, self._settings, self._input = stem, rounded, settings, pivot.preprocessing
         count, path = len(pivot.golden_files), folder / "golden" / "outputs.safetensors"
         shapes: dict[str, tuple[int | None, ...]] = {}
         for name in _stems(pivot):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from edgetl.bundle.write import TOLERANCES, detector_tolerance
 from edgetl.errors import BackendError, BundleError, UsageError
 from edgetl.fronts.image.frame import frame_of
 from edgetl.fronts.image.resize import resize
+from edgetl.pivot.pivot import read_pivot, write_pivot
 from edgetl.tasks.detection.postprocess import postprocess
 
 STEPS = ["decode", "resize", "network", "postprocess"]
@@ -131,6 +133,18 @@ def test_golden_results_that_do_not_fit_are_refused(
     refit(bundle, name, save(load_file(bundle / name) | {tensor: value}))
     with pytest.raises(BundleError, match=words):
         replayed(bundle)
+
+
+def test_the_golden_objects_of_a_build_are_those_of_its_own_threshold(tmp_path: Path) -> None:
+    pivot = make_detector_pivot(tmp_path / "pivot")
+    described = read_pivot(pivot)
+    own = dataclasses.replace(SETTINGS, score_threshold=0.9)
+    models = tuple(model.model_copy(update={"postprocess": own}) for model in described.models)
+    write_pivot(pivot, described.model_copy(update={"models": models}))
+    bundle = compile_targets(pivot, ["x86-cpu"], tmp_path / "bundles")[1]
+    assert read_manifest(bundle).postprocess == own
+    assert (load_file(bundle / "golden" / "detections.safetensors")["0.scores"] >= np.float32(0.9)).all()
+    assert all(check.passed for check in replayed(bundle))
 
 
 def test_a_rough_int8_build_may_differ_more_but_never_by_more_than_a_quarter() -> None:
