@@ -75,7 +75,7 @@ def adapt_detector(run: Run, source: WeightSource, out: Path, plan: Plan | None 
             progress=run.progress,
         )
         pretrained = recipe.backbone.pretrained and source.kind != "none"
-        ways = ways_to_train(body, config, task.views, len(split.shots), pretrained=pretrained)
+        ways = ways_to_train(body, spec.family, config, task.views, len(split.shots), pretrained=pretrained)
         outcome = search(task, ways, minutes)
         guards = verdicts(task, outcome, counted)
     write_checkpoint({name: each.contiguous() for name, each in detector.state_dict().items()}, out / NETWORK_STATE)

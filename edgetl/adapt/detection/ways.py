@@ -16,10 +16,11 @@ from edgetl.data.pixels import MOST_BYTES
 from edgetl.errors import UsageError
 from edgetl.recipes.recipe import Adapt
 from edgetl.tasks.detection.networks.base import Detector
+from edgetl.tasks.detection.spec import Family
 from edgetl.types import Preprocessing
 
-RATES = (4e-3, 1e-2)
-"""Peak learning rates of new layers that are tried. In a few hundred steps 1e-3 ends 11 AP lower."""
+_RATES: Mapping[Family, tuple[float, float]] = {"faster-rcnn": (1e-3, 4e-3)}
+_USUAL_RATES = (4e-3, 1e-2)  # of new layers, the safer one first; in a few hundred steps 1e-3 ends 11 AP lower
 _PRETRAINED = 0.1  # share of that rate for pretrained layers
 _FROZEN_STRIDE = 8  # the stages up to it learn edges and textures, which few images would only spoil
 _USUAL_EPOCHS = 30  # with it the limits below hold; the recipe's `adapt.epochs` scales them
@@ -121,21 +122,27 @@ def views_to_cache(body: Anatomy, ranges: Ranges, config: Adapt, shots: int) -> 
     return min(wanted, MOST_BYTES // (shots * body.feature_bytes))
 
 
-def ways_to_train(body: Anatomy, config: Adapt, views: int, shots: int, *, pretrained: bool) -> tuple[Way, ...]:
+def ways_to_train(
+    body: Anatomy, family: Family, config: Adapt, views: int, shots: int, *, pretrained: bool
+) -> tuple[Way, ...]:
     """The ways that the recipe allows, in their order of promise; the first one is the safest. With
     `strategy: finetune` the second one is only for comparison.
 
     views  of each shot whose features are cached
     """
     looks, fresh = _looks(config, shots, _MOST_LOOKS, _MOST_PASSES), _looks(config, shots, _FEWEST_LOOKS, _FRESH_PASSES)
-    rates = RATES if config.learning_rate == "auto" else (config.learning_rate,)
+    usual = _RATES.get(family, _USUAL_RATES)
+    rates = usual if config.learning_rate == "auto" else (config.learning_rate,)
     if not pretrained:
         return (_way("everything", body, body.parameters, frozenset(body.parameters), rates[0], 0, fresh),)
     late = _way("last stages", body, (*body.head, *sorted(body.late)), body.new, rates[0], 0, fresh)
     new = tuple(name for name in body.head if name in body.new)
-    frozen = [_way("head", body, body.head, body.new, rate, views, looks if views else fresh) for rate in rates]
+    looks = looks if views else fresh
+    frozen = [_way("head", body, body.head, body.new, rate, views, looks) for rate in rates]
     if len(new) < len(body.head):  # a whole detector: its boxes are pretrained too
-        frozen = [_way("new layers", body, new, body.new, rates[-1], views, looks if views else fresh), frozen[0]]
+        only_new = _way("new layers", body, new, body.new, rates[-1], views, looks)
+        alike = _way("whole head", body, body.head, frozenset(body.head), rates[0], views, looks)
+        frozen = [only_new, frozen[0], alike]
     if config.strategy == "finetune":
         return late, frozen[0]
     return (frozen[0], *([late] if config.strategy == "auto" and body.late else []), *frozen[1:])
@@ -171,6 +178,7 @@ def _way(
 _DESCRIBED = {
     "new layers": "only the new layers",
     "head": "all layers after the backbone",
+    "whole head": "all layers after the backbone",
     "last stages": "the backbone's last stages and all layers after it",
     "everything": "all layers",
 }

@@ -57,7 +57,7 @@ def test_every_family_trains_its_head_alone_or_with_the_last_stages(family: str)
     assert 0 < len(body.late) < len([name for name in body.parameters if name.startswith(body.backbone)])
     assert body.backbone_macs > 0
     assert body.head_macs > 0
-    frozen, late, other = ways_to_train(body, Adapt(), views=4, shots=10, pretrained=True)
+    frozen, late, other = ways_to_train(body, "anchor-free", Adapt(), views=4, shots=10, pretrained=True)
     assert (frozen.frozen, frozen.cached, late.frozen, late.cached, other.frozen) == (True, True, False, False, True)
     assert set(frozen.rates) == set(body.head)
     assert set(late.rates) == {*body.head, *body.late}
@@ -79,12 +79,13 @@ def test_every_family_trains_its_head_alone_or_with_the_last_stages(family: str)
 
 def test_a_whole_detector_keeps_its_boxes_or_trains_them_at_a_tenth() -> None:
     detector, body = small("yolox", pretrained_head=True)
-    first, late, second = ways_to_train(body, Adapt(), views=4, shots=10, pretrained=True)
+    first, late, second, third = ways_to_train(body, "yolox", Adapt(), views=4, shots=10, pretrained=True)
     assert set(first.rates) == set(body.new) == {name for name in body.parameters if "cls_preds" in name}
     assert set(second.rates) == set(body.head)
     boxes = next(name for name in body.parameters if "reg_preds" in name)
     classes = next(iter(body.new))
     assert second.rates[boxes] == pytest.approx(second.rates[classes] / 10)
+    assert third.rates == dict.fromkeys(body.head, third.rate)
     assert set(late.rates) > set(second.rates)
     norms = {name: each.clone() for name, each in detector.state_dict().items() if "running" in name}
     train(
@@ -99,20 +100,33 @@ def test_a_whole_detector_keeps_its_boxes_or_trains_them_at_a_tenth() -> None:
 
 def test_random_weights_are_trained_as_a_whole() -> None:
     _, body = small("anchor-free")
-    (way,) = ways_to_train(body, Adapt(), views=4, shots=10, pretrained=False)
+    (way,) = ways_to_train(body, "anchor-free", Adapt(), views=4, shots=10, pretrained=False)
     assert set(way.rates) == set(body.parameters)
     assert len(set(way.rates.values())) == 1
 
 
 def test_the_recipe_limits_the_ways() -> None:
     _, body = small("anchor-free")
-    assert all(way.frozen for way in ways_to_train(body, Adapt(strategy="probe"), 4, 10, pretrained=True))
-    deep, rival = ways_to_train(body, Adapt(strategy="finetune"), 4, 10, pretrained=True)
+    assert all(
+        way.frozen for way in ways_to_train(body, "anchor-free", Adapt(strategy="probe"), 4, 10, pretrained=True)
+    )
+    deep, rival = ways_to_train(body, "anchor-free", Adapt(strategy="finetune"), 4, 10, pretrained=True)
     assert (deep.frozen, rival.frozen) == (False, True)
-    one = ways_to_train(body, Adapt(strategy="probe", learning_rate=0.002), 4, 10, pretrained=True)
+    one = ways_to_train(body, "anchor-free", Adapt(strategy="probe", learning_rate=0.002), 4, 10, pretrained=True)
     assert [way.rate for way in one] == [0.002]
-    usual, twice = (ways_to_train(body, Adapt(epochs=epochs), 4, 10, pretrained=True)[0] for epochs in (30, 60))
+    usual, twice = (
+        ways_to_train(body, "anchor-free", Adapt(epochs=epochs), 4, 10, pretrained=True)[0] for epochs in (30, 60)
+    )
     assert twice.looks == 2 * usual.looks
+
+
+def test_a_second_stage_is_trained_more_slowly() -> None:
+    _, body = small("faster-rcnn")
+    rates = {
+        family: [way.rate for way in ways_to_train(body, family, Adapt(), 4, 10, pretrained=True)]
+        for family in ("anchor-free", "faster-rcnn")
+    }
+    assert max(rates["faster-rcnn"]) <= min(rates["anchor-free"])
 
 
 def test_more_views_are_cached_of_few_images_and_none_without_memory() -> None:
@@ -128,7 +142,7 @@ def test_more_views_are_cached_of_few_images_and_none_without_memory() -> None:
 
 def test_the_most_promising_ways_are_afforded_first() -> None:
     _, body = small("anchor-free")
-    ways = ways_to_train(body, Adapt(), 4, 10, pretrained=True)
+    ways = ways_to_train(body, "anchor-free", Adapt(), 4, 10, pretrained=True)
     folds = (Fold((0, 1, 2, 3, 4), (5, 6, 7, 8, 9)), Fold((5, 6, 7, 8, 9), (0, 1, 2, 3, 4)))
     needed = search_minutes(ways, body, folds, 10, 4)
     assert affordable(ways, body, folds, 10, 4, needed) == ways
