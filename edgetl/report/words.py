@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from edgetl.files.text import decimal
+
 DASH = "–"
 
 
@@ -24,12 +26,12 @@ def scored(value: float | None, metric: str) -> str:
 
 def points(value: float | None) -> str:
     """A difference in points: `0.33`, `−1.00`."""
-    return DASH if value is None else _minus(f"{value + 0.0:.2f}")
+    return DASH if value is None else decimal(value, 2)
 
 
 def points_range(low: float | None, high: float | None) -> str:
     """An interval of a difference: `−0.7…1.4`."""
-    return "" if low is None or high is None else _minus(f"{low:.1f}…{high:.1f}")
+    return "" if low is None or high is None else f"{decimal(low, 1)}…{decimal(high, 1)}"
 
 
 def milliseconds(value: float | None) -> str:
@@ -126,7 +128,3 @@ def change(before: float | None, after: float | None, unit: str) -> str:
 
 def _ratio(value: float) -> str:
     return f"{value:.{1 if value >= 9.995 else 2}f}"
-
-
-def _minus(text: str) -> str:
-    return text.replace("-", "−")

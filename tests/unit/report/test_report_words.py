@@ -61,6 +61,7 @@ def test_durations_are_told_in_minutes_and_seconds(value: float, text: str) -> N
 def test_ranges_are_empty_without_both_ends() -> None:
     assert words.percent_range(0.949, 0.986) == "94.9–98.6"
     assert words.points_range(-0.7, 1.4) == "−0.7…1.4"
+    assert words.points_range(-0.04, 0.04) == "0.0…0.0"
     assert words.times_range(2.28, 2.52) == "2.28–2.52"
     assert words.milliseconds_range(2.9, 12.0) == "2.90–12.0"
     assert words.percent_range(None, 0.5) == words.times_range(1.0, None) == words.points_range(None, None) == ""
