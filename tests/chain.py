@@ -124,7 +124,7 @@ def build_chain(folder: Path) -> Chain:
         write_recipe(folder, targets)
         return edgetl_offline("build", recipe)
 
-    return Chain(recipe, folder / "build", targets, _once(folder, build))
+    return Chain(recipe, folder / "build", targets, once(folder, build))
 
 
 STEEL = {
@@ -151,11 +151,11 @@ def build_steel(folder: Path, shared: Path) -> Path:
         overrides = [part for key, value in STEEL.items() for part in ("--set", f"{key}={value}")]
         return edgetl("build", recipe, "--weights-dir", shared / "weights", "--out", folder / "out", *overrides)
 
-    _once(folder, build)
+    once(folder, build)
     return folder / "out"
 
 
-def _once(folder: Path, build: Callable[[], Done]) -> Done:
+def once(folder: Path, build: Callable[[], Done]) -> Done:
     """Build into `folder` unless another test process has done so, or is just at it."""
     folder.mkdir(exist_ok=True)
     record = folder.with_suffix(".json")

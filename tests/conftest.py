@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from chain import Chain, build_chain, build_steel
 from cli_calls import Shell
+from detection_chain import TARGETS, DetectionChain, build_detection
 from hypothesis import settings
 from native_apps import Apps, Engine
 from native_build import RuntimeBuild, native_build
@@ -21,7 +22,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # what takes longest begins first, so that no worker is left with it at the end; the rest follows as it is found
 LONGEST_FIRST = (
     "test_wheel", "test_readme", "test_benchmarks", "test_chain_kill", "test_architectures_chain",
-    "test_saturation_real", "test_apps", "test_arm", "test_quantize_killed",
+    "test_saturation_real", "test_detection_families", "test_detection_build", "test_apps", "test_arm",
+    "test_quantize_killed",
     "test_adapt_real", "test_pictures_equal_python", "test_chain_torchless", "test_blame_real", "test_cli_disk",
     "test_check_real", "test_select_real", "test_chain_build", "test_chain_surgery", "test_cli_signals",
     "test_adapt_stage", "test_checks_stage", "test_adapt_search_kept", "test_bench_bundles", "test_cli_limits",
@@ -51,6 +53,12 @@ def shared() -> Path:
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
     """One small real build; takes half a minute when a test first asks for it. Tests copy what they change."""
     return build_chain(common_folder(tmp_path_factory, "chain"))
+
+
+@pytest.fixture(scope="session")
+def detection_chain(tmp_path_factory: pytest.TempPathFactory) -> DetectionChain:
+    """One small real build of a detector; takes some two minutes when a test first asks for it."""
+    return build_detection(common_folder(tmp_path_factory, "detection"), TARGETS)
 
 
 @pytest.fixture(scope="session")
