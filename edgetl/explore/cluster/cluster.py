@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from edgetl.data.fingerprint import hash_files
 from edgetl.data.loose import Listed, list_images
-from edgetl.errors import UsageError
+from edgetl.data.survey_objects import has_annotations
+from edgetl.errors import EdgetlError, UsageError
 from edgetl.explore.cluster.images import Found, read_found, read_images, write_found
 from edgetl.explore.cluster.kmeans import Clusters, Directions, Readable, choose_count, spherical_kmeans
 from edgetl.explore.cluster.labeled import Labeled, read_labeled
@@ -24,6 +25,7 @@ from edgetl.explore.cluster.pseudo import PseudoLabels, pseudo_labels
 from edgetl.explore.cluster.sheet import write_sheet
 from edgetl.explore.select.held_out import fit_probe
 from edgetl.files.digest import file_digest
+from edgetl.files.yaml_file import read_yaml
 from edgetl.recipes.recipe import Backbone
 from edgetl.stages.weights import Weights
 from edgetl.store.results import Store, disk_errors, open_store, write_text
@@ -83,6 +85,7 @@ def cluster(request: Request, progress: Progress) -> Outcome:
     """
     if request.pseudo is not None and not request.labeled:
         raise UsageError("--pseudo-label: needs labels for its proof; name a list with --labeled")
+    _refuse_objects(request.folder, *request.labeled)
     listed = list_images(request.folder)
     with open_store(request.out, "cluster", progress.note) as store:
         source = Weights(request.backbone, Path().resolve(), request.weights_dirs, request.out, progress).to_open()
@@ -113,6 +116,26 @@ def cluster(request: Request, progress: Progress) -> Outcome:
             _protect(request.out)  # somebody may have filled it in meanwhile
             _write(outcome, request.out, progress)
     return outcome
+
+
+def _refuse_objects(*places: Path) -> None:
+    """Raise UsageError for annotations of objects, or a recipe that has them."""
+    for place in places:
+        if has_annotations(place) or _is_recipe_of_detector(place):
+            raise UsageError(
+                f"{place}: contains labeled objects, and `edgetl cluster` is for classification: it groups whole "
+                "images; name a folder with only images, and lists `path,label`"
+            )
+
+
+def _is_recipe_of_detector(place: Path) -> bool:
+    if place.suffix not in (".yaml", ".yml") or not place.is_file():
+        return False
+    try:
+        read = read_yaml(place.read_text(encoding="utf-8"))
+    except (OSError, ValueError, EdgetlError):
+        return False  # the next step says what is expected
+    return isinstance(read, dict) and read.get("task") == "detection"
 
 
 def probe_margins(rows: Readable, known: Labeled) -> NDArray[np.float64]:

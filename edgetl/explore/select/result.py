@@ -28,13 +28,13 @@ class Budget:
 
 @dataclass(frozen=True)
 class Transfer:
-    """How well frozen features separate the classes.
+    """How well frozen features separate the classes, of images or of objects and background.
 
     top1   of a ridge probe on held-out folds, a fraction; None with one image per class
     logme  maximum log evidence per image (You et al. 2021)
     images, features  what both were computed from: (images, features)
-    right  share of the repeats in which the probe had each image right, in the order of the shots, because candidates
-           are compared image by image
+    right  share of the repeats in which the probe had each image right (of its objects the mean), in the order of the
+           shots, because candidates are compared image by image
     """
 
     top1: Interval | None

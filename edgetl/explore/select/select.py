@@ -54,7 +54,8 @@ def select(job: Job, names: Sequence[str], target: Target | None, budget: Budget
     backbones = candidates(job.recipe.backbone, names, job.weights_folders)
     with open_store(job.out, "select", progress.note) as store:
         split, _ = split_stage(store, job, progress)
-        _require_classes(split)
+        if job.recipe.task == "classification":
+            _require_classes(split)
         run = Run(store, job, split, progress)
         results = _compare_all(run, backbones, None if hindrance else chosen)
         compared = {name: result for name, result in results.items() if isinstance(result, _Compared)}

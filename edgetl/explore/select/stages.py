@@ -22,16 +22,31 @@ from edgetl.backends.fresh_process import cold_start
 from edgetl.bench.latency import BLOCK, interleaved
 from edgetl.bench.machine import describe
 from edgetl.data.batches import TIMED_IMAGES, load_batch, spread
-from edgetl.errors import BackendError
+from edgetl.data.groups import shot_keys
+from edgetl.errors import BackendError, DataError, UsageError
 from edgetl.explore.select.result import Cost, Transfer
 from edgetl.files.digest import value_digest
 from edgetl.pivot.facts import read_facts
 from edgetl.recipes.recipe import Backbone
 from edgetl.recipes.run import Run
 from edgetl.store.results import StageResult, write_text
-from edgetl.types import INPUT_NAME, Compiled, Engine, Missing, Placement, Sample, Split, Target, WeightSource
+from edgetl.types import (
+    INPUT_NAME,
+    Compiled,
+    Engine,
+    Missing,
+    Placement,
+    Preprocessing,
+    Sample,
+    Split,
+    Target,
+    WeightSource,
+)
+from edgetl.types.truth import as_json
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from edgetl.types import Tensors
 
 MAX_IMAGES = 800
@@ -60,13 +75,20 @@ class Candidate:
 
     def key(self) -> dict[str, Any]:
         """The values that all its results depend on, as JSON."""
-        return {
+        key = {
             "backbone": self.backbone.identity(),
             "weights": [self.source.kind, self.source.digest],
             "classes": len(self.split.classes),
             "resize": self.split.resize,
             "tools": versions(_TOOLS),
         }
+        if self.of_detector:
+            key |= {"detector": self.run.job.recipe.detector.model_dump(mode="json")}
+        return key
+
+    @property
+    def of_detector(self) -> bool:
+        return self.run.job.recipe.task == "detection"
 
 
 def compared_shots(run: Run) -> tuple[Sample, ...]:
@@ -74,10 +96,13 @@ def compared_shots(run: Run) -> tuple[Sample, ...]:
 
 
 def transfer_stage(candidate: Candidate) -> Transfer:
-    """LogME and the cross-validated probe on pooled features of the shots. Raises EdgetlError."""
+    """LogME and the cross-validated probe on pooled features of the shots, or of their objects. Raises EdgetlError."""
     run, seed = candidate.run, candidate.run.job.recipe.data.seed
 
     def make(out: Path) -> None:
+        if candidate.of_detector:
+            _write(out / _RESULT, _transfer_of_objects(candidate, seed))
+            return
         from edgetl.backbones.extract import open_frozen, pooled_features
         from edgetl.explore.select.held_out import cross_validate
         from edgetl.explore.select.logme import logme
@@ -93,33 +118,82 @@ def transfer_stage(candidate: Candidate) -> Transfer:
         _write(out / _RESULT, Transfer(probe.top1 if probe else None, score, len(features), features.shape[1], right))
 
     config = {**candidate.key(), "seed": seed}
-    inputs = {"shots": value_digest([[shot.label, shot.sha256] for shot in candidate.shots])}
+    inputs = {"shots": value_digest([[as_json(shot.truth), shot.sha256] for shot in candidate.shots])}
+    keys = shot_keys(run) if candidate.of_detector else None
+    inputs |= {"groups": value_digest(keys)} if keys else {}
     made = run.store.once("select-transfer", 2, config, make, inputs=inputs, what=candidate.backbone.name)
     return TypeAdapter(Transfer).validate_json((made.folder / _RESULT).read_bytes())
+
+
+def _transfer_of_objects(candidate: Candidate, seed: int) -> Transfer:
+    """The same of the labeled objects and of places without one, by what the backbone sees there."""
+    from edgetl.backbones.regions import region_features
+    from edgetl.explore.select.held_out import cross_validate
+    from edgetl.explore.select.logme import logme
+    from edgetl.explore.select.objects import examples_of
+
+    split, shots, run = candidate.split, candidate.shots, candidate.run
+    _refuse_whole_detector(candidate)
+    keys = shot_keys(run)
+    examples = examples_of(shots, len(split.classes), keys[: len(shots)] if keys else None, seed)
+    if examples.count < 2:
+        raise DataError("expected two classes, or one and room for background; found objects that fill their images")
+    features = region_features(
+        candidate.backbone, candidate.source, split.resize, shots, examples.regions, run.progress
+    )
+    probe = cross_validate(features, examples.labels, examples.count, seed=seed, groups=examples.groups)
+    score = logme(features, examples.labels, examples.count)
+    top1, right = (probe.top1, probe.right) if probe else (None, ())
+    return Transfer(top1, score, len(shots), features.shape[1], right)
+
+
+def _refuse_whole_detector(candidate: Candidate) -> None:
+    from edgetl.recipes.recipe import Detector
+    from edgetl.tasks.detection.networks.build import family_of
+
+    if family_of(candidate.backbone, Detector()) != "anchor-free":  # what is put on a classification network
+        raise UsageError(
+            f"`{candidate.backbone.name}` is a whole detector; select compares classification networks as backbones"
+        )
 
 
 def float_stage(candidate: Candidate) -> StageResult:
     """The float network as ONNX with its preprocessing inside, and its theoretical cost. Raises EdgetlError."""
 
     def make(out: Path) -> None:
-        from edgetl.backbones.load import build
-        from edgetl.pivot.fold import fold
+        from edgetl.pivot.fold import fold_parts
         from edgetl.pivot.from_torch import to_onnx
         from edgetl.pivot.macs import count_macs
         from edgetl.pivot.preprocess import attach
         from edgetl.pivot.serialize import serialize
+        from edgetl.tasks.base import load_task
 
         classes = len(candidate.split.classes)
-        network, spec, _ = build(candidate.backbone, candidate.source, classes, candidate.split.resize)
-        p = spec.preprocessing
+        network, parts, p = _network(candidate)
         parameters = sum(parameter.numel() for parameter in network.parameters())
-        model = to_onnx(fold(network, p.height, p.width).module, p.height, p.width)
+        folded = fold_parts(network, parts, p.height, p.width).module
+        model = to_onnx(folded, p.height, p.width, load_task(candidate.run.job.recipe.task).outputs)
         facts = {"height": p.height, "width": p.width, "parameters": parameters, "macs": count_macs(model)}
         # class names do not matter here and would make equal models differ
         (out / _MODEL).write_bytes(serialize(attach(model, p, [str(number) for number in range(classes)])))
         write_text(out / _FACTS, json.dumps(facts) + "\n")
 
     return candidate.run.store.once("select-float", 1, candidate.key(), make, what=candidate.backbone.name)
+
+
+def _network(candidate: Candidate) -> tuple[nn.Module, tuple[str, ...], Preprocessing]:
+    """The network that would be deployed, with new layers that predict, and the names of its parts."""
+    from edgetl.backbones.load import build
+    from edgetl.pivot.parts import WHOLE
+    from edgetl.tasks.detection.networks.build import build as build_detector
+
+    classes, resize, source = len(candidate.split.classes), candidate.split.resize, candidate.source
+    if candidate.of_detector:
+        settings = candidate.run.job.recipe.detector
+        detector, described, _ = build_detector(candidate.backbone, settings, source, classes, resize)
+        return detector, detector.parts, described.preprocessing
+    network, spec, _ = build(candidate.backbone, source, classes, resize)
+    return network, WHOLE, spec.preprocessing
 
 
 def cost_on_paper(made: StageResult) -> Cost:

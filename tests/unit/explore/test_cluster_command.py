@@ -174,3 +174,28 @@ def test_requests_that_cannot_be_met_are_refused_in_one_line(
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1
     assert words in error
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("recipe.yaml", "name: cells\ntask: detection\n"),
+        ("train.json", '{"images": [], "annotations": [], "categories": []}'),
+        ("boxes.csv", "path,x0,y0,x1,y1,label\n"),
+    ],
+)
+def test_labeled_objects_are_refused_because_clusters_are_for_classification(
+    name: str, content: str, tmp_path: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    assert _run(tmp_path / name) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{name}: contains labeled objects, and `edgetl cluster` is for classification" in line
+    assert _run(photos, "--labeled", tmp_path / name) == 2
+    assert "is for classification" in capsys.readouterr().err
+
+
+def test_a_folder_with_annotations_of_objects_is_refused(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (photos / "train.json").write_text('{"images": [], "annotations": [], "categories": []}', encoding="utf-8")
+    assert _run(photos) == 2
+    assert "is for classification" in capsys.readouterr().err
