@@ -68,7 +68,7 @@ def _write(recipe: Path, place: Path, name: str, own: object) -> None:
     from edgetl.recipes.recipe import Recipe
 
     assert isinstance(own, Recipe)
-    write_recipe(recipe, place, own.backbone if name == own.backbone.name else _with_name(own.backbone, name))
+    write_recipe(recipe, place, own.backbone if name == own.backbone.name else _with_name(own, name))
     click.echo(f"wrote {place} with the backbone {name}", err=True)
     if name != own.backbone.name and own.adapt.freeze != "auto":
         click.echo(f"check adapt.freeze in {place}: it names layers of {own.backbone.name}", err=True)
@@ -76,6 +76,9 @@ def _write(recipe: Path, place: Path, name: str, own: object) -> None:
 
 def _with_name(own: Any, name: str) -> Any:
     """Another backbone, searched in the same folders."""
+    from edgetl.explore.select.backbones import other
     from edgetl.recipes.recipe import Backbone
 
-    return Backbone(name=name, weights_dir=own.weights_dir) if own.weights_dir else Backbone(name=name)
+    found = other(own.backbone, name, own.task)
+    folders = {"weights_dir": own.backbone.weights_dir} if own.backbone.weights_dir else {}
+    return Backbone(**found.model_dump(exclude_unset=True), **folders)

@@ -9,13 +9,17 @@ from edgetl.backbones.weights import CONFIG_FILE, MODEL_FILES
 from edgetl.data.scan import natural_key
 from edgetl.errors import UsageError
 from edgetl.recipes.recipe import Backbone
+from edgetl.tasks.base import TaskName
 
 MAX_CANDIDATES = 200
 
 
-def candidates(own: Backbone, names: Sequence[str], weights_dirs: Sequence[Path]) -> tuple[Backbone, ...]:
+def candidates(
+    own: Backbone, names: Sequence[str], weights_dirs: Sequence[Path], task: TaskName = "classification"
+) -> tuple[Backbone, ...]:
     """The backbones to compare, each once; the recipe's own section is used unchanged.
 
+    task   of a detector the input size is that of the recipe for all of them; else each has its own
     names  exactly these, in this order; without any, the recipe's own, then the timm folders below `weights_dirs`
     raises UsageError for a missing folder, or more than MAX_CANDIDATES.
     """
@@ -24,7 +28,16 @@ def candidates(own: Backbone, names: Sequence[str], weights_dirs: Sequence[Path]
         raise UsageError(
             f"{len(chosen)} backbones to compare, but at most {MAX_CANDIDATES} are allowed; choose some with --backbone"
         )
-    return tuple(own if name == own.name else Backbone(name=name) for name in chosen)
+    return tuple(own if name == own.name else other(own, name, task) for name in chosen)
+
+
+def other(own: Backbone, name: str, task: TaskName) -> Backbone:
+    """Another backbone in place of the recipe's own."""
+    return (
+        Backbone(name=name, input_size=own.input_size)
+        if task == "detection" and own.input_size
+        else Backbone(name=name)
+    )
 
 
 def _folders(weights_dirs: Sequence[Path]) -> Iterable[str]:

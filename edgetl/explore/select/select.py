@@ -51,7 +51,7 @@ def select(job: Job, names: Sequence[str], target: Target | None, budget: Budget
             f"--max-ms: target {chosen.name} cannot be measured here: {_sentence(hindrance)}; leave --max-ms out, or "
             "choose another one with --target"
         )
-    backbones = candidates(job.recipe.backbone, names, job.weights_folders)
+    backbones = candidates(job.recipe.backbone, names, job.weights_folders, job.recipe.task)
     with open_store(job.out, "select", progress.note) as store:
         split, _ = split_stage(store, job, progress)
         if job.recipe.task == "classification":

@@ -45,8 +45,6 @@ from edgetl.types import (
 from edgetl.types.truth import as_json
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from edgetl.types import Tensors
 
 MAX_IMAGES = 800
@@ -181,7 +179,7 @@ def float_stage(candidate: Candidate) -> StageResult:
     return candidate.run.store.once("select-float", 1, candidate.key(), make, what=candidate.backbone.name)
 
 
-def _network(candidate: Candidate) -> tuple[nn.Module, tuple[str, ...], Preprocessing]:
+def _network(candidate: Candidate) -> tuple[Any, tuple[str, ...], Preprocessing]:
     """The network that would be deployed, with new layers that predict, and the names of its parts."""
     from edgetl.backbones.load import build
     from edgetl.pivot.parts import WHOLE

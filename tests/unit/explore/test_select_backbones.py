@@ -41,3 +41,10 @@ def test_named_backbones_are_compared_alone_and_once(tmp_path: Path) -> None:
 def test_a_folder_of_weights_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nowhere: no such folder"):
         candidates(OWN, [], [tmp_path / "nowhere"])
+
+
+def test_detectors_are_compared_at_the_input_size_of_the_recipe() -> None:
+    own = Backbone(name="a", input_size=224)
+    assert [each.input_size for each in candidates(own, ("a", "b"), (), "detection")] == [224, 224]
+    assert [each.input_size for each in candidates(own, ("a", "b"), ())] == [224, None]
+    assert candidates(Backbone(name="a"), ("b",), (), "detection") == (Backbone(name="b"),)
