@@ -34,7 +34,7 @@ from edgetl.report.plots import Picture, accuracy_latency, latency_histogram
 from edgetl.report.summary import summarize
 from edgetl.report.suspects import ShownFinding, show_findings
 from edgetl.store.results import write_text
-from edgetl.tasks.base import Answers
+from edgetl.tasks.base import Answers, TaskName
 from edgetl.tasks.classification.accuracy import Accuracy
 from edgetl.types import Precision, Split
 
@@ -101,12 +101,18 @@ def render_html(report: Report, details: Details) -> str:
         machine=_machine_rows(report),
         quantized=report.quantized,
         float16=report.float16,
-        parity=[(name, plain(value)) for name, value in report.parity.items()],
+        parity=[(name, _parity(value, report.task)) for name, value in report.parity.items()],
         version=__version__,
         **dict(_ONLY_OF_SOME_TASKS)
         | (_of_objects if report.task == "detection" else _of_classes)(report, details)
         | _of_adaptation(report.adapt, details.history),
     )
+
+
+def _parity(value: Any, task: TaskName) -> str:
+    if task == "detection" and isinstance(value, dict):  # the name in files is that of the first task
+        value = {"same class" if name == "top1_agreement" else name: each for name, each in value.items()}
+    return plain(value)
 
 
 def _of_classes(report: Report, details: Details) -> dict[str, Any]:

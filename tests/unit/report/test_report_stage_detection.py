@@ -168,6 +168,9 @@ def test_the_page_has_the_sections_of_detection(out: Path) -> None:
     found = outline((out / "report.html").read_text(encoding="utf-8"))
     assert {"objects", "images", "adaptation"} <= set(found.ids)
     assert not {"confusion", "predictions"} & set(found.ids)
+    words = "".join(found.words)
+    assert "same class 1" in words
+    assert "top1 agreement" not in words
 
 
 def test_adding_devices_writes_the_same_page(made: Made, out: Path, tmp_path: Path) -> None:
