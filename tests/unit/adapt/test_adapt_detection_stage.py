@@ -16,7 +16,7 @@ from edgetl.tasks.detection.networks.build import rebuild
 from edgetl.tasks.detection.spec import read_detector_spec
 from edgetl.types import Split
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.stage, pytest.mark.usefixtures("one_thread")]
 FILES = ("network.safetensors", "network.json", "adapt.json")
 
 
