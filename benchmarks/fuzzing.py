@@ -24,10 +24,11 @@ from result_file import REPOSITORY, Result, add_write_option, deliver, machine_n
 
 # The files that a target is there to try.
 TARGETS = {
-    "manifest": ("json", "fields", "manifest", "fail"),
+    "manifest": ("json", "fields", "manifest", "task_fields", "signature", "fail"),
     "bundle": ("bundle", "manifest", "sha256"),
-    "golden": ("golden",),
-    "resize": ("resize",),
+    "golden": ("golden", "safetensors"),
+    "postprocess": ("postprocess", "frame"),
+    "resize": ("resize", "frame"),
     "decode": ("decode", "decode_jpeg", "decode_png", "orientation"),
 }
 _AT_ONCE = 2
