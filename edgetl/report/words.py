@@ -24,6 +24,16 @@ def scored(value: float | None, metric: str) -> str:
     return f"{percent(value)} % {metric}" if metric == "top-1" else f"{metric} {percent(value)} %"
 
 
+def broken(name: str, width: int) -> str:
+    """A long name of a layer or network in lines that break after a separator, not inside a word."""
+    lines = [""]
+    for piece in re.findall(r"[^_./:-]*[_./:-]?", name):
+        if lines[-1] and len(lines[-1]) + len(piece) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(lines)
+
+
 def points(value: float | None) -> str:
     """A difference in points: `0.33`, `−1.00`."""
     return DASH if value is None else decimal(value, 2)

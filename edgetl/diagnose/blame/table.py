@@ -12,6 +12,7 @@ from edgetl.report import words
 from edgetl.report.terminal import titled_table
 
 SHOWN = 10
+_NAME_WIDTH = 32  # columns
 
 
 def show_blame(found: Blame, console: Console | None = None) -> None:
@@ -53,7 +54,7 @@ def decibels(value: float | None) -> str:
 def _cells(layer: BlamedLayer) -> tuple[Text, ...]:
     macs = words.DASH if layer.macs is None else f"{layer.macs / 1e6:,.2f} M"
     return (
-        _stack(layer.name, macs),
+        _stack(words.broken(layer.name, _NAME_WIDTH), macs),
         _stack(decibels(layer.own_sqnr_db), decibels(layer.sqnr_db)),
         _stack(percent(layer.regained), percent(layer.lost)),
         _points(layer),

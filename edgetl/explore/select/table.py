@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -45,10 +43,10 @@ def _cells(row: Row, *, best: bool) -> tuple[Text, ...]:
     verdict = Text("take this" if best else "as good" if row.equal else row.verdict, _STYLES[row.verdict])
     transfer, cost = row.transfer, row.cost
     if transfer is None or cost is None:
-        return (Text(_broken(row.name)), *(Text(words.DASH) for _ in range(5)), verdict)
+        return (Text(words.broken(row.name, _NAME_WIDTH)), *(Text(words.DASH) for _ in range(5)), verdict)
     top1 = transfer.top1
     return (
-        _stack(_broken(row.name), f"{cost.height}x{cost.width}"),
+        _stack(words.broken(row.name, _NAME_WIDTH), f"{cost.height}x{cost.width}"),
         _stack(words.percent(top1.value), words.percent_range(top1.low, top1.high)) if top1 else Text(words.DASH),
         Text(f"{transfer.logme:.3f}"),
         _stack(
@@ -59,16 +57,6 @@ def _cells(row: Row, *, best: bool) -> tuple[Text, ...]:
         _stack(f"{cost.parameters / 1e6:.2f} M", f"{cost.macs / 1e6:,.0f} M"),
         verdict,
     )
-
-
-def _broken(name: str) -> str:
-    """A long name in lines that break after a separator, not inside a word."""
-    lines = [""]
-    for piece in re.findall(r"[^_./:-]*[_./:-]?", name):
-        if lines[-1] and len(lines[-1]) + len(piece) > _NAME_WIDTH:
-            lines.append("")
-        lines[-1] += piece
-    return "\n".join(lines)
 
 
 def _stack(first: str, second: str) -> Text:

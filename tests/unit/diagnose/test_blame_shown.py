@@ -127,3 +127,32 @@ def test_the_json_has_everything_and_no_number_json_lacks() -> None:
     assert again["schema"] == 1
     assert again["layers"][0]["accuracy"]["regained_points"]["value"] == 2.1
     assert again["layers"][0]["own_sqnr_db"] is None
+
+
+def test_the_long_names_of_a_detector_break_after_a_dot() -> None:
+    stream = io.StringIO()
+    name = "network.backbone.body.blocks.0.0.conv_dw"
+    show_blame(_blame(REAL_DROP, replace(CULPRIT, name=name)), Console(file=stream, width=80))
+    lines = stream.getvalue().splitlines()
+    assert any(line.startswith("network.backbone.body.blocks.0. ") for line in lines)
+    assert any(line.startswith("0.conv_dw ") for line in lines)
+    assert max(map(len, lines[2:])) <= 80
+
+
+def test_a_detector_is_told_in_ap_and_output_error() -> None:
+    blamed = replace(_blame(NO_DROP, replace(CULPRIT, latency=None)), task="detection", metric="AP")
+    told = sentence(blamed)
+    assert told.startswith("INT8 loses no AP that 360 images can show")
+    assert told.endswith("the most output error comes from features.<18>.0: 1.23 of 1.90 %")
+    page = render(replace(blamed, verdict=told))
+    assert "AP on 360 validation images: float 97.0 %" in page
+    assert "Output error of the INT8 network:" in page
+    assert "logits" not in page.lower()
+    json_names = set(blamed.to_json())
+    assert {"task", "metric", "error", "float_score", "int8_score"} <= json_names
+
+
+def test_the_json_of_classification_keeps_its_names() -> None:
+    names = set(_blame(NO_DROP, CULPRIT).to_json())
+    assert {"logits_error", "float_top1", "int8_top1"} <= names
+    assert not {"error", "float_score", "int8_score"} & names
