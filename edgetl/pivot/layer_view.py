@@ -21,7 +21,7 @@ Array = NDArray[Any]
 _FUSED = ("Relu", "Clip")
 _MOVES = ("Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Identity")
 _PASSES = (
-    *(*_MOVES, "Concat", "Slice", "Split", "Pad"),
+    *(*_MOVES, "Concat", "Slice", "Split", "Pad", "Resize"),
     *("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "ReduceMean"),
 )
 _ARITHMETIC = ("Add", "Mul")

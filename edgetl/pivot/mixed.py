@@ -3,7 +3,8 @@
 A *layer* is a convolution or a matrix product with constant weights whose input and weights come from
 DequantizeLinear. A Q/DQ *pair* is a QuantizeLinear and the DequantizeLinears that read it. Every pair belongs to:
 
-- the layers that read it, directly or through operators with one source (pooling, mean, reshaping, concatenation);
+- the layers that read it, directly or through operators with one source (pooling, mean, resizing, reshaping,
+  concatenation);
 - otherwise the layer that makes it: a branch that feeds only an addition, or a result read as float.
 
 A layer that is moved to float loses its pairs unless a layer that stays in INT8 reads them. It then reads and writes
