@@ -16,7 +16,7 @@ from edgetl.pivot.mixed import float_layers, layers, quantize_only
 def pyramid() -> onnx.ModelProto:
     """image (N, 8, 8, 3) -> convolution `coarse` -> twice as large -> convolution `fine`, all between Q/DQ pairs."""
     generator = np.random.default_rng(0)
-    constants = {
+    constants: dict[str, np.ndarray] = {
         "step": np.array(1 / 255, np.float32),
         "wide": np.array(4 / 255, np.float32),
         "zero": np.array(0, np.uint8),
