@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edgetl.errors import ParityError
 from edgetl.tasks.base import Closeness, Outputs
 from edgetl.tasks.detection.detections import BOXES, SCORES
+from edgetl.tasks.detection.partners import partners
 from edgetl.types import ModelKind
 
 _POSSIBLE, _SURE = 0.05, 0.25
@@ -38,21 +39,37 @@ def differences(found: Outputs, expected: Outputs) -> NDArray[np.float64]:
 
 
 def distance(found: Outputs, expected: Outputs) -> NDArray[np.float64]:
-    """(N,): root mean square of the differences, over the places of an image where something may be found. Scores range
+    """(N,): root mean square of the differences over the places of an image where something may be found: those of
+    `expected` with their partners in `found`, and the other way round. A difference counts as 1 at most. Scores range
     from 0 to 1, so this is a share of their spread."""
-    each = differences(found, expected)
-    best = np.maximum(found[SCORES].max(axis=2), expected[SCORES].max(axis=2))
-    counted = np.maximum((best >= _POSSIBLE).sum(axis=1), 1)
-    rms: NDArray[np.float64] = np.sqrt((each * each).sum(axis=1) / counted)
+    squares, counts = np.zeros(len(found[SCORES])), np.zeros(len(found[SCORES]))
+    directions = (
+        (expected, _at_partners(found, expected), expected),
+        (found, found, _at_partners(expected, found)),
+    )
+    for places, first, second in directions:
+        counted = places[SCORES].max(axis=2) >= _POSSIBLE
+        each = np.minimum(differences(first, second), 1.0)
+        squares += (np.where(counted, each, 0.0) ** 2).sum(axis=1)
+        counts += counted.sum(axis=1)
+    rms: NDArray[np.float64] = np.sqrt(squares / np.maximum(counts, 1))
     return rms
 
 
 def agreeing(found: Outputs, expected: Outputs) -> tuple[int, int]:
-    """(same, all): of the places where an object surely is, how many have its class."""
-    scores, true_scores = found[SCORES], expected[SCORES]
+    """(same, all): of the places where an object surely is, how many have its class at their partner."""
+    scores, true_scores = _at_partners(found, expected)[SCORES], expected[SCORES]
     sure = true_scores.max(axis=2) >= _SURE
     same = (scores.argmax(axis=2) == true_scores.argmax(axis=2)) & sure
     return int(same.sum()), int(sure.sum())
+
+
+def _at_partners(outputs: Outputs, of: Outputs) -> Outputs:
+    """`outputs` at the partner of each place of `of`."""
+    boxes, others = (each[BOXES].astype(np.float64) for each in (of, outputs))
+    possible = [each[SCORES].max(axis=2) >= _POSSIBLE for each in (of, outputs)]
+    index = partners(boxes, others, *possible)[..., None]
+    return {name: np.take_along_axis(outputs[name], index, axis=1) for name in (BOXES, SCORES)}
 
 
 def compare(
