@@ -51,7 +51,7 @@ def command(options: RecipeOptions, target_name: str | None, top: int, images: i
 
     def show(outcome: Any) -> None:
         pivot = next(result.folder for result in outcome.results if result.stage == "export")
-        build = Build(outcome.out, job.recipe, pivot, outcome.split)
+        build = Build(outcome.out, job, pivot, outcome.split)
         found = blame(build, target, Request(images, top, latency), progress_for(options.quiet))
         if options.as_json:
             emit(found.to_json())

@@ -8,6 +8,7 @@ from pathlib import Path
 from edgetl.backends.base import about
 from edgetl.bench.gates import judge_build
 from edgetl.bench.result import TargetBench
+from edgetl.files.digest import value_digest
 from edgetl.recipes.recipe import Gates
 from edgetl.recipes.run import Run
 from edgetl.stages.keys import accuracy_gates as gate_values
@@ -23,6 +24,7 @@ def repair_stage(run: Run, target: Target, pivot: StageResult, gates: Gates) -> 
     gates  those that the float network itself meets
     """
     from edgetl.backends.base import load
+    from edgetl.data.groups import val_groups
 
     def make(out: Path) -> None:
         from edgetl.diagnose.repair.repair import repair_int8
@@ -39,6 +41,8 @@ def repair_stage(run: Run, target: Target, pivot: StageResult, gates: Gates) -> 
     }
     inputs = {"pivot": pivot.digest, "shots": samples_digest(run.split, run.split.shots)}
     inputs["val"] = samples_digest(run.split, run.split.val)
+    groups = val_groups(run)
+    inputs |= {"groups": value_digest(groups)} if groups else {}
     return run.store.once("repair", 4, config, make, inputs=inputs, what=target.name)
 
 

@@ -66,17 +66,25 @@ class Scores:
     drop_points: Interval
 
 
-def measure_accuracy(
-    networks: Networks, layers: Sequence[BlamedLayer], top: int, images: Pixels, classes: int, progress: Progress
-) -> tuple[Scores, tuple[BlamedLayer, ...]]:
-    """The metric on `images` of both networks, and of the first `top` layers alone in float and alone in INT8.
+@dataclass(frozen=True)
+class Validation:
+    """The validation images. classes  how many the task has;  groups  of the images, as `Task.measure` takes them"""
 
-    classes  how many the task has
-    """
+    images: Pixels
+    classes: int
+    groups: Sequence[str] | None = None
+
+
+def measure_accuracy(
+    networks: Networks, layers: Sequence[BlamedLayer], top: int, val: Validation, progress: Progress
+) -> tuple[Scores, tuple[BlamedLayer, ...]]:
+    """The metric on all validation images of both networks, and of the first `top` layers alone in float and alone in
+    INT8."""
+    images = val.images
     truths = [sample.truth for sample in images.samples]
 
     def compared(answers: Answers, reference: Answers) -> QualityRecord:
-        return networks.task.measure(answers, truths, reference, classes)
+        return networks.task.measure(answers, truths, reference, val.classes, groups=val.groups)
 
     judged: list[BlamedLayer] = []
     with progress.task("blame: accuracy on all validation images", 3 + 2 * min(top, len(layers))) as advance:

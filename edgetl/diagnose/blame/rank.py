@@ -9,9 +9,10 @@ from pathlib import Path
 
 from edgetl.backends.base import cannot_use
 from edgetl.data.batches import load_batch, spread
+from edgetl.data.groups import val_groups
 from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame.layer_latency import Timed, time_layers
-from edgetl.diagnose.blame.measure import measure_accuracy, measure_layers
+from edgetl.diagnose.blame.measure import Validation, measure_accuracy, measure_layers
 from edgetl.diagnose.blame.models import Networks, open_networks
 from edgetl.diagnose.blame.page import write_page
 from edgetl.diagnose.blame.result import Blame, BlamedLayer
@@ -19,7 +20,9 @@ from edgetl.diagnose.blame.verdict import sentence
 from edgetl.errors import UsageError
 from edgetl.files.digest import file_digest
 from edgetl.pivot.pivot import model_for, read_pivot
+from edgetl.recipes.job import Job
 from edgetl.recipes.recipe import Recipe
+from edgetl.recipes.run import Run
 from edgetl.recipes.targets import load_target
 from edgetl.store.results import Store, disk_errors, open_store, write_text
 from edgetl.types import Preprocessing, Progress, Split, Target
@@ -40,7 +43,7 @@ class Build:
     """Results of the chain. out  the output folder; pivot  the pivot's folder"""
 
     out: Path
-    recipe: Recipe
+    job: Job
     pivot: Path
     split: Split
 
@@ -107,12 +110,13 @@ def _blame(store: Store, build: Build, subject: _Subject, request: Request, prog
     shots, val = subject.split.shots[: request.images], subject.split.val
     networks, preprocessing = subject.networks, subject.preprocessing
     error, layers = measure_layers(networks, Pixels(shots, preprocessing), progress)
-    classes = len(subject.split.classes)
-    scores, layers = measure_accuracy(networks, layers, request.top, Pixels(val, preprocessing), classes, progress)
+    groups = val_groups(Run(store, build.job, subject.split, progress))
+    validation = Validation(Pixels(val, preprocessing), len(subject.split.classes), groups)
+    scores, layers = measure_accuracy(networks, layers, request.top, validation, progress)
     obstacle = cannot_use(subject.target, "int8") if request.latency else None
     timed = _timed(store, build, subject, layers[: request.top], progress) if request.latency and not obstacle else None
     found = Blame(
-        recipe=build.recipe.name,
+        recipe=build.job.recipe.name,
         task=networks.task.name,
         metric=networks.task.metric,
         target=subject.target.name,
@@ -140,6 +144,6 @@ def _timed(store: Store, build: Build, subject: _Subject, layers: Sequence[Blame
         subject.networks.originals,
         [layer.name for layer in layers],
         load_batch(spread(subject.split.val), subject.preprocessing),
-        build.recipe.bench,
+        build.job.recipe.bench,
         progress,
     )

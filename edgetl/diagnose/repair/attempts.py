@@ -42,6 +42,7 @@ class Judge:
     """The data that determine whether a network passes.
 
     val        validation images; reference  float32 (len(val), ...), the float network's answers on them
+    groups     of these images, as `Task.measure` takes them
     """
 
     run: Run
@@ -50,6 +51,7 @@ class Judge:
     val: Pixels
     preprocessing: Preprocessing
     reference: Answers
+    groups: Sequence[str] | None = None
 
     @property
     def bench(self) -> Bench:
@@ -71,7 +73,8 @@ class Judge:
     def measure(self, answers: Answers) -> Quality:
         """Of answers to all validation images."""
         truths = [sample.truth for sample in self.val.samples]
-        return self.task.measure(answers, truths, self.reference, len(self.run.split.classes), self.seed)
+        classes = len(self.run.split.classes)
+        return self.task.measure(answers, truths, self.reference, classes, self.seed, groups=self.groups)
 
     def passes(self, accuracy: Quality) -> bool:
         """By the accuracy gates; those of latency and size apply to the resulting build."""

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 
 from edgetl.bench.repair_record import REPAIR_FILE, Repair, Trial, front, write_repair
+from edgetl.data.groups import val_groups
 from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame.measure import measure_layers
 from edgetl.diagnose.blame.models import open_networks
@@ -54,6 +55,7 @@ def repair_int8(run: Run, target: Target, folder: Path, gates: Gates, out: Path)
         val=Pixels(val, pivot.preprocessing),
         preprocessing=pivot.preprocessing,
         reference=read_reference(folder / REFERENCE_LOGITS, load_task(run.job.recipe.task).kept, len(val)),
+        groups=val_groups(run),
     )
     with tempfile.TemporaryDirectory(dir=out) as scratch:
         trials = Trials(networks, judge, Path(scratch))

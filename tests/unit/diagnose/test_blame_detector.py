@@ -12,7 +12,7 @@ from tiny_detector import as_detector, labeled_pictures
 from tiny_network import LABELS, LAYERS, double_activation_scale, double_weight_scale, float_pivot, quantized_pivot
 
 from edgetl.data.pixels import Pixels
-from edgetl.diagnose.blame.measure import measure_accuracy, measure_layers
+from edgetl.diagnose.blame.measure import Validation, measure_accuracy, measure_layers
 from edgetl.diagnose.blame.models import Networks, make_networks
 from edgetl.store.cache import Cache
 from edgetl.tasks.base import load_task
@@ -52,7 +52,7 @@ def test_every_quantized_layer_of_a_detector_is_ranked_and_its_float_decoder_is_
 def test_points_regained_are_of_ap_and_paired_on_the_same_images(images: Pixels, tmp_path: Path) -> None:
     networks = networks_of(double_weight_scale(quantized_pivot(), "head"), tmp_path)
     _, ranking = measure_layers(networks, images, Silent())
-    scores, judged = measure_accuracy(networks, ranking, 1, images, len(LABELS), Silent())
+    scores, judged = measure_accuracy(networks, ranking, 1, Validation(images, len(LABELS)), Silent())
     first = judged[0].accuracy
     assert first is not None
     assert scores.drop_points.value == pytest.approx(
@@ -62,6 +62,16 @@ def test_points_regained_are_of_ap_and_paired_on_the_same_images(images: Pixels,
     left = scores.drop_points.value - first.regained_points.value
     assert abs(left) < max(2.0, 0.5 * abs(scores.drop_points.value))
     assert [layer.accuracy is not None for layer in judged] == [True, False, False, False]
+
+
+def test_intervals_allow_for_images_that_are_alike(images: Pixels, tmp_path: Path) -> None:
+    networks = networks_of(double_weight_scale(quantized_pivot(), "head"), tmp_path)
+    groups = [f"site {index // 6}" for index in range(len(images))]
+    alone, grouped = (
+        measure_accuracy(networks, (), 0, Validation(images, len(LABELS), each), Silent())[0] for each in (None, groups)
+    )
+    assert alone.drop_points.value == grouped.drop_points.value
+    assert alone.drop_points != grouped.drop_points
 
 
 def test_a_second_ranking_runs_no_network(images: Pixels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from edgetl.bench.machine import describe
 from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame import models as networks
 from edgetl.diagnose.blame import variants as network
-from edgetl.diagnose.blame.measure import measure_accuracy, measure_layers
+from edgetl.diagnose.blame.measure import Validation, measure_accuracy, measure_layers
 from edgetl.diagnose.blame.models import make_networks, open_networks
 from edgetl.diagnose.blame.result import BlamedLayer
 from edgetl.errors import BackendError
@@ -102,7 +102,7 @@ def test_accuracy_of_the_first_layers_is_paired_on_all_images(images: Pixels, tm
         Cache(tmp_path, Silent().note),
     )
     _, ranking = measure_layers(networks, images, Silent())
-    scores, judged = measure_accuracy(networks, ranking, 2, images, len(LABELS), Silent())
+    scores, judged = measure_accuracy(networks, ranking, 2, Validation(images, len(LABELS)), Silent())
     assert [layer.accuracy is not None for layer in judged] == [True, True, False, False]
     first = judged[0].accuracy
     assert first is not None
