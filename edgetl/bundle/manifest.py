@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from edgetl.backends.base import BACKENDS
-from edgetl.bundle.ports import TaskName, signature_for, why_not
+from edgetl.bundle.ports import signature_for, why_not
 from edgetl.errors import BundleError
 from edgetl.files.json_file import (
     NAME,
@@ -27,6 +27,7 @@ from edgetl.files.json_file import (
     read_json,
 )
 from edgetl.files.text import quoted
+from edgetl.tasks.base import TaskName
 from edgetl.tasks.detection.detections import Postprocess
 from edgetl.types import Compiled, Interval, Preprocessing, Signature, Target, Verdict
 

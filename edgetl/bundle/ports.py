@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
+from edgetl.tasks.base import TaskName
 from edgetl.tasks.detection.detections import BOXES, SCORES
 from edgetl.types import INPUT_NAME, OUTPUT_NAME, Port, Preprocessing, Signature
-
-TaskName = Literal["classification", "detection"]
 
 MAX_ELEMENTS = 100_000_000
 """Of one output for one image."""
