@@ -6,6 +6,8 @@ Only places where something may be found count: boxes of the many others are noi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,14 +45,8 @@ def distance(found: Outputs, expected: Outputs) -> NDArray[np.float64]:
     `expected` with their partners in `found`, and the other way round. A difference counts as 1 at most. Scores range
     from 0 to 1, so this is a share of their spread."""
     squares, counts = np.zeros(len(found[SCORES])), np.zeros(len(found[SCORES]))
-    directions = (
-        (expected, _at_partners(found, expected), expected),
-        (found, found, _at_partners(expected, found)),
-    )
-    for places, first, second in directions:
-        counted = places[SCORES].max(axis=2) >= _POSSIBLE
-        each = np.minimum(differences(first, second), 1.0)
-        squares += (np.where(counted, each, 0.0) ** 2).sum(axis=1)
+    for each, counted in _both_ways(found, expected):
+        squares += (np.where(counted, np.minimum(each, 1.0), 0.0) ** 2).sum(axis=1)
         counts += counted.sum(axis=1)
     rms: NDArray[np.float64] = np.sqrt(squares / np.maximum(counts, 1))
     return rms
@@ -62,6 +58,17 @@ def agreeing(found: Outputs, expected: Outputs) -> tuple[int, int]:
     sure = true_scores.max(axis=2) >= _SURE
     same = (scores.argmax(axis=2) == true_scores.argmax(axis=2)) & sure
     return int(same.sum()), int(sure.sum())
+
+
+def _both_ways(found: Outputs, expected: Outputs) -> Iterator[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
+    """(N, A) differences and which of them count: of the places where something is expected, from their partners, and
+    of those where something was found."""
+    pairs = (
+        (expected, _at_partners(found, expected), expected),
+        (found, found, _at_partners(expected, found)),
+    )
+    for places, first, second in pairs:
+        yield differences(first, second), places[SCORES].max(axis=2) >= _POSSIBLE
 
 
 def _at_partners(outputs: Outputs, of: Outputs) -> Outputs:
@@ -89,8 +96,8 @@ def compare(
     integer = kind in ("int8", "mixed")
     tolerance = _TOLERANCES[kind]
     if exact is not None:
-        tolerance = max(tolerance, min(_largest(differences(expected, exact), integer), _LARGEST))
-    difference = _largest(differences(found, expected), integer)
+        tolerance = max(tolerance, min(_largest(expected, exact, integer), _LARGEST))
+    difference = _largest(found, expected, integer)
     same, objects = agreeing(found, expected)
     agreement = same / objects if objects else 1.0
     finite = all(np.isfinite(found[name]).all() for name in (BOXES, SCORES))
@@ -103,8 +110,8 @@ def compare(
     return Closeness(difference, tolerance, agreement)
 
 
-def _largest(each: NDArray[np.float64], integer: bool) -> float:
-    places = each[each > 0]
+def _largest(found: Outputs, expected: Outputs, integer: bool) -> float:
+    places = np.concatenate([each[counted & (each > 0)] for each, counted in _both_ways(found, expected)])
     if not places.size:
         return 0.0
     return float(np.quantile(places, 1 - _INTEGERS_LEFT_OUT)) if integer else float(places.max())

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from edgetl.errors import ParityError
 from edgetl.tasks.base import Outputs
-from edgetl.tasks.detection.closeness import agreeing, distance
+from edgetl.tasks.detection.closeness import agreeing, compare, distance
 
 
 def outputs(boxes: Sequence[Sequence[float]], scores: Sequence[Sequence[float]]) -> Outputs:
@@ -63,3 +64,22 @@ def test_an_image_without_objects_is_at_no_distance() -> None:
     nothing = outputs([LEFT], [[0.0, 0.0]])
     assert distance(nothing, nothing)[0] == 0
     assert agreeing(nothing, nothing) == (0, 0)
+
+
+def test_an_exported_model_may_order_its_places_otherwise() -> None:
+    found = {name: values[:, [1, 2, 0]] for name, values in EXPECTED.items()}
+    close = compare(found, EXPECTED, kind="float32", where="m.onnx")
+    assert (close.difference, close.agreement) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        outputs([LEFT, RIGHT, FAR], [[0.9, 0.0], [0.1, 0.8], [0.6, 0.0]]),  # one too many
+        outputs([LEFT, RIGHT, FAR], [[0.9, 0.0], [0.1, 0.1], [0.01, 0.0]]),  # one is lost
+        outputs([LEFT, [40, 5, 60, 25], FAR], [[0.9, 0.0], [0.1, 0.8], [0.01, 0.0]]),  # one is elsewhere
+    ],
+)
+def test_an_exported_model_that_finds_other_objects_is_refused(found: Outputs) -> None:
+    with pytest.raises(ParityError, match=r"m\.onnx: the ONNX model differs"):
+        compare(found, EXPECTED, kind="float32", where="m.onnx")
