@@ -6,8 +6,9 @@ A bundle keeps the anchors with the best scores of each golden image, and the ob
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,20 +38,62 @@ PLACED = 0.25
 OUTPUTS_FILE, DETECTIONS_FILE = "outputs.safetensors", "detections.safetensors"
 
 
-def distance(boxes: Floats, scores: Floats, golden_boxes: Floats, golden_scores: Floats, longer_side: int) -> float:
-    """The largest difference of a score, or of a corner as a fraction of the input's longer side.
+@dataclass(frozen=True)
+class Rows:
+    """Anchors: boxes (K, 4) in input pixels, scores (K, C)."""
 
-    boxes, golden_boxes    float32 (K, 4), in input pixels
-    scores, golden_scores  float32 (K, C)
-    returns                infinity if `boxes` or `scores` are not finite
+    boxes: NDArray[np.floating]
+    scores: NDArray[np.floating]
+
+    def __getitem__(self, which: Any) -> Rows:
+        return Rows(self.boxes[which], self.scores[which])
+
+    def finite(self) -> NDArray[np.bool_]:
+        rows: NDArray[np.bool_] = np.isfinite(self.boxes).all(axis=1) & np.isfinite(self.scores).all(axis=1)
+        return rows
+
+    def possible(self) -> NDArray[np.bool_]:
+        """Where something may be found."""
+        rows: NDArray[np.bool_] = self.scores.max(axis=1) >= COMPARED
+        return rows
+
+
+def distance(found: Rows, golden: Rows, index: NDArray[np.int64], longer_side: int, enough: float = 0.0) -> float:
+    """The largest difference of a score, or of a corner as a fraction of the input's longer side, between a golden row
+    and the found one at its anchor, in both directions.
+
+    Networks with two stages may give the same rows in another order: a row that differs by more than `enough` is
+    compared with the one that is most like it.
+    found    all A anchors; golden  those at `index` (K,)
+    returns  infinity if a found row at `index` is not finite
     """
-    if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
+    if not found[index].finite().all():
         return float("inf")
-    found, expected = scores.astype(np.float64), golden_scores.astype(np.float64)
-    far = np.abs(found - expected)[np.maximum(found, expected) >= COMPARED]
-    placed = np.minimum(scores.max(axis=1), golden_scores.max(axis=1)) >= PLACED
-    moved = np.abs(boxes[placed].astype(np.float64) - golden_boxes[placed]) / longer_side
-    return max(float(far.max(initial=0)), float(moved.max(initial=0)))
+    everything, expected = _exact(found[found.finite()]), _exact(golden)
+    same = _exact(found[index])
+    direct = _apart(same, expected, longer_side)
+    largest = 0.0
+    for rows, others in ((expected, everything), (same, expected)):
+        partners = others[others.possible()]
+        for row in np.flatnonzero(rows.possible()):
+            nearest = float(direct[row])
+            if nearest > enough and len(partners.scores):
+                nearest = min(nearest, float(_apart(partners, rows[row : row + 1], longer_side).min()))
+            largest = max(largest, nearest)
+    return largest
+
+
+def _exact(rows: Rows) -> Rows:
+    return Rows(rows.boxes.astype(np.float64), rows.scores.astype(np.float64))
+
+
+def _apart(a: Rows, b: Rows, longer_side: int) -> NDArray[np.float64]:
+    """(K,): per row the larger of the two differences; `b` may be a single row."""
+    counted = np.maximum(a.scores, b.scores) >= COMPARED
+    scores = np.where(counted, np.abs(a.scores - b.scores), 0.0).max(axis=1)
+    placed = np.minimum(a.scores.max(axis=1), b.scores.max(axis=1)) >= PLACED
+    moved = np.where(placed, np.abs(a.boxes - b.boxes).max(axis=1) / longer_side, 0.0)
+    return np.asarray(np.maximum(scores, moved), np.float64)
 
 
 def best_anchors(scores: Floats) -> NDArray[np.int64]:
@@ -99,11 +142,11 @@ class Objects:
         yield self._postprocess(index, image)
 
     def _network(self, index: int, outputs: Tensors) -> StepCheck:
-        anchors = self._index[index]
-        boxes, scores = (np.asarray(outputs[name][index], np.float32)[anchors] for name in (BOXES, SCORES))
+        found = Rows(*(np.asarray(outputs[name][index], np.float32) for name in (BOXES, SCORES)))
+        golden = Rows(self._boxes[index], self._scores[index])
         size = self._manifest.preprocessing
         longer = max(size.height, size.width)
-        difference = distance(boxes, scores, self._boxes[index], self._scores[index], longer)
+        difference = distance(found, golden, self._index[index], longer, self._allowed)
         detail = (
             "boxes or scores that are not finite"
             if np.isinf(difference)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from edgetl.bundle.golden_detection import distance, write_golden
+from edgetl.bundle.golden_detection import Rows, distance, write_golden
 from edgetl.bundle.manifest import Tolerance
 from edgetl.bundle.write import detector_tolerance, tolerance_for
 from edgetl.errors import BundleError
@@ -76,8 +76,9 @@ class GoldenObjects:
         if self._rounded is None:
             return detector_tolerance(precision, 0.0)
         longer = max(self._input.height, self._input.width)
-        pairs = zip(*self._of(self._rounded), *self._of(_EXACT), strict=True)
-        return detector_tolerance(precision, max(distance(*pair, longer) for pair in pairs))
+        rounded, exact = (map(Rows, *self._of(stem)) for stem in (self._rounded, _EXACT))
+        lost = [distance(a, b, np.arange(len(a.scores)), longer) for a, b in zip(rounded, exact, strict=True)]
+        return detector_tolerance(precision, max(lost))
 
     def write(self, folder: Path) -> None:
         write_golden(folder, *self._of(self._stem), self._frames, self._settings)

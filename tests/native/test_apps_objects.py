@@ -131,6 +131,21 @@ def test_verify_names_the_network_and_the_postprocess(
     assert "the first step that differs is `postprocess`" in told.stderr
 
 
+def test_rows_in_another_order_pass_both_and_other_rows_fail_both(
+    shell: Shell, apps: Apps, onnxruntime: tuple[str, ...], tmp_path: Path
+) -> None:
+    """A network with two stages gives its rows in another order on another runtime."""
+    (bundle, _) = compile_targets(make_detector_pivot(tmp_path / "pivot"), ["x86-cpu"], tmp_path / "bundles")
+    name = "golden/outputs.safetensors"
+    outputs = load_file(bundle / name)
+    turned = {each: np.ascontiguousarray(outputs[each][:, ::-1]) for each in ("boxes", "scores")}
+    for scores, verdict in ((turned["scores"], "ok  "), (turned["scores"] * np.float32(0.8), "FAIL")):
+        refit(bundle, name, save(outputs | turned | {"scores": scores}))
+        told, python = apps("edgetl-verify", bundle, *onnxruntime), shell("verify", bundle)
+        assert told.stdout == python.out
+        assert {line[:4] for line in told.stdout.splitlines() if "  network " in line} == {verdict}
+
+
 def test_bench_times_the_network_and_the_whole_detection(
     apps: Apps, bundles: dict[str, Path], onnxruntime: tuple[str, ...], drawn: list[Path], tmp_path: Path
 ) -> None:

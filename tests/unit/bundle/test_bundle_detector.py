@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save
 
 from edgetl.bundle.compile import compile_targets
 from edgetl.bundle.golden import StepCheck, replay
-from edgetl.bundle.golden_detection import KEPT, best_anchors, distance
+from edgetl.bundle.golden_detection import KEPT, Rows, best_anchors, distance
 from edgetl.bundle.inference import detect, open_once, predict, verify
 from edgetl.bundle.manifest import read_manifest
 from edgetl.bundle.read import read_bundle
@@ -98,12 +98,32 @@ def test_scores_below_the_compared_ones_may_differ_and_boxes_of_weak_objects_too
     box, moved = np.array([[0, 0, 10, 10]], np.float32), np.array([[5, 5, 15, 15]], np.float32)
 
     def between(score: float, other: float, boxes: NDArray[np.float32] = box) -> float:
-        return distance(box, np.array([[score]], np.float32), boxes, np.array([[other]], np.float32), 100)
+        found, golden = Rows(box, np.array([[score]], np.float32)), Rows(boxes, np.array([[other]], np.float32))
+        return distance(found, golden, np.array([0]), 100)
 
     assert between(0.01, 0.04) == 0
     assert between(0.01, 0.06) == pytest.approx(0.05)
     assert between(0.9, 0.24, moved) == pytest.approx(0.66)
     assert between(0.9, 0.9, moved) == pytest.approx(0.05)
+
+
+def test_the_same_rows_in_another_order_pass_and_a_missing_one_fails(bundle: Path) -> None:
+    """As a network with two stages gives them on another runtime."""
+
+    def turned(batch: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        return {name: values[:, ::-1] for name, values in outputs(batch).items()}
+
+    def without_the_best(batch: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        found = turned(batch)
+        best = found["scores"].max(axis=2).argmax(axis=1)
+        found["scores"] = found["scores"].copy()
+        found["scores"][np.arange(len(best)), best] = 0
+        return found
+
+    manifest = read_manifest(bundle)
+    assert all(check.passed for check in replay(bundle, manifest, turned))
+    failed = [check.step for check in replay(bundle, manifest, without_the_best) if not check.passed]
+    assert failed == ["network"] * GOLDEN
 
 
 def test_golden_objects_that_postprocess_does_not_give_fail_their_step_alone(bundle: Path) -> None:
