@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from detector_pivot import ANCHORS, make_detector_pivot
+from detector_pivot import LABELS as DETECTED
 from hostile_bundles import MANIFEST, refit, refit_pivot
 from made_up import change_json, changed_bytes
 from numpy.typing import NDArray
@@ -29,8 +31,9 @@ ROUNDS = 100
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`pivot` and `bundles/x86-cpu-int8`, with one golden image."""
+    """`pivot` and `bundles/x86-cpu-int8`, `detector` and `detectors/x86-cpu-int8`, with one golden image each."""
     folder = tmp_path_factory.mktemp("made")
+    compile_targets(make_detector_pivot(folder / "detector", golden=1), ["x86-cpu"], folder / "detectors")
     compile_targets(make_pivot(folder / "pivot", golden=1), ["x86-cpu"], folder / "bundles")
     return folder
 
@@ -44,6 +47,11 @@ def ends_within_two_minutes() -> Iterator[None]:
 
 def zeros(images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
     return {OUTPUT_NAME: np.zeros((len(images), len(LABELS)), np.float32)}
+
+
+def nothing_found(images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    shapes = {"boxes": (len(images), ANCHORS, 4), "scores": (len(images), ANCHORS, len(DETECTED))}
+    return {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
 
 
 def fuzz_manifest(made: Path, scratch: Path, rng: random.Random) -> None:
@@ -73,11 +81,33 @@ def fuzz_model(made: Path, scratch: Path, rng: random.Random) -> None:
     compile_pivot(pivot, load_target("x86-cpu"), rng.choice(["int8", "float32"]), "fuzzed", scratch)
 
 
+def fuzz_detector(made: Path, scratch: Path, rng: random.Random) -> None:
+    bundle = Path(shutil.copytree(made / "detectors" / "x86-cpu-int8", scratch / "bundle"))
+    name = rng.choice([MANIFEST, "golden/outputs.safetensors", "golden/detections.safetensors"])
+    if name == MANIFEST:
+        change_json(bundle / MANIFEST, rng)
+    else:
+        refit(bundle, name, changed_bytes((bundle / name).read_bytes(), rng))
+    replay(bundle, read_bundle(bundle).manifest, nothing_found)
+
+
+def fuzz_detector_pivot(made: Path, scratch: Path, rng: random.Random) -> None:
+    pivot = Path(shutil.copytree(made / "detector", scratch / "pivot"))
+    name = rng.choice(["pivot.json", "golden/outputs.safetensors", "golden/0.rgb.npy"])
+    if name == "pivot.json":
+        change_json(pivot / name, rng)
+    else:
+        refit_pivot(pivot, name, changed_bytes((pivot / name).read_bytes(), rng))
+    compile_pivot(pivot, load_target("null"), "float32", "fuzzed", scratch)
+
+
 READERS: dict[str, Callable[[Path, Path, random.Random], None]] = {
     "manifest": fuzz_manifest,
     "golden": fuzz_golden,
     "pivot": fuzz_pivot,
     "model": fuzz_model,
+    "detector": fuzz_detector,
+    "detector pivot": fuzz_detector_pivot,
 }
 
 
