@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edgetl.adapt.detection.guards import negative_transfer, not_measured, overfitting, too_little_data
+from edgetl.adapt.detection.guards import negative_transfer, not_measured, overfitting, small_objects, too_little_data
 from edgetl.adapt.detection.held_out import mean_difference, mean_of
 from edgetl.adapt.detection.record import Candidate, DetectorAdaptRecord, History, State, Stretch, Times
 from edgetl.adapt.detection.search import Outcome, Task, Tried, own_utility
@@ -43,11 +43,11 @@ class Built:
 
 
 def verdicts(task: Task, outcome: Outcome, counted: Counted) -> tuple[Guard, ...]:
-    """Negative transfer, overfitting, too little data."""
+    """Negative transfer, overfitting, too little data, small objects."""
     chosen = outcome.chosen
     groups = _held_out_groups(task)
     if chosen.judged is None:
-        return (*not_measured(), too_little_data(counted.objects, counted.images, None, None))
+        return (*not_measured(), too_little_data(counted.objects, counted.images, None, None), _size(task))
     utility = chosen.judged.utility
     rivals = [each for each in outcome.tried if each.judged and each.way.frozen != chosen.way.frozen]
     best = max(((each.way.name, each.judged.utility) for each in rivals if each.judged), key=_mean, default=None)
@@ -63,7 +63,16 @@ def verdicts(task: Task, outcome: Outcome, counted: Counted) -> tuple[Guard, ...
         transfer,
         overfitting(own_utility(task), utility, groups),
         too_little_data(counted.objects, counted.images, utility, groups),
+        _size(task),
     )
+
+
+def _size(task: Task) -> Guard:
+    p = task.shots.preprocessing
+    corners = torch.cat([each.boxes[~each.ignore] for each in task.shots.targets])
+    longer = (corners[:, 2:] - corners[:, :2]).amax(1).double().numpy()
+    reduced = [max(frame.height / frame.rows, frame.width / frame.columns) for frame in task.shots.frames]
+    return small_objects(longer, max(p.height, p.width), float(np.median(reduced)))
 
 
 def _mean(pair: tuple[str, Floats]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
@@ -18,7 +19,10 @@ FEWEST_OBJECTS = 10
 """Of a class: with fewer, its recall is a matter of which ones were drawn."""
 _WANTED_REACH = 0.1  # to each side: the precision that the utility of the winner should have
 
-TRANSFER, FIT, DATA = "negative transfer", "overfitting", "too little data"
+_SMALL = 24.0  # pixels of an object's longer side: three positions of the finest maps
+_STEP = 32  # input sizes are multiples of it
+
+TRANSFER, FIT, DATA, SIZE = "negative transfer", "overfitting", "too little data", "small objects"
 
 
 def not_measured() -> tuple[Guard, Guard]:
@@ -107,6 +111,23 @@ def too_little_data(
     if said:
         return Guard(DATA, "warn", f"{'; '.join(said)[:1].upper()}{'; '.join(said)[1:]}.", numbers)
     return Guard(DATA, "pass", f"At least {FEWEST_OBJECTS} objects of every class.", numbers)
+
+
+def small_objects(longer: Floats, side: int, reduced: float) -> Guard:
+    """longer   (K,) longer sides of the labeled objects, in pixels of the input, whose own longer side is `side`
+    reduced  by what factor the images are made smaller for it; at most 1 if they are not
+
+    A warning if objects are small in the input but larger in the images.
+    """
+    median = float(np.median(longer))
+    numbers = {"median_pixels": median, "input_pixels": float(side), "reduced": reduced}
+    facts = f"the longer side of labeled objects is {median:.0f} of {side} pixels (median)"
+    if median < _SMALL and reduced > 1:
+        enough = side * min(_SMALL / median, reduced)
+        wanted = _STEP * math.ceil(round(enough / _STEP, 6))
+        said = f"Objects are small in the input: {facts}; set backbone.input_size to {wanted}."
+        return Guard(SIZE, "warn", said, numbers)
+    return Guard(SIZE, "pass", f"In the input {facts}.", numbers)
 
 
 def _difference(name: str, first: Floats, second: Floats, groups: Sequence[Hashable] | None) -> dict[str, float]:

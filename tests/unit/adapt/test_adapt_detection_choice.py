@@ -9,7 +9,7 @@ import pytest
 
 from edgetl.adapt.detection.budget import enough
 from edgetl.adapt.detection.folds import detection_folds
-from edgetl.adapt.detection.guards import negative_transfer, overfitting, too_little_data
+from edgetl.adapt.detection.guards import negative_transfer, overfitting, small_objects, too_little_data
 from edgetl.adapt.detection.held_out import Judged, lead, mean_difference, utilities
 from edgetl.adapt.detection.search import Tried, choose
 from edgetl.adapt.detection.ways import Way
@@ -123,3 +123,13 @@ def test_folds_are_alike_in_their_share_of_each_class() -> None:
         counts = Counter(box.label for index in fold.held_out for box in truths[index])
         assert counts[1] == 4
         assert 6 <= counts[0] <= 10
+
+
+def test_objects_that_are_small_only_in_the_input_ask_for_a_larger_one() -> None:
+    small = small_objects(np.array([18.0, 20.0, 22.0]), 320, 416 / 320)
+    assert small.verdict == "warn"
+    assert "20 of 320 pixels (median); set backbone.input_size to 384" in small.sentence
+    tiny = small_objects(np.array([6.0]), 320, 416 / 320)
+    assert "set backbone.input_size to 416" in tiny.sentence  # the images have no more pixels
+    assert small_objects(np.array([20.0]), 320, 1.0).verdict == "pass"
+    assert small_objects(np.array([90.0]), 320, 2.0).verdict == "pass"

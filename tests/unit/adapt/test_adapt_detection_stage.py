@@ -31,7 +31,12 @@ def test_an_adaptation_is_recorded_and_repeats_to_the_byte(split: Split, weights
     assert all(candidate.state == "judged" and candidate.images == 8 for candidate in record.candidates)
     assert record.chosen.name in record.reason
     assert record.objects == {"bright": 8, "dark": 8}
-    assert [guard.guard for guard in record.guards] == ["negative transfer", "overfitting", "too little data"]
+    assert [guard.guard for guard in record.guards] == [
+        "negative transfer",
+        "overfitting",
+        "too little data",
+        "small objects",
+    ]
     assert record.seconds is not None
     detector = rebuild(read_detector_spec(tmp_path / "one/network.json"), tmp_path / "one/network.safetensors")
     boxes, scores = detector(torch.zeros(1, 3, 64, 64))
