@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from edgetl.bundle.publish import publish_pivot, publish_report
 from edgetl.errors import BackendError, ParityError
+from edgetl.recipes.gates import Gates
 from edgetl.recipes.job import Job, schemes_of
-from edgetl.recipes.recipe import Gates
 from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
 from edgetl.report.finished import Built, Finished, Networks

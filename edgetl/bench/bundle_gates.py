@@ -14,7 +14,7 @@ from edgetl.bench.result import Latency
 from edgetl.errors import UsageError
 from edgetl.files.text import nearest
 from edgetl.files.yaml_file import read_yaml
-from edgetl.recipes.recipe import Gates
+from edgetl.recipes.gates import Gates
 from edgetl.recipes.recipe_file import validation_lines
 from edgetl.types import Interval
 

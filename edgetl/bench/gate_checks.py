@@ -13,7 +13,7 @@ from edgetl.bench.machine import Machine
 from edgetl.bench.quiet import Conditions, busy, too_many_threads
 from edgetl.bench.result import BuildBench, Latency, TargetBench
 from edgetl.files.text import decimal, one_line
-from edgetl.recipes.recipe import Gates
+from edgetl.recipes.gates import Gates
 from edgetl.tasks.accuracy_gates import worst
 from edgetl.types import PRECISIONS, ClassRecall, Estimate, Interval, Verdict
 

@@ -9,7 +9,7 @@ from edgetl.bench.gate_checks import GateCheck, check_gates
 from edgetl.bench.result import BuildBench, HostCheck, TargetBench
 from edgetl.errors import UsageError
 from edgetl.files.text import one_line
-from edgetl.recipes.recipe import Gates
+from edgetl.recipes.gates import Gates
 from edgetl.tasks.classification.accuracy import Accuracy
 from edgetl.types import PRECISIONS, Interval, Precision, Verdict
 

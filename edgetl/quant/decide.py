@@ -20,7 +20,7 @@ from edgetl.pivot.adapted import outputs_of
 from edgetl.quant.record import Decision, Judged
 from edgetl.quant.shots import Shots
 from edgetl.quant.train import snapshot
-from edgetl.recipes.recipe import Gates
+from edgetl.recipes.gates import Gates
 from edgetl.tasks import accuracy_gates
 from edgetl.tasks.base import Task
 from edgetl.types import Preprocessing, Progress, Split

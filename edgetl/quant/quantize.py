@@ -37,7 +37,7 @@ from edgetl.quant.ranges_key import key_parts
 from edgetl.quant.record import Correction, Decision, Epoch, Method, QuantizeRecord, write_quantize
 from edgetl.quant.shots import Shots
 from edgetl.quant.train import Views, best_epoch, train
-from edgetl.recipes.recipe import Gates
+from edgetl.recipes.gates import Gates
 from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
 from edgetl.store.records import REFERENCE_LOGITS

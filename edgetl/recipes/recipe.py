@@ -10,41 +10,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
 )
 
-from edgetl.files.text import printable
+from edgetl.recipes.gates import Gates
+from edgetl.recipes.section import Section
 
 Task = Literal["classification", "detection"]
 
-_LARGEST = 2**63 - 1
-_SIDE = (8, 1024)
 
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _usable_by_every_stage(cls, value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, bool) and cls.model_fields[info.field_name or ""].annotation is not bool:
-            raise ValueError("true and false are not allowed")
-        for each in value if isinstance(value, (list, tuple)) else (value,):
-            if isinstance(each, str) and printable(each) != each:
-                raise ValueError("expected text without control characters")
-            if isinstance(each, int) and abs(each) > _LARGEST:
-                raise ValueError("expected a number below 2**63")
-        return value
-
-
-class Columns(_Section):
+class Columns(Section):
     """Column names of a CSV list; other columns are ignored."""
 
     path: str
@@ -53,6 +32,9 @@ class Columns(_Section):
     """Column with the class."""
     split: str | None = None
     """Column with `train`, `val` or `test`."""
+
+
+_SIDE = (8, 1024)
 
 
 def _as_size(value: Any) -> Any:
@@ -96,7 +78,7 @@ OneOrMore = Annotated[
 """A list of names; a single name is a list of one."""
 
 
-class Data(_Section):
+class Data(Section):
     """Labeled images."""
 
     train: str
@@ -137,7 +119,7 @@ class Data(_Section):
         return value
 
 
-class Check(_Section):
+class Check(Section):
     """Checks of the images before training."""
 
     allow_leak: bool = False
@@ -149,7 +131,7 @@ class Check(_Section):
     images."""
 
 
-class Backbone(_Section):
+class Backbone(Section):
     """The pretrained network to adapt."""
 
     name: str
@@ -175,7 +157,7 @@ class Backbone(_Section):
         return (size, size) if isinstance(size, int) else size
 
 
-class Detector(_Section):
+class Detector(Section):
     """The detector on the backbone, for `task: detection`. Not for a backbone that is a whole detector already:
     `yolox_nano`, `ssd_mobilenet_v1`, `tv_ssdlite320_mobilenet_v3_large`, ..."""
 
@@ -186,7 +168,7 @@ class Detector(_Section):
     """Channels of the feature pyramid and of the layers that predict."""
 
 
-class Adapt(_Section):
+class Adapt(Section):
     """Fine-tuning on the few shots."""
 
     strategy: Literal["auto", "probe", "finetune"] = "auto"
@@ -242,7 +224,7 @@ class Adapt(_Section):
         return self
 
 
-class Quantize(_Section):
+class Quantize(Section):
     """Quantization to the target's number format."""
 
     method: Literal["auto", "qat", "ptq", "none"] = "auto"
@@ -265,7 +247,7 @@ class Quantize(_Section):
     """Seed of order and augmentation."""
 
 
-class Surgery(_Section):
+class Surgery(Section):
     """A network without the parts that INT8 runtimes compute in float, as one more candidate."""
 
     when: Literal["auto", "off"] = "auto"
@@ -287,52 +269,7 @@ class Surgery(_Section):
     """Seed of order and augmentation."""
 
 
-class Gates(_Section):
-    """Limits that a bundle must meet; a missed gate ends `edgetl build` with exit code 3."""
-
-    max_drop_points: Annotated[float, Field(ge=0)] | None = 1.0
-    """Largest loss of the task's metric (top-1, AP) against the float network, in percentage points, on the same
-    images."""
-    min_score: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Lowest value of the task's metric (top-1, AP), as a fraction."""
-    min_top1: Annotated[float, Field(ge=0, le=1)] | None = None
-    """The same, by its name for classification."""
-    min_recall: dict[str, Annotated[float, Field(ge=0, le=1)]] | None = None
-    """Lowest recall of single classes, as fractions: `{defect: 0.95}`."""
-    max_recall_drop_points: Annotated[float, Field(ge=0)] | None = None
-    """Largest loss of recall of any class against the float network, in percentage points, on the same images."""
-    max_p99_ms: Annotated[float, Field(gt=0)] | None = None
-    """Largest p99 latency of one image."""
-    max_size_bytes: Annotated[int, Field(gt=0)] | None = None
-    """Largest model size on disk."""
-    max_float_layers: Annotated[int, Field(ge=0)] | None = None
-    """Largest number of convolutions and matrix products of an INT8 build that its runtime computes in float."""
-    max_conversions: Annotated[int, Field(ge=0)] | None = None
-    """Largest number of operators of an INT8 build that only convert between float and INT8. 2 are the network's
-    ends."""
-
-    @model_validator(mode="after")
-    def _one_lowest_score(self) -> Gates:
-        if self.min_score is not None and self.min_top1 is not None:
-            raise ValueError("min_score and min_top1 are one limit; keep one of them")
-        return self
-
-    @property
-    def least_score(self) -> float | None:
-        """The lowest value of the task's metric, by either name."""
-        return self.min_top1 if self.min_score is None else self.min_score
-
-    @property
-    def score_key(self) -> str:
-        """The name that `least_score` was given by."""
-        return "min_top1" if self.min_score is None else "min_score"
-
-    def without_score(self) -> Gates:
-        """The others."""
-        return self.model_copy(update={"min_score": None, "min_top1": None})
-
-
-class Bench(_Section):
+class Bench(Section):
     """How latency is measured."""
 
     runs: int = Field(default=300, ge=300, le=1_000_000)
@@ -357,7 +294,7 @@ def _plain_name(value: str) -> str:
     return value
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """The settings of one build."""
 
     name: Annotated[str, AfterValidator(_plain_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME}$"})]

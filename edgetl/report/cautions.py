@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from edgetl.bench.quiet import busy, too_many_threads
 from edgetl.bench.result import TargetBench
-from edgetl.recipes.recipe import Gates
+from edgetl.recipes.gates import Gates
 from edgetl.report.model import Caution
 from edgetl.tasks import accuracy_gates
 from edgetl.types.measured import Quality

@@ -7,7 +7,7 @@ from importlib import metadata
 from typing import Any
 
 from edgetl.files.digest import value_digest
-from edgetl.recipes.recipe import Gates
+from edgetl.recipes.gates import Gates
 from edgetl.tasks.accuracy_gates import names
 from edgetl.types import Sample, Split
 from edgetl.types.truth import as_json

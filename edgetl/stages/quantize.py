@@ -8,8 +8,8 @@ from pathlib import Path
 from edgetl.errors import UsageError
 from edgetl.files.digest import file_digest
 from edgetl.fronts.image.augment_policy import augment_of
+from edgetl.recipes.gates import Gates
 from edgetl.recipes.job import schemes_of
-from edgetl.recipes.recipe import Gates
 from edgetl.recipes.run import Run
 from edgetl.stages.keys import TRAINING_TOOLS, samples_digest, versions
 from edgetl.stages.keys import accuracy_gates as gate_values

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgetl.recipes.recipe import Gates
+from edgetl.recipes.gates import Gates
 from edgetl.recipes.run import Run
 from edgetl.stages.keys import TRAINING_TOOLS, samples_digest, versions
 from edgetl.store.results import StageResult

@@ -9,7 +9,7 @@ from edgetl.backends.base import about
 from edgetl.bench.gates import judge_build
 from edgetl.bench.result import TargetBench
 from edgetl.files.digest import value_digest
-from edgetl.recipes.recipe import Gates
+from edgetl.recipes.gates import Gates
 from edgetl.recipes.run import Run
 from edgetl.stages.keys import accuracy_gates as gate_values
 from edgetl.stages.keys import samples_digest, this_machine, versions

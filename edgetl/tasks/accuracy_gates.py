@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edgetl.recipes.recipe import Gates
+from edgetl.recipes.gates import Gates
 from edgetl.types import ClassRecall
 
 _SLACK = 5e-7  # a float accuracy may be the sum of a share and a difference of shares; half an image in a million

@@ -24,7 +24,8 @@ from edgetl.diagnose.forecast.network import Network
 from edgetl.pivot.export import export_pivot
 from edgetl.pivot.pivot import read_pivot
 from edgetl.quant.quantize import quantize_network
-from edgetl.recipes.recipe import Backbone, Gates
+from edgetl.recipes.gates import Gates
+from edgetl.recipes.recipe import Backbone
 from edgetl.recipes.targets import load_target, scheme_id
 from edgetl.types import Sample, Silent, Split
 

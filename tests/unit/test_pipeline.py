@@ -11,7 +11,7 @@ import pytest
 from edgetl import pipeline
 from edgetl.errors import BackendError
 from edgetl.pivot.pivot import FOLDER
-from edgetl.recipes.recipe import Gates
+from edgetl.recipes.gates import Gates
 from edgetl.recipes.targets import load_target
 from edgetl.report.finished import Built, Networks
 from edgetl.stages.repair import cannot_repair

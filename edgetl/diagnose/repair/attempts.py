@@ -26,7 +26,8 @@ from edgetl.errors import BackendError
 from edgetl.fronts.image.frame import Frame
 from edgetl.pivot import mixed
 from edgetl.pivot.serialize import serialize
-from edgetl.recipes.recipe import Bench, Gates
+from edgetl.recipes.gates import Gates
+from edgetl.recipes.recipe import Bench
 from edgetl.recipes.run import Run
 from edgetl.tasks import accuracy_gates
 from edgetl.tasks.base import Answers, Task, load_task

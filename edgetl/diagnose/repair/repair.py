@@ -24,7 +24,7 @@ from edgetl.pivot.golden import add_outputs
 from edgetl.pivot.literal import infer, open_literal
 from edgetl.pivot.pivot import FOLDER, GOLDEN_DIR, PivotModel, model_for, read_pivot, write_pivot
 from edgetl.pivot.serialize import serialize
-from edgetl.recipes.recipe import Gates
+from edgetl.recipes.gates import Gates
 from edgetl.recipes.run import Run
 from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.tasks.base import load_task

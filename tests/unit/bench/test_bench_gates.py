@@ -11,7 +11,7 @@ from edgetl.bench.gates import Decision, judge, judge_build
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, HostCheck, Latency, TargetBench
 from edgetl.errors import UsageError
-from edgetl.recipes.recipe import Gates
+from edgetl.recipes.gates import Gates
 from edgetl.tasks.classification.accuracy import Accuracy, compare
 from edgetl.tasks.detection.scores import DetectionScores
 from edgetl.tasks.detection.task import Detection

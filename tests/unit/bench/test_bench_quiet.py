@@ -20,7 +20,7 @@ from edgetl.bench.quiet import (
     too_many_threads,
 )
 from edgetl.bench.result import BuildBench, Latency, TargetBench
-from edgetl.recipes.recipe import Gates
+from edgetl.recipes.gates import Gates
 from edgetl.types import Estimate, Interval
 
 MACHINE: Machine = replace(describe(), logical_cores=2, usable_cores=2.0, load_average=0.4)

@@ -11,7 +11,7 @@ from edgetl.bench.gates import judge, judge_build
 from edgetl.bench.host_answers import Answered, on_all_images
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, HostCheck, TargetBench
-from edgetl.recipes.recipe import Gates
+from edgetl.recipes.gates import Gates
 from edgetl.stages.repair import missed_by_int8
 from edgetl.tasks import accuracy_gates
 from edgetl.tasks.classification.accuracy import Accuracy, compare

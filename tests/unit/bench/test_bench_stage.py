@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 from small_runs import small_run
 
 from edgetl import stats
@@ -22,11 +22,9 @@ from edgetl.bench.gates import judge
 from edgetl.bench.latency import BLOCK
 from edgetl.bench.result import BENCH_FILE, LATENCY_FILE, PREDICTIONS_FILE, HostCheck, TargetBench, read_bench
 from edgetl.data.batches import batches
-from edgetl.errors import BackendError, EdgetlError
-from edgetl.pivot.float_answers import read_reference
-from edgetl.recipes.recipe import Gates
+from edgetl.errors import BackendError
+from edgetl.recipes.gates import Gates
 from edgetl.types import (
-    OUTPUT_NAME,
     ColdStart,
     Compiled,
     Engine,
@@ -392,14 +390,3 @@ def test_emulation_can_be_switched_off(builds: TargetBuilds, measure: Any, monke
     monkeypatch.setattr(qemu, "missing", lambda: None)
     backend = FakeBackend(obstacle=Missing("another CPU", "go there"))
     assert "turned off" in measure(backend, replace(builds, target=ARM), emulate=False).reason
-
-
-def test_a_reference_of_another_length_is_refused(tmp_path: Path) -> None:
-    save_file({"logits": np.eye(6, 3, dtype=np.float32)}, tmp_path / "reference.safetensors")
-    with pytest.raises(EdgetlError, match="expected logits of 5 validation images; found shape"):
-        read_reference(tmp_path / "reference.safetensors", OUTPUT_NAME, 5)
-
-
-def test_a_missing_reference_is_named(tmp_path: Path) -> None:
-    with pytest.raises(EdgetlError, match="cannot read the reference logits"):
-        read_reference(tmp_path / "absent", OUTPUT_NAME, 5)

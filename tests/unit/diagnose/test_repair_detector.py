@@ -19,7 +19,7 @@ from edgetl.files.digest import file_digest
 from edgetl.pivot.golden import add_outputs
 from edgetl.pivot.literal import infer, open_literal
 from edgetl.pivot.pivot import FOLDER, Pivot, PivotModel, read_pivot, write_pivot
-from edgetl.recipes.recipe import Gates
+from edgetl.recipes.gates import Gates
 from edgetl.recipes.targets import load_target, scheme_id
 from edgetl.tasks.base import load_task
 from edgetl.tasks.detection.detections import Postprocess

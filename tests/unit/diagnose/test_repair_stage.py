@@ -27,7 +27,7 @@ from edgetl.errors import BackendError, EdgetlError
 from edgetl.files.digest import file_digest
 from edgetl.pivot.mixed import layers
 from edgetl.pivot.pivot import read_pivot, write_pivot
-from edgetl.recipes.recipe import Gates
+from edgetl.recipes.gates import Gates
 from edgetl.recipes.targets import load_target
 from edgetl.stages.repair import missed_by_int8
 from edgetl.tasks.classification.accuracy import compare

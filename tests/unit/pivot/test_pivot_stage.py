@@ -25,7 +25,7 @@ from edgetl.pivot.pivot import read_pivot
 from edgetl.pivot.preprocess import on_byte_lattice
 from edgetl.quant.quantize import quantize_network
 from edgetl.quant.record import read_quantize
-from edgetl.recipes.recipe import Gates
+from edgetl.recipes.gates import Gates
 from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
 from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Sample, Scheme, Split

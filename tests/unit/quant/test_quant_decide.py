@@ -12,7 +12,7 @@ from torch import nn
 
 from edgetl.quant.decide import decide, is_inside, judge_on
 from edgetl.quant.record import Judged
-from edgetl.recipes.recipe import Gates
+from edgetl.recipes.gates import Gates
 from edgetl.tasks.base import load_task
 from edgetl.types import Interval, Preprocessing, Silent, Split
 

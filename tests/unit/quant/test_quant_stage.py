@@ -21,7 +21,8 @@ from edgetl.pivot.pivot import read_pivot
 from edgetl.quant import calibration
 from edgetl.quant.quantize import quantize_network
 from edgetl.quant.record import QuantizeRecord, read_quantize
-from edgetl.recipes.recipe import Gates, Quantize
+from edgetl.recipes.gates import Gates
+from edgetl.recipes.recipe import Quantize
 from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
 from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Scheme, Silent, Split

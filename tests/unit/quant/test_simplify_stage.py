@@ -24,7 +24,8 @@ from edgetl.quant.shots import Shots
 from edgetl.quant.simplify import simplify
 from edgetl.quant.simplify.record import SurgeryRecord, read_surgery
 from edgetl.quant.simplify.simplify import simplify_network
-from edgetl.recipes.recipe import Gates, Surgery
+from edgetl.recipes.gates import Gates
+from edgetl.recipes.recipe import Surgery
 from edgetl.recipes.run import Run
 from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Scheme, Split
 

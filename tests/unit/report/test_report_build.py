@@ -13,7 +13,7 @@ from edgetl.bench.gates import judge
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, HostCheck, Latency, TargetBench
 from edgetl.errors import EdgetlError
-from edgetl.recipes.recipe import Gates
+from edgetl.recipes.gates import Gates
 from edgetl.recipes.recipe_file import parse_recipe
 from edgetl.report.build import ReportInputs, TargetResult, build_report, overall
 from edgetl.report.model import SkippedFile, Stage, read_report, report_schema, write_report

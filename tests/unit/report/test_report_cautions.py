@@ -9,7 +9,7 @@ import numpy as np
 from edgetl.bench.machine import describe
 from edgetl.bench.quiet import Conditions
 from edgetl.bench.result import BuildBench, Latency, TargetBench
-from edgetl.recipes.recipe import Gates
+from edgetl.recipes.gates import Gates
 from edgetl.report import cautions
 from edgetl.tasks.classification.accuracy import compare
 from edgetl.types import Interval

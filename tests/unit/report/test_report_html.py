@@ -19,7 +19,7 @@ from edgetl.bench.repair_record import Repair, Trial, front
 from edgetl.bench.result import BuildBench, Latency, TargetBench, write_bench
 from edgetl.checks.model import Checks, Finding, Picture, Suspect
 from edgetl.errors import EdgetlError
-from edgetl.recipes.recipe import Gates
+from edgetl.recipes.gates import Gates
 from edgetl.recipes.recipe_file import parse_recipe
 from edgetl.report.build import ReportInputs, TargetResult, build_report
 from edgetl.report.html import Details, TargetDetails, read_details, render_html, write_html

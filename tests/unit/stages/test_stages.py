@@ -9,7 +9,8 @@ import pytest
 from edgetl.bench import qemu
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BENCH_FILE, BuildBench, TargetBench, write_bench
-from edgetl.recipes.recipe import Bench, Gates, Recipe
+from edgetl.recipes.gates import Gates
+from edgetl.recipes.recipe import Bench, Recipe
 from edgetl.recipes.targets import load_target
 from edgetl.stages import bench
 from edgetl.store.results import StageResult, open_store
