@@ -21,7 +21,7 @@ _POSSIBLE, _SURE = 0.05, 0.25
 # float differs by the order of sums only; of INT8 a step that rounds the other way travels on
 _TOLERANCES: dict[ModelKind, float] = {"int8": 0.10, "mixed": 0.10, "float16": 2e-2, "float32": 1e-3}
 _LARGEST = 0.25
-_INTEGERS_LEFT_OUT = 0.01
+_LEFT_OUT = 0.01
 _LEAST_AGREEMENT = 0.95
 _SMALLEST_SIDE = 1.0  # pixels
 
@@ -87,17 +87,18 @@ def compare(
     exact  the float network's outputs. Two computations of one INT8 network that break rounding ties differently are
            two draws of its rounding error, so they may differ by as much as rounding moved `expected` away from these,
            up to a quarter.
-    Of INT8 the largest hundredth of the differences is left out: a place at the edge of two objects may go to either.
+    Of INT8 and float16 the largest hundredth of the differences is left out: a place at the edge of two objects may go
+    to either.
     raises  ParityError with the numbers, the model and what to do.
     """
     if any(found[name].shape != expected[name].shape for name in (BOXES, SCORES)):
         shapes = [tuple(each[BOXES].shape) for each in (expected, found)]
         raise ParityError(f"{where}: expected boxes of shape {shapes[0]}, found {shapes[1]}; export again")
-    integer = kind in ("int8", "mixed")
+    rounded = kind != "float32"
     tolerance = _TOLERANCES[kind]
     if exact is not None:
-        tolerance = max(tolerance, min(_largest(expected, exact, integer), _LARGEST))
-    difference = _largest(found, expected, integer)
+        tolerance = max(tolerance, min(_largest(expected, exact, rounded), _LARGEST))
+    difference = _largest(found, expected, rounded)
     same, objects = agreeing(found, expected)
     agreement = same / objects if objects else 1.0
     finite = all(np.isfinite(found[name]).all() for name in (BOXES, SCORES))
@@ -110,8 +111,8 @@ def compare(
     return Closeness(difference, tolerance, agreement)
 
 
-def _largest(found: Outputs, expected: Outputs, integer: bool) -> float:
+def _largest(found: Outputs, expected: Outputs, rounded: bool) -> float:
     places = np.concatenate([each[counted & (each > 0)] for each, counted in _both_ways(found, expected)])
     if not places.size:
         return 0.0
-    return float(np.quantile(places, 1 - _INTEGERS_LEFT_OUT)) if integer else float(places.max())
+    return float(np.quantile(places, 1 - _LEFT_OUT)) if rounded else float(places.max())
