@@ -21,7 +21,7 @@ _POSSIBLE, _SURE = 0.05, 0.25
 # float differs by the order of sums only; of INT8 a step that rounds the other way travels on
 _TOLERANCES: dict[ModelKind, float] = {"int8": 0.10, "mixed": 0.10, "float16": 2e-2, "float32": 1e-3}
 _LARGEST = 0.25
-_LEFT_OUT = 0.01
+_LEFT_OUT = 0.05
 _LEAST_AGREEMENT = 0.95
 _SMALLEST_SIDE = 1.0  # pixels
 
@@ -87,8 +87,8 @@ def compare(
     exact  the float network's outputs. Two computations of one INT8 network that break rounding ties differently are
            two draws of its rounding error, so they may differ by as much as rounding moved `expected` away from these,
            up to a quarter.
-    Of INT8 and float16 the largest hundredth of the differences is left out: a place at the edge of two objects may go
-    to either.
+    Of INT8 and float16 the largest twentieth of the differences is left out: a place at the edge of two objects may go
+    to either, and of two regions that are nearly as good a two-stage network may keep the other.
     raises  ParityError with the numbers, the model and what to do.
     """
     if any(found[name].shape != expected[name].shape for name in (BOXES, SCORES)):
