@@ -25,6 +25,8 @@ from edgetl.pivot.serialize import DEQUANTIZE, QUANTIZE
 from edgetl.quant.prepare import convert, prepare
 from edgetl.types import CalibrationProfile, Preprocessing, Scheme
 
+pytestmark = pytest.mark.stage
+
 SCHEME = Scheme("uint8", activation_symmetric=False, weight_pairs_in_int16=True)
 """Sums that fit into int16: without VNNI a CPU saturates others, which is not what is asked here."""
 P = Preprocessing(32, 32, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

@@ -24,6 +24,8 @@ from edgetl.bundle.write import replace_compiled
 from edgetl.errors import BackendError, BundleError, DataError
 from edgetl.types import Silent
 
+pytestmark = pytest.mark.stage
+
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:

@@ -26,6 +26,8 @@ from edgetl.report.devices import DeviceFile, device_rows, read_devices
 from edgetl.report.measured_table import show_measured
 from edgetl.types import Silent
 
+pytestmark = pytest.mark.stage
+
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:

@@ -23,7 +23,7 @@ from edgetl.tasks.detection.networks.proposals import propose
 from edgetl.tasks.detection.networks.roi_align import align_regions
 from edgetl.types import WeightSource
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.stage, pytest.mark.usefixtures("one_thread")]
 
 FRESH = WeightSource("none")
 PUBLISHED = Backbone(name="tv_fasterrcnn_mobilenet_v3_large_fpn", input_size=128)

@@ -20,7 +20,7 @@ from edgetl.tasks.detection.networks.ssd import Ssd
 from edgetl.tasks.detection.networks.ssd_build import build, construct
 from edgetl.types import WeightSource
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.stage, pytest.mark.usefixtures("one_thread")]
 
 FRESH = WeightSource("none")
 LITE = Backbone(name="tv_ssdlite320_mobilenet_v3_large")
@@ -54,7 +54,6 @@ def test_default_boxes_in_regions_to_ignore_are_unsure() -> None:
 
 
 @pytest.mark.parametrize("name", ["ssdlite320_mobilenet_v3_large", "ssd300_vgg16"])
-@pytest.mark.stage
 def test_weights_of_torchvision_give_the_boxes_and_scores_of_torchvision(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     theirs: Any = getattr(detection, name)(weights=None, weights_backbone=None, num_classes=4).eval()

@@ -19,7 +19,7 @@ from edgetl.tasks.detection.networks.yolox import Assignment, Yolox
 from edgetl.tasks.detection.networks.yolox_build import build
 from edgetl.types import WeightSource
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.stage, pytest.mark.usefixtures("one_thread")]
 
 NANO = Backbone(name="yolox_nano", input_size=64)
 FRESH = WeightSource("none")
