@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from edgetl.backbones.tensor_sets import TensorSet, find_sets
 from edgetl.errors import WeightsError
@@ -125,3 +125,20 @@ def _sound(found: TensorSet, path: Path) -> TensorSet:
 
 def _one_line(error: Exception) -> str:
     return shortened(quoted(str(error))[1:-1], _REASON_CHARACTERS) or type(error).__name__
+
+
+def fill_strictly(network: nn.Module, state: Path, what: str) -> None:
+    """Load a safetensors file with exactly the tensors of `network`, in place.
+
+    what  the network, for the message
+    Raises WeightsError naming the file if names or shapes differ.
+    """
+    tensors, own = read_checkpoint(state), network.state_dict()
+    wrong = [
+        name
+        for name in sorted({*tensors, *own})
+        if name not in tensors or name not in own or tensors[name].shape != own[name].shape
+    ]
+    if wrong:
+        raise WeightsError(f"{state}: not the tensors of this {what}; they differ in {listed(wrong)}")
+    network.load_state_dict(tensors, strict=True)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from edgetl.backbones import timm_networks, torchvision_networks
 from edgetl.backbones.audit import load_audited
-from edgetl.backbones.checkpoint import listed, read_checkpoint, read_sets
+from edgetl.backbones.checkpoint import fill_strictly, read_sets
 from edgetl.backbones.classifier import find_head
 from edgetl.backbones.findings import Audit
 from edgetl.backbones.fitting import fit
@@ -57,15 +57,7 @@ def rebuild(spec: NetworkSpec, state: Path) -> nn.Module:
     Needs no network access. Raises WeightsError naming the file if tensors and description do not belong together.
     """
     network = construct(spec)
-    tensors, own = read_checkpoint(state), network.state_dict()
-    wrong = [
-        name
-        for name in sorted({*tensors, *own})
-        if name not in tensors or name not in own or tensors[name].shape != own[name].shape
-    ]
-    if wrong:
-        raise WeightsError(f"{state}: not the tensors of this {spec.architecture}; they differ in {listed(wrong)}")
-    network.load_state_dict(tensors, strict=True)
+    fill_strictly(network, state, spec.architecture)
     return network
 
 

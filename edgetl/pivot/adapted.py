@@ -17,7 +17,7 @@ from edgetl.tasks.base import Task
 from edgetl.tasks.detection.detections import Postprocess
 from edgetl.types import Preprocessing
 
-_MIDDLE = 0.5
+_WITHOUT_HELD_OUT = 0.5
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def _detector(folder: Path) -> Adapted:
     spec = read_detector_spec(folder / NETWORK_SPEC)
     detector = rebuild_detector(spec, folder / NETWORK_STATE)
     identity = {"architecture": spec.architecture, "family": spec.family, **spec.model_args, **spec.arguments}
-    settings = Postprocess(score_threshold=_MIDDLE if spec.score_threshold is None else spec.score_threshold)
+    settings = Postprocess(score_threshold=_WITHOUT_HELD_OUT if spec.score_threshold is None else spec.score_threshold)
     return Adapted(detector, detector.parts, identity, spec.preprocessing, spec.source, spec.licence, settings)
 
 

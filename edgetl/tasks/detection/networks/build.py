@@ -16,9 +16,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from edgetl.backbones.checkpoint import listed, read_checkpoint
+from edgetl.backbones.checkpoint import fill_strictly
 from edgetl.backbones.findings import Audit
-from edgetl.errors import UsageError, WeightsError
+from edgetl.errors import UsageError
 from edgetl.recipes.recipe import Backbone
 from edgetl.recipes.recipe import Detector as Settings
 from edgetl.tasks.detection.networks.base import Detector
@@ -65,15 +65,7 @@ def rebuild(spec: DetectorSpec, state: Path) -> Detector:
     Needs no network access. Raises WeightsError naming the file if tensors and description do not belong together.
     """
     detector = construct(spec)
-    tensors, own = read_checkpoint(state), detector.state_dict()
-    wrong = [
-        name
-        for name in sorted({*tensors, *own})
-        if name not in tensors or name not in own or tensors[name].shape != own[name].shape
-    ]
-    if wrong:
-        raise WeightsError(f"{state}: not the tensors of this {spec.family} detector; they differ in {listed(wrong)}")
-    detector.load_state_dict(tensors, strict=True)
+    fill_strictly(detector, state, f"{spec.family} detector")
     return detector
 
 
