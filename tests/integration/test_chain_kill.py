@@ -49,8 +49,8 @@ DEATHS = {
     "adapt: from outside, while it trains": ("", 0, ("data", "check")),
     "quantize: one of two files written": ("edgetl.quant.quantize:save_file", 1, ("data", "check", "adapt", "float")),
     "export: before the second tensor file": (
-        "edgetl.pivot.export:save_file",
-        2,
+        "edgetl.pivot.golden:save_file",
+        1,
         NETWORKS,
     ),
     "export: before the pivot is put beside the stages": (
