@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgetl.types.audio import AudioPreprocessing, Mel
 from edgetl.types.data import Conflict, Preprocessing, Remark, ResizePolicy, Sample, Skipped, Split, Trait
 from edgetl.types.engines import (
     INPUT_NAME,
@@ -35,6 +36,7 @@ __all__ = [
     "OUTPUT_NAME",
     "PRECISIONS",
     "Advance",
+    "AudioPreprocessing",
     "Backend",
     "Box",
     "Boxes",
@@ -50,6 +52,7 @@ __all__ = [
     "FinishingBackend",
     "InstructionSet",
     "Interval",
+    "Mel",
     "Missing",
     "ModelKind",
     "NetworkSpec",
