@@ -126,6 +126,11 @@ def _is_onnx(head: bytes) -> bool:
     return len(head) > 3 and head[0] == 0x08 and 0 < head[1] < 32 and head[2] in (0x12, 0x1A, 0x22, 0x28, 0x3A, 0x42)
 
 
+def _is_mp3(head: bytes) -> bool:
+    # ID3 tags, or a frame of MPEG 1 or 2, layer III (ISO/IEC 11172-3, 2.4.1.3)
+    return head.startswith((b"ID3", b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2"))
+
+
 def _is_html(head: bytes) -> bool:
     start = head[:1024].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     return start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")) or (
@@ -162,14 +167,26 @@ _TABLE: tuple[_Row, ...] = tuple(
         ("hdr", "a Radiance HDR image", _PICTURE, _begins(b"#?RADIANCE", b"#?RGBE")),
         ("dicom", "a DICOM file", "export its pictures as PNG", _at(128, b"DICM")),
         ("fits", "a FITS file", "export its pictures as PNG", _begins(b"SIMPLE  =")),
+        ("sound", "an M4A recording", "", _brand(b"M4A ", b"M4B ")),
         ("video", "a video", "save single frames as JPEG or PNG", _at(4, b"ftyp", b"moov", b"mdat", b"wide")),
         ("video", "a video", "save single frames as JPEG or PNG", _riff(b"AVI ")),
         (
             *("video", "a video", "save single frames as JPEG or PNG"),
             _begins(b"\x1aE\xdf\xa3", b"\0\0\x01\xba", b"\0\0\x01\xb3", b"FLV\x01", b"\x30\x26\xb2\x75\x8e\x66"),
         ),
-        ("sound", "a sound recording", "", _riff(b"WAVE")),
-        ("sound", "a sound recording", "", _begins(b"ID3", b"OggS", b"fLaC")),
+        ("wav", "a WAV recording", "", _riff(b"WAVE")),
+        ("flac", "a FLAC recording", "", _begins(b"fLaC")),
+        ("ogg", "an OGG recording", "", _begins(b"OggS")),
+        ("sound", "an AAC recording", "", _begins(b"\xff\xf1", b"\xff\xf9")),
+        ("sound", "an MP3 recording", "", _is_mp3),
+        ("sound", "an AIFF recording", "", lambda head: head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC")),
+        ("sound", "a 64-bit WAV recording", "", _begins(b"RF64", b"BW64", b"riff\x2e\x91\xcf\x11")),
+        ("sound", "a big-endian WAV recording", "", _begins(b"RIFX")),
+        ("sound", "a Sun AU recording", "", _begins(b".snd")),
+        ("sound", "a CAF recording", "", _begins(b"caff")),
+        ("sound", "an AMR recording", "", _begins(b"#!AMR")),
+        ("sound", "a NIST SPHERE recording", "", _begins(b"NIST_1A\n")),
+        ("sound", "a MIDI file", "", _begins(b"MThd")),
         ("pdf", "a PDF document", "", _begins(b"%PDF")),
         ("postscript", "a PostScript document", "", _begins(b"%!PS")),
         ("hdf5", "an HDF5 file (Keras, MATLAB)", "", _begins(b"\x89HDF\r\n\x1a\n")),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgetl.types.audio import AudioPreprocessing, Mel
-from edgetl.types.data import Conflict, Preprocessing, Remark, ResizePolicy, Sample, Skipped, Split, Trait
+from edgetl.types.data import Conflict, FrontName, Preprocessing, Remark, ResizePolicy, Sample, Skipped, Split, Trait
 from edgetl.types.engines import (
     INPUT_NAME,
     OUTPUT_NAME,
@@ -50,6 +50,7 @@ __all__ = [
     "Engine",
     "Estimate",
     "FinishingBackend",
+    "FrontName",
     "InstructionSet",
     "Interval",
     "Mel",

@@ -9,6 +9,7 @@ from annotated_types import Ge, Le
 
 from edgetl.types.truth import Boxes, Truth
 
+FrontName = Literal["image", "audio"]
 ResizePolicy = Literal["squash", "crop", "letterbox", "letterbox-corner"]
 
 _Pixels = Annotated[int, Ge(1), Le(8192)]

@@ -16,15 +16,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
-from edgetl.errors import DataError
-from edgetl.files.file_kind import FileKind, describe, describe_bytes
-from edgetl.files.text import escaped
+from edgetl.files.file_kind import FileKind, describe_bytes
+from edgetl.fronts import base
+from edgetl.fronts.base import Unreadable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_PIXELS = 100_000_000
-MAX_FILE_BYTES = 1_000_000_000
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif"),
@@ -54,17 +53,10 @@ _UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
 _warnings_lock = threading.Lock()
 
 
-class UnreadableImage(DataError):
-    """A file that is not an image, or a broken one. `reason` is the message without the place; `kind` says what the
-    file is instead, if known."""
+class UnreadableImage(Unreadable):
+    """A file that is not an image, or a broken one."""
 
-    def __init__(self, where: str, reason: str, kind: FileKind | None = None) -> None:
-        advised = kind is not None and kind.advice
-        super().__init__(
-            f"{escaped(where)}: not usable as an image: {reason}{'' if advised else '; replace or remove it'}"
-        )
-        self.reason = reason
-        self.kind = kind
+    expected = "an image"
 
 
 def decode(path: Path) -> NDArray[np.uint8]:
@@ -100,14 +92,7 @@ def read_size(path: Path) -> tuple[int, int]:
 
 def read_bytes(path: Path) -> bytes:
     """The bytes of a regular file of at most MAX_FILE_BYTES. Raises UnreadableImage."""
-    try:
-        if not path.is_file():
-            raise UnreadableImage(str(path), _why_no_file(path))
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise UnreadableImage(str(path), f"the file is larger than {MAX_FILE_BYTES} bytes")
-        return path.read_bytes()
-    except OSError as error:
-        raise UnreadableImage(str(path), error.strerror or str(error)) from error
+    return base.read_bytes(path, UnreadableImage)
 
 
 @contextmanager
@@ -130,12 +115,6 @@ def opened(data: bytes, where: str) -> Iterator[ImageFile.ImageFile]:
             raise UnreadableImage(where, _why_no_picture(kind), kind) from error
         except Exception as error:  # decoders raise nearly anything on damaged bytes: SyntaxError, KeyError, ...
             raise UnreadableImage(where, "damaged or truncated") from error
-
-
-def _why_no_file(path: Path) -> str:
-    if not path.exists():
-        return "no such file"
-    return f"not a regular file ({describe(path).name})"
 
 
 def _why_no_picture(kind: FileKind) -> str:

@@ -102,7 +102,7 @@ def test_what_libraries_write_is_named() -> None:
 
 @pytest.mark.parametrize("brand", [b"AVI ", b"WAVE"])
 def test_riff_files_are_told_apart(brand: bytes) -> None:
-    assert describe_bytes(b"RIFF\0\0\1\0" + brand).kind == {b"AVI ": "video", b"WAVE": "sound"}[brand]
+    assert describe_bytes(b"RIFF\0\0\1\0" + brand).kind == {b"AVI ": "video", b"WAVE": "wav"}[brand]
 
 
 def test_one_line_of_text_with_a_colon_is_no_yaml() -> None:

@@ -1,0 +1,33 @@
+"""The front of sounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from edgetl.fronts.audio.decode import SUFFIXES
+from edgetl.fronts.audio.examine import Heard, examine
+from edgetl.types import FrontName
+
+
+class AudioFront:
+    name: FrontName = "audio"
+    noun = "clip"
+    suffixes = SUFFIXES
+
+    def examine(self, path: Path) -> Heard:
+        return examine(path)
+
+    def versions(self) -> Mapping[str, str]:
+        return {"numpy": np.__version__, "soundfile": _soundfile()}
+
+
+def _soundfile() -> str:
+    """Its release; its wheels carry the library that decodes."""
+    try:
+        return metadata.version("soundfile")
+    except metadata.PackageNotFoundError:
+        return "absent"

@@ -1,0 +1,86 @@
+"""The contract of a front: the kind of file that examples are, and how one becomes a network's input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol
+
+from edgetl.errors import DataError
+from edgetl.files.file_kind import FileKind, describe
+from edgetl.files.text import escaped
+from edgetl.types import FrontName, Trait
+
+MAX_FILE_BYTES = 1_000_000_000
+
+
+class Unreadable(DataError):
+    """A file that a front cannot read. `reason` is the message without the place; `kind` says what the file is
+    instead, if known."""
+
+    expected = "an example"
+
+    def __init__(self, where: str, reason: str, kind: FileKind | None = None) -> None:
+        advised = kind is not None and kind.advice
+        super().__init__(
+            f"{escaped(where)}: not usable as {self.expected}: {reason}{'' if advised else '; replace or remove it'}"
+        )
+        self.reason = reason
+        self.kind = kind
+
+
+def read_bytes(path: Path, refusal: type[Unreadable]) -> bytes:
+    """The bytes of a regular file of at most MAX_FILE_BYTES. Raises `refusal`."""
+    try:
+        if not path.is_file():
+            raise refusal(str(path), _why_no_file(path))
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise refusal(str(path), f"the file is larger than {MAX_FILE_BYTES} bytes")
+        return path.read_bytes()
+    except OSError as error:
+        raise refusal(str(path), error.strerror or str(error)) from error
+
+
+def _why_no_file(path: Path) -> str:
+    if not path.exists():
+        return "no such file"
+    return f"not a regular file ({describe(path).name})"
+
+
+class Seen(Protocol):
+    """What is known of a file that was read once."""
+
+    @property
+    def traits(self) -> tuple[Trait, ...]: ...
+
+
+class Front(Protocol):
+    """One class in `edgetl/fronts/<name>/front.py`, one row in `FRONTS`."""
+
+    name: FrontName
+    noun: str
+    """One example, in sentences: `image`."""
+    suffixes: tuple[str, ...]
+    """Of files that are taken as examples, in lower case."""
+
+    def examine(self, path: Path) -> Seen:
+        """Decode a file once. Raises Unreadable."""
+        ...
+
+    def versions(self) -> Mapping[str, str]:
+        """Of what decodes a file: the same bytes and versions give the same values."""
+        ...
+
+
+FRONTS: dict[FrontName, str] = {
+    "image": "edgetl.fronts.image.front:ImageFront",
+    "audio": "edgetl.fronts.audio.front:AudioFront",
+}
+"""Imported on first use."""
+
+
+def load_front(name: FrontName) -> Front:
+    module, _, attribute = FRONTS[name].partition(":")
+    front: Front = getattr(import_module(module), attribute)()
+    return front
