@@ -29,6 +29,7 @@ from edgetl.types import INPUT_NAME, OUTPUT_NAME, Compiled, Preprocessing, Sampl
 _PREPROCESSING_NODES = "image_"  # the names that edgetl.pivot.preprocess gives
 _MODEL = {"onnxruntime": "model.onnx", "openvino": "model.xml"}
 _MODEL_VERSION = 1
+_PRODUCTS = ("Conv", "MatMul", "Gemm")
 _HELD_IMAGES = 12  # histogram calibration keeps every activation of this many images in memory
 
 
@@ -81,21 +82,26 @@ def compiled(recipe: Recipe, folder: Path, version: str) -> Compiled:
     return Compiled(recipe.backend, version, "int8", _MODEL[recipe.backend], files)
 
 
-def static_recipes(*, symmetric: bool = False, reduce_range: bool = False) -> tuple[Recipe, ...]:
+def static_recipes(
+    *, symmetric: bool = False, reduce_range: bool = False, detector: bool = False
+) -> tuple[Recipe, ...]:
     """`quantize_static` with each of its calibration methods.
 
     symmetric     signed activations around zero instead of unsigned ones
     reduce_range  weights of 7 bits, for CPUs whose sums of two products saturate
+    detector      what follows the last convolutions, the decoding of boxes, stays float
     """
     common = {"format": "QDQ", "per_channel": "true", "activations": "uint8", "weights": "int8"}
     if symmetric:
         common |= {"activations": "int8", "ActivationSymmetric": "true"}
     if reduce_range:
         common |= {"reduce_range": "true"}
+    if detector:
+        common |= {"after the last convolutions": "float"}
 
     def recipe(method: str) -> Recipe:
         def run(pivot: Path, shots: Shots, out: Path) -> None:
-            _quantize_static(pivot, shots, out, method, symmetric=symmetric, reduce_range=reduce_range)
+            _quantize_static(pivot, shots, out, method, symmetric, reduce_range, detector)
 
         return Recipe(f"quantize_static {method.lower()}", "onnxruntime", {**common, "calibration": method}, run)
 
@@ -119,27 +125,53 @@ def controlled_recipe(val: Shots, max_drop_points: float) -> Recipe:
     return Recipe("nncf accuracy control", "openvino", settings, run, {"val": seen})
 
 
-def nncf_recipes() -> tuple[Recipe, ...]:
-    """NNCF with each of its presets."""
+def nncf_recipes(*, detector: bool = False) -> tuple[Recipe, ...]:
+    """NNCF with each of its presets. detector  what follows the last convolutions stays float"""
+    kept = {"after the last convolutions": "float"} if detector else {}
     return tuple(
         Recipe(
             f"nncf {preset.lower()}",
             "openvino",
-            {"preset": preset, "from": "convert_model", "fast_bias_correction": "true", "subset_size": "all shots"},
-            lambda pivot, shots, out, preset=preset: _nncf(pivot, shots, out, preset),  # type: ignore[misc]
+            {
+                "preset": preset,
+                "from": "convert_model",
+                "fast_bias_correction": "true",
+                "subset_size": "all shots",
+                **kept,
+            },
+            lambda pivot, shots, out, preset=preset: _nncf(pivot, shots, out, preset, detector),  # type: ignore[misc]
         )
         for preset in ("PERFORMANCE", "MIXED")
     )
 
 
-def _quantize_static(pivot: Path, shots: Shots, out: Path, method: str, *, symmetric: bool, reduce_range: bool) -> None:
+def after_convolutions(model: onnx.ModelProto) -> list[str]:
+    """Names of the nodes whose values reach no convolution or matrix product, in the order of the graph."""
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    before: set[str] = set()
+    for node in reversed(model.graph.node):
+        following = [reader for name in node.output for reader in readers.get(name, [])]
+        if any(reader.op_type in _PRODUCTS or reader.name in before for reader in following):
+            before.add(node.name)
+    return [node.name for node in model.graph.node if node.name not in before and node.op_type not in _PRODUCTS]
+
+
+def _quantize_static(
+    pivot: Path, shots: Shots, out: Path, method: str, symmetric: bool, reduce_range: bool, detector: bool
+) -> None:
     import_onnxruntime()
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     prepared = out / "prepared.onnx"
-    quant_pre_process(str(pivot), str(prepared))
-    names = [node.name for node in onnx.load_model(prepared).graph.node]
+    # its symbolic shapes do not get through the decoding of boxes with an open number of images
+    quant_pre_process(str(pivot), str(prepared), skip_symbolic_shape=detector)
+    model = onnx.load_model(prepared)
+    names = [node.name for node in model.graph.node]
+    kept = set(after_convolutions(model)) if detector else set()
     extra: dict[str, Any] = {} if method == "MinMax" else {"CalibStridedMinMax": _stride(len(shots))}
     if symmetric:
         extra["ActivationSymmetric"] = True
@@ -152,7 +184,7 @@ def _quantize_static(pivot: Path, shots: Shots, out: Path, method: str, *, symme
         reduce_range=reduce_range,
         activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
         weight_type=QuantType.QInt8,
-        nodes_to_exclude=[name for name in names if name.startswith(_PREPROCESSING_NODES)],
+        nodes_to_exclude=[name for name in names if name.startswith(_PREPROCESSING_NODES) or name in kept],
         calibrate_method=getattr(CalibrationMethod, method),
         extra_options=extra,
     )
@@ -186,16 +218,18 @@ def _stride(images: int) -> int:
     return max(size for size in range(1, _HELD_IMAGES + 1) if images % size == 0)
 
 
-def _nncf(pivot: Path, shots: Shots, out: Path, preset: str) -> None:
+def _nncf(pivot: Path, shots: Shots, out: Path, preset: str, detector: bool) -> None:
     openvino = import_openvino()
     nncf = _import_nncf()
+    kept = after_convolutions(onnx.load_model(pivot)) if detector else []
     quantized = nncf.quantize(
         # not Core.read_model: NNCF leaves the depthwise convolutions of what that gives in float
         openvino.convert_model(str(pivot)),
         nncf.Dataset(range(len(shots)), lambda index: {INPUT_NAME: shots.image(index)}),
         preset=getattr(nncf.QuantizationPreset, preset),
         subset_size=len(shots),
-        ignored_scope=nncf.IgnoredScope(patterns=[f"{_PREPROCESSING_NODES}.*"]),
+        # not all nodes of ONNX are operators of OpenVINO
+        ignored_scope=nncf.IgnoredScope(names=kept, patterns=[f"{_PREPROCESSING_NODES}.*"], validate=not kept),
     )
     openvino.save_model(quantized, str(out / _MODEL["openvino"]), compress_to_fp16=False)
 

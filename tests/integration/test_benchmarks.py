@@ -76,6 +76,35 @@ def _architectures(places: Places) -> list[Word]:
     return [*work, "--networks", "tv_squeezenet1_1", "--runs", "2", "--repeats", "2"]
 
 
+def _detection(places: Places) -> list[Word]:
+    work: list[Word] = [
+        "--data",
+        places.weights.parent / "data",
+        "--weights-dir",
+        places.weights,
+        "--work",
+        places.work,
+    ]
+    effort = [
+        "--sets",
+        "raccoon",
+        "--shots",
+        "2",
+        *_BUDGET,
+        "--set",
+        "adapt.epochs=1",
+        "--set",
+        "data.max_val_images=8",
+    ]
+    return [*work, *effort]
+
+
+def _detection_int8(places: Places) -> list[Word]:
+    first = benchmark("detection.py", *_detection(places), "--draws", "1", "--ways", "auto")
+    assert first.code == 0, first.err
+    return [*_detection(places), "--methods", "quantize_static minmax", "--runs", "5", "--repeats", "2"]
+
+
 def _native_overhead(places: Places) -> list[Word]:
     headers = dependencies() / "onnxruntime" / "include" / "onnxruntime"
     if not headers.is_dir():
@@ -96,6 +125,8 @@ SMALLEST: Mapping[str, Callable[[Places], list[Word]]] = {
     "architectures.py": _architectures,
     "build_chain.py": lambda places: ["--from", places.chain.out],
     "calibration_memory.py": lambda places: [*places.on_weights, "--counts", "4", "8"],
+    "detection.py": lambda places: [*_detection(places), "--draws", "1", "--steps", "1"],
+    "detection_int8.py": _detection_int8,
     "feature_memory.py": lambda places: [*places.on_weights, "--counts", "28", "56"],
     "first_build.py": lambda places: [
         *(*places.on_sets, "--sets", SET, "--shots", "2", "--draws", "2", "--targets", TARGET, *_BUDGET),
