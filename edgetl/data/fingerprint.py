@@ -14,11 +14,12 @@ from edgetl.data.object_sources import read_object_sources
 from edgetl.data.scan import Listing
 from edgetl.data.sources import read_sources
 from edgetl.recipes.recipe import Data, Task
+from edgetl.types import FrontName
 
 _THREADS = 8
 
 
-def fingerprint(config: Data, base: Path, task: Task = "classification") -> str:
+def fingerprint(config: Data, base: Path, task: Task = "classification", front: FrontName = "image") -> str:
     """sha256 over everything under `data.train` and `data.val`: classes, relative names, labels, the bytes of the
     files, the names of skipped files, and the text of CSV lists. Hex.
 
@@ -28,7 +29,7 @@ def fingerprint(config: Data, base: Path, task: Task = "classification") -> str:
     """
     if task == "detection":
         return _of_objects(config, base)
-    sources = read_sources(config, base)
+    sources = read_sources(config, base, front)
     parts = [_describe(listing) for listing in dict.fromkeys((sources.train, sources.val))]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 

@@ -135,7 +135,7 @@ def _listing(run: Run, side: Literal["train", "val"]) -> Listing:
     if place.is_dir() and recipe.task == "classification":
         return Listing(place, None, (), (), ())
     # the start of names in a list depends on where its images lie
-    sources = read_files(recipe.task, config, base)
+    sources = read_files(recipe.task, config, base, recipe.front)
     return sources.train if side == "train" else sources.val
 
 

@@ -21,12 +21,13 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 class Lookup:
     """Paths of a list -> files.
 
-    base    the folder in which relative paths start: the list's
-    images  the folder in which files are looked up by the last parts of their paths (`data.images`); None: no lookup
+    base      the folder in which relative paths start: the list's
+    images    the folder in which files are looked up by the last parts of their paths (`data.images`); None: no lookup
+    suffixes  of the files there
     """
 
-    def __init__(self, base: Path, images: Path | None) -> None:
-        self.base, self.images = base, images
+    def __init__(self, base: Path, images: Path | None, suffixes: tuple[str, ...] = SUFFIXES) -> None:
+        self.base, self.images, self.suffixes = base, images, suffixes
         self._by_name: dict[str, list[tuple[str, ...]]] | None = None
 
     def find(self, name: str) -> str | None:
@@ -73,7 +74,7 @@ class Lookup:
     def _files_called(self, images: Path, name: str) -> list[tuple[str, ...]]:
         if self._by_name is None:
             self._by_name = {}
-            for count, found in enumerate(_files_below(images)):
+            for count, found in enumerate(_files_below(images, self.suffixes)):
                 if count >= MAX_LOOKED_AT:
                     break
                 self._by_name.setdefault(loosely(found[-1]), []).append(found)
@@ -115,11 +116,11 @@ def _common_ends(first: Sequence[str], second: Sequence[str]) -> int:
     return count
 
 
-def _files_below(folder: Path) -> Iterator[tuple[str, ...]]:
+def _files_below(folder: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     for here, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         inner = Path(here).relative_to(folder).parts
-        yield from ((*inner, name) for name in sorted(names) if name.lower().endswith(SUFFIXES))
+        yield from ((*inner, name) for name in sorted(names) if name.lower().endswith(suffixes))
 
 
 def _absolute(base: Path, text: str) -> str:

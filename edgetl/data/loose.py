@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgetl.data.scan import HIDDEN, UNNAMEABLE, hides_pictures, is_output, locate, natural_key
+from edgetl.data.scan import UNNAMEABLE, hidden_reason, hides_examples, is_output, locate, natural_key
 from edgetl.errors import DataError, UsageError
 from edgetl.files.text import printable
 from edgetl.fronts.image.decode import SUFFIXES
@@ -61,8 +61,8 @@ def _below(root: Path, skipped: list[Skipped]) -> Iterator[str]:
         return True
 
     for folder, folders, names in os.walk(root, onerror=refuse):
-        hidden = [Path(folder) / name for name in folders if hides_pictures(Path(folder) / name)]
-        skipped.extend(Skipped(printable(str(path)), HIDDEN) for path in hidden)
+        hidden = [Path(folder) / name for name in folders if hides_examples(Path(folder) / name, SUFFIXES)]
+        skipped.extend(Skipped(printable(str(path)), hidden_reason("image")) for path in hidden)
         inner = [name for name in folders if not name.startswith(".") and name != "__MACOSX"]
         folders[:] = [name for name in inner if not is_output(Path(folder) / name) and nameable(folder, name)]
         for name in names:

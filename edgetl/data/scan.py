@@ -1,4 +1,4 @@
-"""Lists labeled images: a folder with one sub-folder per class, or a CSV list. Opens no image."""
+"""Lists labeled files: a folder with one sub-folder per class, or a CSV list. Opens none of them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from edgetl.data.names import NAMED, counterparts, in_quotes, one_form, what_dif
 from edgetl.errors import DataError, UsageError
 from edgetl.files.file_kind import describe
 from edgetl.files.text import nearest, printable, shortened
-from edgetl.fronts.image.decode import SUFFIXES
+from edgetl.fronts.base import Front, load_front
 from edgetl.recipes.recipe import Columns
 from edgetl.store.results import MARKER
-from edgetl.types import Skipped
+from edgetl.types import FrontName, Skipped
 
-HIDDEN = "hidden, but contains images; rename it to use them"
-"""Why a folder or an image is skipped whose name begins with a dot."""
+_HIDDEN = "hidden, but contains "
 
 _HIDDEN_LOOKED_AT = 2000
 _PATH_CHARACTERS = 120
@@ -33,15 +32,16 @@ SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "tes
 
 @dataclass(frozen=True)
 class Listing:
-    """Labeled image files, not yet opened.
+    """Labeled files, not yet opened.
 
-    root     absolute; the folder of classes, or the folder of the list; if that does not contain all images, the
+    root     absolute; the folder of classes, or the folder of the list; if that does not contain all files, the
              deepest folder that does
     list     absolute path of the CSV list; None for a folder
     classes  naturally sorted: "2" before "10"; in Unicode's composed form
     files    (absolute path, label) with label an index into `classes`; ordered by label, then naturally by name
     skipped  files that are not candidates, with the reason
     measures whether the list has rows with `val` in its column `split`, which form another listing
+    noun     one example, in sentences
     """
 
     root: Path
@@ -50,6 +50,7 @@ class Listing:
     files: tuple[tuple[str, int], ...]
     skipped: tuple[Skipped, ...]
     measures: bool = False
+    noun: str = "image"
 
     @property
     def where(self) -> str:
@@ -73,32 +74,39 @@ def locate(base: Path, text: str) -> Path:
 
 
 def scan(
-    root: Path, *, columns: Columns | None = None, images: Path | None = None, part: Part | None = None
+    root: Path,
+    *,
+    columns: Columns | None = None,
+    images: Path | None = None,
+    part: Part | None = None,
+    front: FrontName = "image",
 ) -> Listing:
     """List a folder (one sub-folder per class, nested folders allowed) or a CSV file (header `path,label`).
 
     columns, images  `data.columns` and `data.images`, for lists
     part             for a list with a column `split`: "train" takes rows with `train`, "val" those with `val`, or with
                      `test` if there are none; None takes all
+    front            whose files are listed
 
     Hidden files and output folders of edgetl are ignored. Hidden folders with images and files without an image suffix
     are named in `skipped`. Paths in a list are relative to the list. Raises UsageError if `root` does not exist and
     DataError for everything else: no images, an invalid header or row, a missing file, a file with two labels.
     """
-    root = locate(Path(), str(root))
+    root, kind = locate(Path(), str(root)), load_front(front)
     if printable(str(root)) != str(root):
         raise DataError(f"{printable(str(root))}: the path holds control characters or is not UTF-8; rename it")
     try:
         if root.is_dir():
-            return _scan_folder(root)
+            return _scan_folder(root, kind)
         if root.is_file():
-            return _scan_list(root, columns, Lookup(root.parent, images), part)
+            listing = _scan_list(root, columns, Lookup(root.parent, images, kind.suffixes), part)
+            return replace(listing, noun=kind.noun)
         if root.exists():
             raise DataError(f"{root}: expected a folder of classes or a CSV list, found {describe(root).name}")
     except OSError as error:
         raise DataError(f"{error.filename or root}: cannot be read: {error.strerror}") from error
     raise UsageError(
-        f"{root}: no such folder or list of images; name a folder with one sub-folder per class, or a CSV list "
+        f"{root}: no such folder or list of {kind.noun}s; name a folder with one sub-folder per class, or a CSV list "
         "(in a recipe: `data.train`, `data.val`)"
     )
 
@@ -111,7 +119,7 @@ def require_classes(listing: Listing) -> None:
             f"name {listing.classes[0]} itself as `data.train`, the other part as `data.val`"
         )
     if len(listing.classes) < 2:
-        hidden = [Path(item.path).name for item in listing.skipped if item.reason == HIDDEN]
+        hidden = [Path(item.path).name for item in listing.skipped if is_hidden(item)]
         rename = f"; hidden folders are not classes, rename {in_quotes(hidden)}" if hidden else ""
         raise DataError(
             f"{listing.where}: expected at least two classes, found only {in_quotes(listing.classes)}"
@@ -136,7 +144,7 @@ def match_classes(train: Listing, val: Listing) -> None:
         )
     if absent:
         raise DataError(
-            f"{val.where}: has no images of {in_quotes(absent)}, a class of {train.where}; "
+            f"{val.where}: has no {val.noun}s of {in_quotes(absent)}, a class of {train.where}; "
             "add some, or remove the class from the training data"
         )
 
@@ -148,35 +156,36 @@ def natural_key(text: str) -> tuple[tuple[tuple[int, str], ...], str]:
     return tuple(keyed), text
 
 
-def _scan_folder(root: Path) -> Listing:
+def _scan_folder(root: Path, front: Front) -> Listing:
     skipped: list[Skipped] = []
     found: dict[str, list[str]] = {}
     loose_images = 0
-    for entry in _entries(root, skipped):
+    for entry in _entries(root, skipped, front):
         if is_output(entry):
             continue
         if entry.is_dir():
             check_label(entry.name, str(root))
             # two Unicode forms of a name are one class
-            found.setdefault(one_form(entry.name), []).extend(_images_below(entry, skipped))
+            found.setdefault(one_form(entry.name), []).extend(_examples_below(entry, skipped, front))
         else:
-            loose_images += entry.suffix.lower() in SUFFIXES
+            loose_images += entry.suffix.lower() in front.suffixes
             skipped.append(Skipped(printable(str(entry)), "not inside a class folder"))
     if not any(found.values()):
-        loose = f"{loose_images} images directly in it" if loose_images else f"{len(found)} folders without images"
+        noun = f"{front.noun}s"
+        loose = f"{loose_images} {noun} directly in it" if loose_images else f"{len(found)} folders without {noun}"
         seen = loose if found or loose_images else "nothing"
-        hidden = "; hidden folders are not classes" if any(item.reason == HIDDEN for item in skipped) else ""
-        raise DataError(f"{root}: expected one sub-folder of images per class, found {seen}{hidden}")
+        hidden = "; hidden folders are not classes" if any(map(is_hidden, skipped)) else ""
+        raise DataError(f"{root}: expected one sub-folder of {noun} per class, found {seen}{hidden}")
     classes = tuple(sorted(found, key=natural_key))
     files = tuple((path, label) for label, name in enumerate(classes) for path in sorted(found[name], key=natural_key))
-    return Listing(root, None, classes, files, tuple(skipped))
+    return Listing(root, None, classes, files, tuple(skipped), noun=front.noun)
 
 
-def _images_below(folder: Path, skipped: list[Skipped]) -> Iterator[str]:
+def _examples_below(folder: Path, skipped: list[Skipped], front: Front) -> Iterator[str]:
     pending = [folder]
     while pending:
-        for entry in _entries(pending.pop(), skipped):
-            reason = _why_no_candidate(entry)
+        for entry in _entries(pending.pop(), skipped, front):
+            reason = _why_no_candidate(entry, front)
             if not reason and entry.is_dir():
                 if not is_output(entry):
                     pending.append(entry)
@@ -187,22 +196,33 @@ def _images_below(folder: Path, skipped: list[Skipped]) -> Iterator[str]:
                 yield str(entry)
 
 
-def _entries(folder: Path, skipped: list[Skipped]) -> list[Path]:
+def _entries(folder: Path, skipped: list[Skipped], front: Front) -> list[Path]:
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
         raise DataError(f"{printable(str(folder))}: cannot be listed: {error.strerror}") from error
-    skipped.extend(Skipped(printable(str(entry)), HIDDEN) for entry in entries if hides_pictures(entry))
+    hidden = (entry for entry in entries if hides_examples(entry, front.suffixes))
+    skipped.extend(Skipped(printable(str(entry)), hidden_reason(front.noun)) for entry in hidden)
     return [entry for entry in entries if not entry.name.startswith(".") and entry.name != "__MACOSX"]
 
 
-def hides_pictures(folder: Path) -> bool:
-    """Whether this is a hidden folder with image files."""
+def hidden_reason(noun: str) -> str:
+    """Why a folder of examples is skipped whose name begins with a dot."""
+    return f"{_HIDDEN}{noun}s; rename it to use them"
+
+
+def is_hidden(skipped: Skipped) -> bool:
+    """Whether it was skipped for that reason."""
+    return skipped.reason.startswith(_HIDDEN)
+
+
+def hides_examples(folder: Path, suffixes: tuple[str, ...]) -> bool:
+    """Whether this is a hidden folder with files of these suffixes."""
     if not folder.name.startswith(".") or folder.is_symlink() or not folder.is_dir():
         return False
     seen = 0
     for _, _, names in os.walk(folder):
-        if any(name.lower().endswith(SUFFIXES) and not name.startswith("._") for name in names):
+        if any(name.lower().endswith(suffixes) and not name.startswith("._") for name in names):
             return True
         seen += 1 + len(names)
         if seen > _HIDDEN_LOOKED_AT:  # a repository, a cache
@@ -215,16 +235,16 @@ def is_output(folder: Path) -> bool:
     return (folder / MARKER).is_file()
 
 
-def _why_no_candidate(path: Path) -> str:
+def _why_no_candidate(path: Path, front: Front) -> str:
     if printable(path.name) != path.name:
         return UNNAMEABLE
     if path.is_dir():  # a link to a parent would never end
         return "a link to a folder; copy the files here, or link each" if path.is_symlink() else ""
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
+    if suffix not in front.suffixes:
         ending = f"its name ends in {suffix}" if suffix else "its name has no ending"
-        convert = "; convert it to JPEG or PNG" if suffix in {".heic", ".heif"} else ""
-        return f"not taken as an image: {ending}{convert}"
+        convert = f"; convert it to {front.plain}" if suffix in front.foreign else ""
+        return f"not taken as {front.a_noun}: {ending}{convert}"
     return "" if path.is_file() else "not a regular file"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from edgetl.data.object_sources import read_object_sources
 from edgetl.data.scan import Listing, locate, scan
 from edgetl.recipes.recipe import Data, Task
+from edgetl.types import FrontName
 
 
 @dataclass(frozen=True)
@@ -18,23 +19,23 @@ class Sources:
     val: Listing
 
 
-def read_sources(config: Data, base: Path) -> Sources:
+def read_sources(config: Data, base: Path, front: FrontName = "image") -> Sources:
     """Both listings; `base` is the folder in which the recipe's relative paths start. Raises UsageError and DataError
     like `scan`."""
     images = None if config.images is None else locate(base, config.images)
     train_path = locate(base, config.train)
-    train = scan(train_path, columns=config.columns, images=images, part="train")
+    train = scan(train_path, columns=config.columns, images=images, part="train", front=front)
     if config.val is None and not train.measures:
         return Sources(train, train)
     val_path = train_path if config.val is None else locate(base, config.val)
-    return Sources(train, scan(val_path, columns=config.columns, images=images, part="val"))
+    return Sources(train, scan(val_path, columns=config.columns, images=images, part="val", front=front))
 
 
-def read_files(task: Task, config: Data, base: Path) -> Sources:
-    """The image files of a recipe of any task: `read_sources`, or the images that annotations name, without classes of
+def read_files(task: Task, config: Data, base: Path, front: FrontName = "image") -> Sources:
+    """The files of a recipe of any task: `read_sources`, or the images that annotations name, without classes of
     their own."""
     if task == "classification":
-        return read_sources(config, base)
+        return read_sources(config, base, front)
     found = read_object_sources(config, base)
     train = found.train.listing()
     return Sources(train, train if found.val is found.train else found.val.listing())

@@ -1,4 +1,4 @@
-"""The few-shot split into training and validation images. Same seed and files, same split, on every machine.
+"""The few-shot split into training and validation examples. Same seed and files, same split, on every machine.
 
 A class is drawn in the order of a hash of (seed, role, class, relative name), independent of the folder's order and
 location and of all other classes; a split with fewer shots is a subset of one with more. With `data.group_by` and no
@@ -12,14 +12,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from itertools import chain, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from edgetl.data.desk import Desk, Look, refuse_unreadable
+from edgetl.data.described import described
+from edgetl.data.desk import Desk, refuse_unreadable
 from edgetl.data.fingerprint import hash_files
 from edgetl.data.groups import group_keys, order_by_group
 from edgetl.data.names import NAMED
@@ -27,45 +28,49 @@ from edgetl.data.scan import Listing, match_classes, require_classes
 from edgetl.data.sources import read_sources
 from edgetl.errors import DataError, UsageError
 from edgetl.files.json_file import first_problem
-from edgetl.fronts.image.examine import examine
-from edgetl.fronts.image.resize import auto_policy
+from edgetl.fronts.base import Seen, load_front
 from edgetl.recipes.recipe import Data
-from edgetl.types import Conflict, Progress, Sample, Silent, Split
+from edgetl.types import Conflict, FrontName, Progress, Sample, Silent, Split
 from edgetl.types.truth import as_json, labels_of
 
 SPLIT_FILE = "split.json"
 MAX_SPLIT_BYTES = 1_000_000_000
 _NOTED = 5
 
-_LONGEST_TO_CROP = 64.0
-"""Width over height, or height over width, above which `crop` is not compared."""
 
-
-def make_split(config: Data, base: Path, progress: Progress | None = None, *, look: Look = examine) -> Split:
+def make_split(
+    config: Data,
+    base: Path,
+    progress: Progress | None = None,
+    *,
+    front: FrontName = "image",
+    look: Callable[[Path], Seen] | None = None,
+) -> Split:
     """Draw `config.shots` images per class and choose the validation images; paths are relative to the folder `base`.
 
     With `config.val` all its images are for validation; without it, the training images that were not drawn. At most
     `config.max_val_images` are used, stratified. Both parts take classes in turn, so every prefix is as stratified as
-    possible. Each image in use was decoded once by `look`; images that cannot be decoded are skipped. No two images of
-    a split have the same bytes: repetitions are skipped and listed in `skipped`, and so are all images whose bytes have
-    two labels (`conflicts`).
+    possible. Each image in use was decoded once by `look`, by default the front's `examine`; images that cannot be
+    decoded are skipped. No two images of a split have the same bytes: repetitions are skipped and listed in `skipped`,
+    and so are all images whose bytes have two labels (`conflicts`).
     With `config.group_by` and without `config.val` no group is in both parts; with `config.val` nothing is removed, and
     `shared_groups` names the groups in both.
 
     Raises UsageError for a path that does not exist, for a `max_val_images` below the number of classes and for a
     `group_by` that matches no group in some name. Raises DataError for the errors of `scan`, fewer than two classes,
     classes that differ between train and val, a class with too few usable images, and, with `unreadable: refuse`, for
-    images that cannot be decoded.
+    images that cannot be decoded. Sounds: for clips of several rates.
     """
     progress = progress or Silent()
-    sources = read_sources(config, base)
+    kind = load_front(front)
+    sources = read_sources(config, base, front)
     train, val = sources.train, sources.val
     require_classes(train)
     if val is not train:
         match_classes(train, val)
     groups = _groups(config, (train, val), progress)
     digests = _hash_all((train, val), progress)
-    desk = Desk(digests, look)
+    desk = Desk(digests, look or kind.examine, kind.noun)
     conflicts = _set_conflicts_aside(dict.fromkeys((train, val)), desk)
 
     kept_apart = groups if val is train else {}
@@ -76,20 +81,10 @@ def make_split(config: Data, base: Path, progress: Progress | None = None, *, lo
         _refuse_shared_groups(config, train, shots, kept_apart)
     _refuse_shortage(config, train, val, shots, measured, desk)
 
-    seen = [[desk.seen[sample.path] for sample in _in_turn(side)] for side in (shots, measured)]
-    sizes = [(each.height, each.width) for each in seen[0]]
-    policy, reason = auto_policy(sizes) if config.resize == "auto" else (config.resize, "set in the recipe")
     skipped = dict.fromkeys((*train.skipped, *val.skipped, *desk.skipped))
-    bare = Split(train.classes, _in_turn(shots), _in_turn(measured), tuple(skipped), policy, reason, digest="")
-    return replace(
-        bare,
-        digest=split_digest(bare),
-        traits=tuple(trait for each in chain(*seen) for trait in each.traits),
-        conflicts=conflicts,
-        croppable=all(
-            max(each.height, each.width) < _LONGEST_TO_CROP * min(each.height, each.width) for each in chain(*seen)
-        ),
-    )
+    drawn = Split(train.classes, _in_turn(shots), _in_turn(measured), tuple(skipped), "squash", "", digest="")
+    split = described(replace(drawn, conflicts=conflicts), desk.seen, config)
+    return replace(split, digest=split_digest(split))
 
 
 def keep_split(split: Split, out: Path, progress: Progress) -> None:
@@ -109,7 +104,10 @@ def _note(sentences: Sequence[str], more: str, progress: Progress) -> None:
 
 def write_split(split: Split, path: Path) -> None:
     """Write a split as JSON, with absolute paths."""
-    path.write_text(json.dumps(asdict(split), indent=1) + "\n", encoding="utf-8")
+    values = asdict(split)
+    if split.clips is None:
+        del values["clips"]
+    path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
 
 def read_split(path: Path) -> Split:
@@ -129,20 +127,22 @@ def read_split(path: Path) -> Split:
 
 
 def split_digest(split: Split) -> str:
-    """sha256 (hex) over the content of the split: classes, resize policy, and label and bytes of each image in
-    order."""
-    meaning = {
+    """sha256 (hex) over the content of the split: classes, resize policy, rate and lengths of clips, and label and
+    bytes of each file in order."""
+    meaning: dict[str, object] = {
         "classes": split.classes,
         "resize": split.resize,
         "shots": [(as_json(sample.truth), sample.sha256) for sample in split.shots],
         "val": [(as_json(sample.truth), sample.sha256) for sample in split.val],
     }
+    if split.clips is not None:
+        meaning |= {"clips": asdict(split.clips)}
     return hashlib.sha256(json.dumps(meaning, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _hash_all(listings: Sequence[Listing], progress: Progress) -> dict[str, str]:
     paths = [path for listing in dict.fromkeys(listings) for path, _ in listing.files]
-    with progress.task("hashing images", total=len(paths)) as advance:
+    with progress.task(f"hashing {listings[0].noun}s", total=len(paths)) as advance:
         digests = hash_files(paths)
         advance(len(paths))
     return digests
@@ -158,7 +158,7 @@ def _groups(config: Data, listings: Sequence[Listing], progress: Progress) -> di
 
 
 def _draw_shots(
-    config: Data, train: Listing, groups: Mapping[str, str], desk: Desk, progress: Progress
+    config: Data, train: Listing, groups: Mapping[str, str], desk: Desk[Seen], progress: Progress
 ) -> list[list[Sample]]:
     ordered = _by_class(train, config.seed, "shots")
     if groups:
@@ -173,7 +173,7 @@ def _draw_val(
     val: Listing,
     shots: list[list[Sample]],
     groups: Mapping[str, str],
-    desk: Desk,
+    desk: Desk[Seen],
     progress: Progress,
 ) -> list[list[Sample]]:
     drawn = {sample.path for part in shots for sample in part}
@@ -185,11 +185,11 @@ def _draw_val(
         for paths in _by_class(val, config.seed, role)
     ]
     counts = [len(paths) for paths in ordered]
-    return _draw(ordered, _quotas(config, counts), "validation", desk, "checking validation images", progress)
+    return _draw(ordered, _quotas(config, counts), "validation", desk, f"checking validation {val.noun}s", progress)
 
 
 def _draw(
-    ordered: list[list[str]], wanted: list[int], role: str, desk: Desk, title: str, progress: Progress
+    ordered: list[list[str]], wanted: list[int], role: str, desk: Desk[Seen], title: str, progress: Progress
 ) -> list[list[Sample]]:
     drawn: list[list[Sample]] = []
     with progress.task(title, total=sum(min(w, len(paths)) for w, paths in zip(wanted, ordered, strict=True))) as step:
@@ -240,8 +240,8 @@ def _quotas(config: Data, counts: list[int]) -> list[int]:
     return quotas
 
 
-def _set_conflicts_aside(listings: Iterable[Listing], desk: Desk) -> tuple[Conflict, ...]:
-    """Images whose bytes occur under several labels: none is used, because the correct label is unknown."""
+def _set_conflicts_aside(listings: Iterable[Listing], desk: Desk[Seen]) -> tuple[Conflict, ...]:
+    """Files whose bytes occur under several labels: none is used, because the correct label is unknown."""
     labels: dict[str, dict[str, str]] = {}  # sha256 -> path -> label
     for path, name in _labeled(listings):
         labels.setdefault(desk.digests[path], {}).setdefault(path, name)
@@ -253,7 +253,7 @@ def _set_conflicts_aside(listings: Iterable[Listing], desk: Desk) -> tuple[Confl
         conflicts.append(Conflict(tuple(named), tuple(named.values())))
         for path, name in named.items():
             other = next(each for each in named if named[each] != name)
-            desk.conflicting[path] = f"the same image is also in `{named[other]}`, skipped in both: {other}"
+            desk.conflicting[path] = f"the same {desk.noun} is also in `{named[other]}`, skipped in both: {other}"
     return tuple(conflicts)
 
 
@@ -277,13 +277,18 @@ def _refuse_shared_groups(config: Data, train: Listing, shots: list[list[Sample]
         lower = "" if config.shots == 1 else "set data.shots lower, "
         raise DataError(
             f"{train.where}: every group (data.group_by) of class {named}{more} is used for training with "
-            f"data.shots: {config.shots}; expected one left for validation; {lower}add images of other groups, or set "
-            "`data.val`"
+            f"data.shots: {config.shots}; expected one left for validation; {lower}add {train.noun}s of other "
+            "groups, or set `data.val`"
         )
 
 
 def _refuse_shortage(
-    config: Data, train: Listing, val: Listing, shots: list[list[Sample]], measured: list[list[Sample]], desk: Desk
+    config: Data,
+    train: Listing,
+    val: Listing,
+    shots: list[list[Sample]],
+    measured: list[list[Sample]],
+    desk: Desk[Seen],
 ) -> None:
     found_in_train = [
         len(part) + (len(rest) if val is train else 0) for part, rest in zip(shots, measured, strict=True)
@@ -298,26 +303,26 @@ def _refuse_shortage(
         other = ", or set `data.val`" if extra and min(found_in_train) >= 1 else ""
         raise DataError(
             f"{train.where}: {_shortage(train, short, found_in_train, desk)}; wanted {wanted} ({asked}); "
-            f"add images{lower}{other}"
+            f"add {train.noun}s{lower}{other}"
         )
     empty = [label for label, part in enumerate(measured) if not part]
     if empty:
         raise DataError(
             f"{val.where}: {_shortage(val, empty, [0] * len(measured), desk)}; wanted at least 1 for validation that "
-            "is not a training image; add images"
+            f"is not a training {val.noun}; add {val.noun}s"
         )
 
 
-def _shortage(listing: Listing, labels: list[int], found: list[int], desk: Desk) -> str:
+def _shortage(listing: Listing, labels: list[int], found: list[int], desk: Desk[Seen]) -> str:
     named = ", ".join(f"class `{listing.classes[i]}` has {found[i]}" for i in labels[:NAMED])
     more = f" and {len(labels) - NAMED} more classes have too few" if len(labels) > NAMED else ""
     passed = [f"{len(desk.unreadable)} unreadable ({_first(desk.unreadable)})"] if desk.unreadable else []
     passed += [f"{len(desk.copies)} copies"] * bool(desk.copies)
     passed += [f"{len(desk.conflicting)} under two labels"] * bool(desk.conflicting)
     if listing.skipped:
-        passed.append(f"{len(listing.skipped)} not taken as images, for example {listing.skipped[0].path}")
+        passed.append(f"{len(listing.skipped)} not taken as {listing.noun}s, for example {listing.skipped[0].path}")
     passed_over = f" (skipped: {', '.join(passed)})" if passed else ""
-    return f"{named} usable images{more}{passed_over}"
+    return f"{named} usable {listing.noun}s{more}{passed_over}"
 
 
 def _first(reasons: Mapping[str, str]) -> str:

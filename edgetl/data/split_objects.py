@@ -15,21 +15,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
 from edgetl.data.annotations.model import Annotated, Annotation
 from edgetl.data.annotations.place import Placed, counted, place
-from edgetl.data.desk import Desk, Look, refuse_unreadable
+from edgetl.data.desk import Desk, refuse_unreadable
 from edgetl.data.fingerprint import hash_files
 from edgetl.data.groups import group_keys, order_by_group
 from edgetl.data.names import in_quotes
 from edgetl.data.object_sources import read_object_sources
 from edgetl.data.split import split_digest
 from edgetl.errors import DataError, UsageError
-from edgetl.fronts.image.examine import examine
+from edgetl.fronts.image.examine import Seen, examine
 from edgetl.fronts.image.resize import auto_policy
 from edgetl.recipes.recipe import Data
 from edgetl.types import Conflict, Progress, Remark, Sample, Silent, Skipped, Split
@@ -38,7 +38,9 @@ BACKGROUND = -1
 """In place of a class, for images without objects."""
 
 
-def make_object_split(config: Data, base: Path, progress: Progress | None = None, *, look: Look = examine) -> Split:
+def make_object_split(
+    config: Data, base: Path, progress: Progress | None = None, *, look: Callable[[Path], Seen] = examine
+) -> Split:
     """Draw images with `config.shots` objects per class and choose the validation images.
 
     With `config.val`, or a data set that names its own part, all its images are for validation, else those that were
@@ -126,7 +128,7 @@ def in_turn(samples: Sequence[Sample]) -> tuple[Sample, ...]:
 class _Desk:
     """The files examined so far, and what was found about their labels."""
 
-    files: Desk
+    files: Desk[Seen]
     remarks: dict[str, tuple[str, ...]] = field(default_factory=dict)
     unusable: dict[Skipped, None] = field(default_factory=dict)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgetl.data.lists import COLUMNS, Part, guess_columns, read_header
 from edgetl.data.names import in_quotes, warnings_about
-from edgetl.data.scan import HIDDEN, Listing, locate, match_classes, require_classes, scan
+from edgetl.data.scan import Listing, is_hidden, locate, match_classes, require_classes, scan
 from edgetl.errors import DataError
 from edgetl.files.text import printable
 from edgetl.fronts.image.decode import UnreadableImage, read_size
@@ -153,7 +153,7 @@ def _about_list(columns: Columns | None, images: Path | None) -> list[str]:
 
 def _about_folders(train: Listing, looked_at: int, broken: int, why: str) -> list[str]:
     sentences = list(warnings_about(train.classes))
-    hidden = [Path(item.path).name for item in train.skipped if item.reason == HIDDEN]
+    hidden = [Path(item.path).name for item in train.skipped if is_hidden(item)]
     if hidden:
         are = "is hidden but contains images: it is" if len(hidden) == 1 else "are hidden but contain images: they are"
         sentences.append(f"{in_quotes(hidden)} {are} skipped; rename it if it is a class")

@@ -61,8 +61,13 @@ class Front(Protocol):
     name: FrontName
     noun: str
     """One example, in sentences: `image`."""
+    a_noun: str
+    """The same with its article."""
     suffixes: tuple[str, ...]
     """Of files that are taken as examples, in lower case."""
+    foreign: tuple[str, ...]
+    """Of files that would have to be converted first, to `plain`."""
+    plain: str
 
     def examine(self, path: Path) -> Seen:
         """Decode a file once. Raises Unreadable."""

@@ -17,8 +17,10 @@ from pydantic import (
     model_validator,
 )
 
+from edgetl.recipes.audio import Audio, refuse_for_front
 from edgetl.recipes.gates import Gates
 from edgetl.recipes.section import Section
+from edgetl.types import FrontName
 
 Task = Literal["classification", "detection"]
 
@@ -79,7 +81,7 @@ OneOrMore = Annotated[
 
 
 class Data(Section):
-    """Labeled images."""
+    """Labeled images, or clips of sound for `front: audio`."""
 
     train: str
     """Folder with one sub-folder per class, or a CSV list with the columns `path,label`. Relative to the recipe. With a
@@ -99,15 +101,16 @@ class Data(Section):
     """Seed of the few-shot draw."""
     resize: Literal["auto", "squash", "crop", "letterbox"] = "auto"
     """How an image is fitted to the input size: squash (keeps everything), crop (center), letterbox (pads)."""
-    augment: Literal["auto", "none", "light", "text", "natural", "overhead"] = "auto"
-    """Training views. `text`: no flips. `natural`: left-right flips. `overhead`: flips and quarter turns."""
+    augment: Literal["auto", "none", "light", "text", "natural", "overhead", "speech", "sounds"] = "auto"
+    """Training views. Images: `text`: no flips. `natural`: left-right flips. `overhead`: flips and quarter turns.
+    Clips: `light`: shifted and louder or quieter. `sounds`: with noise too. `speech`: faster or slower too."""
     unreadable: Literal["skip", "refuse"] = "skip"
     """What to do about truncated files and files that are not images: name and skip them, or stop."""
     max_val_images: Annotated[int, Field(ge=1)] | None = None
     """Use at most this many validation images (stratified, by `seed`)."""
     group_by: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """Regular expression for the group (video, patient, site) in a file's path below `train` or `val`: its named group
-    `group`, else its first group, else the match. No group is in both training and validation."""
+    """Regular expression for the group (video, patient, speaker) in a file's path below `train` or `val`: its named
+    group `group`, else its first group, else the match. No group is in both training and validation."""
 
     @field_validator("group_by")
     @classmethod
@@ -301,8 +304,11 @@ class Recipe(Section):
     """Name of the bundles: letters, digits, `_`, `.`, `-`."""
     task: Task = "classification"
     """classification: one class for each image. detection: the classes and boxes of the objects in it."""
+    front: FrontName = "image"
+    """What the files are: images, or clips of sound (WAV; FLAC and OGG with the extra `audio`)."""
     data: Data
     check: Check = Check()
+    audio: Audio = Audio()
     backbone: Backbone
     detector: Detector = Detector()
     adapt: Adapt = Adapt()
@@ -348,6 +354,11 @@ class Recipe(Section):
         for key in ("head", "train_last", "unfreeze_epochs", "batch_norm", "label_smoothing", "patience", "sanity"):
             if self.task == "detection" and getattr(self.adapt, key) != getattr(usual, key):
                 raise ValueError(f"adapt.{key} is for classification, not for task: {self.task}; leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _keys_of_the_front(self) -> Recipe:
+        refuse_for_front(self)
         return self
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The data stage: reads every image once and draws the few shots."""
+"""The data stage: reads every file once and draws the few shots."""
 
 from __future__ import annotations
 
@@ -12,26 +12,30 @@ from edgetl.types import Progress, Split
 
 
 def split_stage(store: Store, job: Job, progress: Progress) -> tuple[Split, StageResult]:
-    """Read every image once and draw the few shots."""
+    """Read every file once and draw the few shots."""
     from edgetl.data.fingerprint import fingerprint
     from edgetl.data.split import SPLIT_FILE, read_split
-    from edgetl.fronts.image.decoder_versions import decoder_versions
+    from edgetl.fronts.base import load_front
 
     def make(out: Path) -> None:
         from edgetl.data.split import keep_split, make_split
         from edgetl.data.split_objects import make_object_split
 
-        draw = make_split if task == "classification" else make_object_split
-        keep_split(draw(job.recipe.data, job.base, progress), out, progress)
+        data, base = job.recipe.data, job.base
+        objects = task == "detection"
+        split = make_object_split(data, base, progress) if objects else make_split(data, base, progress, front=front)
+        keep_split(split, out, progress)
 
-    task = job.recipe.task
+    task, front = job.recipe.task, job.recipe.front
     config = {
         "data": job.recipe.data.model_dump(mode="json"),
         "base": str(job.base),
-        "decoders": decoder_versions(),  # which files can be read
+        "decoders": load_front(front).versions(),  # which files can be read
         **({} if task == "classification" else {"task": task}),
+        **({} if front == "image" else {"front": front}),
     }
-    result = store.once("data", 3, config, make, inputs={"images": fingerprint(job.recipe.data, job.base, task)})
+    inputs = {"images": fingerprint(job.recipe.data, job.base, task, front)}
+    result = store.once("data", 3, config, make, inputs=inputs)
     return read_split(result.folder / SPLIT_FILE), result
 
 

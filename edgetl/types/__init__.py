@@ -8,7 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgetl.types.audio import AudioPreprocessing, Mel
-from edgetl.types.data import Conflict, FrontName, Preprocessing, Remark, ResizePolicy, Sample, Skipped, Split, Trait
+from edgetl.types.data import (
+    Clips,
+    Conflict,
+    FrontName,
+    Preprocessing,
+    Remark,
+    ResizePolicy,
+    Sample,
+    Skipped,
+    Split,
+    Trait,
+)
 from edgetl.types.engines import (
     INPUT_NAME,
     OUTPUT_NAME,
@@ -43,6 +54,7 @@ __all__ = [
     "BuildKind",
     "CalibrationProfile",
     "ClassRecall",
+    "Clips",
     "ColdStart",
     "Compiled",
     "Conflict",

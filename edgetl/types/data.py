@@ -1,4 +1,4 @@
-"""Images, how they are split, and how one becomes a network's input."""
+"""Images and clips, how they are split, and how an image becomes a network's input."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STRICT: dict[str, Any] = {"extra": "forbid"}
 
 @dataclass(frozen=True)
 class Sample:
-    """One labeled image file. `path` is absolute; `sha256` is of the file's bytes."""
+    """One labeled file. `path` is absolute; `sha256` is of the file's bytes."""
 
     path: str
     truth: Truth
@@ -59,11 +59,12 @@ class Remark:
 
 @dataclass(frozen=True)
 class Trait:
-    """Information that decoding an image lost or chose.
+    """Information that decoding a file lost or chose.
 
     kind   pages (`high` of them, the first is read), 16 bit (gray values from `low` to `high`, scaled by 1/257),
            16 bit colour (the high byte is read), channels (`high` stored, three are read), transparent (drawn over
-           white), turned (by EXIF), converted (from the color mode in `detail`), profile (not sRGB: ignored)
+           white), turned (by EXIF), converted (from the color mode in `detail`), profile (not sRGB: ignored).
+           Of clips: channels (`high` stored, averaged), converted (from the kind of samples in `detail`)
     """
 
     path: str
@@ -82,10 +83,19 @@ class Conflict:
 
 
 @dataclass(frozen=True)
+class Clips:
+    """Of sounds: the rate of all files, and the length in samples of the shots and then of the validation clips."""
+
+    rate_hz: int
+    lengths: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Split:
     """A few-shot split: `shots` are for training (and calibration), `val` only for validation. No file is in both.
 
     croppable  whether `resize: crop` is possible: no image is too elongated for it
+    clips      None for images; the fields about resizing mean nothing if it is not
     """
 
     classes: tuple[str, ...]
@@ -99,6 +109,7 @@ class Split:
     conflicts: tuple[Conflict, ...] = ()
     croppable: bool = True
     remarks: tuple[Remark, ...] = ()
+    clips: Clips | None = None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,10 @@ from edgetl.types import FrontName
 class AudioFront:
     name: FrontName = "audio"
     noun = "clip"
+    a_noun = "a clip"
     suffixes = SUFFIXES
+    foreign = (".mp3", ".m4a", ".aac", ".wma", ".opus", ".aif", ".aiff", ".aifc", ".au", ".caf", ".amr", ".webm")
+    plain = "WAV"
 
     def examine(self, path: Path) -> Heard:
         return examine(path)

@@ -14,7 +14,10 @@ from edgetl.types import FrontName
 class ImageFront:
     name: FrontName = "image"
     noun = "image"
+    a_noun = "an image"
     suffixes = SUFFIXES
+    foreign = (".heic", ".heif")
+    plain = "JPEG or PNG"
 
     def examine(self, path: Path) -> Seen:
         return examine(path)

@@ -50,6 +50,30 @@ def test_the_smallest_recipe_has_defaults_that_suit_few_shots() -> None:
             {"task": "detection", "adapt": {"batch_norm": "trained"}},
             "r: adapt.batch_norm is for classification, not for task: detection; leave it out",
         ),
+        (
+            {"front": "audio", "task": "detection"},
+            "r: front: audio is for task: classification, not for task: detection",
+        ),
+        (
+            {"front": "audio", "data": {"train": "a", "augment": "natural"}},
+            "r: data.augment: natural is not for front: audio; use one of auto, none, light, speech, sounds",
+        ),
+        (
+            {"data": {"train": "a", "augment": "speech"}},
+            "r: data.augment: speech is not for front: image; use one of auto, none, light, text, natural, overhead",
+        ),
+        ({"audio": {"window_s": 2}}, "r: audio is for front: audio, not for front: image; set front: audio or leave"),
+        (
+            {"front": "audio", "data": {"train": "a", "resize": "crop"}},
+            "r: data.resize is for front: image, not for front: audio; leave it out",
+        ),
+        (
+            {"front": "audio", "backbone": {"name": "x", "input_size": 96}},
+            "r: backbone.input_size is for front: image, not for front: audio; leave it out",
+        ),
+        ({"front": "audio", "audio": {"bands": 64}}, "r: audio.bands is for backbone.pretrained: false; leave it out"),
+        ({"front": "audio", "audio": {"window_s": 0}}, "r: `audio.window_s`: expected at least 0.1; found 0"),
+        ({"front": "sound"}, "r: `front`: expected image or audio; found 'sound'"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(changes: dict[str, Any], line: str) -> None:
@@ -57,6 +81,13 @@ def test_a_mistake_is_named_with_its_place(changes: dict[str, Any], line: str) -
         parse_recipe({**SMALLEST, **changes}, where="r")
     assert line in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_a_recipe_for_sound_takes_a_window_and_for_a_new_network_its_mel_bands() -> None:
+    sound: dict[str, Any] = {**SMALLEST, "front": "audio", "data": {"train": "a", "augment": "speech"}}
+    assert parse_recipe({**sound, "audio": {"window_s": 1.5, "rate_hz": 8000}}, where="r").audio.window_s == 1.5
+    fresh = {"name": "ds_cnn", "pretrained": False}
+    assert parse_recipe({**sound, "audio": {"bands": 64}, "backbone": fresh}, where="r").audio.bands == 64
 
 
 def test_every_mistake_is_named_at_once() -> None:
