@@ -17,18 +17,19 @@ from torch import nn
 
 from edgetl import stats
 from edgetl.backbones.checkpoint import read_checkpoint
+from edgetl.backbones.examples import plain
 from edgetl.backbones.load import build
-from edgetl.backbones.pixels import plain
 from edgetl.backbones.weights import locate, model_file
 from edgetl.backends.base import load
 from edgetl.bench.latency import interleaved
 from edgetl.bench.machine import describe, other_cpu
 from edgetl.data.batches import TIMED_IMAGES, batches, load_batch, spread
 from edgetl.errors import EdgetlError
+from edgetl.pivot.attach import attach
 from edgetl.pivot.check import check_scheme
 from edgetl.pivot.fold import fold
 from edgetl.pivot.from_torch import to_onnx
-from edgetl.pivot.preprocess import attach, on_byte_lattice
+from edgetl.pivot.preprocess import on_byte_lattice
 from edgetl.pivot.serialize import serialize
 from edgetl.quant.bias import correct_biases
 from edgetl.quant.prepare import convert, fix_ranges, prepare
@@ -150,7 +151,7 @@ def measure(key: Key, settings: Settings, folder: Path) -> Cell:
         builds, refused = (), str(error)
     return Cell(
         key=key,
-        pixels=network.spec.preprocessing.height if network else 0,
+        pixels=network.spec.image.height if network else 0,
         pretrained=network is not None and network.pretrained,
         judged=len(judged),
         builds=builds,
@@ -202,9 +203,9 @@ def _settle(module: nn.Module, images: torch.Tensor) -> None:
 
 def _pivots(network: _Network, scheme: Scheme, calibration: Sequence[Sample], folder: Path) -> dict[Precision, Path]:
     """The float and the INT8 pivot, as the quantize and export stages write them when they only calibrate."""
-    p = network.spec.preprocessing
+    p = network.spec.image
     lattice = on_byte_lattice(p, symmetric=scheme.activation_symmetric)
-    folded = fold(network.module, p.height, p.width).module
+    folded = fold(network.module, p.network_shape).module
     # ranges of random weights mean nothing, and the default's search for them on many pictures takes minutes
     profile = load_profile("default" if network.pretrained else "min-max")
     calibration = calibration if network.pretrained else calibration[:_FOR_RANDOM]
@@ -216,10 +217,10 @@ def _pivots(network: _Network, scheme: Scheme, calibration: Sequence[Sample], fo
     fix_ranges(prepared, lattice)
     if network.pretrained:
         correct_biases(prepared, shown)
-    quantized = to_onnx(convert(prepared, lattice), p.height, p.width)
+    quantized = to_onnx(convert(prepared, lattice), p.network_shape)
     check_scheme(quantized, scheme)
     paths: dict[Precision, Path] = {FLOAT: folder / "float32.onnx", INT8: folder / "int8.onnx"}
-    paths[FLOAT].write_bytes(serialize(attach(to_onnx(folded, p.height, p.width), p, _LABELS)))
+    paths[FLOAT].write_bytes(serialize(attach(to_onnx(folded, p.network_shape), p, _LABELS)))
     paths[INT8].write_bytes(serialize(attach(quantized, lattice, _LABELS)))
     return paths
 

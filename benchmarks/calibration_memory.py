@@ -51,7 +51,7 @@ def measure(data: Path, weights: Path, work: Path, count: int) -> dict[str, floa
     backbone = Backbone(name="mobilenetv2_100", input_size=SIDE)
     network, spec, _ = build(backbone, locate(backbone, data, [weights]), 7, "squash")
     p = spec.preprocessing
-    folded = fold(network, p.height, p.width).module
+    folded = fold(network, p.network_shape).module
     prepared = prepare(folded, p, scheme, profile)
     images = CalibrationImages(samples, p, "none", profile, torch.device("cpu"))
     parts = key_parts(

@@ -111,7 +111,7 @@ def _features(folder: Path, shots: int, pretrained: Pretrained) -> tuple[_Rows, 
     split = Draw(folder, shots, 0).split()
     network, spec = pretrained.open(len(split.classes))
     network.eval()
-    rows = pooled(network, spec, center_crops(split.shots, spec.preprocessing)).astype(np.float64)
+    rows = pooled(network, spec, center_crops(split.shots, spec.image)).astype(np.float64)
     rows = (rows - rows.mean(0)) / rows.std()
     return rows, np.array([sample.label for sample in split.shots])
 

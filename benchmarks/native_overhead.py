@@ -26,7 +26,7 @@ from result_file import REPOSITORY, Result, add_write_option, deliver, interval,
 from edgetl import stats
 from edgetl.bundle.manifest import Manifest, read_manifest
 from edgetl.errors import EdgetlError
-from edgetl.types import Interval
+from edgetl.types import Interval, as_image
 
 _SIDES = ("edgetl", "bare")
 _RUN_LIMIT, _START_LIMIT = 1.02, 1.10
@@ -121,7 +121,7 @@ class _Command:
     threads: int
 
     def output(self, mode: str, rounds: int) -> str:
-        compiled, shape = self.manifest.compiled, self.manifest.preprocessing
+        compiled, shape = self.manifest.compiled, as_image(self.manifest.preprocessing)
         hint = "bf16" if compiled.precision == "bfloat16" else "f32"
         model = self.bundle / compiled.model
         sizes = (shape.height, shape.width, len(self.manifest.labels), self.threads)

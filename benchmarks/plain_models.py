@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from result_file import versions
 
 from edgetl.backends.sdk import OPENVINO_REPORTER, import_onnxruntime, import_openvino
-from edgetl.data.batches import load_batch, load_image
+from edgetl.data.batches import load_batch, load_example
 from edgetl.files.digest import file_digest, value_digest
 from edgetl.store.results import StageResult, Store
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, Compiled, Preprocessing, Sample
+from edgetl.types import IMAGE_INPUT, OUTPUT_NAME, Compiled, Preprocessing, Sample
 
 _PREPROCESSING_NODES = "image_"  # the names that edgetl.pivot.preprocess gives
 _MODEL = {"onnxruntime": "model.onnx", "openvino": "model.xml"}
@@ -42,7 +42,7 @@ class Shots:
 
     def image(self, index: int) -> NDArray[np.uint8]:
         """(1, H, W, 3) uint8"""
-        return load_image(Path(self.samples[index].path), self.preprocessing)[None]
+        return load_example(Path(self.samples[index].path), self.preprocessing)[None]
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -208,7 +208,7 @@ def _reader(shots: Shots) -> Any:
 
         def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
             index = next(self.waiting, None)
-            return None if index is None else {INPUT_NAME: shots.image(index)}
+            return None if index is None else {IMAGE_INPUT: shots.image(index)}
 
     return Reader()
 
@@ -225,7 +225,7 @@ def _nncf(pivot: Path, shots: Shots, out: Path, preset: str, detector: bool) -> 
     quantized = nncf.quantize(
         # not Core.read_model: NNCF leaves the depthwise convolutions of what that gives in float
         openvino.convert_model(str(pivot)),
-        nncf.Dataset(range(len(shots)), lambda index: {INPUT_NAME: shots.image(index)}),
+        nncf.Dataset(range(len(shots)), lambda index: {IMAGE_INPUT: shots.image(index)}),
         preset=getattr(nncf.QuantizationPreset, preset),
         subset_size=len(shots),
         # not all nodes of ONNX are operators of OpenVINO
@@ -241,13 +241,13 @@ def _nncf_controlled(pivot: Path, shots: Shots, val: Shots, max_drop_points: flo
     labels = [sample.label for sample in val.samples]
 
     def top1(model: Any, indices: Iterable[int]) -> tuple[float, list[float]]:
-        right = [float(model({INPUT_NAME: images[i : i + 1]})[OUTPUT_NAME].argmax() == labels[i]) for i in indices]
+        right = [float(model({IMAGE_INPUT: images[i : i + 1]})[OUTPUT_NAME].argmax() == labels[i]) for i in indices]
         return sum(right) / len(right), right
 
     quantized = nncf.quantize_with_accuracy_control(
         openvino.convert_model(str(pivot)),
-        nncf.Dataset(range(len(shots)), lambda index: {INPUT_NAME: shots.image(index)}),
-        nncf.Dataset(range(len(val)), lambda index: {INPUT_NAME: images[index : index + 1]}),
+        nncf.Dataset(range(len(shots)), lambda index: {IMAGE_INPUT: shots.image(index)}),
+        nncf.Dataset(range(len(val)), lambda index: {IMAGE_INPUT: images[index : index + 1]}),
         top1,
         max_drop=max_drop_points / 100,
         drop_type=nncf.DropType.ABSOLUTE,

@@ -33,7 +33,7 @@ from edgetl.files.digest import value_digest
 from edgetl.fronts.image.decode import decode
 from edgetl.fronts.image.resize import resize
 from edgetl.recipes.recipe import Backbone
-from edgetl.types import NetworkSpec, Preprocessing, Sample, Split, WeightSource
+from edgetl.types import ImagePreprocessing, NetworkSpec, Sample, Split, WeightSource
 
 Kind = TypeVar("Kind", bound=np.generic)
 
@@ -87,7 +87,7 @@ def logistic(pretrained: Pretrained, split: Split, seed: int) -> Answer:
     """scikit-learn's defaults (C = 1) on the unchanged features. `seed` has no effect: nothing is drawn."""
     start = time.perf_counter()
     network, spec = pretrained.open(len(split.classes))
-    crops = center_crops(split.shots, spec.preprocessing)
+    crops = center_crops(split.shots, spec.image)
     probe = LogisticRegression(max_iter=5000).fit(pooled(network, spec, crops), _labels(split.shots))
     seconds = time.perf_counter() - start
     return Answer(probe.predict(_val_features(pretrained, network, spec, split.val)).astype(np.int64), seconds)
@@ -102,7 +102,7 @@ def last_layer(pretrained: Pretrained, split: Split, seed: int, training: Traini
         head = nn.Linear(get_head(network, spec.classifier).weight.shape[1], len(split.classes))
         optimizer = torch.optim.Adam(head.parameters(), lr=training.rate)
         schedule = _schedule(optimizer, training, len(split.shots))
-        views = Views(split.shots, spec.preprocessing)
+        views = Views(split.shots, spec.image)
         labels = torch.from_numpy(_labels(split.shots))
         for _ in range(training.epochs):
             entering = torch.from_numpy(pooled(network, spec, views(range(len(labels)))))
@@ -123,16 +123,16 @@ def tutorial(pretrained: Pretrained, split: Split, seed: int, training: Training
         network, spec = pretrained.open(len(split.classes))
         optimizer = torch.optim.AdamW(network.parameters(), lr=training.rate)
         schedule = _schedule(optimizer, training, len(split.shots))
-        views = Views(split.shots, spec.preprocessing)
+        views = Views(split.shots, spec.image)
         labels = torch.from_numpy(_labels(split.shots))
         _train_mode(network)
         for _ in range(training.epochs):
             for rows in torch.split(torch.randperm(len(labels)), training.batch):
-                inputs = normalize(_channels_first(views(rows.tolist())), spec.preprocessing)
+                inputs = normalize(_channels_first(views(rows.tolist())), spec.image)
                 _step(optimizer, functional.cross_entropy(network(inputs), labels[rows]))
                 schedule.step()
     seconds = time.perf_counter() - start
-    return Answer(predict(network.eval(), spec.preprocessing, kept_crops(pretrained.cache, split.val, spec)), seconds)
+    return Answer(predict(network.eval(), spec.image, kept_crops(pretrained.cache, split.val, spec)), seconds)
 
 
 BASELINES: dict[str, Baseline] = {"logistic": logistic, "last_layer": last_layer, "tutorial": tutorial}
@@ -146,7 +146,7 @@ class Views:
     Draws from torch's global generator, as torchvision does.
     """
 
-    def __init__(self, samples: Sequence[Sample], preprocessing: Preprocessing) -> None:
+    def __init__(self, samples: Sequence[Sample], preprocessing: ImagePreprocessing) -> None:
         self._pictures = [Image.fromarray(decode(Path(sample.path))) for sample in samples]
         size = (preprocessing.height, preprocessing.width)
         self._draw = transforms.Compose([transforms.RandomResizedCrop(size), transforms.RandomHorizontalFlip()])
@@ -156,7 +156,7 @@ class Views:
         return np.stack([np.asarray(self._draw(self._pictures[index])) for index in indices])
 
 
-def center_crops(samples: Sequence[Sample], preprocessing: Preprocessing) -> NDArray[np.uint8]:
+def center_crops(samples: Sequence[Sample], preprocessing: ImagePreprocessing) -> NDArray[np.uint8]:
     """uint8 (N, height, width, 3): as `preprocessing` says."""
     return np.stack([resize(decode(Path(sample.path)), preprocessing) for sample in samples])
 
@@ -166,21 +166,19 @@ def kept_crops(cache: Path, samples: Sequence[Sample], spec: NetworkSpec) -> NDA
     order, ordered = _by_content(samples)
     name = value_digest({"images": [sample.sha256 for sample in ordered], "as": asdict(spec.preprocessing)})
     path = cache / f"pixels-{name[:16]}.npy"
-    return _kept(path, lambda: center_crops(ordered, spec.preprocessing))[order]
+    return _kept(path, lambda: center_crops(ordered, spec.image))[order]
 
 
 @torch.inference_mode()
 def pooled(network: nn.Module, spec: NetworkSpec, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(N, F): what enters the classifier, for uint8 (N, height, width, 3)."""
     network.eval()
-    parts = [
-        features(network, spec.classifier, normalize(part, spec.preprocessing))[0].numpy() for part in _batches(pixels)
-    ]
+    parts = [features(network, spec.classifier, normalize(part, spec.image))[0].numpy() for part in _batches(pixels)]
     return np.concatenate(parts)
 
 
 @torch.inference_mode()
-def predict(network: nn.Module, preprocessing: Preprocessing, pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
+def predict(network: nn.Module, preprocessing: ImagePreprocessing, pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
     """(N,) class indices for uint8 (N, height, width, 3). `network` is in eval mode."""
     parts = [network(normalize(part, preprocessing)).argmax(1).numpy() for part in _batches(pixels)]
     return np.concatenate(parts)

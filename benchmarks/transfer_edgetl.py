@@ -79,7 +79,7 @@ def run_adapt(
         record = read_adapt(result.folder)
         spec = read_spec(result.folder / "network.json")
         network = rebuild(spec, result.folder / "network.safetensors").to(memory_format=torch.channels_last)
-        predicted = predict(network, spec.preprocessing, kept_crops(pretrained.cache, split.val, spec))
+        predicted = predict(network, spec.image, kept_crops(pretrained.cache, split.val, spec))
     shutil.rmtree(folder)
     return Adapted(split, predicted, result.seconds, record.strategy)
 
@@ -88,8 +88,8 @@ def measure_extraction(pretrained: Pretrained, samples: Sequence[Sample], classe
     """Both ways over the same images, taking turns. Raises EdgetlError."""
     frozen = open_frozen(pretrained.backbone, pretrained.source, classes, "crop")
     spec = frozen.spec
-    crops = torch.from_numpy(center_crops(samples, spec.preprocessing)).permute(0, 3, 1, 2)
-    inputs = [normalize(part, spec.preprocessing).to(frozen.device) for part in torch.split(crops, _BATCH)]
+    crops = torch.from_numpy(center_crops(samples, spec.image)).permute(0, 3, 1, 2)
+    inputs = [normalize(part, spec.image).to(frozen.device) for part in torch.split(crops, _BATCH)]
 
     def cached() -> None:
         with tempfile.TemporaryDirectory() as cache:

@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.fx import GraphModule
 
 from edgetl.quant.prepare import fix_ranges
-from edgetl.types import Preprocessing
+from edgetl.types import ImagePreprocessing
 
 
 @torch.no_grad()
-def calibrate(prepared: GraphModule, batches: Iterable[Tensor], p: Preprocessing) -> None:
+def calibrate(prepared: GraphModule, batches: Iterable[Tensor], p: ImagePreprocessing) -> None:
     """Show normalized float32 (n, 3, H, W) batches to the observers, then fix all activation ranges and round."""
     for batch in batches:
         prepared(batch)

@@ -20,7 +20,7 @@ from edgetl.fronts.image.normalize import normalize
 from edgetl.fronts.image.resize import resize
 from edgetl.tasks.detection.detections import Detections, Postprocess
 from edgetl.tasks.detection.postprocess import postprocess
-from edgetl.types import Preprocessing
+from edgetl.types import ImagePreprocessing
 
 Floats = NDArray[np.float32]
 Network = Callable[[Floats], tuple[Floats, Floats]]
@@ -37,14 +37,14 @@ def pictures(shared: Path) -> list[tuple[int, Path]]:
     return [(image["id"], folder / "val2017" / image["file_name"]) for image in images]
 
 
-def inputs(paths: Sequence[Path], p: Preprocessing) -> Floats:
+def inputs(paths: Sequence[Path], p: ImagePreprocessing) -> Floats:
     """float32 (N, 3, H, W), as the network takes it."""
     images = normalize(np.stack([resize(decode(path), p) for path in paths]), p)
     return np.ascontiguousarray(images)
 
 
 def average_precision(
-    shared: Path, network: Network, p: Preprocessing, settings: Postprocess, categories: Sequence[int]
+    shared: Path, network: Network, p: ImagePreprocessing, settings: Postprocess, categories: Sequence[int]
 ) -> float:
     """mAP50-95 in percent over the 50 pictures; categories  COCO's number of each class of the network."""
     rows: list[dict[str, Any]] = []

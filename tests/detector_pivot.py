@@ -20,7 +20,7 @@ from edgetl.fronts.image.resize import resize
 from edgetl.pivot.pivot import Parity, Pivot, PivotModel, write_pivot
 from edgetl.recipes.targets import load_target, scheme_id
 from edgetl.tasks.detection.detections import Postprocess
-from edgetl.types import Preprocessing
+from edgetl.types import ImagePreprocessing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +29,7 @@ LABELS = ("red", "green", "blue")
 CELL = 4
 HEIGHT, WIDTH = 24, 32
 ANCHORS = (HEIGHT // CELL) * (WIDTH // CELL)
-PREPROCESSING = Preprocessing(HEIGHT, WIDTH, "letterbox-corner", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+PREPROCESSING = ImagePreprocessing(HEIGHT, WIDTH, "letterbox-corner", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 SETTINGS = Postprocess(score_threshold=0.5, iou_threshold=0.5, max_candidates=100, max_detections=30)
 GOLDEN = 2
 

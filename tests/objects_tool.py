@@ -11,7 +11,7 @@ import numpy as np
 
 from edgetl.fronts.image.frame import Frame
 from edgetl.tasks.detection.detections import Detections, Postprocess
-from edgetl.types import Preprocessing
+from edgetl.types import ImagePreprocessing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +27,7 @@ class ObjectsTool:
     def __init__(self, program: Path, emulator: Sequence[str | Path] = ()) -> None:
         self._process = subprocess.Popen([*emulator, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    def frame(self, height: int, width: int, p: Preprocessing) -> Frame:
+    def frame(self, height: int, width: int, p: ImagePreprocessing) -> Frame:
         words = (width, height, p.resize, p.height, p.width, float(p.crop_pct).hex())
         return Frame(height, width, *map(int, self._ask("frame " + " ".join(map(str, words)), b"")))
 

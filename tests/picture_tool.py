@@ -12,7 +12,7 @@ import numpy as np
 
 from edgetl.errors import DataError
 from edgetl.fronts.image.resize import resize
-from edgetl.types import Preprocessing
+from edgetl.types import ImagePreprocessing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +30,7 @@ class Tool:
         self._process = subprocess.Popen([*emulator, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def resize(
-        self, pixels: NDArray[np.uint8], p: Preprocessing, *, layout: str = "rgb", padding: int = 0
+        self, pixels: NDArray[np.uint8], p: ImagePreprocessing, *, layout: str = "rgb", padding: int = 0
     ) -> NDArray[np.uint8] | Refusal:
         height, width = pixels.shape[:2]
         rows = np.pad(pixels.reshape(height, -1), ((0, 0), (0, padding)), constant_values=77)
@@ -74,8 +74,8 @@ def assert_same(found: NDArray[np.uint8] | Refusal, expected: NDArray[np.uint8],
     assert step == 0, f"{what}: differs by {step} at {np.argwhere(found != expected)[0]}"
 
 
-def random_preprocessing(rng: np.random.Generator, longest: int) -> Preprocessing:
-    return Preprocessing(
+def random_preprocessing(rng: np.random.Generator, longest: int) -> ImagePreprocessing:
+    return ImagePreprocessing(
         height=int(rng.integers(1, longest)),
         width=int(rng.integers(1, longest)),
         resize=str(rng.choice(["squash", "crop", "letterbox", "letterbox-corner"])),  # type: ignore[arg-type]
@@ -94,7 +94,7 @@ def noise(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8
     ).astype(np.uint8)
 
 
-def assert_resized_alike(tool: Tool, pixels: NDArray[np.uint8], p: Preprocessing) -> bool:
+def assert_resized_alike(tool: Tool, pixels: NDArray[np.uint8], p: ImagePreprocessing) -> bool:
     """Both refuse it, or both give the same bytes; whether they gave any."""
     found = tool.resize(pixels, p)
     try:

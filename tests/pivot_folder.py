@@ -14,10 +14,10 @@ from edgetl.files.digest import file_digest
 from edgetl.fronts.image.resize import resize
 from edgetl.pivot.pivot import Parity, Pivot, PivotModel, write_pivot
 from edgetl.recipes.targets import load_target, scheme_id
-from edgetl.types import Precision, Preprocessing
+from edgetl.types import ImagePreprocessing, Precision
 
 LABELS = tuple(f"kind {index}" for index in range(CLASSES))
-PREPROCESSING = Preprocessing(SIZE, SIZE, "squash", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+PREPROCESSING = ImagePreprocessing(SIZE, SIZE, "squash", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 GOLDEN = 2
 
 

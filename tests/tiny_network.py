@@ -18,13 +18,13 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from edgetl.fronts.image.normalize import normalize
+from edgetl.pivot.attach import attach
 from edgetl.pivot.from_torch import to_onnx
-from edgetl.pivot.preprocess import attach
 from edgetl.pivot.rewrite import drop_unused_constants, split_float_biases
-from edgetl.types import Preprocessing
+from edgetl.types import ImagePreprocessing
 
 SIZE, LABELS = 16, ("dark", "red", "green", "blue")
-PREPROCESSING = Preprocessing(SIZE, SIZE, "squash", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+PREPROCESSING = ImagePreprocessing(SIZE, SIZE, "squash", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 LAYERS = ("stem", "widen", "branch", "head")
 Activations = Literal["uint8", "int8"]
 
@@ -66,7 +66,7 @@ def float_pivot() -> onnx.ModelProto:
         optimizer.zero_grad()
         nn.functional.cross_entropy(network(inputs), truth).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    return attach(to_onnx(network, SIZE, SIZE), PREPROCESSING, LABELS)
+    return attach(to_onnx(network, (3, SIZE, SIZE)), PREPROCESSING, LABELS)
 
 
 @cache

@@ -21,11 +21,11 @@ from edgetl.adapt.strategy import UNFINISHED, Outcome, adapt
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.classifier import features, get_head
 from edgetl.backbones.cut import whole_macs
+from edgetl.backbones.examples import load_raw, normalize
 from edgetl.backbones.extract import Frozen, freeze_network
 from edgetl.backbones.findings import Audit
 from edgetl.backbones.freeze import is_under
 from edgetl.backbones.load import build
-from edgetl.backbones.pixels import load_planes, normalize
 from edgetl.backbones.reproducible import choose_device, deterministic
 from edgetl.backbones.spec import write_spec
 from edgetl.data.groups import shot_keys
@@ -110,7 +110,7 @@ def _require_shots(split: Split) -> None:
 def _require_linear(frozen: Frozen, network: nn.Module, split: Split) -> None:
     """Prove that the classifier is a linear function of its features, because the head was written into it as one."""
     spec = frozen.spec
-    few = load_planes(split.shots[:4], spec.preprocessing)
+    few = load_raw(split.shots[:4], spec.preprocessing)
     inputs = normalize(few.to(frozen.device), spec.preprocessing)
     pooled, logits = features(network, spec.classifier, inputs)
     layer = get_head(network, spec.classifier)

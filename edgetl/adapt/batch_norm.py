@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from edgetl.backbones.examples import load_raw, normalize
 from edgetl.backbones.extract import Frozen, freeze_network
-from edgetl.backbones.pixels import load_planes, normalize
 from edgetl.types import Sample
 
 _AT_ONCE = 32
@@ -31,7 +31,7 @@ def reestimate(frozen: Frozen, samples: Sequence[Sample]) -> Frozen:
     count = max(1, round(len(samples) / _AT_ONCE))
     for turn in range(count):  # every batch has images of all classes, because the shots take classes in turn
         part = samples[len(samples) * turn // count : len(samples) * (turn + 1) // count]
-        pixels = load_planes(part, frozen.spec.preprocessing)
+        pixels = load_raw(part, frozen.spec.preprocessing)
         inputs = normalize(pixels.to(frozen.device), frozen.spec.preprocessing)
         network(inputs.contiguous(memory_format=torch.channels_last))
     for norm, momentum in zip(norms, kept, strict=True):

@@ -55,7 +55,7 @@ def choose_resize(
 def with_resize(frozen: Frozen, policy: ResizePolicy) -> Frozen:
     """The same network with images resized by `policy`."""
     spec = frozen.spec
-    return replace(frozen, spec=replace(spec, preprocessing=replace(spec.preprocessing, resize=policy)))
+    return replace(frozen, spec=replace(spec, preprocessing=replace(spec.image, resize=policy)))
 
 
 def _seed(run: Run) -> int:
@@ -64,7 +64,7 @@ def _seed(run: Run) -> int:
 
 def _kept_judgment(run: Run, view: Frozen, turns: Sequence[Sequence[Fold]]) -> NDArray[np.float64]:
     cache, samples = run.store.cache, run.split.shots
-    what = f"shots, resize: {view.spec.preprocessing.resize}"
+    what = f"shots, resize: {view.spec.image.resize}"
     features = pooled_features(view, samples, cache / "features", progress=run.progress, what=what).read()
     depends_on = {
         "what": "resize",

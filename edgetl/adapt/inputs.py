@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgetl.backbones.augment import Augment
-from edgetl.backbones.pixels import normalize, planes
+from edgetl.backbones.examples import normalize, raw, views
 from edgetl.data.pixels import MOST_BYTES, Pixels
 from edgetl.store.rows import Rows
 from edgetl.types import Preprocessing, Sample
@@ -52,17 +51,17 @@ class PixelInputs:
     """Decoded shots with a new augmentation in every step."""
 
     def __init__(self, samples: Sequence[Sample], p: Preprocessing, policy: str, device: torch.device) -> None:
-        self._pixels, self._augment, self._device = Pixels(samples, p), Augment(policy, p.height, p.width), device
+        self._pixels, self._view, self._device = Pixels(samples, p), views(policy, p), device
         self._pixels.keep()
 
     def plain(self, indices: Sequence[int]) -> Tensor:
-        return self._normalized(self._planes(indices))
+        return self._normalized(self._raw(indices))
 
     def views(self, indices: Sequence[int], generator: torch.Generator) -> Tensor:
-        return self._normalized(self._augment(self._planes(indices), generator))
+        return self._normalized(self._view(self._raw(indices), generator))
 
-    def _planes(self, indices: Sequence[int]) -> Tensor:
-        return planes(self._pixels[indices]).contiguous()
+    def _raw(self, indices: Sequence[int]) -> Tensor:
+        return raw(self._pixels[indices]).contiguous()
 
     def _normalized(self, images: Tensor) -> Tensor:
         return normalize(images.to(self._device), self._pixels.preprocessing)

@@ -26,9 +26,9 @@ from edgetl.adapt.race import Finish
 from edgetl.adapt.record import Guard
 from edgetl.adapt.scratch import SCRATCH_VERSION, pixel_logits, scratch_logits, scratch_macs
 from edgetl.adapt.trials import Tuning
+from edgetl.backbones.examples import load_raw
 from edgetl.backbones.extract import freeze_network, logits_of_pixels, pooled_features
 from edgetl.backbones.load import construct
-from edgetl.backbones.pixels import load_planes
 from edgetl.errors import WeightsError
 from edgetl.tasks.classification.folds import Fold
 
@@ -116,7 +116,7 @@ def _scratch(task: Task, folds: Sequence[Fold], macs: float) -> Judged | None:
     if len(task.samples) > _MOST_IMAGES:
         return None
     p, labels, seed = task.frozen.spec.preprocessing, task.labels, task.config.seed
-    pixels = load_planes(task.samples, p).numpy()
+    pixels = load_raw(task.samples, p).numpy()
     if scratch_macs(task.num_classes, len(folds)) > GUARD_SHARE * macs:
         return judged(PIXELS, pixel_logits(pixels, labels, folds, task.num_classes, seed), labels)
     depends_on = {
@@ -142,7 +142,7 @@ def _overfitting(task: Task, adapted: Adapted, kept: Judged) -> Guard:
     right = 0
     for start in range(0, len(few), _AT_ONCE):
         part = few[start : start + _AT_ONCE]
-        pixels = load_planes(part, frozen.spec.preprocessing)
+        pixels = load_raw(part, frozen.spec.preprocessing)
         right += int((logits_of_pixels(frozen, pixels).argmax(1).cpu().numpy() == [s.label for s in part]).sum())
     losses = mean_losses(adapted.end.runner.trials) if adapted.end and adapted.tuning else []
     return overfitting(right / len(few), kept.right, losses, adapted.epochs)

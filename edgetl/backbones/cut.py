@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from edgetl.backbones.classifier import features
+from edgetl.backbones.examples import noise, normalize
 from edgetl.backbones.extract import Frozen, Point, run_to
-from edgetl.backbones.pixels import normalize
 
 _PROBED = 2  # images that the two parts are compared with the whole on
 _TOLERANCE = 1e-4  # of the largest feature or logit; the parts do the same arithmetic, rounded once more
@@ -94,9 +94,7 @@ def whole_macs(frozen: Frozen) -> int:
 
 
 def _noise(frozen: Frozen) -> Tensor:
-    p = frozen.spec.preprocessing
-    generator = torch.Generator().manual_seed(0)
-    return (255 * torch.rand(_PROBED, 3, p.height, p.width, generator=generator)).to(frozen.device)
+    return noise(frozen.spec.preprocessing, _PROBED).to(frozen.device)
 
 
 def _finished_by(network: nn.Module, part: str, inputs: Tensor) -> list[str]:

@@ -16,11 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgetl.backbones.augment import Augment
 from edgetl.backbones.classifier import get_head
+from edgetl.backbones.examples import load_raw, normalize, views
 from edgetl.backbones.load import build
 from edgetl.backbones.memory_format import channels_last
-from edgetl.backbones.pixels import load_planes, normalize
 from edgetl.backbones.reproducible import choose_device
 from edgetl.backbones.threads import side_by_side
 from edgetl.files.digest import value_digest
@@ -147,19 +146,18 @@ def activations(
 
     def produce(numbers: range) -> list[NDArray[np.floating]]:
         chosen = [samples[number] for number in numbers]
-        shown = _look(load_planes(chosen, preprocessing), view, numbers.start, preprocessing)
+        shown = _look(load_raw(chosen, preprocessing), view, numbers.start, preprocessing)
         return [found.cpu().numpy() for found in run_to(frozen, points, shown)]
 
     with progress.task(f"features of {len(samples)} {what}", total=len(samples)) as advance:
         return compute_rows(paths, len(samples), produce, batch_size=_BATCH, advance=advance, note=progress.note)
 
 
-def _look(pixels: Tensor, view: View, start: int, preprocessing: Preprocessing) -> Tensor:
-    """uint8 (n, 3, H, W), the images numbered from `start` -> float32 in 0..255: the view of them."""
-    augment = Augment(view.policy, preprocessing.height, preprocessing.width)
+def _look(examples: Tensor, view: View, start: int, preprocessing: Preprocessing) -> Tensor:
+    """The view, float32, of examples as `load_raw` gives them, numbered from `start`."""
     # a generator per batch, so that a run that continues draws what a run in one go draws
     generator = torch.Generator().manual_seed(_hash_seed(view.seed, view.number, start))
-    return augment(pixels, generator)
+    return views(view.policy, preprocessing)(examples, generator)
 
 
 def _hash_seed(*numbers: int) -> int:

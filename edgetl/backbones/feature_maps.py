@@ -72,7 +72,7 @@ def construct_feature_maps(spec: NetworkSpec, strides: Sequence[int]) -> Feature
 def feature_maps(network: nn.Module, spec: NetworkSpec, strides: Sequence[int]) -> FeatureMaps:
     """Cut the maps out of `network`, which shares its tensors with them. Raises UsageError if it has none of a stride,
     or if its code depends on the input in a way that torch.fx cannot follow."""
-    height, width = spec.preprocessing.height, spec.preprocessing.width
+    height, width = spec.image.height, spec.image.width
     network = network.eval()
     taps = _taps(network, height, width)
     missing = [stride for stride in strides if stride not in taps]

@@ -25,7 +25,7 @@ from edgetl.backbones.tensor_sets import TensorSet
 from edgetl.backbones.weights import TORCHVISION_PREFIX, model_file
 from edgetl.errors import UsageError, WeightsError
 from edgetl.recipes.recipe import Backbone
-from edgetl.types import NetworkSpec, Preprocessing, ResizePolicy, WeightSource
+from edgetl.types import ImagePreprocessing, NetworkSpec, ResizePolicy, WeightSource
 
 _FRESH_SEED = 0  # fresh heads (and random weights, where asked for) are the same in every run
 
@@ -65,7 +65,7 @@ def construct(spec: NetworkSpec) -> nn.Module:
     """The network of `spec` with fresh weights, in eval mode."""
     network = _create(spec.library, spec.architecture, spec.model_args, spec.num_classes)
     _fit_input(network, spec)
-    return operate(network, spec.surgery, spec.preprocessing.height, spec.preprocessing.width)
+    return operate(network, spec.surgery, spec.preprocessing.network_shape)
 
 
 def _plan(backbone: Backbone, source: WeightSource) -> Plan:
@@ -117,7 +117,7 @@ def _hub_tensors(plan: Plan, held: str) -> dict[str, Tensor]:
 def _describe(plan: Plan, backbone: Backbone, num_classes: int, head: str, resize: ResizePolicy) -> NetworkSpec:
     native = plan.native
     height, width = backbone.height_and_width() or (native.height, native.width)
-    preprocessing = Preprocessing(
+    preprocessing = ImagePreprocessing(
         height=height,
         width=width,
         resize=resize,
@@ -134,13 +134,13 @@ def _describe(plan: Plan, backbone: Backbone, num_classes: int, head: str, resiz
 def _fit_input(network: nn.Module, spec: NetworkSpec) -> None:
     if spec.library == "timm":
         native = timm_networks.native_size(spec.architecture, spec.model_args)
-        size = (spec.preprocessing.height, spec.preprocessing.width)
+        size = (spec.image.height, spec.image.width)
         timm_networks.fit_input(network, spec.architecture, *size, native)
     network.eval()
 
 
 def _prove(network: nn.Module, spec: NetworkSpec) -> None:
-    height, width = spec.preprocessing.height, spec.preprocessing.width
+    height, width = spec.image.height, spec.image.width
     try:
         with torch.inference_mode():
             shape = tuple(network(torch.zeros(1, 3, height, width)).shape)

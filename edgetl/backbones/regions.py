@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torchvision.ops import roi_align
 
+from edgetl.backbones.examples import load_raw, normalize
 from edgetl.backbones.feature_maps import build_feature_maps
 from edgetl.backbones.memory_format import channels_last
-from edgetl.backbones.pixels import load_planes, normalize
 from edgetl.backbones.reproducible import choose_device
 from edgetl.data.frames import frames_of
 from edgetl.recipes.recipe import Backbone
@@ -45,7 +45,7 @@ def region_features(
     with progress.task(f"features of objects, {backbone.name}", total=len(samples)) as advance:
         for start in range(0, len(samples), _BATCH):
             part = range(start, min(start + _BATCH, len(samples)))
-            images = normalize(load_planes([samples[index] for index in part], p).to(device), p)
+            images = normalize(load_raw([samples[index] for index in part], p).to(device), p)
             (seen,) = maps(images.contiguous(memory_format=torch.channels_last))
             boxes = [torch.from_numpy(frames[index].to_input(regions[index])).to(device) for index in part]
             # one point in the middle of each of 4 x 4 bins

@@ -86,18 +86,18 @@ def gates(network: nn.Module) -> list[str]:
     return _named(network, _GATES)
 
 
-def folds(network: nn.Module, height: int, width: int) -> list[Fold]:
-    """Where the constant of each gate goes, found by following one image through the network (on the CPU)."""
+def folds(network: nn.Module, shape: tuple[int, ...]) -> list[Fold]:
+    """Where the constant of each gate goes, found by following one input of `shape` through it, on the CPU."""
     names = gates(network)
     if not names:
         return []
     watch = _Watch(network, names)
     with torch.no_grad(), watch.hooked(), watch:
-        network(torch.zeros(1, 3, height, width))
+        network(torch.zeros(1, *shape))
     return [watch.fold(name) for name in names]
 
 
-def operate(network: nn.Module, surgery: Sequence[str], height: int, width: int) -> nn.Module:
+def operate(network: nn.Module, surgery: Sequence[str], shape: tuple[int, ...]) -> nn.Module:
     """Replace in `network` itself what `surgery` names, leave all weights; returns it.
 
     Raises WeightsError for a name that is none of `SURGERIES`.
@@ -106,7 +106,7 @@ def operate(network: nn.Module, surgery: Sequence[str], height: int, width: int)
     if unknown:
         raise WeightsError(f"unknown surgery {', '.join(unknown)}; this version knows {', '.join(SURGERIES)}")
     if NO_GATES in surgery:
-        drop_gates(network, folds(network, height, width))
+        drop_gates(network, folds(network, shape))
     plain = {RELU: nn.ReLU, RELU6: nn.ReLU6}
     for kind in (name for name in surgery if name in plain):
         for name in smooth_activations(network):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import get_args
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -50,6 +51,6 @@ def _refuse_unknown(raw: dict[str, object]) -> None:
     inner = raw.get("preprocessing")
     unknown = sorted(set(raw) - known)
     if isinstance(inner, dict):
-        unknown += sorted(set(inner) - {field.name for field in fields(Preprocessing)})
+        unknown += sorted(set(inner) - {field.name for kind in get_args(Preprocessing) for field in fields(kind)})
     if unknown:
         raise ValueError(f"unknown keys: {', '.join(unknown)}")

@@ -36,7 +36,7 @@ from edgetl.store.memory import (
     reset_peak_rss,
     says_out_of_memory,
 )
-from edgetl.types import INPUT_NAME, ColdStart, Compiled, Target
+from edgetl.types import ColdStart, Compiled, Target, fed
 
 REPEATS = 3
 TIME_LIMIT_S = 300.0
@@ -85,7 +85,7 @@ def cold_start(
     folder: Path,
     compiled: Compiled,
     target: Target,
-    image: NDArray[np.uint8],
+    image: NDArray[np.generic],
     *,
     threads: int,
     repeats: int = REPEATS,
@@ -114,7 +114,7 @@ def outputs(
     folder: Path,
     compiled: Compiled,
     target: Target,
-    images: NDArray[np.uint8],
+    images: NDArray[np.generic],
     *,
     threads: int,
     limits: Limits = LIMITS,
@@ -166,11 +166,11 @@ def _run(request: _Request) -> dict[str, object]:
     baseline = peak_rss_bytes()
     start = time.perf_counter_ns()
     with backend.open(Path(request.folder), request.compiled, request.target, threads=request.threads) as engine:
-        given = [engine.infer({INPUT_NAME: images[:1]})]
+        given = [engine.infer(fed(images[:1]))]
         elapsed = time.perf_counter_ns() - start
         peak = peak_rss_bytes()
         if request.outputs:
-            given += [engine.infer({INPUT_NAME: images[at : at + 1]}) for at in range(1, len(images))]
+            given += [engine.infer(fed(images[at : at + 1])) for at in range(1, len(images))]
             save_file({name: np.concatenate([one[name] for one in given]) for name in given[0]}, request.outputs)
     return {
         "cold_start_ms": elapsed / 1e6,

@@ -11,14 +11,14 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edgetl.backends.onnx_readers import only_reader
-from edgetl.types import INPUT_NAME
+from edgetl.types import IMAGE_INPUT
 
 
 def spell_out_rounding(model: onnx.ModelProto) -> bool:
     """Insert Cast, Mul, Add and QuantizeLinear if bytes go directly into DequantizeLinear; False if they do not."""
     graph = model.graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    transpose = only_reader(graph, INPUT_NAME)
+    transpose = only_reader(graph, IMAGE_INPUT)
     reader = None if transpose is None else only_reader(graph, transpose.output[0])
     if transpose is None or reader is None or any(name not in constants for name in list(reader.input)[1:]):
         return False
@@ -35,7 +35,7 @@ def spell_out_rounding(model: onnx.ModelProto) -> bool:
     rounded = transpose.output[0]
     transpose.input[0], transpose.output[0] = "image_shifted", "image_planes"
     before = [
-        helper.make_node("Cast", [INPUT_NAME], ["image_float"], "image_cast", to=TensorProto.FLOAT),
+        helper.make_node("Cast", [IMAGE_INPUT], ["image_float"], "image_cast", to=TensorProto.FLOAT),
         helper.make_node("Mul", ["image_float", "image_scale"], ["image_scaled"], "image_mul"),
         helper.make_node("Add", ["image_scaled", "image_offset"], ["image_shifted"], "image_add"),
     ]

@@ -19,7 +19,7 @@ from onnx import helper, numpy_helper
 
 from edgetl.backends.onnx_readers import only_reader
 from edgetl.pivot.rewrite import drop_unused_constants
-from edgetl.types import INPUT_NAME
+from edgetl.types import IMAGE_INPUT
 
 _PIXELS, _COLORS, _STRIDE = 4, 3, 2
 _LARGEST_KERNEL = 7  # the largest kernel that was tried: the number of added zeros grows with it
@@ -57,7 +57,7 @@ def widen_stem(model: onnx.ModelProto) -> bool:
 
 
 def _find(graph: onnx.GraphProto, constants: Mapping[str, Array]) -> _Stem | None:
-    transpose = only_reader(graph, INPUT_NAME)
+    transpose = only_reader(graph, IMAGE_INPUT)
     read = only_reader(graph, transpose.output[0]) if transpose else None
     convolution = only_reader(graph, read.output[0]) if read else None
     if transpose is None or read is None or convolution is None:
@@ -124,7 +124,7 @@ def _read_four_pixels(graph: onnx.GraphProto, stem: _Stem, constants: Mapping[st
             node.input[index] = _add(graph, f"stem_{node.op_type}_{index}", np.tile(constants[node.input[index]], 2))
     positions = [0, stem.height, stem.width // _PIXELS, _PIXELS * _COLORS]
     shape = _add(graph, "stem_positions", np.array(positions, np.int64))
-    reshape = helper.make_node("Reshape", [INPUT_NAME, shape], ["image_positions"], "stem_read")
+    reshape = helper.make_node("Reshape", [IMAGE_INPUT, shape], ["image_positions"], "stem_read")
     stem.transpose.input[0] = reshape.output[0]
     _insert(graph, stem.transpose, [reshape], after=False)
     return -first, kernel

@@ -24,7 +24,7 @@ from edgetl.bench.timed import Timed, Timing, latency, timed
 from edgetl.bundle.inference import cannot_run, open_bundle
 from edgetl.bundle.manifest import FILE_NAME
 from edgetl.bundle.read import Bundle, bundle_folders, is_folder_of_bundles, read_bundle
-from edgetl.data.batches import load_image, spread
+from edgetl.data.batches import load_example, spread
 from edgetl.errors import BackendError, BundleError
 from edgetl.files.digest import file_digest
 from edgetl.tasks.quality import QualityRecord
@@ -86,7 +86,7 @@ def measure_bundles(
     preprocessing = _common_input(bundles)
     samples = labeled(data, bundles, progress) if data else ()
     paths = _timed_paths(bundles, samples)
-    images = np.stack([load_image(path, preprocessing) for path in paths])
+    images = np.stack([load_example(path, preprocessing) for path in paths])
     cold = _cold_starts(bundles, images[0], timing.threads, cold_starts, limits, progress)
     machine, clock, temperature = describe(), clock_mhz(), temperature_c()
     qualities: Mapping[str, QualityRecord] = {}
@@ -207,7 +207,7 @@ def _warnings(machine: Machine, met: Conditions, rows: Sequence[BundleMeasuremen
 
 def _cold_starts(
     bundles: Mapping[str, Bundle],
-    image: NDArray[np.uint8],
+    image: NDArray[np.generic],
     threads: int,
     repeats: int,
     limits: Limits,

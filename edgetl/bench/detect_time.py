@@ -17,7 +17,7 @@ from edgetl.fronts.image.frame import frame_of
 from edgetl.fronts.image.resize import resize
 from edgetl.tasks.detection.detections import BOXES, SCORES
 from edgetl.tasks.detection.postprocess import postprocess
-from edgetl.types import INPUT_NAME, Engine, Interval
+from edgetl.types import Engine, Interval, as_image, fed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,11 +39,11 @@ def detect_p50_ms(
 
 
 def _detect(engine: Engine, bundle: Bundle) -> Callable[[NDArray[np.uint8]], object]:
-    preprocessing, settings = bundle.manifest.preprocessing, bundle.manifest.postprocess
+    preprocessing, settings = as_image(bundle.manifest.preprocessing), bundle.manifest.postprocess
     assert settings is not None
 
     def detect(pixels: NDArray[np.uint8]) -> object:
-        outputs = engine.infer({INPUT_NAME: resize(pixels, preprocessing)[None]})
+        outputs = engine.infer(fed(resize(pixels, preprocessing)[None]))
         boxes, scores = (np.asarray(outputs[name], np.float32) for name in (BOXES, SCORES))
         return postprocess(boxes, scores, [frame_of(pixels.shape[0], pixels.shape[1], preprocessing)], settings)
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.types import INPUT_NAME, Advance, Engine
+from edgetl.types import Advance, Engine, fed
 
 BLOCK = 10
 """Timed runs of one engine in a row."""
@@ -22,7 +22,7 @@ Shown = TypeVar("Shown")
 
 def interleaved(
     engines: Mapping[str, Engine],
-    images: NDArray[np.uint8],
+    images: NDArray[np.generic],
     *,
     runs: int,
     warmup: int,
@@ -44,7 +44,7 @@ def interleaved(
     """
     if images.ndim != 4 or images.shape[0] < 1 or runs < 1:
         raise ValueError(f"expected images (K, H, W, 3) with K >= 1 and runs >= 1; found {images.shape} and {runs}")
-    batches = [{INPUT_NAME: np.ascontiguousarray(images[index : index + 1])} for index in range(images.shape[0])]
+    batches = [fed(np.ascontiguousarray(images[index : index + 1])) for index in range(images.shape[0])]
     calls = {name: engine.infer for name, engine in engines.items()}
     return alternating(calls, batches, runs=runs, warmup=warmup, seed=seed, advance=advance, clock=clock)
 

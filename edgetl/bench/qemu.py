@@ -72,7 +72,7 @@ def identity() -> list[str]:
 
 def outputs(
     model: Path,
-    images: NDArray[np.uint8],
+    images: NDArray[np.generic],
     names: Sequence[str] = (OUTPUT_NAME,),
     *,
     threads: int = 1,

@@ -50,7 +50,7 @@ class Timed:
 
 
 def timed(
-    engines: Mapping[str, Engine], images: NDArray[np.uint8], timing: Timing, advance: Advance | None = None
+    engines: Mapping[str, Engine], images: NDArray[np.generic], timing: Timing, advance: Advance | None = None
 ) -> Timed:
     """Time all engines in the same rounds (`interleaved`)."""
     before, seed = snapshot(), timing.seed

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.bundle.golden_classification import Logits
 from edgetl.bundle.golden_detection import Objects
-from edgetl.bundle.golden_steps import StepCheck, replay_pixels
+from edgetl.bundle.golden_steps import StepCheck, replay_input
 from edgetl.bundle.manifest import Manifest
 from edgetl.errors import BundleError
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["StepCheck", "replay"]
 
 
-def replay(folder: Path, manifest: Manifest, infer: Callable[[NDArray[np.uint8]], Tensors]) -> tuple[StepCheck, ...]:
+def replay(folder: Path, manifest: Manifest, infer: Callable[[NDArray[Any]], Tensors]) -> tuple[StepCheck, ...]:
     """Decode, resize, infer and postprocess every golden image; each step starts from the golden result of the one
     before.
 
@@ -36,9 +36,9 @@ def replay(folder: Path, manifest: Manifest, infer: Callable[[NDArray[np.uint8]]
     if golden is None:
         raise BundleError(f"{folder}: this bundle has no golden vectors to replay")
     expected = Logits(folder, manifest) if manifest.task == "classification" else Objects(folder, manifest)
-    images = [replay_pixels(folder, manifest, index, picture) for index, picture in enumerate(golden.files)]
-    outputs = infer(np.stack([image.network_input for image in images]))
+    examples = [replay_input(folder, manifest, index, file) for index, file in enumerate(golden.files)]
+    outputs = infer(np.stack([example.network_input for example in examples]))
     checks: list[StepCheck] = []
-    for index, image in enumerate(images):
-        checks += [*image.checks, *expected.checks(index, image, outputs)]
+    for index, example in enumerate(examples):
+        checks += [*example.checks, *expected.checks(index, example, outputs)]
     return tuple(checks)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.bundle.golden_steps import GoldenImage, StepCheck, read_golden
+from edgetl.bundle.golden_steps import GoldenExample, StepCheck, read_golden
 from edgetl.bundle.manifest import Manifest, Tolerance
 from edgetl.types import OUTPUT_NAME
 
@@ -26,8 +26,8 @@ class Logits:
         self._logits = read_golden(folder / "golden" / "logits.safetensors", "logits", np.float32, shape)
         self._tolerance = manifest.golden.tolerance
 
-    def checks(self, index: int, image: GoldenImage, outputs: Tensors) -> Iterator[StepCheck]:
-        """The steps after the input of image `index`. outputs  of all golden images"""
+    def checks(self, index: int, example: GoldenExample, outputs: Tensors) -> Iterator[StepCheck]:
+        """The steps after the input of `example`, number `index`. outputs  of all golden examples"""
         yield network_check(index, outputs[OUTPUT_NAME][index], self._logits[index], self._tolerance)
 
 

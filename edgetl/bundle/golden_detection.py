@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from edgetl.bundle.golden_steps import GoldenImage, StepCheck, read_golden
+from edgetl.bundle.golden_steps import GoldenExample, StepCheck, read_golden
 from edgetl.bundle.manifest import Manifest
 from edgetl.bundle.ports import anchors_of
 from edgetl.errors import BundleError
 from edgetl.fronts.image.frame import frame_of
 from edgetl.tasks.detection.detections import BOXES, SCORES, Detections
 from edgetl.tasks.detection.postprocess import postprocess
+from edgetl.types import as_image
 
 if TYPE_CHECKING:
     from edgetl.fronts.image.frame import Frame
@@ -136,15 +137,15 @@ class Objects:
         if not _ascending(self._index, anchors):
             raise BundleError(f"{path}: `index`: expected ascending numbers below {anchors}; build the bundle again")
 
-    def checks(self, index: int, image: GoldenImage, outputs: Tensors) -> Iterator[StepCheck]:
-        """The steps after the input of image `index`. outputs  of all golden images"""
+    def checks(self, index: int, example: GoldenExample, outputs: Tensors) -> Iterator[StepCheck]:
+        """The steps after the input of `example`, number `index`. outputs  of all golden examples"""
         yield self._network(index, outputs)
-        yield self._postprocess(index, image)
+        yield self._postprocess(index, example)
 
     def _network(self, index: int, outputs: Tensors) -> StepCheck:
         found = Rows(*(np.asarray(outputs[name][index], np.float32) for name in (BOXES, SCORES)))
         golden = Rows(self._boxes[index], self._scores[index])
-        size = self._manifest.preprocessing
+        size = as_image(self._manifest.preprocessing)
         longer = max(size.height, size.width)
         difference = distance(found, golden, self._index[index], longer, self._allowed)
         detail = (
@@ -154,10 +155,10 @@ class Objects:
         )
         return StepCheck(index, "network", difference <= self._allowed, difference, self._allowed, detail)
 
-    def _postprocess(self, index: int, image: GoldenImage) -> StepCheck:
+    def _postprocess(self, index: int, example: GoldenExample) -> StepCheck:
         expected = self._expected(index)
-        height, width = image.rgb.shape[:2]
-        frame = frame_of(height, width, self._manifest.preprocessing)
+        height, width = example.decoded.shape[:2]
+        frame = frame_of(height, width, as_image(self._manifest.preprocessing))
         one = slice(index, index + 1)
         (found,) = postprocess(self._boxes[one], self._scores[one], [frame], self._settings)
         differing = _differing(found, expected)

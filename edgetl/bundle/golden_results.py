@@ -17,7 +17,7 @@ from edgetl.files.arrays import UnreadableArray, read_array, read_tensors
 from edgetl.fronts.image.frame import Frame, frame_of
 from edgetl.pivot.pivot import Pivot
 from edgetl.tasks.detection.detections import BOXES, SCORES, Postprocess
-from edgetl.types import Precision
+from edgetl.types import Precision, as_image
 
 Floats = NDArray[np.float32]
 _EXACT = "float32"
@@ -64,7 +64,7 @@ class GoldenObjects:
     """
 
     def __init__(self, folder: Path, pivot: Pivot, stem: str, rounded: str | None, settings: Postprocess) -> None:
-        self._stem, self._rounded, self._settings, self._input = stem, rounded, settings, pivot.preprocessing
+        self._stem, self._rounded, self._settings, self._input = stem, rounded, settings, as_image(pivot.preprocessing)
         count, path = len(pivot.golden_files), folder / "golden" / "outputs.safetensors"
         shapes: dict[str, tuple[int | None, ...]] = {}
         for name in _stems(pivot):

@@ -1,10 +1,10 @@
-"""The steps that every task replays: an image file becomes pixels, and these the network's input."""
+"""The steps that every task replays: a file becomes pixels or samples, and these the network's input."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from edgetl.errors import BundleError
 from edgetl.files.arrays import UnreadableArray, read_array, read_tensors
 from edgetl.fronts.image.decode import decode
 from edgetl.fronts.image.resize import resize
+from edgetl.types import ImagePreprocessing, as_image
 
 Step = Literal["decode", "resize", "network", "postprocess"]
 Pixels = NDArray[np.uint8]
@@ -33,24 +34,28 @@ class StepCheck:
 
 
 @dataclass(frozen=True)
-class GoldenImage:
-    """What the steps before the network should give, and what they gave here: `checks`."""
+class GoldenExample:
+    """What the steps before the network should give, and what they gave here: `checks`. decoded  pixels or samples"""
 
-    rgb: Pixels
-    network_input: Pixels
+    decoded: NDArray[Any]
+    network_input: NDArray[Any]
     checks: tuple[StepCheck, ...]
 
 
-def replay_pixels(folder: Path, manifest: Manifest, index: int, picture: str) -> GoldenImage:
-    """Decode and resize one golden image; the second step starts from the golden pixels. Raises BundleError."""
+def replay_input(folder: Path, manifest: Manifest, index: int, file: str) -> GoldenExample:
+    """The steps of one golden example before the network; each starts from the golden result of the one before. Raises
+    BundleError."""
+    return _replay_image(folder, manifest, as_image(manifest.preprocessing), index, file)
+
+
+def _replay_image(folder: Path, manifest: Manifest, p: ImagePreprocessing, index: int, file: str) -> GoldenExample:
     assert manifest.golden is not None
     rgb = _pixels(folder / "golden" / f"{index}.rgb.npy", None)
-    size = (manifest.preprocessing.height, manifest.preprocessing.width, 3)
-    network_input = _pixels(folder / "golden" / f"{index}.input.npy", size)
-    allowed = manifest.golden.tolerance.max_decode_step if picture.endswith(".jpg") else 0
-    decoded = _pixel_check(index, "decode", decode(folder / picture), rgb, allowed)
-    resized = _pixel_check(index, "resize", resize(rgb, manifest.preprocessing), network_input, 0)
-    return GoldenImage(rgb, network_input, (decoded, resized))
+    network_input = _pixels(folder / "golden" / f"{index}.input.npy", (p.height, p.width, 3))
+    allowed = manifest.golden.tolerance.max_decode_step if file.endswith(".jpg") else 0
+    decoded = _pixel_check(index, "decode", decode(folder / file), rgb, allowed)
+    resized = _pixel_check(index, "resize", resize(rgb, p), network_input, 0)
+    return GoldenExample(rgb, network_input, (decoded, resized))
 
 
 def _pixel_check(index: int, step: Step, made: Pixels, golden: Pixels, allowed: int) -> StepCheck:

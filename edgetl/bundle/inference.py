@@ -15,11 +15,11 @@ from edgetl.backends.base import load as load_backend
 from edgetl.backends.fresh_process import LIMITS, Limits, outputs
 from edgetl.bundle.golden import StepCheck, replay
 from edgetl.bundle.read import Bundle, read_bundle
-from edgetl.data.batches import load_framed, load_image
+from edgetl.data.batches import load_example, load_framed
 from edgetl.errors import BackendError, BundleError, DataError, UsageError
 from edgetl.tasks.detection.detections import BOXES, SCORES, Detections, Postprocess
 from edgetl.tasks.detection.postprocess import postprocess
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, Backend, Engine
+from edgetl.types import OUTPUT_NAME, Backend, Engine, as_image, fed
 
 if TYPE_CHECKING:
     from edgetl.types import Tensors
@@ -57,7 +57,7 @@ def open_bundle(bundle: Bundle, *, threads: int) -> Iterator[Engine]:
     manifest = bundle.manifest
     backend = _refuse_unrunnable(bundle)
     with backend.open(bundle.folder, manifest.compiled, manifest.target, threads=threads) as engine:
-        _check_outputs(bundle, engine.infer({INPUT_NAME: black_image(bundle)}))
+        _check_outputs(bundle, engine.infer(fed(blank(bundle))))
         yield engine
 
 
@@ -77,10 +77,10 @@ def _refuse_unrunnable(bundle: Bundle) -> Backend:
     return load_backend(bundle.manifest.compiled.backend)
 
 
-def black_image(bundle: Bundle) -> NDArray[np.uint8]:
-    """(1, H, W, 3): an input to try any network on."""
-    size = bundle.manifest.preprocessing
-    return np.zeros((1, size.height, size.width, 3), np.uint8)
+def blank(bundle: Bundle) -> NDArray[np.generic]:
+    """One input of zeros, a black image or silence, to try a network on."""
+    port = bundle.manifest.preprocessing.port
+    return np.zeros((1, *(size or 1 for size in port.shape[1:])), port.dtype)
 
 
 def _check_outputs(bundle: Bundle, outputs: Tensors) -> None:
@@ -100,11 +100,11 @@ def predict(folder: Path, images: Iterable[Path], *, top: int, threads: int) -> 
     with open_bundle(bundle, threads=threads) as engine:
         for path in images:
             try:
-                pixels = load_image(path, bundle.manifest.preprocessing)
+                pixels = load_example(path, bundle.manifest.preprocessing)
             except DataError as error:
                 yield Prediction(str(path), (), (), str(error))
                 continue
-            logits = engine.infer({INPUT_NAME: pixels[None]})[OUTPUT_NAME][0].astype(np.float64)
+            logits = engine.infer(fed(pixels[None]))[OUTPUT_NAME][0].astype(np.float64)
             yield _prediction(str(path), bundle.manifest.labels, logits, top)
 
 
@@ -132,11 +132,11 @@ def detect(
     with open_bundle(bundle, threads=threads) as engine:
         for path in images:
             try:
-                pixels, frame = load_framed(path, bundle.manifest.preprocessing)
+                pixels, frame = load_framed(path, as_image(bundle.manifest.preprocessing))
             except DataError as error:
                 yield Finding(str(path), None, str(error))
                 continue
-            outputs = engine.infer({INPUT_NAME: pixels[None]})
+            outputs = engine.infer(fed(pixels[None]))
             boxes, scores = (np.asarray(outputs[name], np.float32) for name in (BOXES, SCORES))
             yield Finding(str(path), postprocess(boxes, scores, [frame], chosen)[0])
 
@@ -154,7 +154,7 @@ def verify(bundle: Bundle, *, threads: int, limits: Limits = LIMITS) -> tuple[St
     )
 
 
-def try_out(bundle: Bundle, images: NDArray[np.uint8], *, threads: int, limits: Limits) -> Tensors:
+def try_out(bundle: Bundle, images: NDArray[np.generic], *, threads: int, limits: Limits) -> Tensors:
     """The outputs (N, ...) for `images` (N, H, W, 3), from a fresh process. Raises BackendError, BundleError."""
     manifest = bundle.manifest
     found = outputs(bundle.folder, manifest.compiled, manifest.target, images, threads=threads, limits=limits)
@@ -174,7 +174,7 @@ def open_once(folder: Path, *, limits: Limits = LIMITS, name: str = "") -> None:
     if not compiled.finished or backend.cannot_run(target, compiled.precision):
         return
     try:
-        try_out(bundle, black_image(bundle), threads=1, limits=limits)
+        try_out(bundle, blank(bundle), threads=1, limits=limits)
     except (BackendError, BundleError) as error:
         text = str(error).replace(str(folder.resolve()), name or folder.name).replace(str(folder), name or folder.name)
         raise type(error)(f"compiled, but it does not run here: {text}") from error

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from edgetl.tasks.base import TaskName
 from edgetl.tasks.detection.detections import BOXES, SCORES
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, Port, Preprocessing, Signature
+from edgetl.types import OUTPUT_NAME, Port, Preprocessing, Signature
 
 MAX_ELEMENTS = 100_000_000
 """Of one output for one image."""
@@ -14,11 +14,10 @@ MAX_ELEMENTS = 100_000_000
 
 def signature_for(task: TaskName, labels: Sequence[str], p: Preprocessing, anchors: int = 0) -> Signature:
     """anchors  of a detector: the number of boxes that the network gives for an image"""
-    image = Port(INPUT_NAME, "uint8", (None, p.height, p.width, 3))
     if task == "classification":
-        return Signature((image,), (Port(OUTPUT_NAME, "float32", (None, len(labels))),))
+        return Signature((p.port,), (Port(OUTPUT_NAME, "float32", (None, len(labels))),))
     boxes = Port(BOXES, "float32", (None, anchors, 4))
-    return Signature((image,), (boxes, Port(SCORES, "float32", (None, anchors, len(labels)))))
+    return Signature((p.port,), (boxes, Port(SCORES, "float32", (None, anchors, len(labels)))))
 
 
 def anchors_of(signature: Signature) -> int:

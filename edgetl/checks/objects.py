@@ -18,7 +18,7 @@ from edgetl.data.names import NAMED
 from edgetl.data.split_objects import objects_by_class
 from edgetl.fronts.image.decode import read_size
 from edgetl.fronts.image.frame import frame_of
-from edgetl.types import Box, Preprocessing, Remark, ResizePolicy, Split
+from edgetl.types import Box, ImagePreprocessing, Remark, ResizePolicy, Split
 
 UNEVEN = 10.0
 """Objects of the most frequent class over those of the rarest, on either side, that give a warning."""
@@ -145,7 +145,7 @@ def doubles(subject: Subject) -> tuple[Finding, Finding]:
 
 def tiny(subject: Subject, objects: Sequence[Object], size: tuple[int, int], resize: ResizePolicy) -> Finding:
     """Objects that are too small at the input size (height, width) to be seen well."""
-    preprocessing = Preprocessing(*size, resize, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    preprocessing = ImagePreprocessing(*size, resize, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     small: list[tuple[float, Object]] = []
     for each in objects:
         frame = frame_of(each.height, each.width, preprocessing)

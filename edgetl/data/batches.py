@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,11 +12,12 @@ from edgetl.errors import DataError
 from edgetl.fronts.image.decode import decode
 from edgetl.fronts.image.frame import Frame, frame_of
 from edgetl.fronts.image.resize import resize
+from edgetl.types import as_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgetl.types import Preprocessing, Progress, Sample
+    from edgetl.types import ImagePreprocessing, Preprocessing, Progress, Sample
 
 
 BATCH = 16
@@ -30,13 +31,13 @@ def spread(samples: Sequence[Sample], count: int = TIMED_IMAGES) -> list[Sample]
     return [samples[index] for index in np.unique(np.linspace(0, len(samples) - 1, count).round().astype(int))]
 
 
-def load_image(path: Path, preprocessing: Preprocessing) -> NDArray[np.uint8]:
-    """Decode and resize one file: uint8 (height, width, 3). Raises DataError."""
-    return load_framed(path, preprocessing)[0]
+def load_example(path: Path, preprocessing: Preprocessing) -> NDArray[Any]:
+    """One file as the deployed network takes it: of the shape and type of `preprocessing.port`. Raises DataError."""
+    return load_framed(path, as_image(preprocessing))[0]
 
 
-def load_framed(path: Path, preprocessing: Preprocessing) -> tuple[NDArray[np.uint8], Frame]:
-    """The same, and where the image lies in it. Raises DataError."""
+def load_framed(path: Path, preprocessing: ImagePreprocessing) -> tuple[NDArray[np.uint8], Frame]:
+    """Decode and resize an image: uint8 (height, width, 3), and where it lies in it. Raises DataError."""
     pixels = decode(path)
     try:
         return resize(pixels, preprocessing), frame_of(pixels.shape[0], pixels.shape[1], preprocessing)
@@ -50,7 +51,7 @@ def usable(samples: Sequence[Sample], preprocessing: Preprocessing, progress: Pr
     with progress.task("reading images", total=len(samples)) as advance:
         for sample in samples:
             try:
-                load_image(Path(sample.path), preprocessing)
+                load_example(Path(sample.path), preprocessing)
                 kept.append(sample)
             except DataError as error:
                 progress.note(f"skipped: {error}")
@@ -58,15 +59,16 @@ def usable(samples: Sequence[Sample], preprocessing: Preprocessing, progress: Pr
     return tuple(kept)
 
 
-def load_batch(samples: Sequence[Sample], preprocessing: Preprocessing) -> NDArray[np.uint8]:
-    """Decode and resize samples, in order: uint8 (N, height, width, 3). Raises DataError."""
-    batch = np.empty((len(samples), preprocessing.height, preprocessing.width, 3), np.uint8)
+def load_batch(samples: Sequence[Sample], preprocessing: Preprocessing) -> NDArray[Any]:
+    """`load_example` of each sample, in order: (N, ...). Raises DataError."""
+    port = preprocessing.port
+    batch = np.empty((len(samples), *(size or 1 for size in port.shape[1:])), port.dtype)
     for row, sample in zip(batch, samples, strict=True):
-        row[:] = load_image(Path(sample.path), preprocessing)
+        row[:] = load_example(Path(sample.path), preprocessing)
     return batch
 
 
-def batches(samples: Sequence[Sample], preprocessing: Preprocessing, size: int = BATCH) -> Iterator[NDArray[np.uint8]]:
+def batches(samples: Sequence[Sample], preprocessing: Preprocessing, size: int = BATCH) -> Iterator[NDArray[Any]]:
     """`load_batch` of `size` samples at a time, in order; the last batch may be smaller. Holds one batch in memory.
 
     Raises DataError for an image, ValueError for a size below 1.

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from edgetl.fronts.image.decode import opened, orientation, read_bytes
 from edgetl.fronts.image.frame import Frame, frame_of
-from edgetl.types import Preprocessing, Sample
+from edgetl.types import Preprocessing, Sample, as_image
 
 _TURNED = 5  # EXIF orientations from here on swap height and width
 
 
 def frames_of(samples: Sequence[Sample], p: Preprocessing) -> tuple[Frame, ...]:
     """Raises UnreadableImage."""
-    return tuple(frame_of(*size_of(Path(sample.path)), p) for sample in samples)
+    return tuple(frame_of(*size_of(Path(sample.path)), as_image(p)) for sample in samples)
 
 
 def size_of(path: Path) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,7 +23,7 @@ class Pixels:
 
     def __init__(self, samples: Sequence[Sample], preprocessing: Preprocessing) -> None:
         self.samples, self.preprocessing = tuple(samples), preprocessing
-        self._kept: NDArray[np.uint8] | None = None
+        self._kept: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -31,16 +31,17 @@ class Pixels:
     def keep(self) -> None:
         """Decode all once, if they take at most `MOST_BYTES`: for repeated reads."""
         p = self.preprocessing
-        if self._kept is None and len(self) * p.height * p.width * 3 <= MOST_BYTES:
+        size = np.dtype(p.port.dtype).itemsize * int(np.prod([size or 1 for size in p.port.shape]))
+        if self._kept is None and len(self) * size <= MOST_BYTES:
             self._kept = load_batch(self.samples, p)
 
-    def __getitem__(self, indices: Sequence[int]) -> NDArray[np.uint8]:
+    def __getitem__(self, indices: Sequence[int]) -> NDArray[Any]:
         """uint8 (n, H, W, 3) of the images `indices`, in their order."""
         if self._kept is not None:
             return self._kept[np.asarray(indices, dtype=np.int64)]
         return load_batch([self.samples[index] for index in indices], self.preprocessing)
 
-    def batches(self, size: int = BATCH) -> Iterator[NDArray[np.uint8]]:
+    def batches(self, size: int = BATCH) -> Iterator[NDArray[Any]]:
         """All of them in order, at most `size` at a time."""
         for start in range(0, len(self), size):
             yield self[range(start, min(start + size, len(self)))]

@@ -19,6 +19,7 @@ from edgetl.data.batches import batches
 from edgetl.data.frames import frames_of
 from edgetl.pivot import golden
 from edgetl.pivot.adapted import open_adapted
+from edgetl.pivot.attach import attach
 from edgetl.pivot.float_answers import stored_answers
 from edgetl.pivot.fold import fold_parts
 from edgetl.pivot.from_torch import to_onnx
@@ -26,7 +27,6 @@ from edgetl.pivot.golden import add_outputs
 from edgetl.pivot.half import measure_range, to_float16
 from edgetl.pivot.literal import infer, open_literal
 from edgetl.pivot.pivot import GOLDEN_DIR, HalfRange, Parity, Pivot, PivotModel, write_pivot
-from edgetl.pivot.preprocess import attach
 from edgetl.pivot.reference import float_answers, float_outputs, torch_outputs
 from edgetl.pivot.serialize import serialize
 from edgetl.recipes.job import wants_float16
@@ -51,7 +51,7 @@ class _Export:
     task: Task
     split: Split
     preprocessing: Preprocessing
-    vectors: NDArray[np.uint8]
+    vectors: NDArray[np.generic]
     out: Path
     settings: Postprocess | None
     answers: Answers | None
@@ -91,8 +91,8 @@ def export_pivot(run: Run, adapted: Path, quantized: Mapping[str, Path], out: Pa
     split, progress, task = run.split, run.progress, load_task(run.job.recipe.task)
     opened = open_adapted(task, adapted)
     p = opened.preprocessing
-    network = fold_parts(opened.module, opened.parts, p.height, p.width).module
-    vectors, pictures = golden.write_images(golden.choose(split.val), p, out / GOLDEN_DIR)
+    network = fold_parts(opened.module, opened.parts, p.network_shape).module
+    vectors, pictures = golden.write_examples(golden.choose(split.val), p, out / GOLDEN_DIR)
     reference = stored_answers(known, task.kept) if known else float_answers(task, network, split.val, p, progress)
     save_file({task.kept: reference, **_labels(split)}, out / REFERENCE_LOGITS)
     shots = split.shots[:PARITY_IMAGES]
@@ -103,7 +103,7 @@ def export_pivot(run: Run, adapted: Path, quantized: Mapping[str, Path], out: Pa
     outputs = float_outputs(task, network, few, p) if task.in_image else {task.kept: reference[: len(few)]}
     expected = _Expected(few, outputs)
     with progress.task("export: prove", 1 + len(quantized)) as advance:
-        plain = to_onnx(network, p.height, p.width, task.outputs)
+        plain = to_onnx(network, p.network_shape, task.outputs)
         made = [_export_float(export, plain, network, expected)]
         half_range = _half_range(export, made[0].model.file) if wants_float16(run.job) else None
         if half_range is not None and half_range.fits:

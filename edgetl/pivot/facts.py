@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from edgetl.errors import BundleError
 from edgetl.pivot.preprocess import LABELS_KEY, PREPROCESSING_KEY
-from edgetl.types import INPUT_NAME, Preprocessing
+from edgetl.types import IMAGE_INPUT, Preprocessing
 
 MAX_MODEL_BYTES = 2_000_000_000
 
@@ -51,9 +51,9 @@ def read_facts(path: Path) -> ModelFacts:
 def facts_of(model: onnx.ModelProto, where: str) -> ModelFacts:
     """The same for a model in memory. `where` starts the error line."""
     inputs, outputs = list(model.graph.input), list(model.graph.output)
-    if [i.name for i in inputs] != [INPUT_NAME] or not outputs:
+    if [i.name for i in inputs] != [IMAGE_INPUT] or not outputs:
         raise BundleError(
-            f"{where}: expected the input `{INPUT_NAME}`, found {[i.name for i in inputs]}; export it with "
+            f"{where}: expected the input `{IMAGE_INPUT}`, found {[i.name for i in inputs]}; export it with "
             "`edgetl export`"
         )
     metadata = {entry.key: entry.value for entry in model.metadata_props}

@@ -33,23 +33,23 @@ class Folded:
     relative_difference: float
 
 
-def fold(module: nn.Module, height: int, width: int) -> Folded:
+def fold(module: nn.Module, shape: tuple[int, ...]) -> Folded:
     """A copy in eval mode with every foldable batch norm folded and mergeable branches merged (RepVGG's).
 
-    module  float32 (N, 3, height, width) -> a tensor or several, on the CPU; left untouched
+    module  float32 (N, *shape) -> a tensor or several, on the CPU; left untouched
     raises  ParityError if the copy is another function: largest difference of an output on random input above 1e-4
             of its largest value.
     """
-    return _fold(module.eval(), (_noise(height, width),))
+    return _fold(module.eval(), (_noise(shape),))
 
 
-def fold_parts(module: nn.Module, parts: Sequence[str], height: int, width: int) -> Folded:
+def fold_parts(module: nn.Module, parts: Sequence[str], shape: tuple[int, ...]) -> Folded:
     """`fold` of each part alone, with what it takes from the parts before it: what lies between them, such as the
     choice of the best boxes, may turn rounding into another result."""
     if tuple(parts) == WHOLE:
-        return fold(module, height, width)
+        return fold(module, shape)
     original = module.eval()
-    given = inputs_of(original, parts, _noise(height, width))
+    given = inputs_of(original, parts, _noise(shape))
     folded = {name: _fold(original.get_submodule(name), inputs) for name, inputs in given.items()}
     copied = with_parts(copy.deepcopy(original), {name: each.module for name, each in folded.items()})
     return Folded(
@@ -60,8 +60,8 @@ def fold_parts(module: nn.Module, parts: Sequence[str], height: int, width: int)
     )
 
 
-def _noise(height: int, width: int) -> torch.Tensor:
-    return torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(0))
+def _noise(shape: tuple[int, ...]) -> torch.Tensor:
+    return torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
 
 
 def _fold(original: nn.Module, inputs: Inputs) -> Folded:

@@ -22,17 +22,17 @@ from edgetl.pivot.serialize import clean
 from edgetl.types import OUTPUT_NAME
 
 OPSET = 21  # the first with QuantizeLinear on every 8-bit type that the backends take
-NETWORK_INPUT = "input"  # float32 (N, 3, H, W), normalized
+NETWORK_INPUT = "input"  # float32 (N, *Preprocessing.network_shape), normalized
 MAX_BATCH = 4096
 
 
-def capture(module: nn.Module, height: int, width: int) -> torch.fx.GraphModule:
+def capture(module: nn.Module, shape: tuple[int, ...]) -> torch.fx.GraphModule:
     """The network as a functional ATen graph with a dynamic batch, in eval mode.
 
-    module  float32 (N, 3, height, width) -> a tensor or several, on the CPU
+    module  float32 (N, *shape) -> a tensor or several, on the CPU
     raises  BackendError when torch.export cannot follow the network.
     """
-    return capture_part(module, (torch.zeros(2, 3, height, width),))
+    return capture_part(module, (torch.zeros(2, *shape),))
 
 
 def capture_part(module: nn.Module, inputs: Inputs) -> torch.fx.GraphModule:
@@ -53,17 +53,17 @@ def capture_part(module: nn.Module, inputs: Inputs) -> torch.fx.GraphModule:
     return captured
 
 
-def to_onnx(module: nn.Module, height: int, width: int, outputs: Sequence[str] = (OUTPUT_NAME,)) -> onnx.ModelProto:
+def to_onnx(module: nn.Module, shape: tuple[int, ...], outputs: Sequence[str] = (OUTPUT_NAME,)) -> onnx.ModelProto:
     """Export a network, float or converted to Q/DQ, as ONNX opset 21.
 
-    module  float32 (N, 3, height, width) -> a tensor for each of `outputs`, on the CPU, in eval mode
-    returns a model with the input `input` float32 (batch, 3, height, width), normalized, and the named outputs
+    module  float32 (N, *shape) -> a tensor for each of `outputs`, on the CPU, in eval mode
+    returns a model with the input `input` float32 (batch, *shape), normalized, and the named outputs
             float32 (batch, ...); layers carry their torch names; no metadata, doc strings or paths; equal bytes for
             equal networks
     raises  BackendError when the exporter refuses an operator.
     """
     batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
-    example = (torch.zeros(2, 3, height, width),)
+    example = (torch.zeros(2, *shape),)
     try:
         with _quiet(), torch.no_grad():
             program = torch.onnx.export(

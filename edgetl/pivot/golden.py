@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from edgetl.fronts.image.decode import decode_bytes, read_bytes
 from edgetl.fronts.image.resize import resize
-from edgetl.types import OUTPUT_NAME, Preprocessing, Sample
+from edgetl.types import OUTPUT_NAME, ImagePreprocessing, Preprocessing, Sample, as_image
 from edgetl.types.truth import labels_of
 
 if TYPE_CHECKING:
@@ -43,29 +44,43 @@ def choose(samples: Sequence[Sample], count: int = COUNT) -> list[Sample]:
     return [samples[index] for index in sorted(index for _, index in sorted(ranked)[:count])]
 
 
-def write_images(
-    samples: Sequence[Sample], p: Preprocessing, folder: Path
-) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+@dataclass(frozen=True)
+class _Example:
+    """data, suffix  a file with nothing but the example;  decoded  under the name `kind`;  given  to the network"""
+
+    data: bytes
+    suffix: str
+    kind: str
+    decoded: NDArray[Any]
+    given: NDArray[Any]
+
+
+def write_examples(samples: Sequence[Sample], p: Preprocessing, folder: Path) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Write every sample after each step on its way into the network, so that each step can be replayed alone.
 
     <i>.jpg, <i>.png  the image file unchanged, or reduced (at most 384 px), without metadata
     <i>.rgb.npy       decoded and upright, uint8 (h, w, 3)
     <i>.input.npy     resized and cropped, uint8 (H, W, 3)
 
-    Returns the inputs, uint8 (N, H, W, 3), and the names of the image files. Raises DataError.
+    Returns the inputs, (N, ...), and the names of the files. Raises DataError.
     """
     folder.mkdir()
-    inputs = np.empty((len(samples), p.height, p.width, 3), np.uint8)
+    inputs: list[NDArray[Any]] = []
     names: list[str] = []
     for index, sample in enumerate(samples):
-        data, suffix = _picture(Path(sample.path))
-        names.append(f"{index}{suffix}")
-        (folder / names[-1]).write_bytes(data)
-        rgb = decode_bytes(data, sample.path)
-        inputs[index] = resize(rgb, p)
-        np.save(folder / f"{index}.rgb.npy", rgb, allow_pickle=False)
-        np.save(folder / f"{index}.input.npy", inputs[index], allow_pickle=False)
-    return inputs, tuple(names)
+        example = _image(Path(sample.path), as_image(p))
+        names.append(f"{index}{example.suffix}")
+        inputs.append(example.given)
+        (folder / names[-1]).write_bytes(example.data)
+        np.save(folder / f"{index}.{example.kind}.npy", example.decoded, allow_pickle=False)
+        np.save(folder / f"{index}.input.npy", example.given, allow_pickle=False)
+    return np.stack(inputs), tuple(names)
+
+
+def _image(path: Path, p: ImagePreprocessing) -> _Example:
+    data, suffix = _picture(path)
+    rgb = decode_bytes(data, str(path))
+    return _Example(data, suffix, "rgb", rgb, resize(rgb, p))
 
 
 def add_outputs(folder: Path, outputs: Mapping[str, Outputs]) -> None:

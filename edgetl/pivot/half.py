@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from edgetl.pivot.literal import open_literal
 from edgetl.pivot.mixed import expose
 from edgetl.pivot.pivot import HalfRange
-from edgetl.types import INPUT_NAME
+from edgetl.types import fed
 
 
-def measure_range(model: onnx.ModelProto, batches: Iterable[NDArray[np.uint8]]) -> HalfRange:
+def measure_range(model: onnx.ModelProto, batches: Iterable[NDArray[np.generic]]) -> HalfRange:
     """The largest magnitude of any float value between the operators of a float32 pivot model.
 
     batches  uint8 (n, H, W, 3), a few images each: every operator's output is held at once
@@ -29,7 +29,7 @@ def measure_range(model: onnx.ModelProto, batches: Iterable[NDArray[np.uint8]]) 
     largest, where, images = 0.0, "", 0
     for batch in batches:
         images += len(batch)
-        for name, values in zip(names, session.run(names, {INPUT_NAME: batch}), strict=True):
+        for name, values in zip(names, session.run(names, fed(batch)), strict=True):
             magnitude = _magnitude(values)
             if magnitude > largest:
                 largest, where = magnitude, name

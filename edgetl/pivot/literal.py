@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from edgetl.types import INPUT_NAME
+from edgetl.types import fed
 
 if TYPE_CHECKING:
     from edgetl.tasks.base import Outputs
@@ -22,10 +22,10 @@ def open_literal(model: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def infer(session: onnxruntime.InferenceSession, batches: Iterable[NDArray[np.uint8]]) -> Outputs:
+def infer(session: onnxruntime.InferenceSession, batches: Iterable[NDArray[np.generic]]) -> Outputs:
     """Outputs of uint8 (n, H, W, 3) batches, at least one, by name: float32 (N, ...) each."""
     names = [value.name for value in session.get_outputs()]
-    return joined(names, [session.run(names, {INPUT_NAME: batch}) for batch in batches])
+    return joined(names, [session.run(names, fed(batch)) for batch in batches])
 
 
 def joined(names: Sequence[str], parts: Sequence[Sequence[NDArray[np.float32]]]) -> Outputs:

@@ -16,14 +16,14 @@ from onnx import TensorProto, helper, numpy_helper
 from edgetl.fronts.image.normalize import affine
 from edgetl.pivot.rewrite import drop_unused_constants
 from edgetl.pivot.serialize import clean
-from edgetl.types import INPUT_NAME, Preprocessing
+from edgetl.types import IMAGE_INPUT, ImagePreprocessing, Preprocessing, as_image
 
 LABELS_KEY = "edgetl.labels"
 PREPROCESSING_KEY = "edgetl.preprocessing"
 _MIDDLE = 128  # the zero point of symmetric uint8
 
 
-def byte_values(p: Preprocessing) -> NDArray[np.float64]:
+def byte_values(p: ImagePreprocessing) -> NDArray[np.float64]:
     """(3, 256): the normalized value of each byte of each channel."""
     scale, offset = (values.astype(np.float64)[:, None] for values in affine(p))
     return np.arange(256) * scale + offset
@@ -38,13 +38,14 @@ class ByteLattice:
 
 
 def byte_lattice(p: Preprocessing, *, symmetric: bool) -> ByteLattice | None:
-    """The uint8 lattice on which the normalized bytes lie, when all channels have one mean and one std; else None.
+    """The uint8 lattice on which the normalized bytes lie, when all channels have one mean and one std; else
+    None, as for sounds.
 
     (x / 255 - mean) / std = scale * (x - zero_point) with scale = 1 / (255 std) and zero_point = 255 mean, which is
     rounded to a whole number: a shift of at most half a gray level.
     symmetric  whether activations must have the zero point 128: then no other lattice will do
     """
-    if len(set(p.mean)) > 1 or len(set(p.std)) > 1:
+    if not isinstance(p, ImagePreprocessing) or len(set(p.mean)) > 1 or len(set(p.std)) > 1:
         return None
     zero_point = math.floor(255 * p.mean[0] + 0.5)
     possible = zero_point == _MIDDLE if symmetric else 0 <= zero_point <= 255
@@ -54,13 +55,13 @@ def byte_lattice(p: Preprocessing, *, symmetric: bool) -> ByteLattice | None:
 def on_byte_lattice(p: Preprocessing, *, symmetric: bool) -> Preprocessing:
     """`p` with the mean moved onto its byte lattice; `p` itself where it has none. symmetric  as in `byte_lattice`"""
     lattice = byte_lattice(p, symmetric=symmetric)
-    if lattice is None:
+    if lattice is None or not isinstance(p, ImagePreprocessing):
         return p
     mean = lattice.zero_point / 255
     return replace(p, mean=(mean, mean, mean))
 
 
-def attach(model: onnx.ModelProto, p: Preprocessing, labels: Sequence[str]) -> onnx.ModelProto:
+def attach_image(model: onnx.ModelProto, p: ImagePreprocessing, labels: Sequence[str]) -> onnx.ModelProto:
     """Replace the normalized float input by `image`, uint8 (batch, H, W, 3) RGB, and write labels and preprocessing
     into the model's metadata (JSON under `edgetl.labels` and `edgetl.preprocessing`).
 
@@ -78,7 +79,7 @@ def attach(model: onnx.ModelProto, p: Preprocessing, labels: Sequence[str]) -> o
     rounding = _rounds_onto_bytes(graph, byte_lattice(p, symmetric=False))
     if rounding is not None:
         nodes = [
-            helper.make_node("Transpose", [INPUT_NAME], [rounding.output[0]], "image_transpose", perm=[0, 3, 1, 2])
+            helper.make_node("Transpose", [IMAGE_INPUT], [rounding.output[0]], "image_transpose", perm=[0, 3, 1, 2])
         ]
         graph.node.remove(rounding)
         drop_unused_constants(graph)
@@ -88,7 +89,7 @@ def attach(model: onnx.ModelProto, p: Preprocessing, labels: Sequence[str]) -> o
     del graph.node[:]
     graph.node.extend([*nodes, *body])
     del graph.input[:]
-    graph.input.append(helper.make_tensor_value_info(INPUT_NAME, TensorProto.UINT8, [batch, p.height, p.width, 3]))
+    graph.input.append(helper.make_tensor_value_info(IMAGE_INPUT, TensorProto.UINT8, [batch, p.height, p.width, 3]))
     helper.set_model_props(
         result,
         {
@@ -114,13 +115,13 @@ def _parameters(graph: onnx.GraphProto, rounding: onnx.NodeProto) -> tuple[NDArr
     return numpy_helper.to_array(found[0]), numpy_helper.to_array(found[1])
 
 
-def _as_rounded(graph: onnx.GraphProto, p: Preprocessing) -> Preprocessing:
+def _as_rounded(graph: onnx.GraphProto, p: ImagePreprocessing) -> ImagePreprocessing:
     """What a network with this rounding was quantized with: the mean moved where uint8 could have its lattice."""
     rounding = _input_rounding(graph)
     parameters = None if rounding is None else _parameters(graph, rounding)
     if parameters is None or parameters[1].dtype != np.uint8:
         return p
-    return on_byte_lattice(p, symmetric=int(parameters[1]) == _MIDDLE)
+    return as_image(on_byte_lattice(p, symmetric=int(parameters[1]) == _MIDDLE))
 
 
 def _rounds_onto_bytes(graph: onnx.GraphProto, lattice: ByteLattice | None) -> onnx.NodeProto | None:
@@ -135,7 +136,7 @@ def _rounds_onto_bytes(graph: onnx.GraphProto, lattice: ByteLattice | None) -> o
     return rounding if same else None
 
 
-def _arithmetic(graph: onnx.GraphProto, p: Preprocessing, source: str) -> list[onnx.NodeProto]:
+def _arithmetic(graph: onnx.GraphProto, p: ImagePreprocessing, source: str) -> list[onnx.NodeProto]:
     scale, offset = affine(p)
     constants: dict[str, NDArray[Any]] = {
         "image_rows": np.array([-1, p.height, p.width * 3], np.int64),
@@ -145,7 +146,7 @@ def _arithmetic(graph: onnx.GraphProto, p: Preprocessing, source: str) -> list[o
     }
     graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
     return [
-        helper.make_node("Cast", [INPUT_NAME], ["image_float"], "image_cast", to=TensorProto.FLOAT),
+        helper.make_node("Cast", [IMAGE_INPUT], ["image_float"], "image_cast", to=TensorProto.FLOAT),
         helper.make_node("Reshape", ["image_float", "image_rows"], ["image_flat"], "image_flatten"),
         helper.make_node("Mul", ["image_flat", "image_scale"], ["image_scaled"], "image_mul"),
         helper.make_node("Add", ["image_scaled", "image_offset"], ["image_shifted"], "image_add"),

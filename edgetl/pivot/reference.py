@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,9 +12,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 from torch import nn
 
+from edgetl.backbones.examples import as_exported
 from edgetl.data.batches import batches
 from edgetl.data.frames import frames_of
-from edgetl.fronts.image.normalize import normalize
 from edgetl.pivot.adapted import open_adapted, outputs_of
 from edgetl.pivot.float_answers import FILE_NAME
 from edgetl.pivot.fold import fold_parts
@@ -28,7 +29,7 @@ def write_float_answers(run: Run, adapted: Path, out: Path) -> None:
     task = load_task(run.job.recipe.task)
     opened = open_adapted(task, adapted)
     p = opened.preprocessing
-    network = fold_parts(opened.module, opened.parts, p.height, p.width).module
+    network = fold_parts(opened.module, opened.parts, p.network_shape).module
     save_file({task.kept: float_answers(task, network, run.split.val, p, run.progress)}, out / FILE_NAME)
 
 
@@ -53,7 +54,7 @@ def float_outputs(task: Task, network: nn.Module, samples: Sequence[Sample], p: 
 
 
 @torch.no_grad()
-def torch_outputs(task: Task, network: nn.Module, images: NDArray[np.uint8], p: Preprocessing) -> Outputs:
-    """Of `images` (N, H, W, 3), float32 (N, ...) by name."""
-    found = outputs_of(network(torch.from_numpy(normalize(images, p))))
+def torch_outputs(task: Task, network: nn.Module, examples: NDArray[Any], p: Preprocessing) -> Outputs:
+    """Of `examples` as `load_batch` gives them, float32 (N, ...) by name."""
+    found = outputs_of(network(as_exported(examples, p)))
     return {name: values.float().numpy() for name, values in zip(task.outputs, found, strict=True)}

@@ -10,8 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgetl.backbones.augment import Augment
-from edgetl.backbones.pixels import augmented, plain
+from edgetl.backbones.examples import augmented, plain, views
 from edgetl.data.batches import load_batch
 from edgetl.files.digest import value_digest
 from edgetl.types import CalibrationProfile, Preprocessing, Sample
@@ -38,7 +37,7 @@ class CalibrationImages:
         self.samples = draw_samples(samples, profile)
         self.device = device
         self._preprocessing, self._profile = p, profile
-        self._augment = Augment(policy, p.height, p.width)
+        self._augment = views(policy, p)
 
     def __len__(self) -> int:
         """The number of batches."""

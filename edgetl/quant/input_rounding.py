@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 from edgetl.pivot.preprocess import byte_lattice, byte_values, on_byte_lattice
 from edgetl.quant.observers import IntegerType
-from edgetl.types import Preprocessing
+from edgetl.types import ImagePreprocessing
 
 _STRETCHES = 64
 _STRETCH = 1e-3
 
 
-def input_parameters(p: Preprocessing, integers: IntegerType) -> tuple[float, int]:
+def input_parameters(p: ImagePreprocessing, integers: IntegerType) -> tuple[float, int]:
     """(scale, zero point) that cover every normalized byte and keep all of them away from rounding ties.
 
     With mean 0.5 and std 0.5 the tightest uint8 scale puts *every* byte on a tie, so that the last bit of a runtime's

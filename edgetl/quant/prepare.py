@@ -19,7 +19,7 @@ from edgetl.pivot.parts import WHOLE, Inputs, inputs_of, with_parts
 from edgetl.quant.fakequant import quantizers
 from edgetl.quant.input_rounding import input_parameters
 from edgetl.quant.quantizer import SchemeQuantizer, biased_layers, input_quantizer
-from edgetl.types import CalibrationProfile, Preprocessing, Scheme
+from edgetl.types import CalibrationProfile, ImagePreprocessing, Preprocessing, Scheme
 
 
 def prepare(folded: nn.Module, p: Preprocessing, scheme: Scheme, profile: CalibrationProfile) -> GraphModule:
@@ -28,7 +28,7 @@ def prepare(folded: nn.Module, p: Preprocessing, scheme: Scheme, profile: Calibr
     folded  float32 (N, 3, H, W) -> a tensor or several, batch norms folded, on the CPU
     raises  BackendError when nothing in the network can be quantized.
     """
-    return _prepare(folded, (torch.zeros(2, 3, p.height, p.width),), scheme, profile)
+    return _prepare(folded, (torch.zeros(2, *p.network_shape),), scheme, profile)
 
 
 def prepare_parts(
@@ -37,7 +37,7 @@ def prepare_parts(
     """`prepare` for each part of a network, in place; what is around them stays as it is."""
     if tuple(parts) == WHOLE:
         return prepare(folded, p, scheme, profile)
-    given = inputs_of(folded, parts, torch.zeros(2, 3, p.height, p.width))
+    given = inputs_of(folded, parts, torch.zeros(2, *p.network_shape))
     prepared = {name: _prepare(folded.get_submodule(name), given[name], scheme, profile) for name in parts}
     return with_parts(folded, prepared)
 
@@ -71,11 +71,11 @@ def _prepare(folded: nn.Module, inputs: Inputs, scheme: Scheme, profile: Calibra
 
 @torch.no_grad()
 def fix_ranges(prepared: nn.Module, p: Preprocessing) -> None:
-    """Take all activation ranges from the observations, and the input's range from its byte values, and round."""
+    """Take all activation ranges from the observations, and an image's range from its byte values, and round."""
     for part in quantizers(prepared):
         part.freeze()
     first = input_quantizer(graphs_of(prepared)[0])
-    if first is not None:
+    if first is not None and isinstance(p, ImagePreprocessing):
         first.fix(*input_parameters(p, first.integers))
     keep_biases_in_range(prepared)
 
@@ -91,7 +91,7 @@ def convert(prepared: nn.Module, p: Preprocessing) -> nn.Module:
     """Replace the rounding modules by Q/DQ operators and the weights by int8. Moves `prepared` to the CPU."""
     prepared = prepared.cpu().to(memory_format=torch.contiguous_format)
     keep_biases_in_range(prepared)
-    prepared(torch.zeros(2, 3, p.height, p.width))  # weight scales follow the weights at each call
+    prepared(torch.zeros(2, *p.network_shape))  # weight scales follow the weights at each call
     places = {name: part for name, part in prepared.named_modules() if isinstance(part, GraphModule)}
     with _without_warnings():
         return with_parts(prepared, {name: convert_pt2e(part) for name, part in places.items()})

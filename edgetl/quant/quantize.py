@@ -73,7 +73,7 @@ def quantize_network(run: Run, adapted: Path, scheme: Scheme, gates: Gates, rang
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with _repeatable(config.seed, device):
         parts_to_replace = replaceable(opened.module)
-        folded = fold_parts(opened.module, opened.parts, p.height, p.width)
+        folded = fold_parts(opened.module, opened.parts, p.network_shape)
         network = folded.module
         # the captured graph shares its parameters with what was captured, and training moves them
         prepared = prepare_parts(copy.deepcopy(network), opened.parts, p, scheme, profile).to(device)
@@ -97,7 +97,7 @@ def quantize_network(run: Run, adapted: Path, scheme: Scheme, gates: Gates, rang
             run.progress.note(f"{scheme_id(scheme)}: {settled.decision.sentence}")
         operators, chosen = annotated_in(prepared), _ranges(prepared)
         converted = convert(prepared, p)
-        model = to_onnx(converted, p.height, p.width, task.outputs)
+        model = to_onnx(converted, p.network_shape, task.outputs)
         check_scheme(model, scheme)
         quantized_outputs = _reference(converted, shots, task)
         float_outputs = _reference(folded.module.cpu(), shots, task)

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from edgetl.backbones.augment import Augment
-from edgetl.backbones.pixels import augmented, plain
+from edgetl.backbones.examples import augmented, plain, views
 from edgetl.data.pixels import Pixels
 from edgetl.types import Preprocessing, Sample
 
@@ -20,7 +19,7 @@ class Shots:
         self, samples: Sequence[Sample], p: Preprocessing, augment: str, seed: int, device: torch.device
     ) -> None:
         self._pixels, self.preprocessing, self.device = Pixels(samples, p), p, device
-        self._augment = Augment(augment, p.height, p.width)
+        self._augment = views(augment, p)
         self._generator = torch.Generator().manual_seed(seed)
 
     def __len__(self) -> int:

@@ -10,26 +10,26 @@ from numpy.typing import NDArray
 
 from edgetl.errors import BackendError
 from edgetl.tasks.base import Answers, Outputs, Task
-from edgetl.types import INPUT_NAME, Advance, Engine
+from edgetl.types import Advance, Engine, fed
 
 if TYPE_CHECKING:
     from edgetl.fronts.image.frame import Frame
     from edgetl.types import Tensors
 
 
-def answer(task: Task, engine: Engine, images: NDArray[np.uint8], frames: Sequence[Frame], name: str = "") -> Answers:
+def answer(task: Task, engine: Engine, images: NDArray[np.generic], frames: Sequence[Frame], name: str = "") -> Answers:
     """Answers (n, ...) to images (n, H, W, 3).
 
     frames  as `Task.answer` takes them; name  of the engine, for errors
     Raises BackendError when an output is absent or has another shape.
     """
-    return task.answer(checked(task, engine.infer({INPUT_NAME: images}), len(images), name), frames)
+    return task.answer(checked(task, engine.infer(fed(images)), len(images), name), frames)
 
 
 def answer_all(
     task: Task,
     engines: Mapping[str, Engine],
-    batches: Iterable[NDArray[np.uint8]],
+    batches: Iterable[NDArray[np.generic]],
     frames: Sequence[Frame] = (),
     advance: Advance | None = None,
 ) -> dict[str, Answers]:

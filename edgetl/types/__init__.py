@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgetl.types.audio import AudioPreprocessing, Mel
 from edgetl.types.data import (
     Clips,
     Conflict,
     FrontName,
-    Preprocessing,
     Remark,
     ResizePolicy,
     Sample,
@@ -21,7 +19,8 @@ from edgetl.types.data import (
     Trait,
 )
 from edgetl.types.engines import (
-    INPUT_NAME,
+    IMAGE_INPUT,
+    INPUT_NAMES,
     OUTPUT_NAME,
     Backend,
     Compiled,
@@ -30,7 +29,9 @@ from edgetl.types.engines import (
     Missing,
     Operator,
     Placement,
+    fed,
 )
+from edgetl.types.inputs import AudioPreprocessing, ImagePreprocessing, Mel, Preprocessing, as_image
 from edgetl.types.measured import ClassRecall, ColdStart, Estimate, Interval, Score, Verdict
 from edgetl.types.networks import NetworkSpec, WeightSource
 from edgetl.types.ports import ElementType, Port, Signature
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
     from edgetl.types.engines import Tensors
 
 __all__ = [
-    "INPUT_NAME",
+    "IMAGE_INPUT",
+    "INPUT_NAMES",
     "OUTPUT_NAME",
     "PRECISIONS",
     "Advance",
@@ -63,6 +65,7 @@ __all__ = [
     "Estimate",
     "FinishingBackend",
     "FrontName",
+    "ImagePreprocessing",
     "InstructionSet",
     "Interval",
     "Mel",
@@ -93,4 +96,6 @@ __all__ = [
     "Variant",
     "Verdict",
     "WeightSource",
+    "as_image",
+    "fed",
 ]

@@ -1,23 +1,14 @@
-"""Images and clips, how they are split, and how an image becomes a network's input."""
+"""Labeled files, and how they are split."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
-
-from annotated_types import Ge, Le
+from typing import Literal
 
 from edgetl.types.truth import Boxes, Truth
 
 FrontName = Literal["image", "audio"]
 ResizePolicy = Literal["squash", "crop", "letterbox", "letterbox-corner"]
-
-_Pixels = Annotated[int, Ge(1), Le(8192)]
-_Byte = Annotated[int, Ge(0), Le(255)]
-_Mean = Annotated[float, Ge(-1e6), Le(1e6)]
-_Deviation = Annotated[float, Ge(1e-9), Le(1e6)]
-STRICT: dict[str, Any] = {"extra": "forbid"}
-"""For pydantic, which reads these classes from files: unknown keys are refused."""
 
 
 @dataclass(frozen=True)
@@ -110,25 +101,3 @@ class Split:
     croppable: bool = True
     remarks: tuple[Remark, ...] = ()
     clips: Clips | None = None
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """How a decoded RGB image becomes the network's input.
-
-    Resize and crop to (height, width) uint8 happen outside the graph, `(x / 255 - mean) / std` inside it.
-    `crop_pct` is used by `crop` only: the shorter side is resized to round(size / crop_pct), then center cropped.
-    `fill` is the RGB padding color of `letterbox` and `letterbox-corner`, which puts the image at the top left.
-    The bounds hold for what is read from a file: a manifest, a pivot; the C++ runtime has the same.
-    """
-
-    __pydantic_config__: ClassVar = STRICT
-
-    height: _Pixels
-    width: _Pixels
-    resize: ResizePolicy
-    mean: tuple[_Mean, _Mean, _Mean]
-    std: tuple[_Deviation, _Deviation, _Deviation]
-    crop_pct: Annotated[float, Ge(0.05), Le(1)] = 0.875
-    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
-    fill: tuple[_Byte, _Byte, _Byte] = (128, 128, 128)

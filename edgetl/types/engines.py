@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
-from edgetl.types.data import STRICT
+from edgetl.types.ports import STRICT
 from edgetl.types.precision import Precision
 from edgetl.types.targets import Target
 
@@ -19,8 +19,15 @@ if TYPE_CHECKING:
 
     Tensors = Mapping[str, NDArray[np.generic]]
 
-INPUT_NAME = "image"  # uint8 (N, H, W, 3), RGB
+IMAGE_INPUT = "image"  # uint8 (N, H, W, 3), RGB
 OUTPUT_NAME = "logits"  # float32 (N, classes)
+INPUT_NAMES = {"uint8": IMAGE_INPUT, "int16": "audio"}
+"""Names of the ports by which examples of each front enter a network, by their element types."""
+
+
+def fed(examples: NDArray[np.generic]) -> dict[str, NDArray[np.generic]]:
+    """A batch, (N, ...), as the input of an engine."""
+    return {INPUT_NAMES[examples.dtype.name]: examples}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from edgetl.types.data import Preprocessing
+from edgetl.types.inputs import ImagePreprocessing, Preprocessing, as_image
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,11 @@ class NetworkSpec:
     preprocessing: Preprocessing
     surgery: tuple[str, ...] = ()  # parts replaced after adaptation: names of `edgetl.backbones.replaceable`
     licence: str = ""  # of the pretrained weights, as they state it
+
+    @property
+    def image(self) -> ImagePreprocessing:
+        """How an image becomes its input, for what is about images only."""
+        return as_image(self.preprocessing)
 
     @property
     def source(self) -> str:

@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Le, MaxLen, MinLen
 
-from edgetl.types.data import STRICT
-
+STRICT: dict[str, Any] = {"extra": "forbid"}
+"""For pydantic, which reads these classes from files: unknown keys are refused."""
 ElementType = Literal["uint8", "int16", "int32", "int64", "float32"]
 _Size = Annotated[int, Ge(1), Le(100_000_000)] | None
 

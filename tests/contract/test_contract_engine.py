@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from edgetl.backends.base import about
 from edgetl.errors import BackendError
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, Engine
+from edgetl.types import IMAGE_INPUT, OUTPUT_NAME, Engine
 
 
 @pytest.fixture(scope="module", params=CASES, ids=CASE_IDS)
@@ -31,7 +31,7 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def infer(engine: Engine, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-    logits = engine.infer({INPUT_NAME: batch})[OUTPUT_NAME]
+    logits = engine.infer({IMAGE_INPUT: batch})[OUTPUT_NAME]
     assert logits.dtype == np.float32
     assert logits.shape == (len(batch), CLASSES)
     return np.asarray(logits, np.float32)
@@ -86,13 +86,13 @@ def test_the_input_may_be_a_view_of_another_array(built: Built) -> None:
     [
         {},
         {"picture": images(1)},
-        {INPUT_NAME: images(1), "mask": images(1)},
-        {INPUT_NAME: images(1).astype(np.float32)},
-        {INPUT_NAME: images(1)[0]},
-        {INPUT_NAME: images(1)[:0]},
-        {INPUT_NAME: images(1)[:, :-1]},
-        {INPUT_NAME: images(1).transpose(0, 3, 1, 2)},
-        {INPUT_NAME: images(1).tolist()},
+        {IMAGE_INPUT: images(1), "mask": images(1)},
+        {IMAGE_INPUT: images(1).astype(np.float32)},
+        {IMAGE_INPUT: images(1)[0]},
+        {IMAGE_INPUT: images(1)[:0]},
+        {IMAGE_INPUT: images(1)[:, :-1]},
+        {IMAGE_INPUT: images(1).transpose(0, 3, 1, 2)},
+        {IMAGE_INPUT: images(1).tolist()},
     ],
     ids=["none", "other name", "one too many", "float", "no batch", "empty", "height", "layout", "list"],
 )
@@ -108,7 +108,7 @@ def test_a_closed_engine_says_so(built: Built) -> None:
     with built.open() as engine:
         infer(engine, images(1))
     with pytest.raises(BackendError, match="closed"):
-        engine.infer({INPUT_NAME: images(1)})
+        engine.infer({IMAGE_INPUT: images(1)})
 
 
 def test_an_engine_opens_again_after_it_was_closed(built: Built) -> None:

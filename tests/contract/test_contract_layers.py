@@ -23,13 +23,13 @@ from edgetl.pivot.from_torch import to_onnx
 from edgetl.pivot.mixed import expose, layers
 from edgetl.pivot.serialize import DEQUANTIZE, QUANTIZE
 from edgetl.quant.prepare import convert, prepare
-from edgetl.types import CalibrationProfile, Preprocessing, Scheme
+from edgetl.types import CalibrationProfile, ImagePreprocessing, Scheme
 
 pytestmark = pytest.mark.stage
 
 SCHEME = Scheme("uint8", activation_symmetric=False, weight_pairs_in_int16=True)
 """Sums that fit into int16: without VNNI a CPU saturates others, which is not what is asked here."""
-P = Preprocessing(32, 32, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+P = ImagePreprocessing(32, 32, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 Values = dict[str, NDArray[Any]]
 STEPS = 2.0
 """Steps of a tensor's own scale that two right computations may be apart: a tie that breaks the other way is one, and
@@ -60,14 +60,14 @@ RUNTIMES: Mapping[str, Callable[[onnx.ModelProto, list[str], NDArray[np.float32]
 def pair(request: pytest.FixtureRequest) -> tuple[nn.Module, onnx.ModelProto, NDArray[np.float32]]:
     """The converted torch network, its Q/DQ model, images."""
     torch.manual_seed(0)
-    network = fold(timm.create_model(request.param, num_classes=3).eval(), P.height, P.width).module
+    network = fold(timm.create_model(request.param, num_classes=3).eval(), P.network_shape).module
     generator = torch.Generator().manual_seed(1)
     images = torch.randn(8, 3, 32, 32, generator=generator).clamp(-1, 1)
     profile = CalibrationProfile("all", "", 8, "min-max")
     prepared = prepare(copy.deepcopy(network), P, SCHEME, profile)
     calibrate(prepared, iter([images]), P)
     converted = convert(prepared, P)
-    return converted, to_onnx(converted, P.height, P.width), images[:2].numpy()
+    return converted, to_onnx(converted, P.network_shape), images[:2].numpy()
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

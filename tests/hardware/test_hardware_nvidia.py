@@ -18,7 +18,7 @@ from edgetl.backends.cuda_driver import Gpu
 from edgetl.errors import BackendError
 from edgetl.pivot.half import to_float16
 from edgetl.recipes.targets import load_target
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, Backend, Compiled, Engine, FinishingBackend, Precision, Target
+from edgetl.types import IMAGE_INPUT, OUTPUT_NAME, Backend, Compiled, Engine, FinishingBackend, Precision, Target
 
 pytestmark = pytest.mark.hardware("cuda")
 
@@ -80,7 +80,7 @@ def skip_where_no_plan_fits(name: str) -> None:
 def test_the_gpu_computes_the_pivots_function(built: Built, count: int) -> None:
     batch = images(count, seed=3)
     with built.open() as engine:
-        logits = np.asarray(engine.infer({INPUT_NAME: batch})[OUTPUT_NAME], np.float32)
+        logits = np.asarray(engine.infer({IMAGE_INPUT: batch})[OUTPUT_NAME], np.float32)
     expected = reference(pivot(built.flavour), batch)
     # float32 without TF32 differs by the order of the sums only, float16 has 11 bits
     rounding = {"float32": 1e-3, "float16": 1e-2 * float(np.abs(expected).max())}
@@ -91,7 +91,7 @@ def test_the_gpu_computes_the_pivots_function(built: Built, count: int) -> None:
 
 def test_the_inspector_lists_operators_with_known_precisions(built: Built) -> None:
     with built.open() as engine:
-        engine.infer({INPUT_NAME: images(1)})
+        engine.infer({IMAGE_INPUT: images(1)})
         placement = engine.placement()
     assert placement.operators
     if placement.compute() and built.compiled.precision == "int8":
@@ -101,7 +101,7 @@ def test_the_inspector_lists_operators_with_known_precisions(built: Built) -> No
 
 
 def test_one_image_takes_less_than_ten_milliseconds(built: Built) -> None:
-    batch = {INPUT_NAME: images(1)}
+    batch = {IMAGE_INPUT: images(1)}
     with built.open() as engine:
         for _ in range(20):
             engine.infer(batch)
@@ -116,7 +116,7 @@ def test_one_image_takes_less_than_ten_milliseconds(built: Built) -> None:
 def test_many_engines_one_after_another_leave_no_memory_behind(built: Built) -> None:
     for _ in range(5):
         with built.open() as engine:
-            engine.infer({INPUT_NAME: images(2)})
+            engine.infer({IMAGE_INPUT: images(2)})
 
 
 def test_a_damaged_plan_is_refused_and_the_process_lives_on(built: Built, tmp_path: Path) -> None:
@@ -131,4 +131,4 @@ def test_a_damaged_plan_is_refused_and_the_process_lives_on(built: Built, tmp_pa
         ):
             pass
     with built.open() as engine:
-        engine.infer({INPUT_NAME: images(1)})
+        engine.infer({IMAGE_INPUT: images(1)})

@@ -47,9 +47,9 @@ def _top1(folder: Path, split: Split) -> float:
     network = rebuild(spec, folder / "network.safetensors")
     rows = []
     with torch.inference_mode():
-        for pixels in batches(split.val, spec.preprocessing, 16):
+        for pixels in batches(split.val, spec.image, 16):
             images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-            rows.append(network(normalize(images, spec.preprocessing)).argmax(1).numpy())
+            rows.append(network(normalize(images, spec.image)).argmax(1).numpy())
     return float((np.concatenate(rows) == [sample.label for sample in split.val]).mean())
 
 

@@ -17,7 +17,7 @@ from edgetl.data.survey import survey
 from edgetl.explore.suggest import recipe_text
 from edgetl.recipes.recipe import Data
 from edgetl.recipes.recipe_file import parse_recipe
-from edgetl.types import Preprocessing, Silent
+from edgetl.types import ImagePreprocessing, Silent
 
 pytestmark = pytest.mark.integration
 
@@ -31,7 +31,7 @@ def test_steel_is_split_and_read(shared: Path, tmp_path: Path) -> None:
     assert Counter(sample.label for sample in split.val) == dict.fromkeys(range(6), 50)
     assert not split.skipped
     assert split.resize == "squash"
-    preprocessing = Preprocessing(96, 96, split.resize, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    preprocessing = ImagePreprocessing(96, 96, split.resize, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     first = next(batches(split.shots, preprocessing, 32))
     assert first.shape == (32, 96, 96, 3)
     assert (first[..., 0] == first[..., 1]).all(), "gray pictures have three equal channels"

@@ -44,7 +44,7 @@ def test_an_exported_detector_finds_what_it_finds_in_torch(
     shared: Path, name: str, family: Any, weights: str | None
 ) -> None:
     detector, spec = built(shared, name, family, weights)
-    model = to_onnx(detector, spec.preprocessing.height, spec.preprocessing.width, (BOXES, SCORES))
+    model = to_onnx(detector, spec.preprocessing.network_shape, (BOXES, SCORES))
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     # without borders of one color, where predictions are equal and so in no order
     images = inputs([path for _, path in pictures(shared)[:3]], replace(spec.preprocessing, resize="squash"))
@@ -76,7 +76,7 @@ def test_an_exported_detector_finds_what_it_finds_in_torch(
 def test_every_batch_norm_of_a_detector_can_be_folded(name: str, family: Any) -> None:
     backbone = Backbone(name=name, pretrained=False)
     detector, spec, _ = build(backbone, Settings(family=family), locate(backbone, Path(), ()), 3, "squash")
-    folded = fold_parts(detector, detector.parts, spec.preprocessing.height, spec.preprocessing.width)
+    folded = fold_parts(detector, detector.parts, spec.preprocessing.network_shape)
     assert folded.folded > 30
     assert folded.left == 0
 

@@ -20,7 +20,7 @@ from edgetl.bench.measure_builds import measure_builds
 from edgetl.bench.result import BENCH_FILE, PREDICTIONS_FILE, read_bench
 from edgetl.errors import BackendError
 from edgetl.recipes.targets import load_target
-from edgetl.types import Compiled, Preprocessing, Sample, Split
+from edgetl.types import Compiled, ImagePreprocessing, Sample, Split
 
 pytestmark = pytest.mark.integration
 
@@ -97,7 +97,7 @@ def test_all_images_are_answered_here_and_some_of_them_as_arm_answers_them(model
     builds = TargetBuilds(
         target=load_target("arm64-cpu"),
         candidates=(Candidate(model.parent, Compiled("onnxruntime", "1", "int8", model.name, (model.name,))),),
-        preprocessing=Preprocessing(16, 16, "squash", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+        preprocessing=ImagePreprocessing(16, 16, "squash", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
         reference=native,
     )
     split = Split(tuple("abcd"), (), tuple(samples), (), "squash", "", "")

@@ -51,7 +51,7 @@ def test_integers_of_an_imagenet_mobilenet_agree_with_its_float_network(
     pivot = read_pivot(out)
     reference = load_file(out / "reference.safetensors")
     assert (reference["logits"].argmax(1) == reference["labels"]).mean() >= 0.7
-    images = load_batch(split.val, spec.preprocessing)
+    images = load_batch(split.val, spec.image)
     session = onnxruntime.InferenceSession(out / pivot.models[1].file)
     logits = np.concatenate([session.run(["logits"], {"image": images[i : i + 8]})[0] for i in range(0, 24, 8)])
     assert (logits.argmax(1) == reference["logits"].argmax(1)).mean() >= 0.9

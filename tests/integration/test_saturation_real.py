@@ -47,7 +47,7 @@ def pivot(shared: Path, split: Split, tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("mobilenet")
     backbone = Backbone(name=f"local-dir:{shared / 'weights' / 'mobilenetv2_100'}")
     network, spec, _ = build(backbone, locate(backbone, folder, ()), 4, "crop")
-    spec = replace(spec, preprocessing=replace(spec.preprocessing, height=SIDE, width=SIDE))
+    spec = replace(spec, preprocessing=replace(spec.image, height=SIDE, width=SIDE))
     for name in ("adapted", "pivot"):
         (folder / name).mkdir()
     save_file(network.state_dict(), folder / "adapted" / "network.safetensors")

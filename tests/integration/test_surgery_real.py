@@ -37,7 +37,7 @@ def _samples(folder: Path, per_class: int) -> tuple[Sample, ...]:
 
 
 def _inputs(samples: tuple[Sample, ...], spec: NetworkSpec) -> tuple[Tensor, Tensor]:
-    pixels = normalize(load_batch(samples, spec.preprocessing), spec.preprocessing)
+    pixels = normalize(load_batch(samples, spec.image), spec.image)
     return torch.from_numpy(pixels), torch.tensor([sample.label for sample in samples])
 
 
@@ -75,7 +75,7 @@ def test_mobilenet_v3_learns_to_do_without_smooth_activations_and_gates(shared: 
     x, labels = _inputs(val, spec)
     bare = construct(spec)
     bare.load_state_dict(network.state_dict())
-    before, replaced = _right(network, x, labels), _right(operate(bare, ("relu",), SIZE, SIZE), x, labels)
+    before, replaced = _right(network, x, labels), _right(operate(bare, ("relu",), (3, SIZE, SIZE)), x, labels)
     assert before > 0.8
     assert replaced < before - 0.3  # what the operation alone would cost
     assert _right(operated, x, labels) > before - 0.1

@@ -28,6 +28,7 @@ from edgetl.files.digest import file_digest
 from edgetl.fronts.image.decode import decode
 from edgetl.fronts.image.resize import resize
 from edgetl.report.devices import read_devices
+from edgetl.types import as_image
 
 pytestmark = pytest.mark.integration
 
@@ -285,7 +286,7 @@ def real_images(shared: Path) -> list[Path]:
 def python_logits(folder: Path, images: list[Path]) -> NDArray[np.float32]:
     bundle = read_bundle(folder)
     with open_bundle(bundle, threads=1) as engine:
-        inputs = [resize(decode(path), bundle.manifest.preprocessing)[None] for path in images]
+        inputs = [resize(decode(path), as_image(bundle.manifest.preprocessing))[None] for path in images]
         return np.concatenate([np.asarray(engine.infer({"image": each})["logits"], np.float32) for each in inputs])
 
 

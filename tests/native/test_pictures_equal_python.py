@@ -18,7 +18,7 @@ from PIL import Image, PngImagePlugin
 from edgetl.errors import DataError
 from edgetl.fronts.image.decode import decode_bytes
 from edgetl.fronts.image.resize import resize
-from edgetl.types import Preprocessing
+from edgetl.types import ImagePreprocessing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,7 +74,7 @@ def test_bgr_gray_and_padded_rows_give_the_same_bytes(tool: Tool) -> None:
 def test_extreme_and_usual_sizes_give_the_same_bytes(
     tool: Tool, height: int, width: int, policy: Any, interpolation: Any
 ) -> None:
-    p = Preprocessing(224, 224, policy, (0, 0, 0), (1, 1, 1), interpolation=interpolation)
+    p = ImagePreprocessing(224, 224, policy, (0, 0, 0), (1, 1, 1), interpolation=interpolation)
     pixels = noise(np.random.default_rng(height), height, width)
     assert_resized_alike(tool, pixels, p)
 
@@ -82,7 +82,7 @@ def test_extreme_and_usual_sizes_give_the_same_bytes(
 def test_elongated_crops_are_refused_at_the_same_size(tool: Tool) -> None:
     refused = 0
     for length in range(1500, 1560, 12):
-        p = Preprocessing(224, 224, "crop", (0, 0, 0), (1, 1, 1))
+        p = ImagePreprocessing(224, 224, "crop", (0, 0, 0), (1, 1, 1))
         pixels = np.zeros((1, length, 3), np.uint8)
         refused += not assert_resized_alike(tool, pixels, p)
     assert 0 < refused < 5

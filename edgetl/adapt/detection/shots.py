@@ -10,13 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgetl.backbones.pixels import load_planes, planes
+from edgetl.backbones.examples import load_raw
+from edgetl.backbones.pixels import planes
 from edgetl.data.pixels import MOST_BYTES
 from edgetl.fronts.image.decode import decode
 from edgetl.fronts.image.frame import Frame, frame_of
 from edgetl.fronts.image.resize import resize
 from edgetl.tasks.detection.networks.base import Targets
-from edgetl.types import Boxes, Preprocessing, Sample
+from edgetl.types import Boxes, ImagePreprocessing, Sample
 
 
 class Shots:
@@ -25,7 +26,7 @@ class Shots:
     frames  where each image lies in the input;  truths  its objects in pixels of the image
     """
 
-    def __init__(self, samples: Sequence[Sample], preprocessing: Preprocessing) -> None:
+    def __init__(self, samples: Sequence[Sample], preprocessing: ImagePreprocessing) -> None:
         """Raises DataError for an image that cannot be read."""
         self.samples, self.preprocessing = tuple(samples), preprocessing
         self.truths: tuple[Boxes, ...] = tuple(sample.boxes for sample in samples)
@@ -48,7 +49,7 @@ class Shots:
         """uint8 (n, 3, H, W) of the images `indices`, in their order."""
         if self._kept is not None:
             return self._kept[list(indices)]
-        return load_planes([self.samples[index] for index in indices], self.preprocessing)
+        return load_raw([self.samples[index] for index in indices], self.preprocessing)
 
 
 def targets_in(frame: Frame, boxes: Boxes) -> Targets:

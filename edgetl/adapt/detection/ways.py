@@ -17,7 +17,7 @@ from edgetl.errors import UsageError
 from edgetl.recipes.recipe import Adapt
 from edgetl.tasks.detection.networks.base import Detector
 from edgetl.tasks.detection.spec import Family
-from edgetl.types import Preprocessing
+from edgetl.types import ImagePreprocessing
 
 _RATES: Mapping[Family, tuple[float, float]] = {"faster-rcnn": (1e-3, 4e-3)}
 _USUAL_RATES = (4e-3, 1e-2)  # of new layers, the safer one first; in a few hundred steps 1e-3 ends 11 AP lower
@@ -74,7 +74,7 @@ class Way:
 
 
 @torch.inference_mode()
-def anatomy(detector: Detector, new: tuple[str, ...], p: Preprocessing, config: Adapt) -> Anatomy:
+def anatomy(detector: Detector, new: tuple[str, ...], p: ImagePreprocessing, config: Adapt) -> Anatomy:
     """Raises UsageError for `adapt.freeze`, as `late_layers` does."""
     prefix, backbone = f"{detector.parts[0]}.backbone.", detector.backbone
     image = torch.zeros(1, 3, p.height, p.width, device=next(detector.parameters()).device)

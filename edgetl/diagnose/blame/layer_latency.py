@@ -45,7 +45,7 @@ def time_layers(
     digest: str,
     originals: Originals | None,
     names: Sequence[str],
-    images: NDArray[np.uint8],
+    images: NDArray[np.generic],
     bench: Bench,
     progress: Progress,
 ) -> Timed:

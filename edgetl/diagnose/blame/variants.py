@@ -16,7 +16,7 @@ from edgetl.diagnose.blame.distance import energies
 from edgetl.errors import BackendError
 from edgetl.files.digest import value_digest
 from edgetl.pivot.literal import joined
-from edgetl.types import INPUT_NAME, Advance
+from edgetl.types import Advance, fed
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -89,6 +89,6 @@ def layer_energies(
     return sums
 
 
-def _run(session: Any, names: Sequence[str], batch: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+def _run(session: Any, names: Sequence[str], batch: NDArray[np.generic]) -> Mapping[str, NDArray[np.float32]]:
     unique = list(dict.fromkeys(names))
-    return dict(zip(unique, session.run(unique, {INPUT_NAME: batch}), strict=True))
+    return dict(zip(unique, session.run(unique, fed(batch)), strict=True))

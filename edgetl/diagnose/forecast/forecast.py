@@ -18,7 +18,7 @@ from edgetl.stats import wilson
 from edgetl.tasks.base import Outputs, Task
 from edgetl.types import OUTPUT_NAME, Interval, Truth
 
-Images = Iterable[NDArray[np.uint8]]
+Images = Iterable[NDArray[np.generic]]
 Logits = NDArray[np.float32]
 Advance = Callable[[], object]
 
@@ -207,7 +207,7 @@ def _layer_forecast(layer: Layer, count: _Count) -> LayerForecast:
     )
 
 
-def _single(batches: Images) -> Iterator[NDArray[np.uint8]]:
+def _single(batches: Images) -> Iterator[NDArray[np.generic]]:
     for batch in batches:
         yield from batch
 

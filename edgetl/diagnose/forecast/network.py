@@ -20,7 +20,7 @@ from edgetl.backends.onnx_placement import element_types
 from edgetl.diagnose.forecast.fused import fuse, open_as_is
 from edgetl.diagnose.forecast.layers import Layer, layers_of
 from edgetl.tasks.base import Outputs
-from edgetl.types import INPUT_NAME
+from edgetl.types import fed
 
 Array = NDArray[np.generic]
 Compute = Callable[[Layer, NDArray[np.uint8]], Array]
@@ -47,9 +47,9 @@ class Network:
         self.layers, self.unknown = layers_of(fused)
         self._steps = _cut(fused, [layer for layer in self.layers if layer.can_saturate])
 
-    def run(self, image: NDArray[np.uint8], compute: Compute) -> Outputs:
+    def run(self, image: NDArray[np.generic], compute: Compute) -> Outputs:
         """Outputs (1, ...) of one image (H, W, 3), with `compute` instead of the layers that can saturate."""
-        values: dict[str, Array] = {INPUT_NAME: image[None]}
+        values: dict[str, Array] = fed(image[None])
         for step in self._steps:
             if isinstance(step, Layer):
                 values[step.output] = compute(step, np.asarray(values[step.source], dtype=np.uint8))

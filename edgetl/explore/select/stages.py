@@ -31,7 +31,7 @@ from edgetl.recipes.recipe import Backbone
 from edgetl.recipes.run import Run
 from edgetl.store.results import StageResult, write_text
 from edgetl.types import (
-    INPUT_NAME,
+    IMAGE_INPUT,
     Compiled,
     Engine,
     Missing,
@@ -41,6 +41,8 @@ from edgetl.types import (
     Split,
     Target,
     WeightSource,
+    as_image,
+    fed,
 )
 from edgetl.types.truth import as_json
 
@@ -159,19 +161,24 @@ def float_stage(candidate: Candidate) -> StageResult:
     """The float network as ONNX with its preprocessing inside, and its theoretical cost. Raises EdgetlError."""
 
     def make(out: Path) -> None:
+        from edgetl.pivot.attach import attach
         from edgetl.pivot.fold import fold_parts
         from edgetl.pivot.from_torch import to_onnx
         from edgetl.pivot.macs import count_macs
-        from edgetl.pivot.preprocess import attach
         from edgetl.pivot.serialize import serialize
         from edgetl.tasks.base import load_task
 
         classes = len(candidate.split.classes)
         network, parts, p = _network(candidate)
         parameters = sum(parameter.numel() for parameter in network.parameters())
-        folded = fold_parts(network, parts, p.height, p.width).module
-        model = to_onnx(folded, p.height, p.width, load_task(candidate.run.job.recipe.task).outputs)
-        facts = {"height": p.height, "width": p.width, "parameters": parameters, "macs": count_macs(model)}
+        folded = fold_parts(network, parts, p.network_shape).module
+        model = to_onnx(folded, p.network_shape, load_task(candidate.run.job.recipe.task).outputs)
+        facts = {
+            "height": as_image(p).height,
+            "width": as_image(p).width,
+            "parameters": parameters,
+            "macs": count_macs(model),
+        }
         # class names do not matter here and would make equal models differ
         (out / _MODEL).write_bytes(serialize(attach(model, p, [str(number) for number in range(classes)])))
         write_text(out / _FACTS, json.dumps(facts) + "\n")
@@ -276,10 +283,10 @@ class OwnImages:
 
     def __init__(self, engine: Engine, images: NDArray[np.uint8]) -> None:
         self._engine = engine
-        self._batches = [{INPUT_NAME: np.ascontiguousarray(image[None])} for image in images]
+        self._batches = [fed(np.ascontiguousarray(image[None])) for image in images]
 
     def infer(self, inputs: Tensors) -> Tensors:
-        return self._engine.infer(self._batches[inputs[INPUT_NAME].item()])
+        return self._engine.infer(self._batches[inputs[IMAGE_INPUT].item()])
 
     def placement(self) -> Placement:
         return self._engine.placement()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgetl.types import Preprocessing
+from edgetl.types import ImagePreprocessing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,7 +45,7 @@ class Frame:
         return np.array([self.left, self.top, self.left, self.top], np.float32)
 
 
-def frame_of(height: int, width: int, p: Preprocessing) -> Frame:
+def frame_of(height: int, width: int, p: ImagePreprocessing) -> Frame:
     """Where `edgetl.fronts.image.resize.resize` puts an image of (height, width) pixels, by the rules stated there."""
     if p.resize == "squash":
         return Frame(height, width, p.height, p.width, 0, 0)
@@ -60,7 +60,7 @@ def frame_of(height: int, width: int, p: Preprocessing) -> Frame:
     return Frame(height, width, rows, columns, top, left)
 
 
-def _cropped(height: int, width: int, p: Preprocessing) -> Frame:
+def _cropped(height: int, width: int, p: ImagePreprocessing) -> Frame:
     cover_h, cover_w = math.floor(p.height / p.crop_pct + 0.5), math.floor(p.width / p.crop_pct + 0.5)
     if cover_h * width >= cover_w * height:
         rows, columns = cover_h, max(cover_w, _div(width * cover_h, height))

@@ -11,7 +11,7 @@ from PIL import Image
 from edgetl.errors import DataError
 from edgetl.fronts.image.decode import MAX_PIXELS
 from edgetl.fronts.image.frame import frame_of
-from edgetl.types import Preprocessing, ResizePolicy
+from edgetl.types import ImagePreprocessing, ResizePolicy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +28,7 @@ SQUARE = 1.25
 """... and there are both portrait and landscape images: 10 % quantile below 1/SQUARE, 90 % quantile above SQUARE."""
 
 
-def resize(rgb: NDArray[np.uint8], p: Preprocessing) -> NDArray[np.uint8]:
+def resize(rgb: NDArray[np.uint8], p: ImagePreprocessing) -> NDArray[np.uint8]:
     """Resize (h, w, 3) uint8 to (p.height, p.width, 3) uint8, C-contiguous.
 
     The filter is Pillow's: antialiased (its support widens with the reduction), first along x, then along y, rounded
@@ -74,7 +74,7 @@ def auto_policy(sizes: Sequence[tuple[int, int]]) -> tuple[ResizePolicy, str]:
     return "squash", f"{seen}; a center crop would cut off ends, squashing keeps everything and {how}"
 
 
-def _crop(rgb: NDArray[np.uint8], p: Preprocessing) -> NDArray[np.uint8]:
+def _crop(rgb: NDArray[np.uint8], p: ImagePreprocessing) -> NDArray[np.uint8]:
     h, w = rgb.shape[:2]
     frame = frame_of(h, w, p)
     if frame.rows * frame.columns > MAX_PIXELS:
@@ -87,7 +87,7 @@ def _crop(rgb: NDArray[np.uint8], p: Preprocessing) -> NDArray[np.uint8]:
     return np.ascontiguousarray(resized[top : top + p.height, left : left + p.width])
 
 
-def _letterbox(rgb: NDArray[np.uint8], p: Preprocessing) -> NDArray[np.uint8]:
+def _letterbox(rgb: NDArray[np.uint8], p: ImagePreprocessing) -> NDArray[np.uint8]:
     frame = frame_of(rgb.shape[0], rgb.shape[1], p)
     canvas = np.empty((p.height, p.width, 3), np.uint8)
     canvas[:] = p.fill
@@ -96,7 +96,7 @@ def _letterbox(rgb: NDArray[np.uint8], p: Preprocessing) -> NDArray[np.uint8]:
     return canvas
 
 
-def _sample(rgb: NDArray[np.uint8], rows: int, columns: int, p: Preprocessing) -> NDArray[np.uint8]:
+def _sample(rgb: NDArray[np.uint8], rows: int, columns: int, p: ImagePreprocessing) -> NDArray[np.uint8]:
     # one axis at a time: their order affects the rounding, and Pillow's releases choose differently
     wide = Image.fromarray(rgb).resize((columns, rgb.shape[0]), _FILTERS[p.interpolation])
     return np.array(wide.resize((columns, rows), _FILTERS[p.interpolation]), dtype=np.uint8)

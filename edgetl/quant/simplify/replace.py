@@ -68,12 +68,12 @@ def replace_parts(network: nn.Module, config: Surgery, views: Tensor) -> Operate
     raises   UsageError if there is nothing to replace, ParityError if folding a constant changed the network
     """
     surgery, replaced = plan_replacements(network, config)
-    height, width = views.shape[2:]
+    shape = tuple(views.shape[1:])
     student, found, difference = copy.deepcopy(network), [], 0.0
     if NO_GATES in surgery:
-        found = folds(copy.deepcopy(network).cpu(), height, width)
+        found = folds(copy.deepcopy(network).cpu(), shape)
         difference = _without_gates(network, student, found, views)
-    operate(student, [name for name in surgery if name != NO_GATES], height, width)
+    operate(student, [name for name in surgery if name != NO_GATES], shape)
     norms = match_moments(student, network, views)
     return Operated(student, surgery, replaced, tuple(found), norms, difference)
 

@@ -51,7 +51,7 @@ def simplify_network(run: Run, adapted: Path, out: Path) -> None:
         network = channels_last(rebuild(spec, adapted / NETWORK_STATE).requires_grad_(False).to(device))
         shots = Shots(run.split.shots, spec.preprocessing, augment_of(run), config.seed, device)
         shots.keep()
-        made = replace_parts(network, config, _views(shots, spec.preprocessing.height * spec.preprocessing.width))
+        made = replace_parts(network, config, _views(shots, spec.image.height * spec.image.width))
         views = Views(len(shots), shots.plain, shots.augmented)
         history = distil(made.network, network, spec.classifier, views, config, run.progress)
     write_checkpoint(made.network.state_dict(), out / NETWORK_STATE)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Le
 
-from edgetl.types.data import STRICT
+from edgetl.types.ports import STRICT
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from edgetl.store.documents import read_document, write_document
-from edgetl.types import Preprocessing
-from edgetl.types.data import STRICT
+from edgetl.types import ImagePreprocessing
+from edgetl.types.ports import STRICT
 
 Family = Literal["anchor-free", "ssd", "yolox", "faster-rcnn"]
 
@@ -32,7 +32,7 @@ class DetectorSpec:
     model_args: Mapping[str, object]
     arguments: Mapping[str, object]
     num_classes: int
-    preprocessing: Preprocessing
+    preprocessing: ImagePreprocessing
     licence: str = ""
     score_threshold: float | None = None
     schema: Literal[1] = 1

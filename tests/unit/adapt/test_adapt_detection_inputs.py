@@ -16,12 +16,12 @@ from edgetl.adapt.detection.train import features_of
 from edgetl.adapt.detection.views import ranges_of
 from edgetl.backbones.feature_maps import build_feature_maps
 from edgetl.recipes.recipe import Backbone
-from edgetl.types import Box, Preprocessing, WeightSource
+from edgetl.types import Box, ImagePreprocessing, WeightSource
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
 HALF = (0.5, 0.5, 0.5)
-LETTERBOX = Preprocessing(36, 72, "letterbox", HALF, HALF)
+LETTERBOX = ImagePreprocessing(36, 72, "letterbox", HALF, HALF)
 
 
 def ignore(steps: int = 1, detail: str = "") -> None:
@@ -49,7 +49,7 @@ def test_images_are_the_same_kept_in_memory_or_read_again(tmp_path: Path, monkey
 
 
 def test_cached_features_are_those_of_the_views_they_stand_for(tmp_path: Path) -> None:
-    p = Preprocessing(64, 64, "squash", HALF, HALF)
+    p = ImagePreprocessing(64, 64, "squash", HALF, HALF)
     shots = Shots(samples_in(tmp_path / "images", 5, seed=0), p)
     backbone = Backbone(name="test_resnet", input_size=64, pretrained=False)
     maps, _, _ = build_feature_maps(backbone, WeightSource("none"), "squash", (8, 16, 32))

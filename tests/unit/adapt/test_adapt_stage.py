@@ -33,7 +33,7 @@ def _logits(out: Path, samples: tuple[Sample, ...]) -> torch.Tensor:
     network = rebuild(spec, out / "network.safetensors")
     pixels = torch.from_numpy(np.stack([np.asarray(Image.open(sample.path)) for sample in samples]))
     with torch.no_grad():
-        logits: torch.Tensor = network(normalize(pixels.permute(0, 3, 1, 2), spec.preprocessing))
+        logits: torch.Tensor = network(normalize(pixels.permute(0, 3, 1, 2), spec.image))
     return logits
 
 
@@ -117,7 +117,7 @@ def test_the_shots_decide_how_pictures_are_resized(tmp_path: Path, weights: Path
     record = adapt_in(split, weights, tmp_path / "out", data=images, strategy="probe", head="auto")
     assert record.resize.policy == "squash"
     assert [candidate.policy for candidate in record.resize.candidates] == ["crop", "squash"]
-    assert read_spec(tmp_path / "out" / "network.json").preprocessing.resize == "squash"
+    assert read_spec(tmp_path / "out" / "network.json").image.resize == "squash"
 
 
 def test_statistics_measured_anew_are_those_of_the_pictures_as_they_are_resized(tmp_path: Path, weights: Path) -> None:
@@ -132,7 +132,7 @@ def test_statistics_measured_anew_are_those_of_the_pictures_as_they_are_resized(
         out, shaped = tmp_path / resize, replace(split, resize=suits)
         images = {"augment": "none", "resize": resize}
         adapt_in(shaped, weights, out, data=images, strategy="probe", head="auto", batch_norm="reestimated")
-        assert read_spec(out / "network.json").preprocessing.resize == "crop"
+        assert read_spec(out / "network.json").image.resize == "crop"
         tensors = read_checkpoint(out / "network.safetensors")
         statistics.append({name: tensor for name, tensor in tensors.items() if "running" in name})
     assert all(torch.equal(statistics[0][name], statistics[1][name]) for name in statistics[1])

@@ -26,11 +26,11 @@ from edgetl.backbones.extract import (
 )
 from edgetl.backbones.load import build
 from edgetl.recipes.recipe import Backbone
-from edgetl.types import NetworkSpec, Preprocessing, Sample, Silent, WeightSource
+from edgetl.types import ImagePreprocessing, NetworkSpec, Sample, Silent, WeightSource
 
 SIZE = 64
 SPEC = NetworkSpec(
-    "timm", "made up", {}, 3, "fc", Preprocessing(SIZE, SIZE, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    "timm", "made up", {}, 3, "fc", ImagePreprocessing(SIZE, SIZE, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 )
 
 
@@ -155,7 +155,7 @@ def test_a_part_that_hands_on_more_than_a_tensor_is_no_place_to_cut(name: str, p
 
 def test_a_network_that_asserts_its_input_is_not_cut() -> None:
     network = VisionTransformer(32, 16, 2, 2, 32, 64, num_classes=3)  # refuses what is not 32 pixels high
-    preprocessing = replace(SPEC.preprocessing, height=32, width=32)
+    preprocessing = replace(SPEC.image, height=32, width=32)
     one = freeze_network(network, replace(SPEC, classifier="heads.head", preprocessing=preprocessing))
     assert cut_network(one, "conv_proj") is None
 
@@ -204,7 +204,7 @@ def test_features_of_two_architectures_with_equal_tensors_are_kept_apart(tmp_pat
     one, two = frozen("efficientnet_b0"), frozen("tf_efficientnet_b0")  # they pad differently
     two.network.load_state_dict(one.network.state_dict())
     two, shots = freeze_network(two.network, two.spec), samples(tmp_path, 2)
-    alike = freeze_network(two.network, replace(two.spec, preprocessing=one.spec.preprocessing))
+    alike = freeze_network(two.network, replace(two.spec, preprocessing=one.spec.image))
     found = [pooled_features(each, shots, tmp_path / "cache", progress=Silent()) for each in (one, alike)]
     assert found[0].path != found[1].path
     assert not np.allclose(found[0].read(), found[1].read())

@@ -14,8 +14,8 @@ from torchvision import models
 
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.classifier import features, find_head, get_head, set_head
+from edgetl.backbones.examples import normalize, plain
 from edgetl.backbones.load import build, construct, rebuild
-from edgetl.backbones.pixels import normalize, plain
 from edgetl.backbones.weights import locate
 from edgetl.errors import EdgetlError, UsageError, WeightsError
 from edgetl.recipes.recipe import Backbone
@@ -78,7 +78,7 @@ def _build_folder(tmp_path: Path, **changes: Any) -> Any:
 def test_every_family_gets_a_head_that_a_linear_probe_can_be_written_into(name: str, size: int, head: str) -> None:
     network, spec = _random(name, size)
     assert spec.classifier == head
-    assert (spec.preprocessing.height, spec.preprocessing.width) == (size, size)
+    assert (spec.image.height, spec.image.width) == (size, size)
     inputs = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         pooled, logits = features(network, head, inputs)
@@ -111,9 +111,9 @@ def test_auxiliary_heads_in_a_checkpoint_are_listed_as_dropped(tmp_path: Path, n
 def test_a_timm_folder_brings_its_input_and_its_weights(tmp_path: Path) -> None:
     network, spec, audit = _build_folder(tmp_path)
     assert spec.architecture == "test_resnet"
-    assert (spec.preprocessing.height, spec.preprocessing.width) == (48, 40)
-    assert (spec.preprocessing.mean, spec.preprocessing.std) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
-    assert (spec.preprocessing.crop_pct, spec.preprocessing.resize) == (0.9, "crop")
+    assert (spec.image.height, spec.image.width) == (48, 40)
+    assert (spec.image.mean, spec.image.std) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    assert (spec.image.crop_pct, spec.image.resize) == (0.9, "crop")
     assert audit.dropped == audit.new == ("fc.bias", "fc.weight")
     assert not network.training
 
@@ -235,7 +235,7 @@ def test_a_rebuilt_network_gives_the_same_logits(tmp_path: Path, name: str, size
     get_head(network, spec.classifier).weight.data.normal_()
     write_checkpoint(network.state_dict(), tmp_path / "network.safetensors")
     again = rebuild(spec, tmp_path / "network.safetensors")
-    inputs = normalize(torch.randint(0, 256, (2, 3, size, size), dtype=torch.uint8), spec.preprocessing)
+    inputs = normalize(torch.randint(0, 256, (2, 3, size, size), dtype=torch.uint8), spec.image)
     assert torch.equal(again(inputs), network(inputs))
     assert not again.training
 
@@ -265,17 +265,17 @@ def test_a_network_without_one_linear_classifier_is_refused() -> None:
 def test_normalizing_follows_the_formula() -> None:
     _, spec = _random("test_resnet", 32)
     images = torch.full((1, 3, 2, 2), 255, dtype=torch.uint8)
-    expected = (1 - torch.tensor(spec.preprocessing.mean)) / torch.tensor(spec.preprocessing.std)
-    torch.testing.assert_close(normalize(images, spec.preprocessing)[0, :, 0, 0], expected)
+    expected = (1 - torch.tensor(spec.image.mean)) / torch.tensor(spec.image.std)
+    torch.testing.assert_close(normalize(images, spec.image)[0, :, 0, 0], expected)
     pixels = images.permute(0, 2, 3, 1).numpy()
-    torch.testing.assert_close(plain(pixels, spec.preprocessing, torch.device("cpu"))[0, :, 0, 0], expected)
+    torch.testing.assert_close(plain(pixels, spec.image, torch.device("cpu"))[0, :, 0, 0], expected)
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit", "tv_squeezenet1_1"])
 def test_a_rectangular_input_is_height_and_width_all_the_way(name: str) -> None:
     backbone = Backbone(name=name, pretrained=False, input_size=(64, 96))
     network, spec, _ = build(backbone, WeightSource("none"), 3, "squash")
-    assert (spec.preprocessing.height, spec.preprocessing.width) == (64, 96)
+    assert (spec.image.height, spec.image.width) == (64, 96)
     assert network(torch.zeros(1, 3, 64, 96)).shape == (1, 3)
     assert construct(spec)(torch.zeros(1, 3, 64, 96)).shape == (1, 3)
 

@@ -287,7 +287,7 @@ def test_a_folder_for_one_channel_is_taken_where_mean_and_std_are_one(tmp_path: 
         tmp_path, network(0, 1).state_dict(), architecture=NAME, model_args={"in_chans": 1}, pretrained_cfg=cfg
     )
     made, spec, _ = build(backbone, locate(backbone, tmp_path, []), CLASSES, "squash")
-    assert spec.preprocessing.mean == (0.4, 0.4, 0.4)
+    assert spec.image.mean == (0.4, 0.4, 0.4)
     assert made.state_dict()["conv1.0.weight"].shape[1] == 3
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from edgetl.backbones.spec import read_spec, write_spec
 from edgetl.errors import WeightsError
-from edgetl.types import NetworkSpec, Preprocessing
+from edgetl.types import ImagePreprocessing, NetworkSpec
 
 SPEC = NetworkSpec(
     "timm",
@@ -18,7 +18,7 @@ SPEC = NetworkSpec(
     {"pad_type": "same", "img_size": [64, 48]},
     7,
     "classifier",
-    Preprocessing(64, 48, "squash", (0.1, 0.2, 1 / 3), (0.5, 0.25, 0.2), 0.9, "bicubic", (1, 2, 3)),
+    ImagePreprocessing(64, 48, "squash", (0.1, 0.2, 1 / 3), (0.5, 0.25, 0.2), 0.9, "bicubic", (1, 2, 3)),
 )
 
 

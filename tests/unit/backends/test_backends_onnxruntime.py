@@ -10,7 +10,7 @@ import pytest
 from backend_pivots import images, pivot
 
 from edgetl.backends.onnxruntime import OnnxRuntimeBackend, OnnxRuntimeEngine
-from edgetl.types import INPUT_NAME, Engine, Scheme, Target
+from edgetl.types import IMAGE_INPUT, Engine, Scheme, Target
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -35,7 +35,7 @@ def test_threads_reach_the_session(folder: Path, threads: int) -> None:
     compiled = backend.compile(folder / "pivot.onnx", TARGET, "int8", folder / "bundle")
     before = running_threads()
     with backend.open(folder / "bundle", compiled, TARGET, threads=threads) as engine:
-        engine.infer({INPUT_NAME: images(1)})
+        engine.infer({IMAGE_INPUT: images(1)})
         assert options_of(engine).intra_op_num_threads == threads
         assert options_of(engine).inter_op_num_threads == 1
         assert running_threads() - before == threads - 1

@@ -13,7 +13,7 @@ from backend_pivots import images, pivot, reference
 from edgetl.backends import requirements
 from edgetl.backends.openvino import OpenVinoBackend, OpenVinoEngine
 from edgetl.errors import BackendError
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, Compiled, Engine, Precision, Scheme, Target
+from edgetl.types import IMAGE_INPUT, OUTPUT_NAME, Compiled, Engine, Precision, Scheme, Target
 
 PRECISIONS: tuple[Precision, ...] = ("int8", "bfloat16", "float32")
 TARGET = Target("cpu", "", "openvino", "any", "none", PRECISIONS, Scheme("uint8", False))
@@ -57,7 +57,7 @@ def test_weights_are_not_rounded_to_16_bits(tmp_path: Path) -> None:
     compiled = compiled_in(tmp_path, "float32")
     batch = images(4, seed=2)
     with BACKEND.open(tmp_path / "bundle", compiled, TARGET, threads=1) as engine:
-        logits = np.asarray(engine.infer({INPUT_NAME: batch})[OUTPUT_NAME], np.float32)
+        logits = np.asarray(engine.infer({IMAGE_INPUT: batch})[OUTPUT_NAME], np.float32)
     assert np.abs(logits - reference(pivot("float32"), batch)).max() < 1e-5
 
 
@@ -68,7 +68,7 @@ def test_bfloat16_really_runs_in_bfloat16(tmp_path: Path) -> None:
     compiled = compiled_in(tmp_path, "bfloat16")
     batch = images(4, seed=2)
     with BACKEND.open(tmp_path / "bundle", compiled, TARGET, threads=1) as engine:
-        logits = np.asarray(engine.infer({INPUT_NAME: batch})[OUTPUT_NAME], np.float32)
+        logits = np.asarray(engine.infer({IMAGE_INPUT: batch})[OUTPUT_NAME], np.float32)
         assert engine.placement().summary() == "bfloat16 4"
     assert 1e-5 < np.abs(logits - reference(pivot("float32"), batch)).max() < 0.05
 

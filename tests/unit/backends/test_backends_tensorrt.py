@@ -16,7 +16,7 @@ from fake_nvidia import FakeDriver, FakeTensorRT
 from edgetl.backends import requirements
 from edgetl.backends.tensorrt import CACHE_FILE, ENGINE_FILE, PIVOT_FILE, TensorRTBackend, check_fingerprint
 from edgetl.errors import BackendError, UsageError
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, Compiled, FinishingBackend, Precision, Scheme, Target
+from edgetl.types import IMAGE_INPUT, OUTPUT_NAME, Compiled, FinishingBackend, Precision, Scheme, Target
 
 TARGET = Target("gpu", "", "tensorrt", "any", "cuda", ("int8", "float32"), Scheme("int8", True))
 BACKEND = TensorRTBackend()
@@ -128,8 +128,8 @@ def test_an_engine_splits_a_batch_that_is_larger_than_its_profile(tmp_path: Path
     folder = tmp_path / "bundle"
     done = BACKEND.finish(folder, compiled_in(tmp_path), TARGET)
     with BACKEND.open(folder, done, TARGET, threads=1) as engine:
-        logits = np.asarray(engine.infer({INPUT_NAME: batch})[OUTPUT_NAME], np.float32)
-        engine.infer({INPUT_NAME: batch[:3]})
+        logits = np.asarray(engine.infer({IMAGE_INPUT: batch})[OUTPUT_NAME], np.float32)
+        engine.infer({IMAGE_INPUT: batch[:3]})
     np.testing.assert_allclose(logits[:, 0], batch.reshape(11, -1).mean(axis=1), rtol=1e-6)
     assert logits[:, 1].tolist() == [8.0] * 8 + [3.0] * 3
     assert trt.engines[0].contexts[0].shapes == [8, 3]  # set only when it changes
@@ -144,7 +144,7 @@ def test_closing_gives_everything_back(tmp_path: Path, trt: FakeTensorRT, driver
     assert driver.calls.count("cuDevicePrimaryCtxRetain") == driver.calls.count("cuDevicePrimaryCtxRelease_v2")
     assert driver.calls.count("cuStreamCreate") == driver.calls.count("cuStreamDestroy_v2")
     with pytest.raises(BackendError, match="closed"):
-        engine.infer({INPUT_NAME: images(1)})
+        engine.infer({IMAGE_INPUT: images(1)})
     with pytest.raises(BackendError, match="closed"):
         engine.placement()
 

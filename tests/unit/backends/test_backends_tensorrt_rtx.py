@@ -17,7 +17,7 @@ from edgetl.backends import requirements
 from edgetl.backends.tensorrt_rtx import MODEL_FILE, TensorRTRTXBackend
 from edgetl.errors import BackendError, UsageError
 from edgetl.pivot.half import to_float16
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, Compiled, FinishingBackend, Precision, Scheme, Target
+from edgetl.types import IMAGE_INPUT, OUTPUT_NAME, Compiled, FinishingBackend, Precision, Scheme, Target
 
 TARGET = Target("rtx", "", "tensorrt_rtx", "any", "cuda", ("int8", "float32"), Scheme("int8", True))
 BACKEND = TensorRTRTXBackend()
@@ -110,7 +110,7 @@ def test_opening_runs_with_kernels_made_for_the_shape_at_once(tmp_path: Path, tr
     (tmp_path / MODEL_FILE).write_bytes(b"plan:4")
     batch = images(5)
     with BACKEND.open(tmp_path, COMPILED, TARGET, threads=1) as engine:
-        logits = np.asarray(engine.infer({INPUT_NAME: batch})[OUTPUT_NAME], np.float32)
+        logits = np.asarray(engine.infer({IMAGE_INPUT: batch})[OUTPUT_NAME], np.float32)
     np.testing.assert_allclose(logits[:, 0], batch.reshape(5, -1).mean(axis=1), rtol=1e-6)
     assert trt.engines[0].contexts[0].shapes == [4, 1]
 

@@ -28,11 +28,11 @@ from edgetl.types import (
     ColdStart,
     Compiled,
     Engine,
+    ImagePreprocessing,
     Missing,
     Operator,
     Placement,
     Precision,
-    Preprocessing,
     Sample,
     Scheme,
     Split,
@@ -40,7 +40,7 @@ from edgetl.types import (
 )
 
 CLASSES = 3
-PREPROCESSING = Preprocessing(8, 8, "squash", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+PREPROCESSING = ImagePreprocessing(8, 8, "squash", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 SCHEME = Scheme(activation_dtype="uint8", activation_symmetric=False)
 TARGET = Target("here", "", "fake", "any", "none", ("int8", "float32"), SCHEME)
 ARM = replace(TARGET, name="there", backend="onnxruntime", machine="aarch64")

@@ -98,7 +98,7 @@ def test_fine_tuning_moves_every_parameter_and_no_batch_norm_statistic(
 def test_kept_crops_follow_the_order_that_is_asked_for(pretrained: Pretrained, split: Split) -> None:
     _, spec = pretrained.open(2)
     for samples in (split.val, split.val[::-1]):
-        expected = center_crops(samples, spec.preprocessing)
+        expected = center_crops(samples, spec.image)
         assert np.array_equal(kept_crops(pretrained.cache, samples, spec), expected)
     assert len(list(pretrained.cache.iterdir())) == 1
 
@@ -116,9 +116,9 @@ def test_kept_crops_are_not_made_twice(pretrained: Pretrained, split: Split, mon
 
 def test_views_are_the_networks_size_and_differ_from_epoch_to_epoch(pretrained: Pretrained, split: Split) -> None:
     _, spec = pretrained.open(2)
-    views = transfer_baselines.Views(split.shots, spec.preprocessing)
+    views = transfer_baselines.Views(split.shots, spec.image)
     first, second = views([0, 1, 2]), views([0, 1, 2])
-    assert first.shape == (3, spec.preprocessing.height, spec.preprocessing.width, 3)
+    assert first.shape == (3, spec.image.height, spec.image.width, 3)
     assert not np.array_equal(first, second)
 
 

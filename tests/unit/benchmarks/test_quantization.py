@@ -25,13 +25,13 @@ from quantization_measure import Timing, alike, first_with_file
 from edgetl.errors import BackendError, DataError
 from edgetl.recipes.targets import load_profile, load_target
 from edgetl.tasks.classification.accuracy import Accuracy
-from edgetl.types import Compiled, Interval, Precision, Preprocessing
+from edgetl.types import Compiled, ImagePreprocessing, Interval, Precision
 
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 GROUP = Group("net", "steel", 10, 0)
 VERSIONS = Versions("ours", "theirs")
 COMPILED = Compiled("onnxruntime", "1", "int8", "model.onnx", ("model.onnx",))
-NOTHING_TO_SEE = Preprocessing(8, 8, "squash", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+NOTHING_TO_SEE = ImagePreprocessing(8, 8, "squash", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from edgetl.bundle.manifest import Tolerance
 from edgetl.bundle.write import TOLERANCES, tolerance_for
 from edgetl.pivot.half import to_float16
 from edgetl.pivot.literal import open_literal
-from edgetl.types import INPUT_NAME, OUTPUT_NAME, PRECISIONS, Precision
+from edgetl.types import IMAGE_INPUT, OUTPUT_NAME, PRECISIONS, Precision
 
 REST = (0.0,) * (len(LABELS) - 2)
 
@@ -113,7 +113,7 @@ def test_of_two_classes_the_other_one_never_passes(bundle: Path, precision: Prec
 def test_two_roundings_to_float16_stay_within_its_tolerance() -> None:
     batch = images(16)
     exact, rounded = (
-        np.asarray(open_literal(model.SerializeToString()).run([OUTPUT_NAME], {INPUT_NAME: batch})[0])
+        np.asarray(open_literal(model.SerializeToString()).run([OUTPUT_NAME], {IMAGE_INPUT: batch})[0])
         for model in (pivot("float32"), to_float16(pivot("float32")))
     )
     spread = exact.max(axis=1) - exact.min(axis=1)

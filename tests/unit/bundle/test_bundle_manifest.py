@@ -16,7 +16,7 @@ from edgetl.bundle.write import add_measurement, write_manifest
 from edgetl.errors import BundleError
 from edgetl.files.digest import file_digest
 from edgetl.recipes.targets import load_target
-from edgetl.types import Compiled, Interval, Preprocessing
+from edgetl.types import Compiled, ImagePreprocessing, Interval
 
 
 def make_bundle(folder: Path) -> Path:
@@ -30,7 +30,7 @@ def make_bundle(folder: Path) -> Path:
         compiled=Compiled("onnxruntime", "1.31.1", "int8", "model.onnx", ("model.onnx",)),
         scheme="u8s8-000000",
         labels=("cat", "dog"),
-        preprocessing=Preprocessing(32, 32, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        preprocessing=ImagePreprocessing(32, 32, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
         pivot_sha256="0" * 64,
         golden_files=(),
     )

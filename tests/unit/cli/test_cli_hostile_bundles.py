@@ -29,7 +29,7 @@ from edgetl.bundle.compile import compile_targets
 from edgetl.bundle.manifest import labels_text
 from edgetl.bundle.read import read_bundle
 from edgetl.errors import BundleError
-from edgetl.types import Preprocessing
+from edgetl.types import ImagePreprocessing, as_image
 
 COMMANDS = ("verify", "predict", "bench")
 
@@ -104,8 +104,10 @@ def test_manifest_sizes_python_the_bounds_themselves_are_taken(
         manifest["signature"]["inputs"][0]["shape"] = [None, height, width, 3]
 
     edit(bundle / MANIFEST, change)
-    found = read_bundle(bundle).manifest.preprocessing
-    assert found == Preprocessing(height, width, "squash", found.mean, found.std, crop_pct, "bilinear", (0, 255, 0))
+    found = as_image(read_bundle(bundle).manifest.preprocessing)
+    assert found == ImagePreprocessing(
+        height, width, "squash", found.mean, found.std, crop_pct, "bilinear", (0, 255, 0)
+    )
 
 
 @pytest.mark.parametrize("place", ["", "preprocessing", "files"])

@@ -12,9 +12,9 @@ from edgetl.data import pixels as module
 from edgetl.data.batches import load_batch
 from edgetl.data.pixels import Pixels
 from edgetl.errors import DataError
-from edgetl.types import Preprocessing, Sample
+from edgetl.types import ImagePreprocessing, Sample
 
-SMALL = Preprocessing(4, 6, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+SMALL = ImagePreprocessing(4, 6, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 @pytest.fixture

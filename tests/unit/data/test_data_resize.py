@@ -13,14 +13,14 @@ from PIL import Image
 
 from edgetl.errors import DataError
 from edgetl.fronts.image.resize import auto_policy, resize
-from edgetl.types import Preprocessing, ResizePolicy
+from edgetl.types import ImagePreprocessing, ResizePolicy
 
 
 def preprocessing(
     height: int, width: int, policy: ResizePolicy, crop_pct: float = 0.875, interpolation: str = "bilinear"
-) -> Preprocessing:
+) -> ImagePreprocessing:
     kind: Literal["bilinear", "bicubic"] = "bicubic" if interpolation == "bicubic" else "bilinear"
-    return Preprocessing(height, width, policy, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), crop_pct, kind, (1, 2, 3))
+    return ImagePreprocessing(height, width, policy, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), crop_pct, kind, (1, 2, 3))
 
 
 def ramp(height: int, width: int) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:

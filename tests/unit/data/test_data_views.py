@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgetl.data.batches import batches, load_batch, load_image
+from edgetl.data.batches import batches, load_batch, load_example
 from edgetl.errors import DataError
-from edgetl.types import Preprocessing, Sample
+from edgetl.types import ImagePreprocessing, Sample
 
-SMALL = Preprocessing(4, 6, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+SMALL = ImagePreprocessing(4, 6, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_a_batch_keeps_the_order(samples: list[Sample]) -> None:
     assert batch.shape == (5, 4, 6, 3)
     assert batch.dtype == np.uint8
     assert batch[:, 0, 0].tolist() == [[i, 10 * i, 20 * i] for i in range(5)]
-    assert (batch[3] == load_image(Path(samples[3].path), SMALL)).all()
+    assert (batch[3] == load_example(Path(samples[3].path), SMALL)).all()
 
 
 def test_no_samples_are_an_empty_batch(samples: list[Sample]) -> None:

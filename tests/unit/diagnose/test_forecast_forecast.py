@@ -12,7 +12,7 @@ from edgetl.diagnose.forecast.forecast import Labeled, cost_of, exact, forecast,
 from edgetl.diagnose.forecast.network import Network
 from edgetl.fronts.image.frame import frame_of
 from edgetl.tasks.base import load_task
-from edgetl.types import Box, Preprocessing
+from edgetl.types import Box, ImagePreprocessing
 
 TASK = load_task("classification")
 
@@ -101,7 +101,7 @@ def test_no_images_and_wrong_labels_are_refused() -> None:
 def test_a_detector_moves_by_its_scores_and_boxes_and_loses_ap() -> None:
     detector, images = as_detector(network()), bright_images(8)
     task = load_task("detection")
-    frames = [frame_of(8, 8, Preprocessing(8, 8, "squash", (0, 0, 0), (1, 1, 1)))] * len(images)
+    frames = [frame_of(8, 8, ImagePreprocessing(8, 8, "squash", (0, 0, 0), (1, 1, 1)))] * len(images)
     opened = Network(detector)
     before, after = (outputs(opened, [images], each) for each in (exact, saturated))
     assert before["boxes"].shape == (8, 1, 4)

@@ -15,7 +15,7 @@ from edgetl.backbones import regions
 from edgetl.backbones.regions import region_features
 from edgetl.cli import main
 from edgetl.recipes.recipe import Backbone
-from edgetl.types import NetworkSpec, Preprocessing, Sample, Silent, WeightSource
+from edgetl.types import ImagePreprocessing, NetworkSpec, Sample, Silent, WeightSource
 
 pytestmark = [pytest.mark.stage, pytest.mark.usefixtures("one_thread")]
 
@@ -71,7 +71,7 @@ class Columns(nn.Module):
 
 
 def test_a_region_has_the_mean_of_the_map_inside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    p = Preprocessing(64, 128, "squash", (0, 0, 0), (1, 1, 1))
+    p = ImagePreprocessing(64, 128, "squash", (0, 0, 0), (1, 1, 1))
     spec = NetworkSpec("timm", "test", {}, 2, "fc", p)
     monkeypatch.setattr(regions, "build_feature_maps", lambda *_: (Columns(), spec, None))
     Image.new("RGB", (256, 128)).save(tmp_path / "0.png")

@@ -32,7 +32,7 @@ class _Scaled(nn.Module):
 def _captured() -> tuple[_Scaled, GraphModule]:
     torch.manual_seed(0)
     network = _Scaled().eval()
-    return network, capture(network, SIZE, SIZE)
+    return network, capture(network, (3, SIZE, SIZE))
 
 
 def test_what_is_computed_from_parameters_alone_becomes_one_constant_each() -> None:
@@ -66,5 +66,5 @@ class _Token(nn.Module):
 
 
 def test_what_depends_on_the_number_of_images_is_not_folded() -> None:
-    captured = capture(_Token().eval(), SIZE, SIZE)
+    captured = capture(_Token().eval(), (3, SIZE, SIZE))
     assert captured(torch.zeros(5, 3, SIZE, SIZE)).shape == (5, 4)

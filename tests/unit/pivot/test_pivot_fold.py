@@ -30,7 +30,7 @@ def _outputs_equal(a: nn.Module, b: nn.Module) -> bool:
 
 def test_a_batch_norm_goes_into_the_convolution_before_it() -> None:
     network = _network(nn.Conv2d(3, 4, 3, bias=False), _trained_norm(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
-    folded = fold(network, 8, 8)
+    folded = fold(network, (3, 8, 8))
     assert (folded.folded, folded.left) == (1, 0)
     assert not any(isinstance(part, nn.BatchNorm2d) for part in folded.module.modules())
     assert _outputs_equal(network, folded.module)
@@ -38,14 +38,14 @@ def test_a_batch_norm_goes_into_the_convolution_before_it() -> None:
 
 def test_a_batch_norm_goes_into_the_linear_layer_before_it() -> None:
     network = _network(nn.Flatten(), nn.Linear(192, 6), _trained_norm(6, nn.BatchNorm1d), nn.Linear(6, 2))
-    folded = fold(network, 8, 8)
+    folded = fold(network, (3, 8, 8))
     assert folded.folded == 1
     assert _outputs_equal(network, folded.module)
 
 
 def test_the_activation_inside_timms_batch_norm_stays() -> None:
     network = _network(nn.Conv2d(3, 4, 1), _trained_norm(4, BatchNormAct2d), nn.Flatten(), nn.Linear(256, 2))
-    folded = fold(network, 8, 8)
+    folded = fold(network, (3, 8, 8))
     assert folded.folded == 1
     assert any(isinstance(part, nn.ReLU) for part in folded.module.modules())
     assert _outputs_equal(network, folded.module)
@@ -54,7 +54,7 @@ def test_the_activation_inside_timms_batch_norm_stays() -> None:
 def test_a_batch_norm_with_no_convolution_before_it_stays_in_eval_mode() -> None:
     network = _network(_trained_norm(3), nn.ReLU(), nn.Conv2d(3, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     network.train()
-    folded = fold(network, 8, 8)
+    folded = fold(network, (3, 8, 8))
     assert (folded.folded, folded.left) == (0, 1)
     assert not any(part.training for part in folded.module.modules())
 
@@ -73,7 +73,7 @@ class _Twice(nn.Module):
 
 def test_a_shared_convolution_is_left_alone() -> None:
     network = _network(_Twice())
-    folded = fold(network, 8, 8)
+    folded = fold(network, (3, 8, 8))
     assert (folded.folded, folded.left) == (0, 2)
     assert _outputs_equal(network, folded.module)
 
@@ -93,11 +93,11 @@ class _AlsoRead(nn.Module):
 
 def test_folding_that_changes_the_network_is_refused_with_numbers() -> None:
     with pytest.raises(ParityError, match=r"outputs on random input differ by .* \(allowed: 0\.0001\)"):
-        fold(_network(_AlsoRead()), 8, 8)
+        fold(_network(_AlsoRead()), (3, 8, 8))
 
 
 def test_a_network_without_batch_norms_is_copied_not_shared() -> None:
     network = _network(nn.Conv2d(3, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    folded = fold(network, 8, 8)
+    folded = fold(network, (3, 8, 8))
     assert (folded.folded, folded.left, folded.relative_difference) == (0, 0, 0.0)
     assert next(folded.module.parameters()) is not next(network.parameters())

@@ -23,7 +23,7 @@ from edgetl.pivot.serialize import serialize
 from edgetl.pivot.from_torch import to_onnx
 torch.manual_seed(0)
 network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
-print(hashlib.sha256(serialize(to_onnx(network, 8, 8))).hexdigest())
+print(hashlib.sha256(serialize(to_onnx(network, (3, 8, 8)))).hexdigest())
 """
 
 
@@ -36,7 +36,7 @@ def _network() -> nn.Module:
 
 @pytest.fixture(scope="module")
 def model() -> onnx.ModelProto:
-    return to_onnx(_network(), 8, 8)
+    return to_onnx(_network(), (3, 8, 8))
 
 
 @pytest.mark.parametrize("batch", [1, 3, 8])
@@ -58,7 +58,7 @@ def test_exporting_in_another_process_gives_equal_bytes(model: onnx.ModelProto) 
 
 
 def test_the_capture_has_no_in_place_operators() -> None:
-    graph = capture(_network(), 8, 8).graph
+    graph = capture(_network(), (3, 8, 8)).graph
     names = [str(node.target) for node in graph.nodes if node.op == "call_function"]
     assert "aten.relu.default" in names
     assert not [name for name in names if "_." in name]
@@ -66,7 +66,7 @@ def test_the_capture_has_no_in_place_operators() -> None:
 
 def test_a_flattened_map_may_be_channels_last_in_memory() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 6 * 6, 2)).eval()
-    captured = capture(network, 8, 8).to(memory_format=torch.channels_last)
+    captured = capture(network, (3, 8, 8)).to(memory_format=torch.channels_last)
     x = torch.randn(2, 3, 8, 8)
     found = captured(x.contiguous(memory_format=torch.channels_last))
     torch.testing.assert_close(found, network(x))

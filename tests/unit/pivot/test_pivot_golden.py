@@ -8,10 +8,10 @@ from PIL import Image, PngImagePlugin
 
 from edgetl.fronts.image.decode import decode
 from edgetl.fronts.image.resize import resize
-from edgetl.pivot.golden import choose, write_images
-from edgetl.types import Preprocessing, Sample
+from edgetl.pivot.golden import choose, write_examples
+from edgetl.types import ImagePreprocessing, Sample
 
-P = Preprocessing(16, 16, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+P = ImagePreprocessing(16, 16, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 def _sample(folder: Path, name: str, size: tuple[int, int], label: int = 0) -> Sample:
@@ -21,7 +21,7 @@ def _sample(folder: Path, name: str, size: tuple[int, int], label: int = 0) -> S
 
 
 def test_the_picture_is_the_source_of_the_input_beside_it(tmp_path: Path) -> None:
-    inputs, names = write_images([_sample(tmp_path, "a.png", (40, 30))], P, tmp_path / "golden")
+    inputs, names = write_examples([_sample(tmp_path, "a.png", (40, 30))], P, tmp_path / "golden")
     rgb = decode(tmp_path / "golden" / names[0])
     np.testing.assert_array_equal(np.load(tmp_path / "golden" / "0.rgb.npy", allow_pickle=False), rgb)
     again = resize(rgb, P)
@@ -32,13 +32,13 @@ def test_the_picture_is_the_source_of_the_input_beside_it(tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ["a.png", "a.jpg"])
 def test_a_small_picture_is_kept_as_it_came(tmp_path: Path, name: str) -> None:
     sample = _sample(tmp_path, name, (40, 30))
-    _, names = write_images([sample], P, tmp_path / "golden")
+    _, names = write_examples([sample], P, tmp_path / "golden")
     assert (tmp_path / "golden" / names[0]).read_bytes() == (tmp_path / name).read_bytes()
 
 
 @pytest.mark.parametrize(("name", "kept"), [("a.png", "0.png"), ("a.jpg", "0.jpg"), ("a.bmp", "0.png")])
 def test_large_pictures_are_scaled_down_to_384(tmp_path: Path, name: str, kept: str) -> None:
-    _, names = write_images([_sample(tmp_path, name, (1024, 600))], P, tmp_path / "golden")
+    _, names = write_examples([_sample(tmp_path, name, (1024, 600))], P, tmp_path / "golden")
     assert names == (kept,)
     with Image.open(tmp_path / "golden" / kept) as picture:
         assert picture.size == (384, 225)
@@ -48,7 +48,7 @@ def test_where_and_when_a_picture_was_taken_does_not_travel(tmp_path: Path) -> N
     exif = Image.Exif()
     exif[0x0112], exif[0x9003] = 6, "2026:01:02 03:04:05"
     Image.new("RGB", (40, 30), "red").save(tmp_path / "a.jpg", exif=exif)
-    _, names = write_images([Sample(str(tmp_path / "a.jpg"), 0, "")], P, tmp_path / "golden")
+    _, names = write_examples([Sample(str(tmp_path / "a.jpg"), 0, "")], P, tmp_path / "golden")
     with Image.open(tmp_path / "golden" / names[0]) as picture:
         assert not picture.getexif()
         assert picture.size == (30, 40)
@@ -67,7 +67,7 @@ def test_texts_in_a_picture_do_not_travel(tmp_path: Path, kind: str) -> None:
     else:
         picture.save(path, comment=secret)
     assert secret in path.read_bytes()
-    _, names = write_images([Sample(str(path), 0, "")], P, tmp_path / "golden")
+    _, names = write_examples([Sample(str(path), 0, "")], P, tmp_path / "golden")
     assert secret not in (tmp_path / "golden" / names[0]).read_bytes()
 
 

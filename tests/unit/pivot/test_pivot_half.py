@@ -20,9 +20,9 @@ from edgetl.pivot.export import export_pivot
 from edgetl.pivot.half import measure_range, to_float16
 from edgetl.pivot.pivot import HalfRange, Pivot, available, left_out, model_for, read_pivot
 from edgetl.recipes.targets import load_target
-from edgetl.types import NetworkSpec, Preprocessing, Sample, Split
+from edgetl.types import ImagePreprocessing, NetworkSpec, Sample, Split
 
-P = Preprocessing(32, 32, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+P = ImagePreprocessing(32, 32, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 SPEC = NetworkSpec("timm", "test_resnet", {}, 2, "fc", P)
 
 

@@ -8,7 +8,7 @@ import pytest
 from edgetl.errors import BundleError
 from edgetl.files.digest import file_digest
 from edgetl.pivot.pivot import Parity, Pivot, PivotModel, read_pivot, write_pivot
-from edgetl.types import Preprocessing
+from edgetl.types import ImagePreprocessing
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
     )
     pivot = Pivot(
         labels=("a", "b"),
-        preprocessing=Preprocessing(8, 8, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        preprocessing=ImagePreprocessing(8, 8, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
         models=(model,),
         golden_files=("0.png",),
         digests={},
@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 def test_what_was_written_is_read_back_with_the_digest_of_every_file(folder: Path) -> None:
     pivot = read_pivot(folder)
     assert pivot.labels == ("a", "b")
-    assert pivot.preprocessing.height == 8
+    assert pivot.preprocessing.network_shape == (3, 8, 8)
     assert set(pivot.digests) == {"float32.onnx", "golden/0.png"}
 
 

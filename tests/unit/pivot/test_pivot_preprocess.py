@@ -12,14 +12,15 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from edgetl.fronts.image.normalize import affine, normalize
+from edgetl.pivot.attach import attach
 from edgetl.pivot.facts import facts_of
-from edgetl.pivot.preprocess import attach, byte_lattice, on_byte_lattice
-from edgetl.types import Preprocessing
+from edgetl.pivot.preprocess import byte_lattice, on_byte_lattice
+from edgetl.types import ImagePreprocessing, as_image
 
-IMAGENET = Preprocessing(6, 4, "squash", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+IMAGENET = ImagePreprocessing(6, 4, "squash", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
-def _identity(p: Preprocessing) -> onnx.ModelProto:
+def _identity(p: ImagePreprocessing) -> onnx.ModelProto:
     """A "network" that hands its normalized input on, to look at it."""
     graph = helper.make_graph(
         [helper.make_node("Identity", ["input"], ["logits"])],
@@ -50,7 +51,7 @@ def test_raw_bytes_become_normalized_planes_for_every_batch_size(batch: int) -> 
 def test_one_multiplication_and_one_addition_are_the_usual_formula(
     mean: tuple[float, float, float], std: tuple[float, float, float], byte: int
 ) -> None:
-    scale, offset = affine(Preprocessing(1, 1, "squash", mean, std))
+    scale, offset = affine(ImagePreprocessing(1, 1, "squash", mean, std))
     expected = (byte / 255 - np.array(mean)) / np.array(std)
     np.testing.assert_allclose(byte * scale.astype(np.float64) + offset, expected, atol=1e-5)
 
@@ -75,8 +76,8 @@ def test_metadata_is_json_that_others_can_read() -> None:
     assert json.loads(metadata["edgetl.preprocessing"])["height"] == 6
 
 
-def plain(mean: float, std: float) -> Preprocessing:
-    return Preprocessing(4, 6, "squash", (mean,) * 3, (std,) * 3)
+def plain(mean: float, std: float) -> ImagePreprocessing:
+    return ImagePreprocessing(4, 6, "squash", (mean,) * 3, (std,) * 3)
 
 
 @pytest.mark.parametrize(("mean", "zero_point"), [(0.0, 0), (0.5, 128), (128 / 255, 128), (1.0, 255)])
@@ -84,7 +85,7 @@ def test_bytes_lie_on_a_lattice_when_all_channels_are_treated_alike(mean: float,
     lattice = byte_lattice(plain(mean, 0.25), symmetric=False)
     assert lattice is not None
     assert lattice.zero_point == zero_point
-    moved = on_byte_lattice(plain(mean, 0.25), symmetric=False)
+    moved = as_image(on_byte_lattice(plain(mean, 0.25), symmetric=False))
     images = np.arange(256, dtype=np.uint8).repeat(72)[: 4 * 6 * 3 * 64].reshape(-1, 4, 6, 3)
     steps = normalize(images, moved) / np.float32(lattice.scale)
     np.testing.assert_allclose(steps, images.transpose(0, 3, 1, 2).astype(float) - zero_point, atol=1e-3)
@@ -124,7 +125,7 @@ def test_bytes_are_the_quantized_input_itself_where_the_network_rounds_onto_them
     assert ("QuantizeLinear" not in [node.op_type for node in model.graph.node]) is free
     images = np.random.default_rng(0).integers(0, 256, (2, 4, 6, 3)).astype(np.uint8)
     (found,) = ReferenceEvaluator(model).run(None, {"image": images})
-    expected = normalize(images, on_byte_lattice(p, symmetric=False)).mean(axis=(2, 3))
+    expected = normalize(images, as_image(on_byte_lattice(p, symmetric=False))).mean(axis=(2, 3))
     np.testing.assert_allclose(np.asarray(found), expected, atol=1e-5 if free else 0.005)
 
 

@@ -28,7 +28,7 @@ from edgetl.quant.record import read_quantize
 from edgetl.recipes.gates import Gates
 from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
-from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Sample, Scheme, Split
+from edgetl.types import CalibrationProfile, ImagePreprocessing, NetworkSpec, Sample, Scheme, Split, as_image
 
 pytestmark = pytest.mark.stage
 
@@ -61,7 +61,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     folders = {name: root / name for name in ("images", "adapted", "quantized", "pivot")}
     for folder in folders.values():
         folder.mkdir()
-    preprocessing = Preprocessing(32, 32, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    preprocessing = ImagePreprocessing(32, 32, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     spec = NetworkSpec("timm", "test_resnet", {}, 2, "fc", preprocessing)
     network = construct(spec)
     save_torch(network.state_dict(), folders["adapted"] / "network.safetensors")
@@ -121,9 +121,7 @@ def test_the_record_tells_the_history_and_never_ends_worse_than_it_started(made:
 def test_training_leaves_the_float_reference_alone(made: Made) -> None:
     spec = read_spec(made.adapted / "network.json")
     network = rebuild(spec, made.adapted / "network.safetensors")
-    images = normalize(
-        load_batch(made.split.shots, spec.preprocessing), on_byte_lattice(spec.preprocessing, symmetric=False)
-    )
+    images = normalize(load_batch(made.split.shots, spec.image), as_image(on_byte_lattice(spec.image, symmetric=False)))
     expected = network(torch.from_numpy(images)).detach().numpy()
     found = load_file(made.quantized / "reference.safetensors")["float_logits"]
     np.testing.assert_allclose(found, expected, atol=1e-4)

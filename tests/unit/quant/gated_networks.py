@@ -13,10 +13,10 @@ from timm.layers import SEModule
 from torch import Tensor, nn
 
 from edgetl.backbones.load import construct
-from edgetl.types import NetworkSpec, Preprocessing, Sample
+from edgetl.types import ImagePreprocessing, NetworkSpec, Sample
 
 SIZE = 32
-P = Preprocessing(SIZE, SIZE, "squash", (0.4, 0.5, 0.6), (0.5, 0.5, 0.5))
+P = ImagePreprocessing(SIZE, SIZE, "squash", (0.4, 0.5, 0.6), (0.5, 0.5, 0.5))
 EFFICIENT = NetworkSpec("timm", "test_efficientnet", {}, 3, "classifier", P)  # SiLU, two gates
 MOBILE = NetworkSpec("timm", "mobilenetv3_small_050", {}, 3, "classifier", P)  # hard-swish, nine gates
 TORCHVISION = NetworkSpec("torchvision", "mobilenet_v3_small", {}, 3, "classifier.3", P)

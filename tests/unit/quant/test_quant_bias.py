@@ -14,9 +14,9 @@ from edgetl.quant.bias import correct_biases
 from edgetl.quant.fakequant import quantizers
 from edgetl.quant.prepare import convert, prepare
 from edgetl.quant.quantizer import biased_layers
-from edgetl.types import CalibrationProfile, Preprocessing, Scheme
+from edgetl.types import CalibrationProfile, ImagePreprocessing, Scheme
 
-P = Preprocessing(16, 16, "squash", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+P = ImagePreprocessing(16, 16, "squash", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 COARSE = Scheme("uint8", activation_symmetric=False, weight_granularity="tensor")
 PROFILE = CalibrationProfile("default", "", 8, "min-max")
 

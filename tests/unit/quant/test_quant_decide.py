@@ -14,9 +14,9 @@ from edgetl.quant.decide import decide, is_inside, judge_on
 from edgetl.quant.record import Judged
 from edgetl.recipes.gates import Gates
 from edgetl.tasks.base import load_task
-from edgetl.types import Interval, Preprocessing, Silent, Split
+from edgetl.types import ImagePreprocessing, Interval, Silent, Split
 
-P = Preprocessing(32, 32, "squash", (0.4, 0.5, 0.6), (0.5, 0.5, 0.5))
+P = ImagePreprocessing(32, 32, "squash", (0.4, 0.5, 0.6), (0.5, 0.5, 0.5))
 
 
 def _judged(drop_points: float, top1: float = 0.9) -> Judged:

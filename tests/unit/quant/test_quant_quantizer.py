@@ -24,14 +24,14 @@ from edgetl.pivot.check import check_scheme
 from edgetl.pivot.from_torch import to_onnx
 from edgetl.pivot.serialize import serialize
 from edgetl.quant.prepare import convert, prepare
-from edgetl.types import CalibrationProfile, Preprocessing, Scheme
+from edgetl.types import CalibrationProfile, ImagePreprocessing, Scheme
 
 pytestmark = pytest.mark.stage  # whole networks are captured
 
 U8 = Scheme("uint8", activation_symmetric=False)
 S8 = Scheme("int8", activation_symmetric=True)
 PROFILE = CalibrationProfile("default", "", 8, "min-max")
-P = Preprocessing(16, 16, "squash", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+P = ImagePreprocessing(16, 16, "squash", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 class Residual(nn.Module):
@@ -114,7 +114,7 @@ def _quantized(kind: Callable[[], nn.Module], scheme: Scheme) -> tuple[onnx.Mode
     images: Iterator[torch.Tensor] = iter([torch.randn(4, 3, 16, 16)])
     calibrate(prepared, images, P)
     converted = convert(prepared, P)
-    return to_onnx(converted, 16, 16), converted
+    return to_onnx(converted, (3, 16, 16)), converted
 
 
 def _optimized(model: onnx.ModelProto, tmp_path: object) -> Counter[str]:
@@ -282,6 +282,6 @@ def test_the_checker_names_the_node_that_breaks_the_scheme() -> None:
 
 
 def test_the_checker_finds_a_convolution_that_stayed_float() -> None:
-    model = to_onnx(Residual().eval(), 16, 16)
+    model = to_onnx(Residual().eval(), (3, 16, 16))
     with pytest.raises(BackendError, match=r"\(Conv\): expected inputs and weights from DequantizeLinear"):
         check_scheme(model, U8)

@@ -25,7 +25,7 @@ from edgetl.recipes.gates import Gates
 from edgetl.recipes.recipe import Quantize
 from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
-from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Scheme, Silent, Split
+from edgetl.types import CalibrationProfile, ImagePreprocessing, NetworkSpec, Scheme, Silent, Split
 
 pytestmark = pytest.mark.stage
 
@@ -70,7 +70,7 @@ class Notes(Silent):
 def adapted(tmp_path_factory: pytest.TempPathFactory) -> Adapted:
     root = tmp_path_factory.mktemp("adapted")
     spec = NetworkSpec(
-        "timm", "test_resnet", {}, 2, "fc", Preprocessing(32, 32, "squash", (0.4, 0.5, 0.6), (0.5, 0.5, 0.5))
+        "timm", "test_resnet", {}, 2, "fc", ImagePreprocessing(32, 32, "squash", (0.4, 0.5, 0.6), (0.5, 0.5, 0.5))
     )
     save_file(construct(spec).state_dict(), root / "network.safetensors")
     write_spec(spec, root / "network.json")
@@ -182,7 +182,7 @@ def test_a_training_that_diverges_is_survived_and_told_without_numbers_that_are_
 
 def test_bytes_with_their_zero_point_in_the_middle_take_any_mean(adapted: Adapted, tmp_path: Path) -> None:
     spec = read_spec(adapted.folder / "network.json")
-    gray = replace(spec.preprocessing, mean=(0.4,) * 3)
+    gray = replace(spec.image, mean=(0.4,) * 3)
     folder = tmp_path / "gray"
     folder.mkdir()
     (folder / "network.safetensors").write_bytes((adapted.folder / "network.safetensors").read_bytes())

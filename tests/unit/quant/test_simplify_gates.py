@@ -34,7 +34,7 @@ def _check_folded(network: nn.Module) -> None:
     factors, x = constants(network, [images(16), images(8, 5)]), images(4, 9)
     expected = _by_hand(network, factors, x)
     assert float((network(x) - expected).abs().max()) > 1e-3, "constants are another function than gates"
-    places = folds(network, SIZE, SIZE)
+    places = folds(network, (3, SIZE, SIZE))
     drop_gates(network, places)
     write_constants(network, places, factors)
     torch.testing.assert_close(network(x), expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
@@ -94,4 +94,4 @@ def test_batches_add_up() -> None:
 
 def test_a_fold_names_its_gate_and_layer() -> None:
     network = settle(Gated(lambda: nn.Conv2d(8, 8, 1), act_before=True))
-    assert folds(network, SIZE, SIZE) == [Fold("gate", 8, "convolution", "behind")]
+    assert folds(network, (3, SIZE, SIZE)) == [Fold("gate", 8, "convolution", "behind")]

@@ -38,7 +38,7 @@ def _outputs_of_norms(network: nn.Module, x: Tensor) -> dict[str, Tensor]:
 @pytest.mark.parametrize("spec", [EFFICIENT, MOBILE], ids=lambda spec: spec.architecture)
 def test_means_and_variances_behind_every_norm_are_the_teachers(spec: NetworkSpec) -> None:
     teacher, x = settled(spec), images(32, 3)
-    student = operate(copy.deepcopy(teacher), (RELU,), SIZE, SIZE)
+    student = operate(copy.deepcopy(teacher), (RELU,), (3, SIZE, SIZE))
     count = match_moments(student, teacher, x)
     expected, found = _outputs_of_norms(teacher, x), _outputs_of_norms(student, x)
     assert count == len(expected) == len(found)
@@ -52,7 +52,7 @@ def test_means_and_variances_behind_every_norm_are_the_teachers(spec: NetworkSpe
 
 def test_the_logits_come_much_closer_to_the_teachers_than_without() -> None:
     teacher, x, others = settled(EFFICIENT), images(64, 3), images(32, 4)
-    student = operate(copy.deepcopy(teacher), (RELU,), SIZE, SIZE)
+    student = operate(copy.deepcopy(teacher), (RELU,), (3, SIZE, SIZE))
     before = float((student(others) - teacher(others)).square().mean())
     match_moments(student, teacher, x)
     assert float((student(others) - teacher(others)).square().mean()) < 0.5 * before
@@ -70,7 +70,7 @@ def test_a_channel_without_variance_stays_finite() -> None:
     norm = teacher.get_submodule("bn1")
     assert isinstance(norm, nn.BatchNorm2d)
     teacher.get_parameter("conv_stem.weight")[0] = 0.0
-    student = operate(copy.deepcopy(teacher), (RELU,), SIZE, SIZE)
+    student = operate(copy.deepcopy(teacher), (RELU,), (3, SIZE, SIZE))
     match_moments(student, teacher, x)
     assert bool(student(x).isfinite().all())
     assert all(bool((tensor >= 0).all()) for name, tensor in student.state_dict().items() if "running_var" in name)

@@ -39,7 +39,7 @@ MOVES = {"adaptive_avg_pool2d", "mean", "flatten", "reshape", "view", "dropout",
 
 
 def _operators(network: nn.Module) -> set[str]:
-    nodes = capture(network, SIZE, SIZE).graph.nodes
+    nodes = capture(network, (3, SIZE, SIZE)).graph.nodes
     return {node.target.__name__.partition(".")[0] for node in nodes if node.op == "call_function"}
 
 
@@ -70,25 +70,25 @@ def test_an_operated_network_is_made_of_plain_operators(spec: NetworkSpec, kind:
 
 
 def test_a_kept_gate_keeps_the_activation_inside_it() -> None:
-    network = operate(construct(EFFICIENT), (RELU,), SIZE, SIZE)
+    network = operate(construct(EFFICIENT), (RELU,), (3, SIZE, SIZE))
     assert not smooth_activations(network)
     assert sum(isinstance(module, nn.SiLU) for module in network.modules()) == 2
     assert replaceable(network) == Replaceable(0, 2)
 
 
 def test_activations_stay_where_only_gates_go() -> None:
-    assert replaceable(operate(construct(EFFICIENT), (NO_GATES,), SIZE, SIZE)) == Replaceable(9, 0)
+    assert replaceable(operate(construct(EFFICIENT), (NO_GATES,), (3, SIZE, SIZE))) == Replaceable(9, 0)
 
 
 def test_nothing_named_changes_nothing() -> None:
     network = settled(EFFICIENT)
     expected = network(images(2))
-    assert torch.equal(operate(network, (), SIZE, SIZE)(images(2)), expected)
+    assert torch.equal(operate(network, (), (3, SIZE, SIZE))(images(2)), expected)
 
 
 @pytest.mark.parametrize("spec", ALL, ids=lambda spec: spec.architecture)
 def test_every_gate_of_these_networks_stands_before_a_convolution(spec: NetworkSpec) -> None:
-    assert {fold.into for fold in folds(construct(spec), P.height, P.width)} == {"convolution"}
+    assert {fold.into for fold in folds(construct(spec), P.network_shape)} == {"convolution"}
 
 
 @pytest.mark.parametrize(
@@ -108,8 +108,8 @@ def test_a_constant_goes_into_a_neighbor_only_where_nothing_else_sees_it(
     behind: Callable[[], nn.Module], act_before: bool, expected: Fold
 ) -> None:
     network = Gated(behind, act_before=act_before).eval()
-    assert folds(network, SIZE, SIZE) == [expected]
-    operate(network, (NO_GATES,), SIZE, SIZE)
+    assert folds(network, (3, SIZE, SIZE)) == [expected]
+    operate(network, (NO_GATES,), (3, SIZE, SIZE))
     assert isinstance(network.gate, ChannelScale) == (expected.into == "nothing")
 
 
@@ -119,7 +119,7 @@ def test_a_surgery_of_a_later_version_is_refused() -> None:
 
 
 def test_an_operated_state_is_rebuilt_to_the_same_logits(tmp_path: Path) -> None:
-    network = operate(settled(EFFICIENT), (RELU6, NO_GATES), SIZE, SIZE)
+    network = operate(settled(EFFICIENT), (RELU6, NO_GATES), (3, SIZE, SIZE))
     write_checkpoint(network.state_dict(), tmp_path / "network.safetensors")
     write_spec(replace(EFFICIENT, surgery=(RELU6, NO_GATES)), tmp_path / "network.json")
     again = rebuild(read_spec(tmp_path / "network.json"), tmp_path / "network.safetensors")
@@ -127,7 +127,7 @@ def test_an_operated_state_is_rebuilt_to_the_same_logits(tmp_path: Path) -> None
 
 
 def test_without_its_surgery_the_state_does_not_fit(tmp_path: Path) -> None:
-    network = operate(settled(EFFICIENT), (NO_GATES,), SIZE, SIZE)
+    network = operate(settled(EFFICIENT), (NO_GATES,), (3, SIZE, SIZE))
     write_checkpoint(network.state_dict(), tmp_path / "network.safetensors")
     with pytest.raises(WeightsError, match=r"differ in .*\.se\."):
         rebuild(EFFICIENT, tmp_path / "network.safetensors")

@@ -27,7 +27,7 @@ from edgetl.quant.simplify.simplify import simplify_network
 from edgetl.recipes.gates import Gates
 from edgetl.recipes.recipe import Surgery
 from edgetl.recipes.run import Run
-from edgetl.types import CalibrationProfile, NetworkSpec, Preprocessing, Scheme, Split
+from edgetl.types import CalibrationProfile, ImagePreprocessing, NetworkSpec, Scheme, Split
 
 pytestmark = pytest.mark.stage
 
@@ -96,7 +96,7 @@ def test_plain_views_are_of_as_many_classes_as_go_in(tmp_path: Path, monkeypatch
 
 
 def test_rebuilt_logits_agree_with_the_recorded_agreement(adapted: tuple[Path, Split], done: Path) -> None:
-    x = torch.from_numpy(normalize(load_batch(adapted[1].shots, EFFICIENT.preprocessing), EFFICIENT.preprocessing))
+    x = torch.from_numpy(normalize(load_batch(adapted[1].shots, EFFICIENT.image), EFFICIENT.image))
     before = rebuild(EFFICIENT, adapted[0] / "network.safetensors")(x).argmax(1)
     after = rebuild(read_spec(done / "network.json"), done / "network.safetensors")(x).argmax(1)
     record = read_surgery(done)
@@ -131,7 +131,7 @@ def test_an_operated_network_is_not_operated_on_again(adapted: tuple[Path, Split
 
 
 def test_a_network_with_nothing_to_replace_is_refused(adapted: tuple[Path, Split], tmp_path: Path) -> None:
-    spec = NetworkSpec("timm", "test_resnet", {}, 3, "fc", Preprocessing(32, 32, "squash", (0.5,) * 3, (0.5,) * 3))
+    spec = NetworkSpec("timm", "test_resnet", {}, 3, "fc", ImagePreprocessing(32, 32, "squash", (0.5,) * 3, (0.5,) * 3))
     (plain := tmp_path / "plain").mkdir()
     write_checkpoint(construct(spec).state_dict(), plain / "network.safetensors")
     write_spec(spec, plain / "network.json")

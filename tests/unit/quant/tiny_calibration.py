@@ -29,10 +29,10 @@ from edgetl.quant.observed import Observed
 from edgetl.quant.prepare import prepare
 from edgetl.quant.ranges import RangesCache
 from edgetl.quant.ranges_key import key_parts
-from edgetl.types import CalibrationProfile, Preprocessing, Progress, Sample, Scheme, Silent
+from edgetl.types import CalibrationProfile, ImagePreprocessing, Progress, Sample, Scheme, Silent
 
 IMAGES = 100  # seven batches, the last one smaller
-P = Preprocessing(16, 16, "squash", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+P = ImagePreprocessing(16, 16, "squash", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 SCHEME = Scheme("uint8", activation_symmetric=False)
 PROFILE = CalibrationProfile("default", "", IMAGES, "entropy", views=2)
 NETWORK = {"architecture": "tiny"}

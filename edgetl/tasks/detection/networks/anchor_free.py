@@ -80,7 +80,7 @@ def build(
         model_args=network.model_args,
         arguments={"width": settings.width},
         num_classes=num_classes,
-        preprocessing=network.preprocessing,
+        preprocessing=network.image,
         licence=network.licence,
     )
     detector = _on(maps, spec)

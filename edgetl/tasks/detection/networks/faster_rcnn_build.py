@@ -27,7 +27,7 @@ from edgetl.tasks.detection.networks.faster_rcnn_network import FeaturePyramid, 
 from edgetl.tasks.detection.networks.faster_rcnn_torchvision import PUBLISHED, RATIOS, Levels
 from edgetl.tasks.detection.networks.loading import fill, fresh, sets_of
 from edgetl.tasks.detection.spec import DetectorSpec
-from edgetl.types import NetworkSpec, Preprocessing, ResizePolicy, WeightSource
+from edgetl.types import ImagePreprocessing, NetworkSpec, ResizePolicy, WeightSource
 
 _STRIDES = (8, 16, 32)  # of the backbone's maps; the pyramid has one more
 _PYRAMID = Levels((8, 16, 32, 64), ((24,), (48,), (96,), (192,)), of_regions=3)
@@ -67,7 +67,7 @@ def build(
         network.model_args,
         {"width": settings.width, "candidates": _CANDIDATES, "regions": _REGIONS},
         num_classes,
-        network.preprocessing,
+        network.image,
         network.licence,
     )
     detector = _on(maps, spec)
@@ -91,7 +91,7 @@ def _build_published(
     name: str, backbone: Backbone, source: WeightSource, num_classes: int, *, keep_classes: bool
 ) -> tuple[FasterRcnn, DetectorSpec, Audit]:
     height, width = backbone.height_and_width() or (_PUBLISHED_SIZE, _PUBLISHED_SIZE)
-    preprocessing = Preprocessing(height, width, "letterbox-corner", IMAGENET_MEAN, IMAGENET_STD, fill=_MEAN_COLOR)
+    preprocessing = ImagePreprocessing(height, width, "letterbox-corner", IMAGENET_MEAN, IMAGENET_STD, fill=_MEAN_COLOR)
     arguments: dict[str, object] = {"candidates": _CANDIDATES, "regions": _REGIONS}
     if name == "fasterrcnn_resnet50_fpn" and (source.kind == "hub" or source.digest.startswith(_WITHOUT_EPSILON)):
         arguments["epsilon"] = 0.0

@@ -24,7 +24,7 @@ from edgetl.tasks.detection.networks.loading import RARE, fill, fresh, sets_of, 
 from edgetl.tasks.detection.networks.ssd import Scoring, Ssd
 from edgetl.tasks.detection.networks.ssd_head import CLASS_LAYERS, SsdNetwork
 from edgetl.tasks.detection.spec import DetectorSpec
-from edgetl.types import NetworkSpec, Preprocessing, ResizePolicy, WeightSource
+from edgetl.types import ImagePreprocessing, NetworkSpec, ResizePolicy, WeightSource
 
 _INPUT_SIZE = 320
 _HALF = (0.5, 0.5, 0.5)
@@ -95,7 +95,7 @@ def build(
         network.model_args,
         {"width": settings.width},
         num_classes,
-        network.preprocessing,
+        network.image,
         network.licence,
     )
     detector = _on(maps, spec)
@@ -133,14 +133,14 @@ def _build_published(
     return detector, spec, audit
 
 
-def _input(backbone: Backbone, published: _Published) -> Preprocessing:
+def _input(backbone: Backbone, published: _Published) -> ImagePreprocessing:
     height, width = backbone.height_and_width() or (published.side, published.side)
     if not published.sizes and (height, width) != (published.side, published.side):
         raise UsageError(
             f"backbone.input_size: `{backbone.name}` takes {published.side}x{published.side} pixels only; found "
             f"{height}x{width}; leave `input_size` out"
         )
-    return Preprocessing(height, width, "squash", published.mean, published.std)
+    return ImagePreprocessing(height, width, "squash", published.mean, published.std)
 
 
 def _from_hub(backbone: Backbone, published: _Published, source: WeightSource) -> tuple[list[TensorSet], str]:

@@ -12,7 +12,7 @@ from edgetl.tasks.detection.networks.yolox import Yolox
 from edgetl.tasks.detection.networks.yolox_network import SIZES, STRIDES
 from edgetl.tasks.detection.networks.yolox_weights import NORMALIZED, PixelRange, converted
 from edgetl.tasks.detection.spec import DetectorSpec
-from edgetl.types import Preprocessing, ResizePolicy, WeightSource
+from edgetl.types import ImagePreprocessing, ResizePolicy, WeightSource
 
 _CLASS_LAYERS = "head.predict.cls_preds"
 _GRAY = (114, 114, 114)
@@ -67,5 +67,5 @@ def _describe(backbone: Backbone, num_classes: int, pixels: PixelRange) -> Detec
         raise UsageError(
             f"backbone.input_size: `{backbone.name}` takes multiples of {STRIDES[-1]} pixels; found {height}x{width}"
         )
-    preprocessing = Preprocessing(height, width, "letterbox-corner", pixels.mean, pixels.std, fill=_GRAY)
+    preprocessing = ImagePreprocessing(height, width, "letterbox-corner", pixels.mean, pixels.std, fill=_GRAY)
     return DetectorSpec("yolox", "edgetl", backbone.name, {}, {}, num_classes, preprocessing)

@@ -1,4 +1,4 @@
-"""How a clip of sound becomes a network's input."""
+"""How an example of each front becomes the network's input."""
 
 from __future__ import annotations
 
@@ -7,10 +7,47 @@ from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Le
 
-from edgetl.types.data import STRICT
+from edgetl.types.data import ResizePolicy
+from edgetl.types.ports import STRICT, Port
 
+_Pixels = Annotated[int, Ge(1), Le(8192)]
+_Byte = Annotated[int, Ge(0), Le(255)]
+_Mean = Annotated[float, Ge(-1e6), Le(1e6)]
+_Deviation = Annotated[float, Ge(1e-9), Le(1e6)]
 _Samples = Annotated[int, Ge(1), Le(1 << 20)]
 _Rate = Annotated[int, Ge(1000), Le(192_000)]
+
+
+@dataclass(frozen=True)
+class ImagePreprocessing:
+    """How a decoded RGB image becomes the network's input.
+
+    Resize and crop to (height, width) uint8 happen outside the graph, `(x / 255 - mean) / std` inside it.
+    `crop_pct` is used by `crop` only: the shorter side is resized to round(size / crop_pct), then center cropped.
+    `fill` is the RGB padding color of `letterbox` and `letterbox-corner`, which puts the image at the top left.
+    The bounds hold for what is read from a file: a manifest, a pivot; the C++ runtime has the same.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+
+    height: _Pixels
+    width: _Pixels
+    resize: ResizePolicy
+    mean: tuple[_Mean, _Mean, _Mean]
+    std: tuple[_Deviation, _Deviation, _Deviation]
+    crop_pct: Annotated[float, Ge(0.05), Le(1)] = 0.875
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    fill: tuple[_Byte, _Byte, _Byte] = (128, 128, 128)
+
+    @property
+    def port(self) -> Port:
+        """The input of the deployed network."""
+        return Port("image", "uint8", (None, self.height, self.width, 3))
+
+    @property
+    def network_shape(self) -> tuple[int, ...]:
+        """Of one normalized example, as the trained network takes it."""
+        return (3, self.height, self.width)
 
 
 @dataclass(frozen=True)
@@ -70,3 +107,23 @@ class AudioPreprocessing:
     file_rate_hz: _Rate
     samples: _Samples
     mel: Mel
+
+    @property
+    def port(self) -> Port:
+        """The input of the deployed network."""
+        return Port("audio", "int16", (None, self.samples))
+
+    @property
+    def network_shape(self) -> tuple[int, ...]:
+        """Of one example's frames, as the trained network takes them."""
+        return (1, self.mel.frames(self.samples), self.mel.coefficients or self.mel.bands)
+
+
+Preprocessing = ImagePreprocessing | AudioPreprocessing
+"""How an example of any front becomes the network's input."""
+
+
+def as_image(p: Preprocessing) -> ImagePreprocessing:
+    """That of an image, for what is about images only."""
+    assert isinstance(p, ImagePreprocessing)
+    return p

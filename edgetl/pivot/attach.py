@@ -1,0 +1,15 @@
+"""Puts into the graph what each front computes after its files are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import onnx
+
+from edgetl.pivot.preprocess import attach_image
+from edgetl.types import Preprocessing, as_image
+
+
+def attach(model: onnx.ModelProto, p: Preprocessing, labels: Sequence[str]) -> onnx.ModelProto:
+    """A copy of the network whose input is `p.port`, with labels and preprocessing in its metadata."""
+    return attach_image(model, as_image(p), labels)
