@@ -63,17 +63,20 @@ def check_precision(facts: PivotFacts, precision: Precision, path: Path) -> None
 def check_tensorrt(model: onnx.ModelProto, path: Path) -> None:
     """Refuse what TensorRT's ONNX parser refuses, naming the node, on a machine without TensorRT.
 
-    The uint8 network input feeds only Cast nodes. Every Q/DQ pair is int8 with zero point 0; activations have one
-    scale; only int8 passes through DequantizeLinear (onnxruntime's own tools write int32 biases there).
+    The uint8 network input feeds only Cast nodes, and so does an int16 one, which becomes int32. Every Q/DQ pair is
+    int8 with zero point 0; activations have one scale; only int8 passes through DequantizeLinear (onnxruntime's own
+    tools write int32 biases there).
     """
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     kinds = _quantized_types(model, constants)
-    images = {value.name for value in model.graph.input if value.type.tensor_type.elem_type == TensorProto.UINT8}
+    narrow = {TensorProto.UINT8: "uint8", TensorProto.INT16: "int16"}
+    kinds_of = {value.name: value.type.tensor_type.elem_type for value in model.graph.input}
+    only_cast = {name: narrow[kind] for name, kind in kinds_of.items() if kind in narrow}
     for node in model.graph.node:
         where = f"{path}: node `{node.name or node.output[0]}` ({node.op_type})"
-        for name in images.intersection(node.input):
+        for name in only_cast.keys() & set(node.input):
             if node.op_type != "Cast":
-                raise BackendError(f"{where}: TensorRT accepts the uint8 input `{name}` only into a Cast")
+                raise BackendError(f"{where}: TensorRT accepts the {only_cast[name]} input `{name}` only into a Cast")
         if node.op_type in (QUANTIZE, DEQUANTIZE):
             _check_pair(node, constants, kinds, where)
 

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
+from onnx import TensorProto
 
 from edgetl.backends.cuda_driver import Gpu
 from edgetl.backends.failures import joined
@@ -99,10 +101,22 @@ def _network(trt: Any, builder: Any) -> tuple[Any, bool]:
 
 def _parse(trt: Any, network: Any, log: Any, pivot: Path) -> None:
     parser = trt.OnnxParser(network, log)
-    if parser.parse(pivot.read_bytes()):
+    if parser.parse(_with_wide_inputs(pivot.read_bytes())):
         return
     errors = [parser.get_error(index).desc() for index in range(parser.num_errors)]
     raise BackendError(f"{pivot}: {trt.__name__} cannot read it: {joined(errors, 'no reason given')}")
+
+
+def _with_wide_inputs(model: bytes) -> bytes:
+    """The model with int32 inputs in place of int16 ones, which TensorRT has not; they go into a Cast alone."""
+    read = onnx.load_from_string(model)
+    narrow = [
+        value.type.tensor_type for value in read.graph.input if value.type.tensor_type.elem_type == TensorProto.INT16
+    ]
+    for kind in narrow:
+        kind.elem_type = TensorProto.INT32
+    data: bytes = read.SerializeToString() if narrow else model
+    return data
 
 
 def _set_flags(trt: Any, config: Any, precision: Precision, typed: bool) -> None:
@@ -123,6 +137,14 @@ def _add_profile(builder: Any, config: Any, network: Any, max_batch: int, pivot:
         profile.set_shape(source.name, *((batch, *tuple(source.shape)[1:]) for batch in (1, 1, max_batch)))
     if config.add_optimization_profile(profile) < 0:
         raise BackendError(f"{pivot}: batches of 1 to {max_batch} were refused")
+
+
+def _widened(inputs: Tensors) -> Tensors:
+    """int16 arrays as the int32 that the plan was built for."""
+    return {
+        name: array.astype(np.int32) if isinstance(array, np.ndarray) and array.dtype == np.int16 else array
+        for name, array in inputs.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -173,7 +195,7 @@ class TensorRTEngine:
 
     def infer(self, inputs: Tensors) -> Tensors:
         self._opened()
-        arrays = arrays_of(inputs, self._io.signature.inputs)
+        arrays = arrays_of(_widened(inputs), self._io.signature.inputs)
         count = len(next(iter(arrays.values())))
         outputs = {
             port.name: np.empty((count, *(size or 1 for size in port.shape[1:])), np.float32)

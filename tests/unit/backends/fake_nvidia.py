@@ -92,7 +92,8 @@ class FakeDriver:
 
 
 class FakeContext:
-    def __init__(self) -> None:
+    def __init__(self, input_type: np.dtype[Any]) -> None:
+        self.input_type = input_type
         self.addresses: dict[str, int] = {}
         self.batch = 0
         self.shapes: list[int] = []
@@ -110,9 +111,10 @@ class FakeContext:
 
     def execute_async_v3(self, stream: int) -> bool:
         assert stream == 7
-        images = (ctypes.c_uint8 * (self.batch * SIZE * SIZE * 3)).from_address(self.addresses["image"])
+        size_bytes = self.batch * SIZE * SIZE * 3 * self.input_type.itemsize
+        images = (ctypes.c_uint8 * size_bytes).from_address(self.addresses["image"])
         logits = (ctypes.c_float * (self.batch * CLASSES)).from_address(self.addresses["logits"])
-        means = np.ctypeslib.as_array(images).reshape(self.batch, -1).mean(axis=1)
+        means = np.ctypeslib.as_array(images).view(self.input_type).reshape(self.batch, -1).mean(axis=1)
         np.frombuffer(memoryview(logits).cast("B"), np.float32).reshape(self.batch, CLASSES)[:] = [
             [m, self.batch] for m in means
         ]
@@ -130,7 +132,7 @@ class FakeEngine:
         return ("image", "logits")[index]
 
     def get_tensor_dtype(self, name: str) -> object:
-        return self.trt.DataType.UINT8 if name == "image" else self.trt.DataType.FLOAT
+        return self.trt.input_type if name == "image" else self.trt.DataType.FLOAT
 
     def get_tensor_mode(self, name: str) -> object:
         return self.trt.TensorIOMode.INPUT if name == "image" else self.trt.TensorIOMode.OUTPUT
@@ -145,7 +147,7 @@ class FakeEngine:
         return SimpleNamespace()
 
     def create_execution_context(self, config: Any = None) -> FakeContext:
-        self.contexts.append(FakeContext())
+        self.contexts.append(FakeContext(np.dtype(self.trt.input_type)))
         return self.contexts[-1]
 
     def create_engine_inspector(self) -> Any:
@@ -197,6 +199,7 @@ class FakeTensorRT:
         self.engines: list[FakeEngine] = []
         self.network_flags: list[int] = []
         self.parse_errors: list[str] = []
+        self.input_type = "uint8"
         self.refuses = False
         flags = ["TF32", "REFIT", *(["INT8", "FP16"] if major < 11 else [])]
         self.BuilderFlag = SimpleNamespace(**{name: SimpleNamespace(name=name) for name in flags})

@@ -135,6 +135,16 @@ def test_an_engine_splits_a_batch_that_is_larger_than_its_profile(tmp_path: Path
     assert trt.engines[0].contexts[0].shapes == [8, 3]  # set only when it changes
 
 
+def test_int16_values_reach_an_int32_input_as_they_are(tmp_path: Path, trt: FakeTensorRT) -> None:
+    folder = tmp_path / "bundle"
+    done = BACKEND.finish(folder, compiled_in(tmp_path), TARGET)
+    trt.input_type = "int32"
+    batch = images(2).astype(np.int16) - 500
+    with BACKEND.open(folder, done, TARGET, threads=1) as engine:
+        logits = np.asarray(engine.infer({IMAGE_INPUT: batch})[OUTPUT_NAME], np.float32)
+    np.testing.assert_allclose(logits[:, 0], batch.reshape(2, -1).mean(axis=1), rtol=1e-6)
+
+
 def test_closing_gives_everything_back(tmp_path: Path, trt: FakeTensorRT, driver: FakeDriver) -> None:
     folder = tmp_path / "bundle"
     done = BACKEND.finish(folder, compiled_in(tmp_path), TARGET)

@@ -12,12 +12,24 @@ import onnx
 import pytest
 from backend_pivots import Flavour, images, pivot
 from fake_nvidia import FakeDriver, FakeTensorRT
+from onnx import TensorProto, helper
 
 from edgetl.backends import requirements
 from edgetl.backends.tensorrt_rtx import MODEL_FILE, TensorRTRTXBackend
 from edgetl.errors import BackendError, UsageError
+from edgetl.pivot.attach_audio import attach_audio
 from edgetl.pivot.half import to_float16
-from edgetl.types import IMAGE_INPUT, OUTPUT_NAME, Compiled, FinishingBackend, Precision, Scheme, Target
+from edgetl.types import (
+    IMAGE_INPUT,
+    OUTPUT_NAME,
+    AudioPreprocessing,
+    Compiled,
+    FinishingBackend,
+    Mel,
+    Precision,
+    Scheme,
+    Target,
+)
 
 TARGET = Target("rtx", "", "tensorrt_rtx", "any", "cuda", ("int8", "float32"), Scheme("int8", True))
 BACKEND = TensorRTRTXBackend()
@@ -104,6 +116,20 @@ def test_unsigned_activations_are_refused_before_the_toolchain_sees_them(tmp_pat
 def test_the_real_parser_takes_what_the_rules_let_through(tmp_path: Path) -> None:
     really_compiled(tmp_path, "float32", "float32")
     assert (tmp_path / "bundle" / MODEL_FILE).is_file()
+
+
+def test_int16_samples_become_int32_which_it_has(tmp_path: Path) -> None:
+    need_the_toolchain()
+    mel = Mel(400, 160, 512, 5, 60.0, 3800.0, triangles="slaney", spectrum="power", log="dB", floor=1e-9,
+              below_loudest=80.0)  # fmt: skip
+    shape: list[str | int | None] = ["batch", 1, mel.frames(4000), 5]
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("input", OUTPUT_NAME)]
+    graph = helper.make_graph([helper.make_node("Relu", ["input"], [OUTPUT_NAME])], "g", ports[:1], ports[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    heard = attach_audio(model, AudioPreprocessing(16000, 16000, 4000, mel), ["a"])
+    onnx.save_model(heard, tmp_path / "pivot.onnx")
+    BACKEND.compile(tmp_path / "pivot.onnx", TARGET, "float32", tmp_path)
+    assert (tmp_path / MODEL_FILE).stat().st_size > 100_000
 
 
 def test_opening_runs_with_kernels_made_for_the_shape_at_once(tmp_path: Path, trt: FakeTensorRT) -> None:

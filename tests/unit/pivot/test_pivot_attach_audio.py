@@ -51,7 +51,7 @@ def sounds() -> NDArray[np.int16]:
 
 def network(mel: Mel) -> onnx.ModelProto:
     """A "network" that hands its input on, to look at it."""
-    shape = ["batch", 1, mel.frames(SAMPLES), mel.coefficients or mel.bands]
+    shape: list[str | int | None] = ["batch", 1, mel.frames(SAMPLES), mel.coefficients or mel.bands]
     ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("input", "logits")]
     graph = helper.make_graph([helper.make_node("Identity", ["input"], ["logits"])], "g", ports[:1], ports[1:])
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
