@@ -6,18 +6,22 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from edgetl.backends.base import load as load_backend
 from edgetl.bundle.golden_results import GoldenLogits, GoldenObjects, GoldenResults
-from edgetl.bundle.manifest import LABELS_NAME, Manifest, labels_text
+from edgetl.bundle.manifest import LABELS_NAME, Manifest, arrays_of, labels_text
 from edgetl.bundle.read import read_bundle
 from edgetl.bundle.write import replace_compiled, write_manifest
 from edgetl.errors import BackendError, UsageError
 from edgetl.files.temporary import temporary_folder
+from edgetl.fronts.audio.resample import FILE_NAME as RESAMPLER
+from edgetl.fronts.audio.resample import design
 from edgetl.pivot.pivot import Pivot, PivotModel, available, model_for, read_pivot
 from edgetl.recipes.targets import load_target, scheme_id
 from edgetl.store.results import disk_errors, put
 from edgetl.tasks.detection.detections import Postprocess
-from edgetl.types import Compiled, FinishingBackend, Precision, Signature, Target
+from edgetl.types import AudioPreprocessing, Compiled, FinishingBackend, Precision, Preprocessing, Signature, Target
 
 
 def compile_pivot(pivot_folder: Path, target: Target, precision: Precision, name: str, out: Path) -> Manifest:
@@ -29,6 +33,7 @@ def compile_pivot(pivot_folder: Path, target: Target, precision: Precision, name
     model = model_for(pivot, target, precision)
     compiled = _compile(pivot_folder / model.file, target, precision, out)
     _add_texts(out, pivot, compiled)
+    _add_resampler(out, pivot.preprocessing)
     settings = model.postprocess or pivot.postprocess
     golden = _golden_of(pivot_folder, pivot, model, scheme_id(target.scheme), settings)
     _add_golden(pivot_folder, golden, pivot.golden_files, out)
@@ -122,6 +127,12 @@ def _add_texts(out: Path, pivot: Pivot, compiled: Compiled) -> None:
     )
 
 
+def _add_resampler(out: Path, p: Preprocessing) -> None:
+    """The integers by which the device converts clips to the network's rate."""
+    if isinstance(p, AudioPreprocessing) and p.file_rate_hz != p.rate_hz:
+        np.save(out / RESAMPLER, design(p.file_rate_hz, p.rate_hz), allow_pickle=False)
+
+
 def _signature(model: Path, pivot: Pivot) -> Signature | None:
     """None for a classifier, whose labels say it."""
     if pivot.task == "classification":
@@ -143,12 +154,12 @@ def _golden_of(
     return GoldenObjects(folder, pivot, stem, rounded, settings)
 
 
-def _add_golden(pivot_folder: Path, results: GoldenResults | None, pictures: Sequence[str], out: Path) -> None:
+def _add_golden(pivot_folder: Path, results: GoldenResults | None, files: Sequence[str], out: Path) -> None:
     if results is None:
         return
     golden = out / "golden"
     golden.mkdir()
-    for index, picture in enumerate(pictures):
-        for name in (picture, f"{index}.rgb.npy", f"{index}.input.npy"):
+    for file in files:
+        for name in (file, *arrays_of(file)):
             shutil.copyfile(pivot_folder / "golden" / name, golden / name)
     results.write(golden)

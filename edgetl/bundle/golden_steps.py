@@ -12,18 +12,22 @@ from numpy.typing import NDArray
 from edgetl.bundle.manifest import Manifest
 from edgetl.errors import BundleError
 from edgetl.files.arrays import UnreadableArray, read_array, read_tensors
+from edgetl.fronts.audio.decode import decode as decode_sound
+from edgetl.fronts.audio.load import at_rate, windowed
+from edgetl.fronts.audio.wav import Sound
 from edgetl.fronts.image.decode import decode
 from edgetl.fronts.image.resize import resize
-from edgetl.types import ImagePreprocessing, as_image
+from edgetl.types import AudioPreprocessing, ImagePreprocessing
 
-Step = Literal["decode", "resize", "network", "postprocess"]
+Step = Literal["decode", "resize", "window", "network", "postprocess"]
 Pixels = NDArray[np.uint8]
 Number = TypeVar("Number", np.float32, np.int64)
 
 
 @dataclass(frozen=True)
 class StepCheck:
-    """One step replayed on one golden image. `difference` is in pixel steps (0..255) or as a fraction of the range."""
+    """One step replayed on one golden example. `difference` is in steps of a pixel or a sample, or as a fraction of the
+    range."""
 
     image: int
     step: Step
@@ -45,7 +49,37 @@ class GoldenExample:
 def replay_input(folder: Path, manifest: Manifest, index: int, file: str) -> GoldenExample:
     """The steps of one golden example before the network; each starts from the golden result of the one before. Raises
     BundleError."""
-    return _replay_image(folder, manifest, as_image(manifest.preprocessing), index, file)
+    p = manifest.preprocessing
+    if isinstance(p, AudioPreprocessing):
+        return _replay_clip(folder, p, index, file)
+    return _replay_image(folder, manifest, p, index, file)
+
+
+def _replay_clip(folder: Path, p: AudioPreprocessing, index: int, file: str) -> GoldenExample:
+    samples = _samples(folder / "golden" / f"{index}.samples.npy", None)
+    network_input = _samples(folder / "golden" / f"{index}.input.npy", p.samples)
+    sound = decode_sound(folder / file)
+    decoded = _sample_check(index, "decode", sound.samples, samples)
+    made = windowed(at_rate(Sound(samples, p.file_rate_hz, 1, 16), p.rate_hz), p)
+    return GoldenExample(samples, network_input, (decoded, _sample_check(index, "window", made, network_input)))
+
+
+def _sample_check(index: int, step: Step, made: NDArray[np.int16], golden: NDArray[np.int16]) -> StepCheck:
+    if made.shape != golden.shape:
+        return StepCheck(index, step, False, 65535, 0, f"{made.size} samples, expected {golden.size}")
+    difference = int(np.abs(made.astype(np.int32) - golden.astype(np.int32)).max(initial=0))
+    return StepCheck(index, step, difference == 0, difference, 0, f"largest difference {difference} of 65535 (limit 0)")
+
+
+def _samples(path: Path, count: int | None) -> NDArray[np.int16]:
+    """A golden array, int16 (n,), of `count` samples if that is given."""
+    try:
+        array = read_array(path)
+    except UnreadableArray as error:
+        raise BundleError(f"{path}: {error}") from error
+    if array.dtype != np.int16 or array.ndim != 1 or array.size != (count or array.size) or not array.size:
+        raise BundleError(f"{path}: expected int16 ({count or 'n'},), found {array.dtype} {array.shape}")
+    return np.asarray(array, dtype=np.int16)
 
 
 def _replay_image(folder: Path, manifest: Manifest, p: ImagePreprocessing, index: int, file: str) -> GoldenExample:

@@ -21,6 +21,7 @@ from edgetl.files.json_file import (
     DetectorLabels,
     Labels,
     PlainText,
+    ReadPreprocessing,
     RelativePath,
     Sha256,
     StrictModel,
@@ -29,7 +30,7 @@ from edgetl.files.json_file import (
 from edgetl.files.text import quoted
 from edgetl.tasks.base import TaskName
 from edgetl.tasks.detection.detections import Postprocess
-from edgetl.types import Compiled, Interval, Preprocessing, Signature, Target, Verdict
+from edgetl.types import Compiled, FrontName, Interval, Signature, Target, Verdict
 
 SCHEMA = 2
 FILE_NAME = "manifest.json"
@@ -38,7 +39,13 @@ MAX_MANIFEST_BYTES = 4_000_000
 MAX_FILE_BYTES = 4_000_000_000
 MAX_NAME_CHARACTERS = 200
 
-GoldenFile = Annotated[str, Field(pattern=r"^golden/[0-9]{1,2}\.(jpg|png)$")]
+GoldenFile = Annotated[str, Field(pattern=r"^golden/[0-9]{1,2}\.(jpg|png|wav)$")]
+
+
+def arrays_of(golden_file: str) -> tuple[str, str]:
+    """Names of the arrays beside a golden file: decoded, and as the network takes it."""
+    index, _, suffix = golden_file.partition(".")
+    return f"{index}.{'samples' if suffix == 'wav' else 'rgb'}.npy", f"{index}.input.npy"
 
 
 class FileEntry(StrictModel):
@@ -61,11 +68,12 @@ class Tolerance(StrictModel):
 
 
 class Golden(StrictModel):
-    """The steps to replay: image file -> `<i>.rgb.npy` -> `<i>.input.npy` -> outputs.
+    """The steps to replay: image file -> `<i>.rgb.npy` -> `<i>.input.npy` -> outputs; of a clip of sound `<i>.wav` ->
+    `<i>.samples.npy` -> `<i>.input.npy`.
 
     A classifier's outputs are in `logits.safetensors`, a detector's in `outputs.safetensors`, and what they become in
     `detections.safetensors`.
-    files  the image files, `golden/<i>.jpg` or `golden/<i>.png`
+    files  those that are decoded: `golden/<i>.jpg`, `golden/<i>.png` or `golden/<i>.wav`
     """
 
     count: Annotated[int, Field(ge=1, le=64)]
@@ -75,12 +83,12 @@ class Golden(StrictModel):
     @model_validator(mode="after")
     def _one_file_each(self) -> Golden:
         if [file.removeprefix("golden/").split(".")[0] for file in self.files] != [str(i) for i in range(self.count)]:
-            raise ValueError("`files` must name one image for each of 0 .. count - 1, in order")
+            raise ValueError("`files` must name one file for each of 0 .. count - 1, in order")
         return self
 
-    def image_files(self) -> tuple[str, ...]:
-        """The image files and their arrays."""
-        arrays = (f"golden/{index}.{kind}.npy" for index in range(self.count) for kind in ("rgb", "input"))
+    def example_files(self) -> tuple[str, ...]:
+        """The files and their arrays."""
+        arrays = (f"golden/{name}" for file in self.files for name in arrays_of(file.removeprefix("golden/")))
         return (*self.files, *arrays)
 
 
@@ -123,7 +131,7 @@ class _OfEverySchema(StrictModel):
     compiled: Compiled
     scheme: Annotated[PlainText | None, Field(max_length=40)]
     labels: DetectorLabels
-    preprocessing: Preprocessing
+    preprocessing: ReadPreprocessing
     pivot_sha256: Sha256
     golden: Golden | None
     verdict: Verdict = "not measured"
@@ -157,12 +165,16 @@ class Manifest(_OfEverySchema):
 
     schema_version: Literal[2] = Field(alias="schema")
     task: TaskName
-    front: Literal["image"]
+    front: FrontName
     signature: Signature
     postprocess: Postprocess | None
 
     @model_validator(mode="after")
     def _fits_its_task(self) -> Manifest:
+        if self.front != self.preprocessing.front:
+            raise ValueError(
+                f"`preprocessing` must be that of `front` {self.front}; it is for {self.preprocessing.front}"
+            )
         problem = why_not(self.task, self.labels, self.preprocessing, self.signature)
         if problem:
             raise ValueError(problem)
@@ -175,7 +187,7 @@ class Manifest(_OfEverySchema):
         if self.golden is None:
             return ()
         results = ("logits",) if self.task == "classification" else ("outputs", "detections")
-        return (*self.golden.image_files(), *(f"golden/{result}.safetensors" for result in results))
+        return (*self.golden.example_files(), *(f"golden/{result}.safetensors" for result in results))
 
 
 class _Schema1(_OfEverySchema):

@@ -87,7 +87,7 @@ def write_manifest(
 ) -> Manifest:
     """Digest everything in `folder` and write its manifest, not yet measured.
 
-    golden_files  image files in `golden/`
+    golden_files  images or clips in `golden/`
     tolerance     for the golden outputs; None: the smallest of the precision
     signature     of the network; None: that of a classifier of these labels
     postprocess   of a detector; None: the network is a classifier
@@ -105,7 +105,7 @@ def write_manifest(
         labels=labels,
         preprocessing=preprocessing,
         task="classification" if postprocess is None else "detection",
-        front="image",
+        front=preprocessing.front,
         signature=signature or signature_for("classification", labels, preprocessing),
         postprocess=postprocess,
         pivot_sha256=pivot_sha256,

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgetl.errors import DataError
+from edgetl.fronts.audio.load import load_sound
 from edgetl.fronts.image.decode import decode
 from edgetl.fronts.image.frame import Frame, frame_of
 from edgetl.fronts.image.resize import resize
-from edgetl.types import as_image
+from edgetl.types import AudioPreprocessing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +34,9 @@ def spread(samples: Sequence[Sample], count: int = TIMED_IMAGES) -> list[Sample]
 
 def load_example(path: Path, preprocessing: Preprocessing) -> NDArray[Any]:
     """One file as the deployed network takes it: of the shape and type of `preprocessing.port`. Raises DataError."""
-    return load_framed(path, as_image(preprocessing))[0]
+    if isinstance(preprocessing, AudioPreprocessing):
+        return load_sound(path, preprocessing)
+    return load_framed(path, preprocessing)[0]
 
 
 def load_framed(path: Path, preprocessing: ImagePreprocessing) -> tuple[NDArray[np.uint8], Frame]:

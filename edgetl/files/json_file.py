@@ -7,15 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from edgetl.errors import BundleError, DataError
 from edgetl.files.digest import open_plain
 from edgetl.files.file_kind import describe_bytes
 from edgetl.files.text import printable, quoted, shortened
+from edgetl.types import AudioPreprocessing, ImagePreprocessing
 
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 _MISSING = ("missing", "missing_argument")
+_ALTERNATIVES = ("(image)", "(audio)")  # which of them was read is no key of the file
 _PLACE_CHARACTERS, _PROBLEM_CHARACTERS = 120, 200
 T = TypeVar("T", bound=BaseModel)
 
@@ -39,6 +41,10 @@ class TolerantModel(BaseModel):
     )
 
 
+def _has(value: object, key: str) -> bool:
+    return key in value if isinstance(value, dict) else hasattr(value, key)
+
+
 def _plain(value: str) -> str:
     if printable(value) != value:
         raise ValueError("expected text without control characters")
@@ -50,6 +56,11 @@ PlainText = Annotated[str, AfterValidator(_plain)]
 NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 """A plain name inside a folder: it does not begin with a dot, so it can neither leave the folder nor hide in it."""
 RelativePath = Annotated[str, Field(pattern=rf"^{NAME}(/{NAME}){{0,3}}$", max_length=200)]
+ReadPreprocessing = Annotated[
+    Annotated[ImagePreprocessing, Tag("(image)")] | Annotated[AudioPreprocessing, Tag("(audio)")],
+    Discriminator(lambda value: "(audio)" if _has(value, "rate_hz") else "(image)"),
+]
+"""A `Preprocessing` in a file: its keys say of which front."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Label = Annotated[PlainText, Field(max_length=500)]
 Labels = Annotated[tuple[Label, ...], Field(min_length=2, max_length=100_000)]
@@ -139,7 +150,8 @@ def _no_number(word: str) -> None:
 def first_problem(error: ValidationError) -> str:
     """The first thing that is wrong with a document, in one line: `builds.0.size` and what was expected."""
     found = error.errors()[0]
-    place = shortened(".".join(map(str, found["loc"])), _PLACE_CHARACTERS) or "the file"
+    keys = (str(part) for part in found["loc"] if part not in _ALTERNATIVES)
+    place = shortened(".".join(keys), _PLACE_CHARACTERS) or "the file"
     if found["type"] in _UNKNOWN:
         return f"unknown key `{place}`"
     if found["type"] in _MISSING:

@@ -1,10 +1,10 @@
-"""Golden vectors: a few validation images that every bundle must reproduce, from the file to the logits."""
+"""Golden vectors: a few validation examples that every bundle must reproduce, from the file to the logits."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
+from edgetl.fronts.audio.decode import decode
+from edgetl.fronts.audio.load import heard, windowed
+from edgetl.fronts.audio.wav import encode_wav
 from edgetl.fronts.image.decode import decode_bytes, read_bytes
 from edgetl.fronts.image.resize import resize
-from edgetl.types import OUTPUT_NAME, ImagePreprocessing, Preprocessing, Sample, as_image
+from edgetl.types import OUTPUT_NAME, AudioPreprocessing, ImagePreprocessing, Preprocessing, Sample
 from edgetl.types.truth import labels_of
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 COUNT = 4
 MAX_SIDE = 384
+MAX_WINDOWS = 8
 _QUALITY = 95
 _KEPT = {"JPEG": ".jpg", "PNG": ".png"}
 # Metadata in Pillow that concerns only the pixels. EXIF, XMP, comments and texts may reveal place and time.
@@ -62,19 +66,34 @@ def write_examples(samples: Sequence[Sample], p: Preprocessing, folder: Path) ->
     <i>.rgb.npy       decoded and upright, uint8 (h, w, 3)
     <i>.input.npy     resized and cropped, uint8 (H, W, 3)
 
+    <i>.wav           the samples of a clip, without metadata, at most 8 windows of them
+    <i>.samples.npy   decoded, int16 (n,), as many as the file's rate gives
+    <i>.input.npy     at the network's rate and cut to its window, int16 (samples,)
+
     Returns the inputs, (N, ...), and the names of the files. Raises DataError.
     """
     folder.mkdir()
     inputs: list[NDArray[Any]] = []
     names: list[str] = []
     for index, sample in enumerate(samples):
-        example = _image(Path(sample.path), as_image(p))
+        example = _example(Path(sample.path), p)
         names.append(f"{index}{example.suffix}")
         inputs.append(example.given)
         (folder / names[-1]).write_bytes(example.data)
         np.save(folder / f"{index}.{example.kind}.npy", example.decoded, allow_pickle=False)
         np.save(folder / f"{index}.input.npy", example.given, allow_pickle=False)
     return np.stack(inputs), tuple(names)
+
+
+def _example(path: Path, p: Preprocessing) -> _Example:
+    return _clip(path, p) if isinstance(p, AudioPreprocessing) else _image(path, p)
+
+
+def _clip(path: Path, p: AudioPreprocessing) -> _Example:
+    sound = decode(path)
+    short = replace(sound, samples=sound.samples[: MAX_WINDOWS * p.samples])
+    given = windowed(heard(short, str(path), p), p)
+    return _Example(encode_wav(short.samples, short.rate_hz), ".wav", "samples", short.samples, given)
 
 
 def _image(path: Path, p: ImagePreprocessing) -> _Example:

@@ -13,11 +13,11 @@ from pydantic import Field, model_validator
 
 from edgetl.errors import BundleError, UsageError
 from edgetl.files.digest import file_digest, folder_digests
-from edgetl.files.json_file import DetectorLabels, RelativePath, Sha256, StrictModel, read_json
+from edgetl.files.json_file import DetectorLabels, ReadPreprocessing, RelativePath, Sha256, StrictModel, read_json
 from edgetl.recipes.targets import scheme_id
 from edgetl.store.results import write_text
 from edgetl.tasks.detection.detections import Postprocess
-from edgetl.types import PRECISIONS, ModelKind, Precision, Preprocessing, Target
+from edgetl.types import PRECISIONS, ModelKind, Precision, Target
 
 FOLDER = "pivot"  # of a pivot in an output folder or a stage's result
 FILE_NAME = "pivot.json"
@@ -30,7 +30,7 @@ LARGEST_FLOAT16 = 65504.0
 HEADROOM = 2.0
 """Required factor below it, because other images may give larger values."""
 
-GoldenFile = Annotated[str, Field(pattern=r"^[0-9]{1,2}\.(jpg|png)$")]
+GoldenFile = Annotated[str, Field(pattern=r"^[0-9]{1,2}\.(jpg|png|wav)$")]
 
 
 class Parity(StrictModel):
@@ -91,13 +91,13 @@ class Pivot(StrictModel):
     source, licence  of the pretrained weights, as they state it; empty if they state nothing
     task             what the outputs mean; postprocess  how they become objects, for a detector
     half_range       determines whether there is a float16 model; None if no target has such a build
-    golden_files     image files in `golden/`, in the order of the golden logits
+    golden_files     images or clips in `golden/`, in the order of the golden logits
     digests          SHA-256 of every other file, by path relative to the folder
     """
 
     schema_version: Literal[1] = 1
     labels: DetectorLabels
-    preprocessing: Preprocessing
+    preprocessing: ReadPreprocessing
     models: Annotated[tuple[PivotModel, ...], Field(min_length=1, max_length=64)]
     golden_files: Annotated[tuple[GoldenFile, ...], Field(max_length=64)]
     half_range: HalfRange | None = None

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Le
 
-from edgetl.types.data import ResizePolicy
+from edgetl.types.data import FrontName, ResizePolicy
 from edgetl.types.ports import STRICT, Port
 
 _Pixels = Annotated[int, Ge(1), Le(8192)]
@@ -38,6 +38,10 @@ class ImagePreprocessing:
     crop_pct: Annotated[float, Ge(0.05), Le(1)] = 0.875
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     fill: tuple[_Byte, _Byte, _Byte] = (128, 128, 128)
+
+    @property
+    def front(self) -> FrontName:
+        return "image"
 
     @property
     def port(self) -> Port:
@@ -107,6 +111,10 @@ class AudioPreprocessing:
     file_rate_hz: _Rate
     samples: _Samples
     mel: Mel
+
+    @property
+    def front(self) -> FrontName:
+        return "audio"
 
     @property
     def port(self) -> Port:

@@ -111,6 +111,15 @@ def decode_wav(data: bytes, where: str) -> Sound:
     return Sound(samples, form.rate_hz, form.channels, form.bits, form.tag == _FLOATS)
 
 
+def encode_wav(samples: NDArray[np.int16], rate_hz: int) -> bytes:
+    """A WAV file of 16-bit mono samples, without anything else."""
+    data = samples.astype("<i2").tobytes()
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, _INTEGERS, 1, rate_hz, 2 * rate_hz, 2, 16)
+    return (
+        struct.pack("<4sI4s", b"RIFF", 36 + len(data), b"WAVE") + form + struct.pack("<4sI", b"data", len(data)) + data
+    )
+
+
 def mono(frames: NDArray[np.int16]) -> NDArray[np.int16]:
     """(N, c) -> (N,): the mean of each frame, rounded half up."""
     count = frames.shape[1]
