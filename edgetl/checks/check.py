@@ -22,11 +22,12 @@ from edgetl.checks.copies.duplicates import (
     write_prints,
 )
 from edgetl.checks.decoding import pictures
-from edgetl.checks.drift_findings import drift
+from edgetl.checks.drift_findings import drift, of_images
+from edgetl.checks.features import features_of
 from edgetl.checks.model import FILE_NAME, SHEET_NAME, Checks, Finding, Suspect, write_checks
 from edgetl.checks.object_drift import object_drift
 from edgetl.checks.sheet import write_sheet
-from edgetl.checks.subject import Subject, beginning, whole
+from edgetl.checks.subject import Subject, beginning, groups_of, whole
 from edgetl.data.groups import SplitKeys, shared_groups, split_keys
 from edgetl.errors import DataError
 from edgetl.files.digest import value_digest
@@ -64,10 +65,14 @@ def check_images(run: Run, source: WeightSource | None, obstacle: str, out: Path
     ]
     looked_at = beginning(split, recipe.check.max_images)
     compared = _Compared(
-        looked_at, _rows(prints, split, looked_at), _known(subject, copied), _groups(keys, looked_at), recipe.data.seed
+        looked_at,
+        _rows(prints, split, looked_at),
+        _known(subject, copied),
+        groups_of(keys, looked_at),
+        recipe.data.seed,
     )
     if source is not None and recipe.check.features:
-        findings += _by_features(compared, _features(run, source, looked_at))
+        findings += _by_features(compared, features_of(run, source, looked_at))
     else:
         findings += _without_features(compared, obstacle if recipe.check.features else "check.features: false")
     examples: tuple[Suspect, ...] = ()
@@ -77,14 +82,30 @@ def check_images(run: Run, source: WeightSource | None, obstacle: str, out: Path
     else:
         findings += [sizes.balance(split), sizes.precision(split, recipe.gates.max_drop_points)]
     sheet = write_sheet(findings, out / SHEET_NAME, examples)
+    write_findings(findings, subject, looked_at, out, progress, sheet=SHEET_NAME if sheet else None)
+
+
+def write_findings(
+    findings: Sequence[Finding],
+    subject: Subject,
+    looked_at: Subject,
+    out: Path,
+    progress: Progress,
+    *,
+    sheet: str | None = None,
+) -> None:
+    """Write check.json into the folder `out` and note the warnings.
+
+    looked_at  the part of the subject that was compared by features and for drift
+    """
     checks = Checks(
         findings=tuple(findings),
-        shots=len(split.shots),
-        val=len(split.val),
+        shots=subject.shots,
+        val=len(subject.samples) - subject.shots,
         shots_looked_at=looked_at.shots,
         val_looked_at=len(looked_at.samples) - looked_at.shots,
         root=subject.root,
-        contact_sheet=SHEET_NAME if sheet else None,
+        contact_sheet=sheet,
     )
     write_checks(checks, out / FILE_NAME)
     for finding in findings:
@@ -111,7 +132,7 @@ def _of_objects(run: Run, subject: Subject, keys: SplitKeys | None) -> list[Find
             subject,
             found,
             counts=recipe.data.shots == "all",
-            groups=_groups(keys, subject),
+            groups=groups_of(keys, subject),
             seed=recipe.data.seed,
         ),
         objects.balance(split, recipe.data.shots),
@@ -134,7 +155,7 @@ class _Compared:
     seed: int
 
     def drift(self, features: NDArray[np.float32] | None) -> Finding:
-        return drift(self.subject, features, self.thumbnails, seed=self.seed, groups=self.groups)
+        return drift(self.subject, features, of_images(self.thumbnails), seed=self.seed, groups=self.groups)
 
 
 def _without_features(compared: _Compared, reason: str) -> list[Finding]:
@@ -156,22 +177,6 @@ def _by_features(compared: _Compared, features: NDArray[np.float32]) -> list[Fin
     ]
 
 
-def _features(run: Run, source: WeightSource, subject: Subject) -> NDArray[np.float32]:
-    """(N, F) features of the pretrained backbone, shots and validation images separately: others need only the
-    shots."""
-    from edgetl.backbones.extract import open_frozen, pooled_features
-
-    frozen = open_frozen(run.job.recipe.backbone, source, len(subject.classes), run.split.resize)
-    shots, val = subject.samples[: subject.shots], subject.samples[subject.shots :]
-    sides = ((shots, "shots"), (val, "validation images"))
-    return np.concatenate(
-        [
-            pooled_features(frozen, side, run.store.cache / "features", progress=run.progress, what=what).read()
-            for side, what in sides
-        ]
-    )
-
-
 def _prints(subject: Subject, cache: Path, progress: Progress) -> Prints:
     """The prints of the images; those of the last run are not decoded again."""
     path = cache / f"prints-{value_digest(decoder_versions())[:16]}.kept"
@@ -191,13 +196,6 @@ def _rows(prints: Prints, split: Split, subject: Subject) -> NDArray[np.uint8]:
     measured = len(subject.samples) - subject.shots
     first_val = len(split.shots)
     return np.concatenate([prints.thumbnails[: subject.shots], prints.thumbnails[first_val : first_val + measured]])
-
-
-def _groups(keys: SplitKeys | None, subject: Subject) -> tuple[str, ...] | None:
-    """The group of each of the subject's samples, which come first on both sides."""
-    if keys is None:
-        return None
-    return (*keys.shots[: subject.shots], *keys.val[: len(subject.samples) - subject.shots])
 
 
 def _known(subject: Subject, copied: Findings) -> set[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,20 +17,44 @@ from edgetl.checks.subject import Subject, suspicion
 _WITNESSES = 8
 
 
+@dataclass(frozen=True)
+class Plain:
+    """Plain properties of N examples, by which drift is found without a network.
+
+    what    they are called in sentences
+    values  (N, P);  names  of the P properties
+    shown   those that a sentence gives the means of: name and unit
+    advice  what to do
+    """
+
+    what: str
+    values: NDArray[np.float32]
+    names: tuple[str, ...]
+    shown: tuple[tuple[str, str], ...]
+    advice: str
+
+
+def of_images(thumbnails: NDArray[np.uint8]) -> Plain:
+    """Looks of gray thumbnails (N, S, S)."""
+    advice = (
+        "train on images of the same device, site and light as the validation images, or expect lower accuracy on them"
+    )
+    return Plain("looks", looks(thumbnails), NAMES, tuple((name, "") for name in NAMES[:2]), advice)
+
+
 def drift(
     subject: Subject,
     features: NDArray[np.float32] | None,
-    thumbnails: NDArray[np.uint8],
+    plain: Plain,
     *,
     seed: int,
     groups: Sequence[str] | None = None,
 ) -> Finding:
-    """Training (and calibration: both are the shots) against validation images, by features and by appearance.
+    """Training (and calibration: both are the shots) against validation images, by features and plain properties.
 
     groups  the group of each image (`data.group_by`), None if none are named
     """
-    seen = looks(thumbnails)
-    inputs = {"looks": seen} | ({} if features is None else {"features": features})
+    inputs = {plain.what: plain.values} | ({} if features is None else {"features": features})
     tests = {
         name: measure_drift(values, subject.labels, subject.is_val, seed=seed, groups=groups)
         for name, values in inputs.items()
@@ -40,65 +65,62 @@ def drift(
     limit = drifts.ALPHA / len(made)
     least = max(test.least for test in made.values())
     if least > limit:
-        what = "images" if groups is None else "groups (data.group_by)"
+        what = f"{subject.noun}s" if groups is None else "groups (data.group_by)"
         sentence = (
             f"too few {what} to distinguish drift from chance: p cannot fall below {least:.2g}, and drift needs "
             f"{limit:g}"
         )
         return Finding(check="drift", verdict="not checked", sentence=sentence)
     moved = {name: test for name, test in made.items() if test.p_value <= limit and test.effect >= drifts.MIN_EFFECT}
-    numbers = _numbers(made, seen, subject)
+    numbers = _numbers(made, plain, subject)
+    both = f"training and validation {subject.noun}s"
     compared = " and ".join(made)
     if not moved:
         smallest = min(test.p_value for test in made.values())
-        sentence = (
-            f"training and validation images do not differ beyond chance in {compared} (smallest p {smallest:.2g})"
-        )
+        sentence = f"{both} do not differ beyond chance in {compared} (smallest p {smallest:.2g})"
         small = [name for name, test in made.items() if test.p_value <= limit]
         if small:
-            sentence = f"training and validation images differ in {' and '.join(small)}, but negligibly"
+            sentence = f"{both} differ in {' and '.join(small)}, but negligibly"
         return Finding(check="drift", verdict="pass", sentence=sentence, numbers=numbers)
     shift = ", ".join(
         f"{name}: p {test.p_value:.2g}, shift {100 * test.effect:.0f} % of the spread inside a class"
         for name, test in moved.items()
     )
     strongest = max(moved.values(), key=lambda test: test.effect)
-    return _drifted(
-        subject, strongest, f"validation images differ from training images ({shift}; {_change(numbers)})", numbers
-    )
+    differ = f"validation {subject.noun}s differ from training {subject.noun}s"
+    return _drifted(subject, strongest, f"{differ} ({shift}; {_change(numbers, plain)})", plain.advice, numbers)
 
 
-def _drifted(subject: Subject, test: Drift, sentence: str, numbers: dict[str, float]) -> Finding:
+def _drifted(subject: Subject, test: Drift, sentence: str, advice: str, numbers: dict[str, float]) -> Finding:
     measured = np.flatnonzero(subject.is_val)
     strangest = measured[np.argsort(test.witness[measured], kind="stable")][:_WITNESSES]
     suspects = [
         Suspect(
             pictures=(subject.picture(int(index)),),
-            sentence="most unlike the training images",
+            sentence=f"most unlike the training {subject.noun}s",
             score=float(test.witness[index]),
         )
         for index in strangest
     ]
-    return suspicion(
-        "drift",
-        suspects,
-        sentence,
-        remedy="train on images of the same device, site and light as the validation images, or expect lower "
-        "accuracy on them",
-    ).model_copy(update={"numbers": numbers})
+    return suspicion("drift", suspects, sentence, remedy=advice).model_copy(update={"numbers": numbers})
 
 
-def _numbers(made: dict[str, Drift], seen: NDArray[np.float32], subject: Subject) -> dict[str, float]:
+def _numbers(made: dict[str, Drift], plain: Plain, subject: Subject) -> dict[str, float]:
     numbers: dict[str, float] = {"permutations": float(drifts.PERMUTATIONS)}
     for name, test in made.items():
         numbers |= {f"{name}_p_value": test.p_value, f"{name}_effect": test.effect}
     for side, rows in (("train", ~subject.is_val), ("val", subject.is_val)):
-        numbers |= {f"{side}_{name}": float(value) for name, value in zip(NAMES, _mean(seen[rows]), strict=True)}
+        numbers |= {
+            f"{side}_{name}": float(value) for name, value in zip(plain.names, _mean(plain.values[rows]), strict=True)
+        }
     return numbers
 
 
-def _change(numbers: dict[str, float]) -> str:
-    changes = [f"{name} {numbers[f'train_{name}']:.0f} to {numbers[f'val_{name}']:.0f}" for name in NAMES[:2]]
+def _change(numbers: dict[str, float], plain: Plain) -> str:
+    changes = [
+        f"{name} {numbers[f'train_{name}']:.0f} to {numbers[f'val_{name}']:.0f}{f' {unit}' if unit else ''}"
+        for name, unit in plain.shown
+    ]
     return "mean " + ", ".join(changes)
 
 

@@ -14,10 +14,18 @@ from edgetl.types import Conflict, Skipped
 
 _ALLOW = "or allow it with --allow-leak (check.allow_leak: true), which the report mentions"
 _KINDS = {
-    "bytes": "the same file",
-    "pixels": "the same image in another file",
-    "copy": "a changed copy of the same image: re-encoded, rescaled, turned or trimmed",
-    "near": "looks nearly the same",
+    "image": {
+        "bytes": "the same file",
+        "pixels": "the same image in another file",
+        "copy": "a changed copy of the same image: re-encoded, rescaled, turned or trimmed",
+        "near": "looks nearly the same",
+    },
+    "clip": {
+        "bytes": "the same file",
+        "pixels": "the same samples in another file",
+        "copy": "the same recording: louder, quieter, shifted, trimmed, with noise or re-encoded",
+        "near": "sounds nearly the same",
+    },
 }
 
 
@@ -63,42 +71,49 @@ def copies(subject: Subject, found: Findings, conflicts: Sequence[Conflict] = ()
     conflicts  images that were skipped because their bytes have two labels
     Images that only look nearly the same may show different objects in one pose: they get a warning that says so.
     """
+    noun, look = subject.noun, "look" if subject.noun == "image" else "sound"
+    looks, at_them = f"{look}s", "look at them" if subject.noun == "image" else "listen to them"
+    several = "images of one recording or one object" if subject.noun == "image" else "clips of one recording"
+    apart = "different objects in one pose" if subject.noun == "image" else "different recordings"
+
+    def seem(count: int) -> str:
+        return looks if count == 1 else look
+
     return (
         _judged(
             "copies",
             subject,
             found.leaks,
-            "no image is in both training and validation",
-            lambda count: f"{_count(count, 'validation image')} also among the training images",
-            lambda count: f"{_count(count, 'validation image')} {_look(count)} nearly the same as a training image",
+            f"no {noun} is in both training and validation",
+            lambda count: f"{_count(count, f'validation {noun}')} also among the training {noun}s",
+            lambda count: f"{_count(count, f'validation {noun}')} {seem(count)} nearly the same as a training {noun}",
             verdict="refuse",
             remedy=f"remove one of each pair, {_ALLOW}",
-            near_remedy="look at them; images of one recording or one object belong on one side (data.group_by), "
-            "different objects in one pose may stay",
+            near_remedy=f"{at_them}; {several} belong on one side (data.group_by), {apart} may stay",
         ),
         _judged(
             "contradictions",
             subject,
             found.contradictions,
-            "no image has two labels",
-            lambda count: f"{_count(count, 'image')} under two labels",
+            f"no {noun} has two labels",
+            lambda count: f"{_count(count, noun)} under two labels",
             lambda count: (
-                f"{_count(count, 'pair')} of images {_look(count)} nearly the same and "
+                f"{_count(count, 'pair')} of {noun}s {seem(count)} nearly the same and "
                 f"{'has' if count == 1 else 'have'} two labels"
             ),
             remedy="keep each only under its correct label",
             left_out=[_left_out(conflict) for conflict in conflicts],
-            near_remedy="look at them; they may stay if a detail decides the class, otherwise one label is wrong",
+            near_remedy=f"{at_them}; they may stay if a detail decides the class, otherwise one label is wrong",
         ),
         _judged(
             "redundant",
             subject,
             found.redundant,
-            "no image is repeated within its class",
-            lambda count: f"{_count(count, 'image')} repeated within one class and side",
-            lambda count: f"{_count(count, 'image')} {_look(count)} nearly the same as another in its class and side",
-            remedy="a repeated image adds nothing; replace it with another one",
-            near_remedy="look at them; images of one recording add little",
+            f"no {noun} is repeated within its class",
+            lambda count: f"{_count(count, noun)} repeated within one class and side",
+            lambda count: f"{_count(count, noun)} {seem(count)} nearly the same as another in its class and side",
+            remedy=f"a repeated {noun} adds nothing; replace it with another one",
+            near_remedy=f"{at_them}; {noun}s of one recording add little",
         ),
     )
 
@@ -122,7 +137,7 @@ def groups(subject: Subject, shared: Sequence[SharedGroup] | None) -> Finding:
         "groups",
         suspects,
         f"{_count(len(keys), 'group')} in both training and validation ({_named(keys)}), "
-        f"{_count(len(shared), 'validation image')}: "
+        f"{_count(len(shared), f'validation {subject.noun}')}: "
         f"{_named_pairs(subject, suspects)}",
         verdict="refuse",
         remedy=f"keep each group on one side, {_ALLOW}",
@@ -163,7 +178,9 @@ def _judged(
 
 def _pair(subject: Subject, copy: Copy) -> Suspect:
     # the correlation of thumbnails matters only if nothing else is known
-    sentence = _KINDS[copy.kind] + (f", correlation {copy.correlation:.3f}" if copy.kind == "near" else "")
+    sentence = _KINDS[subject.noun][copy.kind] + (
+        f", correlation {copy.correlation:.3f}" if copy.kind == "near" else ""
+    )
     pictures = (subject.picture(copy.first), subject.picture(copy.second))
     return Suspect(pictures=pictures, sentence=sentence, score=copy.correlation)
 
@@ -181,10 +198,6 @@ def _named_pairs(subject: Subject, suspects: Sequence[Suspect]) -> str:
 def _named(texts: Sequence[str]) -> str:
     more = f" and {len(texts) - NAMED} more" if len(texts) > NAMED else ""
     return ", ".join(texts[:NAMED]) + more
-
-
-def _look(number: int) -> str:
-    return "looks" if number == 1 else "look"
 
 
 def _count(number: int, what: str) -> str:

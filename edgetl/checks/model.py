@@ -34,6 +34,10 @@ CheckName = Literal[
     "two_classes",
     "tiny",
     "objects",
+    "samples",
+    "silence",
+    "clipping",
+    "window",
 ]
 Judgement = Literal["pass", "warn", "refuse", "not checked"]
 Side = Literal["train", "val"]
@@ -47,7 +51,7 @@ class BoxMark(TolerantModel):
 
 
 class Picture(TolerantModel):
-    """One image file. `label` is the name of its class; `side` says how it is used; `boxes` are the objects that a
+    """One file. `label` is the name of its class; `side` says how it is used; `boxes` are the objects that a
     finding is about."""
 
     path: str
@@ -57,7 +61,7 @@ class Picture(TolerantModel):
 
 
 class Suspect(TolerantModel):
-    """One or two images to look at, and why."""
+    """One or two files to look at or listen to, and why."""
 
     pictures: tuple[Picture, ...]
     sentence: str
@@ -92,7 +96,7 @@ class Checks(TolerantModel):
     root: str = ""
     """Folder that the names in sentences are relative to."""
     contact_sheet: str | None = None
-    """File name of the contact sheet with the suspects, beside check.json; null if there are none."""
+    """File name of the contact sheet with the suspects, beside check.json; null if there are none, and for sounds."""
 
     @property
     def verdict(self) -> Judgement:

@@ -32,6 +32,10 @@ TITLES = {
     "two_classes": "Perhaps one object with two classes",
     "tiny": "Small at the input size",
     "objects": "Objects of training and validation images",
+    "samples": "Converted samples",
+    "silence": "Silent, or far quieter than the class",
+    "clipping": "Cut off at the largest amplitude",
+    "window": "Longer than the window",
 }
 
 EXAMPLES = "Labeled objects of the first training images"

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.checks.model import Finding
+from edgetl.checks.subject import noun_of
 from edgetl.stats import paired_difference, wilson
 from edgetl.types import Split
 
@@ -26,17 +27,18 @@ def balance(split: Split) -> Finding:
     """Class sizes on both sides."""
     shots, val = _counts(split, "shots"), _counts(split, "val")
     problems: list[str] = []
+    noun = f"{noun_of(split)}s"
     for name, counts in (("training", shots), ("validation", val)):
         if counts.max() > UNEVEN * counts.min():
             problems.append(
-                f"unbalanced {name} images: {counts.max()} of `{split.classes[int(counts.argmax())]}`, "
+                f"unbalanced {name} {noun}: {counts.max()} of `{split.classes[int(counts.argmax())]}`, "
                 f"{counts.min()} of `{split.classes[int(counts.argmin())]}`"
             )
     for name, counts, least in (("training", shots, FEW_SHOTS), ("validation", val, FEW_VAL)):
         small = [f"`{split.classes[label]}` has {counts[label]}" for label in np.flatnonzero(counts < least)]
         if small:
             more = f" and {len(small) - 3} more" if len(small) > 3 else ""
-            problems.append(f"fewer than {least} {name} images: {', '.join(small[:3])}{more}")
+            problems.append(f"fewer than {least} {name} {noun}: {', '.join(small[:3])}{more}")
     numbers = {
         "fewest_shots": float(shots.min()),
         "most_shots": float(shots.max()),
@@ -49,7 +51,7 @@ def balance(split: Split) -> Finding:
         check="balance",
         verdict="warn",
         sentence="; ".join(problems),
-        remedy="add images of the small classes; until then check macro-F1 besides top-1",
+        remedy=f"add {noun} of the small classes; until then check macro-F1 besides top-1",
         numbers=numbers,
     )
 
@@ -59,19 +61,20 @@ def precision(split: Split, max_drop_points: float | None) -> Finding:
     count = len(split.val)
     top1 = wilson(round(ASSUMED_TOP1 * count), count)
     half = drop_half_width_points(count)
+    noun = f"{noun_of(split)}s"
     numbers = {"images": float(count), "drop_half_width_points": half}
     about = (
-        f"{count} validation images determine a drop to within about {half:.1f} points, and a top-1 of "
+        f"{count} validation {noun} determine a drop to within about {half:.1f} points, and a top-1 of "
         f"{100 * ASSUMED_TOP1:.0f} % to {100 * top1.low:.0f} to {100 * top1.high:.0f} %"
     )
     if max_drop_points is None or half <= max_drop_points:
         return Finding(check="precision", verdict="pass", sentence=about, numbers=numbers)
     needed = images_to_settle(max_drop_points, more_than=count)
     if needed is None:
-        how_many, remedy = "no realistic number of images would be enough", "set a wider gate"
+        how_many, remedy = f"no realistic number of {noun} would be enough", "set a wider gate"
     else:
         how_many = f"about {needed - count} more would be enough"
-        remedy = f"use about {needed} validation images, or set a wider gate"
+        remedy = f"use about {needed} validation {noun}, or set a wider gate"
         numbers |= {"needed_images": float(needed)}
     return Finding(
         check="precision",

@@ -12,16 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.checks.model import MAX_SUSPECTS, CheckName, Finding, Picture, Side, Suspect
+from edgetl.data.groups import SplitKeys
 from edgetl.types import Sample, Split
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Shots first, then validation images. Index i means `samples[i]` in every check."""
+    """Shots first, then validation images. Index i means `samples[i]` in every check. `noun`: one of them."""
 
     classes: tuple[str, ...]
     samples: tuple[Sample, ...]
     shots: int
+    noun: str = "image"
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -58,16 +60,28 @@ def label_of(sample: Sample) -> int:
     return sample.truth if isinstance(sample.truth, int) else 0
 
 
+def noun_of(split: Split) -> str:
+    """One file of the split, in sentences."""
+    return "image" if split.clips is None else "clip"
+
+
 def whole(split: Split) -> Subject:
     """All images of the split."""
-    return Subject(split.classes, (*split.shots, *split.val), len(split.shots))
+    return Subject(split.classes, (*split.shots, *split.val), len(split.shots), noun_of(split))
 
 
 def beginning(split: Split, most: int) -> Subject:
     """At most `most` images of each side. A split takes classes in turn, in the order of the seeded draw, so its
     beginning is a stratified, seeded sample."""
     shots = split.shots[:most]
-    return Subject(split.classes, (*shots, *split.val[:most]), len(shots))
+    return Subject(split.classes, (*shots, *split.val[:most]), len(shots), noun_of(split))
+
+
+def groups_of(keys: SplitKeys | None, subject: Subject) -> tuple[str, ...] | None:
+    """The group of each of the subject's samples, which come first on both sides."""
+    if keys is None:
+        return None
+    return (*keys.shots[: subject.shots], *keys.val[: len(subject.samples) - subject.shots])
 
 
 def suspicion(

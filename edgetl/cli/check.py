@@ -20,8 +20,8 @@ _NAMED = 8
 @click.command("check", cls=Command)
 @recipe_options
 def command(options: RecipeOptions) -> int:
-    """Draw the few-shot split of RECIPE and check its images: broken files, copies and groups on both sides, near
-    neighbors, wrong labels, unbalanced classes, drift.
+    """Draw the few-shot split of RECIPE and check its images or clips: broken files, copies and groups on both sides,
+    near neighbors, wrong labels, unbalanced classes, drift; of clips also silence, clipping and length.
 
     Exit code 1 if an image or a group is in both training and validation; --allow-leak lets it pass.
     """
@@ -63,8 +63,13 @@ class _Unrepeated:
 
 def _show_split(split: Any) -> None:
     click.echo(f"{len(split.classes)} classes: {', '.join(split.classes)}")
-    click.echo(f"{len(split.shots)} training images, {len(split.val)} validation images")
-    click.echo(f"resize: {split.resize}: {split.resize_reason}")
+    noun = "images" if split.clips is None else "clips"
+    click.echo(f"{len(split.shots)} training {noun}, {len(split.val)} validation {noun}")
+    if split.clips is None:
+        click.echo(f"resize: {split.resize}: {split.resize_reason}")
+    else:
+        seconds = sorted(length / split.clips.rate_hz for length in split.clips.lengths)
+        click.echo(f"sound:  {split.clips.rate_hz} Hz, {seconds[0]:.2f} to {seconds[-1]:.2f} s long")
 
 
 def _show_finding(finding: Any, root: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgetl.checks.model import Checks, Finding, Picture
 from edgetl.checks.sheet import TITLES
+from edgetl.fronts.audio.decode import SUFFIXES
 from edgetl.report.boxes import DrawnBox, Photo, photo
 from edgetl.report.pictures import data_uri
 
@@ -67,12 +68,14 @@ def _suspects(finding: Finding) -> tuple[ShownSuspect, ...]:
 
 
 def _picture(picture: Picture) -> ShownPicture:
-    path = Path(picture.path)
+    path, caption = Path(picture.path), f"{picture.side or ''} {picture.label}".strip()
+    if path.suffix.lower() in SUFFIXES:
+        return ShownPicture(source="", caption=caption, file=path.name)
     boxes = tuple(DrawnBox.of("suspect", box.corners, box.label) for box in picture.boxes)
     drawn = photo(path) if boxes else None
     return ShownPicture(
         source="" if boxes else data_uri(path),
-        caption=f"{picture.side or ''} {picture.label}".strip(),
+        caption=caption,
         file=path.name,
         photo=drawn,
         boxes=boxes,

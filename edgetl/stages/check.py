@@ -1,4 +1,4 @@
-"""The check stage: looks for leaks, wrong labels and drift in the images."""
+"""The check stage: looks for leaks, wrong labels and drift."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ def check_stage(run: Run, weights: Weights | None = None) -> StageResult:
     stage reports the problem with the weights, and the next run tries again."""
     if run.job.recipe.task == "detection":
         return _checked(run, None, "features of whole images are compared only for task: classification")
+    if run.job.recipe.front == "audio":
+        return _checked(run, None, "features of clips are not compared")
     weights = weights or Weights.of(run.job, run.progress)
     try:
         return _checked(run, weights, "")
@@ -38,7 +40,7 @@ def refuse_leaks(job: Job, checked: StageResult) -> None:
 
 
 def _checked(run: Run, weights: Weights | None, obstacle: str) -> StageResult:
-    from edgetl.fronts.image.decoder_versions import decoder_versions
+    from edgetl.fronts.base import load_front
 
     recipe = run.job.recipe
     source = weights.source if weights else None
@@ -47,9 +49,11 @@ def _checked(run: Run, weights: Weights | None, obstacle: str) -> StageResult:
 
     def make(out: Path) -> None:
         from edgetl.checks.check import check_images
+        from edgetl.checks.sounds.check import check_sounds
 
         opened = weights.to_open() if weights and recipe.check.features else source
-        check_images(run, opened, obstacle, out)
+        check = check_images if recipe.front == "image" else check_sounds
+        check(run, opened, obstacle, out)
 
     config = {
         "check": settings,
@@ -59,8 +63,9 @@ def _checked(run: Run, weights: Weights | None, obstacle: str) -> StageResult:
         "backbone": recipe.backbone.identity(),
         "weights": source.kind if source else obstacle,
         "tools": versions(("torch", "timm", "torchvision", "scikit-learn")),
-        "decoders": decoder_versions(),
+        "decoders": load_front(recipe.front).versions(),
         **({} if recipe.task == "classification" else {"task": recipe.task, "shots": recipe.data.shots}),
+        **({} if recipe.front == "image" else {"front": recipe.front, "window_s": recipe.audio.window_s}),
     }
     # findings contain file names, which are not part of the split's digest
     files = [

@@ -145,7 +145,7 @@ def find_copies(
 
     All hashes are compared: 20,000 images are 1.6e9 comparisons of 64 bits. Memory grows only with N.
     """
-    exact, contents, content_of = _exact(prints)
+    exact, contents, content_of = equal_contents(prints.sha256, prints.pixels)
     kept = np.array(contents, np.intp)
     in_training = in_validation = None
     if sides is not None:
@@ -175,7 +175,7 @@ def confirm_copies(
     Compares pairs across the sides and pairs with two labels: for each validation image, or the later image on one
     side, the 4 closest, up to the first that is a copy. Decodes both of each pair. Raises UnreadableImage.
     """
-    content_of = _exact(prints)[2]
+    content_of = equal_contents(prints.sha256, prints.pixels)[2]
     on = _sides_and_labels(content_of, samples, sides)
     asked: dict[int, list[int]] = {}
     for place, copy in enumerate(copies):
@@ -297,16 +297,17 @@ def _print(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]
     return np.frombuffer(digest.digest(), np.uint8), np.asarray(gray), np.asarray(color)
 
 
-def _exact(prints: Prints) -> tuple[list[Copy], list[int], list[int]]:
-    """Copies with equal bytes or pixels, the first image of each content, and the content of each image."""
+def equal_contents(sha256s: Sequence[str], digests: NDArray[np.uint8]) -> tuple[list[Copy], list[int], list[int]]:
+    """Copies with equal bytes or equal digests of what they decode to (N, 32), the first file of each content, and the
+    content of each file."""
     copies: list[Copy] = []
     by_bytes: dict[str, int] = {}
     by_pixels: dict[bytes, int] = {}
-    for index, (sha256, pixels) in enumerate(zip(prints.sha256, prints.pixels, strict=True)):
+    for index, (sha256, pixels) in enumerate(zip(sha256s, digests, strict=True)):
         file, content = by_bytes.setdefault(sha256, index), by_pixels.setdefault(bytes(pixels), index)
         if file != index:
             copies.append(Copy(file, index, "bytes", 1.0))
         elif content != index:
             copies.append(Copy(content, index, "pixels", 1.0))
     number = {first: content for content, first in enumerate(by_pixels.values())}
-    return copies, list(by_pixels.values()), [number[by_pixels[bytes(pixels)]] for pixels in prints.pixels]
+    return copies, list(by_pixels.values()), [number[by_pixels[bytes(pixels)]] for pixels in digests]
