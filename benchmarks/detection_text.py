@@ -150,18 +150,19 @@ def _aims(cells: Sequence[Cell], count: Shots) -> list[str]:
     found = {name: gap for name, mine in _sets(cells).items() if (gap := difference(mine, AUTO, PLAIN))}
     if not found:
         return []
-    mean = mean_of_sets(list(found.values()))
+    mean, draws = mean_of_sets(list(found.values())), min(len(each.each) for each in found.values())
     worst = min(found, key=lambda name: found[name].mean.value)
+    points = f"{mean.value:+.1f} points ({mean.low:+.1f} to {mean.high:+.1f})".replace("-", "−")
     said = (
-        f"`auto` over plain fine-tuning, mean of {len(found)} sets: {mean.value:+.1f} points ({mean.low:+.1f} to "
-        f"{mean.high:+.1f}, over validation images); worst set: {worst}, {found[worst].text('+')}."
+        f"`auto` over plain fine-tuning, mean of {len(found)} of {len(SETS)} sets, {draws} draw(s) or more of each: "
+        f"{points} over validation images; worst set: {worst}, {found[worst].text('+')}."
     )
     if count == 10:
         said += (
-            f" Aims: the mean at least {_AIM:+.0f} ({'met' if mean.value >= _AIM else 'missed'}), no set below "
-            f"{_WORST:+.0f} ({'met' if found[worst].mean.value >= _WORST else 'missed'})."
-        )
-    return [said.replace("-", "−")]
+            f" Aims: the mean at least {_AIM:+.0f}, here {'met' if mean.value >= _AIM else 'missed'}; no set below "
+            f"{_WORST:+.0f}, here {'met' if found[worst].mean.value >= _WORST else 'missed'}."
+        ).replace("-", "−")
+    return [said]
 
 
 def _cells(cells: Sequence[Cell]) -> str:
