@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from edgetl.backbones.plan import Plan
+from edgetl.backbones.plan import Native, Plan
 from edgetl.errors import UsageError, WeightsError
 
 
@@ -22,6 +22,7 @@ def spread_stem(
         raise UsageError(f"{where}: its config.json says 1 channel, but its weights are for three")
     if not gray:
         return tensors, ()
+    assert isinstance(plan.native, Native)
     if len({*plan.native.mean}) > 1 or len({*plan.native.std}) > 1:
         raise WeightsError(
             f"{where}: made for 1 channel, and `{plan.architecture}` has a different mean and std for each color; "

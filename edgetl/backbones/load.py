@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from edgetl.backbones import timm_networks, torchvision_networks
+from edgetl.backbones.audio import networks as sound_networks
+from edgetl.backbones.audio.hears import Hearing
 from edgetl.backbones.audit import load_audited
 from edgetl.backbones.checkpoint import fill_strictly, read_sets
 from edgetl.backbones.classifier import find_head
@@ -19,33 +22,40 @@ from edgetl.backbones.fitting import fit
 from edgetl.backbones.gray import spread_stem
 from edgetl.backbones.hub import download
 from edgetl.backbones.own_ways import JOINED_HEAD, SECOND_HEADS
-from edgetl.backbones.plan import Plan
+from edgetl.backbones.plan import Native, Plan
 from edgetl.backbones.replaceable import operate
 from edgetl.backbones.tensor_sets import TensorSet
 from edgetl.backbones.weights import TORCHVISION_PREFIX, model_file
 from edgetl.errors import UsageError, WeightsError
 from edgetl.recipes.recipe import Backbone
-from edgetl.types import ImagePreprocessing, NetworkSpec, ResizePolicy, WeightSource
+from edgetl.types import AudioPreprocessing, ImagePreprocessing, NetworkSpec, ResizePolicy, WeightSource
 
+_LIBRARIES: Mapping[str, ModuleType] = {
+    "timm": timm_networks,
+    "torchvision": torchvision_networks,
+    "edgetl": sound_networks,
+}
 _FRESH_SEED = 0  # fresh heads (and random weights, where asked for) are the same in every run
 
 
 def build(
-    backbone: Backbone, source: WeightSource, num_classes: int, resize: ResizePolicy
+    backbone: Backbone, source: WeightSource, num_classes: int, shown: ResizePolicy | Hearing
 ) -> tuple[nn.Module, NetworkSpec, Audit]:
-    """The network in eval mode on the CPU, float32: normalized (N, 3, height, width) -> logits (N, num_classes).
+    """The network in eval mode on the CPU, float32: normalized (N, 3, height, width), or mel frames
+    (N, 1, frames, features), -> logits (N, num_classes).
 
-    `source` is what `weights.locate` found for `backbone`. The old classifier is always replaced. Raises UsageError
-    (unknown name, unsuitable input size) and WeightsError (missing, unsafe or foreign weights).
+    `shown` says how images are resized, or how clips are heard. `source` is what `weights.locate` found for `backbone`.
+    The old classifier is always replaced. Raises UsageError (unknown name, unsuitable input size) and WeightsError
+    (missing, unsafe or foreign weights).
     """
-    plan = _plan(backbone, source)
+    plan = _plan(backbone, source, shown)
     network = _create(plan.library, plan.architecture, plan.model_args, num_classes)
     head = find_head(network, num_classes)
     if source.kind == "none" or not backbone.pretrained:
         audit = Audit(matched=0, dropped=(), new=tuple(sorted(network.state_dict())))
     else:
         audit = _fill(network, plan, source, head)
-    spec = _describe(plan, backbone, num_classes, head, resize)
+    spec = _describe(plan, backbone, num_classes, head, shown)
     _fit_input(network, spec)
     _prove(network, spec)
     return network, spec, audit
@@ -68,7 +78,11 @@ def construct(spec: NetworkSpec) -> nn.Module:
     return operate(network, spec.surgery, spec.preprocessing.network_shape)
 
 
-def _plan(backbone: Backbone, source: WeightSource) -> Plan:
+def _plan(backbone: Backbone, source: WeightSource, shown: ResizePolicy | Hearing) -> Plan:
+    if isinstance(shown, Hearing):
+        return sound_networks.plan_by_name(backbone, source, shown)
+    if backbone.name in sound_networks.NETWORKS:
+        raise UsageError(f"backbone.name: `{backbone.name}` is for front: audio, not for front: image")
     if source.kind == "local-dir":
         return timm_networks.plan_by_folder(Path(source.path))
     if backbone.name.startswith(TORCHVISION_PREFIX):
@@ -77,10 +91,11 @@ def _plan(backbone: Backbone, source: WeightSource) -> Plan:
 
 
 def _create(library: str, architecture: str, model_args: Mapping[str, object], num_classes: int) -> nn.Module:
-    construct_one = timm_networks.construct if library == "timm" else torchvision_networks.construct
+    construct_one = _LIBRARIES[library].construct
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_FRESH_SEED)
-        return construct_one(architecture, model_args, num_classes).float().eval()
+        network: nn.Module = construct_one(architecture, model_args, num_classes).float().eval()
+        return network
 
 
 def _fill(network: nn.Module, plan: Plan, source: WeightSource, head: str) -> Audit:
@@ -101,6 +116,8 @@ def _fill(network: nn.Module, plan: Plan, source: WeightSource, head: str) -> Au
 
 
 def _sets(plan: Plan, source: WeightSource) -> tuple[Sequence[TensorSet], str]:
+    if source.kind == "hub" and plan.library == "edgetl":
+        raise sound_networks.no_hub(plan.architecture, source.held)
     if source.kind == "hub":
         return [TensorSet("", _hub_tensors(plan, source.held))], f"{plan.library} `{plan.architecture}` from the hub"
     path = model_file(Path(source.path)) if source.kind == "local-dir" else Path(source.path)
@@ -114,10 +131,21 @@ def _hub_tensors(plan: Plan, held: str) -> dict[str, Tensor]:
         return torchvision_networks.hub_tensors(plan.architecture)
 
 
-def _describe(plan: Plan, backbone: Backbone, num_classes: int, head: str, resize: ResizePolicy) -> NetworkSpec:
+def _describe(
+    plan: Plan, backbone: Backbone, num_classes: int, head: str, shown: ResizePolicy | Hearing
+) -> NetworkSpec:
+    preprocessing = plan.native if isinstance(shown, Hearing) else _image_input(plan, backbone, shown)
+    assert not isinstance(preprocessing, Native)
+    return NetworkSpec(
+        plan.library, plan.architecture, plan.model_args, num_classes, head, preprocessing, licence=plan.licence
+    )
+
+
+def _image_input(plan: Plan, backbone: Backbone, resize: ResizePolicy) -> ImagePreprocessing:
     native = plan.native
+    assert isinstance(native, Native)
     height, width = backbone.height_and_width() or (native.height, native.width)
-    preprocessing = ImagePreprocessing(
+    return ImagePreprocessing(
         height=height,
         width=width,
         resize=resize,
@@ -125,9 +153,6 @@ def _describe(plan: Plan, backbone: Backbone, num_classes: int, head: str, resiz
         std=native.std,
         crop_pct=native.crop_pct,
         interpolation=native.interpolation,
-    )
-    return NetworkSpec(
-        plan.library, plan.architecture, plan.model_args, num_classes, head, preprocessing, licence=plan.licence
     )
 
 
@@ -140,6 +165,8 @@ def _fit_input(network: nn.Module, spec: NetworkSpec) -> None:
 
 
 def _prove(network: nn.Module, spec: NetworkSpec) -> None:
+    if isinstance(spec.preprocessing, AudioPreprocessing):
+        return  # the plan has proven that it fits
     height, width = spec.image.height, spec.image.width
     try:
         with torch.inference_mode():

@@ -155,7 +155,7 @@ def holdings(weights_dirs: Sequence[Path]) -> str:
 
 def tag_of(folder: Path) -> str:
     """timm's tag of the weights in a folder, comparable: from its config.json, otherwise its name; "" for none."""
-    config = _config(folder / CONFIG_FILE)
+    config = config_of(folder / CONFIG_FILE)
     inner = config.get("pretrained_cfg")
     tag = (inner if isinstance(inner, dict) else config).get("tag")
     architecture = config.get("architecture")
@@ -166,8 +166,8 @@ def tag_of(folder: Path) -> str:
     return ""
 
 
-def _config(path: Path) -> dict[str, object]:
-    """The content of a config.json; empty if it cannot be read, which is reported when the network is built."""
+def config_of(path: Path) -> dict[str, object]:
+    """The content of a config.json or card.json; empty if unreadable, which is reported when the network is built."""
     try:
         if not path.is_file() or path.stat().st_size > _MAX_CONFIG_BYTES:
             return {}

@@ -17,7 +17,7 @@ from edgetl.errors import BackendError
 from edgetl.pivot.constants import fold_constants
 from edgetl.pivot.layer_view import View
 from edgetl.pivot.parts import Inputs
-from edgetl.pivot.rewrite import merge_pads, split_float_biases
+from edgetl.pivot.rewrite import fix_recurrent_weights, merge_pads, split_float_biases
 from edgetl.pivot.serialize import clean
 from edgetl.types import OUTPUT_NAME
 
@@ -82,6 +82,7 @@ def to_onnx(module: nn.Module, shape: tuple[int, ...], outputs: Sequence[str] = 
     model = clean(program.model_proto)
     merge_pads(model)
     split_float_biases(model)
+    fix_recurrent_weights(model)
     _name_layers(model)
     return model
 

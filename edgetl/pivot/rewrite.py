@@ -46,6 +46,46 @@ def drop_unused_constants(graph: onnx.GraphProto) -> None:
     graph.initializer.extend(kept)
 
 
+def fix_recurrent_weights(model: onnx.ModelProto) -> int:
+    """Compute the weights of LSTM and GRU layers, in place; returns how many tensors were computed.
+
+    ONNX orders the gates in another way than torch, and the exporter leaves the reordering of large weights to be done
+    at every inference. Quantizers of recurrent layers see no constants there and leave such a layer float.
+    """
+    graph = model.graph
+    made_by = {name: node for node in graph.node for name in node.output}
+    recurrent = [node for node in graph.node if node.op_type in ("LSTM", "GRU")]
+    wanted = [name for node in recurrent for name in node.input[1:4] if name in made_by]
+    needed = _ancestors(wanted, made_by)
+    ordered = [node for node in graph.node if node.name in needed]
+    if not ordered or any(name == source.name for node in ordered for name in node.input for source in graph.input):
+        return 0
+    from onnx.reference import ReferenceEvaluator
+
+    results = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in wanted]
+    part = helper.make_graph(ordered, "weights", [], results, list(graph.initializer))
+    values = ReferenceEvaluator(helper.make_model(part, opset_imports=model.opset_import)).run(None, {})
+    for node in ordered:
+        graph.node.remove(node)
+    graph.initializer.extend(
+        numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in zip(wanted, values, strict=True)
+    )
+    drop_unused_constants(graph)
+    return len(wanted)
+
+
+def _ancestors(wanted: Iterable[str], made_by: dict[str, onnx.NodeProto]) -> set[str]:
+    """Names of the nodes that `wanted` are computed by."""
+    found: set[str] = set()
+    pending = [made_by[name] for name in wanted]
+    while pending:
+        node = pending.pop()
+        if node.name not in found:
+            found.add(node.name)
+            pending += [made_by[name] for name in node.input if name in made_by]
+    return found
+
+
 def _users(nodes: Iterable[onnx.NodeProto]) -> dict[str, list[onnx.NodeProto]]:
     users: dict[str, list[onnx.NodeProto]] = {}
     for node in nodes:

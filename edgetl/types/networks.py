@@ -30,7 +30,7 @@ class WeightSource:
 class NetworkSpec:
     """The values needed to rebuild the adapted network and fill it from a state dict."""
 
-    library: Literal["timm", "torchvision"]
+    library: Literal["timm", "torchvision", "edgetl"]
     architecture: str
     model_args: Mapping[str, object]
     num_classes: int

@@ -16,6 +16,7 @@ from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.classifier import features, find_head, get_head, set_head
 from edgetl.backbones.examples import normalize, plain
 from edgetl.backbones.load import build, construct, rebuild
+from edgetl.backbones.plan import Native
 from edgetl.backbones.weights import locate
 from edgetl.errors import EdgetlError, UsageError, WeightsError
 from edgetl.recipes.recipe import Backbone
@@ -91,9 +92,10 @@ def test_every_family_gets_a_head_that_a_linear_probe_can_be_written_into(name: 
 def test_inception_takes_299_pixels_scaled_to_one() -> None:
     from edgetl.backbones.torchvision_networks import plan_by_name
 
-    plan = plan_by_name("inception_v3")
-    assert (plan.native.height, plan.native.width) == (299, 299)
-    assert plan.native.mean == (0.5, 0.5, 0.5)
+    native = plan_by_name("inception_v3").native
+    assert isinstance(native, Native)
+    assert (native.height, native.width) == (299, 299)
+    assert native.mean == (0.5, 0.5, 0.5)
 
 
 @pytest.mark.parametrize(("name", "prefix"), [("inception_v3", "AuxLogits."), ("googlenet", "aux1.")])

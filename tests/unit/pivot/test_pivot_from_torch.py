@@ -80,5 +80,5 @@ class _Branching(nn.Module):
 @pytest.mark.parametrize("export", [capture, to_onnx])
 def test_a_network_that_cannot_be_captured_is_refused_in_one_line(export: object) -> None:
     with pytest.raises(BackendError, match="refused the network _Branching") as refusal:
-        export(_Branching(), 8, 8)  # type: ignore[operator]
+        export(_Branching(), (3, 8, 8))  # type: ignore[operator]
     assert "\n" not in str(refusal.value)
