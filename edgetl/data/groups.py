@@ -113,6 +113,16 @@ def order_by_group(
     return drawn
 
 
+def most_shots(listing: Listing, keys: Mapping[str, str], seed: int) -> int:
+    """The most shots per class with which `order_by_group` leaves half of the groups for validation."""
+    paths: list[list[str]] = [[] for _ in listing.classes]
+    for path, label in listing.files:
+        paths[label].append(path)
+    groups = [sorted({keys[path] for path in own}, key=lambda key: _rank(key, seed)) for own in paths]
+    training = _training_groups(groups, listing.classes)
+    return min(sum(keys[path] in training for path in own) for own in paths)
+
+
 def _training_groups(groups: Sequence[Sequence[str]], classes: Sequence[str]) -> set[str]:
     trains: dict[str, bool] = {}
     for label in sorted(range(len(groups)), key=lambda label: (len(groups[label]), classes[label])):

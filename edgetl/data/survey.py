@@ -1,23 +1,35 @@
-"""Surveys labeled images before there is a recipe: parts, classes, sizes, oddities."""
+"""Surveys labeled images or clips before there is a recipe: parts, classes, sizes, oddities."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from edgetl.data.lists import COLUMNS, Part, guess_columns, read_header
 from edgetl.data.names import in_quotes, warnings_about
 from edgetl.data.scan import Listing, is_hidden, locate, match_classes, require_classes, scan
 from edgetl.errors import DataError
 from edgetl.files.text import printable
-from edgetl.fronts.image.decode import UnreadableImage, read_size
+from edgetl.fronts.audio.examine import Heard, examine
+from edgetl.fronts.base import FRONTS, Unreadable, load_front
+from edgetl.fronts.image.decode import read_size
 from edgetl.recipes.recipe import Columns
+from edgetl.types import FrontName
 
 _TRAIN_NAMES = ("train", "training")
 _VAL_NAMES = ("val", "valid", "validation", "dev", "test", "testing")
 _TEST_NAMES = ("test", "testing")
 _LOOKED_AT = 200
+_COUNTED = 2000
+_LIST_CHARACTERS = 200_000
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -25,6 +37,7 @@ class Survey:
     """The result of a survey.
 
     sizes    of some images as (height, width); `broken` of those examined would not open
+    heard    the same of some clips
     columns  the column names of the list, if they had to be guessed
     images   folder in which the files of the list are found by the last parts of their paths, if the paths are invalid
     notes    one sentence per oddity or useful fact
@@ -39,38 +52,67 @@ class Survey:
     columns: Columns | None
     images: Path | None
     notes: tuple[str, ...]
+    heard: tuple[Heard, ...] = ()
 
 
-def survey(root: Path) -> Survey:
+def front_of(root: Path) -> FrontName:
+    """Whose files a folder, or a list, mostly names."""
+    counts = dict.fromkeys(FRONTS, 0)
+    for suffix in _suffixes(locate(Path(), str(root))):
+        for name in FRONTS:
+            counts[name] += suffix in load_front(name).suffixes
+    return max(counts, key=lambda name: counts[name])
+
+
+def _suffixes(root: Path) -> Iterator[str]:
+    """In lower case, of the first files of a folder or the paths in a list."""
+    try:
+        if root.is_file():
+            text = root.read_text(encoding="utf-8", errors="replace")[:_LIST_CHARACTERS]
+            yield from re.findall(r"\.[a-z0-9]{2,5}\b", text.lower())
+            return
+    except OSError:  # `scan` names it
+        return
+    found = (Path(name).suffix.lower() for _, _, names in os.walk(root) for name in names)
+    yield from islice(found, _COUNTED)
+
+
+def survey(root: Path, front: FrontName = "image") -> Survey:
     """Look at a folder with one sub-folder per class, one with train/ and val/ (or train.csv and val.csv), or a list.
 
-    Opens only headers. Raises UsageError for a missing folder, DataError for unusable data.
+    Opens only headers of images, and some clips. Raises UsageError for a missing folder, DataError for unusable data.
     """
     root = locate(Path(), str(root))
     parts = _parts(root)
     train_path, val_path = _sides(root, parts)
     columns = _columns(train_path)
-    train, images = _read(train_path, columns, part="train")
+    train, images = _read(train_path, columns, part="train", front=front)
     require_classes(train)
     if train.measures and val_path is None:
         val_path = train_path
-    val = None if val_path is None else scan(val_path, columns=columns, images=images, part="val")
+    val = None if val_path is None else scan(val_path, columns=columns, images=images, part="val", front=front)
     if val is not None:
         match_classes(train, val)
     _require_images(train, least=1 if val else 2)
-    sizes, broken, why = _sizes(train)
-    notes = [*_about_list(columns, images), *_about_folders(train, len(sizes) + broken, broken, why)]
+    heard: tuple[Heard, ...] = ()
+    sizes: tuple[tuple[int, int], ...] = ()
+    if front == "audio":
+        heard, broken, why = _looked_at(train, examine)
+    else:
+        sizes, broken, why = _looked_at(train, read_size)
+    looked_at = len(sizes) + len(heard) + broken
+    notes = [*_about_list(columns, images), *_about_folders(train, looked_at, broken, why)]
     test = _first(parts, _TEST_NAMES)
     if test is not None and test not in (train_path, val_path):
         notes.append(f"{test.name} is not used; evaluate the finished bundle on it: edgetl bench BUNDLE --data {test}")
-    return Survey(train_path, val_path, train, val, sizes, broken, columns, images, tuple(notes))
+    return Survey(train_path, val_path, train, val, sizes, broken, columns, images, tuple(notes), heard)
 
 
-def listing_of(path: Path) -> Listing:
-    """Labeled images without a recipe, read like in `survey`. Raises like `scan`."""
+def listing_of(path: Path, front: FrontName = "image") -> Listing:
+    """Labeled files without a recipe, read like in `survey`. Raises like `scan`."""
     path = locate(Path(), str(path))
     columns = _columns(path)
-    return _read(path, columns, part=None)[0]
+    return _read(path, columns, part=None, front=front)[0]
 
 
 def _parts(root: Path) -> dict[str, Path]:
@@ -106,40 +148,40 @@ def _columns(path: Path) -> Columns | None:
     return guess_columns(header)
 
 
-def _read(path: Path, columns: Columns | None, *, part: Part | None) -> tuple[Listing, Path | None]:
+def _read(path: Path, columns: Columns | None, *, part: Part | None, front: FrontName) -> tuple[Listing, Path | None]:
     """The listing, and the folder in which its files are found if its paths are invalid."""
     try:
-        return scan(path, columns=columns, part=part), None
+        return scan(path, columns=columns, part=part, front=front), None
     except DataError:
         if not path.is_file():
             raise
         try:
-            return scan(path, columns=columns, images=path.parent, part=part), path.parent
+            return scan(path, columns=columns, images=path.parent, part=part, front=front), path.parent
         except DataError:
             pass
         raise
 
 
 def _require_images(train: Listing, least: int) -> None:
-    found = min(train.counts())
+    found, noun = min(train.counts()), f"{train.noun}s"
     if found < least:
         poorest = train.classes[train.counts().index(found)]
-        raise DataError(f"{train.where}: class `{poorest}` has {found} images; expected at least {least}; add images")
+        raise DataError(f"{train.where}: class `{poorest}` has {found} {noun}; expected at least {least}; add {noun}")
 
 
-def _sizes(train: Listing) -> tuple[tuple[tuple[int, int], ...], int, str]:
-    """Sizes of some images, how many would not open, and why the first one did not."""
-    sizes: list[tuple[int, int]] = []
+def _looked_at(train: Listing, look: Callable[[Path], T]) -> tuple[tuple[T, ...], int, str]:
+    """What is seen of some files, how many would not open, and why the first one did not."""
+    seen: list[T] = []
     broken: list[str] = []
     looked_at = train.files[:: max(1, len(train.files) // _LOOKED_AT)]
     for path, _ in looked_at:
         try:
-            sizes.append(read_size(Path(path)))
-        except UnreadableImage as error:
+            seen.append(look(Path(path)))
+        except Unreadable as error:
             broken.append(f"{train.name_of(path)}: {error.reason}")
-    if not sizes:
-        raise DataError(f"{train.where}: none of {len(looked_at)} examined images can be opened: {broken[0]}")
-    return tuple(sizes), len(broken), broken[0] if broken else ""
+    if not seen:
+        raise DataError(f"{train.where}: none of {len(looked_at)} examined {train.noun}s can be opened: {broken[0]}")
+    return tuple(seen), len(broken), broken[0] if broken else ""
 
 
 def _about_list(columns: Columns | None, images: Path | None) -> list[str]:
@@ -155,9 +197,11 @@ def _about_folders(train: Listing, looked_at: int, broken: int, why: str) -> lis
     sentences = list(warnings_about(train.classes))
     hidden = [Path(item.path).name for item in train.skipped if is_hidden(item)]
     if hidden:
-        are = "is hidden but contains images: it is" if len(hidden) == 1 else "are hidden but contain images: they are"
-        sentences.append(f"{in_quotes(hidden)} {are} skipped; rename it if it is a class")
+        are, it_is = ("is hidden but contains", "it is") if len(hidden) == 1 else ("are hidden but contain", "they are")
+        sentences.append(f"{in_quotes(hidden)} {are} {train.noun}s: {it_is} skipped; rename it if it is a class")
     sentences += [f"{Path(item.path).name}: {item.reason}" for item in train.skipped if "of the split" in item.reason]
     if broken:
-        sentences.append(f"{broken} of {looked_at} examined images cannot be opened, for example {printable(why)}")
+        sentences.append(
+            f"{broken} of {looked_at} examined {train.noun}s cannot be opened, for example {printable(why)}"
+        )
     return sentences

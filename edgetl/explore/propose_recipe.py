@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgetl.data.lists import part_of
-from edgetl.data.survey import Survey, survey
+from edgetl.data.survey import Survey, front_of, survey
 from edgetl.data.survey_objects import has_annotations, survey_objects
 from edgetl.errors import DataError
 from edgetl.explore.suggest import recipe_text
 from edgetl.explore.suggest_objects import object_recipe_text
+from edgetl.explore.suggest_sounds import sound_recipe_text
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,13 @@ class Proposal:
 def proposed(root: Path) -> Proposal:
     """Look at a folder, or at a file of annotations or a list.
 
-    Folders of classes are for classification, also with annotations beside them, which a note names; folders of parts
-    (`train2017`) are not classes. Raises UsageError for a missing folder, DataError for unusable data.
+    Folders of more clips than images are for sound. Folders of classes are for classification, also with annotations
+    beside them, which a note names; folders of parts (`train2017`) are not classes. Raises UsageError for a missing
+    folder, DataError for unusable data.
     """
+    if front_of(root) == "audio":
+        heard = survey(root, "audio")
+        return Proposal(lambda here, name, vnni: sound_recipe_text(heard, root, here, name, vnni=vnni), heard.notes)
     if not has_annotations(root):
         return _for_classes(survey(root), root)
     if root.is_dir():

@@ -13,9 +13,14 @@ import yaml
 
 from edgetl.data.lists import part_of
 from edgetl.data.scan import SPLIT_NAMES, Listing, locate
+from edgetl.data.survey import Survey
 from edgetl.errors import UsageError
 from edgetl.files.text import printable
 from edgetl.fronts.image.augment_policy import naming, why_not_mirrored
+
+_SHOTS = 10
+_LEARN_FROM = 2 / 3  # share of the images for training in a folder without a validation part
+_AFFORDABLE = 500  # training images that two CPU cores can fine-tune on in about ten minutes
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -106,3 +111,37 @@ def listed(names: Sequence[str]) -> str:
 def span(low: int, high: int) -> str:
     """`3`, or `3 to 9`."""
     return str(low) if low == high else f"{low} to {high}"
+
+
+def list_lines(seen: Survey, here: Path) -> list[str]:
+    """How a list is read, if there is one whose columns and paths are not the usual ones."""
+    lines = []
+    if seen.columns is not None:
+        named = seen.columns.model_dump(exclude_none=True).items()
+        lines += ["  columns:", *("    " + entry(key, text) for key, text in named)]
+    if seen.images is not None:
+        lines += [
+            "  # files are looked up below it by the last parts of their paths",
+            "  " + entry("images", relative(seen.images, here)),
+        ]
+    return lines
+
+
+def shots_choice(seen: Survey) -> Choice:
+    """Shots per class."""
+    noun = f"{seen.train.noun}s"
+    least, total = min(seen.train.counts()), sum(seen.train.counts())
+    if seen.val is not None and total <= _AFFORDABLE:
+        return Choice("all", f"all {total} training {noun} are few enough; a number per class trains faster")
+    if seen.val is not None:
+        shots = min(least, max(_SHOTS, _AFFORDABLE // len(seen.train.classes)))
+        return Choice(shots, f"per class, of at least {least}; `all` takes all {total} and trains longer")
+    # two for training for each one for validation: accuracy is also cross-validated on the shots, so the others only
+    # have to prove the shipped build
+    shots = max(1, min(int(_LEARN_FROM * least), max(_SHOTS, _AFFORDABLE // len(seen.train.classes))))
+    left = least - shots
+    return Choice(
+        shots,
+        f"of {least} per class are for training; {left} or more of each validate the shipped build\n"
+        "fewer train faster, and the line `more shots` of the build shows their cost; with a `val` use `all`",
+    )

@@ -7,21 +7,18 @@ from pathlib import Path
 from edgetl.data.scan import locate
 from edgetl.data.survey import Survey
 from edgetl.explore.recipe_lines import (
-    Choice,
     augment_choice,
     entry,
+    list_lines,
     listed,
     note_lines,
     relative,
+    shots_choice,
     span,
     target_lines,
     title_of,
 )
 from edgetl.fronts.image.resize import auto_policy
-
-_SHOTS = 10
-_LEARN_FROM = 2 / 3  # share of the images for training in a folder without a validation part
-_AFFORDABLE = 500  # training images that two CPU cores can fine-tune on in about ten minutes
 
 
 def recipe_text(seen: Survey, root: Path, recipe_dir: Path, name: str | None, *, vnni: bool = True) -> str:
@@ -53,7 +50,7 @@ def _head(title: str, seen: Survey) -> list[str]:
 
 
 def _data(seen: Survey, here: Path) -> list[str]:
-    shots, augment = _shots(seen), augment_choice(seen.train)
+    shots, augment = shots_choice(seen), augment_choice(seen.train)
     policy, measured = auto_policy(seen.sizes)
     lines = ["data:", "  # relative to this file", "  " + entry("train", relative(seen.train_path, here))]
     if seen.val_path is not None:
@@ -62,14 +59,7 @@ def _data(seen: Survey, here: Path) -> list[str]:
         lines.append(
             "  # no `val`: the images that are not drawn are for validation; images of another day or device are better"
         )
-    if seen.columns is not None:
-        named = seen.columns.model_dump(exclude_none=True).items()
-        lines += ["  columns:", *("    " + entry(key, text) for key, text in named)]
-    if seen.images is not None:
-        lines += [
-            "  # files are looked up below it by the last parts of their paths",
-            "  " + entry("images", relative(seen.images, here)),
-        ]
+    lines += list_lines(seen, here)
     return [
         *lines,
         *(f"  # {line}" for line in shots.why.splitlines()),
@@ -106,21 +96,3 @@ def _rest(seen: Survey, vnni: bool) -> list[str]:
         "  max_drop_points: 1.0",
         "",
     ]
-
-
-def _shots(seen: Survey) -> Choice:
-    least, total = min(seen.train.counts()), sum(seen.train.counts())
-    if seen.val is not None and total <= _AFFORDABLE:
-        return Choice("all", f"all {total} training images are few enough; a number per class trains faster")
-    if seen.val is not None:
-        shots = min(least, max(_SHOTS, _AFFORDABLE // len(seen.train.classes)))
-        return Choice(shots, f"per class, of at least {least}; `all` takes all {total} and trains longer")
-    # two for training for each one for validation: accuracy is also cross-validated on the shots, so the others only
-    # have to prove the shipped build
-    shots = max(1, min(int(_LEARN_FROM * least), max(_SHOTS, _AFFORDABLE // len(seen.train.classes))))
-    left = least - shots
-    return Choice(
-        shots,
-        f"of {least} per class are for training; {left} or more of each validate the shipped build\n"
-        "fewer train faster, and the line `more shots` of the build shows their cost; with a `val` use `all`",
-    )

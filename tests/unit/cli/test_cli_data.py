@@ -97,7 +97,7 @@ def test_without_the_training_half_the_other_checks_are_made_and_the_next_run_tr
         raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
     with monkeypatch.context() as patch:
-        patch.setattr("edgetl.checks.check._features", absent)
+        patch.setattr("edgetl.checks.check.features_of", absent)
         answer = shell("check", recipe, "--quiet")
     assert answer.code == 0
     assert (

@@ -1,0 +1,153 @@
+"""Writes a commented recipe that suits a folder of labeled clips: every choice states its reason."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from edgetl.data.groups import group_keys, most_shots
+from edgetl.data.scan import Listing, locate
+from edgetl.data.survey import Survey
+from edgetl.errors import DataError
+from edgetl.explore.recipe_lines import (
+    Choice,
+    entry,
+    list_lines,
+    listed,
+    note_lines,
+    relative,
+    shots_choice,
+    span,
+    target_lines,
+    title_of,
+)
+from edgetl.explore.speakers import speaker_pattern
+
+BACKBONE = "speech_embedding"
+
+_USUAL_WINDOW_S = 1.0
+_LONGEST_WINDOW_S = 10.0
+_COVERED = 0.95
+
+
+def sound_recipe_text(seen: Survey, root: Path, recipe_dir: Path, name: str | None, *, vnni: bool = True) -> str:
+    """YAML text of a recipe for sound, to be written into the folder `recipe_dir`; the rest as in `recipe_text`.
+
+    Raises DataError for clips of several rates.
+    """
+    rates = sorted({each.rate_hz for each in seen.heard})
+    if len(rates) > 1:
+        named = ", ".join(map(str, rates))
+        raise DataError(
+            f"{seen.train.where}: expected clips of one rate, found {named} Hz; convert all to the rate that the "
+            "device records, for example with ffmpeg -i FILE -ar 16000 NEW.wav"
+        )
+    title, here = title_of(root, name), locate(Path(), str(recipe_dir))
+    return "\n".join((*_head(title, seen), *_data(seen, here), *_rest(seen, here, vnni)))
+
+
+def _head(title: str, seen: Survey) -> list[str]:
+    counts = seen.train.counts()
+    seconds = _seconds(seen)
+    lines = [
+        f"# {len(counts)} classes: {listed(seen.train.classes)}",
+        f"# {sum(counts)} training clips, {span(min(counts), max(counts))} per class; "
+        f"{f'{len(seen.val.files)} validation clips' if seen.val else 'no separate validation clips'}",
+        f"# {seen.heard[0].rate_hz} Hz, {seconds[0]:.2f} to {seconds[-1]:.2f} s long",
+    ]
+    if max(counts) > 3 * min(counts):
+        lines.append(f"# unbalanced: the largest class has {max(counts) / min(counts):.0f} times the smallest")
+    return [*lines, *note_lines(seen.notes), "", entry("name", title), "front: audio", ""]
+
+
+def _data(seen: Survey, here: Path) -> list[str]:
+    shots, groups = shots_choice(seen), _group_lines(seen)
+    lines = ["data:", "  # relative to this file", "  " + entry("train", relative(seen.train_path, here))]
+    if seen.val_path is not None:
+        lines.append("  " + entry("val", relative(seen.val_path, here)))
+    else:
+        lines.append("  # no `val`: the clips that are not drawn are for validation; those of other people are better")
+        shots = _fewer(seen, shots)
+    return [
+        *lines,
+        *list_lines(seen, here),
+        *(f"  # {line}" for line in shots.why.splitlines()),
+        "  " + entry("shots", shots.value),
+        "  seed: 0",
+        "  # shifted, louder or quieter, with noise, faster or slower; `sounds` if the speed decides the class",
+        "  augment: speech",
+        "  # `refuse` stops at the first broken files instead of naming and skipping them",
+        "  unreadable: skip",
+        *groups,
+        "",
+    ]
+
+
+def _group_lines(seen: Survey) -> list[str]:
+    pattern = speaker_pattern(seen.train, seen.val)
+    if not pattern:
+        return [
+            "  # if file names tell who speaks, a pattern keeps each speaker on one side:",
+            r"  # group_by: '_([a-z]+)_\d+\.wav$'",
+        ]
+    keys = [set(group_keys(pattern, side).values()) for side in (seen.train, seen.val) if side is not None]
+    if len(keys) == 2 and keys[0] & keys[1]:
+        return [
+            f"  # {len(keys[0] & keys[1])} speakers, by the file names, are in training and validation: expect lower "
+            "accuracy",
+            "  # for new speakers. With this key the build refuses them:",
+            "  # " + entry("group_by", pattern),
+        ]
+    return [
+        f"  # {len(set().union(*keys))} speakers, by the file names; each is only on one side",
+        "  " + entry("group_by", pattern),
+    ]
+
+
+def _fewer(seen: Survey, shots: Choice) -> Choice:
+    """With speakers, at most what half of them give."""
+    pattern = speaker_pattern(seen.train, None)
+    if not pattern or not isinstance(shots.value, int):
+        return shots
+    most = max(1, most_shots(seen.train, group_keys(pattern, seen.train), seed=0))
+    return shots if shots.value <= most else Choice(most, "per class: what half of the speakers give")
+
+
+def _rest(seen: Survey, here: Path, vnni: bool) -> list[str]:
+    seconds = _seconds(seen)
+    covered = seconds[min(len(seconds) - 1, math.floor(_COVERED * len(seconds)))]
+    window = min(max(_USUAL_WINDOW_S, math.ceil(10 * covered) / 10), _LONGEST_WINDOW_S)
+    weights = _weights_folder(seen.train)
+    found = (
+        ["  " + entry("weights_dir", relative(weights, here))]
+        if weights
+        else [f"  # the folder with {BACKBONE}/model.safetensors", "  # weights_dir: weights"]
+    )
+    return [
+        "audio:",
+        f"  # 95 % of the clips are at most {covered:.2f} s long; longer ones are cut to their middle",
+        f"  window_s: {window:g}",
+        "",
+        "# Google's network for words; it takes over the sampling rate and the mel spectrum it was trained with",
+        "backbone:",
+        f"  name: {BACKBONE}",
+        *found,
+        "",
+        "# one bundle each; more: nvidia-rtx, nvidia-gpu, jetson-orin-nano, raspberry-pi-5 (`edgetl targets`)",
+        *target_lines(vnni),
+        "",
+        "# limits for a bundle to pass; also min_top1, max_p99_ms, max_size_bytes, max_float_layers",
+        "gates:",
+        "  max_drop_points: 1.0",
+        "",
+    ]
+
+
+def _seconds(seen: Survey) -> list[float]:
+    return sorted(each.samples / each.rate_hz for each in seen.heard)
+
+
+def _weights_folder(train: Listing) -> Path | None:
+    """A folder `weights` beside the clips or above them that holds the backbone."""
+    folders = (folder / "weights" for folder in (train.root, *train.root.parents))
+    return next((folder for folder in folders if (folder / BACKBONE / "model.safetensors").is_file()), None)
