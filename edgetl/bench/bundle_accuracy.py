@@ -1,4 +1,4 @@
-"""Accuracy of finished bundles on labeled images, of classifiers and detectors."""
+"""Accuracy of finished bundles on labeled images or clips, of classifiers and detectors."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from edgetl.data.frames import frames_of
 from edgetl.data.labeled_objects import labeled_objects
 from edgetl.data.survey import listing_of
 from edgetl.errors import BundleError, DataError
+from edgetl.fronts.base import load_front
 from edgetl.tasks.base import load_task
 from edgetl.tasks.classification.accuracy import Accuracy
 from edgetl.tasks.detection.scores import DetectionScores, OfClass
@@ -23,9 +24,9 @@ from edgetl.types import Engine, Preprocessing, Progress, Sample
 
 
 def labeled(data: Path, bundles: Mapping[str, Bundle], progress: Progress) -> tuple[Sample, ...]:
-    """The usable images of `data` with the labels of the bundles; notes what is skipped.
+    """The usable examples of `data` with the labels of the bundles; notes what is skipped.
 
-    Raises BundleError if the bundles have different labels or tasks; DataError if there are no usable images.
+    Raises BundleError if the bundles have different labels or tasks; DataError if there are no usable examples.
     """
     first, *others = bundles.values()
     for other in others:
@@ -37,13 +38,14 @@ def labeled(data: Path, bundles: Mapping[str, Bundle], progress: Progress) -> tu
         objects = labeled_objects(data, first.manifest.labels, str(first.folder))
         samples, notes = objects.samples, objects.notes()
     else:
-        matched = match_labels(listing_of(data), first.manifest.labels, str(first.folder))
+        matched = match_labels(listing_of(data, first.manifest.front), first.manifest.labels, str(first.folder))
         samples, notes = matched.samples, matched.notes()
     for note in notes:
         progress.note(f"{data}: {note}")
     found = usable(samples, first.manifest.preprocessing, progress)
     if not found:
-        raise DataError(f"{data}: none of {len(samples)} images can be used; replace them")
+        noun = load_front(first.manifest.front).noun
+        raise DataError(f"{data}: none of {len(samples)} {noun}s can be used; replace them")
     return found
 
 
@@ -54,8 +56,8 @@ def judge(
     preprocessing: Preprocessing,
     progress: Progress,
 ) -> dict[str, QualityRecord]:
-    """How good every bundle is, against the labels and against the first bundle on the same images; nothing without
-    images. A detector is measured at its own working point."""
+    """How good every bundle is, against the labels and against the first bundle on the same examples; nothing without
+    them. A detector is measured at its own working point."""
     if not samples:
         return {}
     first = next(iter(bundles.values())).manifest

@@ -235,7 +235,7 @@ def _common_input(bundles: Mapping[str, Bundle]) -> Preprocessing:
     for other in others:
         if other.manifest.preprocessing != first.manifest.preprocessing:
             raise BundleError(
-                f"{other.folder}: takes another input than {first.folder}; bundles timed together need the same images"
+                f"{other.folder}: takes another input than {first.folder}; bundles timed together need the same input"
             )
     return first.manifest.preprocessing
 
@@ -246,5 +246,5 @@ def _timed_paths(bundles: Mapping[str, Bundle], samples: Sequence[Sample]) -> li
         return [Path(sample.path) for sample in spread(samples)]
     files = bundle.manifest.golden.files if bundle.manifest.golden else ()
     if not files:
-        raise BundleError(f"{bundle.folder}: has no golden images for timing; name a folder with --data")
+        raise BundleError(f"{bundle.folder}: has no golden examples for timing; name a folder with --data")
     return [bundle.folder / file for file in files]

@@ -1,4 +1,4 @@
-"""The latency protocol: one image at a time, builds alternate in short blocks, so that drift affects them equally."""
+"""The latency protocol: one example at a time, builds alternate in short blocks, so that drift affects them equally."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ def interleaved(
     advance: Advance | None = None,
     clock: Callable[[], int] = time.perf_counter_ns,
 ) -> dict[str, NDArray[np.int64]]:
-    """Time every engine `runs` times on single images.
+    """Time every engine `runs` times on single examples.
 
-    images   (K, H, W, 3) uint8, real ones; run r shows image r mod K to every engine.
+    images   (K, ...) as the network takes them, real ones; run r shows number r mod K to every engine.
     runs     timed runs; warmup  untimed runs of each engine before. The engines take turns in blocks of `BLOCK` timed
              runs, in an order drawn by `seed`, each block after `SETTLE` untimed runs. Garbage collection is off.
     returns  per engine (runs,) int64 nanoseconds; run r of every engine belongs to round r // BLOCK, which holds one
              block of each. Runs of a round share the state of the machine, so rounds are the sample of all intervals.
-    Raises ValueError for no image, or runs < 1.
+    Raises ValueError for none, or runs < 1.
 
     Blocks are needed because a model finds its weights evicted from the cache right after another model: alternating
     run by run, MobileNetV2 in INT8 took 0.3 to 0.5 ms longer than alone (docs/decisions/0006-latency-protocol.md).
     """
-    if images.ndim != 4 or images.shape[0] < 1 or runs < 1:
-        raise ValueError(f"expected images (K, H, W, 3) with K >= 1 and runs >= 1; found {images.shape} and {runs}")
+    if images.ndim < 2 or images.shape[0] < 1 or runs < 1:
+        raise ValueError(f"expected examples (K, ...) with K >= 1 and runs >= 1; found {images.shape} and {runs}")
     batches = [fed(np.ascontiguousarray(images[index : index + 1])) for index in range(images.shape[0])]
     calls = {name: engine.infer for name, engine in engines.items()}
     return alternating(calls, batches, runs=runs, warmup=warmup, seed=seed, advance=advance, clock=clock)

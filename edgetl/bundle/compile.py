@@ -17,6 +17,7 @@ from edgetl.errors import BackendError, UsageError
 from edgetl.files.temporary import temporary_folder
 from edgetl.fronts.audio.resample import FILE_NAME as RESAMPLER
 from edgetl.fronts.audio.resample import design
+from edgetl.fronts.base import load_front
 from edgetl.pivot.pivot import Pivot, PivotModel, available, model_for, read_pivot
 from edgetl.recipes.targets import load_target, scheme_id
 from edgetl.store.results import disk_errors, put
@@ -119,9 +120,10 @@ def _compile(model: Path, target: Target, precision: Precision, out: Path) -> Co
 
 def _add_texts(out: Path, pivot: Pivot, compiled: Compiled) -> None:
     (out / LABELS_NAME).write_text(labels_text(pivot.labels), encoding="utf-8")
+    noun = load_front(pivot.preprocessing.front).noun
     (out / "LICENSES.txt").write_text(
         f"The network is derived from {pivot.source}\n"
-        f"(license as stated there: {pivot.licence or 'none stated'}), adapted to the user's own images.\n"
+        f"(license as stated there: {pivot.licence or 'none stated'}), adapted to the user's own {noun}s.\n"
         f"It runs on {compiled.backend} {compiled.backend_version}, which has its own license.\n",
         encoding="utf-8",
     )

@@ -1,4 +1,4 @@
-"""Runs a bundle: classifies image files or finds objects in them, replays golden vectors."""
+"""Runs a bundle: classifies images or clips or finds objects in them, replays golden vectors."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The most likely classes of one image, most likely first; probabilities are softmax of the logits.
+    """The most likely classes of one file, most likely first; probabilities are softmax of the logits.
 
-    `error` says why there are none: a file that is not an image, logits that are not finite. "" on success.
+    `error` says why there are none: a file of another kind, logits that are not finite. "" on success.
     """
 
     path: str
@@ -49,7 +49,7 @@ class Finding:
 
 @contextmanager
 def open_bundle(bundle: Bundle, *, threads: int) -> Iterator[Engine]:
-    """Open a bundle on its runtime and try it on a black image.
+    """Open a bundle on its runtime and try it on a black image or on silence.
 
     raises  BackendError if this machine cannot run it, naming what it needs; BundleError if the network's outputs
             are not those of the manifest.
@@ -92,7 +92,7 @@ def _check_outputs(bundle: Bundle, outputs: Tensors) -> None:
 
 
 def predict(folder: Path, images: Iterable[Path], *, top: int, threads: int) -> Iterator[Prediction]:
-    """Classify image files one by one and yield each result at once. A file that cannot be used has an `error`, and the
+    """Classify files one by one and yield each result at once. A file that cannot be used has an `error`, and the
     others continue. Raises UsageError for a detector, BundleError, BackendError."""
     bundle = read_bundle(folder)
     if bundle.manifest.task != "classification":
@@ -100,11 +100,11 @@ def predict(folder: Path, images: Iterable[Path], *, top: int, threads: int) -> 
     with open_bundle(bundle, threads=threads) as engine:
         for path in images:
             try:
-                pixels = load_example(path, bundle.manifest.preprocessing)
+                example = load_example(path, bundle.manifest.preprocessing)
             except DataError as error:
                 yield Prediction(str(path), (), (), str(error))
                 continue
-            logits = engine.infer(fed(pixels[None]))[OUTPUT_NAME][0].astype(np.float64)
+            logits = engine.infer(fed(example[None]))[OUTPUT_NAME][0].astype(np.float64)
             yield _prediction(str(path), bundle.manifest.labels, logits, top)
 
 
@@ -155,7 +155,7 @@ def verify(bundle: Bundle, *, threads: int, limits: Limits = LIMITS) -> tuple[St
 
 
 def try_out(bundle: Bundle, images: NDArray[np.generic], *, threads: int, limits: Limits) -> Tensors:
-    """The outputs (N, ...) for `images` (N, H, W, 3), from a fresh process. Raises BackendError, BundleError."""
+    """The outputs (N, ...) for `images` (N, ...), from a fresh process. Raises BackendError, BundleError."""
     manifest = bundle.manifest
     found = outputs(bundle.folder, manifest.compiled, manifest.target, images, threads=threads, limits=limits)
     _check_outputs(bundle, found)
@@ -163,7 +163,7 @@ def try_out(bundle: Bundle, images: NDArray[np.generic], *, threads: int, limits
 
 
 def open_once(folder: Path, *, limits: Limits = LIMITS, name: str = "") -> None:
-    """Read a bundle that was just compiled and run it on a black image, if this machine can.
+    """Read a bundle that was just compiled and run it on a black image or on silence, if this machine can.
 
     name    of the bundle in errors; by default that of its folder
     raises  EdgetlError, because a bundle that cannot be opened is a failure

@@ -104,7 +104,7 @@ def _check_names(folder: Path, manifest: Manifest) -> None:
     if LABELS_NAME not in manifest.files:
         raise BundleError(f"{folder / FILE_NAME}: {LABELS_NAME} is not among `files`")
     if any(name not in manifest.files for name in manifest.golden_files()):
-        raise BundleError(f"{folder / FILE_NAME}: not all golden images and arrays are among `files`")
+        raise BundleError(f"{folder / FILE_NAME}: not all golden files and arrays are among `files`")
 
 
 def _plain_files(folder: Path, prefix: str) -> Iterator[str]:

@@ -45,8 +45,8 @@ _OF_RECIPES = ("overrides", "out", "weights_dirs", "targets_dirs", "calibration_
 @click.option(
     "--data",
     type=FILE,
-    help="With bundles: labeled images (one sub-folder per class) for top-1 and the recall of every class, or "
-    "annotated objects (docs/guide/detection.md) for AP. Use images that the recipe has not used.",
+    help="With bundles: labeled images or clips (one sub-folder per class) for top-1 and the recall of every class, or "
+    "annotated objects (docs/guide/detection.md) for AP. Use files that the recipe has not used.",
 )
 @click.option(
     "--runs",
@@ -108,7 +108,7 @@ def command(
     """Measure the builds of RECIPE, or finished bundles on this machine (which needs no torch).
 
     A folder of bundles means all bundles in it that can run here; a bundle named twice is measured twice.
-    Accuracy on images the recipe has already used is optimistic: pass unseen images with --data.
+    Accuracy on files the recipe has already used is optimistic: pass unseen ones with --data.
 
     \b
       edgetl bench recipe.yaml

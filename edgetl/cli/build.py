@@ -42,7 +42,7 @@ def _say_next(out: Path, report: Report, usable: Bundle | None) -> None:
     recipe = click.get_current_context().params.get("recipe")
     gates = [gate for bundle in report.bundles for build in bundle.builds for gate in build.gates]
     if report.verdict != "fail" and usable and usable.path:
-        say_next("predict", near(out / usable.path), "IMAGES")
+        say_next("predict", near(out / usable.path), "FILES")
     elif recipe and any(gate.verdict == "fail" and gate.gate in _LOSSES for gate in gates):
         say_next("blame", recipe)
 

@@ -22,7 +22,7 @@ _REPEATED = ("overrides", "out", "targets_dirs", "calibration_dirs", "allow_leak
 
 
 def say_next(*words: str | Path) -> None:
-    """`next: edgetl predict bundles/parts-x86-cpu IMAGES`; words are quoted for the shell."""
+    """`next: edgetl predict bundles/parts-x86-cpu FILES`; words are quoted for the shell."""
     params = click.get_current_context().params
     if not params.get("quiet") and not params.get("as_json"):
         click.echo("next: " + shlex.join(["edgetl", *map(str, words)]), err=True)
@@ -38,7 +38,7 @@ def say_following(context: click.Context) -> None:
     """The command that follows this one; for a recipe, with the options that were typed."""
     recipe = context.params.get("place") or context.params.get("recipe")
     if context.info_name == "verify":
-        say_next("predict", context.params["bundle"], "IMAGES")
+        say_next("predict", context.params["bundle"], "FILES")
     following = _AFTER.get(context.info_name or "")
     if following and recipe is not None and not recipe.is_dir():
         say_next(following, recipe, *_typed(context))

@@ -54,21 +54,21 @@ class _Command(Command):
 
 @click.command("predict", cls=_Command)
 @click.argument("bundle", type=FILE)
-@click.argument("images", type=FILE, nargs=-1, required=True)
-@click.option("--top", type=click.IntRange(1), show_default=str(_TOP), help="Classes to show per image.")
+@click.argument("images", type=FILE, nargs=-1, required=True, metavar="FILES...")
+@click.option("--top", type=click.IntRange(1), show_default=str(_TOP), help="Classes to show per file.")
 @click.option(
     "--threshold",
     type=FiniteRange(0, 1),
     show_default="0; a detector's own",
-    help="Report an image as `unsure` if its most likely class has a lower probability; leave out objects with a lower "
+    help="Report a file as `unsure` if its most likely class has a lower probability; leave out objects with a lower "
     "score.",
 )
-@click.option("--csv", "as_csv", is_flag=True, help="Print a CSV table, one row per image, or per object.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print a CSV table, one row per file, or per object.")
 @click.option(
     "--sort-into",
     type=FILE,
     metavar="DIR",
-    help="Copy each image into DIR/CLASS or DIR/unsure; nothing is overwritten.",
+    help="Copy each file into DIR/CLASS or DIR/unsure; nothing is overwritten.",
 )
 @click.option("--draw", type=FILE, metavar="DIR", help="Write each image with its objects into the new folder DIR.")
 @threads_option
@@ -86,26 +86,29 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Classify IMAGES, or find the objects in them, with BUNDLE on the bundle's own runtime.
+    """Classify FILES, images or clips of sound as BUNDLE takes them, or find the objects in images, on the bundle's
+    own runtime.
 
-    IMAGES are files, folders (all images in them), patterns in quotes ("new/*.jpg"), and lists (.csv with a column
-    `path`, .txt with one path per line). Results appear as they are computed. An image that cannot be used is named on
-    stderr, the others are still classified, and the exit code is 1.
+    FILES are files, folders (all images or clips in them), patterns in quotes ("new/*.jpg"), and lists (.csv with a
+    column `path`, .txt with one path per line). Results appear as they are computed. A file that cannot be used is
+    named on stderr, the others are still classified, and the exit code is 1.
 
     \b
       edgetl predict bundles/parts-x86-cpu new/ --csv > predictions.csv
       edgetl predict bundles/parts-x86-cpu new/ --threshold 0.8 --sort-into sorted
       edgetl predict bundles/cells-x86-cpu new/ --draw found
+      edgetl predict bundles/words-x86-cpu recordings/ --csv > words.csv
     """
     from edgetl.bundle.read import read_bundle
     from edgetl.data.gather import gather
+    from edgetl.fronts.base import load_front
 
     if as_csv and as_json:
         raise click.UsageError("--csv and --json exclude each other; choose one")
     manifest = read_bundle(bundle).manifest
     detector = manifest.task == "detection"
     _refuse_misplaced(bundle, {"--top": top, "--sort-into": sort_into} if detector else {"--draw": draw}, detector)
-    gathered = gather(images)
+    gathered = gather(images, manifest.front)
     for problem in gathered.problems:
         click.echo(f"edgetl: {problem}", err=True)
     form = _Form(as_csv, as_json)
@@ -116,7 +119,8 @@ def command(
     unusable = 0
     # on a terminal the lines themselves show the progress
     progress = progress_for(quiet or sys.stdout.isatty())
-    with progress.task("images", total=len(gathered.paths)) as advance:
+    noun = load_front(manifest.front).noun
+    with progress.task(f"{noun}s", total=len(gathered.paths)) as advance:
         for result in work.results(gathered.paths, threads):
             unusable += bool(result.error)
             work.show(result)
@@ -125,7 +129,7 @@ def command(
     failed = unusable + len(gathered.problems)
     if failed and len(gathered.paths) + len(gathered.problems) > 1:
         done = "searched" if detector else "classified"
-        click.echo(f"edgetl: {len(gathered.paths) - unusable} images {done}; {failed} could not be used", err=True)
+        click.echo(f"edgetl: {len(gathered.paths) - unusable} {noun}s {done}; {failed} could not be used", err=True)
     return 1 if failed else 0
 
 

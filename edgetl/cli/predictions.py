@@ -26,7 +26,7 @@ def decided(prediction: Prediction, threshold: float) -> str:
 
 
 class Classified:
-    """Classifies images with a bundle; passes the results to a writer, and images to a sorter."""
+    """Classifies files with a bundle; passes the results to a writer, and the files to a sorter."""
 
     def __init__(
         self, bundle: Path, top: int, threshold: float, writer: Lines | Table | Document, sorter: Sorter | None
@@ -48,7 +48,7 @@ class Classified:
 
 
 class Lines:
-    """One line per image on stdout, as soon as it is done; one line on stderr for an image that cannot be used."""
+    """One line per file on stdout, as soon as it is done; one line on stderr for a file that cannot be used."""
 
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold

@@ -1,4 +1,4 @@
-"""Copies of classified images, one folder per class. Existing files are never overwritten."""
+"""Copies of classified files, one folder per class. Existing files are never overwritten."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_NAMESAKES = 100_000
 
 
 class Sorter:
-    """Copies images into `folder`/CLASS/NAME."""
+    """Copies files into `folder`/CLASS/NAME."""
 
     def __init__(self, folder: Path, labels: Iterable[str]) -> None:
         """Raises UsageError if `folder` is not a folder, or two labels would share one."""
@@ -32,7 +32,7 @@ class Sorter:
             self.names[label] = name
 
     def refuse_inside(self, sources: Iterable[Path]) -> None:
-        """Raise UsageError if an image to be sorted is already in the folder: its copies would be classified and
+        """Raise UsageError if a file to be sorted is already in the folder: its copies would be classified and
         copied again."""
         target = self.folder.resolve()
         for source in sources:
@@ -41,37 +41,37 @@ class Sorter:
                     f"{self.folder}: contains {source}, which is to be classified; sort into another folder"
                 )
 
-    def copy(self, picture: Path, label: str) -> Path:
-        """The path of the copy: its own name, with a number appended if another image has that name. The same image is
+    def copy(self, file: Path, label: str) -> Path:
+        """The path of the copy: its own name, with a number appended if another file has that name. The same file is
         not copied twice. Raises StoreError."""
         place = self.folder / self.names[label]
         try:
             place.mkdir(parents=True, exist_ok=True)
             for number in range(1, _MOST_NAMESAKES):
-                name = picture.name if number == 1 else f"{picture.stem}-{number}{picture.suffix}"
+                name = file.name if number == 1 else f"{file.stem}-{number}{file.suffix}"
                 target = place / printable(name)
-                if _copy_if_free(picture, target) or filecmp.cmp(picture, target, shallow=False):
+                if _copy_if_free(file, target) or filecmp.cmp(file, target, shallow=False):
                     return target
         except OSError as error:
             raise StoreError(f"{error.filename or place}: cannot be written: {error.strerror or error}") from error
-        raise StoreError(f"{place}: {_MOST_NAMESAKES} images are named {picture.name}; sort into another folder")
+        raise StoreError(f"{place}: {_MOST_NAMESAKES} files are named {file.name}; sort into another folder")
 
 
 def sorter_of(folder: Path, labels: Iterable[str], images: Iterable[Path]) -> Sorter:
-    """For images of these labels. Raises UsageError."""
+    """For files of these labels. Raises UsageError."""
     sorter = Sorter(folder, dict.fromkeys((*labels, UNSURE)))
     sorter.refuse_inside(images)
     return sorter
 
 
-def _copy_if_free(picture: Path, target: Path) -> bool:
+def _copy_if_free(file: Path, target: Path) -> bool:
     """Whether `target` was free and is now a copy. An incomplete copy is removed."""
     try:
         stream = target.open("xb")
     except FileExistsError:
         return False
     try:
-        with stream, picture.open("rb") as source:
+        with stream, file.open("rb") as source:
             shutil.copyfileobj(source, stream)
     except BaseException:
         target.unlink(missing_ok=True)

@@ -47,7 +47,8 @@ def _plain(check: StepCheck) -> dict[str, Any]:
 def command(
     bundle: Path, digests_only: bool, sha256: str | None, threads: int, time_limit_s: float, as_json: bool
 ) -> int:
-    """Check BUNDLE's files against its manifest, then replay its golden vectors: decode, resize, network.
+    """Check BUNDLE's files against its manifest, then replay its golden vectors: decode, resize or window,
+    network.
 
     A folder of bundles means all bundles in it; for other hardware only the digests are checked.
 
@@ -103,6 +104,7 @@ def _verify(bundle: Path, sha256: str | None, *, digests_only: bool, threads: in
     from edgetl.bundle.manifest import FILE_NAME
     from edgetl.bundle.read import read_bundle
     from edgetl.files.digest import file_digest
+    from edgetl.fronts.base import load_front
 
     checked = read_bundle(bundle, sha256)
     checks = () if digests_only else verify(checked, threads=threads, limits=limits)
@@ -115,6 +117,7 @@ def _verify(bundle: Path, sha256: str | None, *, digests_only: bool, threads: in
         "steps": [_plain(check) for check in checks],
         "passed": passed,
         "hint": "" if passed else _hint(checked),
+        "noun": load_front(checked.manifest.front).noun,
     }
 
 
@@ -133,8 +136,8 @@ def _hint(bundle: Bundle) -> str:
 
 
 def _for_programs(found: dict[str, Any]) -> dict[str, Any]:
-    """The same keys as edgetl-verify writes, which has no hints."""
-    return {name: value for name, value in found.items() if name != "hint"}
+    """The same keys as edgetl-verify writes, which has no texts for people."""
+    return {name: value for name, value in found.items() if name not in ("hint", "noun")}
 
 
 def _show(found: Mapping[str, Any]) -> None:
@@ -150,7 +153,8 @@ def _show(found: Mapping[str, Any]) -> None:
     if found.get("not_run"):
         click.echo(f"not run: {found['not_run']}")
     for step in found["steps"]:
-        click.echo(f"{'ok  ' if step['passed'] else 'FAIL'} image {step['image']}  {step['step']:<8} {step['detail']}")
+        example = f"{found['noun']} {step['image']}"
+        click.echo(f"{'ok  ' if step['passed'] else 'FAIL'} {example}  {step['step']:<8} {step['detail']}")
     failed = next((step for step in found["steps"] if not step["passed"]), None)
     if failed:
         message = f"{found['bundle']}: the first step that differs is `{failed['step']}`: {failed['detail']}"

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgetl.errors import DataError
 from edgetl.fronts.audio.load import load_sound
+from edgetl.fronts.base import load_front
 from edgetl.fronts.image.decode import decode
 from edgetl.fronts.image.frame import Frame, frame_of
 from edgetl.fronts.image.resize import resize
@@ -51,7 +52,7 @@ def load_framed(path: Path, preprocessing: ImagePreprocessing) -> tuple[NDArray[
 def usable(samples: Sequence[Sample], preprocessing: Preprocessing, progress: Progress) -> tuple[Sample, ...]:
     """The samples that can be decoded and resized; a note for each of the others."""
     kept: list[Sample] = []
-    with progress.task("reading images", total=len(samples)) as advance:
+    with progress.task(f"reading {load_front(preprocessing.front).noun}s", total=len(samples)) as advance:
         for sample in samples:
             try:
                 load_example(Path(sample.path), preprocessing)

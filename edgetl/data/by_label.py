@@ -1,4 +1,4 @@
-"""Labeled images for known classes: those of a bundle."""
+"""Labeled examples for known classes: those of a bundle."""
 
 from __future__ import annotations
 
@@ -13,27 +13,30 @@ from edgetl.types import Sample
 
 @dataclass(frozen=True)
 class Matched:
-    """samples  labels index the known classes; without: known classes without images; renamed: the name in the listing
-    -> the known class, if only case, spaces at the ends or the Unicode form differ"""
+    """samples  labels index the known classes; without: known classes without examples; renamed: the name in the
+    listing -> the known class, if only case, spaces at the ends or the Unicode form differ; noun: one example"""
 
     samples: tuple[Sample, ...]
     without: tuple[str, ...]
     renamed: dict[str, str]
+    noun: str = "image"
 
     def notes(self) -> tuple[str, ...]:
         """Notes about the result."""
         sentences = (
-            [f"no images of {in_quotes(self.without)}: accuracy covers only the other classes"] if self.without else []
+            [f"no {self.noun}s of {in_quotes(self.without)}: accuracy covers only the other classes"]
+            if self.without
+            else []
         )
         sentences += [f"`{name}` is taken as the class `{label}`" for name, label in self.renamed.items()]
         return tuple(sentences)
 
 
 def match_labels(listing: Listing, labels: Sequence[str], owner: str) -> Matched:
-    """Images of a folder or a list by class name; some classes may have none.
+    """Examples of a folder or a list by class name; some classes may have none.
 
     owner  the owner of the labels, for the message
-    Raises DataError if a class of the images is not a label.
+    Raises DataError if a class of the examples is not a label.
     """
     used = [name for name, count in zip(listing.classes, listing.counts(), strict=True) if count]
     own = [name for name in used if name in labels]
@@ -48,4 +51,5 @@ def match_labels(listing: Listing, labels: Sequence[str], owner: str) -> Matched
     number = {name: list(labels).index(renamed.get(name, name)) for name in used}
     samples = tuple(Sample(path, number[listing.classes[label]], "") for path, label in listing.files)
     shown = set(number.values())
-    return Matched(samples, tuple(label for index, label in enumerate(labels) if index not in shown), renamed)
+    without = tuple(label for index, label in enumerate(labels) if index not in shown)
+    return Matched(samples, without, renamed, listing.noun)

@@ -1,4 +1,4 @@
-"""Finds the images meant by files, folders, patterns and lists."""
+"""Finds the images or clips meant by files, folders, patterns and lists."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from pathlib import Path
 
 from edgetl.data.lists import path_column, read_text
 from edgetl.data.lookup import Lookup
-from edgetl.data.loose import list_images
+from edgetl.data.loose import list_examples
 from edgetl.data.scan import locate
 from edgetl.errors import DataError, EdgetlError, UsageError
 from edgetl.files.text import escaped, shortened
+from edgetl.fronts.base import load_front
+from edgetl.types import FrontName
 
 _LISTS = (".csv", ".txt", ".lst")
 _PATTERN = "*?["
@@ -24,53 +26,53 @@ _LINE_CHARACTERS = 500
 
 @dataclass
 class Gathered:
-    """The images in the order given, and one line for each name that matches none."""
+    """The files in the order given, and one line for each name that matches none."""
 
     paths: list[Path] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
-def gather(named: Iterable[Path]) -> Gathered:
-    """The images meant by names of files, folders, patterns and lists. Opens only lists.
+def gather(named: Iterable[Path], front: FrontName = "image") -> Gathered:
+    """The examples of a front meant by names of files, folders, patterns and lists. Opens only lists.
 
-    A folder means all images in it and in its sub-folders. A pattern (`*`, `?`, `[...]`, `**`) means the files that
+    A folder means all examples in it and in its sub-folders. A pattern (`*`, `?`, `[...]`, `**`) means the files that
     match it, unless a file has that name. A list (.csv, .txt, .lst) means the paths in it, in a CSV list those of its
-    column `path`, relative to the list. Everything else is taken as an image; opening it may fail later.
+    column `path`, relative to the list. Everything else is taken as an example; opening it may fail later.
     """
     found = Gathered()
     for path in named:
         try:
-            found.paths += _meant(path)
+            found.paths += _meant(path, front)
         except EdgetlError as error:
             found.problems.append(shortened(escaped(str(error)), _LINE_CHARACTERS))
     return found
 
 
-def _meant(path: Path) -> list[Path]:
+def _meant(path: Path, front: FrontName) -> list[Path]:
     # os.path: methods of Path raise on names that are too long
     if os.path.isdir(path):  # noqa: PTH112
-        return _in_folder(path)
+        return _in_folder(path, front)
     if path.suffix.lower() in _LISTS:
-        return _in_list(path)
+        return _in_list(path, front)
     if any(sign in str(path) for sign in _PATTERN) and not os.path.lexists(path):
-        return _fitting(path)
+        return _fitting(path, front)
     return [path]
 
 
-def _in_folder(folder: Path) -> list[Path]:
+def _in_folder(folder: Path, front: FrontName) -> list[Path]:
     # shown as given: relative names stay relative
     root = locate(Path(), str(folder))
-    return [folder / Path(path).relative_to(root) for path in list_images(folder).paths]
+    return [folder / Path(path).relative_to(root) for path in list_examples(folder, front).paths]
 
 
-def _fitting(pattern: Path) -> list[Path]:
+def _fitting(pattern: Path, front: FrontName) -> list[Path]:
     matches = [Path(name) for name in sorted(glob.glob(str(pattern), recursive=True))]  # noqa: PTH207 - Path.glob takes no absolute ones
     if not matches:
         raise UsageError(f"{pattern}: no file matches this pattern")
-    return [inner for match in matches for inner in (_in_folder(match) if match.is_dir() else [match])]
+    return [inner for match in matches for inner in (_in_folder(match, front) if match.is_dir() else [match])]
 
 
-def _in_list(path: Path) -> list[Path]:
+def _in_list(path: Path, front: FrontName) -> list[Path]:
     if not os.path.lexists(path):
         raise DataError(f"{path}: no such list")
     text = read_text(path)
@@ -78,7 +80,7 @@ def _in_list(path: Path) -> list[Path]:
     lookup = Lookup(path.parent, None)
     found = [Path(lookup.find(name) or path.parent / name) for name in map(str.strip, names) if name]
     if not found:
-        raise DataError(f"{path}: expected paths of images, one per line; found none")
+        raise DataError(f"{path}: expected paths of {load_front(front).noun}s, one per line; found none")
     return found
 
 

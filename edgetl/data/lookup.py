@@ -1,4 +1,4 @@
-"""Finds the images of a list whose paths come from other computers, labeling tools and other systems."""
+"""Finds the files of a list whose paths come from other computers, labeling tools and other systems."""
 
 from __future__ import annotations
 

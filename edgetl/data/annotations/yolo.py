@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edgetl.data.annotations.model import Annotated, Annotation, Corners, Finder, Mark, class_name, in_order, number
 from edgetl.data.lists import Part, read_text
-from edgetl.data.loose import list_images
+from edgetl.data.loose import list_examples
 from edgetl.data.scan import locate
 from edgetl.errors import DataError
 from edgetl.files.text import printable, quoted
@@ -143,7 +143,7 @@ def _images(found: _Set, part: str) -> tuple[list[Path], list[Path]]:
     images: dict[Path, None] = {}
     lists = [place for place in found.parts[part] if place.is_file()]
     for place in found.parts[part]:
-        inside = _listed(place) if place.is_file() else [Path(path) for path in list_images(place).paths]
+        inside = _listed(place) if place.is_file() else [Path(path) for path in list_examples(place).paths]
         for image in inside:
             if image in images:
                 raise DataError(f"{found.where}: {part}: {image} is listed twice; keep one")

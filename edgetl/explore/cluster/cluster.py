@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.data.fingerprint import hash_files
-from edgetl.data.loose import Listed, list_images
+from edgetl.data.loose import Listed, list_examples
 from edgetl.data.survey_objects import has_annotations
 from edgetl.errors import EdgetlError, UsageError
 from edgetl.explore.cluster.images import Found, read_found, read_images, write_found
@@ -86,7 +86,7 @@ def cluster(request: Request, progress: Progress) -> Outcome:
     if request.pseudo is not None and not request.labeled:
         raise UsageError("--pseudo-label: needs labels for its proof; name a list with --labeled")
     _refuse_objects(request.folder, *request.labeled)
-    listed = list_images(request.folder)
+    listed = list_examples(request.folder)
     with open_store(request.out, "cluster", progress.note) as store:
         source = Weights(request.backbone, Path().resolve(), request.weights_dirs, request.out, progress).to_open()
         _protect(request.out)

@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgetl.files.file_kind import FileKind
 from edgetl.fronts.audio.decode import decode
 from edgetl.fronts.audio.resample import Ratio, design, resample
 from edgetl.fronts.audio.wav import Sound, UnreadableSound
@@ -26,7 +27,9 @@ def load_sound(path: Path, preprocessing: AudioPreprocessing) -> NDArray[np.int1
 def heard(sound: Sound, where: str, preprocessing: AudioPreprocessing) -> NDArray[np.int16]:
     """All samples at the network's rate: int16 (N,). Raises UnreadableSound for a rate other than `file_rate_hz`."""
     if sound.rate_hz != preprocessing.file_rate_hz:
-        raise UnreadableSound(where, f"expected {preprocessing.file_rate_hz} Hz, found {sound.rate_hz} Hz")
+        advice = f"convert it: ffmpeg -i FILE -ar {preprocessing.file_rate_hz} NEW.wav"
+        found = f"expected {preprocessing.file_rate_hz} Hz, found {sound.rate_hz} Hz; {advice}"
+        raise UnreadableSound(where, found, FileKind("sound", f"a recording at {sound.rate_hz} Hz", advice))
     return at_rate(sound, preprocessing.rate_hz)
 
 

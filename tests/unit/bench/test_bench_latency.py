@@ -115,7 +115,7 @@ def test_progress_counts_timed_runs() -> None:
     assert sum(steps) == 5
 
 
-@pytest.mark.parametrize(("images", "runs"), [(IMAGES[:0], 5), (IMAGES, 0), (IMAGES[0], 5)])
+@pytest.mark.parametrize(("images", "runs"), [(IMAGES[:0], 5), (IMAGES, 0), (IMAGES[0, 0, 0], 5)])
 def test_nothing_to_time_is_refused(images: NDArray[np.uint8], runs: int) -> None:
-    with pytest.raises(ValueError, match="expected images"):
+    with pytest.raises(ValueError, match="expected examples"):
         interleaved({"a": Recorder("a", [])}, images, runs=runs, warmup=0, seed=0)

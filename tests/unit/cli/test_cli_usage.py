@@ -54,7 +54,7 @@ def test_without_arguments_there_is_help(shell: Shell) -> None:
     ("arguments", "words"),
     [
         (["build"], ["Missing argument 'RECIPE'", "edgetl build --help"]),
-        (["predict", "bundle"], ["Missing argument 'IMAGES...'"]),
+        (["predict", "bundle"], ["Missing argument 'FILES...'"]),
         (["build", "recipe.yaml", "--sett", "a=1"], ["No such option '--sett'. Did you mean '--set'?"]),
         (["build", "recipe.yaml", "--xyz", "a"], ["No such option '--xyz' (see: edgetl build --help)"]),
         (["bench", "bundle", "--runs", "0"], ["--runs", "x>=1"]),

@@ -11,7 +11,7 @@ import pytest
 from loose_pictures import write_pictures
 
 from edgetl.data.fingerprint import hash_files
-from edgetl.data.loose import list_images
+from edgetl.data.loose import list_examples
 from edgetl.errors import DataError, UsageError
 from edgetl.explore.cluster.images import Found, read_found, read_images, write_found
 from edgetl.explore.cluster.labeled import read_labeled
@@ -20,7 +20,7 @@ from edgetl.types import Silent
 
 
 def _read(folder: Path) -> Found:
-    return read_images(hash_files(list_images(folder).paths), Silent())
+    return read_images(hash_files(list_examples(folder).paths), Silent())
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def photos(tmp_path: Path) -> Path:
 def test_nested_folders_are_read_and_hidden_ones_passed_over(photos: Path) -> None:
     write_pictures(photos, {".cache": 1})
     (photos / "notes.txt").write_text("no image")
-    names = [Path(path).relative_to(photos).as_posix() for path in list_images(photos).paths]
+    names = [Path(path).relative_to(photos).as_posix() for path in list_examples(photos).paths]
     assert names == ["one/0.png", "one/1.png", "one/2.png", "two/inner/0.png", "two/inner/1.png"]
 
 
@@ -49,7 +49,7 @@ def test_what_no_text_can_hold_the_name_of_is_named_and_left_out(photos: Path, n
     except OSError:
         pytest.skip("this file system holds UTF-8 names only")
     shutil.copy(photos / "one" / "0.png", os.fsdecode(os.fsencode(photos) + b"/one/" + name + b".png"))
-    listed = list_images(photos)
+    listed = list_examples(photos)
     assert len(listed.paths) == 5
     assert {Path(skipped.path).name for skipped in listed.skipped} == {
         printable(folder.name),
@@ -59,7 +59,7 @@ def test_what_no_text_can_hold_the_name_of_is_named_and_left_out(photos: Path, n
         "its name has control characters or is not UTF-8; rename it"
     }
     with pytest.raises(DataError, match="rename it"):
-        list_images(folder)
+        list_examples(folder)
 
 
 def test_unreadable_files_and_copies_are_named_and_left_out(photos: Path, tmp_path: Path) -> None:
@@ -75,9 +75,9 @@ def test_unreadable_files_and_copies_are_named_and_left_out(photos: Path, tmp_pa
 
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="found nothing"):
-        list_images(tmp_path / "nowhere")
+        list_examples(tmp_path / "nowhere")
     with pytest.raises(DataError, match="contain images"):
-        list_images(tmp_path)
+        list_examples(tmp_path)
     (tmp_path / "torn.jpg").write_bytes(b"torn")
     with pytest.raises(DataError, match=r"none of 1 images can be read.*torn\.jpg"):
         _read(tmp_path)
