@@ -138,7 +138,8 @@ class Backbone(Section):
     """The pretrained network to adapt."""
 
     name: str
-    """A timm name, `local-dir:PATH`, `tv_NAME` for torchvision, or `edgetl:NAME` for the one in the package."""
+    """A timm name, `local-dir:PATH`, `tv_NAME` for torchvision, or `edgetl:NAME` for the one in the package. For
+    `front: audio`: `speech_embedding`, `kws_ds_cnn_l`, `kws_lstm_m`, `kws_gru_m`, or `bc_resnet_1` to `_3`."""
     weights: str | None = None
     """Checkpoint to load: a safetensors file (or a torch file, opened with weights_only). Relative to the recipe."""
     pretrained: bool = True
