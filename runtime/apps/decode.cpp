@@ -1,26 +1,22 @@
 #include "decode.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <new>
 
 #include "decoders.h"
 #include "fail.h"
+#include "file_content.h"
 #include "orientation.h"
 
 namespace edgetl {
 namespace {
 
-constexpr int64_t max_file_bytes = 1'000'000'000;
+constexpr const char* what = "an image";
 
 edgetl_status refuse(edgetl_error* error, edgetl_status status, const char* name, const char* reason) {
-  return fail(error, status, "%s: not usable as an image: %s; replace or remove it", name, reason);
+  return refuse_content(error, status, name, what, reason);
 }
 
 bool starts_with(const uint8_t* file, size_t bytes, const char* magic, size_t length) {
@@ -46,10 +42,6 @@ bool turn(Decoded& decoded) {
   if (decoded.orientation >= 5) std::swap(picture.width, picture.height);
   return true;
 }
-
-struct CloseFile {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
 
 }  // namespace
 
@@ -85,25 +77,9 @@ edgetl_status decode(const char* name, const uint8_t* file, size_t bytes, Pictur
 
 edgetl_status read_picture_file(const char* path, Picture& picture, edgetl_error* error) {
   picture = Picture();
-  // O_NONBLOCK: opening a pipe would wait for its other end
-  const int descriptor = ::open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  const std::unique_ptr<std::FILE, CloseFile> file(descriptor < 0 ? nullptr : ::fdopen(descriptor, "rb"));
-  if (file == nullptr && descriptor >= 0) ::close(descriptor);
-  struct stat facts {};
-  if (file == nullptr || fstat(fileno(file.get()), &facts) != 0) {
-    return refuse(error, EDGETL_INVALID_ARGUMENT, path, std::strerror(errno));
-  }
-  if (!S_ISREG(facts.st_mode)) return refuse(error, EDGETL_INVALID_ARGUMENT, path, "not a regular file");
-  if (facts.st_size > max_file_bytes) {
-    return refuse(error, EDGETL_INVALID_ARGUMENT, path, "the file is larger than 1000000000 bytes");
-  }
-  const auto bytes = static_cast<size_t>(facts.st_size);
-  const std::unique_ptr<uint8_t[]> data = allocate(bytes);
-  if (data == nullptr) return refuse(error, EDGETL_OUT_OF_MEMORY, path, "there is not enough memory to read it");
-  if (std::fread(data.get(), 1, bytes, file.get()) != bytes) {
-    return refuse(error, EDGETL_INVALID_ARGUMENT, path, "it could not be read to its end");
-  }
-  return decode(path, data.get(), bytes, picture, error);
+  Content content;
+  const edgetl_status status = read_content(path, what, content, error);
+  return status == EDGETL_OK ? decode(path, content.data.get(), content.bytes, picture, error) : status;
 }
 
 }  // namespace edgetl

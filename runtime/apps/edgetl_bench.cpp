@@ -19,6 +19,7 @@
 #include "machine.h"
 #include "model.h"
 #include "pictures.h"
+#include "sounds.h"
 #include "stats.h"
 #include "threads.h"
 
@@ -37,7 +38,9 @@ const edgetl::Program& program() {
       {{"--runs", "N", "Timed runs of each bundle, at least 300. [default: 300]"},
        {"--warmup", "N", "Untimed runs of each bundle before them. [default: 30]"},
        {"--threads", "N", "Threads per inference. [default: 1]"},
-       {"--images", "PATH", "Images for timing, files or folders; repeatable. [default: the golden images]"},
+       {"--images", "PATH",
+        "Images for timing, or WAV files of a bundle for sound; files or folders; repeatable. [default: the golden "
+        "ones]"},
        {"--cold-starts", "N", "Fresh processes per bundle that open it and infer once. [default: 3]"},
        {"--json", nullptr, "Print the result as JSON."},
        {"--engine-library", "PATH", "The engine's shared library. [default: EDGETL_ENGINE_LIBRARY, else usual names]"},
@@ -58,14 +61,17 @@ struct Request {
   edgetl_options options;
 };
 
-// The images of all bundles: as decoded, and as the network takes them.
+// The images of all bundles, as decoded, and as the network takes them; or recordings, only as it takes them.
 struct Images {
   std::vector<edgetl::Picture> pictures;
   std::vector<std::vector<uint8_t>> inputs;
 };
 
-bool same_input(const edgetl::Preprocessing& a, const edgetl::Preprocessing& b) {
-  return a.height == b.height && a.width == b.width && a.resize == b.resize && a.crop_pct == b.crop_pct &&
+bool same_input(const edgetl::Manifest& one, const edgetl::Manifest& other) {
+  const edgetl::Preprocessing &a = one.preprocessing, &b = other.preprocessing;
+  return one.front == other.front && one.audio.rate_hz == other.audio.rate_hz &&
+         one.audio.file_rate_hz == other.audio.file_rate_hz && one.audio.samples == other.audio.samples &&
+         a.height == b.height && a.width == b.width && a.resize == b.resize && a.crop_pct == b.crop_pct &&
          a.interpolation == b.interpolation && a.fill == b.fill;
 }
 
@@ -85,7 +91,8 @@ void describe_bundle(const edgetl::Bundle& bundle, const std::string& folder, ed
 
 bool golden_images(const edgetl::Bundle& bundle, const std::string& folder, Images& shown, std::string& problem) {
   if (bundle.manifest().golden.count == 0) {
-    problem = folder + ": has no golden images for timing; name images with --images";
+    const std::string nouns = std::string(edgetl::noun_of(bundle.manifest().front)) + "s";
+    problem = folder + ": has no golden " + nouns + " for timing; name " + nouns + " with --images";
     return false;
   }
   std::vector<edgetl::GoldenImage> images;
@@ -96,6 +103,7 @@ bool golden_images(const edgetl::Bundle& bundle, const std::string& folder, Imag
   }
   for (const edgetl::GoldenImage& image : images) {
     shown.inputs.emplace_back(image.input.data, image.input.data + image.input.size);
+    if (bundle.manifest().front == edgetl::Front::audio) continue;
     edgetl::Picture& picture = shown.pictures.emplace_back();
     picture.rgb = std::make_unique<uint8_t[]>(image.rgb.size);
     std::copy_n(image.rgb.data, image.rgb.size, picture.rgb.get());
@@ -106,7 +114,7 @@ bool golden_images(const edgetl::Bundle& bundle, const std::string& folder, Imag
 }
 
 bool read_bundles(const Request& request, edgetl::BenchResult& result, Images& images, std::string& problem) {
-  std::optional<edgetl::Preprocessing> first;
+  std::optional<edgetl::Manifest> first;
   for (const std::string& folder : request.folders) {
     edgetl::Bundle bundle;
     edgetl_error error{};
@@ -115,13 +123,13 @@ bool read_bundles(const Request& request, edgetl::BenchResult& result, Images& i
       return false;
     }
     describe_bundle(bundle, folder, result.bundles.emplace_back());
-    if (first && !same_input(*first, bundle.manifest().preprocessing)) {
+    if (first && !same_input(*first, bundle.manifest())) {
       problem =
           folder + ": takes another input than " + request.folders[0] + "; bundles timed together need the same images";
       return false;
     }
     if (!first && request.images.empty() && !golden_images(bundle, folder, images, problem)) return false;
-    if (!first) first = bundle.manifest().preprocessing;
+    if (!first) first = bundle.manifest();
   }
   return true;
 }
@@ -129,9 +137,17 @@ bool read_bundles(const Request& request, edgetl::BenchResult& result, Images& i
 bool named_images(const Request& request, const edgetl_model* model, Images& images, std::string& problem) {
   std::vector<std::string> files;
   edgetl_error error{};
-  edgetl_status status = edgetl::list_pictures(request.images, timed_images, files, &error);
+  const int32_t rate_hz = edgetl::rate_of_sound(model);
+  edgetl_status status = edgetl::list_files(
+      request.images, rate_hz > 0 ? edgetl::Files::sounds : edgetl::Files::pictures, timed_images, files, &error);
   edgetl::InputLoader loader(model);
   for (size_t i = 0; status == EDGETL_OK && i < files.size(); ++i) {
+    if (rate_hz > 0) {
+      edgetl::Sound sound;
+      status = edgetl::read_sound_file(files[i], rate_hz, sound, &error);
+      if (status == EDGETL_OK) edgetl::prepare_sound(*model, sound, images.inputs.emplace_back());
+      continue;
+    }
     edgetl::Picture& picture = images.pictures.emplace_back();
     status = edgetl::read_picture_file(files[i].c_str(), picture, &error);
     if (status == EDGETL_OK) status = loader.prepare(picture, images.inputs.emplace_back(), &error);

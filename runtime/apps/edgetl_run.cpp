@@ -1,4 +1,5 @@
-// edgetl-run: classify picture files or find objects in them, as `edgetl predict` does.
+// edgetl-run: classify picture files and recordings or find objects in pictures, as `edgetl predict` does; or listen to
+// a stream.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -16,6 +17,8 @@
 #include "fail.h"
 #include "json_writer.h"
 #include "pictures.h"
+#include "run_stream.h"
+#include "sounds.h"
 
 namespace {
 
@@ -24,17 +27,27 @@ using edgetl::JsonWriter;
 const edgetl::Program& program() {
   static const edgetl::Program described = {
       "edgetl-run",
-      "BUNDLE IMAGE...",
+      "BUNDLE FILE...",
       2,
       std::numeric_limits<size_t>::max(),
-      "Classify JPEG and PNG files with a bundle, or find the objects in them.",
-      {{"--top", "K", "Classes to show per image. [default: 3]"},
-       {"--threshold", "SCORE", "Lowest score of an object to show, 0 to 1. [default: the bundle's own]"},
+      "Classify JPEG and PNG files with a bundle, or find the objects in them; or classify WAV files.",
+      {{"--top", "K", "Classes to show per file or window. [default: 3]"},
+       {"--threshold", "SCORE",
+        "Lowest score of an object to show, 0 to 1. [default: the bundle's own] With --stream, as P or CLASS=P: mean "
+        "probability from which a class is detected, 0 to 1, or off; repeatable. [default: 0.5]"},
        {"--threads", "N", "Threads per inference. [default: 1]"},
        {"--json", nullptr, "Print the result as JSON."},
        {"--logits", nullptr, "Also show the raw logits, with all digits."},
-       {"--engine-library", "PATH",
-        "The engine's shared library. [default: EDGETL_ENGINE_LIBRARY, else usual names]"}}};
+       {"--engine-library", "PATH", "The engine's shared library. [default: EDGETL_ENGINE_LIBRARY, else usual names]"},
+       {"--stream", nullptr,
+        "Listen: FILE is a WAV file of any length, or - for int16 samples from stdin, mono, little-endian. Prints a "
+        "line "
+        "for each detection, with --json an object."},
+       {"--rate", "HZ", "Rate of the samples from stdin."},
+       {"--hop", "MS", "From one window to the next. [default: a quarter of the window]"},
+       {"--smoothing", "K", "Windows over whose probabilities the mean is taken. [default: 4]"},
+       {"--refractory", "MS", "From one detection to the next at least. [default: the window]"},
+       {"--hops", nullptr, "Print a line for every window."}}};
   return described;
 }
 
@@ -99,16 +112,35 @@ void write_json(const edgetl_model* model, const Prediction& prediction, bool wi
   json.close();
 }
 
-edgetl_status predict(edgetl_model* model, edgetl::InputLoader& loader, size_t top, Prediction& prediction,
-                      edgetl_error* error) {
-  std::vector<uint8_t> input;
-  if (const edgetl_status status = loader.load(prediction.path, input, error)) return status;
+edgetl_info info_of(const edgetl_model* model) {
   edgetl_info info{};
   info.struct_size = sizeof info;
   edgetl_get_info(model, &info);
+  return info;
+}
+
+edgetl_status classify_picture(edgetl_model* model, edgetl::InputLoader& loader, const std::string& path,
+                               std::vector<float>& logits, edgetl_error* error) {
+  std::vector<uint8_t> input;
+  if (const edgetl_status status = loader.load(path, input, error)) return status;
+  return edgetl_run(model, input.data(), input.size(), logits.data(), logits.size(), error);
+}
+
+edgetl_status classify_sound(edgetl_model* model, const std::string& path, int32_t rate_hz, std::vector<float>& logits,
+                             edgetl_error* error) {
+  edgetl::Sound sound;
+  if (const edgetl_status status = edgetl::read_sound_file(path, rate_hz, sound, error)) return status;
+  return edgetl_classify_samples(model, sound.samples.data(), sound.samples.size(), rate_hz, logits.data(),
+                                 logits.size(), error);
+}
+
+edgetl_status predict(edgetl_model* model, edgetl::InputLoader& loader, size_t top, Prediction& prediction,
+                      edgetl_error* error) {
+  const edgetl_info info = info_of(model);
   prediction.logits.resize(static_cast<size_t>(info.classes));
-  const edgetl_status status =
-      edgetl_run(model, input.data(), input.size(), prediction.logits.data(), prediction.logits.size(), error);
+  const edgetl_status status = info.rate_hz > 0
+                                   ? classify_sound(model, prediction.path, info.rate_hz, prediction.logits, error)
+                                   : classify_picture(model, loader, prediction.path, prediction.logits, error);
   if (status == EDGETL_OK) rank(prediction, top);
   return status;
 }
@@ -177,15 +209,16 @@ edgetl_status search_file(edgetl_model* model, edgetl::InputLoader& loader, cons
   return EDGETL_OK;
 }
 
-bool is_detector(const edgetl_model* model) {
-  edgetl_info info{};
-  info.struct_size = sizeof info;
-  edgetl_get_info(model, &info);
-  return std::strcmp(info.task, "detection") == 0;
-}
+bool is_detector(const edgetl_model* model) { return std::strcmp(info_of(model).task, "detection") == 0; }
 
-// Options of the other task would be ignored.
-std::string misplaced(const edgetl::Arguments& arguments, bool detector) {
+// Options of another task, front or mode would be ignored.
+std::string misplaced(const edgetl::Arguments& arguments, const edgetl_model* model) {
+  const bool detector = is_detector(model), stream = arguments.has("--stream");
+  if (stream && info_of(model).rate_hz == 0) return "--stream is for sound; the bundle is made for images";
+  if (stream) return arguments.has("--logits") ? "--logits is for files, not for --stream" : "";
+  for (const char* option : {"--rate", "--hop", "--smoothing", "--refractory", "--hops"}) {
+    if (arguments.has(option)) return std::string(option) + " needs --stream";
+  }
   for (const char* option : {"--top", "--logits"}) {
     if (detector && arguments.has(option)) return std::string(option) + " is for classifiers; the bundle is a detector";
   }
@@ -202,7 +235,7 @@ bool read_request(const edgetl::Arguments& arguments, Request& request, int32_t&
   }
   request.top = static_cast<size_t>(top);
   const char* text = arguments.text("--threshold");
-  if (text == nullptr) return true;
+  if (text == nullptr || arguments.has("--stream")) return true;
   char* end = nullptr;
   const float threshold = std::strtof(text, &end);
   if (end == text || *end != '\0' || !(threshold >= 0 && threshold <= 1)) {
@@ -238,10 +271,10 @@ int main(int argc, char** argv) {
   }
   const std::unique_ptr<edgetl_model, Closes> model(opened);
 
-  const bool detector = is_detector(model.get());
-  problem = misplaced(arguments, detector);
+  problem = misplaced(arguments, model.get());
   if (!problem.empty()) return edgetl::wrong_usage(program(), problem);
-  const auto handle = detector ? search_file : classify_file;
+  if (arguments.has("--stream")) return edgetl::run_stream(program(), arguments, model.get(), request.top);
+  const auto handle = is_detector(model.get()) ? search_file : classify_file;
   edgetl::InputLoader loader(model.get());
   JsonWriter json;
   json.open('[');

@@ -22,7 +22,8 @@ const edgetl::Program& program() {
       "BUNDLE",
       1,
       1,
-      "Check a bundle's digests, then replay its golden images: decode, resize, network, postprocess.",
+      "Check a bundle's digests, then replay its golden images or clips: decode, resize or window, network, "
+      "postprocess.",
       {{"--digests-only", nullptr, "Do not run the network; for bundles for other hardware."},
        {"--sha256", "DIGEST", "Expected digest of manifest.json: `bundle_sha256` in report.json."},
        {"--threads", "N", "Threads per inference. [default: 1]"},
@@ -42,6 +43,7 @@ struct Step {
 
 struct Replay {
   bool as_json;
+  const char* noun;
   std::vector<Step> steps;
 };
 
@@ -50,8 +52,8 @@ void note_step(void* user, const edgetl_check* check) {
   replay.steps.push_back(
       {check->image, check->step, check->passed != 0, check->difference, check->allowed, check->detail});
   if (replay.as_json) return;
-  std::printf("%s image %d  %-8s %s\n", check->passed ? "ok  " : "FAIL", static_cast<int>(check->image), check->step,
-              check->detail);
+  std::printf("%s %s %d  %-8s %s\n", check->passed ? "ok  " : "FAIL", replay.noun, static_cast<int>(check->image),
+              check->step, check->detail);
 }
 
 const Step* first_failed(const std::vector<Step>& steps) {
@@ -135,7 +137,7 @@ int main(int argc, char** argv) {
     return edgetl::failed(program(), folder + "/manifest.json: SHA-256 is " + digests.found + ", expected " +
                                          *digests.expected + "; another bundle, or changed: do not use it");
   }
-  Replay replay{arguments.has("--json"), {}};
+  Replay replay{arguments.has("--json"), edgetl::noun_of(manifest.front), {}};
   if (!replay.as_json) {
     std::printf(
         "digests: %zu files as manifest.json lists them; %s\n", digests.files,

@@ -133,11 +133,13 @@ void JsonWriter::begin_value() {
   }
   if (closing_.empty()) return;
   if (!first_) out_ += ',';
+  if (!first_ && layout_ == Layout::one_line) out_ += ' ';
   first_ = false;
   line();
 }
 
 void JsonWriter::line() {
+  if (layout_ == Layout::one_line) return;
   out_ += '\n';
   out_.append(closing_.size(), ' ');
 }

@@ -1,4 +1,4 @@
-// JSON as Python's json.dumps(value, indent=1, ensure_ascii=False) writes it.
+// JSON as Python's json.dumps(value, indent=1, ensure_ascii=False) writes it, or in one line, as without `indent`.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,9 @@ namespace edgetl {
 
 class JsonWriter {
  public:
+  enum class Layout { indented, one_line };
+  explicit JsonWriter(Layout layout = Layout::indented) : layout_(layout) {}
+
   JsonWriter& open(char bracket);  // '{' or '['
   JsonWriter& close();
   JsonWriter& key(const char* name);
@@ -32,6 +35,7 @@ class JsonWriter {
   void begin_value();
   void line();
 
+  Layout layout_;
   std::string out_;
   std::vector<char> closing_;  // of the open brackets
   bool first_ = true;          // in the innermost bracket

@@ -14,25 +14,29 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_picture(const fs::path& path) {
+bool is_of(Files kind, const fs::path& path) {
   std::string ending = path.extension().string();
   for (char& c : ending) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  if (kind == Files::sounds) return ending == ".wav" || ending == ".wave";
   return ending == ".jpg" || ending == ".jpeg" || ending == ".png";
 }
 
-edgetl_status list_folder(const std::string& folder, std::vector<std::string>& files, edgetl_error* error) {
+edgetl_status list_folder(const std::string& folder, Files kind, std::vector<std::string>& files, edgetl_error* error) {
   std::error_code problem;
   std::vector<std::string> found;
   fs::recursive_directory_iterator at(folder, problem);
   for (; !problem && at != fs::recursive_directory_iterator(); at.increment(problem)) {
     std::error_code unreadable;
-    if (is_picture(at->path()) && at->is_regular_file(unreadable)) found.push_back(at->path().string());
+    if (is_of(kind, at->path()) && at->is_regular_file(unreadable)) found.push_back(at->path().string());
   }
   if (problem) {
     return fail(error, EDGETL_INVALID_ARGUMENT, "%s: cannot list the folder: %s", folder.c_str(),
                 std::strerror(problem.value()));
   }
-  if (found.empty()) return fail(error, EDGETL_INVALID_ARGUMENT, "%s: holds no .jpg or .png file", folder.c_str());
+  if (found.empty()) {
+    return fail(error, EDGETL_INVALID_ARGUMENT, "%s: holds no %s file", folder.c_str(),
+                kind == Files::sounds ? ".wav" : ".jpg or .png");
+  }
   std::sort(found.begin(), found.end());
   files.insert(files.end(), found.begin(), found.end());
   return EDGETL_OK;
@@ -91,13 +95,13 @@ edgetl_status InputLoader::reserve(const Picture& picture, edgetl_error* error) 
   return status;
 }
 
-edgetl_status list_pictures(const std::vector<std::string>& paths, size_t most, std::vector<std::string>& files,
-                            edgetl_error* error) {
+edgetl_status list_files(const std::vector<std::string>& paths, Files kind, size_t most,
+                         std::vector<std::string>& files, edgetl_error* error) {
   for (const std::string& path : paths) {
     std::error_code problem;
     if (!fs::is_directory(path, problem)) {
       files.push_back(path);
-    } else if (const edgetl_status status = list_folder(path, files, error)) {
+    } else if (const edgetl_status status = list_folder(path, kind, files, error)) {
       return status;
     }
   }

@@ -28,10 +28,12 @@ class InputLoader {
   std::vector<uint64_t> scratch_;  // aligned to 8
 };
 
-// `paths` with every folder replaced by the JPEG and PNG files in and below it, in the order of their names; at most
-// `most`, evenly spread.
-edgetl_status list_pictures(const std::vector<std::string>& paths, size_t most, std::vector<std::string>& files,
-                            edgetl_error* error);
+enum class Files { pictures, sounds };
+
+// `paths` with every folder replaced by the JPEG and PNG files, or WAV files, in and below it, in the order of their
+// names; at most `most`, evenly spread.
+edgetl_status list_files(const std::vector<std::string>& paths, Files kind, size_t most,
+                         std::vector<std::string>& files, edgetl_error* error);
 
 // The decoder in the form that edgetl_verify takes.
 edgetl_status decode_for_verify(void* user, const char* name, const uint8_t* file, size_t bytes, uint8_t* rgb,

@@ -1,5 +1,5 @@
 // Any bytes as one of the golden files of a bundle whose manifest fits them. The first byte says which file, from 128 on
-// of a detector.
+// of a detector, from 64 on of a classifier of sound.
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -12,10 +12,21 @@
 namespace {
 
 constexpr const char* golden_files[] = {"golden/0.rgb.npy", "golden/0.input.npy", "golden/logits.safetensors"};
+constexpr const char* sound_files[] = {"golden/0.samples.npy", "golden/0.input.npy", "golden/logits.safetensors"};
 constexpr const char* detector_files[] = {"golden/outputs.safetensors", "golden/detections.safetensors"};
 
 void require(bool holds) {
   if (!holds) std::abort();
+}
+
+void check_samples(const edgetl::GoldenImage& image) {
+  require(image.samples.size >= 2 && image.samples.size % 2 == 0);
+  require(image.input.size == small_bundle::window * sizeof(int16_t));
+  require(image.logits.size() == small_bundle::classes);
+  unsigned sum = 0;  // every byte must be there to be read
+  for (size_t i = 0; i < image.samples.size; ++i) sum += image.samples.data[i];
+  for (size_t i = 0; i < image.input.size; ++i) sum += image.input.data[i];
+  require(sum <= (image.samples.size + image.input.size) * 255);
 }
 
 void check_sizes(const edgetl::GoldenImage& image) {
@@ -43,9 +54,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t bytes) {
   if (bytes == 0) return 0;
   small_bundle::Facts facts;
   facts.detector = data[0] >= 128;
+  facts.audio = data[0] >= 64 && data[0] < 128;
   small_bundle::Files files = small_bundle::files(facts);
-  files[facts.detector ? detector_files[data[0] % 2] : golden_files[data[0] % 3]] =
-      std::string(reinterpret_cast<const char*>(data) + 1, bytes - 1);
+  const char* changed = facts.detector ? detector_files[data[0] % 2]
+                        : facts.audio  ? sound_files[data[0] % 3]
+                                       : golden_files[data[0] % 3];
+  files[changed] = std::string(reinterpret_cast<const char*>(data) + 1, bytes - 1);
   files["manifest.json"] = small_bundle::manifest(facts, files);
   std::vector<edgetl_file> list;
   for (const auto& [name, content] : files) {
@@ -58,6 +72,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t bytes) {
   const edgetl_status status = edgetl::read_golden(bundle, images, &error);
   require(status == error.status && std::strchr(error.message, '\n') == nullptr);
   if (status != EDGETL_OK) return 0;
-  for (const edgetl::GoldenImage& image : images) check_sizes(image);
+  for (const edgetl::GoldenImage& image : images) facts.audio ? check_samples(image) : check_sizes(image);
   return 0;
 }

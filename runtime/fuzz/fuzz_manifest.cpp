@@ -26,10 +26,23 @@ void check_ports(const edgetl::Manifest& manifest) {
   require(p.max_detections >= 1 && p.max_detections <= edgetl::most_detections);
 }
 
-void check_bounds(const edgetl::Manifest& manifest) {
+void check_prepared(const edgetl::Manifest& manifest) {
   const edgetl::Preprocessing& p = manifest.preprocessing;
-  require(p.height >= 1 && p.height <= 8192 && p.width >= 1 && p.width <= 8192);
-  require(p.crop_pct >= 0.05 && p.crop_pct <= 1);
+  const edgetl::Audio& a = manifest.audio;
+  if (manifest.front == edgetl::Front::image) {
+    require(p.height >= 1 && p.height <= 8192 && p.width >= 1 && p.width <= 8192);
+    require(p.crop_pct >= 0.05 && p.crop_pct <= 1);
+    return;
+  }
+  require(manifest.task == edgetl::Task::classification);
+  require(a.rate_hz >= 1000 && a.rate_hz <= 192'000 && a.file_rate_hz >= 1000 && a.file_rate_hz <= 192'000);
+  require(a.samples >= 1 && a.samples <= 1 << 20);
+  require(edgetl::port_bytes(manifest.signature.inputs[0]) == static_cast<size_t>(a.samples) * 2);
+  require(a.rate_hz == a.file_rate_hz || manifest.files.count(edgetl::resampler_name) == 1);
+}
+
+void check_bounds(const edgetl::Manifest& manifest) {
+  check_prepared(manifest);
   require(manifest.labels.size() >= (manifest.task == edgetl::Task::detection ? 1 : 2) &&
           manifest.labels.size() <= 100'000);
   check_ports(manifest);

@@ -28,8 +28,8 @@ void Checks::add(int32_t image, const char* step, bool passed, double difference
 
 edgetl_status Checks::result(edgetl_error* error) const {
   if (!failed_) return succeed(error);
-  return fail(error, EDGETL_CHECK_FAILED, "%s: golden image %d: the first step that differs is %s: %s", where_.c_str(),
-              static_cast<int>(first_.image), first_.step, first_detail_.text);
+  return fail(error, EDGETL_CHECK_FAILED, "%s: golden %s %d: the first step that differs is %s: %s", where_.c_str(),
+              noun_, static_cast<int>(first_.image), first_.step, first_detail_.text);
 }
 
 }  // namespace edgetl

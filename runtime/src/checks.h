@@ -8,6 +8,7 @@
 #include "edgetl/runtime.h"
 #include "engine.h"
 #include "golden.h"
+#include "resample.h"
 
 namespace edgetl {
 
@@ -27,7 +28,9 @@ struct Detail {
 // Tells the listener every step, and keeps the first that failed.
 class Checks {
  public:
-  Checks(const Listener& listener, const std::string& where) : listener_(listener), where_(where) {}
+  // noun: what an example is, "image" or "clip"
+  Checks(const Listener& listener, const std::string& where, const char* noun)
+      : listener_(listener), where_(where), noun_(noun) {}
 
   void add(int32_t image, const char* step, bool passed, double difference, double allowed, const Detail& detail);
   edgetl_status result(edgetl_error* error) const;
@@ -35,10 +38,15 @@ class Checks {
  private:
   Listener listener_;
   const std::string& where_;
+  const char* noun_;
   bool failed_ = false;
   edgetl_check first_{};
   Detail first_detail_{};
 };
+
+// The steps before the network's input, of a recording.
+edgetl_status check_sound(const Bundle& bundle, const Resampler& resampler, const GoldenImage& golden, int32_t index,
+                          Checks& checks, edgetl_error* error);
 
 // The steps after the network's input, from the outputs in `engine`: of a classifier, and of a detector.
 void check_logits(const Engine& engine, const Manifest& manifest, const GoldenImage& golden, int32_t index,

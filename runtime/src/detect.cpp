@@ -46,7 +46,8 @@ edgetl_status take_settings(const Postprocess& own, const edgetl_postprocess* th
 }
 
 edgetl_status check_detector(const edgetl_model& model, edgetl_error* error) {
-  if (model.bundle.manifest().task == Task::detection) return EDGETL_OK;
+  const edgetl_status status = check_front(model, Front::image, error);
+  if (status != EDGETL_OK || model.bundle.manifest().task == Task::detection) return status;
   return fail(error, EDGETL_INVALID_ARGUMENT, "%s: expected a detector; it is a classifier: call edgetl_run",
               model.bundle.where().c_str());
 }

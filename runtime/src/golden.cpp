@@ -1,13 +1,11 @@
 #include "golden.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cstring>
 #include <functional>
 #include <string>
-#include <string_view>
 
 #include "fail.h"
+#include "npy.h"
 #include "safetensors.h"
 
 namespace edgetl {
@@ -18,39 +16,15 @@ namespace {
 constexpr int32_t max_side = 65535;
 constexpr int64_t max_pixels = 100'000'000;
 
-// Reads the number at the start of `text` and removes it.
-bool take_number(std::string_view& text, int32_t& number) {
-  const auto result = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (result.ec != std::errc()) return false;
-  text.remove_prefix(static_cast<size_t>(result.ptr - text.data()));
+bool read_pixels(Bytes file, Bytes& pixels, int32_t& height, int32_t& width) {
+  Array array;
+  if (!read_array(file, "|u1", 3, array)) return false;
+  const std::vector<int64_t>& shape = array.shape;
+  if (shape[0] > max_side || shape[1] > max_side || shape[0] * shape[1] > max_pixels || shape[2] != 3) return false;
+  height = static_cast<int32_t>(shape[0]);
+  width = static_cast<int32_t>(shape[1]);
+  pixels = array.data;
   return true;
-}
-
-bool take(std::string_view& text, std::string_view wanted) {
-  if (text.substr(0, wanted.size()) != wanted) return false;
-  text.remove_prefix(wanted.size());
-  return true;
-}
-
-// The dictionary as NumPy writes it for uint8 (height, width, 3) in C order.
-bool read_shape(std::string_view header, int32_t& height, int32_t& width) {
-  const bool fits = take(header, "{'descr': '|u1', 'fortran_order': False, 'shape': (") &&
-                    take_number(header, height) && take(header, ", ") && take_number(header, width) &&
-                    take(header, ", 3), }");
-  return fits && !header.empty() && header.find_first_not_of(' ') == header.size() - 1 && header.back() == '\n';
-}
-
-bool read_array(Bytes file, Bytes& pixels, int32_t& height, int32_t& width) {
-  constexpr size_t start = 10;  // magic, version, length of the header
-  constexpr uint8_t magic[] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0};
-  if (file.size < start || std::memcmp(file.data, magic, sizeof magic) != 0) return false;
-  const size_t header_bytes = file.data[8] + size_t{256} * file.data[9];
-  if (header_bytes > file.size - start) return false;
-  if (!read_shape({reinterpret_cast<const char*>(file.data) + start, header_bytes}, height, width)) return false;
-  if (height < 1 || width < 1 || height > max_side || width > max_side) return false;
-  if (int64_t{height} * width > max_pixels) return false;
-  pixels = {file.data + start + header_bytes, file.size - start - header_bytes};
-  return pixels.size == static_cast<size_t>(height) * static_cast<size_t>(width) * 3;
 }
 
 // --- results
@@ -142,20 +116,44 @@ edgetl_status read_detections(const Bundle& bundle, std::vector<GoldenImage>& im
 
 // --- pictures
 
-edgetl_status read_pictures(const Bundle& bundle, size_t index, GoldenImage& image, edgetl_error* error) {
+edgetl_status read_pictures(const Bundle& bundle, const std::string& stem, GoldenImage& image, edgetl_error* error) {
   const Preprocessing& p = bundle.manifest().preprocessing;
-  const std::string stem = "golden/" + std::to_string(index);
-  image.file_name = bundle.manifest().golden.files[index].c_str();
-  image.file = bundle.file(image.file_name);
-  if (!read_array(bundle.file(stem + ".rgb.npy"), image.rgb, image.height, image.width)) {
+  if (!read_pixels(bundle.file(stem + ".rgb.npy"), image.rgb, image.height, image.width)) {
     return fail(error, EDGETL_BUNDLE_INVALID, "%s/%s.rgb.npy: expected uint8 (height, width, 3) in NumPy's format 1.0",
                 bundle.where().c_str(), stem.c_str());
   }
   int32_t height = 0, width = 0;
-  const bool readable = read_array(bundle.file(stem + ".input.npy"), image.input, height, width);
+  const bool readable = read_pixels(bundle.file(stem + ".input.npy"), image.input, height, width);
   if (readable && height == p.height && width == p.width) return EDGETL_OK;
   return fail(error, EDGETL_BUNDLE_INVALID, "%s/%s.input.npy: expected uint8 (%d, %d, 3) in NumPy's format 1.0",
               bundle.where().c_str(), stem.c_str(), static_cast<int>(p.height), static_cast<int>(p.width));
+}
+
+// --- recordings
+
+edgetl_status read_recording(const Bundle& bundle, const std::string& stem, GoldenImage& image, edgetl_error* error) {
+  const int64_t samples = bundle.manifest().audio.samples;
+  Array decoded, input;
+  if (!read_array(bundle.file(stem + ".samples.npy"), "<i2", 1, decoded)) {
+    return fail(error, EDGETL_BUNDLE_INVALID, "%s/%s.samples.npy: expected int16 (samples,) in NumPy's format 1.0",
+                bundle.where().c_str(), stem.c_str());
+  }
+  if (!read_array(bundle.file(stem + ".input.npy"), "<i2", 1, input) || input.shape[0] != samples) {
+    return fail(error, EDGETL_BUNDLE_INVALID, "%s/%s.input.npy: expected int16 (%lld,) in NumPy's format 1.0",
+                bundle.where().c_str(), stem.c_str(), static_cast<long long>(samples));
+  }
+  image.samples = decoded.data;
+  image.input = input.data;
+  return EDGETL_OK;
+}
+
+edgetl_status read_example(const Bundle& bundle, size_t index, GoldenImage& image, edgetl_error* error) {
+  const Manifest& manifest = bundle.manifest();
+  const std::string stem = "golden/" + std::to_string(index);
+  image.file_name = manifest.golden.files[index].c_str();
+  image.file = bundle.file(image.file_name);
+  const auto read = manifest.front == Front::audio ? read_recording : read_pictures;
+  return read(bundle, stem, image, error);
 }
 
 }  // namespace
@@ -164,7 +162,7 @@ edgetl_status read_golden(const Bundle& bundle, std::vector<GoldenImage>& images
   const Golden& golden = bundle.manifest().golden;
   images.assign(static_cast<size_t>(golden.count), GoldenImage{});
   for (size_t i = 0; i < images.size(); ++i) {
-    const edgetl_status status = read_pictures(bundle, i, images[i], error);
+    const edgetl_status status = read_example(bundle, i, images[i], error);
     if (status != EDGETL_OK) return status;
   }
   if (images.empty()) return succeed(error);

@@ -17,18 +17,20 @@ struct GoldenOutputs {
   std::vector<int64_t> index;        // (kept,), below the number of anchors
 };
 
+// An image or a recording.
 struct GoldenImage {
-  Bytes file;             // the picture as it came
+  Bytes file;             // as it came
   const char* file_name;  // "golden/0.jpg"
-  Bytes rgb;              // decoded, uint8 (height, width, 3)
+  Bytes rgb;              // of an image, decoded: uint8 (height, width, 3)
   int32_t width = 0, height = 0;
-  Bytes input;                            // after resize and crop, uint8 (H, W, 3)
-  std::vector<float> logits;              // of a classifier
-  GoldenOutputs outputs;                  // of a detector
+  Bytes samples;              // of a recording, decoded: int16 (n,), little-endian
+  Bytes input;                // after resize and crop uint8 (H, W, 3), or after resampling and window int16 (samples,)
+  std::vector<float> logits;  // of a classifier
+  GoldenOutputs outputs;      // of a detector
   std::vector<edgetl_detection> objects;  // what these become
 };
 
-// Reads golden/<i>.rgb.npy and golden/<i>.input.npy (NumPy format 1.0), and golden/logits.safetensors, or of a detector
+// Reads golden/<i>.rgb.npy or golden/<i>.samples.npy, golden/<i>.input.npy (NumPy format 1.0), and golden/logits.safetensors, or of a detector
 // golden/outputs.safetensors and golden/detections.safetensors, trusting nothing.
 edgetl_status read_golden(const Bundle& bundle, std::vector<GoldenImage>& images, edgetl_error* error);
 

@@ -197,28 +197,35 @@ bool read_tolerance(Reader& reader, Value value, Tolerance& out) {
   return read_object(reader, value, out, members);
 }
 
-// Image <i> is golden/<i>.jpg or golden/<i>.png.
-bool read_golden_files(Reader& reader, Value value, Golden& out) {
-  out.files.resize(std::min(value.size(), size_t{64}));
+// Example <i> is golden/<i>.jpg or golden/<i>.png, or of the audio front golden/<i>.wav.
+bool read_golden_files(Reader& reader, Value value, Manifest& out) {
+  const std::vector<std::string> endings =
+      out.front == Front::audio ? std::vector<std::string>{".wav"} : std::vector<std::string>{".jpg", ".png"};
+  std::vector<std::string>& files = out.golden.files;
+  files.resize(std::min(value.size(), size_t{64}));
   return read_list(reader, value, 1, 64, [&](Value item, size_t index) {
     const std::string stem = "golden/" + std::to_string(index);
-    const bool fits = item.kind() == Kind::text && (item.text() == stem + ".jpg" || item.text() == stem + ".png");
-    if (!fits) return reader.refuse(stem + ".jpg or " + stem + ".png", item);
-    out.files[index] = item.text();
-    return true;
+    std::string expected;
+    for (const std::string& ending : endings) {
+      expected += (expected.empty() ? "" : " or ") + stem + ending;
+      if (item.kind() == Kind::text && item.text() == stem + ending) files[index] = item.text();
+    }
+    return !files[index].empty() || reader.refuse(expected, item);
   });
 }
 
-bool read_golden_object(Reader& reader, Value value, Golden& out) {
-  static constexpr Member<Golden> members[] = {
-      {"count", true, [](Reader& r, Value v, Golden& g) { return read_integer(r, v, 1, 64, g.count); }},
+bool read_golden_object(Reader& reader, Value value, Manifest& out) {
+  using M = Manifest;
+  static constexpr Member<M> members[] = {
+      {"count", true, [](Reader& r, Value v, M& m) { return read_integer(r, v, 1, 64, m.golden.count); }},
       {"files", true, read_golden_files},
-      {"tolerance", true, [](Reader& r, Value v, Golden& g) { return read_tolerance(r, v, g.tolerance); }},
+      {"tolerance", true, [](Reader& r, Value v, M& m) { return read_tolerance(r, v, m.golden.tolerance); }},
   };
   if (value.kind() == Kind::null) return true;
   if (!read_object(reader, value, out, members)) return false;
-  return out.files.size() == static_cast<size_t>(out.count) ||
-         reader.refuse("as many files as `count`", std::to_string(out.files.size()));
+  const size_t found = out.golden.files.size();
+  return found == static_cast<size_t>(out.golden.count) ||
+         reader.refuse("as many files as `count`", std::to_string(found));
 }
 
 bool read_file_entry(Reader& reader, Value value, FileEntry& out) {
@@ -261,6 +268,17 @@ bool check_pivot_digest(Reader& reader, Value value, Manifest&) {
   return read_sha256(reader, value, unused);
 }
 
+// The keys of other members depend on it, wherever they are.
+Front front_of(Value root) {
+  const Value found = root.kind() == Kind::object ? root.find("front") : Value();
+  return found && found.kind() == Kind::text && found.text() == "audio" ? Front::audio : Front::image;
+}
+
+bool read_prepared(Reader& reader, Value value, Manifest& out) {
+  if (out.front == Front::audio) return read_audio(reader, value, out.audio);
+  return read_preprocessing(reader, value, out.preprocessing);
+}
+
 bool read_root(Reader& reader, Value value, Manifest& out) {
   using M = Manifest;
   static constexpr Member<M> members[] = {
@@ -271,18 +289,19 @@ bool read_root(Reader& reader, Value value, Manifest& out) {
       {"compiled", true, read_compiled},
       {"scheme", true, check_scheme},
       {"labels", true, read_labels},
-      {"preprocessing", true, [](Reader& r, Value v, M& m) { return read_preprocessing(r, v, m.preprocessing); }},
+      {"preprocessing", true, read_prepared},
       {"task", false, read_task},
       {"front", false, read_front},
       {"signature", false, read_signature},
       {"postprocess", false, read_postprocess},
       {"pivot_sha256", true, check_pivot_digest},
-      {"golden", true, [](Reader& r, Value v, M& m) { return read_golden_object(r, v, m.golden); }},
+      {"golden", true, read_golden_object},
       {"verdict", false, check_verdict},
       {"reason", false, skip_text<M>},
       {"measured", false, skip<M>},
       {"files", true, read_file_entries},
   };
+  out.front = front_of(value);
   return read_object(reader, value, out, members) && check_task(reader, value, out);
 }
 
@@ -294,9 +313,12 @@ bool check_files(Reader& reader, const Manifest& manifest) {
   reader.enter("files");
   std::vector<std::string> needed = manifest.model_files;
   needed.insert(needed.end(), {manifest.model, "labels.txt"});
+  const bool audio = manifest.front == Front::audio;
+  if (audio && manifest.audio.rate_hz != manifest.audio.file_rate_hz) needed.emplace_back(resampler_name);
   for (size_t i = 0; i < manifest.golden.files.size(); ++i) {
     const std::string stem = "golden/" + std::to_string(i);
-    needed.insert(needed.end(), {manifest.golden.files[i], stem + ".rgb.npy", stem + ".input.npy"});
+    needed.insert(needed.end(),
+                  {manifest.golden.files[i], stem + (audio ? ".samples.npy" : ".rgb.npy"), stem + ".input.npy"});
   }
   if (manifest.golden.count > 0 && manifest.task == Task::classification) {
     needed.emplace_back("golden/logits.safetensors");

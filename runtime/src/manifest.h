@@ -16,6 +16,10 @@ namespace edgetl {
 enum class Resize { squash, crop, letterbox, letterbox_corner };
 enum class Interpolation { bilinear, bicubic };
 enum class Task { classification, detection };
+enum class Front { image, audio };
+
+// One example, in sentences.
+constexpr const char* noun_of(Front front) { return front == Front::audio ? "clip" : "image"; }
 
 struct Preprocessing {
   int32_t height = 0;  // 1 .. 8192
@@ -24,6 +28,13 @@ struct Preprocessing {
   double crop_pct = 0.875;  // 0.05 .. 1; used by crop
   Interpolation interpolation = Interpolation::bilinear;
   std::array<uint8_t, 3> fill{};  // RGB; used by letterbox and letterbox_corner
+};
+
+// What a network hears: mono, int16. edgetl/types/inputs.py is the reference; its `mel` is inside the compiled model.
+struct Audio {
+  int32_t rate_hz = 0;       // 1000 .. 192000
+  int32_t file_rate_hz = 0;  // the same, of recordings
+  int32_t samples = 0;       // 1 .. 2^20, of a window at rate_hz
 };
 
 // From the outputs of a detector to objects: defaults and bounds of edgetl/tasks/detection/detections.py.
@@ -47,7 +58,7 @@ struct Tolerance {
 
 struct Golden {
   int32_t count = 0;               // 0: the bundle carries none
-  std::vector<std::string> files;  // per image, the picture as it came: "golden/0.jpg"
+  std::vector<std::string> files;  // per example, the file as it came: "golden/0.jpg", "golden/0.wav"
   Tolerance tolerance;
 };
 
@@ -64,7 +75,9 @@ struct Manifest {
   std::map<std::string, std::string> facts;  // of the backend
   bool finished = true;
   std::vector<std::string> labels;
-  Preprocessing preprocessing;
+  Front front = Front::image;
+  Preprocessing preprocessing;  // of the image front
+  Audio audio;                  // of the audio front
   Task task = Task::classification;
   Signature signature;
   Postprocess postprocess;  // of a detector
@@ -74,6 +87,7 @@ struct Manifest {
 
 constexpr size_t max_manifest_bytes = 4'000'000;
 constexpr uint64_t max_file_bytes = 4'000'000'000;
+constexpr const char* resampler_name = "resampler.npy";  // from file_rate_hz to rate_hz, where they differ
 
 // Schema 1 or 2. Strict: unknown keys, other schemas, values out of bounds and names that leave the folder are EDGETL_BUNDLE_INVALID.
 edgetl_status parse_manifest(const uint8_t* text, size_t bytes, Manifest& manifest, edgetl_error* error);

@@ -9,11 +9,13 @@
 #include "edgetl/runtime.h"
 #include "engine.h"
 #include "postprocess.h"
+#include "resample.h"
 
 struct edgetl_model {
   edgetl::Bundle bundle;
   std::unique_ptr<edgetl::Engine> engine;  // goes first: it may use the bundle's bytes
   edgetl::Postprocessor postprocessor;     // of a detector
+  edgetl::Resampler resampler;             // of the audio front
   int threads = 1;
   std::atomic<bool> running{false};  // an inference is under way: two at once would mix their numbers
 };
@@ -40,7 +42,10 @@ class Running {
 };
 
 // One inference; the outputs are then in `model.engine`. Not for two threads at once.
-edgetl_status infer(edgetl_model& model, const uint8_t* input, edgetl_error* error);
+edgetl_status infer(edgetl_model& model, const void* input, edgetl_error* error);
+
+// EDGETL_INVALID_ARGUMENT for a function of another front than the bundle's.
+edgetl_status check_front(const edgetl_model& model, Front front, edgetl_error* error);
 
 // `theirs` (may be null) as this version of the structure, whatever version the caller was compiled with.
 edgetl_status take_options(const edgetl_options* theirs, edgetl_options& ours, edgetl_error* error);

@@ -109,16 +109,25 @@ edgetl_status open_engine(const edgetl_options& options, edgetl_model& model, ed
   }
   model.threads = options.threads > 0 ? options.threads : std::min<int>(usable_threads(), max_threads);
   status = open({model.bundle, model.threads, options.engine_library}, model.engine, error);
+  if (status == EDGETL_OK && manifest.front == Front::audio) status = model.resampler.open(model.bundle, error);
   if (status != EDGETL_OK || manifest.task != Task::detection) return status;
   const auto anchors = static_cast<size_t>(manifest.signature.outputs[0].dims[1]);
   if (model.postprocessor.make(anchors, manifest.labels.size())) return EDGETL_OK;
   return fail(error, EDGETL_OUT_OF_MEMORY, "%s: no memory for the objects", model.bundle.where().c_str());
 }
 
-edgetl_status infer(edgetl_model& model, const uint8_t* input, edgetl_error* error) {
+edgetl_status infer(edgetl_model& model, const void* input, edgetl_error* error) {
   const PortMemory& memory = model.engine->inputs()[0];
   std::memcpy(memory.data, input, memory.bytes);
   return model.engine->run(error);
+}
+
+edgetl_status check_front(const edgetl_model& model, Front front, edgetl_error* error) {
+  if (model.bundle.manifest().front == front) return EDGETL_OK;
+  return fail(error, EDGETL_INVALID_ARGUMENT,
+              front == Front::image ? "%s: expected a bundle for images; it takes sound: call edgetl_classify_samples"
+                                    : "%s: expected a bundle for sound; it takes images: call edgetl_preprocess",
+              model.bundle.where().c_str());
 }
 
 edgetl_status Running::refuse(edgetl_error* error) const {
@@ -184,11 +193,12 @@ edgetl_status edgetl_get_info(const edgetl_model* model, edgetl_info* info) {
   const edgetl::Manifest& manifest = model->bundle.manifest();
   edgetl_info full{};
   full.struct_size = info->struct_size;
+  const bool audio = manifest.front == edgetl::Front::audio;
   full.height = manifest.preprocessing.height;
   full.width = manifest.preprocessing.width;
   full.classes = static_cast<int32_t>(manifest.labels.size());
   full.threads = model->threads;
-  full.input_bytes = edgetl::input_bytes(manifest.preprocessing);
+  full.input_bytes = edgetl::port_bytes(manifest.signature.inputs[0]);
   full.name = manifest.name.c_str();
   full.target = manifest.target.c_str();
   full.engine = manifest.backend.c_str();
@@ -197,6 +207,10 @@ edgetl_status edgetl_get_info(const edgetl_model* model, edgetl_info* info) {
   full.digest = model->bundle.digest();
   full.task = manifest.task == edgetl::Task::detection ? "detection" : "classification";
   full.max_detections = manifest.task == edgetl::Task::detection ? manifest.postprocess.max_detections : 0;
+  full.front = audio ? "audio" : "image";
+  full.rate_hz = manifest.audio.file_rate_hz;
+  full.window = manifest.audio.samples;
+  full.window_rate_hz = manifest.audio.rate_hz;
   std::memcpy(info, &full, std::min(info->struct_size, sizeof full));
   return EDGETL_OK;
 }
@@ -212,8 +226,9 @@ edgetl_status edgetl_scratch_bytes(const edgetl_model* model, int32_t width, int
                                    edgetl_error* error) {
   if (model == nullptr) return null_argument(error, "an open model");
   if (bytes == nullptr) return null_argument(error, "a place for the number of bytes");
-  const edgetl_status status =
-      edgetl::resize_scratch_bytes(model->bundle.manifest().preprocessing, width, height, *bytes, error);
+  edgetl_status status = edgetl::check_front(*model, edgetl::Front::image, error);
+  if (status != EDGETL_OK) return status;
+  status = edgetl::resize_scratch_bytes(model->bundle.manifest().preprocessing, width, height, *bytes, error);
   return status == EDGETL_OK ? succeed(error) : status;
 }
 
@@ -226,13 +241,15 @@ edgetl_status edgetl_preprocess(const edgetl_model* model, const edgetl_image* i
   if (reinterpret_cast<uintptr_t>(scratch) % edgetl::scratch_alignment != 0) {
     return fail(error, EDGETL_INVALID_ARGUMENT, "scratch memory: expected an address that 8 divides");
   }
+  edgetl_status status = edgetl::check_front(*model, edgetl::Front::image, error);
+  if (status != EDGETL_OK) return status;
   const edgetl::Preprocessing& preprocessing = model->bundle.manifest().preprocessing;
   const size_t expected = edgetl::input_bytes(preprocessing);
   if (input_bytes != expected) {
     return fail(error, EDGETL_INVALID_ARGUMENT, "input: expected info.input_bytes, %zu; found %zu", expected,
                 input_bytes);
   }
-  const edgetl_status status = edgetl::resize(preprocessing, *image, scratch, scratch_bytes, input, error);
+  status = edgetl::resize(preprocessing, *image, scratch, scratch_bytes, input, error);
   return status == EDGETL_OK ? succeed(error) : status;
 }
 
@@ -241,6 +258,8 @@ edgetl_status edgetl_run(edgetl_model* model, const uint8_t* input, size_t input
   if (model == nullptr) return null_argument(error, "an open model");
   if (input == nullptr) return null_argument(error, "an input");
   if (logits == nullptr) return null_argument(error, "a buffer for the logits");
+  edgetl_status status = edgetl::check_front(*model, edgetl::Front::image, error);
+  if (status != EDGETL_OK) return status;
   const edgetl::Manifest& manifest = model->bundle.manifest();
   const size_t expected = edgetl::input_bytes(manifest.preprocessing);
   if (input_bytes != expected) {
@@ -257,7 +276,7 @@ edgetl_status edgetl_run(edgetl_model* model, const uint8_t* input, size_t input
   }
   const edgetl::Running running(*model);
   if (!running.alone()) return running.refuse(error);
-  const edgetl_status status = edgetl::infer(*model, input, error);
+  status = edgetl::infer(*model, input, error);
   if (status == EDGETL_OK) std::memcpy(logits, model->engine->outputs()[0].data, classes * sizeof(float));
   return status;
 }

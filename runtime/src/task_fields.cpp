@@ -6,15 +6,69 @@ namespace edgetl {
 namespace {
 
 constexpr const char* task_words[] = {"classification", "detection"};
-constexpr const char* front_words[] = {"image"};
+constexpr const char* front_words[] = {"image", "audio"};
 constexpr const char* type_words[] = {"uint8", "int16", "int32", "int64", "float32"};
 constexpr const char* kind_words[] = {"detection"};
+constexpr const char* triangle_words[] = {"htk", "slaney"};
+constexpr const char* spectrum_words[] = {"power", "amplitude"};
+constexpr const char* log_words[] = {"ln", "dB"};
+constexpr const char* floored_words[] = {"max", "add"};
 constexpr const char* keys_of_schema_2[] = {"task", "front", "signature", "postprocess"};
 
 constexpr size_t max_ports = 16;
 constexpr size_t max_rank = 6;
 constexpr double max_size = 100'000'000;
 constexpr int64_t max_elements = 100'000'000;  // of one output for one image
+constexpr double min_rate = 1000, max_rate = 192'000, max_samples = 1 << 20;
+
+// --- the audio front
+
+// `mel` is inside the compiled model: its values are checked and not kept.
+struct Checked {};
+
+bool check_samples(Reader& reader, Value value, Checked&) {
+  int32_t unused = 0;
+  return read_integer(reader, value, 1, max_samples, unused);
+}
+
+bool check_count(Reader& reader, Value value, double low) {
+  int32_t unused = 0;
+  return read_integer(reader, value, low, 256, unused);
+}
+
+bool check_number(Reader& reader, Value value, double low, double high) {
+  double unused = 0;
+  return read_double(reader, value, low, high, unused);
+}
+
+template <size_t Count>
+bool check_word(Reader& reader, Value value, const char* const (&words)[Count]) {
+  size_t unused = 0;
+  return read_word(reader, value, words, unused);
+}
+
+bool check_mel(Reader& reader, Value value, Audio&) {
+  using C = Checked;
+  static constexpr Member<C> members[] = {
+      {"window", true, check_samples},
+      {"hop", true, check_samples},
+      {"dft", true, check_samples},
+      {"bands", true, [](Reader& r, Value v, C&) { return check_count(r, v, 1); }},
+      {"low_hz", true, [](Reader& r, Value v, C&) { return check_number(r, v, 0, 96'000); }},
+      {"high_hz", true, [](Reader& r, Value v, C&) { return check_number(r, v, 0, 96'000); }},
+      {"triangles", true, [](Reader& r, Value v, C&) { return check_word(r, v, triangle_words); }},
+      {"spectrum", true, [](Reader& r, Value v, C&) { return check_word(r, v, spectrum_words); }},
+      {"log", true, [](Reader& r, Value v, C&) { return check_word(r, v, log_words); }},
+      {"floor", true, [](Reader& r, Value v, C&) { return check_number(r, v, 1e-30, 1e6); }},
+      {"floored", false, [](Reader& r, Value v, C&) { return check_word(r, v, floored_words); }},
+      {"below_loudest", false, [](Reader& r, Value v, C&) { return check_number(r, v, 0, 200); }},
+      {"coefficients", false, [](Reader& r, Value v, C&) { return check_count(r, v, 0); }},
+      {"scale", false, [](Reader& r, Value v, C&) { return check_number(r, v, -1e6, 1e6); }},
+      {"offset", false, [](Reader& r, Value v, C&) { return check_number(r, v, -1e6, 1e6); }},
+  };
+  Checked checked;
+  return read_object(reader, value, checked, members);
+}
 
 // --- the signature
 
@@ -43,6 +97,9 @@ bool read_ports(Reader& reader, Value value, std::vector<Port>& out) {
 Signature expected_signature(const Manifest& manifest) {
   const Preprocessing& p = manifest.preprocessing;
   const auto classes = static_cast<int64_t>(manifest.labels.size());
+  if (manifest.front == Front::audio) {
+    return {{{audio_name, "int16", {-1, manifest.audio.samples}}}, {{logits_name, "float32", {-1, classes}}}};
+  }
   const Port image{image_name, "uint8", {-1, p.height, p.width, 3}};
   if (manifest.task == Task::classification) return {{image}, {{logits_name, "float32", {-1, classes}}}};
   const std::vector<Port>& found = manifest.signature.outputs;
@@ -111,9 +168,23 @@ bool read_task(Reader& reader, Value value, Manifest& out) {
   return true;
 }
 
-bool read_front(Reader& reader, Value value, Manifest&) {
+bool read_front(Reader& reader, Value value, Manifest& out) {
   size_t which = 0;
-  return read_word(reader, value, front_words, which);
+  if (!read_word(reader, value, front_words, which)) return false;
+  out.front = static_cast<Front>(which);
+  return true;
+}
+
+bool read_audio(Reader& reader, Value value, Audio& out) {
+  using A = Audio;
+  static constexpr Member<A> members[] = {
+      {"rate_hz", true, [](Reader& r, Value v, A& a) { return read_integer(r, v, min_rate, max_rate, a.rate_hz); }},
+      {"file_rate_hz", true,
+       [](Reader& r, Value v, A& a) { return read_integer(r, v, min_rate, max_rate, a.file_rate_hz); }},
+      {"samples", true, [](Reader& r, Value v, A& a) { return read_integer(r, v, 1, max_samples, a.samples); }},
+      {"mel", true, check_mel},
+  };
+  return read_object(reader, value, out, members);
 }
 
 bool read_signature(Reader& reader, Value value, Manifest& out) {
@@ -145,6 +216,10 @@ bool read_postprocess(Reader& reader, Value value, Manifest& out) {
 bool check_task(Reader& reader, Value root, Manifest& out) {
   const bool of_schema_2 = root.find("schema").number() == 2;
   if (!check_keys(reader, root, of_schema_2)) return false;
+  if (out.task == Task::detection && out.front == Front::audio) {
+    reader.enter("front");
+    return reader.refuse("image for detection", root.find("front"));
+  }
   if (out.task == Task::classification && out.labels.size() < 2) {
     reader.enter("labels");
     return reader.refuse("a list of 2 to 100000", root.find("labels"));

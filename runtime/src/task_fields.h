@@ -1,4 +1,5 @@
-// What manifest.json says about the task since schema 2: the task, the front, the signature and the postprocess.
+// What manifest.json says about the task since schema 2: the task, the front and what it prepares, the signature and the
+// postprocess.
 #pragma once
 
 #include "fields.h"
@@ -7,12 +8,14 @@
 namespace edgetl {
 
 constexpr const char* image_name = "image";    // uint8 (1 or any, height, width, 3), RGB
+constexpr const char* audio_name = "audio";    // int16 (1 or any, samples), mono
 constexpr const char* logits_name = "logits";  // float32 (1 or any, classes)
 constexpr const char* boxes_name = "boxes";    // float32 (1 or any, anchors, 4), corners x0 y0 x1 y1 in input pixels
 constexpr const char* scores_name = "scores";  // float32 (1 or any, anchors, classes), from 0 to 1
 
 bool read_task(Reader& reader, Value value, Manifest& out);
 bool read_front(Reader& reader, Value value, Manifest& out);
+bool read_audio(Reader& reader, Value value, Audio& out);
 bool read_signature(Reader& reader, Value value, Manifest& out);
 bool read_postprocess(Reader& reader, Value value, Manifest& out);
 

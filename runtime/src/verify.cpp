@@ -83,6 +83,16 @@ edgetl_status check_resize(const GoldenImage& golden, int32_t index, const Prepr
   return EDGETL_OK;
 }
 
+edgetl_status check_pixels(const Manifest& manifest, const GoldenImage& golden, int32_t index, const Decoder& decoder,
+                           Checks& checks, edgetl_error* error) {
+  edgetl_status status = EDGETL_OK;
+  if (decoder.decode != nullptr) {
+    const int32_t allowed = allowed_decode_step(golden, manifest.golden.tolerance);
+    status = check_decode(golden, index, decoder, allowed, checks, error);
+  }
+  return status == EDGETL_OK ? check_resize(golden, index, manifest.preprocessing, checks, error) : status;
+}
+
 edgetl_status check_network(edgetl_model& model, const GoldenImage& golden, int32_t index, Checks& checks,
                             edgetl_error* error) {
   const Engine& engine = *model.engine;
@@ -100,11 +110,11 @@ edgetl_status replay(edgetl_model& model, const std::vector<GoldenImage>& images
   edgetl_status status = EDGETL_OK;
   int32_t index = 0;
   for (const GoldenImage& golden : images) {
-    if (decoder.decode != nullptr) {
-      status =
-          check_decode(golden, index, decoder, allowed_decode_step(golden, manifest.golden.tolerance), checks, error);
+    if (manifest.front == Front::audio) {
+      status = check_sound(model.bundle, model.resampler, golden, index, checks, error);
+    } else {
+      status = check_pixels(manifest, golden, index, decoder, checks, error);
     }
-    if (status == EDGETL_OK) status = check_resize(golden, index, manifest.preprocessing, checks, error);
     if (status == EDGETL_OK) status = check_network(model, golden, index, checks, error);
     if (status != EDGETL_OK) return status;
     ++index;
@@ -125,7 +135,7 @@ edgetl_status verify(const char* folder, const edgetl_options& options, const De
   status = read_golden(model->bundle, images, error);
   if (status == EDGETL_OK) status = open_engine(options, *model, error);
   if (status != EDGETL_OK) return status;
-  Checks checks(listener, model->bundle.where());
+  Checks checks(listener, model->bundle.where(), noun_of(model->bundle.manifest().front));
   return replay(*model, images, decoder, checks, error);
 }
 

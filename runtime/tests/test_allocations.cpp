@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "bundle.h"
+#include "edgetl/audio.h"
 #include "edgetl/runtime.h"
 #include "interface.h"
 #include "tools/bare_engine.h"
@@ -172,6 +173,49 @@ TEST_CASE("finding objects allocates nothing") {
         }) == 0);
   CHECK(error.status == EDGETL_OK);
   CHECK(count == size_t{small_bundle::anchors} * small_bundle::classes);
+}
+
+TEST_CASE("classifying a recording allocates nothing") {
+  small_bundle::Facts facts;
+  facts.audio = true;
+  const small_bundle::Folder folder(facts);
+  const Opened model = open(folder.path(), nullptr);
+  const std::vector<int16_t> clip(8000);
+  std::vector<float> logits(small_bundle::classes);
+  edgetl_error error;
+  CHECK(allocations_of([&] {
+          edgetl_classify_samples(model.get(), clip.data(), clip.size(), small_bundle::file_rate_hz, logits.data(),
+                                  logits.size(), &error);
+        }) == 0);
+  CHECK(error.status == EDGETL_OK);
+}
+
+TEST_CASE("a stream allocates nothing after it is open") {
+  small_bundle::Facts facts;
+  facts.audio = true;
+  const small_bundle::Folder folder(facts);
+  const Opened model = open(folder.path(), nullptr);
+  const std::vector<float> thresholds(small_bundle::classes, 0.1F);
+  const edgetl_stream_settings settings{sizeof settings, 5, 4, 1, thresholds.data()};
+  edgetl_stream* stream = nullptr;
+  REQUIRE(edgetl_stream_open(model.get(), &settings, &stream, nullptr) == EDGETL_OK);
+  const std::vector<int16_t> samples(5000);
+  edgetl_error error;
+  size_t hops = 0;
+  CHECK(allocations_of([&] {
+          const edgetl_hop* hop = nullptr;
+          size_t at = 0, taken = 0;
+          do {
+            edgetl_stream_push(stream, samples.data() + at, samples.size() - at, &taken, &hop, &error);
+            at += taken;
+            hops += hop != nullptr ? 1 : 0;
+          } while (hop != nullptr);
+          while (edgetl_stream_end(stream, &hop, &error) == EDGETL_OK && hop != nullptr) ++hops;
+          edgetl_stream_reset(stream);
+        }) == 0);
+  CHECK(error.status == EDGETL_OK);
+  CHECK(hops > 10'000);
+  edgetl_stream_close(stream);
 }
 
 TEST_CASE("a run allocates what the bare engine allocates, nothing more") {

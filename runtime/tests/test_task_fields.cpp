@@ -23,6 +23,12 @@ Facts of_detector() {
   return facts;
 }
 
+Facts of_sound() {
+  Facts facts;
+  facts.audio = true;
+  return facts;
+}
+
 std::string valid(const Facts& facts) { return small_bundle::manifest(facts, small_bundle::files(facts)); }
 
 edgetl_status parse(const std::string& text, Manifest& manifest, edgetl_error* error) {
@@ -112,7 +118,30 @@ TEST_CASE("what the runtime does not know is refused with its place") {
        "\"task\":\"classification\"",
        "\"task\":\"segmentation\"",
        "`task`: expected one of classification detection"},
-      {{}, "\"front\":\"image\"", "\"front\":\"audio\"", "`front`: expected one of image"},
+      {{}, "\"front\":\"image\"", "\"front\":\"smell\"", "`front`: expected one of image audio"},
+      {{}, "\"front\":\"image\"", "\"front\":\"audio\"", "`preprocessing.height`: expected no such key"},
+      {of_sound(), "\"front\":\"audio\"", "\"front\":\"image\"", "`preprocessing.rate_hz`: expected no such key"},
+      {of_sound(), "\"task\":\"classification\"", "\"task\":\"detection\"", "`front`: expected image for detection"},
+      {of_sound(), "\"rate_hz\":16000", "\"rate_hz\":999",
+       "`preprocessing.rate_hz`: expected a whole number from 1000"},
+      {of_sound(), "\"file_rate_hz\":8000", "\"file_rate_hz\":192001", "`preprocessing.file_rate_hz`"},
+      {of_sound(), "\"samples\":12", "\"samples\":1048577", "`preprocessing.samples`: expected a whole number from 1"},
+      {of_sound(), "\"samples\":12,", "", "`preprocessing.samples`: expected a value, found nothing"},
+      {of_sound(), "\"window\":4", "\"window\":0", "`preprocessing.mel.window`"},
+      {of_sound(), "\"bands\":2", "\"bands\":257", "`preprocessing.mel.bands`: expected a whole number from 1 to 256"},
+      {of_sound(), "\"high_hz\":8000.0", "\"high_hz\":96001", "`preprocessing.mel.high_hz`"},
+      {of_sound(), "\"power\"", "\"energy\"", "`preprocessing.mel.spectrum`: expected one of power amplitude"},
+      {of_sound(), "\"htk\"", "\"mel\"", "`preprocessing.mel.triangles`: expected one of htk slaney"},
+      {of_sound(), "\"max\"", "\"min\"", "`preprocessing.mel.floored`: expected one of max add"},
+      {of_sound(), "\"ln\"", "\"log2\"", "`preprocessing.mel.log`: expected one of ln dB"},
+      {of_sound(), "\"floor\":1e-6", "\"floor\":0", "`preprocessing.mel.floor`"},
+      {of_sound(), "\"offset\":0.0", "\"shift\":0.0", "`preprocessing.mel.shift`: expected no such key"},
+      {of_sound(), "[null,12]", "[null,13]", "`signature.inputs`: expected audio int16 (any, 12), found audio int16"},
+      {of_sound(), "\"int16\"", "\"float32\"", "`signature.inputs`: expected audio int16 (any, 12)"},
+      {of_sound(), "golden/0.wav\"]", "golden/0.png\"]", "`golden.files.0`: expected golden/0.wav"},
+      {of_sound(), "\"resampler.npy\":", "\"other.npy\":", "`files`: expected resampler.npy, which the bundle needs"},
+      {of_sound(), "\"golden/0.samples.npy\":", "\"other.npy\":", "`files`: expected golden/0.samples.npy"},
+      {{}, "golden/0.png\"]", "golden/0.wav\"]", "`golden.files.0`: expected golden/0.jpg or golden/0.png"},
       {{}, "\"dtype\":\"uint8\"", "\"dtype\":\"float16\"", "`signature.inputs.0.dtype`: expected one of uint8"},
       {{},
        "\"dtype\":\"uint8\"",
@@ -150,6 +179,25 @@ TEST_CASE("what the runtime does not know is refused with its place") {
       {of_detector(), "\"max_detections\":10", "\"max_detections\":0", "`postprocess.max_detections`"},
   };
   for (const auto& c : cases) check_refused(changed(c.facts, c.from, c.to), c.message);
+}
+
+TEST_CASE("a network of sound takes samples, and its mel may leave out what has a default") {
+  std::string text = valid(of_sound());
+  const std::string defaults = R"(,"floored":"max","below_loudest":0.0,"coefficients":0,"scale":1.0,"offset":0.0)";
+  text.erase(text.find(defaults), defaults.size());
+  const Manifest manifest = read(text);
+  CHECK(manifest.front == edgetl::Front::audio);
+  CHECK(edgetl::described(manifest.signature.inputs) == "audio int16 (any, 12)");
+  CHECK(manifest.audio.rate_hz == 16'000);
+  CHECK(manifest.audio.file_rate_hz == 8000);
+  CHECK(manifest.audio.samples == 12);
+}
+
+TEST_CASE("recordings at the network's rate need no resampler") {
+  std::string text = changed(of_sound(), "\"file_rate_hz\":8000", "\"file_rate_hz\":16000");
+  const std::string name = "\"resampler.npy\":";
+  text.replace(text.find(name), name.size(), "\"other.npy\":");
+  CHECK(read(text).audio.file_rate_hz == 16'000);
 }
 
 TEST_CASE("outputs that no device could hold are refused") {

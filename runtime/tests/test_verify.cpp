@@ -72,6 +72,46 @@ Facts with_jpeg() {
 
 }  // namespace
 
+TEST_CASE("a recording is decoded by the library itself, cut to its window and classified") {
+  Facts facts;
+  facts.audio = true;
+  const Verified verified = verify(facts, nullptr);
+  CHECK(verified.error.status == EDGETL_OK);
+  REQUIRE(verified.seen.size() == 3);
+  CHECK(verified.seen[0].step == "decode");
+  CHECK(verified.seen[1].step == "window");
+  CHECK(verified.seen[2].step == "network");
+  for (const Seen& seen : verified.seen) CHECK((seen.passed && seen.difference == 0));
+}
+
+TEST_CASE("the first step of a recording that differs is named") {
+  small_bundle::Facts facts;
+  facts.audio = true;
+  const auto first_failed = [&](const char* name, const std::string& content) {
+    const Folder folder(facts);
+    folder.replace(facts, name, content);
+    edgetl_error error;
+    CHECK(edgetl_verify(folder.path(), nullptr, nullptr, nullptr, nullptr, nullptr, &error) == EDGETL_CHECK_FAILED);
+    return std::string(error.message).substr(std::string(folder.path()).size());
+  };
+  std::vector<int16_t> other = small_bundle::recording();
+  other[1] += 3;
+  CHECK(first_failed("golden/0.wav", small_bundle::wav(other)) ==
+        ": golden clip 0: the first step that differs is decode: largest sample difference 3 of 65535 (limit 0)");
+  CHECK(first_failed("golden/0.wav", small_bundle::wav(small_bundle::recording(), 16'000)) ==
+        ": golden clip 0: the first step that differs is decode: golden/0.wav: 16000 Hz instead of 8000");
+  CHECK(first_failed("golden/0.wav", small_bundle::wav({1, 2})) ==
+        ": golden clip 0: the first step that differs is decode: golden/0.wav: 2 samples instead of 5");
+  CHECK(first_failed("golden/0.wav", "RIFF").find("differs is decode: golden/0.wav: not usable as a sound") !=
+        std::string::npos);
+  std::vector<int16_t> heard = small_bundle::heard(small_bundle::recording());
+  heard[11] -= 1;
+  CHECK(first_failed("golden/0.input.npy", small_bundle::npy(heard)) ==
+        ": golden clip 0: the first step that differs is window: largest sample difference 1 of 65535 (limit 0)");
+  CHECK(first_failed("golden/logits.safetensors", small_bundle::safetensors({1, 0, 0})).find("differs is network") !=
+        std::string::npos);
+}
+
 TEST_CASE("a device that does the same passes all three steps") {
   const Verified verified = verify({}, decode);
   CHECK(verified.error.status == EDGETL_OK);

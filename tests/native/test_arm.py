@@ -11,10 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 from detector_pivot import make_detector_pivot
+from made_up_sounds import (
+    RATES,
+    assert_decoded_alike,
+    assert_spotted_alike,
+    assert_windows_alike,
+    random_clip,
+    random_file,
+)
 from native_build import RuntimeBuild, cross_build
 from numpy.typing import NDArray
 from objects_tool import ObjectsTool, assert_same_bits, random_outputs, random_settings
 from picture_tool import Tool, assert_resized_alike, noise, random_preprocessing, side
+from sound_bundles import make_sound_bundle
+from sound_tool import SoundTool
 from this_cpu import needs_vnni
 
 from edgetl.bench import qemu
@@ -27,6 +37,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 IMAGES = 200
 SIZES = 300
 OUTPUTS = 200
+SOUNDS = 100
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +99,20 @@ def test_objects_on_arm_have_the_bits_of_python(machine: str, emulator: str, req
     tool.close()
 
 
+@pytest.mark.parametrize(("machine", "emulator"), [("arm64", "qemu-aarch64-static"), ("armhf", "qemu-arm-static")])
+def test_sound_on_arm_has_the_bits_of_python(machine: str, emulator: str, request: pytest.FixtureRequest) -> None:
+    build: RuntimeBuild = request.getfixturevalue(machine)
+    sysroot = f"/usr/{'aarch64-linux-gnu' if machine == 'arm64' else 'arm-linux-gnueabihf'}"
+    tool = SoundTool(build.bin / "sound_tool", [emulator, "-L", sysroot])
+    rng = np.random.default_rng(8)
+    read = [assert_decoded_alike(tool, random_file(rng), f"case {case}") for case in range(SOUNDS)]
+    assert sum(read) > SOUNDS * 0.9
+    for rates in ((16_000, 16_000), *RATES):
+        assert_windows_alike(tool, random_clip(rng, 9000), rates, int(rng.integers(1, 5000)), 999)
+    assert sum(assert_spotted_alike(tool, rng) for _ in range(SOUNDS)) > SOUNDS
+    tool.close()
+
+
 def test_a_user_s_project_runs_on_arm_with_its_bundle_inside(arm64: RuntimeBuild) -> None:
     done = arm64.ctest("-R", "^consumer_embedded$", "--no-tests=error")
     assert done.returncode == 0, done.stdout
@@ -104,6 +129,13 @@ def test_the_golden_objects_come_out_right_on_arm(arm64: RuntimeBuild, sysroot: 
         done = _on_arm(sysroot, [arm64.bin / "edgetl-verify", bundle])
         assert done.returncode == 0, done.stdout + done.stderr
         assert "postprocess" in done.stdout
+
+
+def test_the_golden_clips_come_out_right_on_arm(arm64: RuntimeBuild, sysroot: Path, tmp_path: Path) -> None:
+    bundle = make_sound_bundle(tmp_path / "bundle", "arm64-cpu", 8000)
+    done = _on_arm(sysroot, [arm64.bin / "edgetl-verify", bundle.folder])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "window" in done.stdout
 
 
 @needs_vnni

@@ -27,6 +27,8 @@
  *   size_t count = 0;
  *   edgetl_detect(model, &frame, scratch, scratch_bytes, NULL, found, 100, &count, &error);
  *
+ * Sound is in edgetl/audio.h.
+ *
  * Ownership   Results of functions (`edgetl_model`, the strings of `edgetl_info`, labels) belong to the model and
  *             live until `edgetl_close`. Buffers that are passed in belong to the caller and are used during the call.
  * Memory      `edgetl_open` and its variants allocate; `edgetl_preprocess`, `edgetl_run` and `edgetl_detect` allocate
@@ -139,11 +141,11 @@ EDGETL_API void edgetl_close(edgetl_model* model);
 
 typedef struct edgetl_info {
   size_t struct_size;
-  int32_t height; /* of the network's input, in pixels */
+  int32_t height; /* of the network's input, in pixels; 0 for sound */
   int32_t width;
   int32_t classes;
   int32_t threads;            /* per inference */
-  size_t input_bytes;         /* height * width * 3 */
+  size_t input_bytes;         /* height * width * 3; of sound 2 * window */
   const char* name;           /* of the bundle */
   const char* target;         /* for example "arm64-cpu" */
   const char* engine;         /* for example "onnxruntime" */
@@ -152,6 +154,10 @@ typedef struct edgetl_info {
   const char* digest;         /* SHA-256 of manifest.json, 64 hexadecimal digits */
   const char* task;           /* "classification" or "detection" */
   int32_t max_detections;     /* of an image, as the bundle sets it; 0 for a classifier */
+  const char* front;          /* "image" or "audio" (edgetl/audio.h) */
+  int32_t rate_hz;            /* of the recordings that it takes; 0 for images, as the next two */
+  int32_t window;             /* samples that the network hears at once, at window_rate_hz */
+  int32_t window_rate_hz;
 } edgetl_info;
 
 /* Fill as much of `info` as fits its struct_size. */
@@ -241,10 +247,11 @@ typedef edgetl_status (*edgetl_decode_fn)(void* user, const char* name, const ui
                                           size_t capacity, int32_t* width, int32_t* height);
 
 typedef struct edgetl_check {
-  int32_t image;      /* number of the golden image */
-  const char* step;   /* "decode", "resize", "network" or "postprocess" */
+  int32_t image;      /* number of the golden image or recording */
+  const char* step;   /* "decode", "resize" or of sound "window", "network" or "postprocess" */
   int32_t passed;     /* 0 or 1 */
-  double difference;  /* decode, resize: steps of 0..255; network: fraction of the outputs' range; else objects */
+  double difference;  /* decode, resize, window: steps of 0..255, or of a sample; network: fraction of the outputs'
+                         range; else objects */
   double allowed;     /* in the same unit */
   const char* detail; /* one line; valid during the call */
 } edgetl_check;
@@ -254,7 +261,7 @@ typedef void (*edgetl_check_fn)(void* user, const edgetl_check* check);
 /* Replay the golden images of a bundle step by step on this device and software: decode the image file, resize
  * and crop it, run the network, and of a detector make objects of its outputs; each step starts from the golden result
  * of the step before, so the first that differs is the one at fault. Opens and closes the model; may allocate.
- * decode  the device's own decoder; NULL skips the step
+ * decode  the device's own decoder of images; NULL skips the step. WAV files are decoded by the library itself.
  * check   called for every step of every image; NULL is allowed
  * returns EDGETL_OK; EDGETL_CHECK_FAILED with the first step that differs in `error`; or why it could not run. */
 EDGETL_API edgetl_status edgetl_verify(const char* folder, const edgetl_options* options, edgetl_decode_fn decode,

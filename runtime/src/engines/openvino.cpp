@@ -156,7 +156,7 @@ class OpenVinoEngine : public Engine {
   // These pass on the runtime's message.
   ov_status_e describe(bool of_inputs, std::vector<Port>& ports) const;
   ov_status_e describe_port(const ov_output_const_port_t* found, Port& port) const;
-  ov_status_e fix_batch(const Preprocessing& p) const;
+  ov_status_e fix_batch(const Port& input) const;
   ov_status_e make_tensor(ov_element_type_e type, const std::vector<int64_t>& dims, const void* memory,
                           Handle<ov_tensor_t>& tensor) const;
   ov_status_e bind(bool inputs, const std::vector<Port>& ports, const std::vector<PortMemory>& memory);
@@ -264,7 +264,9 @@ edgetl_status OpenVinoEngine::check_model(const Bundle& bundle, edgetl_error* er
 }
 
 edgetl_status OpenVinoEngine::compile(const Manifest& manifest, int threads, edgetl_error* error) {
-  if (fix_batch(manifest.preprocessing) != OK) return refused(EDGETL_ENGINE_REFUSED, "cannot take one image", error);
+  if (fix_batch(manifest.signature.inputs[0]) != OK) {
+    return refused(EDGETL_ENGINE_REFUSED, "cannot take one example", error);
+  }
   const std::string count = std::to_string(threads);
   constexpr size_t words = 8;  // four settings and their values
   ov_compiled_model_t* compiled = nullptr;
@@ -335,10 +337,10 @@ ov_status_e OpenVinoEngine::describe_port(const ov_output_const_port_t* found, P
   return OK;
 }
 
-ov_status_e OpenVinoEngine::fix_batch(const Preprocessing& p) const {
-  const int64_t dims[] = {1, p.height, p.width, 3};
+ov_status_e OpenVinoEngine::fix_batch(const Port& input) const {
+  const std::vector<int64_t> dims = single_dims(input);
   ov_partial_shape_t shape{};
-  ov_status_e status = api_.shape_create(std::size(dims), dims, &shape);
+  ov_status_e status = api_.shape_create(static_cast<int64_t>(dims.size()), dims.data(), &shape);
   if (status != OK) return status;
   status = api_.reshape(model_.get(), shape);
   api_.shape_free(&shape);

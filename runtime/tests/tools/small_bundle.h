@@ -1,5 +1,5 @@
 // A bundle of a 4 x 6 network with three classes and one golden image, written by a test into a folder of its own: a
-// classifier, or a detector with five anchors.
+// classifier, or a detector with five anchors; or a classifier of sound with one golden recording.
 #pragma once
 
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "edgetl/runtime.h"
+#include "resample.h"
 #include "resize.h"
 #include "sha256.h"
 
@@ -46,15 +47,6 @@ inline std::string resized(const std::string& pixels) {
   edgetl::resize(preprocessing(), image, scratch.data(), scratch_bytes, reinterpret_cast<uint8_t*>(made.data()),
                  nullptr);
   return made;
-}
-
-// NumPy format 1.0: magic, version, length of the header (little-endian), header, data.
-inline std::string npy(int32_t rows, int32_t columns, const std::string& pixels) {
-  std::string header = "{'descr': '|u1', 'fortran_order': False, 'shape': (" + std::to_string(rows) + ", " +
-                       std::to_string(columns) + ", 3), }";
-  header.resize(117, ' ');  // with the 10 bytes before it and the line end, 128
-  header += '\n';
-  return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(header.size()) + '\0' + header + pixels;
 }
 
 inline std::string safetensors(const std::vector<float>& logits) {
@@ -117,6 +109,57 @@ inline std::string detections_file(const std::vector<edgetl_detection>& objects)
                       {"0.scores", "F32", "[" + count + "]", bytes_of(scores)}});
 }
 
+// NumPy format 1.0: magic, version, length of the header (little-endian), header, data.
+inline std::string npy(const std::string& type, const std::string& shape, const std::string& data) {
+  std::string header = "{'descr': '" + type + "', 'fortran_order': False, 'shape': " + shape + ", }";
+  header.resize(117, ' ');  // with the 10 bytes before it and the line end, 128
+  header += '\n';
+  return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(header.size()) + '\0' + header + data;
+}
+
+inline std::string npy(int32_t rows, int32_t columns, const std::string& pixels) {
+  return npy("|u1", "(" + std::to_string(rows) + ", " + std::to_string(columns) + ", 3)", pixels);
+}
+
+// --- sound: recordings at 8 kHz, windows of 12 samples at 16 kHz
+
+constexpr int32_t window = 12, rate_hz = 16'000, file_rate_hz = 8000;
+constexpr size_t taps = 4;
+constexpr int16_t filter[] = {0, 32767, 0, 0, -2048, 18432, 18432, -2048};  // (2, taps)
+
+inline std::string npy(const std::vector<int16_t>& samples) {
+  return npy("<i2", "(" + std::to_string(samples.size()) + ",)", bytes_of(samples));
+}
+
+inline std::string little(uint32_t value, size_t bytes) {
+  std::string text;
+  for (size_t i = 0; i < bytes; ++i) text += static_cast<char>(value >> (8 * i) & 255);
+  return text;
+}
+
+inline std::string wav(const std::vector<int16_t>& samples, uint32_t rate = file_rate_hz) {
+  const std::string data = bytes_of(samples);
+  const std::string format = little(1, 2) + little(1, 2) + little(rate, 4) + little(2 * rate, 4) + little(2, 2);
+  return "RIFF" + little(static_cast<uint32_t>(36 + data.size()), 4) + "WAVEfmt " + little(16, 4) + format +
+         little(16, 2) + "data" + little(static_cast<uint32_t>(data.size()), 4) + data;
+}
+
+inline std::vector<int16_t> recording() { return {100, -200, 3000, -32768, 32767}; }
+
+inline edgetl::Resampler resampler() {
+  edgetl::Resampler made;
+  made.open(file_rate_hz, rate_hz, filter, taps);
+  return made;
+}
+
+inline std::vector<int16_t> heard(const std::vector<int16_t>& clip) {
+  std::vector<int16_t> made(window);
+  edgetl::cut_window(resampler(), clip.data(), static_cast<int64_t>(clip.size()), window, made.data());
+  return made;
+}
+
+// --- the bundle
+
 struct Facts {
   std::string backend = "null";
   std::string machine = "any";
@@ -126,6 +169,7 @@ struct Facts {
   std::string picture = "golden/0.png";
   int schema = 2;
   bool detector = false;
+  bool audio = false;
   float score = 0;                        // golden, of a detector's first anchor and class
   std::vector<edgetl_detection> objects;  // golden, of a detector
 };
@@ -134,6 +178,15 @@ using Files = std::map<std::string, std::string>;
 
 inline Files files(const Facts& facts) {
   Files made{{"model.onnx", "a network"}, {"labels.txt", "cat\ndog\nfish\n"}};
+  if (facts.audio) {
+    made["resampler.npy"] = npy("<i2", "(2, 4)", bytes_of(std::vector<int16_t>(std::begin(filter), std::end(filter))));
+    if (!facts.golden) return made;
+    made["golden/0.wav"] = wav(recording());
+    made["golden/0.samples.npy"] = npy(recording());
+    made["golden/0.input.npy"] = npy(heard(recording()));
+    made["golden/logits.safetensors"] = safetensors(facts.logits);
+    return made;
+  }
   if (facts.golden) {
     made[facts.picture] = picture();
     made["golden/0.rgb.npy"] = npy(picture_height, picture_width, picture());
@@ -162,6 +215,11 @@ inline std::string file_table(const Files& files) {
 // What schema 2 says more than schema 1.
 inline std::string task_keys(const Facts& facts) {
   if (facts.schema == 1) return "";
+  if (facts.audio) {
+    return R"("task":"classification","front":"audio","signature":{"inputs":[)"
+           R"({"name":"audio","dtype":"int16","shape":[null,12]}],"outputs":[)"
+           R"({"name":"logits","dtype":"float32","shape":[null,3]}]},"postprocess":null,)";
+  }
   const std::string image = R"({"inputs":[{"name":"image","dtype":"uint8","shape":[null,4,6,3]}],"outputs":[)";
   if (!facts.detector) {
     return R"("task":"classification","front":"image","signature":)" + image +
@@ -174,8 +232,18 @@ inline std::string task_keys(const Facts& facts) {
          R"("max_candidates":100,"max_detections":10},)";
 }
 
+inline std::string preprocessing_keys(const Facts& facts) {
+  if (facts.audio) {
+    return R"({"rate_hz":16000,"file_rate_hz":8000,"samples":12,"mel":{"window":4,"hop":2,"dft":4,"bands":2,)"
+           R"("low_hz":0.0,"high_hz":8000.0,"triangles":"htk","spectrum":"power","log":"ln","floor":1e-6,"floored":"max","below_loudest":0.0,)"
+           R"("coefficients":0,"scale":1.0,"offset":0.0}},)";
+  }
+  return R"({"height":4,"width":6,"resize":"squash","mean":[0.5,0.5,0.5],"std":[0.5,0.5,0.5],"crop_pct":0.875,)"
+         R"("interpolation":"bilinear","fill":[128,128,128]},)";
+}
+
 inline std::string manifest(const Facts& facts, const Files& files) {
-  const std::string golden = R"({"count":1,"files":[")" + facts.picture +
+  const std::string golden = R"({"count":1,"files":[")" + (facts.audio ? "golden/0.wav" : facts.picture) +
                              R"("],"tolerance":{"max_diff_of_range":0.1,"min_cosine":0.0,"max_decode_step":2}})";
   return R"({"schema":)" + std::to_string(facts.schema) +
          R"(,"name":"small","edgetl_version":"0.1.0","target":{"name":"any-cpu","summary":"","backend":")" +
@@ -187,9 +255,7 @@ inline std::string manifest(const Facts& facts, const Files& files) {
          R"(","backend_version":"0.1.0","precision":"int8","model":"model.onnx",)"
          R"("files":["model.onnx"],"finished":)" +
          (facts.finished ? "true" : "false") +
-         R"(,"facts":{}},"scheme":null,"labels":["cat","dog","fish"],"preprocessing":{"height":4,"width":6,)"
-         R"("resize":"squash","mean":[0.5,0.5,0.5],"std":[0.5,0.5,0.5],"crop_pct":0.875,"interpolation":"bilinear",)"
-         R"("fill":[128,128,128]},)" +
+         R"(,"facts":{}},"scheme":null,"labels":["cat","dog","fish"],"preprocessing":)" + preprocessing_keys(facts) +
          task_keys(facts) + R"("pivot_sha256":")" + std::string(64, '0') + R"(","golden":)" +
          (facts.golden ? golden : "null") + R"(,"verdict":"not measured","reason":"","measured":null,"files":)" +
          file_table(files) + "}";
@@ -210,6 +276,14 @@ class Folder {
   Folder& operator=(const Folder&) = delete;
 
   const char* path() const { return path_.c_str(); }
+
+  // Another content for one file, which the manifest then has.
+  void replace(const Facts& facts, const std::string& file, const std::string& content) const {
+    Files made = files(facts);
+    made[file] = content;
+    write(file, content);
+    write("manifest.json", manifest(facts, made));
+  }
 
  private:
   void write(const std::string& file, const std::string& content) const {

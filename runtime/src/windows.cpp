@@ -1,0 +1,75 @@
+#include "windows.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace edgetl {
+namespace {
+
+constexpr int64_t block = 4096;  // samples that are taken at once
+
+}  // namespace
+
+bool Windows::make(const Resampler& resampler, int32_t window, int32_t hop) {
+  resampler_ = &resampler;
+  window_ = window;
+  hop_ = hop;
+  room_ = resampler.taps() + block;
+  history_ = make_buffer<int16_t>(static_cast<size_t>(room_));
+  ring_ = make_buffer<int16_t>(static_cast<size_t>(window));
+  reset();
+  return history_ != nullptr && ring_ != nullptr;
+}
+
+void Windows::reset() {
+  first_ = heard_ = made_ = 0;
+  due_ = window_;
+  next_ = {};
+}
+
+size_t Windows::take(const int16_t* samples, size_t count) {
+  size_t taken = 0;
+  for (;;) {
+    // a sample needs taps / 2 samples after its moment
+    advance(heard_ - resampler_->taps() / 2);
+    if (complete() || taken == count) return taken;
+    forget();
+    const int64_t more = std::min(room_ - (heard_ - first_), static_cast<int64_t>(count - taken));
+    std::copy_n(samples + taken, more, history_.get() + (heard_ - first_));
+    heard_ += more;
+    taken += static_cast<size_t>(more);
+  }
+}
+
+void Windows::end() {
+  const int64_t length = resampler_->length_of(heard_);
+  const int64_t due = due_;
+  due_ = std::min(due, length);
+  advance(std::numeric_limits<int64_t>::max());
+  due_ = due;
+}
+
+// Makes samples of the moments before input sample `available`, until the window is complete.
+void Windows::advance(int64_t available) {
+  for (; made_ < due_ && next_.whole < available; ++made_, next_ = resampler_->next(next_)) {
+    const int16_t made = resampler_->sample(history_.get(), first_, heard_ - first_, next_);
+    ring_[static_cast<size_t>(made_ % window_)] = made;
+  }
+}
+
+// Input samples before those that the next resampled one needs.
+void Windows::forget() {
+  if (heard_ - first_ < room_ - block / 2) return;
+  const int64_t needed = std::clamp(resampler_->first_of(next_), first_, heard_);
+  std::copy(history_.get() + (needed - first_), history_.get() + (heard_ - first_), history_.get());
+  first_ = needed;
+}
+
+void Windows::give(int16_t* out) {
+  const int64_t begin = made_ % window_;
+  std::copy_n(ring_.get() + begin, window_ - begin, out);
+  std::copy_n(ring_.get(), begin, out + (window_ - begin));
+  due_ += hop_;
+}
+
+}  // namespace edgetl
