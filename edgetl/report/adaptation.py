@@ -71,11 +71,11 @@ def time(candidate: Candidate) -> str:
     return "< 0.1 s" if candidate.seconds < 0.05 else words.seconds(candidate.seconds)
 
 
-def judged_on(adapt: Adaptation) -> str:
+def judged_on(adapt: Adaptation, noun: str = "image") -> str:
     if not adapt.held_out_images:
         return "Nothing could be held out, so the candidates were not compared."
     each = f", each held out once in {adapt.folds} folds" if adapt.folds else ""
-    return f"Evaluated on {adapt.held_out_images} shots{each}; paired on the same images."
+    return f"Evaluated on {adapt.held_out_images} shots{each}; paired on the same {noun}s."
 
 
 def resize_reason(adapt: Adaptation) -> str:

@@ -84,6 +84,7 @@ def build_report(inputs: ReportInputs) -> Report:
     return Report(
         name=inputs.recipe.name,
         task=inputs.recipe.task,
+        front=inputs.recipe.front,
         metric=inputs.reference.score.metric,
         created=inputs.created,
         summary=summarize(bundles, inputs.reference.score.metric).headline,

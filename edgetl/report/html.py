@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,18 @@ from edgetl.adapt.detection.record import DetectorAdaptation
 from edgetl.adapt.record import Adaptation, History
 from edgetl.bench.result import BENCH_FILE, LATENCY_FILE, PREDICTIONS_FILE, TargetBench, read_bench
 from edgetl.errors import EdgetlError
+from edgetl.fronts.base import load_front
 from edgetl.report import adaptation, words
 from edgetl.report.adaptation import curves, plain
 from edgetl.report.adaptation_plots import accuracy_seconds, learning_curves
+from edgetl.report.clips import ClipLooks
 from edgetl.report.confusion import Confusion, lowest, shape_confusion
 from edgetl.report.detection import adaptation as detector_adaptation
 from edgetl.report.detection import section
 from edgetl.report.detection.adaptation import loss_curves
 from edgetl.report.detection.section import Shipped
 from edgetl.report.model import Bundle, Recall, Report
-from edgetl.report.pictures import Group, choose_pictures
+from edgetl.report.pictures import Group, Look, choose_pictures, look_at
 from edgetl.report.plots import Picture, accuracy_latency, latency_histogram
 from edgetl.report.summary import summarize
 from edgetl.report.suspects import ShownFinding, show_findings
@@ -90,22 +92,28 @@ def render_html(report: Report, details: Details) -> str:
         lstrip_blocks=True,
     )
     environment.globals |= {"words": words, "adaptation": adaptation}
+    noun = load_front(report.front).noun
+    clips = ClipLooks() if report.front == "audio" else None
+    look = clips or look_at
+    # of the players the predictions come first: a page has room for some
+    of_task = _of_objects(report, details) if report.task == "detection" else _of_classes(report, details, look)
+    checks = _checks(report, look)
     return environment.get_template(TEMPLATE).render(
         report=report,
         summary=summarize(report.bundles, report.metric),
         score_name=words.capital(report.metric),
         accuracy_plot=accuracy_latency(report.bundles, report.metric),
-        histograms=_histograms(details),
-        checks=_checks(report),
+        histograms=_histograms(details, noun),
+        checks=checks,
+        noun=noun,
+        without_player=clips.silent if clips else 0,
         recipe_yaml=yaml.safe_dump(report.recipe, sort_keys=False, allow_unicode=True, width=100),
         machine=_machine_rows(report),
         quantized=report.quantized,
         float16=report.float16,
         parity=[(name, _parity(value, report.task)) for name, value in report.parity.items()],
         version=__version__,
-        **dict(_ONLY_OF_SOME_TASKS)
-        | (_of_objects if report.task == "detection" else _of_classes)(report, details)
-        | _of_adaptation(report.adapt, details.history),
+        **dict(_ONLY_OF_SOME_TASKS) | of_task | _of_adaptation(report.adapt, details.history),
     )
 
 
@@ -115,8 +123,8 @@ def _parity(value: Any, task: TaskName) -> str:
     return plain(value)
 
 
-def _of_classes(report: Report, details: Details) -> dict[str, Any]:
-    return {"per_class": _per_class(report, details), "shown": _predictions(report, details)}
+def _of_classes(report: Report, details: Details, look: Callable[[Path], Look]) -> dict[str, Any]:
+    return {"per_class": _per_class(report, details), "shown": _predictions(report, details, look)}
 
 
 def _of_objects(report: Report, details: Details) -> dict[str, Any]:
@@ -170,9 +178,10 @@ def _read_target(folder: Path) -> TargetDetails:
         raise EdgetlError(f"{folder}: cannot read the arrays of the bench stage: {error}") from error
 
 
-def _histograms(details: Details) -> list[tuple[str, Picture]]:
+def _histograms(details: Details, noun: str) -> list[tuple[str, Picture]]:
     drawn = [
-        (target.bench.target, latency_histogram(target.bench.target, target.latency_ns)) for target in details.targets
+        (target.bench.target, latency_histogram(target.bench.target, target.latency_ns, noun))
+        for target in details.targets
     ]
     return [(name, picture) for name, picture in drawn if picture is not None]
 
@@ -204,7 +213,7 @@ def _per_class(report: Report, details: Details) -> list[_PerClass]:
     return found
 
 
-def _predictions(report: Report, details: Details) -> _Predictions | None:
+def _predictions(report: Report, details: Details, look: Callable[[Path], Look]) -> _Predictions | None:
     """Predictions of the first measured target, or else of the first emulated one."""
     for bundle in sorted(report.bundles, key=lambda bundle: not bundle.measured):
         target = _target(details, bundle.target)
@@ -213,7 +222,7 @@ def _predictions(report: Report, details: Details) -> _Predictions | None:
             continue
         picked = list(target.bench.images[: len(logits)])
         samples = [details.split.val[index] for index in picked]
-        groups = choose_pictures(samples, report.classes, logits, details.reference[picked])
+        groups = choose_pictures(samples, report.classes, logits, details.reference[picked], look=look)
         return _Predictions(bundle.target, bundle.precision, bundle.emulated, groups)
     return None
 
@@ -222,9 +231,9 @@ def _target(details: Details, name: str) -> TargetDetails | None:
     return next((target for target in details.targets if target.bench.target == name), None)
 
 
-def _checks(report: Report) -> tuple[ShownFinding, ...]:
+def _checks(report: Report, look: Callable[[Path], Look]) -> tuple[ShownFinding, ...]:
     allowed = report.recipe.get("check", {}).get("allow_leak", False)
-    return () if report.checks is None else show_findings(report.checks, allow_leak=bool(allowed))
+    return () if report.checks is None else show_findings(report.checks, allow_leak=bool(allowed), look=look)
 
 
 def _machine_rows(report: Report) -> list[tuple[str, str]]:

@@ -21,7 +21,7 @@ from edgetl.files.json_file import TolerantModel, first_problem
 from edgetl.report.detection.model import ObjectScores
 from edgetl.store.results import write_text
 from edgetl.tasks.base import TaskName
-from edgetl.types import Precision, Verdict
+from edgetl.types import FrontName, Precision, Verdict
 
 SCHEMA = 1
 FILE_NAME = "report.json"
@@ -333,6 +333,7 @@ class Report(TolerantModel):
     schema_version: Literal[1] = Field(default=1, alias="schema")
     name: str
     task: TaskName = "classification"
+    front: FrontName = "image"
     metric: str = "top-1"
     """Name of every `score`: `top-1`, or `AP` of a detector."""
     created: str = ""

@@ -1,8 +1,8 @@
-"""Some validation images with the predictions of a bundle and of the float network, as small inline images."""
+"""Some validation examples with the predictions of a bundle and of the float network, as small inline images."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +18,20 @@ _PER_GROUP = 10
 
 
 @dataclass(frozen=True)
-class Shown:
-    """One image. `source` is a data URI, or empty if the file can no longer be read; probabilities are softmax."""
+class Look:
+    """How the page shows a file: `source` is a data URI of an image, or empty if the file can no longer be read. Of a
+    clip `player` is a data URI to listen to, if the page has room for it, and `length` says how long it is."""
 
     source: str
+    player: str = ""
+    length: str = ""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One example; probabilities are softmax."""
+
+    look: Look
     file: str
     truth: str
     answer: str
@@ -43,11 +53,13 @@ def choose_pictures(
     logits: NDArray[np.float32],
     reference: NDArray[np.float32],
     per_group: int = _PER_GROUP,
+    look: Callable[[Path], Look] | None = None,
 ) -> tuple[Group, ...]:
-    """Groups of images: predicted differently from the float network, wrong like it (most certain first), right
+    """Groups of examples: predicted differently from the float network, wrong like it (most certain first), right
     (classes in turn).
 
     samples    (N) in the order of logits and reference, both (N, classes) of the bundle and the float network.
+    look       how a file is shown; None: as an image
     """
     answer, finite = answers(logits)
     reference_answer, _ = answers(reference)
@@ -61,7 +73,7 @@ def choose_pictures(
 
     def shown(index: int) -> Shown:
         return Shown(
-            source=data_uri(Path(samples[index].path)),
+            look=(look or look_at)(Path(samples[index].path)),
             file=Path(samples[index].path).name,
             truth=classes[labels[index]],
             answer=classes[answer[index]] if finite[index] else "no finite answer",
@@ -78,6 +90,11 @@ def choose_pictures(
     return tuple(
         Group(title, len(indices), tuple(shown(index) for index in indices[:per_group])) for title, indices in titles
     )
+
+
+def look_at(path: Path) -> Look:
+    """An image."""
+    return Look(data_uri(path))
 
 
 def data_uri(path: Path, side: int = _SIDE) -> str:

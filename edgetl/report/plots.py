@@ -103,7 +103,9 @@ def accuracy_latency(bundles: Sequence[Bundle], metric: str = "top-1") -> Pictur
     return Picture(svg, f"{what} against median latency. {sentence}.")
 
 
-def latency_histogram(target: str, times_ns: Mapping[Precision, NDArray[np.int64]]) -> Picture | None:
+def latency_histogram(
+    target: str, times_ns: Mapping[Precision, NDArray[np.int64]], noun: str = "image"
+) -> Picture | None:
     """Distribution of one target's timed runs, one curve per build; None when there are none."""
     series = {name: np.asarray(times / 1e6, dtype=np.float64) for name, times in times_ns.items() if times.size}
     if not series:
@@ -121,7 +123,7 @@ def latency_histogram(target: str, times_ns: Mapping[Precision, NDArray[np.int64
             panel.stairs(100 * shares, edges, fill=True, color=color, alpha=0.22, linewidth=0)
             panel.stairs(100 * shares, edges, color=color, linewidth=1.3, label=name)
             panel.axvline(_median(times), color=color, linewidth=1, linestyle=(0, (3, 2)))
-        panel.set_xlabel("milliseconds per image (dashed: median)")
+        panel.set_xlabel(f"milliseconds per {noun} (dashed: median)")
         panel.set_ylabel("runs, %")
         panel.set_xlim(0, right)
         panel.set_ylim(bottom=0)

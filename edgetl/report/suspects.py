@@ -1,27 +1,27 @@
-"""Findings of the data checks, with the suspects as small inline images."""
+"""Findings of the data checks, with the suspects as small inline images, of clips with players."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgetl.checks.model import Checks, Finding, Picture
 from edgetl.checks.sheet import TITLES
-from edgetl.fronts.audio.decode import SUFFIXES
 from edgetl.report.boxes import DrawnBox, Photo, photo
-from edgetl.report.pictures import data_uri
+from edgetl.report.pictures import Look, look_at
 
 _PER_FINDING = 12
 
 
 @dataclass(frozen=True)
 class ShownPicture:
-    """`source` is a data URI, or empty if the file can no longer be read; `caption`: side and class.
+    """`caption`: side and class.
 
-    photo, boxes  in place of `source` where the finding is about objects
+    photo, boxes  in place of a `look` with something to see where the finding is about objects
     """
 
-    source: str
+    look: Look
     caption: str
     file: str
     photo: Photo | None = None
@@ -44,37 +44,40 @@ class ShownFinding:
     suspects: tuple[ShownSuspect, ...]
 
 
-def show_findings(checks: Checks, *, allow_leak: bool) -> tuple[ShownFinding, ...]:
-    """In the order of the checks, with at most twelve suspects each. Skipped files have no images."""
+def show_findings(
+    checks: Checks, *, allow_leak: bool, look: Callable[[Path], Look] = look_at
+) -> tuple[ShownFinding, ...]:
+    """In the order of the checks, with at most twelve suspects each. Skipped files have no images.
+
+    look  how a file is shown
+    """
     return tuple(
         ShownFinding(
             title=TITLES[finding.check],
             finding=finding,
             allowed=allow_leak and finding.verdict == "refuse",
-            suspects=() if finding.check == "files" else _suspects(finding),
+            suspects=() if finding.check == "files" else _suspects(finding, look),
         )
         for finding in checks.findings
     )
 
 
-def _suspects(finding: Finding) -> tuple[ShownSuspect, ...]:
+def _suspects(finding: Finding, look: Callable[[Path], Look]) -> tuple[ShownSuspect, ...]:
     return tuple(
         ShownSuspect(
-            pictures=tuple(map(_picture, suspect.pictures)),
+            pictures=tuple(_picture(picture, look) for picture in suspect.pictures),
             sentence=suspect.sentence,
         )
         for suspect in finding.suspects[:_PER_FINDING]
     )
 
 
-def _picture(picture: Picture) -> ShownPicture:
+def _picture(picture: Picture, look: Callable[[Path], Look]) -> ShownPicture:
     path, caption = Path(picture.path), f"{picture.side or ''} {picture.label}".strip()
-    if path.suffix.lower() in SUFFIXES:
-        return ShownPicture(source="", caption=caption, file=path.name)
     boxes = tuple(DrawnBox.of("suspect", box.corners, box.label) for box in picture.boxes)
     drawn = photo(path) if boxes else None
     return ShownPicture(
-        source="" if boxes else data_uri(path),
+        look=Look("") if boxes else look(path),
         caption=caption,
         file=path.name,
         photo=drawn,

@@ -12,6 +12,7 @@ from rich.text import Text
 from edgetl.adapt.record import Guard
 from edgetl.bench.timed import P99_RUNS
 from edgetl.files.text import one_line
+from edgetl.fronts.base import load_front
 from edgetl.report import words
 from edgetl.report.model import Bundle, Device, Report
 from edgetl.report.summary import summarize
@@ -41,7 +42,7 @@ def show_report(report: Report, console: Console | None = None) -> None:
     out.print(table(summary.bundles, report.metric))
     if (line := _indication_line(report)) is not None:
         out.print(line, highlight=False)
-    if (line := _lowest_recall(summary.bundles)) is not None:
+    if (line := _lowest_recall(summary.bundles, load_front(report.front).noun)) is not None:
         out.print(line, highlight=False)
     if (line := _hardest_class(summary.bundles)) is not None:
         out.print(line, highlight=False)
@@ -152,7 +153,7 @@ def _reference_line(report: Report) -> Text:
         f"{report.name}: float network {words.scored(reference.score, report.metric)} "
         f"({words.percent_range(reference.score_low, reference.score_high)}) on "
         + (f"{reference.detection.objects} objects in " if reference.detection else "")
-        + f"{reference.images} images"
+        + f"{reference.images} {load_front(report.front).noun}s"
     )
 
 
@@ -201,7 +202,7 @@ def _working_point(bundle: Bundle) -> str:
     )
 
 
-def _lowest_recall(bundles: Sequence[Bundle]) -> Text | None:
+def _lowest_recall(bundles: Sequence[Bundle], noun: str) -> Text | None:
     """The class with the lowest recall of all builds that ship; None if accuracy was not measured."""
     found = [(each.recall, each, bundle) for bundle in bundles for each in bundle.recalls if each.recall is not None]
     if not found:
@@ -209,7 +210,7 @@ def _lowest_recall(bundles: Sequence[Bundle]) -> Text | None:
     value, recall, bundle = min(found, key=lambda each: each[0])
     interval = words.percent_range(recall.recall_low, recall.recall_high)
     return Text(
-        f"lowest recall: {recall.label} {words.percent(value)} % ({interval}) of {words.count(recall.images, 'image')} "
+        f"lowest recall: {recall.label} {words.percent(value)} % ({interval}) of {words.count(recall.images, noun)} "
         f"on {bundle.target}, float network {words.percent(recall.float_recall)} %"
     )
 

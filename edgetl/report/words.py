@@ -102,11 +102,11 @@ def threads(value: int) -> str:
     return count(value, "thread")
 
 
-def emulated(images: int | None, emulated_images: int | None) -> str:
+def emulated(images: int | None, emulated_images: int | None, noun: str = "image") -> str:
     """The emulated part of an accuracy: `emulated, 64 images`, `64 of 300 images emulated`."""
     if emulated_images is None:
-        return f"emulated, {images or 0} images"
-    return f"{emulated_images} of {images} images emulated"
+        return f"emulated, {images or 0} {noun}s"
+    return f"{emulated_images} of {images} {noun}s emulated"
 
 
 def in_lines(name: str, most: int) -> str:

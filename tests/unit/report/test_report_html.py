@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from html_outline import outline
 from markupsafe import escape
 from PIL import Image
 from safetensors.numpy import save_file
+from sounds import tone, write_wav
 
 from edgetl.adapt.record import History
 from edgetl.bench.gates import judge
@@ -25,7 +27,7 @@ from edgetl.report.build import ReportInputs, TargetResult, build_report
 from edgetl.report.html import Details, TargetDetails, read_details, render_html, write_html
 from edgetl.report.model import Caution, Device, Recall, Report, Stage
 from edgetl.tasks.classification.accuracy import compare
-from edgetl.types import Estimate, Interval, Sample, Skipped, Split
+from edgetl.types import Clips, Estimate, FrontName, Interval, Sample, Skipped, Split
 
 EVIL = "<script>alert('x')</script>"
 LABELS = np.array([0, 1, 0, 1])
@@ -39,14 +41,19 @@ def made(tmp_path: Path) -> Made:
     """A report on two classes: one target that was timed, one that is not here."""
 
     def make(
-        classes: tuple[str, ...] = ("crack", "fine"), name: str = "demo", **changes: object
+        classes: tuple[str, ...] = ("crack", "fine"), name: str = "demo", front: FrontName = "image", **changes: object
     ) -> tuple[Report, Details]:
         samples: list[Sample] = []
         for index, label in enumerate(LABELS.tolist()):
-            path = tmp_path / f"{index}.png"
-            Image.fromarray(np.full((20, 30, 3), 60 * index, np.uint8)).save(path)
+            path = tmp_path / f"{index}.{'wav' if front == 'audio' else 'png'}"
+            if front == "audio":
+                write_wav(path, tone(300 * (index + 1), 0.5))
+            else:
+                Image.fromarray(np.full((20, 30, 3), 60 * index, np.uint8)).save(path)
             samples.append(Sample(str(path), label, ""))
         split = Split(classes, tuple(samples[:2]), tuple(samples), (Skipped(EVIL, "truncated"),), "squash", EVIL, "d")
+        if front == "audio":
+            split = replace(split, clips=Clips(16000, (8000,) * 6))
         latency = Latency(Interval(3, 2.9, 3.1), Interval(3.5, 3.4, 3.6), Estimate(4, 3.8, 4.5), 300, 1)
         builds = (
             BuildBench("int8", 250, "int8 52, float32 1", (EVIL,), compare(LOGITS, LABELS, REFERENCE), latency),
@@ -67,7 +74,8 @@ def made(tmp_path: Path) -> Made:
         )
         gates = Gates(max_drop_points=None)
         recipe = parse_recipe(
-            {"name": name, "data": {"train": EVIL}, "backbone": {"name": "b"}, "targets": ["x86-cpu"]}, where="here"
+            {"name": name, "front": front, "data": {"train": EVIL}, "backbone": {"name": "b"}, "targets": ["x86-cpu"]},
+            where="here",
         )
         inputs = ReportInputs(
             recipe=recipe,
@@ -103,6 +111,19 @@ def test_the_page_is_well_formed_and_needs_nothing_from_outside(made: Made) -> N
     assert "@import" not in page
     assert "url(" not in page.replace("url(#", "")
     assert all(address.startswith(("#", "data:image/jpeg;base64,")) for address in found.addresses)
+
+
+def test_a_page_about_clips_plays_them_and_shows_no_images(made: Made) -> None:
+    page = render_html(*made(front="audio"))
+    found = outline(page)
+    assert page.count("<audio ") == 4
+    assert all(
+        address.startswith(("#", "data:image/png;base64,", "data:audio/wav;base64,")) for address in found.addresses
+    )
+    text = re.sub(r'"data:[^"]*"', "", page[page.index("<body>") : page.index('<h2 id="data">')])
+    assert "2 training clips, 4 validation clips" in " ".join(text.split())
+    assert "milliseconds per clip" in text
+    assert re.findall(r"[Ii]mages?\b", text) == []
 
 
 def test_everything_the_user_supplied_is_escaped(made: Made) -> None:

@@ -37,7 +37,7 @@ def test_suspects_are_inline_pictures_with_side_class_and_file(tmp_path: Path) -
     )
     (labels,) = shown(checks(finding))
     (picture,) = labels.suspects[0].pictures
-    assert picture.source.startswith("data:image/jpeg;base64,")
+    assert picture.look.source.startswith("data:image/jpeg;base64,")
     assert (picture.caption, picture.file) == ("val crack", "a.png")
 
 
@@ -46,7 +46,7 @@ def test_a_dozen_suspects_are_shown_and_a_picture_that_is_gone_is_blank(tmp_path
     (tmp_path / "0.png").unlink()
     (labels,) = shown(checks(Finding(check="labels", verdict="warn", sentence="15", found=15, suspects=many)))
     assert len(labels.suspects) == 12
-    assert labels.suspects[0].pictures[0].source == ""
+    assert labels.suspects[0].pictures[0].look.source == ""
 
 
 def test_objects_to_look_at_are_drawn_on_their_image(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_objects_to_look_at_are_drawn_on_their_image(tmp_path: Path) -> None:
     )
     (picture,) = shown(checks(finding))[0].suspects[0].pictures
     assert picture.photo is not None
-    assert (picture.photo.width, picture.photo.height, picture.source) == (30, 20, "")
+    assert (picture.photo.width, picture.photo.height, picture.look.source) == (30, 20, "")
     (box,) = picture.boxes
     assert (box.kind, box.x, box.y, box.width, box.height, box.title) == ("suspect", 1, 2, 10, 6, "cell")
     path.unlink()
