@@ -13,6 +13,7 @@ from detection_chain import TARGETS, DetectionChain, build_detection
 from hypothesis import settings
 from native_apps import Apps, Engine
 from native_build import RuntimeBuild, native_build
+from sound_chain import SoundChain, build_sounds
 
 # no test may report usage over the network
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -65,6 +66,12 @@ def detection_chain(tmp_path_factory: pytest.TempPathFactory) -> DetectionChain:
 def steel(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output folder of a build of examples/steel.yaml at short settings; takes a minute."""
     return build_steel(common_folder(tmp_path_factory, "steel"), shared)
+
+
+@pytest.fixture(scope="session")
+def sound_chain(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> SoundChain:
+    """One small real build of a keyword spotter; takes a minute when a test first asks for it."""
+    return build_sounds(common_folder(tmp_path_factory, "sounds"), shared)
 
 
 def common_folder(factory: pytest.TempPathFactory, name: str) -> Path:

@@ -27,10 +27,12 @@ from edgetl.backbones.findings import Audit
 from edgetl.backbones.freeze import is_under
 from edgetl.backbones.load import build
 from edgetl.backbones.reproducible import choose_device, deterministic
+from edgetl.backbones.shown import shown_of
 from edgetl.backbones.spec import write_spec
 from edgetl.data.groups import shot_keys
 from edgetl.errors import DataError, UsageError
-from edgetl.fronts.image.augment_policy import augment_of, resizes_of
+from edgetl.fronts.image.augment_policy import resizes_of
+from edgetl.fronts.views import augment_of
 from edgetl.recipes.run import Run
 from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE
 from edgetl.types import Progress, ResizePolicy, Split, WeightSource
@@ -55,13 +57,13 @@ def adapt_network(run: Run, source: WeightSource, out: Path, plan: Plan | None =
     split, config, backbone = run.split, run.job.recipe.adapt, run.job.recipe.backbone
     _require_shots(split)
     with deterministic(config.seed, choose_device()):
-        network, spec, audit = build(backbone, source, len(split.classes), resizes_of(run)[0])
+        network, spec, audit = build(backbone, source, len(split.classes), shown_of(run))
         pretrained = freeze_network(network, spec)
         if plan is not None:
             run.progress.note(plan(whole_macs(pretrained), *_minutes_and_looks(run)))
 
-        def under(policy: ResizePolicy) -> Frozen:
-            view = with_resize(pretrained, policy)
+        def under(policy: ResizePolicy | None) -> Frozen:
+            view = with_resize(pretrained, policy) if policy else pretrained
             # statistics are those of the resized images
             return reestimate(view, split.shots) if config.batch_norm == "reestimated" else view
 
@@ -128,7 +130,7 @@ def _contiguous(network: nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
 
 
-def _record(run: Run, frozen: Frozen, audit: Audit, resize: ResizeChoice, outcome: Outcome) -> AdaptRecord:
+def _record(run: Run, frozen: Frozen, audit: Audit, resize: ResizeChoice | None, outcome: Outcome) -> AdaptRecord:
     tuning = outcome.tuning
     parts = tuning.prepared.depth.parts if tuning else ()
     classifier = frozen.spec.classifier

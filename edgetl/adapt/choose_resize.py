@@ -24,17 +24,19 @@ _VERSION = 1  # of the evaluation of a policy
 
 
 def choose_resize(
-    run: Run, groups: Sequence[str] | None, under: Callable[[ResizePolicy], Frozen]
-) -> tuple[ResizeChoice, Frozen]:
+    run: Run, groups: Sequence[str] | None, under: Callable[[ResizePolicy | None], Frozen]
+) -> tuple[ResizeChoice | None, Frozen]:
     """The policy of `resizes_of(run)` with the highest held-out accuracy on the shots, and the network under it.
 
     Ties go to the lower cross entropy. The first policy is taken if there is no other or nothing can be held out.
-    Results are cached.
+    Results are cached. Sounds have no policy.
 
     groups  of the shots: none is on both sides of a fold
     under   gives the network that sees images resized by a policy
     """
     policies = resizes_of(run)
+    if not policies:
+        return None, under(None)
     labels = [sample.label for sample in run.split.shots]
     turns = [stratified_folds(labels, _FOLDS, _seed(run) + turn, groups) for turn in range(_REPEATS)]
     if len(policies) < 2 or not all(turns):

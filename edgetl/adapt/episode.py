@@ -15,7 +15,7 @@ from edgetl.adapt.inputs import CachedInputs, Inputs, PixelInputs
 from edgetl.backbones.cut import Cut, cut_network, whole_macs
 from edgetl.backbones.extract import Frozen, Point, View, activations
 from edgetl.backbones.freeze import Depth
-from edgetl.fronts.image.augment_policy import augment_of
+from edgetl.fronts.views import augment_of
 from edgetl.recipes.recipe import Adapt
 from edgetl.recipes.run import Run
 from edgetl.types import Progress, Sample

@@ -61,7 +61,7 @@ class PixelInputs:
         return self._normalized(self._view(self._raw(indices), generator))
 
     def _raw(self, indices: Sequence[int]) -> Tensor:
-        return raw(self._pixels[indices]).contiguous()
+        return raw(self._pixels[indices], self._pixels.preprocessing).contiguous()
 
     def _normalized(self, images: Tensor) -> Tensor:
         return normalize(images.to(self._device), self._pixels.preprocessing)

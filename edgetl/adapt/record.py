@@ -111,7 +111,7 @@ class Adaptation:
     strategy: Literal["probe", "finetune"]
     reason: str
     head: str
-    resize: ResizeChoice
+    resize: ResizeChoice | None
     candidates: tuple[Candidate, ...]
     guards: tuple[Guard, ...]
     learning_curve: LearningCurve | None

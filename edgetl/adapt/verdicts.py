@@ -26,7 +26,7 @@ from edgetl.adapt.race import Finish
 from edgetl.adapt.record import Guard
 from edgetl.adapt.scratch import SCRATCH_VERSION, pixel_logits, scratch_logits, scratch_macs
 from edgetl.adapt.trials import Tuning
-from edgetl.backbones.examples import load_raw
+from edgetl.backbones.examples import load_raw, pictures
 from edgetl.backbones.extract import freeze_network, logits_of_pixels, pooled_features
 from edgetl.backbones.load import construct
 from edgetl.errors import WeightsError
@@ -116,7 +116,7 @@ def _scratch(task: Task, folds: Sequence[Fold], macs: float) -> Judged | None:
     if len(task.samples) > _MOST_IMAGES:
         return None
     p, labels, seed = task.frozen.spec.preprocessing, task.labels, task.config.seed
-    pixels = load_raw(task.samples, p).numpy()
+    pixels = pictures(task.samples, p)
     if scratch_macs(task.num_classes, len(folds)) > GUARD_SHARE * macs:
         return judged(PIXELS, pixel_logits(pixels, labels, folds, task.num_classes, seed), labels)
     depends_on = {

@@ -1,38 +1,45 @@
-"""Examples of every front as network inputs: as they are stored, and as floats, plain or augmented."""
+"""Examples of every front as network inputs: as they are stored, and as floats, plain or augmented.
+
+Each front has one module with these functions: `pixels` for images, `audio.sounds` for clips.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from edgetl.backbones import pixels
-from edgetl.backbones.augment import Augment
+from edgetl.backbones.audio import sounds
 from edgetl.data.batches import load_batch
-from edgetl.fronts.image.normalize import normalize as normalize_as_exported
-from edgetl.types import Preprocessing, Sample, as_image
+from edgetl.types import FrontName, Preprocessing, Sample
 
 Views = Callable[[Tensor, torch.Generator], Tensor]
 """A batch as `raw` gives it -> a random view of each example as float32, drawn from a generator on the CPU."""
+_MODULES: dict[FrontName, ModuleType] = {"image": pixels, "audio": sounds}
 
 
-def raw(examples: NDArray[Any]) -> Tensor:
-    """What `load_batch` gives as a tensor, in the same memory; images as planes, uint8 (n, 3, H, W)."""
-    return pixels.planes(examples)
+def raw(examples: NDArray[Any], p: Preprocessing) -> Tensor:
+    """What `load_batch` gives as a tensor, in the same memory: images as planes, uint8 (n, 3, H, W); clips as they are,
+    int16 (n, samples)."""
+    found: Tensor = _MODULES[p.front].raw(examples)
+    return found
 
 
 def load_raw(samples: Sequence[Sample], p: Preprocessing) -> Tensor:
     """`raw` of samples, in order. Raises DataError."""
-    return raw(load_batch(samples, p))
+    return raw(load_batch(samples, p), p)
 
 
 def views(policy: str, p: Preprocessing) -> Views:
     """Training views under a policy. Raises UsageError for an unknown one."""
-    image = as_image(p)
-    return Augment(policy, image.height, image.width)
+    found: Views = _MODULES[p.front].views(policy, p)
+    return found
 
 
 def normalize(examples: Tensor, p: Preprocessing) -> Tensor:
@@ -40,13 +47,15 @@ def normalize(examples: Tensor, p: Preprocessing) -> Tensor:
 
     For adaptation. Its rounding differs from that of `as_exported`, so the two may differ in the last bit.
     """
-    return pixels.normalize(examples, as_image(p))
+    found: Tensor = _MODULES[p.front].normalize(examples, p)
+    return found
 
 
 def as_exported(examples: NDArray[Any], p: Preprocessing) -> Tensor:
-    """What `load_batch` gives -> float32 (n, *p.network_shape) with exactly the arithmetic of the exported graph. For
-    quantization and proofs, where the last bit may decide the integer."""
-    return torch.from_numpy(normalize_as_exported(examples, as_image(p)))
+    """What `load_batch` gives -> float32 (n, *p.network_shape) with the arithmetic of the exported graph, for images to
+    the bit. For quantization and proofs, where the last bit may decide the integer."""
+    found: Tensor = _MODULES[p.front].as_exported(examples, p)
+    return found
 
 
 def plain(examples: NDArray[Any], p: Preprocessing, device: torch.device) -> Tensor:
@@ -58,10 +67,18 @@ def augmented(
     examples: NDArray[Any], p: Preprocessing, augment: Views, generator: torch.Generator, device: torch.device
 ) -> Tensor:
     """As `plain`, of a random view of each example, drawn from `generator`."""
-    return pixels.augmented(examples, as_image(p), augment, generator, device)
+    seen = augment(raw(examples, p).contiguous().to(device), generator)
+    found: Tensor = _MODULES[p.front].of_view(seen, p)
+    return found.contiguous(memory_format=torch.channels_last)
 
 
 def noise(p: Preprocessing, count: int) -> Tensor:
-    """Random examples as `raw` gives them, but float32, always the same. For looking at what a network does."""
-    shape = (count, *p.network_shape)
-    return 255 * torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    """Random examples as views give them, always the same. For looking at what a network does."""
+    found: Tensor = _MODULES[p.front].noise(p, count)
+    return found
+
+
+def pictures(samples: Sequence[Sample], p: Preprocessing) -> NDArray[np.uint8]:
+    """(n, 3, H, W): images; of clips their mel frames in gray. For baselines that know nothing of the front."""
+    found: NDArray[np.uint8] = _MODULES[p.front].pictures(load_raw(samples, p), p)
+    return found

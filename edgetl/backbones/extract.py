@@ -21,12 +21,13 @@ from edgetl.backbones.examples import load_raw, normalize, views
 from edgetl.backbones.load import build
 from edgetl.backbones.memory_format import channels_last
 from edgetl.backbones.reproducible import choose_device
+from edgetl.backbones.shown import Shown
 from edgetl.backbones.threads import side_by_side
 from edgetl.files.digest import value_digest
-from edgetl.fronts.image.decoder_versions import decoder_versions
+from edgetl.fronts.base import load_front
 from edgetl.recipes.recipe import Backbone
 from edgetl.store.rows import Rows, compute_rows
-from edgetl.types import NetworkSpec, Preprocessing, Progress, ResizePolicy, Sample, WeightSource
+from edgetl.types import NetworkSpec, Preprocessing, Progress, Sample, WeightSource
 
 _BATCH = 32
 _AT_ONCE = 4  # images: activations of a whole batch do not fit the cache of a core, and took three times as long
@@ -69,9 +70,9 @@ class _Reached(Exception):
     """The tapped module has run; the rest of the network is not needed."""
 
 
-def open_frozen(backbone: Backbone, source: WeightSource, num_classes: int, resize: ResizePolicy) -> Frozen:
+def open_frozen(backbone: Backbone, source: WeightSource, num_classes: int, shown: Shown) -> Frozen:
     """The pretrained network, audited, on the GPU if there is one. Raises UsageError, WeightsError."""
-    network, spec, _ = build(backbone, source, num_classes, resize)
+    network, spec, _ = build(backbone, source, num_classes, shown)
     return freeze_network(network, spec)
 
 
@@ -134,7 +135,7 @@ def activations(
     preprocessing = frozen.spec.preprocessing
     shared = {
         "version": _VERSION,
-        "decoders": decoder_versions(),
+        "decoders": load_front(preprocessing.front).versions(),
         "network": frozen.digest,
         "classifier": frozen.spec.classifier,
         "device": frozen.device.type,

@@ -78,8 +78,11 @@ def _split_json(split: Any) -> dict[str, Any]:
         "classes": split.classes,
         "shots": len(split.shots),
         "val": len(split.val),
-        "resize": split.resize,
-        "resize_reason": split.resize_reason,
+        **(
+            {"rate_hz": split.clips.rate_hz}
+            if split.clips
+            else {"resize": split.resize, "resize_reason": split.resize_reason}
+        ),
         "skipped": [asdict(skipped) for skipped in split.skipped],
     }
 

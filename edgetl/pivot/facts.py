@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from edgetl.errors import BundleError
 from edgetl.pivot.preprocess import LABELS_KEY, PREPROCESSING_KEY
-from edgetl.types import IMAGE_INPUT, Preprocessing
+from edgetl.types import INPUT_NAMES, Preprocessing
 
 MAX_MODEL_BYTES = 2_000_000_000
 
@@ -22,7 +22,7 @@ MAX_MODEL_BYTES = 2_000_000_000
 class ModelFacts:
     """A pivot model with its preprocessing attached.
 
-    input_shape  of `image`, uint8: (None, height, width, 3); None is the dynamic batch
+    input_shape  of `image`, uint8: (None, height, width, 3), or `audio`, int16: (None, samples); None is the batch
     quantize     QuantizeLinear nodes; 0 for a float model
     dequantize   DequantizeLinear nodes
     operators    how often each other ONNX operator occurs
@@ -51,10 +51,10 @@ def read_facts(path: Path) -> ModelFacts:
 def facts_of(model: onnx.ModelProto, where: str) -> ModelFacts:
     """The same for a model in memory. `where` starts the error line."""
     inputs, outputs = list(model.graph.input), list(model.graph.output)
-    if [i.name for i in inputs] != [IMAGE_INPUT] or not outputs:
+    if [i.name for i in inputs] not in ([name] for name in INPUT_NAMES.values()) or not outputs:
         raise BundleError(
-            f"{where}: expected the input `{IMAGE_INPUT}`, found {[i.name for i in inputs]}; export it with "
-            "`edgetl export`"
+            f"{where}: expected one input, {' or '.join(INPUT_NAMES.values())}, found {[i.name for i in inputs]}; "
+            "export it with `edgetl export`"
         )
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     try:

@@ -17,7 +17,7 @@ from edgetl.backbones.extract import tensors_digest
 from edgetl.backbones.memory_format import channels_last
 from edgetl.backbones.replaceable import replaceable
 from edgetl.files.digest import value_digest
-from edgetl.fronts.image.augment_policy import augment_of
+from edgetl.fronts.views import augment_of
 from edgetl.pivot.adapted import open_adapted, outputs_of
 from edgetl.pivot.check import check_scheme
 from edgetl.pivot.fold import fold_parts

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgetl.adapt.record import Adaptation, Candidate, Epoch, History
+from edgetl.adapt.record import Adaptation, Candidate, Epoch, History, ResizeChoice
 from edgetl.backbones.findings import Audit
 from edgetl.report import words
 
@@ -78,9 +78,9 @@ def judged_on(adapt: Adaptation, noun: str = "image") -> str:
     return f"Evaluated on {adapt.held_out_images} shots{each}; paired on the same {noun}s."
 
 
-def resize_reason(adapt: Adaptation) -> str:
+def resize_reason(choice: ResizeChoice) -> str:
     """The reason without the policy, which the page shows before it."""
-    return adapt.resize.reason.removeprefix(f"{adapt.resize.policy}: ").rstrip(".")
+    return choice.reason.removeprefix(f"{choice.policy}: ").rstrip(".")
 
 
 def capital(text: str) -> str:

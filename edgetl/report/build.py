@@ -34,7 +34,7 @@ from edgetl.report.summary import summarize
 from edgetl.tasks.classification.accuracy import Accuracy
 from edgetl.tasks.detection.scores import DetectionScores
 from edgetl.tasks.quality import QualityRecord
-from edgetl.types import ClassRecall, ColdStart, Sample, Split, Verdict
+from edgetl.types import ClassRecall, Clips, ColdStart, Sample, Split, Verdict
 
 
 @dataclass(frozen=True)
@@ -263,10 +263,10 @@ def _cold_start(cold: ColdStart | None) -> dict[str, Any]:
 
 def _data(split: Split, adapt: Adaptation | DetectorAdaptation | None) -> Data:
     short = whole(split).short
-    policy, reason = split.resize, split.resize_reason
-    if isinstance(adapt, Adaptation):  # the shots may have decided otherwise than the shapes
+    policy, reason = ("", "") if split.clips else (split.resize, split.resize_reason)
+    if isinstance(adapt, Adaptation) and adapt.resize:  # the shots may have decided otherwise than the shapes
         policy, reason = adapt.resize.policy, adapt.resize.reason
-    elif adapt is not None and adapt.resize != policy:
+    elif isinstance(adapt, DetectorAdaptation) and adapt.resize != policy:
         policy, reason = adapt.resize, "as the pretrained detector expects"
     return Data(
         shots=len(split.shots),
@@ -275,9 +275,16 @@ def _data(split: Split, adapt: Adaptation | DetectorAdaptation | None) -> Data:
         val_per_class=_per_class(split.val, len(split.classes)),
         resize=policy,
         resize_reason=reason,
+        clips=_clips(split.clips) if split.clips else "",
         digest=split.digest,
         skipped=tuple(SkippedFile(path=short(item.path), reason=item.reason) for item in split.skipped),
     )
+
+
+def _clips(clips: Clips) -> str:
+    seconds = sorted(length / clips.rate_hz for length in clips.lengths)
+    shortest, median, longest = seconds[0], seconds[len(seconds) // 2], seconds[-1]
+    return f"{len(seconds)} clips of {shortest:.2f} to {longest:.2f} s (median {median:.2f} s), {clips.rate_hz} Hz"
 
 
 def _per_class(samples: Sequence[Sample], classes: int) -> tuple[int, ...]:

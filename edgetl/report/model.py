@@ -322,7 +322,10 @@ class Data(TolerantModel):
     """Images, or labeled objects of a detector."""
     val_per_class: tuple[int, ...]
     resize: str
+    """How images are resized; empty for sounds."""
     resize_reason: str
+    clips: str = ""
+    """Lengths and rate of sounds, in words."""
     digest: str
     skipped: tuple[SkippedFile, ...]
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from edgetl.files.digest import value_digest
-from edgetl.fronts.image.augment_policy import augment_of, resizes_of
+from edgetl.fronts.image.augment_policy import resizes_of
+from edgetl.fronts.views import augment_of
 from edgetl.recipes.run import Run
 from edgetl.stages.estimate import sentence, stage_seconds
 from edgetl.stages.keys import TRAINING_TOOLS, samples_digest, versions
@@ -37,7 +39,7 @@ def adapt_stage(run: Run, weights: Weights | None = None, until: str = "adapt") 
 
             adapt_network(run, opened, out, plan)
 
-    config = {
+    config: dict[str, Any] = {
         "adapt": recipe.adapt.model_dump(mode="json"),
         "backbone": recipe.backbone.identity(),
         "weights": source.kind,
@@ -45,6 +47,8 @@ def adapt_stage(run: Run, weights: Weights | None = None, until: str = "adapt") 
         "resizes": list(resizes_of(run)),
         "tools": versions(TRAINING_TOOLS),
     }
+    if run.split.clips:
+        config |= {"audio": recipe.audio.model_dump(mode="json"), "rate_hz": run.split.clips.rate_hz}
     if recipe.task == "detection":
         config |= {"task": recipe.task, "detector": recipe.detector.model_dump(mode="json")}
     inputs = {"shots": samples_digest(run.split, run.split.shots), "weights": source.digest}

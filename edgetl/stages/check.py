@@ -19,8 +19,6 @@ def check_stage(run: Run, weights: Weights | None = None) -> StageResult:
     stage reports the problem with the weights, and the next run tries again."""
     if run.job.recipe.task == "detection":
         return _checked(run, None, "features of whole images are compared only for task: classification")
-    if run.job.recipe.front == "audio":
-        return _checked(run, None, "features of clips are not compared")
     weights = weights or Weights.of(run.job, run.progress)
     try:
         return _checked(run, weights, "")
@@ -65,7 +63,7 @@ def _checked(run: Run, weights: Weights | None, obstacle: str) -> StageResult:
         "tools": versions(("torch", "timm", "torchvision", "scikit-learn")),
         "decoders": load_front(recipe.front).versions(),
         **({} if recipe.task == "classification" else {"task": recipe.task, "shots": recipe.data.shots}),
-        **({} if recipe.front == "image" else {"front": recipe.front, "window_s": recipe.audio.window_s}),
+        **({} if recipe.front == "image" else {"front": recipe.front, "audio": recipe.audio.model_dump(mode="json")}),
     }
     # findings contain file names, which are not part of the split's digest
     files = [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgetl.errors import UsageError
 from edgetl.files.digest import file_digest
-from edgetl.fronts.image.augment_policy import augment_of
+from edgetl.fronts.views import augment_of
 from edgetl.recipes.gates import Gates
 from edgetl.recipes.job import schemes_of
 from edgetl.recipes.run import Run

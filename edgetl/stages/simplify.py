@@ -8,7 +8,7 @@ from pathlib import Path
 from edgetl.backbones.findings import Replaceable
 from edgetl.backends.base import about
 from edgetl.bench.result import TargetBench
-from edgetl.fronts.image.augment_policy import augment_of
+from edgetl.fronts.views import augment_of
 from edgetl.quant.record import read_quantize
 from edgetl.recipes.recipe import Surgery
 from edgetl.recipes.run import Run

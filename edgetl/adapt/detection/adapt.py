@@ -21,7 +21,8 @@ from edgetl.backbones.memory_format import channels_last
 from edgetl.backbones.reproducible import choose_device, deterministic
 from edgetl.data.groups import shot_keys
 from edgetl.errors import DataError
-from edgetl.fronts.image.augment_policy import augment_of, resizes_of
+from edgetl.fronts.image.augment_policy import resizes_of
+from edgetl.fronts.views import augment_of
 from edgetl.recipes.run import Run
 from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE
 from edgetl.tasks.detection.networks.build import build

@@ -10,8 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgetl.backbones.examples import load_raw
-from edgetl.backbones.pixels import planes
+from edgetl.backbones.examples import load_raw, raw
 from edgetl.data.pixels import MOST_BYTES
 from edgetl.fronts.image.decode import decode
 from edgetl.fronts.image.frame import Frame, frame_of
@@ -40,7 +39,7 @@ class Shots:
                 kept.append(resize(rgb, preprocessing))
         self.frames = tuple(frames)
         self.targets = tuple(targets_in(frame, boxes) for frame, boxes in zip(frames, self.truths, strict=True))
-        self._kept = planes(np.stack(kept)).contiguous() if kept else None
+        self._kept = raw(np.stack(kept), preprocessing).contiguous() if kept else None
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -13,13 +13,11 @@ _SPELT = re.compile("zero|one|two|three|four|five|six|seven|eight|nine")
 _DIRECTIONS = re.compile("left|right|up|down|north|south|east|west|clockwise|anticlockwise|arrows?")
 
 
-def augment_of(run: Run) -> str:
-    """The policy that the shots of a run are augmented by."""
-    return resolve_policy(run.job.recipe.data.augment, run.split.classes)
-
-
 def resizes_of(run: Run) -> tuple[ResizePolicy, ...]:
-    """The ways to resize the images of a run, the one that suits their shapes first; the shots decide between them."""
+    """The ways to resize the images of a run, the one that suits their shapes first; the shots decide between them.
+    None for sounds."""
+    if run.job.recipe.front != "image":
+        return ()
     return resize_choices(run.job.recipe.data.resize, run.split.resize, croppable=run.split.croppable)
 
 

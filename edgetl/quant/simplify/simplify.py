@@ -16,7 +16,7 @@ from edgetl.backbones.memory_format import channels_last
 from edgetl.backbones.reproducible import choose_device, deterministic
 from edgetl.backbones.spec import read_spec, write_spec
 from edgetl.errors import UsageError
-from edgetl.fronts.image.augment_policy import augment_of
+from edgetl.fronts.views import augment_of
 from edgetl.quant.record import Epoch
 from edgetl.quant.shots import Shots
 from edgetl.quant.simplify.distil import distil

@@ -61,6 +61,7 @@ def test_knowing_a_patient_is_not_taken_for_knowing_the_class(tmp_path: Path) ->
     seen, unseen = (_record(tmp_path, given, samples, name) for given, name in ((None, "a"), (r"patient\d+", "b")))
 
     def held_out(record: AdaptRecord) -> list[float]:
+        assert record.resize is not None
         resized = [candidate.top1 for candidate in record.resize.candidates]
         return [*resized, record.chosen.top1 if record.chosen and record.chosen.top1 else 0.0]
 
@@ -72,5 +73,6 @@ def test_knowing_a_patient_is_not_taken_for_knowing_the_class(tmp_path: Path) ->
 def test_shots_of_one_group_alone_cannot_be_held_out(tmp_path: Path) -> None:
     record = _record(tmp_path, r"site\d", _patients(tmp_path / "images"), "out")
     assert record.folds == 0
+    assert record.resize is not None
     assert record.resize.candidates == ()
     assert "or its shots are in one group" in record.resize.reason

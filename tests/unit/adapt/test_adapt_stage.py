@@ -115,6 +115,7 @@ def test_the_shots_decide_how_pictures_are_resized(tmp_path: Path, weights: Path
     split = replace(split, resize="crop")  # what suits their shape
     images = {"augment": "none", "resize": "auto"}
     record = adapt_in(split, weights, tmp_path / "out", data=images, strategy="probe", head="auto")
+    assert record.resize is not None
     assert record.resize.policy == "squash"
     assert [candidate.policy for candidate in record.resize.candidates] == ["crop", "squash"]
     assert read_spec(tmp_path / "out" / "network.json").image.resize == "squash"

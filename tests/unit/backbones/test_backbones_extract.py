@@ -222,6 +222,6 @@ def test_features_are_computed_again_with_another_decoder(tmp_path: Path, monkey
     pooled_features(network, pictures, cache, progress=Silent())
     pooled_features(network, pictures, cache, progress=Silent())
     assert len(list(cache.glob("*.npy"))) == 1
-    monkeypatch.setattr("edgetl.backbones.extract.decoder_versions", lambda: {"pillow": "another"})
+    monkeypatch.setattr("edgetl.fronts.image.front.decoder_versions", lambda: {"pillow": "another"})
     pooled_features(network, pictures, cache, progress=Silent())
     assert len(list(cache.glob("*.npy"))) == 2

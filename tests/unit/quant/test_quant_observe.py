@@ -28,7 +28,7 @@ from tiny_calibration import (
     tiny,
 )
 
-from edgetl.backbones import examples
+from edgetl.backbones import pixels
 from edgetl.data.batches import load_batch
 from edgetl.errors import DataError
 from edgetl.fronts.image.normalize import normalize
@@ -187,7 +187,7 @@ def test_no_more_than_one_batch_is_alive(samples: tuple[Sample, ...], monkeypatc
 
     # both forms of a batch: its bytes and its normalized numbers
     monkeypatch.setattr(calibration, "load_batch", lambda *a: count(load_batch(*a)))
-    monkeypatch.setattr(examples, "normalize_as_exported", lambda *a: count(normalize(*a)))
+    monkeypatch.setattr(pixels, "normalize_as_exported", lambda *a: count(normalize(*a)))
     calibrate_tiny(samples, None)
     gc.unfreeze()
     assert len(most) == 1 + 2 * BATCHES
