@@ -51,6 +51,7 @@ def test_the_pivot_hears_samples_as_torch_does(name: str) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+@pytest.mark.stage
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
 def test_recurrent_weights_are_constants_in_the_pivot(kind: str) -> None:
     network = KeywordRecurrent(3, 10, kind, 200).eval()
