@@ -22,7 +22,7 @@ void compare(const char* step, const int16_t* found, Bytes golden, int32_t index
   int32_t largest = 0;
   for (size_t i = 0; i < golden.size / 2; ++i) largest = std::max(largest, std::abs(found[i] - sample_at(golden, i)));
   checks.add(index, step, largest == 0, largest, 0,
-             detail("largest sample difference %" PRId32 " of 65535 (limit 0)", largest));
+             detail("largest difference %" PRId32 " of 65535 (limit 0)", largest));
 }
 
 edgetl_status no_memory(edgetl_error* error) {
@@ -40,7 +40,7 @@ edgetl_status check_decode(const GoldenImage& golden, int32_t rate_hz, int32_t i
   } else if (wav.rate_hz != rate_hz) {
     differs(detail("%s: %" PRId32 " Hz instead of %" PRId32, golden.file_name, wav.rate_hz, rate_hz));
   } else if (wav.count != expected) {
-    differs(detail("%s: %zu samples instead of %zu", golden.file_name, wav.count, expected));
+    differs(detail("%zu samples, expected %zu", wav.count, expected));
   } else {
     const Buffer<int16_t> found = make_buffer<int16_t>(wav.count);
     if (found == nullptr) return no_memory(error);

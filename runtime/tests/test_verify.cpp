@@ -97,17 +97,17 @@ TEST_CASE("the first step of a recording that differs is named") {
   std::vector<int16_t> other = small_bundle::recording();
   other[1] += 3;
   CHECK(first_failed("golden/0.wav", small_bundle::wav(other)) ==
-        ": golden clip 0: the first step that differs is decode: largest sample difference 3 of 65535 (limit 0)");
+        ": golden clip 0: the first step that differs is decode: largest difference 3 of 65535 (limit 0)");
   CHECK(first_failed("golden/0.wav", small_bundle::wav(small_bundle::recording(), 16'000)) ==
         ": golden clip 0: the first step that differs is decode: golden/0.wav: 16000 Hz instead of 8000");
   CHECK(first_failed("golden/0.wav", small_bundle::wav({1, 2})) ==
-        ": golden clip 0: the first step that differs is decode: golden/0.wav: 2 samples instead of 5");
+        ": golden clip 0: the first step that differs is decode: 2 samples, expected 5");
   CHECK(first_failed("golden/0.wav", "RIFF").find("differs is decode: golden/0.wav: not usable as a sound") !=
         std::string::npos);
   std::vector<int16_t> heard = small_bundle::heard(small_bundle::recording());
   heard[11] -= 1;
   CHECK(first_failed("golden/0.input.npy", small_bundle::npy(heard)) ==
-        ": golden clip 0: the first step that differs is window: largest sample difference 1 of 65535 (limit 0)");
+        ": golden clip 0: the first step that differs is window: largest difference 1 of 65535 (limit 0)");
   CHECK(first_failed("golden/logits.safetensors", small_bundle::safetensors({1, 0, 0})).find("differs is network") !=
         std::string::npos);
 }

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from cli_calls import Shell
 from hostile_bundles import refit
 from native_apps import Apps, Engine
 from pivot_folder import make_pivot
 from sound_bundles import GOLDEN, LABELS, RATE, WINDOW, SoundBundle, make_sound_bundle
 from sounds import tone, wav, write_wav
+from tiny_sounds import PREPROCESSING, make_sound_pivot, write_tones
 
 from edgetl.bundle.compile import compile_targets
 from edgetl.fronts.audio.decode import decode
@@ -138,6 +142,48 @@ def test_files_of_another_kind_or_rate_are_one_line(
     apps.refuses(1, "slow.wav: not usable as an image", "edgetl-run", images, slow)
 
 
+# --- beside the Python commands, on a network with its mel front end inside
+
+
+@pytest.fixture(scope="module")
+def heard(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Builds by `<target> <rate of the clips>`."""
+    folder, made = tmp_path_factory.mktemp("heard"), {}
+    for rate in (8000, 16_000):
+        pivot = make_sound_pivot(folder / f"{rate}", replace(PREPROCESSING, file_rate_hz=rate))
+        for path in compile_targets(pivot, ["x86-cpu", "intel-cpu"], folder / f"{rate}-bundles"):
+            made[f"{path.name.removesuffix('-float32')} {rate}"] = path
+    return made
+
+
+@pytest.mark.parametrize("rate", [8000, 16_000])
+def test_run_and_verify_say_what_python_says(
+    shell: Shell, apps: Apps, engine: Engine, heard: dict[str, Path], tmp_path: Path, rate: int
+) -> None:
+    bundle, library = heard[f"{engine.target} {rate}"], ("--engine-library", str(engine.library))
+    clips = sorted(write_tones(tmp_path / "tones", 3, rate).rglob("*.wav"))
+    assert apps("edgetl-run", bundle, *clips, *library).stdout == shell("predict", bundle, *clips).out
+    found = apps.json("edgetl-run", bundle, *clips, *library)
+    assert found == shell("predict", bundle, *clips, "--json").json()
+    assert [Path(each["path"]).parent.name for each in found] == [each["labels"][0] for each in found]
+    told, python = apps("edgetl-verify", bundle, *library), shell("verify", bundle)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout == python.out
+    assert apps.json("edgetl-verify", bundle, *library)["steps"] == shell("verify", bundle, "--json").json()["steps"]
+
+
+def test_verify_and_python_name_the_same_step(
+    shell: Shell, apps: Apps, onnxruntime: tuple[str, ...], heard: dict[str, Path], tmp_path: Path
+) -> None:
+    bundle = Path(shutil.copytree(heard["x86-cpu 16000"], tmp_path / "bundle"))
+    for samples in (np.zeros(9600, np.int16), np.zeros(7, np.int16)):
+        refit(bundle, "golden/1.wav", wav(samples, 16_000))
+        told, python = apps("edgetl-verify", bundle, *onnxruntime), shell("verify", bundle)
+        assert (told.returncode, python.code) == (1, 1)
+        assert told.stdout == python.out
+        assert "the first step that differs is `decode`" in told.stderr
+
+
 # --- the self-test and the benchmark
 
 
@@ -149,7 +195,7 @@ def test_the_golden_clips_come_out_right(
     assert (told.returncode, told.stderr) == (0, "")
     steps = [line.split()[3] for line in told.stdout.splitlines()[1:]]
     assert steps == ["decode", "window", "network"] * GOLDEN
-    assert told.stdout.splitlines()[1].startswith("ok   clip 0  decode   largest sample difference 0")
+    assert told.stdout.splitlines()[1].startswith("ok   clip 0  decode   largest difference 0")
 
 
 def test_the_first_step_that_differs_is_named(apps: Apps, onnxruntime: tuple[str, ...], tmp_path: Path) -> None:
@@ -157,14 +203,14 @@ def test_the_first_step_that_differs_is_named(apps: Apps, onnxruntime: tuple[str
     table = np.load(bundle.folder / "resampler.npy")
     _save(bundle, "resampler.npy", np.roll(table, 1, axis=1))
     done = apps("edgetl-verify", bundle.folder, *onnxruntime)
-    assert "the first step that differs is `window`: largest sample difference" in done.stderr
+    assert "the first step that differs is `window`: largest difference" in done.stderr
     _save(bundle, "resampler.npy", table)
     samples = np.load(bundle.folder / "golden" / "1.samples.npy")
     samples[7] += 5
     refit(bundle.folder, "golden/1.wav", wav(samples, 8000))
     done = apps("edgetl-verify", bundle.folder, *onnxruntime)
     assert done.returncode == 1
-    assert "the first step that differs is `decode`: largest sample difference 5 of 65535 (limit 0)" in done.stderr
+    assert "the first step that differs is `decode`: largest difference 5 of 65535 (limit 0)" in done.stderr
 
 
 def _save(bundle: SoundBundle, name: str, array: Samples) -> None:
