@@ -87,12 +87,40 @@ function(edgetl_join_surrogates variable text)
   set(${variable} "${text}" PARENT_SCOPE)
 endfunction()
 
+# Sets `variable` to what the header declares of a detector beyond labels and size, "" for other tasks.
+function(edgetl_detector_declarations variable)
+  string(JSON task ERROR_VARIABLE none GET "${bundle_manifest}" task)  # schema 1 has none
+  set(text "")
+  if(task STREQUAL "detection")
+    edgetl_member(places "${bundle_manifest}" signature outputs 0 shape 1)
+    edgetl_member(candidates "${bundle_manifest}" postprocess max_candidates)
+    edgetl_member(detections "${bundle_manifest}" postprocess max_detections)
+    set(text "
+enum { ${ident}_places = ${places} }; /* boxes that the network gives, before the threshold and suppression */
+enum { ${ident}_max_candidates = ${candidates}, ${ident}_max_detections = ${detections} };
+extern const float ${ident}_score_threshold, ${ident}_iou_threshold; /* of the bundle's own settings */")
+  endif()
+  set(${variable} "${text}" PARENT_SCOPE)
+endfunction()
+
+function(edgetl_detector_definitions variable)
+  string(JSON task ERROR_VARIABLE none GET "${bundle_manifest}" task)
+  set(text "")
+  if(task STREQUAL "detection")
+    foreach(name IN ITEMS score_threshold iou_threshold)
+      edgetl_member(value "${bundle_manifest}" postprocess ${name})
+      string(APPEND text "extern \"C\" const float ${ident}_${name} = static_cast<float>(${value});\n")
+    endforeach()
+  endif()
+  set(${variable} "${text}" PARENT_SCOPE)
+endfunction()
+
 function(edgetl_write_header)
   edgetl_member(height "${bundle_manifest}" preprocessing height)
   edgetl_member(width "${bundle_manifest}" preprocessing width)
   string(JSON classes LENGTH "${bundle_manifest}" labels)
   get_filename_component(folder_name "${folder}" NAME)
-  file(SHA256 "${folder}/manifest.json" digest)
+  edgetl_detector_declarations(detector)
   if(beside)
     set(where "#define ${ident}_folder \"${beside}\" /* beside the program; for edgetl_open_beside */")
   else()
@@ -108,7 +136,7 @@ function(edgetl_write_header)
 extern \"C\" {
 #endif
 
-enum { ${ident}_height = ${height}, ${ident}_width = ${width}, ${ident}_classes = ${classes} };
+enum { ${ident}_height = ${height}, ${ident}_width = ${width}, ${ident}_classes = ${classes} };${detector}
 extern const char* const ${ident}_labels[${classes}];
 extern const char ${ident}_digest[65]; /* SHA-256 of manifest.json */
 ${where}
@@ -127,6 +155,8 @@ function(edgetl_write_source)
   set(text "#include <edgetl/${ident}.h>\n\n")
   string(APPEND text "extern \"C\" const char* const ${ident}_labels[] = {\n${labels}};\n")
   string(APPEND text "extern \"C\" const char ${ident}_digest[65] = \"${digest}\";\n")
+  edgetl_detector_definitions(detector)
+  string(APPEND text "${detector}")
   if(NOT beside)
     edgetl_embedded_files(files)
     string(APPEND text "${files}")

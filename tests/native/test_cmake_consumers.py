@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from detector_pivot import ANCHORS, make_detector_pivot
 from native_build import ROOT, RuntimeBuild
 from pivot_folder import make_pivot
 
@@ -136,29 +137,39 @@ def test_without_engine_decoders_and_doctest_it_says_what_is_left_out(tmp_path: 
 @pytest.mark.parametrize("target", ["x86-cpu", "x86-avx2", "intel-cpu"])
 def test_what_is_generated_from_a_compiled_bundle_compiles(target: str, tmp_path: Path) -> None:
     bundle = compile_targets(make_pivot(tmp_path / "pivot"), [target], tmp_path / "bundles")[0]
-    source = tmp_path / "model.cpp"
-    header = tmp_path / "include/edgetl/model.h"
+    assert _compiled_from(bundle, tmp_path) == ""
+
+
+def test_a_program_knows_the_sizes_and_thresholds_of_its_detector(tmp_path: Path) -> None:
+    (bundle, _) = compile_targets(make_detector_pivot(tmp_path / "pivot"), ["x86-cpu"], tmp_path / "bundles")
+    program = """
+#include <edgetl/model.h>
+#include <stdio.h>
+int main(void) {
+  static char places[model_places];
+  printf("%d %d %d %d %d %s %.9g %.9g\\n", (int)sizeof places, model_classes, model_max_candidates,
+         model_max_detections, model_height, model_labels[2], model_score_threshold, model_iou_threshold);
+  return 0;
+}
+"""
+    assert _compiled_from(bundle, tmp_path, program) == f"{ANCHORS} 3 100 30 24 blue 0.5 0.5\n"
+
+
+def _compiled_from(bundle: Path, folder: Path, program: str = "int main(void) { return 0; }\n") -> str:
+    """What a program of C prints that is linked with what is generated from `bundle`."""
+    source, header = folder / "model.cpp", folder / "include/edgetl/model.h"
     done = _script("generate", bundle, ident="model", beside="", source=source, header=header)
     assert done.returncode == 0, done.stderr
-    places = ["-I", str(tmp_path / "include"), "-I", str(ROOT / "runtime/include")]
-    compiled = subprocess.run(
-        [
-            "c++",
-            "-std=c++17",
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            "-c",
-            str(source),
-            "-o",
-            str(tmp_path / "model.o"),
-            *places,
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert compiled.returncode == 0, compiled.stderr
+    (folder / "main.c").write_text(program, encoding="utf-8")
+    places = f"-Wall -Wextra -Werror -I {folder}/include -I {ROOT}/runtime/include"
+    for line in (
+        f"cc -std=c11 {places} -c main.c -o main.o",
+        f"c++ -std=c++17 {places} -c model.cpp -o model.o",
+        "c++ main.o model.o -o main",
+    ):
+        done = _typed(line, folder)
+        assert done.returncode == 0, done.stderr
+    return _typed("./main", folder).stdout
 
 
 def test_programs_in_one_folder_copy_the_same_bundle_at_once(tmp_path: Path) -> None:
