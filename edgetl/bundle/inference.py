@@ -18,7 +18,7 @@ from edgetl.bundle.read import Bundle, read_bundle
 from edgetl.data.batches import load_example, load_framed
 from edgetl.errors import BackendError, BundleError, DataError, UsageError
 from edgetl.tasks.detection.detections import BOXES, SCORES, Detections, Postprocess
-from edgetl.tasks.detection.postprocess import postprocess
+from edgetl.tasks.detection.postprocess import is_finite, postprocess
 from edgetl.types import OUTPUT_NAME, Backend, Engine, as_image, fed
 
 if TYPE_CHECKING:
@@ -110,11 +110,15 @@ def predict(folder: Path, images: Iterable[Path], *, top: int, threads: int) -> 
 
 def _prediction(path: str, labels: Sequence[str], logits: NDArray[np.float64], top: int) -> Prediction:
     if not np.isfinite(logits).all():
-        return Prediction(path, (), (), f"{path}: the network's output has values that are not finite")
+        return Prediction(path, (), (), _not_finite(path))
     shares = np.exp(logits - logits.max())
     shares /= shares.sum()
     order = np.argsort(-shares, kind="stable")[:top]
     return Prediction(path, tuple(labels[i] for i in order), tuple(float(shares[i]) for i in order))
+
+
+def _not_finite(path: str) -> str:
+    return f"{path}: the network's outputs have values that are not finite"
 
 
 def detect(
@@ -138,6 +142,9 @@ def detect(
                 continue
             outputs = engine.infer(fed(pixels[None]))
             boxes, scores = (np.asarray(outputs[name], np.float32) for name in (BOXES, SCORES))
+            if not is_finite(boxes, scores, chosen):
+                yield Finding(str(path), None, _not_finite(str(path)))
+                continue
             yield Finding(str(path), postprocess(boxes, scores, [frame], chosen)[0])
 
 

@@ -78,7 +78,10 @@ edgetl_status detect(edgetl_model& model, const edgetl_image& image, Scratch scr
   const auto* boxes = static_cast<const float*>(engine.outputs()[0].data);
   const auto* scores = static_cast<const float*>(engine.outputs()[1].data);
   *objects.count = model.postprocessor.run(boxes, scores, frame, settings, objects.data, objects.capacity);
-  return succeed(error);
+  if (model.postprocessor.finite()) return succeed(error);
+  *objects.count = 0;
+  return fail(error, EDGETL_ENGINE_FAILED, "%s: the network's outputs have values that are not finite",
+              model.bundle.where().c_str());
 }
 
 }  // namespace

@@ -56,12 +56,13 @@ bool Postprocessor::is_better(const Candidate& a, const Candidate& b) {
   return a.score > b.score || (a.score == b.score && a.index < b.index);
 }
 
-// The best settings.max_candidates, best first. A score or a box that is not finite is none.
+// The best settings.max_candidates, best first. A score or a box that is not finite is none, and is remembered.
 size_t Postprocessor::collect(const float* boxes, const float* scores, const Postprocess& settings) {
   const auto most = static_cast<size_t>(settings.max_candidates);
   Candidate* const first = candidates_.get();
   float threshold = settings.score_threshold;
   size_t count = 0;
+  finite_ = true;
   const auto keep_best = [&] {
     std::nth_element(first, first + (most - 1), first + count, is_better);
     count = most;
@@ -69,7 +70,15 @@ size_t Postprocessor::collect(const float* boxes, const float* scores, const Pos
   for (size_t anchor = 0; anchor < anchors_; ++anchor) {
     const float* const row = scores + anchor * classes_;
     for (size_t label = 0; label < classes_; ++label) {
-      if (!(row[label] >= threshold) || !std::isfinite(row[label]) || !is_finite(boxes + anchor * 4)) continue;
+      if (!(row[label] >= settings.score_threshold)) {
+        finite_ = finite_ && row[label] >= std::numeric_limits<float>::lowest();  // false for NaN
+        continue;
+      }
+      if (!std::isfinite(row[label]) || !is_finite(boxes + anchor * 4)) {
+        finite_ = false;
+        continue;
+      }
+      if (row[label] < threshold) continue;
       if (count == 2 * most) {
         keep_best();
         // of equal scores the earlier index is better

@@ -22,6 +22,9 @@ class Postprocessor {
   size_t run(const float* boxes, const float* scores, const Frame& frame, const Postprocess& settings,
              edgetl_detection* detections, size_t capacity);
 
+  // Whether in the last run all scores were finite, and the boxes of all candidates.
+  bool finite() const { return finite_; }
+
  private:
   struct Candidate {
     float score;
@@ -37,6 +40,7 @@ class Postprocessor {
   bool overlaps(const Kept& object, size_t kept, float iou_threshold) const;
 
   size_t anchors_ = 0, classes_ = 0;
+  bool finite_ = true;
   Buffer<Candidate> candidates_;
   Buffer<Kept> kept_;
 };

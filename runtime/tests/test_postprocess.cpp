@@ -29,6 +29,14 @@ std::vector<edgetl_detection> found(const std::vector<Box>& boxes, const std::ve
   return made;
 }
 
+bool all_finite(const std::vector<Box>& boxes, const std::vector<float>& scores) {
+  edgetl::Postprocessor postprocessor;
+  REQUIRE(postprocessor.make(boxes.size(), scores.size() / boxes.size()));
+  edgetl_detection made[4];
+  postprocessor.run(boxes[0].data(), scores.data(), same_size, usual, made, 4);
+  return postprocessor.finite();
+}
+
 Postprocess with_candidates(int32_t candidates) {
   Postprocess settings = usual;
   settings.max_candidates = candidates;
@@ -89,6 +97,15 @@ TEST_CASE("what is not finite is no candidate") {
   const float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
   const std::vector<Box> boxes = {{0, 0, 5, 5}, {10, 0, 15, 5}, {20, 0, 25, 5}, {nan, 0, 35, 5}, {50, 0, infinity, 5}};
   CHECK(found(boxes, {nan, infinity, -infinity, 0.9F, 0.9F}).empty());
+}
+
+TEST_CASE("it is remembered whether a score, or the box of a candidate, is not finite") {
+  const float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
+  const Box whole = {0, 0, 5, 5}, broken = {nan, 0, 35, 5};
+  CHECK(all_finite({whole, whole}, {0.9F, 0.0F}));
+  CHECK(all_finite({whole, broken}, {0.9F, 0.0F}));
+  CHECK_FALSE(all_finite({whole, broken}, {0.9F, 0.9F}));
+  for (const float score : {nan, infinity, -infinity}) CHECK_FALSE(all_finite({whole, whole}, {0.9F, score}));
 }
 
 TEST_CASE("boxes without area suppress nothing, and huge ones are clipped") {

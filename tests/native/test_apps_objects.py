@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from cli_calls import Shell
-from detector_pivot import GOLDEN, make_detector_pivot, pictures
-from hostile_bundles import refit
+from detector_pivot import GOLDEN, break_a_class, make_detector_pivot, pictures
+from hostile_bundles import change_model, refit
 from native_apps import Apps, Engine
 from objects_tool import assert_same_bits
 from PIL import Image
@@ -144,6 +144,19 @@ def test_rows_in_another_order_pass_both_and_other_rows_fail_both(
         told, python = apps("edgetl-verify", bundle, *onnxruntime), shell("verify", bundle)
         assert told.stdout == python.out
         assert {line[:4] for line in told.stdout.splitlines() if "  network " in line} == {verdict}
+
+
+def test_outputs_that_are_not_finite_are_one_line_in_both(
+    shell: Shell, apps: Apps, onnxruntime: tuple[str, ...], tmp_path: Path
+) -> None:
+    bundle = compile_targets(make_detector_pivot(tmp_path / "pivot"), ["x86-cpu"], tmp_path / "bundles")[1]
+    refit(bundle, "model.onnx", change_model(bundle / "model.onnx", break_a_class))
+    image = bundle / "golden" / "0.png"
+    told, python = apps("edgetl-run", bundle, image, *onnxruntime), shell("predict", bundle, image)
+    assert (told.returncode, python.code) == (1, 1)
+    assert "the network's outputs have values that are not finite" in told.stderr
+    assert "the network's outputs have values that are not finite" in python.err
+    assert len(told.stderr.splitlines()) == len(python.err.splitlines())
 
 
 def test_bench_times_the_network_and_the_whole_detection(

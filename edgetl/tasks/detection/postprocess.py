@@ -41,6 +41,12 @@ def postprocess(
         return tuple(_of_image(*one, settings) for one in zip(boxes, scores, frames, strict=True))
 
 
+def is_finite(boxes: Floats, scores: Floats, settings: Postprocess) -> bool:
+    """Whether all scores are finite, and the boxes of all that reach the threshold."""
+    shown = (scores >= np.float32(settings.score_threshold)).any(axis=2)
+    return bool(np.isfinite(scores).all() and np.isfinite(boxes[shown]).all())
+
+
 def _of_image(boxes: Floats, scores: Floats, frame: Frame, settings: Postprocess) -> Detections:
     anchors, labels = np.divmod(_candidates(boxes, scores, settings), scores.shape[1])
     kept = _suppress(boxes[anchors], labels, settings)

@@ -231,7 +231,8 @@ EDGETL_API edgetl_status edgetl_get_postprocess(const edgetl_model* model, edget
  * settings    NULL: the bundle's own.
  * detections  room for `capacity`; receives the best objects, best first, with exactly the bits of the Python side.
  *             edgetl_info.max_detections of the bundle, or of `settings`, are always enough.
- * count       receives their number; 0 on failure. */
+ * count       receives their number; 0 on failure, for example EDGETL_ENGINE_FAILED if a score or the box of an object
+ *             is NaN or infinite. */
 EDGETL_API edgetl_status edgetl_detect(edgetl_model* model, const edgetl_image* image, void* scratch,
                                        size_t scratch_bytes, const edgetl_postprocess* settings,
                                        edgetl_detection* detections, size_t capacity, size_t* count,

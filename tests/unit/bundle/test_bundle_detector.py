@@ -7,8 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from detector_pivot import ANCHORS, GOLDEN, PREPROCESSING, SETTINGS, detector, make_detector_pivot, outputs_of, pictures
-from hostile_bundles import refit
+from detector_pivot import (
+    ANCHORS,
+    GOLDEN,
+    PREPROCESSING,
+    SETTINGS,
+    break_a_class,
+    detector,
+    make_detector_pivot,
+    outputs_of,
+    pictures,
+)
+from hostile_bundles import change_model, refit
 from numpy.typing import NDArray
 from PIL import Image
 from pivot_folder import make_pivot
@@ -207,6 +217,14 @@ def test_an_unreadable_image_is_named_and_the_rest_goes_on(runs_here: Path, tmp_
     assert broken.objects is None
     assert "broken.png" in broken.error
     assert good.objects is not None
+
+
+def test_outputs_that_are_not_finite_are_an_error_of_the_image(runs_here: Path) -> None:
+    refit(runs_here, "model.onnx", change_model(runs_here / "model.onnx", break_a_class))
+    image = runs_here / "golden" / "0.png"
+    (found,) = detect(runs_here, [image], threads=1)
+    assert found.objects is None
+    assert found.error == f"{image}: the network's outputs have values that are not finite"
 
 
 def test_a_detector_does_not_classify_and_a_classifier_finds_no_objects(bundle: Path, tmp_path: Path) -> None:
