@@ -110,3 +110,9 @@ def _report(run: Run, record: DetectorAdaptRecord) -> None:
     for guard in record.guards:
         if guard.verdict in ("warn", "failed"):
             run.progress.note(f"{'warning' if guard.verdict == 'warn' else guard.verdict}: {guard.sentence}")
+    if record.unlabeled:
+        first, count = record.unlabeled[0], len(record.unlabeled)
+        run.progress.note(
+            f"{count} object{'s' * (count > 1)} perhaps not labeled, first {first.label} ({first.score:.2f}) in "
+            f"{Path(first.image).name}; the report shows them"
+        )

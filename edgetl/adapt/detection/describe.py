@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from edgetl.adapt.detection.guards import negative_transfer, not_measured, overfitting, small_objects, too_little_data
 from edgetl.adapt.detection.held_out import mean_difference, mean_of
-from edgetl.adapt.detection.record import Candidate, DetectorAdaptRecord, History, State, Stretch, Times
+from edgetl.adapt.detection.record import Candidate, DetectorAdaptRecord, History, State, Stretch, Times, Unlabeled
 from edgetl.adapt.detection.search import Outcome, Task, Tried, own_utility
+from edgetl.adapt.detection.unlabeled import unlabeled
 from edgetl.adapt.record import Budget, Guard
 from edgetl.backbones.findings import Audit
 from edgetl.fronts.views import augment_of
@@ -114,11 +115,19 @@ def describe(
         frozen_parameters=sum(sizes.values()) - trained,
         trained_parameters=trained,
         device=f"cuda: {torch.cuda.get_device_name(task.device)}" if task.device.type == "cuda" else "cpu",
+        unlabeled=_unlabeled(task, chosen),
         history=History(
             {each.way.name: tuple(_stretches(t.losses) for t in each.trials) for each in outcome.tried if each.trials},
             _stretches(outcome.losses),
         ),
     )
+
+
+def _unlabeled(task: Task, chosen: Tried) -> tuple[Unlabeled, ...]:
+    if chosen.judged is None:
+        return ()
+    found = [objects for trial in chosen.trials for objects in trial.found]
+    return unlabeled([task.shots.samples[index] for index in task.held_out], found, task.classes)
 
 
 def _reason(task: Task, outcome: Outcome) -> str:

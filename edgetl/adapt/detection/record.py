@@ -40,6 +40,17 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Unlabeled:
+    """An object that was surely found in a held-out shot, where none is labeled. image  path; corners  x0, y0, x1, y1
+    in its pixels"""
+
+    image: str
+    label: str
+    score: float
+    corners: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
 class Stretch:
     """Some steps of a training: up to which one, and the mean loss."""
 
@@ -65,6 +76,7 @@ class DetectorAdaptation:
     score_threshold   the best one on the held-out shots, None without any
     steps, batch_size, learning_rate  of the training on all shots
     source, licence   of the pretrained weights
+    unlabeled         objects that are perhaps not labeled in the shots, best score first
     seconds, threads  None if only adapt.json was read
     """
 
@@ -90,6 +102,7 @@ class DetectorAdaptation:
     frozen_parameters: int
     trained_parameters: int
     device: str
+    unlabeled: tuple[Unlabeled, ...] = ()
     seconds: float | None = None
     threads: int | None = None
 

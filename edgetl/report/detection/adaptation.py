@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -12,6 +14,7 @@ from matplotlib.figure import Figure
 from edgetl.adapt.detection.record import Candidate, DetectorAdaptation, History, Stretch
 from edgetl.report import words
 from edgetl.report.adaptation import audit
+from edgetl.report.boxes import DrawnBox, Photo, photo
 from edgetl.report.plots import LINE, SERIES, STYLE, Picture, svg_text
 from edgetl.types import Interval
 
@@ -70,6 +73,24 @@ def facts(adapt: DetectorAdaptation) -> list[tuple[str, str]]:
         ("Learning rate", f"{adapt.learning_rate:.4g}"),
     ]
     return [(name, value) for name, value in rows if value]
+
+
+@dataclass(frozen=True)
+class PerhapsNotLabeled:
+    """An image with the objects that are perhaps not labeled in it. photo  None if it can no longer be read"""
+
+    file: str
+    photo: Photo | None
+    boxes: tuple[DrawnBox, ...]
+
+
+def perhaps_not_labeled(adapt: DetectorAdaptation) -> list[PerhapsNotLabeled]:
+    """Image by image, the surest object first."""
+    by_image: dict[str, list[DrawnBox]] = {}
+    for each in adapt.unlabeled:
+        said = f"{each.label} {each.score:.2f}"
+        by_image.setdefault(each.image, []).append(DrawnBox.of("suspect", each.corners, said, said))
+    return [PerhapsNotLabeled(Path(image).name, photo(Path(image)), tuple(found)) for image, found in by_image.items()]
 
 
 def loss_curves(history: History) -> Picture | None:

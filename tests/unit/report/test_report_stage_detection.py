@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 from small_runs import small_run
 
-from edgetl.adapt.detection.record import DetectorAdaptRecord, Times, write_detector_adapt
+from edgetl.adapt.detection.record import DetectorAdaptRecord, Times, Unlabeled, write_detector_adapt
 from edgetl.bench.builds import Candidate, TargetBuilds
 from edgetl.bench.measure_builds import measure_builds
 from edgetl.bench.result import read_bench
@@ -50,16 +51,17 @@ class Made:
     def __init__(self, folder: Path) -> None:
         self.pivot = make_detector_pivot(folder / "pivot")
         self.builds = [self._build(folder / precision, precision) for precision in ("int8", "float32")]
-        unlabeled = _samples(folder)
-        self.reference = self._answers(unlabeled)
+        plain = _samples(folder)
+        self.reference = self._answers(plain)
         save_file({TASK.kept: self.reference}, self.pivot / "reference.safetensors")
         write_pivot(self.pivot, _unchecked(self.pivot))
-        val = tuple(_labeled(*pair) for pair in zip(unlabeled, objects(self.reference), strict=True))
+        val = tuple(_labeled(*pair) for pair in zip(plain, objects(self.reference), strict=True))
         self.split = Split(LABELS, val[:2], val, (), "letterbox", "", "0" * 64)
         self.adapted, self.checked, self.bench = (folder / name for name in ("adapted", "checked", "bench"))
         for each in (self.adapted, self.checked, self.bench):
             each.mkdir()
-        record = DetectorAdaptRecord(**vars(ADAPTED), history=HISTORY)
+        unlabeled = Unlabeled(val[0].path, LABELS[0], 0.91, (1.0, 2.0, 30.0, 40.0))
+        record = replace(DetectorAdaptRecord(**vars(ADAPTED), history=HISTORY), unlabeled=(unlabeled,))
         write_detector_adapt(record, Times(3.5, 2, {"head": 0.5}, 1.0), self.adapted)
         write_checks(Checks(findings=(), shots=2, val=VAL), self.checked / "check.json")
         bundles = [read_bundle(each) for each in self.builds]
@@ -171,6 +173,13 @@ def test_the_page_has_the_sections_of_detection(out: Path) -> None:
     words = "".join(found.words)
     assert "same class 1" in words
     assert "top1 agreement" not in words
+
+
+def test_the_page_shows_objects_that_are_perhaps_not_labeled(made: Made, out: Path) -> None:
+    page = (out / "report.html").read_text(encoding="utf-8")
+    section = page.partition("Perhaps not labeled (1)")[2]
+    assert f'aria-label="0.png: {LABELS[0]} 0.91"' in section
+    assert '<rect x="1.0" y="2.0" width="29.0" height="38.0"/>' in section
 
 
 def test_adding_devices_writes_the_same_page(made: Made, out: Path, tmp_path: Path) -> None:
