@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field
 
 from edgetl.store.documents import read_document, write_document
 from edgetl.types import Interval
@@ -18,7 +20,7 @@ class Trial:
     """One network, measured on the target's own runtime, or for an absent CPU on the host, without times.
 
     layers       the layers in float
-    top1         the task's metric, a fraction: top-1 or AP; drop_points  against the float network, paired
+    score        the task's metric, a fraction; drop_points  against the float network, paired
     p50_ms       timed in the same rounds as the other trials; relative_time  over that of INT8, paired by round; both
                  None for an absent CPU
     not_integer  convolutions and matrix products that the runtime really computes in float; None for an absent CPU
@@ -26,7 +28,7 @@ class Trial:
 
     layers: tuple[str, ...]
     passed: bool
-    top1: Interval
+    score: Annotated[Interval, Field(validation_alias=AliasChoices("score", "top1"))]  # top1: earlier versions
     drop_points: Interval
     p50_ms: Interval | None
     relative_time: Interval | None
@@ -44,6 +46,7 @@ class Repair:
     trials     INT8 itself first, then the tried sets, in order
     front      indices of the trials that no other beats in both accuracy and latency, by latency; for an absent CPU in
                both accuracy and layers in float
+    metric     what the scores are: top-1 or AP
     """
 
     target: str
@@ -53,6 +56,7 @@ class Repair:
     trials: tuple[Trial, ...]
     front: tuple[int, ...]
     sentence: str
+    metric: str = "top-1"
     schema: Literal[1] = 1
 
 
@@ -61,10 +65,10 @@ def front(trials: Sequence[Trial]) -> tuple[int, ...]:
 
     Without latencies, fewer layers in float count as faster.
     """
-    order = sorted(range(len(trials)), key=lambda i: (_cost(trials[i]), -trials[i].top1.value))
+    order = sorted(range(len(trials)), key=lambda i: (_cost(trials[i]), -trials[i].score.value))
     found: list[int] = []
     for index in order:
-        if not found or trials[index].top1.value > trials[found[-1]].top1.value:
+        if not found or trials[index].score.value > trials[found[-1]].score.value:
             found.append(index)
     return tuple(found)
 

@@ -189,7 +189,7 @@ def _trial(tried: Tried) -> Trial:
     return Trial(
         layers=tried.layers,
         passed=tried.passed,
-        top1=tried.accuracy.score.value,
+        score=tried.accuracy.score.value,
         drop_points=tried.accuracy.drop_points,
         p50_ms=None,
         relative_time=None,

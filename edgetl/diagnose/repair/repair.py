@@ -44,6 +44,7 @@ def repair_int8(run: Run, target: Target, folder: Path, gates: Gates, out: Path)
             EdgetlError for a pivot that does not match the images.
     """
     pivot, progress, val = read_pivot(folder), run.progress, run.split.val
+    task = load_task(run.job.recipe.task)
     networks = open_networks(folder, pivot, target, run.store.cache / "blame", progress)
     shots = Pixels(run.split.shots[:_SHOTS], pivot.preprocessing)
     _, layers = measure_layers(networks, shots, progress)
@@ -54,7 +55,7 @@ def repair_int8(run: Run, target: Target, folder: Path, gates: Gates, out: Path)
         gates=gates,
         val=Pixels(val, pivot.preprocessing),
         preprocessing=pivot.preprocessing,
-        reference=read_reference(folder / REFERENCE_LOGITS, load_task(run.job.recipe.task).kept, len(val)),
+        reference=read_reference(folder / REFERENCE_LOGITS, task.kept, len(val)),
         groups=val_groups(run),
     )
     with tempfile.TemporaryDirectory(dir=out) as scratch:
@@ -78,6 +79,7 @@ def repair_int8(run: Run, target: Target, folder: Path, gates: Gates, out: Path)
         trials=tuple(measured),
         front=front(measured),
         sentence=_sentence(len(ranking), found, measured, trials.refused),
+        metric=task.metric,
     )
     write_repair(repair, out / REPAIR_FILE)
     progress.note(f"{target.name}: {repair.sentence}")
@@ -122,7 +124,7 @@ def _sentence(quantized: int, found: Search, trials: Sequence[Trial], refused: i
 def _none_passes(quantized: int, lost: str, trials: Sequence[Trial], refused: int) -> str:
     if len(trials) == 1:
         return f"{lost}, and no set of layers in float could be evaluated."
-    best = max(trials, key=lambda trial: trial.top1.value)
+    best = max(trials, key=lambda trial: trial.score.value)
     description = (
         f"{lost}, and no set of layers in float passes: the best of {len(trials) - 1} tried sets "
         f"({len(best.layers)} of {quantized} layers in float) loses {_points(best.drop_points)}."

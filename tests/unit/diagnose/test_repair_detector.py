@@ -88,6 +88,7 @@ def test_the_layer_at_fault_goes_to_float_until_ap_is_within_the_gate(folder: Pa
     (out := tmp_path / "out").mkdir()
     repair_int8(run, TARGET, folder, Gates(max_drop_points=1.0), out)
     found = read_repair(out / REPAIR_FILE)
+    assert found.metric == "AP"
     assert found.quantized == 4  # the float decoder has no layer to choose
     assert not found.trials[0].passed
     assert found.trials[0].drop_points.value > 1.0

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from edgetl.bench.repair_record import Trial, front
+from edgetl.bench.repair_record import Repair, Trial, front, read_repair, write_repair
 from edgetl.diagnose.repair.search import search
 from edgetl.types import Interval
 
@@ -80,14 +81,24 @@ def test_whatever_passes_only_a_set_that_passed_is_returned(passing: set[frozens
     assert found.tries <= 20
 
 
-def trial(top1: float, p50_ms: float) -> Trial:
+def trial(score: float, p50_ms: float) -> Trial:
     def certain(value: float) -> Interval:
         return Interval(value, value, value)
 
-    return Trial((), True, certain(top1), certain(0.0), certain(p50_ms), certain(1.0), 0, 1)
+    return Trial((), True, certain(score), certain(0.0), certain(p50_ms), certain(1.0), 0, 1)
 
 
 def test_the_front_has_what_no_other_beats_in_both() -> None:
     trials = [trial(0.8, 1.0), trial(0.9, 2.0), trial(0.85, 3.0), trial(0.95, 4.0), trial(0.8, 1.5)]
     assert front(trials) == (0, 1, 3)
     assert front([trial(0.9, 1.0), trial(0.9, 1.0)]) == (0,)
+
+
+def test_a_record_of_an_earlier_version_has_its_top1_as_the_score(tmp_path: Path) -> None:
+    repair = Repair("x86-cpu", 52, 1, None, (trial(0.8, 1.0),), (0,), "INT8 loses.", "AP")
+    write_repair(repair, tmp_path / "repair.json")
+    assert read_repair(tmp_path / "repair.json") == repair
+    text = (tmp_path / "repair.json").read_text(encoding="utf-8")
+    assert '"score"' in text
+    (tmp_path / "repair.json").write_text(text.replace('"score"', '"top1"'), encoding="utf-8")
+    assert read_repair(tmp_path / "repair.json") == repair

@@ -132,7 +132,7 @@ def test_the_layer_at_fault_is_computed_in_float_and_the_build_passes(
         logits = np.asarray(engine.infer({"image": images(COUNT, seed=5)})["logits"], np.float32)
     truth = load_file(folder / "reference.safetensors")["logits"]
     labels = np.array([sample.label for sample in val_of(folder)])
-    assert compare(logits, labels, truth).top1.value == taken.top1.value
+    assert compare(logits, labels, truth).top1.value == taken.score.value
 
 
 def test_of_an_absent_cpu_no_time_is_told(folder: Path, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_of_an_absent_cpu_no_time_is_told(folder: Path, tmp_path: Path) -> None:
     assert " time" not in found.sentence
     chosen = [found.trials[index] for index in found.front]
     assert [len(trial.layers) for trial in chosen] == sorted(len(trial.layers) for trial in chosen)
-    assert [trial.top1.value for trial in chosen] == sorted(trial.top1.value for trial in chosen)
+    assert [trial.score.value for trial in chosen] == sorted(trial.score.value for trial in chosen)
 
 
 def test_a_gate_that_nothing_meets_leaves_no_model_and_says_so(folder: Path, tmp_path: Path) -> None:
