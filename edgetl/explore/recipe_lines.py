@@ -52,6 +52,45 @@ def target_lines(vnni: bool) -> list[str]:
     return ["targets: [x86-cpu, intel-cpu, arm64-cpu]"]
 
 
+def place_lines(train: Path, val: Path | None, here: Path) -> list[str]:
+    """The beginning of `data`; here  the recipe's folder"""
+    lines = ["data:", "  # relative to this file", "  " + entry("train", relative(train, here))]
+    if val is not None:
+        return [*lines, "  " + entry("val", relative(val, here))]
+    said = "  # no `val`: the images that are not drawn are for validation; images of another day or device are better"
+    return [*lines, said]
+
+
+def choice_lines(shots: Choice, resize: Choice, augment: Choice) -> list[str]:
+    """The rest of `data`."""
+    return [
+        *(f"  # {line}" for line in shots.why.splitlines()),
+        "  " + entry("shots", shots.value),
+        "  seed: 0",
+        *(f"  # {line}" for line in resize.why.splitlines()),
+        "  " + entry("resize", resize.value),
+        f"  # {augment.why}",
+        "  " + entry("augment", augment.value),
+        "  # `refuse` stops at the first broken files instead of naming and skipping them",
+        "  unreadable: skip",
+        "",
+    ]
+
+
+def end_lines(vnni: bool, limits: str) -> list[str]:
+    """Targets and gates; limits  what the gates may limit"""
+    return [
+        "",
+        "# one bundle each; more: nvidia-rtx, nvidia-gpu, jetson-orin-nano, raspberry-pi-5 (`edgetl targets`)",
+        *target_lines(vnni),
+        "",
+        f"# limits for a bundle to pass{limits} max_p99_ms, max_size_bytes, max_float_layers",
+        "gates:",
+        "  max_drop_points: 1.0",
+        "",
+    ]
+
+
 def note_lines(notes: Sequence[str]) -> list[str]:
     """One comment per note."""
     lines: list[str] = []

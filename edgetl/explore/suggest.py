@@ -7,15 +7,17 @@ from pathlib import Path
 from edgetl.data.scan import locate
 from edgetl.data.survey import Survey
 from edgetl.explore.recipe_lines import (
+    Choice,
     augment_choice,
+    choice_lines,
+    end_lines,
     entry,
     list_lines,
     listed,
     note_lines,
-    relative,
+    place_lines,
     shots_choice,
     span,
-    target_lines,
     title_of,
 )
 from edgetl.fronts.image.resize import auto_policy
@@ -52,27 +54,8 @@ def _head(title: str, seen: Survey) -> list[str]:
 def _data(seen: Survey, here: Path) -> list[str]:
     shots, augment = shots_choice(seen), augment_choice(seen.train)
     policy, measured = auto_policy(seen.sizes)
-    lines = ["data:", "  # relative to this file", "  " + entry("train", relative(seen.train_path, here))]
-    if seen.val_path is not None:
-        lines.append("  " + entry("val", relative(seen.val_path, here)))
-    else:
-        lines.append(
-            "  # no `val`: the images that are not drawn are for validation; images of another day or device are better"
-        )
-    lines += list_lines(seen, here)
-    return [
-        *lines,
-        *(f"  # {line}" for line in shots.why.splitlines()),
-        "  " + entry("shots", shots.value),
-        "  seed: 0",
-        *(f"  # {part}" for part in measured.split("; ")),
-        "  " + entry("resize", policy),
-        f"  # {augment.why}",
-        "  " + entry("augment", augment.value),
-        "  # `refuse` stops at the first broken files instead of naming and skipping them",
-        "  unreadable: skip",
-        "",
-    ]
+    lines = [*place_lines(seen.train_path, seen.val_path, here), *list_lines(seen, here)]
+    return [*lines, *choice_lines(shots, Choice(policy, measured.replace("; ", "\n")), augment)]
 
 
 def _rest(seen: Survey, vnni: bool) -> list[str]:
@@ -85,14 +68,4 @@ def _rest(seen: Survey, vnni: bool) -> list[str]:
     if longest <= 64:
         lines.append(f"  # the images have {longest} pixels: a smaller input is faster and may be as accurate")
         lines.append("  # input_size: 96")
-    return [
-        *lines,
-        "",
-        "# one bundle each; more: nvidia-rtx, nvidia-gpu, jetson-orin-nano, raspberry-pi-5 (`edgetl targets`)",
-        *target_lines(vnni),
-        "",
-        "# limits for a bundle to pass; also min_top1, max_p99_ms, max_size_bytes, max_float_layers",
-        "gates:",
-        "  max_drop_points: 1.0",
-        "",
-    ]
+    return [*lines, *end_lines(vnni, "; also min_top1,")]

@@ -9,12 +9,14 @@ from edgetl.data.survey_objects import ObjectSurvey
 from edgetl.explore.recipe_lines import (
     Choice,
     augment_choice,
+    choice_lines,
+    end_lines,
     entry,
     listed,
     note_lines,
+    place_lines,
     relative,
     span,
-    target_lines,
     title_of,
 )
 from edgetl.fronts.image.resize import auto_policy
@@ -59,31 +61,14 @@ def _about_val(seen: ObjectSurvey) -> str:
 def _data(seen: ObjectSurvey, here: Path) -> list[str]:
     shots, augment = _shots(seen), augment_choice(seen.train.listing())
     policy, measured = auto_policy(seen.sizes)
-    lines = ["data:", "  # relative to this file", "  " + entry("train", relative(seen.train_path, here))]
-    if seen.val_path is not None:
-        lines.append("  " + entry("val", relative(seen.val_path, here)))
-    else:
-        lines.append(
-            "  # no `val`: the images that are not drawn are for validation; images of another day or device are better"
-        )
+    lines = place_lines(seen.train_path, seen.val_path, here)
     if seen.images is not None:
         lines += [
             "  # images are looked up below it by the last parts of their names",
             "  " + entry("images", relative(seen.images, here)),
         ]
-    return [
-        *lines,
-        *(f"  # {line}" for line in shots.why.splitlines()),
-        "  " + entry("shots", shots.value),
-        "  seed: 0",
-        *(f"  # {part}" for part in measured.split("; ") if "crop" not in part),
-        "  " + entry("resize", policy),
-        f"  # {augment.why}",
-        "  " + entry("augment", augment.value),
-        "  # `refuse` stops at the first broken files instead of naming and skipping them",
-        "  unreadable: skip",
-        "",
-    ]
+    reasons = "\n".join(part for part in measured.split("; ") if "crop" not in part)
+    return [*lines, *choice_lines(shots, Choice(policy, reasons), augment)]
 
 
 def _rest(seen: ObjectSurvey, vnni: bool) -> list[str]:
@@ -98,18 +83,8 @@ def _rest(seen: ObjectSurvey, vnni: bool) -> list[str]:
         lines.append(
             f"  # one object in ten has a side of {small:.0f} pixels or less at {_INPUT}: a larger input helps"
         )
-    return [
-        *lines,
-        "  " + entry("input_size", _INPUT),
-        "",
-        "# one bundle each; more: nvidia-rtx, nvidia-gpu, jetson-orin-nano, raspberry-pi-5 (`edgetl targets`)",
-        *target_lines(vnni),
-        "",
-        "# limits for a bundle to pass: points of average precision; also max_p99_ms, max_size_bytes, max_float_layers",
-        "gates:",
-        "  max_drop_points: 1.0",
-        "",
-    ]
+    size = "  " + entry("input_size", _INPUT)
+    return [*lines, size, *end_lines(vnni, ": points of average precision; also")]
 
 
 def _shots(seen: ObjectSurvey) -> Choice:

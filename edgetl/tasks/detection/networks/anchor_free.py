@@ -8,29 +8,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgetl.backbones.feature_maps import FeatureMaps, build_feature_maps, construct_feature_maps
+from edgetl.backbones.feature_maps import FeatureMaps
 from edgetl.backbones.findings import Audit
-from edgetl.errors import UsageError
 from edgetl.recipes.recipe import Backbone
 from edgetl.recipes.recipe import Detector as Settings
 from edgetl.tasks.detection.networks.anchor_free_loss import Level, anchor_free_loss
 from edgetl.tasks.detection.networks.base import Maps, OneStage, Targets
+from edgetl.tasks.detection.networks.loading import fresh
+from edgetl.tasks.detection.networks.on_backbone import build_on_backbone, check_multiple, features_for
 from edgetl.tasks.detection.spec import DetectorSpec
-from edgetl.types import NetworkSpec, ResizePolicy, WeightSource
+from edgetl.types import ResizePolicy, WeightSource
 
 STRIDES = (8, 16, 32)
-_INPUT_SIZE = 320
 _PRIOR = 0.01  # score of an untrained detector: most positions show background (arXiv:1708.02002, section 4.1)
 _FARTHEST = 6.0  # exponent of the longest distance in strides, so that no float overflows
 _DEPTH = 2  # separable convolutions of a branch
-_FRESH_SEED = 0  # new layers are the same in every run
 
 
 class AnchorFree(OneStage):
@@ -71,40 +69,19 @@ def build(
     backbone: Backbone, settings: Settings, source: WeightSource, num_classes: int, resize: ResizePolicy
 ) -> tuple[AnchorFree, DetectorSpec, Audit]:
     """See `networks.build.build`."""
-    backbone = backbone if backbone.input_size else backbone.model_copy(update={"input_size": _INPUT_SIZE})
-    maps, network, audit = build_feature_maps(backbone, source, resize, STRIDES)
-    spec = DetectorSpec(
-        family="anchor-free",
-        library=network.library,
-        architecture=network.architecture,
-        model_args=network.model_args,
-        arguments={"width": settings.width},
-        num_classes=num_classes,
-        preprocessing=network.image,
-        licence=network.licence,
+    return build_on_backbone(
+        "anchor-free", _on, STRIDES, {"width": settings.width}, backbone, source, num_classes, resize
     )
-    detector = _on(maps, spec)
-    new = tuple(sorted(name for name in detector.state_dict() if not name.startswith("network.backbone.")))
-    return detector, spec, replace(audit, new=new)
 
 
 def construct(spec: DetectorSpec) -> AnchorFree:
     """See `networks.build.construct`."""
-    assert spec.library != "edgetl"
-    network = NetworkSpec(spec.library, spec.architecture, spec.model_args, 0, "", spec.preprocessing)
-    return _on(construct_feature_maps(replace(network, num_classes=2), STRIDES), spec)
+    return _on(features_for(spec, STRIDES), spec)
 
 
 def _on(maps: FeatureMaps, spec: DetectorSpec) -> AnchorFree:
-    height, width = spec.preprocessing.height, spec.preprocessing.width
-    if height % STRIDES[-1] or width % STRIDES[-1]:
-        near = max(1, round(height / STRIDES[-1])) * STRIDES[-1], max(1, round(width / STRIDES[-1])) * STRIDES[-1]
-        raise UsageError(
-            f"backbone.input_size: expected multiples of {STRIDES[-1]} pixels for an anchor-free detector; found "
-            f"{height}x{width}; use {near[0]}x{near[1]}"
-        )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_FRESH_SEED)
+    height, width = check_multiple(spec, STRIDES[-1], "an anchor-free detector")
+    with fresh():
         return AnchorFree(maps, height, width, spec.num_classes, _width(spec.arguments)).eval()
 
 

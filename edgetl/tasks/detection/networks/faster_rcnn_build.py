@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 
 from edgetl.backbones import torchvision_networks
-from edgetl.backbones.feature_maps import FeatureMaps, build_feature_maps, construct_feature_maps
+from edgetl.backbones.feature_maps import FeatureMaps
 from edgetl.backbones.findings import Audit
 from edgetl.backbones.hub import download
 from edgetl.backbones.plan import IMAGENET_MEAN, IMAGENET_STD, unknown_name
 from edgetl.backbones.tensor_sets import TensorSet
 from edgetl.backbones.weights import TORCHVISION_PREFIX
-from edgetl.errors import UsageError
 from edgetl.recipes.recipe import Backbone
 from edgetl.recipes.recipe import Detector as Settings
 from edgetl.tasks.detection.networks import faster_rcnn_torchvision
@@ -26,14 +24,15 @@ from edgetl.tasks.detection.networks.faster_rcnn import FasterRcnn
 from edgetl.tasks.detection.networks.faster_rcnn_network import FeaturePyramid, Features, Pyramid, RegionHead
 from edgetl.tasks.detection.networks.faster_rcnn_torchvision import PUBLISHED, RATIOS, Levels
 from edgetl.tasks.detection.networks.loading import fill, fresh, sets_of
+from edgetl.tasks.detection.networks.on_backbone import build_on_backbone, check_multiple, features_for
 from edgetl.tasks.detection.spec import DetectorSpec
-from edgetl.types import ImagePreprocessing, NetworkSpec, ResizePolicy, WeightSource
+from edgetl.types import ImagePreprocessing, ResizePolicy, WeightSource
 
 _STRIDES = (8, 16, 32)  # of the backbone's maps; the pyramid has one more
 _PYRAMID = Levels((8, 16, 32, 64), ((24,), (48,), (96,), (192,)), of_regions=3)
 _CANDIDATES, _REGIONS = 300, 100
 _REGION_WIDTH = 256
-_INPUT_SIZE, _PUBLISHED_SIZE = 320, 640
+_PUBLISHED_SIZE = 640
 _WITHOUT_EPSILON = "258fb6c6"  # how the digest of torchvision's COCO weights begins, whose batch norms add nothing
 _CLASS_LAYER = "box_head.cls_score"
 _MEAN_COLOR = (124, 116, 104)  # what torchvision pads with, zero after mean and std
@@ -58,29 +57,14 @@ def build(
         return _build_published(name, backbone, source, num_classes, keep_classes=keep_classes)
     if name.startswith("fasterrcnn"):
         raise unknown_name(name, PUBLISHED, "torchvision", f"one of {', '.join(PUBLISHED)}")
-    backbone = backbone if backbone.input_size else backbone.model_copy(update={"input_size": _INPUT_SIZE})
-    maps, network, audit = build_feature_maps(backbone, source, resize, _STRIDES)
-    spec = DetectorSpec(
-        "faster-rcnn",
-        network.library,
-        network.architecture,
-        network.model_args,
-        {"width": settings.width, "candidates": _CANDIDATES, "regions": _REGIONS},
-        num_classes,
-        network.image,
-        network.licence,
-    )
-    detector = _on(maps, spec)
-    new = tuple(sorted(name for name in detector.state_dict() if not name.startswith("features.backbone.")))
-    return detector, spec, replace(audit, new=new)
+    arguments = {"width": settings.width, "candidates": _CANDIDATES, "regions": _REGIONS}
+    return build_on_backbone("faster-rcnn", _on, _STRIDES, arguments, backbone, source, num_classes, resize)
 
 
 def construct(spec: DetectorSpec) -> FasterRcnn:
     """See `networks.build.construct`."""
     if spec.architecture not in PUBLISHED:
-        assert spec.library != "edgetl"
-        network = NetworkSpec(spec.library, spec.architecture, spec.model_args, 2, "", spec.preprocessing)
-        return _on(construct_feature_maps(network, _STRIDES), spec)
+        return _on(features_for(spec, _STRIDES), spec)
     published = PUBLISHED[spec.architecture]
     with fresh():
         features, head = faster_rcnn_torchvision.layers(spec.architecture, spec.num_classes, _epsilon(spec.arguments))
@@ -120,12 +104,7 @@ def _on(maps: FeatureMaps, spec: DetectorSpec) -> FasterRcnn:
 
 
 def _detector(features: Features, head: RegionHead, spec: DetectorSpec, levels: Levels) -> FasterRcnn:
-    height, width = spec.preprocessing.height, spec.preprocessing.width
-    if height % _STRIDES[-1] or width % _STRIDES[-1]:
-        raise UsageError(
-            f"backbone.input_size: expected multiples of {_STRIDES[-1]} pixels for a Faster R-CNN; found "
-            f"{height}x{width}"
-        )
+    height, width = check_multiple(spec, _STRIDES[-1], "a Faster R-CNN")
     candidates, regions = _whole(spec.arguments, "candidates"), _whole(spec.arguments, "regions")
     anchors = _anchors(height, width, levels)
     return FasterRcnn(

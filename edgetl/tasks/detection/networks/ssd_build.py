@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
 from torch import Tensor
 
 from edgetl.backbones import torchvision_networks
-from edgetl.backbones.feature_maps import FeatureMaps, build_feature_maps, construct_feature_maps
+from edgetl.backbones.feature_maps import FeatureMaps
 from edgetl.backbones.findings import Audit
 from edgetl.backbones.hub import download
 from edgetl.backbones.plan import unknown_name
@@ -21,12 +21,12 @@ from edgetl.recipes.recipe import Backbone
 from edgetl.recipes.recipe import Detector as Settings
 from edgetl.tasks.detection.networks import ssd_features, ssd_mobilenet, ssd_torchvision
 from edgetl.tasks.detection.networks.loading import RARE, fill, fresh, sets_of, start_at
+from edgetl.tasks.detection.networks.on_backbone import build_on_backbone, check_multiple, features_for
 from edgetl.tasks.detection.networks.ssd import Scoring, Ssd
 from edgetl.tasks.detection.networks.ssd_head import CLASS_LAYERS, SsdNetwork
 from edgetl.tasks.detection.spec import DetectorSpec
-from edgetl.types import ImagePreprocessing, NetworkSpec, ResizePolicy, WeightSource
+from edgetl.types import ImagePreprocessing, ResizePolicy, WeightSource
 
-_INPUT_SIZE = 320
 _HALF = (0.5, 0.5, 0.5)
 
 
@@ -86,29 +86,14 @@ def build(
         return _build_published(name, backbone, source, num_classes, keep_classes=keep_classes)
     if name.startswith("ssd"):
         raise unknown_name(name, _PUBLISHED, "SSD", f"one of {', '.join(_PUBLISHED)}")
-    backbone = backbone if backbone.input_size else backbone.model_copy(update={"input_size": _INPUT_SIZE})
-    maps, network, audit = build_feature_maps(backbone, source, resize, ssd_features.STRIDES)
-    spec = DetectorSpec(
-        "ssd",
-        network.library,
-        network.architecture,
-        network.model_args,
-        {"width": settings.width},
-        num_classes,
-        network.image,
-        network.licence,
-    )
-    detector = _on(maps, spec)
-    new = tuple(sorted(name for name in detector.state_dict() if not name.startswith("network.backbone.")))
-    return detector, spec, replace(audit, new=new)
+    arguments = {"width": settings.width}
+    return build_on_backbone("ssd", _on, ssd_features.STRIDES, arguments, backbone, source, num_classes, resize)
 
 
 def construct(spec: DetectorSpec) -> Ssd:
     """See `networks.build.construct`."""
     if spec.architecture not in _PUBLISHED:
-        assert spec.library != "edgetl"
-        network = NetworkSpec(spec.library, spec.architecture, spec.model_args, 2, "", spec.preprocessing)
-        return _on(construct_feature_maps(network, ssd_features.STRIDES), spec)
+        return _on(features_for(spec, ssd_features.STRIDES), spec)
     published, p = _PUBLISHED[spec.architecture], spec.preprocessing
     with fresh():
         detector = Ssd(
@@ -155,12 +140,9 @@ def _from_hub(backbone: Backbone, published: _Published, source: WeightSource) -
 
 
 def _on(maps: FeatureMaps, spec: DetectorSpec) -> Ssd:
-    height, width = spec.preprocessing.height, spec.preprocessing.width
+    height, width = check_multiple(spec, ssd_features.STRIDES[-1], "an SSD")
     channels = spec.arguments["width"]
     assert isinstance(channels, int)
-    last = ssd_features.STRIDES[-1]
-    if height % last or width % last:
-        raise UsageError(f"backbone.input_size: expected multiples of {last} pixels for an SSD; found {height}x{width}")
     with fresh():
         network = ssd_features.network(maps, maps.channels, spec.num_classes, channels)
         start_at(network.head.classes, RARE)
