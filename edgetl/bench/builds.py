@@ -36,6 +36,7 @@ class TargetBuilds:
     task       of the network
     reference  float32 (len(val), ...), answers of the float torch network on the validation images in their order
     groups     of these images, if those of a group are alike and the task's intervals can allow for that
+    in_float   names of the layers that INT8 leaves in float on purpose
     """
 
     target: Target
@@ -44,3 +45,4 @@ class TargetBuilds:
     reference: Answers
     task: Task = field(default_factory=lambda: load_task("classification"))
     groups: tuple[str, ...] | None = None
+    in_float: frozenset[str] = frozenset()

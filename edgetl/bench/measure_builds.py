@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 
 _Times = NDArray[np.int64]
+_APPENDED = re.compile(r"(_nchwc|_token_\d+)$")
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,11 @@ def measure_builds(run: Run, builds: TargetBuilds, out: Path) -> None:
     write_bench(bench, out / BENCH_FILE)
 
 
+def _not_integer(placement: Placement, in_float: frozenset[str]) -> tuple[str, ...]:
+    """Without layers that were left in float on purpose. ONNX Runtime appends to a layer's name what it made of it."""
+    return tuple(op.name for op in placement.not_integer() if _APPENDED.sub("", op.name) not in in_float)
+
+
 def _obstacle(backend: Backend, builds: TargetBuilds) -> Missing | None:
     found = backend.cannot_run(builds.target)
     if found is None and not all(candidate.compiled.finished for candidate in builds.candidates):
@@ -142,7 +149,7 @@ def _measure(
             build = replace(
                 build,
                 placement=placements[name].summary(),
-                not_integer=tuple(op.name for op in placements[name].not_integer()) if asked else (),
+                not_integer=_not_integer(placements[name], builds.in_float) if asked else (),
                 conversions=len(placements[name].conversions()) if asked else None,
                 accuracy=builds.task.measure(
                     answers[name],

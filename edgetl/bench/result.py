@@ -64,7 +64,7 @@ class BuildBench:
     """One build of a target. Values that were not measured are None.
 
     placement    number formats of the compute operators as the runtime reports them, for example `int8 52, float32 1`
-    not_integer  compute operators of an int8 build that do not run in INT8
+    not_integer  compute operators of an int8 build that do not run in INT8, without those left in float on purpose
     speedup      over the float32 build of the same target, timed in the same rounds
     speedup_over  the same over every other build that was timed
     error        why the build could not be opened or run

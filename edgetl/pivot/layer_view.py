@@ -73,6 +73,16 @@ class View:
         source = self.made_by.get(self._source(node))
         return source is not None and source.op_type == DEQUANTIZE and self._weight_dequantizer(node) is not None
 
+    def meant_for_float(self) -> frozenset[str]:
+        """Names of the layers that are not to run in INT8: not between pairs, or a convolution whose result nobody
+        rounds, which ONNX Runtime computes in float."""
+        return frozenset(
+            name
+            for node in self.compute
+            if (name := self.name_of(node)) not in self.layers
+            or (node.op_type == "Conv" and not self._is_rounded(self.result(node)))
+        )
+
     def _source(self, node: onnx.NodeProto) -> str:
         """The value that a layer reads, before operators that only move values and have no pair of their own."""
         moves = list(self.moves_before(node))

@@ -157,7 +157,8 @@ class Figures(Scored):
     placement: str | None = None
     """Number formats in which the runtime really runs convolutions and matrix products, with counts."""
     not_integer: tuple[str, ...] = ()
-    """Convolutions and matrix products of an int8 build that do not run in INT8."""
+    """Convolutions and matrix products of an int8 build that do not run in INT8, without those left in float on
+    purpose."""
     conversions: int | None = None
     """Operators of an int8 build that only convert between float and INT8; 2 are the ends of the network."""
     error: str | None = None

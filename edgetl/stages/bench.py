@@ -26,11 +26,14 @@ def bench_stage(run: Run, target: Target, builds: Sequence[StageResult], pivot: 
     obstacle = backend.cannot_run(target)
 
     def make(out: Path) -> None:
+        import onnx
+
         from edgetl.bench.builds import Candidate, TargetBuilds
         from edgetl.bench.measure_builds import measure_builds
         from edgetl.bundle.read import read_bundle
         from edgetl.pivot.float_answers import read_reference
-        from edgetl.pivot.pivot import read_pivot
+        from edgetl.pivot.layer_view import View
+        from edgetl.pivot.pivot import model_for, read_pivot
         from edgetl.tasks.base import load_task
 
         task = load_task(recipe.task)
@@ -39,8 +42,13 @@ def bench_stage(run: Run, target: Target, builds: Sequence[StageResult], pivot: 
             Candidate(each.folder, each.manifest.compiled, each.manifest.postprocess) for each in bundles
         )
         reference = read_reference(pivot.folder / REFERENCE_LOGITS, task.kept, len(run.split.val))
-        preprocessing = read_pivot(pivot.folder).preprocessing
-        measure_builds(run, TargetBuilds(target, candidates, preprocessing, reference, task, groups), out)
+        known = read_pivot(pivot.folder)
+        in_float = frozenset[str]()
+        if any(candidate.precision == "int8" for candidate in candidates):
+            model = onnx.load_model(pivot.folder / model_for(known, target, "int8").file)
+            in_float = View(model).meant_for_float()
+        measured = TargetBuilds(target, candidates, known.preprocessing, reference, task, groups, in_float)
+        measure_builds(run, measured, out)
 
     config = {
         "bench": recipe.bench.model_dump(mode="json"),
@@ -68,7 +76,7 @@ def _once_measured(
     by the run that made it; the next run measures again."""
     from edgetl.bench.result import BENCH_FILE, read_bench
 
-    found = store.once("bench", 9, {**config, "attempt": attempt}, run, inputs=inputs, what=what)
+    found = store.once("bench", 10, {**config, "attempt": attempt}, run, inputs=inputs, what=what)
     if found.reused and not read_bench(found.folder / BENCH_FILE).finished:
         return _once_measured(store, config, run, inputs, what, attempt + 1)
     return found

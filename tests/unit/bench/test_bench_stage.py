@@ -178,6 +178,12 @@ def test_sizes_and_placements_are_recorded(builds: TargetBuilds, measure: Any) -
     assert found.build("float32").not_integer == ()
 
 
+def test_a_layer_that_was_left_in_float_on_purpose_is_not_missed(builds: TargetBuilds, measure: Any) -> None:
+    found = measure(FakeBackend(), replace(builds, in_float=frozenset({"conv1"})))
+    assert found.build("int8").placement == "float32 1, int8 1"
+    assert found.build("int8").not_integer == ()
+
+
 def test_logits_and_times_are_stored_per_build(builds: TargetBuilds, measure: Any, tmp_path: Path) -> None:
     measure(FakeBackend(), builds)
     logits = load_file(tmp_path / "out" / PREDICTIONS_FILE)
