@@ -30,11 +30,11 @@ COCO_80 = tuple(i for i in range(1, 91) if i not in (12, 26, 29, 30, 45, 66, 68,
 """The category of each of the 80 classes that COCO has boxes of."""
 
 
-def pictures(shared: Path) -> list[tuple[int, Path]]:
-    """Identity and file of the 50 pictures of val2017."""
+def pictures(shared: Path, part: str = "val2017") -> list[tuple[int, Path]]:
+    """Identity and file of the 50 pictures of a part."""
     folder = shared / "data" / "coco_samples"
-    images = json.loads((folder / "val2017.json").read_text(encoding="utf-8"))["images"]
-    return [(image["id"], folder / "val2017" / image["file_name"]) for image in images]
+    images = json.loads((folder / f"{part}.json").read_text(encoding="utf-8"))["images"]
+    return [(image["id"], folder / part / image["file_name"]) for image in images]
 
 
 def inputs(paths: Sequence[Path], p: ImagePreprocessing) -> Floats:

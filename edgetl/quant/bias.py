@@ -3,7 +3,9 @@
 Nagel et al. 2019, arXiv:1906.04721, section 4.2 and appendix D: per channel, the mean output of the float network minus
 that of the rounded one is added to the bias, layer after layer, so that each reads the outputs of the corrected ones
 before it. Unlike in the paper, only positions count whose value the float network's ReLU passes: values far below zero
-have larger errors and do not matter (docs/decisions/0014-calibration-defaults.md).
+have larger errors and do not matter (docs/decisions/0014-calibration-defaults.md). In networks with SiLU only the
+rounding of weights is compensated: inputs are often clipped, in few places, and a bias would move all others for them
+(docs/decisions/0024-wide-channels.md).
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from torch.utils._pytree import tree_leaves
 
 from edgetl.pivot.parts import Inputs, inputs_of
 from edgetl.quant.fakequant import ActivationQuantizer, WeightQuantizer
-from edgetl.quant.quantizer import BiasedLayer, biased_layers
+from edgetl.quant.quantizer import BiasedLayer, biased_layers, has_silu
 from edgetl.quant.record import Correction
 
 IMAGES = 32  # for the correction; their values of one layer are in memory together, float and rounded
@@ -59,6 +61,13 @@ class _Pair:
         found: Tensor = self._rounded.env[node]
         return found
 
+    def with_rounded_weights(self, layer: BiasedLayer) -> Tensor:
+        """What a layer of the rounded network gives for the inputs of the float one."""
+        given = [self._exact.env[each] if isinstance(each, Node) else each for each in layer.node.args]
+        target: Any = layer.node.target
+        found: Tensor = target(given[0], layer.weight(given[1]), layer.bias, *given[3:])
+        return found
+
 
 @torch.no_grad()
 def correct_biases(prepared: nn.Module, batches: Sequence[Tensor]) -> list[Correction]:
@@ -78,7 +87,7 @@ def correct_biases(prepared: nn.Module, batches: Sequence[Tensor]) -> list[Corre
 
 
 def _correct_graph(prepared: Any, given: Sequence[Inputs]) -> list[Correction]:
-    layers = _correctable(prepared)
+    layers, weights_only = _correctable(prepared), has_silu(prepared)
     pairs = [_Pair(prepared, inputs) for inputs in given]
     done = []
     for node in prepared.graph.nodes:
@@ -87,7 +96,7 @@ def _correct_graph(prepared: Any, given: Sequence[Inputs]) -> list[Correction]:
         for pair in pairs:
             pair.step(node)  # the float network's value, too, is made before this layer's bias moves
         if node in layers:
-            done.append(_correct(layers[node], pairs))
+            done.append(_correct(layers[node], pairs, weights_only=weights_only))
         for pair in pairs:
             pair.forget_inputs(node)
     return done
@@ -100,8 +109,8 @@ def _correctable(prepared: GraphModule) -> dict[Node, BiasedLayer]:
     return {layer.node: layer for layer in layers if uses[id(layer.bias)] == 1}
 
 
-def _correct(layer: BiasedLayer, pairs: Sequence[_Pair]) -> Correction:
-    error = _mean_error(layer, pairs)
+def _correct(layer: BiasedLayer, pairs: Sequence[_Pair], *, weights_only: bool) -> Correction:
+    error = _mean_error(layer, pairs, weights_only=weights_only)
     shift = error.to(layer.bias.dtype)
     layer.bias.add_(shift)
     # the layer is linear in its bias: what it gave moves by the same, no second run is needed
@@ -109,16 +118,17 @@ def _correct(layer: BiasedLayer, pairs: Sequence[_Pair]) -> Correction:
         output = pair.rounded(layer.node)
         axis = layer.channel_axis % output.ndim
         output += shift.reshape([-1 if dimension == axis else 1 for dimension in range(output.ndim)])
-    return Correction(layer.node.name, _rms(error), _rms(_mean_error(layer, pairs)))
+    return Correction(layer.node.name, _rms(error), _rms(_mean_error(layer, pairs, weights_only=weights_only)))
 
 
-def _mean_error(layer: BiasedLayer, pairs: Sequence[_Pair]) -> Tensor:
+def _mean_error(layer: BiasedLayer, pairs: Sequence[_Pair], *, weights_only: bool) -> Tensor:
     """Mean of float minus rounded output over the positions that pass, (channels,) float64; 0 with too few of them."""
     low, high = layer.passes
     total: Tensor | float = 0.0
     count: Tensor | float = 0.0
     for pair in pairs:
-        exact, rounded = pair.exact(layer.node), pair.rounded(layer.node)
+        exact = pair.exact(layer.node)
+        rounded = pair.with_rounded_weights(layer) if weights_only else pair.rounded(layer.node)
         others = [dimension for dimension in range(exact.ndim) if dimension != layer.channel_axis % exact.ndim]
         passed = (exact > low) & (exact < high)
         total = total + ((exact - rounded) * passed).sum(others, dtype=torch.float64)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torchao.quantization.pt2e import FakeQuantizeBase
 
-from edgetl.quant.observers import IntegerType, ObserverName, choose_range, make_observer
+from edgetl.quant.observers import Histogram, IntegerType, ObserverName, choose_range, make_observer, silu_range
 
 _SMALLEST_WEIGHT_SCALE = 1e-9
 _PAIR_LIMIT = 128 - 1e-3  # 255 x 128 fits int16; the rest is for what float32 divisions round
@@ -73,9 +73,14 @@ class ActivationQuantizer(FakeQuantizeBase):  # type: ignore[misc]
         self.register_buffer("scale", torch.ones(1))
         self.register_buffer("zero_point", torch.zeros(1, dtype=torch.int32))
 
-    def freeze(self) -> None:
-        """Take the range from the observations and round from now on."""
-        self.fix(*self.integers.parameters(choose_range(self.observer, self.rule, self.percentile, self.integers)))
+    def freeze(self, *, before_silu: bool = False) -> None:
+        """Take the range from the observations and round from now on. before_silu  only SiLU reads the values"""
+        seen = self.observer
+        if before_silu and self.rule == "mse" and isinstance(seen, Histogram):
+            chosen = silu_range(seen, self.integers)
+        else:
+            chosen = choose_range(seen, self.rule, self.percentile, self.integers)
+        self.fix(*self.integers.parameters(chosen))
         self.observer = make_observer("min-max")  # the histogram has done its work
 
     def fix(self, scale: float, zero_point: int) -> None:

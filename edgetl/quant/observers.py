@@ -18,6 +18,9 @@ from edgetl.errors import ParityError
 BINS = 2048  # on each side of zero
 _MSE_CANDIDATES = 128
 _ENTROPY_STEP = 8
+_SILU_LOWS = (-12.0, -10.0, -8.0, -7.0, -6.0, -5.0, -4.0, -3.0, -2.0)
+_SILU_HIGHS = 32
+_SILU_IS_ZERO = -80.0  # no overflow of exp
 _CHUNK = 1 << 18  # values counted at a time: the temporaries stay small and in the processor's cache
 
 Range = tuple[float, float]
@@ -200,6 +203,28 @@ def mse_bound(histogram: Histogram, integers: IntegerType) -> float:
         for bound in bounds
     ]
     return float(bounds[len(bounds) - 1 - int(np.argmin(errors[::-1]))])
+
+
+def silu_range(histogram: Histogram, integers: IntegerType) -> Range:
+    """The range of x with the least mean squared error of x * sigmoid(x), whose ends are chosen apart.
+
+    SiLU is nearly 0 for all values far below zero, so a long negative tail need not cost steps.
+    """
+    some = histogram.counts > 0
+    if not some.any():
+        return histogram.low, histogram.high
+    centers = np.clip(histogram.centers()[some], histogram.low, histogram.high)
+    counts, exact = histogram.counts[some].astype(np.float64), _silu(centers)
+    lows = [histogram.low, *(low for low in _SILU_LOWS if low > histogram.low)]
+    highs = histogram.high * np.arange(_SILU_HIGHS, 0, -1) / _SILU_HIGHS
+    ranges = [(low, float(high)) for high in highs for low in lows]
+    errors = [float(counts @ (exact - _silu(quantized(centers, each, integers))) ** 2) for each in ranges]
+    return ranges[int(np.argmin(errors))]
+
+
+def _silu(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    result: NDArray[np.float64] = x / (1 + np.exp(-np.maximum(x, _SILU_IS_ZERO)))
+    return result
 
 
 def quantized(values: NDArray[np.float64], data: Range, integers: IntegerType) -> NDArray[np.float64]:

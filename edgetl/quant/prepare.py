@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.fx import GraphModule
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_qat_pt2e
 
@@ -16,30 +17,53 @@ from edgetl.backbones.memory_format import channels_last
 from edgetl.errors import BackendError
 from edgetl.pivot.from_torch import capture_part
 from edgetl.pivot.parts import WHOLE, Inputs, inputs_of, with_parts
-from edgetl.quant.fakequant import quantizers
+from edgetl.quant.fakequant import ActivationQuantizer, quantizers
 from edgetl.quant.input_rounding import input_parameters
-from edgetl.quant.quantizer import SchemeQuantizer, biased_layers, input_quantizer
+from edgetl.quant.quantizer import SchemeQuantizer, before_silu, biased_layers, input_quantizer
+from edgetl.quant.wide import too_wide
 from edgetl.types import CalibrationProfile, ImagePreprocessing, Preprocessing, Scheme
 
+Look = Callable[[], Tensor]
 
-def prepare(folded: nn.Module, p: Preprocessing, scheme: Scheme, profile: CalibrationProfile) -> GraphModule:
+
+def prepare(
+    folded: nn.Module, p: Preprocessing, scheme: Scheme, profile: CalibrationProfile, look: Look | None = None
+) -> GraphModule:
     """Put rounding modules, not yet rounding, on the edges that `scheme` names.
 
     folded  float32 (N, 3, H, W) -> a tensor or several, batch norms folded, on the CPU
+    look    gives a few normalized images, on which values are found that must not be rounded
     raises  BackendError when nothing in the network can be quantized.
     """
-    return _prepare(folded, (torch.zeros(2, *p.network_shape),), scheme, profile)
+    return _prepare(folded, (_example(p),), scheme, profile, None if look is None else lambda: (look(),))
 
 
 def prepare_parts(
-    folded: nn.Module, parts: Sequence[str], p: Preprocessing, scheme: Scheme, profile: CalibrationProfile
+    folded: nn.Module, parts: Sequence[str], p: Preprocessing, scheme: Scheme, profile: CalibrationProfile, look: Look
 ) -> nn.Module:
     """`prepare` for each part of a network, in place; what is around them stays as it is."""
     if tuple(parts) == WHOLE:
-        return prepare(folded, p, scheme, profile)
-    given = inputs_of(folded, parts, torch.zeros(2, *p.network_shape))
-    prepared = {name: _prepare(folded.get_submodule(name), given[name], scheme, profile) for name in parts}
+        return prepare(folded, p, scheme, profile, look)
+    examples = inputs_of(folded, parts, _example(p))
+    prepared = {
+        name: _prepare(
+            folded.get_submodule(name),
+            given,
+            scheme,
+            profile,
+            partial(_seen, folded, name, look),
+        )
+        for name, given in examples.items()
+    }
     return with_parts(folded, prepared)
+
+
+def _seen(folded: nn.Module, part: str, look: Look) -> Inputs:
+    return inputs_of(folded, (part,), look())[part]
+
+
+def _example(p: Preprocessing) -> Tensor:
+    return torch.zeros(2, *p.network_shape)
 
 
 def graphs_of(prepared: nn.Module) -> list[GraphModule]:
@@ -55,9 +79,15 @@ def annotated_in(prepared: nn.Module) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def _prepare(folded: nn.Module, inputs: Inputs, scheme: Scheme, profile: CalibrationProfile) -> GraphModule:
-    quantizer = SchemeQuantizer(scheme, profile)
-    graph = capture_part(folded, inputs)
+def _prepare(
+    folded: nn.Module,
+    example: Inputs,
+    scheme: Scheme,
+    profile: CalibrationProfile,
+    look: Callable[[], Inputs] | None,
+) -> GraphModule:
+    graph = capture_part(folded, example)
+    quantizer = SchemeQuantizer(scheme, profile, frozenset() if look is None else too_wide(graph, look))
     with _without_warnings():
         prepared: GraphModule = prepare_qat_pt2e(graph, quantizer)
     if not quantizer.annotated:
@@ -72,8 +102,12 @@ def _prepare(folded: nn.Module, inputs: Inputs, scheme: Scheme, profile: Calibra
 @torch.no_grad()
 def fix_ranges(prepared: nn.Module, p: Preprocessing) -> None:
     """Take all activation ranges from the observations, and an image's range from its byte values, and round."""
+    smooth = {part for graph in graphs_of(prepared) for part in before_silu(graph)}
     for part in quantizers(prepared):
-        part.freeze()
+        if isinstance(part, ActivationQuantizer):
+            part.freeze(before_silu=part in smooth)
+        else:
+            part.freeze()
     first = input_quantizer(graphs_of(prepared)[0])
     if first is not None and isinstance(p, ImagePreprocessing):
         first.fix(*input_parameters(p, first.integers))
@@ -91,7 +125,7 @@ def convert(prepared: nn.Module, p: Preprocessing) -> nn.Module:
     """Replace the rounding modules by Q/DQ operators and the weights by int8. Moves `prepared` to the CPU."""
     prepared = prepared.cpu().to(memory_format=torch.contiguous_format)
     keep_biases_in_range(prepared)
-    prepared(torch.zeros(2, *p.network_shape))  # weight scales follow the weights at each call
+    prepared(_example(p))  # weight scales follow the weights at each call
     places = {name: part for name, part in prepared.named_modules() if isinstance(part, GraphModule)}
     with _without_warnings():
         return with_parts(prepared, {name: convert_pt2e(part) for name, part in places.items()})

@@ -75,9 +75,11 @@ def quantize_network(run: Run, adapted: Path, scheme: Scheme, gates: Gates, rang
         parts_to_replace = replaceable(opened.module)
         folded = fold_parts(opened.module, opened.parts, p.network_shape)
         network = folded.module
-        # the captured graph shares its parameters with what was captured, and training moves them
-        prepared = prepare_parts(copy.deepcopy(network), opened.parts, p, scheme, profile).to(device)
         images = CalibrationImages(split.shots, p, policy, profile, device)
+        # the captured graph shares its parameters with what was captured, and training moves them
+        prepared = prepare_parts(
+            copy.deepcopy(network), opened.parts, p, scheme, profile, lambda: images.plain(0).cpu()
+        ).to(device)
         parts = key_parts(
             network=opened.identity,
             weights=tensors_digest(network),

@@ -84,11 +84,15 @@ Edge = tuple[Node, Node]
 
 
 class SchemeQuantizer(Quantizer):  # type: ignore[misc]
-    """Annotates a graph as `scheme` says; ranges are observed as `profile` says."""
+    """Annotates a graph as `scheme` says; ranges are observed as `profile` says.
 
-    def __init__(self, scheme: Scheme, profile: CalibrationProfile) -> None:
+    unrounded  names of nodes whose results stay float, and so do the layers that read them
+    """
+
+    def __init__(self, scheme: Scheme, profile: CalibrationProfile, unrounded: frozenset[str] = frozenset()) -> None:
         super().__init__()
         self.scheme = scheme
+        self._unrounded = unrounded
         self._activation = activation_spec(scheme, profile)
         self._weight = weight_spec(scheme, in_pairs=scheme.weight_pairs_in_int16)
         self._depthwise_weight = weight_spec(scheme, in_pairs=False)
@@ -126,6 +130,8 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
             return ""
         if kind in ("conv", "linear") and not _is_constant(node.args[1]):
             return ""
+        if any(source.name in self._unrounded for source in _sources(node)):
+            return ""
         if kind in ("add", "mul") and not all(_is_activation(argument) for argument in node.args[:2]):
             return ""
         return kind
@@ -154,6 +160,8 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
             if self._kind(node) != "conv":
                 continue
             tail = _tail(node)
+            if all(user.name in self._unrounded for user in tail.users):
+                continue
             if any(tail not in edges.get(user, ()) and not _ends_in_output(user) for user in tail.users):
                 found.add(tail)
         return found
@@ -274,6 +282,21 @@ def _is_activation(argument: Any) -> bool:
         return False
     value = argument.meta.get("val")
     return isinstance(value, torch.Tensor) and value.dtype == torch.float32
+
+
+def has_silu(graph: GraphModule) -> bool:
+    return any(node.target is _aten.silu.default for node in graph.graph.nodes)
+
+
+def before_silu(prepared: GraphModule) -> list[ActivationQuantizer]:
+    """The modules whose rounded values only SiLU reads."""
+    return [
+        part
+        for node in prepared.graph.nodes
+        if node.op == "call_module"
+        and isinstance(part := prepared.get_submodule(str(node.target)), ActivationQuantizer)
+        if node.users and all(user.target is _aten.silu.default for user in node.users)
+    ]
 
 
 def input_quantizer(prepared: GraphModule) -> ActivationQuantizer | None:

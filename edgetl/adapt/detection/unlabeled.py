@@ -58,7 +58,8 @@ class _Compared:
 
     @property
     def scores_of_labeled(self) -> NDArray[np.float32]:
-        return self.objects.scores[self._iou >= _LABELED]
+        scores: NDArray[np.float32] = self.objects.scores[self._iou >= _LABELED]
+        return scores
 
     def apart(self, least: float) -> Iterator[int]:
         """Those with scores above `least` that overlap no labeled object, one at each place."""
