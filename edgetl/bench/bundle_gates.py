@@ -77,6 +77,6 @@ def _share_check(
     gate: str, what: str, share: Interval | None, images: int, limit: float, label: str | None = None
 ) -> GateCheck:
     if share is None:
-        return GateCheck(gate, limit, None, "not measured", f"{what} was not measured: it has no labeled images", label)
-    reason = f"{what} {at_least(share, limit, images)}"
+        return GateCheck(gate, limit, None, "not measured", f"{what} was not measured: it has no labeled files", label)
+    reason = f"{what} {at_least(share, limit, images, 'file')}"
     return GateCheck(gate, limit, share.value, "fail" if share.value < limit else "pass", reason, label)

@@ -34,17 +34,17 @@ class GateCheck:
     label: str | None = None
 
 
-def check_gates(build: BuildBench, bench: TargetBench, gates: Gates) -> tuple[GateCheck, ...]:
-    """All gates that are set, on one build that runs."""
+def check_gates(build: BuildBench, bench: TargetBench, gates: Gates, noun: str = "image") -> tuple[GateCheck, ...]:
+    """All gates that are set, on one build that runs. noun  one example, in the reasons"""
     checks: list[GateCheck] = []
     if gates.max_drop_points is not None:
-        checks.append(_drop_check(build, bench, gates.max_drop_points))
+        checks.append(_drop_check(build, bench, gates.max_drop_points, noun))
     if gates.least_score is not None:
-        checks.append(_score_check(build, bench, gates.score_key, gates.least_score))
+        checks.append(_score_check(build, bench, gates.score_key, gates.least_score, noun))
     for label, least in (gates.min_recall or {}).items():
-        checks.append(_recall_check(build, bench, label, least))
+        checks.append(_recall_check(build, bench, label, least, noun))
     if gates.max_recall_drop_points is not None:
-        checks.append(_recall_drop_check(build, bench, gates.max_recall_drop_points))
+        checks.append(_recall_drop_check(build, bench, gates.max_recall_drop_points, noun))
     if gates.max_p99_ms is not None:
         checks.append(_p99_check(build, bench, gates.max_p99_ms))
     if gates.max_size_bytes is not None:
@@ -72,7 +72,7 @@ def _count_check(gate: str, limit: int, found: int | None, what: str) -> GateChe
     return GateCheck(gate, limit, found, "fail" if missed else "pass", reason)
 
 
-def _drop_check(build: BuildBench, bench: TargetBench, limit: float) -> GateCheck:
+def _drop_check(build: BuildBench, bench: TargetBench, limit: float, noun: str) -> GateCheck:
     gate = "max_drop_points"
     if build.accuracy is None:
         return GateCheck(gate, limit, None, "not measured", "accuracy was not measured")
@@ -81,34 +81,35 @@ def _drop_check(build: BuildBench, bench: TargetBench, limit: float) -> GateChec
     verdict = _accuracy_verdict(drop.value > limit, least > limit, bench.emulated)
     metric = build.accuracy.score.metric
     of = "" if metric == "top-1" else f"{metric} "
-    reason = f"{of}drop {_within(drop, limit, build.accuracy.images)}"
+    reason = f"{of}drop {_within(drop, limit, build.accuracy.images, noun)}"
     return GateCheck(gate, limit, drop.value, verdict, reason)
 
 
-def _score_check(build: BuildBench, bench: TargetBench, gate: str, limit: float) -> GateCheck:
+def _score_check(build: BuildBench, bench: TargetBench, gate: str, limit: float, noun: str) -> GateCheck:
     if build.accuracy is None:
         return GateCheck(gate, limit, None, "not measured", "accuracy was not measured")
     score, found = build.accuracy.score, build.accuracy.score.value
     most = build.host.most_top1 if build.host else found.high
     verdict = _accuracy_verdict(found.value < limit, most < limit, bench.emulated)
     of_float = found.value + build.accuracy.drop_points.value / 100
-    reason = f"{score.metric} {at_least(found, limit, build.accuracy.images)}{_float_too(of_float, limit)}"
+    reason = f"{score.metric} {at_least(found, limit, build.accuracy.images, noun)}{_float_too(of_float, limit)}"
     return GateCheck(gate, limit, found.value, verdict, reason)
 
 
-def _recall_check(build: BuildBench, bench: TargetBench, label: str, limit: float) -> GateCheck:
+def _recall_check(build: BuildBench, bench: TargetBench, label: str, limit: float, noun: str) -> GateCheck:
     gate = "min_recall"
     found = bench.recalls(build).get(label)
     if found is None or found.recall is None or found.float_recall is None:
-        return GateCheck(gate, limit, None, "not measured", _no_recall(found, label), label)
+        return GateCheck(gate, limit, None, "not measured", _no_recall(found, label, noun), label)
     recall = found.recall
     most = _of_class(build.host.most_recall, bench, label) if build.host else recall.high
     verdict = _accuracy_verdict(recall.value < limit, most is None or most < limit, bench.emulated)
-    reason = f"recall of `{label}` {at_least(recall, limit, found.images)}{_float_too(found.float_recall.value, limit)}"
+    of_float = _float_too(found.float_recall.value, limit)
+    reason = f"recall of `{label}` {at_least(recall, limit, found.images, noun)}{of_float}"
     return GateCheck(gate, limit, recall.value, verdict, reason, label)
 
 
-def _recall_drop_check(build: BuildBench, bench: TargetBench, limit: float) -> GateCheck:
+def _recall_drop_check(build: BuildBench, bench: TargetBench, limit: float, noun: str) -> GateCheck:
     """The gate on the class that lost most."""
     gate = "max_recall_drop_points"
     found = worst(bench.recalls(build))
@@ -120,38 +121,39 @@ def _recall_drop_check(build: BuildBench, bench: TargetBench, limit: float) -> G
     known = [each for each in build.host.least_recall_drop_points if each is not None] if build.host else []
     least = max(known, default=drop.low)
     verdict = _accuracy_verdict(drop.value > limit, least > limit, bench.emulated)
-    reason = f"recall of `{label}` drops by {_within(drop, limit, recall.images)}"
+    reason = f"recall of `{label}` drops by {_within(drop, limit, recall.images, noun)}"
     return GateCheck(gate, limit, drop.value, verdict, reason, label)
 
 
-def _no_recall(found: ClassRecall | None, label: str) -> str:
+def _no_recall(found: ClassRecall | None, label: str, noun: str) -> str:
     if found is None:
         return f"recall of `{label}` was not measured"
-    return f"recall of `{label}` was not measured: that class has no validation image"
+    return f"recall of `{label}` was not measured: that class has no validation {noun}"
 
 
 def _of_class(values: tuple[float | None, ...], bench: TargetBench, label: str) -> float | None:
     return dict(zip(bench.labels, values, strict=False)).get(label)
 
 
-def _within(drop: Interval, limit: float, images: int) -> str:
+def _within(drop: Interval, limit: float, images: int, noun: str) -> str:
     """A loss in points, compared with the largest allowed."""
     text = f"{decimal(drop.value, 2)} points ({decimal(drop.low, 2)} to {decimal(drop.high, 2)})"
     relation = "above" if drop.value > limit else "within"
-    return f"{text}, {relation} the allowed {limit:g}{_too_few(drop.low <= limit < drop.high, images)}"
+    return f"{text}, {relation} the allowed {limit:g}{_too_few(drop.low <= limit < drop.high, images, noun)}"
 
 
-def at_least(share: Interval, limit: float, images: int) -> str:
+def at_least(share: Interval, limit: float, images: int, noun: str) -> str:
     """A share in percent, compared with the smallest required."""
     text = f"{100 * share.value:.1f} % ({100 * share.low:.1f} to {100 * share.high:.1f})"
     relation = "below" if share.value < limit else "at or above"
-    return f"{text}, {relation} the required {100 * limit:g} %{_too_few(share.low < limit <= share.high, images)}"
+    few = _too_few(share.low < limit <= share.high, images, noun)
+    return f"{text}, {relation} the required {100 * limit:g} %{few}"
 
 
-def _too_few(unsure: bool, images: int) -> str:
+def _too_few(unsure: bool, images: int, noun: str) -> str:
     if not unsure:
         return ""
-    return f"; {images} image{' is' if images == 1 else 's are'} too few to be sure"
+    return f"; {images} {noun}{' is' if images == 1 else 's are'} too few to be sure"
 
 
 def _float_too(value: float, limit: float) -> str:

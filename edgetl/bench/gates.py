@@ -44,16 +44,17 @@ class Decision:
     builds: tuple[BuildVerdict, ...]
 
 
-def judge(bench: TargetBench, gates: Gates, choose: Choose = "fastest") -> Decision:
+def judge(bench: TargetBench, gates: Gates, choose: Choose = "fastest", noun: str = "image") -> Decision:
     """Apply the gates to every build and choose the one that ships.
 
     choose  "fastest": the passing build with the lowest p50; in a tie, the smaller file. Without latency int8 is
             preferred. "int8", "float32": that build or none.
+    noun    one example, in the reasons
     raises  UsageError if the chosen precision was not built, or there is no build.
     """
     if not bench.builds:
         raise UsageError(f"{bench.target}: no build to judge")
-    verdicts = tuple(judge_build(build, bench, gates) for build in bench.builds)
+    verdicts = tuple(judge_build(build, bench, gates, noun) for build in bench.builds)
     if choose == "fastest":
         build, why = _fastest(bench, verdicts)
     else:
@@ -64,13 +65,13 @@ def judge(bench: TargetBench, gates: Gates, choose: Choose = "fastest") -> Decis
     return Decision(bench.target, verdict.verdict, build.precision, verdict.reason, why, verdicts)
 
 
-def judge_build(build: BuildBench, bench: TargetBench, gates: Gates) -> BuildVerdict:
+def judge_build(build: BuildBench, bench: TargetBench, gates: Gates, noun: str = "image") -> BuildVerdict:
     """All gates on one build. A build with NaN or infinite outputs fails whatever the gates are."""
     if build.error:
         return BuildVerdict(build.precision, "fail", f"it does not run: {one_line(build.error)}", ())
     if build.lacking:
         return BuildVerdict(build.precision, "not measured", f"not measured here: {one_line(build.lacking)}", ())
-    checks = check_gates(build, bench, gates)
+    checks = check_gates(build, bench, gates, noun)
     verdict: Verdict = "pass"
     for possible in ("fail", "not measured"):
         if any(check.verdict == possible for check in checks):
@@ -80,20 +81,22 @@ def judge_build(build: BuildBench, bench: TargetBench, gates: Gates) -> BuildVer
         verdict = "not measured"
     if build.accuracy is not None and build.accuracy.not_finite:
         verdict = "fail"
-    return BuildVerdict(build.precision, verdict, _build_reason(build, bench, verdict, checks), checks)
+    return BuildVerdict(build.precision, verdict, _build_reason(build, bench, verdict, checks, noun), checks)
 
 
-def _build_reason(build: BuildBench, bench: TargetBench, verdict: Verdict, checks: tuple[GateCheck, ...]) -> str:
+def _build_reason(
+    build: BuildBench, bench: TargetBench, verdict: Verdict, checks: tuple[GateCheck, ...], noun: str
+) -> str:
     reasons = [check.reason for check in checks if check.verdict == verdict and check.value is not None]
     if build.accuracy is not None and build.accuracy.not_finite:
         of = "logits" if isinstance(build.accuracy, Accuracy) else "outputs"
-        reasons.append(f"{build.accuracy.not_finite} images gave NaN or infinite {of}")
+        reasons.append(f"{build.accuracy.not_finite} {noun}s gave NaN or infinite {of}")
     if build.unmeasured:
         reasons.append(f"not measured: {one_line(build.unmeasured)}; the next build tries again")
     elif build.host is not None and build.accuracy is not None:
-        reasons.append(_host_reason(build.accuracy.images, build.host))
+        reasons.append(_host_reason(build.accuracy.images, build.host, noun))
     elif bench.emulated and build.accuracy is not None:
-        reasons.append(f"accuracy on {build.accuracy.images} images under emulation, no latency")
+        reasons.append(f"accuracy on {build.accuracy.images} {noun}s under emulation, no latency")
     elif not bench.measured:
         reasons.append(f"not measured here: {one_line(bench.reason)}")
     elif verdict == "not measured":
@@ -104,9 +107,9 @@ def _build_reason(build: BuildBench, bench: TargetBench, verdict: Verdict, check
     return "; ".join(reasons) or "no gate is set"
 
 
-def _host_reason(images: int, host: HostCheck) -> str:
+def _host_reason(images: int, host: HostCheck, noun: str) -> str:
     reason = (
-        f"accuracy on {images} images, measured on this CPU (same class as under emulation on {host.same} of "
+        f"accuracy on {images} {noun}s, measured on this CPU (same class as under emulation on {host.same} of "
         f"{host.emulated_images}), no latency"
     )
     if host.undecided:

@@ -36,7 +36,7 @@ def of_report(
     recalls = dict(zip(classes, reference.recalls, strict=False))
     missed = accuracy_gates.missed_by_float(gates, reference.score.metric, reference.score.value.value, recalls)
     if missed:
-        sentence = f"The float network itself has {' and '.join(missed)}: more or better images, or another backbone."
+        sentence = f"The float network itself has {' and '.join(missed)}: more or better examples, or another backbone."
         found.append(Caution(kind="gate out of reach", sentence=sentence))
     by_target = {bench.target: of_target(bench) for bench in benches}
     disturbed = tuple(target for target, said in by_target.items() if any(each.startswith("busy") for each in said))

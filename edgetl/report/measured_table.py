@@ -144,7 +144,7 @@ def _recalls(measurement: Measurement) -> list[str]:
         lines.append(f"{name}recall %: {sentence}{f'; {more} more classes in --json' if more > 0 else ''}")
         if absent := [each.label for each in bundle.recalls if not each.images]:
             others = f" and {len(absent) - _NAMED_CLASSES} more" if len(absent) > _NAMED_CLASSES else ""
-            lines.append(f"{name}no images of: {', '.join(absent[:_NAMED_CLASSES])}{others}")
+            lines.append(f"{name}no files of: {', '.join(absent[:_NAMED_CLASSES])}{others}")
     return lines
 
 

@@ -22,6 +22,7 @@ from edgetl.checks.model import FILE_NAME as CHECKS_FILE
 from edgetl.checks.model import read_checks
 from edgetl.data.groups import val_groups
 from edgetl.files.digest import file_digest
+from edgetl.fronts.base import load_front
 from edgetl.pivot.float_answers import read_reference
 from edgetl.pivot.pivot import read_pivot
 from edgetl.quant.record import read_quantize
@@ -113,7 +114,7 @@ def add_devices(run: Run, finished: Finished, reported: Path, devices: Sequence[
 
 def _judged(recipe: Recipe, built: Built, now: str, out: Path) -> TargetResult:
     bench = read_bench(built.bench.folder / BENCH_FILE)
-    decision = judge(bench, recipe.gates, recipe.choose)
+    decision = judge(bench, recipe.gates, recipe.choose, load_front(recipe.front).noun)
     bundle = _ship(recipe.name, bench, decision, built, now, out)
     return TargetResult(
         bench=bench,

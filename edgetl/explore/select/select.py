@@ -42,8 +42,14 @@ def select(job: Job, names: Sequence[str], target: Target | None, budget: Budget
     names   backbones to compare; without any, the recipe's own and every timm folder of `job.weights_folders`
     target  where latency is measured; None: the first target of the recipe that can be measured here
     A candidate that fails is a row with the reason. Results are cached.
-    raises  UsageError for a latency budget on a target that cannot be measured here; EdgetlError if all fail.
+    raises  UsageError for another front than images, and for a latency budget on a target that cannot be measured here;
+            EdgetlError if all fail.
     """
+    if job.recipe.front != "image":
+        raise UsageError(
+            f"front: select compares networks for images; with front: {job.recipe.front} name one in `backbone.name` "
+            "(docs/guide/audio.md)"
+        )
     chosen = target or next((each for each in job.targets if obstacle(each) is None), job.targets[0])
     hindrance = obstacle(chosen)
     if hindrance and budget.max_ms is not None:

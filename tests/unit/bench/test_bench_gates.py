@@ -93,6 +93,8 @@ class TestGates:
     def test_an_interval_around_the_gate_says_that_the_images_are_too_few(self) -> None:
         few = judge_build(build("int8", lost=1, images=40, p50_ms=3), bench(), Gates(max_drop_points=3.0))
         assert "40 images are too few to be sure" in few.reason
+        clips = judge_build(build("int8", lost=1, images=40, p50_ms=3), bench(), Gates(max_drop_points=3.0), "clip")
+        assert "40 clips are too few to be sure" in clips.reason
         clear = judge_build(build("int8", lost=100, p50_ms=3), bench(), Gates(max_drop_points=1.0))
         assert "too few" not in clear.reason
 

@@ -42,7 +42,7 @@ def test_case_ci_results_of_bundles_are_written(shell: Shell, bundles: Path, tmp
     gates = ("--gate", "max_size_bytes=1", "--gate", "min_top1=0.5")
     answer = shell("bench", bundles, *QUICK, "--repeat", "2", *files, *gates)
     assert answer.code == 3, "a gate is missed"
-    assert "1. null-float32: not measured; top-1 was not measured: it has no labeled images" in answer.out
+    assert "1. null-float32: not measured; top-1 was not measured: it has no labeled files" in answer.out
     with table.open() as stream:
         assert [row["precision"] for row in csv.DictReader(stream)] == ["float32", "int8"]
     root = ElementTree.fromstring(tests.read_text())

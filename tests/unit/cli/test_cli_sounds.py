@@ -160,3 +160,13 @@ def test_bench_takes_no_images_for_clips(shell: Shell, bundles: dict[str, Path],
     shell.refuses(
         1, ["expected one sub-folder of clips per class"], "bench", bundles["tones"], "--data", pictures, *QUICK
     )
+
+
+def test_select_compares_no_networks_for_sound(shell: Shell, clips: Path) -> None:
+    recipe = clips.parent / "recipe.yaml"
+    recipe.write_text(
+        "name: tones\nfront: audio\ndata: {train: clips, shots: 1}\nbackbone: {name: speech_embedding}\n"
+        "targets: [x86-cpu]\n"
+    )
+    shell.refuses(2, ["select compares networks for images", "docs/guide/audio.md"], "select", recipe)
+    shell.refuses(1, ["contain images"], "cluster", clips, "--backbone", "mobilenetv2_100")
