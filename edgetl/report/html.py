@@ -111,13 +111,15 @@ def render_html(report: Report, details: Details) -> str:
         machine=_machine_rows(report),
         quantized=report.quantized,
         float16=report.float16,
-        parity=[(name, _parity(value, report.task)) for name, value in report.parity.items()],
+        parity=[(name, _parity(value, report.task, noun)) for name, value in report.parity.items()],
         version=__version__,
         **dict(_ONLY_OF_SOME_TASKS) | of_task | _of_adaptation(report.adapt, details.history),
     )
 
 
-def _parity(value: Any, task: TaskName) -> str:
+def _parity(value: Any, task: TaskName, noun: str) -> str:
+    if isinstance(value, dict):
+        value = {f"{noun}s" if name == "images" else name: each for name, each in value.items()}
     if task == "detection" and isinstance(value, dict):  # the name in files is that of the first task
         value = {"same class" if name == "top1_agreement" else name: each for name, each in value.items()}
     return plain(value)
