@@ -13,8 +13,9 @@ from edgetl.bundle.manifest import Manifest
 from edgetl.errors import BundleError
 from edgetl.files.arrays import UnreadableArray, read_array, read_tensors
 from edgetl.fronts.audio.decode import decode as decode_sound
-from edgetl.fronts.audio.load import at_rate, windowed
-from edgetl.fronts.audio.wav import Sound
+from edgetl.fronts.audio.load import windowed
+from edgetl.fronts.audio.resample import FILE_NAME as RESAMPLER
+from edgetl.fronts.audio.resample import Ratio, design, resample
 from edgetl.fronts.image.decode import decode
 from edgetl.fronts.image.resize import resize
 from edgetl.types import AudioPreprocessing, ImagePreprocessing
@@ -59,9 +60,29 @@ def _replay_clip(folder: Path, p: AudioPreprocessing, index: int, file: str) -> 
     samples = _samples(folder / "golden" / f"{index}.samples.npy", None)
     network_input = _samples(folder / "golden" / f"{index}.input.npy", p.samples)
     sound = decode_sound(folder / file)
+    if sound.rate_hz != p.file_rate_hz:
+        raise BundleError(f"{folder / file}: expected {p.file_rate_hz} Hz, found {sound.rate_hz} Hz; build it again")
     decoded = _sample_check(index, "decode", sound.samples, samples)
-    made = windowed(at_rate(Sound(samples, p.file_rate_hz, 1, 16), p.rate_hz), p)
-    return GoldenExample(samples, network_input, (decoded, _sample_check(index, "window", made, network_input)))
+    heard = samples
+    if p.file_rate_hz != p.rate_hz:
+        heard = resample(samples, Ratio.of(p.file_rate_hz, p.rate_hz), _resampler(folder / RESAMPLER, p))
+    window = _sample_check(index, "window", windowed(heard, p), network_input)
+    return GoldenExample(samples, network_input, (decoded, window))
+
+
+def _resampler(path: Path, p: AudioPreprocessing) -> NDArray[np.int16]:
+    """The integers that the device uses, which must be those that Python designs: predictions use the latter."""
+    try:
+        table = read_array(path)
+    except UnreadableArray as error:
+        raise BundleError(f"{path}: {error}") from error
+    expected = design(p.file_rate_hz, p.rate_hz)
+    if table.dtype != np.int16 or not np.array_equal(table, expected):
+        raise BundleError(
+            f"{path}: expected the filter from {p.file_rate_hz} to {p.rate_hz} Hz, int16 {expected.shape}; found other "
+            f"values, {table.dtype} {table.shape}; build the bundle again"
+        )
+    return expected
 
 
 def _sample_check(index: int, step: Step, made: NDArray[np.int16], golden: NDArray[np.int16]) -> StepCheck:

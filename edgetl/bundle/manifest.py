@@ -28,9 +28,10 @@ from edgetl.files.json_file import (
     read_json,
 )
 from edgetl.files.text import quoted
+from edgetl.fronts.audio.resample import FILE_NAME as RESAMPLER
 from edgetl.tasks.base import TaskName
 from edgetl.tasks.detection.detections import Postprocess
-from edgetl.types import Compiled, FrontName, Interval, Signature, Target, Verdict
+from edgetl.types import AudioPreprocessing, Compiled, FrontName, Interval, Signature, Target, Verdict
 
 SCHEMA = 2
 FILE_NAME = "manifest.json"
@@ -180,6 +181,14 @@ class Manifest(_OfEverySchema):
             raise ValueError(problem)
         if (self.postprocess is None) != (self.task == "classification"):
             raise ValueError(f"`postprocess` must be {'null' if self.postprocess else 'an object'} for {self.task}")
+        for file in self.golden.files if self.golden else ():
+            if file.endswith(".wav") != (self.front == "audio"):
+                raise ValueError(
+                    f"`golden.files` must be {'clips' if self.front == 'audio' else 'images'}; found {file}"
+                )
+        p = self.preprocessing
+        if isinstance(p, AudioPreprocessing) and p.rate_hz != p.file_rate_hz and RESAMPLER not in self.files:
+            raise ValueError(f"`files` must have {RESAMPLER}: clips of {p.file_rate_hz} Hz become {p.rate_hz} Hz")
         return self
 
     def golden_files(self) -> tuple[str, ...]:

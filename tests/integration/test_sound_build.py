@@ -14,8 +14,10 @@ from chain import edgetl, edgetl_without_torch
 from sound_chain import WORDS, SoundChain
 from this_cpu import INTEL_TARGET, X86_TARGET
 
+from edgetl.bundle.golden_steps import replay_input
 from edgetl.bundle.inference import open_bundle
 from edgetl.bundle.read import read_bundle
+from edgetl.errors import BundleError
 from edgetl.fronts.audio.load import load_sound
 from edgetl.types import AudioPreprocessing
 
@@ -128,3 +130,23 @@ def test_built_again_nothing_is_done_twice(sound_chain: SoundChain, tmp_path: Pa
     done = edgetl("build", sound_chain.recipe, "--out", tmp_path / "build", "--json")
     assert done.code == 0, done.err
     assert all(stage["reused"] for stage in json.loads(done.out)["stages"])
+
+
+def test_another_filter_in_the_bundle_is_noticed(sound_chain: SoundChain, tmp_path: Path) -> None:
+    bundle = shutil.copytree(sound_chain.bundle(X86_TARGET), tmp_path / "bundle")
+    table = np.load(bundle / "resampler.npy", allow_pickle=False)
+    table[0, 0] += 1
+    np.save(bundle / "resampler.npy", table, allow_pickle=False)
+    with pytest.raises(BundleError, match="expected the filter from 8000 to 16000 Hz"):
+        replay_input(bundle, read_bundle(sound_chain.bundle(X86_TARGET)).manifest, 0, "golden/0.wav")
+
+
+def test_a_manifest_without_its_filter_is_refused(sound_chain: SoundChain, tmp_path: Path) -> None:
+    bundle = shutil.copytree(sound_chain.bundle(X86_TARGET), tmp_path / "bundle")
+    manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+    del manifest["files"]["resampler.npy"]
+    (bundle / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    done = edgetl("verify", bundle)
+    assert done.code == 1
+    assert "resampler.npy" in done.err
+    assert len(done.err.strip().splitlines()) == 1
