@@ -97,7 +97,7 @@ def render_html(report: Report, details: Details) -> str:
     look = clips or look_at
     # of the players the predictions come first: a page has room for some
     of_task = _of_objects(report, details) if report.task == "detection" else _of_classes(report, details, look)
-    checks = _checks(report, look)
+    checks = _checks(report, look, noun)
     return environment.get_template(TEMPLATE).render(
         report=report,
         summary=summarize(report.bundles, report.metric),
@@ -233,9 +233,9 @@ def _target(details: Details, name: str) -> TargetDetails | None:
     return next((target for target in details.targets if target.bench.target == name), None)
 
 
-def _checks(report: Report, look: Callable[[Path], Look]) -> tuple[ShownFinding, ...]:
+def _checks(report: Report, look: Callable[[Path], Look], noun: str) -> tuple[ShownFinding, ...]:
     allowed = report.recipe.get("check", {}).get("allow_leak", False)
-    return () if report.checks is None else show_findings(report.checks, allow_leak=bool(allowed), look=look)
+    return () if report.checks is None else show_findings(report.checks, allow_leak=bool(allowed), look=look, noun=noun)
 
 
 def _machine_rows(report: Report) -> list[tuple[str, str]]:

@@ -45,15 +45,15 @@ class ShownFinding:
 
 
 def show_findings(
-    checks: Checks, *, allow_leak: bool, look: Callable[[Path], Look] = look_at
+    checks: Checks, *, allow_leak: bool, look: Callable[[Path], Look] = look_at, noun: str = "image"
 ) -> tuple[ShownFinding, ...]:
     """In the order of the checks, with at most twelve suspects each. Skipped files have no images.
 
-    look  how a file is shown
+    look  how a file is shown;  noun  one of them, in the titles
     """
     return tuple(
         ShownFinding(
-            title=TITLES[finding.check],
+            title=TITLES[finding.check].replace("image", noun),
             finding=finding,
             allowed=allow_leak and finding.verdict == "refuse",
             suspects=() if finding.check == "files" else _suspects(finding, look),

@@ -90,12 +90,15 @@ def test_suspects_of_a_check_can_be_heard(tmp_path: Path) -> None:
     clip = write_wav(tmp_path / "a.wav", tone(440, 0.5))
     picture = Picture(path=str(clip), label="yes", side="train")
     finding = Finding(
-        check="copies",
+        check="drift",
         verdict="warn",
         sentence="a copy",
         found=1,
         suspects=(Suspect(pictures=(picture, picture), sentence="the same"),),
     )
-    (shown,) = show_findings(Checks(findings=(finding,), shots=1, val=1), allow_leak=False, look=ClipLooks())
+    (shown,) = show_findings(
+        Checks(findings=(finding,), shots=1, val=1), allow_leak=False, look=ClipLooks(), noun="clip"
+    )
     assert [len(heard(each.look.player)) for each in shown.suspects[0].pictures] == [8000, 8000]
     assert shown.suspects[0].pictures[0].caption == "train yes"
+    assert shown.title == "Training against validation clips"
