@@ -71,7 +71,7 @@ def test_predict_names_the_words_as_the_report_counted_them(
     done = edgetl_without_torch("predict", sound_chain.bundle(X86_TARGET), sound_chain.val, "--json")
     assert done.code == 0, done.err
     answers = json.loads(done.out)
-    right = [Path(answer["path"]).parent.name == answer["predictions"][0]["label"] for answer in answers]
+    right = [Path(answer["path"]).parent.name == answer["labels"][0] for answer in answers]
     assert len(right) == 12 * len(WORDS)
     assert np.mean(right) == pytest.approx(rows[X86_TARGET]["top1"])
 
