@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto
 
 from edgetl.backends.cuda_driver import Gpu
 from edgetl.backends.failures import joined
@@ -109,6 +107,9 @@ def _parse(trt: Any, network: Any, log: Any, pivot: Path) -> None:
 
 def _with_wide_inputs(model: bytes) -> bytes:
     """The model with int32 inputs in place of int16 ones, which TensorRT has not; they go into a Cast alone."""
+    import onnx
+    from onnx import TensorProto
+
     read = onnx.load_from_string(model)
     narrow = [
         value.type.tensor_type for value in read.graph.input if value.type.tensor_type.elem_type == TensorProto.INT16
