@@ -74,13 +74,14 @@ class View:
         return source is not None and source.op_type == DEQUANTIZE and self._weight_dequantizer(node) is not None
 
     def meant_for_float(self) -> frozenset[str]:
-        """Names of the layers that are not to run in INT8: not between pairs, or a convolution whose result nobody
-        rounds, which ONNX Runtime computes in float."""
+        """Names of layers, and of their nodes, that are not to run in INT8: not between pairs, as sound's front end,
+        or a convolution whose result nobody rounds, which ONNX Runtime computes in float."""
         return frozenset(
             name
             for node in self.compute
-            if (name := self.name_of(node)) not in self.layers
+            if self.name_of(node) not in self.layers
             or (node.op_type == "Conv" and not self._is_rounded(self.result(node)))
+            for name in (self.name_of(node), node.name)
         )
 
     def _source(self, node: onnx.NodeProto) -> str:
