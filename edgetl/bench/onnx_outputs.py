@@ -1,8 +1,9 @@
-"""Outputs of an ONNX model on stored images. Runs alone, with numpy and onnxruntime only, inside an emulated Python.
+"""Outputs of an ONNX model on stored examples. Runs alone, with numpy and onnxruntime only, inside an emulated Python.
 
-    python onnx_outputs.py MODEL.onnx IMAGES.npy FOLDER THREADS NAME...
+    python onnx_outputs.py MODEL.onnx EXAMPLES.npy FOLDER THREADS NAME...
 
-IMAGES is (N, H, W, 3) uint8; FOLDER/NAME.npy become (N, ...) float32. Images run one by one, as on the device.
+EXAMPLES are what the model's input takes, (N, ...); FOLDER/NAME.npy become (N, ...) float32. They run one by one, as on
+the device.
 Ends with status 3 if onnxruntime rejects the model; any other failure is not the model's fault.
 """
 
@@ -16,8 +17,8 @@ import onnxruntime
 _REFUSED = 3
 
 
-def main(model: str, images_path: str, folder: str, threads: str, *names: str) -> None:
-    images = np.load(images_path, allow_pickle=False)
+def main(model: str, examples_path: str, folder: str, threads: str, *names: str) -> None:
+    examples = np.load(examples_path, allow_pickle=False)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = int(threads)
     options.inter_op_num_threads = 1
@@ -26,7 +27,8 @@ def main(model: str, images_path: str, folder: str, threads: str, *names: str) -
     except Exception as error:  # the bindings raise a dozen unrelated types
         print(error, file=sys.stderr)
         sys.exit(_REFUSED)
-    rows = [session.run(list(names), {"image": image[None]}) for image in images]
+    (given,) = session.get_inputs()
+    rows = [session.run(list(names), {given.name: example[None]}) for example in examples]
     for place, name in enumerate(names):
         values = np.concatenate([row[place] for row in rows]).astype(np.float32)
         np.save(f"{folder}/{name}.npy", values, allow_pickle=False)
