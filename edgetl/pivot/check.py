@@ -18,10 +18,10 @@ _SCHEME_NAMES: dict[Kind, OperatorName] = {"convolution": "conv", "linear": "lin
 _MOST_IN_A_PAIR = 128  # times 255 fits int16
 
 
-def check_scheme(model: onnx.ModelProto, scheme: Scheme) -> None:
+def check_scheme(model: onnx.ModelProto, scheme: Scheme, in_float: int = 0) -> None:
     """Every Q/DQ pair has the scheme's type and zero point, weights are int8 around zero, biases are float, and no
-    convolution or linear layer that the scheme lists computes in float. If the scheme requires pairs of products to fit
-    int16, no two weights that the runtime multiplies as a pair are too large.
+    convolution or linear layer that the scheme lists computes in float, except for `in_float` of them. If the scheme
+    requires pairs of products to fit int16, no two weights that the runtime multiplies as a pair are too large.
 
     raises  BackendError naming the first node that differs.
     """
@@ -31,6 +31,9 @@ def check_scheme(model: onnx.ModelProto, scheme: Scheme) -> None:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
             _check_pair(node, constants, scheme)
         elif node.op_type in COMPUTE and _SCHEME_NAMES[COMPUTE[node.op_type]] in scheme.operators:
+            if in_float and _is_float(node, made_by):
+                in_float -= 1
+                continue
             _check_compute(node, constants, made_by)
             if scheme.weight_pairs_in_int16:
                 _check_pairs(node, constants, made_by)
@@ -51,6 +54,12 @@ def _check_pair(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto], sc
         raise _differs(node, f"{scheme.activation_dtype} activations", _name(found))
     if scheme.activation_symmetric and int(zero_point) != (128 if scheme.activation_dtype == "uint8" else 0):
         raise _differs(node, "a symmetric zero point", f"{int(zero_point)}")
+
+
+def _is_float(node: onnx.NodeProto, made_by: dict[str, onnx.NodeProto]) -> bool:
+    """Whether neither input nor weights come from integers: the whole layer was left out."""
+    sources = [made_by.get(name) for name in node.input[:2]]
+    return all(source is None or source.op_type != "DequantizeLinear" for source in sources)
 
 
 def _check_compute(

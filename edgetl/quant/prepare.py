@@ -79,6 +79,11 @@ def annotated_in(prepared: nn.Module) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
+def layers_in_float(prepared: nn.Module) -> int:
+    """How many layers of the scheme's kinds stay float, because what they read is too wide for one scale."""
+    return sum(graph.meta["in_float"] for graph in graphs_of(prepared))
+
+
 def _prepare(
     folded: nn.Module,
     example: Inputs,
@@ -96,6 +101,7 @@ def _prepare(
             "use quantize.method: none or choose another backbone"
         )
     prepared.meta["annotated"] = dict(sorted(quantizer.annotated.items()))
+    prepared.meta["in_float"] = quantizer.in_float
     return channels_last(prepared)
 
 

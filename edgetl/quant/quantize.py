@@ -31,7 +31,7 @@ from edgetl.quant.fakequant import ActivationQuantizer, quantizers
 from edgetl.quant.imitation import imitation_for
 from edgetl.quant.observe import observe, observed_places, take_ranges
 from edgetl.quant.observed import Observed, Parts, write_observed
-from edgetl.quant.prepare import annotated_in, convert, fix_ranges, prepare_parts
+from edgetl.quant.prepare import annotated_in, convert, fix_ranges, layers_in_float, prepare_parts
 from edgetl.quant.ranges import RangesCache, given_ranges
 from edgetl.quant.ranges_key import key_parts
 from edgetl.quant.record import Correction, Decision, Epoch, Method, QuantizeRecord, write_quantize
@@ -97,10 +97,10 @@ def quantize_network(run: Run, adapted: Path, scheme: Scheme, gates: Gates, rang
         settled = _settle(run, task, gates, prepared, teacher, shots)
         if settled.decision:
             run.progress.note(f"{scheme_id(scheme)}: {settled.decision.sentence}")
-        operators, chosen = annotated_in(prepared), _ranges(prepared)
+        operators, chosen, in_float = annotated_in(prepared), _ranges(prepared), layers_in_float(prepared)
         converted = convert(prepared, p)
         model = to_onnx(converted, p.network_shape, task.outputs)
-        check_scheme(model, scheme)
+        check_scheme(model, scheme, in_float)
         quantized_outputs = _reference(converted, shots, task)
         float_outputs = _reference(folded.module.cpu(), shots, task)
     write_observed(out / "ranges.safetensors", observed)

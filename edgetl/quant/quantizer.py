@@ -97,6 +97,8 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
         self._weight = weight_spec(scheme, in_pairs=scheme.weight_pairs_in_int16)
         self._depthwise_weight = weight_spec(scheme, in_pairs=False)
         self.annotated: dict[str, int] = {}
+        self.in_float = 0
+        """Layers that stay float because they read an unrounded result."""
 
     def annotate(self, model: GraphModule) -> GraphModule:
         nodes = list(model.graph.nodes)
@@ -109,6 +111,7 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
             root = roots.setdefault(groups.of(tensor), place)
             return self._activation if root is place else SharedQuantizationSpec(root)
 
+        self.in_float = sum(_is_layer(node) and self._reads_unrounded(node) for node in nodes)
         for node in nodes:
             inputs: dict[Node, Any] = {source: spec(source, (source, node)) for source in edges.get(node, ())}
             if self._kind(node) in ("conv", "linear"):
@@ -128,13 +131,18 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
         kind = _KINDS.get(node.target)
         if kind not in self.scheme.operators:
             return ""
-        if kind in ("conv", "linear") and not _is_constant(node.args[1]):
+        if kind in ("conv", "linear") and not _is_layer(node):
             return ""
-        if any(source.name in self._unrounded for source in _sources(node)):
+        if self._reads_unrounded(node):
             return ""
         if kind in ("add", "mul") and not all(_is_activation(argument) for argument in node.args[:2]):
             return ""
         return kind
+
+    def _reads_unrounded(self, node: Node) -> bool:
+        """Of the layers that the scheme would quantize."""
+        kind = _KINDS.get(node.target)
+        return kind in self.scheme.operators and any(source.name in self._unrounded for source in _sources(node))
 
     def _edges(self, nodes: list[Node]) -> dict[Node, tuple[Node, ...]]:
         """The activations that each node reads as integers."""
@@ -261,6 +269,10 @@ def _pads_zeros(node: Node) -> bool:
     mode = rest[0] if rest and isinstance(rest[0], str) else "constant"
     value = rest[-1] if rest and not isinstance(rest[-1], str) else node.kwargs.get("value")
     return mode == "constant" and value in (None, 0, 0.0)
+
+
+def _is_layer(node: Node) -> bool:
+    return _KINDS.get(node.target) in ("conv", "linear") and _is_constant(node.args[1])
 
 
 def _is_depthwise(node: Node) -> bool:

@@ -11,11 +11,13 @@ from calibrating import calibrate
 from numpy.typing import NDArray
 from torch import nn
 
+from edgetl.errors import BackendError
+from edgetl.pivot.check import check_scheme
 from edgetl.pivot.from_torch import to_onnx
 from edgetl.pivot.layer_view import View
 from edgetl.pivot.mixed import layers
 from edgetl.quant.observers import Histogram, IntegerType, mse_bound, quantized, silu_range
-from edgetl.quant.prepare import annotated_in, convert, prepare
+from edgetl.quant.prepare import annotated_in, convert, layers_in_float, prepare
 from edgetl.types import CalibrationProfile, ImagePreprocessing, Scheme
 
 SCHEME = Scheme("uint8", activation_symmetric=False)
@@ -65,7 +67,12 @@ class TestWideChannels:
         network = Stem(500.0).eval()
         prepared = quantized_network(network, IMAGES)
         assert annotated_in(prepared) == {"conv": 3}
+        in_float = layers_in_float(prepared)
+        assert in_float == 1
         model = to_onnx(convert(prepared, P), P.network_shape)
+        check_scheme(model, SCHEME, in_float)
+        with pytest.raises(BackendError, match=r"depthwise \(Conv\): expected inputs and weights from Deq"):
+            check_scheme(model, SCHEME)
         assert [layer.name for layer in layers(model)] == ["stem", "one", "two"]
         rounded = {node.input[0] for node in model.graph.node if node.op_type == "QuantizeLinear"}
         stem = next(layer.output for layer in layers(model) if layer.name == "stem")
