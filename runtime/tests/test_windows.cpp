@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <vector>
 
 using edgetl::Resampler;
@@ -55,7 +56,8 @@ std::vector<Samples> expected(const Resampler& resampler, const Samples& recordi
   cut_window(resampler, recording.data(), count, length, whole.data());
   std::vector<Samples> made;
   for (int64_t begin = 0; begin + window <= length; begin += hop) {
-    made.emplace_back(whole.begin() + begin, whole.begin() + begin + window);
+    const auto first = whole.begin() + static_cast<std::ptrdiff_t>(begin);
+    made.emplace_back(first, first + static_cast<std::ptrdiff_t>(window));
   }
   return made;
 }
