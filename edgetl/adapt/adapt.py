@@ -25,9 +25,9 @@ from edgetl.backbones.examples import load_raw, normalize
 from edgetl.backbones.extract import Frozen, freeze_network
 from edgetl.backbones.findings import Audit
 from edgetl.backbones.freeze import is_under
+from edgetl.backbones.input_choice import input_choice
 from edgetl.backbones.load import build
 from edgetl.backbones.reproducible import choose_device, deterministic
-from edgetl.backbones.shown import shown_of
 from edgetl.backbones.spec import write_spec
 from edgetl.data.groups import shot_keys
 from edgetl.errors import DataError, UsageError
@@ -57,7 +57,7 @@ def adapt_network(run: Run, source: WeightSource, out: Path, plan: Plan | None =
     split, config, backbone = run.split, run.job.recipe.adapt, run.job.recipe.backbone
     _require_shots(split)
     with deterministic(config.seed, choose_device()):
-        network, spec, audit = build(backbone, source, len(split.classes), shown_of(run))
+        network, spec, audit = build(backbone, source, len(split.classes), input_choice(run))
         pretrained = freeze_network(network, spec)
         if plan is not None:
             run.progress.note(plan(whole_macs(pretrained), *_minutes_and_looks(run)))

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from edgetl.backbones.classifier import get_head
 from edgetl.backbones.examples import load_raw, normalize, views
+from edgetl.backbones.input_choice import InputChoice
 from edgetl.backbones.load import build
 from edgetl.backbones.memory_format import channels_last
 from edgetl.backbones.reproducible import choose_device
-from edgetl.backbones.shown import Shown
 from edgetl.backbones.threads import side_by_side
 from edgetl.files.digest import value_digest
 from edgetl.fronts.base import load_front
@@ -70,9 +70,9 @@ class _Reached(Exception):
     """The tapped module has run; the rest of the network is not needed."""
 
 
-def open_frozen(backbone: Backbone, source: WeightSource, num_classes: int, shown: Shown) -> Frozen:
+def open_frozen(backbone: Backbone, source: WeightSource, num_classes: int, choice: InputChoice) -> Frozen:
     """The pretrained network, audited, on the GPU if there is one. Raises UsageError, WeightsError."""
-    network, spec, _ = build(backbone, source, num_classes, shown)
+    network, spec, _ = build(backbone, source, num_classes, choice)
     return freeze_network(network, spec)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from edgetl.backbones import timm_networks, torchvision_networks
 from edgetl.backbones.audio import networks as sound_networks
-from edgetl.backbones.audio.hears import Hearing
+from edgetl.backbones.audio.native import ClipSource
 from edgetl.backbones.audit import load_audited
 from edgetl.backbones.checkpoint import fill_strictly, read_sets
 from edgetl.backbones.classifier import find_head
@@ -39,23 +39,23 @@ _FRESH_SEED = 0  # fresh heads (and random weights, where asked for) are the sam
 
 
 def build(
-    backbone: Backbone, source: WeightSource, num_classes: int, shown: ResizePolicy | Hearing
+    backbone: Backbone, source: WeightSource, num_classes: int, choice: ResizePolicy | ClipSource
 ) -> tuple[nn.Module, NetworkSpec, Audit]:
     """The network in eval mode on the CPU, float32: normalized (N, 3, height, width), or mel frames
     (N, 1, frames, features), -> logits (N, num_classes).
 
-    `shown` says how images are resized, or how clips are heard. `source` is what `weights.locate` found for `backbone`.
-    The old classifier is always replaced. Raises UsageError (unknown name, unsuitable input size) and WeightsError
-    (missing, unsafe or foreign weights).
+    `choice` says how images are resized, or what clips are like; `source` is what `weights.locate` found. The old
+    classifier is always replaced. Raises UsageError (unknown name, unsuitable input size) and WeightsError (missing,
+    unsafe or foreign weights).
     """
-    plan = _plan(backbone, source, shown)
+    plan = _plan(backbone, source, choice)
     network = _create(plan.library, plan.architecture, plan.model_args, num_classes)
     head = find_head(network, num_classes)
     if source.kind == "none" or not backbone.pretrained:
         audit = Audit(matched=0, dropped=(), new=tuple(sorted(network.state_dict())))
     else:
         audit = _fill(network, plan, source, head)
-    spec = _describe(plan, backbone, num_classes, head, shown)
+    spec = _describe(plan, backbone, num_classes, head, choice)
     _fit_input(network, spec)
     _prove(network, spec)
     return network, spec, audit
@@ -78,9 +78,9 @@ def construct(spec: NetworkSpec) -> nn.Module:
     return operate(network, spec.surgery, spec.preprocessing.network_shape)
 
 
-def _plan(backbone: Backbone, source: WeightSource, shown: ResizePolicy | Hearing) -> Plan:
-    if isinstance(shown, Hearing):
-        return sound_networks.plan_by_name(backbone, source, shown)
+def _plan(backbone: Backbone, source: WeightSource, choice: ResizePolicy | ClipSource) -> Plan:
+    if isinstance(choice, ClipSource):
+        return sound_networks.plan_by_name(backbone, source, choice)
     if backbone.name in sound_networks.NETWORKS:
         raise UsageError(f"backbone.name: `{backbone.name}` is for front: audio, not for front: image")
     if source.kind == "local-dir":
@@ -132,9 +132,9 @@ def _hub_tensors(plan: Plan, held: str) -> dict[str, Tensor]:
 
 
 def _describe(
-    plan: Plan, backbone: Backbone, num_classes: int, head: str, shown: ResizePolicy | Hearing
+    plan: Plan, backbone: Backbone, num_classes: int, head: str, choice: ResizePolicy | ClipSource
 ) -> NetworkSpec:
-    preprocessing = plan.native if isinstance(shown, Hearing) else _image_input(plan, backbone, shown)
+    preprocessing = plan.native if isinstance(choice, ClipSource) else _image_input(plan, backbone, choice)
     assert not isinstance(preprocessing, Native)
     return NetworkSpec(
         plan.library, plan.architecture, plan.model_args, num_classes, head, preprocessing, licence=plan.licence

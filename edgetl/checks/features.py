@@ -14,9 +14,9 @@ def features_of(run: Run, source: WeightSource, subject: Subject) -> NDArray[np.
     """(N, F) features of the pretrained backbone, shots and validation images separately: others need only the
     shots."""
     from edgetl.backbones.extract import open_frozen, pooled_features
-    from edgetl.backbones.shown import shown_of
+    from edgetl.backbones.input_choice import input_choice
 
-    frozen = open_frozen(run.job.recipe.backbone, source, len(subject.classes), shown_of(run))
+    frozen = open_frozen(run.job.recipe.backbone, source, len(subject.classes), input_choice(run))
     shots, val = subject.samples[: subject.shots], subject.samples[subject.shots :]
     sides = ((shots, "shots"), (val, f"validation {subject.noun}s"))
     return np.concatenate(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgetl.errors import DataError
-from edgetl.fronts.audio.examine import Heard
+from edgetl.fronts.audio.examine import ClipFacts
 from edgetl.fronts.base import Seen
 from edgetl.fronts.image.examine import Seen as Picture
 from edgetl.fronts.image.resize import auto_policy
@@ -22,7 +22,7 @@ def described(split: Split, seen: Mapping[str, Seen], config: Data) -> Split:
     """The split with what was seen of its files. Raises DataError for clips of several rates."""
     used = [sample.path for sample in (*split.shots, *split.val)]
     split = replace(split, traits=tuple(trait for path in used for trait in seen[path].traits))
-    clips = {path: each for path in used if isinstance(each := seen[path], Heard)}
+    clips = {path: each for path in used if isinstance(each := seen[path], ClipFacts)}
     if clips:
         return replace(split, clips=_clips(clips))
     pictures = [each for path in used if isinstance(each := seen[path], Picture)]
@@ -38,7 +38,7 @@ def described(split: Split, seen: Mapping[str, Seen], config: Data) -> Split:
     )
 
 
-def _clips(clips: Mapping[str, Heard]) -> Clips:
+def _clips(clips: Mapping[str, ClipFacts]) -> Clips:
     """Of several rates the network would hear only one: a rate per file would have to be known on the device too."""
     rates = {each.rate_hz: path for path, each in clips.items()}
     if len(rates) > 1:

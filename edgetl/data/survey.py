@@ -15,7 +15,7 @@ from edgetl.data.names import in_quotes, warnings_about
 from edgetl.data.scan import Listing, is_hidden, locate, match_classes, require_classes, scan
 from edgetl.errors import DataError
 from edgetl.files.text import printable
-from edgetl.fronts.audio.examine import Heard, examine
+from edgetl.fronts.audio.examine import ClipFacts, examine
 from edgetl.fronts.base import FRONTS, Unreadable, load_front
 from edgetl.fronts.image.decode import read_size
 from edgetl.recipes.recipe import Columns
@@ -37,7 +37,7 @@ class Survey:
     """The result of a survey.
 
     sizes    of some images as (height, width); `broken` of those examined would not open
-    heard    the same of some clips
+    clips    the same of some clips
     columns  the column names of the list, if they had to be guessed
     images   folder in which the files of the list are found by the last parts of their paths, if the paths are invalid
     notes    one sentence per oddity or useful fact
@@ -52,7 +52,7 @@ class Survey:
     columns: Columns | None
     images: Path | None
     notes: tuple[str, ...]
-    heard: tuple[Heard, ...] = ()
+    clips: tuple[ClipFacts, ...] = ()
 
 
 def front_of(root: Path) -> FrontName:
@@ -94,18 +94,18 @@ def survey(root: Path, front: FrontName = "image") -> Survey:
     if val is not None:
         match_classes(train, val)
     _require_images(train, least=1 if val else 2)
-    heard: tuple[Heard, ...] = ()
+    clips: tuple[ClipFacts, ...] = ()
     sizes: tuple[tuple[int, int], ...] = ()
     if front == "audio":
-        heard, broken, why = _looked_at(train, examine)
+        clips, broken, why = _looked_at(train, examine)
     else:
         sizes, broken, why = _looked_at(train, read_size)
-    looked_at = len(sizes) + len(heard) + broken
+    looked_at = len(sizes) + len(clips) + broken
     notes = [*_about_list(columns, images), *_about_folders(train, looked_at, broken, why)]
     test = _first(parts, _TEST_NAMES)
     if test is not None and test not in (train_path, val_path):
         notes.append(f"{test.name} is not used; evaluate the finished bundle on it: edgetl bench BUNDLE --data {test}")
-    return Survey(train_path, val_path, train, val, sizes, broken, columns, images, tuple(notes), heard)
+    return Survey(train_path, val_path, train, val, sizes, broken, columns, images, tuple(notes), clips)
 
 
 def listing_of(path: Path, front: FrontName = "image") -> Listing:

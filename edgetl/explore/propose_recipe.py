@@ -32,8 +32,8 @@ def proposed(root: Path) -> Proposal:
     folder, DataError for unusable data.
     """
     if front_of(root) == "audio":
-        heard = survey(root, "audio")
-        return Proposal(lambda here, name, vnni: sound_recipe_text(heard, root, here, name, vnni=vnni), heard.notes)
+        clips = survey(root, "audio")
+        return Proposal(lambda here, name, vnni: sound_recipe_text(clips, root, here, name, vnni=vnni), clips.notes)
     if not has_annotations(root):
         return _for_classes(survey(root), root)
     if root.is_dir():

@@ -61,18 +61,33 @@ def place_lines(train: Path, val: Path | None, here: Path) -> list[str]:
     return [*lines, said]
 
 
+def unbalanced_lines(counts: Sequence[int]) -> list[str]:
+    """A comment if the largest class is much larger than the smallest."""
+    if max(counts) <= 3 * min(counts):
+        return []
+    return [f"# unbalanced: the largest class has {max(counts) / min(counts):.0f} times the smallest"]
+
+
+def shots_lines(shots: Choice) -> list[str]:
+    """How many examples are drawn."""
+    return [*(f"  # {line}" for line in shots.why.splitlines()), "  " + entry("shots", shots.value), "  seed: 0"]
+
+
+UNREADABLE_LINES = (
+    "  # `refuse` stops at the first broken files instead of naming and skipping them",
+    "  unreadable: skip",
+)
+
+
 def choice_lines(shots: Choice, resize: Choice, augment: Choice) -> list[str]:
     """The rest of `data`."""
     return [
-        *(f"  # {line}" for line in shots.why.splitlines()),
-        "  " + entry("shots", shots.value),
-        "  seed: 0",
+        *shots_lines(shots),
         *(f"  # {line}" for line in resize.why.splitlines()),
         "  " + entry("resize", resize.value),
         f"  # {augment.why}",
         "  " + entry("augment", augment.value),
-        "  # `refuse` stops at the first broken files instead of naming and skipping them",
-        "  unreadable: skip",
+        *UNREADABLE_LINES,
         "",
     ]
 

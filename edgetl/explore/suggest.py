@@ -19,6 +19,7 @@ from edgetl.explore.recipe_lines import (
     shots_choice,
     span,
     title_of,
+    unbalanced_lines,
 )
 from edgetl.fronts.image.resize import auto_policy
 
@@ -45,10 +46,7 @@ def _head(title: str, seen: Survey) -> list[str]:
         f"{f'{len(seen.val.files)} validation images' if seen.val else 'no separate validation images'}",
         f"# widths {span(widths[0], widths[-1])}, heights {span(heights[0], heights[-1])} pixels",
     ]
-    if max(counts) > 3 * min(counts):
-        lines.append(f"# unbalanced: the largest class has {max(counts) / min(counts):.0f} times the smallest")
-    lines += note_lines(seen.notes)
-    return [*lines, "", entry("name", title), ""]
+    return [*lines, *unbalanced_lines(counts), *note_lines(seen.notes), "", entry("name", title), ""]
 
 
 def _data(seen: Survey, here: Path) -> list[str]:

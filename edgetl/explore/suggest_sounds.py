@@ -10,16 +10,19 @@ from edgetl.data.scan import Listing, locate
 from edgetl.data.survey import Survey
 from edgetl.errors import DataError
 from edgetl.explore.recipe_lines import (
+    UNREADABLE_LINES,
     Choice,
+    end_lines,
     entry,
     list_lines,
     listed,
     note_lines,
     relative,
     shots_choice,
+    shots_lines,
     span,
-    target_lines,
     title_of,
+    unbalanced_lines,
 )
 from edgetl.explore.speakers import speaker_pattern
 
@@ -35,7 +38,7 @@ def sound_recipe_text(seen: Survey, root: Path, recipe_dir: Path, name: str | No
 
     Raises DataError for clips of several rates.
     """
-    rates = sorted({each.rate_hz for each in seen.heard})
+    rates = sorted({each.rate_hz for each in seen.clips})
     if len(rates) > 1:
         named = ", ".join(map(str, rates))
         raise DataError(
@@ -53,11 +56,9 @@ def _head(title: str, seen: Survey) -> list[str]:
         f"# {len(counts)} classes: {listed(seen.train.classes)}",
         f"# {sum(counts)} training clips, {span(min(counts), max(counts))} per class; "
         f"{f'{len(seen.val.files)} validation clips' if seen.val else 'no separate validation clips'}",
-        f"# {seen.heard[0].rate_hz} Hz, {seconds[0]:.2f} to {seconds[-1]:.2f} s long",
+        f"# {seen.clips[0].rate_hz} Hz, {seconds[0]:.2f} to {seconds[-1]:.2f} s long",
     ]
-    if max(counts) > 3 * min(counts):
-        lines.append(f"# unbalanced: the largest class has {max(counts) / min(counts):.0f} times the smallest")
-    return [*lines, *note_lines(seen.notes), "", entry("name", title), "front: audio", ""]
+    return [*lines, *unbalanced_lines(counts), *note_lines(seen.notes), "", entry("name", title), "front: audio", ""]
 
 
 def _data(seen: Survey, here: Path) -> list[str]:
@@ -71,13 +72,10 @@ def _data(seen: Survey, here: Path) -> list[str]:
     return [
         *lines,
         *list_lines(seen, here),
-        *(f"  # {line}" for line in shots.why.splitlines()),
-        "  " + entry("shots", shots.value),
-        "  seed: 0",
+        *shots_lines(shots),
         "  # shifted, louder or quieter, with noise, faster or slower; `sounds` if the speed decides the class",
         "  augment: speech",
-        "  # `refuse` stops at the first broken files instead of naming and skipping them",
-        "  unreadable: skip",
+        *UNREADABLE_LINES,
         *groups,
         "",
     ]
@@ -132,19 +130,12 @@ def _rest(seen: Survey, here: Path, vnni: bool) -> list[str]:
         "backbone:",
         f"  name: {BACKBONE}",
         *found,
-        "",
-        "# one bundle each; more: nvidia-rtx, nvidia-gpu, jetson-orin-nano, raspberry-pi-5 (`edgetl targets`)",
-        *target_lines(vnni),
-        "",
-        "# limits for a bundle to pass; also min_top1, max_p99_ms, max_size_bytes, max_float_layers",
-        "gates:",
-        "  max_drop_points: 1.0",
-        "",
+        *end_lines(vnni, "; also min_top1,"),
     ]
 
 
 def _seconds(seen: Survey) -> list[float]:
-    return sorted(each.samples / each.rate_hz for each in seen.heard)
+    return sorted(each.samples / each.rate_hz for each in seen.clips)
 
 
 def _weights_folder(train: Listing) -> Path | None:

@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from edgetl.fronts.audio.decode import decode
-from edgetl.fronts.audio.load import heard, windowed
+from edgetl.fronts.audio.load import at_network_rate, windowed
 from edgetl.fronts.audio.wav import encode_wav
 from edgetl.fronts.image.decode import decode_bytes, read_bytes
 from edgetl.fronts.image.resize import resize
@@ -92,7 +92,7 @@ def _example(path: Path, p: Preprocessing) -> _Example:
 def _clip(path: Path, p: AudioPreprocessing) -> _Example:
     sound = decode(path)
     short = replace(sound, samples=sound.samples[: MAX_WINDOWS * p.samples])
-    given = windowed(heard(short, str(path), p), p)
+    given = windowed(at_network_rate(short, str(path), p), p)
     return _Example(encode_wav(short.samples, short.rate_hz), ".wav", "samples", short.samples, given)
 
 

@@ -24,7 +24,7 @@ from edgetl.bundle.compile import compile_targets
 from edgetl.fronts.audio.decode import decode
 from edgetl.fronts.audio.window import centered
 from edgetl.report.devices import read_devices
-from edgetl.tasks.classification.stream import OFF, Heard, Hops, detections, smoothed
+from edgetl.tasks.classification.stream import OFF, Detection, Hops, detections, smoothed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,7 +78,9 @@ def assert_classified_alike(apps: Apps, bundle: SoundBundle, paths: list[Path], 
     assert [each["labels"][0] for each in found] == [LABELS[int(row.argmax())] for row in logits]
 
 
-def hops_of(bundle: SoundBundle, recording: Samples, smoothing: int) -> tuple[NDArray[np.float32], tuple[Heard, ...]]:
+def hops_of(
+    bundle: SoundBundle, recording: Samples, smoothing: int
+) -> tuple[NDArray[np.float32], tuple[Detection, ...]]:
     """What Python computes for a stream: the means (H, C), and the detections."""
     heard = bundle.heard(recording)
     windows = np.stack([heard[start : start + WINDOW] for start in HOPS.starts(len(heard))])

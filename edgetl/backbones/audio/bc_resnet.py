@@ -7,31 +7,17 @@ ReLU in place of swish. There are no pretrained weights for it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgetl.backbones.audio.hears import Hears
-from edgetl.types import Mel
+from edgetl.backbones.audio import speech_embedding
+from edgetl.backbones.audio.native import NativeAudio
 
-HEARS = Hears(
-    rate_hz=16000,
-    samples=16000,
-    mel=Mel(
-        window=400,
-        hop=160,
-        dft=512,
-        bands=40,
-        low_hz=60.0,
-        high_hz=7600.0,
-        triangles="htk",
-        spectrum="amplitude",
-        log="ln",
-        floor=0.001,
-        floored="add",
-    ),
-)
+# the spectrum that suits words, with bands up to the end of the range
+NATIVE = NativeAudio(16000, 16000, replace(speech_embedding.NATIVE.mel, bands=40, high_hz=7600.0))
 NAMES = {"bc_resnet_1": 1, "bc_resnet_2": 2, "bc_resnet_3": 3}
 UNUSED: tuple[str, ...] = ()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from edgetl.backbones.audio.hears import Hears
+from edgetl.backbones.audio.native import NativeAudio
 from edgetl.types import Mel
 
 CEPSTRUM = Mel(
@@ -24,7 +24,7 @@ CEPSTRUM = Mel(
     floor=1e-12,
     coefficients=10,
 )
-HEARS = Hears(16000, 16000, CEPSTRUM, least_frames=4, bands=range(4, 257))
+NATIVE = NativeAudio(16000, 16000, CEPSTRUM, least_frames=4, bands=range(4, 257))
 NAMES = ("kws_ds_cnn_l",)
 UNUSED: tuple[str, ...] = ()
 

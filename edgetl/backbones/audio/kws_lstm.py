@@ -11,9 +11,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from edgetl.backbones.audio.ds_cnn import CEPSTRUM
-from edgetl.backbones.audio.hears import Hears
+from edgetl.backbones.audio.native import NativeAudio
 
-HEARS = Hears(16000, 16000, CEPSTRUM)
+NATIVE = NativeAudio(16000, 16000, CEPSTRUM)
 NAMES = {"kws_lstm_m": ("lstm", 214), "kws_gru_m": ("gru", 200)}
 UNUSED: tuple[str, ...] = ()
 

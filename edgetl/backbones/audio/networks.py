@@ -1,4 +1,4 @@
-"""edgetl's own networks for sound, by name; what each hears under a recipe."""
+"""edgetl's own networks for sound, by name; what each native under a recipe."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import ModuleType
 from torch import nn
 
 from edgetl.backbones.audio import bc_resnet, ds_cnn, kws_lstm, speech_embedding
-from edgetl.backbones.audio.hears import Hearing, Hears
+from edgetl.backbones.audio.native import ClipSource, NativeAudio
 from edgetl.backbones.plan import Plan
 from edgetl.backbones.weights import config_of
 from edgetl.errors import UsageError, WeightsError
@@ -26,7 +26,7 @@ NETWORKS: Mapping[str, ModuleType] = {
 }
 
 
-def plan_by_name(backbone: Backbone, source: WeightSource, hearing: Hearing) -> Plan:
+def plan_by_name(backbone: Backbone, source: WeightSource, clips: ClipSource) -> Plan:
     """The network that `backbone` names, its input, and the licence in the card beside its weights.
 
     Raises UsageError for a name that is not for sound, and for settings that the network cannot take.
@@ -35,7 +35,7 @@ def plan_by_name(backbone: Backbone, source: WeightSource, hearing: Hearing) -> 
     if name not in NETWORKS:
         raise UsageError(f"backbone.name: no network for sound is called `{name}`; {nearest(name, NETWORKS)}")
     module = NETWORKS[name]
-    native = _preprocessing(backbone, module.HEARS, hearing)
+    native = _preprocessing(backbone, module.NATIVE, clips)
     _, frames, bands = native.network_shape
     arguments = {"frames": frames, "bands": bands}
     return Plan("edgetl", name, native, arguments, module.UNUSED, licence=_licence(source))
@@ -56,30 +56,30 @@ def no_hub(name: str, held: str) -> WeightsError:
     )
 
 
-def _preprocessing(backbone: Backbone, hears: Hears, hearing: Hearing) -> AudioPreprocessing:
-    audio, name = hearing.audio, backbone.name
-    rate = audio.rate_hz or hears.rate_hz
-    if backbone.pretrained and rate != hears.rate_hz:
-        raise UsageError(f"audio.rate_hz: `{name}` was trained at {hears.rate_hz} Hz; leave it out")
-    mel = hears.mel if backbone.pretrained else _own_mel(hears.mel, hearing, rate)
-    seconds = hears.samples / hears.rate_hz if audio.window_s is None else audio.window_s
-    preprocessing = AudioPreprocessing(rate, hearing.file_rate_hz, round(seconds * rate), mel)
+def _preprocessing(backbone: Backbone, native: NativeAudio, clips: ClipSource) -> AudioPreprocessing:
+    audio, name = clips.audio, backbone.name
+    rate = audio.rate_hz or native.rate_hz
+    if backbone.pretrained and rate != native.rate_hz:
+        raise UsageError(f"audio.rate_hz: `{name}` was trained at {native.rate_hz} Hz; leave it out")
+    mel = native.mel if backbone.pretrained else _own_mel(native.mel, clips, rate)
+    seconds = native.samples / native.rate_hz if audio.window_s is None else audio.window_s
+    preprocessing = AudioPreprocessing(rate, clips.file_rate_hz, round(seconds * rate), mel)
     _, frames, bands = preprocessing.network_shape
-    if frames < hears.least_frames:
-        least = (mel.window + (hears.least_frames - 1) * mel.hop) / rate
+    if frames < native.least_frames:
+        least = (mel.window + (native.least_frames - 1) * mel.hop) / rate
         raise UsageError(f"audio.window_s: `{name}` needs at least {least:.3f} s; found {seconds:g}")
-    if bands not in hears.bands:
+    if bands not in native.bands:
         key = "coefficients" if mel.coefficients else "bands"
         raise UsageError(
-            f"audio.{key}: `{name}` takes {hears.bands[0]} to {hears.bands[-1]} values a frame; found {bands}"
+            f"audio.{key}: `{name}` takes {native.bands[0]} to {native.bands[-1]} values a frame; found {bands}"
         )
     front_end(mel, rate)  # raises UsageError for settings that contradict each other
     return preprocessing
 
 
-def _own_mel(mel: Mel, hearing: Hearing, rate_hz: int) -> Mel:
+def _own_mel(mel: Mel, clips: ClipSource, rate_hz: int) -> Mel:
     """The network's kind of spectrum in the recipe's numbers, for random weights."""
-    audio = hearing.audio
+    audio = clips.audio
     window = round(audio.frame_ms * rate_hz / 1000)
     return replace(
         mel,

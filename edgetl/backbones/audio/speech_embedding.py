@@ -10,10 +10,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgetl.backbones.audio.hears import Hears
+from edgetl.backbones.audio.native import NativeAudio
 from edgetl.types import Mel
 
-HEARS = Hears(
+NATIVE = NativeAudio(
     rate_hz=16000,
     samples=16000,
     mel=Mel(
@@ -77,7 +77,7 @@ class SpeechEmbedding(nn.Module):
             entering = channels
         self.body = nn.Sequential(*layers)
         self.out = nn.Conv2d(entering, _FEATURES, (3, 1), bias=False)
-        windows = (frames - HEARS.least_frames) // _STEP + 1
+        windows = (frames - NATIVE.least_frames) // _STEP + 1
         for part in self.modules():
             if isinstance(part, nn.Conv2d):  # without norms, torch's usual weights let the signal fade out
                 nn.init.kaiming_normal_(part.weight, 0.2)

@@ -10,7 +10,7 @@ from edgetl.types import Trait
 
 
 @dataclass(frozen=True)
-class Heard:
+class ClipFacts:
     """A readable sound: its rate and length as stored, and the information that decoding loses."""
 
     rate_hz: int
@@ -18,7 +18,7 @@ class Heard:
     traits: tuple[Trait, ...] = ()
 
 
-def examine(path: Path) -> Heard:
+def examine(path: Path) -> ClipFacts:
     """Decode a sound once. Raises UnreadableSound."""
     sound, where = decode(path), str(path)
     traits = []
@@ -26,4 +26,4 @@ def examine(path: Path) -> Heard:
         traits.append(Trait(where, "channels", high=sound.channels))
     if sound.bits != 16:
         traits.append(Trait(where, "converted", detail=f"{sound.bits}-bit {'floats' if sound.floats else 'integers'}"))
-    return Heard(sound.rate_hz, len(sound.samples), tuple(traits))
+    return ClipFacts(sound.rate_hz, len(sound.samples), tuple(traits))

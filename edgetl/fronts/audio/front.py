@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edgetl.fronts.audio.decode import SUFFIXES
-from edgetl.fronts.audio.examine import Heard, examine
+from edgetl.fronts.audio.examine import ClipFacts, examine
 from edgetl.types import FrontName
 
 
@@ -21,7 +21,7 @@ class AudioFront:
     foreign = (".mp3", ".m4a", ".aac", ".wma", ".opus", ".aif", ".aiff", ".aifc", ".au", ".caf", ".amr", ".webm")
     plain = "WAV"
 
-    def examine(self, path: Path) -> Heard:
+    def examine(self, path: Path) -> ClipFacts:
         return examine(path)
 
     def versions(self) -> Mapping[str, str]:

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 def load_sound(path: Path, preprocessing: AudioPreprocessing) -> NDArray[np.int16]:
     """Decode, resample, cut to the window: int16 (samples,). Raises UnreadableSound."""
-    return windowed(heard(decode(path), str(path), preprocessing), preprocessing)
+    return windowed(at_network_rate(decode(path), str(path), preprocessing), preprocessing)
 
 
-def heard(sound: Sound, where: str, preprocessing: AudioPreprocessing) -> NDArray[np.int16]:
+def at_network_rate(sound: Sound, where: str, preprocessing: AudioPreprocessing) -> NDArray[np.int16]:
     """All samples at the network's rate: int16 (N,). Raises UnreadableSound for a rate other than `file_rate_hz`."""
     if sound.rate_hz != preprocessing.file_rate_hz:
         advice = f"convert it: ffmpeg -i FILE -ar {preprocessing.file_rate_hz} NEW.wav"

@@ -54,7 +54,7 @@ _LOWEST = -708.0
 
 
 @dataclass(frozen=True)
-class Heard:
+class Detection:
     """A detected class. `end` is the last sample of its window plus one, at the network's rate."""
 
     end: int
@@ -96,16 +96,16 @@ def smoothed(logits: Floats, smoothing: int) -> Floats:
     return (sums / counts[:, None]).astype(np.float32)
 
 
-def detections(means: Floats, thresholds: Floats, refractory: int, hops: Hops) -> tuple[Heard, ...]:
+def detections(means: Floats, thresholds: Floats, refractory: int, hops: Hops) -> tuple[Detection, ...]:
     """What is detected in `means` (H, C), in order. thresholds (C,)"""
-    found: list[Heard] = []
+    found: list[Detection] = []
     reached = means >= thresholds
     for index in np.nonzero(reached.any(axis=1))[0]:
         end = hops.end(int(index))
         if found and end - found[-1].end < refractory:
             continue
         label = int(np.where(reached[index], means[index], -1).argmax())
-        found.append(Heard(end, label, float(means[index, label])))
+        found.append(Detection(end, label, float(means[index, label])))
     return tuple(found)
 
 

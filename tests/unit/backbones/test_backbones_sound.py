@@ -11,7 +11,7 @@ from audio_definitions import clips, definition, unit
 from torch import Tensor, nn
 
 from edgetl.backbones.audio.front_end import MelFrontEnd
-from edgetl.backbones.audio.hears import Hearing
+from edgetl.backbones.audio.native import ClipSource
 from edgetl.backbones.audio.networks import NETWORKS
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.classifier import features
@@ -36,7 +36,7 @@ def opened(
     if folder is not None and not (folder / name).is_dir():
         pytest.skip(f"no pretrained network here: {name}")
     source = locate(backbone, Path(), () if folder is None else (folder,))
-    return build(backbone, source, 3, Hearing(file_rate_hz, audio or Audio()))
+    return build(backbone, source, 3, ClipSource(file_rate_hz, audio or Audio()))
 
 
 def embedded(network: nn.Module, spec: NetworkSpec, shared: Path) -> Tensor:
@@ -183,7 +183,7 @@ def test_random_weights_hear_what_the_recipe_says() -> None:
 def test_weights_that_no_folder_has_are_not_downloaded() -> None:
     backbone = Backbone(name="speech_embedding")
     with pytest.raises(WeightsError, match=r"expected them as `speech_embedding/model.safetensors` in a folder"):
-        build(backbone, locate(backbone, Path(), ()), 3, Hearing(16000, Audio()))
+        build(backbone, locate(backbone, Path(), ()), 3, ClipSource(16000, Audio()))
 
 
 def test_an_image_does_not_reach_a_network_for_sound() -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sounds import tone, write_wav
 
 from edgetl.errors import DataError
-from edgetl.fronts.audio.load import at_rate, heard, load_sound
+from edgetl.fronts.audio.load import at_network_rate, at_rate, load_sound
 from edgetl.fronts.audio.resample import MAX_VALUES, Ratio, design, resample
 from edgetl.fronts.audio.wav import Sound, UnreadableSound
 from edgetl.fronts.audio.window import centered
@@ -123,4 +123,4 @@ def test_a_clip_of_8_khz_is_heard_at_16_khz_in_the_middle_of_its_window(tmp_path
 def test_a_clip_of_another_rate_than_declared_is_refused(tmp_path: Path) -> None:
     sound = Sound(tone(440, rate=22_050), 22_050, 1, 16)
     with pytest.raises(UnreadableSound, match=r"a\.wav: not usable as a sound: expected 16000 Hz, found 22050 Hz"):
-        heard(sound, "a.wav", AudioPreprocessing(16_000, 16_000, 16_000, MEL))
+        at_network_rate(sound, "a.wav", AudioPreprocessing(16_000, 16_000, 16_000, MEL))

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from edgetl.backbones.audio.front_end import MelFrontEnd
-from edgetl.backbones.audio.hears import Hearing
 from edgetl.backbones.audio.kws_lstm import KeywordRecurrent
+from edgetl.backbones.audio.native import ClipSource
 from edgetl.backbones.load import build
 from edgetl.backbones.weights import locate
 from edgetl.pivot.attach_audio import attach_audio
@@ -37,7 +37,7 @@ def settled(network: nn.Module, shape: tuple[int, ...]) -> nn.Module:
 @pytest.mark.parametrize("name", ["speech_embedding", "kws_ds_cnn_l", "kws_gru_m", "bc_resnet_1"])
 def test_the_pivot_hears_samples_as_torch_does(name: str) -> None:
     backbone = Backbone(name=name, pretrained=False)
-    network, spec, _ = build(backbone, locate(backbone, Path(), ()), 3, Hearing(16000, Audio(window_s=0.8)))
+    network, spec, _ = build(backbone, locate(backbone, Path(), ()), 3, ClipSource(16000, Audio(window_s=0.8)))
     p = spec.preprocessing
     assert isinstance(p, AudioPreprocessing)
     folded = fold(settled(network, p.network_shape), p.network_shape)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgetl.errors import DataError
-from edgetl.tasks.classification.stream import OFF, Heard, Hops, detections, smoothed
+from edgetl.tasks.classification.stream import OFF, Detection, Hops, detections, smoothed
 
 HOPS = Hops(window=100, hop=25)
 
@@ -64,7 +64,7 @@ def test_after_a_detection_there_is_none_until_the_refractory_time_is_over() -> 
 
 def test_a_detection_says_how_probable_it_was() -> None:
     (heard,) = detections(np.array([[0.25, 0.75]], np.float32), np.array([OFF, 0.5], np.float32), 1, HOPS)
-    assert heard == Heard(end=100, label=1, probability=0.75)
+    assert heard == Detection(end=100, label=1, probability=0.75)
 
 
 @pytest.mark.parametrize(

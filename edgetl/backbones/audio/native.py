@@ -9,7 +9,7 @@ from edgetl.types import Mel
 
 
 @dataclass(frozen=True)
-class Hears:
+class NativeAudio:
     """samples, mel      the window and the spectrum that its weights were trained with
     least_frames, bands  what its layers need"""
 
@@ -21,7 +21,7 @@ class Hears:
 
 
 @dataclass(frozen=True)
-class Hearing:
+class ClipSource:
     """How clips reach a network: the rate of the files, and what the recipe says."""
 
     file_rate_hz: int
