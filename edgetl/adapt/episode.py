@@ -15,6 +15,7 @@ from edgetl.adapt.inputs import CachedInputs, Inputs, PixelInputs
 from edgetl.backbones.cut import Cut, cut_network, whole_macs
 from edgetl.backbones.extract import Frozen, Point, View, activations
 from edgetl.backbones.freeze import Depth
+from edgetl.fronts.base import load_front
 from edgetl.fronts.views import augment_of
 from edgetl.recipes.recipe import Adapt
 from edgetl.recipes.run import Run
@@ -49,6 +50,11 @@ class Task:
     def policy(self) -> str:
         """One of `Augment`."""
         return augment_of(self.run)
+
+    @property
+    def noun(self) -> str:
+        """One example, in sentences."""
+        return load_front(self.run.job.recipe.front).noun
 
     @property
     def config(self) -> Adapt:

@@ -1,4 +1,7 @@
-"""Guards of an adaptation: pure functions from measurements to a verdict and a sentence that explains it."""
+"""Guards of an adaptation: pure functions from measurements to a verdict and a sentence that explains it.
+
+noun  one example, in sentences
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,12 @@ def clear_lead(images: int) -> float:
 
 
 def negative_transfer(
-    candidate: Judged, frozen: Sequence[Judged], scratch: Judged | None, *, asked_for: bool = False
+    candidate: Judged,
+    frozen: Sequence[Judged],
+    scratch: Judged | None,
+    *,
+    asked_for: bool = False,
+    noun: str = "image",
 ) -> Guard:
     """Does `candidate` beat the frozen-feature baselines and one without pretraining (`scratch`)?
 
@@ -79,34 +87,42 @@ def negative_transfer(
         points = paired_difference(scratch.right, candidate.right)
         numbers |= _interval("scratch_minus_candidate_points", points)
         facts = f"{_capital(scratch.name)}, without any pretraining, "
+        compare = " (`edgetl select`)" if noun == "image" else ""
         if points.low > 0:
             sentence = (
-                f"{facts}does better on these images ({_against(scratch, candidate, points)}): the pretraining of this "
-                "backbone does not help here; choose another one (`edgetl select`)."
+                f"{facts}does better on these {noun}s ({_against(scratch, candidate, points, noun)}): the pretraining "
+                f"of this backbone does not help here; choose another one{compare}."
             )
             return Guard(guard, "failed", sentence, numbers)
         if clear and points.value > 0:
             sentence = (
-                f"{facts}had more held-out images right ({_against(scratch, candidate, points)}). That may be chance; "
-                "another backbone may suit these images better (`edgetl select`)."
+                f"{facts}had more held-out {noun}s right ({_against(scratch, candidate, points, noun)}). That may be "
+                f"chance; another backbone may suit these {noun}s better{compare}."
             )
             return Guard(guard, "warn", sentence, numbers)
     if rival is not None:
-        return _tuned(guard, candidate, rival, numbers, clear=clear, asked_for=asked_for)
+        return _tuned(guard, candidate, rival, numbers, clear=clear, asked_for=asked_for, noun=noun)
     if scratch is None:
         sentence = f"{_capital(candidate.name)} was not compared with a baseline, because nothing could be held out."
         return Guard(guard, "not measured", sentence, numbers)
     points = paired_difference(candidate.right, scratch.right)
-    sentence = f"Compared with {scratch.name}, pretraining does no harm ({_against(candidate, scratch, points)})."
+    sentence = f"Compared with {scratch.name}, pretraining does no harm ({_against(candidate, scratch, points, noun)})."
     return Guard(guard, "pass", sentence, numbers)
 
 
 def _tuned(
-    guard: str, candidate: Judged, rival: Judged, numbers: Mapping[str, float], *, clear: bool, asked_for: bool
+    guard: str,
+    candidate: Judged,
+    rival: Judged,
+    numbers: Mapping[str, float],
+    *,
+    clear: bool,
+    asked_for: bool,
+    noun: str,
 ) -> Guard:
     """Fine-tuning compared with a new head alone."""
     points = paired_difference(candidate.right, rival.right)
-    facts = _against(candidate, rival, points)
+    facts = _against(candidate, rival, points, noun)
     if not clear:
         sentence = f"Fine-tuning is not clearly better than a new head alone ({facts}), " + (
             "and was kept because the recipe asks for it."
@@ -121,19 +137,23 @@ def _tuned(
         return Guard(guard, "pass", sentence, numbers)
     if points.value == 0:
         sentence = (
-            f"Fine-tuning and a new head alone had the same number of {len(candidate.right)} held-out images right "
+            f"Fine-tuning and a new head alone had the same number of {len(candidate.right)} held-out {noun}s right "
             f"({_top1(candidate):.1%}); fine-tuning was kept because it was more confident in the right classes."
         )
         return Guard(guard, "pass", sentence, numbers)
     sentence = (
-        f"Fine-tuning had fewer held-out images right than a new head alone ({facts}), which may be chance; it was "
+        f"Fine-tuning had fewer held-out {noun}s right than a new head alone ({facts}), which may be chance; it was "
         "kept because it was more confident in the right classes."
     )
     return Guard(guard, "warn", sentence, numbers)
 
 
 def overfitting(
-    train_top1: float, held_out_right: NDArray[np.bool_], held_out_losses: Sequence[float], epochs: int
+    train_top1: float,
+    held_out_right: NDArray[np.bool_],
+    held_out_losses: Sequence[float],
+    epochs: int,
+    noun: str = "image",
 ) -> Guard:
     """Is the gap between training and held-out accuracy large, and did the trials pass their best epoch?
 
@@ -158,7 +178,9 @@ def overfitting(
             f"{len(held_out_losses)}, so training on all shots ended there."
         )
     if sure_gap > _LARGE_GAP:
-        sentence = f"The network has memorized its shots and generalizes little ({facts}); more images would help most."
+        sentence = (
+            f"The network has memorized its shots and generalizes little ({facts}); more {noun}s would help most."
+        )
         return Guard("overfitting", "warn", sentence + rose, numbers)
     return Guard("overfitting", "pass", f"No sign of overfitting: {facts}.{rose}", numbers)
 
@@ -196,6 +218,7 @@ def sanity_probe(
     labels: NDArray[np.int64],
     num_classes: int,
     seed: int,
+    noun: str = "image",
 ) -> Guard:
     """Do pretrained features (N, F) of the shots' plain views carry more information than those of the same network
     with random weights?
@@ -221,17 +244,17 @@ def sanity_probe(
     spread, random_spread = _spread(pretrained), _spread(random)
     numbers = {"spread": spread, "random_spread": random_spread}
     better = worse = False
-    facts = "no class has a second image to validate on"
+    facts = f"no class has a second {noun} to validate on"
     one, two = (_probe(features, labels, num_classes, seed) for features in (pretrained, random))
     if one is not None and two is not None:
         lead, sure = paired_difference(one.right, two.right), _standard_errors(two.loss - one.loss)
         better = lead.low > 0 and sure >= _BEYOND_DOUBT
         worse = lead.high < 0 and sure <= -_BEYOND_DOUBT and len(labels) >= FEWEST_TO_BLAME
-        facts = _against(one, two, lead)
+        facts = _against(one, two, lead, noun)
         numbers |= {"top1": _top1(one), "random_top1": _top1(two), "standard_errors": sure}
         numbers |= _interval("pretrained_minus_random_points", lead)
     ratio = spread / random_spread if random_spread > 0 else math.inf
-    varied = f"they differ from image to image {ratio:.2g} times as much"
+    varied = f"they differ from {noun} to {noun} {ratio:.2g} times as much"
     dull = spread <= random_spread
     if worse or (dull and not better):
         sentence = (
@@ -288,9 +311,9 @@ def _top1(candidate: Judged) -> float:
     return float(candidate.right.mean())
 
 
-def _against(one: Judged, two: Judged, lead: Interval) -> str:
+def _against(one: Judged, two: Judged, lead: Interval, noun: str) -> str:
     return (
-        f"{_top1(one):.1%} against {_top1(two):.1%} of {len(one.right)} held-out images right, "
+        f"{_top1(one):.1%} against {_top1(two):.1%} of {len(one.right)} held-out {noun}s right, "
         f"{lead.value:+.1f} points, 95 % interval {lead.low:+.1f} to {lead.high:+.1f}"
     )
 

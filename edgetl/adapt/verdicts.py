@@ -34,7 +34,7 @@ from edgetl.tasks.classification.folds import Fold
 
 _AT_ONCE = 32
 GUARD_SHARE = 0.2  # limit of a guard's cost, as a share of the adaptation
-SCRATCH, PIXELS = "a small network trained from scratch", "a linear classifier on small images"
+SCRATCH, PIXELS = "a small network trained from scratch", "a linear classifier on small {pictures}"
 _MOST_IMAGES = 500  # for the baselines: more say nothing new and cost minutes
 
 
@@ -67,7 +67,7 @@ def sanity(task: Task, features: NDArray[np.float32]) -> Guard:
     fresh = freeze_network(construct(task.frozen.spec), task.frozen.spec)
     what = "shots, random weights (guard: sanity probe)"
     random = pooled_features(fresh, samples, task.cache / "features", progress=task.progress, what=what).read()
-    verdict = sanity_probe(features[0, few], random, task.labels[few], task.num_classes, task.config.seed)
+    verdict = sanity_probe(features[0, few], random, task.labels[few], task.num_classes, task.config.seed, task.noun)
     if verdict.verdict == "failed" and task.config.sanity == "refuse":
         raise WeightsError(
             f"{task.frozen.spec.architecture}: {verdict.sentence} (`adapt.sanity: warn` continues with them)"
@@ -99,11 +99,11 @@ def _negative_transfer(task: Task, adapted: Adapted, best: Judged) -> Guard:
     end, asked_for = adapted.end, task.config.strategy == "finetune"
     if end is not None and adapted.tuning is not None:
         beside = subset(scratch, end.images) if scratch else None
-        return negative_transfer(end.judged, (end.rival,), beside, asked_for=asked_for)
-    shipped = negative_transfer(best, (), scratch)
+        return negative_transfer(end.judged, (end.rival,), beside, asked_for=asked_for, noun=task.noun)
+    shipped = negative_transfer(best, (), scratch, noun=task.noun)
     if end is None or shipped.verdict == "failed":
         return shipped
-    tuned = negative_transfer(end.judged, (end.rival,), None, asked_for=asked_for)
+    tuned = negative_transfer(end.judged, (end.rival,), None, asked_for=asked_for, noun=task.noun)
     if tuned.verdict == "rolled back":
         return tuned
     sentence = "Fine-tuning on all shots ended worse than its trials, so it was rolled back."
@@ -116,15 +116,17 @@ def _scratch(task: Task, folds: Sequence[Fold], macs: float) -> Judged | None:
     if len(task.samples) > _MOST_IMAGES:
         return None
     p, labels, seed = task.frozen.spec.preprocessing, task.labels, task.config.seed
+    policy = task.policy if task.noun == "image" else "none"  # views of sounds are not made of their pictures
     pixels = pictures(task.samples, p)
     if scratch_macs(task.num_classes, len(folds)) > GUARD_SHARE * macs:
-        return judged(PIXELS, pixel_logits(pixels, labels, folds, task.num_classes, seed), labels)
+        name = PIXELS.format(pictures="images" if task.noun == "image" else "mel spectra")
+        return judged(name, pixel_logits(pixels, labels, folds, task.num_classes, seed), labels)
     depends_on = {
         "what": "scratch",
         "version": SCRATCH_VERSION,
         "images": contents(task.samples),
         "preprocessing": asdict(p),
-        "policy": task.policy,
+        "policy": policy,
         "seed": seed,
     }
 
@@ -132,7 +134,7 @@ def _scratch(task: Task, folds: Sequence[Fold], macs: float) -> Judged | None:
         return load_or_compute(task.cache / "judged", {**depends_on, "fold": asdict(fold)}, compute, task.progress)
 
     with task.progress.task(f"guard: {SCRATCH}, folds", total=len(folds)) as advance:
-        logits = scratch_logits(pixels, labels, folds, task.policy, seed, keep=keep, advance=advance)
+        logits = scratch_logits(pixels, labels, folds, policy, seed, keep=keep, advance=advance)
     return judged(SCRATCH, logits, labels)
 
 
@@ -145,7 +147,7 @@ def _overfitting(task: Task, adapted: Adapted, kept: Judged) -> Guard:
         pixels = load_raw(part, frozen.spec.preprocessing)
         right += int((logits_of_pixels(frozen, pixels).argmax(1).cpu().numpy() == [s.label for s in part]).sum())
     losses = mean_losses(adapted.end.runner.trials) if adapted.end and adapted.tuning else []
-    return overfitting(right / len(few), kept.right, losses, adapted.epochs)
+    return overfitting(right / len(few), kept.right, losses, adapted.epochs, task.noun)
 
 
 def _spread_out(count: int) -> list[int]:

@@ -34,7 +34,12 @@ Judge = Callable[[nn.Module], Judged]
 
 
 def decide(
-    prepared: nn.Module, judge: Judge, gates: Gates, train: Callable[[], None], metric: str = "top-1"
+    prepared: nn.Module,
+    judge: Judge,
+    gates: Gates,
+    train: Callable[[], None],
+    metric: str = "top-1",
+    noun: str = "image",
 ) -> Decision:
     """Keep the calibrated network if it is well inside the accuracy gates, else train it and keep the better one.
 
@@ -48,11 +53,11 @@ def decide(
     allowed = _allowed(gates, metric)
     if is_inside(calibrated, gates):
         of_float = f" The float network itself has {' and '.join(out_of_reach)}." if out_of_reach else ""
-        return Decision("ptq", f"{_lost(calibrated)}; {allowed}: not trained.{of_float}", calibrated, None)
+        return Decision("ptq", f"{_lost(calibrated, noun)}; {allowed}: not trained.{of_float}", calibrated, None)
     before = snapshot(prepared)
     train()
     trained = judge(prepared)
-    start = f"{_lost(calibrated)}; {allowed}. After quantization-aware training it is {_points(trained)}"
+    start = f"{_lost(calibrated, noun)}; {allowed}. After quantization-aware training it is {_points(trained)}"
     if trained.drop_points.value < calibrated.drop_points.value:
         return Decision("qat", f"{start}.", calibrated, trained)
     prepared.load_state_dict(before)
@@ -98,8 +103,8 @@ def judge_on(task: Task, split: Split, teacher: nn.Module, p: Preprocessing, pro
     return judge
 
 
-def _lost(judged: Judged) -> str:
-    return f"After calibration the drop is {_points(judged)} on {judged.images} validation images"
+def _lost(judged: Judged, noun: str) -> str:
+    return f"After calibration the drop is {_points(judged)} on {judged.images} validation {noun}s"
 
 
 def _points(judged: Judged) -> str:

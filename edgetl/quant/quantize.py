@@ -17,6 +17,7 @@ from edgetl.backbones.extract import tensors_digest
 from edgetl.backbones.memory_format import channels_last
 from edgetl.backbones.replaceable import replaceable
 from edgetl.files.digest import value_digest
+from edgetl.fronts.base import load_front
 from edgetl.fronts.views import augment_of
 from edgetl.pivot.adapted import open_adapted, outputs_of
 from edgetl.pivot.check import check_scheme
@@ -170,7 +171,7 @@ def _settle(run: Run, task: Task, gates: Gates, prepared: nn.Module, teacher: nn
 
     if config.method == "auto":
         judge = judge_on(task, run.split, teacher, shots.preprocessing, run.progress)
-        decision = decide(prepared, judge, gates, learn, task.metric)
+        decision = decide(prepared, judge, gates, learn, task.metric, load_front(run.job.recipe.front).noun)
         return _Settled(decision.method, decision, tuple(history))
     if config.method == "qat":
         learn()

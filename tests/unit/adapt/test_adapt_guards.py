@@ -78,6 +78,14 @@ def test_a_rollback_names_both_and_their_difference() -> None:
     assert found.numbers["candidate_minus_frozen_points"] == pytest.approx(-10)
 
 
+def test_of_clips_it_speaks_of_clips_and_not_of_a_command_for_images() -> None:
+    clips, scratch = _candidate("ridge", 60), _candidate("a small network trained from scratch", 90)
+    found = negative_transfer(clips, [], scratch, noun="clip")
+    assert "does better on these clips (90.0% against 60.0% of 100 held-out clips right" in found.sentence
+    assert "edgetl select" not in found.sentence
+    assert "edgetl select" in negative_transfer(clips, [], scratch).sentence
+
+
 def test_a_lead_of_nothing_is_no_warning_and_says_why_fine_tuning_was_kept() -> None:
     found = negative_transfer(_candidate("finetune last 4 of 11 parts", 97, 0.5), [_candidate("logistic", 97)], None)
     assert found.verdict == "pass"
