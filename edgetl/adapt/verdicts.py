@@ -34,7 +34,8 @@ from edgetl.tasks.classification.folds import Fold
 
 _AT_ONCE = 32
 GUARD_SHARE = 0.2  # limit of a guard's cost, as a share of the adaptation
-SCRATCH, PIXELS = "a small network trained from scratch", "a linear classifier on small {pictures}"
+SCRATCH = "a small network trained from scratch"
+PIXELS = {"image": "a linear classifier on small images", "clip": "a linear classifier on small mel spectra"}
 _MOST_IMAGES = 500  # for the baselines: more say nothing new and cost minutes
 
 
@@ -119,7 +120,7 @@ def _scratch(task: Task, folds: Sequence[Fold], macs: float) -> Judged | None:
     policy = task.policy if task.noun == "image" else "none"  # views of sounds are not made of their pictures
     pixels = pictures(task.samples, p)
     if scratch_macs(task.num_classes, len(folds)) > GUARD_SHARE * macs:
-        name = PIXELS.format(pictures="images" if task.noun == "image" else "mel spectra")
+        name = PIXELS[task.noun]
         return judged(name, pixel_logits(pixels, labels, folds, task.num_classes, seed), labels)
     depends_on = {
         "what": "scratch",

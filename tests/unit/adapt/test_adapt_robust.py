@@ -27,7 +27,7 @@ def test_case_guard_of_a_probe_costs_a_fifth_of_it_at_most(
     monkeypatch.setattr(scratch, "_train", fail)
     record = adapt_in(split_in(tmp_path), weights, tmp_path / "out", strategy="probe", views=1)
     found = {guard.guard: guard for guard in record.guards}["negative transfer"]
-    assert verdicts.PIXELS in found.sentence.lower()
+    assert verdicts.PIXELS["image"] in found.sentence.lower()
 
 
 def test_a_killed_guard_keeps_the_folds_that_it_finished(
