@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from edgetl.fronts.image.augment_policy import resizes_of
 from edgetl.recipes.run import Run
 from edgetl.tasks.classification.folds import Fold, stratified_folds
 from edgetl.tasks.classification.heads.by_name import held_out_logits, prepare
-from edgetl.types import ResizePolicy
+from edgetl.types import ResizePolicy, described
 
 _FOLDS, _REPEATS = 5, 3
 _HEADS = ("logistic", "ridge")  # two heads, so that luck with one image in one of them does not decide
@@ -72,7 +72,7 @@ def _kept_judgment(run: Run, view: Frozen, turns: Sequence[Sequence[Fold]]) -> N
         "what": "resize",
         "version": _VERSION,
         "network": view.digest,
-        "preprocessing": asdict(view.spec.preprocessing),
+        "preprocessing": described(view.spec.preprocessing),
         "images": contents(samples),
         "folds": [[fold.held_out for fold in folds] for folds in turns],
         "seed": _seed(run),

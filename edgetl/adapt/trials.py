@@ -22,6 +22,7 @@ from edgetl.tasks.classification.folds import Fold
 from edgetl.tasks.classification.heads.by_name import fit_head
 from edgetl.tasks.classification.heads.by_name import prepare as prepare_shots
 from edgetl.tasks.classification.heads.head import Head
+from edgetl.types import described
 
 _VERSION = 2  # of the trial
 
@@ -100,7 +101,7 @@ def trial_key(task: Task, tuning: Tuning, fold: Fold, head: Head) -> dict[str, A
         "tools": torch.__version__,
         "network": task.frozen.digest,
         "images": contents(task.samples),
-        "preprocessing": asdict(task.frozen.spec.preprocessing),
+        "preprocessing": described(task.frozen.spec.preprocessing),
         "policy": task.policy,
         "views": task.views,
         "config": config,

@@ -31,6 +31,7 @@ from edgetl.backbones.extract import freeze_network, logits_of_pixels, pooled_fe
 from edgetl.backbones.load import construct
 from edgetl.errors import WeightsError
 from edgetl.tasks.classification.folds import Fold
+from edgetl.types import described
 
 _AT_ONCE = 32
 GUARD_SHARE = 0.2  # limit of a guard's cost, as a share of the adaptation
@@ -126,7 +127,7 @@ def _scratch(task: Task, folds: Sequence[Fold], macs: float) -> Judged | None:
         "what": "scratch",
         "version": SCRATCH_VERSION,
         "images": contents(task.samples),
-        "preprocessing": asdict(p),
+        "preprocessing": described(p),
         "policy": policy,
         "seed": seed,
     }

@@ -27,7 +27,7 @@ from edgetl.files.digest import value_digest
 from edgetl.fronts.base import load_front
 from edgetl.recipes.recipe import Backbone
 from edgetl.store.rows import Rows, compute_rows
-from edgetl.types import NetworkSpec, Preprocessing, Progress, Sample, WeightSource
+from edgetl.types import NetworkSpec, Preprocessing, Progress, Sample, WeightSource, described
 
 _BATCH = 32
 _AT_ONCE = 4  # images: activations of a whole batch do not fit the cache of a core, and took three times as long
@@ -139,7 +139,7 @@ def activations(
         "network": frozen.digest,
         "classifier": frozen.spec.classifier,
         "device": frozen.device.type,
-        "preprocessing": asdict(preprocessing),
+        "preprocessing": described(preprocessing),
         "view": asdict(view),
         "images": [sample.sha256 for sample in samples],
     }

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import get_args
 
 from pydantic import TypeAdapter, ValidationError
 
 from edgetl.errors import WeightsError
-from edgetl.types import NetworkSpec, Preprocessing
+from edgetl.types import NetworkSpec, Preprocessing, described, located
 
 SCHEMA = 1
 _MAX_BYTES = 1_000_000
@@ -18,7 +18,7 @@ _MAX_BYTES = 1_000_000
 
 def write_spec(spec: NetworkSpec, path: Path) -> None:
     """Write `spec` as JSON with sorted keys: equal specs give equal bytes."""
-    values = asdict(spec)
+    values = {**asdict(spec), "preprocessing": described(spec.preprocessing)}
     for name in ("surgery", "licence"):
         if not values[name]:
             del values[name]  # the same bytes as before there was such a field
@@ -38,7 +38,8 @@ def read_spec(path: Path) -> NetworkSpec:
         raise WeightsError(f"{path}: expected a network description of schema {SCHEMA}")
     try:
         _refuse_unknown(raw)
-        return TypeAdapter(NetworkSpec).validate_python(raw)
+        spec = TypeAdapter(NetworkSpec).validate_python(raw)
+        return replace(spec, preprocessing=located(spec.preprocessing, path.parent))
     except ValidationError as error:
         problems = "; ".join(f"`{'.'.join(map(str, p['loc']))}`: {p['msg']}" for p in error.errors())
         raise WeightsError(f"{path}: not a network description: {problems}") from error

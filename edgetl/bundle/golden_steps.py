@@ -18,7 +18,7 @@ from edgetl.fronts.audio.resample import FILE_NAME as RESAMPLER
 from edgetl.fronts.audio.resample import Ratio, design, resample
 from edgetl.fronts.image.decode import decode
 from edgetl.fronts.image.resize import resize
-from edgetl.types import AudioPreprocessing, ImagePreprocessing
+from edgetl.types import AudioPreprocessing, ImagePreprocessing, as_image
 
 Step = Literal["decode", "resize", "window", "network", "postprocess"]
 Pixels = NDArray[np.uint8]
@@ -53,7 +53,7 @@ def replay_input(folder: Path, manifest: Manifest, index: int, file: str) -> Gol
     p = manifest.preprocessing
     if isinstance(p, AudioPreprocessing):
         return _replay_clip(folder, p, index, file)
-    return _replay_image(folder, manifest, p, index, file)
+    return _replay_image(folder, manifest, as_image(p), index, file)
 
 
 def _replay_clip(folder: Path, p: AudioPreprocessing, index: int, file: str) -> GoldenExample:

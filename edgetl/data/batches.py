@@ -14,7 +14,7 @@ from edgetl.fronts.base import load_front
 from edgetl.fronts.image.decode import decode
 from edgetl.fronts.image.frame import Frame, frame_of
 from edgetl.fronts.image.resize import resize
-from edgetl.types import AudioPreprocessing
+from edgetl.types import AudioPreprocessing, as_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +37,7 @@ def load_example(path: Path, preprocessing: Preprocessing) -> NDArray[Any]:
     """One file as the deployed network takes it: of the shape and type of `preprocessing.port`. Raises DataError."""
     if isinstance(preprocessing, AudioPreprocessing):
         return load_sound(path, preprocessing)
-    return load_framed(path, preprocessing)[0]
+    return load_framed(path, as_image(preprocessing))[0]
 
 
 def load_framed(path: Path, preprocessing: ImagePreprocessing) -> tuple[NDArray[np.uint8], Frame]:

@@ -7,17 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, PlainSerializer, Tag, ValidationError
 
 from edgetl.errors import BundleError, DataError
 from edgetl.files.digest import open_plain
 from edgetl.files.file_kind import describe_bytes
 from edgetl.files.text import printable, quoted, shortened
-from edgetl.types import AudioPreprocessing, ImagePreprocessing
+from edgetl.types import AudioPreprocessing, ImagePreprocessing, SeriesPreprocessing, TextPreprocessing, described
 
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 _MISSING = ("missing", "missing_argument")
-_ALTERNATIVES = ("(image)", "(audio)")  # which of them was read is no key of the file
+_KEYS = {"rate_hz": "(audio)", "tokenizer": "(text)", "steps": "(series)"}
+_ALTERNATIVES = ("(image)", *_KEYS.values())  # which of them was read is no key of the file
 _PLACE_CHARACTERS, _PROBLEM_CHARACTERS = 120, 200
 T = TypeVar("T", bound=BaseModel)
 
@@ -57,8 +58,12 @@ NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 """A plain name inside a folder: it does not begin with a dot, so it can neither leave the folder nor hide in it."""
 RelativePath = Annotated[str, Field(pattern=rf"^{NAME}(/{NAME}){{0,3}}$", max_length=200)]
 ReadPreprocessing = Annotated[
-    Annotated[ImagePreprocessing, Tag("(image)")] | Annotated[AudioPreprocessing, Tag("(audio)")],
-    Discriminator(lambda value: "(audio)" if _has(value, "rate_hz") else "(image)"),
+    Annotated[ImagePreprocessing, Tag("(image)")]
+    | Annotated[AudioPreprocessing, Tag("(audio)")]
+    | Annotated[TextPreprocessing, Tag("(text)")]
+    | Annotated[SeriesPreprocessing, Tag("(series)")],
+    Discriminator(lambda value: next((tag for key, tag in _KEYS.items() if _has(value, key)), "(image)")),
+    PlainSerializer(described),
 ]
 """A `Preprocessing` in a file: its keys say of which front."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

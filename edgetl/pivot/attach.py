@@ -8,11 +8,11 @@ import onnx
 
 from edgetl.pivot.attach_audio import attach_audio
 from edgetl.pivot.preprocess import attach_image
-from edgetl.types import AudioPreprocessing, Preprocessing
+from edgetl.types import AudioPreprocessing, Preprocessing, as_image
 
 
 def attach(model: onnx.ModelProto, p: Preprocessing, labels: Sequence[str]) -> onnx.ModelProto:
     """A copy of the network whose input is `p.port`, with labels and preprocessing in its metadata."""
     if isinstance(p, AudioPreprocessing):
         return attach_audio(model, p, labels)
-    return attach_image(model, p, labels)
+    return attach_image(model, as_image(p), labels)

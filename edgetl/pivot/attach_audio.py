@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgetl.fronts.audio.mel import FrontEnd, front_end
 from edgetl.pivot.preprocess import LABELS_KEY, PREPROCESSING_KEY
 from edgetl.pivot.serialize import clean
-from edgetl.types import AudioPreprocessing
+from edgetl.types import AudioPreprocessing, described
 
 AUDIO_INPUT = "audio"
 
@@ -43,7 +42,7 @@ def attach_audio(model: onnx.ModelProto, p: AudioPreprocessing, labels: Sequence
         result,
         {
             LABELS_KEY: json.dumps(list(labels), ensure_ascii=False),
-            PREPROCESSING_KEY: json.dumps(asdict(p), sort_keys=True),
+            PREPROCESSING_KEY: json.dumps(described(p), sort_keys=True),
         },
     )
     onnx.checker.check_model(result)

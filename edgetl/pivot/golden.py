@@ -18,7 +18,7 @@ from edgetl.fronts.audio.load import at_network_rate, windowed
 from edgetl.fronts.audio.wav import encode_wav
 from edgetl.fronts.image.decode import decode_bytes, read_bytes
 from edgetl.fronts.image.resize import resize
-from edgetl.types import OUTPUT_NAME, AudioPreprocessing, ImagePreprocessing, Preprocessing, Sample
+from edgetl.types import OUTPUT_NAME, AudioPreprocessing, ImagePreprocessing, Preprocessing, Sample, as_image
 from edgetl.types.truth import labels_of
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def write_examples(samples: Sequence[Sample], p: Preprocessing, folder: Path) ->
 
 
 def _example(path: Path, p: Preprocessing) -> _Example:
-    return _clip(path, p) if isinstance(p, AudioPreprocessing) else _image(path, p)
+    return _clip(path, p) if isinstance(p, AudioPreprocessing) else _image(path, as_image(p))
 
 
 def _clip(path: Path, p: AudioPreprocessing) -> _Example:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgetl.fronts.image.normalize import affine
 from edgetl.pivot.rewrite import drop_unused_constants
 from edgetl.pivot.serialize import clean
-from edgetl.types import IMAGE_INPUT, ImagePreprocessing, Preprocessing, as_image
+from edgetl.types import IMAGE_INPUT, ImagePreprocessing, Preprocessing, as_image, described
 
 LABELS_KEY = "edgetl.labels"
 PREPROCESSING_KEY = "edgetl.preprocessing"
@@ -94,7 +94,7 @@ def attach_image(model: onnx.ModelProto, p: ImagePreprocessing, labels: Sequence
         result,
         {
             LABELS_KEY: json.dumps(list(labels), ensure_ascii=False),
-            PREPROCESSING_KEY: json.dumps(asdict(p), sort_keys=True),
+            PREPROCESSING_KEY: json.dumps(described(p), sort_keys=True),
         },
     )
     onnx.checker.check_model(result)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from importlib import metadata
 from typing import Any
 
-from edgetl.types import CalibrationProfile, Preprocessing, Sample, Scheme
+from edgetl.types import CalibrationProfile, Preprocessing, Sample, Scheme, described
 
 _VERSION = 1  # of what observing does
 _TOOLS = ("torch", "torchao", "timm", "torchvision", "pillow", "numpy")
@@ -44,7 +43,7 @@ def key_parts(
         "network": _jsonable(network),
         "weights": weights,
         "images": [sample.sha256 for sample in samples],
-        "preprocessing": _jsonable(asdict(p)),
+        "preprocessing": _jsonable(described(p)),
         "profile": _profile_parts(profile),
         "augmentation": policy if profile.views else "none",
         "scheme": {"operators": sorted(scheme.operators)},

@@ -31,7 +31,18 @@ from edgetl.types.engines import (
     Placement,
     fed,
 )
-from edgetl.types.inputs import AudioPreprocessing, ImagePreprocessing, Mel, Preprocessing, as_image
+from edgetl.types.inputs import (
+    TOKENIZER,
+    AudioPreprocessing,
+    ImagePreprocessing,
+    Mel,
+    Preprocessing,
+    SeriesPreprocessing,
+    TextPreprocessing,
+    as_image,
+    described,
+    located,
+)
 from edgetl.types.measured import ClassRecall, ColdStart, Estimate, Interval, Score, Verdict
 from edgetl.types.networks import NetworkSpec, WeightSource
 from edgetl.types.ports import ElementType, Port, Signature
@@ -48,6 +59,7 @@ __all__ = [
     "INPUT_NAMES",
     "OUTPUT_NAME",
     "PRECISIONS",
+    "TOKENIZER",
     "Advance",
     "AudioPreprocessing",
     "Backend",
@@ -85,17 +97,21 @@ __all__ = [
     "Sample",
     "Scheme",
     "Score",
+    "SeriesPreprocessing",
     "Signature",
     "Silent",
     "Skipped",
     "Split",
     "Target",
     "Tensors",
+    "TextPreprocessing",
     "Trait",
     "Truth",
     "Variant",
     "Verdict",
     "WeightSource",
     "as_image",
+    "described",
     "fed",
+    "located",
 ]

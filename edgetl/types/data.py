@@ -7,13 +7,14 @@ from typing import Literal
 
 from edgetl.types.truth import Boxes, Truth
 
-FrontName = Literal["image", "audio"]
+FrontName = Literal["image", "audio", "text", "series"]
 ResizePolicy = Literal["squash", "crop", "letterbox", "letterbox-corner"]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One labeled file. `path` is absolute; `sha256` is of the file's bytes."""
+    """One labeled example. `path` is absolute, of its file or of a row in a table (`edgetl.files.rows`); `sha256` is of
+    the example's bytes."""
 
     path: str
     truth: Truth

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 IMAGE_INPUT = "image"  # uint8 (N, H, W, 3), RGB
 OUTPUT_NAME = "logits"  # float32 (N, classes)
-INPUT_NAMES = {"uint8": IMAGE_INPUT, "int16": "audio"}
+INPUT_NAMES = {"uint8": IMAGE_INPUT, "int16": "audio", "int32": "tokens", "float32": "series"}
 """Names of the ports by which examples of each front enter a network, by their element types."""
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, MaxLen, MinLen
 
 from edgetl.types.data import FrontName, ResizePolicy
 from edgetl.types.ports import STRICT, Port
@@ -15,6 +16,7 @@ _Byte = Annotated[int, Ge(0), Le(255)]
 _Mean = Annotated[float, Ge(-1e6), Le(1e6)]
 _Deviation = Annotated[float, Ge(1e-9), Le(1e6)]
 _Samples = Annotated[int, Ge(1), Le(1 << 20)]
+_Length = Annotated[int, Ge(1), Le(1 << 16)]
 _Rate = Annotated[int, Ge(1000), Le(192_000)]
 
 
@@ -127,8 +129,83 @@ class AudioPreprocessing:
         return (1, self.mel.frames(self.samples), self.mel.coefficients or self.mel.bands)
 
 
-Preprocessing = ImagePreprocessing | AudioPreprocessing
+TOKENIZER = "tokenizer.json"
+"""The description of a text's tokenizer, in the same folder as the document that names its digest."""
+
+
+@dataclass(frozen=True)
+class TextPreprocessing:
+    """A network reads the tokens of a text, int32, filled up with `pad`, which the graph itself leaves out.
+
+    tokenizer  sha256 of TOKENIZER, hex
+    lengths    in tokens, ascending: a text is filled up to the first that holds it, and cut to the last
+    folder     where TOKENIZER lies; no part of the value, and in no document
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+
+    tokenizer: Annotated[str, MinLen(64), MaxLen(64)]
+    pad: Annotated[int, Ge(0), Le(10_000_000)]
+    lengths: Annotated[tuple[_Length, ...], MinLen(1), MaxLen(16)]
+    folder: str = field(default="", compare=False)
+
+    @property
+    def front(self) -> FrontName:
+        return "text"
+
+    @property
+    def port(self) -> Port:
+        """The input of the deployed network."""
+        return Port("tokens", "int32", (None, None))
+
+    @property
+    def network_shape(self) -> tuple[int, ...]:
+        """Of one example's tokens, int64, at their longest."""
+        return (self.lengths[-1],)
+
+
+@dataclass(frozen=True)
+class SeriesPreprocessing:
+    """A network sees `steps` moments of `len(mean)` channels, float32; `(x - mean) / std` happens inside the graph.
+
+    A longer window is cut to its beginning, a shorter one is continued with its last moment.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+
+    steps: Annotated[int, Ge(1), Le(1 << 20)]
+    mean: Annotated[tuple[_Mean, ...], MinLen(1), MaxLen(4096)]
+    std: Annotated[tuple[_Deviation, ...], MinLen(1), MaxLen(4096)]
+
+    @property
+    def front(self) -> FrontName:
+        return "series"
+
+    @property
+    def port(self) -> Port:
+        """The input of the deployed network."""
+        return Port("series", "float32", (None, self.steps, len(self.mean)))
+
+    @property
+    def network_shape(self) -> tuple[int, ...]:
+        """Of one example, normalized, as the trained network takes it."""
+        return (len(self.mean), self.steps)
+
+
+Preprocessing = ImagePreprocessing | AudioPreprocessing | TextPreprocessing | SeriesPreprocessing
 """How an example of any front becomes the network's input."""
+
+
+def described(p: Preprocessing) -> dict[str, Any]:
+    """Its values for a document or a key: without places of this machine."""
+    values = asdict(p)
+    values.pop("folder", None)
+    return values
+
+
+def located(p: Preprocessing, folder: Path) -> Preprocessing:
+    """The same, whose tokenizer lies in `folder`."""
+    return replace(p, folder=str(folder)) if isinstance(p, TextPreprocessing) else p
 
 
 def as_image(p: Preprocessing) -> ImagePreprocessing:
