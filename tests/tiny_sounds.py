@@ -65,7 +65,7 @@ def make_sound_pivot(folder: Path, p: AudioPreprocessing = PREPROCESSING) -> Pat
     folder.mkdir(parents=True)
     tones = write_tones(folder.parent / f"{folder.name}-tones", 1, p.file_rate_hz)
     samples = [Sample(str(tones / label / "0.wav"), index, "0" * 64) for index, label in enumerate(LABELS)]
-    inputs, names = write_examples(samples, p, folder / "golden")
+    (inputs,), names = write_examples(samples, p, folder / "golden")
     model = network(p)
     onnx.save_model(model, folder / "float32.onnx")
     save_file({"float32": run(model, inputs)}, folder / "golden" / "logits.safetensors")

@@ -14,13 +14,14 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 import edgetl
 from edgetl.backends.base import load
@@ -70,13 +71,15 @@ class Interrupted(BackendError):
 
 @dataclass(frozen=True)
 class _Request:
-    """`outputs`: where to write the outputs for `images`; "" if only opening and one inference are measured."""
+    """inputs   file of the network's inputs, (1, ...) each, named by their numbers
+    outputs  where to write what it gives for them; "" if only opening and one inference are measured
+    """
 
     folder: str
     compiled: Compiled
     target: Target
     threads: int
-    images: str
+    inputs: str
     outputs: str
     memory_bytes: int
 
@@ -85,21 +88,21 @@ def cold_start(
     folder: Path,
     compiled: Compiled,
     target: Target,
-    image: NDArray[np.generic],
+    example: NDArray[np.generic],
     *,
     threads: int,
     repeats: int = REPEATS,
     limits: Limits = LIMITS,
 ) -> ColdStart:
-    """Open the build in `folder` and infer `image` (H, W, 3) uint8, in `repeats` fresh processes one after another.
+    """Open the build in `folder` and infer one `example`, in `repeats` fresh processes one after another.
 
     Raises BackendError if a process fails or gives an invalid answer; Interrupted if it exceeds its time limit or is
     killed.
     """
     where = f"{target.name} {compiled.precision}: fresh process"
     with temporary_folder() as scratch:
-        path = scratch / "image.npy"
-        np.save(path, image[None], allow_pickle=False)
+        path = scratch / "inputs.safetensors"
+        _write_inputs(path, [example[None]])
         request = _Request(str(folder.resolve()), compiled, target, threads, str(path), "", available_bytes())
         answers = [_costs(_ask(request, limits, where), where) for _ in range(repeats)]
     return ColdStart(
@@ -114,19 +117,19 @@ def outputs(
     folder: Path,
     compiled: Compiled,
     target: Target,
-    images: NDArray[np.generic],
+    inputs: Sequence[NDArray[np.generic]],
     *,
     threads: int,
     limits: Limits = LIMITS,
 ) -> dict[str, NDArray[np.generic]]:
-    """What the build in `folder` gives for `images` (N, H, W, 3), one by one in a fresh process: by name, (N, ...).
+    """What the build in `folder` gives for `inputs`, (1, ...) each, in a fresh process: by name, (N, ...).
 
     Raises BackendError if the process fails; Interrupted if it exceeds its time limit or is killed.
     """
     where = f"{folder}: opening and running it"
     with temporary_folder() as scratch:
-        asked, answered = scratch / "images.npy", scratch / "outputs.safetensors"
-        np.save(asked, images, allow_pickle=False)
+        asked, answered = scratch / "inputs.safetensors", scratch / "outputs.safetensors"
+        _write_inputs(asked, inputs)
         places = (str(asked), str(answered))
         request = _Request(str(folder.resolve()), compiled, target, threads, *places, available_bytes())
         error = _ask(request, limits, where).get("error")
@@ -136,6 +139,10 @@ def outputs(
             return read_tensors(answered)
         except UnreadableArray as error:
             raise BackendError(f"{where} wrote no outputs: {error}") from error
+
+
+def _write_inputs(path: Path, inputs: Sequence[NDArray[np.generic]]) -> None:
+    save_file({str(number): np.ascontiguousarray(each) for number, each in enumerate(inputs)}, path)
 
 
 def main() -> int:
@@ -160,17 +167,18 @@ def main() -> int:
 
 
 def _run(request: _Request) -> dict[str, object]:
-    images = np.load(request.images, allow_pickle=False)
+    named = load_file(request.inputs)
+    inputs = [named[str(number)] for number in range(len(named))]
     backend = load(request.compiled.backend)
     reset_peak_rss()
     baseline = peak_rss_bytes()
     start = time.perf_counter_ns()
     with backend.open(Path(request.folder), request.compiled, request.target, threads=request.threads) as engine:
-        given = [engine.infer(fed(images[:1]))]
+        given = [engine.infer(fed(inputs[0]))]
         elapsed = time.perf_counter_ns() - start
         peak = peak_rss_bytes()
         if request.outputs:
-            given += [engine.infer(fed(images[at : at + 1])) for at in range(1, len(images))]
+            given += [engine.infer(fed(each)) for each in inputs[1:]]
             save_file({name: np.concatenate([one[name] for one in given]) for name in given[0]}, request.outputs)
     return {
         "cold_start_ms": elapsed / 1e6,

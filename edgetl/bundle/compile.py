@@ -22,7 +22,17 @@ from edgetl.pivot.pivot import Pivot, PivotModel, available, model_for, read_piv
 from edgetl.recipes.targets import load_target, scheme_id
 from edgetl.store.results import disk_errors, put
 from edgetl.tasks.detection.detections import Postprocess
-from edgetl.types import AudioPreprocessing, Compiled, FinishingBackend, Precision, Preprocessing, Signature, Target
+from edgetl.types import (
+    TOKENIZER,
+    AudioPreprocessing,
+    Compiled,
+    FinishingBackend,
+    Precision,
+    Preprocessing,
+    Signature,
+    Target,
+    TextPreprocessing,
+)
 
 
 def compile_pivot(pivot_folder: Path, target: Target, precision: Precision, name: str, out: Path) -> Manifest:
@@ -35,6 +45,7 @@ def compile_pivot(pivot_folder: Path, target: Target, precision: Precision, name
     compiled = _compile(pivot_folder / model.file, target, precision, out)
     _add_texts(out, pivot, compiled)
     _add_resampler(out, pivot.preprocessing)
+    _add_tokenizer(pivot_folder, pivot.preprocessing, out)
     settings = model.postprocess or pivot.postprocess
     golden = _golden_of(pivot_folder, pivot, model, scheme_id(target.scheme), settings)
     _add_golden(pivot_folder, golden, pivot.golden_files, out)
@@ -133,6 +144,11 @@ def _add_resampler(out: Path, p: Preprocessing) -> None:
     """The integers by which the device converts clips to the network's rate."""
     if isinstance(p, AudioPreprocessing) and p.file_rate_hz != p.rate_hz:
         np.save(out / RESAMPLER, design(p.file_rate_hz, p.rate_hz), allow_pickle=False)
+
+
+def _add_tokenizer(pivot_folder: Path, p: Preprocessing, out: Path) -> None:
+    if isinstance(p, TextPreprocessing):
+        shutil.copyfile(pivot_folder / TOKENIZER, out / TOKENIZER)
 
 
 def _signature(model: Path, pivot: Pivot) -> Signature | None:

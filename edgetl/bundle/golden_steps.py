@@ -1,4 +1,4 @@
-"""The steps that every task replays: a file becomes pixels or samples, and these the network's input."""
+"""The steps that every task replays: a file becomes pixels, samples or tokens: the network's input."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.bundle.manifest import Manifest
+from edgetl.data.batches import load_example
 from edgetl.errors import BundleError
 from edgetl.files.arrays import UnreadableArray, read_array, read_tensors
 from edgetl.fronts.audio.decode import decode as decode_sound
@@ -18,17 +19,18 @@ from edgetl.fronts.audio.resample import FILE_NAME as RESAMPLER
 from edgetl.fronts.audio.resample import Ratio, design, resample
 from edgetl.fronts.image.decode import decode
 from edgetl.fronts.image.resize import resize
-from edgetl.types import AudioPreprocessing, ImagePreprocessing, as_image
+from edgetl.types import AudioPreprocessing, ImagePreprocessing, TextPreprocessing, as_image
 
-Step = Literal["decode", "resize", "window", "network", "postprocess"]
+Step = Literal["decode", "resize", "window", "tokenize", "network", "postprocess"]
 Pixels = NDArray[np.uint8]
+Tokens = NDArray[np.int32]
 Number = TypeVar("Number", np.float32, np.int64)
 
 
 @dataclass(frozen=True)
 class StepCheck:
-    """One step replayed on one golden example. `difference` is in steps of a pixel or a sample, or as a fraction of the
-    range."""
+    """One step replayed on one golden example. `difference` is in steps of a pixel or a sample, in tokens, or as
+    a fraction of the range."""
 
     image: int
     step: Step
@@ -40,7 +42,10 @@ class StepCheck:
 
 @dataclass(frozen=True)
 class GoldenExample:
-    """What the steps before the network should give, and what they gave here: `checks`. decoded  pixels or samples"""
+    """What the steps before the network should give, and what they gave here: `checks`.
+
+    decoded  pixels, samples or tokens
+    """
 
     decoded: NDArray[Any]
     network_input: NDArray[Any]
@@ -53,6 +58,8 @@ def replay_input(folder: Path, manifest: Manifest, index: int, file: str) -> Gol
     p = manifest.preprocessing
     if isinstance(p, AudioPreprocessing):
         return _replay_clip(folder, p, index, file)
+    if isinstance(p, TextPreprocessing):
+        return _replay_text(folder, p, index, file)
     return _replay_image(folder, manifest, as_image(p), index, file)
 
 
@@ -101,6 +108,36 @@ def _samples(path: Path, count: int | None) -> NDArray[np.int16]:
     if array.dtype != np.int16 or array.ndim != 1 or array.size != (count or array.size) or not array.size:
         raise BundleError(f"{path}: expected int16 ({count or 'n'},), found {array.dtype} {array.shape}")
     return np.asarray(array, dtype=np.int16)
+
+
+def _replay_text(folder: Path, p: TextPreprocessing, index: int, file: str) -> GoldenExample:
+    tokens = _tokens(folder / "golden" / f"{index}.input.npy", p)
+    found = load_example(folder / file, p)
+    return GoldenExample(tokens, tokens, (_token_check(index, found, tokens),))
+
+
+def _token_check(index: int, found: Tokens, golden: Tokens) -> StepCheck:
+    if found.shape != golden.shape:
+        detail = f"{found.size} tokens, expected {golden.size}"
+        return StepCheck(index, "tokenize", False, max(found.size, golden.size), 0, detail)
+    others = np.flatnonzero(found != golden)
+    detail = f"{others.size} of {golden.size} tokens differ (limit 0)"
+    if others.size:
+        first = int(others[0])
+        detail += f"; the first at {first}: {found[first]}, expected {golden[first]}"
+    return StepCheck(index, "tokenize", not others.size, others.size, 0, detail)
+
+
+def _tokens(path: Path, p: TextPreprocessing) -> Tokens:
+    """A golden array, int32 (L,), where L is a bucket."""
+    try:
+        array = read_array(path)
+    except UnreadableArray as error:
+        raise BundleError(f"{path}: {error}") from error
+    if array.dtype != np.int32 or array.ndim != 1 or array.size not in p.lengths:
+        buckets = ", ".join(map(str, p.lengths))
+        raise BundleError(f"{path}: expected int32 of one of the lengths {buckets}; found {array.dtype} {array.shape}")
+    return np.asarray(array, np.int32)
 
 
 def _replay_image(folder: Path, manifest: Manifest, p: ImagePreprocessing, index: int, file: str) -> GoldenExample:

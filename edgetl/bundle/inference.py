@@ -19,7 +19,7 @@ from edgetl.data.batches import load_example, load_framed
 from edgetl.errors import BackendError, BundleError, DataError, UsageError
 from edgetl.tasks.detection.detections import BOXES, SCORES, Detections, Postprocess
 from edgetl.tasks.detection.postprocess import is_finite, postprocess
-from edgetl.types import OUTPUT_NAME, Backend, Engine, as_image, fed
+from edgetl.types import OUTPUT_NAME, Backend, Engine, TextPreprocessing, as_image, fed
 
 if TYPE_CHECKING:
     from edgetl.types import Tensors
@@ -78,9 +78,10 @@ def _refuse_unrunnable(bundle: Bundle) -> Backend:
 
 
 def blank(bundle: Bundle) -> NDArray[np.generic]:
-    """One input of zeros, a black image or silence, to try a network on."""
-    port = bundle.manifest.preprocessing.port
-    return np.zeros((1, *(size or 1 for size in port.shape[1:])), port.dtype)
+    """One input of zeros, a black image or silence, of the shortest length, to try a network on."""
+    p = bundle.manifest.preprocessing
+    length = p.lengths[0] if isinstance(p, TextPreprocessing) else 1
+    return np.zeros((1, *(size or length for size in p.port.shape[1:])), p.port.dtype)
 
 
 def _check_outputs(bundle: Bundle, outputs: Tensors) -> None:
@@ -157,14 +158,14 @@ def verify(bundle: Bundle, *, threads: int, limits: Limits = LIMITS) -> tuple[St
     """
     _refuse_unrunnable(bundle)
     return replay(
-        bundle.folder, bundle.manifest, lambda images: try_out(bundle, images, threads=threads, limits=limits)
+        bundle.folder, bundle.manifest, lambda inputs: try_out(bundle, inputs, threads=threads, limits=limits)
     )
 
 
-def try_out(bundle: Bundle, images: NDArray[np.generic], *, threads: int, limits: Limits) -> Tensors:
-    """The outputs (N, ...) for `images` (N, ...), from a fresh process. Raises BackendError, BundleError."""
+def try_out(bundle: Bundle, inputs: Sequence[NDArray[np.generic]], *, threads: int, limits: Limits) -> Tensors:
+    """The outputs (N, ...) for N inputs, (1, ...) each, from a fresh process. Raises BackendError, BundleError."""
     manifest = bundle.manifest
-    found = outputs(bundle.folder, manifest.compiled, manifest.target, images, threads=threads, limits=limits)
+    found = outputs(bundle.folder, manifest.compiled, manifest.target, inputs, threads=threads, limits=limits)
     _check_outputs(bundle, found)
     return found
 
@@ -181,7 +182,7 @@ def open_once(folder: Path, *, limits: Limits = LIMITS, name: str = "") -> None:
     if not compiled.finished or backend.cannot_run(target, compiled.precision):
         return
     try:
-        try_out(bundle, blank(bundle), threads=1, limits=limits)
+        try_out(bundle, [blank(bundle)], threads=1, limits=limits)
     except (BackendError, BundleError) as error:
         text = str(error).replace(str(folder.resolve()), name or folder.name).replace(str(folder), name or folder.name)
         raise type(error)(f"compiled, but it does not run here: {text}") from error

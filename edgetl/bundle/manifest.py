@@ -29,9 +29,21 @@ from edgetl.files.json_file import (
 )
 from edgetl.files.text import quoted
 from edgetl.fronts.audio.resample import FILE_NAME as RESAMPLER
+from edgetl.fronts.base import load_front
 from edgetl.tasks.base import TaskName
 from edgetl.tasks.detection.detections import Postprocess
-from edgetl.types import AudioPreprocessing, Compiled, FrontName, Interval, Signature, Target, Verdict
+from edgetl.types import (
+    TOKENIZER,
+    AudioPreprocessing,
+    Compiled,
+    FrontName,
+    Interval,
+    Signature,
+    Target,
+    TextPreprocessing,
+    Verdict,
+    located,
+)
 
 SCHEMA = 2
 FILE_NAME = "manifest.json"
@@ -40,13 +52,17 @@ MAX_MANIFEST_BYTES = 4_000_000
 MAX_FILE_BYTES = 4_000_000_000
 MAX_NAME_CHARACTERS = 200
 
-GoldenFile = Annotated[str, Field(pattern=r"^golden/[0-9]{1,2}\.(jpg|png|wav)$")]
+GoldenFile = Annotated[str, Field(pattern=r"^golden/[0-9]{1,2}\.(jpg|png|wav|txt)$")]
 
 
-def arrays_of(golden_file: str) -> tuple[str, str]:
-    """Names of the arrays beside a golden file: decoded, and as the network takes it."""
+_DECODED = {"jpg": "rgb", "png": "rgb", "wav": "samples"}
+_GOLDEN_SUFFIXES: dict[FrontName, tuple[str, ...]] = {"image": ("jpg", "png"), "audio": ("wav",), "text": ("txt",)}
+
+
+def arrays_of(golden_file: str) -> tuple[str, ...]:
+    """Names of the arrays beside a golden file: decoded, unless it is a text, and as the network takes it."""
     index, _, suffix = golden_file.partition(".")
-    return f"{index}.{'samples' if suffix == 'wav' else 'rgb'}.npy", f"{index}.input.npy"
+    return tuple(f"{index}.{kind}.npy" for kind in (_DECODED.get(suffix), "input") if kind)
 
 
 class FileEntry(StrictModel):
@@ -70,11 +86,11 @@ class Tolerance(StrictModel):
 
 class Golden(StrictModel):
     """The steps to replay: image file -> `<i>.rgb.npy` -> `<i>.input.npy` -> outputs; of a clip of sound `<i>.wav` ->
-    `<i>.samples.npy` -> `<i>.input.npy`.
+    `<i>.samples.npy` -> `<i>.input.npy`; of a text `<i>.txt` -> `<i>.input.npy`.
 
     A classifier's outputs are in `logits.safetensors`, a detector's in `outputs.safetensors`, and what they become in
     `detections.safetensors`.
-    files  those that are decoded: `golden/<i>.jpg`, `golden/<i>.png` or `golden/<i>.wav`
+    files  those that are decoded: `golden/<i>.jpg`, `.png`, `.wav` or `.txt`
     """
 
     count: Annotated[int, Field(ge=1, le=64)]
@@ -182,14 +198,17 @@ class Manifest(_OfEverySchema):
         if (self.postprocess is None) != (self.task == "classification"):
             raise ValueError(f"`postprocess` must be {'null' if self.postprocess else 'an object'} for {self.task}")
         for file in self.golden.files if self.golden else ():
-            if file.endswith(".wav") != (self.front == "audio"):
-                raise ValueError(
-                    f"`golden.files` must be {'clips' if self.front == 'audio' else 'images'}; found {file}"
-                )
+            if file.rsplit(".", 1)[-1] not in _GOLDEN_SUFFIXES[self.front]:
+                raise ValueError(f"`golden.files` must be {load_front(self.front).noun}s; found {file}")
         p = self.preprocessing
         if isinstance(p, AudioPreprocessing) and p.rate_hz != p.file_rate_hz and RESAMPLER not in self.files:
             raise ValueError(f"`files` must have {RESAMPLER}: clips of {p.file_rate_hz} Hz become {p.rate_hz} Hz")
+        if isinstance(p, TextPreprocessing) and self._digest_of(TOKENIZER) != p.tokenizer:
+            raise ValueError(f"`files` must have {TOKENIZER} with the sha256 of `preprocessing.tokenizer`")
         return self
+
+    def _digest_of(self, name: str) -> str:
+        return self.files[name].sha256 if name in self.files else ""
 
     def golden_files(self) -> tuple[str, ...]:
         """The files that replaying needs; none without golden images."""
@@ -218,7 +237,8 @@ def read_manifest(folder: Path) -> Manifest:
         found = read_json(path, _model_of, most_bytes=MAX_MANIFEST_BYTES, what=f"a manifest of schema 1 or {SCHEMA}")
     except OSError as error:
         raise BundleError(f"{folder}: not a bundle: cannot read {FILE_NAME} ({error.strerror})") from error
-    return found.as_schema_2() if isinstance(found, _Schema1) else found
+    manifest = found.as_schema_2() if isinstance(found, _Schema1) else found
+    return manifest.model_copy(update={"preprocessing": located(manifest.preprocessing, folder)})
 
 
 def _model_of(content: object) -> type[Manifest] | type[_Schema1]:

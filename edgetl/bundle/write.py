@@ -87,14 +87,14 @@ def write_manifest(
 ) -> Manifest:
     """Digest everything in `folder` and write its manifest, not yet measured.
 
-    golden_files  images or clips in `golden/`
+    golden_files  examples in `golden/`
     tolerance     for the golden outputs; None: the smallest of the precision
     signature     of the network; None: that of a classifier of these labels
     postprocess   of a detector; None: the network is a classifier
     """
     allowed = tolerance or TOLERANCES[PRECISIONS[compiled.precision].format]
-    pictures = tuple(f"golden/{file}" for file in golden_files)
-    golden = Golden(count=len(pictures), files=pictures, tolerance=allowed) if pictures else None
+    files = tuple(f"golden/{file}" for file in golden_files)
+    golden = Golden(count=len(files), files=files, tolerance=allowed) if files else None
     manifest = Manifest(
         schema_version=2,
         name=name,

@@ -27,7 +27,7 @@ from edgetl.pivot.golden import add_outputs
 from edgetl.pivot.half import measure_range, to_float16
 from edgetl.pivot.literal import infer, open_literal
 from edgetl.pivot.pivot import GOLDEN_DIR, HalfRange, Parity, Pivot, PivotModel, write_pivot
-from edgetl.pivot.reference import float_answers, float_outputs, torch_outputs
+from edgetl.pivot.reference import float_answers, outputs_in_batches
 from edgetl.pivot.serialize import serialize
 from edgetl.recipes.job import wants_float16
 from edgetl.recipes.run import Run
@@ -44,14 +44,14 @@ _BATCH_OF_ALL_VALUES = 2  # every intermediate value is in memory
 class _Export:
     """What all models of a pivot are proven with.
 
-    vectors   uint8 (N, H, W, 3), the golden inputs
+    vectors   the golden inputs, in batches
     settings, answers  of a detector: how the float network reports objects, and its answers on the first shots
     """
 
     task: Task
     split: Split
     preprocessing: Preprocessing
-    vectors: NDArray[np.generic]
+    vectors: tuple[NDArray[np.generic], ...]
     out: Path
     settings: Postprocess | None
     answers: Answers | None
@@ -100,7 +100,9 @@ def export_pivot(run: Run, adapted: Path, quantized: Mapping[str, Path], out: Pa
     export = _Export(task, split, p, vectors, out, opened.settings, answers)
     few = split.val[:PARITY_IMAGES]
     # answers of a classifier are its outputs
-    outputs = float_outputs(task, network, few, p) if task.in_image else {task.kept: reference[: len(few)]}
+    outputs = (
+        outputs_in_batches(task, network, batches(few, p), p) if task.in_image else {task.kept: reference[: len(few)]}
+    )
     expected = _Expected(few, outputs)
     with progress.task("export: prove", 1 + len(quantized)) as advance:
         plain = to_onnx(network, p.network_shape, task.outputs)
@@ -138,7 +140,7 @@ def _labels(split: Split) -> dict[str, NDArray[np.int64]]:
 
 def _export_float(export: _Export, plain: onnx.ModelProto, network: nn.Module, expected: _Expected) -> _Made:
     made = _prove(export, export.attach(plain), "float32", expected)
-    return _Made(made.model, torch_outputs(export.task, network, export.vectors, export.preprocessing))
+    return _Made(made.model, outputs_in_batches(export.task, network, export.vectors, export.preprocessing))
 
 
 def _half_range(export: _Export, model: str) -> HalfRange:
@@ -182,9 +184,9 @@ def _prove(
         ),
         postprocess=_settings(export, session),
     )
-    if not len(export.vectors):
+    if not export.vectors:
         return _Made(described, {name: values[:0] for name, values in expected.outputs.items()})
-    return _Made(described, infer(session, [export.vectors]))
+    return _Made(described, infer(session, export.vectors))
 
 
 def _settings(export: _Export, session: onnxruntime.InferenceSession) -> Postprocess | None:

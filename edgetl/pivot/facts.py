@@ -53,7 +53,7 @@ def facts_of(model: onnx.ModelProto, where: str) -> ModelFacts:
     inputs, outputs = list(model.graph.input), list(model.graph.output)
     if [i.name for i in inputs] not in ([name] for name in INPUT_NAMES.values()) or not outputs:
         raise BundleError(
-            f"{where}: expected one input, {' or '.join(INPUT_NAMES.values())}, found {[i.name for i in inputs]}; "
+            f"{where}: expected one input of {', '.join(INPUT_NAMES.values())}; found {[i.name for i in inputs]}; "
             "export it with `edgetl export`"
         )
     metadata = {entry.key: entry.value for entry in model.metadata_props}

@@ -18,7 +18,14 @@ from edgetl.fronts.audio.load import at_network_rate, windowed
 from edgetl.fronts.audio.wav import encode_wav
 from edgetl.fronts.image.decode import decode_bytes, read_bytes
 from edgetl.fronts.image.resize import resize
-from edgetl.types import OUTPUT_NAME, AudioPreprocessing, ImagePreprocessing, Preprocessing, Sample, as_image
+from edgetl.types import (
+    OUTPUT_NAME,
+    AudioPreprocessing,
+    ImagePreprocessing,
+    Preprocessing,
+    Sample,
+    as_image,
+)
 from edgetl.types.truth import labels_of
 
 if TYPE_CHECKING:
@@ -50,16 +57,17 @@ def choose(samples: Sequence[Sample], count: int = COUNT) -> list[Sample]:
 
 @dataclass(frozen=True)
 class _Example:
-    """data, suffix  a file with nothing but the example;  decoded  under the name `kind`;  given  to the network"""
+    """data, suffix  a file with nothing but the example;  given  to the network;  decoded  arrays by name"""
 
     data: bytes
     suffix: str
-    kind: str
-    decoded: NDArray[Any]
     given: NDArray[Any]
+    decoded: Mapping[str, NDArray[Any]]
 
 
-def write_examples(samples: Sequence[Sample], p: Preprocessing, folder: Path) -> tuple[NDArray[Any], tuple[str, ...]]:
+def write_examples(
+    samples: Sequence[Sample], p: Preprocessing, folder: Path
+) -> tuple[tuple[NDArray[Any], ...], tuple[str, ...]]:
     """Write every sample after each step on its way into the network, so that each step can be replayed alone.
 
     <i>.jpg, <i>.png  the image file unchanged, or reduced (at most 384 px), without metadata
@@ -70,7 +78,7 @@ def write_examples(samples: Sequence[Sample], p: Preprocessing, folder: Path) ->
     <i>.samples.npy   decoded, int16 (n,), as many as the file's rate gives
     <i>.input.npy     at the network's rate and cut to its window, int16 (samples,)
 
-    Returns the inputs, (N, ...), and the names of the files. Raises DataError.
+    Returns the inputs as batches in order, and the names of the files. Raises DataError.
     """
     folder.mkdir()
     inputs: list[NDArray[Any]] = []
@@ -80,9 +88,21 @@ def write_examples(samples: Sequence[Sample], p: Preprocessing, folder: Path) ->
         names.append(f"{index}{example.suffix}")
         inputs.append(example.given)
         (folder / names[-1]).write_bytes(example.data)
-        np.save(folder / f"{index}.{example.kind}.npy", example.decoded, allow_pickle=False)
-        np.save(folder / f"{index}.input.npy", example.given, allow_pickle=False)
-    return np.stack(inputs), tuple(names)
+        for kind, array in {**example.decoded, "input": example.given}.items():
+            np.save(folder / f"{index}.{kind}.npy", array, allow_pickle=False)
+    return _batches(inputs, p), tuple(names)
+
+
+def read_inputs(folder: Path, count: int, p: Preprocessing) -> tuple[NDArray[Any], ...]:
+    """The inputs that `write_examples` wrote, in the same batches."""
+    return _batches([np.load(folder / f"{index}.input.npy", allow_pickle=False) for index in range(count)], p)
+
+
+def _batches(inputs: Sequence[NDArray[Any]], p: Preprocessing) -> tuple[NDArray[Any], ...]:
+    """All of one shape at once, else one by one, as a device takes them."""
+    if None in p.port.shape[1:]:
+        return tuple(each[None] for each in inputs)
+    return (np.stack(inputs),) if inputs else ()
 
 
 def _example(path: Path, p: Preprocessing) -> _Example:
@@ -93,13 +113,13 @@ def _clip(path: Path, p: AudioPreprocessing) -> _Example:
     sound = decode(path)
     short = replace(sound, samples=sound.samples[: MAX_WINDOWS * p.samples])
     given = windowed(at_network_rate(short, str(path), p), p)
-    return _Example(encode_wav(short.samples, short.rate_hz), ".wav", "samples", short.samples, given)
+    return _Example(encode_wav(short.samples, short.rate_hz), ".wav", given, {"samples": short.samples})
 
 
 def _image(path: Path, p: ImagePreprocessing) -> _Example:
     data, suffix = _picture(path)
     rgb = decode_bytes(data, str(path))
-    return _Example(data, suffix, "rgb", rgb, resize(rgb, p))
+    return _Example(data, suffix, resize(rgb, p), {"rgb": rgb})
 
 
 def add_outputs(folder: Path, outputs: Mapping[str, Outputs]) -> None:

@@ -30,7 +30,7 @@ LARGEST_FLOAT16 = 65504.0
 HEADROOM = 2.0
 """Required factor below it, because other images may give larger values."""
 
-GoldenFile = Annotated[str, Field(pattern=r"^[0-9]{1,2}\.(jpg|png|wav)$")]
+GoldenFile = Annotated[str, Field(pattern=r"^[0-9]{1,2}\.(jpg|png|wav|txt)$")]
 
 
 class Parity(StrictModel):
@@ -91,7 +91,7 @@ class Pivot(StrictModel):
     source, licence  of the pretrained weights, as they state it; empty if they state nothing
     task             what the outputs mean; postprocess  how they become objects, for a detector
     half_range       determines whether there is a float16 model; None if no target has such a build
-    golden_files     images or clips in `golden/`, in the order of the golden logits
+    golden_files     examples in `golden/`, in the order of the golden logits
     digests          SHA-256 of every other file, by path relative to the folder
     """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +47,9 @@ def float_answers(
     return np.concatenate(parts)
 
 
-def float_outputs(task: Task, network: nn.Module, samples: Sequence[Sample], p: Preprocessing) -> Outputs:
-    """Outputs of the folded float network, in order, for at least one sample."""
-    found = [torch_outputs(task, network, batch, p) for batch in batches(samples, p)]
+def outputs_in_batches(task: Task, network: nn.Module, examples: Iterable[NDArray[Any]], p: Preprocessing) -> Outputs:
+    """Outputs of the folded float network, in order, for at least one batch."""
+    found = [torch_outputs(task, network, batch, p) for batch in examples]
     return joined(task.outputs, [[each[name] for name in task.outputs] for each in found])
 
 

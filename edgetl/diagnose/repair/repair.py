@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import onnx
 
 from edgetl.bench.repair_record import REPAIR_FILE, Repair, Trial, front, write_repair
@@ -20,7 +19,7 @@ from edgetl.diagnose.repair.attempts import Judge, Trials
 from edgetl.diagnose.repair.search import Search, search
 from edgetl.files.text import decimal
 from edgetl.pivot.float_answers import read_reference
-from edgetl.pivot.golden import add_outputs
+from edgetl.pivot.golden import add_outputs, read_inputs
 from edgetl.pivot.literal import infer, open_literal
 from edgetl.pivot.pivot import FOLDER, GOLDEN_DIR, PivotModel, model_for, read_pivot, write_pivot
 from edgetl.pivot.serialize import serialize
@@ -28,7 +27,7 @@ from edgetl.recipes.gates import Gates
 from edgetl.recipes.run import Run
 from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.tasks.base import load_task
-from edgetl.types import Interval, Target
+from edgetl.types import TOKENIZER, Interval, Target
 
 _SHOTS = 64  # images for the ranking
 MIXED_STEM = "mixed"
@@ -99,16 +98,14 @@ def _write_pivot(folder: Path, target: Target, model: onnx.ModelProto, out: Path
         sha256=hashlib.sha256(data).hexdigest(),
         parity=None,
     )
+    if (folder / TOKENIZER).exists():
+        shutil.copyfile(folder / TOKENIZER, out / TOKENIZER)
     if pivot.golden_files:
         shutil.copytree(folder / GOLDEN_DIR, out / GOLDEN_DIR)
-        _add_golden(out / GOLDEN_DIR, data, len(pivot.golden_files))
+        # node by node, like the outputs of the other models
+        inputs = read_inputs(out / GOLDEN_DIR, len(pivot.golden_files), pivot.preprocessing)
+        add_outputs(out / GOLDEN_DIR, {MIXED_STEM: infer(open_literal(data), inputs)})
     write_pivot(out, pivot.model_copy(update={"models": (described,), "digests": {}}))
-
-
-def _add_golden(folder: Path, model: bytes, count: int) -> None:
-    """The model's outputs on the golden inputs, computed node by node like those of the other models."""
-    inputs = np.stack([np.load(folder / f"{index}.input.npy", allow_pickle=False) for index in range(count)])
-    add_outputs(folder, {MIXED_STEM: infer(open_literal(model), [inputs])})
 
 
 def _sentence(quantized: int, found: Search, trials: Sequence[Trial], refused: int) -> str:

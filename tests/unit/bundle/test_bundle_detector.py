@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -47,13 +48,13 @@ def bundle(tmp_path: Path) -> Path:
     return compile_targets(pivot, ["x86-cpu"], tmp_path / "bundles")[1]
 
 
-def outputs(batch: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-    return outputs_of(detector("float32"), batch)
+def outputs(inputs: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[np.float32]]:
+    return outputs_of(detector("float32"), np.concatenate(inputs))
 
 
 def replayed(bundle: Path, change: float = 0.0, of: str = "scores") -> tuple[StepCheck, ...]:
-    def infer(batch: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        found = outputs(batch)
+    def infer(inputs: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[np.float32]]:
+        found = outputs(inputs)
         return found | {of: found[of] + np.float32(change)}
 
     return replay(bundle, read_manifest(bundle), infer)
@@ -120,11 +121,11 @@ def test_scores_below_the_compared_ones_may_differ_and_boxes_of_weak_objects_too
 def test_the_same_rows_in_another_order_pass_and_a_missing_one_fails(bundle: Path) -> None:
     """As a network with two stages gives them on another runtime."""
 
-    def turned(batch: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        return {name: values[:, ::-1] for name, values in outputs(batch).items()}
+    def turned(inputs: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[np.float32]]:
+        return {name: values[:, ::-1] for name, values in outputs(inputs).items()}
 
-    def without_the_best(batch: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        found = turned(batch)
+    def without_the_best(inputs: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[np.float32]]:
+        found = turned(inputs)
         best = found["scores"].max(axis=2).argmax(axis=1)
         found["scores"] = found["scores"].copy()
         found["scores"][np.arange(len(best)), best] = 0
@@ -202,7 +203,7 @@ def test_objects_are_those_of_decode_resize_network_and_postprocess(runs_here: P
     (picture,) = pictures(1, seed=7)
     Image.fromarray(picture).save(tmp_path / "a.png")
     (found,) = detect(runs_here, [tmp_path / "a.png"], threads=1)
-    batch = outputs(resize(picture, PREPROCESSING)[None])
+    batch = outputs([resize(picture, PREPROCESSING)[None]])
     frame = frame_of(picture.shape[0], picture.shape[1], PREPROCESSING)
     (expected,) = postprocess(batch["boxes"], batch["scores"], [frame], SETTINGS)
     assert found.objects is not None

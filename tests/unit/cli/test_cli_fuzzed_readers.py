@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,11 +45,11 @@ def ends_within_two_minutes() -> Iterator[None]:
     signal.alarm(0)
 
 
-def zeros(images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+def zeros(images: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[np.float32]]:
     return {OUTPUT_NAME: np.zeros((len(images), len(LABELS)), np.float32)}
 
 
-def nothing_found(images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+def nothing_found(images: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[np.float32]]:
     shapes = {"boxes": (len(images), ANCHORS, 4), "scores": (len(images), ANCHORS, len(DETECTED))}
     return {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
 

@@ -21,7 +21,7 @@ def _sample(folder: Path, name: str, size: tuple[int, int], label: int = 0) -> S
 
 
 def test_the_picture_is_the_source_of_the_input_beside_it(tmp_path: Path) -> None:
-    inputs, names = write_examples([_sample(tmp_path, "a.png", (40, 30))], P, tmp_path / "golden")
+    (inputs,), names = write_examples([_sample(tmp_path, "a.png", (40, 30))], P, tmp_path / "golden")
     rgb = decode(tmp_path / "golden" / names[0])
     np.testing.assert_array_equal(np.load(tmp_path / "golden" / "0.rgb.npy", allow_pickle=False), rgb)
     again = resize(rgb, P)
