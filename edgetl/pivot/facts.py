@@ -22,7 +22,8 @@ MAX_MODEL_BYTES = 2_000_000_000
 class ModelFacts:
     """A pivot model with its preprocessing attached.
 
-    input_shape  of `image`, uint8: (None, height, width, 3), or `audio`, int16: (None, samples); None is the batch
+    input_shape  of `image`, uint8: (None, height, width, 3); `audio`, int16: (None, samples); `tokens`, int32:
+                 (None, None); None is the batch or a length
     quantize     QuantizeLinear nodes; 0 for a float model
     dequantize   DequantizeLinear nodes
     operators    how often each other ONNX operator occurs

@@ -16,7 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from torch.utils._pytree import tree_leaves
 
 from edgetl.errors import ParityError
-from edgetl.pivot.parts import WHOLE, Inputs, inputs_of, with_parts
+from edgetl.pivot.parts import WHOLE, Inputs, are_tokens, inputs_of, two_examples, with_parts
 
 MAX_RELATIVE_DIFFERENCE = 1e-4
 # exact types: a subclass that changes its weights in forward (weight standardization) must not be folded
@@ -36,7 +36,7 @@ class Folded:
 def fold(module: nn.Module, shape: tuple[int, ...]) -> Folded:
     """A copy in eval mode with every foldable batch norm folded and mergeable branches merged (RepVGG's).
 
-    module  float32 (N, *shape) -> a tensor or several, on the CPU; left untouched
+    module  float32 (N, *shape), or int64 tokens (N, length), -> a tensor or several, on the CPU; left untouched
     raises  ParityError if the copy is another function: largest difference of an output on random input above 1e-4
             of its largest value.
     """
@@ -61,6 +61,8 @@ def fold_parts(module: nn.Module, parts: Sequence[str], shape: tuple[int, ...]) 
 
 
 def _noise(shape: tuple[int, ...]) -> torch.Tensor:
+    if are_tokens(shape):
+        return two_examples(shape)
     return torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
 
 

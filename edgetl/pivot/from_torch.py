@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import Any
 
 import onnx
 import torch
@@ -16,23 +17,25 @@ from torch.utils._pytree import tree_map
 from edgetl.errors import BackendError
 from edgetl.pivot.constants import fold_constants
 from edgetl.pivot.layer_view import View
-from edgetl.pivot.parts import Inputs
+from edgetl.pivot.parts import Inputs, are_tokens, two_examples
 from edgetl.pivot.rewrite import fix_recurrent_weights, merge_pads, split_float_biases
 from edgetl.pivot.serialize import clean
 from edgetl.types import OUTPUT_NAME
 
 OPSET = 21  # the first with QuantizeLinear on every 8-bit type that the backends take
-NETWORK_INPUT = "input"  # float32 (N, *Preprocessing.network_shape), normalized
+NETWORK_INPUT = "input"  # float32 (N, *Preprocessing.network_shape), normalized; of texts int64 tokens (N, length)
 MAX_BATCH = 4096
+SHORTEST = 2
+"""Tokens of a text: torch.export would take one of 1 for a constant."""
 
 
 def capture(module: nn.Module, shape: tuple[int, ...]) -> torch.fx.GraphModule:
-    """The network as a functional ATen graph with a dynamic batch, in eval mode.
+    """The network as a functional ATen graph with a dynamic batch, and of texts a dynamic length, in eval mode.
 
-    module  float32 (N, *shape) -> a tensor or several, on the CPU
+    module  float32 (N, *shape), or int64 tokens (N, length), -> a tensor or several, on the CPU
     raises  BackendError when torch.export cannot follow the network.
     """
-    return capture_part(module, (torch.zeros(2, *shape),))
+    return capture_part(module, (two_examples(shape),))
 
 
 def capture_part(module: nn.Module, inputs: Inputs) -> torch.fx.GraphModule:
@@ -41,7 +44,9 @@ def capture_part(module: nn.Module, inputs: Inputs) -> torch.fx.GraphModule:
     batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
     try:
         with _quiet():
-            program = torch.export.export(module.eval(), inputs, dynamic_shapes=tree_map(lambda _: {0: batch}, inputs))
+            program = torch.export.export(
+                module.eval(), inputs, dynamic_shapes=tree_map(lambda value: _open_sizes(value, batch), inputs)
+            )
             # an empty table decomposes nothing; it only replaces in-place operators by functional ones
             captured = program.run_decompositions({}).module(check_guards=False)
     except Exception as error:
@@ -56,22 +61,25 @@ def capture_part(module: nn.Module, inputs: Inputs) -> torch.fx.GraphModule:
 def to_onnx(module: nn.Module, shape: tuple[int, ...], outputs: Sequence[str] = (OUTPUT_NAME,)) -> onnx.ModelProto:
     """Export a network, float or converted to Q/DQ, as ONNX opset 21.
 
-    module  float32 (N, *shape) -> a tensor for each of `outputs`, on the CPU, in eval mode
-    returns a model with the input `input` float32 (batch, *shape), normalized, and the named outputs
-            float32 (batch, ...); layers carry their torch names; no metadata, doc strings or paths; equal bytes for
-            equal networks
+    module  float32 (N, *shape), or int64 tokens (N, length), -> a tensor for each of `outputs`, on the CPU, in eval
+            mode
+    returns a model with the input `input` float32 (batch, *shape), normalized, or int64 (batch, length), and the named
+            outputs float32 (batch, ...); layers carry their torch names; no metadata, doc strings or paths; equal bytes
+            for equal networks
     raises  BackendError when the exporter refuses an operator.
     """
     batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
-    example = (torch.zeros(2, *shape),)
+    sizes = {0: batch}
+    if are_tokens(shape):
+        sizes[1] = torch.export.Dim("length", min=SHORTEST, max=shape[0])
     try:
         with _quiet(), torch.no_grad():
             program = torch.onnx.export(
                 module,
-                example,
+                (two_examples(shape),),
                 dynamo=True,
                 opset_version=OPSET,
-                dynamic_shapes=({0: batch},),
+                dynamic_shapes=(sizes,),
                 input_names=[NETWORK_INPUT],
                 output_names=list(outputs),
                 verbose=False,
@@ -85,6 +93,11 @@ def to_onnx(module: nn.Module, shape: tuple[int, ...], outputs: Sequence[str] = 
     fix_recurrent_weights(model)
     _name_layers(model)
     return model
+
+
+def _open_sizes(value: Any, batch: Any) -> dict[int, Any]:
+    tokens = isinstance(value, torch.Tensor) and value.dtype == torch.int64 and value.ndim == 2
+    return {0: batch, 1: torch.export.Dim.DYNAMIC} if tokens else {0: batch}
 
 
 def _name_layers(model: onnx.ModelProto) -> None:

@@ -15,6 +15,22 @@ WHOLE: tuple[str, ...] = ("",)
 
 Inputs = tuple[Tensor, ...]
 
+_FEW_TOKENS = 8  # the length of a text that a network is captured with
+_SPECIAL = 5  # tokens that every vocabulary has: padding, unknown, begin, end, mask
+
+
+def are_tokens(shape: Sequence[int]) -> bool:
+    """Whether `Preprocessing.network_shape` is that of a text, of any length up to its only size."""
+    return len(shape) == 1
+
+
+def two_examples(shape: Sequence[int]) -> Tensor:
+    """An input to capture a network with: zeros, float32 (2, *shape), or of texts different int64 tokens (2, few)."""
+    if not are_tokens(shape):
+        return torch.zeros(2, *shape)
+    few = min(shape[0], _FEW_TOKENS)
+    return torch.arange(2 * few).reshape(2, few) % _SPECIAL
+
 
 @torch.no_grad()
 def inputs_of(module: nn.Module, parts: Sequence[str], images: Tensor) -> dict[str, Inputs]:

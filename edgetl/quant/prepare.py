@@ -16,7 +16,7 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_qat_pt
 from edgetl.backbones.memory_format import channels_last
 from edgetl.errors import BackendError
 from edgetl.pivot.from_torch import capture_part
-from edgetl.pivot.parts import WHOLE, Inputs, inputs_of, with_parts
+from edgetl.pivot.parts import WHOLE, Inputs, inputs_of, two_examples, with_parts
 from edgetl.quant.fakequant import ActivationQuantizer, quantizers
 from edgetl.quant.input_rounding import input_parameters
 from edgetl.quant.quantizer import SchemeQuantizer, before_silu, biased_layers, input_quantizer
@@ -63,7 +63,7 @@ def _seen(folded: nn.Module, part: str, look: Look) -> Inputs:
 
 
 def _example(p: Preprocessing) -> Tensor:
-    return torch.zeros(2, *p.network_shape)
+    return two_examples(p.network_shape)
 
 
 def graphs_of(prepared: nn.Module) -> list[GraphModule]:

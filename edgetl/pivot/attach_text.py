@@ -1,0 +1,43 @@
+"""Puts the input of texts into the graph: int32 tokens in, logits out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import onnx
+from onnx import TensorProto, helper
+
+from edgetl.pivot.preprocess import LABELS_KEY, PREPROCESSING_KEY
+from edgetl.pivot.serialize import clean
+from edgetl.types import TextPreprocessing, described
+
+TOKENS_INPUT = "tokens"
+
+
+def attach_text(model: onnx.ModelProto, p: TextPreprocessing, labels: Sequence[str]) -> onnx.ModelProto:
+    """Replace the int64 input (batch, length) by `tokens`, int32 (batch, length), and write labels and preprocessing
+    into the model's metadata, as `preprocess.attach_image` does for images.
+
+    A Cast is all that is added: the network leaves out the padding itself.
+    """
+    result = clean(model)
+    graph = result.graph
+    source = graph.input[0]
+    sizes = [
+        dimension.dim_param or name
+        for dimension, name in zip(source.type.tensor_type.shape.dim, ("batch", "length"), strict=True)
+    ]
+    cast = helper.make_node("Cast", [TOKENS_INPUT], [source.name], "tokens_cast", to=TensorProto.INT64)
+    graph.node.insert(0, cast)
+    del graph.input[:]
+    graph.input.append(helper.make_tensor_value_info(TOKENS_INPUT, TensorProto.INT32, sizes))
+    helper.set_model_props(
+        result,
+        {
+            LABELS_KEY: json.dumps(list(labels), ensure_ascii=False),
+            PREPROCESSING_KEY: json.dumps(described(p), sort_keys=True),
+        },
+    )
+    onnx.checker.check_model(result)
+    return result
