@@ -88,7 +88,7 @@ class Cut(StrictModel):
 
     white         at the set `white`, which is deleted
     punctuation   every character of the set `punctuation` becomes a word
-    word          runs of the set `word`, runs of what is in neither `word` nor `space`; the rest is deleted
+    word          runs of the set `word`, runs of what is in neither `word` nor `white`; the rest is deleted
     gpt2          the expression of GPT-2
     prefix_space  no cut: a space in front of every word that does not begin with one
     """
@@ -181,7 +181,7 @@ class Unigram(StrictModel):
     kind: Literal["unigram"]
     pieces: _Pieces
     scores: Annotated[tuple[_Score, ...], Field(max_length=_MOST_PIECES)]
-    unknown: Id | None
+    unknown: Id
     unknown_score: _Score
     byte_fallback: bool
 
