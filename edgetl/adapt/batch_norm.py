@@ -10,6 +10,7 @@ from torch import nn
 
 from edgetl.backbones.examples import load_raw, normalize
 from edgetl.backbones.extract import Frozen, freeze_network
+from edgetl.backbones.memory_format import packed
 from edgetl.types import Sample
 
 _AT_ONCE = 32
@@ -33,7 +34,7 @@ def reestimate(frozen: Frozen, samples: Sequence[Sample]) -> Frozen:
         part = samples[len(samples) * turn // count : len(samples) * (turn + 1) // count]
         pixels = load_raw(part, frozen.spec.preprocessing)
         inputs = normalize(pixels.to(frozen.device), frozen.spec.preprocessing)
-        network(inputs.contiguous(memory_format=torch.channels_last))
+        network(packed(inputs))
     for norm, momentum in zip(norms, kept, strict=True):
         norm.momentum = momentum
     return freeze_network(network, frozen.spec)

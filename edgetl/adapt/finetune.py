@@ -18,6 +18,7 @@ from edgetl.adapt.inputs import Inputs
 from edgetl.adapt.merged import Merged, merged
 from edgetl.adapt.snapshot import Snapshots
 from edgetl.backbones.freeze import is_under, set_modes
+from edgetl.backbones.memory_format import packed
 from edgetl.backbones.reproducible import own_draws
 from edgetl.recipes.recipe import Adapt
 
@@ -120,7 +121,7 @@ def logits_of(network: nn.Module, inputs: Inputs, indices: Sequence[int]) -> NDA
     """Logits (n, C) for the plain views of the images `indices`; the network ends in eval mode."""
     network.eval()
     parts = [indices[start : start + _JUDGED_AT_ONCE] for start in range(0, len(indices), _JUDGED_AT_ONCE)]
-    return torch.cat([network(_packed(inputs.plain(part))).float().cpu() for part in parts]).numpy()
+    return torch.cat([network(packed(inputs.plain(part))).float().cpu() for part in parts]).numpy()
 
 
 class _Trainer:
@@ -191,7 +192,7 @@ class _Trainer:
         inputs = self._inputs.views(batch, self._generator)
         labels = self._labels[list(batch)].to(inputs.device)
         self._optimizer.zero_grad()
-        loss = self._backward(_packed(inputs), labels)
+        loss = self._backward(packed(inputs), labels)
         self._optimizer.step()
         self._step += 1
         return loss
@@ -218,10 +219,6 @@ class _Trainer:
         if self._merged is None:
             self._merged = merged(self._network, inputs)
         return self._merged.forward, self._merged.at_once
-
-
-def _packed(inputs: Tensor) -> Tensor:
-    return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs
 
 
 def _scores(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """Examples of every front as network inputs: as they are stored, and as floats, plain or augmented.
 
-Each front has one module with these functions: `pixels` for images, `audio.sounds` for clips.
+Each front has one module with these functions: `pixels` for images, `audio.sounds` for clips, `text.texts` for
+texts, whose tokens stay int64.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from torch import Tensor
 
 from edgetl.backbones import pixels
 from edgetl.backbones.audio import sounds
+from edgetl.backbones.memory_format import packed
+from edgetl.backbones.text import texts
 from edgetl.data.batches import load_batch
 from edgetl.types import FrontName, Preprocessing, Sample
 
 Views = Callable[[Tensor, torch.Generator], Tensor]
 """A batch as `raw` gives it -> a random view of each example as float32, drawn from a generator on the CPU."""
-_MODULES: dict[FrontName, ModuleType] = {"image": pixels, "audio": sounds}
+_MODULES: dict[FrontName, ModuleType] = {"image": pixels, "audio": sounds, "text": texts}
 
 
 def raw(examples: NDArray[Any], p: Preprocessing) -> Tensor:
@@ -59,8 +62,8 @@ def as_exported(examples: NDArray[Any], p: Preprocessing) -> Tensor:
 
 
 def plain(examples: NDArray[Any], p: Preprocessing, device: torch.device) -> Tensor:
-    """`as_exported` on `device`, channels last in memory."""
-    return as_exported(examples, p).to(device, memory_format=torch.channels_last)
+    """`as_exported` on `device`, channels last in memory if there are any."""
+    return packed(as_exported(examples, p).to(device))
 
 
 def augmented(
@@ -69,7 +72,7 @@ def augmented(
     """As `plain`, of a random view of each example, drawn from `generator`."""
     seen = augment(raw(examples, p).contiguous().to(device), generator)
     found: Tensor = _MODULES[p.front].of_view(seen, p)
-    return found.contiguous(memory_format=torch.channels_last)
+    return packed(found)
 
 
 def noise(p: Preprocessing, count: int) -> Tensor:
@@ -79,6 +82,7 @@ def noise(p: Preprocessing, count: int) -> Tensor:
 
 
 def pictures(samples: Sequence[Sample], p: Preprocessing) -> NDArray[np.uint8]:
-    """(n, 3, H, W): images; of clips their mel frames in gray. For baselines that know nothing of the front."""
+    """(n, 3, H, W): images; of clips their mel frames in gray. For baselines that know nothing of the front; texts have
+    none."""
     found: NDArray[np.uint8] = _MODULES[p.front].pictures(load_raw(samples, p), p)
     return found

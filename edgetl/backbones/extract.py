@@ -20,7 +20,7 @@ from edgetl.backbones.classifier import get_head
 from edgetl.backbones.examples import load_raw, normalize, views
 from edgetl.backbones.input_choice import InputChoice
 from edgetl.backbones.load import build
-from edgetl.backbones.memory_format import channels_last
+from edgetl.backbones.memory_format import channels_last, packed
 from edgetl.backbones.reproducible import choose_device
 from edgetl.backbones.threads import side_by_side
 from edgetl.files.digest import value_digest
@@ -199,7 +199,7 @@ def _in_parts(run: Callable[[Tensor], Made], images: Tensor, frozen: Frozen) -> 
 
 def _forward(frozen: Frozen, images: Tensor) -> Tensor:
     inputs = normalize(images.to(frozen.device), frozen.spec.preprocessing)
-    logits: Tensor = frozen.network(inputs.contiguous(memory_format=torch.channels_last))
+    logits: Tensor = frozen.network(packed(inputs))
     return logits
 
 

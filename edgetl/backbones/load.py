@@ -25,6 +25,7 @@ from edgetl.backbones.own_ways import JOINED_HEAD, SECOND_HEADS
 from edgetl.backbones.plan import Native, Plan
 from edgetl.backbones.replaceable import operate
 from edgetl.backbones.tensor_sets import TensorSet
+from edgetl.backbones.text import transformer
 from edgetl.backbones.weights import TORCHVISION_PREFIX, model_file
 from edgetl.errors import UsageError, WeightsError
 from edgetl.recipes.recipe import Backbone
@@ -34,6 +35,7 @@ _LIBRARIES: Mapping[str, ModuleType] = {
     "timm": timm_networks,
     "torchvision": torchvision_networks,
     "edgetl": sound_networks,
+    "transformers": transformer,
 }
 _FRESH_SEED = 0  # fresh heads (and random weights, where asked for) are the same in every run
 

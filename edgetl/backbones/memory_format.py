@@ -1,11 +1,11 @@
-"""The order of a network's weights in memory."""
+"""The order of a network's weights and inputs in memory."""
 
 from __future__ import annotations
 
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -19,3 +19,8 @@ def channels_last(network: Network) -> Network:
         if tensor.dim() == 4:
             tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
     return network
+
+
+def packed(inputs: Tensor) -> Tensor:
+    """Inputs (N, ...) in that order, if they have four dimensions."""
+    return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs

@@ -39,7 +39,7 @@ class Plan:
     licence    of the weights, as they state it; empty where nothing is stated
     """
 
-    library: Literal["timm", "torchvision", "edgetl"]
+    library: Literal["timm", "torchvision", "edgetl", "transformers"]
     architecture: str
     native: Native | AudioPreprocessing
     model_args: Mapping[str, object] = field(default_factory=dict)

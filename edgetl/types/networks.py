@@ -13,8 +13,8 @@ from edgetl.types.inputs import ImagePreprocessing, Preprocessing, as_image
 class WeightSource:
     """The source of pretrained weights, found without torch so that it can be part of a stage's key.
 
-    kind    "local-dir" (timm folder: config.json + model.safetensors), "file" (a checkpoint), "hub" (timm's or
-            torchvision's own download, cached by them), "none" (random weights, only when asked for)
+    kind    "local-dir" (folder of timm or transformers: config.json + model.safetensors), "file" (a checkpoint),
+            "hub" (timm's or torchvision's own download, cached by them), "none" (random weights, only when asked for)
     path    the folder or file, absolute; empty for "hub" and "none"
     digest  sha256 of the weights' bytes; empty for "hub" and "none"
     held    for "hub": the contents of the searched folders, for the message of a failed download
@@ -30,7 +30,7 @@ class WeightSource:
 class NetworkSpec:
     """The values needed to rebuild the adapted network and fill it from a state dict."""
 
-    library: Literal["timm", "torchvision", "edgetl"]
+    library: Literal["timm", "torchvision", "edgetl", "transformers"]
     architecture: str
     model_args: Mapping[str, object]
     num_classes: int
