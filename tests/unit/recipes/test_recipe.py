@@ -73,7 +73,7 @@ def test_the_smallest_recipe_has_defaults_that_suit_few_shots() -> None:
         ),
         ({"front": "audio", "audio": {"bands": 64}}, "r: audio.bands is for backbone.pretrained: false; leave it out"),
         ({"front": "audio", "audio": {"window_s": 0}}, "r: `audio.window_s`: expected at least 0.1; found 0"),
-        ({"front": "sound"}, "r: `front`: expected image or audio; found 'sound'"),
+        ({"front": "sound"}, "r: `front`: expected image, audio, text or series; found 'sound'"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(changes: dict[str, Any], line: str) -> None:
