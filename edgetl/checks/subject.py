@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgetl.checks.model import MAX_SUSPECTS, CheckName, Finding, Picture, Side, Suspect
 from edgetl.data.groups import SplitKeys
+from edgetl.fronts.base import load_front
 from edgetl.types import Sample, Split
 
 
@@ -62,7 +63,7 @@ def label_of(sample: Sample) -> int:
 
 def noun_of(split: Split) -> str:
     """One file of the split, in sentences."""
-    return "image" if split.clips is None else "clip"
+    return load_front(split.front).noun
 
 
 def whole(split: Split) -> Subject:

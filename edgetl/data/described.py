@@ -22,6 +22,8 @@ def described(split: Split, seen: Mapping[str, Seen], config: Data) -> Split:
     """The split with what was seen of its files. Raises DataError for clips of several rates."""
     used = [sample.path for sample in (*split.shots, *split.val)]
     split = replace(split, traits=tuple(trait for path in used for trait in seen[path].traits))
+    if split.front not in ("image", "audio"):
+        return split
     clips = {path: each for path in used if isinstance(each := seen[path], ClipFacts)}
     if clips:
         return replace(split, clips=_clips(clips))

@@ -13,6 +13,8 @@ from edgetl.data.annotations.model import Annotated
 from edgetl.data.object_sources import read_object_sources
 from edgetl.data.scan import Listing
 from edgetl.data.sources import read_sources
+from edgetl.files.rows import row_of
+from edgetl.fronts.base import Tabular, Unreadable, load_front
 from edgetl.recipes.recipe import Data, Task
 from edgetl.types import FrontName
 
@@ -30,7 +32,7 @@ def fingerprint(config: Data, base: Path, task: Task = "classification", front: 
     if task == "detection":
         return _of_objects(config, base)
     sources = read_sources(config, base, front)
-    parts = [_describe(listing) for listing in dict.fromkeys((sources.train, sources.val))]
+    parts = [_describe(listing, front) for listing in dict.fromkeys((sources.train, sources.val))]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -51,6 +53,16 @@ def _describe_objects(side: Annotated) -> dict[str, object]:
     }
 
 
+def hash_examples(paths: Iterable[str], front: FrontName) -> dict[str, str]:
+    """sha256 of each file's bytes, or of a row's content; hex, "" for one that cannot be read."""
+    unique, kind = list(dict.fromkeys(paths)), load_front(front)
+    if not isinstance(kind, Tabular):
+        return hash_files(unique)
+    rows = {path for path in unique if row_of(path) is not None}
+    digests = hash_files(path for path in unique if path not in rows)
+    return digests | {path: _hash_row(path, kind) for path in unique if path in rows}
+
+
 def hash_files(paths: Iterable[str]) -> dict[str, str]:
     """sha256 of each file's bytes, hex; "" for a file that cannot be read."""
     unique = list(dict.fromkeys(paths))
@@ -58,15 +70,29 @@ def hash_files(paths: Iterable[str]) -> dict[str, str]:
         return dict(zip(unique, pool.map(_hash_file, unique), strict=True))
 
 
-def _describe(listing: Listing) -> dict[str, object]:
-    digests = hash_files(path for path, _ in listing.files)
+def _describe(listing: Listing, front: FrontName) -> dict[str, object]:
     text = "" if listing.list is None else _hash_file(str(listing.list))
+    if listing.rows_of:  # the table holds all that its rows do
+        return {
+            "table": text,
+            "name": Path(listing.where).name,
+            "classes": listing.classes,
+            "measures": listing.measures,
+        }
+    digests = hash_examples((path for path, _ in listing.files), front)
     return {
         "list": text,
         "classes": listing.classes,
         "files": [(listing.name_of(path), label, digests[path]) for path, label in listing.files],
         "skipped": [(listing.name_of(skipped.path), skipped.reason) for skipped in listing.skipped],
     }
+
+
+def _hash_row(path: str, front: Tabular) -> str:
+    try:
+        return hashlib.sha256(front.content(Path(path))).hexdigest()
+    except Unreadable:
+        return ""
 
 
 def _hash_file(path: str) -> str:

@@ -8,14 +8,16 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from edgetl.data.names import NAMED
 from edgetl.data.scan import Listing, locate
 from edgetl.data.sources import read_files
+from edgetl.data.tables import group_of
 from edgetl.errors import UsageError
 from edgetl.recipes.run import Run
-from edgetl.types import Progress, Sample, Silent
+from edgetl.types import FrontName, Progress, Sample, Silent
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,13 @@ class SplitKeys:
 def group_keys(pattern: str, listing: Listing, progress: Progress | None = None) -> dict[str, str]:
     """The group of every file of a listing: absolute path -> key.
 
-    `pattern` is searched in the name relative to the listing's root; the key is its named group `group`, else its
-    first capture group, else the whole match. Raises UsageError naming files without a key. Names and pattern are
-    short, but a pattern with nested repeats can still run forever on one name: `progress` shows where, and an
-    interrupt ends it.
+    For files `pattern` is searched in the name relative to the listing's root; the key is its named group `group`, else
+    its first capture group, else the whole match. For rows of a table it is the name of the column with the key. Raises
+    UsageError naming files without a key. Names and pattern are short, but a pattern with nested repeats can still run
+    forever on one name: `progress` shows where, and an interrupt ends it.
     """
+    if listing.rows_of is not None:
+        return _keys_of_rows(pattern, (path for path, _ in listing.files), listing.rows_of)
     named = [(path, listing.name_of(path)) for path, _ in listing.files]
     return _keys(pattern, named, listing.where, progress or Silent())
 
@@ -150,9 +154,23 @@ def _listing(run: Run, side: Literal["train", "val"]) -> Listing:
 
 
 def _keys_of_samples(pattern: str, samples: Sequence[Sample], listing: Listing) -> tuple[str, ...]:
+    if listing.rows_of is not None:
+        return tuple(_keys_of_rows(pattern, (sample.path for sample in samples), listing.rows_of).values())
     named = [(sample.path, listing.name_of(sample.path)) for sample in samples]
     keys = _keys(pattern, named, listing.where, Silent())
     return tuple(keys[sample.path] for sample in samples)
+
+
+def _keys_of_rows(column: str, paths: Iterable[str], front: FrontName) -> dict[str, str]:
+    keys = {path: group_of(path, column, front) for path in paths}
+    without = [Path(path).name for path, key in keys.items() if not key]
+    if without:
+        more = f" and {len(without) - NAMED} more" if len(without) > NAMED else ""
+        raise UsageError(
+            f"data.group_by: the column `{column}` is empty in {len(without)} of {len(keys)} rows: "
+            f"{', '.join(without[:NAMED])}{more}; expected a group in every row"
+        )
+    return keys
 
 
 def _keys(pattern: str, named: Iterable[tuple[str, str]], where: str, progress: Progress) -> dict[str, str]:

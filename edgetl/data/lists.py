@@ -30,7 +30,7 @@ _PARTS: dict[str, Part] = {
 }
 # column names used by labeling tools and spreadsheets
 _PATHS = ("path", "image", "file", "filename", "file_name", "filepath", "file_path", "image_path", "picture", "img")
-_LABELS = ("label", "class", "choice", "category", "target", "class_name", "label_name")
+LABELS = ("label", "class", "choice", "category", "target", "class_name", "label_name")
 _SPLITS = ("split", "subset", "partition", "set")
 
 
@@ -72,13 +72,13 @@ def read_header(path: Path) -> list[str]:
 
 def guess_columns(header: Sequence[str]) -> Columns | None:
     """The columns of a labeling tool's list, guessed by their names; None if that is not clear."""
-    path, label, split = (_only(header, names) for names in (_PATHS, _LABELS, _SPLITS))
+    path, label, split = (only(header, names) for names in (_PATHS, LABELS, _SPLITS))
     return Columns(path=path, label=label, split=split) if path and label else None
 
 
 def path_column(header: Sequence[str]) -> str | None:
     """The column of the image paths, by its name; None if that is not clear."""
-    return _only(header, _PATHS)
+    return only(header, _PATHS)
 
 
 def part_of(name: str) -> Part | None:
@@ -128,7 +128,7 @@ def _places(header: list[str], columns: Columns | None, path: Path) -> dict[str,
         _check_header(header, sorted(wanted), path)
     else:
         wanted = {name: text for name, text in columns.model_dump().items() if text is not None}
-    found = {name: _matching(header, text) for name, text in wanted.items()}
+    found = {name: matching(header, text) for name, text in wanted.items()}
     for name, places in found.items():
         if len(places) != 1:
             problem = "is not a column" if not places else "names several columns"
@@ -137,7 +137,8 @@ def _places(header: list[str], columns: Columns | None, path: Path) -> dict[str,
     return {name: places[0] for name, places in found.items()}
 
 
-def _matching(header: Sequence[str], name: str) -> list[int]:
+def matching(header: Sequence[str], name: str) -> list[int]:
+    """The places of the columns that `name` means: exactly, else loosely."""
     exact = [place for place, cell in enumerate(header) if cell == name]
     return exact or [place for place, cell in enumerate(header) if loosely(cell) == loosely(name)]
 
@@ -151,10 +152,14 @@ def _row(row: list[str], at: dict[str, int], width: int, where: str, line: int) 
     check_label(label, where)
     if "split" not in at:
         return Row(line, name, label, None)
-    text = row[at["split"]].strip()
+    return Row(line, name, label, part_in(row[at["split"]].strip(), where))
+
+
+def part_in(text: str, where: str) -> Part:
+    """The part that a cell names. Raises DataError."""
     if text.lower() not in _PARTS:
         raise DataError(f"{where}: expected `train`, `val` or `test` in the column of the split, found {_short(text)}")
-    return Row(line, name, label, _PARTS[text.lower()])
+    return _PARTS[text.lower()]
 
 
 def _check_header(header: list[str], wanted: list[str], path: Path) -> None:
@@ -171,7 +176,7 @@ def _check_header(header: list[str], wanted: list[str], path: Path) -> None:
             f"{expected}, found {_short(','.join(header))}; name the columns in the recipe: "
             f"data.columns: {{path: {guess.path}, label: {guess.label}}}"
         )
-    if len(header) > 2 and _only(header, _PATHS) and not any(loosely(cell) in _LABELS for cell in header):
+    if len(header) > 2 and only(header, _PATHS) and not any(loosely(cell) in LABELS for cell in header):
         raise DataError(
             f"{expected}, found {_short(','.join(header))}: a path, but no label column (one column per class is "
             "not supported); write the class into a column `label`"
@@ -188,7 +193,7 @@ def _check_header(header: list[str], wanted: list[str], path: Path) -> None:
     raise DataError(f"{expected}, found {problem}")
 
 
-def _only(header: Sequence[str], names: Sequence[str]) -> str | None:
+def only(header: Sequence[str], names: Sequence[str]) -> str | None:
     """The one cell of the header that matches the first of these names to occur."""
     for name in names:
         found = [cell for cell in header if loosely(cell).replace(" ", "_") == name]

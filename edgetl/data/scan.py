@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgetl.data.lists import Part, check_label, read_rows
+from edgetl.data.lists import Part, Row, check_label, read_rows
 from edgetl.data.lookup import Lookup
 from edgetl.data.names import NAMED, counterparts, in_quotes, one_form, what_differs
+from edgetl.data.tables import is_table, table_rows
 from edgetl.errors import DataError, UsageError
 from edgetl.files.file_kind import describe
 from edgetl.files.text import nearest, printable, shortened
@@ -42,6 +43,7 @@ class Listing:
     skipped  files that are not candidates, with the reason
     measures whether the list has rows with `val` in its column `split`, which form another listing
     noun     one example, in sentences
+    rows_of  whose rows of a table the files are; None if they are files
     """
 
     root: Path
@@ -51,6 +53,7 @@ class Listing:
     skipped: tuple[Skipped, ...]
     measures: bool = False
     noun: str = "image"
+    rows_of: FrontName | None = None
 
     @property
     def where(self) -> str:
@@ -99,6 +102,8 @@ def scan(
         if root.is_dir():
             return _scan_folder(root, kind)
         if root.is_file():
+            if is_table(root, kind, columns):
+                return _scan_table(root, columns, part, kind)
             listing = _scan_list(root, columns, Lookup(root.parent, images, kind.suffixes), part)
             return replace(listing, noun=kind.noun)
         if root.exists():
@@ -255,12 +260,7 @@ def _scan_list(path: Path, columns: Columns | None, lookup: Lookup, part: Part |
     hint = ""
     rows = list(read_rows(path, columns))
     measures = any(row.part == "val" for row in rows)
-    unused = sum(row.part == "test" for row in rows) if part == "train" else 0
-    if unused:
-        skipped.append(Skipped(str(path), f"{unused} rows of the split `test` are not used"))
-    for row in rows:
-        if not _wanted(row.part, part, measures):
-            continue
+    for row in _rows_of_part(rows, part, skipped, path):
         target = lookup.find(row.path)
         if target is None:
             missing.append(f"`{shortened(row.path, _PATH_CHARACTERS)}` (line {row.line})")
@@ -280,9 +280,30 @@ def _scan_list(path: Path, columns: Columns | None, lookup: Lookup, part: Part |
         sentence = hint or f"paths are relative to {path.parent}"
         raise DataError(f"{path}: no such file: {', '.join(missing[:NAMED])}{more}; {sentence}")
     if not labels:
-        rows_of = f" with the split `{part}`" if part and any(row.part for row in rows) else ""
-        raise DataError(f"{path}: expected rows of `path,label` below the header{rows_of}, found none")
+        raise DataError(f"{path}: expected rows of `path,label` below the header{_of_part(rows, part)}, found none")
     return replace(_listing_of(path, labels, skipped), measures=measures)
+
+
+def _scan_table(path: Path, columns: Columns | None, part: Part | None, front: Front) -> Listing:
+    skipped: list[Skipped] = []
+    rows = list(table_rows(path, columns, front))
+    labels = {row.path: (row.label, row.line) for row in _rows_of_part(rows, part, skipped, path)}
+    if not labels:
+        raise DataError(f"{path}: expected rows with a {front.noun} and a label{_of_part(rows, part)}, found none")
+    measures = any(row.part == "val" for row in rows)
+    return replace(_listing_of(path, labels, skipped), measures=measures, noun=front.noun, rows_of=front.name)
+
+
+def _rows_of_part(rows: Sequence[Row], part: Part | None, skipped: list[Skipped], path: Path) -> Iterator[Row]:
+    measures = any(row.part == "val" for row in rows)
+    unused = sum(row.part == "test" for row in rows) if part == "train" else 0
+    if unused:
+        skipped.append(Skipped(str(path), f"{unused} rows of the split `test` are not used"))
+    return (row for row in rows if _wanted(row.part, part, measures))
+
+
+def _of_part(rows: Sequence[Row], part: Part | None) -> str:
+    return f" with the split `{part}`" if part and any(row.part for row in rows) else ""
 
 
 def _wanted(found: Part | None, part: Part | None, measures: bool) -> bool:

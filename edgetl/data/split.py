@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from edgetl.data.described import described
 from edgetl.data.desk import Desk, refuse_unreadable
-from edgetl.data.fingerprint import hash_files
+from edgetl.data.fingerprint import hash_examples
 from edgetl.data.groups import group_keys, order_by_group
 from edgetl.data.names import NAMED
 from edgetl.data.scan import Listing, match_classes, require_classes
@@ -69,7 +69,7 @@ def make_split(
     if val is not train:
         match_classes(train, val)
     groups = _groups(config, (train, val), progress)
-    digests = _hash_all((train, val), progress)
+    digests = _hash_all((train, val), front, progress)
     desk = Desk(digests, look or kind.examine, kind.noun)
     conflicts = _set_conflicts_aside(dict.fromkeys((train, val)), desk)
 
@@ -82,7 +82,9 @@ def make_split(
     _refuse_shortage(config, train, val, shots, measured, desk)
 
     skipped = dict.fromkeys((*train.skipped, *val.skipped, *desk.skipped))
-    drawn = Split(train.classes, _in_turn(shots), _in_turn(measured), tuple(skipped), "squash", "", digest="")
+    drawn = Split(
+        train.classes, _in_turn(shots), _in_turn(measured), tuple(skipped), "squash", "", digest="", front=front
+    )
     split = described(replace(drawn, conflicts=conflicts), desk.seen, config)
     return replace(split, digest=split_digest(split))
 
@@ -107,6 +109,8 @@ def write_split(split: Split, path: Path) -> None:
     values = asdict(split)
     if split.clips is None:
         del values["clips"]
+    if split.front in ("image", "audio"):  # known by its clips
+        del values["front"]
     path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
 
@@ -116,6 +120,7 @@ def read_split(path: Path) -> Split:
         if path.stat().st_size > MAX_SPLIT_BYTES:
             raise DataError(f"{path}: larger than {MAX_SPLIT_BYTES} bytes; expected a split")
         split = TypeAdapter(Split).validate_json(path.read_bytes())
+        split = replace(split, front="audio") if split.clips else split
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}; build again") from error
     except ValidationError as error:
@@ -140,10 +145,10 @@ def split_digest(split: Split) -> str:
     return hashlib.sha256(json.dumps(meaning, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _hash_all(listings: Sequence[Listing], progress: Progress) -> dict[str, str]:
+def _hash_all(listings: Sequence[Listing], front: FrontName, progress: Progress) -> dict[str, str]:
     paths = [path for listing in dict.fromkeys(listings) for path, _ in listing.files]
     with progress.task(f"hashing {listings[0].noun}s", total=len(paths)) as advance:
-        digests = hash_files(paths)
+        digests = hash_examples(paths, front)
         advance(len(paths))
     return digests
 

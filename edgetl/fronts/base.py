@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from edgetl.errors import DataError
 from edgetl.files.file_kind import FileKind, describe
@@ -68,6 +68,8 @@ class Front(Protocol):
     foreign: tuple[str, ...]
     """Of files that would have to be converted first, to `plain`."""
     plain: str
+    tables: tuple[str, ...]
+    """Suffixes of tables whose rows are examples, in lower case; none for what is always a file."""
 
     def examine(self, path: Path) -> Seen:
         """Decode a file once. Raises Unreadable."""
@@ -78,9 +80,43 @@ class Front(Protocol):
         ...
 
 
+class Table(Protocol):
+    """A table whose rows are examples; a place (`edgetl.files.rows`) names a row by its number."""
+
+    @property
+    def columns(self) -> tuple[str, ...]: ...
+
+    @property
+    def numbers(self) -> Iterable[int]:
+        """Of its rows, in order."""
+        ...
+
+    def text(self, number: int, column: str) -> str:
+        """A label, a group or a part, as text; "" for a missing one. Raises DataError."""
+        ...
+
+    def value_column(self) -> str | None:
+        """The column with the examples, by its name; None if that is not clear."""
+        ...
+
+
+@runtime_checkable
+class Tabular(Protocol):
+    """A front whose examples may be rows of a table."""
+
+    def open_table(self, path: Path) -> Table:
+        """Raises DataError."""
+        ...
+
+    def content(self, path: Path) -> bytes:
+        """What the digest of a row is of. Raises Unreadable."""
+        ...
+
+
 FRONTS: dict[FrontName, str] = {
     "image": "edgetl.fronts.image.front:ImageFront",
     "audio": "edgetl.fronts.audio.front:AudioFront",
+    "text": "edgetl.fronts.text.front:TextFront",
 }
 """Imported on first use."""
 

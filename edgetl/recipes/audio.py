@@ -1,23 +1,12 @@
-"""The section of a recipe for `front: audio`, and what a front allows in the others."""
+"""The section of a recipe for `front: audio`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field
 
 from edgetl.recipes.section import Section
-
-if TYPE_CHECKING:
-    from edgetl.recipes.recipe import Recipe
-
-_VIEWS = {
-    "image": ("auto", "none", "light", "text", "natural", "overhead"),
-    "audio": ("auto", "none", "light", "speech", "sounds"),
-}
-
-
-_MEL = ("bands", "frame_ms", "hop_ms", "low_hz", "high_hz", "coefficients")
 
 
 class Audio(Section):
@@ -42,25 +31,3 @@ class Audio(Section):
     """Upper edge of the last band. Omitted: 0.475 times the rate, 7600 Hz at 16 kHz."""
     coefficients: int = Field(default=0, ge=0, le=128)
     """First coefficients of a cosine transform over the bands (MFCC). 0: the bands themselves."""
-
-
-def refuse_for_front(recipe: Recipe) -> None:
-    """Raise ValueError for a value that only another front takes."""
-    if recipe.front == "audio" and recipe.task == "detection":
-        raise ValueError("front: audio is for task: classification, not for task: detection")
-    if recipe.data.augment not in _VIEWS[recipe.front]:
-        allowed = ", ".join(_VIEWS[recipe.front])
-        raise ValueError(f"data.augment: {recipe.data.augment} is not for front: {recipe.front}; use one of {allowed}")
-    if recipe.front == "image":
-        if recipe.audio != Audio():
-            raise ValueError("audio is for front: audio, not for front: image; set front: audio or leave it out")
-        return
-    for key, value, usual in (
-        ("data.resize", recipe.data.resize, "auto"),
-        ("backbone.input_size", recipe.backbone.input_size, None),
-    ):
-        if value != usual:
-            raise ValueError(f"{key} is for front: image, not for front: audio; leave it out")
-    for key in _MEL:
-        if recipe.backbone.pretrained and getattr(recipe.audio, key) != getattr(Audio(), key):
-            raise ValueError(f"audio.{key} is for backbone.pretrained: false; leave it out")

@@ -12,28 +12,40 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    SerializerFunctionWrapHandler,
     WithJsonSchema,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
-from edgetl.recipes.audio import Audio, refuse_for_front
+from edgetl.recipes.audio import Audio
+from edgetl.recipes.fronts import refuse_for_front
 from edgetl.recipes.gates import Gates
 from edgetl.recipes.section import Section
+from edgetl.recipes.text import Text
 from edgetl.types import FrontName
 
 Task = Literal["classification", "detection"]
 
 
 class Columns(Section):
-    """Column names of a CSV list; other columns are ignored."""
+    """Column names of a CSV list, or of a table of texts; other columns are ignored."""
 
-    path: str
-    """Column with the image's path."""
+    path: str | None = None
+    """Column with the path of the image, or of another file; needed for a list."""
+    text: str | None = None
+    """Column with the text, for `front: text`."""
     label: str
     """Column with the class."""
     split: str | None = None
     """Column with `train`, `val` or `test`."""
+
+    @model_serializer(mode="wrap")
+    def _without_those_of_other_fronts(self, values: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Keys of finished builds stay as they are when a front adds a column."""
+        written: dict[str, Any] = values(self)
+        return {name: value for name, value in written.items() if name != "text" or value is not None}
 
 
 _SIDE = (8, 1024)
@@ -81,36 +93,41 @@ OneOrMore = Annotated[
 
 
 class Data(Section):
-    """Labeled images, or clips of sound for `front: audio`."""
+    """Labeled images, clips of sound for `front: audio`, or texts for `front: text`."""
 
     train: str
     """Folder with one sub-folder per class, or a CSV list with the columns `path,label`. Relative to the recipe. With a
-    column `split`, rows with `train` are used for training and rows with `val` for validation. For `task: detection` a
+    column `split`, rows with `train` are used for training and rows with `val` for validation. For
+    `front: text` also a table (CSV, TSV, JSON Lines) with a column of texts and one of labels. For `task: detection` a
     COCO file, a CSV list with the columns `path,x0,y0,x1,y1,label`, a YOLO `data.yaml`, or a folder of YOLO or Pascal
     VOC labels."""
     val: str | None = None
     """Folder or list for validation; never used for training or calibration. Omitted: the rest of `train`."""
     columns: Columns | None = None
-    """Column names of the lists, if they are not `path`, `label` and `split`."""
+    """Column names of the lists, if they are not `path`, `label` and `split`; of tables of texts, if they are not usual
+    ones (`text`, `sentence`, `review`, ...)."""
     images: str | None = None
     """Folder in which files are looked up by the last parts of their paths, if the paths in the lists are not valid
     here (lists from labeling tools, from Windows, with URLs). Relative to the recipe."""
     shots: Annotated[int, Field(ge=1)] | Literal["all"] = 10
-    """Training images per class, drawn by `seed`. `all` needs a `val`. For `task: detection` objects per class."""
+    """Training images, clips or texts per class, drawn by `seed`. `all` needs a `val`. For `task: detection`
+    objects per class."""
     seed: int = Field(default=0, ge=0)
     """Seed of the few-shot draw."""
     resize: Literal["auto", "squash", "crop", "letterbox"] = "auto"
     """How an image is fitted to the input size: squash (keeps everything), crop (center), letterbox (pads)."""
     augment: Literal["auto", "none", "light", "text", "natural", "overhead", "speech", "sounds"] = "auto"
     """Training views. Images: `text`: no flips. `natural`: left-right flips. `overhead`: flips and quarter turns.
-    Clips: `light`: shifted and louder or quieter. `sounds`: with noise too. `speech`: faster or slower too."""
+    Clips: `light`: shifted and louder or quieter. `sounds`: with noise too. `speech`: faster or slower too. Texts:
+    none."""
     unreadable: Literal["skip", "refuse"] = "skip"
     """What to do about truncated files and files that are not images: name and skip them, or stop."""
     max_val_images: Annotated[int, Field(ge=1)] | None = None
     """Use at most this many validation images (stratified, by `seed`)."""
     group_by: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """Regular expression for the group (video, patient, speaker) in a file's path below `train` or `val`: its named
-    group `group`, else its first group, else the match. No group is in both training and validation."""
+    group `group`, else its first group, else the match. For rows of a table the name of the column with the group. No
+    group is in both training and validation."""
 
     @field_validator("group_by")
     @classmethod
@@ -139,7 +156,8 @@ class Backbone(Section):
 
     name: str
     """A timm name, `local-dir:PATH`, `tv_NAME` for torchvision, or `edgetl:NAME` for the one in the package. For
-    `front: audio`: `speech_embedding`, `kws_ds_cnn_l`, `kws_lstm_m`, `kws_gru_m`, or `bc_resnet_1` to `_3`."""
+    `front: audio`: `speech_embedding`, `kws_ds_cnn_l`, `kws_lstm_m`, `kws_gru_m`, or `bc_resnet_1` to `_3`. For
+    `front: text`: a folder in Hugging Face layout (config.json, safetensors and the tokenizer's files)."""
     weights: str | None = None
     """Checkpoint to load: a safetensors file (or a torch file, opened with weights_only). Relative to the recipe."""
     pretrained: bool = True
@@ -306,10 +324,11 @@ class Recipe(Section):
     task: Task = "classification"
     """classification: one class for each image. detection: the classes and boxes of the objects in it."""
     front: FrontName = "image"
-    """What the files are: images, or clips of sound (WAV; FLAC and OGG with the extra `audio`)."""
+    """What the examples are: images, clips of sound (WAV; FLAC and OGG with the extra `audio`), or texts (UTF-8)."""
     data: Data
     check: Check = Check()
     audio: Audio = Audio()
+    text: Text = Text()
     backbone: Backbone
     detector: Detector = Detector()
     adapt: Adapt = Adapt()

@@ -87,7 +87,8 @@ class Split:
     """A few-shot split: `shots` are for training (and calibration), `val` only for validation. No file is in both.
 
     croppable  whether `resize: crop` is possible: no image is too elongated for it
-    clips      None for images; the fields about resizing mean nothing if it is not
+    clips      None for everything but sounds; the fields about resizing are for images
+    front      what the examples are
     """
 
     classes: tuple[str, ...]
@@ -102,3 +103,4 @@ class Split:
     croppable: bool = True
     remarks: tuple[Remark, ...] = ()
     clips: Clips | None = None
+    front: FrontName = "image"

@@ -20,6 +20,7 @@ class AudioFront:
     suffixes = SUFFIXES
     foreign = (".mp3", ".m4a", ".aac", ".wma", ".opus", ".aif", ".aiff", ".aifc", ".au", ".caf", ".amr", ".webm")
     plain = "WAV"
+    tables: tuple[str, ...] = ()
 
     def examine(self, path: Path) -> ClipFacts:
         return examine(path)

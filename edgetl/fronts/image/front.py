@@ -18,6 +18,7 @@ class ImageFront:
     suffixes = SUFFIXES
     foreign = (".heic", ".heif")
     plain = "JPEG or PNG"
+    tables: tuple[str, ...] = ()
 
     def examine(self, path: Path) -> Seen:
         return examine(path)
