@@ -1,0 +1,61 @@
+"""A text -> the tokens that a network reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgetl.errors import BundleError, DataError
+from edgetl.files.digest import file_digest
+from edgetl.fronts.text.description import read_description
+from edgetl.fronts.text.encode import Tokenizer
+from edgetl.types.inputs import TOKENIZER
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgetl.types import TextPreprocessing
+
+
+def tokenizer_of(preprocessing: TextPreprocessing) -> Tokenizer:
+    """The tokenizer that lies in `preprocessing.folder`. Raises BundleError if it is missing or another one."""
+    return _read(Path(preprocessing.folder) / TOKENIZER, preprocessing.tokenizer)
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, sha256: str) -> Tokenizer:
+    try:
+        found = file_digest(path)
+        if found != sha256:
+            raise BundleError(f"{path}: expected the tokenizer with sha256 {sha256}; found another one, {found}")
+        return Tokenizer(read_description(path))
+    except OSError as error:
+        raise BundleError(f"{path}: the tokenizer cannot be read: {error.strerror}") from error
+
+
+def tokens_of(text: str, preprocessing: TextPreprocessing) -> list[int]:
+    """The ids of a text, at most as many as the last length. Raises DataError if there is none."""
+    found = tokenizer_of(preprocessing).encode(text, preprocessing.lengths[-1])
+    if not found:
+        raise DataError("the text has no token; expected at least one letter")
+    return found
+
+
+def encode_text(text: str, preprocessing: TextPreprocessing) -> NDArray[np.int32]:
+    """`tokens_of`, filled up to the first length that holds them: int32 (L,). Raises DataError."""
+    row: NDArray[np.int32] = filled([tokens_of(text, preprocessing)], preprocessing)[0]
+    return row
+
+
+def filled(rows: Sequence[Sequence[int]], preprocessing: TextPreprocessing) -> NDArray[np.int32]:
+    """Ids of several texts, filled up to the length that holds the longest: int32 (N, L)."""
+    longest = max(map(len, rows), default=0)
+    length = next(length for length in preprocessing.lengths if length >= longest)
+    batch = np.full((len(rows), length), preprocessing.pad, np.int32)
+    for row, ids in zip(batch, rows, strict=True):
+        row[: len(ids)] = ids
+    return batch
