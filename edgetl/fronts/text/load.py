@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgetl.errors import BundleError, DataError
+from edgetl.errors import BundleError
 from edgetl.files.digest import file_digest
 from edgetl.fronts.text.description import read_description
 from edgetl.fronts.text.encode import Tokenizer
+from edgetl.fronts.text.read import UnreadableText, read_example
 from edgetl.types.inputs import TOKENIZER
 
 if TYPE_CHECKING:
@@ -37,18 +38,26 @@ def _read(path: Path, sha256: str) -> Tokenizer:
         raise BundleError(f"{path}: the tokenizer cannot be read: {error.strerror}") from error
 
 
-def tokens_of(text: str, preprocessing: TextPreprocessing) -> list[int]:
-    """The ids of a text, at most as many as the last length. Raises DataError if there is none."""
+def load_text(path: Path, preprocessing: TextPreprocessing) -> NDArray[np.int32]:
+    """The tokens of a text in a file or a row, filled up to the first length that holds them: int32 (L,).
+
+    Raises UnreadableText.
+    """
+    return encode_text(read_example(path), preprocessing, str(path))
+
+
+def encode_text(text: str, preprocessing: TextPreprocessing, where: str = "the text") -> NDArray[np.int32]:
+    """The same of a text that is at hand; `where` begins the message. Raises UnreadableText."""
+    row: NDArray[np.int32] = filled([tokens_of(text, preprocessing, where)], preprocessing)[0]
+    return row
+
+
+def tokens_of(text: str, preprocessing: TextPreprocessing, where: str = "the text") -> list[int]:
+    """The ids of a text, at most as many as the last length. Raises UnreadableText if there is none."""
     found = tokenizer_of(preprocessing).encode(text, preprocessing.lengths[-1])
     if not found:
-        raise DataError("the text has no token; expected at least one letter")
+        raise UnreadableText(where, "it has no token")
     return found
-
-
-def encode_text(text: str, preprocessing: TextPreprocessing) -> NDArray[np.int32]:
-    """`tokens_of`, filled up to the first length that holds them: int32 (L,). Raises DataError."""
-    row: NDArray[np.int32] = filled([tokens_of(text, preprocessing)], preprocessing)[0]
-    return row
 
 
 def filled(rows: Sequence[Sequence[int]], preprocessing: TextPreprocessing) -> NDArray[np.int32]:

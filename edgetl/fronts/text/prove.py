@@ -85,7 +85,7 @@ def _library() -> Any:
 
 
 def _merged_by_scores(rows: list[list[Any]], text: str) -> list[int]:
-    """As llama2.c does it: again and again the two neighbors with the best score. Slow, and shares no code with ours."""
+    """As llama2.c does it: again and again the two neighbors with the best score. Shares no code with ours."""
     scores = dict(rows[3:])
     ids = {piece: place for place, (piece, _) in enumerate(rows) if place > 2}
     parts: list[str] = []
