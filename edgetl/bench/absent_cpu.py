@@ -17,6 +17,7 @@ from edgetl.bench.result import BuildBench, TargetBench
 from edgetl.data.batches import batches, load_batch
 from edgetl.data.frames import frames_of
 from edgetl.errors import BackendError
+from edgetl.fronts.base import load_front
 from edgetl.recipes.run import Run
 from edgetl.tasks.base import Answers
 from edgetl.tasks.classification.accuracy import stratified
@@ -148,7 +149,8 @@ class _Emulation:
         return found
 
     def _emulate(self, candidate: Candidate, count: int) -> Answers:
-        label = f"{self._builds.target.name}: {candidate.precision} on {count} images under emulation"
+        words = f"{count} {load_front(self._run.job.recipe.front).noun}s"
+        label = f"{self._builds.target.name}: {candidate.precision} on {words} under emulation"
         with self._run.progress.task(label, total=None):
             model = candidate.folder / candidate.compiled.model
             found = qemu.outputs(model, self._images[:count], self._task.outputs, threads=self._threads)

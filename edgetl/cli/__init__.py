@@ -18,7 +18,7 @@ import click
 
 GROUPS = {
     "Start": {
-        "new": "Inspect a folder of images and write a recipe that suits it.",
+        "new": "Inspect labeled examples and write a recipe that suits them.",
         "check": "Draw the few-shot split and check for leaks, wrong labels, drift and broken files.",
         "select": "Rank backbones for these images under a budget, without training them.",
         "cluster": "Group unlabeled images and propose which to label next.",
@@ -38,7 +38,7 @@ GROUPS = {
         "forecast": "Predict the accuracy lost on an x86 CPU without VNNI (saturation simulation).",
     },
     "Use": {
-        "predict": "Classify images with a bundle.",
+        "predict": "Classify files or texts with a bundle, or find objects.",
         "verify": "Check a bundle's digests and replay its golden vectors.",
     },
     "Machine": {

@@ -26,7 +26,7 @@ _OF_BUNDLES = {
     "threads": "; with a recipe: --set bench.threads={}",
     "runs": "; with a recipe: --set bench.runs={}",
     "warmup": "; with a recipe: --set bench.warmup={}",
-    "data": "; a recipe is validated on its `data.val`, or on the images that are not shots",
+    "data": "; a recipe is validated on its `data.val`, or on the examples that are not shots",
     "cold_starts": "",
     "time_limit_s": "",
     "repeats": "",

@@ -30,7 +30,7 @@ from edgetl.cli.options import RecipeOptions, emit, progress_for, recipe_options
     type=click.IntRange(1, 4096),
     default=64,
     show_default=True,
-    help="Calibration images for the errors of every layer, at most.",
+    help="Shots for the errors of every layer, at most.",
 )
 @click.option("--latency", is_flag=True, help="Also time the builds with each of the --top layers in float.")
 def command(options: RecipeOptions, target_name: str | None, top: int, images: int, latency: bool) -> int:

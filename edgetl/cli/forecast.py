@@ -20,7 +20,7 @@ from edgetl.cli.options import RecipeOptions, emit, progress_for, recipe_options
     type=click.IntRange(1),
     default=64,
     show_default=True,
-    help="Calibration images for the layers, and validation images for the accuracy, at most.",
+    help="Shots for the layers, and validation examples for the accuracy, at most.",
 )
 def command(options: RecipeOptions, count: int) -> int:
     """Predict how INT8 saturation affects RECIPE's networks on x86 CPUs without VNNI. Needs no such CPU.

@@ -121,7 +121,7 @@ def recipe_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--allow-leak",
             is_flag=True,
-            help="Continue although images or groups are on both sides of the split; the report names them.",
+            help="Continue although examples or groups are on both sides of the split; the report names them.",
         ),
         quiet_option,
         json_option,

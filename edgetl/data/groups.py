@@ -179,7 +179,7 @@ def _keys(pattern: str, named: Iterable[tuple[str, str]], where: str, progress: 
     keys: dict[str, str] = {}
     without: list[str] = []
     named = list(named)
-    with progress.task("grouping images", total=len(named)) as advance:
+    with progress.task("grouping", total=len(named)) as advance:
         for path, name in named:
             advance(1, name)
             found = expression.search(name)

@@ -74,6 +74,6 @@ def warnings_about(classes: Sequence[str]) -> tuple[str, ...]:
     if odd:
         sentences.append(
             f"{in_quotes(odd)} {'is' if len(odd) == 1 else 'are'} trained as a class; "
-            "if it holds unlabeled images, move them out"
+            "if it holds unlabeled examples, move them out"
         )
     return tuple(sentences)

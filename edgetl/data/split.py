@@ -230,9 +230,7 @@ def _quotas(config: Data, counts: list[int]) -> list[int]:
     if limit is None or limit >= total:
         return counts
     if limit < len(counts):
-        raise UsageError(
-            f"data.max_val_images: expected at least one image for each of {len(counts)} classes, found {limit}"
-        )
+        raise UsageError(f"data.max_val_images: expected at least one for each of {len(counts)} classes, found {limit}")
     quotas = [max(1, count * limit // total) for count in counts]
 
     def surplus(label: int) -> float:

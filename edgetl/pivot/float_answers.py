@@ -29,5 +29,5 @@ def read_reference(path: Path, name: str, images: int) -> Answers:
     except UnreadableArray as error:
         raise EdgetlError(f"{path}: cannot read the reference {name}: {error}") from error
     if answers.ndim < 2 or answers.shape[0] != images:
-        raise EdgetlError(f"{path}: expected {name} of {images} validation images; found shape {answers.shape}")
+        raise EdgetlError(f"{path}: expected {name} of {images} validation examples; found shape {answers.shape}")
     return np.asarray(answers, dtype=np.float32)

@@ -15,6 +15,7 @@ from torch import nn
 from edgetl.backbones.examples import as_exported
 from edgetl.data.batches import batches
 from edgetl.data.frames import frames_of
+from edgetl.fronts.base import load_front
 from edgetl.pivot.adapted import open_adapted, outputs_of
 from edgetl.pivot.float_answers import FILE_NAME
 from edgetl.pivot.fold import fold_parts
@@ -39,7 +40,7 @@ def float_answers(
     """Answers (N, ...) float32 of the folded float network, in order, for at least one sample."""
     parts: list[Answers] = []
     frames, done = frames_of(samples, p) if task.in_image else (), 0
-    with progress.task("float network on the validation images", len(samples)) as advance:
+    with progress.task(f"float network on the validation {load_front(p.front).noun}s", len(samples)) as advance:
         for batch in batches(samples, p):
             parts.append(task.answer(torch_outputs(task, network, batch, p), frames[done : done + len(batch)]))
             done += len(batch)

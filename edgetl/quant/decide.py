@@ -16,6 +16,7 @@ from torch import nn
 from edgetl.data.batches import BATCH, spread
 from edgetl.data.frames import frames_of
 from edgetl.files.text import decimal
+from edgetl.fronts.base import load_front
 from edgetl.pivot.adapted import outputs_of
 from edgetl.quant.record import Decision, Judged
 from edgetl.quant.shots import Shots
@@ -84,7 +85,7 @@ def judge_on(task: Task, split: Split, teacher: nn.Module, p: Preprocessing, pro
     @torch.no_grad()
     def answers(network: nn.Module) -> NDArray[np.float32]:
         parts = []
-        with progress.task("quantize: validation images", len(chosen)) as advance:
+        with progress.task(f"quantize: validation {load_front(p.front).noun}s", len(chosen)) as advance:
             for start in range(0, len(chosen), BATCH):
                 batch = range(start, min(start + BATCH, len(chosen)))
                 found = (values.float().cpu().numpy() for values in outputs_of(network(images.plain(batch))))

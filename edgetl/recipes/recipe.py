@@ -242,7 +242,7 @@ class Adapt(Section):
     @model_validator(mode="after")
     def _statistics_of_several(self) -> Adapt:
         if self.batch_norm == "trained" and self.batch_size == 1:
-            raise ValueError("batch_norm: trained needs more than one image per batch; raise batch_size to 2 or more")
+            raise ValueError("batch_norm: trained needs more than one example per batch; raise batch_size to 2 or more")
         return self
 
 
@@ -384,7 +384,7 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _all_shots_need_val(self) -> Recipe:
         if self.data.shots == "all" and self.data.val is None:
-            raise ValueError("data.shots: all leaves no validation images; set data.val or give a number")
+            raise ValueError("data.shots: all leaves nothing for validation; set data.val or give a number")
         return self
 
 

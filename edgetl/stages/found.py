@@ -9,6 +9,7 @@ from typing import Any
 from edgetl.adapt.detection.record import DetectorAdaptation
 from edgetl.adapt.record import Adaptation
 from edgetl.adapt.records import read_adaptation
+from edgetl.fronts.base import load_front
 from edgetl.pivot.pivot import PivotModel, read_pivot
 from edgetl.quant.record import QuantizeRecord, read_quantize
 from edgetl.stages import found_detector
@@ -25,6 +26,7 @@ class Found:
     adapted: Adaptation | DetectorAdaptation | None
     quantized: tuple[QuantizeRecord, ...]
     exported: tuple[PivotModel, ...]
+    noun: str
 
     def to_json(self) -> dict[str, Any]:
         """By stage; see the functions below."""
@@ -45,7 +47,7 @@ class Found:
             if (parity := model.parity) is not None:
                 of_objects = model.postprocess is not None
                 said.append(
-                    f"{model.file}: compared with the torch network on {parity.images} images: largest "
+                    f"{model.file}: compared with the torch network on {parity.images} {self.noun}s: largest "
                     f"{'' if of_objects else 'logit '}difference {parity.max_abs_diff:.2g} of {parity.tolerance:.2g} "
                     f"allowed, {100 * parity.top1_agreement:.1f} % {'of the objects with the ' * of_objects}same class"
                 )
@@ -58,10 +60,12 @@ def found(results: Sequence[StageResult]) -> Found:
     def of(stage: str) -> list[StageResult]:
         return [result for result in results if result.stage == stage]
 
+    pivots = [read_pivot(result.folder) for result in of("export")]
     return Found(
         adapted=next((read_adaptation(result.folder) for result in of("adapt")), None),
         quantized=tuple(read_quantize(result.folder) for result in of("quantize")),
-        exported=tuple(model for result in of("export") for model in read_pivot(result.folder).models),
+        exported=tuple(model for pivot in pivots for model in pivot.models),
+        noun=load_front(pivots[0].preprocessing.front).noun if pivots else "",
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edgetl.errors import UsageError
 from edgetl.files.text import nearest
+from edgetl.fronts.base import load_front
 from edgetl.recipes.job import Job
 from edgetl.store.results import StageResult, Store
 from edgetl.types import Progress, Split
@@ -41,6 +42,7 @@ def split_stage(store: Store, job: Job, progress: Progress) -> tuple[Split, Stag
 
 def refuse_unknown_classes(job: Job, split: Split) -> None:
     """Raise UsageError for a gate on the recall of a class that the images do not have."""
+    noun = load_front(job.recipe.front).noun
     for label in job.recipe.gates.min_recall or {}:
         if label not in split.classes:
-            raise UsageError(f"gates.min_recall: the images have no class `{label}`; {nearest(label, split.classes)}")
+            raise UsageError(f"gates.min_recall: the {noun}s have no class `{label}`; {nearest(label, split.classes)}")

@@ -14,6 +14,7 @@ from edgetl.diagnose.blame.distance import root_mean_square, sqnr_db
 from edgetl.diagnose.blame.models import Form, Networks
 from edgetl.diagnose.blame.result import BlamedLayer, LayerAccuracy, ranked
 from edgetl.diagnose.blame.variants import digest_of, layer_energies
+from edgetl.fronts.base import load_front
 from edgetl.pivot import mixed
 from edgetl.tasks.base import Answers
 from edgetl.tasks.quality import QualityRecord
@@ -87,7 +88,8 @@ def measure_accuracy(
         return networks.task.measure(answers, truths, reference, val.classes, groups=val.groups)
 
     judged: list[BlamedLayer] = []
-    with progress.task("blame: accuracy on all validation images", 3 + 2 * min(top, len(layers))) as advance:
+    noun = load_front(images.preprocessing.front).noun
+    with progress.task(f"blame: accuracy on all validation {noun}s", 3 + 2 * min(top, len(layers))) as advance:
         truth, whole, none = (networks.answers(form, "", images) for form in _WHOLE_FORMS)
         of_float, of_int8 = compared(truth, truth), compared(whole, truth)
         advance(3)

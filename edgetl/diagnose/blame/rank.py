@@ -130,6 +130,7 @@ def _blame(store: Store, build: Build, subject: _Subject, request: Request, prog
         drop_points=scores.drop_points,
         p50_ms=timed.p50_ms if timed else None,
         unmeasured=f"{obstacle.reason}; {obstacle.remedy}" if obstacle else "",
+        front=preprocessing.front,
         layers=tuple(replace(each, latency=timed.layers.get(each.name)) if timed else each for each in layers),
     )
     return replace(found, verdict=sentence(found))

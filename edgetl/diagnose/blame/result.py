@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from edgetl.fronts.base import load_front
 from edgetl.tasks.base import TaskName
-from edgetl.types import Interval
+from edgetl.types import FrontName, Interval
 
 SCHEMA = 1
 _JSON_NAMES: dict[TaskName, dict[str, str]] = {
@@ -98,6 +99,12 @@ class Blame:
     unmeasured: str
     layers: tuple[BlamedLayer, ...]
     verdict: str = ""
+    front: FrontName = "image"
+
+    @property
+    def noun(self) -> str:
+        """One example, in sentences."""
+        return load_front(self.front).noun
 
     def to_json(self) -> dict[str, Any]:
         """With the task's own names: of classification `logits_error`, `float_top1` and `int8_top1`."""

@@ -33,14 +33,14 @@ def _none_proven(found: Blame) -> str:
     if not tried:
         return "the share of each layer was not measured"
     if tried == 1:
-        return "the one layer tried shows no gain that these images can prove"
-    return f"none of the {tried} layers tried shows a gain that these images can prove"
+        return f"the one layer tried shows no gain that these {found.noun}s can prove"
+    return f"none of the {tried} layers tried shows a gain that these {found.noun}s can prove"
 
 
 def _no_drop(found: Blame, first: BlamedLayer) -> str:
     drop = found.drop_points
     return (
-        f"INT8 loses no {_LOST[found.task]} that {found.val} images can show "
+        f"INT8 loses no {_LOST[found.task]} that {found.val} {found.noun}s can show "
         f"({words.points(drop.value)} points, {words.points_range(drop.low, drop.high)}); the most "
         f"{error_name(found.task)} comes from {first.name}: {percent(first.regained)} of {percent(found.error)} "
         f"{error_unit(found.task)}{_latency(first)}"

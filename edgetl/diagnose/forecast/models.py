@@ -14,9 +14,10 @@ from edgetl.data.frames import frames_of
 from edgetl.diagnose.forecast.forecast import Cost, Forecast, Labeled, forecast
 from edgetl.diagnose.forecast.network import Network
 from edgetl.errors import DataError
+from edgetl.fronts.base import load_front
 from edgetl.pivot.pivot import Pivot, read_pivot
 from edgetl.tasks.base import TaskName, load_task
-from edgetl.types import Progress, Split
+from edgetl.types import FrontName, Progress, Split
 
 _BATCH = 4
 # In standard deviations of the logits, or of what scores and boxes range over. Two CPUs whose kernels round a few ties
@@ -45,6 +46,12 @@ class Examined:
     calibration: Forecast
     validation: Forecast
     verdict: str
+    front: FrontName = "image"
+
+    @property
+    def noun(self) -> str:
+        """One example, in sentences."""
+        return load_front(self.front).noun
 
     def to_json(self) -> dict[str, Any]:
         """With the task's own names: of classification `logits_error` and `top1`."""
@@ -64,9 +71,10 @@ def examine(
     count    limit of calibration and of validation images; one is enough, more take longer
     raises   BundleError, BackendError, DataError.
     """
-    if not split.shots or not split.val:
-        raise DataError(f"expected calibration and validation images; found {len(split.shots)} and {len(split.val)}")
     pivot = read_pivot(folder)
+    noun = load_front(pivot.preprocessing.front).noun
+    if not split.shots or not split.val:
+        raise DataError(f"expected shots and validation {noun}s; found {len(split.shots)} and {len(split.val)}")
     return tuple(
         _examine(folder / model.file, model.scheme_id, pivot, split, count, progress)
         for model in pivot.models
@@ -87,17 +95,18 @@ def _examine(path: Path, scheme: str, pivot: Pivot, split: Split, count: int, pr
     with progress.task(f"forecast: {path.stem}", len(shots) + len(val)) as advance:
         calibration = forecast(network, task, batches(shots, p, _BATCH), advance=advance)
         validation = forecast(network, task, batches(val, p, _BATCH), labeled, advance)
-    said = verdict(task.name, calibration, validation)
-    return Examined(path.name, scheme, task.name, task.metric, calibration, validation, said)
+    noun = load_front(p.front).noun
+    said = verdict(task.name, calibration, validation, noun)
+    return Examined(path.name, scheme, task.name, task.metric, calibration, validation, said, p.front)
 
 
-def verdict(task: TaskName, calibration: Forecast, validation: Forecast) -> str:
+def verdict(task: TaskName, calibration: Forecast, validation: Forecast, noun: str = "image") -> str:
     """What to do, in one sentence."""
     both = (*calibration.layers, *validation.layers)
     if not any(layer.possible for layer in both):
         return "cannot saturate: no pair of weights exceeds 16 bits, whatever the activations"
     if not any(layer.saturated for layer in both):
-        return "does not saturate on these images"
+        return f"does not saturate on these {noun}s"
     if not (_matters(task, calibration.cost) or _matters(task, validation.cost)):
         return "saturates, but predictions stay the same"
     moved = f"{100 * validation.cost.error:.1f} %"

@@ -21,7 +21,7 @@ def show_examined(found: Examined, console: Console | None = None) -> None:
     if saturating:
         out.print(table(found))
     count = found.calibration.cost.images
-    out.print(f"{len(saturating)} of {len(layers)} layers saturate on {count} calibration images", markup=False)
+    out.print(f"{len(saturating)} of {len(layers)} layers saturate on {count} calibration {found.noun}s", markup=False)
     if found.calibration.unknown:
         names = ", ".join(found.calibration.unknown)
         out.print(f"not modeled, treated as exact: {names}", markup=False, soft_wrap=True)

@@ -60,7 +60,7 @@ def compare(
     too_many = integer and np.sum(~same) > max(1, (1 - INT8_MIN_AGREEMENT) * len(same))
     if not difference <= tolerance or wrong or too_many:
         raise ParityError(
-            f"{where}: the ONNX model differs from the torch network on {len(found)} images: logits differ by up to "
+            f"{where}: the ONNX model differs from the torch network on {len(found)} examples: logits differ by up to "
             f"{difference:.3g} (allowed {tolerance:.3g}, largest logit {largest:.3g}), top-1 agrees on "
             f"{100 * agreement:.1f} %; quantize or export again, or report this backbone"
         )

@@ -102,7 +102,7 @@ def test_the_measured_images_are_limited_in_proportion(tmp_path: Path) -> None:
 
 def test_a_limit_below_the_number_of_classes_is_wrong_usage(tmp_path: Path) -> None:
     folder(tmp_path, {"a": 3, "b": 3})
-    with pytest.raises(UsageError, match=r"data\.max_val_images: expected at least one image for each of 2 classes"):
+    with pytest.raises(UsageError, match=r"data\.max_val_images: expected at least one for each of 2 classes"):
         make_split(Data(train=".", shots=1, max_val_images=1), tmp_path)
 
 

@@ -21,7 +21,7 @@ def test_answers_of_every_task_are_read(tmp_path: Path, name: str, shape: tuple[
 
 def test_a_reference_of_another_length_is_refused(tmp_path: Path) -> None:
     save_file({"logits": np.eye(6, 3, dtype=np.float32)}, tmp_path / "reference.safetensors")
-    with pytest.raises(EdgetlError, match="expected logits of 5 validation images; found shape"):
+    with pytest.raises(EdgetlError, match="expected logits of 5 validation examples; found shape"):
         read_reference(tmp_path / "reference.safetensors", "logits", 5)
 
 
