@@ -14,7 +14,8 @@ from edgetl.fronts.base import load_front
 from edgetl.fronts.image.decode import decode
 from edgetl.fronts.image.frame import Frame, frame_of
 from edgetl.fronts.image.resize import resize
-from edgetl.types import AudioPreprocessing, as_image
+from edgetl.fronts.text.load import load_text, load_texts
+from edgetl.types import AudioPreprocessing, TextPreprocessing, as_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,6 +38,8 @@ def load_example(path: Path, preprocessing: Preprocessing) -> NDArray[Any]:
     """One file as the deployed network takes it: of the shape and type of `preprocessing.port`. Raises DataError."""
     if isinstance(preprocessing, AudioPreprocessing):
         return load_sound(path, preprocessing)
+    if isinstance(preprocessing, TextPreprocessing):
+        return load_text(path, preprocessing)
     return load_framed(path, as_image(preprocessing))[0]
 
 
@@ -64,7 +67,9 @@ def usable(samples: Sequence[Sample], preprocessing: Preprocessing, progress: Pr
 
 
 def load_batch(samples: Sequence[Sample], preprocessing: Preprocessing) -> NDArray[Any]:
-    """`load_example` of each sample, in order: (N, ...). Raises DataError."""
+    """`load_example` of each sample, in order: (N, ...); texts as long as the longest. Raises DataError."""
+    if isinstance(preprocessing, TextPreprocessing):
+        return load_texts([Path(sample.path) for sample in samples], preprocessing)
     port = preprocessing.port
     batch = np.empty((len(samples), *(size or 1 for size in port.shape[1:])), port.dtype)
     for row, sample in zip(batch, samples, strict=True):

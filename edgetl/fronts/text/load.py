@@ -38,12 +38,19 @@ def _read(path: Path, sha256: str) -> Tokenizer:
         raise BundleError(f"{path}: the tokenizer cannot be read: {error.strerror}") from error
 
 
-def load_text(path: Path, preprocessing: TextPreprocessing) -> NDArray[np.int32]:
-    """The tokens of a text in a file or a row, filled up to the first length that holds them: int32 (L,).
+def load_texts(paths: Sequence[Path], preprocessing: TextPreprocessing) -> NDArray[np.int32]:
+    """The tokens of texts in files or rows, filled up to the first length that holds the longest: int32 (N, L).
 
     Raises UnreadableText.
     """
-    return encode_text(read_example(path), preprocessing, str(path))
+    rows = [tokens_of(read_example(path), preprocessing, str(path)) for path in paths]
+    return filled(rows, preprocessing)
+
+
+def load_text(path: Path, preprocessing: TextPreprocessing) -> NDArray[np.int32]:
+    """The same of one text: int32 (L,)."""
+    row: NDArray[np.int32] = load_texts([path], preprocessing)[0]
+    return row
 
 
 def encode_text(text: str, preprocessing: TextPreprocessing, where: str = "the text") -> NDArray[np.int32]:
