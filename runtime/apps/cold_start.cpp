@@ -117,7 +117,7 @@ int run_cold_start(const char* bundle, const edgetl_options& options) {
     info.struct_size = sizeof info;
     edgetl_get_info(model, &info);
     const std::vector<uint8_t> input(info.input_bytes, gray);
-    status = infer(*model, input.data(), &error);
+    status = infer(*model, {input.data(), input.size()}, &error);
   }
   const double elapsed_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   const int64_t peak = peak_rss_bytes();

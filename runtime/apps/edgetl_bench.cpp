@@ -189,7 +189,8 @@ bool open_models(const Request& request, edgetl::BenchResult& result, std::vecto
 edgetl::TimedRun network_run(edgetl_model* model, const Images& images) {
   return [model, &images](int32_t number, edgetl_error* error) {
     const size_t turn = edgetl::turn_of(number, images.inputs.size());
-    return edgetl::infer(*model, images.inputs[turn].data(), error);
+    const std::vector<uint8_t>& input = images.inputs[turn];
+    return edgetl::infer(*model, {input.data(), input.size()}, error);
   };
 }
 

@@ -19,18 +19,28 @@ struct PortMemory {
 class Engine {
  public:
   virtual ~Engine() = default;
-  // From `inputs()` to `outputs()`. Blocks; throws nothing; allocates nothing of its own.
+  // From `inputs()` to `outputs()`, of which the input has the length that was chosen. Blocks; throws nothing; allocates nothing of its own.
   virtual edgetl_status run(edgetl_error* error) noexcept = 0;
   // Of the shared library that was loaded; "" where there is none.
   virtual const char* version() const noexcept = 0;
 
-  // For one image each, in the order of the manifest's signature.
+  // For one example each, at its longest, in the order of the manifest's signature.
   const std::vector<PortMemory>& inputs() const noexcept { return inputs_; }
   const std::vector<PortMemory>& outputs() const noexcept { return outputs_; }
 
+  // For the runs that follow: place in lengths_of(manifest). The first until then.
+  void choose_length(size_t place) noexcept { chosen_ = place; }
+
  protected:
   std::vector<PortMemory> inputs_, outputs_;  // the engine's own
+  size_t chosen_ = 0;
 };
+
+// What a size that the signature leaves open may be, ascending; {1} if it leaves none open but the batch.
+inline std::vector<int64_t> lengths_of(const Manifest& manifest) {
+  if (manifest.front != Front::text) return {1};
+  return {manifest.text.lengths.begin(), manifest.text.lengths.end()};
+}
 
 struct EngineRequest {
   Bundle& bundle;       // the bytes that the engine keeps using must not be released

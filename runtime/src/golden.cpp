@@ -147,12 +147,29 @@ edgetl_status read_recording(const Bundle& bundle, const std::string& stem, Gold
   return EDGETL_OK;
 }
 
+// --- texts
+
+edgetl_status read_words(const Bundle& bundle, const std::string& stem, GoldenImage& image, edgetl_error* error) {
+  const std::vector<int32_t>& lengths = bundle.manifest().text.lengths;
+  Array input;
+  const bool readable = read_array(bundle.file(stem + ".input.npy"), "<i4", 1, input);
+  if (!readable || !std::binary_search(lengths.begin(), lengths.end(), input.shape[0])) {
+    return fail(error, EDGETL_BUNDLE_INVALID,
+                "%s/%s.input.npy: expected int32 (one of preprocessing.lengths,) in NumPy's format 1.0",
+                bundle.where().c_str(), stem.c_str());
+  }
+  image.input = input.data;
+  return EDGETL_OK;
+}
+
 edgetl_status read_example(const Bundle& bundle, size_t index, GoldenImage& image, edgetl_error* error) {
   const Manifest& manifest = bundle.manifest();
   const std::string stem = "golden/" + std::to_string(index);
   image.file_name = manifest.golden.files[index].c_str();
   image.file = bundle.file(image.file_name);
-  const auto read = manifest.front == Front::audio ? read_recording : read_pictures;
+  const auto read = manifest.front == Front::audio  ? read_recording
+                    : manifest.front == Front::text ? read_words
+                                                    : read_pictures;
   return read(bundle, stem, image, error);
 }
 

@@ -17,16 +17,17 @@ struct GoldenOutputs {
   std::vector<int64_t> index;        // (kept,), below the number of anchors
 };
 
-// An image or a recording.
+// An image, a recording or a text.
 struct GoldenImage {
   Bytes file;             // as it came
   const char* file_name;  // "golden/0.jpg"
   Bytes rgb;              // of an image, decoded: uint8 (height, width, 3)
   int32_t width = 0, height = 0;
-  Bytes samples;              // of a recording, decoded: int16 (n,), little-endian
-  Bytes input;                // after resize and crop uint8 (H, W, 3), or after resampling and window int16 (samples,)
-  std::vector<float> logits;  // of a classifier
-  GoldenOutputs outputs;      // of a detector
+  Bytes samples;  // of a recording, decoded: int16 (n,), little-endian
+  Bytes
+      input;  // after resize and crop uint8 (H, W, 3), after resampling and window int16 (samples,), or tokens int32 (L,)
+  std::vector<float> logits;              // of a classifier
+  GoldenOutputs outputs;                  // of a detector
   std::vector<edgetl_detection> objects;  // what these become
 };
 

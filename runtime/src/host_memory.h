@@ -13,9 +13,9 @@ namespace edgetl {
 class HostMemory {
  public:
   // Zeros for every port, on a cache line of their own. False if there is not enough memory.
-  bool make(const std::vector<Port>& ports, std::vector<PortMemory>& memory) {
+  bool make(const std::vector<Port>& ports, std::vector<PortMemory>& memory, int64_t longest = 1) {
     for (const Port& port : ports) {
-      const size_t bytes = port_bytes(port);
+      const size_t bytes = port_bytes(port, longest);
       Buffer<uint8_t> buffer = make_buffer<uint8_t>(bytes);
       if (buffer == nullptr) return false;
       std::fill_n(buffer.get(), bytes, uint8_t{0});

@@ -21,7 +21,7 @@ bool fit(const std::vector<Port>& found, const std::vector<Port>& expected) {
 }
 
 std::vector<Port> single(std::vector<Port> ports) {
-  for (Port& port : ports) port.dims = single_dims(port);
+  for (Port& port : ports) port.dims = single_dims(port, -1);
   return ports;
 }
 

@@ -197,10 +197,23 @@ bool read_tolerance(Reader& reader, Value value, Tolerance& out) {
   return read_object(reader, value, out, members);
 }
 
-// Example <i> is golden/<i>.jpg or golden/<i>.png, or of the audio front golden/<i>.wav.
+// What a front's golden files end in: of the example as it came, and of what it is decoded to, if it is.
+struct GoldenNames {
+  std::vector<std::string> files;
+  const char* decoded;
+};
+
+GoldenNames golden_names(Front front) {
+  switch (front) {
+    case Front::audio: return {{".wav"}, ".samples.npy"};
+    case Front::text: return {{".txt"}, nullptr};
+    case Front::image: break;
+  }
+  return {{".jpg", ".png"}, ".rgb.npy"};
+}
+
 bool read_golden_files(Reader& reader, Value value, Manifest& out) {
-  const std::vector<std::string> endings =
-      out.front == Front::audio ? std::vector<std::string>{".wav"} : std::vector<std::string>{".jpg", ".png"};
+  const std::vector<std::string> endings = golden_names(out.front).files;
   std::vector<std::string>& files = out.golden.files;
   files.resize(std::min(value.size(), size_t{64}));
   return read_list(reader, value, 1, 64, [&](Value item, size_t index) {
@@ -268,14 +281,9 @@ bool check_pivot_digest(Reader& reader, Value value, Manifest&) {
   return read_sha256(reader, value, unused);
 }
 
-// The keys of other members depend on it, wherever they are.
-Front front_of(Value root) {
-  const Value found = root.kind() == Kind::object ? root.find("front") : Value();
-  return found && found.kind() == Kind::text && found.text() == "audio" ? Front::audio : Front::image;
-}
-
 bool read_prepared(Reader& reader, Value value, Manifest& out) {
   if (out.front == Front::audio) return read_audio(reader, value, out.audio);
+  if (out.front == Front::text) return read_text_front(reader, value, out.text);
   return read_preprocessing(reader, value, out.preprocessing);
 }
 
@@ -309,16 +317,25 @@ bool check_listed(Reader& reader, const Manifest& manifest, const std::string& n
   return manifest.files.count(name) != 0 || reader.refuse(name + ", which the bundle needs", "no such key");
 }
 
+// The tokenizer is part of the input's description, as the digest of its file.
+bool check_tokenizer(Reader& reader, const Manifest& manifest) {
+  if (manifest.front != Front::text || manifest.files.at(tokenizer_name).sha256 == manifest.text.tokenizer) return true;
+  reader.enter(tokenizer_name);
+  reader.enter("sha256");
+  return reader.refuse("the digest in preprocessing.tokenizer", "another one");
+}
+
 bool check_files(Reader& reader, const Manifest& manifest) {
   reader.enter("files");
   std::vector<std::string> needed = manifest.model_files;
   needed.insert(needed.end(), {manifest.model, "labels.txt"});
-  const bool audio = manifest.front == Front::audio;
-  if (audio && manifest.audio.rate_hz != manifest.audio.file_rate_hz) needed.emplace_back(resampler_name);
+  if (manifest.audio.rate_hz != manifest.audio.file_rate_hz) needed.emplace_back(resampler_name);
+  if (manifest.front == Front::text) needed.emplace_back(tokenizer_name);
+  const char* decoded = golden_names(manifest.front).decoded;
   for (size_t i = 0; i < manifest.golden.files.size(); ++i) {
     const std::string stem = "golden/" + std::to_string(i);
-    needed.insert(needed.end(),
-                  {manifest.golden.files[i], stem + (audio ? ".samples.npy" : ".rgb.npy"), stem + ".input.npy"});
+    needed.insert(needed.end(), {manifest.golden.files[i], stem + ".input.npy"});
+    if (decoded != nullptr) needed.push_back(stem + decoded);
   }
   if (manifest.golden.count > 0 && manifest.task == Task::classification) {
     needed.emplace_back("golden/logits.safetensors");
@@ -326,7 +343,8 @@ bool check_files(Reader& reader, const Manifest& manifest) {
     needed.insert(needed.end(), {"golden/outputs.safetensors", "golden/detections.safetensors"});
   }
   return std::all_of(needed.begin(), needed.end(),
-                     [&](const std::string& name) { return check_listed(reader, manifest, name); });
+                     [&](const std::string& name) { return check_listed(reader, manifest, name); }) &&
+         check_tokenizer(reader, manifest);
 }
 
 }  // namespace

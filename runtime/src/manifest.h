@@ -16,10 +16,17 @@ namespace edgetl {
 enum class Resize { squash, crop, letterbox, letterbox_corner };
 enum class Interpolation { bilinear, bicubic };
 enum class Task { classification, detection };
-enum class Front { image, audio };
+enum class Front { image, audio, text };
 
 // One example, in sentences.
-constexpr const char* noun_of(Front front) { return front == Front::audio ? "clip" : "image"; }
+constexpr const char* noun_of(Front front) {
+  switch (front) {
+    case Front::audio: return "clip";
+    case Front::text: return "text";
+    case Front::image: break;
+  }
+  return "image";
+}
 
 struct Preprocessing {
   int32_t height = 0;  // 1 .. 8192
@@ -35,6 +42,14 @@ struct Audio {
   int32_t rate_hz = 0;       // 1000 .. 192000
   int32_t file_rate_hz = 0;  // the same, of recordings
   int32_t samples = 0;       // 1 .. 2^20, of a window at rate_hz
+};
+
+// What a network reads: tokens, int32. The model itself leaves out `pad`.
+struct Text {
+  std::array<uint8_t, 32> tokenizer{};  // SHA-256 of tokenizer.json
+  int32_t pad = 0;                      // 0 .. 10,000,000
+  std::vector<int32_t>
+      lengths;  // 1 .. 65536 tokens, ascending: a text is filled up to the first that holds it, and cut to the last
 };
 
 // From the outputs of a detector to objects: defaults and bounds of edgetl/tasks/detection/detections.py.
@@ -58,7 +73,7 @@ struct Tolerance {
 
 struct Golden {
   int32_t count = 0;               // 0: the bundle carries none
-  std::vector<std::string> files;  // per example, the file as it came: "golden/0.jpg", "golden/0.wav"
+  std::vector<std::string> files;  // per example, the file as it came: "golden/0.jpg", "golden/0.wav", "golden/0.txt"
   Tolerance tolerance;
 };
 
@@ -78,6 +93,7 @@ struct Manifest {
   Front front = Front::image;
   Preprocessing preprocessing;  // of the image front
   Audio audio;                  // of the audio front
+  Text text;                    // of the text front
   Task task = Task::classification;
   Signature signature;
   Postprocess postprocess;  // of a detector
@@ -87,7 +103,8 @@ struct Manifest {
 
 constexpr size_t max_manifest_bytes = 4'000'000;
 constexpr uint64_t max_file_bytes = 4'000'000'000;
-constexpr const char* resampler_name = "resampler.npy";  // from file_rate_hz to rate_hz, where they differ
+constexpr const char* tokenizer_name = "tokenizer.json";  // of the text front
+constexpr const char* resampler_name = "resampler.npy";   // from file_rate_hz to rate_hz, where they differ
 
 // Schema 1 or 2. Strict: unknown keys, other schemas, values out of bounds and names that leave the folder are EDGETL_BUNDLE_INVALID.
 edgetl_status parse_manifest(const uint8_t* text, size_t bytes, Manifest& manifest, edgetl_error* error);

@@ -42,7 +42,8 @@ class Running {
 };
 
 // One inference; the outputs are then in `model.engine`. Not for two threads at once.
-edgetl_status infer(edgetl_model& model, const void* input, edgetl_error* error);
+// input  the bytes of the input port; of a text as many as one of its lengths has
+edgetl_status infer(edgetl_model& model, Bytes input, edgetl_error* error);
 
 // EDGETL_INVALID_ARGUMENT for a function of another front than the bundle's.
 edgetl_status check_front(const edgetl_model& model, Front front, edgetl_error* error);

@@ -45,6 +45,19 @@ edgetl_status check_finished(const Bundle& bundle, edgetl_error* error) {
               bundle.where().c_str(), bundle.where().c_str());
 }
 
+struct FrontWords {
+  const char* name;
+  const char* input;  // what it takes, in sentences
+  const char* call;   // which function takes it
+};
+
+const FrontWords& words_of(Front front) {
+  static constexpr FrontWords words[] = {{"image", "images", "edgetl_preprocess"},
+                                         {"audio", "sound", "edgetl_classify_samples"},
+                                         {"text", "texts", "edgetl_classify_text"}};
+  return words[static_cast<size_t>(front)];
+}
+
 void release_golden(Bundle& bundle) {
   constexpr const char* folder = "golden/";
   for (const auto& file : bundle.manifest().files) {
@@ -116,18 +129,23 @@ edgetl_status open_engine(const edgetl_options& options, edgetl_model& model, ed
   return fail(error, EDGETL_OUT_OF_MEMORY, "%s: no memory for the objects", model.bundle.where().c_str());
 }
 
-edgetl_status infer(edgetl_model& model, const void* input, edgetl_error* error) {
-  const PortMemory& memory = model.engine->inputs()[0];
-  std::memcpy(memory.data, input, memory.bytes);
+edgetl_status infer(edgetl_model& model, Bytes input, edgetl_error* error) {
+  const Manifest& manifest = model.bundle.manifest();
+  if (manifest.front == Front::text) {
+    const std::vector<int32_t>& lengths = manifest.text.lengths;
+    const auto tokens = static_cast<int32_t>(input.size / sizeof(int32_t));
+    const auto found = std::lower_bound(lengths.begin(), lengths.end(), tokens);
+    model.engine->choose_length(static_cast<size_t>(found - lengths.begin()));
+  }
+  std::memcpy(model.engine->inputs()[0].data, input.data, input.size);
   return model.engine->run(error);
 }
 
 edgetl_status check_front(const edgetl_model& model, Front front, edgetl_error* error) {
   if (model.bundle.manifest().front == front) return EDGETL_OK;
-  return fail(error, EDGETL_INVALID_ARGUMENT,
-              front == Front::image ? "%s: expected a bundle for images; it takes sound: call edgetl_classify_samples"
-                                    : "%s: expected a bundle for sound; it takes images: call edgetl_preprocess",
-              model.bundle.where().c_str());
+  const FrontWords &expected = words_of(front), &found = words_of(model.bundle.manifest().front);
+  return fail(error, EDGETL_INVALID_ARGUMENT, "%s: expected a bundle for %s; it takes %s: call %s",
+              model.bundle.where().c_str(), expected.input, found.input, found.call);
 }
 
 edgetl_status Running::refuse(edgetl_error* error) const {
@@ -193,12 +211,11 @@ edgetl_status edgetl_get_info(const edgetl_model* model, edgetl_info* info) {
   const edgetl::Manifest& manifest = model->bundle.manifest();
   edgetl_info full{};
   full.struct_size = info->struct_size;
-  const bool audio = manifest.front == edgetl::Front::audio;
   full.height = manifest.preprocessing.height;
   full.width = manifest.preprocessing.width;
   full.classes = static_cast<int32_t>(manifest.labels.size());
   full.threads = model->threads;
-  full.input_bytes = edgetl::port_bytes(manifest.signature.inputs[0]);
+  full.input_bytes = model->engine->inputs()[0].bytes;
   full.name = manifest.name.c_str();
   full.target = manifest.target.c_str();
   full.engine = manifest.backend.c_str();
@@ -207,10 +224,11 @@ edgetl_status edgetl_get_info(const edgetl_model* model, edgetl_info* info) {
   full.digest = model->bundle.digest();
   full.task = manifest.task == edgetl::Task::detection ? "detection" : "classification";
   full.max_detections = manifest.task == edgetl::Task::detection ? manifest.postprocess.max_detections : 0;
-  full.front = audio ? "audio" : "image";
+  full.front = edgetl::words_of(manifest.front).name;
   full.rate_hz = manifest.audio.file_rate_hz;
   full.window = manifest.audio.samples;
   full.window_rate_hz = manifest.audio.rate_hz;
+  full.max_tokens = manifest.text.lengths.empty() ? 0 : manifest.text.lengths.back();
   std::memcpy(info, &full, std::min(info->struct_size, sizeof full));
   return EDGETL_OK;
 }
@@ -276,7 +294,7 @@ edgetl_status edgetl_run(edgetl_model* model, const uint8_t* input, size_t input
   }
   const edgetl::Running running(*model);
   if (!running.alone()) return running.refuse(error);
-  status = edgetl::infer(*model, input, error);
+  status = edgetl::infer(*model, {input, input_bytes}, error);
   if (status == EDGETL_OK) std::memcpy(logits, model->engine->outputs()[0].data, classes * sizeof(float));
   return status;
 }

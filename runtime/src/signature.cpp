@@ -1,5 +1,7 @@
 #include "signature.h"
 
+#include <algorithm>
+
 namespace edgetl {
 namespace {
 
@@ -27,15 +29,17 @@ size_t element_bytes(const std::string& type) {
   return type == "int64" ? 8 : 0;
 }
 
-size_t port_bytes(const Port& port) {
+size_t port_bytes(const Port& port, int64_t length) {
   size_t bytes = element_bytes(port.type);
-  for (const int64_t size : single_dims(port)) bytes *= static_cast<size_t>(size);
+  for (const int64_t size : single_dims(port, length)) bytes *= static_cast<size_t>(size);
   return bytes;
 }
 
-std::vector<int64_t> single_dims(const Port& port) {
+std::vector<int64_t> single_dims(const Port& port, int64_t length) {
   std::vector<int64_t> dims = port.dims;
   if (!dims.empty() && dims.front() < 0) dims.front() = 1;
+  std::replace_if(
+      dims.begin(), dims.end(), [](int64_t size) { return size < 0; }, length);
   return dims;
 }
 

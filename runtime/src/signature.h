@@ -25,10 +25,10 @@ std::string described(const std::vector<Port>& ports);
 // Bytes of one element; 0 for types that a manifest cannot name.
 size_t element_bytes(const std::string& type);
 
-// For one image: a first size that is not known counts as 1.
-size_t port_bytes(const Port& port);
+// The same sizes for one example: a first size that is not known is 1, a later one is `length`.
+std::vector<int64_t> single_dims(const Port& port, int64_t length = 1);
 
-// The same sizes with a batch of one image.
-std::vector<int64_t> single_dims(const Port& port);
+// Of these sizes.
+size_t port_bytes(const Port& port, int64_t length = 1);
 
 }  // namespace edgetl

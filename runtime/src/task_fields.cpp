@@ -1,12 +1,13 @@
 #include "task_fields.h"
 
+#include <iterator>
 #include <string>
 
 namespace edgetl {
 namespace {
 
 constexpr const char* task_words[] = {"classification", "detection"};
-constexpr const char* front_words[] = {"image", "audio"};
+constexpr const char* front_words[] = {"image", "audio", "text"};
 constexpr const char* type_words[] = {"uint8", "int16", "int32", "int64", "float32"};
 constexpr const char* kind_words[] = {"detection"};
 constexpr const char* triangle_words[] = {"htk", "slaney"};
@@ -19,6 +20,8 @@ constexpr size_t max_ports = 16;
 constexpr size_t max_rank = 6;
 constexpr double max_size = 100'000'000;
 constexpr int64_t max_elements = 100'000'000;  // of one output for one image
+constexpr double max_pad = 10'000'000, max_length = 1 << 16;
+constexpr size_t max_lengths = 16;
 constexpr double min_rate = 1000, max_rate = 192'000, max_samples = 1 << 20;
 
 // --- the audio front
@@ -70,6 +73,18 @@ bool check_mel(Reader& reader, Value value, Audio&) {
   return read_object(reader, value, checked, members);
 }
 
+// --- the text front
+
+bool read_lengths(Reader& reader, Value value, Text& out) {
+  double least = 1;
+  return read_list(reader, value, 1, max_lengths, [&](Value item, size_t) {
+    int32_t& length = out.lengths.emplace_back(0);
+    if (!read_integer(reader, item, least, max_length, length)) return false;
+    least = length + 1.0;
+    return true;
+  });
+}
+
 // --- the signature
 
 bool read_dims(Reader& reader, Value value, Port& out) {
@@ -99,6 +114,9 @@ Signature expected_signature(const Manifest& manifest) {
   const auto classes = static_cast<int64_t>(manifest.labels.size());
   if (manifest.front == Front::audio) {
     return {{{audio_name, "int16", {-1, manifest.audio.samples}}}, {{logits_name, "float32", {-1, classes}}}};
+  }
+  if (manifest.front == Front::text) {
+    return {{{tokens_name, "int32", {-1, -1}}}, {{logits_name, "float32", {-1, classes}}}};
   }
   const Port image{image_name, "uint8", {-1, p.height, p.width, 3}};
   if (manifest.task == Task::classification) return {{image}, {{logits_name, "float32", {-1, classes}}}};
@@ -175,6 +193,14 @@ bool read_front(Reader& reader, Value value, Manifest& out) {
   return true;
 }
 
+Front front_of(Value root) {
+  const Value found = root.kind() == Kind::object ? root.find("front") : Value();
+  for (size_t which = 0; found && which < std::size(front_words); ++which) {
+    if (found.kind() == Kind::text && found.text() == front_words[which]) return static_cast<Front>(which);
+  }
+  return Front::image;
+}
+
 bool read_audio(Reader& reader, Value value, Audio& out) {
   using A = Audio;
   static constexpr Member<A> members[] = {
@@ -183,6 +209,16 @@ bool read_audio(Reader& reader, Value value, Audio& out) {
        [](Reader& r, Value v, A& a) { return read_integer(r, v, min_rate, max_rate, a.file_rate_hz); }},
       {"samples", true, [](Reader& r, Value v, A& a) { return read_integer(r, v, 1, max_samples, a.samples); }},
       {"mel", true, check_mel},
+  };
+  return read_object(reader, value, out, members);
+}
+
+bool read_text_front(Reader& reader, Value value, Text& out) {
+  using T = Text;
+  static constexpr Member<T> members[] = {
+      {"tokenizer", true, [](Reader& r, Value v, T& t) { return read_sha256(r, v, t.tokenizer); }},
+      {"pad", true, [](Reader& r, Value v, T& t) { return read_integer(r, v, 0, max_pad, t.pad); }},
+      {"lengths", true, read_lengths},
   };
   return read_object(reader, value, out, members);
 }
@@ -216,7 +252,7 @@ bool read_postprocess(Reader& reader, Value value, Manifest& out) {
 bool check_task(Reader& reader, Value root, Manifest& out) {
   const bool of_schema_2 = root.find("schema").number() == 2;
   if (!check_keys(reader, root, of_schema_2)) return false;
-  if (out.task == Task::detection && out.front == Front::audio) {
+  if (out.task == Task::detection && out.front != Front::image) {
     reader.enter("front");
     return reader.refuse("image for detection", root.find("front"));
   }

@@ -97,7 +97,7 @@ edgetl_status check_network(edgetl_model& model, const GoldenImage& golden, int3
                             edgetl_error* error) {
   const Engine& engine = *model.engine;
   const Manifest& manifest = model.bundle.manifest();
-  const edgetl_status status = infer(model, golden.input.data, error);
+  const edgetl_status status = infer(model, golden.input, error);
   if (status != EDGETL_OK) return status;
   if (manifest.task == Task::detection) return check_objects(engine, manifest, golden, index, checks, error);
   check_logits(engine, manifest, golden, index, checks);
@@ -112,7 +112,7 @@ edgetl_status replay(edgetl_model& model, const std::vector<GoldenImage>& images
   for (const GoldenImage& golden : images) {
     if (manifest.front == Front::audio) {
       status = check_sound(model.bundle, model.resampler, golden, index, checks, error);
-    } else {
+    } else if (manifest.front == Front::image) {
       status = check_pixels(manifest, golden, index, decoder, checks, error);
     }
     if (status == EDGETL_OK) status = check_network(model, golden, index, checks, error);

@@ -29,6 +29,12 @@ Facts of_sound() {
   return facts;
 }
 
+Facts of_texts() {
+  Facts facts;
+  facts.text = true;
+  return facts;
+}
+
 std::string valid(const Facts& facts) { return small_bundle::manifest(facts, small_bundle::files(facts)); }
 
 edgetl_status parse(const std::string& text, Manifest& manifest, edgetl_error* error) {
@@ -118,7 +124,7 @@ TEST_CASE("what the runtime does not know is refused with its place") {
        "\"task\":\"classification\"",
        "\"task\":\"segmentation\"",
        "`task`: expected one of classification detection"},
-      {{}, "\"front\":\"image\"", "\"front\":\"smell\"", "`front`: expected one of image audio"},
+      {{}, "\"front\":\"image\"", "\"front\":\"smell\"", "`front`: expected one of image audio text"},
       {{}, "\"front\":\"image\"", "\"front\":\"audio\"", "`preprocessing.height`: expected no such key"},
       {of_sound(), "\"front\":\"audio\"", "\"front\":\"image\"", "`preprocessing.rate_hz`: expected no such key"},
       {of_sound(), "\"task\":\"classification\"", "\"task\":\"detection\"", "`front`: expected image for detection"},
@@ -136,6 +142,16 @@ TEST_CASE("what the runtime does not know is refused with its place") {
       {of_sound(), "\"ln\"", "\"log2\"", "`preprocessing.mel.log`: expected one of ln dB"},
       {of_sound(), "\"floor\":1e-6", "\"floor\":0", "`preprocessing.mel.floor`"},
       {of_sound(), "\"offset\":0.0", "\"shift\":0.0", "`preprocessing.mel.shift`: expected no such key"},
+      {of_texts(), "[null,null]", "[null,8]",
+       "`signature.inputs`: expected tokens int32 (any, any), found tokens int32"},
+      {of_texts(), "[4,8]", "[8,8]", "`preprocessing.lengths.1`: expected a whole number from 9 to 65536"},
+      {of_texts(), "[4,8]", "[]", "`preprocessing.lengths`: expected a list of 1 to 16"},
+      {of_texts(), "\"pad\":0", "\"pad\":-1", "`preprocessing.pad`: expected a whole number from 0"},
+      {of_texts(), "\"tokenizer\":\"", "\"tokenizer\":\"0",
+       "`preprocessing.tokenizer`: expected 64 hexadecimal digits"},
+      {of_texts(), "golden/0.txt\"]", "golden/0.wav\"]", "`golden.files.0`: expected golden/0.txt, found"},
+      {of_texts(), "\"tokenizer.json\"", "\"another.json\"",
+       "`files`: expected tokenizer.json, which the bundle needs"},
       {of_sound(), "[null,12]", "[null,13]", "`signature.inputs`: expected audio int16 (any, 12), found audio int16"},
       {of_sound(), "\"int16\"", "\"float32\"", "`signature.inputs`: expected audio int16 (any, 12)"},
       {of_sound(), "golden/0.wav\"]", "golden/0.png\"]", "`golden.files.0`: expected golden/0.wav"},
@@ -191,6 +207,17 @@ TEST_CASE("a network of sound takes samples, and its mel may leave out what has 
   CHECK(manifest.audio.rate_hz == 16'000);
   CHECK(manifest.audio.file_rate_hz == 8000);
   CHECK(manifest.audio.samples == 12);
+}
+
+TEST_CASE("a network of texts takes tokens of any length, from the tokenizer that the manifest names") {
+  const Manifest manifest = read(valid(of_texts()));
+  CHECK(manifest.front == edgetl::Front::text);
+  CHECK(edgetl::described(manifest.signature.inputs) == "tokens int32 (any, any)");
+  CHECK(manifest.text.pad == 0);
+  CHECK(manifest.text.lengths == std::vector<int32_t>{4, 8});
+  const std::string digest = small_bundle::digest_of(small_bundle::tokenizer);
+  check_refused(changed(of_texts(), digest, std::string(64, '0')),
+                "`files.tokenizer.json.sha256`: expected the digest in preprocessing.tokenizer");
 }
 
 TEST_CASE("recordings at the network's rate need no resampler") {

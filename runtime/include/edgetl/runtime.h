@@ -141,11 +141,11 @@ EDGETL_API void edgetl_close(edgetl_model* model);
 
 typedef struct edgetl_info {
   size_t struct_size;
-  int32_t height; /* of the network's input, in pixels; 0 for sound */
+  int32_t height; /* of the network's input, in pixels; 0 for sound and texts */
   int32_t width;
   int32_t classes;
   int32_t threads;            /* per inference */
-  size_t input_bytes;         /* height * width * 3; of sound 2 * window */
+  size_t input_bytes;         /* height * width * 3; of sound 2 * window, of texts 4 * max_tokens */
   const char* name;           /* of the bundle */
   const char* target;         /* for example "arm64-cpu" */
   const char* engine;         /* for example "onnxruntime" */
@@ -154,10 +154,11 @@ typedef struct edgetl_info {
   const char* digest;         /* SHA-256 of manifest.json, 64 hexadecimal digits */
   const char* task;           /* "classification" or "detection" */
   int32_t max_detections;     /* of an image, as the bundle sets it; 0 for a classifier */
-  const char* front;          /* "image" or "audio" (edgetl/audio.h) */
-  int32_t rate_hz;            /* of the recordings that it takes; 0 for images, as the next two */
+  const char* front;          /* "image", "audio" (edgetl/audio.h) or "text" (edgetl/text.h) */
+  int32_t rate_hz;            /* of the recordings that it takes; 0 for images and texts, as the next two */
   int32_t window;             /* samples that the network hears at once, at window_rate_hz */
   int32_t window_rate_hz;
+  int32_t max_tokens; /* of a text that the network reads; 0 for images and sound */
 } edgetl_info;
 
 /* Fill as much of `info` as fits its struct_size. */
@@ -248,11 +249,11 @@ typedef edgetl_status (*edgetl_decode_fn)(void* user, const char* name, const ui
                                           size_t capacity, int32_t* width, int32_t* height);
 
 typedef struct edgetl_check {
-  int32_t image;      /* number of the golden image or recording */
-  const char* step;   /* "decode", "resize" or of sound "window", "network" or "postprocess" */
+  int32_t image;      /* number of the golden image, recording or text */
+  const char* step;   /* "decode", "resize" or of sound "window"; of texts "tokenize"; "network"; "postprocess" */
   int32_t passed;     /* 0 or 1 */
-  double difference;  /* decode, resize, window: steps of 0..255, or of a sample; network: fraction of the outputs'
-                         range; else objects */
+  double difference;  /* decode, resize, window: steps of 0..255, or of a sample; tokenize: tokens; network: fraction
+                         of the outputs' range; else objects */
   double allowed;     /* in the same unit */
   const char* detail; /* one line; valid during the call */
 } edgetl_check;

@@ -10,8 +10,8 @@ namespace {
 
 class NullEngine : public Engine {
  public:
-  bool make(const Signature& signature) {
-    return memory_.make(signature.inputs, inputs_) && memory_.make(signature.outputs, outputs_);
+  bool make(const Signature& signature, int64_t longest) {
+    return memory_.make(signature.inputs, inputs_, longest) && memory_.make(signature.outputs, outputs_);
   }
   edgetl_status run(edgetl_error* error) noexcept override { return succeed(error); }
   const char* version() const noexcept override { return ""; }
@@ -24,11 +24,12 @@ class NullEngine : public Engine {
 
 edgetl_status open_null(const EngineRequest& request, std::unique_ptr<Engine>& engine, edgetl_error* error) {
   std::unique_ptr<NullEngine> opened(new (std::nothrow) NullEngine);
-  if (opened == nullptr || !opened->make(request.bundle.manifest().signature)) {
+  const Manifest& manifest = request.bundle.manifest();
+  if (opened == nullptr || !opened->make(manifest.signature, lengths_of(manifest).back())) {
     return fail(error, EDGETL_OUT_OF_MEMORY, "no memory for the engine");
   }
   engine = std::move(opened);
-  request.bundle.release(request.bundle.manifest().model);
+  request.bundle.release(manifest.model);
   return succeed(error);
 }
 

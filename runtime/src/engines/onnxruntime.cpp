@@ -75,7 +75,7 @@ class OnnxRuntimeEngine : public Engine {
   OrtStatus* describe(const Side& side, std::vector<Port>& ports) const;
   OrtStatus* describe_one(const Side& side, size_t index, Port& port) const;
   OrtStatus* describe_type(const OrtTypeInfo* info, Port& port) const;
-  OrtStatus* make_tensors(const std::vector<Port>& ports, const std::vector<PortMemory>& memory,
+  OrtStatus* make_tensors(const std::vector<Port>& ports, const std::vector<PortMemory>& memory, int64_t length,
                           Tensors& tensors) const;
   edgetl_status refused(OrtStatus* said, edgetl_status status, const char* what, edgetl_error* error) const;
 
@@ -86,7 +86,8 @@ class OnnxRuntimeEngine : public Engine {
   HostMemory memory_;
   Handle<OrtEnv> env_{nullptr, nullptr};
   Handle<OrtSession> session_{nullptr, nullptr};
-  Tensors taken_, given_;
+  std::vector<Tensors> taken_;  // for each length, over the same memory
+  Tensors given_;
 };
 
 edgetl_status OnnxRuntimeEngine::open(const EngineRequest& request, edgetl_error* error) {
@@ -106,18 +107,22 @@ edgetl_status OnnxRuntimeEngine::open(const EngineRequest& request, edgetl_error
   status = check_interface(request.bundle, found, error);
   if (status != EDGETL_OK) return status;
   const Signature& ports = manifest.signature;
-  if (!memory_.make(ports.inputs, inputs_) || !memory_.make(ports.outputs, outputs_)) {
+  const std::vector<int64_t> lengths = lengths_of(manifest);
+  if (!memory_.make(ports.inputs, inputs_, lengths.back()) || !memory_.make(ports.outputs, outputs_)) {
     return fail(error, EDGETL_OUT_OF_MEMORY, "%s: no memory for the tensors", model_.c_str());
   }
-  said = make_tensors(ports.inputs, inputs_, taken_);
-  if (said == nullptr) said = make_tensors(ports.outputs, outputs_, given_);
+  said = make_tensors(ports.outputs, outputs_, 1, given_);
+  for (const int64_t length : lengths) {
+    if (said == nullptr) said = make_tensors(ports.inputs, inputs_, length, taken_.emplace_back());
+  }
   if (said != nullptr) return refused(said, EDGETL_ENGINE_REFUSED, "cannot make its tensors", error);
   request.bundle.release(manifest.model);  // the session holds what it needs
   return succeed(error);
 }
 
 edgetl_status OnnxRuntimeEngine::run(edgetl_error* error) noexcept {
-  OrtStatus* said = api_->Run(session_.get(), nullptr, taken_.names.data(), taken_.values.data(), taken_.values.size(),
+  const Tensors& taken = taken_[chosen_];
+  OrtStatus* said = api_->Run(session_.get(), nullptr, taken.names.data(), taken.values.data(), taken.values.size(),
                               given_.names.data(), given_.values.size(), given_.values.data());
   return said == nullptr ? succeed(error) : refused(said, EDGETL_ENGINE_FAILED, "failed", error);
 }
@@ -210,16 +215,16 @@ OrtStatus* OnnxRuntimeEngine::describe_type(const OrtTypeInfo* info, Port& port)
 }
 
 OrtStatus* OnnxRuntimeEngine::make_tensors(const std::vector<Port>& ports, const std::vector<PortMemory>& memory,
-                                           Tensors& tensors) const {
+                                           int64_t length, Tensors& tensors) const {
   OrtMemoryInfo* place = nullptr;
   OrtStatus* said = api_->CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &place);
   if (said != nullptr) return said;
   const Handle<OrtMemoryInfo> owned(place, api_->ReleaseMemoryInfo);
   for (size_t index = 0; index < ports.size(); ++index) {
-    const std::vector<int64_t> dims = single_dims(ports[index]);
+    const std::vector<int64_t> dims = single_dims(ports[index], length);
     OrtValue* value = nullptr;
-    said = api_->CreateTensorWithDataAsOrtValue(place, memory[index].data, memory[index].bytes, dims.data(),
-                                                dims.size(), type_of(ports[index].type), &value);
+    said = api_->CreateTensorWithDataAsOrtValue(place, memory[index].data, port_bytes(ports[index], length),
+                                                dims.data(), dims.size(), type_of(ports[index].type), &value);
     if (said != nullptr) return said;
     tensors.owned.emplace_back(value, api_->ReleaseValue);
     tensors.values.push_back(value);

@@ -1,5 +1,5 @@
 // A bundle of a 4 x 6 network with three classes and one golden image, written by a test into a folder of its own: a
-// classifier, or a detector with five anchors; or a classifier of sound with one golden recording.
+// classifier, or a detector with five anchors; or a classifier of sound or of texts with one golden recording or text.
 #pragma once
 
 #include <stdlib.h>
@@ -158,6 +158,24 @@ inline std::vector<int16_t> heard(const std::vector<int16_t>& clip) {
   return made;
 }
 
+// --- texts of 4 or 8 tokens
+
+constexpr const char* tokenizer =
+    R"({"schema":1,"special":[{"text":"[SEP]","id":3,"normalized":false,"lstrip":false,"rstrip":false}],)"
+    R"("normalize":[{"step":"lower"}],"cut":[{"step":"white"},{"step":"punctuation"}],)"
+    R"("model":{"kind":"wordpiece","pieces":["[PAD]","[UNK]","[CLS]","[SEP]","cat","##s","a","."],)"
+    R"("unknown":1,"prefix":"##","longest":100},"before":[2],"after":[3],"pad":0})";
+
+constexpr const char* cats = "Cats.";  // 2 4 5 7 3
+
+inline std::string tokens() { return npy("<i4", "(8,)", bytes_of(std::vector<int32_t>{2, 4, 5, 7, 3, 0, 0, 0})); }
+
+inline std::string digest_of(const std::string& content) {
+  char digits[65];
+  edgetl::write_hex(edgetl::sha256(reinterpret_cast<const uint8_t*>(content.data()), content.size()), digits);
+  return digits;
+}
+
 // --- the bundle
 
 struct Facts {
@@ -170,6 +188,7 @@ struct Facts {
   int schema = 2;
   bool detector = false;
   bool audio = false;
+  bool text = false;
   float score = 0;                        // golden, of a detector's first anchor and class
   std::vector<edgetl_detection> objects;  // golden, of a detector
 };
@@ -184,6 +203,14 @@ inline Files files(const Facts& facts) {
     made["golden/0.wav"] = wav(recording());
     made["golden/0.samples.npy"] = npy(recording());
     made["golden/0.input.npy"] = npy(heard(recording()));
+    made["golden/logits.safetensors"] = safetensors(facts.logits);
+    return made;
+  }
+  if (facts.text) {
+    made["tokenizer.json"] = tokenizer;
+    if (!facts.golden) return made;
+    made["golden/0.txt"] = cats;
+    made["golden/0.input.npy"] = tokens();
     made["golden/logits.safetensors"] = safetensors(facts.logits);
     return made;
   }
@@ -204,9 +231,7 @@ inline Files files(const Facts& facts) {
 inline std::string file_table(const Files& files) {
   std::string table;
   for (const auto& [name, content] : files) {
-    char digits[65];
-    edgetl::write_hex(edgetl::sha256(reinterpret_cast<const uint8_t*>(content.data()), content.size()), digits);
-    table += (table.empty() ? "" : ",") + std::string("\"") + name + R"(":{"sha256":")" + digits +
+    table += (table.empty() ? "" : ",") + std::string("\"") + name + R"(":{"sha256":")" + digest_of(content) +
              R"(","size_bytes":)" + std::to_string(content.size()) + "}";
   }
   return "{" + table + "}";
@@ -218,6 +243,11 @@ inline std::string task_keys(const Facts& facts) {
   if (facts.audio) {
     return R"("task":"classification","front":"audio","signature":{"inputs":[)"
            R"({"name":"audio","dtype":"int16","shape":[null,12]}],"outputs":[)"
+           R"({"name":"logits","dtype":"float32","shape":[null,3]}]},"postprocess":null,)";
+  }
+  if (facts.text) {
+    return R"("task":"classification","front":"text","signature":{"inputs":[)"
+           R"({"name":"tokens","dtype":"int32","shape":[null,null]}],"outputs":[)"
            R"({"name":"logits","dtype":"float32","shape":[null,3]}]},"postprocess":null,)";
   }
   const std::string image = R"({"inputs":[{"name":"image","dtype":"uint8","shape":[null,4,6,3]}],"outputs":[)";
@@ -238,12 +268,14 @@ inline std::string preprocessing_keys(const Facts& facts) {
            R"("low_hz":0.0,"high_hz":8000.0,"triangles":"htk","spectrum":"power","log":"ln","floor":1e-6,"floored":"max","below_loudest":0.0,)"
            R"("coefficients":0,"scale":1.0,"offset":0.0}},)";
   }
+  if (facts.text) return R"({"tokenizer":")" + digest_of(tokenizer) + R"(","pad":0,"lengths":[4,8]},)";
   return R"({"height":4,"width":6,"resize":"squash","mean":[0.5,0.5,0.5],"std":[0.5,0.5,0.5],"crop_pct":0.875,)"
          R"("interpolation":"bilinear","fill":[128,128,128]},)";
 }
 
 inline std::string manifest(const Facts& facts, const Files& files) {
-  const std::string golden = R"({"count":1,"files":[")" + (facts.audio ? "golden/0.wav" : facts.picture) +
+  const std::string example = facts.audio ? "golden/0.wav" : facts.text ? "golden/0.txt" : facts.picture;
+  const std::string golden = R"({"count":1,"files":[")" + example +
                              R"("],"tolerance":{"max_diff_of_range":0.1,"min_cosine":0.0,"max_decode_step":2}})";
   return R"({"schema":)" + std::to_string(facts.schema) +
          R"(,"name":"small","edgetl_version":"0.1.0","target":{"name":"any-cpu","summary":"","backend":")" +
