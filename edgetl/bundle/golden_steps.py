@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.bundle.manifest import Manifest
-from edgetl.data.batches import load_example
 from edgetl.errors import BundleError
 from edgetl.files.arrays import UnreadableArray, read_array, read_tensors
 from edgetl.fronts.audio.decode import decode as decode_sound
@@ -19,6 +18,7 @@ from edgetl.fronts.audio.resample import FILE_NAME as RESAMPLER
 from edgetl.fronts.audio.resample import Ratio, design, resample
 from edgetl.fronts.image.decode import decode
 from edgetl.fronts.image.resize import resize
+from edgetl.fronts.text.load import load_text
 from edgetl.types import AudioPreprocessing, ImagePreprocessing, TextPreprocessing, as_image
 
 Step = Literal["decode", "resize", "window", "tokenize", "network", "postprocess"]
@@ -112,7 +112,7 @@ def _samples(path: Path, count: int | None) -> NDArray[np.int16]:
 
 def _replay_text(folder: Path, p: TextPreprocessing, index: int, file: str) -> GoldenExample:
     tokens = _tokens(folder / "golden" / f"{index}.input.npy", p)
-    found = load_example(folder / file, p)
+    found = load_text(folder / file, p)
     return GoldenExample(tokens, tokens, (_token_check(index, found, tokens),))
 
 

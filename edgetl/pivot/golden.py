@@ -18,12 +18,15 @@ from edgetl.fronts.audio.load import at_network_rate, windowed
 from edgetl.fronts.audio.wav import encode_wav
 from edgetl.fronts.image.decode import decode_bytes, read_bytes
 from edgetl.fronts.image.resize import resize
+from edgetl.fronts.text.load import encode_text
+from edgetl.fronts.text.read import read_example
 from edgetl.types import (
     OUTPUT_NAME,
     AudioPreprocessing,
     ImagePreprocessing,
     Preprocessing,
     Sample,
+    TextPreprocessing,
     as_image,
 )
 from edgetl.types.truth import labels_of
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 COUNT = 4
 MAX_SIDE = 384
 MAX_WINDOWS = 8
+MAX_CHARACTERS = 5000
+_AROUND = " \t\r\n\ufeff"
 _QUALITY = 95
 _KEPT = {"JPEG": ".jpg", "PNG": ".png"}
 # Metadata in Pillow that concerns only the pixels. EXIF, XMP, comments and texts may reveal place and time.
@@ -78,6 +83,9 @@ def write_examples(
     <i>.samples.npy   decoded, int16 (n,), as many as the file's rate gives
     <i>.input.npy     at the network's rate and cut to its window, int16 (samples,)
 
+    <i>.txt           a text in UTF-8 without spaces around it, at most 5000 characters
+    <i>.input.npy     its tokens, filled up to their bucket, int32 (L,)
+
     Returns the inputs as batches in order, and the names of the files. Raises DataError.
     """
     folder.mkdir()
@@ -106,7 +114,15 @@ def _batches(inputs: Sequence[NDArray[Any]], p: Preprocessing) -> tuple[NDArray[
 
 
 def _example(path: Path, p: Preprocessing) -> _Example:
+    if isinstance(p, TextPreprocessing):
+        return _text(path, p)
     return _clip(path, p) if isinstance(p, AudioPreprocessing) else _image(path, as_image(p))
+
+
+def _text(path: Path, p: TextPreprocessing) -> _Example:
+    # a file's last line break and its byte order mark are no part of a text
+    text = read_example(path).strip(_AROUND)[:MAX_CHARACTERS].rstrip(_AROUND)
+    return _Example(text.encode(), ".txt", encode_text(text, p, str(path)), {})
 
 
 def _clip(path: Path, p: AudioPreprocessing) -> _Example:
