@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,11 @@ from edgetl.bundle.golden import StepCheck, replay
 from edgetl.bundle.read import Bundle, read_bundle
 from edgetl.data.batches import load_example, load_framed
 from edgetl.errors import BackendError, BundleError, DataError, UsageError
+from edgetl.fronts.text.read import read_example
+from edgetl.fronts.text.shown import count_tokens, quote
 from edgetl.tasks.detection.detections import BOXES, SCORES, Detections, Postprocess
 from edgetl.tasks.detection.postprocess import is_finite, postprocess
-from edgetl.types import OUTPUT_NAME, Backend, Engine, TextPreprocessing, as_image, fed
+from edgetl.types import OUTPUT_NAME, Backend, Engine, Preprocessing, TextPreprocessing, as_image, fed
 
 if TYPE_CHECKING:
     from edgetl.types import Tensors
@@ -30,12 +32,16 @@ class Prediction:
     """The most likely classes of one file, most likely first; probabilities are softmax of the logits.
 
     `error` says why there are none: a file of another kind, logits that are not finite. "" on success.
+
+    quote  the beginning of a text;  cut  whether it is longer than what the network reads
     """
 
     path: str
     labels: tuple[str, ...]
     probabilities: tuple[float, ...]
     error: str = ""
+    quote: str = ""
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,16 @@ def predict(folder: Path, images: Iterable[Path], *, top: int, threads: int) -> 
                 yield Prediction(str(path), (), (), str(error))
                 continue
             logits = engine.infer(fed(example[None]))[OUTPUT_NAME][0].astype(np.float64)
-            yield _prediction(str(path), bundle.manifest.labels, logits, top)
+            found = _prediction(str(path), bundle.manifest.labels, logits, top)
+            yield _of_text(found, path, bundle.manifest.preprocessing)
+
+
+def _of_text(found: Prediction, path: Path, p: Preprocessing) -> Prediction:
+    """With what people want to see of a text, if it is one."""
+    if not isinstance(p, TextPreprocessing):
+        return found
+    text = read_example(path)
+    return replace(found, quote=quote(text), cut=count_tokens(text, p).cut)
 
 
 def _prediction(path: str, labels: Sequence[str], logits: NDArray[np.float64], top: int) -> Prediction:

@@ -154,7 +154,9 @@ def _classify(
     from edgetl.cli.sort_into import sorter_of
 
     shown = min(top, len(manifest.labels))
-    writer = Table(threshold, shown) if form.as_csv else Document(threshold) if form.as_json else Lines(threshold)
+    writer: Lines | Table | Document = Lines(threshold)
+    if form.as_csv or form.as_json:
+        writer = Table(threshold, shown, manifest.front == "text") if form.as_csv else Document(threshold)
     sorter = None if sort_into is None else sorter_of(sort_into, manifest.labels, images)
     return Classified(bundle, top, threshold, writer, sorter)
 

@@ -32,6 +32,7 @@ class Classified:
         self, bundle: Path, top: int, threshold: float, writer: Lines | Table | Document, sorter: Sorter | None
     ) -> None:
         self._bundle, self._top, self._threshold, self._writer, self._sorter = bundle, top, threshold, writer, sorter
+        self._cut = 0
 
     def results(self, images: Sequence[Path], threads: int) -> Iterator[Prediction]:
         from edgetl.bundle.inference import predict
@@ -42,9 +43,13 @@ class Classified:
         if self._sorter is not None and not result.error:
             self._sorter.copy(Path(result.path), decided(result, self._threshold))
         self._writer.show(result)
+        self._cut += result.cut
 
     def end(self) -> None:
         self._writer.end()
+        if self._cut:
+            many = "1 text has" if self._cut == 1 else f"{self._cut} texts have"
+            click.echo(f"edgetl: {many} more tokens than the network takes: it read their beginning", err=True)
 
 
 class Lines:
@@ -62,20 +67,22 @@ class Lines:
         result = ", ".join(f"{escaped(label)} {100 * share:.1f} %" for label, share in shares)
         if decided(prediction, self.threshold) == UNSURE and self.threshold > 0:
             result = f"{UNSURE} ({result})"
-        click.echo(f"{escaped(prediction.path)}: {result}", file=self.out)
+        place = escaped(prediction.path) + (f' "{prediction.quote}"' if prediction.quote else "")
+        click.echo(f"{place}: {result}", file=self.out)
 
     def end(self) -> None:
         return None
 
 
 class Table:
-    """A CSV table on stdout: path, prediction, labels with their probabilities, and the error if there is none."""
+    """A CSV table on stdout: path, the beginning of a text, prediction, labels with their probabilities, and the error
+    if there is none."""
 
-    def __init__(self, threshold: float, top: int) -> None:
-        self.threshold, self.top = threshold, top
+    def __init__(self, threshold: float, top: int, of_texts: bool = False) -> None:
+        self.threshold, self.top, self.of_texts = threshold, top, of_texts
         self.out = sys.stdout
         pairs = [name for number in range(1, top + 1) for name in (f"label_{number}", f"probability_{number}")]
-        self._write(["path", "prediction", *pairs, "error"])
+        self._write(["path", *(["text"] if of_texts else []), "prediction", *pairs, "error"])
 
     def show(self, prediction: Prediction) -> None:
         if prediction.error:
@@ -85,7 +92,8 @@ class Table:
             pairs += [escaped(label), f"{share:.6f}"]
         answer = "" if prediction.error else escaped(decided(prediction, self.threshold))
         pairs += [""] * (2 * self.top - len(pairs))
-        self._write([escaped(prediction.path), answer, *pairs, escaped(prediction.error)])
+        shown = [prediction.quote] if self.of_texts else []
+        self._write([escaped(prediction.path), *shown, answer, *pairs, escaped(prediction.error)])
 
     def end(self) -> None:
         return None
@@ -97,7 +105,8 @@ class Table:
 
 
 class Document:
-    """One JSON array on stdout at the end. `prediction` is present with a threshold, `error` if there is one."""
+    """One JSON array on stdout at the end. `prediction` is present with a threshold, `error` if there is one; of texts
+    `text`, their beginning, and `cut`, whether the network does not see the end."""
 
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
@@ -111,6 +120,8 @@ class Document:
             each["error"] = prediction.error
         elif self.threshold > 0:
             each["prediction"] = decided(prediction, self.threshold)
+        if prediction.quote:
+            each |= {"text": prediction.quote, "cut": prediction.cut}
         self.found.append(each)
 
     def end(self) -> None:
