@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from edgetl.checks.copies.duplicates import Copy, Findings
 from edgetl.checks.model import CheckName, Finding, Picture, Suspect
@@ -26,6 +27,42 @@ _KINDS = {
         "copy": "the same recording: louder, quieter, shifted, trimmed, with noise or re-encoded",
         "near": "sounds nearly the same",
     },
+    "text": {
+        "bytes": "the same text",
+        "pixels": "the same text but for case, spaces or punctuation",
+        "near": "reads nearly the same",
+    },
+}
+
+
+@dataclass(frozen=True)
+class _Words:
+    """seem     how one example and several look alike
+    at_them  what to do with those that do
+    several  those of one origin;  apart  those of several
+    measure  of their likeness"""
+
+    seem: tuple[str, str]
+    at_them: str
+    several: str
+    apart: str
+    measure: str
+
+
+_WORDS = {
+    "image": _Words(
+        ("looks", "look"),
+        "look at them",
+        "images of one recording or one object",
+        "different objects in one pose",
+        "correlation",
+    ),
+    "clip": _Words(
+        ("sounds", "sound"), "listen to them", "clips of one recording", "different recordings", "correlation"
+    ),
+    "text": _Words(
+        ("reads", "read"), "read them", "versions of one text", "different texts of one form", "common pieces"
+    ),
 }
 
 
@@ -71,13 +108,12 @@ def copies(subject: Subject, found: Findings, conflicts: Sequence[Conflict] = ()
     conflicts  images that were skipped because their bytes have two labels
     Images that only look nearly the same may show different objects in one pose: they get a warning that says so.
     """
-    noun, look = subject.noun, "look" if subject.noun == "image" else "sound"
-    looks, at_them = f"{look}s", "look at them" if subject.noun == "image" else "listen to them"
-    several = "images of one recording or one object" if subject.noun == "image" else "clips of one recording"
-    apart = "different objects in one pose" if subject.noun == "image" else "different recordings"
+    noun, words = subject.noun, _WORDS[subject.noun]
+    at_them = words.at_them
+    repeated = words.several if noun == "text" else f"{noun}s of one recording"
 
     def seem(count: int) -> str:
-        return looks if count == 1 else look
+        return words.seem[count != 1]
 
     return (
         _judged(
@@ -89,7 +125,7 @@ def copies(subject: Subject, found: Findings, conflicts: Sequence[Conflict] = ()
             lambda count: f"{_count(count, f'validation {noun}')} {seem(count)} nearly the same as a training {noun}",
             verdict="refuse",
             remedy=f"remove one of each pair, {_ALLOW}",
-            near_remedy=f"{at_them}; {several} belong on one side (data.group_by), {apart} may stay",
+            near_remedy=f"{at_them}; {words.several} belong on one side (data.group_by), {words.apart} may stay",
         ),
         _judged(
             "contradictions",
@@ -102,7 +138,7 @@ def copies(subject: Subject, found: Findings, conflicts: Sequence[Conflict] = ()
                 f"{'has' if count == 1 else 'have'} two labels"
             ),
             remedy="keep each only under its correct label",
-            left_out=[_left_out(conflict) for conflict in conflicts],
+            left_out=[_left_out(conflict, noun) for conflict in conflicts],
             near_remedy=f"{at_them}; they may stay if a detail decides the class, otherwise one label is wrong",
         ),
         _judged(
@@ -113,7 +149,7 @@ def copies(subject: Subject, found: Findings, conflicts: Sequence[Conflict] = ()
             lambda count: f"{_count(count, noun)} repeated within one class and side",
             lambda count: f"{_count(count, noun)} {seem(count)} nearly the same as another in its class and side",
             remedy=f"a repeated {noun} adds nothing; replace it with another one",
-            near_remedy=f"{at_them}; {noun}s of one recording add little",
+            near_remedy=f"{at_them}; {repeated} add little",
         ),
     )
 
@@ -179,16 +215,16 @@ def _judged(
 def _pair(subject: Subject, copy: Copy) -> Suspect:
     # the correlation of thumbnails matters only if nothing else is known
     sentence = _KINDS[subject.noun][copy.kind] + (
-        f", correlation {copy.correlation:.3f}" if copy.kind == "near" else ""
+        f", {_WORDS[subject.noun].measure} {copy.correlation:.3f}" if copy.kind == "near" else ""
     )
     pictures = (subject.picture(copy.first), subject.picture(copy.second))
     return Suspect(pictures=pictures, sentence=sentence, score=copy.correlation)
 
 
-def _left_out(conflict: Conflict) -> Suspect:
+def _left_out(conflict: Conflict, noun: str) -> Suspect:
     other = next(index for index, label in enumerate(conflict.labels) if label != conflict.labels[0])
     pictures = tuple(Picture(path=conflict.paths[index], label=conflict.labels[index]) for index in (0, other))
-    return Suspect(pictures=pictures, sentence="the same file, skipped under every label", score=1.0)
+    return Suspect(pictures=pictures, sentence=f"{_KINDS[noun]['bytes']}, skipped under every label", score=1.0)
 
 
 def _named_pairs(subject: Subject, suspects: Sequence[Suspect]) -> str:

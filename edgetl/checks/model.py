@@ -38,6 +38,8 @@ CheckName = Literal[
     "silence",
     "clipping",
     "window",
+    "letters",
+    "scripts",
 ]
 Judgement = Literal["pass", "warn", "refuse", "not checked"]
 Side = Literal["train", "val"]

@@ -36,6 +36,8 @@ TITLES = {
     "silence": "Silent, or far quieter than the class",
     "clipping": "Cut off at the largest amplitude",
     "window": "Longer than the window",
+    "letters": "Without a letter",
+    "scripts": "In a script that training does not have",
 }
 
 EXAMPLES = "Labeled objects of the first training images"

@@ -20,8 +20,9 @@ _NAMED = 8
 @click.command("check", cls=Command)
 @recipe_options
 def command(options: RecipeOptions) -> int:
-    """Draw the few-shot split of RECIPE and check its images or clips: broken files, copies and groups on both sides,
-    near neighbors, wrong labels, unbalanced classes, drift; of clips also silence, clipping and length.
+    """Draw the few-shot split of RECIPE and check its images, clips or texts: broken files, copies and groups on both
+    sides, near neighbors, wrong labels, unbalanced classes, drift; of clips also silence, clipping and length, of texts
+    letters, scripts and length.
 
     Exit code 1 if an image or a group is in both training and validation; --allow-leak lets it pass.
     """
@@ -62,12 +63,14 @@ class _Unrepeated:
 
 
 def _show_split(split: Any) -> None:
+    from edgetl.fronts.base import load_front
+
     click.echo(f"{len(split.classes)} classes: {', '.join(split.classes)}")
-    noun = "images" if split.clips is None else "clips"
+    noun = f"{load_front(split.front).noun}s"
     click.echo(f"{len(split.shots)} training {noun}, {len(split.val)} validation {noun}")
-    if split.clips is None:
+    if split.front == "image":
         click.echo(f"resize: {split.resize}: {split.resize_reason}")
-    else:
+    elif split.clips is not None:
         seconds = sorted(length / split.clips.rate_hz for length in split.clips.lengths)
         click.echo(f"sound:  {split.clips.rate_hz} Hz, {seconds[0]:.2f} to {seconds[-1]:.2f} s long")
 

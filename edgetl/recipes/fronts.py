@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _VIEWS = {
     "image": ("auto", "none", "light", "text", "natural", "overhead"),
     "audio": ("auto", "none", "light", "speech", "sounds"),
-    "text": ("auto", "none"),
+    "text": ("auto", "none", "light"),
     "series": ("auto", "none"),
 }
 _MEL = ("bands", "frame_ms", "hop_ms", "low_hz", "high_hz", "coefficients")

@@ -119,7 +119,7 @@ class Data(Section):
     augment: Literal["auto", "none", "light", "text", "natural", "overhead", "speech", "sounds"] = "auto"
     """Training views. Images: `text`: no flips. `natural`: left-right flips. `overhead`: flips and quarter turns.
     Clips: `light`: shifted and louder or quieter. `sounds`: with noise too. `speech`: faster or slower too. Texts:
-    none."""
+    `light`: one word in ten left out."""
     unreadable: Literal["skip", "refuse"] = "skip"
     """What to do about truncated files and files that are not images: name and skip them, or stop."""
     max_val_images: Annotated[int, Field(ge=1)] | None = None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from edgetl.errors import WeightsError
 from edgetl.files.digest import value_digest
 from edgetl.recipes.job import Job
+from edgetl.recipes.recipe import Recipe
 from edgetl.recipes.run import Run
 from edgetl.stages.keys import versions
 from edgetl.stages.weights import Weights
@@ -37,6 +39,12 @@ def refuse_leaks(job: Job, checked: StageResult) -> None:
     require_sound(read_checks(checked.folder / FILE_NAME), allow_leak=job.recipe.check.allow_leak)
 
 
+def _of_front(recipe: Recipe) -> dict[str, Any]:
+    """What a front other than that of images adds to the key: its name and its section of the recipe."""
+    section = getattr(recipe, recipe.front, None)
+    return {"front": recipe.front, recipe.front: section.model_dump(mode="json")} if section is not None else {}
+
+
 def _checked(run: Run, weights: Weights | None, obstacle: str) -> StageResult:
     from edgetl.fronts.base import load_front
 
@@ -48,9 +56,10 @@ def _checked(run: Run, weights: Weights | None, obstacle: str) -> StageResult:
     def make(out: Path) -> None:
         from edgetl.checks.check import check_images
         from edgetl.checks.sounds.check import check_sounds
+        from edgetl.checks.texts.check import check_texts
 
         opened = weights.to_open() if weights and recipe.check.features else source
-        check = check_images if recipe.front == "image" else check_sounds
+        check = {"image": check_images, "audio": check_sounds, "text": check_texts}[recipe.front]
         check(run, opened, obstacle, out)
 
     config = {
@@ -63,7 +72,7 @@ def _checked(run: Run, weights: Weights | None, obstacle: str) -> StageResult:
         "tools": versions(("torch", "timm", "torchvision", "scikit-learn")),
         "decoders": load_front(recipe.front).versions(),
         **({} if recipe.task == "classification" else {"task": recipe.task, "shots": recipe.data.shots}),
-        **({} if recipe.front == "image" else {"front": recipe.front, "audio": recipe.audio.model_dump(mode="json")}),
+        **_of_front(recipe),
     }
     # findings contain file names, which are not part of the split's digest
     files = [

@@ -1,15 +1,16 @@
 """Texts that are one text: the same, the same but for case, spaces and punctuation, or nearly the same.
 
 Nearly the same are texts with at least 70 % of their pieces (5 characters in a row) in common. Candidates share a band
-of their MinHash signatures (Broder 1997); the pieces of each pair are compared exactly. Among 7,792 sentences of sst2 no
-two that differ reach 70 % ("a small movie with a big heart" and "... impact" reach 66 %); among 2,400 texts of agnews six
-pairs do, and each is one report twice.
+of their MinHash signatures (Broder 1997); the pieces of each pair are compared exactly. Among 7,792 sentences of sst2
+none reach 70 % ("a small movie with a big heart" and "... impact" have 66 %). Among 2,400 texts of agnews six pairs do,
+and each is one report twice. 600 of them with a word replaced, a typo every 50 characters, the last 15 % cut off or
+tags around them all reach it (5th percentiles 81 to 88 %).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,8 @@ def find_text_copies(prints: TextPrints, progress: Progress) -> tuple[Copy, ...]
         for one, other in sorted(set(_candidates(signatures))):
             common = _in_common(pieces[one], pieces[other])
             if common >= NEAR:
-                found.append(Copy(*sorted((contents[one], contents[other])), "near", common))
+                first, second = sorted((contents[one], contents[other]))
+                found.append(Copy(first, second, "near", common))
         advance(len(pieces))
     return tuple(sorted((*exact, *found), key=lambda copy: (copy.first, copy.second)))
 
@@ -43,7 +45,8 @@ def find_text_copies(prints: TextPrints, progress: Progress) -> tuple[Copy, ...]
 def _signature(pieces: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """(bands, rows): the smallest number of the pieces under each of 96 functions."""
     seeds = mixed(np.arange(_BANDS * _ROWS, dtype=np.uint64))
-    return mixed(pieces[None, :] ^ seeds[:, None]).min(axis=1).reshape(_BANDS, _ROWS)
+    smallest: NDArray[np.uint64] = mixed(pieces[None, :] ^ seeds[:, None]).min(axis=1)
+    return smallest.reshape(_BANDS, _ROWS)
 
 
 def _candidates(signatures: NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
@@ -58,7 +61,7 @@ def _candidates(signatures: NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
 
 def _neighbors(members: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Each with the first and with the one before it: linked all the same, without the square of their number."""
-    for before, index in zip(members, members[1:], strict=False):
+    for before, index in pairwise(members):
         yield members[0], index
         if before != members[0]:
             yield before, index

@@ -1,4 +1,4 @@
-"""What the checks know of each text: a digest that case and punctuation leave alike, its pieces, its script, lengths."""
+"""What the checks know of each text: a digest without case and punctuation, its pieces, its script and lengths."""
 
 from __future__ import annotations
 

@@ -73,6 +73,30 @@ def test_the_smallest_recipe_has_defaults_that_suit_few_shots() -> None:
         ),
         ({"front": "audio", "audio": {"bands": 64}}, "r: audio.bands is for backbone.pretrained: false; leave it out"),
         ({"front": "audio", "audio": {"window_s": 0}}, "r: `audio.window_s`: expected at least 0.1; found 0"),
+        ({"text": {"max_tokens": 64}}, "r: text is for front: text, not for front: image; set front: text or leave"),
+        (
+            {"front": "text", "audio": {"window_s": 2}},
+            "r: audio is for front: audio, not for front: text; set front: audio or leave it out",
+        ),
+        ({"front": "text", "text": {"max_tokens": 1}}, "r: `text.max_tokens`: expected"),
+        ({"front": "text", "text": {"pooling": "max"}}, "r: `text.pooling`: expected auto, mean, first or last; found"),
+        (
+            {"front": "text", "data": {"train": "a", "augment": "natural"}},
+            "r: data.augment: natural is not for front: text; use one of auto, none, light",
+        ),
+        (
+            {"front": "text", "backbone": {"name": "x", "input_size": 96}},
+            "r: backbone.input_size is for front: image, not for front: text; leave it out",
+        ),
+        (
+            {"front": "text", "data": {"train": "a", "columns": {"label": "b"}}},
+            "r: data.columns: expected text, for texts in the table itself, or path, for texts in files",
+        ),
+        ({"data": {"train": "a", "columns": {"label": "b"}}}, "r: data.columns.path is missing"),
+        (
+            {"data": {"train": "a", "columns": {"path": "a", "label": "b", "text": "c"}}},
+            "r: data.columns.text is for front: text, not for front: image; leave it out",
+        ),
         ({"front": "sound"}, "r: `front`: expected image, audio, text or series; found 'sound'"),
     ],
 )
