@@ -26,8 +26,8 @@ _NAMES: dict[int, str] = {
 }
 _KINDS = {
     "convolution": "Conv ConvInteger ConvTranspose FusedConv NhwcConv NhwcFusedConv QLinearConv QLinearConvTranspose",
-    "linear": "DynamicQuantizeMatMul FusedGemm FusedMatMul Gemm MatMul MatMulInteger MatMulIntegerToFloat QGemm "
-    "QLinearMatMul",
+    "linear": "DynamicQuantizeLSTM DynamicQuantizeMatMul FusedGemm FusedMatMul Gemm MatMul MatMulInteger "
+    "MatMulIntegerToFloat QGemm QLinearMatMul",
     "pooling": "AveragePool GlobalAveragePool GlobalMaxPool MaxPool NhwcMaxPool QLinearAveragePool "
     "QLinearGlobalAveragePool QLinearReduceMean ReduceMean",
     "add": "Add QLinearAdd",
@@ -46,7 +46,8 @@ _OUTPUT_ZERO_POINT = {
 }  # fmt: skip
 _ALWAYS_INT32 = ("ConvInteger", "MatMulInteger")
 _ALWAYS_INT64 = ("Shape", "Size", "ArgMax", "ArgMin", "NonZero")
-_ALWAYS_FLOAT = ("MatMulIntegerToFloat", "DynamicQuantizeMatMul")
+_ALWAYS_FLOAT = ("MatMulIntegerToFloat", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM")
+_QUANTIZES_ITSELF = ("DynamicQuantizeMatMul", "DynamicQuantizeLSTM")
 
 
 def operators(model: onnx.ModelProto, device: str, *, as_requested: bool = False) -> tuple[Operator, ...]:
@@ -61,6 +62,8 @@ def operators(model: onnx.ModelProto, device: str, *, as_requested: bool = False
         source = _data_input(node)
         if as_requested and _between_pairs(node, made_by):
             source = made_by[source].input[0]
+        if node.op_type in _QUANTIZES_ITSELF:
+            source = node.input[1]  # it reads floats and multiplies what it makes of them with these integers
         precision = _NAMES.get(types.get(source, TensorProto.UNDEFINED), "unknown")
         kind = _KIND_OF.get(node.op_type, node.op_type.lower())
         found.append(Operator(node.name or node.output[0], kind, device, precision))
@@ -72,9 +75,10 @@ def element_types(model: onnx.ModelProto) -> dict[str, int]:
     types = {value.name: value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.value_info)}
     types.update((tensor.name, tensor.data_type) for tensor in model.graph.initializer)
     for node in model.graph.node:
-        for name in node.output:
+        for place, name in enumerate(node.output):
             if name and not types.get(name):
-                types[name] = _output_type(node, types)
+                scale = node.op_type == "DynamicQuantizeLinear" and place == 1
+                types[name] = TensorProto.FLOAT if scale else _output_type(node, types)
     return types
 
 
@@ -89,6 +93,8 @@ def _output_type(node: onnx.NodeProto, types: dict[str, int]) -> int:
         return types.get(node.input[1], TensorProto.FLOAT)
     if op in _ALWAYS_FLOAT:
         return TensorProto.FLOAT
+    if op == "DynamicQuantizeLinear":
+        return TensorProto.UINT8
     if op in _ALWAYS_INT32:
         return TensorProto.INT32
     if op in _ALWAYS_INT64:

@@ -17,11 +17,13 @@ from edgetl.types import PRECISIONS, ElementType, Port, Precision, Signature
 OLDEST_OPSET, NEWEST_OPSET = 13, 23
 MAX_PIVOT_BYTES = 2**31 - 1  # protobuf's own bound
 QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
+_LSTM = "DynamicQuantizeLSTM"
+_DYNAMIC = ("DynamicQuantizeLinear", "MatMulInteger", _LSTM)
 
 
 @dataclass(frozen=True)
 class PivotFacts:
-    """`quantized` if the graph has Q/DQ pairs, `half` if it has float16 weights."""
+    """`quantized` if the graph has Q/DQ pairs or integer operators, `half` if it has float16 weights."""
 
     signature: Signature
     opset: int
@@ -30,7 +32,8 @@ class PivotFacts:
 
 
 def load_pivot(path: Path) -> tuple[onnx.ModelProto, PivotFacts]:
-    """Read and check an ONNX file: every input and output has a dynamic batch first, and only fixed sizes behind it.
+    """Read and check an ONNX file: every input and output has a dynamic batch first, and only fixed sizes behind it,
+    except the length of tokens, which are int32.
 
     raises  BackendError if it is unreadable, violates the ONNX rules, refers to other files, or has another interface.
     """
@@ -43,7 +46,7 @@ def load_pivot(path: Path) -> tuple[onnx.ModelProto, PivotFacts]:
     _refuse_unreadable_tensors(model, path)
     opset = _opset(model, path)
     signature = _signature(model, path)
-    quantized = any(node.op_type in (QUANTIZE, DEQUANTIZE) for node in model.graph.node)
+    quantized = any(node.op_type in (QUANTIZE, DEQUANTIZE, *_DYNAMIC) for node in model.graph.node)
     half = any(tensor.data_type == TensorProto.FLOAT16 for tensor in model.graph.initializer)
     return model, PivotFacts(signature, opset, quantized, half)
 
@@ -63,9 +66,9 @@ def check_precision(facts: PivotFacts, precision: Precision, path: Path) -> None
 def check_tensorrt(model: onnx.ModelProto, path: Path) -> None:
     """Refuse what TensorRT's ONNX parser refuses, naming the node, on a machine without TensorRT.
 
-    The uint8 network input feeds only Cast nodes, and so does an int16 one, which becomes int32. Every Q/DQ pair is
-    int8 with zero point 0; activations have one scale; only int8 passes through DequantizeLinear (onnxruntime's own
-    tools write int32 biases there).
+    Ranges are observed, not found when the network runs. The uint8 network input feeds only Cast nodes, and so does an
+    int16 one, which becomes int32. Every Q/DQ pair is int8 with zero point 0; activations have one scale; only int8
+    passes through DequantizeLinear (onnxruntime's own tools write int32 biases there).
     """
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     kinds = _quantized_types(model, constants)
@@ -77,6 +80,10 @@ def check_tensorrt(model: onnx.ModelProto, path: Path) -> None:
         for name in only_cast.keys() & set(node.input):
             if node.op_type != "Cast":
                 raise BackendError(f"{where}: TensorRT accepts the {only_cast[name]} input `{name}` only into a Cast")
+        if node.op_type in _DYNAMIC:
+            raise BackendError(
+                f"{where}: TensorRT takes no ranges from values; give the target a symmetric int8 scheme"
+            )
         if node.op_type in (QUANTIZE, DEQUANTIZE):
             _check_pair(node, constants, kinds, where)
 
@@ -154,7 +161,7 @@ def _refuse_unreadable_tensors(model: onnx.ModelProto, path: Path) -> None:
 
 
 def _opset(model: onnx.ModelProto, path: Path) -> int:
-    foreign = sorted({node.domain for node in model.graph.node} - {"", "ai.onnx"})
+    foreign = sorted({node.domain for node in model.graph.node if node.op_type != _LSTM} - {"", "ai.onnx"})
     if foreign:
         raise BackendError(f"{path}: operators of the domain {foreign[0]} are not ONNX; export the plain pivot")
     opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
@@ -190,10 +197,11 @@ def _port(value: onnx.ValueInfoProto, path: Path, kind: str) -> Port:
     if element not in _ELEMENTS or (kind == "output" and element != TensorProto.FLOAT):
         name = TensorProto.DataType.Name(element).lower()
         raise BackendError(f"{path}: `{value.name}`: expected {wanted}; found {name}")
-    if len(shape) < 2 or shape[0] != 0 or 0 in shape[1:]:
+    tokens = kind == "input" and element == TensorProto.INT32 and len(shape) == 2
+    if len(shape) < 2 or shape[0] != 0 or (0 in shape[1:] and not tokens):
         found = [size or "?" for size in shape]
         raise BackendError(f"{path}: `{value.name}`: expected fixed sizes behind a dynamic batch; found shape {found}")
-    return Port(value.name, _ELEMENTS[element], (None, *shape[1:]))
+    return Port(value.name, _ELEMENTS[element], (None, *(size or None for size in shape[1:])))
 
 
 def _tensor_type(value: onnx.ValueInfoProto) -> tuple[int, list[int]]:

@@ -147,7 +147,8 @@ def _signature(session: Any, model: Path) -> Signature:
 
 def _port(value: Any, model: Path) -> Port:
     sizes = tuple(size if isinstance(size, int) else None for size in value.shape)
-    if value.type not in _ELEMENTS or not sizes or None in sizes[1:]:
+    tokens = value.type == "tensor(int32)" and len(sizes) == 2  # of any length
+    if value.type not in _ELEMENTS or not sizes or (None in sizes[1:] and not tokens):
         raise BackendError(
             f"{model}: `{value.name}`: expected fixed sizes behind the batch; found {value.type} {value.shape}"
         )

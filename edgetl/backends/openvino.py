@@ -105,6 +105,9 @@ class OpenVinoEngine:
 
     The graph is compiled for one image, and a batch is a loop: with MobileNetV2 and ResNet-18 on one thread a dynamic
     batch ran one image 3 to 14 % slower, and a true batch of eight between 19 % slower and 12 % faster than the loop.
+
+    Texts of any length share one graph. A graph for each length ran MiniLM 5 to 18 % faster, but each takes a second
+    to compile and 150 MB (docs/decisions/0028-text-in-int8.md).
     """
 
     def __init__(self, model: Path, precision: Precision, threads: int) -> None:
@@ -112,9 +115,8 @@ class OpenVinoEngine:
         self._compiled, self._signature = _compile(model, precision, threads)
         self._request: Any = self._compiled.create_infer_request()
         # the request's own memory, written and read in place: dictionaries of arrays cost a twentieth of MobileNetV2
-        self._inputs = {
-            port.name: self._request.get_input_tensor(place).data for place, port in enumerate(self._signature.inputs)
-        }
+        ports = enumerate(self._signature.inputs) if _is_fixed(self._signature) else ()
+        self._inputs = {port.name: self._request.get_input_tensor(place).data for place, port in ports}
         self._outputs = {
             port.name: self._request.get_output_tensor(place).data for place, port in enumerate(self._signature.outputs)
         }
@@ -153,6 +155,9 @@ class OpenVinoEngine:
         self._request = self._compiled = None
 
     def _one(self, request: Any, arrays: Mapping[str, NDArray[Any]], index: int) -> dict[str, NDArray[np.float32]]:
+        if not self._inputs:  # of another length each time, for which the runtime takes other memory
+            request.infer({name: array[index : index + 1] for name, array in arrays.items()})
+            return {name: np.array(request.get_tensor(name).data, dtype=np.float32) for name in self._outputs}
         for name, memory in self._inputs.items():
             np.copyto(memory, arrays[name][index : index + 1])
         request.infer()
@@ -162,6 +167,11 @@ class OpenVinoEngine:
         if self._request is None:
             raise BackendError(f"{self._model}: the engine is closed")
         return self._request
+
+
+def _is_fixed(signature: Signature) -> bool:
+    """Whether only the batch is open."""
+    return all(None not in port.shape[1:] for port in signature.inputs)
 
 
 def _write_ir(pivot: Path, graph: Path) -> None:
@@ -203,7 +213,7 @@ def _compile(model: Path, precision: Precision, threads: int) -> tuple[Any, Sign
     try:
         network = core.read_model(str(model))
         signature = _signature(network, model)
-        network.reshape({port.name: [1, *(size or 1 for size in port.shape[1:])] for port in signature.inputs})
+        network.reshape({port.name: [1, *(size or -1 for size in port.shape[1:])] for port in signature.inputs})
         return core.compile_model(network, DEVICE, settings), signature
     except RuntimeError as error:
         raise BackendError(f"{model}: openvino cannot open it: {one_line(error)}") from error
@@ -237,10 +247,13 @@ def _signature(network: Any, model: Path) -> Signature:
 
 def _port(value: Any, model: Path) -> Port:
     name, element, shape = value.get_any_name(), value.get_element_type().get_type_name(), value.partial_shape
-    fixed = shape.rank.is_static and len(shape) > 1 and all(size.is_static for size in list(shape)[1:])
-    if element not in _ELEMENTS or not fixed:
+    sized = shape.rank.is_static and len(shape) > 1
+    tokens = sized and element == "i32" and len(shape) == 2  # of any length
+    fixed = sized and all(size.is_static for size in list(shape)[1:])
+    if element not in _ELEMENTS or not (fixed or tokens):
         raise BackendError(f"{model}: `{name}`: expected fixed sizes behind the batch; found {element} {shape}")
-    return Port(name, _ELEMENTS[element], (None, *(size.get_length() for size in list(shape)[1:])))
+    sizes = (size.get_length() if size.is_static else None for size in list(shape)[1:])
+    return Port(name, _ELEMENTS[element], (None, *sizes))
 
 
 def _info(node: Any) -> dict[str, str]:

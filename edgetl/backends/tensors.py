@@ -34,13 +34,17 @@ def _array(array: object, port: Port, wanted: str) -> NDArray[Any]:
         raise BackendError(f"{wanted}; found a {type(array).__name__}")
     if array.dtype != np.dtype(port.dtype):
         raise BackendError(f"{wanted}; found {array.dtype}")
-    if array.shape[1:] != port.shape[1:] or not array.shape or array.shape[0] < 1:
+    fits = array.ndim == len(port.shape) and all(
+        size in (found, None) for size, found in zip(port.shape, array.shape, strict=True)
+    )
+    if not fits or 0 in array.shape:
         raise BackendError(f"{wanted}; found shape {tuple(array.shape)}")
     return np.ascontiguousarray(array)
 
 
 def _shape(sizes: Sequence[int | None]) -> str:
-    return f"({', '.join('N' if size is None else str(size) for size in sizes)})"
+    batch, *others = sizes
+    return f"({', '.join(['N' if batch is None else str(batch), *(str(size or 'length') for size in others)])})"
 
 
 def model_file(folder: Path, name: str) -> Path:

@@ -21,7 +21,7 @@ from edgetl.backends.target_options import integer
 from edgetl.backends.tensors import arrays_of
 from edgetl.backends.trt_inspect import operators
 from edgetl.errors import BackendError
-from edgetl.types import PRECISIONS, ElementType, Placement, Port, Precision, Signature, Target
+from edgetl.types import PRECISIONS, ElementType, Placement, Port, Precision, Signature, Target, TextPreprocessing
 
 if TYPE_CHECKING:
     from edgetl.types import Tensors
@@ -132,12 +132,29 @@ def _set_flags(trt: Any, config: Any, precision: Precision, typed: bool) -> None
 
 
 def _add_profile(builder: Any, config: Any, network: Any, max_batch: int, pivot: Path) -> None:
+    """Smallest, usual and largest input: batches from one; tokens from one to as many as the pivot's longest text."""
     profile = builder.create_optimization_profile()
     for index in range(network.num_inputs):
         source = network.get_input(index)
-        profile.set_shape(source.name, *((batch, *tuple(source.shape)[1:]) for batch in (1, 1, max_batch)))
+        others = tuple(source.shape)[1:]
+        usual, longest = _lengths(pivot) if -1 in others else (1, 1)
+        shapes = (
+            (batch, *(length if size == -1 else size for size in others))
+            for batch, length in ((1, 1), (1, usual), (max_batch, longest))
+        )
+        profile.set_shape(source.name, *shapes)
     if config.add_optimization_profile(profile) < 0:
         raise BackendError(f"{pivot}: batches of 1 to {max_batch} were refused")
+
+
+def _lengths(pivot: Path) -> tuple[int, int]:
+    """The usual and the largest number of tokens. Raises BackendError if the pivot does not state them."""
+    from edgetl.pivot.facts import read_facts
+
+    p = read_facts(pivot).preprocessing
+    if not isinstance(p, TextPreprocessing):
+        raise BackendError(f"{pivot}: expected lengths of texts in its metadata; export it with `edgetl export`")
+    return p.lengths[len(p.lengths) // 2], p.lengths[-1]
 
 
 def _widened(inputs: Tensors) -> Tensors:
@@ -150,10 +167,11 @@ def _widened(inputs: Tensors) -> Tensors:
 
 @dataclass(frozen=True)
 class _Interface:
-    """The engine's ports, and the largest batch that it takes."""
+    """The engine's ports, the largest batch that it takes, and the most tokens of a text."""
 
     signature: Signature
     max_batch: int
+    longest: int
 
     def ports(self) -> tuple[Port, ...]:
         return (*self.signature.inputs, *self.signature.outputs)
@@ -167,8 +185,8 @@ class _Buffer:
     device: int
 
 
-def _row_bytes(port: Port) -> int:
-    return math.prod(size or 1 for size in port.shape[1:]) * np.dtype(port.dtype).itemsize
+def _row_bytes(port: Port, longest: int) -> int:
+    return math.prod(size or longest for size in port.shape[1:]) * np.dtype(port.dtype).itemsize
 
 
 class TensorRTEngine:
@@ -184,7 +202,7 @@ class TensorRTEngine:
         self._runtime: Any = None
         self._engine: Any = None
         self._context: Any = None
-        self._batch = 0  # the batch size that the context is set to
+        self._shapes: dict[str, tuple[int, ...]] = {}  # that the context is set to
         try:
             self._engine = self._deserialize(plan)
             self._io = self._interface()
@@ -235,7 +253,7 @@ class TensorRTEngine:
         return self._checked(self._runtime.deserialize_cuda_engine(plan), "this GPU rejects the engine")
 
     def _buffer(self, port: Port) -> _Buffer:
-        size_bytes = self._io.max_batch * _row_bytes(port)
+        size_bytes = self._io.max_batch * _row_bytes(port, self._io.longest)
         buffer = _Buffer(self._gpu.host_buffer(size_bytes), self._gpu.device_buffer(size_bytes))
         self._checked(self._context.set_tensor_address(port.name, buffer.device), f"buffer of {port.name} refused")
         return buffer
@@ -248,27 +266,33 @@ class TensorRTEngine:
         outputs = tuple(ports[name] for name in names if name not in inputs)
         if not inputs or not outputs or any(port.dtype != "float32" for port in outputs):
             raise BackendError(f"{self._where}: expected inputs and float32 outputs; found {', '.join(names)}")
-        largest = min(int(engine.get_tensor_profile_shape(name, 0)[2][0]) for name in inputs)
-        return _Interface(Signature(tuple(ports[name] for name in inputs), outputs), largest)
+        largest = {name: tuple(engine.get_tensor_profile_shape(name, 0)[2]) for name in inputs}
+        lengths = [largest[name][1] for name in inputs if None in ports[name].shape[1:]]
+        return _Interface(
+            Signature(tuple(ports[name] for name in inputs), outputs),
+            min(int(shape[0]) for shape in largest.values()),
+            int(max(lengths, default=1)),
+        )
 
     def _port(self, name: str) -> Port:
         types = self._trt.DataType
         elements: dict[Any, ElementType] = {types.UINT8: "uint8", types.INT32: "int32", types.FLOAT: "float32"}
         found, sizes = self._engine.get_tensor_dtype(name), tuple(self._engine.get_tensor_shape(name))
-        if found not in elements or len(sizes) < 2 or min(sizes[1:]) < 1:
+        tokens = found == types.INT32 and len(sizes) == 2  # of any length
+        if found not in elements or len(sizes) < 2 or (min(sizes[1:]) < 1 and not tokens):
             raise BackendError(f"{self._where}: `{name}`: expected fixed sizes behind the batch; found {found} {sizes}")
-        return Port(name, elements[found], (None, *sizes[1:]))
+        return Port(name, elements[found], (None, *(size if size > 0 else None for size in sizes[1:])))
 
     def _run(self, inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, NDArray[np.float32]]) -> None:
-        """Fill the outputs of one batch, which is within the profile."""
-        batch = len(next(iter(inputs.values())))
+        """Fill the outputs of one batch, whose size is within the profile."""
         for name, array in inputs.items():
-            if batch != self._batch:
-                self._checked(self._context.set_input_shape(name, array.shape), f"batch of {batch} refused")
+            if array.shape != self._shapes.get(name):
+                set_so = self._context.set_input_shape(name, array.shape)
+                self._checked(set_so, f"{name}: shape {array.shape} refused")
+                self._shapes[name] = array.shape
             buffer = self._buffers[name]
             buffer.host[: array.nbytes] = array.reshape(-1).view(np.uint8)
             self._gpu.to_device(buffer.device, buffer.host, array.nbytes)
-        self._batch = batch
         self._checked(self._context.execute_async_v3(self._gpu.stream), "inference failed")
         for name, values in outputs.items():
             self._gpu.to_host(self._buffers[name].host, self._buffers[name].device, values.nbytes)

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 _Times = NDArray[np.int64]
-_APPENDED = re.compile(r"(_nchwc|_token_\d+|/MatmulTransposeFusion/)$")
+_APPENDED = re.compile(r"(_nchwc|_token_\d+|/Mat[mM]ul(Transpose|Scale)Fusion/)+$")
 
 
 @dataclass(frozen=True)

@@ -77,8 +77,8 @@ def compile_targets(
     check   called with every bundle before it appears; its errors end the work
     raises  UsageError for unknown targets or existing folders; StoreError, BackendError.
     """
-    targets = [load_target(name, targets_dirs) for name in names]
     pivot = read_pivot(pivot_folder)
+    targets = [load_target(name, targets_dirs, pivot.preprocessing.front) for name in names]
     jobs = [(target, precision) for target in targets for precision in available(pivot, target)]
     places = {out / f"{target.name}-{precision}": (target, precision) for target, precision in jobs}
     for place in places:

@@ -98,5 +98,5 @@ def _left_out(options: RecipeOptions, targets: tuple[str, ...]) -> list[dict[str
     return [
         {"target": name, "precision": precision, "reason": reason}
         for name in targets
-        for precision, reason in left_out(pivot, load_target(name, options.targets_dirs))
+        for precision, reason in left_out(pivot, load_target(name, options.targets_dirs, pivot.preprocessing.front))
     ]

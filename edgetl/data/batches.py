@@ -77,11 +77,16 @@ def load_batch(samples: Sequence[Sample], preprocessing: Preprocessing) -> NDArr
     return batch
 
 
-def batches(samples: Sequence[Sample], preprocessing: Preprocessing, size: int = BATCH) -> Iterator[NDArray[Any]]:
+def batches(samples: Sequence[Sample], preprocessing: Preprocessing, size: int | None = None) -> Iterator[NDArray[Any]]:
     """`load_batch` of `size` samples at a time, in order; the last batch may be smaller. Holds one batch in memory.
+
+    size  None: `BATCH`, and 1 of inputs of any length, as the device takes them: others in the batch would make them
+          longer, and dynamic INT8 rounds to the range of all values of a batch
 
     Raises DataError for an image, ValueError for a size below 1.
     """
+    if size is None:
+        size = 1 if None in preprocessing.port.shape[1:] else BATCH
     if size < 1:
         raise ValueError(f"expected a batch size of at least 1, found {size}")
     for start in range(0, len(samples), size):

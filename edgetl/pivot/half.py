@@ -22,7 +22,8 @@ def measure_range(model: onnx.ModelProto, batches: Iterable[NDArray[np.generic]]
     """The largest magnitude of any float value between the operators of a float32 pivot model.
 
     batches  uint8 (n, H, W, 3), a few images each: every operator's output is held at once
-    A value that is not a number counts as the largest of float32.
+    A value that is not a number counts as the largest of float32. The lowest of float32 does not count: it stands for
+    minus infinity where attention leaves padding out, and any large number does that.
     """
     names = _float_values(model)
     session = open_literal(expose(model, names).SerializeToString())
@@ -51,7 +52,8 @@ def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _magnitude(values: NDArray[np.float32]) -> float:
     largest = float(np.finfo(np.float32).max)
-    return float(np.abs(np.nan_to_num(values, nan=largest, posinf=largest, neginf=-largest)).max(initial=0.0))
+    counted = np.where(values == -np.finfo(np.float32).max, 0, values)
+    return float(np.abs(np.nan_to_num(counted, nan=largest, posinf=largest, neginf=-largest)).max(initial=0.0))
 
 
 def _float_values(model: onnx.ModelProto) -> list[str]:

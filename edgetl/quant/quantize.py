@@ -23,11 +23,13 @@ from edgetl.pivot.adapted import open_adapted, outputs_of
 from edgetl.pivot.check import check_scheme
 from edgetl.pivot.fold import fold_parts
 from edgetl.pivot.from_torch import to_onnx
+from edgetl.pivot.parts import are_tokens
 from edgetl.pivot.preprocess import on_byte_lattice
 from edgetl.pivot.serialize import serialize
 from edgetl.quant.bias import IMAGES, correct_biases
 from edgetl.quant.calibration import BATCH, CalibrationImages
 from edgetl.quant.decide import decide, judge_on
+from edgetl.quant.embeddings import round_embeddings
 from edgetl.quant.fakequant import ActivationQuantizer, quantizers
 from edgetl.quant.imitation import imitation_for
 from edgetl.quant.observe import observe, observed_places, take_ranges
@@ -38,6 +40,7 @@ from edgetl.quant.ranges_key import key_parts
 from edgetl.quant.record import Correction, Decision, Epoch, Method, QuantizeRecord, write_quantize
 from edgetl.quant.shots import Shots
 from edgetl.quant.train import Views, best_epoch, train
+from edgetl.quant.without_ranges import quantize_without_ranges
 from edgetl.recipes.gates import Gates
 from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
@@ -68,6 +71,9 @@ def quantize_network(run: Run, adapted: Path, scheme: Scheme, gates: Gates, rang
     task = load_task(run.job.recipe.task)
     opened = open_adapted(task, adapted)
     p = opened.preprocessing
+    if scheme.is_dynamic:
+        quantize_without_ranges(run, opened, scheme, out)
+        return
     if scheme.activation_dtype == "uint8":
         # unsigned bytes can be the quantized input themselves: train on exactly the inputs of the device
         p = on_byte_lattice(p, symmetric=scheme.activation_symmetric)
@@ -102,6 +108,8 @@ def quantize_network(run: Run, adapted: Path, scheme: Scheme, gates: Gates, rang
         converted = convert(prepared, p)
         model = to_onnx(converted, p.network_shape, task.outputs)
         check_scheme(model, scheme, in_float)
+        if are_tokens(p.network_shape) and scheme.activation_dtype == "uint8":
+            operators["embedding"] = round_embeddings(model)  # TensorRT has no integers outside of Q/DQ pairs
         quantized_outputs = _reference(converted, shots, task)
         float_outputs = _reference(folded.module.cpu(), shots, task)
     write_observed(out / "ranges.safetensors", observed)

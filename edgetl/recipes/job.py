@@ -9,6 +9,9 @@ from edgetl.recipes.recipe import Recipe
 from edgetl.recipes.targets import load_profile, load_target, scheme_id
 from edgetl.types import CalibrationProfile, Scheme, Target
 
+_OF_TEXTS = "text"
+"""The calibration profile that `default` means for texts."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -38,13 +41,14 @@ def make_job(
     weights_dirs: tuple[Path, ...] = (),
 ) -> Job:
     """Look up the recipe's targets and calibration profile. Raises UsageError."""
+    profile = _OF_TEXTS if (recipe.front, recipe.calibration) == ("text", "default") else recipe.calibration
     folder = out or base / (recipe.out or f"{recipe.name}-build")
     return Job(
         recipe=recipe,
         base=base.resolve(),
         out=folder.resolve(),
-        targets=tuple(load_target(name, targets_dirs) for name in recipe.targets),
-        profile=load_profile(recipe.calibration, calibration_dirs),
+        targets=tuple(load_target(name, targets_dirs, recipe.front) for name in recipe.targets),
+        profile=load_profile(profile, calibration_dirs),
         weights_dirs=tuple(folder.resolve() for folder in weights_dirs),
     )
 

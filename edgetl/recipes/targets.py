@@ -17,9 +17,10 @@ from edgetl.files.refusal import key_of, place_of, sentence
 from edgetl.files.text import escaped, nearest, shortened
 from edgetl.files.yaml_file import read_yaml_file
 from edgetl.recipes.resources import resource_dir
-from edgetl.types import PRECISIONS, CalibrationProfile, OperatorName, Scheme, Target
+from edgetl.types import PRECISIONS, CalibrationProfile, FrontName, OperatorName, Scheme, Target
 
 _NAMED_MISTAKES = 20
+_TEXT_SCHEME = "text_scheme"
 T = TypeVar("T", Target, CalibrationProfile)
 
 
@@ -31,9 +32,19 @@ def profile_names(extra_dirs: Sequence[Path] = ()) -> list[str]:
     return sorted(_files("calibration", extra_dirs))
 
 
-def load_target(name: str, extra_dirs: Sequence[Path] = ()) -> Target:
-    """The target named `name`. The user's own folders come first. Raises UsageError naming the nearest."""
-    target = _load(Target, "target", name, _files("targets", extra_dirs))
+def load_target(name: str, extra_dirs: Sequence[Path] = (), front: FrontName = "image") -> Target:
+    """The target named `name`, with the scheme that it uses for networks of a front. The user's own folders come first.
+
+    For texts only linear layers read integers, and a target's `text_scheme` replaces keys of its `scheme`
+    (docs/decisions/0028-text-in-int8.md).
+    raises  UsageError naming the nearest; also for a dynamic scheme of another front
+    """
+    target = _load(Target, "target", name, _files("targets", extra_dirs), front)
+    if front != "text" and target.scheme.is_dynamic:
+        raise UsageError(
+            f"target {name}: scheme: activation_dtype: dynamic is for texts; write uint8 or int8, and dynamic in "
+            "`text_scheme`"
+        )
     for precision in target.precisions:
         if made := PRECISIONS[precision].made:
             raise UsageError(f"target {name}: precisions: {precision} builds are made {made}; remove it")
@@ -50,7 +61,7 @@ def scheme_id(scheme: Scheme) -> str:
     # operators are a set: their order in the file is not part of the scheme
     operators = [name for name in get_args(OperatorName) if name in scheme.operators]
     text = json.dumps(asdict(scheme) | {"operators": operators}, sort_keys=True)
-    activation = {"uint8": "u8", "int8": "s8"}[scheme.activation_dtype]
+    activation = {"uint8": "u8", "int8": "s8", "dynamic": "dyn"}[scheme.activation_dtype]
     return f"{activation}s8-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
@@ -64,12 +75,12 @@ def _files(kind: str, extra_dirs: Sequence[Path]) -> dict[str, Path]:
     return found
 
 
-def _load(kind: type[T], word: str, name: str, files: dict[str, Path]) -> T:
+def _load(kind: type[T], word: str, name: str, files: dict[str, Path], front: FrontName = "image") -> T:
     if name not in files:
         raise UsageError(f"unknown {word} `{name}`; {nearest(name, files)}")
     path = files[name]
     where = escaped(str(path))
-    raw = read_yaml_file(path, f"the {word}")
+    raw = _of_front(read_yaml_file(path, f"the {word}"), front, f"{where}: ")
     _refuse_unknown(raw, kind, f"{where}: ")
     try:
         value = TypeAdapter(kind).validate_python(raw)
@@ -78,6 +89,19 @@ def _load(kind: type[T], word: str, name: str, files: dict[str, Path]) -> T:
     if value.name != name:
         raise UsageError(f"{path}: `name` is `{value.name}`; expected the file's own name, `{name}`")
     return value
+
+
+def _of_front(raw: Any, front: FrontName, where: str) -> Any:
+    """The file's content without `text_scheme`, which has gone into the scheme if the front is that of texts."""
+    if not isinstance(raw, dict) or not isinstance(raw.get("scheme"), dict):
+        return raw
+    own = raw.pop(_TEXT_SCHEME, {})
+    if not isinstance(own, dict):
+        raise UsageError(f"{where}`{_TEXT_SCHEME}`: expected keys of `scheme` and their values for texts")
+    _refuse_unknown({"scheme": own}, Target, where, _TEXT_SCHEME)
+    if front == "text":
+        raw["scheme"] = {**raw["scheme"], "operators": ["linear"], **own}
+    return raw
 
 
 def _problems(error: ValidationError) -> str:
@@ -97,7 +121,7 @@ def _problem(place: tuple[str, ...], problems: Sequence[ErrorDetails]) -> str:
     return f"{f'`{key}`: ' if key else ''}{sentence(problems)}"
 
 
-def _refuse_unknown(raw: Any, kind: type[Any], where: str) -> None:
+def _refuse_unknown(raw: Any, kind: type[Any], where: str, scheme: str = "scheme") -> None:
     # pydantic ignores extra keys of plain dataclasses; a typo in a target must not pass silently
     if not isinstance(raw, dict):
         return
@@ -106,4 +130,4 @@ def _refuse_unknown(raw: Any, kind: type[Any], where: str) -> None:
         if key not in valid:
             raise UsageError(f"{where}unknown key `{shortened(str(key), 80)}`; {nearest(str(key), valid)}")
     if "scheme" in raw and kind is Target:
-        _refuse_unknown(raw["scheme"], Scheme, f"{where}scheme: ")
+        _refuse_unknown(raw["scheme"], Scheme, f"{where}{scheme}: ")

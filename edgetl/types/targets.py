@@ -17,7 +17,8 @@ OperatorName = Literal["conv", "linear", "add", "mul", "pool", "mean", "concat"]
 class Scheme:
     """How numbers become integers: real = scale * (q - zero_point), Jacob et al. 2018, arXiv:1712.05877, eq. 1.
 
-    activation_dtype      "uint8" or "int8", one scale per tensor
+    activation_dtype      "uint8" or "int8", one scale per tensor; "dynamic" is uint8 whose scale and zero point the
+                          runtime takes from each tensor as it comes, for texts
     activation_symmetric  zero_point fixed: 0 for int8
     weight_granularity    "channel" (one scale per output channel) or "tensor"; weights are int8, symmetric
     weight_pairs_in_int16 limits neighboring weights so that a pair sum with uint8 stays within int16, for CPUs without
@@ -27,11 +28,16 @@ class Scheme:
 
     __pydantic_config__: ClassVar = STRICT
 
-    activation_dtype: Literal["uint8", "int8"]
+    activation_dtype: Literal["uint8", "int8", "dynamic"]
     activation_symmetric: bool
     weight_granularity: Literal["channel", "tensor"] = "channel"
     weight_pairs_in_int16: bool = False
     operators: tuple[OperatorName, ...] = get_args(OperatorName)
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether no ranges are observed."""
+        return self.activation_dtype == "dynamic"
 
 
 @dataclass(frozen=True)

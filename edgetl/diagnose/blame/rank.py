@@ -64,7 +64,7 @@ def choose_target(
             raise UsageError(f"none of the recipe's targets ({', '.join(recipe.targets)}) has an INT8 build")
         return found
     target = next((each for each in targets if each.name == name), None)
-    target = target or load_target(name, targets_dirs)
+    target = target or load_target(name, targets_dirs, recipe.front)
     if "int8" not in target.precisions:
         raise UsageError(f"target {target.name} has no INT8 build; choose another one with --target")
     return target

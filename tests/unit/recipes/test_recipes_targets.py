@@ -61,7 +61,7 @@ def test_a_target_of_ones_own_is_one_file(tmp_path: Path) -> None:
     [
         (OWN.replace("machine", "machin"), "unknown key `machin`; did you mean `machine`"),
         (OWN.replace("activation_symmetric", "symmetric"), "scheme: unknown key `symmetric`"),
-        (OWN.replace("uint8", "int4"), "`scheme.activation_dtype`: expected uint8 or int8; found 'int4'"),
+        (OWN.replace("uint8", "int4"), "`scheme.activation_dtype`: expected uint8, int8 or dynamic; found 'int4'"),
         (
             OWN.replace("false}", "false, operators: [conv, liner]}"),
             r"`scheme.operators.1`: expected conv, linear, .*; found 'liner'",
