@@ -54,7 +54,7 @@ class _Command(Command):
 
 @click.command("predict", cls=_Command)
 @click.argument("bundle", type=FILE)
-@click.argument("images", type=FILE, nargs=-1, required=True, metavar="FILES...")
+@click.argument("images", type=FILE, nargs=-1, metavar="FILES...")
 @click.option("--top", type=click.IntRange(1), show_default=str(_TOP), help="Classes to show per file.")
 @click.option(
     "--threshold",
@@ -71,10 +71,14 @@ class _Command(Command):
     help="Copy each file into DIR/CLASS or DIR/unsure; nothing is overwritten.",
 )
 @click.option("--draw", type=FILE, metavar="DIR", help="Write each image with its objects into the new folder DIR.")
+@click.option("--text", "texts", multiple=True, metavar="TEXT", help="Classify this text; may be given several times.")
+@click.option("--column", metavar="NAME", help="Column of the texts in tables.  [default: the usual one]")
 @threads_option
 @quiet_option
 @json_option
+@click.pass_context
 def command(
+    ctx: click.Context,
     bundle: Path,
     images: tuple[Path, ...],
     top: int | None,
@@ -82,55 +86,75 @@ def command(
     as_csv: bool,
     sort_into: Path | None,
     draw: Path | None,
+    texts: tuple[str, ...],
+    column: str | None,
     threads: int,
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Classify FILES, images or clips of sound as BUNDLE takes them, or find the objects in images, on the bundle's
-    own runtime.
+    """Classify FILES, images, clips of sound or texts as BUNDLE takes them, or find the objects in images, on the
+    bundle's own runtime.
 
-    FILES are files, folders (all images or clips in them), patterns in quotes ("new/*.jpg"), and lists (.csv with a
-    column `path`, .txt with one path per line). Results appear as they are computed. A file that cannot be used is
-    named on stderr, the others are still classified, and the exit code is 1.
+    FILES are files, folders (all examples in them), patterns in quotes ("new/*.jpg"), and lists (.csv with a column
+    `path`, .txt with one path per line); for texts also tables (.csv, .tsv, .jsonl: every row), .txt files, and `-` for
+    the lines of stdin. Results appear as they are computed. What cannot be used is named on stderr, the others are
+    still classified, and the exit code is 1.
 
     \b
       edgetl predict bundles/parts-x86-cpu new/ --csv > predictions.csv
       edgetl predict bundles/parts-x86-cpu new/ --threshold 0.8 --sort-into sorted
       edgetl predict bundles/cells-x86-cpu new/ --draw found
       edgetl predict bundles/words-x86-cpu recordings/ --csv > words.csv
+      edgetl predict bundles/reviews-x86-cpu reviews.csv --text "what a film"
     """
     from edgetl.bundle.read import read_bundle
+    from edgetl.cli.given_texts import STDIN, as_rows, refuse_texts
     from edgetl.data.gather import gather
     from edgetl.fronts.base import load_front
 
+    if not images and not texts:
+        raise click.MissingParameter(ctx=ctx, param_hint="'FILES...'", param_type="argument")
     if as_csv and as_json:
         raise click.UsageError("--csv and --json exclude each other; choose one")
     manifest = read_bundle(bundle).manifest
     detector = manifest.task == "detection"
     _refuse_misplaced(bundle, {"--top": top, "--sort-into": sort_into} if detector else {"--draw": draw}, detector)
-    gathered = gather(images, manifest.front)
+    refuse_texts(manifest.front, bundle, {"--text": texts, "--column": column, "-": STDIN in images})
+    gathered = gather([path for path in images if path != STDIN], manifest.front, column)
     for problem in gathered.problems:
         click.echo(f"edgetl: {problem}", err=True)
     form = _Form(as_csv, as_json)
-    if detector:
-        work: _Work = _find_objects(bundle, manifest, threshold, draw, form)
-    else:
-        work = _classify(bundle, manifest, top or _TOP, threshold or 0.0, sort_into, gathered.paths, form)
+    with as_rows(texts, STDIN in images) as given:
+        paths = [*map(Path, given), *gathered.paths]
+        if detector:
+            work: _Work = _find_objects(bundle, manifest, threshold, draw, form)
+        else:
+            work = _classify(bundle, manifest, top or _TOP, threshold or 0.0, sort_into, paths, form)
+        noun = load_front(manifest.front).noun
+        unusable = _work_off(work, paths, given, threads, noun, quiet)
+    failed = unusable + len(gathered.problems)
+    if failed and len(paths) + len(gathered.problems) > 1:
+        done = "searched" if detector else "classified"
+        click.echo(f"edgetl: {len(paths) - unusable} {noun}s {done}; {failed} could not be used", err=True)
+    return 1 if failed else 0
+
+
+def _work_off(work: _Work, paths: list[Path], names: Mapping[str, str], threads: int, noun: str, quiet: bool) -> int:
+    """Shows the result of each; returns how many could not be used.
+
+    names  that are shown in place of some paths
+    """
+    from edgetl.cli.given_texts import with_names
+
     unusable = 0
     # on a terminal the lines themselves show the progress
-    progress = progress_for(quiet or sys.stdout.isatty())
-    noun = load_front(manifest.front).noun
-    with progress.task(f"{noun}s", total=len(gathered.paths)) as advance:
-        for result in work.results(gathered.paths, threads):
+    with progress_for(quiet or sys.stdout.isatty()).task(f"{noun}s", total=len(paths)) as advance:
+        for result in work.results(paths, threads):
             unusable += bool(result.error)
-            work.show(result)
+            work.show(with_names(result, names) if names else result)
             advance(1)
     work.end()
-    failed = unusable + len(gathered.problems)
-    if failed and len(gathered.paths) + len(gathered.problems) > 1:
-        done = "searched" if detector else "classified"
-        click.echo(f"edgetl: {len(gathered.paths) - unusable} {noun}s {done}; {failed} could not be used", err=True)
-    return 1 if failed else 0
+    return unusable
 
 
 def _refuse_misplaced(bundle: Path, given: Mapping[str, object], detector: bool) -> None:
@@ -152,11 +176,14 @@ def _classify(
 ) -> _Work:
     from edgetl.cli.predictions import Classified, Document, Lines, Table
     from edgetl.cli.sort_into import sorter_of
+    from edgetl.files.rows import row_of
 
     shown = min(top, len(manifest.labels))
     writer: Lines | Table | Document = Lines(threshold)
     if form.as_csv or form.as_json:
         writer = Table(threshold, shown, manifest.front == "text") if form.as_csv else Document(threshold)
+    if sort_into is not None and (row := next(filter(row_of, images), None)):
+        raise click.UsageError(f"--sort-into is for files; {row.name} is a row of a table: use --csv")
     sorter = None if sort_into is None else sorter_of(sort_into, manifest.labels, images)
     return Classified(bundle, top, threshold, writer, sorter)
 

@@ -1,4 +1,4 @@
-"""Finds the images or clips meant by files, folders, patterns and lists."""
+"""Finds the images, clips or texts meant by files, folders, patterns, lists and tables."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgetl.data.lists import path_column, read_text
+from edgetl.data.lists import matching, path_column, read_text
 from edgetl.data.lookup import Lookup
 from edgetl.data.loose import list_examples
+from edgetl.data.names import in_quotes
 from edgetl.data.scan import locate
 from edgetl.errors import DataError, EdgetlError, UsageError
+from edgetl.files.rows import Row
 from edgetl.files.text import escaped, shortened
-from edgetl.fronts.base import load_front
+from edgetl.fronts.base import Table, Tabular, load_front
 from edgetl.types import FrontName
 
 _LISTS = (".csv", ".txt", ".lst")
@@ -32,31 +34,53 @@ class Gathered:
     problems: list[str] = field(default_factory=list)
 
 
-def gather(named: Iterable[Path], front: FrontName = "image") -> Gathered:
-    """The examples of a front meant by names of files, folders, patterns and lists. Opens only lists.
+def gather(named: Iterable[Path], front: FrontName = "image", column: str | None = None) -> Gathered:
+    """The examples of a front meant by names of files, folders, patterns, lists and tables. Opens only lists and
+    tables.
 
     A folder means all examples in it and in its sub-folders. A pattern (`*`, `?`, `[...]`, `**`) means the files that
     match it, unless a file has that name. A list (.csv, .txt, .lst) means the paths in it, in a CSV list those of its
-    column `path`, relative to the list. Everything else is taken as an example; opening it may fail later.
+    column `path`, relative to the list. A table of a front that has some means its rows; a .txt is a text there.
+    Everything else is taken as an example; opening it may fail later.
+
+    column  of the examples in tables; by default the usual one
     """
     found = Gathered()
     for path in named:
         try:
-            found.paths += _meant(path, front)
+            found.paths += _meant(path, front, column)
         except EdgetlError as error:
             found.problems.append(shortened(escaped(str(error)), _LINE_CHARACTERS))
     return found
 
 
-def _meant(path: Path, front: FrontName) -> list[Path]:
+def _meant(path: Path, front: FrontName, column: str | None) -> list[Path]:
     # os.path: methods of Path raise on names that are too long
     if os.path.isdir(path):  # noqa: PTH112
         return _in_folder(path, front)
-    if path.suffix.lower() in _LISTS:
+    kind = load_front(front)
+    if path.suffix.lower() in kind.tables and isinstance(kind, Tabular):
+        found = _in_table(path, kind.open_table(path), column)
+        if found is not None:
+            return found
+    if path.suffix.lower() in _LISTS and path.suffix.lower() not in kind.suffixes:
         return _in_list(path, front)
     if any(sign in str(path) for sign in _PATTERN) and not os.path.lexists(path):
         return _fitting(path, front)
     return [path]
+
+
+def _in_table(path: Path, table: Table, column: str | None) -> list[Path] | None:
+    """The places of its rows; None for a list of paths. Raises DataError if it is neither."""
+    usual = table.value_column()
+    wanted = usual if column is None else next(iter(matching(table.columns, column)), None)
+    name = table.columns[wanted] if isinstance(wanted, int) else wanted
+    if name is None and column is None and path_column(table.columns) is not None:
+        return None
+    if name is None:
+        hint = f"`{column}`" if column else "`text`; name it with --column"
+        raise DataError(f"{path}, line 1: expected a column {hint}; found {in_quotes(table.columns, 8)}")
+    return [Path(str(Row(path, number, "" if name == usual else name))) for number in table.numbers]
 
 
 def _in_folder(folder: Path, front: FrontName) -> list[Path]:

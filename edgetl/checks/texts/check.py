@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +17,8 @@ from edgetl.checks.texts.copies import find_text_copies
 from edgetl.checks.texts.prints import PROPERTIES, TextPrints, text_prints
 from edgetl.checks.texts.remarks import cut_off, letters, scripts
 from edgetl.data.groups import SplitKeys, shared_groups, split_keys
-from edgetl.files.text import shortened
 from edgetl.fronts.text.load import tokenizer_of
+from edgetl.fronts.text.shown import quote
 from edgetl.recipes.run import Run
 from edgetl.types import Preprocessing, TextPreprocessing, WeightSource
 
@@ -38,7 +37,7 @@ def check_texts(run: Run, source: WeightSource | None, obstacle: str, out: Path)
     split, recipe, progress = run.split, run.job.recipe, run.progress
     bare = whole(split)
     prints = text_prints(bare.samples, progress)
-    quotes = {sample.path: quote(text) for sample, text in zip(bare.samples, prints.texts, strict=True)}
+    quotes = {sample.path: f'"{quote(text, _QUOTED)}"' for sample, text in zip(bare.samples, prints.texts, strict=True)}
     subject, looked_at = _quoting(bare, quotes), _quoting(beginning(split, recipe.check.max_images), quotes)
     copies = find_text_copies(prints, progress)
     keys = split_keys(run)
@@ -54,12 +53,6 @@ def check_texts(run: Run, source: WeightSource | None, obstacle: str, out: Path)
         sizes.precision(split, recipe.gates.max_drop_points),
     ]
     write_findings([_quoted(each, quotes) for each in findings], subject, looked_at, out, progress)
-
-
-def quote(text: str) -> str:
-    """The beginning of a text on one line, in quotes, without characters that are not seen."""
-    seen = "".join(letter for letter in text[: 20 * _QUOTED] if unicodedata.category(letter) != "Cf")
-    return f'"{shortened(seen, _QUOTED)}"'
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ import yaml
 from cli_calls import Shell
 
 from edgetl.checks.subject import Subject
-from edgetl.checks.texts.check import quote
 from edgetl.checks.texts.copies import find_text_copies
 from edgetl.checks.texts.prints import plain_form, script_of, text_prints
 from edgetl.checks.texts.remarks import cut_off, scripts
@@ -112,11 +111,6 @@ def test_what_is_cut_off_is_counted(tmp_path: Path) -> None:
     assert found.sentence.startswith("2 of 4 texts are longer than the 10 tokens that are read")
     assert "cuts off 17.5 % of all tokens: 3.txt, 1.txt" in found.sentence
     assert cut_off(subject, [5, 10, 8, 9], 10).verdict == "pass"
-
-
-def test_a_quote_is_one_line_without_what_is_not_seen() -> None:
-    assert quote("a\x1b[31m\u202eb\n\tc") == '"a?[31mb c"'
-    assert quote("word " * 100) == '"word word word word word word word wo..."'
 
 
 def test_the_command_names_rows_and_quotes_them(tmp_path: Path, shell: Shell) -> None:
