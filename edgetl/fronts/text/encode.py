@@ -19,14 +19,20 @@ Section = tuple[str, int | None, bool]
 
 
 class Tokenizer:
-    """A description that is ready to encode; it remembers the ids of words that it has met."""
+    """A description that is ready to encode; it remembers the ids of words that it has met.
+
+    raw_sections  a text -> its special tokens and what lies between them
+    normalize     such a section -> the same, normalized
+    parts         a normalized section -> special tokens that are sought there, and what lies between them
+    cut           such a part -> its words
+    """
 
     def __init__(self, description: Description) -> None:
         self.description = description
-        self._raw = _finding(special for special in description.special if not special.normalized)
-        self._later = _finding(special for special in description.special if special.normalized)
-        self._normalize = normalizing(description.normalize)
-        self._words = cutting(description.cut)
+        self.raw_sections = _finding(special for special in description.special if not special.normalized)
+        self.normalize = normalizing(description.normalize)
+        self.parts = _finding(special for special in description.special if special.normalized)
+        self.cut = cutting(description.cut)
         self._encode = encoding(description.model)
         self._known: dict[str, list[int]] = {}
 
@@ -37,15 +43,25 @@ class Tokenizer:
 
     def encode(self, text: str, longest: int | None = None) -> list[int]:
         """The ids of a text, with those before and after; at most `longest`, of which those stay."""
-        ids = [piece for word, special in self.words(text) for piece in self.ids_of(word, special)]
+        ids = list(self._ids(text))
         if longest is not None:
             del ids[max(longest - self.around, 0) :]
         return [*self.description.before, *ids, *self.description.after]
 
-    def ids_of(self, word: str, special: int | None) -> list[int]:
-        """Those of a word, or of a special token."""
-        if special is not None:
-            return [special]
+    def _ids(self, text: str) -> Iterator[int]:
+        for raw, special, first in self.raw_sections(text):
+            if special is not None:
+                yield special
+                continue
+            for part, later, begins in self.parts(self.normalize(raw)):
+                if later is not None:
+                    yield later
+                    continue
+                for word in self.cut(part, first and begins):
+                    yield from self.ids_of(word)
+
+    def ids_of(self, word: str) -> list[int]:
+        """Those of a word that is cut already."""
         known = self._known.get(word)
         if known is not None:
             return known
@@ -55,24 +71,6 @@ class Tokenizer:
                 self._known.clear()
             self._known[word] = found
         return found
-
-    def words(self, text: str) -> Iterator[tuple[str, int | None]]:
-        """Words, normalized, and special tokens with their id, in order."""
-        for section, special, first in self.sections(text):
-            if special is not None:
-                yield section, special
-            else:
-                for word in self._words(section, first):
-                    yield word, None
-
-    def sections(self, text: str) -> Iterator[Section]:
-        """Normalized sections and special tokens, in order; none of them empty."""
-        for raw, special, first in self._raw(text):
-            if special is not None:
-                yield raw, special, first
-            else:
-                for part, later, begins in self._later(self._normalize(raw)):
-                    yield part, later, first and begins
 
 
 def _finding(specials: Iterable[Special]) -> Callable[[str], list[Section]]:

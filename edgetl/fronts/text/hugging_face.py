@@ -18,6 +18,7 @@ from edgetl.fronts.text.normalize import normalizing
 
 FILE = "tokenizer.json"
 _OLDER = ("vocab.txt", "vocab.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model")
+_FILLING = ("pad_token", "eos_token", "unk_token")
 _UNKNOWN_PENALTY = 10.0
 """How much worse than the worst piece an unknown character is, in the reference."""
 
@@ -25,16 +26,24 @@ _UNKNOWN_PENALTY = 10.0
 def from_hf(folder: Path) -> Description:
     """Read `tokenizer.json`; or older files by way of the package `transformers`. Raises DataError with one line."""
     where = folder / FILE
-    content = read_json_value(where, most_bytes=MOST_BYTES, what="a tokenizer") if where.exists() else None
     try:
+        if not where.exists():
+            where = folder
+            return _of_older(older(folder))
+        content = read_json_value(where, most_bytes=MOST_BYTES, what="a tokenizer")
         if isinstance(content, list):
             return _described(scored_pieces(content))
-        content = content if content is not None else json.loads(older(folder).to_str())
-        return _described(_converted(content, folder))
+        settings = _setting(folder, "tokenizer_config.json") | _setting(folder, "special_tokens_map.json")
+        return _described(_converted(content, settings, _setting(folder, "config.json").get("pad_token_id")))
     except Unsupported as error:
         raise DataError(f"{where}: {error}; choose a model with another tokenizer") from error
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DataError(f"{where}: not a file of the library `tokenizers`: {_reason(error)}") from error
+
+
+def _of_older(tokenizer: Any) -> Description:
+    settings = {name: getattr(tokenizer, name) for name in _FILLING}
+    return _described(_converted(json.loads(tokenizer.backend_tokenizer.to_str()), settings, None))
 
 
 def _reason(error: Exception) -> str:
@@ -50,7 +59,7 @@ def older(folder: Path) -> Any:
     except ImportError as error:
         raise DataError(f"{folder}: has no {FILE}; older files need the extra: pip install 'edgetl[text]'") from error
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False).backend_tokenizer
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # whatever it raises for files that it cannot read
         reason = str(error).strip().partition("\n")[0]
         raise DataError(f"{folder}: transformers cannot read the tokenizer: {reason}") from error
@@ -63,7 +72,7 @@ def _described(content: Component) -> Description:
         raise Unsupported(first_problem(error)) from error
 
 
-def _converted(content: Component, folder: Path) -> Component:
+def _converted(content: Component, settings: Component, pad: object) -> Component:
     vocabulary = _vocabulary(content["model"])
     normalize = normalizing_steps(content["normalizer"])
     cut = cutting_steps(content["pre_tokenizer"])
@@ -79,7 +88,7 @@ def _converted(content: Component, folder: Path) -> Component:
         "model": _model(content["model"], vocabulary),
         "before": before,
         "after": after,
-        "pad": _pad(folder, content, vocabulary | added),
+        "pad": _pad(settings, content, pad, vocabulary | added),
     }
 
 
@@ -178,17 +187,15 @@ def _template(component: Component | None) -> tuple[list[int], list[int]]:
     return [n for part in ids[:place] for n in part], [n for part in ids[place:] for n in part]
 
 
-def _pad(folder: Path, content: Component, ids: dict[str, int]) -> int:
+def _pad(settings: Component, content: Component, number: object, ids: dict[str, int]) -> int:
     """The id that fills up: the model's own one; else that of the end or of the unknown token."""
-    named = _setting(folder, "tokenizer_config.json") | _setting(folder, "special_tokens_map.json")
-    for name in ("pad_token", "eos_token", "unk_token"):
-        token = named.get(name)
+    for name in _FILLING:
+        token = settings.get(name)
         token = token.get("content") if isinstance(token, dict) else token
         if token in ids:
             return ids[token]
         if name == "pad_token" and content.get("padding"):
             return int(content["padding"]["pad_id"])
-    number = _setting(folder, "config.json").get("pad_token_id")
     if isinstance(number, int) and number >= 0:
         return number
     raise Unsupported("a tokenizer without a padding, end or unknown token is not supported")

@@ -152,7 +152,7 @@ def _unigram(model: Unigram) -> Encode:
             if (piece := ids.get(part)) is not None:
                 result.append(piece)
             else:
-                result += [bytes_of[byte] for byte in part.encode()] or [model.unknown]
+                result += [bytes_of[byte] for byte in part.encode()] if bytes_of else [model.unknown]
         return result
 
     return encode

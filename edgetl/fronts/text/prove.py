@@ -70,7 +70,7 @@ def reference_of(folder: Path) -> Reference:
     content = read_json_value(path, most_bytes=MOST_BYTES, what="a tokenizer") if path.exists() else None
     if isinstance(content, list):
         return lambda texts: [_merged_by_scores(content, text) for text in texts]
-    tokenizer = older(folder) if content is None else _library().from_file(str(path))
+    tokenizer = older(folder).backend_tokenizer if content is None else _library().from_file(str(path))
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return lambda texts: [encoded.ids for encoded in tokenizer.encode_batch(texts)]

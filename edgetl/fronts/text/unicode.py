@@ -65,8 +65,14 @@ def normalized(text: str, form: str) -> str:
     return _composed(apart) if form.endswith("c") else apart
 
 
+def table_rows(name: str) -> list[list[int]]:
+    """A map as it is stored."""
+    rows: list[list[int]] = _tables()["maps"][name]
+    return rows
+
+
 def _rows(name: str) -> dict[int, str]:
-    return {row[0]: "".join(map(chr, row[1:])) for row in _tables()["maps"][name]}
+    return {row[0]: "".join(map(chr, row[1:])) for row in table_rows(name)}
 
 
 def _by(rows: dict[int, str]) -> Mapping:
@@ -90,7 +96,7 @@ def _syllable(point: int) -> str:
 
 @cache
 def _classes() -> dict[str, int]:
-    return {chr(point): value for point, value in _tables()["maps"]["class"]}
+    return {chr(point): value for point, value in table_rows("class")}
 
 
 @cache
@@ -105,7 +111,7 @@ def _reordered(text: str) -> str:
 
 @cache
 def _pairs() -> dict[tuple[str, str], str]:
-    return {(chr(first), chr(second)): chr(result) for first, second, result in _tables()["maps"]["composed"]}
+    return {(chr(first), chr(second)): chr(result) for first, second, result in table_rows("composed")}
 
 
 def _composed(text: str) -> str:
