@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -37,7 +38,7 @@ TEXTS = (
 def write_tokenizer(folder: Path) -> TextPreprocessing:
     """A WordPiece tokenizer of whole words in `folder`."""
     pieces = ("[PAD]", "[UNK]", *VOTES, *REST)
-    steps = [{"step": name} for name in ("clean", "spaced_cjk", "nfd", "lower")]
+    steps = [{"step": name} for name in ("clean", "spaced_cjk", "lower")]
     description = Description.model_validate_json(
         json.dumps(
             {
@@ -61,7 +62,11 @@ def network(p: TextPreprocessing) -> onnx.ModelProto:
     votes = np.zeros((2 + len(VOTES) + len(REST), 3), np.float32)
     for row, vote in zip(votes[2:], VOTES.values(), strict=False):
         row[0], row[2] = -vote, vote
-    constants = {"votes": votes, "axis": np.array([1], np.int64), "bias": np.array([0, 1, 0], np.float32)}
+    constants: dict[str, NDArray[Any]] = {
+        "votes": votes,
+        "axis": np.array([1], np.int64),
+        "bias": np.array([0, 1, 0], np.float32),
+    }
     graph = helper.make_graph(
         [
             helper.make_node("Gather", ["votes", "ids"], ["each"], "words"),

@@ -35,6 +35,9 @@ from edgetl.report.pictures import Group, Look, choose_pictures, look_at
 from edgetl.report.plots import Picture, accuracy_latency, latency_histogram
 from edgetl.report.summary import summarize
 from edgetl.report.suspects import ShownFinding, show_findings
+from edgetl.report.texts.lengths import Lengths
+from edgetl.report.texts.looks import Reader
+from edgetl.report.texts.looks import plain as plain_text
 from edgetl.store.results import write_text
 from edgetl.tasks.base import Answers, TaskName
 from edgetl.tasks.classification.accuracy import Accuracy
@@ -61,12 +64,15 @@ class Details:
 
     reference  (len(split.val), ...) answers of the float network
     history    the losses of every training of the adaptation
+    reader     of texts: a bundle that runs here, to find the words that decide; lengths  of the texts
     """
 
     split: Split
     reference: Answers
     targets: tuple[TargetDetails, ...]
     history: History | detector_record.History = field(default_factory=History)
+    reader: Reader | None = None
+    lengths: Lengths | None = None
 
 
 def read_details(
@@ -94,9 +100,13 @@ def render_html(report: Report, details: Details) -> str:
     environment.globals |= {"words": words, "adaptation": adaptation}
     noun = load_front(report.front).noun
     clips = ClipLooks() if report.front == "audio" else None
-    look = clips or look_at
+    look = clips or {"text": plain_text}.get(report.front, look_at)
     # of the players the predictions come first: a page has room for some
-    of_task = _of_objects(report, details) if report.task == "detection" else _of_classes(report, details, look)
+    of_task = (
+        _of_objects(report, details)
+        if report.task == "detection"
+        else _of_classes(report, details, details.reader or look)
+    )
     checks = _checks(report, look, noun)
     return environment.get_template(TEMPLATE).render(
         report=report,
@@ -106,6 +116,8 @@ def render_html(report: Report, details: Details) -> str:
         histograms=_histograms(details, noun),
         checks=checks,
         noun=noun,
+        reader=details.reader,
+        lengths=details.lengths,
         without_player=clips.silent if clips else 0,
         recipe_yaml=yaml.safe_dump(report.recipe, sort_keys=False, allow_unicode=True, width=100),
         machine=_machine_rows(report),

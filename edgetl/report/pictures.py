@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.report.boxes import photo
+from edgetl.report.texts.words import Word
 from edgetl.tasks.classification.accuracy import answers
 from edgetl.types import Sample
 
@@ -20,11 +21,13 @@ _PER_GROUP = 10
 @dataclass(frozen=True)
 class Look:
     """How the page shows a file: `source` is a data URI of an image, or empty if the file can no longer be read. Of a
-    clip `player` is a data URI to listen to, if the page has room for it, and `length` says how long it is."""
+    clip `player` is a data URI to listen to, if the page has room for it, and `length` says how long it is. A text has
+    `words` instead."""
 
     source: str
     player: str = ""
     length: str = ""
+    words: tuple[Word, ...] = ()
 
 
 @dataclass(frozen=True)

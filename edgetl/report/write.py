@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,15 @@ from edgetl.report.build import ReportInputs, TargetResult, build_report
 from edgetl.report.devices import DeviceFile, device_rows
 from edgetl.report.finished import Built, Finished
 from edgetl.report.further_builds import surgery_sentence
-from edgetl.report.html import read_details, write_html
-from edgetl.report.model import FILE_NAME, Quantized, Stage, Surgery, read_report, write_report
+from edgetl.report.html import Details, read_details, write_html
+from edgetl.report.model import FILE_NAME, Quantized, Report, Stage, Surgery, read_report, write_report
+from edgetl.report.texts.lengths import measure_lengths
+from edgetl.report.texts.looks import open_reader
 from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.store.results import StageResult
 from edgetl.tasks.base import load_task
 from edgetl.tasks.classification.accuracy import Accuracy
-from edgetl.types import Estimate, Interval
+from edgetl.types import Estimate, Interval, Preprocessing, TextPreprocessing
 
 
 def write_reports(run: Run, finished: Finished, stages: Sequence[StageResult], out: Path) -> None:
@@ -93,7 +96,7 @@ def write_reports(run: Run, finished: Finished, stages: Sequence[StageResult], o
     write_report(report, out / FILE_NAME)
     benches = [built.bench.folder for built in targets.values()]
     details = read_details(split, reference, benches, adapt.history)
-    write_html(report, details, out / "report.html")
+    _write_page(report, details, out, read_pivot(pivot).preprocessing, out / "report.html")
 
 
 def add_devices(run: Run, finished: Finished, reported: Path, devices: Sequence[DeviceFile], out: Path) -> None:
@@ -109,7 +112,19 @@ def add_devices(run: Run, finished: Finished, reported: Path, devices: Sequence[
     )
     history = read_adaptation(finished.networks.adapted.folder).history
     benches = [built.bench.folder for built in finished.targets.values()]
-    write_html(report, read_details(run.split, reference, benches, history), out / "report.html")
+    details = read_details(run.split, reference, benches, history)
+    p = read_pivot(finished.networks.pivot.folder).preprocessing
+    _write_page(report, details, reported, p, out / "report.html")
+
+
+def _write_page(report: Report, details: Details, folder: Path, p: Preprocessing, page: Path) -> None:
+    """folder  that of `bundles`, which show of a text the words that decided"""
+    if not isinstance(p, TextPreprocessing):
+        return write_html(report, details, page)
+    lengths = measure_lengths(details.split.val, p)
+    shown_first = sorted(report.bundles, key=lambda bundle: not bundle.measured)  # as the page's predictions
+    with open_reader(folder / bundle.path for bundle in shown_first if bundle.path) as reader:
+        return write_html(report, replace(details, reader=reader, lengths=lengths), page)
 
 
 def _judged(recipe: Recipe, built: Built, now: str, out: Path) -> TargetResult:
