@@ -23,8 +23,17 @@ if TYPE_CHECKING:
 
 
 def tokenizer_of(preprocessing: TextPreprocessing) -> Tokenizer:
-    """The tokenizer that lies in `preprocessing.folder`. Raises BundleError if it is missing or another one."""
-    return _read(Path(preprocessing.folder) / TOKENIZER, preprocessing.tokenizer)
+    """The tokenizer that lies in `preprocessing.folder`. Raises BundleError if it is missing, or does not fit."""
+    path = Path(preprocessing.folder) / TOKENIZER
+    found = _read(path, preprocessing.tokenizer)
+    if found.description.pad != preprocessing.pad:
+        raise BundleError(f"{path}: expected `pad` {preprocessing.pad}; found {found.description.pad}")
+    if found.around >= preprocessing.lengths[-1]:
+        raise BundleError(
+            f"{path}: adds {found.around} tokens to every text; expected fewer than the last length, "
+            f"{preprocessing.lengths[-1]}"
+        )
+    return found
 
 
 @lru_cache(maxsize=4)
