@@ -1,4 +1,4 @@
-"""Surveys labeled images or clips before there is a recipe: parts, classes, sizes, oddities."""
+"""Surveys labeled images, clips or texts before there is a recipe: parts, classes, sizes, oddities."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from edgetl.data.lists import COLUMNS, Part, guess_columns, read_header
+from edgetl.data.lists import COLUMNS, Part, guess_columns, part_of, path_column, read_header, without_part
 from edgetl.data.names import in_quotes, warnings_about
 from edgetl.data.scan import Listing, is_hidden, locate, match_classes, require_classes, scan
 from edgetl.errors import DataError
 from edgetl.files.text import printable
 from edgetl.fronts.audio.examine import ClipFacts, examine
-from edgetl.fronts.base import FRONTS, Unreadable, load_front
+from edgetl.fronts.base import FRONTS, Tabular, Unreadable, load_front
 from edgetl.fronts.image.decode import read_size
+from edgetl.fronts.text.front import TextFacts, TextFront
 from edgetl.recipes.recipe import Columns
 from edgetl.types import FrontName
 
@@ -26,6 +27,7 @@ _VAL_NAMES = ("val", "valid", "validation", "dev", "test", "testing")
 _TEST_NAMES = ("test", "testing")
 _LOOKED_AT = 200
 _COUNTED = 2000
+_TABLES = 20
 _LIST_CHARACTERS = 200_000
 
 
@@ -37,7 +39,7 @@ class Survey:
     """The result of a survey.
 
     sizes    of some images as (height, width); `broken` of those examined would not open
-    clips    the same of some clips
+    clips, texts  the same of some clips, and of some texts
     columns  the column names of the list, if they had to be guessed
     images   folder in which the files of the list are found by the last parts of their paths, if the paths are invalid
     notes    one sentence per oddity or useful fact
@@ -53,17 +55,48 @@ class Survey:
     images: Path | None
     notes: tuple[str, ...]
     clips: tuple[ClipFacts, ...] = ()
+    texts: tuple[TextFacts, ...] = ()
 
 
 def front_of(root: Path) -> FrontName:
-    """Whose files a folder, or a list, mostly names."""
+    """Whose examples a folder or a list mostly names, or a table holds."""
+    if is_text_table(_part_to_train(locate(Path(), str(root)))):
+        return "text"
     counts = dict.fromkeys(FRONTS, 0)
     for suffix in _suffixes(locate(Path(), str(root))):
         for name in FRONTS:
             counts[name] += suffix in load_front(name).suffixes
     if any(counts[name] for name in FRONTS if name != "text"):
         counts["text"] = 0  # those of annotations, or remarks
+    elif _text_tables(root):
+        return "text"
     return max(counts, key=lambda name: counts[name])
+
+
+def is_text_table(path: Path) -> bool:
+    """Whether it is a table with a column of texts and one of labels, and none of paths."""
+    kind = load_front("text")
+    if path.suffix.lower() not in kind.tables or not path.is_file() or not isinstance(kind, Tabular):
+        return False
+    try:
+        table = kind.open_table(path)
+    except DataError:
+        # a CSV may be a damaged list of images; the others are nothing else
+        return path.suffix.lower() != ".csv"
+    return path_column(table.columns) is None and table.value_column() is not None
+
+
+def _part_to_train(root: Path) -> Path:
+    """The table in a folder that training takes, or the path itself."""
+    return _sides(root, _parts(root))[0] if root.is_dir() else root
+
+
+def _text_tables(folder: Path) -> list[Path]:
+    """Those directly in a folder; of the first few files."""
+    if not folder.is_dir():
+        return []
+    entries = sorted(each for each in folder.iterdir() if each.suffix.lower() in load_front("text").tables)
+    return [each for each in entries[:_TABLES] if is_text_table(each)]
 
 
 def _suffixes(root: Path) -> Iterator[str]:
@@ -87,7 +120,7 @@ def survey(root: Path, front: FrontName = "image") -> Survey:
     root = locate(Path(), str(root))
     parts = _parts(root)
     train_path, val_path = _sides(root, parts)
-    columns = _columns(train_path)
+    columns = None if is_text_table(train_path) and front == "text" else _columns(train_path)
     train, images = _read(train_path, columns, part="train", front=front)
     require_classes(train)
     if train.measures and val_path is None:
@@ -98,16 +131,19 @@ def survey(root: Path, front: FrontName = "image") -> Survey:
     _require_images(train, least=1 if val else 2)
     clips: tuple[ClipFacts, ...] = ()
     sizes: tuple[tuple[int, int], ...] = ()
+    texts: tuple[TextFacts, ...] = ()
     if front == "audio":
         clips, broken, why = _looked_at(train, examine)
+    elif front == "text":
+        texts, broken, why = _looked_at(train, TextFront().examine)
     else:
         sizes, broken, why = _looked_at(train, read_size)
-    looked_at = len(sizes) + len(clips) + broken
+    looked_at = len(sizes) + len(clips) + len(texts) + broken
     notes = [*_about_list(columns, images), *_about_folders(train, looked_at, broken, why)]
     test = _first(parts, _TEST_NAMES)
     if test is not None and test not in (train_path, val_path):
         notes.append(f"{test.name} is not used; evaluate the finished bundle on it: edgetl bench BUNDLE --data {test}")
-    return Survey(train_path, val_path, train, val, sizes, broken, columns, images, tuple(notes), clips)
+    return Survey(train_path, val_path, train, val, sizes, broken, columns, images, tuple(notes), clips, texts)
 
 
 def listing_of(path: Path, front: FrontName = "image") -> Listing:
@@ -129,16 +165,41 @@ def _parts(root: Path) -> dict[str, Path]:
 def _sides(root: Path, parts: Mapping[str, Path]) -> tuple[Path, Path | None]:
     """The training and the validation part of the user's path."""
     train = _first(parts, _TRAIN_NAMES)
-    return (root, None) if train is None else (train, _first(parts, _VAL_NAMES))
+    tables = [] if train or not root.is_dir() else _text_tables(root)
+    trained = [each for each in tables if part_of(each.stem) == "train"] or tables
+    if len(trained) > 1:
+        named = in_quotes(each.name for each in trained)
+        raise DataError(f"{root}: holds several tables of texts ({named}); name one: edgetl new {trained[0]}")
+    if train is None and trained:
+        return trained[0], _counterpart(trained[0])
+    if train is None:
+        return root, _counterpart(root)
+    return train, _first(parts, _VAL_NAMES)
+
+
+def _counterpart(table: Path) -> Path | None:
+    """For a table of texts named as one part (`reviews_train.csv`), the one beside it for validation."""
+    if not is_text_table(table) or part_of(table.stem) != "train":
+        return None
+    same = [
+        each
+        for each in sorted(table.parent.iterdir())
+        if each.suffix == table.suffix and without_part(each.stem) == without_part(table.stem)
+    ]
+    by_part = {part_of(each.stem): each for each in reversed(same)}
+    return by_part.get("val") or by_part.get("test")
 
 
 def _is_part(entry: Path) -> bool:
     # a folder of classes, or a list; a folder `train` with images directly in it is a class of trains
-    return entry.suffix.lower() == ".csv" or (entry.is_dir() and any(inner.is_dir() for inner in entry.iterdir()))
+    return entry.suffix.lower() in load_front("text").tables or (
+        entry.is_dir() and any(inner.is_dir() for inner in entry.iterdir())
+    )
 
 
 def _first(parts: Mapping[str, Path], stems: Sequence[str]) -> Path | None:
-    return next((parts[name] for stem in stems for name in (stem, f"{stem}.csv") if name in parts), None)
+    endings = ("", *load_front("text").tables)
+    return next((parts[stem + ending] for stem in stems for ending in endings if stem + ending in parts), None)
 
 
 def _columns(path: Path) -> Columns | None:

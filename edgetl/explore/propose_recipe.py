@@ -13,6 +13,7 @@ from edgetl.errors import DataError
 from edgetl.explore.suggest import recipe_text
 from edgetl.explore.suggest_objects import object_recipe_text
 from edgetl.explore.suggest_sounds import sound_recipe_text
+from edgetl.explore.suggest_texts import text_recipe_text
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,15 @@ class Proposal:
 def proposed(root: Path) -> Proposal:
     """Look at a folder, or at a file of annotations or a list.
 
-    Folders of more clips than images are for sound. Folders of classes are for classification, also with annotations
-    beside them, which a note names; folders of parts (`train2017`) are not classes. Raises UsageError for a missing
-    folder, DataError for unusable data.
+    Folders of more clips than images are for sound, tables with texts and folders of .txt for texts. Folders of classes
+    are for classification, also with annotations beside them, which a note names; folders of parts (`train2017`) are
+    not classes. Raises UsageError for a missing folder, DataError for unusable data.
     """
-    if front_of(root) == "audio":
+    front = front_of(root)
+    if front == "text" and not (root.is_dir() and has_annotations(root)):
+        texts = survey(root, "text")
+        return Proposal(lambda here, name, vnni: text_recipe_text(texts, root, here, name, vnni=vnni), texts.notes)
+    if front == "audio":
         clips = survey(root, "audio")
         return Proposal(lambda here, name, vnni: sound_recipe_text(clips, root, here, name, vnni=vnni), clips.notes)
     if not has_annotations(root):

@@ -139,7 +139,7 @@ def title_of(root: Path, name: str | None) -> str:
 
 
 def _from_path(root: Path) -> str:
-    stem = root.stem if root.suffix.lower() in (".csv", ".json", ".yaml", ".yml") else root.name
+    stem = root.stem if root.suffix.lower() in (".csv", ".tsv", ".jsonl", ".json", ".yaml", ".yml") else root.name
     is_part = stem.lower() in SPLIT_NAMES or (root.is_file() and (part_of(stem) or stem.lower() in ("data", "dataset")))
     if is_part:
         stem = root.parent.name
