@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +16,12 @@ from edgetl.bench.gates import judge
 from edgetl.bench.host_answers import Answered, on_all_images, on_host
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, TargetBench
-from edgetl.data.batches import batches, load_batch
+from edgetl.data.batches import batches, load_example
 from edgetl.data.frames import frames_of
 from edgetl.errors import BackendError
 from edgetl.fronts.base import load_front
 from edgetl.recipes.run import Run
-from edgetl.tasks.base import Answers
+from edgetl.tasks.base import Answers, Outputs
 from edgetl.tasks.classification.accuracy import stratified
 from edgetl.tasks.running import answer_all
 from edgetl.types import PRECISIONS, Backend, Missing, Sample
@@ -72,7 +74,7 @@ class _Emulation:
         self._task, val = builds.task, run.split.val
         self._picked = _picked(val, self._recipe.bench.emulated_images)
         chosen = [val[index] for index in self._picked]
-        self._images = load_batch(chosen, builds.preprocessing)
+        self._images = [load_example(Path(sample.path), builds.preprocessing) for sample in chosen]
         self._frames = frames_of(chosen, builds.preprocessing) if self._task.in_image else ()
         self._logits: dict[str, Answers] = {}
         self._host_logits: dict[str, Answers | None] = {}
@@ -153,8 +155,20 @@ class _Emulation:
         label = f"{self._builds.target.name}: {candidate.precision} on {words} under emulation"
         with self._run.progress.task(label, total=None):
             model = candidate.folder / candidate.compiled.model
-            found = qemu.outputs(model, self._images[:count], self._task.outputs, threads=self._threads)
+            found = self._outputs(model, self._images[:count])
             return self._task.answer(found, self._frames[:count])
+
+    def _outputs(self, model: Path, images: Sequence[NDArray[Any]]) -> Outputs:
+        """Of examples of each shape together, in the order of the examples."""
+        places: dict[tuple[int, ...], list[int]] = {}
+        for place, image in enumerate(images):
+            places.setdefault(image.shape, []).append(place)
+        parts = [
+            qemu.outputs(model, np.stack([images[i] for i in chosen]), self._task.outputs, threads=self._threads)
+            for chosen in places.values()
+        ]
+        order = np.argsort(np.concatenate([np.array(chosen) for chosen in places.values()]))
+        return {name: np.concatenate([part[name] for part in parts])[order] for name in self._task.outputs}
 
 
 def _picked(val: Sequence[Sample], count: int) -> NDArray[np.int64]:

@@ -17,6 +17,7 @@ from edgetl.backends.fresh_process import LIMITS, Limits, cold_start
 from edgetl.bench.bundle_accuracy import figures_of, judge, labeled
 from edgetl.bench.detect_time import detect_p50_ms
 from edgetl.bench.latency import BLOCK
+from edgetl.bench.lengths import typical
 from edgetl.bench.machine import Machine, clock_mhz, describe, gpu_of, temperature_c
 from edgetl.bench.measurement import BeforeAfter, BundleMeasurement, LeftOut, Measurement
 from edgetl.bench.quiet import Conditions, busy, too_many_threads
@@ -86,7 +87,7 @@ def measure_bundles(
     preprocessing = _common_input(bundles)
     samples = labeled(data, bundles, progress) if data else ()
     paths = _timed_paths(bundles, samples)
-    images = np.stack([load_example(path, preprocessing) for path in paths])
+    images = typical([load_example(path, preprocessing) for path in paths])
     cold = _cold_starts(bundles, images[0], timing.threads, cold_starts, limits, progress)
     machine, clock, temperature = describe(), clock_mhz(), temperature_c()
     qualities: Mapping[str, QualityRecord] = {}

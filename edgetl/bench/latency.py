@@ -22,7 +22,7 @@ Shown = TypeVar("Shown")
 
 def interleaved(
     engines: Mapping[str, Engine],
-    images: NDArray[np.generic],
+    images: NDArray[np.generic] | Sequence[NDArray[np.generic]],
     *,
     runs: int,
     warmup: int,
@@ -32,7 +32,7 @@ def interleaved(
 ) -> dict[str, NDArray[np.int64]]:
     """Time every engine `runs` times on single examples.
 
-    images   (K, ...) as the network takes them, real ones; run r shows number r mod K to every engine.
+    images   K examples as the network takes them, real ones; run r shows number r mod K to every engine.
     runs     timed runs; warmup  untimed runs of each engine before. The engines take turns in blocks of `BLOCK` timed
              runs, in an order drawn by `seed`, each block after `SETTLE` untimed runs. Garbage collection is off.
     returns  per engine (runs,) int64 nanoseconds; run r of every engine belongs to round r // BLOCK, which holds one
@@ -42,9 +42,9 @@ def interleaved(
     Blocks are needed because a model finds its weights evicted from the cache right after another model: alternating
     run by run, MobileNetV2 in INT8 took 0.3 to 0.5 ms longer than alone (docs/decisions/0006-latency-protocol.md).
     """
-    if images.ndim < 2 or images.shape[0] < 1 or runs < 1:
-        raise ValueError(f"expected examples (K, ...) with K >= 1 and runs >= 1; found {images.shape} and {runs}")
-    batches = [fed(np.ascontiguousarray(images[index : index + 1])) for index in range(images.shape[0])]
+    if len(images) < 1 or images[0].ndim < 1 or runs < 1:
+        raise ValueError(f"expected examples (K, ...) with K >= 1 and runs >= 1; found {np.shape(images)} and {runs}")
+    batches = [fed(np.ascontiguousarray(image[None])) for image in images]
     calls = {name: engine.infer for name, engine in engines.items()}
     return alternating(calls, batches, runs=runs, warmup=warmup, seed=seed, advance=advance, clock=clock)
 

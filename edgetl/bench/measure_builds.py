@@ -19,10 +19,19 @@ from edgetl.backends.fresh_process import Interrupted, cold_start
 from edgetl.bench.absent_cpu import emulated
 from edgetl.bench.builds import Candidate, TargetBuilds
 from edgetl.bench.latency import BLOCK
+from edgetl.bench.lengths import by_length, typical
 from edgetl.bench.machine import describe, gpu_of, other_cpu
-from edgetl.bench.result import BENCH_FILE, LATENCY_FILE, PREDICTIONS_FILE, BuildBench, TargetBench, write_bench
+from edgetl.bench.result import (
+    BENCH_FILE,
+    LATENCY_FILE,
+    PREDICTIONS_FILE,
+    BuildBench,
+    OfLength,
+    TargetBench,
+    write_bench,
+)
 from edgetl.bench.timed import Timed, Timing, latency, timed
-from edgetl.data.batches import batches, load_batch, spread
+from edgetl.data.batches import batches, load_batch, load_example, spread
 from edgetl.data.frames import frames_of
 from edgetl.errors import BackendError
 from edgetl.recipes.run import Run
@@ -132,6 +141,7 @@ def _measure(
         engines, placements = _open_all(backend, builds, threads, stack, out)
         answers = _predict(run, builds, engines, out)
         found = _time(run, builds, {name: engine for name, engine in engines.items() if name not in out}, out)
+        lengths = _by_length(run, builds, {name: engine for name, engine in engines.items() if name not in out})
     times = found.times if found else {}
     measured: list[BuildBench] = []
     for candidate in builds.candidates:
@@ -164,6 +174,8 @@ def _measure(
                 speedup=over.pop("float32", None),
                 speedup_over=over,
                 cold_start=cold[name],
+                tokens=found.tokens if found else None,
+                by_length=lengths.get(name, ()),
             )
         measured.append(build)
     gpus = (gpu_of(builds.target, placement) for placement in placements.values())
@@ -229,22 +241,43 @@ def _time(run: Run, builds: TargetBuilds, engines: Mapping[str, Engine], out: _O
 
     None if none is left.
     """
-    images = load_batch(spread(run.split.val), builds.preprocessing)
-    bench, for_p99 = run.job.recipe.bench, run.job.recipe.gates.max_p99_ms is not None
-    timing = Timing(bench.runs, bench.warmup, bench.threads, run.job.recipe.data.seed, for_p99)
+    open_length = _has_lengths(builds)
+    images = typical(_texts(run, builds)) if open_length else load_batch(spread(run.split.val), builds.preprocessing)
+    timing = _timing(run)
     left = dict(engines)
     while left:
         failed: dict[str, str] = {}
         watched = {name: _Watched(name, engine, failed) for name, engine in left.items()}
         try:
             with run.progress.task(f"{builds.target.name}: latency", total=timing.most_runs) as advance:
-                return timed(watched, images, timing, advance)
+                return replace(timed(watched, images, timing, advance), tokens=len(images[0]) if open_length else None)
         except BackendError:
             if not failed:
                 raise
         out.errors.update(failed)
         left = {name: engine for name, engine in left.items() if name not in failed}
     return None
+
+
+def _by_length(run: Run, builds: TargetBuilds, engines: Mapping[str, Engine]) -> Mapping[str, tuple[OfLength, ...]]:
+    """Times of texts of every length; nothing of other inputs."""
+    if not engines or not _has_lengths(builds):
+        return {}
+    with run.progress.task(f"{builds.target.name}: latency by length", total=None):
+        return by_length(engines, _texts(run, builds), _timing(run))
+
+
+def _has_lengths(builds: TargetBuilds) -> bool:
+    return None in builds.preprocessing.port.shape[1:]
+
+
+def _texts(run: Run, builds: TargetBuilds) -> list[NDArray[np.generic]]:
+    return [load_example(Path(sample.path), builds.preprocessing) for sample in run.split.val]
+
+
+def _timing(run: Run) -> Timing:
+    bench, for_p99 = run.job.recipe.bench, run.job.recipe.gates.max_p99_ms is not None
+    return Timing(bench.runs, bench.warmup, bench.threads, run.job.recipe.data.seed, for_p99)
 
 
 def _cold_start(run: Run, builds: TargetBuilds, candidate: Candidate, out: _Out) -> ColdStart | None:

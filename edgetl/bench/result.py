@@ -35,6 +35,20 @@ class Latency:
 
 
 @dataclass(frozen=True)
+class OfLength:
+    """Time of one text of `tokens` tokens, padding included.
+
+    texts    validation texts of this length
+    speedup  over the float32 build, timed in the same rounds; None for itself
+    """
+
+    tokens: int
+    texts: int
+    p50_ms: Interval | None
+    speedup: Interval | None
+
+
+@dataclass(frozen=True)
 class HostCheck:
     """How far an emulated build's predictions on this machine's CPU are from those under emulation.
 
@@ -71,6 +85,8 @@ class BuildBench:
     conversions  operators of an int8 build that only convert between float and INT8
     unmeasured   why it could not be measured this time, which says nothing about the build; the next run tries again
     lacking      what this machine lacks to run it, which says nothing about the build: a CPU without bfloat16
+    tokens       length of the texts that `latency` is of, the median validation text's; None for other inputs
+    by_length    of texts: the time at each length that validation texts have, shortest first
     host         for an emulated build whose accuracy covers all validation images, run on this machine's CPU unless
                  emulated
     """
@@ -89,6 +105,8 @@ class BuildBench:
     lacking: str | None = None
     speedup_over: Mapping[Precision, Interval] = field(default_factory=dict)
     host: HostCheck | None = None
+    tokens: int | None = None
+    by_length: tuple[OfLength, ...] = ()
 
 
 @dataclass(frozen=True)

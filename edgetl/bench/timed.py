@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,14 +43,18 @@ class Timing:
 
 @dataclass(frozen=True)
 class Timed:
-    """times  per engine (runs,) int64 nanoseconds, in rounds of `BLOCK`"""
+    """times  per engine (runs,) int64 nanoseconds, in rounds of `BLOCK`; tokens  length of the texts, if it is open"""
 
     times: dict[str, NDArray[np.int64]]
     conditions: Conditions
+    tokens: int | None = None
 
 
 def timed(
-    engines: Mapping[str, Engine], images: NDArray[np.generic], timing: Timing, advance: Advance | None = None
+    engines: Mapping[str, Engine],
+    images: NDArray[np.generic] | Sequence[NDArray[np.generic]],
+    timing: Timing,
+    advance: Advance | None = None,
 ) -> Timed:
     """Time all engines in the same rounds (`interleaved`)."""
     before, seed = snapshot(), timing.seed

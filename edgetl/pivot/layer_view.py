@@ -84,6 +84,12 @@ class View:
             for name in (self.name_of(node), node.name)
         )
 
+    def products_of_values(self) -> frozenset[str]:
+        """Names of matrix products without weights, as in attention, which no scheme lists."""
+        return frozenset(
+            node.name for node in self.graph.node if node.op_type == "MatMul" and not self._is_compute(node)
+        )
+
     def _source(self, node: onnx.NodeProto) -> str:
         """The value that a layer reads, before operators that only move values and have no pair of their own."""
         moves = list(self.moves_before(node))

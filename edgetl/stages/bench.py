@@ -47,6 +47,8 @@ def bench_stage(run: Run, target: Target, builds: Sequence[StageResult], pivot: 
         if any(candidate.precision == "int8" for candidate in candidates):
             model = onnx.load_model(pivot.folder / model_for(known, target, "int8").file)
             in_float = View(model).meant_for_float()
+            if known.preprocessing.front == "text":
+                in_float |= View(model).products_of_values()
         measured = TargetBuilds(target, candidates, known.preprocessing, reference, task, groups, in_float)
         measure_builds(run, measured, out)
 
