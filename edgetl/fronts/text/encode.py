@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 
 from edgetl.fronts.text.cut import cutting
@@ -43,22 +44,29 @@ class Tokenizer:
 
     def encode(self, text: str, longest: int | None = None) -> list[int]:
         """The ids of a text, with those before and after; at most `longest`, of which those stay."""
-        ids = list(self._ids(text))
-        if longest is not None:
-            del ids[max(longest - self.around, 0) :]
-        return [*self.description.before, *ids, *self.description.after]
+        room = sys.maxsize if longest is None else max(longest - self.around, 0)
+        return [*self.description.before, *self._first_ids(text, room), *self.description.after]
 
-    def _ids(self, text: str) -> Iterator[int]:
+    def _first_ids(self, text: str, room: int) -> list[int]:
+        ids: list[int] = []
+        known = self._known
+        for part, special, first in self._parts(text):
+            if special is not None:
+                ids.append(special)
+                continue
+            for word in self.cut(part, first):
+                ids += known.get(word) or self.ids_of(word)
+                if len(ids) >= room:
+                    return ids[:room]
+        return ids[:room]
+
+    def _parts(self, text: str) -> Iterator[Section]:
         for raw, special, first in self.raw_sections(text):
             if special is not None:
-                yield special
-                continue
-            for part, later, begins in self.parts(self.normalize(raw)):
-                if later is not None:
-                    yield later
-                    continue
-                for word in self.cut(part, first and begins):
-                    yield from self.ids_of(word)
+                yield raw, special, first
+            else:
+                for part, later, begins in self.parts(self.normalize(raw)):
+                    yield part, later, first and begins
 
     def ids_of(self, word: str) -> list[int]:
         """Those of a word that is cut already."""
