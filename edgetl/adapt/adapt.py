@@ -18,6 +18,7 @@ from edgetl.adapt.choose_resize import choose_resize, with_resize
 from edgetl.adapt.episode import MOST_VIEWS, Task
 from edgetl.adapt.record import AdaptRecord, Budget, Epoch, HeldOut, History, ResizeChoice, Times, write_adapt
 from edgetl.adapt.strategy import UNFINISHED, Outcome, adapt
+from edgetl.adapt.suited import suited
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.classifier import features, get_head
 from edgetl.backbones.cut import whole_macs
@@ -54,7 +55,7 @@ def adapt_network(run: Run, source: WeightSource, out: Path, plan: Plan | None =
     killed run resumes from the cache. Raises UsageError, WeightsError, DataError.
     """
     start = time.monotonic()
-    split, config, backbone = run.split, run.job.recipe.adapt, run.job.recipe.backbone
+    split, config, backbone = run.split, suited(run), run.job.recipe.backbone
     _require_shots(split)
     with deterministic(config.seed, choose_device()):
         network, spec, audit = build(backbone, source, len(split.classes), input_choice(run))
@@ -82,7 +83,7 @@ def adapt_network(run: Run, source: WeightSource, out: Path, plan: Plan | None =
 
 def _minutes_and_looks(run: Run) -> tuple[float, int]:
     """The minutes that fine-tuning may take, and the runs of the network over each shot."""
-    config = run.job.recipe.adapt
+    config = suited(run)
     probe = config.strategy == "probe"
     minutes = 0.0 if probe else allowed_minutes(config, len(run.split.shots))
     views = 0 if augment_of(run) == "none" else min(config.views, MOST_VIEWS - 1) if probe else config.views

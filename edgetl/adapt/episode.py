@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgetl.adapt.inputs import CachedInputs, Inputs, PixelInputs
+from edgetl.adapt.suited import suited
 from edgetl.backbones.cut import Cut, cut_network, whole_macs
 from edgetl.backbones.extract import Frozen, Point, View, activations
 from edgetl.backbones.freeze import Depth
@@ -58,7 +59,7 @@ class Task:
 
     @property
     def config(self) -> Adapt:
-        return self.run.job.recipe.adapt
+        return suited(self.run)
 
     @property
     def cache(self) -> Path:

@@ -66,6 +66,10 @@ def depths(task: Task) -> tuple[Depth, ...]:
     if config.freeze != "auto":
         return (all_but(network, task.head, config.freeze),)
     count = len(blocks(network, task.head))
+    if not count:
+        return ()
+    if task.frozen.spec.preprocessing.front == "series" and not task.pretrained:
+        return (last_parts(network, task.head, count),)  # a random beginning is worth nothing
     chosen = [last_parts(network, task.head, max(1, math.ceil(share * count))) for share in _SHARES]
     return tuple(dict.fromkeys(chosen))
 

@@ -161,7 +161,7 @@ def _make(task: Task, found: Extracted, search: _Search) -> _Made:
     write_head(probed, task.head, head)
     end = search.end
     wins = end is not None and lead(end.judged, end.rival) >= clear_lead(len(end.images))
-    blind = forced and not search.folds
+    blind = forced and not search.folds and bool(search.runners)
     if not (wins or blind or (forced and end is not None)):
         return _Made(probed, None, (), _why_not(task, search))
     runner = end.runner if end is not None else search.runners[0]
@@ -235,6 +235,8 @@ def _why_not(task: Task, search: _Search) -> str:
     title = _titled(search.heads[0])
     if task.config.strategy == "probe":
         return f"{title}: the recipe asks for a probe."
+    if not search.runners:
+        return f"{title}: there is nothing else to train in this network."
     if not search.folds:
         return f"{title}: {_ALONE}, so nothing could be held out to evaluate fine-tuning."
     if not any(runner.entered for runner in search.runners):

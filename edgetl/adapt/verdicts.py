@@ -22,6 +22,7 @@ from edgetl.adapt.guards import (
     too_little_data,
 )
 from edgetl.adapt.kept import contents, load_or_compute
+from edgetl.adapt.neighbor import neighbor_logits
 from edgetl.adapt.race import Finish
 from edgetl.adapt.record import Guard
 from edgetl.adapt.scratch import SCRATCH_VERSION, pixel_logits, scratch_logits, scratch_macs
@@ -29,12 +30,14 @@ from edgetl.adapt.trials import Tuning
 from edgetl.backbones.examples import load_raw, pictures
 from edgetl.backbones.extract import freeze_network, logits_of_pixels, pooled_features
 from edgetl.backbones.load import construct
+from edgetl.data.batches import load_batch
 from edgetl.errors import WeightsError
 from edgetl.tasks.classification.folds import Fold
 from edgetl.types import described
 
 _AT_ONCE = 32
 GUARD_SHARE = 0.2  # limit of a guard's cost, as a share of the adaptation
+NEIGHBOR = "a nearest neighbor"
 SCRATCH = "a small network trained from scratch"
 PIXELS = {"image": "a linear classifier on small images", "clip": "a linear classifier on small mel spectra"}
 _MOST_IMAGES = 500  # for the baselines: more say nothing new and cost minutes
@@ -115,6 +118,12 @@ def _negative_transfer(task: Task, adapted: Adapted, best: Judged) -> Guard:
 def _scratch(task: Task, folds: Sequence[Fold], macs: float) -> Judged | None:
     """The baseline without pretraining: a small network or, if training it would cost more than a fifth of the
     adaptation, a linear classifier on pixels."""
+    if task.noun == "window":
+        return judged(
+            NEIGHBOR,
+            neighbor_logits(load_batch(task.samples, task.frozen.spec.preprocessing), task.labels, folds),
+            task.labels,
+        )
     if len(task.samples) > _MOST_IMAGES:
         return None
     p, labels, seed = task.frozen.spec.preprocessing, task.labels, task.config.seed

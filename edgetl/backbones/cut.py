@@ -78,7 +78,7 @@ def count_macs(network: nn.Module, inputs: Tensor) -> int:
     handles = [
         module.register_forward_hook(count)
         for module in network.modules()
-        if isinstance(module, (nn.Conv2d, nn.Linear))
+        if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Linear))
     ]
     try:
         network(inputs)

@@ -1,7 +1,7 @@
 """Examples of every front as network inputs: as they are stored, and as floats, plain or augmented.
 
-Each front has one module with these functions: `pixels` for images, `audio.sounds` for clips, `text.texts` for
-texts, whose tokens stay int64.
+Each front has one module with these functions: `pixels` for images, `audio.sounds` for clips, `series.windows` for
+windows of series, `text.texts` for texts, whose tokens stay int64.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from torch import Tensor
 from edgetl.backbones import pixels
 from edgetl.backbones.audio import sounds
 from edgetl.backbones.memory_format import packed
+from edgetl.backbones.series import windows
 from edgetl.backbones.text import texts
 from edgetl.data.batches import load_batch
 from edgetl.types import FrontName, Preprocessing, Sample
 
 Views = Callable[[Tensor, torch.Generator], Tensor]
 """A batch as `raw` gives it -> a random view of each example as float32, drawn from a generator on the CPU."""
-_MODULES: dict[FrontName, ModuleType] = {"image": pixels, "audio": sounds, "text": texts}
+_MODULES: dict[FrontName, ModuleType] = {"image": pixels, "audio": sounds, "series": windows, "text": texts}
 
 
 def raw(examples: NDArray[Any], p: Preprocessing) -> Tensor:
     """What `load_batch` gives as a tensor, in the same memory: images as planes, uint8 (n, 3, H, W); clips as they are,
-    int16 (n, samples)."""
+    int16 (n, samples), and so windows, float32 (n, steps, channels)."""
     found: Tensor = _MODULES[p.front].raw(examples)
     return found
 
@@ -82,7 +83,7 @@ def noise(p: Preprocessing, count: int) -> Tensor:
 
 
 def pictures(samples: Sequence[Sample], p: Preprocessing) -> NDArray[np.uint8]:
-    """(n, 3, H, W): images; of clips their mel frames in gray. For baselines that know nothing of the front; texts have
-    none."""
+    """(n, 3, H, W): images; of clips their mel frames, of windows their values in gray. For baselines that know nothing
+    of the front; texts have none."""
     found: NDArray[np.uint8] = _MODULES[p.front].pictures(load_raw(samples, p), p)
     return found

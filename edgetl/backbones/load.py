@@ -24,12 +24,14 @@ from edgetl.backbones.hub import download
 from edgetl.backbones.own_ways import JOINED_HEAD, SECOND_HEADS
 from edgetl.backbones.plan import Native, Plan
 from edgetl.backbones.replaceable import operate
+from edgetl.backbones.series import networks as series_networks
+from edgetl.backbones.series.native import WindowSource
 from edgetl.backbones.tensor_sets import TensorSet
 from edgetl.backbones.text import transformer
 from edgetl.backbones.weights import TORCHVISION_PREFIX, model_file
 from edgetl.errors import UsageError, WeightsError
 from edgetl.recipes.recipe import Backbone
-from edgetl.types import AudioPreprocessing, ImagePreprocessing, NetworkSpec, ResizePolicy, WeightSource
+from edgetl.types import ImagePreprocessing, NetworkSpec, ResizePolicy, WeightSource
 
 _LIBRARIES: Mapping[str, ModuleType] = {
     "timm": timm_networks,
@@ -37,18 +39,20 @@ _LIBRARIES: Mapping[str, ModuleType] = {
     "edgetl": sound_networks,
     "transformers": transformer,
 }
+_OWN: Sequence[ModuleType] = (sound_networks, series_networks)
+Choice = ResizePolicy | ClipSource | WindowSource
 _FRESH_SEED = 0  # fresh heads (and random weights, where asked for) are the same in every run
 
 
 def build(
-    backbone: Backbone, source: WeightSource, num_classes: int, choice: ResizePolicy | ClipSource
+    backbone: Backbone, source: WeightSource, num_classes: int, choice: Choice
 ) -> tuple[nn.Module, NetworkSpec, Audit]:
-    """The network in eval mode on the CPU, float32: normalized (N, 3, height, width), or mel frames
-    (N, 1, frames, features), -> logits (N, num_classes).
+    """The network in eval mode on the CPU, float32: normalized (N, 3, height, width), mel frames
+    (N, 1, frames, features), or scaled channels (N, channels, steps), -> logits (N, num_classes).
 
-    `choice` says how images are resized, or what clips are like; `source` is what `weights.locate` found. The old
-    classifier is always replaced. Raises UsageError (unknown name, unsuitable input size) and WeightsError (missing,
-    unsafe or foreign weights).
+    `choice` says how images are resized, or what clips or windows are like; `source` is what `weights.locate` found.
+    The old classifier is always replaced. Raises UsageError (unknown name, unsuitable input size) and WeightsError
+    (missing, unsafe or foreign weights).
     """
     plan = _plan(backbone, source, choice)
     network = _create(plan.library, plan.architecture, plan.model_args, num_classes)
@@ -80,11 +84,14 @@ def construct(spec: NetworkSpec) -> nn.Module:
     return operate(network, spec.surgery, spec.preprocessing.network_shape)
 
 
-def _plan(backbone: Backbone, source: WeightSource, choice: ResizePolicy | ClipSource) -> Plan:
+def _plan(backbone: Backbone, source: WeightSource, choice: Choice) -> Plan:
     if isinstance(choice, ClipSource):
         return sound_networks.plan_by_name(backbone, source, choice)
-    if backbone.name in sound_networks.NETWORKS:
-        raise UsageError(f"backbone.name: `{backbone.name}` is for front: audio, not for front: image")
+    if isinstance(choice, WindowSource):
+        return series_networks.plan_by_name(backbone, choice)
+    for front, networks in (("audio", sound_networks), ("series", series_networks)):
+        if backbone.name in networks.NETWORKS:
+            raise UsageError(f"backbone.name: `{backbone.name}` is for front: {front}, not for front: image")
     if source.kind == "local-dir":
         return timm_networks.plan_by_folder(Path(source.path))
     if backbone.name.startswith(TORCHVISION_PREFIX):
@@ -93,7 +100,8 @@ def _plan(backbone: Backbone, source: WeightSource, choice: ResizePolicy | ClipS
 
 
 def _create(library: str, architecture: str, model_args: Mapping[str, object], num_classes: int) -> nn.Module:
-    construct_one = _LIBRARIES[library].construct
+    owners = [networks for networks in _OWN if library == "edgetl" and architecture in networks.NETWORKS]
+    construct_one = (owners[0] if owners else _LIBRARIES[library]).construct
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_FRESH_SEED)
         network: nn.Module = construct_one(architecture, model_args, num_classes).float().eval()
@@ -133,10 +141,8 @@ def _hub_tensors(plan: Plan, held: str) -> dict[str, Tensor]:
         return torchvision_networks.hub_tensors(plan.architecture)
 
 
-def _describe(
-    plan: Plan, backbone: Backbone, num_classes: int, head: str, choice: ResizePolicy | ClipSource
-) -> NetworkSpec:
-    preprocessing = plan.native if isinstance(choice, ClipSource) else _image_input(plan, backbone, choice)
+def _describe(plan: Plan, backbone: Backbone, num_classes: int, head: str, choice: Choice) -> NetworkSpec:
+    preprocessing = _image_input(plan, backbone, choice) if isinstance(choice, str) else plan.native
     assert not isinstance(preprocessing, Native)
     return NetworkSpec(
         plan.library, plan.architecture, plan.model_args, num_classes, head, preprocessing, licence=plan.licence
@@ -167,7 +173,7 @@ def _fit_input(network: nn.Module, spec: NetworkSpec) -> None:
 
 
 def _prove(network: nn.Module, spec: NetworkSpec) -> None:
-    if isinstance(spec.preprocessing, AudioPreprocessing):
+    if spec.preprocessing.front != "image":
         return  # the plan has proven that it fits
     height, width = spec.image.height, spec.image.width
     try:

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
+from edgetl.backbones.series.native import NAMES as NAMES_OF_SERIES
 from edgetl.errors import UsageError, WeightsError
 from edgetl.files.file_kind import ONNX_REFUSAL
 from edgetl.files.text import escaped
@@ -44,7 +45,7 @@ def locate(backbone: Backbone, base: Path, weights_dirs: Sequence[Path]) -> Weig
         raise UsageError(f"backbone.name: `{backbone.name}` is not a network name; expected {_FORMS}")
     if backbone.weights is not None:
         return _file(base / backbone.weights)
-    if not backbone.pretrained:
+    if not backbone.pretrained or backbone.name in NAMES_OF_SERIES:
         return WeightSource("none")
     return _look_up(backbone.name, weights_dirs) or WeightSource("hub", held=holdings(weights_dirs))
 

@@ -1,4 +1,5 @@
-"""The steps that every task replays: a file becomes pixels, samples or tokens: the network's input."""
+"""The steps that every task replays: a file becomes pixels, samples, moments or tokens: the network's
+input."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.bundle.manifest import Manifest
-from edgetl.errors import BundleError
+from edgetl.errors import BundleError, DataError
 from edgetl.files.arrays import UnreadableArray, read_array, read_tensors
 from edgetl.fronts.audio.decode import decode as decode_sound
 from edgetl.fronts.audio.load import windowed
@@ -18,8 +19,10 @@ from edgetl.fronts.audio.resample import FILE_NAME as RESAMPLER
 from edgetl.fronts.audio.resample import Ratio, design, resample
 from edgetl.fronts.image.decode import decode
 from edgetl.fronts.image.resize import resize
+from edgetl.fronts.series.load import read_window
+from edgetl.fronts.series.window import fitted
 from edgetl.fronts.text.load import load_text
-from edgetl.types import AudioPreprocessing, ImagePreprocessing, TextPreprocessing, as_image
+from edgetl.types import AudioPreprocessing, ImagePreprocessing, SeriesPreprocessing, TextPreprocessing, as_image
 
 Step = Literal["decode", "resize", "window", "tokenize", "network", "postprocess"]
 Pixels = NDArray[np.uint8]
@@ -29,8 +32,8 @@ Number = TypeVar("Number", np.float32, np.int64)
 
 @dataclass(frozen=True)
 class StepCheck:
-    """One step replayed on one golden example. `difference` is in steps of a pixel or a sample, in tokens, or as
-    a fraction of the range."""
+    """One step replayed on one golden example. `difference` is in steps of a pixel or a sample, in tokens or
+    values, or as a fraction of the range."""
 
     image: int
     step: Step
@@ -44,7 +47,7 @@ class StepCheck:
 class GoldenExample:
     """What the steps before the network should give, and what they gave here: `checks`.
 
-    decoded  pixels, samples or tokens
+    decoded  pixels, samples, moments or tokens
     """
 
     decoded: NDArray[Any]
@@ -60,6 +63,8 @@ def replay_input(folder: Path, manifest: Manifest, index: int, file: str) -> Gol
         return _replay_clip(folder, p, index, file)
     if isinstance(p, TextPreprocessing):
         return _replay_text(folder, p, index, file)
+    if isinstance(p, SeriesPreprocessing):
+        return _replay_window(folder, p, index, file)
     return _replay_image(folder, manifest, as_image(p), index, file)
 
 
@@ -108,6 +113,39 @@ def _samples(path: Path, count: int | None) -> NDArray[np.int16]:
     if array.dtype != np.int16 or array.ndim != 1 or array.size != (count or array.size) or not array.size:
         raise BundleError(f"{path}: expected int16 ({count or 'n'},), found {array.dtype} {array.shape}")
     return np.asarray(array, dtype=np.int16)
+
+
+def _replay_window(folder: Path, p: SeriesPreprocessing, index: int, file: str) -> GoldenExample:
+    stored = _moments(folder / "golden" / f"{index}.window.npy", None, len(p.mean))
+    network_input = _moments(folder / "golden" / f"{index}.input.npy", p.steps, len(p.mean))
+    try:
+        found = read_window(folder / file)
+    except DataError as error:
+        raise BundleError(f"{error}; build the bundle again") from error
+    decoded = _moment_check(index, "decode", found, stored)
+    return GoldenExample(
+        stored, network_input, (decoded, _moment_check(index, "window", fitted(stored, p.steps), network_input))
+    )
+
+
+def _moment_check(index: int, step: Step, made: NDArray[np.float32], golden: NDArray[np.float32]) -> StepCheck:
+    if made.shape != golden.shape:
+        detail = f"{made.shape[0]} steps of {made.shape[1]} channels, expected {golden.shape[0]} of {golden.shape[1]}"
+        return StepCheck(index, step, False, max(made.size, golden.size), 0, detail)
+    others = int(np.count_nonzero(made != golden))
+    return StepCheck(index, step, not others, others, 0, f"{others} of {golden.size} values differ (limit 0)")
+
+
+def _moments(path: Path, steps: int | None, channels: int) -> NDArray[np.float32]:
+    """A golden array, float32 (n, channels), of `steps` moments if that is given."""
+    try:
+        array = read_array(path)
+    except UnreadableArray as error:
+        raise BundleError(f"{path}: {error}") from error
+    fits = array.ndim == 2 and array.size and array.shape == (steps or array.shape[0], channels)
+    if array.dtype != np.float32 or not fits:
+        raise BundleError(f"{path}: expected float32 ({steps or 'n'}, {channels}), found {array.dtype} {array.shape}")
+    return np.asarray(array, dtype=np.float32)
 
 
 def _replay_text(folder: Path, p: TextPreprocessing, index: int, file: str) -> GoldenExample:

@@ -52,11 +52,16 @@ MAX_MANIFEST_BYTES = 4_000_000
 MAX_FILE_BYTES = 4_000_000_000
 MAX_NAME_CHARACTERS = 200
 
-GoldenFile = Annotated[str, Field(pattern=r"^golden/[0-9]{1,2}\.(jpg|png|wav|txt)$")]
+GoldenFile = Annotated[str, Field(pattern=r"^golden/[0-9]{1,2}\.(jpg|png|wav|txt|csv)$")]
 
 
-_DECODED = {"jpg": "rgb", "png": "rgb", "wav": "samples"}
-_GOLDEN_SUFFIXES: dict[FrontName, tuple[str, ...]] = {"image": ("jpg", "png"), "audio": ("wav",), "text": ("txt",)}
+_DECODED = {"jpg": "rgb", "png": "rgb", "wav": "samples", "csv": "window"}
+_GOLDEN_SUFFIXES: dict[FrontName, tuple[str, ...]] = {
+    "image": ("jpg", "png"),
+    "audio": ("wav",),
+    "text": ("txt",),
+    "series": ("csv",),
+}
 
 
 def arrays_of(golden_file: str) -> tuple[str, ...]:
@@ -86,11 +91,12 @@ class Tolerance(StrictModel):
 
 class Golden(StrictModel):
     """The steps to replay: image file -> `<i>.rgb.npy` -> `<i>.input.npy` -> outputs; of a clip of sound `<i>.wav` ->
-    `<i>.samples.npy` -> `<i>.input.npy`; of a text `<i>.txt` -> `<i>.input.npy`.
+    `<i>.samples.npy` -> `<i>.input.npy`; of a text `<i>.txt` -> `<i>.input.npy`; of a window
+    `<i>.csv` -> `<i>.window.npy` -> `<i>.input.npy`.
 
     A classifier's outputs are in `logits.safetensors`, a detector's in `outputs.safetensors`, and what they become in
     `detections.safetensors`.
-    files  those that are decoded: `golden/<i>.jpg`, `.png`, `.wav` or `.txt`
+    files  those that are decoded: `golden/<i>.jpg`, `.png`, `.wav`, `.txt` or `.csv`
     """
 
     count: Annotated[int, Field(ge=1, le=64)]

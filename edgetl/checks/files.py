@@ -32,6 +32,12 @@ _KINDS = {
         "pixels": "the same text but for case, spaces or punctuation",
         "near": "reads nearly the same",
     },
+    "window": {
+        "bytes": "the same row",
+        "pixels": "the same moments in another place",
+        "copy": "moments of the same recording: windows that overlap",
+        "near": "looks nearly the same",
+    },
 }
 
 
@@ -62,6 +68,9 @@ _WORDS = {
     ),
     "text": _Words(
         ("reads", "read"), "read them", "versions of one text", "different texts of one form", "common pieces"
+    ),
+    "window": _Words(
+        ("looks", "look"), "look at them", "windows of one recording", "different recordings", "common moments"
     ),
 }
 

@@ -40,6 +40,7 @@ CheckName = Literal[
     "window",
     "letters",
     "scripts",
+    "channels",
 ]
 Judgement = Literal["pass", "warn", "refuse", "not checked"]
 Side = Literal["train", "val"]

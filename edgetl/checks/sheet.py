@@ -35,6 +35,7 @@ TITLES = {
     "samples": "Converted samples",
     "silence": "Silent, or far quieter than the class",
     "clipping": "Cut off at the largest amplitude",
+    "channels": "Channels that are dead or come in other units",
     "window": "Longer than the window",
     "letters": "Without a letter",
     "scripts": "In a script that training does not have",

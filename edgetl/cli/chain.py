@@ -81,6 +81,8 @@ def _split_json(split: Any) -> dict[str, Any]:
         **(
             {"rate_hz": split.clips.rate_hz}
             if split.clips
+            else {"channels": split.windows.channels, "steps": [min(split.windows.lengths), max(split.windows.lengths)]}
+            if split.windows
             else {"resize": split.resize, "resize_reason": split.resize_reason}
         ),
         "skipped": [asdict(skipped) for skipped in split.skipped],

@@ -68,7 +68,10 @@ def _show_split(split: Any) -> None:
     click.echo(f"{len(split.classes)} classes: {', '.join(split.classes)}")
     noun = f"{load_front(split.front).noun}s"
     click.echo(f"{len(split.shots)} training {noun}, {len(split.val)} validation {noun}")
-    if split.front == "image":
+    if split.windows:
+        lengths = split.windows.lengths
+        click.echo(f"series: {len(split.windows.channels)} channels, {min(lengths)} to {max(lengths)} steps long")
+    elif split.front == "image":
         click.echo(f"resize: {split.resize}: {split.resize_reason}")
     elif split.clips is not None:
         seconds = sorted(length / split.clips.rate_hz for length in split.clips.lengths)

@@ -14,8 +14,9 @@ from edgetl.fronts.base import load_front
 from edgetl.fronts.image.decode import decode
 from edgetl.fronts.image.frame import Frame, frame_of
 from edgetl.fronts.image.resize import resize
+from edgetl.fronts.series.load import load_window
 from edgetl.fronts.text.load import load_text, load_texts
-from edgetl.types import AudioPreprocessing, TextPreprocessing, as_image
+from edgetl.types import AudioPreprocessing, SeriesPreprocessing, TextPreprocessing, as_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +41,8 @@ def load_example(path: Path, preprocessing: Preprocessing) -> NDArray[Any]:
         return load_sound(path, preprocessing)
     if isinstance(preprocessing, TextPreprocessing):
         return load_text(path, preprocessing)
+    if isinstance(preprocessing, SeriesPreprocessing):
+        return load_window(path, preprocessing)
     return load_framed(path, as_image(preprocessing))[0]
 
 

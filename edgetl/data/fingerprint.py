@@ -14,7 +14,7 @@ from edgetl.data.object_sources import read_object_sources
 from edgetl.data.scan import Listing
 from edgetl.data.sources import read_sources
 from edgetl.files.rows import row_of
-from edgetl.fronts.base import Tabular, Unreadable, load_front
+from edgetl.fronts.base import Rowed, Tabular, Unreadable, load_front
 from edgetl.recipes.recipe import Data, Task
 from edgetl.types import FrontName
 
@@ -56,7 +56,7 @@ def _describe_objects(side: Annotated) -> dict[str, object]:
 def hash_examples(paths: Iterable[str], front: FrontName) -> dict[str, str]:
     """sha256 of each file's bytes, or of a row's content; hex, "" for one that cannot be read."""
     unique, kind = list(dict.fromkeys(paths)), load_front(front)
-    if not isinstance(kind, Tabular):
+    if not isinstance(kind, (Rowed, Tabular)):
         return hash_files(unique)
     rows = {path for path in unique if row_of(path) is not None}
     digests = hash_files(path for path in unique if path not in rows)
@@ -88,7 +88,7 @@ def _describe(listing: Listing, front: FrontName) -> dict[str, object]:
     }
 
 
-def _hash_row(path: str, front: Tabular) -> str:
+def _hash_row(path: str, front: Rowed | Tabular) -> str:
     try:
         return hashlib.sha256(front.content(Path(path))).hexdigest()
     except Unreadable:

@@ -18,7 +18,7 @@ from edgetl.data.scan import locate
 from edgetl.errors import DataError, EdgetlError, UsageError
 from edgetl.files.rows import Row
 from edgetl.files.text import escaped, shortened
-from edgetl.fronts.base import Table, Tabular, load_front
+from edgetl.fronts.base import Rowed, Table, Tabular, load_front
 from edgetl.types import FrontName
 
 _LISTS = (".csv", ".txt", ".lst")
@@ -59,11 +59,15 @@ def _meant(path: Path, front: FrontName, column: str | None) -> list[Path]:
     if os.path.isdir(path):  # noqa: PTH112
         return _in_folder(path, front)
     kind = load_front(front)
+    if isinstance(kind, Rowed) and path.suffix.lower() in kind.tables and path.is_file():
+        inside = kind.places(path)
+        if inside is not None:
+            return list(inside)
     if path.suffix.lower() in kind.tables and isinstance(kind, Tabular):
         found = _in_table(path, kind.open_table(path), column)
         if found is not None:
             return found
-    if path.suffix.lower() in _LISTS and path.suffix.lower() not in kind.suffixes:
+    if path.suffix.lower() in _LISTS and (isinstance(kind, Rowed) or path.suffix.lower() not in kind.suffixes):
         return _in_list(path, front)
     if any(sign in str(path) for sign in _PATTERN) and not os.path.lexists(path):
         return _fitting(path, front)

@@ -7,15 +7,17 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol, TypeVar
 
-from edgetl.data.lists import Part, Row, check_label, read_rows
+from edgetl.data.lists import Part, check_label, read_rows
 from edgetl.data.lookup import Lookup
 from edgetl.data.names import NAMED, counterparts, in_quotes, one_form, what_differs
 from edgetl.data.tables import is_table, table_rows
 from edgetl.errors import DataError, UsageError
 from edgetl.files.file_kind import describe
+from edgetl.files.rows import LabeledRow
 from edgetl.files.text import nearest, printable, shortened
-from edgetl.fronts.base import Front, load_front
+from edgetl.fronts.base import Front, Rowed, load_front
 from edgetl.recipes.recipe import Columns
 from edgetl.store.results import MARKER
 from edgetl.types import FrontName, Skipped
@@ -102,6 +104,8 @@ def scan(
         if root.is_dir():
             return _scan_folder(root, kind)
         if root.is_file():
+            if isinstance(kind, Rowed) and root.suffix.lower() in kind.tables and kind.holds_examples(root, columns):
+                return _scan_rows(root, kind.rows(root, columns), part, kind)
             if is_table(root, kind, columns):
                 return _scan_table(root, columns, part, kind)
             listing = _scan_list(root, columns, Lookup(root.parent, images, kind.suffixes), part)
@@ -294,7 +298,33 @@ def _scan_table(path: Path, columns: Columns | None, part: Part | None, front: F
     return replace(_listing_of(path, labels, skipped), measures=measures, noun=front.noun, rows_of=front.name)
 
 
-def _rows_of_part(rows: Sequence[Row], part: Part | None, skipped: list[Skipped], path: Path) -> Iterator[Row]:
+def _scan_rows(path: Path, rows: Sequence[LabeledRow], part: Part | None, front: Front) -> Listing:
+    """The rows that a front finds in its own tables; a place is as good as a path."""
+    skipped: list[Skipped] = []
+    labels: dict[str, tuple[str, int]] = {}
+    for row in _rows_of_part(rows, part, skipped, path):
+        if not row.label:
+            raise DataError(f"{row.row}: expected a label, found nothing; fill it, or remove the row")
+        label = one_form(row.label)
+        check_label(label, str(row.row))
+        labels[str(row.row)] = (label, row.row.number)
+    if not labels:
+        raise DataError(f"{path}: expected rows of labeled {front.noun}s{_of_part(rows, part)}, found none")
+    measures = any(row.part == "val" for row in rows)
+    return replace(_listing_of(path, labels, skipped), measures=measures, noun=front.noun)
+
+
+class _InPart(Protocol):
+    @property
+    def part(self) -> Part | None: ...
+
+
+_InAPart = TypeVar("_InAPart", bound=_InPart)
+
+
+def _rows_of_part(
+    rows: Sequence[_InAPart], part: Part | None, skipped: list[Skipped], path: Path
+) -> Iterator[_InAPart]:
     measures = any(row.part == "val" for row in rows)
     unused = sum(row.part == "test" for row in rows) if part == "train" else 0
     if unused:
@@ -302,7 +332,7 @@ def _rows_of_part(rows: Sequence[Row], part: Part | None, skipped: list[Skipped]
     return (row for row in rows if _wanted(row.part, part, measures))
 
 
-def _of_part(rows: Sequence[Row], part: Part | None) -> str:
+def _of_part(rows: Sequence[_InPart], part: Part | None) -> str:
     return f" with the split `{part}`" if part and any(row.part for row in rows) else ""
 
 

@@ -59,7 +59,8 @@ def make_split(
     Raises UsageError for a path that does not exist, for a `max_val_images` below the number of classes and for a
     `group_by` that matches no group in some name. Raises DataError for the errors of `scan`, fewer than two classes,
     classes that differ between train and val, a class with too few usable images, and, with `unreadable: refuse`, for
-    images that cannot be decoded. Sounds: for clips of several rates.
+    images that cannot be decoded. Sounds: for clips of several rates; series: for
+    windows of several channels or rates.
     """
     progress = progress or Silent()
     kind = load_front(front)
@@ -107,8 +108,9 @@ def _note(sentences: Sequence[str], more: str, progress: Progress) -> None:
 def write_split(split: Split, path: Path) -> None:
     """Write a split as JSON, with absolute paths."""
     values = asdict(split)
-    if split.clips is None:
-        del values["clips"]
+    for name in ("clips", "windows"):
+        if values[name] is None:
+            del values[name]
     if split.front in ("image", "audio"):  # known by its clips
         del values["front"]
     path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
@@ -132,8 +134,8 @@ def read_split(path: Path) -> Split:
 
 
 def split_digest(split: Split) -> str:
-    """sha256 (hex) over the content of the split: classes, resize policy, rate and lengths of clips, and label and
-    bytes of each file in order."""
+    """sha256 (hex) over the content of the split: classes, resize policy, rate and lengths of clips, channels of
+    windows, and label and bytes of each file in order."""
     meaning: dict[str, object] = {
         "classes": split.classes,
         "resize": split.resize,
@@ -142,6 +144,8 @@ def split_digest(split: Split) -> str:
     }
     if split.clips is not None:
         meaning |= {"clips": asdict(split.clips)}
+    if split.windows is not None:
+        meaning |= {"windows": asdict(split.windows)}
     return hashlib.sha256(json.dumps(meaning, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

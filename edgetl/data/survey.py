@@ -66,8 +66,8 @@ def front_of(root: Path) -> FrontName:
     for suffix in _suffixes(locate(Path(), str(root))):
         for name in FRONTS:
             counts[name] += suffix in load_front(name).suffixes
-    if any(counts[name] for name in FRONTS if name != "text"):
-        counts["text"] = 0  # those of annotations, or remarks
+    if any(counts[name] for name in FRONTS if name not in ("text", "series")):
+        counts["text"] = counts["series"] = 0  # those of annotations, remarks, or lists
     elif _text_tables(root):
         return "text"
     return max(counts, key=lambda name: counts[name])

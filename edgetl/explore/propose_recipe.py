@@ -12,6 +12,7 @@ from edgetl.data.survey_objects import has_annotations, survey_objects
 from edgetl.errors import DataError
 from edgetl.explore.suggest import recipe_text
 from edgetl.explore.suggest_objects import object_recipe_text
+from edgetl.explore.suggest_series import series_recipe_text, survey_series, table_of
 from edgetl.explore.suggest_sounds import sound_recipe_text
 from edgetl.explore.suggest_texts import text_recipe_text
 
@@ -28,11 +29,17 @@ class Proposal:
 def proposed(root: Path) -> Proposal:
     """Look at a folder, or at a file of annotations or a list.
 
-    Folders of more clips than images are for sound, tables with texts and folders of .txt for texts. Folders of classes
-    are for classification, also with annotations beside them, which a note names; folders of parts (`train2017`) are
-    not classes. Raises UsageError for a missing folder, DataError for unusable data.
+    Folders of more clips than images are for sound, tables with texts and folders of .txt for texts, tables and folders
+    of windows for series. Folders of classes are for classification, also with annotations beside them, which a note
+    names; folders of parts (`train2017`) are not classes. Raises UsageError for a missing folder, DataError for unusable
+    data.
     """
     front = front_of(root)
+    if table_of(root) is not None or front == "series":
+        windows = survey_series(root)
+        return Proposal(
+            lambda here, name, vnni: series_recipe_text(windows, root, here, name, vnni=vnni), windows.notes
+        )
     if front == "text" and not (root.is_dir() and has_annotations(root)):
         texts = survey(root, "text")
         return Proposal(lambda here, name, vnni: text_recipe_text(texts, root, here, name, vnni=vnni), texts.notes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 _PLACE = re.compile(r"(?P<table>.+\.[A-Za-z0-9]+):(?P<number>[0-9]{1,9})(:(?P<column>[^:/]+))?", re.DOTALL)
 
@@ -31,3 +32,12 @@ def row_of(path: Path | str) -> Row | None:
     if found is None or Path(path).exists():
         return None
     return Row(Path(found["table"]), int(found["number"]), found["column"] or "")
+
+
+@dataclass(frozen=True)
+class LabeledRow:
+    """One labeled row of a table: where it is, and its class. `part` if the table says it."""
+
+    row: Row
+    label: str
+    part: Literal["train", "val", "test"] | None = None

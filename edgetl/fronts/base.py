@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from edgetl.errors import DataError
 from edgetl.files.file_kind import FileKind, describe
+from edgetl.files.rows import LabeledRow
 from edgetl.files.text import escaped
+from edgetl.recipes.recipe import Columns
 from edgetl.types import FrontName, Trait
 
 MAX_FILE_BYTES = 1_000_000_000
@@ -80,6 +82,28 @@ class Front(Protocol):
         ...
 
 
+@runtime_checkable
+class Rowed(Protocol):
+    """A front that finds the examples in its tables itself."""
+
+    def holds_examples(self, path: Path, columns: Columns | None) -> bool:
+        """Whether a file with the suffix of a table holds examples, and not the paths of their files."""
+        ...
+
+    def rows(self, path: Path, columns: Columns | None) -> Sequence[LabeledRow]:
+        """All rows, in order, those without a label with "". Raises DataError."""
+        ...
+
+    def places(self, path: Path) -> Sequence[Path] | None:
+        """Of all examples in a table, with or without labels; None if the file is a list of paths. A file that is one
+        example is its own place. Raises DataError."""
+        ...
+
+    def content(self, path: Path) -> bytes:
+        """What the digest of a row is of. Raises Unreadable."""
+        ...
+
+
 class Table(Protocol):
     """A table whose rows are examples; a place (`edgetl.files.rows`) names a row by its number."""
 
@@ -116,6 +140,7 @@ class Tabular(Protocol):
 FRONTS: dict[FrontName, str] = {
     "image": "edgetl.fronts.image.front:ImageFront",
     "audio": "edgetl.fronts.audio.front:AudioFront",
+    "series": "edgetl.fronts.series.front:SeriesFront",
     "text": "edgetl.fronts.text.front:TextFront",
 }
 """Imported on first use."""

@@ -11,6 +11,8 @@ def augment_of(run: Run) -> str:
     policy = run.job.recipe.data.augment
     if run.job.recipe.front == "text":
         return "none"
+    if run.job.recipe.front == "series":
+        return "light" if policy == "auto" else policy
     if run.job.recipe.front == "audio":
         return "speech" if policy == "auto" else policy
     return resolve_policy(policy, run.split.classes)

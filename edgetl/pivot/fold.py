@@ -20,7 +20,7 @@ from edgetl.pivot.parts import WHOLE, Inputs, are_tokens, inputs_of, two_example
 
 MAX_RELATIVE_DIFFERENCE = 1e-4
 # exact types: a subclass that changes its weights in forward (weight standardization) must not be folded
-_FOLDABLE = frozenset({"Conv2d", "Conv2dSame", "Linear"})
+_FOLDABLE = frozenset({"Conv1d", "FixedConv1d", "Conv2d", "Conv2dSame", "Linear"})
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,9 @@ from edgetl.fronts.audio.load import at_network_rate, windowed
 from edgetl.fronts.audio.wav import encode_wav
 from edgetl.fronts.image.decode import decode_bytes, read_bytes
 from edgetl.fronts.image.resize import resize
+from edgetl.fronts.series.cells import text_of_window
+from edgetl.fronts.series.load import read_window, with_channels
+from edgetl.fronts.series.window import fitted
 from edgetl.fronts.text.load import encode_text
 from edgetl.fronts.text.read import read_example
 from edgetl.types import (
@@ -26,6 +29,7 @@ from edgetl.types import (
     ImagePreprocessing,
     Preprocessing,
     Sample,
+    SeriesPreprocessing,
     TextPreprocessing,
     as_image,
 )
@@ -86,6 +90,10 @@ def write_examples(
     <i>.txt           a text in UTF-8 without spaces around it, at most 5000 characters
     <i>.input.npy     its tokens, filled up to their bucket, int32 (L,)
 
+    <i>.csv           a window, at most 8 times the steps of the network's
+    <i>.window.npy    decoded, float32 (n, channels)
+    <i>.input.npy     cut or continued, float32 (steps, channels)
+
     Returns the inputs as batches in order, and the names of the files. Raises DataError.
     """
     folder.mkdir()
@@ -116,6 +124,8 @@ def _batches(inputs: Sequence[NDArray[Any]], p: Preprocessing) -> tuple[NDArray[
 def _example(path: Path, p: Preprocessing) -> _Example:
     if isinstance(p, TextPreprocessing):
         return _text(path, p)
+    if isinstance(p, SeriesPreprocessing):
+        return _window(path, p)
     return _clip(path, p) if isinstance(p, AudioPreprocessing) else _image(path, as_image(p))
 
 
@@ -123,6 +133,11 @@ def _text(path: Path, p: TextPreprocessing) -> _Example:
     # a file's last line break and its byte order mark are no part of a text
     text = read_example(path).strip(_AROUND)[:MAX_CHARACTERS].rstrip(_AROUND)
     return _Example(text.encode(), ".txt", encode_text(text, p, str(path)), {})
+
+
+def _window(path: Path, p: SeriesPreprocessing) -> _Example:
+    window = with_channels(read_window(path), str(path), p)[: MAX_WINDOWS * p.steps]
+    return _Example(text_of_window(window), ".csv", fitted(window, p.steps), {"window": window})
 
 
 def _clip(path: Path, p: AudioPreprocessing) -> _Example:

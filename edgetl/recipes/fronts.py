@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgetl.recipes.audio import Audio
+from edgetl.recipes.series import Series
 from edgetl.recipes.text import Text
 
 if TYPE_CHECKING:
@@ -14,10 +15,10 @@ _VIEWS = {
     "image": ("auto", "none", "light", "text", "natural", "overhead"),
     "audio": ("auto", "none", "light", "speech", "sounds"),
     "text": ("auto", "none", "light"),
-    "series": ("auto", "none"),
+    "series": ("auto", "none", "light"),
 }
 _MEL = ("bands", "frame_ms", "hop_ms", "low_hz", "high_hz", "coefficients")
-_SECTIONS = {"audio": Audio(), "text": Text()}
+_SECTIONS = {"audio": Audio(), "text": Text(), "series": Series()}
 
 
 def refuse_for_front(recipe: Recipe) -> None:

@@ -23,6 +23,7 @@ from edgetl.recipes.audio import Audio
 from edgetl.recipes.fronts import refuse_for_front
 from edgetl.recipes.gates import Gates
 from edgetl.recipes.section import Section
+from edgetl.recipes.series import Series
 from edgetl.recipes.text import Text
 from edgetl.types import FrontName
 
@@ -93,7 +94,8 @@ OneOrMore = Annotated[
 
 
 class Data(Section):
-    """Labeled images, clips of sound for `front: audio`, or texts for `front: text`."""
+    """Labeled images, clips of sound for `front: audio`, texts for `front: text`, or windows of sensor channels for
+    `front: series`."""
 
     train: str
     """Folder with one sub-folder per class, or a CSV list with the columns `path,label`. Relative to the recipe. With a
@@ -329,6 +331,7 @@ class Recipe(Section):
     check: Check = Check()
     audio: Audio = Audio()
     text: Text = Text()
+    series: Series = Series()
     backbone: Backbone
     detector: Detector = Detector()
     adapt: Adapt = Adapt()

@@ -34,7 +34,10 @@ from edgetl.report.summary import summarize
 from edgetl.tasks.classification.accuracy import Accuracy
 from edgetl.tasks.detection.scores import DetectionScores
 from edgetl.tasks.quality import QualityRecord
-from edgetl.types import ClassRecall, Clips, ColdStart, Sample, Split, Verdict
+from edgetl.types import ClassRecall, Clips, ColdStart, Sample, Split, Verdict, Windows
+
+_NAMED = 8
+"""Channels that the page names."""
 
 
 @dataclass(frozen=True)
@@ -263,7 +266,7 @@ def _cold_start(cold: ColdStart | None) -> dict[str, Any]:
 
 def _data(split: Split, adapt: Adaptation | DetectorAdaptation | None) -> Data:
     short = whole(split).short
-    policy, reason = ("", "") if split.clips else (split.resize, split.resize_reason)
+    policy, reason = ("", "") if split.front != "image" else (split.resize, split.resize_reason)
     if isinstance(adapt, Adaptation) and adapt.resize:  # the shots may have decided otherwise than the shapes
         policy, reason = adapt.resize.policy, adapt.resize.reason
     elif isinstance(adapt, DetectorAdaptation) and adapt.resize != policy:
@@ -275,7 +278,7 @@ def _data(split: Split, adapt: Adaptation | DetectorAdaptation | None) -> Data:
         val_per_class=_per_class(split.val, len(split.classes)),
         resize=policy,
         resize_reason=reason,
-        clips=_clips(split.clips) if split.clips else "",
+        clips=_clips(split.clips) if split.clips else _windows(split.windows) if split.windows else "",
         digest=split.digest,
         skipped=tuple(SkippedFile(path=short(item.path), reason=item.reason) for item in split.skipped),
     )
@@ -285,6 +288,14 @@ def _clips(clips: Clips) -> str:
     seconds = sorted(length / clips.rate_hz for length in clips.lengths)
     shortest, median, longest = seconds[0], seconds[len(seconds) // 2], seconds[-1]
     return f"{len(seconds)} clips of {shortest:.2f} to {longest:.2f} s (median {median:.2f} s), {clips.rate_hz} Hz"
+
+
+def _windows(windows: Windows) -> str:
+    lengths = sorted(windows.lengths)
+    names = ", ".join(f"channel {name}" if name.isdecimal() else name for name in windows.channels[:_NAMED])
+    more = f" and {len(windows.channels) - _NAMED} more" if len(windows.channels) > _NAMED else ""
+    span = f"{lengths[0]} to {lengths[-1]}" if lengths[0] != lengths[-1] else f"{lengths[0]}"
+    return f"{len(lengths)} windows of {span} steps, {len(windows.channels)} channels: {names}{more}"
 
 
 def _per_class(samples: Sequence[Sample], classes: int) -> tuple[int, ...]:

@@ -26,6 +26,7 @@ from edgetl.report.adaptation import curves, plain
 from edgetl.report.adaptation_plots import accuracy_seconds, learning_curves
 from edgetl.report.clips import ClipLooks
 from edgetl.report.confusion import Confusion, lowest, shape_confusion
+from edgetl.report.curves import look_at_window
 from edgetl.report.detection import adaptation as detector_adaptation
 from edgetl.report.detection import section
 from edgetl.report.detection.adaptation import loss_curves
@@ -100,7 +101,7 @@ def render_html(report: Report, details: Details) -> str:
     environment.globals |= {"words": words, "adaptation": adaptation}
     noun = load_front(report.front).noun
     clips = ClipLooks() if report.front == "audio" else None
-    look = clips or {"text": plain_text}.get(report.front, look_at)
+    look = clips or {"text": plain_text, "series": look_at_window}.get(report.front, look_at)
     # of the players the predictions come first: a page has room for some
     of_task = (
         _of_objects(report, details)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from edgetl.adapt.suited import suited
 from edgetl.files.digest import value_digest
 from edgetl.fronts.image.augment_policy import resizes_of
 from edgetl.fronts.views import augment_of
@@ -49,6 +51,9 @@ def adapt_stage(run: Run, weights: Weights | None = None, until: str = "adapt") 
     }
     if run.split.clips:
         config |= {"audio": recipe.audio.model_dump(mode="json"), "rate_hz": run.split.clips.rate_hz}
+    if run.split.windows:
+        config |= {"windows": asdict(run.split.windows), "series": recipe.series.model_dump(mode="json")}
+        config |= {"suited": suited(run).model_dump(mode="json")}
     if recipe.task == "detection":
         config |= {"task": recipe.task, "detector": recipe.detector.model_dump(mode="json")}
     inputs = {"shots": samples_digest(run.split, run.split.shots), "weights": source.digest}

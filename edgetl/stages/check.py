@@ -55,12 +55,13 @@ def _checked(run: Run, weights: Weights | None, obstacle: str) -> StageResult:
 
     def make(out: Path) -> None:
         from edgetl.checks.check import check_images
+        from edgetl.checks.series.check import check_series
         from edgetl.checks.sounds.check import check_sounds
         from edgetl.checks.texts.check import check_texts
 
         opened = weights.to_open() if weights and recipe.check.features else source
-        check = {"image": check_images, "audio": check_sounds, "text": check_texts}[recipe.front]
-        check(run, opened, obstacle, out)
+        by_front = {"image": check_images, "audio": check_sounds, "series": check_series, "text": check_texts}
+        by_front[recipe.front](run, opened, obstacle, out)
 
     config = {
         "check": settings,

@@ -17,6 +17,7 @@ from edgetl.types.data import (
     Skipped,
     Split,
     Trait,
+    Windows,
 )
 from edgetl.types.engines import (
     IMAGE_INPUT,
@@ -110,6 +111,7 @@ __all__ = [
     "Variant",
     "Verdict",
     "WeightSource",
+    "Windows",
     "as_image",
     "described",
     "fed",

@@ -83,11 +83,29 @@ class Clips:
 
 
 @dataclass(frozen=True)
+class Windows:
+    """Of series: what the network's input is made from.
+
+    channels   their names; numbers from 1 if the data has none
+    period     usual step of the time stamps, in their unit; 0 without any
+    lengths    in steps, of the shots and then of the validation windows
+    mean, std  of each channel over all moments of the shots; the std of a constant channel is 1
+    """
+
+    channels: tuple[str, ...]
+    period: float
+    lengths: tuple[int, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Split:
     """A few-shot split: `shots` are for training (and calibration), `val` only for validation. No file is in both.
 
     croppable  whether `resize: crop` is possible: no image is too elongated for it
-    clips      None for everything but sounds; the fields about resizing are for images
+    clips      None for everything but sounds, windows  for everything but series; the fields about resizing are for
+               images
     front      what the examples are
     """
 
@@ -104,3 +122,4 @@ class Split:
     remarks: tuple[Remark, ...] = ()
     clips: Clips | None = None
     front: FrontName = "image"
+    windows: Windows | None = None

@@ -71,6 +71,7 @@ bool same_input(const edgetl::Manifest& one, const edgetl::Manifest& other) {
   const edgetl::Preprocessing &a = one.preprocessing, &b = other.preprocessing;
   return one.front == other.front && one.audio.rate_hz == other.audio.rate_hz &&
          one.audio.file_rate_hz == other.audio.file_rate_hz && one.audio.samples == other.audio.samples &&
+         one.series.steps == other.series.steps && one.series.channels == other.series.channels &&
          a.height == b.height && a.width == b.width && a.resize == b.resize && a.crop_pct == b.crop_pct &&
          a.interpolation == b.interpolation && a.fill == b.fill;
 }
@@ -103,7 +104,7 @@ bool golden_images(const edgetl::Bundle& bundle, const std::string& folder, Imag
   }
   for (const edgetl::GoldenImage& image : images) {
     shown.inputs.emplace_back(image.input.data, image.input.data + image.input.size);
-    if (bundle.manifest().front == edgetl::Front::audio) continue;
+    if (bundle.manifest().front != edgetl::Front::image) continue;
     edgetl::Picture& picture = shown.pictures.emplace_back();
     picture.rgb = std::make_unique<uint8_t[]>(image.rgb.size);
     std::copy_n(image.rgb.data, image.rgb.size, picture.rgb.get());
@@ -138,14 +139,23 @@ bool named_images(const Request& request, const edgetl_model* model, Images& ima
   std::vector<std::string> files;
   edgetl_error error{};
   const int32_t rate_hz = edgetl::rate_of_sound(model);
-  edgetl_status status = edgetl::list_files(
-      request.images, rate_hz > 0 ? edgetl::Files::sounds : edgetl::Files::pictures, timed_images, files, &error);
+  const edgetl::Series& series = model->bundle.manifest().series;
+  const edgetl::Files kind = series.channels > 0 ? edgetl::Files::windows
+                             : rate_hz > 0       ? edgetl::Files::sounds
+                                                 : edgetl::Files::pictures;
+  edgetl_status status = edgetl::list_files(request.images, kind, timed_images, files, &error);
   edgetl::InputLoader loader(model);
   for (size_t i = 0; status == EDGETL_OK && i < files.size(); ++i) {
     if (rate_hz > 0) {
       edgetl::Sound sound;
       status = edgetl::read_sound_file(files[i], rate_hz, sound, &error);
       if (status == EDGETL_OK) edgetl::prepare_sound(*model, sound, images.inputs.emplace_back());
+      continue;
+    }
+    if (series.channels > 0) {
+      edgetl::Window window;
+      status = edgetl::read_window_file(files[i], series.channels, window, &error);
+      if (status == EDGETL_OK) edgetl::prepare_window(*model, window, images.inputs.emplace_back());
       continue;
     }
     edgetl::Picture& picture = images.pictures.emplace_back();

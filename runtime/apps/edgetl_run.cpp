@@ -30,7 +30,7 @@ const edgetl::Program& program() {
       "BUNDLE FILE...",
       2,
       std::numeric_limits<size_t>::max(),
-      "Classify JPEG and PNG files with a bundle, or find the objects in them; or classify WAV files.",
+      "Classify JPEG and PNG files with a bundle, or find the objects in them; or classify WAV files, or windows of series in CSV and NPY files.",
       {{"--top", "K", "Classes to show per file or window. [default: 3]"},
        {"--threshold", "SCORE",
         "Lowest score of an object to show, 0 to 1. [default: the bundle's own] With --stream, as P or CLASS=P: mean "
@@ -134,11 +134,21 @@ edgetl_status classify_sound(edgetl_model* model, const std::string& path, int32
                                  logits.size(), error);
 }
 
+edgetl_status classify_window(edgetl_model* model, const std::string& path, std::vector<float>& logits,
+                              edgetl_error* error) {
+  edgetl::Window window;
+  const edgetl_info info = info_of(model);
+  if (const edgetl_status status = edgetl::read_window_file(path, info.channels, window, error)) return status;
+  return edgetl_classify_window(model, window.values.data(), window.steps, window.channels, logits.data(),
+                                logits.size(), error);
+}
+
 edgetl_status predict(edgetl_model* model, edgetl::InputLoader& loader, size_t top, Prediction& prediction,
                       edgetl_error* error) {
   const edgetl_info info = info_of(model);
   prediction.logits.resize(static_cast<size_t>(info.classes));
-  const edgetl_status status = info.rate_hz > 0
+  const edgetl_status status = info.channels > 0 ? classify_window(model, prediction.path, prediction.logits, error)
+                               : info.rate_hz > 0
                                    ? classify_sound(model, prediction.path, info.rate_hz, prediction.logits, error)
                                    : classify_picture(model, loader, prediction.path, prediction.logits, error);
   if (status == EDGETL_OK) rank(prediction, top);

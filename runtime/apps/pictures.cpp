@@ -18,6 +18,7 @@ bool is_of(Files kind, const fs::path& path) {
   std::string ending = path.extension().string();
   for (char& c : ending) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
   if (kind == Files::sounds) return ending == ".wav" || ending == ".wave";
+  if (kind == Files::windows) return ending == ".csv" || ending == ".tsv" || ending == ".npy";
   return ending == ".jpg" || ending == ".jpeg" || ending == ".png";
 }
 
@@ -35,7 +36,9 @@ edgetl_status list_folder(const std::string& folder, Files kind, std::vector<std
   }
   if (found.empty()) {
     return fail(error, EDGETL_INVALID_ARGUMENT, "%s: holds no %s file", folder.c_str(),
-                kind == Files::sounds ? ".wav" : ".jpg or .png");
+                kind == Files::windows  ? ".csv or .npy"
+                : kind == Files::sounds ? ".wav"
+                                        : ".jpg or .png");
   }
   std::sort(found.begin(), found.end());
   files.insert(files.end(), found.begin(), found.end());

@@ -35,6 +35,26 @@ void prepare_sound(const edgetl_model& model, const Sound& sound, std::vector<ui
   std::memcpy(input.data(), window.data(), input.size());
 }
 
+edgetl_status read_window_file(const std::string& path, int32_t channels, Window& window, edgetl_error* error) {
+  constexpr const char* what = "a window";
+  Content content;
+  const char* name = path.c_str();
+  edgetl_status status = read_content(name, what, content, error);
+  if (status == EDGETL_OK) status = read_window(name, {content.data.get(), content.bytes}, window, error);
+  if (status != EDGETL_OK || window.channels == static_cast<size_t>(channels)) return status;
+  const std::string found =
+      "expected " + std::to_string(channels) + " channels, found " + std::to_string(window.channels);
+  return refuse_content(error, EDGETL_INVALID_ARGUMENT, name, what, found.c_str());
+}
+
+void prepare_window(const edgetl_model& model, const Window& window, std::vector<uint8_t>& input) {
+  const auto steps = static_cast<size_t>(model.bundle.manifest().series.steps);
+  std::vector<float> fitted(steps * window.channels);
+  fit_window(window.values.data(), window.steps, window.channels, steps, fitted.data());
+  input.resize(fitted.size() * sizeof(float));
+  std::memcpy(input.data(), fitted.data(), input.size());
+}
+
 int32_t rate_of_sound(const edgetl_model* model) {
   edgetl_info info{};
   info.struct_size = sizeof info;

@@ -1,4 +1,4 @@
-// WAV files for the apps: read, cut to the window of a bundle, classify.
+// WAV files and files of sensor windows for the apps: read, cut to what a bundle takes.
 #pragma once
 
 #include <cstdint>
@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "edgetl/audio.h"
+#include "edgetl/series.h"
+#include "series.h"
 
 namespace edgetl {
 
@@ -22,5 +24,11 @@ void prepare_sound(const edgetl_model& model, const Sound& sound, std::vector<ui
 
 // Of the recordings that the model takes, in Hz; 0 if it takes images.
 int32_t rate_of_sound(const edgetl_model* model);
+
+// EDGETL_INVALID_ARGUMENT, with a line that names the file, unless it is a window with so many channels.
+edgetl_status read_window_file(const std::string& path, int32_t channels, Window& window, edgetl_error* error);
+
+// A window as the model's network takes it.
+void prepare_window(const edgetl_model& model, const Window& window, std::vector<uint8_t>& input);
 
 }  // namespace edgetl

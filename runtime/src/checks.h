@@ -28,7 +28,7 @@ struct Detail {
 // Tells the listener every step, and keeps the first that failed.
 class Checks {
  public:
-  // noun: what an example is, "image" or "clip"
+  // noun: what an example is, "image", "clip", "window"
   Checks(const Listener& listener, const std::string& where, const char* noun)
       : listener_(listener), where_(where), noun_(noun) {}
 
@@ -47,6 +47,9 @@ class Checks {
 // The steps before the network's input, of a recording.
 edgetl_status check_sound(const Bundle& bundle, const Resampler& resampler, const GoldenImage& golden, int32_t index,
                           Checks& checks, edgetl_error* error);
+
+// The same of a window.
+edgetl_status check_series(const Series& series, const GoldenImage& golden, int32_t index, Checks& checks);
 
 // The steps after the network's input, from the outputs in `engine`: of a classifier, and of a detector.
 void check_logits(const Engine& engine, const Manifest& manifest, const GoldenImage& golden, int32_t index,

@@ -162,14 +162,35 @@ edgetl_status read_words(const Bundle& bundle, const std::string& stem, GoldenIm
   return EDGETL_OK;
 }
 
+// --- windows
+
+edgetl_status read_moments(const Bundle& bundle, const std::string& stem, GoldenImage& image, edgetl_error* error) {
+  const Series& series = bundle.manifest().series;
+  Array decoded, input;
+  if (!read_array(bundle.file(stem + ".window.npy"), "<f4", 2, decoded) || decoded.shape[1] != series.channels) {
+    return fail(error, EDGETL_BUNDLE_INVALID, "%s/%s.window.npy: expected float32 (n, %d) in NumPy's format 1.0",
+                bundle.where().c_str(), stem.c_str(), static_cast<int>(series.channels));
+  }
+  const std::vector<int64_t> shape = {series.steps, series.channels};
+  if (!read_array(bundle.file(stem + ".input.npy"), "<f4", 2, input) || input.shape != shape) {
+    return fail(error, EDGETL_BUNDLE_INVALID, "%s/%s.input.npy: expected float32 (%d, %d) in NumPy's format 1.0",
+                bundle.where().c_str(), stem.c_str(), static_cast<int>(series.steps),
+                static_cast<int>(series.channels));
+  }
+  image.samples = decoded.data;
+  image.input = input.data;
+  return EDGETL_OK;
+}
+
 edgetl_status read_example(const Bundle& bundle, size_t index, GoldenImage& image, edgetl_error* error) {
   const Manifest& manifest = bundle.manifest();
   const std::string stem = "golden/" + std::to_string(index);
   image.file_name = manifest.golden.files[index].c_str();
   image.file = bundle.file(image.file_name);
-  const auto read = manifest.front == Front::audio  ? read_recording
-                    : manifest.front == Front::text ? read_words
-                                                    : read_pictures;
+  const auto read = manifest.front == Front::audio    ? read_recording
+                    : manifest.front == Front::text   ? read_words
+                    : manifest.front == Front::series ? read_moments
+                                                      : read_pictures;
   return read(bundle, stem, image, error);
 }
 

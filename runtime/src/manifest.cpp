@@ -207,6 +207,7 @@ GoldenNames golden_names(Front front) {
   switch (front) {
     case Front::audio: return {{".wav"}, ".samples.npy"};
     case Front::text: return {{".txt"}, nullptr};
+    case Front::series: return {{".csv"}, ".window.npy"};
     case Front::image: break;
   }
   return {{".jpg", ".png"}, ".rgb.npy"};
@@ -284,6 +285,7 @@ bool check_pivot_digest(Reader& reader, Value value, Manifest&) {
 bool read_prepared(Reader& reader, Value value, Manifest& out) {
   if (out.front == Front::audio) return read_audio(reader, value, out.audio);
   if (out.front == Front::text) return read_text_front(reader, value, out.text);
+  if (out.front == Front::series) return read_series(reader, value, out.series);
   return read_preprocessing(reader, value, out.preprocessing);
 }
 

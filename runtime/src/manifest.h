@@ -16,13 +16,14 @@ namespace edgetl {
 enum class Resize { squash, crop, letterbox, letterbox_corner };
 enum class Interpolation { bilinear, bicubic };
 enum class Task { classification, detection };
-enum class Front { image, audio, text };
+enum class Front { image, audio, text, series };
 
 // One example, in sentences.
 constexpr const char* noun_of(Front front) {
   switch (front) {
     case Front::audio: return "clip";
     case Front::text: return "text";
+    case Front::series: return "window";
     case Front::image: break;
   }
   return "image";
@@ -52,6 +53,12 @@ struct Text {
       lengths;  // 1 .. 65536 tokens, ascending: a text is filled up to the first that holds it, and cut to the last
 };
 
+// What a network sees of sensors: float32. `mean` and `std` are inside the compiled model.
+struct Series {
+  int32_t steps = 0;     // 1 .. 2^20 moments
+  int32_t channels = 0;  // 1 .. 4096
+};
+
 // From the outputs of a detector to objects: defaults and bounds of edgetl/tasks/detection/detections.py.
 struct Postprocess {
   float score_threshold = 0.01F;
@@ -73,7 +80,7 @@ struct Tolerance {
 
 struct Golden {
   int32_t count = 0;               // 0: the bundle carries none
-  std::vector<std::string> files;  // per example, the file as it came: "golden/0.jpg", "golden/0.wav", "golden/0.txt"
+  std::vector<std::string> files;  // per example, the file as it came: "golden/0.jpg", "golden/0.wav", "golden/0.csv"
   Tolerance tolerance;
 };
 
@@ -94,6 +101,7 @@ struct Manifest {
   Preprocessing preprocessing;  // of the image front
   Audio audio;                  // of the audio front
   Text text;                    // of the text front
+  Series series;                // of the series front
   Task task = Task::classification;
   Signature signature;
   Postprocess postprocess;  // of a detector

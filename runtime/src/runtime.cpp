@@ -54,7 +54,8 @@ struct FrontWords {
 const FrontWords& words_of(Front front) {
   static constexpr FrontWords words[] = {{"image", "images", "edgetl_preprocess"},
                                          {"audio", "sound", "edgetl_classify_samples"},
-                                         {"text", "texts", "edgetl_classify_text"}};
+                                         {"text", "texts", "edgetl_classify_text"},
+                                         {"series", "windows of series", "edgetl_classify_window"}};
   return words[static_cast<size_t>(front)];
 }
 
@@ -229,6 +230,8 @@ edgetl_status edgetl_get_info(const edgetl_model* model, edgetl_info* info) {
   full.window = manifest.audio.samples;
   full.window_rate_hz = manifest.audio.rate_hz;
   full.max_tokens = manifest.text.lengths.empty() ? 0 : manifest.text.lengths.back();
+  full.steps = manifest.series.steps;
+  full.channels = manifest.series.channels;
   std::memcpy(info, &full, std::min(info->struct_size, sizeof full));
   return EDGETL_OK;
 }

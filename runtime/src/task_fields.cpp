@@ -7,7 +7,7 @@ namespace edgetl {
 namespace {
 
 constexpr const char* task_words[] = {"classification", "detection"};
-constexpr const char* front_words[] = {"image", "audio", "text"};
+constexpr const char* front_words[] = {"image", "audio", "text", "series"};
 constexpr const char* type_words[] = {"uint8", "int16", "int32", "int64", "float32"};
 constexpr const char* kind_words[] = {"detection"};
 constexpr const char* triangle_words[] = {"htk", "slaney"};
@@ -85,6 +85,27 @@ bool read_lengths(Reader& reader, Value value, Text& out) {
   });
 }
 
+// --- the series front
+
+constexpr double max_steps = 1 << 20;
+constexpr size_t max_channels = 4096;
+
+// `mean` and `std` are inside the compiled model; how many there are says how many channels.
+bool read_channels(Reader& reader, Value value, double low, int32_t& channels) {
+  size_t count = 0;
+  const bool valid = read_list(reader, value, 1, max_channels, [&](Value item, size_t) {
+    double unused = 0;
+    ++count;
+    return read_double(reader, item, low, 1e6, unused);
+  });
+  if (!valid) return false;
+  if (channels != 0 && count != static_cast<size_t>(channels)) {
+    return reader.refuse("as many numbers in `std` as in `mean`", std::to_string(count));
+  }
+  channels = static_cast<int32_t>(count);
+  return true;
+}
+
 // --- the signature
 
 bool read_dims(Reader& reader, Value value, Port& out) {
@@ -117,6 +138,10 @@ Signature expected_signature(const Manifest& manifest) {
   }
   if (manifest.front == Front::text) {
     return {{{tokens_name, "int32", {-1, -1}}}, {{logits_name, "float32", {-1, classes}}}};
+  }
+  if (manifest.front == Front::series) {
+    return {{{series_name, "float32", {-1, manifest.series.steps, manifest.series.channels}}},
+            {{logits_name, "float32", {-1, classes}}}};
   }
   const Port image{image_name, "uint8", {-1, p.height, p.width, 3}};
   if (manifest.task == Task::classification) return {{image}, {{logits_name, "float32", {-1, classes}}}};
@@ -219,6 +244,16 @@ bool read_text_front(Reader& reader, Value value, Text& out) {
       {"tokenizer", true, [](Reader& r, Value v, T& t) { return read_sha256(r, v, t.tokenizer); }},
       {"pad", true, [](Reader& r, Value v, T& t) { return read_integer(r, v, 0, max_pad, t.pad); }},
       {"lengths", true, read_lengths},
+  };
+  return read_object(reader, value, out, members);
+}
+
+bool read_series(Reader& reader, Value value, Series& out) {
+  using S = Series;
+  static constexpr Member<S> members[] = {
+      {"steps", true, [](Reader& r, Value v, S& s) { return read_integer(r, v, 1, max_steps, s.steps); }},
+      {"mean", true, [](Reader& r, Value v, S& s) { return read_channels(r, v, -1e6, s.channels); }},
+      {"std", true, [](Reader& r, Value v, S& s) { return read_channels(r, v, 1e-9, s.channels); }},
   };
   return read_object(reader, value, out, members);
 }

@@ -10,6 +10,7 @@ namespace edgetl {
 constexpr const char* image_name = "image";    // uint8 (1 or any, height, width, 3), RGB
 constexpr const char* audio_name = "audio";    // int16 (1 or any, samples), mono
 constexpr const char* tokens_name = "tokens";  // int32 (1 or any, any)
+constexpr const char* series_name = "series";  // float32 (1 or any, steps, channels)
 constexpr const char* logits_name = "logits";  // float32 (1 or any, classes)
 constexpr const char* boxes_name = "boxes";    // float32 (1 or any, anchors, 4), corners x0 y0 x1 y1 in input pixels
 constexpr const char* scores_name = "scores";  // float32 (1 or any, anchors, classes), from 0 to 1
@@ -22,6 +23,7 @@ Front front_of(Value root);
 
 bool read_audio(Reader& reader, Value value, Audio& out);
 bool read_text_front(Reader& reader, Value value, Text& out);
+bool read_series(Reader& reader, Value value, Series& out);
 bool read_signature(Reader& reader, Value value, Manifest& out);
 bool read_postprocess(Reader& reader, Value value, Manifest& out);
 

@@ -112,6 +112,8 @@ edgetl_status replay(edgetl_model& model, const std::vector<GoldenImage>& images
   for (const GoldenImage& golden : images) {
     if (manifest.front == Front::audio) {
       status = check_sound(model.bundle, model.resampler, golden, index, checks, error);
+    } else if (manifest.front == Front::series) {
+      status = check_series(manifest.series, golden, index, checks);
     } else if (manifest.front == Front::image) {
       status = check_pixels(manifest, golden, index, decoder, checks, error);
     }

@@ -41,7 +41,7 @@ def test_the_smallest_recipe_has_defaults_that_suit_few_shots() -> None:
         ({"data": {"train": "a", "shot": 3}}, "r: unknown key `data.shot`; did you mean `shots`?"),
         ({"backbone": {}}, "r: `backbone.name` is missing"),
         ({"gates": {"max_drop_points": -1}}, "r: `gates.max_drop_points`: expected at least 0; found -1"),
-        ({"data": {"train": "a", "shots": "all"}}, "r: data.shots: all leaves no validation images"),
+        ({"data": {"train": "a", "shots": "all"}}, "r: data.shots: all leaves nothing for validation"),
         ({"targets": ["x86-cpu", "x86-cpu"]}, "r: `targets`: listed twice: x86-cpu"),
         ({"targets": []}, "r: `targets`: expected the name of at least one target"),
         ({"name": "../up"}, "r: `name`: expected up to 64 letters, digits"),

@@ -1,0 +1,1 @@
+"""Networks for windows of sensor channels, and their training views."""

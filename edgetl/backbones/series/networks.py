@@ -1,0 +1,42 @@
+"""edgetl's own networks for series, by name; what each sees under a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+
+from torch import nn
+
+from edgetl.backbones.plan import Plan
+from edgetl.backbones.series import minirocket, recurrent, resnet_1d
+from edgetl.backbones.series.native import NAMES, WindowSource
+from edgetl.errors import UsageError
+from edgetl.files.text import nearest
+from edgetl.recipes.recipe import Backbone
+from edgetl.types import SeriesPreprocessing
+
+NETWORKS: Mapping[str, ModuleType] = {
+    "minirocket": minirocket,
+    "resnet_1d": resnet_1d,
+    "gru": recurrent,
+    "lstm": recurrent,
+}
+_MOST_STEPS = 4096  # of `auto`
+
+
+def plan_by_name(backbone: Backbone, source: WindowSource) -> Plan:
+    """The network that `backbone` names, and its input. Raises UsageError for a name that is not for series."""
+    name = backbone.name
+    if name not in NETWORKS:
+        raise UsageError(f"backbone.name: no network for series is called `{name}`; {nearest(name, NAMES)}")
+    windows = source.windows
+    steps = min(max(windows.lengths), _MOST_STEPS) if source.series.steps == "auto" else source.series.steps
+    native = SeriesPreprocessing(max(steps, 4), windows.mean, windows.std)
+    arguments = {"channels": len(windows.mean), "steps": native.steps}
+    return Plan("edgetl", name, native, arguments)
+
+
+def construct(architecture: str, model_args: Mapping[str, object], num_classes: int) -> nn.Module:
+    """The network with random weights and a head of `num_classes`."""
+    network: nn.Module = NETWORKS[architecture].construct(architecture, num_classes, **model_args)
+    return network

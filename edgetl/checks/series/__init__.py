@@ -1,0 +1,1 @@
+"""What is checked of windows of series before training."""

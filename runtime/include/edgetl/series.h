@@ -1,0 +1,30 @@
+/* edgetl runtime for series: classify windows of sensor channels. Part of the C ABI of runtime.h, whose rules for
+ * ownership, memory, threads and errors hold here too.
+ *
+ *   #include <edgetl/series.h>
+ *
+ *   edgetl_classify_window(model, values, steps, info.channels, logits, info.classes, &error);
+ */
+#ifndef EDGETL_SERIES_H
+#define EDGETL_SERIES_H
+
+#include "edgetl/runtime.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One inference on a window of any length: its beginning where it is longer than edgetl_info.steps, else it stays at its
+ * last moment. Scaling is inside the model. Allocates nothing of its own.
+ * values    (steps, channels), moment by moment, in the sensors' own units; finite
+ * steps     1 .. 2^20
+ * channels  must be edgetl_info.channels
+ * logits    info.classes floats, before softmax */
+EDGETL_API edgetl_status edgetl_classify_window(edgetl_model* model, const float* values, size_t steps, size_t channels,
+                                                float* logits, size_t classes, edgetl_error* error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* EDGETL_SERIES_H */
