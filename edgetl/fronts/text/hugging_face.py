@@ -11,13 +11,14 @@ from pydantic import ValidationError
 
 from edgetl.errors import DataError
 from edgetl.files.json_file import first_problem, read_json_value
-from edgetl.files.text import quoted
+from edgetl.files.text import quoted, shortened
 from edgetl.fronts.text.components import Component, Unsupported, cutting_steps, normalizing_steps
 from edgetl.fronts.text.description import MOST_BYTES, SCHEMA, Description, Normalizing
 from edgetl.fronts.text.normalize import normalizing
 
 FILE = "tokenizer.json"
 _OLDER = ("vocab.txt", "vocab.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model")
+_REASON_CHARACTERS = 200
 _FILLING = ("pad_token", "eos_token", "unk_token")
 _UNKNOWN_PENALTY = 10.0
 """How much worse than the worst piece an unknown character is, in the reference."""
@@ -37,7 +38,7 @@ def from_hf(folder: Path) -> Description:
         return _described(_converted(content, settings, _setting(folder, "config.json").get("pad_token_id")))
     except Unsupported as error:
         raise DataError(f"{where}: {error}; choose a model with another tokenizer") from error
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise DataError(f"{where}: not a file of the library `tokenizers`: {_reason(error)}") from error
 
 
@@ -47,7 +48,8 @@ def _of_older(tokenizer: Any) -> Description:
 
 
 def _reason(error: Exception) -> str:
-    return f"the key {error} is missing" if isinstance(error, KeyError) else str(error).partition("\n")[0]
+    reason = f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
+    return shortened(reason, _REASON_CHARACTERS)
 
 
 def older(folder: Path) -> Any:
@@ -61,8 +63,7 @@ def older(folder: Path) -> Any:
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # whatever it raises for files that it cannot read
-        reason = str(error).strip().partition("\n")[0]
-        raise DataError(f"{folder}: transformers cannot read the tokenizer: {reason}") from error
+        raise DataError(f"{folder}: transformers cannot read the tokenizer: {_reason(error)}") from error
 
 
 def _described(content: Component) -> Description:

@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import random
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -321,3 +322,60 @@ def test_each_token_is_marked_in_the_text_as_it_is_written(small: Description) -
         *("", "CAFE", "good", "ness", "[SEP]", "zzz", ""),
     ]
     assert len(spans(text, Tokenizer(small), longest=4)) == 4
+
+
+# --- hostile files
+
+STRANGE: tuple[Any, ...] = (
+    *(None, True, -1, 0, 1.5, 10**30, "", "a", "\x00", "\u2028", [], {}, [[]], ["a"], [1, 2, 3], {"type": "Sequence"}),
+    *({"type": None}, {"String": ""}, [["a", "b"]], {"a": 0}, {"a": -1}, ["a b"], "a" * 2000),
+)
+
+
+def saved_kinds() -> list[dict[str, Any]]:
+    """Documents with every component once."""
+    bpe, unigram = as_saved(), as_saved()
+    of_bpe(vocab={"a": 0, "b": 1, "ab": 2}, merges=["a b"], unk_token="a")(bpe)
+    bpe["normalizer"] = {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Prepend", "prepend": "x"}]}
+    bpe["pre_tokenizer"] = {
+        "type": "Sequence",
+        "pretokenizers": [split(r"x"), {"type": "Digits", "individual_digits": True}],
+    }
+    bpe["pre_tokenizer"]["pretokenizers"][0] = {"type": "ByteLevel", "add_prefix_space": True, "use_regex": True}
+    unigram["model"] = {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0.0], ["b", -1.0]], "byte_fallback": False}
+    unigram["normalizer"] = {"type": "Replace", "pattern": {"String": "a"}, "content": "b"}
+    unigram["pre_tokenizer"] = {"type": "Metaspace", "replacement": "_", "prepend_scheme": "always", "split": True}
+    single = [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+    ids = {"[CLS]": {"id": "[CLS]", "ids": [2], "tokens": ["[CLS]"]}}
+    unigram["post_processor"] = {"type": "TemplateProcessing", "single": single, "special_tokens": ids}
+    return [as_saved(), bpe, unigram]
+
+
+def mutated(content: Any, chance: random.Random) -> Any:
+    """A copy in which one value is another one, or missing."""
+    if isinstance(content, dict | list) and content and chance.random() < 0.9:
+        copied = copy.copy(content)
+        key = chance.choice(list(content) if isinstance(content, dict) else range(len(content)))
+        if chance.random() < 0.1:
+            del copied[key]
+        else:
+            copied[key] = mutated(content[key], chance)
+        return copied
+    return chance.choice(STRANGE)
+
+
+def test_a_hostile_file_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
+    chance, read, refused = random.Random(5), 0, []
+    kinds = saved_kinds()
+    for kind in kinds:
+        from_hf(folder_with(kind, tmp_path))
+    for number in range(300):
+        folder_with(mutated(kinds[number % 3], chance), tmp_path)
+        try:
+            Tokenizer(from_hf(tmp_path)).encode("a good b\x00\u00e9 [SEP]")
+            read += 1
+        except DataError as error:
+            refused.append(str(error))
+    assert not [line for line in refused if len(line.splitlines()) != 1 or len(line) > 900]
+    assert read > 20
+    assert len(refused) > 100
