@@ -41,6 +41,31 @@ def wilson(successes: int, total: int) -> Interval:
     return Interval(share, min(low, share), max(high, share))
 
 
+def poisson_rate(count: int, exposure: float) -> Interval:
+    """Events per unit of exposure, with the exact interval of a Poisson count.
+
+    Source: Garwood 1936, "Fiducial limits for the Poisson distribution", Biometrika 28:437-442.
+    Raises ValueError unless count >= 0 and exposure > 0.
+    """
+    if count < 0 or not exposure > 0:
+        raise ValueError(f"expected count >= 0 and exposure > 0; found {count} and {exposure}")
+    tail = (1 - CONFIDENCE) / 2
+    low = _poisson_mean(count - 1, 1 - tail) if count else 0.0
+    return Interval(count / exposure, low / exposure, _poisson_mean(count, tail) / exposure)
+
+
+def _poisson_mean(most: int, share: float) -> float:
+    """The mean at which a Poisson count is at most `most` with probability `share`, by bisection."""
+    numbers = np.arange(most + 1)
+    factorials = np.array([math.lgamma(number + 1) for number in numbers])
+    low, high = 0.0, 2.0 * most + 20
+    for _ in range(100):
+        middle = (low + high) / 2
+        at_most = float(np.exp(numbers * math.log(middle) - middle - factorials).sum())
+        low, high = (middle, high) if at_most > share else (low, middle)
+    return (low + high) / 2
+
+
 def paired_difference(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Interval:
     """Share right in `first` minus share right in `second`, in points, judged on the same images.
 

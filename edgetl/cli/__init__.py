@@ -39,6 +39,7 @@ GROUPS = {
     },
     "Use": {
         "predict": "Classify files or texts with a bundle, or find objects.",
+        "listen": "Spot the classes of a sound bundle in a long recording; misses and false accepts per hour.",
         "verify": "Check a bundle's digests and replay its golden vectors.",
     },
     "Machine": {
