@@ -31,8 +31,9 @@ def proposed(root: Path) -> Proposal:
 
     Folders of more clips than images are for sound, tables with texts and folders of .txt for texts, tables and folders
     of windows for series. Folders of classes are for classification, also with annotations beside them, which a note
-    names; folders of parts (`train2017`) are not classes. Raises UsageError for a missing folder, DataError for unusable
-    data.
+    names; folders of parts (`train2017`) are not classes.
+
+    Raises UsageError for a missing folder, DataError for unusable data.
     """
     front = front_of(root)
     if table_of(root) is not None or front == "series":

@@ -30,7 +30,7 @@ LARGEST_FLOAT16 = 65504.0
 HEADROOM = 2.0
 """Required factor below it, because other images may give larger values."""
 
-GoldenFile = Annotated[str, Field(pattern=r"^[0-9]{1,2}\.(jpg|png|wav|txt)$")]
+GoldenFile = Annotated[str, Field(pattern=r"^[0-9]{1,2}\.(jpg|png|wav|txt|csv)$")]
 
 
 class Parity(StrictModel):
