@@ -42,8 +42,10 @@ _KINDS = {
 
 
 @dataclass(frozen=True)
-class _Words:
-    """seem     how one example and several look alike
+class Words:
+    """Of one kind of example, in sentences.
+
+    seem     how one example and several look alike
     at_them  what to do with those that do
     several  those of one origin;  apart  those of several
     measure  of their likeness"""
@@ -55,21 +57,21 @@ class _Words:
     measure: str
 
 
-_WORDS = {
-    "image": _Words(
+WORDS = {
+    "image": Words(
         ("looks", "look"),
         "look at them",
         "images of one recording or one object",
         "different objects in one pose",
         "correlation",
     ),
-    "clip": _Words(
+    "clip": Words(
         ("sounds", "sound"), "listen to them", "clips of one recording", "different recordings", "correlation"
     ),
-    "text": _Words(
+    "text": Words(
         ("reads", "read"), "read them", "versions of one text", "different texts of one form", "common pieces"
     ),
-    "window": _Words(
+    "window": Words(
         ("looks", "look"), "look at them", "windows of one recording", "different recordings", "common moments"
     ),
 }
@@ -117,7 +119,7 @@ def copies(subject: Subject, found: Findings, conflicts: Sequence[Conflict] = ()
     conflicts  images that were skipped because their bytes have two labels
     Images that only look nearly the same may show different objects in one pose: they get a warning that says so.
     """
-    noun, words = subject.noun, _WORDS[subject.noun]
+    noun, words = subject.noun, WORDS[subject.noun]
     at_them = words.at_them
     repeated = words.several if noun == "text" else f"{noun}s of one recording"
 
@@ -224,7 +226,7 @@ def _judged(
 def _pair(subject: Subject, copy: Copy) -> Suspect:
     # the correlation of thumbnails matters only if nothing else is known
     sentence = _KINDS[subject.noun][copy.kind] + (
-        f", {_WORDS[subject.noun].measure} {copy.correlation:.3f}" if copy.kind == "near" else ""
+        f", {WORDS[subject.noun].measure} {copy.correlation:.3f}" if copy.kind == "near" else ""
     )
     pictures = (subject.picture(copy.first), subject.picture(copy.second))
     return Suspect(pictures=pictures, sentence=sentence, score=copy.correlation)

@@ -7,6 +7,7 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
+from edgetl.checks.files import WORDS
 from edgetl.checks.labels import find_mislabeled
 from edgetl.checks.model import Finding, Suspect
 from edgetl.checks.neighbours import find_neighbours
@@ -51,7 +52,9 @@ def labels(subject: Subject, features: NDArray[np.float32], *, seed: int) -> Fin
     """Images whose label is improbable, given all others."""
     found = find_mislabeled(features, subject.labels, seed=seed)
     if found is None:
-        return Finding(check="labels", verdict="not checked", sentence="too few images per class to judge labels by")
+        return Finding(
+            check="labels", verdict="not checked", sentence=f"too few {subject.noun}s per class to judge labels by"
+        )
     if not found:
         return Finding(check="labels", verdict="pass", sentence="no label is improbable")
     suspects = [
@@ -66,6 +69,6 @@ def labels(subject: Subject, features: NDArray[np.float32], *, seed: int) -> Fin
     return suspicion(
         "labels",
         suspects,
-        f"{len(found)} image{' is' if len(found) == 1 else 's are'} probably in the wrong class",
-        remedy="look at them; move wrong ones, keep those that are only unusual",
+        f"{len(found)} {subject.noun}{' is' if len(found) == 1 else 's are'} probably in the wrong class",
+        remedy=f"{WORDS[subject.noun].at_them}; move wrong ones, keep those that are only unusual",
     )
