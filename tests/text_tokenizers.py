@@ -150,7 +150,7 @@ def _llama2(texts: list[str], *, by_normalizer: bool = False) -> Any:
     trainer = lib.trainers.BpeTrainer(vocab_size=1500, limit_alphabet=80, special_tokens=specials, show_progress=False)
     made.train_from_iterator(texts, trainer)
     if by_normalizer:
-        made.pre_tokenizer = None
+        made.pre_tokenizer = lib.pre_tokenizers.Split(" ", "merged_with_previous")  # as Gemma: finds none
         made.normalizer = lib.normalizers.Sequence(
             [lib.normalizers.Prepend("\u2581"), lib.normalizers.Replace(" ", "\u2581")]
         )

@@ -86,7 +86,9 @@ def _finding(specials: Iterable[Special]) -> Callable[[str], list[Section]]:
     known = {special.text: special for special in specials}
     if not known:
         return lambda text: [(text, None, True)] if text else []
-    pattern = re.compile("|".join(map(re.escape, sorted(known, key=len, reverse=True))))
+    first = "".join(map(re.escape, sorted({text[0] for text in known})))  # few places of a text begin with one of them
+    longest_first = "|".join(map(re.escape, sorted(known, key=len, reverse=True)))
+    pattern = re.compile(f"(?=[{first}])(?:{longest_first})")
     left, right = re.compile(f"[{members('white')}]*\\Z"), re.compile(f"[{members('white')}]*")
 
     def cut(text: str) -> list[Section]:

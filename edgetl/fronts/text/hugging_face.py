@@ -13,7 +13,7 @@ from edgetl.errors import DataError
 from edgetl.files.json_file import first_problem, read_json_value
 from edgetl.files.text import quoted, shortened
 from edgetl.fronts.text.components import Component, Unsupported, cutting_steps, normalizing_steps
-from edgetl.fronts.text.description import MOST_BYTES, SCHEMA, Description, Normalizing
+from edgetl.fronts.text.description import MOST_BYTES, SCHEMA, Description, Normalizing, Replace
 from edgetl.fronts.text.normalize import normalizing
 
 FILE = "tokenizer.json"
@@ -76,7 +76,7 @@ def _described(content: Component) -> Description:
 def _converted(content: Component, settings: Component, pad: object) -> Component:
     vocabulary = _vocabulary(content["model"])
     normalize = normalizing_steps(content["normalizer"])
-    cut = cutting_steps(content["pre_tokenizer"])
+    cut = [] if _finds_no_space(content["pre_tokenizer"], normalize) else cutting_steps(content["pre_tokenizer"])
     if normalize and any(step.step == "metaspace" and step.prepend == "first" for step in cut):
         raise Unsupported("the pre-tokenizer `Metaspace` with `first` after a normalizer is not supported")
     before, after = _template(content["post_processor"])
@@ -91,6 +91,14 @@ def _converted(content: Component, settings: Component, pad: object) -> Componen
         "after": after,
         "pad": _pad(settings, content, pad, vocabulary | added),
     }
+
+
+def _finds_no_space(component: Component | None, normalize: list[Normalizing]) -> bool:
+    """Whether it cuts at spaces, but the last normalizer has replaced all of them, as in Gemma."""
+    last = normalize[-1] if normalize else None
+    replaced = isinstance(last, Replace) and last.old == " " and " " not in last.new
+    at_spaces = component and component.get("type") == "Split" and component["pattern"].get("String") == " "
+    return bool(replaced and at_spaces)
 
 
 def _vocabulary(model: Component) -> dict[str, int]:
