@@ -19,6 +19,7 @@ from edgetl.adapt.episode import MOST_VIEWS, Task
 from edgetl.adapt.record import AdaptRecord, Budget, Epoch, HeldOut, History, ResizeChoice, Times, write_adapt
 from edgetl.adapt.strategy import UNFINISHED, Outcome, adapt
 from edgetl.adapt.suited import suited
+from edgetl.adapt.tokens import prove_tokens
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.classifier import features, get_head
 from edgetl.backbones.cut import whole_macs
@@ -46,7 +47,7 @@ fine-tuning may take, and the number of passes over each shot."""
 def adapt_network(run: Run, source: WeightSource, out: Path, plan: Plan | None = None) -> None:
     """Adapt the backbone to the shots; write into the folder `out`:
 
-    network.safetensors, network.json  the adapted network
+    network.safetensors, network.json  the adapted network; of texts with its tokenizer.json
     adapt.json                         the record of the search
     run.json                           run times: everything that differs between equal runs
 
@@ -59,6 +60,7 @@ def adapt_network(run: Run, source: WeightSource, out: Path, plan: Plan | None =
     _require_shots(split)
     with deterministic(config.seed, choose_device()):
         network, spec, audit = build(backbone, source, len(split.classes), input_choice(run))
+        prove_tokens(run, spec, source)
         pretrained = freeze_network(network, spec)
         if plan is not None:
             run.progress.note(plan(whole_macs(pretrained), *_minutes_and_looks(run)))

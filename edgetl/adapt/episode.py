@@ -58,6 +58,11 @@ class Task:
         return load_front(self.run.job.recipe.front).noun
 
     @property
+    def reads(self) -> bool:
+        """Whether the examples are texts."""
+        return self.run.job.recipe.front == "text"
+
+    @property
     def config(self) -> Adapt:
         return suited(self.run)
 

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edgetl.adapt.contrast import contrastive_loss
 from edgetl.adapt.inputs import Inputs
 from edgetl.adapt.merged import Merged, merged
 from edgetl.adapt.snapshot import Snapshots
+from edgetl.backbones.classifier import features
 from edgetl.backbones.freeze import is_under, set_modes
 from edgetl.backbones.memory_format import packed
 from edgetl.backbones.reproducible import own_draws
@@ -41,13 +43,14 @@ class Epoch:
 @dataclass(frozen=True)
 class Plan:
     """How one network is trained. `by_block` has the names of the trained parts, block by block from input to output,
-    without the head."""
+    without the head; `contrast` says whether the features of a batch are compared with each other too."""
 
     config: Adapt
     learning_rate: float
     by_block: tuple[tuple[str, ...], ...]
     head: str
     epochs: int
+    contrast: bool = False
 
 
 @dataclass(frozen=True)
@@ -202,8 +205,14 @@ class _Trainer:
 
         If no batch norm uses batch statistics, the batch is processed in parts that fit the cache; the sum is the same.
         """
-        forward, at_once = self._forward(inputs)
         smoothing = self._plan.config.label_smoothing
+        if self._plan.contrast:
+            pooled, logits = features(self._network, self._plan.head, inputs)
+            loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+            loss = loss + contrastive_loss(pooled, labels)
+            loss.backward()  # type: ignore[no-untyped-call]
+            return float(loss.detach())
+        forward, at_once = self._forward(inputs)
         total = 0.0
         for images, truths in zip(torch.split(inputs, at_once), torch.split(labels, at_once), strict=True):
             loss = functional.cross_entropy(forward(images), truths, label_smoothing=smoothing)

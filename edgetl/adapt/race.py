@@ -19,12 +19,15 @@ from edgetl.adapt.record import Candidate, State
 from edgetl.adapt.trials import HeadChoice, Tuning, fit_on, run_trial
 from edgetl.backbones.freeze import Depth, all_but, blocks, last_parts
 from edgetl.backbones.reproducible import draws
+from edgetl.backbones.text.classifier import TextClassifier
 from edgetl.backbones.threads import side_by_side
 from edgetl.tasks.classification.folds import Fold
 
 # Share of the parts to train, and learning rates; the cheapest first, all parts last (docs/decisions/0009).
 _SHARES = (1 / 3, 1 / 2, 1.0)
 _RATES = ((5e-4,), (2e-4, 5e-4), (2e-4,))
+_TEXT_SHARES = (1.0, 1 / 2)  # the first one was the best on most draws of two sets (docs/decisions/0029)
+_TEXT_RATES = ((5e-5, 1e-4), (1e-4,))
 
 
 # errors of a network or its library in training; a full disk or a missing image is not its fault
@@ -65,12 +68,15 @@ def depths(task: Task) -> tuple[Depth, ...]:
         return (last_parts(network, task.head, config.train_last),)
     if config.freeze != "auto":
         return (all_but(network, task.head, config.freeze),)
-    count = len(blocks(network, task.head))
+    # tables of embeddings stay pretrained: few texts name few of their rows
+    kept = len(network.stem) if isinstance(network, TextClassifier) and task.pretrained else 0
+    count = len(blocks(network, task.head)) - kept
     if not count:
         return ()
-    if task.frozen.spec.preprocessing.front == "series" and not task.pretrained:
+    if task.frozen.spec.preprocessing.front in ("series", "text") and not task.pretrained:
         return (last_parts(network, task.head, count),)  # a random beginning is worth nothing
-    chosen = [last_parts(network, task.head, max(1, math.ceil(share * count))) for share in _SHARES]
+    shares = _TEXT_SHARES if task.reads else _SHARES
+    chosen = [last_parts(network, task.head, max(1, math.ceil(share * count))) for share in shares]
     return tuple(dict.fromkeys(chosen))
 
 
@@ -79,7 +85,8 @@ def tunings(task: Task, prepared: Sequence[Prepared]) -> tuple[Tuning, ...]:
     given = task.config.learning_rate
     if given != "auto":
         return tuple(Tuning(one, given) for one in prepared)
-    rates = _RATES if len(prepared) == len(_SHARES) else (_RATES[1],) * len(prepared)
+    usual = _TEXT_RATES if task.reads else _RATES
+    rates = usual if len(prepared) == len(usual) else (_TEXT_RATES[0] if task.reads else _RATES[1],) * len(prepared)
     return tuple(Tuning(one, rate) for one, own in zip(prepared, rates, strict=True) for rate in own)
 
 

@@ -69,7 +69,8 @@ def write_head(network: nn.Module, name: str, head: Head) -> None:
 
 
 def plan_of(task: Task, tuning: Tuning) -> Plan:
-    return Plan(task.config, tuning.learning_rate, tuning.prepared.depth.by_block, task.head, task.config.epochs)
+    blocks, epochs = tuning.prepared.depth.by_block, task.config.epochs
+    return Plan(task.config, tuning.learning_rate, blocks, task.head, epochs, contrast=task.pretrained and task.reads)
 
 
 def run_trial(
@@ -110,6 +111,7 @@ def trial_key(task: Task, tuning: Tuning, fold: Fold, head: Head) -> dict[str, A
         "rate": tuning.learning_rate,
         "fold": asdict(fold),
         "head": _head_digest(head),
+        **({"contrast": True} if task.pretrained and task.reads else {}),
     }
 
 

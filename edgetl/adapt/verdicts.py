@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from edgetl.adapt.bag_of_words import bag_of_words_logits
 from edgetl.adapt.choose_head import JudgedHead
 from edgetl.adapt.compare import mean_losses, subset
 from edgetl.adapt.episode import Task
@@ -32,14 +34,16 @@ from edgetl.backbones.extract import freeze_network, logits_of_pixels, pooled_fe
 from edgetl.backbones.load import construct
 from edgetl.data.batches import load_batch
 from edgetl.errors import WeightsError
+from edgetl.fronts.text.read import read_example
 from edgetl.tasks.classification.folds import Fold
-from edgetl.types import described
+from edgetl.types import TextPreprocessing, described
 
 _AT_ONCE = 32
 GUARD_SHARE = 0.2  # limit of a guard's cost, as a share of the adaptation
 NEIGHBOR = "a nearest neighbor"
 SCRATCH = "a small network trained from scratch"
 PIXELS = {"image": "a linear classifier on small images", "clip": "a linear classifier on small mel spectra"}
+WORDS = "a linear classifier on counts of words"
 _MOST_IMAGES = 500  # for the baselines: more say nothing new and cost minutes
 
 
@@ -117,7 +121,8 @@ def _negative_transfer(task: Task, adapted: Adapted, best: Judged) -> Guard:
 
 def _scratch(task: Task, folds: Sequence[Fold], macs: float) -> Judged | None:
     """The baseline without pretraining: a small network or, if training it would cost more than a fifth of the
-    adaptation, a linear classifier on pixels."""
+    adaptation, a linear classifier on pixels; of windows a nearest neighbor, of texts a classifier on counts of
+    words."""
     if task.noun == "window":
         return judged(
             NEIGHBOR,
@@ -127,6 +132,9 @@ def _scratch(task: Task, folds: Sequence[Fold], macs: float) -> Judged | None:
     if len(task.samples) > _MOST_IMAGES:
         return None
     p, labels, seed = task.frozen.spec.preprocessing, task.labels, task.config.seed
+    if isinstance(p, TextPreprocessing):
+        texts = [read_example(Path(sample.path)) for sample in task.samples]
+        return judged(WORDS, bag_of_words_logits(texts, labels, folds, task.num_classes), labels)
     policy = task.policy if task.noun == "image" else "none"  # views of sounds are not made of their pictures
     pixels = pictures(task.samples, p)
     if scratch_macs(task.num_classes, len(folds)) > GUARD_SHARE * macs:

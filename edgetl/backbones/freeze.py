@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from torch import nn
 
+from edgetl.backbones.text.classifier import TextClassifier
 from edgetl.errors import UsageError
 from edgetl.files.text import nearest
 
@@ -72,10 +73,13 @@ def matches(name: str, patterns: Sequence[str]) -> bool:
 
 
 def blocks(network: nn.Module, head: str) -> list[str]:
-    """Names of the parts that carry parameters, in the order of the network's definition, containers opened once.
+    """Names of the parts that carry parameters, in the order of the network's definition, containers opened once;
+    of a network for texts, its layers.
 
     Parameters of the network itself (class tokens, position embeddings) come first: they belong to the stem.
     """
+    if isinstance(network, TextClassifier):
+        return list(network.parts)
     found = [name for name, _ in network.named_parameters(recurse=False)]
     for name, child in network.named_children():
         parts = [f"{name}.{inner}" for inner, _ in child.named_children()] if _is_container(child) else [name]

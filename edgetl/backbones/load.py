@@ -27,20 +27,21 @@ from edgetl.backbones.replaceable import operate
 from edgetl.backbones.series import networks as series_networks
 from edgetl.backbones.series.native import WindowSource
 from edgetl.backbones.tensor_sets import TensorSet
+from edgetl.backbones.text import networks as text_networks
 from edgetl.backbones.text import transformer
+from edgetl.backbones.text.native import TextSource
 from edgetl.backbones.weights import TORCHVISION_PREFIX, model_file
 from edgetl.errors import UsageError, WeightsError
 from edgetl.recipes.recipe import Backbone
-from edgetl.types import ImagePreprocessing, NetworkSpec, ResizePolicy, WeightSource
+from edgetl.types import ImagePreprocessing, NetworkSpec, ResizePolicy, TextPreprocessing, WeightSource
 
 _LIBRARIES: Mapping[str, ModuleType] = {
     "timm": timm_networks,
     "torchvision": torchvision_networks,
-    "edgetl": sound_networks,
     "transformers": transformer,
 }
-_OWN: Sequence[ModuleType] = (sound_networks, series_networks)
-Choice = ResizePolicy | ClipSource | WindowSource
+_OWN: Sequence[ModuleType] = (sound_networks, series_networks, text_networks)
+Choice = ResizePolicy | ClipSource | WindowSource | TextSource
 _FRESH_SEED = 0  # fresh heads (and random weights, where asked for) are the same in every run
 
 
@@ -48,11 +49,11 @@ def build(
     backbone: Backbone, source: WeightSource, num_classes: int, choice: Choice
 ) -> tuple[nn.Module, NetworkSpec, Audit]:
     """The network in eval mode on the CPU, float32: normalized (N, 3, height, width), mel frames
-    (N, 1, frames, features), or scaled channels (N, channels, steps), -> logits (N, num_classes).
+    (N, 1, frames, features), scaled channels (N, channels, steps) or tokens (N, length) -> logits (N, num_classes).
 
-    `choice` says how images are resized, or what clips or windows are like; `source` is what `weights.locate` found.
-    The old classifier is always replaced. Raises UsageError (unknown name, unsuitable input size) and WeightsError
-    (missing, unsafe or foreign weights).
+    `choice` says how images are resized, or what clips, windows or texts are like; `source` is what `weights.locate`
+    found. The old classifier is always replaced. Raises UsageError (unknown name, unsuitable input size) and
+    WeightsError (missing, unsafe or foreign weights).
     """
     plan = _plan(backbone, source, choice)
     network = _create(plan.library, plan.architecture, plan.model_args, num_classes)
@@ -89,7 +90,9 @@ def _plan(backbone: Backbone, source: WeightSource, choice: Choice) -> Plan:
         return sound_networks.plan_by_name(backbone, source, choice)
     if isinstance(choice, WindowSource):
         return series_networks.plan_by_name(backbone, choice)
-    for front, networks in (("audio", sound_networks), ("series", series_networks)):
+    if isinstance(choice, TextSource):
+        return text_networks.plan_by_name(backbone, source, choice)
+    for front, networks in (("audio", sound_networks), ("series", series_networks), ("text", text_networks)):
         if backbone.name in networks.NETWORKS:
             raise UsageError(f"backbone.name: `{backbone.name}` is for front: {front}, not for front: image")
     if source.kind == "local-dir":
@@ -110,6 +113,8 @@ def _create(library: str, architecture: str, model_args: Mapping[str, object], n
 
 def _fill(network: nn.Module, plan: Plan, source: WeightSource, head: str) -> Audit:
     sets, where = _sets(plan, source)
+    if isinstance(plan.native, TextPreprocessing):
+        return text_networks.fill(network, plan, sets, head, where)
     fitted = fit(network, sets, head, where)
     tensors, notes = spread_stem(network, fitted.tensors, plan, where)
     droppable = (*plan.droppable, *(SECOND_HEADS if head == JOINED_HEAD else ()))

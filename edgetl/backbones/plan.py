@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from edgetl.errors import UsageError
-from edgetl.types import AudioPreprocessing, SeriesPreprocessing
+from edgetl.types import AudioPreprocessing, SeriesPreprocessing, TextPreprocessing
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -33,7 +33,7 @@ class Native:
 class Plan:
     """Library, constructor and its arguments.
 
-    native     of a network for sound or series: its input under the recipe
+    native     of a network for sound, series or texts: its input under the recipe
     droppable  name prefixes that a checkpoint may have in addition
     gray       whether the weights are declared for one channel
     licence    of the weights, as they state it; empty where nothing is stated
@@ -41,7 +41,7 @@ class Plan:
 
     library: Literal["timm", "torchvision", "edgetl", "transformers"]
     architecture: str
-    native: Native | AudioPreprocessing | SeriesPreprocessing
+    native: Native | AudioPreprocessing | SeriesPreprocessing | TextPreprocessing
     model_args: Mapping[str, object] = field(default_factory=dict)
     droppable: tuple[str, ...] = ()
     gray: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import get_args
@@ -10,20 +11,24 @@ from typing import get_args
 from pydantic import TypeAdapter, ValidationError
 
 from edgetl.errors import WeightsError
-from edgetl.types import NetworkSpec, Preprocessing, described, located
+from edgetl.types import TOKENIZER, NetworkSpec, Preprocessing, TextPreprocessing, described, located
 
 SCHEMA = 1
 _MAX_BYTES = 1_000_000
 
 
 def write_spec(spec: NetworkSpec, path: Path) -> None:
-    """Write `spec` as JSON with sorted keys: equal specs give equal bytes."""
+    """Write `spec` as JSON with sorted keys: equal specs give equal bytes. Of a network for texts with a copy of its
+    tokenizer beside it."""
     values = {**asdict(spec), "preprocessing": described(spec.preprocessing)}
     for name in ("surgery", "licence"):
         if not values[name]:
             del values[name]  # the same bytes as before there was such a field
     text = json.dumps({"schema": SCHEMA, **values}, indent=2, sort_keys=True, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
+    p = spec.preprocessing
+    if isinstance(p, TextPreprocessing) and Path(p.folder).resolve() != path.parent.resolve():
+        shutil.copyfile(Path(p.folder) / TOKENIZER, path.parent / TOKENIZER)
 
 
 def read_spec(path: Path) -> NetworkSpec:

@@ -22,6 +22,11 @@ CONFIG_FILE = "config.json"
 MODEL_FILES = ("model.safetensors", "pytorch_model.bin")  # timm's own names, in its own order of preference
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+# of a network for texts: its tokens, and how they are pooled
+_TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "vocab.json", "merges.txt",
+    "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "1_Pooling/config.json",
+)  # fmt: skip
 _MAX_CONFIG_BYTES = 1_000_000
 _NAMED = 8
 _FORMS = "a timm name, `tv_NAME` for torchvision, `local-dir:PATH` or `edgetl:NAME`"
@@ -31,8 +36,8 @@ def locate(backbone: Backbone, base: Path, weights_dirs: Sequence[Path]) -> Weig
     """Find the weights that `backbone` names; relative paths start at `base`, the recipe's folder.
 
     A plain name is looked up as `<weights_dir>/<name>/` before the hub, with and without timm's tag. `digest` is the
-    SHA-256 of a single file, or of the digests of config and weights of a folder. Raises UsageError (contradictory or
-    malformed request) and WeightsError (nothing usable in the expected place).
+    SHA-256 of a single file, or of the digests of config, weights and tokenizer of a folder. Raises UsageError
+    (contradictory or malformed request) and WeightsError (nothing usable in the expected place).
     """
     if backbone.weights is not None and not backbone.pretrained:
         raise UsageError("backbone: `weights` and `pretrained: false` contradict each other; leave one of them out")
@@ -80,8 +85,10 @@ def _folder(kind: str, rest: str, backbone: Backbone, base: Path) -> WeightSourc
 def _timm_folder(folder: Path) -> WeightSource:
     config = folder / CONFIG_FILE
     if not config.is_file():
-        raise WeightsError(f"{folder}: expected a timm folder ({CONFIG_FILE} and {MODEL_FILES[0]}); no {CONFIG_FILE}")
-    digests = f"{_sha256(config)} {_sha256(model_file(folder))}"
+        expected = f"a folder of timm or transformers ({CONFIG_FILE} and {MODEL_FILES[0]})"
+        raise WeightsError(f"{folder}: expected {expected}; no {CONFIG_FILE}")
+    words = [folder / name for name in _TOKENIZER_FILES if (folder / name).is_file()]
+    digests = " ".join(_sha256(path) for path in (config, model_file(folder), *words))
     return WeightSource("local-dir", str(folder), hashlib.sha256(digests.encode()).hexdigest())
 
 

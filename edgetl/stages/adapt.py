@@ -53,6 +53,9 @@ def adapt_stage(run: Run, weights: Weights | None = None, until: str = "adapt") 
         config |= {"audio": recipe.audio.model_dump(mode="json"), "rate_hz": run.split.clips.rate_hz}
     if run.split.windows:
         config |= {"windows": asdict(run.split.windows), "series": recipe.series.model_dump(mode="json")}
+    if recipe.front == "text":
+        config |= {"text": recipe.text.model_dump(mode="json")}
+    if recipe.front in ("series", "text"):
         config |= {"suited": suited(run).model_dump(mode="json")}
     if recipe.task == "detection":
         config |= {"task": recipe.task, "detector": recipe.detector.model_dump(mode="json")}

@@ -40,7 +40,7 @@ def as_exported(tokens: NDArray[np.int32], p: TextPreprocessing) -> Tensor:
 
 
 def noise(p: TextPreprocessing, count: int) -> Tensor:
-    """int64 (count, length) of ids that any vocabulary has, in texts of the second length."""
-    length = p.lengths[:2][-1]
+    """int64 (count, length) of ids that any vocabulary has, in texts of the length before the last: a usual one."""
+    length = p.lengths[-2:][0]
     ids = torch.randint(_FEWEST, (count, length), generator=torch.Generator().manual_seed(0))
     return torch.where(ids == p.pad, (p.pad + 1) % _FEWEST, ids)

@@ -45,7 +45,7 @@ def require_safetensors(path: Path) -> None:
         )
 
 
-def fill(network: nn.Module, sets: Sequence[TensorSet], head: str, where: str, name: str) -> Audit:
+def fill_encoder(network: nn.Module, sets: Sequence[TensorSet], head: str, where: str, name: str) -> Audit:
     """Fill everything except the classifier `head` from a checkpoint of the encoder, whatever prefix and heads it has.
 
     Raises WeightsError, and changes nothing, for a tensor that is missing, unexpected or of another shape.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from edgetl.backbones.checkpoint import read_sets
 from edgetl.backbones.text import transformer
 from edgetl.backbones.text.classifier import TextClassifier
-from edgetl.backbones.text.weights import fill, require_safetensors
+from edgetl.backbones.text.weights import fill_encoder, require_safetensors
 from edgetl.errors import UsageError, WeightsError
 
 transformers = pytest.importorskip("transformers", reason="needs the extra `text`")
@@ -33,7 +33,7 @@ def built(folder: Path, pooling: str = "mean") -> tuple[TextClassifier, int, Any
     pad = config["pad_token_id"]
     network = transformer.construct(kind, {"config": config, "pad": pad, "pooling": pooling}, 3).eval()
     assert isinstance(network, TextClassifier)
-    audit = fill(network, read_sets(folder / "model.safetensors"), "head", str(folder), kind)
+    audit = fill_encoder(network, read_sets(folder / "model.safetensors"), "head", str(folder), kind)
     return network.requires_grad_(False), pad, audit
 
 

@@ -61,7 +61,7 @@ def test_noise_is_tokens_that_every_network_has() -> None:
     for pad in (0, 5, 31):
         p = TextPreprocessing("ab" * 32, pad, (8, 16))
         found = noise(p, 50)
-        assert found.shape == (50, 16)
+        assert found.shape == (50, 8)
         assert found.min() >= 0
         assert found.max() < 32
         assert not (found == pad).any()
