@@ -84,6 +84,8 @@ def _split_json(split: Any) -> dict[str, Any]:
             else {"channels": split.windows.channels, "steps": [min(split.windows.lengths), max(split.windows.lengths)]}
             if split.windows
             else {"resize": split.resize, "resize_reason": split.resize_reason}
+            if split.front == "image"
+            else {}
         ),
         "skipped": [asdict(skipped) for skipped in split.skipped],
     }

@@ -149,7 +149,7 @@ def survey(root: Path, front: FrontName = "image") -> Survey:
 def listing_of(path: Path, front: FrontName = "image") -> Listing:
     """Labeled files without a recipe, read like in `survey`. Raises like `scan`."""
     path = locate(Path(), str(path))
-    columns = _columns(path)
+    columns = None if is_text_table(path) and front == "text" else _columns(path)
     return _read(path, columns, part=None, front=front)[0]
 
 

@@ -107,3 +107,12 @@ def test_rows_cannot_be_sorted_into_folders(shell: Shell, bundle: Path, tmp_path
     (tmp_path / "t.jsonl").write_text(json.dumps({"text": "superb"}))
     words = ["--sort-into is for files; t.jsonl:1 is a row of a table: use --csv"]
     shell.refuses(2, words, "predict", bundle, tmp_path / "t.jsonl", "--sort-into", tmp_path / "out")
+
+
+def test_accuracy_is_measured_on_a_labeled_table(shell: Shell, bundle: Path, tmp_path: Path) -> None:
+    rows = [("a superb film", "good"), ("awful", "bad"), ("the film", "neutral"), ("boring", "good")]
+    (tmp_path / "t.jsonl").write_text("\n".join(json.dumps({"text": text, "label": label}) for text, label in rows))
+    quick = ("--runs", "20", "--warmup", "1", "--cold-starts", "0", "--quiet")
+    done = shell("bench", bundle, "--data", tmp_path / "t.jsonl", *quick, "--json")
+    assert done.code == 0, done.err
+    assert "0.75" in done.out

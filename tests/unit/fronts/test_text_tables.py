@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,46 @@ def test_a_file_is_one_text_without_its_mark_and_its_last_line_break(tmp_path: P
     assert read_example(table(tmp_path, "b.txt", ":-) 100 %\n\n")) == ":-) 100 %\n"
     with pytest.raises(UnreadableText, match=r"c\.txt: not usable as a text: not UTF-8: byte 0x92 in line 1"):
         read_example(table(tmp_path, "c.txt", b"it\x92s"))
+
+
+NASTY = (
+    b'"',
+    b'""',
+    b",",
+    b"\t",
+    b"\r",
+    b"\n",
+    b"\0",
+    b"\xff",
+    b"\xef\xbb\xbf",
+    b"\xff\xfe",
+    b"{",
+    b"[" * 5000,
+    b"\\ud800",
+    b"1e999",
+)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
+def test_damaged_tables_are_read_or_refused_in_one_line(suffix: str, tmp_path: Path) -> None:
+    whole = {
+        "csv": b'text,label\n"a, ""b""",1\nsecond line,0\n',
+        "tsv": b"text\tlabel\na b\t1\nsecond line\t0\n",
+        "jsonl": b'{"text": "a", "label": 1}\n{"text": "second line", "label": true}\n',
+    }[suffix]
+    rng = random.Random(0)
+    read, messages = 0, list[str]()
+    for number in range(300):
+        data = bytearray(whole)
+        for _ in range(rng.randint(1, 3)):
+            at = rng.randrange(len(data) + 1)
+            data[at : at + rng.randrange(3)] = rng.choice(NASTY)
+        path = table(tmp_path, f"{number}.{suffix}", bytes(data))
+        try:
+            for line in open_table(path).numbers:
+                read += bool(read_example(Path(f"{path}:{line}")))
+        except DataError as error:
+            messages.append(str(error))
+    assert [message for message in messages if not message.isprintable()] == []
+    assert read > 20
+    assert len(messages) > 20
