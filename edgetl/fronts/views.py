@@ -10,7 +10,7 @@ def augment_of(run: Run) -> str:
     """The policy that the shots of a run are augmented by: the recipe's `data.augment`, with `auto` resolved."""
     policy = run.job.recipe.data.augment
     if run.job.recipe.front == "text":
-        return "none"
+        return "none" if policy == "auto" else policy
     if run.job.recipe.front == "series":
         return "light" if policy == "auto" else policy
     if run.job.recipe.front == "audio":

@@ -159,7 +159,8 @@ class Backbone(Section):
     name: str
     """A timm name, `local-dir:PATH`, `tv_NAME` for torchvision, or `edgetl:NAME` for the one in the package. For
     `front: audio`: `speech_embedding`, `kws_ds_cnn_l`, `kws_lstm_m`, `kws_gru_m`, or `bc_resnet_1` to `_3`. For
-    `front: text`: a folder in Hugging Face layout (config.json, safetensors and the tokenizer's files)."""
+    `front: text`: a folder in Hugging Face layout (config.json, safetensors and the tokenizer's files), `text_lstm`,
+    `text_gru`, `char_lstm`, or `stories260k`."""
     weights: str | None = None
     """Checkpoint to load: a safetensors file (or a torch file, opened with weights_only). Relative to the recipe."""
     pretrained: bool = True

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_runs import small_run
 
 from edgetl.data.fingerprint import fingerprint
 from edgetl.data.split import SPLIT_FILE, keep_split, make_split, read_split
 from edgetl.errors import DataError, EdgetlError, UsageError
 from edgetl.fronts.text.read import read_example
+from edgetl.fronts.views import augment_of
 from edgetl.recipes.recipe import Data
 from edgetl.types import Silent, Split
 
@@ -180,3 +182,11 @@ def test_a_fingerprint_changes_with_every_text_and_label_and_not_with_the_place(
     first = of("one", reviews())
     assert of("two", reviews()) == first
     assert len({first, of("one", texts), of("two", labels)}) == 3
+
+
+def test_texts_are_trained_as_they_are_unless_the_recipe_asks_for_views(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", reviews())
+    found = split(tmp_path)
+    for policy, expected in (("auto", "none"), ("none", "none"), ("light", "light")):
+        run = small_run(found, tmp_path, front="text", data={"train": "a.jsonl", "augment": policy})
+        assert augment_of(run) == expected
