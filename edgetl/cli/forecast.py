@@ -31,7 +31,7 @@ def command(options: RecipeOptions, count: int) -> int:
     from edgetl.recipes.job import schemes_of
 
     job = options.job()
-    schemes = [name for name, scheme in schemes_of(job).items() if scheme.activation_dtype == "uint8"]
+    schemes = [name for name, scheme in schemes_of(job).items() if scheme.activation_dtype != "int8"]
     _require(schemes, options.recipe)
 
     def show(outcome: Any) -> None:

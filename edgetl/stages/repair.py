@@ -73,6 +73,11 @@ def cannot_repair(target: Target) -> str:
     """Why a missed gate is not repaired on this machine; empty if it is."""
     from edgetl.bench.machine import saturates
 
+    if target.scheme.is_dynamic:
+        return (
+            "INT8 is not repaired: layers of a network whose ranges are found when it runs are not moved to float one by "
+            "one; the float build ships"
+        )
     if not saturates(target):
         return ""
     return "INT8 is not repaired here: this CPU has no VNNI and saturates; build for x86-avx2 or intel-avx2"

@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgetl.backends.onnx_placement import element_types
+from edgetl.diagnose.forecast.fused import PRODUCT
 from edgetl.diagnose.forecast.pairs import Sums, Weights, accumulate, bound, weights_of
 from edgetl.diagnose.forecast.windows import Window, unfold, weight_rows
 from edgetl.pivot.macs import Kind, is_depthwise
 
 Array = NDArray[np.generic]
-T = TypeVar("T", np.uint8, np.float32)
-Answer = NDArray[np.uint8] | NDArray[np.float32]
+T = TypeVar("T", np.uint8, np.float32, np.int32)
+Answer = NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.int32]
 
 # positions of: data, its scale and zero point, weights, their scale and zero point, output scale and zero point, bias
 _INPUTS: dict[str, tuple[int, ...]] = {
@@ -33,7 +34,7 @@ _INPUTS: dict[str, tuple[int, ...]] = {
     "QGemm": (0, 1, 2, 3, 4, 5, 7, 8, 6),
     "MatMulIntegerToFloat": (0, 2, 4, 1, 3, 5, -1, -1, 6),
 }
-_OTHERS = ("ConvInteger", "DynamicQuantizeMatMul", "MatMulInteger")
+_OTHERS = ("ConvInteger", "DynamicQuantizeMatMul", PRODUCT)
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Layer:
     bias        (O,) int32 in accumulator units, or None
     real_bias   (O,) float32, added to a result that stays float, or None
     out_scale   None where the result stays float
+    integers    whether the result is the accumulators themselves
     """
 
     name: str
@@ -59,6 +61,7 @@ class Layer:
     out_scale: np.float32 | None
     out_zero_point: int
     window: Window | None
+    integers: bool = False
 
     @cached_property
     def parts(self) -> tuple[Weights, ...]:
@@ -89,10 +92,12 @@ class Layer:
         return Sums(exact, change, sum(s.saturated for s in each), max(s.peak for s in each), highest)
 
     def answer(self, accumulators: NDArray[np.int32], data_shape: tuple[int, ...]) -> Answer:
-        """(O, positions) int32 -> the layer's output, uint8 or float32, in its own shape.
+        """(O, positions) int32 -> the layer's output, uint8, float32 or int32, in its own shape.
 
         Scale and round half to even in float32, as the runtime does.
         """
+        if self.integers:
+            return self._shaped(accumulators, data_shape)
         scale = self.scale if self.out_scale is None else self.scale / self.out_scale
         if self.bias is not None:
             accumulators = accumulators + self.bias[:, None]
@@ -124,7 +129,7 @@ def layers_of(model: onnx.ModelProto) -> tuple[tuple[Layer, ...], tuple[str, ...
     for node in model.graph.node:
         if not _multiplies_u8_by_s8(node, types) or _is_depthwise(node, constants):
             continue
-        layer = _layer(node, constants)
+        layer = _product(node, constants) if node.op_type == PRODUCT else _layer(node, constants)
         if layer is None:
             unknown.append(node.name or node.output[0])
         else:
@@ -146,6 +151,29 @@ def _is_depthwise(node: onnx.NodeProto, constants: Mapping[str, Array]) -> bool:
         return False
     groups = _settings(node).get("group", 1)
     return isinstance(groups, int) and is_depthwise(constants[node.input[3]].shape, groups)
+
+
+def _product(node: onnx.NodeProto, constants: Mapping[str, Array]) -> Layer | None:
+    """A product of values that were rounded when the network ran; `fused.py` has taken its zero point out."""
+    weights = constants.get(node.input[1])
+    zero_points = [constants.get(name, np.ones(1)) for name in node.input[2:] if name]
+    if weights is None or weights.ndim != 2 or any(each.any() for each in zero_points):
+        return None
+    return Layer(
+        name=node.name or node.output[0],
+        kind="linear",
+        source=node.input[0],
+        output=node.output[0],
+        weights=np.asarray(weights.T, dtype=np.int8),
+        zero_point=0,
+        scale=np.ones(1, np.float32),
+        bias=None,
+        real_bias=None,
+        out_scale=None,
+        out_zero_point=0,
+        window=None,
+        integers=True,
+    )
 
 
 def _layer(node: onnx.NodeProto, constants: Mapping[str, Array]) -> Layer | None:

@@ -19,7 +19,6 @@ from edgetl.pivot.pivot import Pivot, read_pivot
 from edgetl.tasks.base import TaskName, load_task
 from edgetl.types import FrontName, Progress, Split
 
-_BATCH = 4
 # In standard deviations of the logits, or of what scores and boxes range over. Two CPUs whose kernels round a few ties
 # differently already differ by 1.3 to 3.3 % of the logits' range (docs/decisions/0004-golden-tolerances.md): more.
 _TOLERANCE = 0.05
@@ -93,8 +92,8 @@ def _examine(path: Path, scheme: str, pivot: Pivot, split: Split, count: int, pr
     frames = frames_of(val, p) if task.in_image else ()
     labeled = Labeled([sample.truth for sample in val], frames, len(split.classes))
     with progress.task(f"forecast: {path.stem}", len(shots) + len(val)) as advance:
-        calibration = forecast(network, task, batches(shots, p, _BATCH), advance=advance)
-        validation = forecast(network, task, batches(val, p, _BATCH), labeled, advance)
+        calibration = forecast(network, task, batches(shots, p), advance=advance)
+        validation = forecast(network, task, batches(val, p), labeled, advance)
     noun = load_front(p.front).noun
     said = verdict(task.name, calibration, validation, noun)
     return Examined(path.name, scheme, task.name, task.metric, calibration, validation, said, p.front)
