@@ -40,7 +40,7 @@ from edgetl.quant.embeddings import round_embeddings
 from edgetl.quant.prepare import convert, fix_ranges, prepare
 from edgetl.recipes.targets import load_profile, load_target
 from edgetl.tasks.classification.accuracy import compare
-from edgetl.types import Engine, Target, TextPreprocessing
+from edgetl.types import Engine, Precision, Target, TextPreprocessing
 
 LENGTHS = (16, 32, 64, 128)
 P = TextPreprocessing("0" * 64, 0, LENGTHS)
@@ -147,7 +147,7 @@ def _models(
         pivot, out = folder / f"{name}.onnx", folder / name
         onnx.save_model(model, pivot)
         out.mkdir(exist_ok=True)
-        precision = "float32" if name == "float32" else "int8"
+        precision: Precision = "float32" if name == "float32" else "int8"
         made[name] = out / load(target.backend).compile(pivot, target, precision, out).model
     if target.backend == "onnxruntime":
         made |= _of_onnxruntime(folder, calibration, reduce_range=target.scheme.weight_pairs_in_int16)
@@ -225,7 +225,8 @@ def _measured(
 def _without_pad(val: Texts) -> NDArray[np.int32]:
     """The words of all texts in a row: every length can be filled with them."""
     joined = np.concatenate(val.tokens[:64])
-    return joined[joined != P.pad]
+    found: NDArray[np.int32] = joined[joined != P.pad]
+    return found
 
 
 def _row(

@@ -75,8 +75,8 @@ def cannot_repair(target: Target) -> str:
 
     if target.scheme.is_dynamic:
         return (
-            "INT8 is not repaired: layers of a network whose ranges are found when it runs are not moved to float one by "
-            "one; the float build ships"
+            "INT8 is not repaired: where ranges are found when the network runs, no single layers are moved to float; "
+            "the float build ships"
         )
     if not saturates(target):
         return ""

@@ -92,6 +92,11 @@ def open_networks(folder: Path, pivot: Pivot, target: Target, cache: Path, progr
     The cache is per kind of CPU: without VNNI sums are clipped, so INT8 predictions differ.
     Raises the errors of `make_networks`.
     """
+    if target.scheme.is_dynamic:
+        raise BackendError(
+            f"target {target.name}: its ranges are found when the network runs, and single layers cannot be compared; "
+            "choose a target with observed ranges, for example --target intel-avx2"
+        )
     chosen, plain = model_for(pivot, target, "int8"), model_for(pivot, target, "float32")
     machine = describe()
     shared = {
