@@ -14,6 +14,7 @@ from hypothesis import settings
 from native_apps import Apps, Engine
 from native_build import RuntimeBuild, native_build
 from sound_chain import SoundChain, build_sounds
+from text_chain import TextChain, build_texts
 
 # no test may report usage over the network
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -72,6 +73,12 @@ def steel(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sound_chain(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> SoundChain:
     """One small real build of a keyword spotter; takes a minute when a test first asks for it."""
     return build_sounds(common_folder(tmp_path_factory, "sounds"), shared)
+
+
+@pytest.fixture(scope="session")
+def text_chain(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> TextChain:
+    """One small real build of a text classifier; takes a minute when a test first asks for it."""
+    return build_texts(common_folder(tmp_path_factory, "texts"), shared)
 
 
 def common_folder(factory: pytest.TempPathFactory, name: str) -> Path:

@@ -61,7 +61,7 @@ def drift(
     }
     made = {name: test for name, test in tests.items() if test is not None}
     if not made:
-        return Finding(check="drift", verdict="not checked", sentence="no class has images on both sides")
+        return Finding(check="drift", verdict="not checked", sentence=f"no class has {subject.noun}s on both sides")
     limit = drifts.ALPHA / len(made)
     least = max(test.least for test in made.values())
     if least > limit:
