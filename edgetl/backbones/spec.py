@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import get_args
@@ -11,7 +10,8 @@ from typing import get_args
 from pydantic import TypeAdapter, ValidationError
 
 from edgetl.errors import WeightsError
-from edgetl.types import TOKENIZER, NetworkSpec, Preprocessing, TextPreprocessing, described, located
+from edgetl.fronts.text.load import carry
+from edgetl.types import NetworkSpec, Preprocessing, described, located
 
 SCHEMA = 1
 _MAX_BYTES = 1_000_000
@@ -26,9 +26,7 @@ def write_spec(spec: NetworkSpec, path: Path) -> None:
             del values[name]  # the same bytes as before there was such a field
     text = json.dumps({"schema": SCHEMA, **values}, indent=2, sort_keys=True, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
-    p = spec.preprocessing
-    if isinstance(p, TextPreprocessing) and Path(p.folder).resolve() != path.parent.resolve():
-        shutil.copyfile(Path(p.folder) / TOKENIZER, path.parent / TOKENIZER)
+    carry(spec.preprocessing, path.parent)
 
 
 def read_spec(path: Path) -> NetworkSpec:

@@ -18,12 +18,12 @@ from edgetl.files.temporary import temporary_folder
 from edgetl.fronts.audio.resample import FILE_NAME as RESAMPLER
 from edgetl.fronts.audio.resample import design
 from edgetl.fronts.base import load_front
+from edgetl.fronts.text.load import carry
 from edgetl.pivot.pivot import Pivot, PivotModel, available, model_for, read_pivot
 from edgetl.recipes.targets import load_target, scheme_id
 from edgetl.store.results import disk_errors, put
 from edgetl.tasks.detection.detections import Postprocess
 from edgetl.types import (
-    TOKENIZER,
     AudioPreprocessing,
     Compiled,
     FinishingBackend,
@@ -31,7 +31,6 @@ from edgetl.types import (
     Preprocessing,
     Signature,
     Target,
-    TextPreprocessing,
 )
 
 
@@ -45,7 +44,7 @@ def compile_pivot(pivot_folder: Path, target: Target, precision: Precision, name
     compiled = _compile(pivot_folder / model.file, target, precision, out)
     _add_texts(out, pivot, compiled)
     _add_resampler(out, pivot.preprocessing)
-    _add_tokenizer(pivot_folder, pivot.preprocessing, out)
+    carry(pivot.preprocessing, out)
     settings = model.postprocess or pivot.postprocess
     golden = _golden_of(pivot_folder, pivot, model, scheme_id(target.scheme), settings)
     _add_golden(pivot_folder, golden, pivot.golden_files, out)
@@ -144,11 +143,6 @@ def _add_resampler(out: Path, p: Preprocessing) -> None:
     """The integers by which the device converts clips to the network's rate."""
     if isinstance(p, AudioPreprocessing) and p.file_rate_hz != p.rate_hz:
         np.save(out / RESAMPLER, design(p.file_rate_hz, p.rate_hz), allow_pickle=False)
-
-
-def _add_tokenizer(pivot_folder: Path, p: Preprocessing, out: Path) -> None:
-    if isinstance(p, TextPreprocessing):
-        shutil.copyfile(pivot_folder / TOKENIZER, out / TOKENIZER)
 
 
 def _signature(model: Path, pivot: Pivot) -> Signature | None:

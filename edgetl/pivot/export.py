@@ -17,6 +17,7 @@ from torch import nn
 
 from edgetl.data.batches import batches
 from edgetl.data.frames import frames_of
+from edgetl.fronts.text.load import carry
 from edgetl.pivot import golden
 from edgetl.pivot.adapted import open_adapted
 from edgetl.pivot.attach import attach
@@ -92,6 +93,7 @@ def export_pivot(run: Run, adapted: Path, quantized: Mapping[str, Path], out: Pa
     opened = open_adapted(task, adapted)
     p = opened.preprocessing
     network = fold_parts(opened.module, opened.parts, p.network_shape).module
+    carry(p, out)
     vectors, pictures = golden.write_examples(golden.choose(split.val), p, out / GOLDEN_DIR)
     reference = stored_answers(known, task.kept) if known else float_answers(task, network, split.val, p, progress)
     save_file({task.kept: reference, **_labels(split)}, out / REFERENCE_LOGITS)

@@ -17,7 +17,7 @@ from edgetl.files.json_file import DetectorLabels, ReadPreprocessing, RelativePa
 from edgetl.recipes.targets import scheme_id
 from edgetl.store.results import write_text
 from edgetl.tasks.detection.detections import Postprocess
-from edgetl.types import PRECISIONS, ModelKind, Precision, Target
+from edgetl.types import PRECISIONS, ModelKind, Precision, Target, located
 
 FOLDER = "pivot"  # of a pivot in an output folder or a stage's result
 FILE_NAME = "pivot.json"
@@ -149,7 +149,7 @@ def read_pivot(folder: Path) -> Pivot:
             raise BundleError(f"{path}: `{model.file}` is listed with two digests or none; export the pivot again")
     for name, digest in pivot.digests.items():
         _check_file(folder, name, digest)
-    return pivot
+    return pivot.model_copy(update={"preprocessing": located(pivot.preprocessing, folder)})
 
 
 def model_for(pivot: Pivot, target: Target, precision: Precision) -> PivotModel:

@@ -18,6 +18,7 @@ from edgetl.diagnose.blame.models import open_networks
 from edgetl.diagnose.repair.attempts import Judge, Trials
 from edgetl.diagnose.repair.search import Search, search
 from edgetl.files.text import decimal
+from edgetl.fronts.text.load import carry
 from edgetl.pivot.float_answers import read_reference
 from edgetl.pivot.golden import add_outputs, read_inputs
 from edgetl.pivot.literal import infer, open_literal
@@ -27,7 +28,7 @@ from edgetl.recipes.gates import Gates
 from edgetl.recipes.run import Run
 from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.tasks.base import load_task
-from edgetl.types import TOKENIZER, Interval, Target
+from edgetl.types import Interval, Target
 
 _SHOTS = 64  # images for the ranking
 MIXED_STEM = "mixed"
@@ -98,8 +99,7 @@ def _write_pivot(folder: Path, target: Target, model: onnx.ModelProto, out: Path
         sha256=hashlib.sha256(data).hexdigest(),
         parity=None,
     )
-    if (folder / TOKENIZER).exists():
-        shutil.copyfile(folder / TOKENIZER, out / TOKENIZER)
+    carry(pivot.preprocessing, out)
     if pivot.golden_files:
         shutil.copytree(folder / GOLDEN_DIR, out / GOLDEN_DIR)
         # node by node, like the outputs of the other models

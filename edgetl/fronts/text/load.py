@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -14,12 +15,12 @@ from edgetl.files.digest import file_digest
 from edgetl.fronts.text.description import read_description
 from edgetl.fronts.text.encode import Tokenizer
 from edgetl.fronts.text.read import UnreadableText, read_example
-from edgetl.types.inputs import TOKENIZER
+from edgetl.types.inputs import TOKENIZER, TextPreprocessing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgetl.types import TextPreprocessing
+    from edgetl.types import Preprocessing
 
 
 def tokenizer_of(preprocessing: TextPreprocessing) -> Tokenizer:
@@ -34,6 +35,12 @@ def tokenizer_of(preprocessing: TextPreprocessing) -> Tokenizer:
             f"{preprocessing.lengths[-1]}"
         )
     return found
+
+
+def carry(p: Preprocessing, folder: Path) -> None:
+    """Lay the tokenizer of texts into the folder of a document that names its digest; nothing for other fronts."""
+    if isinstance(p, TextPreprocessing) and Path(p.folder).resolve() != folder.resolve():
+        shutil.copyfile(Path(p.folder) / TOKENIZER, folder / TOKENIZER)
 
 
 @lru_cache(maxsize=4)
