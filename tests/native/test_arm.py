@@ -160,7 +160,7 @@ def test_arm_and_x86_give_the_same_answers(
 def _on_arm(root: Path, command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
     library = next((root / "site/onnxruntime/capi").glob("libonnxruntime.so.*"))
     paths = f"{root}/lib/aarch64-linux-gnu:{root}/usr/lib/aarch64-linux-gnu"
-    emulator = ["qemu-aarch64-static", "-cpu", "max", "-L", str(root), "-E", f"LD_LIBRARY_PATH={paths}"]
+    emulator = ["qemu-aarch64-static", "-cpu", "max,sme=off", "-L", str(root), "-E", f"LD_LIBRARY_PATH={paths}"]
     return _run([*emulator, *command, "--engine-library", library])
 
 

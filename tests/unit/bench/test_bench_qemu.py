@@ -72,7 +72,7 @@ def test_the_guest_gets_the_sysroot_the_script_and_the_files(
     logits = qemu.outputs(tmp_path / "model.onnx", IMAGES, threads=3)["logits"]
     assert logits.shape == (2, 5)
     command = commands[0]
-    assert command[:5] == ["/bin/qemu-aarch64", "-cpu", "max", "-L", str(installed)]
+    assert command[:5] == ["/bin/qemu-aarch64", "-cpu", "max,sme=off", "-L", str(installed)]
     assert command[-6].endswith("bench/onnx_outputs.py")
     assert command[-5] == str(tmp_path / "model.onnx")
     assert command[-2:] == ["3", "logits"]
