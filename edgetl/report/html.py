@@ -36,7 +36,7 @@ from edgetl.report.pictures import Group, Look, choose_pictures, look_at
 from edgetl.report.plots import Picture, accuracy_latency, latency_histogram
 from edgetl.report.summary import summarize
 from edgetl.report.suspects import ShownFinding, show_findings
-from edgetl.report.texts.lengths import Lengths
+from edgetl.report.texts.lengths import Lengths, times_of
 from edgetl.report.texts.looks import Reader
 from edgetl.report.texts.looks import plain as plain_text
 from edgetl.store.results import write_text
@@ -119,6 +119,7 @@ def render_html(report: Report, details: Details) -> str:
         noun=noun,
         reader=details.reader,
         lengths=details.lengths,
+        times=times_of(target.bench for target in details.targets),
         without_player=clips.silent if clips else 0,
         recipe_yaml=yaml.safe_dump(report.recipe, sort_keys=False, allow_unicode=True, width=100),
         machine=_machine_rows(report),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from edgetl.bench.result import OfLength, TargetBench
 from edgetl.errors import DataError
 from edgetl.fronts.text.read import read_example
 from edgetl.fronts.text.shown import Counted, count_tokens
@@ -55,6 +56,29 @@ class Lengths:
         if self.cut:
             cut = f"{self.cut} of {self.texts} are longer than the network takes, and it reads only their beginning"
         return f"A validation text has {self.median} tokens in the median and {self.longest} at most; {cut}; {known}."
+
+
+@dataclass(frozen=True)
+class Times:
+    """What one build takes. build  its target and number format;  p50_ms  by length, median and range"""
+
+    build: str
+    p50_ms: Mapping[int, tuple[str, str]]
+
+
+def times_of(benches: Iterable[TargetBench]) -> tuple[Times, ...]:
+    """Of every build that was timed at the lengths of the validation texts."""
+    return tuple(
+        Times(f"{bench.target} {build.precision}", {row.tokens: _shown(row) for row in build.by_length})
+        for bench in benches
+        for build in bench.builds
+        if build.by_length
+    )
+
+
+def _shown(row: OfLength) -> tuple[str, str]:
+    p50 = row.p50_ms
+    return (f"{p50.value:.2f}", f"{p50.low:.2f}–{p50.high:.2f}") if p50 else (words.DASH, "")
 
 
 def measure_lengths(samples: Sequence[Sample], p: TextPreprocessing) -> Lengths | None:

@@ -15,7 +15,7 @@ from small_reports import report
 from text_bundles import LABELS, make_text_pivot, write_tokenizer
 
 from edgetl.bench.machine import describe
-from edgetl.bench.result import BuildBench, TargetBench
+from edgetl.bench.result import BuildBench, OfLength, TargetBench
 from edgetl.bundle.compile import compile_targets
 from edgetl.errors import BackendError, DataError
 from edgetl.report.html import Details, TargetDetails, render_html
@@ -23,7 +23,7 @@ from edgetl.report.texts.lengths import measure_lengths
 from edgetl.report.texts.looks import Reader, open_reader, plain
 from edgetl.report.texts.words import Word, decisive, log_odds, pieces
 from edgetl.tasks.classification.accuracy import compare
-from edgetl.types import Sample, Split
+from edgetl.types import Interval, Sample, Split
 
 TEXTS = (
     "A superb, wonderful plot, and not a boring film.",
@@ -133,7 +133,7 @@ def page(reader: Reader, samples: list[Sample]) -> str:
         "",
         describe(),
         tuple(range(5)),
-        (BuildBench("int8", 9, "", (), quality),),
+        (BuildBench("int8", 9, "", (), quality, by_length=(OfLength(8, 4, Interval(1.25, 1.2, 1.3), None),)),),
     )
     split = Split(LABELS, tuple(samples[:2]), tuple(samples), (), "squash", "", "d")
     details = Details(
@@ -158,6 +158,8 @@ def test_the_page_tints_words_and_escapes_texts(reader: Reader, samples: list[Sa
     assert re.search(r'<span class="against most" style="--shade: \d+%" title="−\d\.\d\d log-odds">boring</span>', made)
     assert "&lt;" in made
     assert "A validation text has" in made
+    assert "x86-cpu int8, ms</th>" in made
+    assert '<td class="n">1.25<span class="range">1.20–1.30</span></td>' in made
 
 
 def test_a_page_of_images_has_no_styles_of_texts() -> None:
