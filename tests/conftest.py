@@ -13,6 +13,7 @@ from detection_chain import TARGETS, DetectionChain, build_detection
 from hypothesis import settings
 from native_apps import Apps, Engine
 from native_build import RuntimeBuild, native_build
+from series_chain import SeriesChain, build_series
 from sound_chain import SoundChain, build_sounds
 from text_chain import TextChain, build_texts
 
@@ -79,6 +80,12 @@ def sound_chain(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Sound
 def text_chain(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> TextChain:
     """One small real build of a text classifier; takes a minute when a test first asks for it."""
     return build_texts(common_folder(tmp_path_factory, "texts"), shared)
+
+
+@pytest.fixture(scope="session")
+def series_chain(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> SeriesChain:
+    """One small real build for windows of a smart watch; takes half a minute when a test first asks for it."""
+    return build_series(common_folder(tmp_path_factory, "series"), shared)
 
 
 def common_folder(factory: pytest.TempPathFactory, name: str) -> Path:

@@ -117,6 +117,8 @@ def _fill(network: nn.Module, plan: Plan, source: WeightSource, head: str) -> Au
         return text_networks.fill(network, plan, sets, head, where)
     fitted = fit(network, sets, head, where)
     tensors, notes = spread_stem(network, fitted.tensors, plan, where)
+    if plan.architecture in series_networks.NETWORKS and plan.library == "edgetl":
+        tensors, notes = series_networks.with_own_channels(plan.architecture, network, tensors)
     droppable = (*plan.droppable, *(SECOND_HEADS if head == JOINED_HEAD else ()))
     settings: dict[str, Any] = {"head": head, "droppable": droppable, "name": plan.architecture}
     try:

@@ -160,7 +160,8 @@ class Backbone(Section):
     """A timm name, `local-dir:PATH`, `tv_NAME` for torchvision, or `edgetl:NAME` for the one in the package. For
     `front: audio`: `speech_embedding`, `kws_ds_cnn_l`, `kws_lstm_m`, `kws_gru_m`, or `bc_resnet_1` to `_3`. For
     `front: text`: a folder in Hugging Face layout (config.json, safetensors and the tokenizer's files), `text_lstm`,
-    `text_gru`, `char_lstm`, or `stories260k`."""
+    `text_gru`, `char_lstm`, or `stories260k`. For `front: series`, without weights: `minirocket`, `resnet_1d`, `gru`,
+    or `lstm`."""
     weights: str | None = None
     """Checkpoint to load: a safetensors file (or a torch file, opened with weights_only). Relative to the recipe."""
     pretrained: bool = True
@@ -327,7 +328,8 @@ class Recipe(Section):
     task: Task = "classification"
     """classification: one class for each image. detection: the classes and boxes of the objects in it."""
     front: FrontName = "image"
-    """What the examples are: images, clips of sound (WAV; FLAC and OGG with the extra `audio`), or texts (UTF-8)."""
+    """What the examples are: images, clips of sound (WAV; FLAC and OGG with the extra `audio`), texts (UTF-8), or
+    windows of sensor channels (NPZ, CSV, Parquet)."""
     data: Data
     check: Check = Check()
     audio: Audio = Audio()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import ModuleType
 
-from torch import nn
+from torch import Tensor, nn
 
 from edgetl.backbones.plan import Plan
 from edgetl.backbones.series import minirocket, recurrent, resnet_1d
@@ -21,6 +21,8 @@ NETWORKS: Mapping[str, ModuleType] = {
     "gru": recurrent,
     "lstm": recurrent,
 }
+_FIRST = {"resnet_1d": "stem.0.0.weight", "gru": "recurrent.weight_ih_l0", "lstm": "recurrent.weight_ih_l0"}
+"""The tensor whose second size is the number of channels."""
 _MOST_STEPS = 4096  # of `auto`
 
 
@@ -29,11 +31,25 @@ def plan_by_name(backbone: Backbone, source: WindowSource) -> Plan:
     name = backbone.name
     if name not in NETWORKS:
         raise UsageError(f"backbone.name: no network for series is called `{name}`; {nearest(name, NAMES)}")
+    if backbone.weights is not None and name == "minirocket":
+        raise UsageError("backbone.weights: `minirocket` is not trained, so it has no weights; leave it out")
     windows = source.windows
     steps = min(max(windows.lengths), _MOST_STEPS) if source.series.steps == "auto" else source.series.steps
     native = SeriesPreprocessing(max(steps, 4), windows.mean, windows.std)
     arguments = {"channels": len(windows.mean), "steps": native.steps}
     return Plan("edgetl", name, native, arguments)
+
+
+def with_own_channels(
+    architecture: str, network: nn.Module, tensors: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Tensors of a network that saw other channels, with this one's fresh first layer in place of theirs; a note."""
+    first = _FIRST.get(architecture, "")
+    own, theirs = network.state_dict().get(first), tensors.get(first)
+    if own is None or theirs is None or own.shape == theirs.shape or own.shape[0] != theirs.shape[0]:
+        return dict(tensors), ()
+    note = f"they saw {theirs.shape[1]} channels, these windows have {own.shape[1]}: the first layer is new"
+    return {**tensors, first: own.clone()}, (note,)
 
 
 def construct(architecture: str, model_args: Mapping[str, object], num_classes: int) -> nn.Module:

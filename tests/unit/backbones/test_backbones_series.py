@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from windows import wave
 
+from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.examples import as_exported, noise, normalize, raw, views
 from edgetl.backbones.findings import Audit
 from edgetl.backbones.load import build
@@ -91,6 +92,27 @@ def test_kernels_of_minirocket_sum_to_zero_and_are_never_trained() -> None:
 def test_equal_builds_give_equal_networks() -> None:
     one, other = (opened("minirocket")[0].state_dict() for _ in range(2))
     assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+@pytest.mark.parametrize("name", ["resnet_1d", "gru", "lstm"])
+def test_weights_of_another_set_are_taken_over_as_far_as_shapes_allow(name: str, tmp_path: Path) -> None:
+    trained, _, _ = opened(name)
+    for tensor in trained.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.copy_(torch.rand_like(tensor))
+    write_checkpoint(trained.state_dict(), tmp_path / "other.safetensors")
+    backbone = Backbone(name=name, weights=str(tmp_path / "other.safetensors"))
+    source = locate(backbone, Path(), ())
+    for channels, new in ((2, 0), (5, 1)):
+        windows = Windows(tuple("abcde"[:channels]), 0, (90,), (0.0,) * channels, (1.0,) * channels)
+        network, _, audit = build(backbone, source, 7, WindowSource(windows, Series()))
+        kept = {name for name, tensor in network.state_dict().items() if name in trained.state_dict()}
+        equal = {
+            each for each in kept if torch.equal(network.state_dict()[each], trained.state_dict()[each])
+        }  # fmt: skip
+        assert len(kept - equal) == 2 + new  # the head, and the first layer where the channels differ
+        assert len(audit.notes) == new
+        assert audit.new == ("classifier.bias", "classifier.weight")
 
 
 def test_names_of_another_front_are_refused() -> None:
