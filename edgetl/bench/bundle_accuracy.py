@@ -15,12 +15,14 @@ from edgetl.data.labeled_objects import labeled_objects
 from edgetl.data.survey import listing_of
 from edgetl.errors import BundleError, DataError
 from edgetl.fronts.base import load_front
+from edgetl.fronts.text.read import read_example
+from edgetl.fronts.text.shown import is_cut
 from edgetl.tasks.base import load_task
 from edgetl.tasks.classification.accuracy import Accuracy
 from edgetl.tasks.detection.scores import DetectionScores, OfClass
 from edgetl.tasks.quality import QualityRecord
 from edgetl.tasks.running import answer_all
-from edgetl.types import Engine, Preprocessing, Progress, Sample
+from edgetl.types import Engine, Preprocessing, Progress, Sample, TextPreprocessing
 
 
 def labeled(data: Path, bundles: Mapping[str, Bundle], progress: Progress) -> tuple[Sample, ...]:
@@ -46,7 +48,17 @@ def labeled(data: Path, bundles: Mapping[str, Bundle], progress: Progress) -> tu
     if not found:
         noun = load_front(first.manifest.front).noun
         raise DataError(f"{data}: none of {len(samples)} {noun}s can be used; replace them")
+    _note_cut(found, first.manifest.preprocessing, str(data), progress)
     return found
+
+
+def _note_cut(samples: Sequence[Sample], p: Preprocessing, where: str, progress: Progress) -> None:
+    if not isinstance(p, TextPreprocessing):
+        return
+    cut = sum(is_cut(read_example(Path(sample.path)), p) for sample in samples)
+    if cut:
+        longest = p.lengths[-1]
+        progress.note(f"{where}: {cut} of {len(samples)} texts have more than {longest} tokens: their end is not read")
 
 
 def judge(

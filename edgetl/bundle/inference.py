@@ -18,7 +18,7 @@ from edgetl.bundle.read import Bundle, read_bundle
 from edgetl.data.batches import load_example, load_framed
 from edgetl.errors import BackendError, BundleError, DataError, UsageError
 from edgetl.fronts.text.read import read_example
-from edgetl.fronts.text.shown import count_tokens, quote
+from edgetl.fronts.text.shown import is_cut, quote
 from edgetl.tasks.detection.detections import BOXES, SCORES, Detections, Postprocess
 from edgetl.tasks.detection.postprocess import is_finite, postprocess
 from edgetl.types import OUTPUT_NAME, Backend, Engine, Preprocessing, TextPreprocessing, as_image, fed
@@ -121,7 +121,7 @@ def _of_text(found: Prediction, path: Path, p: Preprocessing) -> Prediction:
     if not isinstance(p, TextPreprocessing):
         return found
     text = read_example(path)
-    return replace(found, quote=quote(text), cut=count_tokens(text, p).cut)
+    return replace(found, quote=quote(text), cut=is_cut(text, p))
 
 
 def _prediction(path: str, labels: Sequence[str], logits: NDArray[np.float64], top: int) -> Prediction:

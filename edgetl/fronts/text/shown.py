@@ -23,6 +23,12 @@ def quote(text: str, most: int = _QUOTED) -> str:
     return _TURNS.sub(lambda found: f"\\u{ord(found[0]):04x}", escaped(begun))
 
 
+def is_cut(text: str, preprocessing: TextPreprocessing) -> bool:
+    """Whether the network does not see the end of it. Encodes no more than is needed to know."""
+    longest = preprocessing.lengths[-1]
+    return len(tokenizer_of(preprocessing).encode(text, longest + 1)) > longest
+
+
 @dataclass(frozen=True)
 class Counted:
     """tokens  of the whole text;  unknown  of them, that the tokenizer has no piece for;  cut  whether the network does

@@ -62,3 +62,11 @@ def test_verify_replays_tokens_and_network(shell: Shell, bundle: Path, tmp_path:
     changed = Path(shutil.copytree(bundle, tmp_path / "changed"))
     (changed / "golden" / "0.txt").write_text("an awful plot", encoding="utf-8")
     assert "golden/0.txt" in shell("verify", changed).err
+
+
+def test_bench_says_which_labeled_texts_were_cut(shell: Shell, bundle: Path, tmp_path: Path) -> None:
+    table = tmp_path / "reviews.csv"
+    table.write_text(f"text,label\na good film,good\n{'good ' * 40},good\nan awful plot,bad\n", encoding="utf-8")
+    done = shell("bench", bundle, "--data", table, "--runs", "20", "--warmup", "1", "--cold-starts", "0", "--json")
+    assert done.json()["bundles"][0]["top1"]["value"] == 1
+    assert "1 of 3 texts have more than 32 tokens: their end is not read" in " ".join(done.err.split())
