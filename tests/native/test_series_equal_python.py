@@ -29,7 +29,7 @@ def test_logits_of_windows_are_those_of_python_to_the_bit(
         files.append((tmp_path / f"{number}.csv", shown))
         head = b"time,a,b,c,d,e,f\r\n" if number % 2 else b"\xef\xbb\xbf"
         lines = text_of_window(shown).decode().splitlines()
-        quoted = (f'{step}, "{line.split(",", 1)[0]}" ,{line.split(",", 1)[1]}' for step, line in enumerate(lines))
+        quoted = (f'{step},"{line.split(",", 1)[0]}", {line.split(",", 1)[1]} ' for step, line in enumerate(lines))
         rows = [line.encode() for line in (quoted if number % 2 else lines)]
         files[-1][0].write_bytes(head + b"\r\n".join(rows))
         np.save(tmp_path / f"{number}.npy", shown.astype(np.float64 if number % 2 else np.float32))
@@ -44,14 +44,14 @@ def test_logits_of_windows_are_those_of_python_to_the_bit(
 def test_golden_windows_replay(apps: Apps, series_chain: SeriesChain) -> None:
     done = apps("edgetl-verify", series_chain.bundle(X86_TARGET), *apps.library)
     assert done.returncode == 0, done.stderr
-    for step in ("decode", "window", "network"):
-        assert done.stdout.count(f"  {step} ") == 4
+    steps = [line.split()[3] for line in done.stdout.splitlines() if line.startswith("ok ")]
+    assert steps == ["decode", "window", "network"] * 4
 
 
 def test_windows_are_timed(apps: Apps, series_chain: SeriesChain, tmp_path: Path) -> None:
     np.save(tmp_path / "w.npy", np.load(series_chain.table)["val_x"][0])
     found = apps.json("edgetl-bench", series_chain.bundle(X86_TARGET), "--images", tmp_path, *apps.library)
-    assert found["bundles"][0]["p50_ms"] > 0
+    assert found["bundles"][0]["p50_ms"]["value"] > 0
 
 
 @pytest.mark.parametrize(
