@@ -154,7 +154,7 @@ def test_the_page_tints_words_and_escapes_texts(reader: Reader, samples: list[Sa
     assert "script" not in found.tags
     assert "http" not in made
     assert '<p class="said" dir="auto">' in made
-    assert re.search(r'<span class="for most" style="--shade: 55%" title="\+\d\.\d\d log-odds">superb</span>', made)
+    assert re.search(r'<span class="for most" style="--shade: 50%" title="\+\d\.\d\d log-odds">superb</span>', made)
     assert re.search(r'<span class="against most" style="--shade: \d+%" title="−\d\.\d\d log-odds">boring</span>', made)
     assert "&lt;" in made
     assert "A validation text has" in made
