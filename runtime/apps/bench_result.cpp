@@ -68,6 +68,14 @@ void write(JsonWriter& json, const BundleResult& bundle) {
   json.key("peak_rss_bytes").whole_or_null(cold ? std::optional<int64_t>(cold->peak_rss_bytes) : std::nullopt);
   json.key("baseline_rss_bytes").whole_or_null(cold ? std::optional<int64_t>(cold->baseline_rss_bytes) : std::nullopt);
   write(json, "detect_p50_ms", bundle.detect_p50_ms);
+  json.key("by_length").open('[');
+  for (const OfLength& each : bundle.by_length) {
+    json.open('{').key("tokens").whole(each.tokens);
+    write(json, "p50_ms", each.p50_ms);
+    json.close();
+  }
+  json.close();
+  write(json, "tokenize_p50_ms", bundle.tokenize_p50_ms);
   json.close();
 }
 
@@ -109,6 +117,10 @@ std::string line_of(const BundleResult& bundle) {
     line += part;
   }
   add("whole detection p50", bundle.detect_p50_ms);
+  add("tokenizing p50", bundle.tokenize_p50_ms);
+  for (const OfLength& each : bundle.by_length) {
+    add((std::to_string(each.tokens) + " tokens p50").c_str(), each.p50_ms);
+  }
   if (bundle.cold_start) {
     std::snprintf(part, sizeof part, "; cold start %.0f ms, %.0f MB", bundle.cold_start->cold_start_ms,
                   static_cast<double>(bundle.cold_start->peak_rss_bytes) / 1e6);

@@ -13,6 +13,12 @@
 
 namespace edgetl {
 
+// The network alone, of texts that are filled up to `tokens`.
+struct OfLength {
+  int32_t tokens;
+  std::optional<Interval> p50_ms;
+};
+
 struct BundleResult {
   std::string bundle, bundle_sha256, target, precision, backend, backend_version;
   int64_t size_bytes = 0;
@@ -21,7 +27,9 @@ struct BundleResult {
   int32_t runs = 0, threads = 0;
   std::optional<Interval> ratio;  // to the first bundle
   std::optional<ColdStart> cold_start;
-  std::optional<Interval> detect_p50_ms;  // of a detector: from the decoded picture to its objects
+  std::optional<Interval> detect_p50_ms;    // of a detector: from the decoded picture to its objects
+  std::vector<OfLength> by_length;          // of a network of texts, the shortest first
+  std::optional<Interval> tokenize_p50_ms;  // of texts, apart from the network
 };
 
 struct BeforeAfter {

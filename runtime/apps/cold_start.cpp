@@ -116,7 +116,8 @@ int run_cold_start(const char* bundle, const edgetl_options& options) {
     edgetl_info info{};
     info.struct_size = sizeof info;
     edgetl_get_info(model, &info);
-    const std::vector<uint8_t> input(info.input_bytes, gray);
+    std::vector<uint8_t> input(info.input_bytes, gray);
+    if (info.max_tokens > 0) std::fill(input.begin(), input.end(), uint8_t{0});  // gray bytes are no tokens
     status = infer(*model, {input.data(), input.size()}, &error);
   }
   const double elapsed_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();

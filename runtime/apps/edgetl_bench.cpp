@@ -21,6 +21,7 @@
 #include "pictures.h"
 #include "sounds.h"
 #include "stats.h"
+#include "texts.h"
 #include "threads.h"
 
 namespace {
@@ -39,7 +40,8 @@ const edgetl::Program& program() {
        {"--warmup", "N", "Untimed runs of each bundle before them. [default: 30]"},
        {"--threads", "N", "Threads per inference. [default: 1]"},
        {"--images", "PATH",
-        "Images for timing, or WAV files of a bundle for sound; files or folders; repeatable. [default: the golden "
+        "Images for timing, WAV files of a bundle for sound, or .txt files; files or folders; repeatable. [default: "
+        "the golden "
         "ones]"},
        {"--cold-starts", "N", "Fresh processes per bundle that open it and infer once. [default: 3]"},
        {"--json", nullptr, "Print the result as JSON."},
@@ -61,8 +63,9 @@ struct Request {
   edgetl_options options;
 };
 
-// The images of all bundles, as decoded, and as the network takes them; or recordings, only as it takes them.
+// The images of all bundles, as decoded, and as the network takes them; or recordings, only as it takes them; or texts.
 struct Images {
+  std::vector<edgetl::GivenText> texts;
   std::vector<edgetl::Picture> pictures;
   std::vector<std::vector<uint8_t>> inputs;
 };
@@ -70,6 +73,7 @@ struct Images {
 bool same_input(const edgetl::Manifest& one, const edgetl::Manifest& other) {
   const edgetl::Preprocessing &a = one.preprocessing, &b = other.preprocessing;
   return one.front == other.front && one.audio.rate_hz == other.audio.rate_hz &&
+         one.text.tokenizer == other.text.tokenizer && one.text.lengths == other.text.lengths &&
          one.audio.file_rate_hz == other.audio.file_rate_hz && one.audio.samples == other.audio.samples &&
          one.series.steps == other.series.steps && one.series.channels == other.series.channels &&
          a.height == b.height && a.width == b.width && a.resize == b.resize && a.crop_pct == b.crop_pct &&
@@ -104,6 +108,9 @@ bool golden_images(const edgetl::Bundle& bundle, const std::string& folder, Imag
   }
   for (const edgetl::GoldenImage& image : images) {
     shown.inputs.emplace_back(image.input.data, image.input.data + image.input.size);
+    if (bundle.manifest().front == edgetl::Front::text) {
+      shown.texts.push_back({image.file_name, {reinterpret_cast<const char*>(image.file.data), image.file.size}});
+    }
     if (bundle.manifest().front != edgetl::Front::image) continue;
     edgetl::Picture& picture = shown.pictures.emplace_back();
     picture.rgb = std::make_unique<uint8_t[]>(image.rgb.size);
@@ -135,7 +142,24 @@ bool read_bundles(const Request& request, edgetl::BenchResult& result, Images& i
   return true;
 }
 
-bool named_images(const Request& request, const edgetl_model* model, Images& images, std::string& problem) {
+bool named_texts(const Request& request, edgetl_model* model, Images& images, std::string& problem) {
+  std::vector<std::string> files;
+  edgetl_error error{};
+  edgetl_status status = edgetl::list_files(request.images, edgetl::Files::texts, timed_images, files, &error);
+  if (status == EDGETL_OK) status = edgetl::gather_texts({}, files, images.texts, &error);
+  for (size_t i = 0; status == EDGETL_OK && i < images.texts.size(); ++i) {
+    std::vector<int32_t> ids;
+    size_t count = 0;
+    status = edgetl::tokens_of(model, images.texts[i], ids, count, &error);
+    const auto* bytes = reinterpret_cast<const uint8_t*>(ids.data());
+    images.inputs.emplace_back(bytes, bytes + ids.size() * sizeof(int32_t));
+  }
+  problem = error.message;
+  return status == EDGETL_OK;
+}
+
+bool named_images(const Request& request, edgetl_model* model, Images& images, std::string& problem) {
+  if (model->bundle.manifest().front == edgetl::Front::text) return named_texts(request, model, images, problem);
   std::vector<std::string> files;
   edgetl_error error{};
   const int32_t rate_hz = edgetl::rate_of_sound(model);
@@ -261,6 +285,67 @@ bool time_detection(const Request& request, const std::vector<Model>& models, co
   return true;
 }
 
+// The time of a mixture of lengths would be that of none: only inputs as long as the median one are timed.
+void keep_median_length(std::vector<std::vector<uint8_t>>& inputs) {
+  std::vector<size_t> sizes;
+  for (const std::vector<uint8_t>& input : inputs) sizes.push_back(input.size());
+  std::sort(sizes.begin(), sizes.end());
+  const size_t median = sizes[(sizes.size() - 1) / 2];
+  const auto other = [&](const std::vector<uint8_t>& input) { return input.size() != median; };
+  inputs.erase(std::remove_if(inputs.begin(), inputs.end(), other), inputs.end());
+}
+
+// The tokens of `input`, repeated or cut to `length`.
+std::vector<uint8_t> of_length(const std::vector<uint8_t>& input, int32_t length) {
+  std::vector<uint8_t> made(static_cast<size_t>(length) * sizeof(int32_t));
+  for (size_t i = 0; i < made.size(); ++i) made[i] = input[i % input.size()];
+  return made;
+}
+
+// The median of each, in interleaved rounds; short ones, enough for an interval.
+bool time_medians(const Request& request, const std::vector<edgetl::TimedRun>& timed,
+                  std::vector<std::optional<edgetl::Interval>>& medians, std::string& problem) {
+  const edgetl::Protocol protocol{100, edgetl::block_runs, request.protocol.seed};
+  std::vector<std::vector<double>> times_ms;
+  edgetl_error error{};
+  if (edgetl::time_interleaved(timed, protocol, times_ms, &error) != EDGETL_OK) {
+    problem = error.message;
+    return false;
+  }
+  for (const std::vector<double>& times : times_ms) {
+    medians.push_back(edgetl::quantile(times, 0.5, edgetl::block_runs));
+  }
+  return true;
+}
+
+// The networks at each length, and the tokenizer apart.
+bool time_texts(const Request& request, const std::vector<Model>& models, const Images& images,
+                edgetl::BenchResult& result, std::string& problem) {
+  if (images.texts.empty()) return true;
+  for (const int32_t length : models[0]->bundle.manifest().text.lengths) {
+    const std::vector<uint8_t> input = of_length(images.inputs[0], length);
+    std::vector<edgetl::TimedRun> timed;
+    std::vector<std::optional<edgetl::Interval>> medians;
+    for (const Model& model : models) {
+      timed.emplace_back([&input, opened = model.get()](int32_t, edgetl_error* error) {
+        return edgetl::infer(*opened, {input.data(), input.size()}, error);
+      });
+    }
+    if (!time_medians(request, timed, medians, problem)) return false;
+    for (size_t i = 0; i < models.size(); ++i) result.bundles[i].by_length.push_back({length, medians[i]});
+  }
+  std::vector<int32_t> ids;
+  const edgetl::TimedRun tokenize = [&](int32_t number, edgetl_error* error) {
+    size_t count = 0;
+    return edgetl::tokens_of(models[0].get(), images.texts[edgetl::turn_of(number, images.texts.size())], ids, count,
+                             error);
+  };
+  std::vector<std::optional<edgetl::Interval>> medians;
+  if (!time_medians(request, {tokenize}, medians, problem)) return false;
+  for (edgetl::BundleResult& bundle : result.bundles) bundle.tokenize_p50_ms = medians[0];
+  return true;
+}
+
 bool measure(const Request& request, edgetl::BenchResult& result, std::string& problem) {
   Images images;
   std::vector<Model> models;
@@ -268,7 +353,9 @@ bool measure(const Request& request, edgetl::BenchResult& result, std::string& p
   if (!measure_cold_starts(request, result, problem)) return false;
   if (!open_models(request, result, models, problem)) return false;
   if (!request.images.empty() && !named_images(request, models[0].get(), images, problem)) return false;
+  keep_median_length(images.inputs);
   return time_models(request, models, images, result, problem) &&
+         time_texts(request, models, images, result, problem) &&
          time_detection(request, models, images, result, problem);
 }
 

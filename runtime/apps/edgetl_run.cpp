@@ -19,6 +19,7 @@
 #include "pictures.h"
 #include "run_stream.h"
 #include "sounds.h"
+#include "texts.h"
 
 namespace {
 
@@ -28,9 +29,11 @@ const edgetl::Program& program() {
   static const edgetl::Program described = {
       "edgetl-run",
       "BUNDLE FILE...",
-      2,
+      1,
       std::numeric_limits<size_t>::max(),
-      "Classify JPEG and PNG files with a bundle, or find the objects in them; or classify WAV files, or windows of series in CSV and NPY files.",
+      "Classify JPEG and PNG files with a bundle, or find the objects in them; or classify WAV files, windows of "
+      "series in "
+      "CSV and NPY files, or texts.",
       {{"--top", "K", "Classes to show per file or window. [default: 3]"},
        {"--threshold", "SCORE",
         "Lowest score of an object to show, 0 to 1. [default: the bundle's own] With --stream, as P or CLASS=P: mean "
@@ -39,6 +42,9 @@ const edgetl::Program& program() {
        {"--json", nullptr, "Print the result as JSON."},
        {"--logits", nullptr, "Also show the raw logits, with all digits."},
        {"--engine-library", "PATH", "The engine's shared library. [default: EDGETL_ENGINE_LIBRARY, else usual names]"},
+       {"--text", "TEXT",
+        "Classify this text; repeatable. A FILE holds one text, with the path - every line of stdin is one."},
+       {"--ids", nullptr, "Show the tokens of texts instead of classes."},
        {"--stream", nullptr,
         "Listen: FILE is a WAV file of any length, or - for int16 samples from stdin, mono, little-endian. Prints a "
         "line "
@@ -180,25 +186,78 @@ void write_objects(const edgetl_model* model, const std::string& path, const std
   json.close().close();
 }
 
-// --- both
+// --- texts
+
+void print_ids(const std::string& name, const std::vector<int32_t>& ids) {
+  std::string line = name + ":";
+  edgetl::make_printable(line.data(), line.size());
+  for (const int32_t id : ids) line += " " + std::to_string(id);
+  std::printf("%s\n", line.c_str());
+}
+
+void write_ids(const std::string& name, const std::vector<int32_t>& ids, JsonWriter& json) {
+  json.open('{').key("path").text(name).key("ids").open('[');
+  for (const int32_t id : ids) json.whole(id);
+  json.close().close();
+}
+
+// --- all
 
 struct Request {
   size_t top = 0;
-  bool as_json = false, with_logits = false;
+  bool as_json = false, with_logits = false, ids = false;
   std::optional<float> threshold;
 };
+
+void show(const edgetl_model* model, const Prediction& prediction, const Request& request, JsonWriter& json) {
+  if (request.as_json) {
+    write_json(model, prediction, request.with_logits, json);
+  } else {
+    print_text(model, prediction, request.with_logits);
+  }
+}
 
 edgetl_status classify_file(edgetl_model* model, edgetl::InputLoader& loader, const std::string& path,
                             const Request& request, JsonWriter& json, edgetl_error* error) {
   Prediction prediction;
   prediction.path = path;
   if (const edgetl_status status = predict(model, loader, request.top, prediction, error)) return status;
-  if (request.as_json) {
-    write_json(model, prediction, request.with_logits, json);
-  } else {
-    print_text(model, prediction, request.with_logits);
-  }
+  show(model, prediction, request, json);
   return EDGETL_OK;
+}
+
+// Of a text without the padding that the network takes.
+edgetl_status show_ids(edgetl_model* model, const edgetl::GivenText& given, const Request& request, JsonWriter& json,
+                       edgetl_error* error) {
+  std::vector<int32_t> ids;
+  size_t count = 0;
+  if (const edgetl_status status = edgetl::tokens_of(model, given, ids, count, error)) return status;
+  ids.resize(count);
+  request.as_json ? write_ids(given.name, ids, json) : print_ids(given.name, ids);
+  return EDGETL_OK;
+}
+
+edgetl_status read_text(edgetl_model* model, const edgetl::GivenText& given, const Request& request, JsonWriter& json,
+                        edgetl_error* error) {
+  if (request.ids) return show_ids(model, given, request, json, error);
+  Prediction prediction;
+  prediction.path = given.name;
+  prediction.logits.resize(static_cast<size_t>(info_of(model).classes));
+  if (const edgetl_status status = edgetl::classify_text(model, given, prediction.logits, error)) return status;
+  rank(prediction, request.top);
+  show(model, prediction, request, json);
+  return EDGETL_OK;
+}
+
+edgetl_status read_texts(edgetl_model* model, const edgetl::Arguments& arguments, const Request& request,
+                         JsonWriter& json, edgetl_error* error) {
+  const std::vector<std::string>& given = arguments.positional();
+  std::vector<edgetl::GivenText> texts;
+  edgetl_status status = edgetl::gather_texts(arguments.all("--text"), {given.begin() + 1, given.end()}, texts, error);
+  for (size_t i = 0; status == EDGETL_OK && i < texts.size(); ++i) {
+    status = read_text(model, texts[i], request, json, error);
+  }
+  return status;
 }
 
 edgetl_status search_file(edgetl_model* model, edgetl::InputLoader& loader, const std::string& path,
@@ -219,12 +278,22 @@ edgetl_status search_file(edgetl_model* model, edgetl::InputLoader& loader, cons
   return EDGETL_OK;
 }
 
+bool takes_texts(const edgetl_model* model) { return info_of(model).max_tokens > 0; }
+
 bool is_detector(const edgetl_model* model) { return std::strcmp(info_of(model).task, "detection") == 0; }
 
 // Options of another task, front or mode would be ignored.
 std::string misplaced(const edgetl::Arguments& arguments, const edgetl_model* model) {
   const bool detector = is_detector(model), stream = arguments.has("--stream");
-  if (stream && info_of(model).rate_hz == 0) return "--stream is for sound; the bundle is made for images";
+  const std::string front = info_of(model).front;
+  const char* made_for = front == "text" ? "texts" : front == "image" ? "images" : front.c_str();
+  if (stream && info_of(model).rate_hz == 0)
+    return std::string("--stream is for sound; the bundle is made for ") + made_for;
+  for (const char* option : {"--text", "--ids"}) {
+    if (!takes_texts(model) && arguments.has(option)) {
+      return std::string(option) + " is for texts; the bundle is made for " + (front == "audio" ? "sound" : made_for);
+    }
+  }
   if (stream) return arguments.has("--logits") ? "--logits is for files, not for --stream" : "";
   for (const char* option : {"--rate", "--hop", "--smoothing", "--refractory", "--hops"}) {
     if (arguments.has(option)) return std::string(option) + " needs --stream";
@@ -239,6 +308,11 @@ bool read_request(const edgetl::Arguments& arguments, Request& request, int32_t&
   int32_t top = 0;
   request.as_json = arguments.has("--json");
   request.with_logits = arguments.has("--logits");
+  request.ids = arguments.has("--ids");
+  if (arguments.positional().size() < 2 && !arguments.has("--text")) {
+    problem = std::string("expected ") + program().positional;
+    return false;
+  }
   if (!arguments.number("--top", 1, 100'000, 3, top, problem) ||
       !arguments.number("--threads", 1, 1024, 1, threads, problem)) {
     return false;
@@ -288,7 +362,11 @@ int main(int argc, char** argv) {
   edgetl::InputLoader loader(model.get());
   JsonWriter json;
   json.open('[');
-  for (size_t i = 1; i < arguments.positional().size(); ++i) {
+  const bool texts = takes_texts(model.get());
+  if (texts && read_texts(model.get(), arguments, request, json, &error) != EDGETL_OK) {
+    return edgetl::failed(program(), error.message);
+  }
+  for (size_t i = 1; !texts && i < arguments.positional().size(); ++i) {
     if (handle(model.get(), loader, arguments.positional()[i], request, json, &error) != EDGETL_OK) {
       return edgetl::failed(program(), error.message);
     }

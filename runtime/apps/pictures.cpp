@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 bool is_of(Files kind, const fs::path& path) {
   std::string ending = path.extension().string();
   for (char& c : ending) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  if (kind == Files::texts) return ending == ".txt";
   if (kind == Files::sounds) return ending == ".wav" || ending == ".wave";
   if (kind == Files::windows) return ending == ".csv" || ending == ".tsv" || ending == ".npy";
   return ending == ".jpg" || ending == ".jpeg" || ending == ".png";
@@ -38,6 +39,7 @@ edgetl_status list_folder(const std::string& folder, Files kind, std::vector<std
     return fail(error, EDGETL_INVALID_ARGUMENT, "%s: holds no %s file", folder.c_str(),
                 kind == Files::windows  ? ".csv or .npy"
                 : kind == Files::sounds ? ".wav"
+                : kind == Files::texts  ? ".txt"
                                         : ".jpg or .png");
   }
   std::sort(found.begin(), found.end());

@@ -28,9 +28,9 @@ class InputLoader {
   std::vector<uint64_t> scratch_;  // aligned to 8
 };
 
-enum class Files { pictures, sounds, windows };
+enum class Files { pictures, sounds, windows, texts };
 
-// `paths` with every folder replaced by the JPEG and PNG files, WAV files, or files of windows in and below it, in the order of their
+// `paths` with every folder replaced by the files of this kind in and below it: JPEG and PNG, WAV, windows of series, .txt; in the order of their
 // names; at most `most`, evenly spread.
 edgetl_status list_files(const std::vector<std::string>& paths, Files kind, size_t most,
                          std::vector<std::string>& files, edgetl_error* error);

@@ -9,6 +9,7 @@
 #include "engine.h"
 #include "golden.h"
 #include "resample.h"
+#include "tokenizer.h"
 
 namespace edgetl {
 
@@ -28,7 +29,7 @@ struct Detail {
 // Tells the listener every step, and keeps the first that failed.
 class Checks {
  public:
-  // noun: what an example is, "image", "clip", "window"
+  // noun: what an example is, "image", "clip", "window" or "text"
   Checks(const Listener& listener, const std::string& where, const char* noun)
       : listener_(listener), where_(where), noun_(noun) {}
 
@@ -50,6 +51,10 @@ edgetl_status check_sound(const Bundle& bundle, const Resampler& resampler, cons
 
 // The same of a window.
 edgetl_status check_series(const Series& series, const GoldenImage& golden, int32_t index, Checks& checks);
+
+// The step before the network's input, of a text.
+edgetl_status check_text(const Text& front, Tokenizer& tokenizer, const GoldenImage& golden, int32_t index,
+                         Checks& checks, edgetl_error* error);
 
 // The steps after the network's input, from the outputs in `engine`: of a classifier, and of a detector.
 void check_logits(const Engine& engine, const Manifest& manifest, const GoldenImage& golden, int32_t index,

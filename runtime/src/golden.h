@@ -26,7 +26,7 @@ struct GoldenImage {
   Bytes samples;  // decoded: of a recording int16 (n,), of a window float32 (n, channels), little-endian
   Bytes
       input;  // after resize and crop uint8 (H, W, 3), after resampling and window int16 (samples,), tokens int32 (L,), or
-             // of a window float32 (steps, channels)
+              // of a window float32 (steps, channels)
   std::vector<float> logits;              // of a classifier
   GoldenOutputs outputs;                  // of a detector
   std::vector<edgetl_detection> objects;  // what these become

@@ -10,12 +10,14 @@
 #include "engine.h"
 #include "postprocess.h"
 #include "resample.h"
+#include "tokenizer.h"
 
 struct edgetl_model {
   edgetl::Bundle bundle;
   std::unique_ptr<edgetl::Engine> engine;  // goes first: it may use the bundle's bytes
   edgetl::Postprocessor postprocessor;     // of a detector
   edgetl::Resampler resampler;             // of the audio front
+  edgetl::Tokenizer tokenizer;             // of the text front
   int threads = 1;
   std::atomic<bool> running{false};  // an inference is under way: two at once would mix their numbers
 };

@@ -45,6 +45,19 @@ edgetl_status check_finished(const Bundle& bundle, edgetl_error* error) {
               bundle.where().c_str(), bundle.where().c_str());
 }
 
+edgetl_status open_tokenizer(edgetl_model& model, edgetl_error* error) {
+  Bundle& bundle = model.bundle;
+  const Text& front = bundle.manifest().text;
+  const std::string where = bundle.where() + "/" + tokenizer_name;
+  const auto longest = static_cast<size_t>(front.lengths.back());
+  const edgetl_status status = model.tokenizer.open(bundle.file(tokenizer_name), where, longest, error);
+  if (status != EDGETL_OK) return status;
+  bundle.release(tokenizer_name);
+  if (model.tokenizer.pad() == front.pad) return EDGETL_OK;
+  return fail(error, EDGETL_BUNDLE_INVALID, "%s: `pad`: expected %d, as preprocessing.pad; found %d", where.c_str(),
+              static_cast<int>(front.pad), static_cast<int>(model.tokenizer.pad()));
+}
+
 struct FrontWords {
   const char* name;
   const char* input;  // what it takes, in sentences
@@ -124,6 +137,7 @@ edgetl_status open_engine(const edgetl_options& options, edgetl_model& model, ed
   model.threads = options.threads > 0 ? options.threads : std::min<int>(usable_threads(), max_threads);
   status = open({model.bundle, model.threads, options.engine_library}, model.engine, error);
   if (status == EDGETL_OK && manifest.front == Front::audio) status = model.resampler.open(model.bundle, error);
+  if (status == EDGETL_OK && manifest.front == Front::text) status = open_tokenizer(model, error);
   if (status != EDGETL_OK || manifest.task != Task::detection) return status;
   const auto anchors = static_cast<size_t>(manifest.signature.outputs[0].dims[1]);
   if (model.postprocessor.make(anchors, manifest.labels.size())) return EDGETL_OK;

@@ -167,12 +167,14 @@ class TextReader {
     }
     const std::string where = "line " + std::to_string(line_) + ": ";
     if (cells.size() != width_) {
-      return refuse(
-          name_, where + "expected " + std::to_string(width_) + " cells, found " + std::to_string(cells.size()), error_);
+      return refuse(name_,
+                    where + "expected " + std::to_string(width_) + " cells, found " + std::to_string(cells.size()),
+                    error_);
     }
     for (size_t i = 0; i < width_; ++i) {
       if (!is_number(cells[i])) {
-        return refuse(name_, where + "expected a number in column " + std::to_string(i + 1) + ", found " + shown(cells[i]),
+        return refuse(name_,
+                      where + "expected a number in column " + std::to_string(i + 1) + ", found " + shown(cells[i]),
                       error_);
       }
       if (i >= first_) window_.values.push_back(value_of(cells[i]));

@@ -114,7 +114,9 @@ edgetl_status replay(edgetl_model& model, const std::vector<GoldenImage>& images
       status = check_sound(model.bundle, model.resampler, golden, index, checks, error);
     } else if (manifest.front == Front::series) {
       status = check_series(manifest.series, golden, index, checks);
-    } else if (manifest.front == Front::image) {
+    } else if (manifest.front == Front::text) {
+      status = check_text(manifest.text, model.tokenizer, golden, index, checks, error);
+    } else {
       status = check_pixels(manifest, golden, index, decoder, checks, error);
     }
     if (status == EDGETL_OK) status = check_network(model, golden, index, checks, error);

@@ -155,9 +155,9 @@ typedef struct edgetl_info {
   const char* digest;         /* SHA-256 of manifest.json, 64 hexadecimal digits */
   const char* task;           /* "classification" or "detection" */
   int32_t max_detections;     /* of an image, as the bundle sets it; 0 for a classifier */
-  const char* front;          /* "image", "audio" (edgetl/audio.h), "text" (edgetl/text.h) or "series" (edgetl/series.h) */
-  int32_t rate_hz;            /* of the recordings that it takes; 0 for images and texts, as the next two */
-  int32_t window;             /* samples that the network hears at once, at window_rate_hz */
+  const char* front; /* "image", "audio" (edgetl/audio.h), "text" (edgetl/text.h) or "series" (edgetl/series.h) */
+  int32_t rate_hz;   /* of the recordings that it takes; 0 for images and texts, as the next two */
+  int32_t window;    /* samples that the network hears at once, at window_rate_hz */
   int32_t window_rate_hz;
   int32_t max_tokens; /* of a text that the network reads; 0 for images and sound */
   int32_t steps;      /* of a window of series (edgetl/series.h) that the network sees; 0 for the others */
