@@ -58,6 +58,16 @@ class LabelPrecision:
 
 
 @dataclass(frozen=True)
+class LengthTime:
+    """The network alone, on a text that is filled up to so many tokens."""
+
+    __pydantic_config__ = _STRICT
+
+    tokens: int
+    p50_ms: Interval | None
+
+
+@dataclass(frozen=True)
 class BundleMeasurement:
     """One bundle on one machine.
 
@@ -76,6 +86,8 @@ class BundleMeasurement:
     repeat_p50_ms    of each repeat of the whole measurement, in order; empty if there was only one
     detect_p50_ms    of a detector: from the decoded image to its objects, resize and postprocess included; None if it
                      was not measured
+    by_length        of a network of texts, the shortest first; empty if it was not measured
+    tokenize_p50_ms  from a text to its tokens, apart from the network; None if it was not measured
     p99_ms           without ends it is an indication: too few runs for a valid interval
     """
 
@@ -108,6 +120,8 @@ class BundleMeasurement:
     metric: str = "top-1"
     score: Interval | None = None
     precisions: tuple[LabelPrecision, ...] = ()
+    by_length: tuple[LengthTime, ...] = ()
+    tokenize_p50_ms: Interval | None = None
 
     @property
     def first_score(self) -> Interval | None:

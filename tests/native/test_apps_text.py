@@ -57,9 +57,10 @@ def test_texts_give_the_logits_of_python(
 def test_a_file_is_a_text_and_so_is_every_line_of_stdin(apps: Apps, bundles: dict[str, Path], tmp_path: Path) -> None:
     file = tmp_path / "one.txt"
     file.write_bytes("\ufeffa good\nfilm\r\n".encode())
-    command = [apps.bin / "edgetl-run", bundles["null"], file, "-", "--ids"]
     lines = b"an awful film\n\n  \nthe plot\r\n"
-    done = subprocess.run(command, input=lines, capture_output=True, check=False)
+    done = subprocess.run(
+        [apps.bin / "edgetl-run", bundles["null"], file, "-", "--ids"], input=lines, capture_output=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     p = write_tokenizer(tmp_path)
     named = {str(file): "a good\nfilm", "stdin:1": "an awful film", "stdin:4": "the plot"}
@@ -87,7 +88,7 @@ def test_what_is_no_text_gets_one_line(
 
 
 def test_options_of_texts_are_refused_for_images(apps: Apps, bundles: dict[str, Path], tmp_path: Path) -> None:
-    (images,) = compile_targets(make_pivot(tmp_path / "pivot"), ["null"], tmp_path / "bundles")
+    images, *_ = compile_targets(make_pivot(tmp_path / "pivot"), ["null"], tmp_path / "bundles")
     apps.refuses(2, "--text is for texts; the bundle is made for images", "edgetl-run", images, "--text", "a")
     apps.refuses(2, "--ids is for texts; the bundle is made for images", "edgetl-run", images, "one.png", "--ids")
     apps.refuses(2, "expected BUNDLE FILE...", "edgetl-run", bundles["null"])
@@ -106,8 +107,7 @@ def test_verify_replays_the_golden_texts(apps: Apps, engine: Engine, bundles: di
 
 def test_verify_finds_another_text(apps: Apps, bundles: dict[str, Path], tmp_path: Path) -> None:
     changed = shutil.copytree(bundles["null"], tmp_path / "changed")
-    (changed / "golden" / "0.txt").write_text("an awful plot")
-    refit(changed)
+    refit(changed, "golden/0.txt", b"an awful plot")
     done = apps("edgetl-verify", changed)
     assert done.returncode == 1
     assert "FAIL text 0  tokenize 1 of 8 tokens differ (limit 0); the first at 2:" in done.stdout
@@ -115,9 +115,7 @@ def test_verify_finds_another_text(apps: Apps, bundles: dict[str, Path], tmp_pat
 
 def test_another_tokenizer_than_the_manifests_is_refused(apps: Apps, bundles: dict[str, Path], tmp_path: Path) -> None:
     changed = shutil.copytree(bundles["null"], tmp_path / "changed")
-    path = changed / TOKENIZER
-    path.write_text(path.read_text().replace("wonderful", "wonderfuI"))
-    refit(changed)
+    refit(changed, TOKENIZER, (changed / TOKENIZER).read_bytes().replace(b"wonderful", b"wonderfuI"))
     apps.refuses(1, "expected the digest in preprocessing.tokenizer", "edgetl-verify", changed)
 
 
