@@ -33,7 +33,7 @@ def tool(runtime_build: RuntimeBuild) -> Iterator[TextTool]:
 
 @pytest.fixture(scope="module")
 def reviews(shared: Path) -> list[str]:
-    if not (shared / "text" / "sst2_train.csv").exists():
+    if not (shared / "data" / "text" / "sst2_train.csv").exists():
         pytest.skip("no texts in shared/data/text")
     return real_texts(shared, "sst2_train")
 
@@ -90,7 +90,7 @@ def test_minilm_gives_its_own_tokens_for_real_texts(tool: TextTool, shared: Path
 
 
 def test_stories260k_gives_its_own_tokens(tool: TextTool, shared: Path, tmp_path: Path) -> None:
-    folder = shared.parent / "weights" / "stories260k"
+    folder = shared / "weights" / "stories260k"
     if not folder.is_dir():
         pytest.skip("no stories260k in shared/weights")
     ours = opened(tool, from_hf(folder), tmp_path)
