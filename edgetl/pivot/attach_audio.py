@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +11,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgetl.fronts.audio.mel import FrontEnd, front_end
-from edgetl.pivot.preprocess import LABELS_KEY, PREPROCESSING_KEY
+from edgetl.pivot.preprocess import with_metadata
 from edgetl.pivot.serialize import clean
-from edgetl.types import AudioPreprocessing, described
+from edgetl.types import AudioPreprocessing
 
 AUDIO_INPUT = "audio"
 
@@ -38,15 +37,7 @@ def attach_audio(model: onnx.ModelProto, p: AudioPreprocessing, labels: Sequence
     graph.node.extend([*steps.nodes, *body])
     del graph.input[:]
     graph.input.append(helper.make_tensor_value_info(AUDIO_INPUT, TensorProto.INT16, [batch, p.samples]))
-    helper.set_model_props(
-        result,
-        {
-            LABELS_KEY: json.dumps(list(labels), ensure_ascii=False),
-            PREPROCESSING_KEY: json.dumps(described(p), sort_keys=True),
-        },
-    )
-    onnx.checker.check_model(result)
-    return result
+    return with_metadata(result, p, labels)
 
 
 class _Steps:

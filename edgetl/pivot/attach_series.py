@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edgetl.fronts.series.scale import factors
-from edgetl.pivot.preprocess import LABELS_KEY, PREPROCESSING_KEY
+from edgetl.pivot.preprocess import with_metadata
 from edgetl.pivot.serialize import clean
-from edgetl.types import SeriesPreprocessing, described
+from edgetl.types import SeriesPreprocessing
 
 SERIES_INPUT = "series"
 
@@ -38,12 +37,4 @@ def attach_series(model: onnx.ModelProto, p: SeriesPreprocessing, labels: Sequen
     del graph.input[:]
     shape = [batch, p.steps, len(p.mean)]
     graph.input.append(helper.make_tensor_value_info(SERIES_INPUT, TensorProto.FLOAT, shape))
-    helper.set_model_props(
-        result,
-        {
-            LABELS_KEY: json.dumps(list(labels), ensure_ascii=False),
-            PREPROCESSING_KEY: json.dumps(described(p), sort_keys=True),
-        },
-    )
-    onnx.checker.check_model(result)
-    return result
+    return with_metadata(result, p, labels)

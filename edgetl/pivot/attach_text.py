@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 import onnx
 from onnx import TensorProto, helper
 
-from edgetl.pivot.preprocess import LABELS_KEY, PREPROCESSING_KEY
+from edgetl.pivot.preprocess import with_metadata
 from edgetl.pivot.serialize import clean
-from edgetl.types import TextPreprocessing, described
+from edgetl.types import TextPreprocessing
 
 TOKENS_INPUT = "tokens"
 
@@ -32,12 +31,4 @@ def attach_text(model: onnx.ModelProto, p: TextPreprocessing, labels: Sequence[s
     graph.node.insert(0, cast)
     del graph.input[:]
     graph.input.append(helper.make_tensor_value_info(TOKENS_INPUT, TensorProto.INT32, sizes))
-    helper.set_model_props(
-        result,
-        {
-            LABELS_KEY: json.dumps(list(labels), ensure_ascii=False),
-            PREPROCESSING_KEY: json.dumps(described(p), sort_keys=True),
-        },
-    )
-    onnx.checker.check_model(result)
-    return result
+    return with_metadata(result, p, labels)

@@ -90,15 +90,21 @@ def attach_image(model: onnx.ModelProto, p: ImagePreprocessing, labels: Sequence
     graph.node.extend([*nodes, *body])
     del graph.input[:]
     graph.input.append(helper.make_tensor_value_info(IMAGE_INPUT, TensorProto.UINT8, [batch, p.height, p.width, 3]))
+    return with_metadata(result, p, labels)
+
+
+def with_metadata(model: onnx.ModelProto, p: Preprocessing, labels: Sequence[str]) -> onnx.ModelProto:
+    """The model itself, checked, with labels and preprocessing in its metadata (JSON under `edgetl.labels` and
+    `edgetl.preprocessing`)."""
     helper.set_model_props(
-        result,
+        model,
         {
             LABELS_KEY: json.dumps(list(labels), ensure_ascii=False),
             PREPROCESSING_KEY: json.dumps(described(p), sort_keys=True),
         },
     )
-    onnx.checker.check_model(result)
-    return result
+    onnx.checker.check_model(model)
+    return model
 
 
 def _input_rounding(graph: onnx.GraphProto) -> onnx.NodeProto | None:

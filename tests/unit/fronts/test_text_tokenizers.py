@@ -25,7 +25,6 @@ from edgetl.fronts.text.hugging_face import from_hf
 from edgetl.fronts.text.load import encode_text, filled, load_text, tokenizer_of
 from edgetl.fronts.text.prove import nasty_texts, prove_equal
 from edgetl.fronts.text.read import UnreadableText
-from edgetl.fronts.text.spans import spans
 from edgetl.types import TextPreprocessing
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -314,14 +313,6 @@ def test_a_text_without_a_token_is_refused(small: Description, tmp_path: Path) -
     p = preprocessing_of(small.model_copy(update={"before": (), "after": ()}), tmp_path / "described", 8)
     with pytest.raises(UnreadableText, match="row 3: not usable as a text: it has no token"):
         encode_text("\u00ad\u200b", p, "row 3")
-
-
-def test_each_token_is_marked_in_the_text_as_it_is_written(small: Description) -> None:
-    text = "  CAFE\u0301 good\u00adness [SEP] zzz"
-    assert [text[start:end] for start, end in spans(text, Tokenizer(small))] == [
-        *("", "CAFE", "good", "ness", "[SEP]", "zzz", ""),
-    ]
-    assert len(spans(text, Tokenizer(small), longest=4)) == 4
 
 
 # --- hostile files
