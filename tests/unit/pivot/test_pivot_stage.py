@@ -140,5 +140,5 @@ def test_a_model_that_is_not_the_network_it_claims_to_be_is_refused(made: Made, 
     (quantized / "network.onnx").write_bytes((made.quantized / "network.onnx").read_bytes())
     reference = load_file(made.quantized / "reference.safetensors")
     save_file({name: values + 5 for name, values in reference.items()}, quantized / "reference.safetensors")
-    with pytest.raises(ParityError, match=rf"int8-{scheme_id(SCHEME)}\.onnx: .* 8 images"):
+    with pytest.raises(ParityError, match=rf"int8-{scheme_id(SCHEME)}\.onnx: .* 8 examples"):
         export_pivot(small_run(made.split, tmp_path), made.adapted, {scheme_id(SCHEME): quantized}, pivot)
