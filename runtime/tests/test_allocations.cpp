@@ -13,6 +13,7 @@
 #include "bundle.h"
 #include "edgetl/audio.h"
 #include "edgetl/runtime.h"
+#include "edgetl/text.h"
 #include "interface.h"
 #include "tools/bare_engine.h"
 #include "tools/small_bundle.h"
@@ -186,6 +187,20 @@ TEST_CASE("classifying a recording allocates nothing") {
   CHECK(allocations_of([&] {
           edgetl_classify_samples(model.get(), clip.data(), clip.size(), small_bundle::file_rate_hz, logits.data(),
                                   logits.size(), &error);
+        }) == 0);
+  CHECK(error.status == EDGETL_OK);
+}
+
+TEST_CASE("classifying a text allocates nothing, unless it is longer than all before") {
+  small_bundle::Facts facts;
+  facts.text = true;
+  const small_bundle::Folder folder(facts);
+  const Opened model = open(folder.path(), nullptr);
+  const std::string text = "Cats. [SEP] a caf\xC3\xA9, a cat";
+  std::vector<float> logits(small_bundle::classes);
+  edgetl_error error;
+  CHECK(allocations_of([&] {
+          edgetl_classify_text(model.get(), text.data(), text.size(), logits.data(), logits.size(), &error);
         }) == 0);
   CHECK(error.status == EDGETL_OK);
 }

@@ -25,11 +25,16 @@ from objects_tool import ObjectsTool, assert_same_bits, random_outputs, random_s
 from picture_tool import Tool, assert_resized_alike, noise, random_preprocessing, side
 from sound_bundles import make_sound_bundle
 from sound_tool import SoundTool
+from text_tokenizers import random_texts, real_texts, train
+from text_tool import TextTool
 from this_cpu import needs_vnni
 
 from edgetl.bench import qemu
 from edgetl.bundle.compile import compile_targets
 from edgetl.fronts.image.frame import frame_of
+from edgetl.fronts.text.description import write_description
+from edgetl.fronts.text.encode import Tokenizer
+from edgetl.fronts.text.hugging_face import from_hf
 from edgetl.tasks.detection.postprocess import postprocess
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -38,6 +43,7 @@ IMAGES = 200
 SIZES = 300
 OUTPUTS = 200
 SOUNDS = 100
+TEXTS = 200
 
 
 @pytest.fixture(scope="module")
@@ -172,3 +178,24 @@ def _logits(done: subprocess.CompletedProcess[str]) -> NDArray[np.float64]:
     assert done.returncode == 0, done.stderr
     answers: list[dict[str, Any]] = json.loads(done.stdout)
     return np.array([answer["logits"] for answer in answers])
+
+
+@pytest.mark.parametrize(("machine", "emulator"), [("arm64", "qemu-aarch64-static"), ("armhf", "qemu-arm-static")])
+def test_texts_on_arm_have_the_tokens_of_python(
+    machine: str, emulator: str, request: pytest.FixtureRequest, shared: Path, tmp_path: Path
+) -> None:
+    if not (shared / "data" / "text" / "sst2_train.csv").exists():
+        pytest.skip("no texts in shared/data/text")
+    build: RuntimeBuild = request.getfixturevalue(machine)
+    sysroot = f"/usr/{'aarch64-linux-gnu' if machine == 'arm64' else 'arm-linux-gnueabihf'}"
+    tool = TextTool(build.bin / "text_tool", [emulator, "-L", sysroot])
+    reviews = real_texts(shared, "sst2_train")
+    texts = [*reviews[:TEXTS], *random_texts(TEXTS, 5)]
+    for kind in ("uncased wordpiece", "byte-level bpe", "bpe of llama 2", "unigram"):
+        folder = tmp_path / kind
+        folder.mkdir()
+        description = from_hf(train(kind, reviews, folder))
+        write_description(folder / "description.json", description)
+        assert tool.open((folder / "description.json").read_bytes()) is None
+        assert tool.encode_all(texts) == [Tokenizer(description).encode(text) for text in texts]
+    tool.close()

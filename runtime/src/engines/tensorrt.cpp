@@ -97,10 +97,12 @@ class TensorRTEngine : public Engine {
   edgetl_status check_fingerprint(const Bundle& bundle, edgetl_error* error) const;
   edgetl_status deserialize(Bytes plan, edgetl_error* error);
   edgetl_status check_engine(const Bundle& bundle, edgetl_error* error) const;
-  edgetl_status prepare(const Signature& ports, edgetl_error* error);
+  edgetl_status prepare(const Manifest& manifest, edgetl_error* error);
   edgetl_status make(const std::vector<Port>& ports, std::vector<Gpu::Buffers>& buffers,
                      std::vector<PortMemory>& memory, edgetl_error* error);
-  bool bind(const Signature& ports);
+  bool bind_addresses();
+  bool bind_shapes();
+  void widen_samples();
 
   // in this order: a context must not outlive its engine, nor an engine its runtime, nor any of them the library
   Gpu gpu_;
@@ -112,6 +114,10 @@ class TensorRTEngine : public Engine {
   std::unique_ptr<nvinfer1::ICudaEngine> engine_;
   std::unique_ptr<nvinfer1::IExecutionContext> context_;
   std::vector<Gpu::Buffers> taken_, given_;
+  Signature ports_;               // of the plan: int16 is int32 there
+  std::vector<int64_t> lengths_;  // that its inputs may have
+  size_t bound_ = 0;              // the length whose shapes the context has
+  std::vector<int16_t> samples_;  // what an int16 input is given as
 };
 
 TensorRTEngine::~TensorRTEngine() {
@@ -134,7 +140,7 @@ edgetl_status TensorRTEngine::open(const EngineRequest& request, edgetl_error* e
   if (status == EDGETL_OK) status = check_fingerprint(request.bundle, error);
   if (status == EDGETL_OK) status = deserialize(request.bundle.file(manifest.model), error);
   if (status == EDGETL_OK) status = check_engine(request.bundle, error);
-  if (status == EDGETL_OK) status = prepare(manifest.signature, error);
+  if (status == EDGETL_OK) status = prepare(manifest, error);
   if (status != EDGETL_OK) return status;
   for (const std::string& name : manifest.model_files) request.bundle.release(name);
   return succeed(error);
@@ -143,6 +149,10 @@ edgetl_status TensorRTEngine::open(const EngineRequest& request, edgetl_error* e
 edgetl_status TensorRTEngine::run(edgetl_error* error) noexcept {
   const GpuScope scope(gpu_, error);
   edgetl_status status = scope.status();
+  if (status == EDGETL_OK && bound_ != chosen_ && !bind_shapes()) {
+    return log_.tell(error, EDGETL_ENGINE_FAILED, model_, "the engine rejects this length");
+  }
+  widen_samples();
   for (const Gpu::Buffers& buffers : taken_) {
     if (status == EDGETL_OK) status = gpu_.queue_to_device(buffers, error);
   }
@@ -212,48 +222,74 @@ edgetl_status TensorRTEngine::check_engine(const Bundle& bundle, edgetl_error* e
     Port& port = (is_input ? found.inputs : found.outputs).emplace_back();
     port.name = name;
     port.type = name_of(engine_->getTensorDataType(name));
+    // TensorRT has no int16: such an input is int32 in the plan (edgetl/backends/trt_common.py)
+    const std::vector<Port>& inputs = bundle.manifest().signature.inputs;
+    const size_t place = place_of(inputs, port.name);
+    if (is_input && port.type == "int32" && place < inputs.size() && inputs[place].type == "int16") port.type = "int16";
     const nvinfer1::Dims dims = engine_->getTensorShape(name);
     for (int32_t axis = 0; axis < dims.nbDims; ++axis) port.dims.push_back(dims.d[axis]);
   }
   return check_interface(bundle, found, error);
 }
 
-edgetl_status TensorRTEngine::prepare(const Signature& ports, edgetl_error* error) {
+edgetl_status TensorRTEngine::prepare(const Manifest& manifest, edgetl_error* error) {
+  ports_ = manifest.signature;
+  lengths_ = lengths_of(manifest);
+  for (Port& port : ports_.inputs) {
+    if (port.type == "int16") port.type = "int32";
+  }
   context_.reset(engine_->createExecutionContext());
   if (context_ == nullptr) return log_.tell(error, EDGETL_ENGINE_REFUSED, model_, "no execution context");
-  edgetl_status status = make(ports.inputs, taken_, inputs_, error);
-  if (status == EDGETL_OK) status = make(ports.outputs, given_, outputs_, error);
-  if (status != EDGETL_OK || bind(ports)) return status;
-  return log_.tell(error, EDGETL_ENGINE_REFUSED, model_, "the engine rejects a single image");
+  edgetl_status status = make(ports_.inputs, taken_, inputs_, error);
+  if (status == EDGETL_OK) status = make(ports_.outputs, given_, outputs_, error);
+  if (status != EDGETL_OK) return status;
+  if (manifest.signature.inputs[0].type == "int16") {
+    samples_.resize(port_bytes(manifest.signature.inputs[0]) / sizeof(int16_t));
+    inputs_[0] = {samples_.data(), samples_.size() * sizeof(int16_t)};
+  }
+  if (bind_addresses() && bind_shapes()) return EDGETL_OK;
+  return log_.tell(error, EDGETL_ENGINE_REFUSED, model_, "the engine rejects a single example");
+}
+
+void TensorRTEngine::widen_samples() {
+  if (!samples_.empty()) std::copy(samples_.begin(), samples_.end(), reinterpret_cast<int32_t*>(taken_[0].host));
 }
 
 edgetl_status TensorRTEngine::make(const std::vector<Port>& ports, std::vector<Gpu::Buffers>& buffers,
                                    std::vector<PortMemory>& memory, edgetl_error* error) {
   for (const Port& port : ports) {
     Gpu::Buffers& made = buffers.emplace_back();
-    const edgetl_status status = gpu_.make(port_bytes(port), made, error);
+    const edgetl_status status = gpu_.make(port_bytes(port, lengths_.back()), made, error);
     if (status != EDGETL_OK) return status;
     memory.push_back({made.host, made.bytes});
   }
   return EDGETL_OK;
 }
 
-bool TensorRTEngine::bind(const Signature& ports) {
+bool TensorRTEngine::bind_addresses() {
   const auto address = [&](const Port& port, const Gpu::Buffers& buffers) {
     return context_->setTensorAddress(port.name.c_str(),
                                       reinterpret_cast<void*>(static_cast<uintptr_t>(buffers.device)));
   };
-  for (size_t index = 0; index < ports.inputs.size(); ++index) {
-    const std::vector<int64_t> dims = single_dims(ports.inputs[index]);
+  for (size_t index = 0; index < ports_.inputs.size(); ++index) {
+    if (!address(ports_.inputs[index], taken_[index])) return false;
+  }
+  for (size_t index = 0; index < ports_.outputs.size(); ++index) {
+    if (!address(ports_.outputs[index], given_[index])) return false;
+  }
+  return true;
+}
+
+// Those of the chosen length; the plan's one profile holds all of them.
+bool TensorRTEngine::bind_shapes() {
+  for (const Port& port : ports_.inputs) {
+    const std::vector<int64_t> dims = single_dims(port, lengths_[chosen_]);
     nvinfer1::Dims shape{};
     shape.nbDims = static_cast<int32_t>(dims.size());
     std::copy(dims.begin(), dims.end(), shape.d);
-    if (!context_->setInputShape(ports.inputs[index].name.c_str(), shape)) return false;
-    if (!address(ports.inputs[index], taken_[index])) return false;
+    if (!context_->setInputShape(port.name.c_str(), shape)) return false;
   }
-  for (size_t index = 0; index < ports.outputs.size(); ++index) {
-    if (!address(ports.outputs[index], given_[index])) return false;
-  }
+  bound_ = chosen_;
   return true;
 }
 
