@@ -89,7 +89,7 @@ def test_gaps_and_other_channels_are_refused_in_one_line(series_chain: SeriesCha
         ("five.npy", "expected 6 channels, found 5"),
         ("gap.npy", "the value of channel 3 at step 5 is not a number"),
     ):
-        done = edgetl("predict", series_chain.bundle(X86_TARGET), tmp_path / name)
+        done = edgetl("predict", series_chain.bundle(X86_TARGET), tmp_path / name, "--quiet")
         assert done.code == 1
         assert words in done.err
         assert len(done.err.strip().splitlines()) == 1
