@@ -175,8 +175,9 @@ def _result(cells: Sequence[Cell]) -> Result:
             rows.append([name, shots, *texts, _share(first, _NEIGHBOR), _share(first, _LOGISTIC)])
     method = (
         "Accuracy on the validation windows in percent, pooled over the draws, with 95 % Wilson intervals over all "
-        f"their windows; {max((cell.key.draw for cell in cells), default=0) + 1} draws. The intervals do not hold the "
-        "spread between draws, which the JSON has cell by cell. With `all` every draw has the same shots, and the "
+        f"their windows; {max((cell.key.draw for cell in cells), default=0) + 1} draws. All draws have the same "
+        "validation windows, so the intervals are narrower than those of new data, and they do not hold the spread "
+        "between draws, which the JSON has cell by cell. With `all` every draw has the same shots, and the "
         "baselines the same result."
     )
     header = ["set", "shots", *networks, _NEIGHBOR, _LOGISTIC]
