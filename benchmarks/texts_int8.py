@@ -45,7 +45,7 @@ from edgetl.types import Engine, Precision, Target, TextPreprocessing
 LENGTHS = (16, 32, 64, 128)
 P = TextPreprocessing("0" * 64, 0, LENGTHS)
 LABELS = ("negative", "positive")
-CALIBRATED, TRAINED_ON = 64, 2000
+CALIBRATED, TRAINED_ON = 64, 1000
 _NNCF = """
 import nncf, numpy, openvino, sys
 pivot, tokens, out = sys.argv[1:]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import numpy_helper
-from tiny_texts import LABELS, LONGEST, PREPROCESSING, WIDTH, WORDS, float_pivot, reader, texts
+from tiny_texts import LABELS, LONGEST, PAD, PREPROCESSING, WIDTH, WORDS, float_pivot, reader, texts
+from torch import Tensor, nn
 
 from edgetl.backends.onnx_placement import operators
+from edgetl.backends.onnx_rules import load_pivot
 from edgetl.errors import BackendError
 from edgetl.pivot.attach import attach
 from edgetl.pivot.from_torch import to_onnx
@@ -88,3 +92,36 @@ def test_operators_that_quantize_their_input_themselves_count_as_int8() -> None:
     found = {each.name: each for each in operators(model, "cpu")}
     assert (found["first.query"].kind, found["first.query"].precision) == ("linear", "uint8")
     assert found["node_matmul"].precision == "float32"
+
+
+class Recurrent(nn.Module):
+    """Embeddings, an LSTM in both directions, mean over what is not padding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.read = nn.Embedding(WORDS, 16), nn.LSTM(16, 24, batch_first=True, bidirectional=True)
+        self.head = nn.Linear(48, len(LABELS))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        kept = (tokens != PAD).float()[:, :, None]
+        states, _ = self.read(self.words(tokens))
+        logits: Tensor = self.head((states * kept).sum(1) / kept.sum(1).clamp(min=1))
+        return logits
+
+
+def test_an_lstm_of_texts_computes_in_int8(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = Recurrent().eval()
+    model, counts = to_dynamic(to_onnx(network, PREPROCESSING.network_shape), _scheme(pairs=True))
+    assert counts == {"linear": 1, "lstm": 1, "embedding": 1}
+    attached = attach(model, PREPROCESSING, LABELS)
+    onnx.save_model(attached, tmp_path / "lstm.onnx")
+    assert load_pivot(tmp_path / "lstm.onnx")[1].quantized
+    tokens = texts(1, 9)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(tokens).long()).numpy()
+    found = infer(open_literal(serialize(attached)), [tokens])["logits"]
+    assert 0 < np.abs(found - expected).max() < 0.1 * np.ptp(expected)
+    kinds = {node.name: node.op_type for node in model.graph.node}
+    (layer,) = (each for each in operators(model, "cpu") if kinds.get(each.name) == "DynamicQuantizeLSTM")
+    assert (layer.kind, layer.precision) == ("linear", "int8")
