@@ -13,6 +13,7 @@ _WORDS_FROM_SCRATCH = {"epochs": 60, "batch_size": 16, "learning_rate": 2e-3}
 _TEXTS_IN_ALL = 640  # that a network reads in training
 _FEWEST_EPOCHS, _MOST_EPOCHS = 4, 20
 _COMPARED = 16  # texts of a batch, which the contrastive loss compares
+_LEAST_MINUTES, _SHOTS_OF_LEAST = 5.0, 167  # more shots have more anyway
 
 
 def suited(run: Run) -> Adapt:
@@ -36,4 +37,5 @@ def suited(run: Run) -> Adapt:
 
 def _of_transformers(shots: int) -> dict[str, Any]:
     epochs = min(max(-(-_TEXTS_IN_ALL // max(shots, 1)), _FEWEST_EPOCHS), _MOST_EPOCHS)
-    return {"epochs": epochs, "batch_size": _COMPARED}
+    budget = {"budget_minutes": _LEAST_MINUTES} if shots < _SHOTS_OF_LEAST else {}
+    return {"epochs": epochs, "batch_size": _COMPARED, **budget}

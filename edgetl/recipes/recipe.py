@@ -209,9 +209,9 @@ class Adapt(Section):
     """Fine-tune only this many of the last parts, instead of `freeze`."""
     epochs: int = Field(default=30, ge=1, le=1000)
     """Epochs of fine-tuning. For detection 30 means: every image 30 times, but at least 960 and at most 1920 views in
-    all."""
+    all. Omitted for pretrained networks of texts: 640 texts in all, each 4 to 20 times."""
     batch_size: int = Field(default=8, ge=1, le=4096)
-    """Images per step."""
+    """Images per step. Omitted for texts: 16."""
     learning_rate: Literal["auto"] | Annotated[float, Field(gt=0, le=1)] = "auto"
     """Peak learning rate of AdamW. auto: tries several."""
     unfreeze_epochs: int = Field(default=0, ge=0)
@@ -229,7 +229,7 @@ class Adapt(Section):
     """Folds of the cross-validation. auto: 5, or 3 from 60 shots on; 3 for detection."""
     budget_minutes: Literal["auto"] | Annotated[float, Field(gt=0)] = "auto"
     """Budget of the search on two CPU cores, estimated from the network (not timed, so equal runs stay equal). auto: 3
-    minutes for 100 shots, in proportion to the shots, 1.5 to 20; at least 5 for detection."""
+    minutes for 100 shots, in proportion to the shots, 1.5 to 20; at least 5 for detection and texts."""
     patience: int = Field(default=8, ge=1)
     """Stop a trial after this many epochs without a better held-out loss in the second half of its schedule."""
     sanity: Literal["refuse", "warn"] = "refuse"
