@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 _NEVER = -1e9  # as a likeness; infinite ones have no gradients
-_TEMPERATURE = 0.3  # with 0.1 a few texts are pulled apart too far (docs/decisions/0030-text-networks.md)
+_TEMPERATURE = 0.3  # docs/decisions/0030-text-networks.md
 
 
 def contrastive_loss(features: Tensor, labels: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ from edgetl.tasks.classification.folds import Fold
 # Share of the parts to train, and learning rates; the cheapest first, all parts last (docs/decisions/0009).
 _SHARES = (1 / 3, 1 / 2, 1.0)
 _RATES = ((5e-4,), (2e-4, 5e-4), (2e-4,))
-_TEXT_SHARES = (1.0, 1 / 2)  # the first one was the best on most draws of two sets (docs/decisions/0030)
+_TEXT_SHARES = (1.0, 1 / 2)  # of the layers; measured on few draws only (docs/decisions/0030-text-networks.md)
 _TEXT_RATES = ((5e-5, 1e-4), (1e-4,))
 
 
