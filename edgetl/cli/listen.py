@@ -70,7 +70,7 @@ def command(
 
     \b
       edgetl listen bundles/words-x86-cpu meeting.wav --threshold 0.9
-      edgetl listen bundles/words-x86-cpu meeting.wav --events events.csv --clips val --off _unknown_
+      edgetl listen bundles/words-x86-cpu meeting.wav --events events.csv
     """
     import numpy as np
 
