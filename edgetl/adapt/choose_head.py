@@ -27,6 +27,8 @@ _AUTO = (
     HeadChoice("cosine", False),
     HeadChoice("ncm", False),
 )
+# vectors of texts: few shots choose the penalty badly, which costs about a point (docs/decisions/0030-text-networks.md)
+_AUTO_OF_TEXTS = (HeadChoice("firm", False), *_AUTO)
 _CLEAR_LEAD = 1.0  # standard errors over the first
 
 
@@ -105,5 +107,6 @@ def _judge(task: Task, features: NDArray[np.float32], folds: Sequence[Fold], cho
 
 def _choices(task: Task) -> tuple[HeadChoice, ...]:
     wanted = task.config.head
-    choices = _AUTO if wanted == "auto" else (HeadChoice(wanted, True), HeadChoice(wanted, False))
+    usual = _AUTO_OF_TEXTS if task.reads else _AUTO
+    choices = usual if wanted == "auto" else (HeadChoice(wanted, True), HeadChoice(wanted, False))
     return tuple(dict.fromkeys(HeadChoice(choice.name, choice.augmented and task.views > 0) for choice in choices))

@@ -107,7 +107,7 @@ class OpenVinoEngine:
     batch ran one image 3 to 14 % slower, and a true batch of eight between 19 % slower and 12 % faster than the loop.
 
     Texts of any length share one graph. A graph for each length ran MiniLM 5 to 18 % faster, but each takes a second
-    to compile and 150 MB (docs/decisions/0028-text-in-int8.md).
+    to compile and 150 MB (docs/decisions/0031-text-in-int8.md).
     """
 
     def __init__(self, model: Path, precision: Precision, threads: int) -> None:

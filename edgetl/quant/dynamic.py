@@ -1,7 +1,7 @@
 """INT8 without calibration: the runtime takes the range of what a layer reads from the values themselves.
 
 For texts on ONNX Runtime, whose kernels for it are faster than those between Q/DQ pairs
-(docs/decisions/0028-text-in-int8.md). Torch-free.
+(docs/decisions/0031-text-in-int8.md). Torch-free.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def load_target(name: str, extra_dirs: Sequence[Path] = (), front: FrontName = "
     """The target named `name`, with the scheme that it uses for networks of a front. The user's own folders come first.
 
     For texts only linear layers read integers, and a target's `text_scheme` replaces keys of its `scheme`
-    (docs/decisions/0028-text-in-int8.md).
+    (docs/decisions/0031-text-in-int8.md).
     raises  UsageError naming the nearest; also for a dynamic scheme of another front
     """
     target = _load(Target, "target", name, _files("targets", extra_dirs), front)

@@ -36,7 +36,7 @@ def fit(views: Floats, labels: Labels, num_classes: int, seed: int) -> Head:
             parts = []
             for fold in folds:
                 train, held_out = list(fold.train), list(fold.held_out)
-                weight, bias = _fit_mean(trial[:, train], labels[train], STRENGTHS[index], _MAX_TRIAL_ITERATIONS)
+                weight, bias = fit_mean(trial[:, train], labels[train], STRENGTHS[index], _MAX_TRIAL_ITERATIONS)
                 parts.append(cross_entropy(trial[0, held_out] @ weight.T + bias, labels[held_out]))
             losses[index] = float(np.concatenate(parts).mean())
         return losses[index]
@@ -45,11 +45,12 @@ def fit(views: Floats, labels: Labels, num_classes: int, seed: int) -> Head:
     for step in (-1, 1) if folds else ():
         while 0 <= best + step < len(STRENGTHS) and loss(best + step) < loss(best):
             best += step
-    weight, bias = _fit_mean(views, labels, STRENGTHS[best], _MAX_ITERATIONS)
+    weight, bias = fit_mean(views, labels, STRENGTHS[best], _MAX_ITERATIONS)
     return Head(NAME, weight, bias, f"C {STRENGTHS[best]:g}")
 
 
-def _fit_mean(views: Floats, labels: Labels, strength: float, iterations: int) -> tuple[Floats, Floats]:
+def fit_mean(views: Floats, labels: Labels, strength: float, iterations: int) -> tuple[Floats, Floats]:
+    """Weight (C, D) and bias (C,): the mean of a fit on all views (V, N, D) and one on the plain view alone."""
     every = _fit(views, labels, strength, iterations)
     if len(views) == 1:
         return every
