@@ -235,10 +235,10 @@ def _why_not(task: Task, search: _Search) -> str:
     title = _titled(search.heads[0])
     if task.config.strategy == "probe":
         return f"{title}: the recipe asks for a probe."
-    if not search.runners:
-        return f"{title}: there is nothing else to train in this network."
     if not search.folds:
         return f"{title}: {_ALONE}, so nothing could be held out to evaluate fine-tuning."
+    if not search.runners:
+        return f"{title}: there is nothing else to train in this network."
     if not any(runner.entered for runner in search.runners):
         return f"{title}: every way of fine-tuning is over the budget of {search.budget_minutes:.1f} minutes."
     if search.end is None:

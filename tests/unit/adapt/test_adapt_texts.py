@@ -111,7 +111,7 @@ def test_a_tokenizer_that_differs_stops_before_training(
     monkeypatch.setattr(prove, "reference_of", lambda _: lambda texts: [[7] for _ in texts])
     folder = tiny_transformer(tmp_path / "tiny", "bert")
     run = run_of(table, Backbone(name=f"local-dir:{folder}"))
-    with pytest.raises(DataError, match=r"texts\.jsonl:\d+.*differs from that of"):
+    with pytest.raises(DataError, match=r"texts\.jsonl:\d+: edgetl's tokenizer differs from the model's own"):
         adapted(run, tmp_path / "out")
 
 

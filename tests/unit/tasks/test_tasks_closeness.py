@@ -20,7 +20,7 @@ def test_equal_logits_pass_and_are_described() -> None:
 
 def test_float_logits_may_differ_by_rounding_only() -> None:
     compare(LOGITS + 1e-4, LOGITS, kind="float32", where="m.onnx")
-    with pytest.raises(ParityError, match=r"m\.onnx: .* 20 images: logits differ by up to 0\.5 \(allowed"):
+    with pytest.raises(ParityError, match=r"m\.onnx: .* 20 examples: logits differ by up to 0\.5 \(allowed"):
         compare(LOGITS + 0.5, LOGITS, kind="float32", where="m.onnx")
 
 
