@@ -14,6 +14,7 @@ from chain import ROOT, Chain, run
 from cli_calls import Done
 from native_build import RuntimeBuild, dependencies
 from PIL import Image
+from tiny_transformers import tiny_transformer
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -147,7 +148,16 @@ SMALLEST: Mapping[str, Callable[[Places], list[Word]]] = {
     "quantize_time.py": lambda places: [
         *(*places.on_sets, "--networks", NETWORK, "--dataset", SET, "--shots", "2", "--repeats", "1"),
     ],
+    "series.py": lambda places: [
+        *("--data", places.weights.parent / "data", "--work", places.work, "--sets", "smartwatch_motions"),
+        *("--networks", "minirocket", "--shots", "2", "--draws", "1"),
+    ],
     "startup.py": _startup,
+    "texts.py": lambda places: [
+        *("--data", places.weights.parent / "data" / "text", "--work", places.work, "--sets", "agnews"),
+        *("--network", tiny_transformer(places.work / "network", "bert"), "--shots", "2", "--draws", "1"),
+        *("--ways", "logistic", "--max-val", "8"),
+    ],
     "transfer.py": lambda places: [*places.on_sets, *_FEW, "--backbone", NETWORK, *_BUDGET],
     "pretrain/digits_transfer.py": lambda _: [
         *(ROOT / "edgetl/_data/backbones/printed_characters", "--shots", "2", "--draws", "2", "--set", "epochs=1"),
@@ -155,6 +165,7 @@ SMALLEST: Mapping[str, Callable[[Places], list[Word]]] = {
 }
 NOT_RUN = {
     "fuzzing.py": "builds every fuzzer twice, which takes minutes; `make fuzz` runs them in CI",
+    "texts_int8.py": "needs all-MiniLM-L6-v2 and many minutes; the parts that it calls have tests of their own",
     "pretrain/pretrain.py": "needs the seventy packages of fonts in fonts.txt",
 }
 WRITES_NO_RESULT = ("pretrain/digits_transfer.py",)
