@@ -238,8 +238,8 @@ bool read_unigram(Reader& reader, Value value, TokenModel& out) {
 
 bool find_fallback(Reader& reader, TokenModel& model) {
   for (size_t byte = 0; byte < model.bytes.size(); ++byte) {
-    char text[8];
-    std::snprintf(text, sizeof text, "<0x%02X>", static_cast<unsigned>(byte));
+    char text[16];
+    std::snprintf(text, sizeof text, "<0x%02X>", static_cast<unsigned>(byte & 0xFF));
     const Points points(text, text + 6);
     model.bytes[byte] = model.pieces.find(points.data(), points.size());
     if (model.bytes[byte] >= 0) continue;
