@@ -76,7 +76,7 @@ def test_pkg_config_says_how_to_compile_a_c_program(runtime_build: RuntimeBuild,
     assert "null" in _typed("./main", tmp_path).stdout.splitlines()
 
 
-def test_the_shared_library_exports_the_functions_of_the_header_alone(tmp_path: Path) -> None:
+def test_the_shared_library_exports_the_functions_of_the_headers_alone(tmp_path: Path) -> None:
     off = [f"-DEDGETL_{name}=OFF" for name in ("WITH_ONNXRUNTIME", "WITH_OPENVINO", "BUILD_APPS", "BUILD_TESTS")]
     # unoptimized, which is faster to build and exports no less
     options = [*off, "-DEDGETL_BUILD_SHARED=ON", "-DCMAKE_BUILD_TYPE=Debug"]
@@ -89,8 +89,8 @@ def test_the_shared_library_exports_the_functions_of_the_header_alone(tmp_path: 
     library = next(path for path in tmp_path.rglob("libedgetl_runtime.so*") if not path.is_symlink())
     listed = subprocess.run(["nm", "-D", "--defined-only", library], capture_output=True, text=True, check=True)
     exported = {line.split()[-1].partition("@")[0] for line in listed.stdout.splitlines()} - {"EDGETL_0"}
-    header = (ROOT / "runtime/include/edgetl/runtime.h").read_text(encoding="utf-8")
-    assert exported == set(re.findall(r"^EDGETL_API [^;(]*?\b(edgetl_\w+)\(", header, re.MULTILINE))
+    headers = [path.read_text(encoding="utf-8") for path in (ROOT / "runtime/include/edgetl").glob("*.h")]
+    assert exported == set(re.findall(r"^EDGETL_API [^;(]*?\b(edgetl_\w+)\(", "\n".join(headers), re.MULTILINE))
     assert "edgetl_open_beside" in exported
 
 
