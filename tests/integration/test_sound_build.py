@@ -46,7 +46,6 @@ def test_speakers_who_were_never_heard_are_understood(rows: dict[str, dict[str, 
     assert "do not run in INT8" not in str(row["reason"])  # the front end is meant to be float
 
 
-@pytest.mark.slow
 def test_the_bundle_for_arm_hears_the_same_under_emulation(sound_chain: SoundChain) -> None:
     obstacle = qemu.missing()
     if obstacle is not None:

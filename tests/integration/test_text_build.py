@@ -50,7 +50,6 @@ def test_the_build_says_that_stories_teach_nothing_about_news(text_chain: TextCh
     assert "counts of words" in guards["negative transfer"]
 
 
-@pytest.mark.slow
 def test_the_bundle_for_arm_reads_the_same_under_emulation(text_chain: TextChain) -> None:
     obstacle = qemu.missing()
     if obstacle is not None:
