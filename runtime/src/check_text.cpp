@@ -14,7 +14,8 @@ namespace {
 
 int32_t token_at(Bytes tokens, size_t index) {
   const uint8_t* bytes = tokens.data + 4 * index;
-  return static_cast<int32_t>(bytes[0] | bytes[1] << 8 | bytes[2] << 16 | static_cast<uint32_t>(bytes[3]) << 24);
+  const auto part = [bytes](int at) { return static_cast<uint32_t>(bytes[at]) << (8 * at); };
+  return static_cast<int32_t>(part(0) | part(1) | part(2) | part(3));
 }
 
 void compare(const std::vector<int32_t>& found, Bytes golden, int32_t index, Checks& checks) {
