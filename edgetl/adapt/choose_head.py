@@ -107,6 +107,6 @@ def _judge(task: Task, features: NDArray[np.float32], folds: Sequence[Fold], cho
 
 def _choices(task: Task) -> tuple[HeadChoice, ...]:
     wanted = task.config.head
-    usual = _AUTO_OF_TEXTS if task.reads else _AUTO
+    usual = _AUTO_OF_TEXTS if task.is_of_texts else _AUTO
     choices = usual if wanted == "auto" else (HeadChoice(wanted, True), HeadChoice(wanted, False))
     return tuple(dict.fromkeys(HeadChoice(choice.name, choice.augmented and task.views > 0) for choice in choices))

@@ -58,7 +58,7 @@ class Task:
         return load_front(self.run.job.recipe.front).noun
 
     @property
-    def reads(self) -> bool:
+    def is_of_texts(self) -> bool:
         """Whether the examples are texts."""
         return self.run.job.recipe.front == "text"
 

@@ -75,7 +75,7 @@ def depths(task: Task) -> tuple[Depth, ...]:
         return ()
     if task.frozen.spec.preprocessing.front in ("series", "text") and not task.pretrained:
         return (last_parts(network, task.head, count),)  # a random beginning is worth nothing
-    shares = _TEXT_SHARES if task.reads else _SHARES
+    shares = _TEXT_SHARES if task.is_of_texts else _SHARES
     chosen = [last_parts(network, task.head, max(1, math.ceil(share * count))) for share in shares]
     return tuple(dict.fromkeys(chosen))
 
@@ -85,8 +85,10 @@ def tunings(task: Task, prepared: Sequence[Prepared]) -> tuple[Tuning, ...]:
     given = task.config.learning_rate
     if given != "auto":
         return tuple(Tuning(one, given) for one in prepared)
-    usual = _TEXT_RATES if task.reads else _RATES
-    rates = usual if len(prepared) == len(usual) else (_TEXT_RATES[0] if task.reads else _RATES[1],) * len(prepared)
+    usual = _TEXT_RATES if task.is_of_texts else _RATES
+    rates = (
+        usual if len(prepared) == len(usual) else (_TEXT_RATES[0] if task.is_of_texts else _RATES[1],) * len(prepared)
+    )
     return tuple(Tuning(one, rate) for one, own in zip(prepared, rates, strict=True) for rate in own)
 
 

@@ -70,7 +70,9 @@ def write_head(network: nn.Module, name: str, head: Head) -> None:
 
 def plan_of(task: Task, tuning: Tuning) -> Plan:
     blocks, epochs = tuning.prepared.depth.by_block, task.config.epochs
-    return Plan(task.config, tuning.learning_rate, blocks, task.head, epochs, contrast=task.pretrained and task.reads)
+    return Plan(
+        task.config, tuning.learning_rate, blocks, task.head, epochs, contrast=task.pretrained and task.is_of_texts
+    )
 
 
 def run_trial(
@@ -111,7 +113,7 @@ def trial_key(task: Task, tuning: Tuning, fold: Fold, head: Head) -> dict[str, A
         "rate": tuning.learning_rate,
         "fold": asdict(fold),
         "head": _head_digest(head),
-        **({"contrast": True} if task.pretrained and task.reads else {}),
+        **({"contrast": True} if task.pretrained and task.is_of_texts else {}),
     }
 
 

@@ -268,7 +268,7 @@ def _by_length(run: Run, builds: TargetBuilds, engines: Mapping[str, Engine]) ->
 
 
 def _has_lengths(builds: TargetBuilds) -> bool:
-    return None in builds.preprocessing.port.shape[1:]
+    return builds.preprocessing.port.has_open_length
 
 
 def _texts(run: Run, builds: TargetBuilds) -> list[NDArray[np.generic]]:

@@ -89,7 +89,7 @@ def batches(samples: Sequence[Sample], preprocessing: Preprocessing, size: int |
     Raises DataError for an image, ValueError for a size below 1.
     """
     if size is None:
-        size = 1 if None in preprocessing.port.shape[1:] else BATCH
+        size = 1 if preprocessing.port.has_open_length else BATCH
     if size < 1:
         raise ValueError(f"expected a batch size of at least 1, found {size}")
     for start in range(0, len(samples), size):

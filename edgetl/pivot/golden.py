@@ -116,7 +116,7 @@ def read_inputs(folder: Path, count: int, p: Preprocessing) -> tuple[NDArray[Any
 
 def _batches(inputs: Sequence[NDArray[Any]], p: Preprocessing) -> tuple[NDArray[Any], ...]:
     """All of one shape at once, else one by one, as a device takes them."""
-    if None in p.port.shape[1:]:
+    if p.port.has_open_length:
         return tuple(each[None] for each in inputs)
     return (np.stack(inputs),) if inputs else ()
 

@@ -23,6 +23,11 @@ class Port:
     dtype: ElementType
     shape: Annotated[tuple[_Size, ...], MinLen(1), MaxLen(6)]
 
+    @property
+    def has_open_length(self) -> bool:
+        """Whether a size other than the batch is known only when the network runs."""
+        return None in self.shape[1:]
+
     def __str__(self) -> str:
         return f"{self.name} {self.dtype} ({', '.join(str(size or '?') for size in self.shape)})"
 

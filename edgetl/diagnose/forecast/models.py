@@ -19,6 +19,7 @@ from edgetl.pivot.pivot import Pivot, read_pivot
 from edgetl.tasks.base import TaskName, load_task
 from edgetl.types import FrontName, Progress, Split
 
+_BATCH = 4  # all values of all layers are held
 # In standard deviations of the logits, or of what scores and boxes range over. Two CPUs whose kernels round a few ties
 # differently already differ by 1.3 to 3.3 % of the logits' range (docs/decisions/0004-golden-tolerances.md): more.
 _TOLERANCE = 0.05
@@ -91,9 +92,10 @@ def _examine(path: Path, scheme: str, pivot: Pivot, split: Split, count: int, pr
     task = load_task(pivot.task)
     frames = frames_of(val, p) if task.in_image else ()
     labeled = Labeled([sample.truth for sample in val], frames, len(split.classes))
+    size = None if p.port.has_open_length else _BATCH
     with progress.task(f"forecast: {path.stem}", len(shots) + len(val)) as advance:
-        calibration = forecast(network, task, batches(shots, p), advance=advance)
-        validation = forecast(network, task, batches(val, p), labeled, advance)
+        calibration = forecast(network, task, batches(shots, p, size), advance=advance)
+        validation = forecast(network, task, batches(val, p, size), labeled, advance)
     noun = load_front(p.front).noun
     said = verdict(task.name, calibration, validation, noun)
     return Examined(path.name, scheme, task.name, task.metric, calibration, validation, said, p.front)
