@@ -27,7 +27,7 @@ from edgetl.checks.features import features_of
 from edgetl.checks.model import FILE_NAME, SHEET_NAME, Checks, Finding, Suspect, write_checks
 from edgetl.checks.object_drift import object_drift
 from edgetl.checks.sheet import write_sheet
-from edgetl.checks.subject import Subject, beginning, groups_of, whole
+from edgetl.checks.subject import Subject, beginning, groups_of, rows_of, whole
 from edgetl.data.groups import SplitKeys, shared_groups, split_keys
 from edgetl.errors import DataError
 from edgetl.files.digest import value_digest
@@ -193,9 +193,7 @@ def _prints(subject: Subject, cache: Path, progress: Progress) -> Prints:
 
 
 def _rows(prints: Prints, split: Split, subject: Subject) -> NDArray[np.uint8]:
-    measured = len(subject.samples) - subject.shots
-    first_val = len(split.shots)
-    return np.concatenate([prints.thumbnails[: subject.shots], prints.thumbnails[first_val : first_val + measured]])
+    return np.asarray(prints.thumbnails[rows_of(subject, split)])
 
 
 def _known(subject: Subject, copied: Findings) -> set[tuple[str, str]]:

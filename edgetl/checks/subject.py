@@ -78,6 +78,12 @@ def beginning(split: Split, most: int) -> Subject:
     return Subject(split.classes, (*shots, *split.val[:most]), len(shots), noun_of(split))
 
 
+def rows_of(looked_at: Subject, split: Split) -> list[int]:
+    """Where the samples of `beginning` are in `whole`."""
+    measured, first_val = len(looked_at.samples) - looked_at.shots, len(split.shots)
+    return [*range(looked_at.shots), *range(first_val, first_val + measured)]
+
+
 def groups_of(keys: SplitKeys | None, subject: Subject) -> tuple[str, ...] | None:
     """The group of each of the subject's samples, which come first on both sides."""
     if keys is None:

@@ -12,7 +12,7 @@ from edgetl.checks.copies.duplicates import across
 from edgetl.checks.drift_findings import Plain, drift
 from edgetl.checks.features import frozen_of, of_frozen
 from edgetl.checks.model import Finding
-from edgetl.checks.subject import Subject, beginning, groups_of, whole
+from edgetl.checks.subject import Subject, beginning, groups_of, rows_of, whole
 from edgetl.checks.texts.copies import find_text_copies
 from edgetl.checks.texts.prints import PROPERTIES, TextPrints, text_prints
 from edgetl.checks.texts.remarks import cut_off, letters, scripts
@@ -92,9 +92,7 @@ def _by_features(
     keys: SplitKeys | None,
 ) -> list[Finding]:
     seed = run.job.recipe.data.seed
-    first_val = len(run.split.shots)
-    measured = len(looked_at.samples) - looked_at.shots
-    rows = [*range(looked_at.shots), *range(first_val, first_val + measured)]
+    rows = rows_of(looked_at, run.split)
     features = None
     if source is None:
         reason = obstacle if run.job.recipe.check.features else "check.features: false"
