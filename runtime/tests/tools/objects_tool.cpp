@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "commands.h"
 #include "frame.h"
 #include "postprocess.h"
 
@@ -89,9 +90,7 @@ bool find_frame(const char* words) {
   return true;
 }
 
-bool obey(const std::string& line) {
-  const size_t space = line.find(' ');
-  const std::string command = line.substr(0, space), words = space == line.npos ? "" : line.substr(space + 1);
+bool obey(const std::string& command, const std::string& words) {
   if (command == "objects") return find_objects(words.c_str());
   if (command == "time") return time_objects(words.c_str());
   return command == "frame" && find_frame(words.c_str());
@@ -99,19 +98,4 @@ bool obey(const std::string& line) {
 
 }  // namespace
 
-int main() {
-  std::string line;
-  for (int c = std::getchar(); c != EOF; c = std::getchar()) {
-    if (c != '\n') {
-      line.push_back(static_cast<char>(c));
-      continue;
-    }
-    if (!obey(line)) {
-      std::fprintf(stderr, "expected a command `frame`, `objects` or `time` and its values, found %s\n", line.c_str());
-      return 2;
-    }
-    std::fflush(stdout);
-    line.clear();
-  }
-  return 0;
-}
+int main() { return tools::run_commands("`frame`, `objects` or `time`", obey); }

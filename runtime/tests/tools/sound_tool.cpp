@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "commands.h"
 #include "resample.h"
 #include "spotting.h"
 #include "wav.h"
@@ -126,9 +127,7 @@ bool spot(const char* words) {
   return true;
 }
 
-bool obey(const std::string& line) {
-  const size_t space = line.find(' ');
-  const std::string command = line.substr(0, space), words = space == line.npos ? "" : line.substr(space + 1);
+bool obey(const std::string& command, const std::string& words) {
   if (command == "decode") return decode(words.c_str());
   if (command == "window") return cut(words.c_str());
   if (command == "stream") return stream(words.c_str());
@@ -137,20 +136,4 @@ bool obey(const std::string& line) {
 
 }  // namespace
 
-int main() {
-  std::string line;
-  for (int c = std::getchar(); c != EOF; c = std::getchar()) {
-    if (c != '\n') {
-      line.push_back(static_cast<char>(c));
-      continue;
-    }
-    if (!obey(line)) {
-      std::fprintf(stderr, "expected a command `decode`, `window`, `stream` or `spot` and its values, found %s\n",
-                   line.c_str());
-      return 2;
-    }
-    std::fflush(stdout);
-    line.clear();
-  }
-  return 0;
-}
+int main() { return tools::run_commands("`decode`, `window`, `stream` or `spot`", obey); }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "commands.h"
 #include "tokenizer.h"
 
 namespace {
@@ -50,27 +51,10 @@ bool encode(const char* words) {
   return true;
 }
 
-bool obey(const std::string& line) {
-  const size_t space = line.find(' ');
-  const std::string command = line.substr(0, space), words = space == line.npos ? "" : line.substr(space + 1);
+bool obey(const std::string& command, const std::string& words) {
   return command == "open" ? open(words.c_str()) : command == "encode" && encode(words.c_str());
 }
 
 }  // namespace
 
-int main() {
-  std::string line;
-  for (int c = std::getchar(); c != EOF; c = std::getchar()) {
-    if (c != '\n') {
-      line.push_back(static_cast<char>(c));
-      continue;
-    }
-    if (!obey(line)) {
-      std::fprintf(stderr, "expected a command `open` or `encode` and its values, found %s\n", line.c_str());
-      return 2;
-    }
-    std::fflush(stdout);
-    line.clear();
-  }
-  return 0;
-}
+int main() { return tools::run_commands("`open` or `encode`", obey); }
