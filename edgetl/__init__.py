@@ -1,3 +1,3 @@
-"""edgetl: turns a few labeled images into proven bundles for edge hardware."""
+"""edgetl: turns a few labeled examples into proven bundles for edge hardware."""
 
 __version__ = "0.1.0"

@@ -90,7 +90,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="edgetl", prog_name="edgetl")
 def command() -> None:
-    """Turn a handful of labeled images into compiled, proven models for edge hardware.
+    """Turn a handful of labeled examples into compiled, proven models for edge hardware.
 
     Results go to stdout, progress to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 gates not met.
     """

@@ -20,11 +20,11 @@ _NAMED = 8
 @click.command("check", cls=Command)
 @recipe_options
 def command(options: RecipeOptions) -> int:
-    """Draw the few-shot split of RECIPE and check its images, clips or texts: broken files, copies and groups on both
-    sides, near neighbors, wrong labels, unbalanced classes, drift; of clips also silence, clipping and length, of texts
-    letters, scripts and length.
+    """Draw the few-shot split of RECIPE and check its examples: broken files, copies and groups on both sides, near
+    neighbors, wrong labels, unbalanced classes, drift; clips also for silence, clipping and length, texts for letters,
+    scripts and length, windows for overlap.
 
-    Exit code 1 if an image or a group is in both training and validation; --allow-leak lets it pass.
+    Exit code 1 if an example or a group is in both training and validation; --allow-leak lets it pass.
     """
     from edgetl.checks.model import FILE_NAME, read_checks, require_sound
     from edgetl.pipeline import run

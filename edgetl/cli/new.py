@@ -18,8 +18,8 @@ from edgetl.cli.options import FILE, emit, json_option
 @json_option
 def command(folder: Path, output: Path, name: str | None, force: bool, as_json: bool) -> None:
     """Inspect FOLDER (one sub-folder per class, or train/ and val/), or a CSV list, and write a commented recipe that
-    suits it. Labeled objects (COCO, YOLO, Pascal VOC, CSV) get a recipe for detection, clips of sound one for sound,
-    tables and folders of texts one for texts."""
+    suits it. Labeled objects (COCO, YOLO, Pascal VOC, CSV) get a recipe for detection; clips of sound, texts
+    and windows of sensor channels one for their front."""
     from edgetl.bench.machine import saturates
     from edgetl.errors import UsageError
     from edgetl.explore.propose_recipe import proposed

@@ -47,8 +47,8 @@ def _plain(check: StepCheck) -> dict[str, Any]:
 def command(
     bundle: Path, digests_only: bool, sha256: str | None, threads: int, time_limit_s: float, as_json: bool
 ) -> int:
-    """Check BUNDLE's files against its manifest, then replay its golden vectors: decode, resize or window,
-    network.
+    """Check BUNDLE's files against its manifest, then replay its golden vectors: decode, resize,
+    window, tokens, network.
 
     A folder of bundles means all bundles in it; for other hardware only the digests are checked.
 
