@@ -174,7 +174,7 @@ def _classify(
     images: list[Path],
     form: _Form,
 ) -> _Work:
-    from edgetl.cli.predictions import Classified, Document, Lines, Table
+    from edgetl.cli.predictions import UNSURE, Classified, Document, Lines, Table
     from edgetl.cli.sort_into import sorter_of
     from edgetl.files.rows import row_of
 
@@ -184,7 +184,7 @@ def _classify(
         writer = Table(threshold, shown, manifest.front == "text") if form.as_csv else Document(threshold)
     if sort_into is not None and (row := next(filter(row_of, images), None)):
         raise click.UsageError(f"--sort-into is for files; {row.name} is a row of a table: use --csv")
-    sorter = None if sort_into is None else sorter_of(sort_into, manifest.labels, images)
+    sorter = None if sort_into is None else sorter_of(sort_into, (*manifest.labels, UNSURE), images)
     return Classified(bundle, top, threshold, writer, sorter)
 
 

@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from edgetl.cli.predictions import UNSURE
 from edgetl.errors import StoreError, UsageError
 from edgetl.files.text import printable
 
@@ -58,8 +57,8 @@ class Sorter:
 
 
 def sorter_of(folder: Path, labels: Iterable[str], images: Iterable[Path]) -> Sorter:
-    """For files of these labels. Raises UsageError."""
-    sorter = Sorter(folder, dict.fromkeys((*labels, UNSURE)))
+    """For files with one of these labels. Raises UsageError."""
+    sorter = Sorter(folder, dict.fromkeys(labels))
     sorter.refuse_inside(images)
     return sorter
 
