@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from edgetl.checks.model import Finding, Suspect
 from edgetl.checks.subject import Subject, suspicion
-from edgetl.data.names import NAMED
+from edgetl.data.names import first_of
 from edgetl.types import Trait
 
 _FULL = 32768  # a 16-bit value below this uses none of the upper bit
@@ -97,8 +97,7 @@ def _numbers(kinds: dict[str, list[Trait]]) -> dict[str, float]:
 
 
 def _named(subject: Subject, found: Sequence[Trait]) -> str:
-    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-    return ", ".join(subject.short(trait.path) for trait in found[:NAMED]) + more
+    return first_of([subject.short(trait.path) for trait in found])
 
 
 def _count(found: Sequence[Trait]) -> str:

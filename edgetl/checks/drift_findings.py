@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.checks import drift as drifts
-from edgetl.checks.appearance import NAMES, looks
 from edgetl.checks.drift import Drift, measure_drift
 from edgetl.checks.model import Finding, Suspect
 from edgetl.checks.subject import Subject, suspicion
 
+LOOKS = ("brightness", "contrast", "darkest", "brightest", "fine_detail", "coarse_detail")
+"""The effect of camera and light on an image, all in gray levels, 0..255; a good network partly ignores it."""
 _WITNESSES = 8
 
 
@@ -39,7 +40,7 @@ def of_images(thumbnails: NDArray[np.uint8]) -> Plain:
     advice = (
         "train on images of the same device, site and light as the validation images, or expect lower accuracy on them"
     )
-    return Plain("looks", looks(thumbnails), NAMES, tuple((name, "") for name in NAMES[:2]), advice)
+    return Plain("looks", looks(thumbnails), LOOKS, tuple((name, "") for name in LOOKS[:2]), advice)
 
 
 def drift(
@@ -126,3 +127,21 @@ def _change(numbers: dict[str, float], plain: Plain) -> str:
 
 def _mean(rows: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(rows.mean(axis=0, dtype=np.float64))
+
+
+def looks(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(N, 6) of gray thumbnails (N, S, S): mean, standard deviation, 5th and 95th percentile, and the logarithm of the
+    mean absolute difference of neighboring pixels at full and at a quarter of the size."""
+    plane = thumbnails.astype(np.float32)
+    side = plane.shape[1] // 4 * 4
+    coarse = plane[:, :side, :side].reshape(len(plane), side // 4, 4, side // 4, 4).mean(axis=(2, 4))
+    low, high = np.percentile(plane, (5, 95), axis=(1, 2))
+    columns = (plane.mean(axis=(1, 2)), plane.std(axis=(1, 2)), low, high, _detail(plane), _detail(coarse))
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _detail(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    across = np.abs(np.diff(plane, axis=2)).mean(axis=(1, 2))
+    down = np.abs(np.diff(plane, axis=1)).mean(axis=(1, 2))
+    # the logarithm turns light times detail into a sum; half a level keeps blank images finite
+    return np.asarray(np.log((across + down) / 2 + 0.5), dtype=np.float32)

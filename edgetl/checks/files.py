@@ -10,7 +10,7 @@ from edgetl.checks.copies.duplicates import Copy, Findings
 from edgetl.checks.model import CheckName, Finding, Picture, Suspect
 from edgetl.checks.subject import Subject, suspicion
 from edgetl.data.groups import SharedGroup
-from edgetl.data.names import NAMED, warnings_about
+from edgetl.data.names import NAMED, first_of, warnings_about
 from edgetl.types import Conflict, Skipped
 
 _ALLOW = "or allow it with --allow-leak (check.allow_leak: true), which the report mentions"
@@ -183,7 +183,7 @@ def groups(subject: Subject, shared: Sequence[SharedGroup] | None) -> Finding:
     return suspicion(
         "groups",
         suspects,
-        f"{_count(len(keys), 'group')} in both training and validation ({_named(keys)}), "
+        f"{_count(len(keys), 'group')} in both training and validation ({first_of(keys)}), "
         f"{_count(len(shared), f'validation {subject.noun}')}: "
         f"{_named_pairs(subject, suspects)}",
         verdict="refuse",
@@ -239,12 +239,7 @@ def _left_out(conflict: Conflict, noun: str) -> Suspect:
 
 
 def _named_pairs(subject: Subject, suspects: Sequence[Suspect]) -> str:
-    return _named([" and ".join(subject.short(picture.path) for picture in suspect.pictures) for suspect in suspects])
-
-
-def _named(texts: Sequence[str]) -> str:
-    more = f" and {len(texts) - NAMED} more" if len(texts) > NAMED else ""
-    return ", ".join(texts[:NAMED]) + more
+    return first_of([" and ".join(subject.short(picture.path) for picture in suspect.pictures) for suspect in suspects])
 
 
 def _count(number: int, what: str) -> str:

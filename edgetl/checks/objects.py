@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgetl.checks.model import BoxMark, CheckName, Finding, Picture, Suspect
 from edgetl.checks.sizes import FEW_SHOTS, FEW_VAL
 from edgetl.checks.subject import Subject, suspicion
-from edgetl.data.names import NAMED
+from edgetl.data.names import first_of
 from edgetl.data.split_objects import objects_by_class
 from edgetl.fronts.image.decode import read_size
 from edgetl.fronts.image.frame import frame_of
@@ -78,7 +78,7 @@ def boxes(subject: Subject, remarks: Sequence[Remark]) -> Finding:
     return suspicion(
         "boxes",
         suspects,
-        f"{_count(len(remarks), 'object')} clipped, repeated or left out: {_named(named)}",
+        f"{_count(len(remarks), 'object')} clipped, repeated or left out: {first_of(named)}",
         remedy="correct the annotations",
     )
 
@@ -185,7 +185,7 @@ def balance(split: Split, shots: int | str) -> Finding:
     for name, counts, enough in (("training", trained, wanted), ("validation", measured, FEW_VAL)):
         few = [f"`{split.classes[label]}` has {counts[label]}" for label in np.flatnonzero(counts < enough)]
         if few:
-            problems.append(f"fewer than {enough} {name} objects: {_named(few)}")
+            problems.append(f"fewer than {enough} {name} objects: {first_of(few)}")
     numbers = {
         "fewest_shots": float(trained.min()),
         "most_shots": float(trained.max()),
@@ -295,14 +295,8 @@ def _found(
 ) -> Finding:
     if not suspects:
         return Finding(check=check, verdict="pass", sentence=none)
-    named = list(dict.fromkeys(subject.short(suspect.pictures[0].path) for suspect in suspects))
     count = _count(len(suspects), what)
-    return suspicion(check, suspects, f"{count} {some}: {_named(named)}", remedy=remedy)
-
-
-def _named(texts: Sequence[str]) -> str:
-    more = f" and {len(texts) - NAMED} more" if len(texts) > NAMED else ""
-    return ", ".join(texts[:NAMED]) + more
+    return suspicion(check, suspects, f"{count} {some}: {subject.named(suspects)}", remedy=remedy)
 
 
 def _count(number: int, what: str) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgetl.checks.model import MAX_SUSPECTS, CheckName, Finding, Picture, Side, Suspect
 from edgetl.data.groups import SplitKeys
+from edgetl.data.names import first_of
 from edgetl.fronts.base import load_front
 from edgetl.types import Sample, Split
 
@@ -48,6 +49,10 @@ class Subject:
     def short(self, path: str) -> str:
         """The path below `root`, or unchanged if it lies elsewhere."""
         return os.path.relpath(path, self.root) if self.root and Path(path).is_relative_to(self.root) else path
+
+    def named(self, suspects: Sequence[Suspect]) -> str:
+        """The files of the first suspects, each once, and how many more."""
+        return first_of(list(dict.fromkeys(self.short(suspect.pictures[0].path) for suspect in suspects)))
 
     def picture(self, index: int) -> Picture:
         sample = self.samples[index]

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from edgetl.data.names import NAMED
+from edgetl.data.names import first_of
 from edgetl.errors import DataError
 from edgetl.fronts.base import Seen, Unreadable
 from edgetl.recipes.recipe import Data
@@ -73,9 +73,7 @@ def refuse_unreadable(config: Data, desk: Desk[S]) -> None:
     """Raise DataError with `data.unreadable: refuse` if a file could not be decoded."""
     if config.unreadable == "skip" or not desk.unreadable:
         return
-    named = [f"{path} ({reason})" for path, reason in list(desk.unreadable.items())[:NAMED]]
-    more = f" and {len(desk.unreadable) - NAMED} more" if len(desk.unreadable) > NAMED else ""
+    named = [f"{path} ({reason})" for path, reason in desk.unreadable.items()]
     raise DataError(
-        f"{len(desk.unreadable)} unreadable: {', '.join(named)}{more}; "
-        "replace or remove them, or set `data.unreadable: skip`"
+        f"{len(desk.unreadable)} unreadable: {first_of(named)}; replace or remove them, or set `data.unreadable: skip`"
     )

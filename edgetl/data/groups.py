@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edgetl.data.names import NAMED
+from edgetl.data.names import first_of, in_quotes
 from edgetl.data.scan import Listing, locate
 from edgetl.data.sources import read_files
 from edgetl.data.tables import group_of
@@ -165,10 +165,9 @@ def _keys_of_rows(column: str, paths: Iterable[str], front: FrontName) -> dict[s
     keys = {path: group_of(path, column, front) for path in paths}
     without = [Path(path).name for path, key in keys.items() if not key]
     if without:
-        more = f" and {len(without) - NAMED} more" if len(without) > NAMED else ""
         raise UsageError(
             f"data.group_by: the column `{column}` is empty in {len(without)} of {len(keys)} rows: "
-            f"{', '.join(without[:NAMED])}{more}; expected a group in every row"
+            f"{first_of(without)}; expected a group in every row"
         )
     return keys
 
@@ -189,10 +188,9 @@ def _keys(pattern: str, named: Iterable[tuple[str, str]], where: str, progress: 
             else:
                 without.append(name)
     if without:
-        more = f" and {len(without) - NAMED} more" if len(without) > NAMED else ""
         raise UsageError(
             f"{where}: data.group_by {pattern!r} matches no group in {len(without)} of {len(named)} names: "
-            f"{', '.join(f'`{name}`' for name in without[:NAMED])}{more}; expected one in every name, change the "
+            f"{in_quotes(without)}; expected one in every name, change the "
             "pattern, or rename or remove these files"
         )
     return keys

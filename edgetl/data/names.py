@@ -57,9 +57,13 @@ def seldom_a_class(name: str) -> bool:
 
 def in_quotes(names: Iterable[str], most: int = NAMED) -> str:
     """The first of the names, in backquotes, and how many more."""
-    listed = list(names)
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return ", ".join(f"`{name}`" for name in listed[:most]) + more
+    return first_of([f"`{name}`" for name in names], most=most)
+
+
+def first_of(texts: Sequence[str], joint: str = ", ", *, most: int = NAMED) -> str:
+    """The first of the texts, and how many more."""
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return joint.join(texts[:most]) + more
 
 
 def warnings_about(classes: Sequence[str]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 from edgetl.data.lists import Part, check_label, read_rows
 from edgetl.data.lookup import Lookup
-from edgetl.data.names import NAMED, counterparts, in_quotes, one_form, what_differs
+from edgetl.data.names import counterparts, first_of, in_quotes, one_form, what_differs
 from edgetl.data.tables import is_table, table_rows
 from edgetl.errors import DataError, UsageError
 from edgetl.files.file_kind import describe
@@ -280,9 +280,8 @@ def _scan_list(path: Path, columns: Columns | None, lookup: Lookup, part: Part |
         else:
             labels[target] = (row.label, row.line)
     if missing:
-        more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
         sentence = hint or f"paths are relative to {path.parent}"
-        raise DataError(f"{path}: no such file: {', '.join(missing[:NAMED])}{more}; {sentence}")
+        raise DataError(f"{path}: no such file: {first_of(missing)}; {sentence}")
     if not labels:
         raise DataError(f"{path}: expected rows of `path,label` below the header{_of_part(rows, part)}, found none")
     return replace(_listing_of(path, labels, skipped), measures=measures)

@@ -23,7 +23,7 @@ from edgetl.data.described import described
 from edgetl.data.desk import Desk, refuse_unreadable
 from edgetl.data.fingerprint import hash_examples
 from edgetl.data.groups import group_keys, order_by_group
-from edgetl.data.names import NAMED
+from edgetl.data.names import NAMED, in_quotes
 from edgetl.data.scan import Listing, match_classes, require_classes
 from edgetl.data.sources import read_sources
 from edgetl.errors import DataError, UsageError
@@ -279,11 +279,10 @@ def _refuse_shared_groups(config: Data, train: Listing, shots: list[list[Sample]
         if len(part) == config.shots and len(part) < train.counts()[label] and not kept[label]
     ]
     if bare:
-        named = ", ".join(f"`{train.classes[label]}`" for label in bare[:NAMED])
-        more = f" and {len(bare) - NAMED} more" if len(bare) > NAMED else ""
+        named = in_quotes(train.classes[label] for label in bare)
         lower = "" if config.shots == 1 else "set data.shots lower, "
         raise DataError(
-            f"{train.where}: every group (data.group_by) of class {named}{more} is used for training with "
+            f"{train.where}: every group (data.group_by) of class {named} is used for training with "
             f"data.shots: {config.shots}; expected one left for validation; {lower}add {train.noun}s of other "
             "groups, or set `data.val`"
         )

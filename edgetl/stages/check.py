@@ -55,9 +55,9 @@ def _checked(run: Run, weights: Weights | None, obstacle: str) -> StageResult:
 
     def make(out: Path) -> None:
         from edgetl.checks.check import check_images
-        from edgetl.checks.series.check import check_series
-        from edgetl.checks.sounds.check import check_sounds
-        from edgetl.checks.texts.check import check_texts
+        from edgetl.checks.series import check_series
+        from edgetl.checks.sounds import check_sounds
+        from edgetl.checks.texts import check_texts
 
         opened = weights.to_open() if weights and recipe.check.features else source
         by_front = {"image": check_images, "audio": check_sounds, "series": check_series, "text": check_texts}

@@ -12,7 +12,7 @@ from typing import Literal
 
 from edgetl.data.lists import check_label
 from edgetl.data.lookup import Lookup
-from edgetl.data.names import NAMED, one_form
+from edgetl.data.names import first_of, one_form
 from edgetl.data.scan import Listing, natural_key
 from edgetl.errors import DataError
 from edgetl.files.text import printable, quoted, shortened
@@ -157,6 +157,5 @@ class Finder:
     def refuse_missing(self) -> None:
         """Raise DataError if an image was not found."""
         if self.missing:
-            more = f" and {len(self.missing) - NAMED} more" if len(self.missing) > NAMED else ""
             hint = self._hint or f"paths are relative to {self.lookup.base}; or set data.images to their folder"
-            raise DataError(f"{self.where}: no such image: {', '.join(self.missing[:NAMED])}{more}; {hint}")
+            raise DataError(f"{self.where}: no such image: {first_of(self.missing)}; {hint}")

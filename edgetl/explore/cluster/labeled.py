@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgetl.data.names import NAMED
+from edgetl.data.names import first_of
 from edgetl.data.scan import natural_key, scan
 from edgetl.errors import DataError, UsageError
 from edgetl.explore.cluster.kmeans import Labels
@@ -46,10 +46,7 @@ def read_labeled(lists: Sequence[Path], images: Sequence[Sample], copies: Mappin
                     f"{path}: {file} is labeled `{listing.classes[label]}` here and `{names[index]}` before; keep one"
                 )
     if strangers:
-        more = f" and {len(strangers) - NAMED} more" if len(strangers) > NAMED else ""
-        raise DataError(
-            f"labeled, but not among the readable images of the folder: {', '.join(strangers[:NAMED])}{more}"
-        )
+        raise DataError(f"labeled, but not among the readable images of the folder: {first_of(strangers)}")
     classes = tuple(sorted(set(names.values()), key=natural_key))
     if len(classes) < 2:
         raise DataError(f"{lists[0]}: expected labels of at least two classes; found {len(classes)}")

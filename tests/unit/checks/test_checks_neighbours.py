@@ -7,8 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgetl.checks.alignment import aligned_correlation
-from edgetl.checks.neighbours import find_neighbours
+from edgetl.checks.neighbours import aligned_correlation, find_neighbours
 
 SIDE = 64
 

@@ -13,9 +13,9 @@ from cli_calls import Shell
 from numpy.typing import NDArray
 from sounds import chunk, fmt, riff, tone, write_wav
 
-from edgetl.checks.sounds.copies import find_sound_copies
-from edgetl.checks.sounds.levels import clipping, converted, cut_off, silence
-from edgetl.checks.sounds.prints import SoundPrints, sound_prints
+from edgetl.checks.copies.clips import find_sound_copies
+from edgetl.checks.sound_prints import SoundPrints, sound_prints
+from edgetl.checks.sounds import clipping, converted, cut_off, silence
 from edgetl.checks.subject import Subject
 from edgetl.files.digest import file_digest
 from edgetl.fronts.audio.decode import decode

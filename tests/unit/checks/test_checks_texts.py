@@ -11,10 +11,10 @@ import pytest
 import yaml
 from cli_calls import Shell
 
+from edgetl.checks.copies.texts import find_text_copies
 from edgetl.checks.subject import Subject
-from edgetl.checks.texts.copies import find_text_copies
-from edgetl.checks.texts.prints import plain_form, script_of, text_prints
-from edgetl.checks.texts.remarks import cut_off, scripts
+from edgetl.checks.text_prints import plain_form, script_of, text_prints
+from edgetl.checks.texts import cut_off, scripts
 from edgetl.fronts.text.tables import open_table
 from edgetl.types import Sample, Silent
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgetl.checks.copies.duplicates import Copy, Kind, Side, equal_contents
-from edgetl.checks.sounds.prints import SoundPrints
+from edgetl.checks.sound_prints import SoundPrints
 from edgetl.fronts.audio.decode import decode
 
 if TYPE_CHECKING:

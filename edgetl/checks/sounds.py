@@ -1,19 +1,32 @@
-"""Clips that are silent, cut off at their loudest, longer than the window, or converted when they are read."""
+"""The check stage for sound: writes check.json for a split of clips. It refuses nothing itself."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgetl.checks import files, sizes
+from edgetl.checks.check import write_findings
+from edgetl.checks.copies.clips import find_sound_copies
+from edgetl.checks.copies.duplicates import across
+from edgetl.checks.drift_findings import Plain
+from edgetl.checks.features import labels_and_drift
 from edgetl.checks.model import Finding, Suspect
-from edgetl.checks.sounds.prints import SILENT_DBFS, SoundPrints
-from edgetl.checks.subject import Subject, suspicion
-from edgetl.data.names import NAMED
-from edgetl.types import Trait
+from edgetl.checks.sound_prints import SILENT_DBFS, SoundPrints, sound_prints
+from edgetl.checks.subject import Subject, beginning, rows_of, suspicion, whole
+from edgetl.data.groups import shared_groups, split_keys
+from edgetl.recipes.run import Run
+from edgetl.types import Trait, WeightSource
 
+USUAL_WINDOW_S = 1.0
+"""Window of most networks for words, if the recipe does not say."""
+
+_PROPERTIES = ("loudness", "noise", "length", "brightness")
+_SHOWN = (("loudness", "dBFS"), ("noise", "dBFS"), ("length", "ms"), ("brightness", "Hz"))
 QUIETER_DB = 35.0
 """Below the median of its class. In 687 recordings of words and digits the quietest honest ones are 28 dB below; one of
 52 dB below holds no word."""
@@ -21,6 +34,45 @@ CLIPPED = 0.002
 """Share of samples in flat tops. None of those recordings has 0.0015."""
 CUT_OFF = 0.1
 """Share of a clip's energy outside of the window."""
+
+
+def check_sounds(run: Run, source: WeightSource | None, obstacle: str, out: Path) -> None:
+    """Write check.json into the folder `out`; the parameters and errors are those of `edgetl.checks.check`.
+
+    There is no contact sheet: check.json names the clips to listen to.
+    """
+    split, recipe, progress = run.split, run.job.recipe, run.progress
+    subject, looked_at = whole(split), beginning(split, recipe.check.max_images)
+    window_s = recipe.audio.window_s or USUAL_WINDOW_S
+    prints = sound_prints(subject.samples, window_s, progress)
+    copies = find_sound_copies(prints, subject.samples, subject.sides, progress)
+    keys = split_keys(run)
+    findings = [
+        files.passed_over(subject, split.skipped),
+        converted(subject, split.traits),
+        files.names(split.classes),
+        *files.copies(subject, across(copies, subject.sides, subject.labels.tolist()), split.conflicts),
+        files.groups(subject, None if keys is None else shared_groups(keys)),
+        silence(subject, prints),
+        clipping(subject, prints),
+        cut_off(subject, prints, window_s, split.clips.rate_hz if split.clips else 0),
+        *labels_and_drift(run, source, obstacle, looked_at, _plain(run, looked_at, prints), keys),
+        sizes.balance(split),
+        sizes.precision(split, recipe.gates.max_drop_points),
+    ]
+    write_findings(findings, subject, looked_at, out, progress)
+
+
+def _plain(run: Run, looked_at: Subject, prints: SoundPrints) -> Plain:
+    rows = rows_of(looked_at, run.split)
+    rate = run.split.clips.rate_hz if run.split.clips else 1
+    columns = (prints.loud, prints.noise, 1000 * prints.lengths / rate, prints.bright)
+    values = np.stack(columns, axis=1)[rows].astype(np.float32)
+    advice = (
+        "train on clips of the same microphone, distance and room as the validation clips, or expect lower accuracy on "
+        "them"
+    )
+    return Plain("level and length", values, _PROPERTIES, _SHOWN, advice)
 
 
 def silence(subject: Subject, prints: SoundPrints) -> Finding:
@@ -40,7 +92,7 @@ def silence(subject: Subject, prints: SoundPrints) -> Finding:
         "silence",
         suspects,
         f"{_count(len(suspects))} silent or more than {QUIETER_DB:g} dB quieter than the class: "
-        f"{_named(subject, suspects)}",
+        f"{subject.named(suspects)}",
         remedy="listen to them; remove those in which nothing is heard",
     ).model_copy(update={"numbers": numbers})
 
@@ -62,7 +114,7 @@ def clipping(subject: Subject, prints: SoundPrints) -> Finding:
     return suspicion(
         "clipping",
         suspects,
-        f"{_count(len(suspects))} cut off at the loudest parts: {_named(subject, suspects)}",
+        f"{_count(len(suspects))} cut off at the loudest parts: {subject.named(suspects)}",
         remedy="record with less gain; such clips may stay if the device clips likewise",
     ).model_copy(update={"numbers": numbers})
 
@@ -91,7 +143,7 @@ def cut_off(subject: Subject, prints: SoundPrints, window_s: float, rate_hz: int
         "window",
         suspects,
         f"{_count(len(suspects))} longer than the window of {window_s:g} s, with a tenth of the energy outside: "
-        f"{_named(subject, suspects)}; {lengths}",
+        f"{subject.named(suspects)}; {lengths}",
         remedy="set a longer audio.window_s, or cut these clips to the part that matters",
     ).model_copy(update={"numbers": numbers})
 
@@ -115,7 +167,7 @@ def converted(subject: Subject, traits: Sequence[Trait]) -> Finding:
     return suspicion(
         "samples",
         suspects,
-        "; ".join([f"{_count(len(channels))} of several channels, averaged: {_named(subject, suspects)}", *texts]),
+        "; ".join([f"{_count(len(channels))} of several channels, averaged: {subject.named(suspects)}", *texts]),
         remedy="save the channel that the device will hear",
     ).model_copy(update={"numbers": numbers})
 
@@ -124,11 +176,6 @@ def _how_quiet(prints: SoundPrints, below: NDArray[np.float64], index: int) -> s
     if prints.loud[index] <= SILENT_DBFS:
         return "holds no sound"
     return f"{prints.loud[index]:.0f} dBFS, {below[index]:.0f} dB below its class"
-
-
-def _named(subject: Subject, suspects: Sequence[Suspect]) -> str:
-    more = f" and {len(suspects) - NAMED} more" if len(suspects) > NAMED else ""
-    return ", ".join(subject.short(suspect.pictures[0].path) for suspect in suspects[:NAMED]) + more
 
 
 def _count(number: int) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.checks.copies.duplicates import Copy, equal_contents
-from edgetl.checks.texts.prints import TextPrints, mixed
+from edgetl.checks.text_prints import TextPrints, mixed
 from edgetl.types import Progress
 
 NEAR = 0.7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,14 +10,14 @@ from pathlib import Path
 from edgetl.checks import files, sizes
 from edgetl.checks.check import write_findings
 from edgetl.checks.copies.duplicates import across
+from edgetl.checks.copies.texts import find_text_copies
 from edgetl.checks.drift_findings import Plain, drift
 from edgetl.checks.features import frozen_of, of_frozen
-from edgetl.checks.model import Finding
-from edgetl.checks.subject import Subject, beginning, groups_of, rows_of, whole
-from edgetl.checks.texts.copies import find_text_copies
-from edgetl.checks.texts.prints import PROPERTIES, TextPrints, text_prints
-from edgetl.checks.texts.remarks import cut_off, letters, scripts
+from edgetl.checks.model import Finding, Suspect
+from edgetl.checks.subject import Subject, beginning, groups_of, rows_of, suspicion, whole
+from edgetl.checks.text_prints import PROPERTIES, TextPrints, text_prints
 from edgetl.data.groups import SplitKeys, shared_groups, split_keys
+from edgetl.data.names import NAMED
 from edgetl.fronts.text.load import tokenizer_of
 from edgetl.fronts.text.shown import quote
 from edgetl.recipes.run import Run
@@ -27,6 +28,8 @@ _SHOWN = (("characters", ""), ("words", ""))
 _ADVICE = (
     "train on texts of the same source, language and length as the validation texts, or expect lower accuracy on them"
 )
+_CUT_SHARE = 0.01
+"""Share of texts that are cut from which on the finding is a warning."""
 
 
 def check_texts(run: Run, source: WeightSource | None, obstacle: str, out: Path) -> None:
@@ -114,3 +117,85 @@ def _tokens(p: Preprocessing, texts: Sequence[str]) -> tuple[list[int], int]:
     assert isinstance(p, TextPreprocessing)
     tokenizer = tokenizer_of(p)
     return [len(tokenizer.encode(text)) for text in texts], p.lengths[-1]
+
+
+def letters(subject: Subject, prints: TextPrints) -> Finding:
+    """Texts that are only digits, signs or emoji."""
+    suspects = [
+        Suspect(pictures=(subject.picture(index),), sentence="no letter")
+        for index, script in enumerate(prints.scripts)
+        if not script
+    ]
+    if not suspects:
+        return Finding(check="letters", verdict="pass", sentence="every text has a letter")
+    return suspicion(
+        "letters",
+        suspects,
+        f"{_texts(len(suspects))} without a letter: {subject.named(suspects)}",
+        remedy="remove them, unless numbers, signs or emoji decide the class",
+    )
+
+
+def scripts(subject: Subject, prints: TextPrints) -> Finding:
+    """Validation texts in a script that no training text is in."""
+    trained = Counter(filter(None, prints.scripts[: subject.shots]))
+    measured = Counter(filter(None, prints.scripts[subject.shots :]))
+    numbers = {f"train_{name.lower()}": float(count) for name, count in trained.most_common(NAMED)} | {
+        f"val_{name.lower()}": float(count) for name, count in measured.most_common(NAMED)
+    }
+    suspects = [
+        Suspect(pictures=(subject.picture(index),), sentence=f"in {script.capitalize()} letters")
+        for index, script in enumerate(prints.scripts)
+        if index >= subject.shots and script and script not in trained
+    ]
+    known = ", ".join(name.capitalize() for name, _ in trained.most_common(NAMED)) or "none"
+    if not suspects:
+        sentence = f"validation texts are in scripts of the training texts ({known})"
+        return Finding(check="scripts", verdict="pass", sentence=sentence, numbers=numbers)
+    return suspicion(
+        "scripts",
+        suspects,
+        f"{_texts(len(suspects), 'validation text')} in a script that no training text has (they have {known}): "
+        f"{subject.named(suspects)}",
+        remedy="add training texts in it, or leave them out: the network never saw it in training",
+    ).model_copy(update={"numbers": numbers})
+
+
+def cut_off(subject: Subject, tokens: Sequence[int], longest: int) -> Finding:
+    """Texts longer than the network reads.
+
+    tokens   of each text, with those that the tokenizer adds, before it is cut
+    longest  how many the network reads
+    """
+    cut = sorted((index for index, count in enumerate(tokens) if count > longest), key=lambda index: -tokens[index])
+    lost = sum(tokens[index] - longest for index in cut)
+    numbers = {
+        "longest_tokens": float(max(tokens, default=0)),
+        "read_tokens": float(longest),
+        "cut_share": len(cut) / max(len(tokens), 1),
+        "lost_share": lost / max(sum(tokens), 1),
+    }
+    if not cut:
+        sentence = f"every text fits into {longest} tokens; the longest has {max(tokens, default=0)}"
+        return Finding(check="window", verdict="pass", sentence=sentence, numbers=numbers)
+    suspects = [
+        Suspect(
+            pictures=(subject.picture(index),),
+            sentence=f"{tokens[index]} tokens, of which the last {tokens[index] - longest} are not read",
+            score=tokens[index] / longest,
+        )
+        for index in cut
+    ]
+    return suspicion(
+        "window",
+        suspects,
+        f"{len(cut)} of {len(tokens)} texts {'is' if len(cut) == 1 else 'are'} longer than the {longest} tokens that "
+        f"are read, which cuts off "
+        f"{100 * numbers['lost_share']:.1f} % of all tokens: {subject.named(suspects)}",
+        verdict="warn" if numbers["cut_share"] >= _CUT_SHARE else "pass",
+        remedy="set text.max_tokens higher (slower), or put what decides the class at the beginning",
+    ).model_copy(update={"numbers": numbers})
+
+
+def _texts(count: int, what: str = "text") -> str:
+    return f"{count} {what} is" if count == 1 else f"{count} {what}s are"

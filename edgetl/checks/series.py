@@ -1,27 +1,72 @@
-"""Channels that are dead or come in other units, and windows that are cut or continued."""
+"""The check stage for series: writes check.json for a split of windows. It refuses nothing itself."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgetl.checks import files, sizes
+from edgetl.checks.check import write_findings
+from edgetl.checks.copies.duplicates import across
+from edgetl.checks.copies.windows import find_overlaps
+from edgetl.checks.drift_findings import Plain
+from edgetl.checks.features import labels_and_drift
 from edgetl.checks.model import Finding, Suspect
-from edgetl.checks.subject import Subject, suspicion
-from edgetl.data.names import NAMED
+from edgetl.checks.subject import Subject, beginning, rows_of, suspicion, whole
+from edgetl.data.groups import shared_groups, split_keys
+from edgetl.data.names import first_of
 from edgetl.files.text import printable
 from edgetl.fronts.series.load import read_window
-from edgetl.types import Windows
+from edgetl.recipes.run import Run
+from edgetl.types import WeightSource, Windows
 
+_NAMED_CHANNELS = 12
 OTHER_UNIT = 4.0
 """Ratio of a channel's typical spreads in training and validation from which on units or gains may differ. Between the
 two sides of three real sets it is 0.9 to 1.3."""
 OTHER_LEVEL = 3.0
 """Standard deviations by which its typical levels may differ."""
 _FEW = 0.2  # share of windows in which a channel may be constant
+
+
+def check_series(run: Run, source: WeightSource | None, obstacle: str, out: Path) -> None:
+    """Write check.json into the folder `out`; the parameters and errors are those of `edgetl.checks.check`."""
+    split, recipe = run.split, run.job.recipe
+    assert split.windows is not None
+    subject, looked_at = whole(split), beginning(split, recipe.check.max_images)
+    keys = split_keys(run)
+    overlaps = find_overlaps(subject.samples, run.progress)
+    levels = levels_of(subject, split.windows)
+    findings = [
+        files.passed_over(subject, split.skipped),
+        files.names(split.classes),
+        *files.copies(subject, across(overlaps, subject.sides, subject.labels.tolist()), split.conflicts),
+        files.groups(subject, None if keys is None else shared_groups(keys)),
+        channels(subject, levels),
+        cut(subject, split.windows, recipe.series.steps),
+        *labels_and_drift(run, source, obstacle, looked_at, _plain(run, looked_at, levels), keys),
+        sizes.balance(split),
+        sizes.precision(split, recipe.gates.max_drop_points),
+    ]
+    write_findings(findings, subject, looked_at, out, run.progress)
+
+
+def _plain(run: Run, looked_at: Subject, levels: Levels) -> Plain:
+    rows = rows_of(looked_at, run.split)
+    few = slice(0, _NAMED_CHANNELS)
+    columns: list[NDArray[np.float64]] = [levels.mean[rows, few], levels.spread[rows, few], levels.steps[rows, None]]
+    names = [levels.channels[few], levels.channels[few]]
+    titles = [f"{what} of {name}" for what, part in zip(("level", "spread"), names, strict=True) for name in part]
+    values = np.concatenate(columns, axis=1).astype(np.float32)
+    advice = (
+        "train on windows of the same sensor, mounting and people as the validation windows, or expect lower accuracy "
+        "on them"
+    )
+    shown = ((titles[0], "standard deviations"),)
+    return Plain("level and spread of channels", values, (*titles, "length"), shown, advice)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +130,7 @@ def channels(subject: Subject, levels: Levels) -> Finding:
     found = suspicion(
         "channels",
         suspects,
-        _listed(problems),
+        first_of(problems, "; "),
         remedy="compare units, gain, mounting and wiring of the sensors; leave out channels that say nothing",
     )
     return found.model_copy(update={"numbers": numbers, "found": max(found.found, len(problems))})
@@ -111,8 +156,3 @@ def cut(subject: Subject, windows: Windows, steps: int | str) -> Finding:
         f"the network sees only {seen} steps: {facts}",
         remedy="set a larger series.steps, or cut the windows to the part that matters",
     ).model_copy(update={"numbers": numbers})
-
-
-def _listed(problems: Sequence[str]) -> str:
-    more = f" and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
-    return "; ".join(problems[:NAMED]) + more
