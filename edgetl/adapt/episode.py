@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from edgetl.adapt.inputs import CachedInputs, Inputs, PixelInputs
+from edgetl.adapt.inputs import CachedInputs, Inputs, PixelInputs, StateInputs
 from edgetl.adapt.suited import suited
+from edgetl.backbones.classifier import get_head
 from edgetl.backbones.cut import Cut, cut_network, whole_macs
 from edgetl.backbones.extract import Frozen, Point, View, activations
 from edgetl.backbones.freeze import Depth
+from edgetl.data.pixels import MOST_BYTES
 from edgetl.fronts.base import load_front
 from edgetl.fronts.views import augment_of
 from edgetl.recipes.recipe import Adapt
@@ -121,7 +123,8 @@ def extract(task: Task, depths: Sequence[Depth], worth: Callable[[int], bool] = 
     cuts = {depth: _cut(task, depth) for depth in depths}
     whole = whole_macs(task.frozen)
     trained = [depth for depth, cut in cuts.items() if worth(cut.macs if cut else whole)]
-    points = (Point(), *dict.fromkeys(cut.point for depth, cut in cuts.items() if cut and depth in trained))
+    inner = tuple(dict.fromkeys(cut.point for depth, cut in cuts.items() if cut and depth in trained))
+    points = (Point(),) if task.is_of_texts else (Point(), *inner)
     folder = task.cache / "features"
     views = task.views if trained else min(task.views, MOST_VIEWS - 1)
     shown = [View(number, task.policy, task.config.seed) if number else View() for number in range(1 + views)]
@@ -134,8 +137,11 @@ def extract(task: Task, depths: Sequence[Depth], worth: Callable[[int], bool] = 
         )
     ]
     features = np.stack([rows[Point()].read() for rows in found])
-    fed: Mapping[Point, CachedInputs] = {
-        point: CachedInputs([rows[point] for rows in found], task.frozen.device) for point in points[1:]
+    fed: Mapping[Point, Inputs] = {
+        point: StateInputs(task.frozen, task.samples, point)
+        if task.is_of_texts
+        else CachedInputs([rows[point] for rows in found], task.frozen.device)
+        for point in inner
     }
     prepared = []
     for depth, cut in cuts.items():
@@ -153,5 +159,13 @@ def _pixels(task: Task) -> PixelInputs:
 
 
 def _cut(task: Task, depth: Depth) -> Cut | None:
+    if task.is_of_texts and (task.policy != "none" or _states_bytes(task) > MOST_BYTES):
+        return None  # every step sees other tokens, or they would not fit into memory
     modules = dict(task.frozen.network.named_modules())
     return cut_network(task.frozen, depth.cut_after) if depth.cut_after and depth.cut_after in modules else None
+
+
+def _states_bytes(task: Task) -> int:
+    """The states of all texts at one layer, at most."""
+    width = get_head(task.frozen.network, task.head).weight.shape[1]
+    return 4 * width * len(task.samples) * task.frozen.spec.preprocessing.network_shape[0]

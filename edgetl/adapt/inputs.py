@@ -1,4 +1,4 @@
-"""The inputs of a training step: cached activations at the freeze point, or pixels if nothing is frozen."""
+"""The inputs of a training step: activations at the freeze point, computed once, or pixels if nothing is frozen."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
-from edgetl.backbones.examples import normalize, raw, views
+from edgetl.backbones.examples import load_raw, normalize, raw, views
+from edgetl.backbones.extract import Frozen, Point, run_to
+from edgetl.backbones.text.tail import with_states
 from edgetl.data.pixels import MOST_BYTES, Pixels
 from edgetl.store.rows import Rows
 from edgetl.types import Preprocessing, Sample
@@ -45,6 +48,26 @@ class CachedInputs:
             return self._resident[list(numbers), list(indices)].float().to(self._device)
         rows = [self._views[number].read([index])[0] for number, index in zip(numbers, indices, strict=True)]
         return torch.from_numpy(np.stack(rows)).to(self._device)
+
+
+class StateInputs:
+    """Tokens with the states of real ones at `point`, float32 in memory: `with_states`. No views but the plain one."""
+
+    def __init__(self, frozen: Frozen, samples: Sequence[Sample], point: Point) -> None:
+        self._preprocessing, self._device = frozen.spec.preprocessing, frozen.device
+        self._tokens = load_raw(samples, self._preprocessing)
+        self._states = [
+            run_to(frozen, (point,), row[None])[0][0, : int((row != frozen.network.pad).sum())].clone()
+            for row in self._tokens
+        ]
+
+    def plain(self, indices: Sequence[int]) -> Tensor:
+        tokens = normalize(self._tokens[list(indices)], self._preprocessing).to(self._device)
+        states = nn.utils.rnn.pad_sequence([self._states[index] for index in indices], batch_first=True)
+        return with_states(tokens, functional.pad(states, (0, 0, 0, tokens.shape[1] - states.shape[1])))
+
+    def views(self, indices: Sequence[int], generator: torch.Generator) -> Tensor:
+        return self.plain(indices)
 
 
 class PixelInputs:

@@ -113,7 +113,7 @@ def trial_key(task: Task, tuning: Tuning, fold: Fold, head: Head) -> dict[str, A
         "rate": tuning.learning_rate,
         "fold": asdict(fold),
         "head": _head_digest(head),
-        **({"contrast": True} if task.pretrained and task.is_of_texts else {}),
+        **({"contrast": 2} if task.pretrained and task.is_of_texts else {}),
     }
 
 

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from edgetl.backbones.classifier import features
 from edgetl.backbones.examples import noise, normalize
 from edgetl.backbones.extract import Frozen, Point, run_to
+from edgetl.backbones.text.classifier import TextClassifier
+from edgetl.backbones.text.tail import TextTail, with_states
 
 _PROBED = 2  # images that the two parts are compared with the whole on
 _TOLERANCE = 1e-4  # of the largest feature or logit; the parts do the same arithmetic, rounded once more
@@ -22,6 +24,7 @@ _TOLERANCE = 1e-4  # of the largest feature or logit; the parts do the same arit
 class Cut:
     """tail(activations at `point`) = network(images). Parameters of `tail` have the names they have in the network.
 
+    The tail of a text network takes the tokens too: `with_states`.
     macs  multiply-accumulates of the tail for one image, in its convolutions and matrix products
     """
 
@@ -38,14 +41,11 @@ def cut_network(frozen: Frozen, part: str) -> Cut | None:
     """
     whole, images, point = frozen.network, _noise(frozen), Point(part)
     inputs = normalize(images, frozen.spec.preprocessing)
-    finished = _finished_by(whole, part, inputs)
-    if not finished:
-        return None
-    tail = copy.deepcopy(whole)
-    for name in finished:
-        _replace(tail, name, nn.Identity())
     try:
+        tail = TextTail(whole, part) if isinstance(whole, TextClassifier) else _rest(whole, part, inputs)
         activations = run_to(frozen, (point,), images)[0]
+        if isinstance(tail, TextTail):
+            activations = with_states(inputs, activations)
         with torch.inference_mode():
             # what enters the classifier too: one of zeros would make all logits equal
             expected = features(whole, frozen.spec.classifier, inputs)
@@ -55,6 +55,17 @@ def cut_network(frozen: Frozen, part: str) -> Cut | None:
     if not all(_same(one, two) for one, two in zip(found, expected, strict=True)):
         return None
     return Cut(point, tail, count_macs(tail, activations[:1]))
+
+
+def _rest(whole: nn.Module, part: str, inputs: Tensor) -> nn.Module:
+    """Raises ValueError if `part` is not called."""
+    finished = _finished_by(whole, part, inputs)
+    if not finished:
+        raise ValueError(f"{part}: never called")
+    tail = copy.deepcopy(whole)
+    for name in finished:
+        _replace(tail, name, nn.Identity())
+    return tail
 
 
 def _same(found: Tensor, expected: Tensor) -> bool:
@@ -94,7 +105,10 @@ def whole_macs(frozen: Frozen) -> int:
 
 
 def _noise(frozen: Frozen) -> Tensor:
-    return noise(frozen.spec.preprocessing, _PROBED).to(frozen.device)
+    found = noise(frozen.spec.preprocessing, _PROBED).to(frozen.device)
+    if isinstance(frozen.network, TextClassifier):
+        found[1:, found.shape[1] // 2 :] = frozen.network.pad  # the second text is shorter
+    return found
 
 
 def _finished_by(network: nn.Module, part: str, inputs: Tensor) -> list[str]:

@@ -54,7 +54,7 @@ def adapt_stage(run: Run, weights: Weights | None = None, until: str = "adapt") 
     if run.split.windows:
         config |= {"windows": asdict(run.split.windows), "series": recipe.series.model_dump(mode="json")}
     if recipe.front == "text":
-        config |= {"text": recipe.text.model_dump(mode="json")}
+        config |= {"text": recipe.text.model_dump(mode="json"), "training": 2}
     if recipe.front in ("series", "text"):
         config |= {"suited": suited(run).model_dump(mode="json")}
     if recipe.task == "detection":

@@ -25,18 +25,21 @@ def views(policy: str, p: TextPreprocessing) -> TokenViews:
 
 
 def normalize(tokens: Tensor, p: TextPreprocessing) -> Tensor:
+    """int64 (n, any length) -> int64 (n, L) without padding that all texts have, which costs time in training."""
+    real = (tokens != p.pad).any(0).nonzero()
+    return tokens[:, : min(int(real.amax()) + 1, p.lengths[-1]) if len(real) else 1]
+
+
+def of_view(tokens: Tensor, p: TextPreprocessing) -> Tensor:
     """int64 (n, any length) -> int64 (n, L), L the first of `p.lengths` that holds the longest text."""
-    used = int((tokens != p.pad).any(0).nonzero().amax()) + 1 if bool((tokens != p.pad).any()) else 1
-    length = next((length for length in p.lengths if length >= used), p.lengths[-1])
-    return functional.pad(tokens[:, :length], (0, max(0, length - tokens.shape[1])), value=p.pad)
-
-
-of_view = normalize
+    real = normalize(tokens, p)
+    length = next(length for length in p.lengths if length >= real.shape[1])
+    return functional.pad(real, (0, length - real.shape[1]), value=p.pad)
 
 
 def as_exported(tokens: NDArray[np.int32], p: TextPreprocessing) -> Tensor:
-    """int32 (n, length) -> int64 (n, L), as `normalize` gives it."""
-    return normalize(raw(tokens), p)
+    """int32 (n, length) -> int64 (n, L), as `of_view` gives it."""
+    return of_view(raw(tokens), p)
 
 
 def noise(p: TextPreprocessing, count: int) -> Tensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,13 @@ from cli_calls import Shell
 from small_runs import small_run
 from tiny_transformers import tiny_transformer
 
+from edgetl.adapt import episode
 from edgetl.adapt.adapt import adapt_network
+from edgetl.adapt.inputs import StateInputs
 from edgetl.adapt.record import AdaptRecord, read_adapt
 from edgetl.backbones.checkpoint import read_checkpoint
 from edgetl.backbones.examples import load_raw, normalize
+from edgetl.backbones.extract import Frozen, Point
 from edgetl.backbones.load import rebuild
 from edgetl.backbones.spec import read_spec
 from edgetl.backbones.weights import locate
@@ -24,7 +29,7 @@ from edgetl.data.split import make_split
 from edgetl.errors import DataError
 from edgetl.recipes.recipe import Backbone, Data
 from edgetl.recipes.run import Run
-from edgetl.types import TOKENIZER, Silent
+from edgetl.types import TOKENIZER, Sample, Silent
 
 pytestmark = pytest.mark.stage
 
@@ -80,6 +85,30 @@ def test_a_transformer_is_tuned_without_its_embeddings(table: Path, tmp_path: Pa
     assert not any(name.startswith("embeddings.") for name in moved)
     assert (tmp_path / "out" / TOKENIZER).is_file()
     assert right(run, tmp_path / "out") > 0.5
+
+
+def test_cached_states_of_frozen_layers_train_the_same_network(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny_transformer(tmp_path / "tiny", "bert")
+    run = run_of(
+        table, Backbone(name=f"local-dir:{folder}"), strategy="finetune", sanity="warn", epochs=3, train_last=1
+    )
+    points: list[str] = []
+
+    def spied(frozen: Frozen, samples: Sequence[Sample], point: Point) -> StateInputs:
+        points.append(point.name)
+        return StateInputs(frozen, samples, point)
+
+    monkeypatch.setattr(episode, "StateInputs", spied)
+    adapted(run, tmp_path / "cut")
+    assert points == ["encoder.encoder.layer.0"]
+    monkeypatch.setattr(episode, "MOST_BYTES", 0)  # no room for them
+    shutil.rmtree(run.store.cache)
+    adapted(run, tmp_path / "whole")
+    one, two = (read_checkpoint(tmp_path / name / "network.safetensors") for name in ("cut", "whole"))
+    assert len(points) == 1
+    assert max(float((one[name].float() - two[name].float()).abs().max()) for name in one) < 1e-5
 
 
 def test_the_same_run_gives_the_same_bytes(table: Path, tmp_path: Path) -> None:

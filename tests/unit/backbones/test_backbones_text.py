@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from edgetl.backbones.checkpoint import read_sets
 from edgetl.backbones.text import transformer
 from edgetl.backbones.text.classifier import TextClassifier
+from edgetl.backbones.text.tail import TextTail, with_states
 from edgetl.backbones.text.weights import fill_encoder, require_safetensors
 from edgetl.errors import UsageError, WeightsError
 
@@ -86,6 +87,32 @@ def test_layers_are_parts_and_embeddings_are_the_stem(tmp_path: Path, kind: Kind
     assert len(covered) == len(list(network.named_parameters())) - 2  # the classifier's
     assert sum(part.endswith((".0", ".1")) for part in network.parts) == 2
     assert network.parts[: len(network.stem)] == network.stem
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_layers_that_stay_frozen_run_once_and_nothing_else_changes(tmp_path: Path, kind: Kind) -> None:
+    whole, pad, _ = built(tiny_transformer(tmp_path, kind))
+    first, last = (part for part in whole.parts if part.endswith((".0", ".1")))
+    texts, other = padded(pad, 9, 4, 1), nn.functional.pad(padded(pad, 9, 4, 1), (0, 5), value=pad)
+    caught: list[Tensor] = []
+    whole.get_submodule(first).register_forward_hook(lambda _, __, states: caught.append(states))
+    expected = trained(whole, last, texts)
+    tail = TextTail(whole, first)
+    inputs = with_states(other, nn.functional.pad(caught[0].detach(), (0, 0, 0, 5)))
+    found = trained(tail, last, inputs)
+    assert found.keys() == expected.keys()
+    assert all(torch.allclose(found[name], expected[name], atol=1e-6) for name in expected)
+    assert not any(name.startswith(f"{first}.") for name, _ in tail.named_parameters())
+
+
+def trained(network: nn.Module, part: str, inputs: Tensor) -> dict[str, Tensor]:
+    """The logits, and the gradients of the layer `part` by name."""
+    layer = network.get_submodule(part).requires_grad_(True)
+    logits: Tensor = network(inputs)
+    logits.square().sum().backward()  # type: ignore[no-untyped-call]
+    found = {name: each.grad for name, each in layer.named_parameters() if each.grad is not None}
+    assert found
+    return {**found, "logits": logits.detach()}
 
 
 def test_a_damaged_checkpoint_names_the_tensor(tmp_path: Path) -> None:
