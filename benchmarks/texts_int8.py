@@ -30,8 +30,7 @@ from edgetl.backbones.text.classifier import TextClassifier
 from edgetl.backends.base import load
 from edgetl.backends.onnxruntime import OnnxRuntimeEngine
 from edgetl.backends.openvino import OpenVinoEngine
-from edgetl.bench.lengths import by_length
-from edgetl.bench.timed import Timing
+from edgetl.bench.timed import Timing, by_length
 from edgetl.pivot.attach import attach
 from edgetl.pivot.from_torch import to_onnx
 from edgetl.pivot.serialize import clean

@@ -10,7 +10,7 @@ from torch import nn
 
 from edgetl.backbones.examples import load_raw, normalize
 from edgetl.backbones.extract import Frozen, freeze_network
-from edgetl.backbones.memory_format import packed
+from edgetl.backbones.speed import packed
 from edgetl.types import Sample
 
 _AT_ONCE = 32

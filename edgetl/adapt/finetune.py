@@ -20,8 +20,8 @@ from edgetl.adapt.merged import Merged, merged
 from edgetl.adapt.snapshot import Snapshots
 from edgetl.backbones.classifier import features
 from edgetl.backbones.freeze import is_under, set_modes
-from edgetl.backbones.memory_format import packed
 from edgetl.backbones.reproducible import own_draws
+from edgetl.backbones.speed import packed
 from edgetl.recipes.recipe import Adapt
 
 _JUDGED_AT_ONCE = 8  # more do not fit into the cache of a core

@@ -19,8 +19,8 @@ from edgetl.adapt.record import Candidate, State
 from edgetl.adapt.trials import HeadChoice, Tuning, fit_on, run_trial
 from edgetl.backbones.freeze import Depth, all_but, blocks, last_parts
 from edgetl.backbones.reproducible import draws
+from edgetl.backbones.speed import side_by_side
 from edgetl.backbones.text.classifier import TextClassifier
-from edgetl.backbones.threads import side_by_side
 from edgetl.tasks.classification.folds import Fold
 
 # Share of the parts to train, and learning rates; the cheapest first, all parts last (docs/decisions/0009).

@@ -16,8 +16,7 @@ from torch.nn.utils import skip_init
 from edgetl.adapt.finetune import rate_factor
 from edgetl.backbones.augment import Augment
 from edgetl.backbones.cut import count_macs
-from edgetl.backbones.memory_format import channels_last
-from edgetl.backbones.threads import side_by_side
+from edgetl.backbones.speed import channels_last, side_by_side
 from edgetl.tasks.classification.folds import Fold
 from edgetl.tasks.classification.heads.by_name import held_out_logits, prepare
 from edgetl.types import Advance

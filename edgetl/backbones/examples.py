@@ -17,8 +17,8 @@ from torch import Tensor
 
 from edgetl.backbones import pixels
 from edgetl.backbones.audio import sounds
-from edgetl.backbones.memory_format import packed
 from edgetl.backbones.series import windows
+from edgetl.backbones.speed import packed
 from edgetl.backbones.text import texts
 from edgetl.data.batches import load_batch
 from edgetl.types import FrontName, Preprocessing, Sample

@@ -20,9 +20,8 @@ from edgetl.backbones.classifier import get_head
 from edgetl.backbones.examples import load_raw, normalize, views
 from edgetl.backbones.input_choice import InputChoice
 from edgetl.backbones.load import build
-from edgetl.backbones.memory_format import channels_last, packed
 from edgetl.backbones.reproducible import choose_device
-from edgetl.backbones.threads import side_by_side
+from edgetl.backbones.speed import channels_last, packed, side_by_side
 from edgetl.files.digest import value_digest
 from edgetl.fronts.base import load_front
 from edgetl.recipes.recipe import Backbone

@@ -18,8 +18,7 @@ from edgetl.backbones.audit import load_audited
 from edgetl.backbones.checkpoint import fill_strictly, read_sets
 from edgetl.backbones.classifier import find_head
 from edgetl.backbones.findings import Audit
-from edgetl.backbones.fitting import fit
-from edgetl.backbones.gray import spread_stem
+from edgetl.backbones.fitting import fit, spread_stem
 from edgetl.backbones.hub import download
 from edgetl.backbones.own_ways import JOINED_HEAD, SECOND_HEADS
 from edgetl.backbones.plan import Native, Plan

@@ -11,8 +11,8 @@ from torchvision.ops import roi_align
 
 from edgetl.backbones.examples import load_raw, normalize
 from edgetl.backbones.feature_maps import build_feature_maps
-from edgetl.backbones.memory_format import channels_last
 from edgetl.backbones.reproducible import choose_device
+from edgetl.backbones.speed import channels_last
 from edgetl.data.frames import frames_of
 from edgetl.recipes.recipe import Backbone
 from edgetl.types import Progress, ResizePolicy, Sample, WeightSource

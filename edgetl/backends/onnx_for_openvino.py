@@ -1,16 +1,18 @@
-"""Removes constructs from a Q/DQ graph that OpenVINO's low-precision pass does not understand.
+"""Rewrites constructs of a Q/DQ graph that OpenVINO's low-precision pass does not understand.
 
-Both edits leave every weight unchanged (docs/decisions/0016-smooth-activations.md has the times).
+No edit changes a weight (docs/decisions/0016-smooth-activations.md has the times).
 """
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
-from edgetl.backends.onnx_readers import Readers
+from edgetl.backends.onnx_readers import Readers, only_reader
 from edgetl.pivot.rewrite import drop_unused_constants
 from edgetl.pivot.serialize import DEQUANTIZE, QUANTIZE
+from edgetl.types import IMAGE_INPUT
 
 _LAYERS = ("Conv", "Gemm", "MatMul")
 _SMOOTH = ("Gelu", "HardSigmoid", "HardSwish", "Sigmoid", "Tanh")
@@ -78,3 +80,42 @@ def _feeds_smooth(name: str, readers: Readers) -> bool:
     smooth = {node.output[0] for node in found if node.op_type in _SMOOTH}
     others = [node for node in found if node.op_type not in _SMOOTH]
     return bool(smooth) and all(node.op_type == "Mul" and smooth & set(node.input) for node in others)
+
+
+def spell_out_rounding(model: onnx.ModelProto) -> bool:
+    """Insert Cast, Mul, Add and QuantizeLinear if bytes go directly into DequantizeLinear; False if they do not.
+
+    ONNX Runtime accepts `image -> Transpose -> DequantizeLinear` as the input of an INT8 convolution. OpenVINO would
+    run it in float: its pass needs the float values and their FakeQuantize before it; the function is the same.
+    """
+    graph = model.graph
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    transpose = only_reader(graph, IMAGE_INPUT)
+    reader = None if transpose is None else only_reader(graph, transpose.output[0])
+    if transpose is None or reader is None or any(name not in constants for name in list(reader.input)[1:]):
+        return False
+    if (transpose.op_type, reader.op_type) != ("Transpose", "DequantizeLinear"):
+        return False
+    scale_name, zero_point_name = list(reader.input)[1:3]
+    scale, zero_point = float(constants[scale_name]), int(constants[zero_point_name])
+    graph.initializer.extend(
+        [
+            numpy_helper.from_array(np.array(scale, np.float32), "image_scale"),
+            numpy_helper.from_array(np.array(-scale * zero_point, np.float32), "image_offset"),
+        ]
+    )
+    rounded = transpose.output[0]
+    transpose.input[0], transpose.output[0] = "image_shifted", "image_planes"
+    before = [
+        helper.make_node("Cast", [IMAGE_INPUT], ["image_float"], "image_cast", to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["image_float", "image_scale"], ["image_scaled"], "image_mul"),
+        helper.make_node("Add", ["image_scaled", "image_offset"], ["image_shifted"], "image_add"),
+    ]
+    after = helper.make_node(
+        "QuantizeLinear", ["image_planes", scale_name, zero_point_name], [rounded], "image_quantize"
+    )
+    nodes = list(graph.node)
+    place = nodes.index(transpose)
+    del graph.node[:]
+    graph.node.extend([*nodes[:place], *before, transpose, after, *nodes[place + 1 :]])
+    return True

@@ -177,8 +177,7 @@ def _is_fixed(signature: Signature) -> bool:
 def _write_ir(pivot: Path, graph: Path) -> None:
     import onnx
 
-    from edgetl.backends.onnx_for_openvino import drop_weight_zero_points, join_smooth_activations
-    from edgetl.backends.onnx_input_rounding import spell_out_rounding
+    from edgetl.backends.onnx_for_openvino import drop_weight_zero_points, join_smooth_activations, spell_out_rounding
 
     openvino = import_openvino()
     source = onnx.load_model(pivot)

@@ -12,9 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgetl.backends.target_options import refuse_unknown
 from edgetl.backends.tensors import check_threads, model_file
-from edgetl.backends.toolchain import Needs, Toolchain
+from edgetl.backends.toolchain import Needs, Toolchain, refuse_unknown
 from edgetl.errors import BackendError
 from edgetl.files.durable import write_bytes
 from edgetl.types import Compiled, Engine, Precision, Target

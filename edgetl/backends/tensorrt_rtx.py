@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edgetl.backends.target_options import words
 from edgetl.backends.tensors import check_threads, model_file
-from edgetl.backends.toolchain import Needs, Toolchain
+from edgetl.backends.toolchain import Needs, Toolchain, words
 from edgetl.errors import BackendError, UsageError
 from edgetl.types import Compiled, Engine, Precision, Target
 

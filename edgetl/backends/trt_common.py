@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from edgetl.backends.cuda_driver import Gpu
 from edgetl.backends.failures import joined
-from edgetl.backends.target_options import integer
 from edgetl.backends.tensors import arrays_of
+from edgetl.backends.toolchain import integer
 from edgetl.backends.trt_inspect import operators
 from edgetl.errors import BackendError
 from edgetl.types import PRECISIONS, ElementType, Placement, Port, Precision, Signature, Target, TextPreprocessing

@@ -9,9 +9,8 @@ from typing import Any
 from edgetl.bench.measurement import LabelPrecision, LabelRecall
 from edgetl.bundle.read import Bundle
 from edgetl.data.batches import batches, usable
-from edgetl.data.by_label import match_labels
 from edgetl.data.frames import frames_of
-from edgetl.data.labeled_objects import labeled_objects
+from edgetl.data.labeled import labeled_objects, match_labels
 from edgetl.data.survey import listing_of
 from edgetl.errors import BundleError, DataError
 from edgetl.fronts.base import load_front

@@ -19,7 +19,6 @@ from edgetl.backends.fresh_process import Interrupted, cold_start
 from edgetl.bench.absent_cpu import emulated
 from edgetl.bench.builds import Candidate, TargetBuilds
 from edgetl.bench.latency import BLOCK
-from edgetl.bench.lengths import by_length, typical
 from edgetl.bench.machine import describe, gpu_of, other_cpu
 from edgetl.bench.result import (
     BENCH_FILE,
@@ -30,7 +29,7 @@ from edgetl.bench.result import (
     TargetBench,
     write_bench,
 )
-from edgetl.bench.timed import Timed, Timing, latency, timed
+from edgetl.bench.timed import Timed, Timing, by_length, latency, timed, typical
 from edgetl.data.batches import batches, load_batch, load_example, spread
 from edgetl.data.frames import frames_of
 from edgetl.errors import BackendError

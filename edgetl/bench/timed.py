@@ -1,10 +1,11 @@
-"""Timing builds together, with the machine's load; and how many runs that takes."""
+"""Timing builds together, with the machine's load, also for each length of examples; and how many runs that takes."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +13,18 @@ from numpy.typing import NDArray
 from edgetl import stats
 from edgetl.bench.latency import BLOCK, interleaved
 from edgetl.bench.quiet import Conditions, conditions, round_spread, snapshot
-from edgetl.bench.result import Latency
+from edgetl.bench.result import Latency, OfLength
+from edgetl.data.batches import TIMED_IMAGES
 from edgetl.types import Advance, Engine
+
+Examples = Sequence[NDArray[Any]]
 
 P99_RUNS = stats.P99_ROUNDS * BLOCK
 """Timed runs of each build from which p99 has an interval."""
 MOST_SECONDS = 60.0
 """Seconds that the extra runs for p99 may take, for all builds of a target together."""
 _MORE = 300  # runs between two checks of the clock
+_RUNS_OF_LENGTH = 10 * BLOCK  # enough for an interval of a median
 
 
 @dataclass(frozen=True)
@@ -80,3 +85,36 @@ def latency(times: NDArray[np.int64], threads: int) -> Latency:
         threads=threads,
         round_spread=round_spread(times),
     )
+
+
+def typical(examples: Examples) -> list[NDArray[Any]]:
+    """Those as long as the median one, at most `TIMED_IMAGES` of them, evenly spread; of one shape that is any."""
+    lengths = sorted(len(each) for each in examples)
+    median = lengths[(len(lengths) - 1) // 2]
+    return _few([each for each in examples if len(each) == median])
+
+
+def by_length(engines: Mapping[str, Engine], examples: Examples, timing: Timing) -> dict[str, tuple[OfLength, ...]]:
+    """The median time of every engine on examples of each length, shortest first: `name` -> one row for each.
+
+    All engines are timed in the same rounds, `_RUNS_OF_LENGTH` runs for each length.
+    """
+    rows: dict[str, list[OfLength]] = {name: [] for name in engines}
+    for length in sorted({len(each) for each in examples}):
+        those = [each for each in examples if len(each) == length]
+        times = timed(engines, _few(those), replace(timing, runs=_RUNS_OF_LENGTH, warmup=BLOCK, for_p99=False)).times
+        for name in engines:
+            speedup = (
+                stats.speedup(times["float32"], times[name], block=BLOCK, seed=timing.seed)
+                if "float32" in times and name != "float32"
+                else None
+            )
+            rows[name].append(
+                OfLength(length, len(those), stats.quantile(times[name] / 1e6, 0.5, block=BLOCK), speedup)
+            )
+    return {name: tuple(found) for name, found in rows.items()}
+
+
+def _few(examples: Examples) -> list[NDArray[Any]]:
+    places = np.unique(np.linspace(0, len(examples) - 1, TIMED_IMAGES).round().astype(int))
+    return [examples[place] for place in places]

@@ -31,7 +31,7 @@ from edgetl.files.json_file import first_problem
 from edgetl.fronts.base import Seen, load_front
 from edgetl.recipes.recipe import Data
 from edgetl.types import Conflict, FrontName, Progress, Sample, Silent, Split
-from edgetl.types.truth import as_json, labels_of
+from edgetl.types.data import as_json, labels_of
 
 SPLIT_FILE = "split.json"
 MAX_SPLIT_BYTES = 1_000_000_000

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import yaml
 
@@ -34,6 +35,17 @@ _LAND_USE = re.compile(
 )
 
 
+class Surveyed(Protocol):
+    """What all surveys of examples in classes know."""
+
+    @property
+    def train(self) -> Listing: ...
+    @property
+    def val(self) -> Listing | None: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
+
 @dataclass(frozen=True)
 class Choice:
     """A value for the recipe and the comment that explains it."""
@@ -52,13 +64,37 @@ def target_lines(vnni: bool) -> list[str]:
     return ["targets: [x86-cpu, intel-cpu, arm64-cpu]"]
 
 
-def place_lines(train: Path, val: Path | None, here: Path) -> list[str]:
-    """The beginning of `data`; here  the recipe's folder"""
+def head_lines(title: str, seen: Surveyed, facts: str, section: str = "") -> list[str]:
+    """What is known of labeled examples, and the recipe's name.
+
+    facts    a line about their sizes
+    section  a line that names the front
+    """
+    counts, noun = seen.train.counts(), f"{seen.train.noun}s"
+    return [
+        f"# {len(counts)} classes: {listed(seen.train.classes)}",
+        f"# {sum(counts)} training {noun}, {span(min(counts), max(counts))} per class; "
+        f"{f'{len(seen.val.files)} validation {noun}' if seen.val else f'no separate validation {noun}'}",
+        f"# {facts}",
+        *unbalanced_lines(counts),
+        *note_lines(seen.notes),
+        "",
+        entry("name", title),
+        *([section] if section else []),
+        "",
+    ]
+
+
+def place_lines(train: Path, val: Path | None, here: Path, noun: str, better: str) -> list[str]:
+    """The beginning of `data`.
+
+    here    the recipe's folder
+    better  what a `val` should hold, if there is none
+    """
     lines = ["data:", "  # relative to this file", "  " + entry("train", relative(train, here))]
     if val is not None:
         return [*lines, "  " + entry("val", relative(val, here))]
-    said = "  # no `val`: the images that are not drawn are for validation; images of another day or device are better"
-    return [*lines, said]
+    return [*lines, f"  # no `val`: the {noun}s that are not drawn are for validation; {better} are better"]
 
 
 def unbalanced_lines(counts: Sequence[int]) -> list[str]:

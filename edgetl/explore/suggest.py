@@ -11,15 +11,12 @@ from edgetl.explore.recipe_lines import (
     augment_choice,
     choice_lines,
     end_lines,
-    entry,
+    head_lines,
     list_lines,
-    listed,
-    note_lines,
     place_lines,
     shots_choice,
     span,
     title_of,
-    unbalanced_lines,
 )
 from edgetl.fronts.image.resize import auto_policy
 
@@ -38,22 +35,20 @@ def recipe_text(seen: Survey, root: Path, recipe_dir: Path, name: str | None, *,
 
 
 def _head(title: str, seen: Survey) -> list[str]:
-    counts = seen.train.counts()
     heights, widths = sorted(h for h, _ in seen.sizes), sorted(w for _, w in seen.sizes)
-    lines = [
-        f"# {len(counts)} classes: {listed(seen.train.classes)}",
-        f"# {sum(counts)} training images, {span(min(counts), max(counts))} per class; "
-        f"{f'{len(seen.val.files)} validation images' if seen.val else 'no separate validation images'}",
-        f"# widths {span(widths[0], widths[-1])}, heights {span(heights[0], heights[-1])} pixels",
-    ]
-    return [*lines, *unbalanced_lines(counts), *note_lines(seen.notes), "", entry("name", title), ""]
+    sizes = f"widths {span(widths[0], widths[-1])}, heights {span(heights[0], heights[-1])} pixels"
+    return head_lines(title, seen, sizes)
 
 
 def _data(seen: Survey, here: Path) -> list[str]:
     shots, augment = shots_choice(seen), augment_choice(seen.train)
     policy, measured = auto_policy(seen.sizes)
-    lines = [*place_lines(seen.train_path, seen.val_path, here), *list_lines(seen, here)]
-    return [*lines, *choice_lines(shots, Choice(policy, measured.replace("; ", "\n")), augment)]
+    places = place_lines(seen.train_path, seen.val_path, here, "image", "images of another day or device")
+    return [
+        *places,
+        *list_lines(seen, here),
+        *choice_lines(shots, Choice(policy, measured.replace("; ", "\n")), augment),
+    ]
 
 
 def _rest(seen: Survey, vnni: bool) -> list[str]:

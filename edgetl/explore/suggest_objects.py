@@ -61,7 +61,7 @@ def _about_val(seen: ObjectSurvey) -> str:
 def _data(seen: ObjectSurvey, here: Path) -> list[str]:
     shots, augment = _shots(seen), augment_choice(seen.train.listing())
     policy, measured = auto_policy(seen.sizes)
-    lines = place_lines(seen.train_path, seen.val_path, here)
+    lines = place_lines(seen.train_path, seen.val_path, here, "image", "images of another day or device")
     if seen.images is not None:
         lines += [
             "  # images are looked up below it by the last parts of their names",

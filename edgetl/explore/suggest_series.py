@@ -13,14 +13,12 @@ from edgetl.explore.recipe_lines import (
     UNREADABLE_LINES,
     Choice,
     end_lines,
-    entry,
+    head_lines,
     listed,
-    note_lines,
-    relative,
+    place_lines,
     shots_lines,
     span,
     title_of,
-    unbalanced_lines,
 )
 from edgetl.fronts.base import Unreadable
 from edgetl.fronts.series.front import WindowFacts, examine
@@ -73,25 +71,12 @@ def survey_series(root: Path) -> SeriesSurvey:
 def series_recipe_text(seen: SeriesSurvey, root: Path, recipe_dir: Path, name: str | None, *, vnni: bool = True) -> str:
     """YAML text of a recipe for series, to be written into the folder `recipe_dir`; the rest as in `recipe_text`."""
     title, here = title_of(root, name), locate(Path(), str(recipe_dir))
-    counts, lengths = seen.train.counts(), [each.steps for each in seen.seen]
+    lengths = [each.steps for each in seen.seen]
     names = seen.seen[0].channels or tuple(str(number + 1) for number in range(seen.seen[0].width))
-    data = ["data:", "  # relative to this file", "  " + entry("train", relative(seen.train_path, here))]
-    if seen.val_path is not None:
-        data.append("  " + entry("val", relative(seen.val_path, here)))
-    elif seen.val is None:
-        data.append("  # no `val`: the windows that are not drawn are for validation; other people and days are better")
+    facts = f"{len(names)} channels: {listed(names)}; {span(min(lengths), max(lengths))} steps"
     lines = [
-        f"# {len(counts)} classes: {listed(seen.train.classes)}",
-        f"# {sum(counts)} training windows, {span(min(counts), max(counts))} per class; "
-        f"{f'{len(seen.val.files)} validation windows' if seen.val else 'no separate validation windows'}",
-        f"# {len(names)} channels: {listed(names)}; {span(min(lengths), max(lengths))} steps",
-        *unbalanced_lines(counts),
-        *note_lines(seen.notes),
-        "",
-        entry("name", title),
-        "front: series",
-        "",
-        *data,
+        *head_lines(title, seen, facts, "front: series"),
+        *place_lines(seen.train_path, seen.val_path, here, "window", "other people and days"),
         *shots_lines(_shots(seen)),
         "  # with noise, larger or smaller, earlier or later; `none` if such changes make another class",
         "  augment: light",

@@ -14,15 +14,13 @@ from edgetl.explore.recipe_lines import (
     Choice,
     end_lines,
     entry,
+    head_lines,
     list_lines,
-    listed,
-    note_lines,
+    place_lines,
     relative,
     shots_choice,
     shots_lines,
-    span,
     title_of,
-    unbalanced_lines,
 )
 from edgetl.explore.speakers import speaker_pattern
 
@@ -50,27 +48,17 @@ def sound_recipe_text(seen: Survey, root: Path, recipe_dir: Path, name: str | No
 
 
 def _head(title: str, seen: Survey) -> list[str]:
-    counts = seen.train.counts()
     seconds = _seconds(seen)
-    lines = [
-        f"# {len(counts)} classes: {listed(seen.train.classes)}",
-        f"# {sum(counts)} training clips, {span(min(counts), max(counts))} per class; "
-        f"{f'{len(seen.val.files)} validation clips' if seen.val else 'no separate validation clips'}",
-        f"# {seen.clips[0].rate_hz} Hz, {seconds[0]:.2f} to {seconds[-1]:.2f} s long",
-    ]
-    return [*lines, *unbalanced_lines(counts), *note_lines(seen.notes), "", entry("name", title), "front: audio", ""]
+    lengths = f"{seen.clips[0].rate_hz} Hz, {seconds[0]:.2f} to {seconds[-1]:.2f} s long"
+    return head_lines(title, seen, lengths, "front: audio")
 
 
 def _data(seen: Survey, here: Path) -> list[str]:
     shots, groups = shots_choice(seen), _group_lines(seen)
-    lines = ["data:", "  # relative to this file", "  " + entry("train", relative(seen.train_path, here))]
-    if seen.val_path is not None:
-        lines.append("  " + entry("val", relative(seen.val_path, here)))
-    else:
-        lines.append("  # no `val`: the clips that are not drawn are for validation; those of other people are better")
+    if seen.val_path is None:
         shots = _fewer(seen, shots)
     return [
-        *lines,
+        *place_lines(seen.train_path, seen.val_path, here, "clip", "those of other people"),
         *list_lines(seen, here),
         *shots_lines(shots),
         "  # shifted, louder or quieter, with noise, faster or slower; `sounds` if the speed decides the class",

@@ -13,14 +13,13 @@ from edgetl.explore.recipe_lines import (
     UNREADABLE_LINES,
     end_lines,
     entry,
-    listed,
-    note_lines,
+    head_lines,
+    place_lines,
     relative,
     shots_choice,
     shots_lines,
     span,
     title_of,
-    unbalanced_lines,
 )
 from edgetl.fronts.text.tables import open_table
 
@@ -42,23 +41,16 @@ def text_recipe_text(seen: Survey, root: Path, recipe_dir: Path, name: str | Non
 
 
 def _head(title: str, seen: Survey) -> list[str]:
-    counts, characters = seen.train.counts(), _characters(seen)
-    lines = [
-        f"# {len(counts)} classes: {listed(seen.train.classes)}",
-        f"# {sum(counts)} training texts, {span(min(counts), max(counts))} per class; "
-        f"{f'{len(seen.val.files)} validation texts' if seen.val else 'no separate validation texts'}",
-        f"# {span(characters[0], characters[-1])} characters long, half of them at most {_quantile(characters, 0.5)}",
-    ]
-    return [*lines, *unbalanced_lines(counts), *note_lines(seen.notes), "", entry("name", title), "front: text", ""]
+    characters = _characters(seen)
+    lengths = (
+        f"{span(characters[0], characters[-1])} characters long, half of them at most {_quantile(characters, 0.5)}"
+    )
+    return head_lines(title, seen, lengths, "front: text")
 
 
 def _data(seen: Survey, here: Path) -> list[str]:
-    lines = ["data:", "  # relative to this file", "  " + entry("train", relative(seen.train_path, here))]
-    if seen.val_path is not None:
-        lines.append("  " + entry("val", relative(seen.val_path, here)))
-    else:
-        lines.append("  # no `val`: the texts that are not drawn are for validation; those of another time are better")
-    return [*lines, *shots_lines(shots_choice(seen)), *UNREADABLE_LINES, *_group_lines(seen.train), ""]
+    places = place_lines(seen.train_path, seen.val_path, here, "text", "those of another time")
+    return [*places, *shots_lines(shots_choice(seen)), *UNREADABLE_LINES, *_group_lines(seen.train), ""]
 
 
 def _group_lines(train: Listing) -> list[str]:

@@ -33,7 +33,7 @@ from edgetl.types import (
     TextPreprocessing,
     as_image,
 )
-from edgetl.types.truth import labels_of
+from edgetl.types.data import labels_of
 
 if TYPE_CHECKING:
     from edgetl.tasks.base import Outputs

@@ -14,7 +14,7 @@ from edgetl.backbones.examples import augmented, plain, views
 from edgetl.data.batches import load_batch
 from edgetl.files.digest import value_digest
 from edgetl.types import CalibrationProfile, Preprocessing, Sample
-from edgetl.types.truth import labels_of
+from edgetl.types.data import labels_of
 
 BATCH = 16  # its own: observing continues at the number of a batch
 

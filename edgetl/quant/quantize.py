@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from edgetl.backbones.extract import tensors_digest
-from edgetl.backbones.memory_format import channels_last
 from edgetl.backbones.replaceable import replaceable
+from edgetl.backbones.speed import channels_last
 from edgetl.files.digest import value_digest
 from edgetl.fronts.base import load_front
 from edgetl.fronts.views import augment_of

@@ -19,13 +19,10 @@ from pydantic import (
     model_validator,
 )
 
-from edgetl.recipes.audio import Audio
-from edgetl.recipes.fronts import refuse_for_front
+from edgetl.recipes.fronts import Audio, Series, Text, refuse_for_front
 from edgetl.recipes.gates import Gates
 from edgetl.recipes.input_size import InputSize
 from edgetl.recipes.section import Section
-from edgetl.recipes.series import Series
-from edgetl.recipes.text import Text
 from edgetl.types import FrontName
 
 Task = Literal["classification", "detection"]

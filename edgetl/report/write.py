@@ -35,7 +35,6 @@ from edgetl.recipes.targets import scheme_id
 from edgetl.report.build import ReportInputs, TargetResult, build_report
 from edgetl.report.devices import DeviceFile, device_rows
 from edgetl.report.finished import Built, Finished
-from edgetl.report.further_builds import surgery_sentence
 from edgetl.report.html import Details, read_details, write_html
 from edgetl.report.model import FILE_NAME, Quantized, Report, Stage, Surgery, read_report, write_report
 from edgetl.report.texts.lengths import measure_lengths
@@ -226,3 +225,24 @@ def _versions(results: Sequence[TargetResult]) -> dict[str, str]:
         emulated = ", emulated" if result.bench.emulated else ""
         versions[result.bench.backend + emulated] = result.bench.backend_version
     return versions
+
+
+def surgery_sentence(bench: TargetBench, activations: int, gates: int) -> str:
+    """Why the build `simplified` was made, what was replaced, and the outcome."""
+    parts = [f"{activations} smooth activations"] if activations else []
+    parts += [f"{gates} squeeze-and-excitation gates"] if gates else []
+    int8, rival, simplified = bench.build("int8"), bench.fastest_float(), bench.build("simplified")
+    start = f"INT8 is slower than {rival.precision if rival else 'float'} ({_ms(int8)} against {_ms(rival)})"
+    if int8 is not None and int8.conversions:
+        start += f": {int8.conversions} of its operators only convert between float and INT8"
+    replaced = f"{start}. Without {' and '.join(parts)}, after distillation, INT8 takes {_ms(simplified)}"
+    if simplified is None or simplified.accuracy is None:
+        return f"{replaced}."
+    drop = simplified.accuracy.drop_points
+    change = f"{-drop.value:+.2f} points ({-drop.high:+.2f} to {-drop.low:+.2f})"
+    return f"{replaced}; its {simplified.accuracy.score.metric} is {change} from that of the float network."
+
+
+def _ms(build: BuildBench | None) -> str:
+    p50 = build.latency.p50_ms if build is not None and build.latency else None
+    return "an unknown time" if p50 is None else f"{p50.value:.2f} ms"

@@ -10,7 +10,7 @@ from edgetl.files.digest import value_digest
 from edgetl.recipes.gates import Gates
 from edgetl.tasks.accuracy_gates import names
 from edgetl.types import Sample, Split
-from edgetl.types.truth import as_json
+from edgetl.types.data import as_json
 
 TRAINING_TOOLS = (
     *("torch", "torchvision", "timm", "torchao", "scikit-learn", "onnxscript", "onnx"),

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgetl.types.data import (
+    Box,
+    Boxes,
     Clips,
     Conflict,
     FrontName,
@@ -17,6 +19,7 @@ from edgetl.types.data import (
     Skipped,
     Split,
     Trait,
+    Truth,
     Windows,
 )
 from edgetl.types.engines import (
@@ -50,7 +53,6 @@ from edgetl.types.ports import ElementType, Port, Signature
 from edgetl.types.precision import PRECISIONS, BuildKind, ModelKind, NumberFormat, Precision, Variant
 from edgetl.types.progress import Advance, Progress, Silent
 from edgetl.types.targets import CalibrationProfile, InstructionSet, OperatorName, Scheme, Target
-from edgetl.types.truth import Box, Boxes, Truth
 
 if TYPE_CHECKING:
     from edgetl.types.engines import Tensors

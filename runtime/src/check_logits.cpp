@@ -1,4 +1,4 @@
-// The golden logits of a classifier; edgetl/bundle/golden_classification.py is the reference.
+// The golden logits of a classifier; edgetl/bundle/golden.py is the reference.
 #include <algorithm>
 #include <cinttypes>
 #include <cmath>

@@ -17,8 +17,8 @@ from edgetl.adapt.detection.shots import Shots
 from edgetl.adapt.detection.views import ranges_of
 from edgetl.adapt.detection.ways import anatomy, views_to_cache, ways_to_train
 from edgetl.backbones.checkpoint import write_checkpoint
-from edgetl.backbones.memory_format import channels_last
 from edgetl.backbones.reproducible import choose_device, deterministic
+from edgetl.backbones.speed import channels_last
 from edgetl.data.groups import shot_keys
 from edgetl.errors import DataError
 from edgetl.fronts.image.augment_policy import resizes_of

@@ -18,7 +18,7 @@ from edgetl.adapt.detection.shots import Shots
 from edgetl.adapt.detection.train import Plan, features_of, train
 from edgetl.adapt.detection.views import Ranges
 from edgetl.adapt.detection.ways import Anatomy, Way
-from edgetl.backbones.threads import side_by_side
+from edgetl.backbones.speed import side_by_side
 from edgetl.errors import UsageError
 from edgetl.recipes.recipe import Adapt
 from edgetl.tasks.classification.folds import Fold

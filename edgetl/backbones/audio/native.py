@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgetl.recipes.audio import Audio
+from edgetl.recipes.fronts import Audio
 from edgetl.types import Mel
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgetl.recipes.series import Series
+from edgetl.recipes.fronts import Series
 from edgetl.types import Windows
 
 NAMES = ("minirocket", "resnet_1d", "gru", "lstm")

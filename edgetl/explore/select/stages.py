@@ -44,7 +44,7 @@ from edgetl.types import (
     as_image,
     fed,
 )
-from edgetl.types.truth import as_json
+from edgetl.types.data import as_json
 
 if TYPE_CHECKING:
     from edgetl.types import Tensors

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.load import rebuild
-from edgetl.backbones.memory_format import channels_last
 from edgetl.backbones.reproducible import choose_device, deterministic
 from edgetl.backbones.spec import read_spec, write_spec
+from edgetl.backbones.speed import channels_last
 from edgetl.errors import UsageError
 from edgetl.fronts.views import augment_of
 from edgetl.quant.record import Epoch

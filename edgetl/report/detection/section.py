@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgetl.report.detection.confusion import ObjectConfusion, shape_objects
+from edgetl.report.confusion import ObjectConfusion, shape_objects
 from edgetl.report.detection.curve_plot import MOST_PANELS, ClassCurves, precision_recall
 from edgetl.report.detection.model import AveragePrecision, ClassScores, ObjectScores, SizeScores
 from edgetl.report.detection.pictures import Both, ImageGroup, choose_images

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from edgetl.backbones.memory_format import channels_last
+from edgetl.backbones.speed import channels_last
 
 
 def test_only_weights_of_four_dimensions_change_their_order_and_none_its_values() -> None:

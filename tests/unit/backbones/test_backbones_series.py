@@ -21,8 +21,8 @@ from edgetl.errors import UsageError
 from edgetl.pivot.attach import attach
 from edgetl.pivot.fold import fold
 from edgetl.pivot.from_torch import to_onnx
+from edgetl.recipes.fronts import Series
 from edgetl.recipes.recipe import Backbone
-from edgetl.recipes.series import Series
 from edgetl.types import NetworkSpec, SeriesPreprocessing, Windows
 
 WINDOWS = Windows(("x", "y"), 0.1, (40, 60), (3.0, -2.0), (2.0, 0.5))

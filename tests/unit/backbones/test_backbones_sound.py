@@ -21,7 +21,7 @@ from edgetl.backbones.load import build, rebuild
 from edgetl.backbones.spec import read_spec, write_spec
 from edgetl.backbones.weights import locate
 from edgetl.errors import UsageError, WeightsError
-from edgetl.recipes.audio import Audio
+from edgetl.recipes.fronts import Audio
 from edgetl.recipes.recipe import Backbone
 from edgetl.types import AudioPreprocessing, NetworkSpec
 

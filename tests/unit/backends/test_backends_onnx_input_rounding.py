@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from edgetl.backends.onnx_input_rounding import spell_out_rounding
+from edgetl.backends.onnx_for_openvino import spell_out_rounding
 
 
 def network(*, direct: bool) -> onnx.ModelProto:

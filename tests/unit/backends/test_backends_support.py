@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from edgetl.backends import requirements
 from edgetl.backends.failures import LONGEST, joined, one_line
-from edgetl.backends.target_options import integer, words
-from edgetl.backends.toolchain import Needs, Toolchain
+from edgetl.backends.toolchain import Needs, Toolchain, integer, words
 from edgetl.errors import BackendError, UsageError
 from edgetl.types import Compiled, Missing, Scheme, Target
 

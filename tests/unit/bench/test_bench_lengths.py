@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.bench.latency import BLOCK
-from edgetl.bench.lengths import by_length, typical
-from edgetl.bench.timed import Timing
+from edgetl.bench.timed import Timing, by_length, typical
 from edgetl.types import Placement
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from object_files import coco, write_coco, write_yolo
 
-from edgetl.data.labeled_objects import labeled_objects
+from edgetl.data.labeled import labeled_objects
 from edgetl.errors import DataError
 
 

@@ -19,7 +19,7 @@ from edgetl.pivot.attach_audio import attach_audio
 from edgetl.pivot.fold import fold
 from edgetl.pivot.from_torch import capture, to_onnx
 from edgetl.pivot.literal import open_literal
-from edgetl.recipes.audio import Audio
+from edgetl.recipes.fronts import Audio
 from edgetl.recipes.recipe import Backbone
 from edgetl.types import AudioPreprocessing
 

@@ -15,7 +15,7 @@ from edgetl.bench.result import BuildBench, Latency, TargetBench
 from edgetl.errors import UsageError
 from edgetl.recipes.recipe import Surgery
 from edgetl.recipes.targets import load_target, scheme_id
-from edgetl.report.further_builds import surgery_sentence
+from edgetl.report.write import surgery_sentence
 from edgetl.stages import simplify
 from edgetl.stages.simplify import needs_surgery, not_for_detectors, surgery_pays
 from edgetl.store.results import StageResult

@@ -11,8 +11,8 @@ import pytest
 from detector_reports import CLASSES, EVIL, report, samples
 from html_outline import Outline, outline
 
+from edgetl.report.confusion import shape_objects
 from edgetl.report.detection import section
-from edgetl.report.detection.confusion import shape_objects
 from edgetl.report.detection.model import SizeScores
 from edgetl.report.detection.pictures import Both, choose_images
 from edgetl.report.html import Details, render_html
