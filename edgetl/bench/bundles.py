@@ -15,12 +15,11 @@ from edgetl import stats
 from edgetl.backends.base import load as load_backend
 from edgetl.backends.fresh_process import LIMITS, Limits, cold_start
 from edgetl.bench.bundle_accuracy import figures_of, judge, labeled
-from edgetl.bench.detect_time import detect_p50_ms
 from edgetl.bench.latency import BLOCK
 from edgetl.bench.machine import Machine, clock_mhz, describe, gpu_of, temperature_c
 from edgetl.bench.measurement import BeforeAfter, BundleMeasurement, LeftOut, Measurement
 from edgetl.bench.quiet import Conditions, busy, too_many_threads
-from edgetl.bench.timed import Timed, Timing, latency, timed, typical
+from edgetl.bench.timed import Timed, Timing, detect_p50_ms, latency, timed, typical
 from edgetl.bundle.inference import cannot_run, open_bundle
 from edgetl.bundle.manifest import FILE_NAME
 from edgetl.bundle.read import Bundle, bundle_folders, is_folder_of_bundles, read_bundle

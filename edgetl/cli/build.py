@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from edgetl.cli.options import RecipeOptions, recipe_options
 from edgetl.cli.result_files import csv_option, junit_option, refuse_unwritable, write_files
 
 if TYPE_CHECKING:
+    from edgetl.report.devices import DeviceFile
     from edgetl.report.model import Bundle, Report
 
 _LOSSES = ("max_drop_points", "max_recall_drop_points")
@@ -47,8 +49,23 @@ def _say_next(out: Path, report: Report, usable: Bundle | None) -> None:
         say_next("blame", recipe)
 
 
-def write_report_files(outcome: Any, csv_file: Path | None, junit_file: Path | None) -> None:
-    """Write the requested files for a CI server from a report."""
+def run_to_report(
+    options: RecipeOptions, csv_file: Path | None, junit_file: Path | None, devices: Sequence[DeviceFile] = ()
+) -> int:
+    """Run the whole chain, with measurements of devices in its report, and write the files for a CI server."""
+    refuse_unwritable(csv_file, junit_file)
+    return run_chain(
+        options.job(),
+        "report",
+        quiet=options.quiet,
+        as_json=options.as_json,
+        show=show_report,
+        devices=devices,
+        write=lambda outcome: _write_report_files(outcome, csv_file, junit_file),
+    )
+
+
+def _write_report_files(outcome: Any, csv_file: Path | None, junit_file: Path | None) -> None:
     from edgetl.bench.ci_files import csv_text, junit_text
     from edgetl.report import ci
 
@@ -71,12 +88,4 @@ def command(options: RecipeOptions, csv_file: Path | None, junit_file: Path | No
     Finished stages are kept: a stopped build resumes, and repeating a finished build does nothing. Exit code 3 if a
     gate is missed.
     """
-    refuse_unwritable(csv_file, junit_file)
-    return run_chain(
-        options.job(),
-        "report",
-        quiet=options.quiet,
-        as_json=options.as_json,
-        show=show_report,
-        write=lambda outcome: write_report_files(outcome, csv_file, junit_file),
-    )
+    return run_to_report(options, csv_file, junit_file)

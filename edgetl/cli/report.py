@@ -6,11 +6,10 @@ from pathlib import Path
 
 import click
 
-from edgetl.cli.build import show_report, write_report_files
-from edgetl.cli.chain import run_chain
+from edgetl.cli.build import run_to_report
 from edgetl.cli.command_help import Command
 from edgetl.cli.options import FILE, RecipeOptions, recipe_options
-from edgetl.cli.result_files import csv_option, junit_option, refuse_unwritable
+from edgetl.cli.result_files import csv_option, junit_option
 
 
 @click.command("report", cls=Command)
@@ -34,13 +33,4 @@ def command(options: RecipeOptions, devices: tuple[Path, ...], csv_file: Path | 
     """
     from edgetl.report.devices import read_devices
 
-    refuse_unwritable(csv_file, junit_file)
-    return run_chain(
-        options.job(),
-        "report",
-        quiet=options.quiet,
-        as_json=options.as_json,
-        show=show_report,
-        devices=read_devices(devices),
-        write=lambda outcome: write_report_files(outcome, csv_file, junit_file),
-    )
+    return run_to_report(options, csv_file, junit_file, read_devices(devices))

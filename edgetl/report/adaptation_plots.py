@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from edgetl.adapt.record import Candidate
 from edgetl.report import words
 from edgetl.report.adaptation import KINDS, Curve, short_name
-from edgetl.report.plots import LINE, MUTED, SERIES, STYLE, Picture, arms, svg_text
+from edgetl.report.plots import LINE, MUTED, SERIES, STYLE, Picture, arms, panels, svg_text
 
 _MARKS = {"head": ("o", SERIES["float32"]), "finetune": ("s", SERIES["int8"])}
 _TRAIN, _HELD_OUT = SERIES["float32"], SERIES["int8"]
@@ -26,7 +26,6 @@ _LEAST_SECONDS = 1e-3
 
 _LONGEST_NAME = 34  # characters; a setting may list many patterns
 
-_PANELS_PER_ROW = 3
 _MOST_PANELS = 9
 _BLOWN_UP = 1.5  # times the largest loss after the first epoch; higher values are cut off
 
@@ -65,13 +64,7 @@ def learning_curves(curves: Sequence[Curve]) -> Picture | None:
     shown = [curve for curve in curves if any(map(math.isfinite, curve.train + curve.held_out))][:_MOST_PANELS]
     if not shown:
         return None
-    columns = min(len(shown), _PANELS_PER_ROW)
-    rows = math.ceil(len(shown) / columns)
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": "edgetl curves"}):
-        figure = Figure(figsize=(max(2.8 * columns, 5.75), 2.2 * rows + 0.3), layout="constrained")
-        grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
-        for panel in grid.flat[len(shown) :]:
-            panel.set_visible(False)
+    with panels("curves", len(shown), (2.8, 2.2), least=5.75) as (figure, grid):
         for panel, curve in zip(grid.flat, shown, strict=False):
             _curve_panel(panel, curve)
         for panel in grid[:, 0]:

@@ -15,7 +15,7 @@ from edgetl.checks.model import Checks
 from edgetl.checks.subject import whole
 from edgetl.recipes.recipe import Recipe
 from edgetl.report import cautions
-from edgetl.report.detection.figures import object_scores
+from edgetl.report.detection.model import object_scores
 from edgetl.report.intervals import interval
 from edgetl.report.model import (
     Build,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -80,18 +82,38 @@ class Picture:
     text: str
 
 
+@contextmanager
+def panels(
+    name: str,
+    count: int,
+    size: tuple[float, float],
+    *,
+    least: float,
+    legend: float = 0.3,
+    sharex: bool = False,
+    sharey: bool = True,
+) -> Iterator[tuple[Figure, Any]]:
+    """A figure in the page's style with `count` panels, three in a row, and the grid (rows, columns) of them.
+
+    name    of the figure, from which the identifiers in its SVG follow
+    size    width and height of a panel, in inches, as are the width of the figure at least and the height of its legend
+    """
+    columns = min(count, _PANELS_PER_ROW)
+    rows = math.ceil(count / columns)
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": f"edgetl {name}"}):
+        figure = Figure(figsize=(max(size[0] * columns, least), size[1] * rows + legend), layout="constrained")
+        grid = figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False)
+        for panel in grid.flat[count:]:
+            panel.set_visible(False)
+        yield figure, grid
+
+
 def accuracy_latency(bundles: Sequence[Bundle], metric: str = "top-1") -> Picture | None:
     """The score against p50, one panel per measured target, all builds with their intervals; None without latency."""
     measured = [bundle for bundle in bundles if any(build.p50_ms is not None for build in bundle.builds)]
     if not measured:
         return None
-    columns = min(len(measured), _PANELS_PER_ROW)
-    rows = math.ceil(len(measured) / columns)
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": "edgetl accuracy"}):
-        figure = Figure(figsize=(max(3.0 * columns, 4.2), 2.6 * rows + 0.3), layout="constrained")
-        grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
-        for panel in grid.flat[len(measured) :]:
-            panel.set_visible(False)
+    with panels("accuracy", len(measured), (3.0, 2.6), least=4.2) as (figure, grid):
         for panel, bundle in zip(grid.flat, measured, strict=False):
             _accuracy_panel(panel, bundle)
         for panel in grid[:, 0]:

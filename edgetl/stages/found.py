@@ -12,7 +12,6 @@ from edgetl.adapt.records import read_adaptation
 from edgetl.fronts.base import load_front
 from edgetl.pivot.pivot import PivotModel, read_pivot
 from edgetl.quant.record import QuantizeRecord, read_quantize
-from edgetl.stages import found_detector
 from edgetl.store.documents import as_json
 from edgetl.store.results import StageResult
 
@@ -73,7 +72,7 @@ def _adapt(record: Adaptation | DetectorAdaptation) -> dict[str, Any]:
     """top1, of a classifier, is a fraction on held-out shots, with its 95 % interval; None if nothing could be held
     out."""
     if isinstance(record, DetectorAdaptation):
-        return found_detector.summary(record)
+        return _detector(record)
     chosen = record.chosen
     return {
         "strategy": record.strategy,
@@ -90,7 +89,7 @@ def _adapt(record: Adaptation | DetectorAdaptation) -> dict[str, Any]:
 def _adapt_lines(record: Adaptation | DetectorAdaptation) -> list[str]:
     warnings = [f"{guard.verdict}: {guard.sentence}" for guard in record.guards if guard.verdict in _LOUD]
     if isinstance(record, DetectorAdaptation):
-        return found_detector.lines(record) + warnings
+        return _detector_lines(record) + warnings
     chosen = record.chosen
     made = f"a new head ({record.head})"
     if record.strategy == "finetune":
@@ -103,6 +102,35 @@ def _adapt_lines(record: Adaptation | DetectorAdaptation) -> list[str]:
         )
     said += warnings
     return [*said, f"more shots: {record.learning_curve.sentence}"] if record.learning_curve else said
+
+
+def _detector(record: DetectorAdaptation) -> dict[str, Any]:
+    """utility and score_threshold are of held-out shots; None if nothing could be held out."""
+    chosen = record.chosen
+    return {
+        "task": record.task,
+        "family": record.family,
+        "chosen": chosen.name,
+        "setting": chosen.setting,
+        "held_out_images": chosen.images,
+        "utility": as_json(chosen.utility) if chosen.utility else None,
+        "score_threshold": record.score_threshold,
+        "reason": record.reason,
+        "guards": [as_json(guard) for guard in record.guards],
+    }
+
+
+def _detector_lines(record: DetectorAdaptation) -> list[str]:
+    chosen, found = record.chosen, record.chosen.utility
+    held_out = "not measured, because nothing could be held out"
+    if found is not None:
+        held_out = (
+            f"utility {found.value:.3f} ({found.low:.3f} to {found.high:.3f}) on {chosen.images} shots, each with "
+            "networks not trained on it: F1 of an image, mean over overlaps from 0.5 to 0.95"
+        )
+    elif chosen.state != "judged" and record.folds:
+        held_out = f"not measured: {chosen.state}"
+    return [f"chosen:   {record.family}, {chosen.name}: {chosen.setting}", f"held-out: {held_out}"]
 
 
 def _quantize(record: QuantizeRecord) -> dict[str, Any]:

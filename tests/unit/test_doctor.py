@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from edgetl import doctor
 from edgetl.backends.base import BACKENDS
+from edgetl.cli import doctor
 
 
 def test_every_part_is_examined() -> None:
@@ -38,7 +38,7 @@ def test_without_torch_training_names_its_extra(monkeypatch: pytest.MonkeyPatch)
 
 def test_no_sdk_is_imported() -> None:
     code = (
-        "import json, sys; from edgetl.doctor import examine; examine(); "
+        "import json, sys; from edgetl.cli.doctor import examine; examine(); "
         "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

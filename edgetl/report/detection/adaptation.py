@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from edgetl.adapt.detection.record import Candidate, DetectorAdaptation, History, Stretch
 from edgetl.report import words
 from edgetl.report.adaptation import audit
 from edgetl.report.boxes import DrawnBox, Photo, photo
-from edgetl.report.plots import LINE, SERIES, STYLE, Picture, svg_text
+from edgetl.report.plots import LINE, SERIES, Picture, panels, svg_text
 from edgetl.types import Interval
 
-_PANELS_PER_ROW = 3
 _MOST_PANELS = 9
 _ALL_SHOTS = "all shots"
 
@@ -99,13 +95,7 @@ def loss_curves(history: History) -> Picture | None:
     shown = shown[: _MOST_PANELS - 1] + ([(_ALL_SHOTS, (history.final,))] if history.final else [])
     if not shown:
         return None
-    columns = min(len(shown), _PANELS_PER_ROW)
-    rows = math.ceil(len(shown) / columns)
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": "edgetl losses"}):
-        figure = Figure(figsize=(max(2.8 * columns, 4.2), 2.2 * rows), layout="constrained")
-        grid = figure.subplots(rows, columns, squeeze=False)
-        for panel in grid.flat[len(shown) :]:
-            panel.set_visible(False)
+    with panels("losses", len(shown), (2.8, 2.2), least=4.2, legend=0, sharey=False) as (figure, grid):
         for panel, (name, folds) in zip(grid.flat, shown, strict=False):
             _panel(panel, name, folds)
         for panel in grid[:, 0]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,12 +13,11 @@ from numpy.typing import NDArray
 
 from edgetl.report import words
 from edgetl.report.detection.model import ClassScores
-from edgetl.report.plots import MUTED, SERIES, STYLE, Picture, svg_text
+from edgetl.report.plots import MUTED, SERIES, Picture, panels, svg_text
 from edgetl.tasks.detection.average_precision import RECALLS
 from edgetl.types import Precision
 
 MOST_PANELS = 9
-_PANELS_PER_ROW = 3
 _LONGEST_NAME = 26
 
 
@@ -40,18 +37,12 @@ def precision_recall(curves: Sequence[ClassCurves], precision: Precision, target
     shown = [each for each in known if each in chosen]
     if not shown:
         return None
-    columns = min(len(shown), _PANELS_PER_ROW)
-    rows = math.ceil(len(shown) / columns)
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": f"edgetl precision {target}"}):
-        figure = Figure(figsize=(max(2.7 * columns, 4.2), 2.5 * rows + 0.4), layout="constrained")
-        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-        for panel in grid.flat[len(shown) :]:
-            panel.set_visible(False)
+    with panels(f"precision {target}", len(shown), (2.7, 2.5), least=4.2, legend=0.4, sharex=True) as (figure, grid):
         for panel, each in zip(grid.flat, shown, strict=False):
             _panel(panel, each, SERIES[precision])
         for panel in grid[:, 0]:
             panel.set_ylabel("precision, %")
-        for panel in grid.flat[max(0, len(shown) - columns) : len(shown)]:
+        for panel in grid.flat[max(0, len(shown) - grid.shape[1]) : len(shown)]:
             panel.set_xlabel("recall, %")
             panel.tick_params(labelbottom=True)
         _legend(figure, precision, SERIES[precision])

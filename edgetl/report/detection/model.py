@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from edgetl.files.json_file import TolerantModel
+from edgetl.report.intervals import score
+from edgetl.tasks.detection.scores import DetectionScores
 
 
 class AveragePrecision(TolerantModel):
@@ -69,3 +73,34 @@ class ObjectScores(TolerantModel):
     """At the working point: share of the reported objects that are right. Null: nothing is reported."""
     classes: tuple[ClassScores, ...] = ()
     sizes: tuple[SizeScores, ...] = ()
+
+
+def object_scores(found: DetectionScores, classes: Sequence[str]) -> ObjectScores:
+    """classes  their names, in the order of the labels"""
+    return ObjectScores(
+        objects=found.objects,
+        threshold=found.threshold,
+        precision=found.precision,
+        **score("ap50", found.ap50, "ap50_drop_points"),
+        **score("recall", found.recall, "recall_drop_points"),
+        classes=tuple(
+            ClassScores(
+                label=label,
+                objects=each.objects,
+                hits=each.hits,
+                reported=each.reported,
+                **score("ap", each.ap, "drop_points"),
+                **score("ap50", each.ap50, "ap50_drop_points"),
+            )
+            for label, each in zip(classes, found.classes, strict=True)
+        ),
+        sizes=tuple(
+            SizeScores(
+                least_area=each.low,
+                most_area=each.high,
+                objects=each.objects,
+                **score("ap", each.ap, "drop_points"),
+            )
+            for each in found.sizes
+        ),
+    )
