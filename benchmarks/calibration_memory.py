@@ -37,8 +37,7 @@ def measure(data: Path, weights: Path, work: Path, count: int) -> dict[str, floa
     from edgetl.quant.calibration import BATCH, CalibrationImages
     from edgetl.quant.observe import observe
     from edgetl.quant.prepare import fix_ranges, prepare
-    from edgetl.quant.ranges import RangesCache
-    from edgetl.quant.ranges_key import key_parts
+    from edgetl.quant.ranges import RangesCache, key_parts
     from edgetl.recipes.recipe import Backbone
     from edgetl.recipes.targets import load_target
     from edgetl.types import CalibrationProfile, Sample, Silent

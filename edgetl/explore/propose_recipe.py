@@ -10,7 +10,7 @@ from edgetl.data.lists import part_of
 from edgetl.data.survey import Survey, front_of, survey
 from edgetl.data.survey_objects import has_annotations, survey_objects
 from edgetl.errors import DataError
-from edgetl.explore.suggest import recipe_text
+from edgetl.explore.suggest_images import recipe_text
 from edgetl.explore.suggest_objects import object_recipe_text
 from edgetl.explore.suggest_series import series_recipe_text, survey_series, table_of
 from edgetl.explore.suggest_sounds import sound_recipe_text

@@ -32,7 +32,7 @@ Parts = Mapping[str, Any]
 class Observed:
     """The state of every observer of a network after `batches` of `total` batches.
 
-    parts   what the observations depend on, JSON values (`edgetl.quant.ranges_key`)
+    parts   what the observations depend on, JSON values (`edgetl.quant.ranges`)
     places  names of the observing modules, in the order of the graph
     arrays  extremes float64 (places, 2), and for histograms zeros int64 (places,), width float64 (places,),
             counts int64 (places, 2 * observers.BINS)

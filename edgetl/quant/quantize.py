@@ -35,8 +35,7 @@ from edgetl.quant.imitation import imitation_for
 from edgetl.quant.observe import observe, observed_places, take_ranges
 from edgetl.quant.observed import Observed, Parts, write_observed
 from edgetl.quant.prepare import annotated_in, convert, fix_ranges, layers_in_float, prepare_parts
-from edgetl.quant.ranges import RangesCache, given_ranges
-from edgetl.quant.ranges_key import key_parts
+from edgetl.quant.ranges import RangesCache, given_ranges, key_parts
 from edgetl.quant.record import Correction, Decision, Epoch, Method, QuantizeRecord, write_quantize
 from edgetl.quant.shots import Shots
 from edgetl.quant.train import Views, best_epoch, train

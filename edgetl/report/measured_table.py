@@ -51,8 +51,8 @@ def table(measurement: Measurement) -> Table:
         cells = [
             _stack(words.in_lines(name, _NAME_WIDTH), f"{bundle.backend} {bundle.backend_version}"),
             _stack(bundle.precision, words.size(bundle.size_bytes)),
-            _milliseconds(bundle.p50_ms, bundle.runs),
-            _milliseconds(bundle.p99_ms, bundle.runs),
+            _milliseconds(bundle.p50_ms),
+            _milliseconds(bundle.p99_ms),
             _ratio(bundle.ratio, first=place == 0),
         ]
         if cold:
@@ -63,7 +63,7 @@ def table(measurement: Measurement) -> Table:
     return grid
 
 
-def _milliseconds(found: Interval | Estimate | None, runs: int) -> Text:
+def _milliseconds(found: Interval | Estimate | None) -> Text:
     if found is None:
         return Text(words.DASH)
     if found.low is None or found.high is None:

@@ -72,7 +72,7 @@ def read_coco(path: Path, images: Path | None = None) -> Annotated:
     entries = _images(path, listed)
     if not entries:
         raise DataError(f"{path}: expected images, found an empty list `images`")
-    marks = _marks(path, annotations, entries, labels, tuple(names.values()))
+    marks = _marks(path, annotations, entries, labels)
     found = _locate(path, entries, images)
     annotated = [
         Annotation(found[key], str(path), tuple(marks[key]), _size(path, key, entry)) for key, entry in entries.items()
@@ -130,7 +130,6 @@ def _marks(
     annotations: list[Any],
     entries: dict[Id, dict[str, Any]],
     labels: dict[Id, int],
-    classes: tuple[str, ...],
 ) -> dict[Id, list[Mark]]:
     marks: dict[Id, list[Mark]] = {key: [] for key in entries}
     for place, entry in enumerate(annotations):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,13 +76,6 @@ def compare(
         confusion=_confusion(labels[finite], answer[finite], logits.shape[1]),
         recalls=stats.recalls(labels, right, reference_right, logits.shape[1]),
     )
-
-
-def recalls_of(
-    classes: Sequence[str], labels: NDArray[np.int64], right: NDArray[np.bool_], float_right: NDArray[np.bool_]
-) -> dict[str, ClassRecall]:
-    """`edgetl.stats.recalls` by class name."""
-    return dict(zip(classes, stats.recalls(labels, right, float_right, len(classes)), strict=True))
 
 
 def answers(logits: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -18,7 +18,7 @@ import edgetl
 from edgetl.data.split import make_split
 from edgetl.data.survey import survey
 from edgetl.errors import DataError, UsageError
-from edgetl.explore.suggest import recipe_text
+from edgetl.explore.suggest_images import recipe_text
 from edgetl.recipes.recipe import Recipe
 from edgetl.recipes.recipe_file import parse_recipe
 

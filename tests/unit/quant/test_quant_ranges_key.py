@@ -10,7 +10,7 @@ import pytest
 from tiny_calibration import PROFILE, SCHEME, P, calibration_images, parts_of, tiny
 
 from edgetl.files.digest import value_digest
-from edgetl.quant.ranges_key import binding, describe_changes
+from edgetl.quant.ranges import binding, describe_changes
 from edgetl.stages.keys import TRAINING_TOOLS
 from edgetl.types import CalibrationProfile, Sample
 

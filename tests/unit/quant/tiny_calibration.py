@@ -27,8 +27,7 @@ from edgetl.quant.calibration import CalibrationImages
 from edgetl.quant.observe import observe, observed_places
 from edgetl.quant.observed import Observed
 from edgetl.quant.prepare import prepare
-from edgetl.quant.ranges import RangesCache
-from edgetl.quant.ranges_key import key_parts
+from edgetl.quant.ranges import RangesCache, key_parts
 from edgetl.types import CalibrationProfile, ImagePreprocessing, Progress, Sample, Scheme, Silent
 
 IMAGES = 100  # seven batches, the last one smaller
