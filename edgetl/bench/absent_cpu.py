@@ -16,8 +16,7 @@ from edgetl.bench.gates import judge
 from edgetl.bench.host_answers import Answered, on_all_images, on_host
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, TargetBench
-from edgetl.data.batches import batches, load_example
-from edgetl.data.frames import frames_of
+from edgetl.data.batches import batches, frames_of, load_example
 from edgetl.errors import BackendError
 from edgetl.fronts.base import load_front
 from edgetl.recipes.run import Run

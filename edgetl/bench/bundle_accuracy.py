@@ -8,8 +8,7 @@ from typing import Any
 
 from edgetl.bench.measurement import LabelPrecision, LabelRecall
 from edgetl.bundle.read import Bundle
-from edgetl.data.batches import batches, usable
-from edgetl.data.frames import frames_of
+from edgetl.data.batches import batches, frames_of, usable
 from edgetl.data.labeled import labeled_objects, match_labels
 from edgetl.data.survey import listing_of
 from edgetl.errors import BundleError, DataError

@@ -11,18 +11,17 @@ import numpy as np
 from edgetl.errors import DataError
 from edgetl.fronts.audio.load import load_sound
 from edgetl.fronts.base import load_front
-from edgetl.fronts.image.decode import decode
+from edgetl.fronts.image.decode import decode, read_size
 from edgetl.fronts.image.frame import Frame, frame_of
 from edgetl.fronts.image.resize import resize
 from edgetl.fronts.series.load import load_window
 from edgetl.fronts.text.load import load_text, load_texts
-from edgetl.types import AudioPreprocessing, SeriesPreprocessing, TextPreprocessing, as_image
+from edgetl.types import AudioPreprocessing, Preprocessing, Sample, SeriesPreprocessing, TextPreprocessing, as_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgetl.types import ImagePreprocessing, Preprocessing, Progress, Sample
-
 
 BATCH = 16
 """Images that are decoded and shown to a network at once."""
@@ -94,3 +93,8 @@ def batches(samples: Sequence[Sample], preprocessing: Preprocessing, size: int |
         raise ValueError(f"expected a batch size of at least 1, found {size}")
     for start in range(0, len(samples), size):
         yield load_batch(samples[start : start + size], preprocessing)
+
+
+def frames_of(samples: Sequence[Sample], p: Preprocessing) -> tuple[Frame, ...]:
+    """Where each image lies in the network's input, by the header of its file. Raises UnreadableImage."""
+    return tuple(frame_of(*read_size(Path(sample.path)), as_image(p)) for sample in samples)

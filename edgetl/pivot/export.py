@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from torch import nn
 
-from edgetl.data.batches import batches
-from edgetl.data.frames import frames_of
+from edgetl.data.batches import batches, frames_of
 from edgetl.fronts.text.load import carry
 from edgetl.pivot import golden
 from edgetl.pivot.adapted import open_adapted

@@ -13,8 +13,7 @@ from safetensors.numpy import save_file
 from torch import nn
 
 from edgetl.backbones.examples import as_exported
-from edgetl.data.batches import batches
-from edgetl.data.frames import frames_of
+from edgetl.data.batches import batches, frames_of
 from edgetl.fronts.base import load_front
 from edgetl.pivot.adapted import open_adapted, outputs_of
 from edgetl.pivot.float_answers import FILE_NAME

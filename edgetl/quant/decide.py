@@ -13,8 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edgetl.data.batches import BATCH, spread
-from edgetl.data.frames import frames_of
+from edgetl.data.batches import BATCH, frames_of, spread
 from edgetl.files.text import decimal
 from edgetl.fronts.base import load_front
 from edgetl.pivot.adapted import outputs_of

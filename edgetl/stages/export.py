@@ -31,5 +31,5 @@ def export_stage(
     inputs |= {"shots": samples_digest(run.split, run.split.shots)} if half else {}
     config = {"half": half, "tools": versions((*TRAINING_TOOLS, "onnxruntime"))}
     return run.store.once(
-        "export", 6, config, make, inputs=inputs, what="" if adapted.stage == "adapt" else adapted.stage
+        "export", 7, config, make, inputs=inputs, what="" if adapted.stage == "adapt" else adapted.stage
     )

@@ -49,4 +49,4 @@ def quantize_stage(run: Run, adapted: StageResult, scheme: str, gates: Gates) ->
         config["gates"] = gate_values(gates)
         inputs["val"] = samples_digest(run.split, run.split.val)
     what = scheme if adapted.stage == "adapt" else f"{scheme}, {adapted.stage}"
-    return run.store.once("quantize", 11, config, make, inputs=inputs, what=what)
+    return run.store.once("quantize", 12, config, make, inputs=inputs, what=what)

@@ -24,7 +24,7 @@ def float_stage(run: Run, adapted: StageResult) -> StageResult | None:
         write_float_answers(run, adapted.folder, out)
 
     inputs = {"adapted": adapted.digest, "val": samples_digest(run.split, run.split.val)}
-    return run.store.once("float", 1, {"tools": versions(TRAINING_TOOLS)}, make, inputs=inputs)
+    return run.store.once("float", 2, {"tools": versions(TRAINING_TOOLS)}, make, inputs=inputs)
 
 
 def gates_within_reach(run: Run, floated: StageResult | None) -> Gates:

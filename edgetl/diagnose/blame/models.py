@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgetl.backends.sdk import import_onnxruntime
 from edgetl.bench.machine import describe
-from edgetl.data.frames import frames_of
+from edgetl.data.batches import frames_of
 from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame.variants import digest_of, outputs, outputs_by_batch
 from edgetl.errors import BackendError

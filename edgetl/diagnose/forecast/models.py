@@ -9,8 +9,7 @@ from typing import Any
 
 from edgetl.backends.onnx_rules import load_pivot
 from edgetl.backends.onnx_stem import widen_stem
-from edgetl.data.batches import batches
-from edgetl.data.frames import frames_of
+from edgetl.data.batches import batches, frames_of
 from edgetl.diagnose.forecast.forecast import Cost, Forecast, Labeled, forecast
 from edgetl.diagnose.forecast.network import Network
 from edgetl.errors import DataError

@@ -18,8 +18,7 @@ from edgetl.backends.base import load
 from edgetl.bench.host_answers import on_host
 from edgetl.bench.latency import BLOCK, interleaved
 from edgetl.bench.repair_record import Trial
-from edgetl.data.batches import load_batch, spread
-from edgetl.data.frames import frames_of
+from edgetl.data.batches import frames_of, load_batch, spread
 from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame.models import Networks
 from edgetl.errors import BackendError

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.data.frames import size_of
+from edgetl.fronts.image.decode import read_size
 from edgetl.types import Boxes, Sample
 
 _MOST, _MOST_TIMES = 40, 4  # objects of a class, or this many times those of the rarest one
@@ -48,7 +48,7 @@ def examples_of(shots: Sequence[Sample], classes: int, groups: Sequence[Hashable
     chosen = _objects(shots, classes, generator)
     each_class = sum(map(len, chosen)) / max(classes, 1)
     places = max(1, round(each_class / max(len(shots), 1)))
-    sizes = [size_of(Path(shot.path)) for shot in shots]
+    sizes = [read_size(Path(shot.path)) for shot in shots]
     sides = _sides(chosen, sizes)
     regions, labels, members = [], [], list[Hashable]()
     for number, (shot, boxes, size) in enumerate(zip(shots, chosen, sizes, strict=True)):

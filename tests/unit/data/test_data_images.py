@@ -15,8 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
+from edgetl.data.batches import frames_of, load_framed
 from edgetl.errors import DataError
 from edgetl.fronts.image.decode import MAX_PIXELS, UnreadableImage, decode, decode_bytes, read_size
+from edgetl.types import ImagePreprocessing, Sample
 
 # 2 x 3, every pixel its own gray: shows each flip and turn
 UPRIGHT = np.array([[0, 40, 80], [120, 160, 200]], np.uint8)
@@ -56,6 +58,16 @@ def test_every_exif_orientation_ends_upright(orientation: int, format: str, tmp_
     path.write_bytes(saved(Image.fromarray(np.ascontiguousarray(STORED[orientation])), format, exif=exif))
     assert gray_of(path.read_bytes()) == UPRIGHT.tolist()
     assert read_size(path) == (2, 3)
+
+
+@pytest.mark.parametrize("format", ["PNG", "TIFF"])
+def test_boxes_of_a_turned_image_lie_where_it_is_decoded(format: str, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "picture"
+    path.write_bytes(saved(Image.fromarray(np.zeros((3, 2), np.uint8)), format, exif=exif))
+    p = ImagePreprocessing(8, 8, "letterbox", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    assert frames_of([Sample(str(path), (), "")], p) == (load_framed(path, p)[1],)
 
 
 def test_jpeg_of_a_camera_is_turned() -> None:

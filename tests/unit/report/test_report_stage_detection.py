@@ -23,8 +23,7 @@ from edgetl.bundle.compile import compile_pivot
 from edgetl.bundle.inference import open_bundle
 from edgetl.bundle.read import read_bundle
 from edgetl.checks.model import Checks, write_checks
-from edgetl.data.batches import batches
-from edgetl.data.frames import frames_of
+from edgetl.data.batches import batches, frames_of
 from edgetl.errors import BackendError
 from edgetl.pivot.pivot import Pivot, write_pivot
 from edgetl.recipes.run import Run
