@@ -1,7 +1,7 @@
 # make demo       a whole build on data that ships with the package
 # make test       the test suite, the C++ half included, without what is marked slow
 # make test-slow  whole chains, kills, wheels, emulation
-# make test-all   both
+# make test-all   both in one run, which makes what they share once
 # make check      format, lint, types, unit and contract tests
 # make native     the C++ runtime, its apps and tests, in build/native
 # make tidy       clang-format and clang-tidy over the C++ half
@@ -39,7 +39,8 @@ test: $(READY)
 test-slow: $(READY)
 	$(PYTEST) -m slow
 
-test-all: test test-slow
+test-all: $(READY)
+	$(PYTEST)
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

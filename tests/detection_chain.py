@@ -60,7 +60,7 @@ def _recipe(targets: Sequence[str]) -> dict[str, Any]:
         "data": {"train": "train.json", "val": "val.json", "shots": 12, "augment": "none", "resize": "squash"},
         "backbone": {"name": "edgetl:printed_characters", "input_size": SIDE},
         "detector": {"width": 24},
-        "adapt": {"strategy": "probe", "folds": 2},
+        "adapt": {"strategy": "probe", "folds": 2, "epochs": 8},
         "quantize": {"method": "ptq"},
         "surgery": {"when": "off"},
         "targets": list(targets),

@@ -33,7 +33,7 @@ from edgetl.types import as_image
 pytestmark = pytest.mark.integration
 
 APPS = ("edgetl-run", "edgetl-bench", "edgetl-verify")
-REAL_IMAGES = 200
+REAL_IMAGES = 80
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ from edgetl.tasks.detection.postprocess import postprocess
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-IMAGES = 200
+IMAGES = 100
 SIZES = 300
 OUTPUTS = 200
 SOUNDS = 100
