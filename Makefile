@@ -54,8 +54,10 @@ native:
 	cmake -S . -B build/native $(NINJA) $(ENGINES)
 	cmake --build build/native -j2
 
-tidy: native
-	cmake --build build/native --target tidy
+tidy:
+	cmake -S . -B build/tidy $(NINJA) $(ENGINES) -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=16 \
+	  -DEDGETL_BUILD_TESTS=OFF -DEDGETL_WARNINGS_AS_ERRORS=OFF
+	cmake --build build/tidy --target tidy
 
 fuzz:
 	cmake -S . -B build/fuzz $(NINJA) -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ \

@@ -11,7 +11,7 @@
 namespace edgetl {
 namespace {
 
-constexpr const char* what = "a text";
+constexpr const char* a_text = "a text";
 constexpr size_t most_stdin = 64'000'000;
 
 // Without the mark that some editors write at the beginning.
@@ -29,7 +29,7 @@ bool is_blank(const std::string& text) {
 // Without one line break at its end.
 edgetl_status read_text_file(const std::string& path, std::string& text, edgetl_error* error) {
   Content content;
-  const edgetl_status status = read_content(path.c_str(), what, content, error);
+  const edgetl_status status = read_content(path.c_str(), a_text, content, error);
   if (status != EDGETL_OK) return status;
   text.assign(reinterpret_cast<const char*>(content.data.get()), content.bytes);
   remove_mark(text);
@@ -64,7 +64,7 @@ edgetl_status read_stdin(std::vector<GivenText>& gathered, edgetl_error* error) 
 edgetl_status named(edgetl_status status, const GivenText& given, edgetl_error* error) {
   if (status != EDGETL_INVALID_ARGUMENT || error == nullptr) return status;
   const std::string said = error->message;
-  return refuse_content(error, status, given.name.c_str(), what, said.c_str());
+  return refuse_content(error, status, given.name.c_str(), a_text, said.c_str());
 }
 
 }  // namespace
@@ -86,7 +86,7 @@ edgetl_status gather_texts(const std::vector<std::string>& texts, const std::vec
   for (const GivenText& given : gathered) {
     if (!is_blank(given.text)) continue;
     const char* reason = given.text.empty() ? "it is empty" : "it holds only spaces";
-    return refuse_content(error, EDGETL_INVALID_ARGUMENT, given.name.c_str(), what, reason);
+    return refuse_content(error, EDGETL_INVALID_ARGUMENT, given.name.c_str(), a_text, reason);
   }
   return EDGETL_OK;
 }

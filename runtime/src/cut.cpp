@@ -7,15 +7,12 @@
 namespace edgetl {
 namespace {
 
-using Kind = Cutting::Kind;
-
 // A word of the step before.
 struct Span {
   const char32_t* begin;
   const char32_t* end;
 };
 
-bool is_white(char32_t point) { return belongs(Set::white, point); }
 bool is_letter(char32_t point) { return belongs(Set::letter, point); }
 bool is_number(char32_t point) { return belongs(Set::number, point); }
 bool is_line_end(char32_t point) { return point == '\r' || point == '\n'; }
@@ -122,6 +119,7 @@ void spell_bytes(const Cutting& step, Span word, Words& out) {
 }
 
 void cut_word(const Cutting& step, Span word, bool first, Words& out) {
+  using Kind = Cutting::Kind;
   switch (step.kind) {
     case Kind::white: return cut_runs(word, out, [](char32_t point) { return is_white(point) ? 0 : 2; });
     case Kind::punctuation:

@@ -20,8 +20,8 @@ namespace {
 
 static_assert(sizeof(off_t) >= 8, "compile with _FILE_OFFSET_BITS=64: models may have more than 2 GB");
 
-constexpr size_t max_files = 1001;  // of a manifest, and the manifest
-constexpr size_t max_entries = 4 * max_files;
+constexpr size_t most_files = 1001;  // of a manifest, and the manifest
+constexpr size_t max_entries = 4 * most_files;
 constexpr int max_levels = 4;
 
 class Descriptor {
@@ -131,8 +131,8 @@ class Listing {
  private:
   edgetl_status add_entry(int folder, const std::string& name, const std::string& full, int level) {
     const std::string path = path_ + "/" + full;
-    if (++entries_ > max_entries || names_.size() >= max_files) {
-      return fail(error_, EDGETL_BUNDLE_INVALID, "%s: more files than a bundle has (%zu)", path_.c_str(), max_files);
+    if (++entries_ > max_entries || names_.size() >= most_files) {
+      return fail(error_, EDGETL_BUNDLE_INVALID, "%s: more files than a bundle has (%zu)", path_.c_str(), most_files);
     }
     struct stat found = {};
     if (::fstatat(folder, name.c_str(), &found, AT_SYMLINK_NOFOLLOW) != 0) return unreadable(error_, path, errno);

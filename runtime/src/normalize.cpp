@@ -7,8 +7,6 @@
 namespace edgetl {
 namespace {
 
-using Kind = Normalizing::Kind;
-
 bool at(const Points& text, size_t place, const Points& wanted) {
   return text.compare(place, wanted.size(), wanted) == 0;
 }
@@ -96,7 +94,8 @@ bool map_clusters(const Normalizing& step, const Points& text, Points& out) {
 
 // --- the steps
 
-bool normalize_form(Kind kind, const Points& text, Points& out) {
+bool normalize_form(Normalizing::Kind kind, const Points& text, Points& out) {
+  using Kind = Normalizing::Kind;
   const bool compatible = kind == Kind::nfkd || kind == Kind::nfkc;
   if (!each(text, out, [&](char32_t point) { append_decomposed(point, compatible, out); })) return false;
   order_marks(out);
@@ -110,6 +109,7 @@ bool drop(Set set, const Points& text, Points& out) {
 }
 
 bool apply(const Normalizing& step, const Points& text, Points& out) {
+  using Kind = Normalizing::Kind;
   switch (step.kind) {
     case Kind::clean:
       return each(text, out, [&](char32_t point) {

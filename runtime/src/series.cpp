@@ -89,7 +89,7 @@ size_t digits(std::string_view text) {
 }
 
 // [+-]?(digits[.digits?] | .digits)([eE][+-]?digits)?
-bool is_number(std::string_view cell) {
+bool is_value(std::string_view cell) {
   if (!cell.empty() && (cell.front() == '+' || cell.front() == '-')) cell.remove_prefix(1);
   const size_t whole = digits(cell);
   cell.remove_prefix(whole);
@@ -159,7 +159,7 @@ class TextReader {
     if (std::all_of(cells.begin(), cells.end(), [](std::string_view cell) { return cell.empty(); })) return EDGETL_OK;
     if (width_ == 0) {
       width_ = cells.size();
-      const bool header = !std::all_of(cells.begin(), cells.end(), is_number);
+      const bool header = !std::all_of(cells.begin(), cells.end(), is_value);
       first_ = header && is_left_out(cells[0]) ? 1 : 0;
       window_.channels = width_ - first_;
       if (window_.channels == 0) return refuse(name_, "it has no channel beside its time", error_);
@@ -172,7 +172,7 @@ class TextReader {
                     error_);
     }
     for (size_t i = 0; i < width_; ++i) {
-      if (!is_number(cells[i])) {
+      if (!is_value(cells[i])) {
         return refuse(name_,
                       where + "expected a number in column " + std::to_string(i + 1) + ", found " + shown(cells[i]),
                       error_);

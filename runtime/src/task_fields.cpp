@@ -18,7 +18,7 @@ constexpr const char* keys_of_schema_2[] = {"task", "front", "signature", "postp
 
 constexpr size_t max_ports = 16;
 constexpr size_t max_rank = 6;
-constexpr double max_size = 100'000'000;
+constexpr double max_port_size = 100'000'000;
 constexpr int64_t max_elements = 100'000'000;  // of one output for one image
 constexpr double max_pad = 10'000'000, max_length = 1 << 16;
 constexpr size_t max_lengths = 16;
@@ -111,7 +111,7 @@ bool read_channels(Reader& reader, Value value, double low, int32_t& channels) {
 bool read_dims(Reader& reader, Value value, Port& out) {
   return read_list(reader, value, 1, max_rank, [&](Value item, size_t) {
     int64_t& size = out.dims.emplace_back(-1);
-    return item.kind() == Kind::null || read_integer(reader, item, 1, max_size, size);
+    return item.kind() == Kind::null || read_integer(reader, item, 1, max_port_size, size);
   });
 }
 

@@ -22,8 +22,6 @@ int32_t find_special(const Specials& specials, const Points& text, size_t at, si
   return found;
 }
 
-bool is_white(char32_t point) { return belongs(Set::white, point); }
-
 // Cuts a text at special tokens, the leftmost one first. `on_section(begin, end)` and `on_special(id)` return false to stop.
 template <typename OnSection, typename OnSpecial>
 bool each_section(const Specials& specials, const Points& text, OnSection on_section, OnSpecial on_special) {

@@ -26,6 +26,7 @@ enum class Set {
 };
 
 bool belongs(Set set, char32_t point);
+inline bool is_white(char32_t point) { return belongs(Set::white, point); }
 
 // Every character by the map `lower`, appended.
 void append_lower(char32_t point, Points& out);

@@ -17,7 +17,7 @@
 namespace edgetl {
 namespace {
 
-constexpr double other_size = 255;  // the difference of pictures that cannot be compared
+constexpr double not_comparable = 255;  // the difference of pictures that cannot be compared
 
 struct Decoder {
   edgetl_decode_fn decode;
@@ -50,10 +50,10 @@ edgetl_status check_decode(const GoldenImage& golden, int32_t index, const Decod
                                               rgb.get(), golden.rgb.size, &width, &height);
   if (status == EDGETL_OUT_OF_MEMORY) return fail(error, status, "%s: no memory to decode it", golden.file_name);
   if (status != EDGETL_OK) {
-    checks.add(index, "decode", false, other_size, allowed,
+    checks.add(index, "decode", false, not_comparable, allowed,
                detail("the decoder refused %s (%s)", golden.file_name, edgetl_status_name(status)));
   } else if (width != golden.width || height != golden.height) {
-    checks.add(index, "decode", false, other_size, allowed,
+    checks.add(index, "decode", false, not_comparable, allowed,
                detail("%s: %" PRId32 " x %" PRId32 " pixels instead of %" PRId32 " x %" PRId32, golden.file_name, width,
                       height, golden.width, golden.height));
   } else {
