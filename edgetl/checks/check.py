@@ -24,7 +24,7 @@ from edgetl.checks.copies.duplicates import (
 from edgetl.checks.decoding import pictures
 from edgetl.checks.drift_findings import drift, of_images
 from edgetl.checks.features import features_of
-from edgetl.checks.model import FILE_NAME, SHEET_NAME, Checks, Finding, Suspect, write_checks
+from edgetl.checks.model import FILE_NAME, SHEET_NAME, Checks, Finding, write_checks
 from edgetl.checks.object_drift import object_drift
 from edgetl.checks.sheet import write_sheet
 from edgetl.checks.subject import Subject, beginning, groups_of, rows_of, whole
@@ -56,13 +56,6 @@ def check_images(run: Run, source: WeightSource | None, obstacle: str, out: Path
     if recipe.task == "detection":
         copied = replace(copied, contradictions=_other_boxes(copies, subject))
     keys = split_keys(run)
-    findings = [
-        files.passed_over(subject, split.skipped),
-        pictures(subject, split.traits),
-        files.names(split.classes),
-        *files.copies(subject, copied, split.conflicts),
-        files.groups(subject, None if keys is None else shared_groups(keys)),
-    ]
     looked_at = beginning(split, recipe.check.max_images)
     compared = _Compared(
         looked_at,
@@ -72,17 +65,32 @@ def check_images(run: Run, source: WeightSource | None, obstacle: str, out: Path
         recipe.data.seed,
     )
     if source is not None and recipe.check.features:
-        findings += _by_features(compared, features_of(run, source, looked_at))
+        alike = _by_features(compared, features_of(run, source, looked_at))
     else:
-        findings += _without_features(compared, obstacle if recipe.check.features else "check.features: false")
-    examples: tuple[Suspect, ...] = ()
-    if recipe.task == "detection":
-        findings += _of_objects(run, subject, keys)
-        examples = objects.examples(subject)
-    else:
-        findings += [sizes.balance(split), sizes.precision(split, recipe.gates.max_drop_points)]
+        alike = _without_features(compared, obstacle if recipe.check.features else "check.features: false")
+    has_objects = recipe.task == "detection"
+    enough = _of_objects(run, subject, keys) if has_objects else sizes_of(run)
+    examples = objects.examples(subject) if has_objects else ()
+    findings = [*of_files(run, subject, copied, keys, pictures(subject, split.traits)), *alike, *enough]
     sheet = write_sheet(findings, out / SHEET_NAME, examples)
     write_findings(findings, subject, looked_at, out, progress, sheet=SHEET_NAME if sheet else None)
+
+
+def of_files(run: Run, subject: Subject, copied: Findings, keys: SplitKeys | None, *read: Finding) -> list[Finding]:
+    """What every front is checked for first: skipped files, names, copies, groups. read  how the files were decoded"""
+    split = run.split
+    return [
+        files.passed_over(subject, split.skipped),
+        *read,
+        files.names(split.classes),
+        *files.copies(subject, copied, split.conflicts),
+        files.groups(subject, None if keys is None else shared_groups(keys)),
+    ]
+
+
+def sizes_of(run: Run) -> list[Finding]:
+    """What every front is checked for last: examples of each class, and what so many can prove."""
+    return [sizes.balance(run.split), sizes.precision(run.split, run.job.recipe.gates.max_drop_points)]
 
 
 def write_findings(

@@ -8,15 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.checks import files, sizes
-from edgetl.checks.check import write_findings
+from edgetl.checks.check import of_files, sizes_of, write_findings
 from edgetl.checks.copies.duplicates import across
 from edgetl.checks.copies.windows import find_overlaps
 from edgetl.checks.drift_findings import Plain
 from edgetl.checks.features import labels_and_drift
 from edgetl.checks.model import Finding, Suspect
 from edgetl.checks.subject import Subject, beginning, rows_of, suspicion, whole
-from edgetl.data.groups import shared_groups, split_keys
+from edgetl.data.groups import split_keys
 from edgetl.data.names import first_of
 from edgetl.files.text import printable
 from edgetl.fronts.series.load import read_window
@@ -41,15 +40,11 @@ def check_series(run: Run, source: WeightSource | None, obstacle: str, out: Path
     overlaps = find_overlaps(subject.samples, run.progress)
     levels = levels_of(subject, split.windows)
     findings = [
-        files.passed_over(subject, split.skipped),
-        files.names(split.classes),
-        *files.copies(subject, across(overlaps, subject.sides, subject.labels.tolist()), split.conflicts),
-        files.groups(subject, None if keys is None else shared_groups(keys)),
+        *of_files(run, subject, across(overlaps, subject.sides, subject.labels.tolist()), keys),
         channels(subject, levels),
         cut(subject, split.windows, recipe.series.steps),
         *labels_and_drift(run, source, obstacle, looked_at, _plain(run, looked_at, levels), keys),
-        sizes.balance(split),
-        sizes.precision(split, recipe.gates.max_drop_points),
+        *sizes_of(run),
     ]
     write_findings(findings, subject, looked_at, out, run.progress)
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.checks import files, sizes
-from edgetl.checks.check import write_findings
+from edgetl.checks.check import of_files, sizes_of, write_findings
 from edgetl.checks.copies.clips import find_sound_copies
 from edgetl.checks.copies.duplicates import across
 from edgetl.checks.drift_findings import Plain
@@ -18,7 +17,7 @@ from edgetl.checks.features import labels_and_drift
 from edgetl.checks.model import Finding, Suspect
 from edgetl.checks.sound_prints import SILENT_DBFS, SoundPrints, sound_prints
 from edgetl.checks.subject import Subject, beginning, rows_of, suspicion, whole
-from edgetl.data.groups import shared_groups, split_keys
+from edgetl.data.groups import split_keys
 from edgetl.recipes.run import Run
 from edgetl.types import Trait, WeightSource
 
@@ -48,17 +47,14 @@ def check_sounds(run: Run, source: WeightSource | None, obstacle: str, out: Path
     copies = find_sound_copies(prints, subject.samples, subject.sides, progress)
     keys = split_keys(run)
     findings = [
-        files.passed_over(subject, split.skipped),
-        converted(subject, split.traits),
-        files.names(split.classes),
-        *files.copies(subject, across(copies, subject.sides, subject.labels.tolist()), split.conflicts),
-        files.groups(subject, None if keys is None else shared_groups(keys)),
+        *of_files(
+            run, subject, across(copies, subject.sides, subject.labels.tolist()), keys, converted(subject, split.traits)
+        ),
         silence(subject, prints),
         clipping(subject, prints),
         cut_off(subject, prints, window_s, split.clips.rate_hz if split.clips else 0),
         *labels_and_drift(run, source, obstacle, looked_at, _plain(run, looked_at, prints), keys),
-        sizes.balance(split),
-        sizes.precision(split, recipe.gates.max_drop_points),
+        *sizes_of(run),
     ]
     write_findings(findings, subject, looked_at, out, progress)
 

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgetl.checks import files, sizes
-from edgetl.checks.check import write_findings
+from edgetl.checks.check import of_files, sizes_of, write_findings
 from edgetl.checks.copies.duplicates import across
 from edgetl.checks.copies.texts import find_text_copies
 from edgetl.checks.drift_findings import Plain, drift
@@ -16,7 +15,7 @@ from edgetl.checks.features import frozen_of, of_frozen
 from edgetl.checks.model import Finding, Suspect
 from edgetl.checks.subject import Subject, beginning, groups_of, rows_of, suspicion, whole
 from edgetl.checks.text_prints import PROPERTIES, TextPrints, text_prints
-from edgetl.data.groups import SplitKeys, shared_groups, split_keys
+from edgetl.data.groups import SplitKeys, split_keys
 from edgetl.data.names import NAMED
 from edgetl.fronts.text.load import tokenizer_of
 from edgetl.fronts.text.shown import quote
@@ -45,15 +44,11 @@ def check_texts(run: Run, source: WeightSource | None, obstacle: str, out: Path)
     copies = find_text_copies(prints, progress)
     keys = split_keys(run)
     findings = [
-        files.passed_over(subject, split.skipped),
-        files.names(split.classes),
-        *files.copies(subject, across(copies, subject.sides, subject.labels.tolist()), split.conflicts),
-        files.groups(subject, None if keys is None else shared_groups(keys)),
+        *of_files(run, subject, across(copies, subject.sides, subject.labels.tolist()), keys),
         letters(subject, prints),
         scripts(subject, prints),
         *_by_features(run, source if recipe.check.features else None, obstacle, looked_at, prints, keys),
-        sizes.balance(split),
-        sizes.precision(split, recipe.gates.max_drop_points),
+        *sizes_of(run),
     ]
     write_findings([_quoted(each, quotes) for each in findings], subject, looked_at, out, progress)
 
