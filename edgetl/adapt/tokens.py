@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgetl.backbones.text.recurrent import NAMES as WITH_OWN_WORDS
 from edgetl.fronts.text.hugging_face import FILE
 from edgetl.fronts.text.load import tokenizer_of
 from edgetl.fronts.text.prove import prove_equal
@@ -21,7 +22,7 @@ def prove_tokens(run: Run, spec: NetworkSpec, source: WeightSource) -> None:
     if not isinstance(p, TextPreprocessing) or not source.path:
         return
     folder = Path(source.path) if source.kind == "local-dir" else Path(source.path).parent
-    if spec.library == "edgetl" and not (folder / FILE).is_file():
+    if spec.architecture in WITH_OWN_WORDS or (spec.library == "edgetl" and not (folder / FILE).is_file()):
         return
     samples = (*run.split.shots, *run.split.val)
     with run.progress.task("tokens compared with the network's own tokenizer", total=len(samples)) as advance:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -116,8 +116,9 @@ def _fill(network: nn.Module, plan: Plan, source: WeightSource, head: str) -> Au
         return text_networks.fill(network, plan, sets, head, where)
     fitted = fit(network, sets, head, where)
     tensors, notes = spread_stem(network, fitted.tensors, plan, where)
+    counted: Callable[[Audit], Audit] = _as_it_is
     if plan.architecture in series_networks.NETWORKS and plan.library == "edgetl":
-        tensors, notes = series_networks.with_own_channels(plan.architecture, network, tensors)
+        tensors, counted = series_networks.with_own_channels(plan.architecture, network, tensors)
     droppable = (*plan.droppable, *(SECOND_HEADS if head == JOINED_HEAD else ()))
     settings: dict[str, Any] = {"head": head, "droppable": droppable, "name": plan.architecture}
     try:
@@ -128,7 +129,11 @@ def _fill(network: nn.Module, plan: Plan, source: WeightSource, head: str) -> Au
             raise
         audit = load_audited(network, converted, where=f"{where}, converted by timm", **settings)
     dropped = tuple(sorted({*audit.dropped, *fitted.outside}))
-    return replace(audit, dropped=dropped, notes=(*fitted.notes, *notes))
+    return counted(replace(audit, dropped=dropped, notes=(*fitted.notes, *notes)))
+
+
+def _as_it_is(audit: Audit) -> Audit:
+    return audit
 
 
 def _sets(plan: Plan, source: WeightSource) -> tuple[Sequence[TensorSet], str]:

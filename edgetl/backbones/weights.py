@@ -19,6 +19,8 @@ from edgetl.types import WeightSource
 
 TORCHVISION_PREFIX = "tv_"
 CONFIG_FILE = "config.json"
+PRETRAINED_FILE = "pretrained.json"
+"""Describes the weights in a folder of `edgetl pretrain`."""
 MODEL_FILES = ("model.safetensors", "pytorch_model.bin")  # timm's own names, in its own order of preference
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -49,7 +51,7 @@ def locate(backbone: Backbone, base: Path, weights_dirs: Sequence[Path]) -> Weig
     if not _PLAIN_NAME.fullmatch(backbone.name):
         raise UsageError(f"backbone.name: `{backbone.name}` is not a network name; expected {_FORMS}")
     if backbone.weights is not None:
-        return _file(base / backbone.weights)
+        return _weights(base / backbone.weights, backbone.name)
     if not backbone.pretrained or backbone.name in NAMES_OF_SERIES:
         return WeightSource("none")
     return _look_up(backbone.name, weights_dirs) or WeightSource("hub", held=holdings(weights_dirs))
@@ -90,6 +92,27 @@ def _timm_folder(folder: Path) -> WeightSource:
     words = [folder / name for name in _TOKENIZER_FILES if (folder / name).is_file()]
     digests = " ".join(_sha256(path) for path in (config, model_file(folder), *words))
     return WeightSource("local-dir", str(folder), hashlib.sha256(digests.encode()).hexdigest())
+
+
+def _weights(path: Path, name: str) -> WeightSource:
+    folder = path.expanduser().resolve()
+    return _pretrained(folder, name) if (folder / PRETRAINED_FILE).is_file() else _file(path)
+
+
+def _pretrained(folder: Path, name: str) -> WeightSource:
+    """The weights in a folder of `edgetl pretrain`, whose description names all files with their digests."""
+    description = folder / PRETRAINED_FILE
+    content = config_of(description)
+    files, trained = content.get("files"), content.get("backbone")
+    if content.get("schema") != 1 or not isinstance(files, dict) or MODEL_FILES[0] not in files:
+        raise WeightsError(f"{description}: not a description of pretrained weights; run `edgetl pretrain` again")
+    if trained != name:
+        raise WeightsError(f"{description}: weights of `{escaped(str(trained))}`; backbone.name is `{name}`")
+    for file, digest in sorted(files.items()):
+        if not _PLAIN_NAME.fullmatch(file) or _sha256(folder / file) != digest:
+            raise WeightsError(f"{folder / file}: not the file of {PRETRAINED_FILE}; run `edgetl pretrain` again")
+    digests = " ".join(f"{file} {digest}" for file, digest in sorted(files.items()))
+    return WeightSource("file", str(folder / MODEL_FILES[0]), hashlib.sha256(digests.encode()).hexdigest())
 
 
 def _file(path: Path) -> WeightSource:

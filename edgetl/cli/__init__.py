@@ -22,6 +22,7 @@ GROUPS = {
         "check": "Draw the few-shot split and check for leaks, wrong labels, drift and broken files.",
         "select": "Rank backbones for these images under a budget, without training them.",
         "cluster": "Group unlabeled images and propose which to label next.",
+        "pretrain": "Train a small network on texts or windows without labels.",
         "demo": "Run a whole build on data that ships with the package.",
     },
     "Build": {

@@ -133,7 +133,8 @@ class Backbone(Section):
     `text_gru`, `char_lstm`, or `stories260k`. For `front: series`, without weights: `minirocket`, `resnet_1d`, `gru`,
     or `lstm`."""
     weights: str | None = None
-    """Checkpoint to load: a safetensors file (or a torch file, opened with weights_only). Relative to the recipe."""
+    """Checkpoint to load: a safetensors file (or a torch file, opened with weights_only), or a folder of
+    `edgetl pretrain`. Relative to the recipe."""
     pretrained: bool = True
     """False starts from random weights."""
     weights_dir: OneOrMore = ()

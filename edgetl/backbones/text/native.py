@@ -43,8 +43,13 @@ def room_for(longest: int) -> int:
     return min(max(longest, _LEAST), _MOST)
 
 
-def no_weights(name: str) -> WeightsError:
-    """The error for weights that no folder has."""
+def no_weights(name: str, *, to_pretrain: bool = False) -> WeightsError:
+    """The error for weights that no folder has. to_pretrain  nobody publishes them"""
+    if to_pretrain:
+        return WeightsError(
+            f"backbone.name: no weights of `{name}`: name a folder of `edgetl pretrain` as backbone.weights, or set "
+            "backbone.pretrained: false"
+        )
     return WeightsError(
         f"backbone.name: no weights of `{name}`: expected them as `{name}/model.safetensors` in a folder of weights "
         "(--weights-dir or backbone.weights_dir). edgetl downloads none for texts"

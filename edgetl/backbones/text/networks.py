@@ -45,7 +45,7 @@ def plan_by_name(backbone: Backbone, source: WeightSource, texts: TextSource) ->
             "Hugging Face layout: `local-dir:PATH`, or its name in a folder of weights (backbone.weights_dir)"
         )
     if source.kind == "hub":
-        raise no_weights(name)
+        raise no_weights(name, to_pretrain=name in recurrent.NAMES)
     module = NETWORKS[name]
     folder = Path(source.path).parent if source.kind == "file" else None
     description, arguments = module.prepare(name, folder, texts)

@@ -1,4 +1,4 @@
-"""A recurrent encoder that reads a text from both ends; it starts from random weights."""
+"""A recurrent encoder that reads a text from both ends; from random weights, or those of `edgetl pretrain`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from edgetl.backbones.text.classifier import TextClassifier
 from edgetl.backbones.text.native import TextSource
 from edgetl.backbones.text.vocabulary import words_of
-from edgetl.fronts.text.description import Description
+from edgetl.errors import BundleError, WeightsError
+from edgetl.fronts.text.description import Description, read_description
+from edgetl.types import TOKENIZER
 
 NAMES = {"text_lstm": nn.LSTM, "text_gru": nn.GRU}
 POSITIONS = 4096
@@ -49,9 +51,21 @@ class BothWays(nn.Module):
 
 
 def prepare(name: str, folder: Path | None, texts: TextSource) -> tuple[Description, dict[str, Any]]:
-    """A vocabulary of the words in the shots, and what `construct` needs besides."""
-    description = words_of(texts.texts)
+    """The vocabulary beside the weights, or one of the words in the shots; and what `construct` needs besides.
+
+    Raises WeightsError for weights without a vocabulary.
+    """
+    description = words_of(texts.texts) if folder is None else _vocabulary(folder / TOKENIZER, name)
     return description, {"rows": description.size}
+
+
+def _vocabulary(path: Path, name: str) -> Description:
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file; weights of `{name}` need the words that they were trained with")
+    try:
+        return read_description(path)
+    except BundleError as error:
+        raise WeightsError(str(error)) from error
 
 
 def construct(name: str, model_args: Mapping[str, Any], num_classes: int) -> nn.Module:

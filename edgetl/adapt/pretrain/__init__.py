@@ -1,0 +1,1 @@
+"""Pretraining on examples without labels: a language model for texts, reconstruction for windows of series."""
