@@ -107,7 +107,7 @@ def _arguments() -> argparse.Namespace:
 
 def _weights(name: str, arguments: argparse.Namespace) -> Path:
     """Those of a set, trained the first time."""
-    out = arguments.work.resolve() / f"{name}-weights"
+    out: Path = arguments.work.resolve() / f"{name}-weights"
     path = arguments.data.resolve() / SETS[name][2]
     pretrain(Request(path, SETS[name][1], out, Limits(arguments.epochs, None, 0)), Silent())
     return out

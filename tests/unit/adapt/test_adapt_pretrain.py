@@ -27,9 +27,10 @@ from edgetl.backbones.text.native import TextSource
 from edgetl.backbones.weights import locate
 from edgetl.data.split import make_split
 from edgetl.errors import WeightsError
+from edgetl.recipes.fronts import Series
 from edgetl.recipes.recipe import Backbone, Data
-from edgetl.recipes.series import Series
-from edgetl.types import Advance, Silent, Windows
+from edgetl.types import Silent, Windows
+from edgetl.types.progress import Advance
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -132,7 +133,7 @@ def test_gaps_hide_a_share_of_the_values_in_runs() -> None:
 
 def test_a_network_that_learned_nothing_is_not_written(tmp_path: Path, shell: Shell) -> None:
     path = texts(tmp_path / "words.jsonl", ordered=False)
-    done = shell("pretrain", path, "--backbone", "text_gru", "--out", tmp_path / "lm", "--epochs", 2, "-q")
+    done = shell("pretrain", path, "--backbone", "text_gru", "--out", tmp_path / "lm", "--epochs", "2", "-q")
     assert done.code == 1
     assert "nothing was learned: expected a perplexity below" in done.err
     assert not (tmp_path / "lm" / "model.safetensors").exists()
@@ -155,7 +156,7 @@ def test_what_cannot_be_pretrained_is_one_line(
 
 def test_the_command_prints_what_a_recipe_needs(tmp_path: Path, shell: Shell) -> None:
     path = texts(tmp_path / "texts.jsonl", count=60)
-    asked = ("pretrain", path, "--backbone", "text_gru", "--out", tmp_path / "lm", "--epochs", 4, "-q")
+    asked = ("pretrain", path, "--backbone", "text_gru", "--out", tmp_path / "lm", "--epochs", "4", "-q")
     done = shell(*asked)
     assert done.code == 0
     assert done.out.splitlines()[-1] == f"backbone: {{name: text_gru, weights: {tmp_path / 'lm'}}}"
