@@ -48,6 +48,13 @@ class Places:
         return found
 
     @property
+    def detectors(self) -> Path:
+        """What one benchmark of detectors has trained, for the other one."""
+        folder = self.data.with_name("detectors")
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    @property
     def weights(self) -> Path:
         shared = self.request.getfixturevalue("shared")
         assert isinstance(shared, Path)
@@ -85,7 +92,7 @@ def _detection(places: Places) -> list[Word]:
         "--weights-dir",
         places.weights,
         "--work",
-        places.work,
+        places.detectors,
     ]
     effort = [
         "--sets",

@@ -64,7 +64,7 @@ def test_layers_of_a_real_detector_are_ranked_by_what_its_boxes_lose_and_its_sat
         "task": "detection",
         "data": {"train": str(data / "train.json"), "val": str(data / "val.json"), "shots": 4, "max_val_images": 12},
         "check": {"features": False},
-        "backbone": {"name": "mobilenetv2_100", "input_size": 160},
+        "backbone": {"name": "mobilenetv2_100", "input_size": 96},
         "detector": {"width": 32},
         "adapt": {"budget_minutes": 0.1, "folds": 2},
         "quantize": {"method": "ptq"},
