@@ -58,13 +58,13 @@ def test_yolox_in_int8_keeps_most_of_it(shared: Path, yolox: Built) -> None:
     p = on_byte_lattice(spec.preprocessing, symmetric=False)
     assert isinstance(p, ImagePreprocessing)
     shots = [path for _, path in pictures(shared, "train2017")]
-    batches = [torch.from_numpy(inputs(shots[start : start + 10], p)) for start in range(0, 50, 10)]
+    batches = [torch.from_numpy(inputs(shots[start : start + 10], p)) for start in range(0, 20, 10)]
     scheme = Scheme("uint8", activation_symmetric=False, weight_pairs_in_int16=True)
-    profile = CalibrationProfile("default", "", 50, "mse")
+    profile = CalibrationProfile("default", "", 20, "mse")
     folded = fold_parts(network, network.parts, p.network_shape).module
     prepared = prepare_parts(copy.deepcopy(folded), network.parts, p, scheme, profile, lambda: batches[0])
     calibrate(prepared, batches, p)
-    correct_biases(prepared, batches[:3])
+    correct_biases(prepared, batches[:1])
     model = to_onnx(convert(prepared, p), p.network_shape, (BOXES, SCORES))
     session = open_literal(model.SerializeToString())
 
