@@ -12,6 +12,7 @@ from edgetl.data.batches import batches, frames_of, usable
 from edgetl.data.labeled import labeled_objects, match_labels
 from edgetl.data.survey import listing_of
 from edgetl.errors import BundleError, DataError
+from edgetl.fronts.audio.window import USUAL_S
 from edgetl.fronts.base import load_front
 from edgetl.fronts.text.read import read_example
 from edgetl.fronts.text.shown import is_cut
@@ -20,7 +21,7 @@ from edgetl.tasks.classification.accuracy import Accuracy
 from edgetl.tasks.detection.scores import DetectionScores, OfClass
 from edgetl.tasks.quality import QualityRecord
 from edgetl.tasks.running import answer_all
-from edgetl.types import Engine, Preprocessing, Progress, Sample, TextPreprocessing
+from edgetl.types import AudioPreprocessing, Engine, Preprocessing, Progress, Sample, TextPreprocessing
 
 
 def labeled(data: Path, bundles: Mapping[str, Bundle], progress: Progress) -> tuple[Sample, ...]:
@@ -38,7 +39,10 @@ def labeled(data: Path, bundles: Mapping[str, Bundle], progress: Progress) -> tu
         objects = labeled_objects(data, first.manifest.labels, str(first.folder))
         samples, notes = objects.samples, objects.notes()
     else:
-        matched = match_labels(listing_of(data, first.manifest.front), first.manifest.labels, str(first.folder))
+        p = first.manifest.preprocessing
+        seconds = p.samples / p.rate_hz if isinstance(p, AudioPreprocessing) else USUAL_S
+        listing = listing_of(data, first.manifest.front, seconds)
+        matched = match_labels(listing, first.manifest.labels, str(first.folder))
         samples, notes = matched.samples, matched.notes()
     for note in notes:
         progress.note(f"{data}: {note}")

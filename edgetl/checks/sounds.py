@@ -18,11 +18,9 @@ from edgetl.checks.model import Finding, Suspect
 from edgetl.checks.sound_prints import SILENT_DBFS, SoundPrints, sound_prints
 from edgetl.checks.subject import Subject, beginning, rows_of, suspicion, whole
 from edgetl.data.groups import split_keys
+from edgetl.fronts.audio.window import USUAL_S
 from edgetl.recipes.run import Run
 from edgetl.types import Trait, WeightSource
-
-USUAL_WINDOW_S = 1.0
-"""Window of most networks for words, if the recipe does not say."""
 
 _PROPERTIES = ("loudness", "noise", "length", "brightness")
 _SHOWN = (("loudness", "dBFS"), ("noise", "dBFS"), ("length", "ms"), ("brightness", "Hz"))
@@ -42,7 +40,7 @@ def check_sounds(run: Run, source: WeightSource | None, obstacle: str, out: Path
     """
     split, recipe, progress = run.split, run.job.recipe, run.progress
     subject, looked_at = whole(split), beginning(split, recipe.check.max_images)
-    window_s = recipe.audio.window_s or USUAL_WINDOW_S
+    window_s = recipe.audio.window_s or USUAL_S
     prints = sound_prints(subject.samples, window_s, progress)
     copies = find_sound_copies(prints, subject.samples, subject.sides, progress)
     keys = split_keys(run)

@@ -177,13 +177,15 @@ def _classify(
     from edgetl.cli.predictions import UNSURE, Classified, Document, Lines, Table
     from edgetl.cli.sort_into import sorter_of
     from edgetl.files.rows import row_of
+    from edgetl.fronts.audio.piece import piece_of
 
     shown = min(top, len(manifest.labels))
     writer: Lines | Table | Document = Lines(threshold)
     if form.as_csv or form.as_json:
         writer = Table(threshold, shown, manifest.front == "text") if form.as_csv else Document(threshold)
-    if sort_into is not None and (row := next(filter(row_of, images), None)):
-        raise click.UsageError(f"--sort-into is for files; {row.name} is a row of a table: use --csv")
+    if sort_into is not None and (part := next((each for each in images if row_of(each) or piece_of(each)), None)):
+        whole = "a part of a recording" if piece_of(part) else "a row of a table"
+        raise click.UsageError(f"--sort-into is for files; {part.name} is {whole}: use --csv")
     sorter = None if sort_into is None else sorter_of(sort_into, (*manifest.labels, UNSURE), images)
     return Classified(bundle, top, threshold, writer, sorter)
 

@@ -14,14 +14,22 @@ from edgetl.data.object_sources import read_object_sources
 from edgetl.data.scan import Listing
 from edgetl.data.sources import read_sources
 from edgetl.files.rows import row_of
-from edgetl.fronts.base import Rowed, Tabular, Unreadable, load_front
+from edgetl.fronts.audio.piece import piece_of
+from edgetl.fronts.audio.window import USUAL_S
+from edgetl.fronts.base import Parted, Unreadable, load_front
 from edgetl.recipes.recipe import Data, Task
 from edgetl.types import FrontName
 
 _THREADS = 8
 
 
-def fingerprint(config: Data, base: Path, task: Task = "classification", front: FrontName = "image") -> str:
+def fingerprint(
+    config: Data,
+    base: Path,
+    task: Task = "classification",
+    front: FrontName = "image",
+    window_s: float = USUAL_S,
+) -> str:
     """sha256 over everything under `data.train` and `data.val`: classes, relative names, labels, the bytes of the
     files, the names of skipped files, and the text of CSV lists. Hex.
 
@@ -31,7 +39,7 @@ def fingerprint(config: Data, base: Path, task: Task = "classification", front: 
     """
     if task == "detection":
         return _of_objects(config, base)
-    sources = read_sources(config, base, front)
+    sources = read_sources(config, base, front, window_s)
     parts = [_describe(listing, front) for listing in dict.fromkeys((sources.train, sources.val))]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
@@ -54,13 +62,13 @@ def _describe_objects(side: Annotated) -> dict[str, object]:
 
 
 def hash_examples(paths: Iterable[str], front: FrontName) -> dict[str, str]:
-    """sha256 of each file's bytes, or of a row's content; hex, "" for one that cannot be read."""
+    """sha256 of each file's bytes, or of the content of a row or a part; hex, "" for one that cannot be read."""
     unique, kind = list(dict.fromkeys(paths)), load_front(front)
-    if not isinstance(kind, (Rowed, Tabular)):
+    if not isinstance(kind, Parted):
         return hash_files(unique)
-    rows = {path for path in unique if row_of(path) is not None}
-    digests = hash_files(path for path in unique if path not in rows)
-    return digests | {path: _hash_row(path, kind) for path in unique if path in rows}
+    parts = {path for path in unique if row_of(path) or piece_of(path)}
+    digests = hash_files(path for path in unique if path not in parts)
+    return digests | {path: _hash_part(path, kind) for path in unique if path in parts}
 
 
 def hash_files(paths: Iterable[str]) -> dict[str, str]:
@@ -88,7 +96,7 @@ def _describe(listing: Listing, front: FrontName) -> dict[str, object]:
     }
 
 
-def _hash_row(path: str, front: Rowed | Tabular) -> str:
+def _hash_part(path: str, front: Parted) -> str:
     try:
         return hashlib.sha256(front.content(Path(path))).hexdigest()
     except Unreadable:

@@ -16,6 +16,7 @@ from edgetl.data.scan import Listing, locate
 from edgetl.data.sources import read_files
 from edgetl.data.tables import group_of
 from edgetl.errors import UsageError
+from edgetl.fronts.audio.piece import piece_of
 from edgetl.recipes.run import Run
 from edgetl.types import FrontName, Progress, Sample, Silent
 
@@ -41,9 +42,10 @@ def group_keys(pattern: str, listing: Listing, progress: Progress | None = None)
     """The group of every file of a listing: absolute path -> key.
 
     For files `pattern` is searched in the name relative to the listing's root; the key is its named group `group`, else
-    its first capture group, else the whole match. For rows of a table it is the name of the column with the key. Raises
-    UsageError naming files without a key. Names and pattern are short, but a pattern with nested repeats can still run
-    forever on one name: `progress` shows where, and an interrupt ends it.
+    its first capture group, else the whole match; that of a window of background noise is its recording. For rows of a
+    table it is the name of the column with the key. Raises UsageError naming files without a key. Names and pattern are
+    short, but a pattern with nested repeats can still run forever on one name: `progress` shows where, and an interrupt
+    ends it.
     """
     if listing.rows_of is not None:
         return _keys_of_rows(pattern, (path for path, _ in listing.files), listing.rows_of)
@@ -181,8 +183,9 @@ def _keys(pattern: str, named: Iterable[tuple[str, str]], where: str, progress: 
     with progress.task("grouping", total=len(named)) as advance:
         for path, name in named:
             advance(1, name)
+            window = piece_of(name)
             found = expression.search(name)
-            key = found[wanted] if found else None
+            key = str(window.recording) if window else found[wanted] if found else None
             if key:
                 keys[path] = key
             else:

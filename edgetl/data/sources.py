@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgetl.data.background import lent, with_windows
 from edgetl.data.object_sources import read_object_sources
 from edgetl.data.scan import Listing, locate, scan
+from edgetl.fronts.audio.window import USUAL_S
 from edgetl.recipes.recipe import Data, Task
 from edgetl.types import FrontName
 
@@ -19,16 +21,21 @@ class Sources:
     val: Listing
 
 
-def read_sources(config: Data, base: Path, front: FrontName = "image") -> Sources:
-    """Both listings; `base` is the folder in which the recipe's relative paths start. Raises UsageError and DataError
-    like `scan`."""
+def read_sources(config: Data, base: Path, front: FrontName = "image", window_s: float = USUAL_S) -> Sources:
+    """Both listings; `base` is the folder in which the recipe's relative paths start, `window_s` how long windows of
+    background noise are. Raises UsageError and DataError like `scan`."""
     images = None if config.images is None else locate(base, config.images)
     train_path = locate(base, config.train)
     train = scan(train_path, columns=config.columns, images=images, part="train", front=front)
+    if front == "audio":
+        train = with_windows(train, window_s)
     if config.val is None and not train.measures:
         return Sources(train, train)
     val_path = train_path if config.val is None else locate(base, config.val)
-    return Sources(train, scan(val_path, columns=config.columns, images=images, part="val", front=front))
+    val = scan(val_path, columns=config.columns, images=images, part="val", front=front)
+    if front != "audio":
+        return Sources(train, val)
+    return Sources(train, lent(train, with_windows(val, window_s)))
 
 
 def read_files(task: Task, config: Data, base: Path, front: FrontName = "image") -> Sources:

@@ -19,15 +19,17 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from edgetl.data.background import is_background, recordings
 from edgetl.data.described import described
 from edgetl.data.desk import Desk, refuse_unreadable
 from edgetl.data.fingerprint import hash_examples
-from edgetl.data.groups import group_keys, order_by_group
+from edgetl.data.groups import group_keys, most_shots, order_by_group
 from edgetl.data.names import NAMED, in_quotes
 from edgetl.data.scan import Listing, match_classes, require_classes
 from edgetl.data.sources import read_sources
 from edgetl.errors import DataError, UsageError
 from edgetl.files.json_file import first_problem
+from edgetl.fronts.audio.window import USUAL_S
 from edgetl.fronts.base import Seen, load_front
 from edgetl.recipes.recipe import Data
 from edgetl.types import Conflict, FrontName, Progress, Sample, Silent, Split
@@ -45,6 +47,7 @@ def make_split(
     *,
     front: FrontName = "image",
     look: Callable[[Path], Seen] | None = None,
+    window_s: float = USUAL_S,
 ) -> Split:
     """Draw `config.shots` images per class and choose the validation images; paths are relative to the folder `base`.
 
@@ -54,7 +57,8 @@ def make_split(
     decoded are skipped. No two images of a split have the same bytes: repetitions are skipped and listed in `skipped`,
     and so are all images whose bytes have two labels (`conflicts`).
     With `config.group_by` and without `config.val` no group is in both parts; with `config.val` nothing is removed, and
-    `shared_groups` names the groups in both.
+    `shared_groups` names the groups in both. Windows of background noise (`edgetl.data.background`), `window_s` seconds
+    long, never come from one recording in both parts.
 
     Raises UsageError for a path that does not exist, for a `max_val_images` below the number of classes and for a
     `group_by` that matches no group in some name. Raises DataError for the errors of `scan`, fewer than two classes,
@@ -64,7 +68,7 @@ def make_split(
     """
     progress = progress or Silent()
     kind = load_front(front)
-    sources = read_sources(config, base, front)
+    sources = read_sources(config, base, front, window_s)
     train, val = sources.train, sources.val
     require_classes(train)
     if val is not train:
@@ -74,7 +78,7 @@ def make_split(
     desk = Desk(digests, look or kind.examine, kind.noun)
     conflicts = _set_conflicts_aside(dict.fromkeys((train, val)), desk)
 
-    kept_apart = groups if val is train else {}
+    kept_apart = groups if val is train else {path: groups[path] for path in _lent(train, val)}
     shots = _draw_shots(config, train, kept_apart, desk, progress)
     measured = _draw_val(config, train, val, shots, kept_apart, desk, progress)
     refuse_unreadable(config, desk)
@@ -158,21 +162,37 @@ def _hash_all(listings: Sequence[Listing], front: FrontName, progress: Progress)
 
 
 def _groups(config: Data, listings: Sequence[Listing], progress: Progress) -> dict[str, str]:
-    """path -> group of every file; empty without `group_by`."""
+    """path -> group of every file; without `group_by` only of windows of background noise."""
     groups: dict[str, str] = {}
     if config.group_by is not None:
         for listing in dict.fromkeys(listings):
             groups.update(group_keys(config.group_by, listing, progress))
+    for listing in reversed(listings):
+        groups.update(recordings(listing))
     return groups
+
+
+def _lent(train: Listing, val: Listing) -> set[str]:
+    """The windows of background noise that are for both parts."""
+    return set(recordings(train)) & {path for path, _ in val.files}
 
 
 def _draw_shots(
     config: Data, train: Listing, groups: Mapping[str, str], desk: Desk[Seen], progress: Progress
 ) -> list[list[Sample]]:
     ordered = _by_class(train, config.seed, "shots")
-    if groups:
-        ordered = order_by_group(ordered, train.classes, groups, config.seed)
     wanted = [len(paths) if config.shots == "all" else config.shots for paths in ordered]
+    if groups:
+        # recordings that cannot be read come first, so that they are named
+        ungrouped = [[path for path in paths if path not in groups] for paths in ordered]
+        labels = [label for label, paths in enumerate(ordered) if len(ungrouped[label]) < len(paths)]
+        grouped = [[path for path in ordered[label] if path in groups] for label in labels]
+        names = [train.classes[label] for label in labels]
+        for label, paths in zip(labels, order_by_group(grouped, names, groups, config.seed), strict=True):
+            ordered[label] = ungrouped[label] + paths
+            if config.shots == "all":  # of noise that is for both parts
+                own = tuple((path, 0) for path in paths)
+                wanted[label] = most_shots(replace(train, classes=("",), files=own), groups, config.seed)
     return _draw(ordered, wanted, "training", desk, "drawing shots", progress)
 
 
@@ -271,8 +291,8 @@ def _labeled(listings: Iterable[Listing]) -> Iterator[tuple[str, str]]:
 
 
 def _refuse_shared_groups(config: Data, train: Listing, shots: list[list[Sample]], groups: Mapping[str, str]) -> None:
-    training_groups = {groups[sample.path] for part in shots for sample in part}
-    kept = Counter(label for path, label in train.files if groups[path] not in training_groups)
+    training_groups = {groups[sample.path] for part in shots for sample in part if sample.path in groups}
+    kept = Counter(label for path, label in train.files if groups.get(path) not in training_groups)
     bare = [
         label
         for label, part in enumerate(shots)
@@ -280,11 +300,13 @@ def _refuse_shared_groups(config: Data, train: Listing, shots: list[list[Sample]
     ]
     if bare:
         named = in_quotes(train.classes[label] for label in bare)
+        noise = all(is_background(train.classes[label]) for label in bare)
+        group, others = ("recording", "recordings") if noise else ("group (data.group_by)", "groups")
         lower = "" if config.shots == 1 else "set data.shots lower, "
         raise DataError(
-            f"{train.where}: every group (data.group_by) of class {named} is used for training with "
+            f"{train.where}: every {group} of class {named} is used for training with "
             f"data.shots: {config.shots}; expected one left for validation; {lower}add {train.noun}s of other "
-            "groups, or set `data.val`"
+            f"{others}, or set `data.val`"
         )
 
 

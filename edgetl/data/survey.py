@@ -10,12 +10,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+from edgetl.data.background import lent, with_windows
 from edgetl.data.lists import COLUMNS, Part, guess_columns, part_of, path_column, read_header, without_part
 from edgetl.data.names import in_quotes, warnings_about
 from edgetl.data.scan import Listing, is_hidden, locate, match_classes, require_classes, scan
 from edgetl.errors import DataError
 from edgetl.files.text import printable
 from edgetl.fronts.audio.examine import ClipFacts, examine
+from edgetl.fronts.audio.window import USUAL_S
 from edgetl.fronts.base import FRONTS, Tabular, Unreadable, load_front
 from edgetl.fronts.image.decode import read_size
 from edgetl.fronts.text.front import TextFacts, TextFront
@@ -127,6 +129,7 @@ def survey(root: Path, front: FrontName = "image") -> Survey:
         val_path = train_path
     val = None if val_path is None else scan(val_path, columns=columns, images=images, part="val", front=front)
     if val is not None:
+        val = lent(train, with_windows(val, USUAL_S)) if front == "audio" else val
         match_classes(train, val)
     _require_images(train, least=1 if val else 2)
     clips: tuple[ClipFacts, ...] = ()
@@ -146,11 +149,12 @@ def survey(root: Path, front: FrontName = "image") -> Survey:
     return Survey(train_path, val_path, train, val, sizes, broken, columns, images, tuple(notes), clips, texts)
 
 
-def listing_of(path: Path, front: FrontName = "image") -> Listing:
-    """Labeled files without a recipe, read like in `survey`. Raises like `scan`."""
+def listing_of(path: Path, front: FrontName = "image", window_s: float = USUAL_S) -> Listing:
+    """Labeled files without a recipe, read like in `survey`; windows of background noise have `window_s` seconds.
+    Raises like `scan`."""
     path = locate(Path(), str(path))
     columns = None if is_text_table(path) and front == "text" else _columns(path)
-    return _read(path, columns, part=None, front=front)[0]
+    return _read(path, columns, part=None, front=front, window_s=window_s)[0]
 
 
 def _parts(root: Path) -> dict[str, Path]:
@@ -211,10 +215,13 @@ def _columns(path: Path) -> Columns | None:
     return guess_columns(header)
 
 
-def _read(path: Path, columns: Columns | None, *, part: Part | None, front: FrontName) -> tuple[Listing, Path | None]:
+def _read(
+    path: Path, columns: Columns | None, *, part: Part | None, front: FrontName, window_s: float = USUAL_S
+) -> tuple[Listing, Path | None]:
     """The listing, and the folder in which its files are found if its paths are invalid."""
     try:
-        return scan(path, columns=columns, part=part, front=front), None
+        found = scan(path, columns=columns, part=part, front=front)
+        return with_windows(found, window_s) if front == "audio" else found, None
     except DataError:
         if not path.is_file():
             raise

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from edgetl.data.scan import Listing
+from edgetl.fronts.audio.piece import piece_of
 
 _SPEECH_COMMANDS = r"([0-9a-f]{8})(_nohash_\d+)?\.\w+$"
 """Names of Google's Speech Commands: a hash of the speaker, and a counter."""
@@ -21,7 +22,13 @@ def speaker_pattern(train: Listing, val: Listing | None) -> str:
     between `_` or `-`, and exactly one part has a letter in every name, several clips for each value, and values that
     recur in other classes: the class's own name and a counter do not.
     """
-    labeled = [(listing.name_of(path), label) for listing in (train, val) if listing for path, label in listing.files]
+    labeled = [
+        (listing.name_of(path), label)
+        for listing in (train, val)
+        if listing
+        for path, label in listing.files
+        if piece_of(path) is None
+    ]
     found = [re.search(_SPEECH_COMMANDS, name) for name, _ in labeled]
     hashes = [match[1] for match in found if match]
     if len(hashes) == len(labeled):

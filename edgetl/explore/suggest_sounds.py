@@ -23,10 +23,10 @@ from edgetl.explore.recipe_lines import (
     title_of,
 )
 from edgetl.explore.speakers import speaker_pattern
+from edgetl.fronts.audio.window import USUAL_S
 
 BACKBONE = "speech_embedding"
 
-_USUAL_WINDOW_S = 1.0
 _LONGEST_WINDOW_S = 10.0
 _COVERED = 0.95
 
@@ -102,7 +102,7 @@ def _fewer(seen: Survey, shots: Choice) -> Choice:
 def _rest(seen: Survey, here: Path, vnni: bool) -> list[str]:
     seconds = _seconds(seen)
     covered = seconds[min(len(seconds) - 1, math.floor(_COVERED * len(seconds)))]
-    window = min(max(_USUAL_WINDOW_S, math.ceil(10 * covered) / 10), _LONGEST_WINDOW_S)
+    window = min(max(USUAL_S, math.ceil(10 * covered) / 10), _LONGEST_WINDOW_S)
     weights = _weights_folder(seen.train)
     found = (
         ["  " + entry("weights_dir", relative(weights, here))]

@@ -83,7 +83,16 @@ class Front(Protocol):
 
 
 @runtime_checkable
-class Rowed(Protocol):
+class Parted(Protocol):
+    """A front whose examples may be parts of a file, with places that name them."""
+
+    def content(self, path: Path) -> bytes:
+        """What the digest of a part is of. Raises Unreadable."""
+        ...
+
+
+@runtime_checkable
+class Rowed(Parted, Protocol):
     """A front that finds the examples in its tables itself."""
 
     def holds_examples(self, path: Path, columns: Columns | None) -> bool:
@@ -97,10 +106,6 @@ class Rowed(Protocol):
     def places(self, path: Path) -> Sequence[Path] | None:
         """Of all examples in a table, with or without labels; None if the file is a list of paths. A file that is one
         example is its own place. Raises DataError."""
-        ...
-
-    def content(self, path: Path) -> bytes:
-        """What the digest of a row is of. Raises Unreadable."""
         ...
 
 
@@ -125,15 +130,11 @@ class Table(Protocol):
 
 
 @runtime_checkable
-class Tabular(Protocol):
+class Tabular(Parted, Protocol):
     """A front whose examples may be rows of a table."""
 
     def open_table(self, path: Path) -> Table:
         """Raises DataError."""
-        ...
-
-    def content(self, path: Path) -> bytes:
-        """What the digest of a row is of. Raises Unreadable."""
         ...
 
 

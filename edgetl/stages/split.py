@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edgetl.errors import UsageError
 from edgetl.files.text import nearest
+from edgetl.fronts.audio.window import USUAL_S
 from edgetl.fronts.base import load_front
 from edgetl.recipes.job import Job
 from edgetl.store.results import StageResult, Store
@@ -22,20 +23,22 @@ def split_stage(store: Store, job: Job, progress: Progress) -> tuple[Split, Stag
         from edgetl.data.split import keep_split, make_split
         from edgetl.data.split_objects import make_object_split
 
-        data, base = job.recipe.data, job.base
-        objects = task == "detection"
-        split = make_object_split(data, base, progress) if objects else make_split(data, base, progress, front=front)
+        if task == "detection":
+            split = make_object_split(data, base, progress)
+        else:
+            split = make_split(data, base, progress, front=front, window_s=window_s)
         keep_split(split, out, progress)
 
-    task, front = job.recipe.task, job.recipe.front
+    task, front, data, base = job.recipe.task, job.recipe.front, job.recipe.data, job.base
+    window_s = job.recipe.audio.window_s or USUAL_S
     config = {
-        "data": job.recipe.data.model_dump(mode="json"),
-        "base": str(job.base),
+        "data": data.model_dump(mode="json"),
+        "base": str(base),
         "decoders": load_front(front).versions(),  # which files can be read
         **({} if task == "classification" else {"task": task}),
         **({} if front == "image" else {"front": front}),
     }
-    inputs = {"images": fingerprint(job.recipe.data, job.base, task, front)}
+    inputs = {"images": fingerprint(data, base, task, front, window_s)}
     result = store.once("data", 3, config, make, inputs=inputs)
     return read_split(result.folder / SPLIT_FILE), result
 

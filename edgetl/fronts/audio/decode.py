@@ -6,11 +6,13 @@ Only the training side reads FLAC and OGG; a device reads WAV.
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from edgetl.files.file_kind import HEAD_BYTES, FileKind, describe_bytes
+from edgetl.fronts.audio.piece import piece_of
 from edgetl.fronts.audio.wav import CONVERT, RATES, Sound, UnreadableSound, decode_wav, from_floats, from_int32, mono
 from edgetl.fronts.base import read_bytes
 
@@ -23,7 +25,20 @@ _MOST_CHANNELS = 16
 
 
 def decode(path: Path) -> Sound:
-    """The samples of a sound file, whatever its name. Raises UnreadableSound."""
+    """The samples of a sound file, whatever its name, or of a part of one (`Piece`). Raises UnreadableSound."""
+    piece = piece_of(path)
+    if piece is None:
+        return decode_bytes(read_bytes(path, UnreadableSound), str(path))
+    try:
+        stat = piece.recording.stat()
+    except OSError as error:
+        raise UnreadableSound(str(path), f"{piece.recording.name}: {error.strerror}") from error
+    return piece.of(_recording(piece.recording, stat.st_mtime_ns, stat.st_size))
+
+
+@lru_cache(maxsize=2)
+def _recording(path: Path, _written_ns: int, _size: int) -> Sound:
+    """A long recording, whose parts are often read one after the other."""
     return decode_bytes(read_bytes(path, UnreadableSound), str(path))
 
 

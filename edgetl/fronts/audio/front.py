@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgetl.fronts.audio.decode import SUFFIXES
+from edgetl.fronts.audio.decode import SUFFIXES, decode
 from edgetl.fronts.audio.examine import ClipFacts, examine
 from edgetl.types import FrontName
 
@@ -24,6 +24,9 @@ class AudioFront:
 
     def examine(self, path: Path) -> ClipFacts:
         return examine(path)
+
+    def content(self, path: Path) -> bytes:
+        return decode(path).samples.tobytes()
 
     def versions(self) -> Mapping[str, str]:
         return {"numpy": np.__version__, "soundfile": _soundfile()}

@@ -13,6 +13,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+USUAL_S = 1.0
+"""Seconds of the window of most networks for words, if the recipe does not say."""
+
 
 def centered(clip: NDArray[np.int16], samples: int) -> NDArray[np.int16]:
     """(n,) -> (samples,), a copy."""

@@ -8,6 +8,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cli_calls import Shell, write_images
 from pivot_folder import make_pivot
@@ -18,6 +19,7 @@ from edgetl.bundle.compile import compile_targets
 from edgetl.bundle.inference import open_bundle
 from edgetl.bundle.read import read_bundle
 from edgetl.errors import BackendError
+from edgetl.fronts.audio.decode import decode
 
 QUICK = ("--runs", "20", "--warmup", "1", "--cold-starts", "0", "--quiet")
 
@@ -50,6 +52,21 @@ def test_tones_are_classified_by_their_pitch(shell: Shell, bundles: dict[str, Pa
     found = shell("predict", bundles["tones"], clips, "--json").json()
     assert len(found) == 6
     assert all(each["labels"][0] == Path(each["path"]).parent.name for each in found)
+
+
+def test_a_part_of_a_recording_is_predicted_by_its_place_and_cannot_be_sorted(
+    shell: Shell, bundles: dict[str, Path], clips: Path, tmp_path: Path
+) -> None:
+    parts = [decode(clips / name / "0.wav").samples for name in ("low", "middle")]
+    recording = write_wav(tmp_path / "noise.wav", np.concatenate(parts), 8000)
+    length = len(parts[0]) / 8000
+    places = [f"{recording}:{start:g}:{length:g}" for start in (0, length)]
+    found = shell("predict", bundles["tones"], *places, "--json").json()
+    assert [(each["path"], each["labels"][0]) for each in found] == list(zip(places, ("low", "middle"), strict=True))
+    refused = shell("predict", bundles["tones"], *places, "--sort-into", tmp_path / "sorted")
+    assert refused.code == 2
+    assert "--sort-into is for files; noise.wav:0:" in refused.err
+    assert "is a part of a recording" in refused.err
 
 
 def test_clips_of_another_rate_are_converted_by_a_bundle_made_for_it(
