@@ -1,4 +1,7 @@
-"""A bundle of sound listens to a long recording, as the program on the device does. Needs no torch."""
+"""A bundle of sound or series follows a long recording, as the program on the device does. Needs no torch.
+
+A series has no rate, so its lengths are moments wherever those of sound are seconds.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,27 @@ from edgetl.errors import DataError, UsageError
 from edgetl.files.text import escaped, nearest
 from edgetl.fronts.audio.decode import decode
 from edgetl.fronts.audio.load import at_network_rate
+from edgetl.fronts.series.load import read_window, with_channels
 from edgetl.tasks.classification.spotting import Event, choose_thresholds
 from edgetl.tasks.classification.stream import Hops, smoothed
-from edgetl.types import OUTPUT_NAME, AudioPreprocessing, Engine, Progress, fed
+from edgetl.types import OUTPUT_NAME, AudioPreprocessing, Engine, Progress, SeriesPreprocessing, fed
 
 _MOST_BYTES = 20_000_000
 _COLUMNS = ("begin_s", "end_s", "label")
+
+
+Followed = AudioPreprocessing | SeriesPreprocessing
+"""The input of a bundle that can follow a recording."""
+
+
+def rate_of(p: Followed) -> int:
+    """Samples per second; 1 of series."""
+    return p.rate_hz if isinstance(p, AudioPreprocessing) else 1
+
+
+def window_of(p: Followed) -> int:
+    """Samples, or moments."""
+    return p.samples if isinstance(p, AudioPreprocessing) else p.steps
 
 
 @dataclass(frozen=True)
@@ -35,29 +53,29 @@ class Listening:
     smoothing: int = 4
     refractory_s: float | None = None
 
-    def hops(self, p: AudioPreprocessing) -> Hops:
-        hop = p.samples // 4 if self.hop_s is None else round(self.hop_s * p.rate_hz)
-        return Hops(p.samples, max(1, hop))
+    def hops(self, p: Followed) -> Hops:
+        hop = window_of(p) // 4 if self.hop_s is None else round(self.hop_s * rate_of(p))
+        return Hops(window_of(p), max(1, hop))
 
-    def refractory(self, p: AudioPreprocessing) -> int:
-        return p.samples if self.refractory_s is None else round(self.refractory_s * p.rate_hz)
+    def refractory(self, p: Followed) -> int:
+        return window_of(p) if self.refractory_s is None else round(self.refractory_s * rate_of(p))
 
 
 @dataclass(frozen=True)
 class Heard:
-    """means  (windows, classes), smoothed probabilities;  seconds  of the recording;  thresholds  chosen on clips, if
-    there were any"""
+    """means  (windows, classes), smoothed probabilities;  seconds  of the recording, or its moments;  thresholds
+    chosen on clips, if there were any"""
 
     means: NDArray[np.float32]
     seconds: float
     thresholds: NDArray[np.float32] | None
 
 
-def input_of(bundle: Bundle) -> AudioPreprocessing:
-    """Raises UsageError for a bundle that does not listen."""
+def input_of(bundle: Bundle) -> Followed:
+    """Raises UsageError for a bundle that cannot follow a recording."""
     p = bundle.manifest.preprocessing
-    if not isinstance(p, AudioPreprocessing):
-        raise UsageError(f"{bundle.folder}: expected a bundle for sound; it is for {p.front}")
+    if not isinstance(p, Followed):
+        raise UsageError(f"{bundle.folder}: expected a bundle for sound or series; it is for {p.front}")
     return p
 
 
@@ -70,21 +88,28 @@ def listen(
     raises  UsageError, BundleError, BackendError; DataError if the recording is shorter than a window.
     """
     p = input_of(bundle)
-    samples = at_network_rate(decode(recording), str(recording), p)
+    samples = _samples(recording, p)
     starts = how.hops(p).starts(len(samples))
     if not starts:
-        raise DataError(
-            f"{recording}: expected at least one window of {p.samples / p.rate_hz:.2f} s; "
-            f"found {len(samples) / p.rate_hz:.2f} s"
+        sound = isinstance(p, AudioPreprocessing)
+        wanted, found = (
+            f"{length / rate_of(p):.2f} s" if sound else f"{length} moments" for length in (window_of(p), len(samples))
         )
+        raise DataError(f"{recording}: expected at least one window of {wanted}; found {found}")
     logits = np.empty((len(starts), len(bundle.manifest.labels)), np.float32)
     with open_bundle(bundle, threads=threads) as engine:
         with progress.task("windows", total=len(starts)) as advance:
             for row, start in zip(logits, starts, strict=True):
-                row[:] = _logits(engine, samples[start : start + p.samples])
+                row[:] = _logits(engine, samples[start : start + window_of(p)])
                 advance(1)
         thresholds = None if clips is None else _chosen(bundle, engine, clips, progress)
-    return Heard(smoothed(logits, how.smoothing), len(samples) / p.rate_hz, thresholds)
+    return Heard(smoothed(logits, how.smoothing), len(samples) / rate_of(p), thresholds)
+
+
+def _samples(recording: Path, p: Followed) -> NDArray[np.generic]:
+    if isinstance(p, AudioPreprocessing):
+        return at_network_rate(decode(recording), str(recording), p)
+    return with_channels(read_window(recording), str(recording), p)
 
 
 def _chosen(bundle: Bundle, engine: Engine, clips: Path, progress: Progress) -> NDArray[np.float32]:

@@ -43,9 +43,13 @@ _TRIED = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # with which the chosen thresholds are
 )
 @click.option("--threshold", type=FiniteRange(0, 1), help=f"Of every class, without --clips.  [default: {_THRESHOLD}]")
 @click.option("--off", "off", multiple=True, metavar="LABEL", help="Never report this class; repeatable.")
-@click.option("--hop", "hop_s", type=FiniteRange(0.001, 60), metavar="SECONDS", help="[default: a quarter of a window]")
+@click.option(
+    "--hop", "hop_s", type=FiniteRange(0.001, 1 << 20), metavar="SECONDS", help="[default: a quarter of a window]"
+)
 @click.option("--smoothing", type=click.IntRange(1, 1000), default=4, show_default=True, help="Windows in a mean.")
-@click.option("--refractory", "refractory_s", type=FiniteRange(0, 3600), metavar="SECONDS", help="[default: a window]")
+@click.option(
+    "--refractory", "refractory_s", type=FiniteRange(0, 1 << 20), metavar="SECONDS", help="[default: a window]"
+)
 @threads_option
 @quiet_option
 @json_option
@@ -63,10 +67,11 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Spot BUNDLE's classes in a long RECORDING as the program on the device does.
+    """Spot BUNDLE's classes in a long RECORDING of sound or sensors as the device does.
 
     Without --events it prints the detections. With them it counts: an event without a detection is a miss, a detection
     outside of every event of its class a false accept. Record what the device will hear, for an hour or more.
+    A series (CSV, NPY) has no rate: --hop and --refractory count its moments.
 
     \b
       edgetl listen bundles/words-x86-cpu meeting.wav --threshold 0.9
@@ -74,7 +79,7 @@ def command(
     """
     import numpy as np
 
-    from edgetl.bench.listening import Listening, input_of, listen, read_events
+    from edgetl.bench.listening import Listening, input_of, listen, rate_of, read_events, window_of
     from edgetl.bundle.read import read_bundle
     from edgetl.files.text import nearest
     from edgetl.tasks.classification.spotting import score
@@ -84,6 +89,9 @@ def command(
         raise click.UsageError("--clips and --threshold exclude each other; choose one")
     opened = read_bundle(bundle)
     labels, p = opened.manifest.labels, input_of(opened)
+    rate_hz, series = rate_of(p), p.front == "series"
+    if series and events is not None:
+        raise click.UsageError("--events is for sound: false accepts per hour need a rate, which a series has not")
     for label in off:
         if label not in labels:
             raise click.UsageError(f"--off {label}: the bundle has no such label; {nearest(label, labels)}")
@@ -96,7 +104,7 @@ def command(
     found = detections(heard.means, limits, how.refractory(p), hops)
     scores, others = None, {}
     if events is not None:
-        wanted = read_events(events, labels, p.rate_hz, heard.seconds)
+        wanted = read_events(events, labels, rate_hz, heard.seconds)
 
         def scored(made: Sequence[Detection]) -> Scores:
             return score(made, wanted, hops, smoothing, heard.seconds / 3600, len(labels))
@@ -106,11 +114,11 @@ def command(
             same = np.where(limits > 1, limits, np.float32(one))
             others[one] = scored(detections(heard.means, same, how.refractory(p), hops)).whole
     if as_json:
-        emit(_document(labels, limits, found, scores, p.rate_hz, heard.seconds) | _tried(others))
+        emit(_document(labels, limits, found, scores, rate_hz, heard.seconds, series) | _tried(others))
     elif scores is None:
-        _lines(labels, found, p.samples, p.rate_hz)
+        _lines(labels, found, window_of(p), rate_hz, series)
     else:
-        _table(labels, limits, scores, heard.seconds, p.rate_hz)
+        _table(labels, limits, scores, heard.seconds, rate_hz)
         for one, whole in others.items():
             click.echo(f"{'one for all':<20} {one:>9.3f} {_cells(whole)}")
     return 0
@@ -120,12 +128,13 @@ def _tried(others: Mapping[float, Spotted]) -> dict[str, Any]:
     return {"one_for_all": [{"threshold": one, **asdict(whole)} for one, whole in others.items()]} if others else {}
 
 
-def _lines(labels: Sequence[str], found: Sequence[Detection], window: int, rate_hz: int) -> None:
+def _lines(labels: Sequence[str], found: Sequence[Detection], window: int, rate_hz: int, series: bool) -> None:
     from edgetl.files.text import escaped
 
     for each in found:
-        begin, end = max(0, each.end - window) / rate_hz, each.end / rate_hz
-        click.echo(f"{begin:.3f} to {end:.3f} s: {escaped(labels[each.label])} {100 * each.probability:.1f} %")
+        begin, end = max(0, each.end - window), each.end
+        place = f"moments {begin} to {end}" if series else f"{begin / rate_hz:.3f} to {end / rate_hz:.3f} s"
+        click.echo(f"{place}: {escaped(labels[each.label])} {100 * each.probability:.1f} %")
 
 
 def _table(labels: Sequence[str], limits: NDArray[np.float32], scores: Scores, seconds: float, rate_hz: int) -> None:
@@ -159,12 +168,14 @@ def _document(
     scores: Scores | None,
     rate_hz: int,
     seconds: float,
+    series: bool,
 ) -> dict[str, Any]:
     def shown(each: Detection) -> dict[str, Any]:
-        return {"end_s": each.end / rate_hz, "label": labels[each.label], "probability": each.probability}
+        end = {"end": each.end} if series else {"end_s": each.end / rate_hz}
+        return {**end, "label": labels[each.label], "probability": each.probability}
 
     document: dict[str, Any] = {
-        "seconds": seconds,
+        "moments" if series else "seconds": int(seconds) if series else seconds,
         "thresholds": {
             label: None if limit > 1 else round(float(limit), 6) for label, limit in zip(labels, limits, strict=True)
         },

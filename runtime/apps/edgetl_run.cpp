@@ -46,13 +46,14 @@ const edgetl::Program& program() {
         "Classify this text; repeatable. A FILE holds one text, with the path - every line of stdin is one."},
        {"--ids", nullptr, "Show the tokens of texts instead of classes."},
        {"--stream", nullptr,
-        "Listen: FILE is a WAV file of any length, or - for int16 samples from stdin, mono, little-endian. Prints a "
-        "line "
-        "for each detection, with --json an object."},
+        "FILE is a WAV file of any length, or - for int16 samples from stdin, mono, little-endian; of sensors CSV "
+        "lines, "
+        "an NPY file, or - for lines from stdin. Prints a line for each detection, with --json an object."},
+       {"--raw", nullptr, "Sensors: float32 values, little-endian, moment by moment, instead of lines."},
        {"--rate", "HZ", "Rate of the samples from stdin."},
-       {"--hop", "MS", "From one window to the next. [default: a quarter of the window]"},
+       {"--hop", "MS", "From one window to the next; of sensors in moments. [default: a quarter of the window]"},
        {"--smoothing", "K", "Windows over whose probabilities the mean is taken. [default: 4]"},
-       {"--refractory", "MS", "From one detection to the next at least. [default: the window]"},
+       {"--refractory", "MS", "From one detection to the next at least; of sensors in moments. [default: the window]"},
        {"--hops", nullptr, "Print a line for every window."}}};
   return described;
 }
@@ -287,15 +288,16 @@ std::string misplaced(const edgetl::Arguments& arguments, const edgetl_model* mo
   const bool detector = is_detector(model), stream = arguments.has("--stream");
   const std::string front = info_of(model).front;
   const char* made_for = front == "text" ? "texts" : front == "image" ? "images" : front.c_str();
-  if (stream && info_of(model).rate_hz == 0)
-    return std::string("--stream is for sound; the bundle is made for ") + made_for;
+  if (stream && front != "audio" && front != "series") {
+    return std::string("--stream is for sound and series; the bundle is made for ") + made_for;
+  }
   for (const char* option : {"--text", "--ids"}) {
     if (!takes_texts(model) && arguments.has(option)) {
       return std::string(option) + " is for texts; the bundle is made for " + (front == "audio" ? "sound" : made_for);
     }
   }
   if (stream) return arguments.has("--logits") ? "--logits is for files, not for --stream" : "";
-  for (const char* option : {"--rate", "--hop", "--smoothing", "--refractory", "--hops"}) {
+  for (const char* option : {"--rate", "--raw", "--hop", "--smoothing", "--refractory", "--hops"}) {
     if (arguments.has(option)) return std::string(option) + " needs --stream";
   }
   for (const char* option : {"--top", "--logits"}) {

@@ -15,6 +15,7 @@
 
 #include "fail.h"
 #include "json_writer.h"
+#include "moments.h"
 #include "sounds.h"
 
 namespace edgetl {
@@ -32,7 +33,9 @@ struct Printer {
   const edgetl_model* model;
   edgetl_info info;
   size_t top;
-  bool as_json, every_window;
+  bool as_json, every_window, raw;
+
+  bool sensors() const { return info.channels > 0; }
 };
 
 // --- options
@@ -66,9 +69,11 @@ bool read_threshold(const std::string& text, const Printer& printer, std::vector
   return false;
 }
 
-// A length in milliseconds as samples of the network; 0, the default, if it is not given.
+// A length in milliseconds as samples of the network, or in moments of sensors, which have no rate; 0, the default, if it
+// is not given.
 bool read_length(const Arguments& arguments, const char* option, int32_t rate_hz, int32_t& samples,
                  std::string& problem) {
+  if (rate_hz == 0) return arguments.number(option, 1, 1 << 20, 0, samples, problem);
   constexpr int32_t longest_ms = 60'000;
   int32_t milliseconds = 0;
   if (!arguments.number(option, 1, longest_ms, 0, milliseconds, problem)) return false;
@@ -112,7 +117,12 @@ const char* label(const Printer& printer, size_t index) {
 void print_text(const Printer& printer, const std::string& path, const edgetl_hop& hop) {
   char part[64];
   const auto seconds = [&](int64_t samples) { return static_cast<double>(samples) / printer.info.rate_hz; };
-  std::snprintf(part, sizeof part, ": %.3f to %.3f s:", seconds(hop.begin), seconds(hop.end));
+  if (printer.sensors()) {
+    std::snprintf(part, sizeof part, ": moments %lld to %lld:", static_cast<long long>(hop.begin),
+                  static_cast<long long>(hop.end));
+  } else {
+    std::snprintf(part, sizeof part, ": %.3f to %.3f s:", seconds(hop.begin), seconds(hop.end));
+  }
   std::string line = path + part;
   if (hop.detected >= 0) line += std::string(" detected ") + edgetl_label(printer.model, hop.detected) + ";";
   bool first = true;
@@ -129,7 +139,8 @@ void print_json(const Printer& printer, const std::string& path, const edgetl_ho
   const std::vector<size_t> best = best_classes(hop, printer);
   JsonWriter json(JsonWriter::Layout::one_line);
   json.open('{').key("path").text(path).key("begin").whole(hop.begin).key("end").whole(hop.end);
-  json.key("rate_hz").whole(printer.info.rate_hz).key("detected");
+  if (!printer.sensors()) json.key("rate_hz").whole(printer.info.rate_hz);
+  json.key("detected");
   hop.detected >= 0 ? json.text(edgetl_label(printer.model, hop.detected)) : json.null();
   json.key("labels").open('[');
   for (const size_t index : best) json.text(label(printer, index));
@@ -157,6 +168,22 @@ edgetl_status push(edgetl_stream* stream, const int16_t* samples, size_t count, 
     print(printer, path, *hop);
     samples += taken;
     count -= taken;
+  }
+}
+
+edgetl_status push_moments(edgetl_stream* stream, const float* values, size_t moments, const Printer& printer,
+                           const std::string& path, edgetl_error* error) {
+  const auto channels = static_cast<size_t>(printer.info.channels);
+  for (;;) {
+    size_t taken = 0;
+    const edgetl_hop* hop = nullptr;
+    edgetl_error why{};
+    const edgetl_status status = edgetl_stream_push_moments(stream, values, moments, channels, &taken, &hop, &why);
+    if (status != EDGETL_OK) return fail(error, status, "%s: %s", path.c_str(), why.message);
+    if (hop == nullptr) return status;
+    print(printer, path, *hop);
+    values += taken * channels;
+    moments -= taken;
   }
 }
 
@@ -190,7 +217,12 @@ edgetl_status push_stdin(edgetl_stream* stream, const Printer& printer, edgetl_e
 edgetl_status listen(edgetl_stream* stream, const Printer& printer, const std::string& path, edgetl_error* error) {
   edgetl_status status = EDGETL_OK;
   edgetl_stream_reset(stream);
-  if (path == "-") {
+  if (printer.sensors()) {
+    const auto take = [&](const float* values, size_t moments) {
+      return push_moments(stream, values, moments, printer, path, error);
+    };
+    status = read_moments(path, static_cast<size_t>(printer.info.channels), printer.raw, take, error);
+  } else if (path == "-") {
     status = push_stdin(stream, printer, error);
   } else {
     Sound sound;
@@ -200,12 +232,16 @@ edgetl_status listen(edgetl_stream* stream, const Printer& printer, const std::s
   return status == EDGETL_OK ? end(stream, printer, path, error) : status;
 }
 
-bool check_rate(const Arguments& arguments, const std::vector<std::string>& paths, const Printer& printer,
-                std::string& problem) {
+// Of what is read.
+bool check_input(const Arguments& arguments, const std::vector<std::string>& paths, const Printer& printer,
+                 std::string& problem) {
   const auto stdins = std::count(paths.begin(), paths.end(), "-");
   int32_t rate_hz = 0;
   if (!arguments.number("--rate", 1000, 192'000, 0, rate_hz, problem)) return false;
   if (stdins > 1) problem = "- can be read once";
+  if (printer.sensors() && rate_hz != 0) problem = "--rate is for sound; the bundle is made for series";
+  if (!printer.sensors() && printer.raw) problem = "--raw is for series; the bundle is made for sound";
+  if (printer.sensors() || !problem.empty()) return problem.empty();
   if (stdins == 0 && rate_hz != 0) problem = "--rate is for samples from stdin; a WAV file says its own";
   if (stdins > 0 && rate_hz != printer.info.rate_hz) {
     problem = "- needs --rate " + std::to_string(printer.info.rate_hz) + ", which the bundle takes";
@@ -217,14 +253,14 @@ bool check_rate(const Arguments& arguments, const std::vector<std::string>& path
 }  // namespace
 
 int run_stream(const Program& program, const Arguments& arguments, edgetl_model* model, size_t top) {
-  Printer printer{model, {}, top, arguments.has("--json"), arguments.has("--hops")};
+  Printer printer{model, {}, top, arguments.has("--json"), arguments.has("--hops"), arguments.has("--raw")};
   printer.info.struct_size = sizeof printer.info;
   edgetl_get_info(model, &printer.info);
   const std::vector<std::string> paths(arguments.positional().begin() + 1, arguments.positional().end());
   std::vector<float> thresholds(static_cast<size_t>(printer.info.classes), 0.5F);
   edgetl_stream_settings settings{};
   std::string problem;
-  if (!check_rate(arguments, paths, printer, problem) ||
+  if (!check_input(arguments, paths, printer, problem) ||
       !read_settings(arguments, printer, thresholds, settings, problem)) {
     return wrong_usage(program, problem);
   }

@@ -1,4 +1,4 @@
-// edgetl-run --stream: recordings of any length, or samples from stdin, through a stream of the library.
+// edgetl-run --stream: recordings of sound or sensors of any length, or stdin, through a stream of the library.
 #pragma once
 
 #include <cstddef>

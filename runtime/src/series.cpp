@@ -133,62 +133,20 @@ std::string shown(std::string_view cell) {
   return text;
 }
 
-class TextReader {
- public:
-  TextReader(const char* name, Window& window, edgetl_error* error) : name_(name), window_(window), error_(error) {}
-
-  edgetl_status read(std::string_view text) {
-    if (text.substr(0, 3) == "\xEF\xBB\xBF") text.remove_prefix(3);
-    separator_ = text.substr(0, text.find_first_of("\r\n")).find('\t') == text.npos ? ',' : '\t';
-    while (!text.empty()) {
-      ++line_;
-      const size_t end = text.find_first_of("\r\n");
-      const std::string_view line = text.substr(0, end);
-      const size_t skipped = end == text.npos ? 0 : text.substr(end, 2) == "\r\n" ? 2 : 1;
-      text.remove_prefix(line.size() + skipped);
-      if (const edgetl_status status = take(line)) return status;
-    }
-    if (width_ == 0) return refuse(name_, "it is empty", error_);
-    if (window_.steps == 0) return refuse(name_, "it has a header and no moments", error_);
-    return EDGETL_OK;
+edgetl_status take_text(const char* name, std::string_view text, Window& window, edgetl_error* error) {
+  MomentReader reader(name);
+  while (!text.empty()) {
+    const size_t end = text.find_first_of("\r\n");
+    const std::string_view line = text.substr(0, end);
+    const size_t skipped = end == text.npos ? 0 : text.substr(end, 2) == "\r\n" ? 2 : 1;
+    text.remove_prefix(line.size() + skipped);
+    if (const edgetl_status status = reader.take(line, window.values, error)) return status;
   }
-
- private:
-  edgetl_status take(std::string_view line) {
-    const std::vector<std::string_view> cells = cells_of(line, separator_);
-    if (std::all_of(cells.begin(), cells.end(), [](std::string_view cell) { return cell.empty(); })) return EDGETL_OK;
-    if (width_ == 0) {
-      width_ = cells.size();
-      const bool header = !std::all_of(cells.begin(), cells.end(), is_value);
-      first_ = header && is_left_out(cells[0]) ? 1 : 0;
-      window_.channels = width_ - first_;
-      if (window_.channels == 0) return refuse(name_, "it has no channel beside its time", error_);
-      if (header) return EDGETL_OK;
-    }
-    const std::string where = "line " + std::to_string(line_) + ": ";
-    if (cells.size() != width_) {
-      return refuse(name_,
-                    where + "expected " + std::to_string(width_) + " cells, found " + std::to_string(cells.size()),
-                    error_);
-    }
-    for (size_t i = 0; i < width_; ++i) {
-      if (!is_value(cells[i])) {
-        return refuse(name_,
-                      where + "expected a number in column " + std::to_string(i + 1) + ", found " + shown(cells[i]),
-                      error_);
-      }
-      if (i >= first_) window_.values.push_back(value_of(cells[i]));
-    }
-    ++window_.steps;
-    return EDGETL_OK;
-  }
-
-  const char* name_;
-  Window& window_;
-  edgetl_error* error_;
-  char separator_ = ',';
-  size_t line_ = 0, width_ = 0, first_ = 0;
-};
+  window.channels = reader.channels();
+  if (window.channels == 0) return refuse(name, "it is empty", error);
+  window.steps = window.values.size() / window.channels;
+  return window.steps > 0 ? EDGETL_OK : refuse(name, "it has a header and no moments", error);
+}
 
 edgetl_status check_values(const char* name, const Window& window, edgetl_error* error) {
   if (window.steps > most_steps || window.channels > most_channels) {
@@ -228,6 +186,35 @@ edgetl_status check_call(const edgetl_model& model, const float* values, size_t 
 
 }  // namespace
 
+edgetl_status MomentReader::take(std::string_view line, std::vector<float>& values, edgetl_error* error) {
+  if (++line_ == 1) {
+    if (line.substr(0, 3) == "\xEF\xBB\xBF") line.remove_prefix(3);
+    separator_ = line.find('\t') == line.npos ? ',' : '\t';
+  }
+  const std::vector<std::string_view> cells = cells_of(line, separator_);
+  if (std::all_of(cells.begin(), cells.end(), [](std::string_view cell) { return cell.empty(); })) return EDGETL_OK;
+  if (width_ == 0) {
+    width_ = cells.size();
+    const bool header = !std::all_of(cells.begin(), cells.end(), is_value);
+    first_ = header && is_left_out(cells[0]) ? 1 : 0;
+    if (channels() == 0) return refuse(name_, "it has no channel beside its time", error);
+    if (header) return EDGETL_OK;
+  }
+  const std::string where = "line " + std::to_string(line_) + ": ";
+  if (cells.size() != width_) {
+    const std::string counts = std::to_string(width_) + " cells, found " + std::to_string(cells.size());
+    return refuse(name_, where + "expected " + counts, error);
+  }
+  for (size_t i = 0; i < width_; ++i) {
+    if (!is_value(cells[i])) {
+      const std::string column = std::to_string(i + 1);
+      return refuse(name_, where + "expected a number in column " + column + ", found " + shown(cells[i]), error);
+    }
+    if (i >= first_) values.push_back(value_of(cells[i]));
+  }
+  return EDGETL_OK;
+}
+
 edgetl_status read_window(const char* name, Bytes file, Window& window, edgetl_error* error) {
   constexpr uint8_t magic[] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
   window = Window();
@@ -236,9 +223,8 @@ edgetl_status read_window(const char* name, Bytes file, Window& window, edgetl_e
       return refuse(name, "expected numbers (steps, channels) in NumPy's format 1.0, in C order", error);
     }
   } else {
-    TextReader reader(name, window, error);
-    const edgetl_status status = reader.read({reinterpret_cast<const char*>(file.data), file.size});
-    if (status != EDGETL_OK) return status;
+    const std::string_view text{reinterpret_cast<const char*>(file.data), file.size};
+    if (const edgetl_status status = take_text(name, text, window, error)) return status;
   }
   return check_values(name, window, error);
 }

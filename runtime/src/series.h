@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "bundle.h"
@@ -15,6 +16,21 @@ struct Window {
   std::vector<float> values;  // (steps, channels)
   size_t steps = 0;
   size_t channels = 0;
+};
+
+// Lines of CSV or TSV, one after the other.
+class MomentReader {
+ public:
+  explicit MomentReader(const char* name) : name_(name) {}
+  // Adds the values of one more line, without its end, if it is a moment. EDGETL_INVALID_ARGUMENT, in a line that begins
+  // with the name, if it is neither one nor blank nor a header.
+  edgetl_status take(std::string_view line, std::vector<float>& values, edgetl_error* error);
+  size_t channels() const { return width_ - first_; }  // 0 before the first line that is not blank
+
+ private:
+  const char* name_;
+  char separator_ = ',';
+  size_t line_ = 0, width_ = 0, first_ = 0;
 };
 
 // EDGETL_INVALID_ARGUMENT, in a line that begins with `name`, if this is neither an .npy file nor CSV or TSV of numbers,

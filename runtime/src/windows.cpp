@@ -12,18 +12,16 @@ constexpr int64_t block = 4096;  // samples that are taken at once
 
 bool Windows::make(const Resampler& resampler, int32_t window, int32_t hop) {
   resampler_ = &resampler;
-  window_ = window;
-  hop_ = hop;
   room_ = resampler.taps() + block;
   history_ = make_buffer<int16_t>(static_cast<size_t>(room_));
-  ring_ = make_buffer<int16_t>(static_cast<size_t>(window));
+  const bool made = ring_.make(window, hop, 1);
   reset();
-  return history_ != nullptr && ring_ != nullptr;
+  return made && history_ != nullptr;
 }
 
 void Windows::reset() {
-  first_ = heard_ = made_ = 0;
-  due_ = window_;
+  ring_.reset();
+  first_ = heard_ = 0;
   next_ = {};
 }
 
@@ -31,7 +29,7 @@ size_t Windows::take(const int16_t* samples, size_t count) {
   size_t taken = 0;
   for (;;) {
     // a sample needs taps / 2 samples after its moment
-    advance(heard_ - resampler_->taps() / 2);
+    advance(heard_ - resampler_->taps() / 2, ring_.due());
     if (complete() || taken == count) return taken;
     forget();
     const int64_t more = std::min(room_ - (heard_ - first_), static_cast<int64_t>(count - taken));
@@ -42,18 +40,14 @@ size_t Windows::take(const int16_t* samples, size_t count) {
 }
 
 void Windows::end() {
-  const int64_t length = resampler_->length_of(heard_);
-  const int64_t due = due_;
-  due_ = std::min(due, length);
-  advance(std::numeric_limits<int64_t>::max());
-  due_ = due;
+  advance(std::numeric_limits<int64_t>::max(), std::min(ring_.due(), resampler_->length_of(heard_)));
 }
 
-// Makes samples of the moments before input sample `available`, until the window is complete.
-void Windows::advance(int64_t available) {
-  for (; made_ < due_ && next_.whole < available; ++made_, next_ = resampler_->next(next_)) {
+// Makes samples of the moments before input sample `available`, until there are `due`.
+void Windows::advance(int64_t available, int64_t due) {
+  for (; ring_.made() < due && next_.whole < available; next_ = resampler_->next(next_)) {
     const int16_t made = resampler_->sample(history_.get(), first_, heard_ - first_, next_);
-    ring_[static_cast<size_t>(made_ % window_)] = made;
+    ring_.put(&made);
   }
 }
 
@@ -63,13 +57,6 @@ void Windows::forget() {
   const int64_t needed = std::clamp(resampler_->first_of(next_), first_, heard_);
   std::copy(history_.get() + (needed - first_), history_.get() + (heard_ - first_), history_.get());
   first_ = needed;
-}
-
-void Windows::give(int16_t* out) {
-  const int64_t begin = made_ % window_;
-  std::copy_n(ring_.get() + begin, window_ - begin, out);
-  std::copy_n(ring_.get(), begin, out + (window_ - begin));
-  due_ += hop_;
 }
 
 }  // namespace edgetl

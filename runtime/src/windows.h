@@ -1,6 +1,7 @@
 // Samples in pieces of any size -> the windows that the network hears, the same to the bit however the pieces are cut.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -8,6 +9,43 @@
 #include "resample.h"
 
 namespace edgetl {
+
+// The last moments of a stream, of `width` values each, and when a window of them is complete. Allocates only in `make`.
+template <typename Value>
+class Ring {
+ public:
+  // Lengths in moments. False if there is not enough memory.
+  bool make(int32_t window, int32_t hop, int32_t width) {
+    window_ = window;
+    hop_ = hop;
+    width_ = width;
+    values_ = make_buffer<Value>(static_cast<size_t>(window) * static_cast<size_t>(width));
+    reset();
+    return values_ != nullptr;
+  }
+  void reset() {
+    made_ = 0;
+    due_ = window_;
+  }
+
+  void put(const Value* moment) { std::copy_n(moment, width_, at(made_++ % window_)); }
+  int64_t made() const { return made_; }  // moments since the beginning
+  int64_t due() const { return due_; }    // where the next window ends
+  bool complete() const { return made_ == due_; }
+  // The window that is complete; begins the next.
+  void give(Value* out) {
+    const int64_t begin = made_ % window_;
+    std::copy_n(at(begin), (window_ - begin) * width_, out);
+    std::copy_n(at(0), begin * width_, out + (window_ - begin) * width_);
+    due_ += hop_;
+  }
+
+ private:
+  Value* at(int64_t moment) const { return values_.get() + moment * width_; }
+
+  int64_t window_ = 0, hop_ = 0, width_ = 0, made_ = 0, due_ = 0;
+  Buffer<Value> values_;  // moment i at i % window
+};
 
 class Windows {
  public:
@@ -20,24 +58,22 @@ class Windows {
   // No samples will follow: completes a window with the last of them if they suffice.
   void end();
 
-  bool complete() const { return made_ == due_; }
+  bool complete() const { return ring_.complete(); }
   // In samples at the network's rate, of the window that is complete.
-  int64_t end_of_window() const { return due_; }
+  int64_t end_of_window() const { return ring_.due(); }
   // The window that is complete; begins the next.
-  void give(int16_t* out);
+  void give(int16_t* out) { ring_.give(out); }
 
  private:
-  void advance(int64_t available);
+  void advance(int64_t available, int64_t due);
   void forget();
 
   const Resampler* resampler_ = nullptr;
-  int64_t window_ = 0, hop_ = 0;
   Buffer<int16_t> history_;  // samples first_ .. heard_ - 1 as they came
   int64_t room_ = 0;         // of `history_`
   int64_t first_ = 0, heard_ = 0;
-  Buffer<int16_t> ring_;        // resampled sample i at i % window
-  int64_t made_ = 0, due_ = 0;  // resampled samples: there are, and the next window ends before
-  Moment next_;                 // of resampled sample `made_`
+  Ring<int16_t> ring_;  // of resampled samples
+  Moment next_;         // of the next one
 };
 
 }  // namespace edgetl

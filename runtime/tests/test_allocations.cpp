@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cmath>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -13,6 +14,7 @@
 #include "bundle.h"
 #include "edgetl/audio.h"
 #include "edgetl/runtime.h"
+#include "edgetl/series.h"
 #include "edgetl/text.h"
 #include "interface.h"
 #include "tools/bare_engine.h"
@@ -230,6 +232,37 @@ TEST_CASE("a stream allocates nothing after it is open") {
         }) == 0);
   CHECK(error.status == EDGETL_OK);
   CHECK(hops > 10'000);
+  edgetl_stream_close(stream);
+}
+
+TEST_CASE("a stream of sensors allocates nothing after it is open, a refused moment neither") {
+  small_bundle::Facts facts;
+  facts.series = true;
+  facts.golden = false;
+  const small_bundle::Folder folder(facts);
+  const Opened model = open(folder.path(), nullptr);
+  const std::vector<float> thresholds(small_bundle::classes, 0.1F);
+  const edgetl_stream_settings settings{sizeof settings, 1, 4, 1, thresholds.data()};
+  edgetl_stream* stream = nullptr;
+  REQUIRE(edgetl_stream_open(model.get(), &settings, &stream, nullptr) == EDGETL_OK);
+  const std::vector<float> values(1000);
+  const std::vector<float> broken(2, HUGE_VALF);
+  edgetl_error error;
+  size_t hops = 0;
+  const edgetl_hop* hop = nullptr;
+  CHECK(allocations_of([&] {
+          size_t at = 0, taken = 0;
+          do {
+            edgetl_stream_push_moments(stream, values.data() + 2 * at, 500 - at, 2, &taken, &hop, &error);
+            at += taken;
+            hops += hop != nullptr ? 1 : 0;
+          } while (hop != nullptr);
+          edgetl_stream_push_moments(stream, broken.data(), 1, 2, &taken, &hop, nullptr);
+          edgetl_stream_end(stream, &hop, nullptr);
+          edgetl_stream_reset(stream);
+        }) == 0);
+  CHECK(error.status == EDGETL_OK);
+  CHECK(hops == 25 * 497);
   edgetl_stream_close(stream);
 }
 

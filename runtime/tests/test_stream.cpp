@@ -7,12 +7,14 @@
 #include <string>
 #include <vector>
 
-#include "edgetl/audio.hpp"
+#include "edgetl/stream.hpp"
 #include "tools/sounding.h"
 
 using small_bundle::contains;
 using small_bundle::Folder;
+using small_bundle::of_series;
 using small_bundle::of_sound;
+using small_bundle::open_sensing;
 using small_bundle::open_sounding;
 using small_bundle::Opened;
 
@@ -157,6 +159,66 @@ TEST_CASE("two streams through one model do not disturb each other") {
   }
   REQUIRE(found.size() + 2 >= expected.size());
   for (size_t i = 0; i < found.size(); ++i) CHECK(found[i].probability == expected[i].probability);
+}
+
+TEST_CASE("a stream of sensors shows every window at its moments, however they are cut into pieces") {
+  const Folder folder(of_series());
+  std::vector<float> values(40);  // 20 moments of 2 channels
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i * i % 17);
+  for (const size_t piece : {1, 3, 20}) {
+    auto opened = edgetl::Stream::over(edgetl::Model::open(folder.path()), settings(3, 1, 0, nullptr));
+    REQUIRE(opened);
+    edgetl::Stream stream = std::move(*opened);
+    stream.model().get()->engine.reset(new small_bundle::Sensing);
+    std::vector<std::array<int64_t, 3>> found;
+    const auto on_hop = [&](const edgetl_hop& hop) { found.push_back({hop.begin, hop.end, hop.label}); };
+    for (size_t at = 0; at < 20; at += piece) {
+      const size_t moments = std::min(piece, 20 - at);
+      REQUIRE(stream.push({values.data() + 2 * at, 2 * moments}, on_hop) == EDGETL_OK);
+    }
+    REQUIRE(stream.end(on_hop) == EDGETL_OK);
+    REQUIRE(found.size() == 6);
+    for (size_t i = 0; i < found.size(); ++i) {
+      const float* first = values.data() + 6 * i;
+      const std::array<float, 3> logits = {first[0], first[1], first[7]};
+      CHECK(found[i][0] == static_cast<int64_t>(3 * i));
+      CHECK(found[i][1] == static_cast<int64_t>(3 * i + 4));
+      CHECK(found[i][2] == std::max_element(logits.begin(), logits.end()) - logits.begin());
+    }
+  }
+}
+
+TEST_CASE("a moment that is not a number, other channels or sound are refused, and the stream goes on") {
+  const Folder folder(of_series()), sounds(of_sound());
+  const Opened model = open_sensing(folder), hearing = open_sounding(sounds);
+  const OpenedStream stream = open_stream(model, settings(1, 1, 0, nullptr));
+  const OpenedStream listening = open_stream(hearing, settings(0, 0, 0, nullptr));
+  const std::array<float, 8> good{1, 2, 3, 4, 5, 6, 7, 8}, bad{1, 2, 3, 4, 5, std::nanf(""), 7, 8};
+  const std::array<int16_t, 4> samples{};
+  size_t taken = 77;
+  const edgetl_hop* hop = nullptr;
+  edgetl_error error;
+  const auto push = [&](edgetl_stream* to, const float* values, size_t moments, size_t channels) {
+    return edgetl_stream_push_moments(to, values, moments, channels, &taken, &hop, &error);
+  };
+  CHECK(push(stream.get(), bad.data(), 4, 2) == EDGETL_INVALID_ARGUMENT);
+  CHECK_MESSAGE(contains(error, "the value of channel 2 at moment 3 is not a number; fill or cut gaps first"),
+                error.message);
+  CHECK(taken == 0);
+  CHECK(push(stream.get(), good.data(), 2, 3) == EDGETL_INVALID_ARGUMENT);
+  CHECK(contains(error, "stream: expected 2 channels, found 3"));
+  CHECK(push(stream.get(), nullptr, 2, 2) == EDGETL_INVALID_ARGUMENT);
+  CHECK(push(listening.get(), good.data(), 4, 2) == EDGETL_INVALID_ARGUMENT);
+  CHECK(contains(error, "expected a bundle for"));
+  CHECK(edgetl_stream_push(stream.get(), samples.data(), 4, &taken, &hop, &error) == EDGETL_INVALID_ARGUMENT);
+  CHECK(contains(error, "expected a bundle for"));
+  REQUIRE(push(stream.get(), good.data(), 4, 2) == EDGETL_OK);
+  CHECK(taken == 4);
+  REQUIRE(hop != nullptr);
+  CHECK(hop->label == 2);
+  REQUIRE(edgetl_stream_end(stream.get(), &hop, &error) == EDGETL_OK);
+  CHECK(push(stream.get(), good.data(), 4, 2) == EDGETL_INVALID_ARGUMENT);
+  CHECK(contains(error, "expected no more moments after edgetl_stream_end"));
 }
 
 TEST_CASE("settings out of bounds are refused with their name") {

@@ -328,7 +328,7 @@ def test_options_of_streams_are_checked(
     def refused(words: str, *arguments: str | Path, bundle: Path = sound) -> None:
         apps.refuses(2, words, "edgetl-run", bundle, *arguments)
 
-    refused("--stream is for sound; the bundle is made for images", path, "--stream", bundle=images)
+    refused("--stream is for sound and series; the bundle is made for images", path, "--stream", bundle=images)
     refused("--hop needs --stream", path, "--hop", "100")
     refused("--threshold is for detectors", path, "--threshold", "0.5")
     refused("--logits is for files, not for --stream", path, "--stream", "--logits")

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cli_calls import Shell
 from native_apps import Apps
 from series_chain import SeriesChain
 from this_cpu import X86_TARGET
 
+from edgetl.bench.listening import Listening, listen
 from edgetl.bundle.inference import open_bundle
 from edgetl.bundle.read import read_bundle
 from edgetl.fronts.series.cells import text_of_window
 from edgetl.fronts.series.window import fitted
+from edgetl.types import Silent
 
 pytestmark = pytest.mark.slow
 
@@ -71,3 +76,70 @@ def test_what_is_no_window_is_refused_in_one_line(
     path = tmp_path / "w.csv"
     path.write_text(text)
     apps.refuses(1, words, "edgetl-run", series_chain.bundle(X86_TARGET), path, *apps.library)
+
+
+# --- streams
+
+
+def test_a_stream_gives_the_probabilities_of_python_to_the_bit(
+    apps: Apps, series_chain: SeriesChain, tmp_path: Path
+) -> None:
+    bundle = read_bundle(series_chain.bundle(X86_TARGET))
+    labels = bundle.manifest.labels
+    moments = np.concatenate(np.load(series_chain.table)["val_x"][::4])
+    table, array, raw = (tmp_path / f"long.{suffix}" for suffix in ("csv", "npy", "f32"))
+    table.write_bytes(b"a,b,c,d,e,f\r\n" + text_of_window(moments).replace(b"\n", b"\r\n")[:-2])  # no last line end
+    np.save(array, moments)
+    raw.write_bytes(moments.tobytes())
+    how = Listening(hop_s=30, smoothing=3)
+    means = listen(bundle, table, how, None, Silent(), threads=1).means
+    options = ["--stream", "--hops", "--json", "--hop", "30", "--smoothing", "3", "--top", str(len(labels))]
+    command = [str(apps.bin / "edgetl-run"), str(bundle.folder), *options, *apps.library]
+
+    def answers(*arguments: str | Path, data: bytes | None = None) -> tuple[bytes, list[tuple[int, int]]]:
+        done = subprocess.run(
+            [*command, *map(str, arguments)], input=data, capture_output=True, timeout=300, check=True
+        )
+        told = [json.loads(line) for line in done.stdout.splitlines()]
+        rows = [[line["probabilities"][line["labels"].index(label)] for label in labels] for line in told]
+        return np.array(rows, np.float32).tobytes(), [(line["begin"], line["end"]) for line in told]
+
+    places = [(start, start + 100) for start in range(0, len(moments) - 99, 30)]
+    for given in (answers(table), answers(array), answers(raw, "--raw"), answers("-", data=table.read_bytes())):
+        assert given == (means.tobytes(), places)
+    assert answers("-", "--raw", data=raw.read_bytes()) == (means.tobytes(), places)
+
+
+def test_what_cannot_be_streamed_is_refused_in_one_line(apps: Apps, series_chain: SeriesChain, tmp_path: Path) -> None:
+    bundle, path = series_chain.bundle(X86_TARGET), tmp_path / "long.csv"
+
+    def refused(data: bytes, words: str, *options: str, code: int = 1) -> None:
+        path.write_bytes(data)
+        apps.refuses(code, words, "edgetl-run", bundle, path, "--stream", *options, *apps.library)
+
+    refused(b"1,2,3,4,5\n", "long.csv: expected 6 channels, found 5")
+    refused(b"1,2,3,4,5,6\n1,2,3\n", "long.csv: not usable as a window: line 2: expected 6 cells, found 3")
+    refused(b"1,2,3,4,5,6\n1,2,nan,4,5,6\n", "line 2: expected a number in column 3, found `nan`")
+    refused(b"1,2,3,4,5,6\n1,2,1e99,4,5,6\n", "long.csv: the value of channel 3 at moment 2 is infinite")
+    refused(np.full(6, np.nan, "<f4").tobytes(), "the value of channel 1 at moment 1 is not a number", "--raw")
+    refused(bytes(30), "long.csv: ends within a moment of 6 float32 values: 6 of 24 bytes", "--raw")
+    refused(b"", "--rate is for sound; the bundle is made for series", "--rate", "16000", code=2)
+    refused(b"", "--hop takes a whole number from 1 to 1048576", "--hop", "0", code=2)
+
+
+def test_listen_finds_the_windows_of_a_class_in_a_series(
+    shell: Shell, series_chain: SeriesChain, tmp_path: Path
+) -> None:
+    bundle = series_chain.bundle(X86_TARGET)
+    with np.load(series_chain.table) as table:
+        windows, labels = table["val_x"], table["val_y"]
+    names = read_bundle(bundle).manifest.labels
+    np.save(tmp_path / "one.npy", np.concatenate(windows[labels == labels[0]][:3]))
+    found = shell("listen", bundle, tmp_path / "one.npy", "--hop", "100", "--smoothing", "1", "-q", "--json").json()
+    assert found["moments"] == 300
+    assert [each["end"] for each in found["detections"]] == [100, 200, 300]
+    assert {each["label"] for each in found["detections"]} <= set(names)
+    (tmp_path / "events.csv").write_text("begin_s,end_s,label\n", encoding="utf-8")
+    done = shell("listen", bundle, tmp_path / "one.npy", "--events", tmp_path / "events.csv")
+    assert done.code == 2
+    assert "--events is for sound" in done.err

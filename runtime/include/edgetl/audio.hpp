@@ -13,14 +13,9 @@
 
 #include "edgetl/audio.h"
 #include "edgetl/runtime.hpp"
+#include "edgetl/stream.hpp"
 
 namespace edgetl {
-
-inline edgetl_stream_settings default_stream_settings() {
-  edgetl_stream_settings settings{};
-  settings.struct_size = sizeof settings;
-  return settings;
-}
 
 // A classifier of recordings with its buffers. For one thread at a time.
 class SoundPredictor {
@@ -65,61 +60,6 @@ class SoundPredictor {
 
   Model model_;
   std::unique_ptr<float[]> logits_, probabilities_;
-};
-
-// A stream of samples through a model of its own.
-class Stream {
- public:
-  static Result<Stream> open(const char* folder, const edgetl_stream_settings& settings = default_stream_settings(),
-                             const edgetl_options& options = default_options()) {
-    return over(Model::open(folder, options), settings);
-  }
-
-  // `model` is open, or its error is returned.
-  static Result<Stream> over(Result<Model> model, const edgetl_stream_settings& settings = default_stream_settings()) {
-    if (!model) return model.error();
-    edgetl_error error{};
-    edgetl_stream* stream = nullptr;
-    if (edgetl_stream_open(model->get(), &settings, &stream, &error) != EDGETL_OK) return error;
-    return Stream(std::move(*model), stream);
-  }
-
-  const Model& model() const { return model_; }
-
-  // Calls `on_hop(const edgetl_hop&)` for every window that is complete with these samples.
-  template <typename OnHop>
-  edgetl_status push(Span<const int16_t> samples, const OnHop& on_hop, edgetl_error* error = nullptr) {
-    for (;;) {
-      size_t taken = 0;
-      const edgetl_hop* hop = nullptr;
-      const edgetl_status status = edgetl_stream_push(stream_.get(), samples.data, samples.size, &taken, &hop, error);
-      if (status != EDGETL_OK || hop == nullptr) return status;
-      samples = {samples.data + taken, samples.size - taken};
-      on_hop(*hop);
-    }
-  }
-
-  // The recording has ended: the last windows.
-  template <typename OnHop>
-  edgetl_status end(const OnHop& on_hop, edgetl_error* error = nullptr) {
-    for (;;) {
-      const edgetl_hop* hop = nullptr;
-      const edgetl_status status = edgetl_stream_end(stream_.get(), &hop, error);
-      if (status != EDGETL_OK || hop == nullptr) return status;
-      on_hop(*hop);
-    }
-  }
-
-  void reset() { edgetl_stream_reset(stream_.get()); }
-
- private:
-  struct Close {
-    void operator()(edgetl_stream* stream) const { edgetl_stream_close(stream); }
-  };
-  Stream(Model model, edgetl_stream* stream) : model_(std::move(model)), stream_(stream) {}
-
-  Model model_;
-  std::unique_ptr<edgetl_stream, Close> stream_;  // goes first
 };
 
 }  // namespace edgetl

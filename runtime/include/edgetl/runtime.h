@@ -27,7 +27,7 @@
  *   size_t count = 0;
  *   edgetl_detect(model, &frame, scratch, scratch_bytes, NULL, found, 100, &count, &error);
  *
- * Sound is in edgetl/audio.h.
+ * Sound is in edgetl/audio.h, streams in edgetl/stream.h.
  *
  * Ownership   Results of functions (`edgetl_model`, the strings of `edgetl_info`, labels) belong to the model and
  *             live until `edgetl_close`. Buffers that are passed in belong to the caller and are used during the call.

@@ -1,4 +1,4 @@
-/* edgetl runtime for series: classify windows of sensor channels. Part of the C ABI of runtime.h, whose rules for
+/* edgetl runtime for series: classify windows of sensor channels, one by one or as a stream. Part of the C ABI of runtime.h, whose rules for
  * ownership, memory, threads and errors hold here too.
  *
  *   #include <edgetl/series.h>
@@ -9,6 +9,7 @@
 #define EDGETL_SERIES_H
 
 #include "edgetl/runtime.h"
+#include "edgetl/stream.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -22,6 +23,17 @@ extern "C" {
  * logits    info.classes floats, before softmax */
 EDGETL_API edgetl_status edgetl_classify_window(edgetl_model* model, const float* values, size_t steps, size_t channels,
                                                 float* logits, size_t classes, edgetl_error* error);
+
+/* Take moments until a window is complete, and run the network on it. The first window is complete when it is full.
+ * Allocates nothing of its own. A value that is not finite is refused, and nothing of the call is taken.
+ * values    (moments, channels), in the sensors' own units
+ * channels  must be edgetl_info.channels
+ * taken     receives how many moments were taken; those after them belong to the next call
+ * hop       receives what the window showed, valid until the next call with this stream; NULL when all moments were taken
+ *           and no window is complete: call again until then */
+EDGETL_API edgetl_status edgetl_stream_push_moments(edgetl_stream* stream, const float* values, size_t moments,
+                                                    size_t channels, size_t* taken, const edgetl_hop** hop,
+                                                    edgetl_error* error);
 
 #ifdef __cplusplus
 }

@@ -1,5 +1,6 @@
 // A bundle of a 4 x 6 network with three classes and one golden image, written by a test into a folder of its own: a
-// classifier, or a detector with five anchors; or a classifier of sound or of texts with one golden recording or text.
+// classifier, or a detector with five anchors; or a classifier of sound or of texts with one golden recording or text, or
+// of series.
 #pragma once
 
 #include <stdlib.h>
@@ -158,6 +159,10 @@ inline std::vector<int16_t> heard(const std::vector<int16_t>& clip) {
   return made;
 }
 
+// --- series: windows of 4 moments of 2 channels
+
+constexpr int32_t steps = 4, channels = 2;
+
 // --- texts of 4 or 8 tokens
 
 constexpr const char* tokenizer =
@@ -189,6 +194,7 @@ struct Facts {
   bool detector = false;
   bool audio = false;
   bool text = false;
+  bool series = false;                    // without golden files
   float score = 0;                        // golden, of a detector's first anchor and class
   std::vector<edgetl_detection> objects;  // golden, of a detector
 };
@@ -206,6 +212,7 @@ inline Files files(const Facts& facts) {
     made["golden/logits.safetensors"] = safetensors(facts.logits);
     return made;
   }
+  if (facts.series) return made;
   if (facts.text) {
     made["tokenizer.json"] = tokenizer;
     if (!facts.golden) return made;
@@ -250,6 +257,11 @@ inline std::string task_keys(const Facts& facts) {
            R"({"name":"tokens","dtype":"int32","shape":[null,null]}],"outputs":[)"
            R"({"name":"logits","dtype":"float32","shape":[null,3]}]},"postprocess":null,)";
   }
+  if (facts.series) {
+    return R"("task":"classification","front":"series","signature":{"inputs":[)"
+           R"({"name":"series","dtype":"float32","shape":[null,4,2]}],"outputs":[)"
+           R"({"name":"logits","dtype":"float32","shape":[null,3]}]},"postprocess":null,)";
+  }
   const std::string image = R"({"inputs":[{"name":"image","dtype":"uint8","shape":[null,4,6,3]}],"outputs":[)";
   if (!facts.detector) {
     return R"("task":"classification","front":"image","signature":)" + image +
@@ -269,6 +281,7 @@ inline std::string preprocessing_keys(const Facts& facts) {
            R"("coefficients":0,"scale":1.0,"offset":0.0}},)";
   }
   if (facts.text) return R"({"tokenizer":")" + digest_of(tokenizer) + R"(","pad":0,"lengths":[4,8]},)";
+  if (facts.series) return R"({"steps":4,"mean":[0.0,0.0],"std":[1.0,1.0]},)";
   return R"({"height":4,"width":6,"resize":"squash","mean":[0.5,0.5,0.5],"std":[0.5,0.5,0.5],"crop_pct":0.875,)"
          R"("interpolation":"bilinear","fill":[128,128,128]},)";
 }

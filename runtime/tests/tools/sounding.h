@@ -1,4 +1,5 @@
-// A small bundle of sound over an engine whose logits are three samples of the window: the first, the sixth, the last.
+// Small bundles of sound and of series over engines whose logits are three values of the window: of sound the first, the
+// sixth and the last sample, of series the first moment and the last value.
 #pragma once
 
 #include <array>
@@ -36,6 +37,37 @@ inline Facts of_sound() {
 inline Opened open_sounding(const Folder& folder) {
   Opened model = open(folder);
   model->engine.reset(new Sounding);
+  return model;
+}
+
+class Sensing : public edgetl::Engine {
+ public:
+  Sensing() {
+    inputs_ = {{input_.data(), sizeof input_}};
+    outputs_ = {{logits_.data(), sizeof logits_}};
+  }
+  edgetl_status run(edgetl_error* error) noexcept override {
+    logits_ = {input_[0], input_[1], input_.back()};
+    if (error != nullptr) *error = {};
+    return EDGETL_OK;
+  }
+  const char* version() const noexcept override { return ""; }
+
+ private:
+  std::array<float, size_t{steps} * channels> input_{};
+  std::array<float, classes> logits_{};
+};
+
+inline Facts of_series() {
+  Facts facts;
+  facts.series = true;
+  facts.golden = false;
+  return facts;
+}
+
+inline Opened open_sensing(const Folder& folder) {
+  Opened model = open(folder);
+  model->engine.reset(new Sensing);
   return model;
 }
 
