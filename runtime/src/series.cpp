@@ -153,7 +153,7 @@ edgetl_status check_values(const char* name, const Window& window, edgetl_error*
     return refuse(name, "expected at most 1048576 steps of 4096 channels", error);
   }
   const size_t bad = first_not_finite(window.values.data(), window.values.size());
-  if (bad == window.values.size()) return EDGETL_OK;
+  if (bad == window.values.size() || window.channels == 0) return EDGETL_OK;  // without channels there are no values
   return refuse(name,
                 "the value of channel " + std::to_string(bad % window.channels + 1) + " at step " +
                     std::to_string(bad / window.channels + 1) +
