@@ -78,7 +78,7 @@ class OnnxRuntimeEngine:
     def __init__(self, model: Path, threads: int) -> None:
         self._model = model
         self._threads = threads
-        self._session: onnxruntime.InferenceSession | None = _session(model, threads)
+        self._session: onnxruntime.InferenceSession | None = open_session(model, threads)
         self._signature = _signature(self._session, model)
         self._outputs = [port.name for port in self._signature.outputs]
 
@@ -101,7 +101,7 @@ class OnnxRuntimeEngine:
         device = ", ".join(name.removesuffix("ExecutionProvider") for name in self._opened().get_providers())
         with temporary_folder() as scratch:
             optimized = scratch / "optimized.onnx"
-            _session(self._model, self._threads, optimized)
+            open_session(self._model, self._threads, optimized)
             return Placement(operators(onnx.load_model(optimized), device))
 
     def close(self) -> None:
@@ -113,7 +113,7 @@ class OnnxRuntimeEngine:
         return self._session
 
 
-def _session(model: Path, threads: int, optimized: Path | None = None) -> Any:
+def open_session(model: Path, threads: int, optimized: Path | None = None) -> Any:
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

@@ -24,7 +24,7 @@ from edgetl.fronts.series.window import fitted
 from edgetl.fronts.text.load import load_text
 from edgetl.types import AudioPreprocessing, ImagePreprocessing, SeriesPreprocessing, TextPreprocessing, as_image
 
-Step = Literal["decode", "resize", "window", "tokenize", "network", "postprocess"]
+Step = Literal["decode", "resize", "window", "tokenize", "network", "cache", "text", "postprocess"]
 Pixels = NDArray[np.uint8]
 Tokens = NDArray[np.int32]
 Number = TypeVar("Number", np.float32, np.int64)

@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from edgetl.backends.base import BACKENDS
 from edgetl.bundle.ports import signature_for, why_not
-from edgetl.errors import BundleError
+from edgetl.errors import BundleError, UsageError
 from edgetl.files.json_file import (
     NAME,
     DetectorLabels,
@@ -51,6 +51,8 @@ LABELS_NAME = "labels.txt"
 MAX_MANIFEST_BYTES = 4_000_000
 MAX_FILE_BYTES = 4_000_000_000
 MAX_NAME_CHARACTERS = 200
+GENERATION: Literal["generation"] = "generation"
+"""The task of bundles that continue a text; their manifest is `edgetl/language/manifest.py`."""
 
 GoldenFile = Annotated[str, Field(pattern=r"^golden/[0-9]{1,2}\.(jpg|png|wav|txt|csv)$")]
 
@@ -237,17 +239,25 @@ class _Schema1(_OfEverySchema):
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read and check `folder/manifest.json`; file digests are checked by `bundle.read`. Raises BundleError."""
+    """Read and check `folder/manifest.json`; file digests are checked by `bundle.read`. Raises BundleError;
+    UsageError for a language model."""
     path = folder / FILE_NAME
     try:
-        found = read_json(path, _model_of, most_bytes=MAX_MANIFEST_BYTES, what=f"a manifest of schema 1 or {SCHEMA}")
+        found = read_json(
+            path,
+            lambda content: _model_of(content, folder),
+            most_bytes=MAX_MANIFEST_BYTES,
+            what=f"a manifest of schema 1 or {SCHEMA}",
+        )
     except OSError as error:
         raise BundleError(f"{folder}: not a bundle: cannot read {FILE_NAME} ({error.strerror})") from error
     manifest = found.as_schema_2() if isinstance(found, _Schema1) else found
     return manifest.model_copy(update={"preprocessing": located(manifest.preprocessing, folder)})
 
 
-def _model_of(content: object) -> type[Manifest] | type[_Schema1]:
+def _model_of(content: object, folder: Path) -> type[Manifest] | type[_Schema1]:
+    if isinstance(content, dict) and content.get("task") == GENERATION:
+        raise UsageError(f"{folder}: a language model, which continues texts; run it with: edgetl generate")
     return _Schema1 if isinstance(content, dict) and content.get("schema") == "1" else Manifest
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgetl.backends.base import about
-from edgetl.bundle.manifest import FILE_NAME, LABELS_NAME, Manifest, labels_text, read_manifest
+from edgetl.bundle.manifest import FILE_NAME, LABELS_NAME, FileEntry, Manifest, labels_text, read_manifest
 from edgetl.errors import BundleError
 from edgetl.files.digest import file_digest
 from edgetl.files.file_kind import describe
@@ -49,9 +49,18 @@ def _read_bundle(folder: Path, sha256: str | None) -> Bundle:
         raise BundleError(f"{folder}: no such bundle; expected a folder with {FILE_NAME}; {found}")
     manifest = read_manifest(folder)
     if sha256 is not None:
-        _check_manifest(folder / FILE_NAME, sha256)
+        check_manifest(folder / FILE_NAME, sha256)
+    check_listed(folder, manifest.files)
     _check_names(folder, manifest)
-    for name, entry in manifest.files.items():
+    check_digests(folder, manifest.files)
+    _check_labels(folder / LABELS_NAME, manifest)
+    _check_models(folder, manifest)
+    return Bundle(folder, manifest)
+
+
+def check_digests(folder: Path, files: Mapping[str, FileEntry]) -> None:
+    """Raise BundleError naming the first file of another size or content."""
+    for name, entry in files.items():
         path = folder / name
         size = path.stat().st_size
         if size != entry.size_bytes:
@@ -60,12 +69,10 @@ def _read_bundle(folder: Path, sha256: str | None) -> Bundle:
             raise BundleError(f"{path}: {size} bytes, the manifest says {entry.size_bytes}; {remedy}")
         if file_digest(path) != entry.sha256:
             raise BundleError(f"{path}: SHA-256 differs from the manifest; changed after it was built: do not use it")
-    _check_labels(folder / LABELS_NAME, manifest)
-    _check_models(folder, manifest)
-    return Bundle(folder, manifest)
 
 
-def _check_manifest(path: Path, sha256: str) -> None:
+def check_manifest(path: Path, sha256: str) -> None:
+    """Raise BundleError if it is another one."""
     found = file_digest(path)
     if found != sha256:
         raise BundleError(f"{path}: SHA-256 is {found}, expected {sha256}; another bundle, or changed: do not use it")
@@ -81,24 +88,33 @@ def _check_models(folder: Path, manifest: Manifest) -> None:
     models = {name for name in compiled.files if name.endswith(".onnx")} if backend.parses_onnx else set()
     models |= {compiled.model} if backend.runs_onnx else set()
     for path in sorted(folder / name for name in models):
-        try:
-            outside = has_outside_data(path)
-        except NotOnnx as error:
-            instead = describe(path)
-            found = "damaged, or not one" if instead.kind in ("onnx", "unknown") else instead.sentence
-            raise BundleError(f"{path}: expected an ONNX model; {found}: build the bundle again") from error
-        if outside:
-            raise BundleError(f"{path}: takes weights from another file, which no digest covers; build it again")
+        check_model(path)
+
+
+def check_model(path: Path) -> None:
+    """Raise BundleError if it is no ONNX model, or takes weights from other files."""
+    try:
+        outside = has_outside_data(path)
+    except NotOnnx as error:
+        instead = describe(path)
+        found = "damaged, or not one" if instead.kind in ("onnx", "unknown") else instead.sentence
+        raise BundleError(f"{path}: expected an ONNX model; {found}: build the bundle again") from error
+    if outside:
+        raise BundleError(f"{path}: takes weights from another file, which no digest covers; build it again")
+
+
+def check_listed(folder: Path, files: Collection[str]) -> None:
+    """Raise BundleError if a file is missing, or one is there that the manifest does not list."""
+    present = set(_plain_files(folder, ""))
+    missing = sorted(set(files) - present)
+    if missing:
+        raise BundleError(f"{folder / missing[0]}: listed in the manifest but missing; copy the bundle again")
+    foreign = sorted(present - set(files) - {FILE_NAME})
+    if foreign:
+        raise BundleError(f"{folder / foreign[0]}: not listed in the manifest; added after it was built")
 
 
 def _check_names(folder: Path, manifest: Manifest) -> None:
-    present = set(_plain_files(folder, ""))
-    missing = sorted(set(manifest.files) - present)
-    if missing:
-        raise BundleError(f"{folder / missing[0]}: listed in the manifest but missing; copy the bundle again")
-    foreign = sorted(present - set(manifest.files) - {FILE_NAME})
-    if foreign:
-        raise BundleError(f"{folder / foreign[0]}: not listed in the manifest; added after it was built")
     if any(name not in manifest.files for name in (*manifest.compiled.files, manifest.compiled.model)):
         raise BundleError(f"{folder / FILE_NAME}: the model's files are not among `files`")
     if LABELS_NAME not in manifest.files:

@@ -33,6 +33,7 @@ GROUPS = {
         "compile": "Compile a recipe, or an exported pivot, into bundles.",
         "bench": "Measure accuracy and latency of bundles on their own runtimes.",
         "report": "Evaluate the gates, choose the builds that ship, write report.html and report.json.",
+        "language": "Build bundles of a language model from its folder, proven on texts.",
     },
     "Explain": {
         "blame": "Rank the layers of an INT8 network by accuracy lost (quantization sensitivity).",
@@ -41,6 +42,7 @@ GROUPS = {
     "Use": {
         "predict": "Classify files or texts with a bundle, or find objects.",
         "listen": "Spot the classes of a sound bundle in a long recording; misses and false accepts per hour.",
+        "generate": "Continue a text with a language model's bundle.",
         "verify": "Check a bundle's digests and replay its golden vectors.",
     },
     "Machine": {

@@ -38,10 +38,19 @@ def say_following(context: click.Context) -> None:
     """The command that follows this one; for a recipe, with the options that were typed."""
     recipe = context.params.get("place") or context.params.get("recipe")
     if context.info_name == "verify":
-        say_next("predict", context.params["bundle"], "FILES")
+        _say_use(context.params["bundle"])
     following = _AFTER.get(context.info_name or "")
     if following and recipe is not None and not recipe.is_dir():
         say_next(following, recipe, *_typed(context))
+
+
+def _say_use(bundle: Path) -> None:
+    from edgetl.language.bundle import is_language
+
+    if is_language(bundle):
+        say_next("generate", bundle, "--prompt", "TEXT")
+    else:
+        say_next("predict", bundle, "FILES")
 
 
 def _typed(context: click.Context) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edgetl.backends.fresh_process import Limits
     from edgetl.bundle.golden import StepCheck
     from edgetl.bundle.read import Bundle
+    from edgetl.language.bundle import LanguageBundle
 
 
 def _digest(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -79,11 +80,16 @@ def _verify_all(bundles: Sequence[Path], *, digests_only: bool, threads: int, li
     from edgetl.bundle.inference import cannot_run
     from edgetl.bundle.read import read_bundle
     from edgetl.errors import BackendError, BundleError
+    from edgetl.language.bundle import cannot_run as cannot_generate
+    from edgetl.language.bundle import is_language, read_language
+
+    def obstacle_of(folder: Path) -> str:
+        return cannot_generate(read_language(folder)) if is_language(folder) else cannot_run(read_bundle(folder))
 
     found: list[dict[str, Any]] = []
     for folder in bundles:
         try:
-            obstacle = "" if digests_only else cannot_run(read_bundle(folder))
+            obstacle = "" if digests_only else obstacle_of(folder)
             skip = digests_only or bool(obstacle)
             made = _verify(folder, None, digests_only=skip, threads=threads, limits=limits)
             found.append({**made, "not_run": obstacle, "error": ""})
@@ -101,27 +107,41 @@ def _verify_all(bundles: Sequence[Path], *, digests_only: bool, threads: int, li
 def _verify(bundle: Path, sha256: str | None, *, digests_only: bool, threads: int, limits: Limits) -> dict[str, Any]:
     """The result for one bundle, as JSON. Raises BundleError for a file that is not as it was built."""
     from edgetl.bundle.inference import verify
-    from edgetl.bundle.manifest import FILE_NAME
     from edgetl.bundle.read import read_bundle
-    from edgetl.files.digest import file_digest
     from edgetl.fronts.base import load_front
+    from edgetl.language.bundle import is_language, read_language
+    from edgetl.language.verify import verify as verify_language
 
+    if is_language(bundle):
+        model = read_language(bundle, sha256)
+        steps = () if digests_only else verify_language(model, threads=threads, limits=limits)
+        return _result(bundle, len(model.manifest.files), sha256, steps, lambda: _hint(model), "prompt")
     checked = read_bundle(bundle, sha256)
     checks = () if digests_only else verify(checked, threads=threads, limits=limits)
+    noun = load_front(checked.manifest.front).noun
+    return _result(bundle, len(checked.manifest.files), sha256, checks, lambda: _hint(checked), noun)
+
+
+def _result(
+    bundle: Path, files: int, sha256: str | None, checks: Sequence[StepCheck], hint: Callable[[], str], noun: str
+) -> dict[str, Any]:
+    from edgetl.bundle.manifest import FILE_NAME
+    from edgetl.files.digest import file_digest
+
     passed = all(check.passed for check in checks)
     return {
         "bundle": str(bundle),
-        "files": len(checked.manifest.files),
+        "files": files,
         "bundle_sha256": file_digest(bundle / FILE_NAME),
         "expected_sha256": sha256,
         "steps": [_plain(check) for check in checks],
         "passed": passed,
-        "hint": "" if passed else _hint(checked),
-        "noun": load_front(checked.manifest.front).noun,
+        "hint": "" if passed else hint(),
+        "noun": noun,
     }
 
 
-def _hint(bundle: Bundle) -> str:
+def _hint(bundle: Bundle | LanguageBundle) -> str:
     """Why a network may differ on this machine only."""
     from edgetl.bench.machine import saturates
     from edgetl.types import PRECISIONS

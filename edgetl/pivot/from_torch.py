@@ -43,14 +43,14 @@ def capture_part(module: nn.Module, inputs: Inputs) -> torch.fx.GraphModule:
     multiples of it, the same for all inputs."""
     batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
     try:
-        with _quiet():
+        with quiet():
             program = torch.export.export(
                 module.eval(), inputs, dynamic_shapes=tree_map(lambda value: _open_sizes(value, batch), inputs)
             )
             # an empty table decomposes nothing; it only replaces in-place operators by functional ones
             captured = program.run_decompositions({}).module(check_guards=False)
     except Exception as error:
-        raise BackendError(_refusal("torch.export", module, error)) from error
+        raise BackendError(refusal("torch.export", module, error)) from error
     assert isinstance(captured, torch.fx.GraphModule)
     _drop_device_assertions(captured)
     _take_any_layout(captured)
@@ -73,7 +73,7 @@ def to_onnx(module: nn.Module, shape: tuple[int, ...], outputs: Sequence[str] = 
     if are_tokens(shape):
         sizes[1] = torch.export.Dim("length", min=SHORTEST, max=shape[0])
     try:
-        with _quiet(), torch.no_grad():
+        with quiet(), torch.no_grad():
             program = torch.onnx.export(
                 module,
                 (two_examples(shape),),
@@ -85,7 +85,7 @@ def to_onnx(module: nn.Module, shape: tuple[int, ...], outputs: Sequence[str] = 
                 verbose=False,
             )
     except Exception as error:
-        raise BackendError(_refusal("the ONNX exporter", module, error)) from error
+        raise BackendError(refusal("the ONNX exporter", module, error)) from error
     assert program is not None
     model = clean(program.model_proto)
     merge_pads(model)
@@ -110,7 +110,7 @@ def _name_layers(model: onnx.ModelProto) -> None:
         node.name = view.name_of(node)
 
 
-def _refusal(who: str, module: nn.Module, error: Exception) -> str:
+def refusal(who: str, module: nn.Module, error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (
         f"{who} refused the network {type(module).__name__}: {lines[0] if lines else type(error).__name__}; "
@@ -135,7 +135,7 @@ def _take_any_layout(graph_module: torch.fx.GraphModule) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     # the exporter reports its steps on stdout and through loggers; failures arrive as exceptions
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)

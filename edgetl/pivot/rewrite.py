@@ -180,3 +180,20 @@ def _is_quantized(name: str, users: dict[str, list[onnx.NodeProto]]) -> bool:
         or (reader.op_type in ("Relu", "Clip") and _is_quantized(reader.output[0], users))
         for reader in readers
     )
+
+
+def fold_transposes(model: onnx.ModelProto) -> None:
+    """Make constants of transposed constants, in place: an output layer that reads the table of embeddings."""
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    kept = []
+    for node in model.graph.node:
+        source = constants.get(node.input[0]) if node.op_type == "Transpose" else None
+        if source is None:
+            kept.append(node)
+            continue
+        order = next((list(each.ints) for each in node.attribute if each.name == "perm"), None)
+        turned = np.ascontiguousarray(np.transpose(numpy_helper.to_array(source), order))
+        model.graph.initializer.append(numpy_helper.from_array(turned, node.output[0]))
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    drop_unused_constants(model.graph)

@@ -19,7 +19,7 @@ POSITIONS = 512
 POOLING = "last"
 
 _HEADS, _WIDTH = 8, 64
-_CONFIG = {
+CONFIG = {
     "vocab_size": 512, "hidden_size": _WIDTH, "intermediate_size": 172, "num_hidden_layers": 5,
     "num_attention_heads": _HEADS, "num_key_value_heads": 4, "max_position_embeddings": POSITIONS,
     "rms_norm_eps": 1e-5, "bos_token_id": 1, "eos_token_id": 2,
@@ -40,7 +40,7 @@ def prepare(name: str, folder: Path | None, texts: TextSource) -> tuple[Descript
 
 
 def construct(name: str, model_args: Mapping[str, Any], num_classes: int) -> nn.Module:
-    return transformer.construct("llama", {"config": _CONFIG, **model_args}, num_classes)
+    return transformer.construct("llama", {"config": CONFIG, **model_args}, num_classes)
 
 
 def renamed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

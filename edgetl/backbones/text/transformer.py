@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,16 +53,32 @@ def construct(architecture: str, model_args: Mapping[str, Any], num_classes: int
     """
     config = _config(architecture, model_args["config"], f"transformers `{architecture}`")
     config.use_cache = False
-    try:
-        encoder = _library().AutoModel.from_config(config, attn_implementation="eager")
-    except Exception as error:  # whatever a configuration that contradicts itself runs into
-        raise UsageError(f"transformers `{architecture}` cannot be built: {_first_line(error)}") from error
+    encoder = _empty("AutoModel", architecture, config)
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None  # nothing reads it
-    for name, module in list(encoder.named_modules()):
-        if type(module).__name__ == "Conv1D":  # GPT-2's linear layer, transposed
-            _replace(encoder, name, nn.Linear(module.nx, module.nf))
     return TextClassifier(encoder, int(config.hidden_size), num_classes, model_args["pad"], model_args["pooling"])
+
+
+def empty_decoder(architecture: str, arguments: Mapping[str, Any]) -> nn.Module:
+    """The language model `architecture` with its own head and random weights, attention as plain products."""
+    config = _config(architecture, arguments, f"transformers `{architecture}`")
+    network: nn.Module = _empty("AutoModelForCausalLM", architecture, config)
+    return network
+
+
+def _empty(kind: str, architecture: str, config: Any) -> Any:
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # libraries that it imports give advice
+    try:
+        network = getattr(_library(), kind).from_config(config, attn_implementation="eager")
+    except Exception as error:  # whatever a configuration that contradicts itself runs into
+        raise UsageError(f"transformers `{architecture}` cannot be built: {_first_line(error)}") from error
+    finally:
+        logging.disable(previous)
+    for name, module in list(network.named_modules()):
+        if type(module).__name__ == "Conv1D":  # GPT-2's linear layer, transposed
+            _replace(network, name, nn.Linear(module.nx, module.nf))
+    return network
 
 
 def positions(architecture: str, arguments: Mapping[str, Any]) -> int:

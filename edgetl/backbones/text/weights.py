@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from edgetl.errors import WeightsError
 from edgetl.files.file_kind import describe
 
 # what older checkpoints store although it is computed: positions, causal masks, angles
-_COMPUTED = re.compile(r"(^|\.)(position_ids|token_type_ids|attn\.bias|attn\.masked_bias|inv_freq)$")
+COMPUTED = re.compile(r"(^|\.)(position_ids|token_type_ids|attn\.bias|attn\.masked_bias|inv_freq)$")
 # heads of pretraining, beside an encoder without a prefix
 _HEADS = (
     "pooler.",
@@ -51,21 +51,21 @@ def fill_encoder(network: nn.Module, sets: Sequence[TensorSet], head: str, where
     Raises WeightsError, and changes nothing, for a tensor that is missing, unexpected or of another shape.
     """
     encoder = network.get_submodule("encoder")
-    fitted = fit(encoder, [replace(each, tensors=_today(each, name)) for each in sets], _NO_HEAD, where)
-    tensors = {_ENCODER + inner: tensor for inner, tensor in fitted.tensors.items() if not _COMPUTED.search(inner)}
+    fitted = fit(encoder, [replace(each, tensors=today(each.tensors, name)) for each in sets], _NO_HEAD, where)
+    tensors = {_ENCODER + inner: tensor for inner, tensor in fitted.tensors.items() if not COMPUTED.search(inner)}
     droppable = [_ENCODER + prefix for prefix in _HEADS]
     audit = load_audited(network, tensors, head=head, droppable=droppable, where=where, name=name)
-    computed = [inner for inner in fitted.tensors if _COMPUTED.search(inner)]
+    computed = [inner for inner in fitted.tensors if COMPUTED.search(inner)]
     dropped = {*(inner.removeprefix(_ENCODER) for inner in audit.dropped), *fitted.outside, *computed}
     return replace(audit, dropped=tuple(sorted(dropped)), notes=fitted.notes)
 
 
-def _today(found: TensorSet, architecture: str) -> dict[str, Tensor]:
+def today(tensors: Mapping[str, Tensor], architecture: str) -> dict[str, Tensor]:
     """Names of layer norms before 2020 become those of today; GPT-2's matrices, stored the other way round, turn."""
     turned = architecture in _TRANSPOSED
     return {
         name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias"): (
             tensor.T.contiguous() if turned and _MATRIX.search(name) and tensor.ndim == 2 else tensor
         )
-        for name, tensor in found.tensors.items()
+        for name, tensor in tensors.items()
     }

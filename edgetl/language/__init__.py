@@ -1,0 +1,1 @@
+"""Language models as bundles: built and proven from a decoder's folder, run with their cache."""
