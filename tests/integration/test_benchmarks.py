@@ -15,6 +15,8 @@ from chain import ROOT, Chain, run
 from cli_calls import Done
 from native_build import RuntimeBuild, dependencies
 from PIL import Image
+from sound_chain import SoundChain
+from this_cpu import X86_TARGET
 from tiny_transformers import tiny_transformer
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -53,6 +55,12 @@ class Places:
         folder = self.data.with_name("detectors")
         folder.mkdir(exist_ok=True)
         return folder
+
+    @property
+    def words(self) -> SoundChain:
+        found = self.request.getfixturevalue("sound_chain")
+        assert isinstance(found, SoundChain)
+        return found
 
     @property
     def weights(self) -> Path:
@@ -161,6 +169,10 @@ SMALLEST: Mapping[str, Callable[[Places], list[Word]]] = {
         *("--networks", "minirocket", "--shots", "2", "--draws", "1"),
     ],
     "startup.py": _startup,
+    "streaming.py": lambda places: [
+        *(places.words.bundle(X86_TARGET), "--program", places.runtime.bin / "edgetl-run", "--clips", places.words.val),
+        *("--seconds", "20", "--runs", "1"),
+    ],
     "texts.py": lambda places: [
         *("--data", places.weights.parent / "data" / "text", "--work", places.work, "--sets", "agnews"),
         *("--network", tiny_transformer(places.work / "network", "bert"), "--shots", "2", "--draws", "1"),
