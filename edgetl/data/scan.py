@@ -85,6 +85,7 @@ def scan(
     images: Path | None = None,
     part: Part | None = None,
     front: FrontName = "image",
+    group: str = "",
 ) -> Listing:
     """List a folder (one sub-folder per class, nested folders allowed) or a CSV file (header `path,label`).
 
@@ -92,6 +93,7 @@ def scan(
     part             for a list with a column `split`: "train" takes rows with `train`, "val" those with `val`, or with
                      `test` if there are none; None takes all
     front            whose files are listed
+    group            `data.group_by`, for tables whose other columns are channels
 
     Hidden files and output folders of edgetl are ignored. Hidden folders with images and files without an image suffix
     are named in `skipped`. Paths in a list are relative to the list. Raises UsageError if `root` does not exist and
@@ -105,7 +107,7 @@ def scan(
             return _scan_folder(root, kind)
         if root.is_file():
             if isinstance(kind, Rowed) and root.suffix.lower() in kind.tables and kind.holds_examples(root, columns):
-                return _scan_rows(root, kind.rows(root, columns), part, kind)
+                return _scan_rows(root, kind.rows(root, columns, group), part, kind)
             if is_table(root, kind, columns):
                 return _scan_table(root, columns, part, kind)
             listing = _scan_list(root, columns, Lookup(root.parent, images, kind.suffixes), part)
@@ -310,7 +312,7 @@ def _scan_rows(path: Path, rows: Sequence[LabeledRow], part: Part | None, front:
     if not labels:
         raise DataError(f"{path}: expected rows of labeled {front.noun}s{_of_part(rows, part)}, found none")
     measures = any(row.part == "val" for row in rows)
-    return replace(_listing_of(path, labels, skipped), measures=measures, noun=front.noun)
+    return replace(_listing_of(path, labels, skipped), measures=measures, noun=front.noun, rows_of=front.name)
 
 
 class _InPart(Protocol):

@@ -26,13 +26,14 @@ def read_sources(config: Data, base: Path, front: FrontName = "image", window_s:
     background noise are. Raises UsageError and DataError like `scan`."""
     images = None if config.images is None else locate(base, config.images)
     train_path = locate(base, config.train)
-    train = scan(train_path, columns=config.columns, images=images, part="train", front=front)
+    group = config.group_by or ""
+    train = scan(train_path, columns=config.columns, images=images, part="train", front=front, group=group)
     if front == "audio":
         train = with_windows(train, window_s)
     if config.val is None and not train.measures:
         return Sources(train, train)
     val_path = train_path if config.val is None else locate(base, config.val)
-    val = scan(val_path, columns=config.columns, images=images, part="val", front=front)
+    val = scan(val_path, columns=config.columns, images=images, part="val", front=front, group=group)
     if front != "audio":
         return Sources(train, val)
     return Sources(train, lent(train, with_windows(val, window_s)))

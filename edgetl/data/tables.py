@@ -12,7 +12,7 @@ from edgetl.data.names import in_quotes, loosely, one_form
 from edgetl.errors import DataError, UsageError
 from edgetl.files import rows as places
 from edgetl.files.text import escaped, nearest
-from edgetl.fronts.base import Front, Table, Tabular, load_front
+from edgetl.fronts.base import Front, Rowed, Table, Tabular, load_front
 from edgetl.recipes.recipe import Columns
 from edgetl.types import FrontName
 
@@ -70,6 +70,8 @@ def group_of(path: str, column: str, front: FrontName) -> str:
     """What a row has in `column`: its group. Raises DataError; UsageError if there is no such column."""
     row, kind = places.row_of(path), load_front(front)
     assert row is not None
+    if isinstance(kind, Rowed):
+        return kind.group(row, column)
     assert isinstance(kind, Tabular)
     table = kind.open_table(row.table)
     found = matching(table.columns, column)

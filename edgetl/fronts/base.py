@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from edgetl.errors import DataError
 from edgetl.files.file_kind import FileKind, describe
-from edgetl.files.rows import LabeledRow
+from edgetl.files.rows import LabeledRow, Row
 from edgetl.files.text import escaped
 from edgetl.recipes.recipe import Columns
 from edgetl.types import FrontName, Trait
@@ -99,8 +99,12 @@ class Rowed(Parted, Protocol):
         """Whether a file with the suffix of a table holds examples, and not the paths of their files."""
         ...
 
-    def rows(self, path: Path, columns: Columns | None) -> Sequence[LabeledRow]:
-        """All rows, in order, those without a label with "". Raises DataError."""
+    def rows(self, path: Path, columns: Columns | None, group: str = "") -> Sequence[LabeledRow]:
+        """All rows, in order, those without a label with "". group  `data.group_by`. Raises DataError."""
+        ...
+
+    def group(self, row: Row, column: str) -> str:
+        """What a row has in a column. Raises DataError; UsageError if there is no such column."""
         ...
 
     def places(self, path: Path) -> Sequence[Path] | None:

@@ -98,8 +98,8 @@ class Data(Section):
     """Use at most this many validation images (stratified, by `seed`)."""
     group_by: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """Regular expression for the group (video, patient, speaker) in a file's path below `train` or `val`: its named
-    group `group`, else its first group, else the match. For rows of a table the name of the column with the group. No
-    group is in both training and validation."""
+    group `group`, else its first group, else the match. For rows of a table the name of the column with the group, for
+    windows in NPZ files that of the array. No group is in both training and validation."""
 
     @field_validator("group_by")
     @classmethod

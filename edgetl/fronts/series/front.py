@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edgetl.files.rows import LabeledRow, row_of
+from edgetl.files.rows import LabeledRow, Row, row_of
 from edgetl.fronts.series.load import read_window
 from edgetl.fronts.series.tables import SUFFIXES as TABLES
-from edgetl.fronts.series.tables import channels_of, entry_at, read_header, read_table, tells_apart
+from edgetl.fronts.series.tables import channels_of, entry_at, group_at, read_header, read_table, tells_apart
 from edgetl.recipes.recipe import Columns
 from edgetl.types import FrontName, Trait
 
@@ -61,8 +61,11 @@ class SeriesFront:
         named = [cell for name, cell in zip(header, first, strict=False) if name.lower() in wanted]
         return not any(Path(cell).suffix.lower() in SUFFIXES for cell in named)
 
-    def rows(self, path: Path, columns: Columns | None) -> Sequence[LabeledRow]:
-        return [entry.labeled for entry in read_table(path, columns).entries.values()]
+    def rows(self, path: Path, columns: Columns | None, group: str = "") -> Sequence[LabeledRow]:
+        return [entry.labeled for entry in read_table(path, columns, group).entries.values()]
+
+    def group(self, row: Row, column: str) -> str:
+        return group_at(row, column)
 
     def places(self, path: Path) -> Sequence[Path] | None:
         if not self.holds_examples(path, None):

@@ -3,21 +3,21 @@
 NPZ. An array (n, steps, channels), or (n, steps) of one channel, called `x`, `data`, `series` or `windows`; of several
 parts `train_x`, `val_x`, `x_test`. Beside each, under the same name with another ending, its labels (`y`, `label`,
 `labels`, `target`) and, if lengths vary, `length` or `lengths` (n,), in steps. Labels that are whole numbers count in
-`classes` of the file or of a `dataset.json` beside it, if there is one. Places: `series.npz:3:train_x`, from 0.
+`classes` of the file or of a `dataset.json` beside it, if there is one. Another array (n,) beside it may be the group.
+Places: `series.npz:3:train_x`, from 0.
 
 Long. A column tells windows apart (`series`, `id`, `window`, `case`, ...), one has the class, one may have the part
-(`split`), one the time (`time`, `timestamp`, ...); all others are channels. `data.columns` names the first three.
-Places: `motions.csv:17`, the line of the window's first moment, in Parquet that of the row, from 1; with named columns
-`motions.csv:17:who,what,part`.
+(`split`), one the time (`time`, `timestamp`, ...), one who it was (`subject`, `patient`, ...); others are channels.
+`data.columns` names the first three, `data.group_by` a group. Places: `motions.csv:17`, the line of the window's first
+moment, in Parquet that of the row, from 1; with named columns `motions.csv:17:who,what,part,group`,
+with a named group only `motions.csv:17:group`.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -25,12 +25,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.errors import DataError
+from edgetl.errors import DataError, UsageError
 from edgetl.files.file_kind import describe
 from edgetl.files.rows import LabeledRow, Row
-from edgetl.files.text import printable
+from edgetl.files.text import nearest, printable
 from edgetl.fronts.base import read_bytes
 from edgetl.fronts.series.cells import TIMES, cells_of, is_number, regular
+from edgetl.fronts.series.npz import class_names, read_arrays
 from edgetl.fronts.series.window import UnreadableWindow, checked
 from edgetl.recipes.recipe import Columns
 
@@ -50,19 +51,29 @@ _IDS = (
 )
 _CLASSES = ("label", "class", "category", "target", "activity", "class_name", "label_name")
 _SPLITS = ("split", "subset", "partition", "set")
-_MAX_BYTES = 4_000_000_000  # of all arrays of a file
-_MAX_JSON = 1_000_000
+_GROUPS = tuple(
+    name + ending
+    for name in ("subject", "patient", "participant", "person", "user", "volunteer")
+    for ending in ("", "_id")
+)
 _COMMA = ","
+_Named = tuple[str, str, str, str]  # columns: the window, the class, the part, the group; "" for the usual ones
 
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One window of a table. times  (n,) or None;  problem  why it cannot be used, "" if nothing is known"""
+    """One window of a table.
+
+    times    (n,) or None
+    problem  why it cannot be used, "" if nothing is known
+    groups   by column or array, in lower case, what it has there: one text, of a broken table several
+    """
 
     labeled: LabeledRow
     values: NDArray[Any]
     times: NDArray[np.float64] | None = None
     problem: str = ""
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def window(self) -> NDArray[np.float32]:
         """float32 (n, channels). Raises UnreadableWindow."""
@@ -84,14 +95,14 @@ class Table:
     entries: Mapping[tuple[int, str], Entry]
 
 
-def read_table(path: Path, columns: Columns | None = None) -> Table:
-    """A table, read once and kept while it does not change. Raises DataError."""
+def read_table(path: Path, columns: Columns | None = None, group: str = "") -> Table:
+    """A table, read once and kept while it does not change. group  a column that is no channel. Raises DataError."""
     try:
         found = path.stat()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    named = None if columns is None else (columns.path or "", columns.label, columns.split)
-    return _read(path, found.st_size, found.st_mtime_ns, named)
+    named = ("", "", "") if columns is None else (columns.path or "", columns.label, columns.split or "")
+    return _read(path, found.st_size, found.st_mtime_ns, (*named, group))
 
 
 def entry_at(row: Row) -> Entry:
@@ -102,6 +113,22 @@ def entry_at(row: Row) -> Entry:
     return found
 
 
+def group_at(row: Row, column: str) -> str:
+    """What a window has in a column, or in an array beside it; "" for nothing. Raises UsageError if there is none."""
+    found = entry_at(row).groups
+    if column.lower() not in found:
+        raise UsageError(
+            f"data.group_by: {row.table} has no column or array `{printable(column)}` with one value a window; "
+            f"{nearest(column, tuple(found))}"
+        )
+    values = found[column.lower()]
+    if len(values) > 1:
+        raise DataError(
+            f"{row.table}:{row.number}: the window has several groups `{printable(column)}`: {', '.join(values[:3])}"
+        )
+    return values[0]
+
+
 def channels_of(row: Row) -> tuple[str, ...]:
     """Names of the channels, if the table has them. Raises UnreadableWindow."""
     return _table_of(row).channels
@@ -109,9 +136,10 @@ def channels_of(row: Row) -> tuple[str, ...]:
 
 def _table_of(row: Row) -> Table:
     named = row.column.split(_COMMA) if row.table.suffix.lower() != ".npz" and row.column else []
-    columns = Columns(path=named[0], label=named[1], split=named[2] or None) if len(named) == 3 else None
+    ids, label, split, group = ["", "", "", *named] if len(named) == 1 else [*named, *[""] * 4][:4]
+    columns = Columns(path=ids or None, label=label, split=split or None) if label else None
     try:
-        return read_table(row.table, columns)
+        return read_table(row.table, columns, group)
     except UnreadableWindow:
         raise
     except DataError as error:
@@ -119,17 +147,16 @@ def _table_of(row: Row) -> Table:
 
 
 @lru_cache(maxsize=4)
-def _read(path: Path, size: int, changed: int, named: tuple[str, str, str | None] | None) -> Table:
+def _read(path: Path, size: int, changed: int, named: _Named) -> Table:
     suffix = path.suffix.lower()
     if suffix == ".npz":
         return _npz(path)
     header, lines, cells = _parquet(path) if suffix == ".parquet" else _text(path)
-    columns = None if named is None else Columns(path=named[0], label=named[1], split=named[2])
-    return _long(path, header, lines, cells, columns)
+    return _long(path, header, lines, cells, named)
 
 
 def _npz(path: Path) -> Table:
-    arrays = _arrays(path)
+    arrays = read_arrays(path)
     entries: dict[tuple[int, str], Entry] = {}
     for name, values in arrays.items():
         part, ending = _split_name(name)
@@ -140,6 +167,7 @@ def _npz(path: Path) -> Table:
                 f"{path}: `{name}`: expected numbers (n, steps, channels), found {values.dtype} {values.shape}"
             )
         labels, lengths = _labels(path, arrays, part, name), _beside(arrays, part, _LENGTHS)
+        others = _others(arrays, part, len(values))
         if lengths is not None and (lengths.shape != (len(values),) or not np.issubdtype(lengths.dtype, np.integer)):
             raise DataError(f"{path}: expected one whole number a window in the lengths of `{name}`")
         for number, window in enumerate(values):
@@ -151,29 +179,12 @@ def _npz(path: Path) -> Table:
                     problem = f"expected a length of 0 to {len(shown)} steps, found {length}"
                 shown = shown[: max(length, 0)]
             labeled = LabeledRow(row, labels[number] if labels else "", part)
-            entries[number, name] = Entry(labeled, shown, problem=problem)
+            groups = {ending: (str(beside[number]).strip(),) for ending, beside in others.items()}
+            entries[number, name] = Entry(labeled, shown, problem=problem, groups=groups)
     if not entries:
         named = ", ".join(f"`{printable(name)}`" for name in list(arrays)[:8]) or "nothing"
         raise DataError(f"{path}: expected windows in an array `x`, `train_x` or `data`, found {named}")
     return Table((), entries)
-
-
-def _arrays(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with zipfile.ZipFile(path) as content:
-            size = sum(each.file_size for each in content.infolist())
-        if size > _MAX_BYTES:
-            raise DataError(f"{path}: its arrays have {size} bytes; at most {_MAX_BYTES} are read; divide it")
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or 'a disk error'}") from error
-    except DataError:
-        raise
-    except Exception as error:  # zlib's, zipfile's and those of compiling an array's header
-        kind = describe(path)
-        found = "it is damaged, or has arrays of Python objects" if kind.kind in ("numpy", "unknown") else kind.sentence
-        raise DataError(f"{path}: expected arrays in NPZ format: {found}") from error
 
 
 def _split_name(name: str) -> tuple[_Part | None, str]:
@@ -187,6 +198,16 @@ def _split_name(name: str) -> tuple[_Part | None, str]:
 def _beside(arrays: Mapping[str, NDArray[Any]], part: _Part | None, endings: Sequence[str]) -> NDArray[Any] | None:
     found = (values for name, values in arrays.items() if _split_name(name) in {(part, end) for end in endings})
     return next(found, None)
+
+
+def _others(arrays: Mapping[str, NDArray[Any]], part: _Part | None, count: int) -> dict[str, NDArray[Any]]:
+    """Arrays with one value a window that may be its group, by the ending of their names."""
+    found = {}
+    for name, values in arrays.items():
+        of, ending = _split_name(name)
+        if of == part and ending not in (*_X, *_Y, *_LENGTHS) and values.shape == (count,):
+            found[ending] = values.astype(str)
+    return found
 
 
 def _labels(path: Path, arrays: Mapping[str, NDArray[Any]], part: _Part | None, name: str) -> list[str]:
@@ -203,25 +224,12 @@ def _labels(path: Path, arrays: Mapping[str, NDArray[Any]], part: _Part | None, 
     whole = values.astype(np.int64)
     if (whole != values).any():
         raise DataError(f"{path}: the labels of `{name}` are not whole numbers; this is for classes only")
-    names = _class_names(path, arrays)
+    names = class_names(path, arrays)
     if not names:
         return [str(value) for value in whole.tolist()]
     if whole.min(initial=0) < 0 or whole.max(initial=0) >= len(names):
         raise DataError(f"{path}: expected labels of `{name}` from 0 to {len(names) - 1}, one for each of `classes`")
     return [names[value] for value in whole.tolist()]
-
-
-def _class_names(path: Path, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
-    named = arrays.get("classes")
-    if named is not None:
-        return [str(name) for name in named.tolist()] if named.ndim == 1 and named.dtype.kind == "U" else []
-    beside = path.parent / "dataset.json"
-    try:
-        content = json.loads(beside.read_text("utf-8")) if beside.stat().st_size <= _MAX_JSON else None
-    except (OSError, ValueError, RecursionError):
-        return []
-    names = content.get("classes") if isinstance(content, dict) else None
-    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []
 
 
 def read_header(path: Path) -> tuple[list[str], list[str]]:
@@ -251,7 +259,7 @@ def looks_like_series(path: Path) -> bool:
     header, first = read_header(path)
     if len(header) != len(first) or not tells_apart(header):
         return False
-    named = [_column(header, None, usual) for usual in (_IDS, _CLASSES, _SPLITS, TIMES)]
+    named = [_column(header, None, usual) for usual in (_IDS, _CLASSES, _SPLITS, TIMES, _GROUPS)]
     channels = [place for place in range(len(header)) if place not in named]
     return bool(channels) and named[1] is not None and all(is_number(first[place]) for place in channels)
 
@@ -285,15 +293,15 @@ def _parquet(path: Path) -> tuple[list[str], NDArray[np.int64], list[Sequence[An
     return list(table.column_names), np.arange(1, table.num_rows + 1), columns
 
 
-def _long(
-    path: Path, header: list[str], lines: NDArray[np.int64], cells: list[Sequence[Any]], columns: Columns | None
-) -> Table:
-    ids = _place(path, header, columns.path if columns else None, _IDS, "data.columns.path", "tells windows apart")
-    label = _column(header, columns.label if columns else None, _CLASSES)
-    split = _column(header, columns.split if columns else None, _SPLITS)
+def _long(path: Path, header: list[str], lines: NDArray[np.int64], cells: list[Sequence[Any]], named: _Named) -> Table:
+    ids = _place(path, header, named[0] or None, _IDS, "data.columns.path", "tells windows apart")
+    label = _column(header, named[1] or None, _CLASSES)
+    split = _column(header, named[2] or None, _SPLITS)
     time = _column(header, None, TIMES)
     used = {ids, label, split, time}
-    channels = [place for place in range(len(header)) if place not in used]
+    lower = [cell.strip().lower().replace(" ", "_") for cell in header]
+    grouping = [place for place, name in enumerate(lower) if name in _GROUPS or header[place] == named[3]]
+    channels = [place for place in range(len(header)) if place not in (*used, *grouping)]
     if not channels or not len(lines):
         raise DataError(f"{path}: expected a column for each channel, and rows; found the header {_named(header)}")
     values = np.stack([_floats(cells[place]) for place in channels], axis=1)
@@ -301,7 +309,9 @@ def _long(
     for index, name in enumerate(cells[ids]):
         rows.setdefault(str(name), []).append(index)
     times = None if time is None else _floats(cells[time])
-    said = _COMMA.join((columns.path or "", columns.label, columns.split or "")) if columns else ""
+    said = _COMMA.join(named[:3]) if any(named[:3]) else ""
+    if named[3].lower() not in ("", *_GROUPS):  # the place says which column is no channel
+        said = _COMMA.join(named) if said else named[3]
     entries = {}
     for name, inside in rows.items():
         row = Row(path, int(lines[inside[0]]), said)
@@ -312,7 +322,12 @@ def _long(
         )
         part = _PARTS.get(min(parts)) if len(parts) == 1 else None
         labeled = LabeledRow(row, min(texts), part)
-        entries[row.number, said] = Entry(labeled, values[inside], None if times is None else times[inside], problem)
+        stamps = None if times is None else times[inside]
+        groups = {
+            header[place].lower(): tuple(sorted({str(cells[place][index]).strip() for index in inside}))
+            for place in {*grouping, *(place for place in (ids, label, split) if place is not None)}
+        }
+        entries[row.number, said] = Entry(labeled, values[inside], stamps, problem, groups)
     return Table(tuple(header[place] for place in channels), entries)
 
 

@@ -90,3 +90,27 @@ def test_windows_that_lose_their_end_are_named(tmp_path: Path, shell: Shell) -> 
     verdict, _, sentence = line_of(out, "window")
     assert verdict == "warn"
     assert "the network sees only 20 steps: 24 longer and 0 shorter of 24 windows; 50.0% of all moments" in sentence
+
+
+def test_people_on_both_sides_are_refused_and_named(tmp_path: Path, shell: Shell) -> None:
+    train, val = sides()
+    labels, people = np.arange(12) % 2, np.array([f"p{number // 2}" for number in range(12)])
+    others = np.array(["p3", *(f"q{number}" for number in range(11))])
+    np.savez(
+        tmp_path / "s.npz",
+        train_x=train,
+        val_x=val,
+        train_y=labels,
+        val_y=labels,
+        train_subject=people,
+        val_subject=others,
+    )
+    (tmp_path / "r.yaml").write_text(
+        "name: r\nfront: series\ndata: {train: s.npz, val: s.npz, shots: all, group_by: subject}\n"
+        "check: {features: false}\nbackbone: {name: minirocket}\ntargets: [x86-avx2]\n"
+    )
+    done = shell("check", tmp_path / "r.yaml")
+    assert done.code == 1
+    verdict, _, sentence = line_of(done.out, "groups")
+    assert verdict == "refuse"
+    assert "1 group in both training and validation (`p3`)" in sentence

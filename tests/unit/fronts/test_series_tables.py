@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_runs import small_run
 from windows import long_table, wave
 
 from edgetl.data.batches import load_example
 from edgetl.data.gather import gather
+from edgetl.data.groups import split_keys
 from edgetl.data.scan import scan
 from edgetl.data.split import make_split
-from edgetl.errors import DataError
+from edgetl.errors import DataError, UsageError
 from edgetl.fronts.series.cells import text_of_window
 from edgetl.fronts.series.load import read_window
 from edgetl.fronts.series.window import UnreadableWindow, fitted
@@ -185,3 +187,59 @@ def test_archives_of_python_objects_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", x=np.array([{"a": 1}], dtype=object))
     with pytest.raises(DataError, match="damaged, or has arrays of Python objects"):
         scan(tmp_path / "x.npz", front="series")
+
+
+# --- groups
+
+
+def grouped(path: Path, column: str, windows: int = 8) -> Path:
+    """A long table of windows of two classes; windows 4n and 4n + 1 are of person n."""
+    lines = [f"id,label,{column},x,y"]
+    for number in range(windows):
+        moments = wave(6, 2, number).tolist()
+        lines += [f"w{number},{'ab'[number % 2]},p{number // 2},{x!r},{y!r}" for x, y in moments]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("column", ["subject", "machine"])
+def test_a_column_that_groups_windows_is_no_channel_and_no_group_is_on_both_sides(tmp_path: Path, column: str) -> None:
+    split = split_of(grouped(tmp_path / "s.csv", column), group_by=column)
+    assert split.windows is not None
+    assert split.windows.channels == ("x", "y")
+    data = {"train": "s.csv", "shots": 1, "group_by": column}
+    keys = split_keys(small_run(split, tmp_path, front="series", data=data))
+    assert keys is not None
+    assert sorted({*keys.shots, *keys.val}) == ["p0", "p1", "p2", "p3"]
+    assert not set(keys.shots) & set(keys.val)
+
+
+def test_a_column_with_a_usual_name_of_a_person_is_never_a_channel(tmp_path: Path) -> None:
+    table = tmp_path / "s.csv"
+    table.write_text("id,label,patient_id,x\n" + "".join(f"w{n},{'ab'[n % 2]},{n},{n}.5\n" for n in range(4)))
+    split = split_of(table)
+    assert split.windows is not None
+    assert split.windows.channels == ("x",)
+
+
+def test_an_array_beside_the_windows_groups_them(tmp_path: Path) -> None:
+    windows = np.stack([wave(6, 2, number) for number in range(8)])
+    persons = np.arange(8) // 2
+    np.savez(tmp_path / "s.npz", x=windows, y=np.arange(8) % 2, subject=persons)
+    split = split_of(tmp_path / "s.npz", group_by="subject")
+    of = {sample.path: str(persons[int(sample.path.split(":")[1])]) for sample in (*split.shots, *split.val)}
+    assert len(of) == len(split.shots) + len(split.val) >= 4
+    assert not {of[sample.path] for sample in split.shots} & {of[sample.path] for sample in split.val}
+
+
+def test_a_group_that_cannot_be_meant_is_refused_in_one_line(tmp_path: Path) -> None:
+    table = grouped(tmp_path / "s.csv", "subject")
+    with pytest.raises(UsageError, match=r"has no column or array `subjct` .*did you mean `subject`"):
+        split_of(table, group_by="subjct")
+    text = table.read_text(encoding="utf-8").splitlines()
+    table.write_text("\n".join([*text[:1], text[1].replace(",p0,", ",p3,"), *text[2:]]) + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"s\.csv:2: the window has several groups `subject`: p0, p3"):
+        split_of(table, group_by="subject")
+    table.write_text("\n".join(text).replace(",p0,", ",,") + "\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="the column `subject` is empty in 2 of 8 rows"):
+        split_of(table, group_by="subject")
