@@ -26,11 +26,13 @@ def convolution(
     size: int = 9,
     zero_point: int = 0,
     seed: int = 0,
+    axes: int = 2,
 ) -> tuple[onnx.ModelProto, NDArray[np.uint8]]:
-    """A QLinearConv with large weights of one sign per input channel, and bright pixels (1, C, size, size)."""
+    """A QLinearConv with large weights of one sign per input channel, and bright pixels (1, C, size, size) or, along
+    one axis, (1, C, size)."""
     generator = np.random.default_rng(seed)
-    shape = (outputs, channels // groups, kernel, kernel)
-    signs = generator.choice(np.array([-1, 1], np.int8), (*shape[:2], 1, 1))
+    shape = (outputs, channels // groups, *[kernel] * axes)
+    signs = generator.choice(np.array([-1, 1], np.int8), (*shape[:2], *[1] * axes))
     weights = generator.integers(60, 128, shape).astype(np.int8) * signs
     constants: dict[str, Any] = {
         "x_scale": np.float32(0.02),
@@ -38,7 +40,7 @@ def convolution(
         "weights": weights,
         "w_scale": generator.uniform(0.005, 0.015, outputs).astype(np.float32),
         "w_zero": np.zeros(outputs, np.int8),
-        "y_scale": np.float32(0.03 * (channels // groups) * kernel * kernel),
+        "y_scale": np.float32(0.03 * (channels // groups) * kernel**axes),
         "y_zero": np.uint8(128),
         "bias": generator.integers(-1000, 1000, outputs).astype(np.int32),
     }
@@ -48,11 +50,11 @@ def convolution(
         ["y"],
         "convolution",
         group=groups,
-        strides=[stride, stride],
-        pads=[padding] * 4,
-        dilations=[dilation, dilation],
+        strides=[stride] * axes,
+        pads=[padding] * 2 * axes,
+        dilations=[dilation] * axes,
     )
-    pixels = generator.integers(128, 256, (1, channels, size, size)).astype(np.uint8)
+    pixels = generator.integers(128, 256, (1, channels, *[size] * axes)).astype(np.uint8)
     return _model([node], constants, pixels.shape, TensorProto.UINT8), pixels
 
 
@@ -186,6 +188,8 @@ LAYERS = {
     "one channel in, two out, per group": convolution(8, 16, 3, groups=8, padding=1),
     "one channel": convolution(1, 20, 3, padding=1),
     "deep": convolution(512, 48, 1, size=5),
+    "along a sequence": convolution(12, 16, 5, padding=2, stride=2, size=40, zero_point=7, axes=1),
+    "along a sequence, odd channels": convolution(5, 8, 3, padding=2, dilation=2, size=30, axes=1),
     "linear, one row": linear(64, 32),
     "linear, odd depth": linear(65, 33),
     "linear, rows": linear(128, 40, 5),

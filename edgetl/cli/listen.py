@@ -91,7 +91,7 @@ def command(
     labels, p = opened.manifest.labels, input_of(opened)
     rate_hz, series = rate_of(p), p.front == "series"
     if series and events is not None:
-        raise click.UsageError("--events is for sound: false accepts per hour need a rate, which a series has not")
+        raise click.UsageError("--events is for sound: false accepts per hour need a rate, and a series has none")
     for label in off:
         if label not in labels:
             raise click.UsageError(f"--off {label}: the bundle has no such label; {nearest(label, labels)}")

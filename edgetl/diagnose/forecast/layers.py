@@ -41,7 +41,8 @@ _OTHERS = ("ConvInteger", "DynamicQuantizeMatMul", PRODUCT)
 class Layer:
     """A convolution or linear layer on uint8 activations and int8 weights.
 
-    weights     int8: (O, C / groups, rows, columns) of a convolution, (O, K) of a linear layer; zero point 0
+    weights     int8: (O, C / groups, rows, columns) of a convolution, (O, K) of a linear layer; zero point 0. One along
+                a sequence has one row.
     scale       (O,) or (1,) float32: data scale x weight scale, which an accumulator is multiplied by
     bias        (O,) int32 in accumulator units, or None
     real_bias   (O,) float32, added to a result that stays float, or None
@@ -79,11 +80,13 @@ class Layer:
         return any(len(part.column) for part in self.parts)
 
     def sums(self, data: NDArray[np.uint8]) -> Sums:
-        """Accumulators for one image: data (1, C, H, W) or (M, K) uint8 -> (O, positions), zero point subtracted."""
+        """Accumulators for one example: data (1, C, H, W), (1, C, L) or (M, K) uint8 -> (O, positions), zero point
+        subtracted."""
         if self.window is None:
             columns = data.reshape(1, -1, data.shape[-1]).transpose(0, 2, 1)
         else:
-            columns = unfold(data[0], self.window, self.zero_point)
+            image = data[0] if data.ndim == 4 else data[0][:, None]
+            columns = unfold(image, self.window, self.zero_point)
         each = [accumulate(part, group) for part, group in zip(self.parts, columns, strict=True)]
         offset = [self.zero_point * part.matrix.sum(axis=1, dtype=np.float64) for part in self.parts]
         exact = np.concatenate([sums.exact for sums in each]) - np.concatenate(offset).astype(np.int32)[:, None]
@@ -114,7 +117,9 @@ class Layer:
     def _shaped(self, found: NDArray[T], data_shape: tuple[int, ...]) -> NDArray[T]:
         if self.window is None:
             return np.ascontiguousarray(found.T).reshape(*data_shape[:-1], -1)
-        return found.reshape(1, -1, *self.window.output_size(*data_shape[2:]))
+        sizes = data_shape[2:]
+        rows, columns = self.window.output_size(*(sizes if len(sizes) == 2 else (1, *sizes)))
+        return found.reshape(1, -1, rows, columns) if len(sizes) == 2 else found.reshape(1, -1, columns)
 
     def _matrices(self) -> NDArray[np.int8]:
         return self.weights[None] if self.window is None else weight_rows(self.weights, self.window.groups)
@@ -186,7 +191,7 @@ def _layer(node: onnx.NodeProto, constants: Mapping[str, Array]) -> Layer | None
         return None
     settings = _settings(node)
     window = _window(w, settings) if node.op_type == "QLinearConv" else None
-    matrix = w if node.op_type == "QLinearConv" else _rows(w, settings)
+    matrix = _planes(w) if node.op_type == "QLinearConv" else _rows(w, settings)
     if matrix is None or (node.op_type == "QLinearConv") != (window is not None):
         return None
     if bias is not None and bias.size != matrix.shape[0]:
@@ -208,16 +213,23 @@ def _layer(node: onnx.NodeProto, constants: Mapping[str, Array]) -> Layer | None
     )
 
 
+def _planes(weights: Array) -> Array:
+    """(O, C / groups, rows, columns); a convolution along a sequence, (O, C / groups, columns), gets one row."""
+    return weights[:, :, None] if weights.ndim == 3 else weights
+
+
 def _window(weights: Array, settings: Mapping[str, object]) -> Window | None:
-    if weights.ndim != 4 or settings.get("auto_pad", b"NOTSET") not in (b"NOTSET", b""):
+    planes = _planes(weights)
+    if planes.ndim != 4 or settings.get("auto_pad", b"NOTSET") not in (b"NOTSET", b""):
         return None
     found: dict[str, tuple[int, ...]] = {}
-    for name in ("strides", "pads", "dilations"):
+    for name, one_row in (("strides", (1,)), ("pads", (0,)), ("dilations", (1,))):
         values = settings.get(name)
         if isinstance(values, list):
-            found[name] = tuple(values)
+            along = [tuple(values[at : at + weights.ndim - 2]) for at in range(0, len(values), weights.ndim - 2)]
+            found[name] = sum((one_row + each if weights.ndim == 3 else each for each in along), ())
     groups = settings.get("group", 1)
-    return Window(kernel=weights.shape[2:], groups=groups if isinstance(groups, int) else 1, **found)  # type: ignore[arg-type]
+    return Window(kernel=planes.shape[2:], groups=groups if isinstance(groups, int) else 1, **found)  # type: ignore[arg-type]
 
 
 def _rows(weights: Array, settings: Mapping[str, object]) -> Array | None:
