@@ -92,9 +92,8 @@ def test_options_of_texts_are_refused_for_images(apps: Apps, bundles: dict[str, 
     apps.refuses(2, "--text is for texts; the bundle is made for images", "edgetl-run", images, "--text", "a")
     apps.refuses(2, "--ids is for texts; the bundle is made for images", "edgetl-run", images, "one.png", "--ids")
     apps.refuses(2, "expected BUNDLE FILE...", "edgetl-run", bundles["null"])
-    apps.refuses(
-        2, "--stream is for sound; the bundle is made for texts", "edgetl-run", bundles["null"], "-", "--stream"
-    )
+    words = "--stream is for sound and series; the bundle is made for texts"
+    apps.refuses(2, words, "edgetl-run", bundles["null"], "-", "--stream")
 
 
 def test_verify_replays_the_golden_texts(apps: Apps, engine: Engine, bundles: dict[str, Path]) -> None:
