@@ -188,14 +188,21 @@ def _run(request: _Request) -> dict[str, object]:
 
 
 def _ask(request: _Request, limits: Limits, where: str) -> dict[str, object]:
+    return _parse(output_of("edgetl.backends.fresh_process", (), json.dumps(asdict(request)), limits, where), where)
+
+
+def output_of(module: str, arguments: Sequence[str], given: str, limits: Limits, where: str) -> str:
+    """What edgetl's `module` prints to stdout in a new process, with `given` as its stdin.
+
+    raises  BackendError, in a line that begins with `where`, if it fails; Interrupted if it was too slow or was killed
+    """
     source = str(Path(edgetl.__file__).resolve().parent.parent)
     path = os.pathsep.join(part for part in (source, os.environ.get("PYTHONPATH", "")) if part)
-    # -P: the current folder may contain a file named numpy.py
-    command = [sys.executable, "-P", "-m", "edgetl.backends.fresh_process"]
     try:
         done = subprocess.run(
-            command,
-            input=json.dumps(asdict(request)),
+            # -P: the current folder may contain a file named numpy.py
+            [sys.executable, "-P", "-m", module, *arguments],
+            input=given,
             capture_output=True,
             text=True,
             timeout=limits.time_s,
@@ -211,7 +218,7 @@ def _ask(request: _Request, limits: Limits, where: str) -> dict[str, object]:
     if done.returncode != 0:
         tail = " ".join(done.stderr.split()[-40:])
         raise BackendError(f"{where} ended with status {done.returncode}: {tail or 'no message'}")
-    return _parse(done.stdout, where)
+    return done.stdout
 
 
 def _parse(text: str, where: str) -> dict[str, object]:

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-import edgetl
-from edgetl.backends.fresh_process import LIMITS, Interrupted, Limits
+from edgetl.backends.fresh_process import LIMITS, Limits, output_of
 from edgetl.bundle.golden_steps import StepCheck
 from edgetl.errors import BackendError, BundleError, EdgetlError
 from edgetl.language.bundle import LanguageBundle, cannot_run, open_language, read_language
@@ -23,7 +21,6 @@ from edgetl.language.golden import replay
 from edgetl.store.memory import available_bytes, limit_memory
 
 _CHECKS = TypeAdapter(tuple[StepCheck, ...])
-_TAIL_WORDS = 40
 
 
 def verify(bundle: LanguageBundle, *, threads: int, limits: Limits = LIMITS) -> tuple[StepCheck, ...]:
@@ -32,24 +29,8 @@ def verify(bundle: LanguageBundle, *, threads: int, limits: Limits = LIMITS) -> 
     if obstacle := cannot_run(bundle):
         raise BackendError(f"{bundle.folder}: {obstacle}")
     where = f"{bundle.folder}: opening and running it"
-    source = str(Path(edgetl.__file__).resolve().parent.parent)
-    path = os.pathsep.join(part for part in (source, os.environ.get("PYTHONPATH", "")) if part)
-    given = [str(bundle.folder.resolve()), str(threads), str(available_bytes())]
-    try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "edgetl.language.verify", *given],
-            capture_output=True,
-            text=True,
-            timeout=limits.time_s,
-            env={**os.environ, "PYTHONPATH": path},
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise Interrupted(f"{where} {limits.missed}") from error
-    if done.returncode:
-        tail = " ".join(done.stderr.split()[-_TAIL_WORDS:])
-        raise BackendError(f"{where} ended with status {done.returncode}: {tail or 'no message'}")
-    return _answer(done.stdout, where)
+    given = (str(bundle.folder.resolve()), str(threads), str(available_bytes()))
+    return _answer(output_of("edgetl.language.verify", given, "", limits, where), where)
 
 
 def _answer(text: str, where: str) -> tuple[StepCheck, ...]:

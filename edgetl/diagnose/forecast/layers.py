@@ -117,9 +117,10 @@ class Layer:
     def _shaped(self, found: NDArray[T], data_shape: tuple[int, ...]) -> NDArray[T]:
         if self.window is None:
             return np.ascontiguousarray(found.T).reshape(*data_shape[:-1], -1)
-        sizes = data_shape[2:]
-        rows, columns = self.window.output_size(*(sizes if len(sizes) == 2 else (1, *sizes)))
-        return found.reshape(1, -1, rows, columns) if len(sizes) == 2 else found.reshape(1, -1, columns)
+        along = len(data_shape) == 3  # one axis
+        height, width = (1, data_shape[2]) if along else data_shape[2:4]
+        rows, columns = self.window.output_size(height, width)
+        return found.reshape(1, -1, columns) if along else found.reshape(1, -1, rows, columns)
 
     def _matrices(self) -> NDArray[np.int8]:
         return self.weights[None] if self.window is None else weight_rows(self.weights, self.window.groups)
