@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -83,6 +83,14 @@ class CellFile(Generic[C]):
 
     def done(self) -> set[Any]:
         return {cell.key for cell in self.read()}
+
+    def fill(self, keys: Sequence[Any], make: Callable[[Any], C]) -> list[C]:
+        """Make the cells of `keys` that are missing and that no other process works on; all finished ones of them."""
+        for key in keys:
+            with self.claimed(key) as ours:
+                if ours:
+                    self.append(make(key))
+        return [cell for cell in self.read() if cell.key in set(keys)]
 
     @contextmanager
     def claimed(self, key: Any) -> Iterator[bool]:

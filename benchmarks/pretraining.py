@@ -80,14 +80,10 @@ def main() -> int:
         for way in WAYS
     ]
     try:
-        for key in keys:
-            with cells.claimed(key) as ours:
-                if ours:
-                    cells.append(_measure(key, arguments))
+        found = cells.fill(keys, lambda key: _measure(key, arguments))
     except EdgetlError as error:
         print(error, file=sys.stderr)
         return 1
-    found = [cell for cell in cells.read() if cell.key in set(keys)]
     deliver(_result(found), machine, arguments.write)
     return 0
 

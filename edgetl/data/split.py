@@ -63,8 +63,7 @@ def make_split(
     Raises UsageError for a path that does not exist, for a `max_val_images` below the number of classes and for a
     `group_by` that matches no group in some name. Raises DataError for the errors of `scan`, fewer than two classes,
     classes that differ between train and val, a class with too few usable images, and, with `unreadable: refuse`, for
-    images that cannot be decoded. Sounds: for clips of several rates; series: for
-    windows of several channels or rates.
+    images that cannot be decoded; also for clips of several rates, and for windows of several channels or rates.
     """
     progress = progress or Silent()
     kind = load_front(front)
@@ -183,17 +182,27 @@ def _draw_shots(
     ordered = _by_class(train, config.seed, "shots")
     wanted = [len(paths) if config.shots == "all" else config.shots for paths in ordered]
     if groups:
-        # recordings that cannot be read come first, so that they are named
-        ungrouped = [[path for path in paths if path not in groups] for paths in ordered]
-        labels = [label for label, paths in enumerate(ordered) if len(ungrouped[label]) < len(paths)]
-        grouped = [[path for path in ordered[label] if path in groups] for label in labels]
-        names = [train.classes[label] for label in labels]
-        for label, paths in zip(labels, order_by_group(grouped, names, groups, config.seed), strict=True):
-            ordered[label] = ungrouped[label] + paths
-            if config.shots == "all":  # of noise that is for both parts
+        grouped = _by_group(config, train, ordered, groups)
+        if config.shots == "all":  # the groups are those of noise that is for both parts
+            for label, paths in grouped.items():
                 own = tuple((path, 0) for path in paths)
                 wanted[label] = most_shots(replace(train, classes=("",), files=own), groups, config.seed)
+        for label, paths in grouped.items():
+            # recordings that cannot be read have no group; they come first, so that they are named
+            ordered[label] = [path for path in ordered[label] if path not in groups] + paths
     return _draw(ordered, wanted, "training", desk, "drawing shots", progress)
+
+
+def _by_group(
+    config: Data, train: Listing, ordered: list[list[str]], groups: Mapping[str, str]
+) -> dict[int, list[str]]:
+    """Of each class that has any, the paths with a group, in an order that takes whole groups."""
+    grouped = {label: [path for path in paths if path in groups] for label, paths in enumerate(ordered)}
+    labels = [label for label, paths in grouped.items() if paths]
+    names = [train.classes[label] for label in labels]
+    return dict(
+        zip(labels, order_by_group([grouped[label] for label in labels], names, groups, config.seed), strict=True)
+    )
 
 
 def _draw_val(
