@@ -235,7 +235,7 @@ TEST_CASE("a stream allocates nothing after it is open") {
   edgetl_stream_close(stream);
 }
 
-TEST_CASE("a stream of sensors allocates nothing after it is open, a refused moment neither") {
+TEST_CASE("a stream of sensors allocates nothing after it is open, not even for a refused moment") {
   small_bundle::Facts facts;
   facts.series = true;
   facts.golden = false;
