@@ -40,10 +40,7 @@ ARM = "arm64-cpu"
 _NOT_QUANTIZATION = (
     "checks",
     "cli",
-    "demo.py",
-    "doctor.py",
     "explore",
-    "progress.py",
     "report",
 )
 RIVALS_VERSION = 1

@@ -32,7 +32,6 @@ from quantization_rivals import recipe_named
 from safetensors.numpy import load_file, save_file
 from transfer_draws import Draw
 
-from edgetl import pipeline
 from edgetl.backends.base import load
 from edgetl.bench import qemu
 from edgetl.bench.host_answers import on_host
@@ -42,7 +41,6 @@ from edgetl.bundle.read import Bundle, read_bundle
 from edgetl.data.batches import batches, load_batch
 from edgetl.errors import EdgetlError
 from edgetl.files.digest import file_digest, value_digest
-from edgetl.pipeline import Outcome
 from edgetl.pivot.float_answers import read_reference
 from edgetl.pivot.pivot import FOLDER, read_pivot
 from edgetl.recipes.job import Job, make_job
@@ -50,7 +48,9 @@ from edgetl.recipes.recipe_file import load_recipe
 from edgetl.recipes.run import Run
 from edgetl.report.model import FILE_NAME as REPORT_FILE
 from edgetl.report.model import read_report
+from edgetl.stages import pipeline
 from edgetl.stages.compile import compile_stage
+from edgetl.stages.pipeline import Outcome
 from edgetl.stages.repair import missed_by_int8, repair_stage
 from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.store.results import StageResult, Store, open_store, write_text

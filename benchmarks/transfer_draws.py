@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgetl.data.split import make_split
 from edgetl.files.digest import value_digest
-from edgetl.recipes.recipe import Data
+from edgetl.recipes.data import Data
 from edgetl.types import Sample, Split
 
 

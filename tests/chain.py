@@ -88,7 +88,7 @@ def run(command: Sequence[str], *, timeout_s: float = TIMEOUT_S, cwd: Path = ROO
 
 def write_recipe(folder: Path, targets: Sequence[str], **changes: Any) -> Path:
     """The scans of three digits and a recipe for them in `folder`. Returns the recipe's path."""
-    from edgetl.demo import write_demo
+    from edgetl.cli.demo_files import write_demo
     from edgetl.types import Silent
 
     write_demo(folder, Silent())

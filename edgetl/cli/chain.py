@@ -14,7 +14,7 @@ from edgetl.cli.command_help import Command
 from edgetl.cli.options import RecipeOptions, emit, progress_for, recipe_options
 
 if TYPE_CHECKING:
-    from edgetl.pipeline import Until
+    from edgetl.stages.pipeline import Until
 
 
 def chain_command(name: str, until: Until, help_text: str, show: Callable[[Any], None]) -> click.Command:
@@ -42,7 +42,7 @@ def run_chain(
     write: Callable[[Any], None] = lambda outcome: None,
 ) -> int:
     """Run, print, and return the exit code: 3 if a gate was missed. write  writes extra files"""
-    from edgetl.pipeline import run
+    from edgetl.stages.pipeline import run
 
     quieten_torch()
     outcome = run(job, progress_for(quiet), until, devices)

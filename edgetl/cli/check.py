@@ -27,7 +27,7 @@ def command(options: RecipeOptions) -> int:
     Exit code 1 if an example or a group is in both training and validation; --allow-leak lets it pass.
     """
     from edgetl.checks.model import FILE_NAME, read_checks, require_sound
-    from edgetl.pipeline import run
+    from edgetl.stages.pipeline import run
 
     job = options.job()
     outcome = run(job, _Unrepeated(progress_for(options.quiet)), "check")

@@ -21,7 +21,7 @@ def command(out: Path, quiet: bool, as_json: bool) -> int:
 
     It trains on ten images per class. Nothing is downloaded: the backbone and the 1,797 scans come with the packages.
     """
-    from edgetl.demo import write_demo
+    from edgetl.cli.demo_files import write_demo
     from edgetl.recipes.job import make_job
     from edgetl.recipes.recipe_file import load_recipe
     from edgetl.store.results import disk_errors

@@ -143,7 +143,7 @@ def refuse_onnx(path: Path) -> None:
 
 def progress_for(quiet: bool) -> Any:
     """Progress on stderr unless --quiet."""
-    from edgetl.progress import Terminal
+    from edgetl.cli.progress import Terminal
     from edgetl.types import Silent
 
     return Silent() if quiet else Terminal()

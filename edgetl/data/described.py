@@ -15,7 +15,7 @@ from edgetl.fronts.base import Seen
 from edgetl.fronts.image.examine import Seen as Picture
 from edgetl.fronts.image.resize import auto_policy
 from edgetl.fronts.series.front import WindowFacts
-from edgetl.recipes.recipe import Data
+from edgetl.recipes.data import Data
 from edgetl.types import Clips, Split, Windows
 
 _LONGEST_TO_CROP = 64.0

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from edgetl.data.names import first_of
 from edgetl.errors import DataError
 from edgetl.fronts.base import Seen, Unreadable
-from edgetl.recipes.recipe import Data
+from edgetl.recipes.data import Data
 from edgetl.types import Sample, Skipped, Truth
 
 S = TypeVar("S", bound=Seen)

@@ -17,7 +17,8 @@ from edgetl.files.rows import row_of
 from edgetl.fronts.audio.piece import piece_of
 from edgetl.fronts.audio.window import USUAL_S
 from edgetl.fronts.base import Parted, Unreadable, load_front
-from edgetl.recipes.recipe import Data, Task
+from edgetl.recipes.data import Data
+from edgetl.recipes.recipe import Task
 from edgetl.types import FrontName
 
 _THREADS = 8

@@ -14,7 +14,7 @@ from edgetl.data.names import loosely, one_form
 from edgetl.errors import DataError
 from edgetl.files.file_kind import describe, describe_bytes
 from edgetl.files.text import nearest, printable
-from edgetl.recipes.recipe import Columns
+from edgetl.recipes.data import Columns
 
 COLUMNS = ("path", "label")
 MAX_LIST_BYTES = 64_000_000

@@ -11,7 +11,7 @@ from edgetl.data.names import counterparts, in_quotes, what_differs
 from edgetl.data.scan import locate
 from edgetl.errors import DataError, UsageError
 from edgetl.files.text import nearest
-from edgetl.recipes.recipe import Data
+from edgetl.recipes.data import Data
 
 
 @dataclass(frozen=True)

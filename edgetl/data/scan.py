@@ -18,7 +18,7 @@ from edgetl.files.file_kind import describe
 from edgetl.files.rows import LabeledRow
 from edgetl.files.text import nearest, printable, shortened
 from edgetl.fronts.base import Front, Rowed, load_front
-from edgetl.recipes.recipe import Columns
+from edgetl.recipes.data import Columns
 from edgetl.store.results import MARKER
 from edgetl.types import FrontName, Skipped
 

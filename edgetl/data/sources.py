@@ -9,7 +9,8 @@ from edgetl.data.background import lent, with_windows
 from edgetl.data.object_sources import read_object_sources
 from edgetl.data.scan import Listing, locate, scan
 from edgetl.fronts.audio.window import USUAL_S
-from edgetl.recipes.recipe import Data, Task
+from edgetl.recipes.data import Data
+from edgetl.recipes.recipe import Task
 from edgetl.types import FrontName
 
 

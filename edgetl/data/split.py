@@ -31,7 +31,7 @@ from edgetl.errors import DataError, UsageError
 from edgetl.files.json_file import first_problem
 from edgetl.fronts.audio.window import USUAL_S
 from edgetl.fronts.base import Seen, load_front
-from edgetl.recipes.recipe import Data
+from edgetl.recipes.data import Data
 from edgetl.types import Conflict, FrontName, Progress, Sample, Silent, Split
 from edgetl.types.data import as_json, labels_of
 

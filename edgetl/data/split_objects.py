@@ -31,7 +31,7 @@ from edgetl.data.split import split_digest
 from edgetl.errors import DataError, UsageError
 from edgetl.fronts.image.examine import Seen, examine
 from edgetl.fronts.image.resize import auto_policy
-from edgetl.recipes.recipe import Data
+from edgetl.recipes.data import Data
 from edgetl.types import Conflict, Progress, Remark, Sample, Silent, Skipped, Split
 
 BACKGROUND = -1

@@ -21,7 +21,7 @@ from edgetl.fronts.audio.window import USUAL_S
 from edgetl.fronts.base import FRONTS, Tabular, Unreadable, load_front
 from edgetl.fronts.image.decode import read_size
 from edgetl.fronts.text.front import TextFacts, TextFront
-from edgetl.recipes.recipe import Columns
+from edgetl.recipes.data import Columns
 from edgetl.types import FrontName
 
 _TRAIN_NAMES = ("train", "training")

@@ -13,7 +13,7 @@ from edgetl.errors import DataError, UsageError
 from edgetl.files import rows as places
 from edgetl.files.text import escaped, nearest
 from edgetl.fronts.base import Front, Rowed, Table, Tabular, load_front
-from edgetl.recipes.recipe import Columns
+from edgetl.recipes.data import Columns
 from edgetl.types import FrontName
 
 _NO_PLACE = re.compile("[:/]")

@@ -11,7 +11,7 @@ from edgetl.errors import DataError
 from edgetl.files.file_kind import FileKind, describe
 from edgetl.files.rows import LabeledRow, Row
 from edgetl.files.text import escaped
-from edgetl.recipes.recipe import Columns
+from edgetl.recipes.data import Columns
 from edgetl.types import FrontName, Trait
 
 MAX_FILE_BYTES = 1_000_000_000

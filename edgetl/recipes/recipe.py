@@ -12,39 +12,19 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    SerializerFunctionWrapHandler,
     WithJsonSchema,
     field_validator,
-    model_serializer,
     model_validator,
 )
 
-from edgetl.recipes.fronts import Audio, Series, Text, refuse_for_front
+from edgetl.recipes.data import Data
+from edgetl.recipes.fronts import Audio, Series, Text
 from edgetl.recipes.gates import Gates
 from edgetl.recipes.input_size import InputSize
 from edgetl.recipes.section import Section
 from edgetl.types import FrontName
 
 Task = Literal["classification", "detection"]
-
-
-class Columns(Section):
-    """Column names of a CSV list, or of a table of texts; other columns are ignored."""
-
-    path: str | None = None
-    """Column with the path of the image, or of another file; needed for a list."""
-    text: str | None = None
-    """Column with the text, for `front: text`."""
-    label: str
-    """Column with the class."""
-    split: str | None = None
-    """Column with `train`, `val` or `test`."""
-
-    @model_serializer(mode="wrap")
-    def _without_those_of_other_fronts(self, values: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Keys of finished builds stay as they are when a front adds a column."""
-        written: dict[str, Any] = values(self)
-        return {name: value for name, value in written.items() if name != "text" or value is not None}
 
 
 def _as_list(value: Any) -> Any:
@@ -61,54 +41,6 @@ OneOrMore = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 """A list of names; a single name is a list of one."""
-
-
-class Data(Section):
-    """Labeled images, clips of sound for `front: audio`, texts for `front: text`, or windows of sensor channels for
-    `front: series`."""
-
-    train: str
-    """Folder with one sub-folder per class, or a CSV list with the columns `path,label`. Relative to the recipe. With a
-    column `split`, rows with `train` are used for training and rows with `val` for validation. For
-    `front: text` also a table (CSV, TSV, JSON Lines) with a column of texts and one of labels. For `task: detection` a
-    COCO file, a CSV list with the columns `path,x0,y0,x1,y1,label`, a YOLO `data.yaml`, or a folder of YOLO or Pascal
-    VOC labels."""
-    val: str | None = None
-    """Folder or list for validation; never used for training or calibration. Omitted: the rest of `train`."""
-    columns: Columns | None = None
-    """Column names of the lists, if they are not `path`, `label` and `split`; of tables of texts, if they are not usual
-    ones (`text`, `sentence`, `review`, ...)."""
-    images: str | None = None
-    """Folder in which files are looked up by the last parts of their paths, if the paths in the lists are not valid
-    here (lists from labeling tools, from Windows, with URLs). Relative to the recipe."""
-    shots: Annotated[int, Field(ge=1)] | Literal["all"] = 10
-    """Training images, clips or texts per class, drawn by `seed`. `all` needs a `val`. For `task: detection`
-    objects per class."""
-    seed: int = Field(default=0, ge=0)
-    """Seed of the few-shot draw."""
-    resize: Literal["auto", "squash", "crop", "letterbox"] = "auto"
-    """How an image is fitted to the input size: squash (keeps everything), crop (center), letterbox (pads)."""
-    augment: Literal["auto", "none", "light", "text", "natural", "overhead", "speech", "sounds"] = "auto"
-    """Training views. Images: `text`: no flips. `natural`: left-right flips. `overhead`: flips and quarter turns.
-    Clips: `light`: shifted and louder or quieter. `sounds`: with noise too. `speech`: faster or slower too. Texts:
-    `light`: one word in ten left out."""
-    unreadable: Literal["skip", "refuse"] = "skip"
-    """What to do about truncated files and files that are not images: name and skip them, or stop."""
-    max_val_images: Annotated[int, Field(ge=1)] | None = None
-    """Use at most this many validation images (stratified, by `seed`)."""
-    group_by: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """Regular expression for the group (video, patient, speaker) in a file's path below `train` or `val`: its named
-    group `group`, else its first group, else the match. For rows of a table the name of the column with the group, for
-    windows in NPZ files that of the array. No group is in both training and validation."""
-
-    @field_validator("group_by")
-    @classmethod
-    def _compiles(cls, value: str | None) -> str | None:
-        try:
-            re.compile(value or "")
-        except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError(f"expected a regular expression: {error}") from error
-        return value
 
 
 class Check(Section):
@@ -355,7 +287,7 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _keys_of_the_front(self) -> Recipe:
-        refuse_for_front(self)
+        _refuse_for_front(self)
         return self
 
     @model_validator(mode="after")
@@ -363,6 +295,56 @@ class Recipe(Section):
         if self.data.shots == "all" and self.data.val is None:
             raise ValueError("data.shots: all leaves nothing for validation; set data.val or give a number")
         return self
+
+
+_VIEWS = {
+    "image": ("auto", "none", "light", "text", "natural", "overhead"),
+    "audio": ("auto", "none", "light", "speech", "sounds"),
+    "text": ("auto", "none", "light"),
+    "series": ("auto", "none", "light"),
+}
+_MEL = ("bands", "frame_ms", "hop_ms", "low_hz", "high_hz", "coefficients")
+_SECTIONS = {"audio": Audio(), "text": Text(), "series": Series()}
+
+
+def _refuse_for_front(recipe: Recipe) -> None:
+    """Raise ValueError for a value that only another front takes."""
+    front = recipe.front
+    if front != "image" and recipe.task == "detection":
+        raise ValueError(f"front: {front} is for task: classification, not for task: detection")
+    if recipe.data.augment not in _VIEWS[front]:
+        allowed = ", ".join(_VIEWS[front])
+        raise ValueError(f"data.augment: {recipe.data.augment} is not for front: {front}; use one of {allowed}")
+    for section, default in _SECTIONS.items():
+        if section != front and getattr(recipe, section) != default:
+            raise ValueError(
+                f"{section} is for front: {section}, not for front: {front}; set front: {section} or leave it out"
+            )
+    _refuse_columns(recipe)
+    if front == "image":
+        return
+    for key, value, usual in (
+        ("data.resize", recipe.data.resize, "auto"),
+        ("backbone.input_size", recipe.backbone.input_size, None),
+    ):
+        if value != usual:
+            raise ValueError(f"{key} is for front: image, not for front: {front}; leave it out")
+    for key in _MEL:
+        if front == "audio" and recipe.backbone.pretrained and getattr(recipe.audio, key) != getattr(Audio(), key):
+            raise ValueError(f"audio.{key} is for backbone.pretrained: false; leave it out")
+
+
+def _refuse_columns(recipe: Recipe) -> None:
+    columns = recipe.data.columns
+    if columns is None:
+        return
+    if recipe.front != "text":
+        if columns.text is not None:
+            raise ValueError(f"data.columns.text is for front: text, not for front: {recipe.front}; leave it out")
+        if columns.path is None:
+            raise ValueError("data.columns.path is missing")
+    elif (columns.path is None) == (columns.text is None):
+        raise ValueError("data.columns: expected text, for texts in the table itself, or path, for texts in files")
 
 
 def recipe_schema() -> dict[str, Any]:

@@ -23,7 +23,8 @@ from edgetl.backbones.weights import locate
 from edgetl.data.batches import batches
 from edgetl.data.split import make_split
 from edgetl.errors import WeightsError
-from edgetl.recipes.recipe import Adapt, Backbone, Data
+from edgetl.recipes.data import Data
+from edgetl.recipes.recipe import Adapt, Backbone
 from edgetl.types import Split
 
 pytestmark = pytest.mark.integration

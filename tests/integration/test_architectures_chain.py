@@ -29,12 +29,12 @@ from torch import nn
 
 from edgetl.bundle.inference import cannot_run, open_bundle, verify
 from edgetl.bundle.read import Bundle, read_bundle
-from edgetl.pipeline import run
 from edgetl.pivot.layer_view import View
 from edgetl.pivot.pivot import read_pivot
 from edgetl.recipes.job import make_job
 from edgetl.recipes.recipe import Recipe
 from edgetl.recipes.targets import load_target, scheme_id
+from edgetl.stages.pipeline import run
 from edgetl.types import Silent
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from chain import write_recipe
 
-from edgetl import pipeline
 from edgetl.backbones.spec import read_spec
 from edgetl.bundle.inference import verify
 from edgetl.bundle.read import read_bundle
@@ -16,6 +15,7 @@ from edgetl.quant.record import read_quantize
 from edgetl.recipes.job import make_job
 from edgetl.recipes.recipe_file import load_recipe
 from edgetl.report.model import Report, read_report
+from edgetl.stages import pipeline
 from edgetl.types import Silent
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

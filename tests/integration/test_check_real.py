@@ -15,7 +15,8 @@ from edgetl.checks.check import check_images
 from edgetl.checks.model import Checks, Finding, read_checks
 from edgetl.data.scan import scan
 from edgetl.data.split import make_split
-from edgetl.recipes.recipe import Backbone, Data
+from edgetl.recipes.data import Data
+from edgetl.recipes.recipe import Backbone
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

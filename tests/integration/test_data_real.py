@@ -15,7 +15,7 @@ from edgetl.data.split import keep_split, make_split, read_split
 from edgetl.data.split_objects import make_object_split, objects_by_class
 from edgetl.data.survey import survey
 from edgetl.explore.suggest_images import recipe_text
-from edgetl.recipes.recipe import Data
+from edgetl.recipes.data import Data
 from edgetl.recipes.recipe_file import parse_recipe
 from edgetl.types import ImagePreprocessing, Silent
 

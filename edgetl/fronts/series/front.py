@@ -13,7 +13,7 @@ from edgetl.files.rows import LabeledRow, Row, row_of
 from edgetl.fronts.series.load import read_window
 from edgetl.fronts.series.tables import SUFFIXES as TABLES
 from edgetl.fronts.series.tables import channels_of, entry_at, group_at, read_header, read_table, tells_apart
-from edgetl.recipes.recipe import Columns
+from edgetl.recipes.data import Columns
 from edgetl.types import FrontName, Trait
 
 SUFFIXES = (".npy", ".csv", ".tsv")

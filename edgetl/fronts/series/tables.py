@@ -33,7 +33,7 @@ from edgetl.fronts.base import read_bytes
 from edgetl.fronts.series.cells import TIMES, cells_of, is_number, regular
 from edgetl.fronts.series.npz import class_names, read_arrays
 from edgetl.fronts.series.window import UnreadableWindow, checked
-from edgetl.recipes.recipe import Columns
+from edgetl.recipes.data import Columns
 
 SUFFIXES = (".npz", ".csv", ".tsv", ".parquet")
 _X = ("x", "data", "series", "windows")

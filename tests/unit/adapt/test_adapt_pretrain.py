@@ -27,8 +27,9 @@ from edgetl.backbones.text.native import TextSource
 from edgetl.backbones.weights import locate
 from edgetl.data.split import make_split
 from edgetl.errors import WeightsError
+from edgetl.recipes.data import Data
 from edgetl.recipes.fronts import Series
-from edgetl.recipes.recipe import Backbone, Data
+from edgetl.recipes.recipe import Backbone
 from edgetl.types import Silent, Windows
 from edgetl.types.progress import Advance
 

@@ -12,7 +12,8 @@ from edgetl.adapt.adapt import adapt_network
 from edgetl.adapt.record import read_adapt
 from edgetl.backbones.weights import locate
 from edgetl.data.split import make_split
-from edgetl.recipes.recipe import Backbone, Data
+from edgetl.recipes.data import Data
+from edgetl.recipes.recipe import Backbone
 from edgetl.types import Silent
 
 pytestmark = pytest.mark.stage

@@ -27,7 +27,8 @@ from edgetl.backbones.spec import read_spec
 from edgetl.backbones.weights import locate
 from edgetl.data.split import make_split
 from edgetl.errors import DataError
-from edgetl.recipes.recipe import Backbone, Data
+from edgetl.recipes.data import Data
+from edgetl.recipes.recipe import Backbone
 from edgetl.recipes.run import Run
 from edgetl.types import TOKENIZER, Sample, Silent
 

@@ -16,7 +16,7 @@ from edgetl.checks.model import Checks, Finding, read_checks, require_sound
 from edgetl.checks.sheet import write_sheet
 from edgetl.data.split import make_split
 from edgetl.errors import DataError
-from edgetl.recipes.recipe import Data
+from edgetl.recipes.data import Data
 
 pytestmark = pytest.mark.stage
 

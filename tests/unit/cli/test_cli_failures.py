@@ -29,7 +29,7 @@ def recipe(tmp_path: Path) -> Path:
 
 SIGNALLED = """
 import os, signal, sys
-import edgetl.pipeline
+import edgetl.stages.pipeline
 from edgetl.cli import main
 from edgetl.errors import BackendError
 
@@ -44,7 +44,7 @@ def run(*arguments, **keywords):
     os.kill(os.getpid(), number)
     raise BackendError("went on")
 
-edgetl.pipeline.run = run
+edgetl.stages.pipeline.run = run
 before = [signal.getsignal(each) for each in handled]
 try:
     main(["build", recipe])
@@ -65,7 +65,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def run(*arguments: object, **keywords: object) -> None:
         raise error
 
-    monkeypatch.setattr("edgetl.pipeline.run", run)
+    monkeypatch.setattr("edgetl.stages.pipeline.run", run)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])

@@ -172,7 +172,7 @@ def test_an_interrupt_is_one_line(shell: Shell, recipe: Path, monkeypatch: pytes
     def interrupted(*arguments: object, **keywords: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("edgetl.pipeline.run", interrupted)
+    monkeypatch.setattr("edgetl.stages.pipeline.run", interrupted)
     answer = shell("build", recipe)
     assert answer.code == 130
     assert answer.lines[-1] == "edgetl: stopped; finished stages are kept, run the same command to resume"
@@ -190,7 +190,7 @@ def test_a_missing_package_names_the_extra_or_the_package(
         def absent(*arguments: object, missing: str = name, **keywords: object) -> None:
             raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)
 
-        monkeypatch.setattr("edgetl.pipeline.run", absent)
+        monkeypatch.setattr("edgetl.stages.pipeline.run", absent)
         shell.refuses(1, [words], "build", recipe, "--quiet")
 
 

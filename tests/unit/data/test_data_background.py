@@ -15,7 +15,7 @@ from edgetl.data.split import make_split
 from edgetl.errors import DataError
 from edgetl.fronts.audio.decode import decode
 from edgetl.fronts.audio.wav import UnreadableSound
-from edgetl.recipes.recipe import Data
+from edgetl.recipes.data import Data
 from edgetl.recipes.recipe_file import load_recipe
 from edgetl.types import Sample, Split
 

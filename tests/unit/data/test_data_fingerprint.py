@@ -11,7 +11,7 @@ from PIL import Image
 
 from edgetl.data.fingerprint import fingerprint, hash_files
 from edgetl.errors import DataError, UsageError
-from edgetl.recipes.recipe import Data
+from edgetl.recipes.data import Data
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from edgetl.data.groups import SharedGroup, SplitKeys, group_keys, order_by_grou
 from edgetl.data.scan import Listing
 from edgetl.data.split import make_split
 from edgetl.errors import UsageError
-from edgetl.recipes.recipe import Data
+from edgetl.recipes.data import Data
 from edgetl.recipes.recipe_file import parse_recipe
 from edgetl.types import Sample, Split
 

@@ -15,7 +15,7 @@ from edgetl.data.groups import group_keys
 from edgetl.data.scan import scan
 from edgetl.data.split import SPLIT_FILE, keep_split, make_split, read_split
 from edgetl.errors import DataError
-from edgetl.recipes.recipe import Data
+from edgetl.recipes.data import Data
 from edgetl.types import Clips, Silent, Split
 
 

@@ -16,7 +16,7 @@ from split_folders import fake_look, folder, grouped, names, picture, videos
 
 from edgetl.data.split import make_split, read_split, split_digest, write_split
 from edgetl.errors import DataError, UsageError
-from edgetl.recipes.recipe import Data
+from edgetl.recipes.data import Data
 
 
 def test_shots_are_drawn_and_the_rest_measures(tmp_path: Path) -> None:

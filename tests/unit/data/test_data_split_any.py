@@ -13,7 +13,7 @@ from split_folders import fake_look, names
 
 from edgetl.data.split import make_split
 from edgetl.errors import DataError
-from edgetl.recipes.recipe import Data
+from edgetl.recipes.data import Data
 
 
 @settings(max_examples=40, deadline=None)

@@ -11,7 +11,7 @@ from split_folders import folder, reasons
 
 from edgetl.data.split import make_split
 from edgetl.errors import DataError, UsageError
-from edgetl.recipes.recipe import Data
+from edgetl.recipes.data import Data
 
 
 def test_broken_files_are_skipped_and_the_draw_goes_on(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from edgetl.data.split import keep_split, make_split, read_split
 from edgetl.errors import DataError
-from edgetl.recipes.recipe import Data
+from edgetl.recipes.data import Data
 from edgetl.types import Advance
 
 

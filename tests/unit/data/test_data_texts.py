@@ -15,7 +15,7 @@ from edgetl.data.split import SPLIT_FILE, keep_split, make_split, read_split
 from edgetl.errors import DataError, EdgetlError, UsageError
 from edgetl.fronts.text.read import read_example
 from edgetl.fronts.views import augment_of
-from edgetl.recipes.recipe import Data
+from edgetl.recipes.data import Data
 from edgetl.types import Silent, Split
 
 

@@ -23,7 +23,7 @@ from edgetl.data.split import keep_split, read_split
 from edgetl.data.split_objects import in_turn, make_object_split, objects_by_class
 from edgetl.errors import DataError, UsageError
 from edgetl.fronts.image.examine import Seen
-from edgetl.recipes.recipe import Data
+from edgetl.recipes.data import Data
 from edgetl.types import Box, Progress, Sample, Silent, Split
 
 CAT, DOG = (2.0, 3.0, 12.0, 13.0, "cat"), (2.0, 3.0, 12.0, 13.0, "dog")

@@ -18,7 +18,7 @@ from edgetl.errors import DataError, UsageError
 from edgetl.fronts.series.cells import text_of_window
 from edgetl.fronts.series.load import read_window
 from edgetl.fronts.series.window import UnreadableWindow, fitted
-from edgetl.recipes.recipe import Columns, Data
+from edgetl.recipes.data import Columns, Data
 from edgetl.types import SeriesPreprocessing, Split
 
 TWO = SeriesPreprocessing(5, (0.0, 0.0), (1.0, 1.0))

@@ -33,8 +33,8 @@ from edgetl.pivot.layer_view import View
 from edgetl.pivot.pivot import model_for, read_pivot
 from edgetl.quant.quantize import quantize_network
 from edgetl.quant.record import read_quantize
+from edgetl.recipes.data import Data
 from edgetl.recipes.job import schemes_of
-from edgetl.recipes.recipe import Data
 from edgetl.recipes.run import Run
 from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE, REFERENCE_LOGITS
 from edgetl.types import TOKENIZER, NetworkSpec, TextPreprocessing

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from edgetl.errors import UsageError, WeightsError
-from edgetl.pipeline import Outcome, run
 from edgetl.recipes.job import Job, make_job
 from edgetl.recipes.recipe import Adapt, Backbone, Recipe
+from edgetl.stages.pipeline import Outcome, run
 from edgetl.stages.weights import MEMORY_FILE, Weights
 from edgetl.types import Silent, WeightSource
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgetl.progress import Terminal
+from edgetl.cli.progress import Terminal
 from edgetl.types import Silent
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from edgetl.cli.demo_files import demo_recipe, write_demo
 from edgetl.data.scan import scan
-from edgetl.demo import demo_recipe, write_demo
 from edgetl.errors import StoreError
 from edgetl.fronts.image.decode import decode
 from edgetl.recipes.recipe_file import load_recipe
