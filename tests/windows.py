@@ -21,7 +21,7 @@ def long_table(path: Path, windows: list[tuple[str, str, NDArray[np.float32]]], 
     channels = windows[0][2].shape[1]
     lines = [",".join(["series", "label", "time", *(f"c{number}" for number in range(channels))])]
     for name, label, window in windows:
-        for step, moment in enumerate(window.tolist()):
-            lines.append(",".join([name, label, repr(step / rate_hz), *map(repr, moment)]))
+        for step, time_step in enumerate(window.tolist()):
+            lines.append(",".join([name, label, repr(step / rate_hz), *map(repr, time_step)]))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path

@@ -1,6 +1,6 @@
 """A bundle of sound or series follows a long recording, as the program on the device does. Needs no torch.
 
-A series has no rate, so its lengths are moments wherever those of sound are seconds.
+A series has no rate, so its lengths are time steps wherever those of sound are seconds.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def rate_of(p: Followed) -> int:
 
 
 def window_of(p: Followed) -> int:
-    """Samples, or moments."""
+    """Samples, or time steps."""
     return p.samples if isinstance(p, AudioPreprocessing) else p.steps
 
 
@@ -63,7 +63,7 @@ class Listening:
 
 @dataclass(frozen=True)
 class Heard:
-    """means  (windows, classes), smoothed probabilities;  seconds  of the recording, or its moments;  thresholds
+    """means  (windows, classes), smoothed probabilities;  seconds  of the recording, or its time steps;  thresholds
     chosen on clips, if there were any"""
 
     means: NDArray[np.float32]
@@ -93,7 +93,8 @@ def listen(
     if not starts:
         sound = isinstance(p, AudioPreprocessing)
         wanted, found = (
-            f"{length / rate_of(p):.2f} s" if sound else f"{length} moments" for length in (window_of(p), len(samples))
+            f"{length / rate_of(p):.2f} s" if sound else f"{length} time steps"
+            for length in (window_of(p), len(samples))
         )
         raise DataError(f"{recording}: expected at least one window of {wanted}; found {found}")
     logits = np.empty((len(starts), len(bundle.manifest.labels)), np.float32)

@@ -1,4 +1,4 @@
-"""The steps that every task replays: a file becomes pixels, samples, moments or tokens: the network's
+"""The steps that every task replays: a file becomes pixels, samples, time steps or tokens: the network's
 input."""
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class StepCheck:
 class GoldenExample:
     """What the steps before the network should give, and what they gave here: `checks`.
 
-    decoded  pixels, samples, moments or tokens
+    decoded  pixels, samples, time steps or tokens
     """
 
     decoded: NDArray[Any]
@@ -116,19 +116,19 @@ def _samples(path: Path, count: int | None) -> NDArray[np.int16]:
 
 
 def _replay_window(folder: Path, p: SeriesPreprocessing, index: int, file: str) -> GoldenExample:
-    stored = _moments(folder / "golden" / f"{index}.window.npy", None, len(p.mean))
-    network_input = _moments(folder / "golden" / f"{index}.input.npy", p.steps, len(p.mean))
+    stored = _time_steps(folder / "golden" / f"{index}.window.npy", None, len(p.mean))
+    network_input = _time_steps(folder / "golden" / f"{index}.input.npy", p.steps, len(p.mean))
     try:
         found = read_window(folder / file)
     except DataError as error:
         raise BundleError(f"{error}; build the bundle again") from error
-    decoded = _moment_check(index, "decode", found, stored)
+    decoded = _time_step_check(index, "decode", found, stored)
     return GoldenExample(
-        stored, network_input, (decoded, _moment_check(index, "window", fitted(stored, p.steps), network_input))
+        stored, network_input, (decoded, _time_step_check(index, "window", fitted(stored, p.steps), network_input))
     )
 
 
-def _moment_check(index: int, step: Step, made: NDArray[np.float32], golden: NDArray[np.float32]) -> StepCheck:
+def _time_step_check(index: int, step: Step, made: NDArray[np.float32], golden: NDArray[np.float32]) -> StepCheck:
     if made.shape != golden.shape:
         detail = f"{made.shape[0]} steps of {made.shape[1]} channels, expected {golden.shape[0]} of {golden.shape[1]}"
         return StepCheck(index, step, False, max(made.size, golden.size), 0, detail)
@@ -136,8 +136,8 @@ def _moment_check(index: int, step: Step, made: NDArray[np.float32], golden: NDA
     return StepCheck(index, step, not others, others, 0, f"{others} of {golden.size} values differ (limit 0)")
 
 
-def _moments(path: Path, steps: int | None, channels: int) -> NDArray[np.float32]:
-    """A golden array, float32 (n, channels), of `steps` moments if that is given."""
+def _time_steps(path: Path, steps: int | None, channels: int) -> NDArray[np.float32]:
+    """A golden array, float32 (n, channels), of `steps` time steps if that is given."""
     try:
         array = read_array(path)
     except UnreadableArray as error:

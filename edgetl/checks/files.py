@@ -34,8 +34,8 @@ _KINDS = {
     },
     "window": {
         "bytes": "the same row",
-        "pixels": "the same moments in another place",
-        "copy": "moments of the same recording: windows that overlap",
+        "pixels": "the same time steps in another place",
+        "copy": "time steps of the same recording: windows that overlap",
         "near": "looks nearly the same",
     },
 }
@@ -72,7 +72,7 @@ WORDS = {
         ("reads", "read"), "read them", "versions of one text", "different texts of one form", "common pieces"
     ),
     "window": Words(
-        ("looks", "look"), "look at them", "windows of one recording", "different recordings", "common moments"
+        ("looks", "look"), "look at them", "windows of one recording", "different recordings", "common time steps"
     ),
 }
 

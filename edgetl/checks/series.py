@@ -138,7 +138,9 @@ def cut(subject: Subject, windows: Windows, steps: int | str) -> Finding:
     longer, shorter = int((lengths > seen).sum()), int((lengths < seen).sum())
     numbers = {"steps": float(seen), "longer": float(longer), "shorter": float(shorter)}
     lost = float(np.maximum(lengths - seen, 0).sum() / lengths.sum())
-    facts = f"{longer} longer and {shorter} shorter of {len(lengths)} windows; {lost:.1%} of all moments are left out"
+    facts = (
+        f"{longer} longer and {shorter} shorter of {len(lengths)} windows; {lost:.1%} of all time steps are left out"
+    )
     if lost <= 0.1:
         sentence = f"the network sees {seen} steps: {facts}"
         return Finding(check="window", verdict="pass", sentence=sentence, numbers=numbers)

@@ -71,7 +71,7 @@ def command(
 
     Without --events it prints the detections. With them it counts: an event without a detection is a miss, a detection
     outside of every event of its class a false accept. Record what the device will hear, for an hour or more.
-    A series (CSV, NPY) has no rate: --hop and --refractory count its moments.
+    A series (CSV, NPY) has no rate: --hop and --refractory count its time steps.
 
     \b
       edgetl listen bundles/words-x86-cpu meeting.wav --threshold 0.9
@@ -133,7 +133,7 @@ def _lines(labels: Sequence[str], found: Sequence[Detection], window: int, rate_
 
     for each in found:
         begin, end = max(0, each.end - window), each.end
-        place = f"moments {begin} to {end}" if series else f"{begin / rate_hz:.3f} to {end / rate_hz:.3f} s"
+        place = f"time steps {begin} to {end}" if series else f"{begin / rate_hz:.3f} to {end / rate_hz:.3f} s"
         click.echo(f"{place}: {escaped(labels[each.label])} {100 * each.probability:.1f} %")
 
 
@@ -175,7 +175,7 @@ def _document(
         return {**end, "label": labels[each.label], "probability": each.probability}
 
     document: dict[str, Any] = {
-        "moments" if series else "seconds": int(seconds) if series else seconds,
+        "time_steps" if series else "seconds": int(seconds) if series else seconds,
         "thresholds": {
             label: None if limit > 1 else round(float(limit), 6) for label, limit in zip(labels, limits, strict=True)
         },

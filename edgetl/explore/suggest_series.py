@@ -82,7 +82,7 @@ def series_recipe_text(seen: SeriesSurvey, root: Path, recipe_dir: Path, name: s
         "  augment: light",
         *UNREADABLE_LINES,
         "",
-        "# moments that the network sees; longer windows are cut, shorter ones stay at their last moment",
+        "# time steps that the network sees; longer windows are cut, shorter ones stay at their last time step",
         "series:",
         f"  steps: {max(lengths)}",
         "",

@@ -120,7 +120,7 @@ class Windows:
     channels   their names; numbers from 1 if the data has none
     period     usual step of the time stamps, in their unit; 0 without any
     lengths    in steps, of the shots and then of the validation windows
-    mean, std  of each channel over all moments of the shots; the std of a constant channel is 1
+    mean, std  of each channel over all time steps of the shots; the std of a constant channel is 1
     """
 
     channels: tuple[str, ...]

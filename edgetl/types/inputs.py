@@ -166,9 +166,9 @@ class TextPreprocessing:
 
 @dataclass(frozen=True)
 class SeriesPreprocessing:
-    """A network sees `steps` moments of `len(mean)` channels, float32; `(x - mean) / std` happens inside the graph.
+    """A network sees `steps` time steps of `len(mean)` channels, float32; `(x - mean) / std` happens inside the graph.
 
-    A longer window is cut to its beginning, a shorter one is continued with its last moment.
+    A longer window is cut to its beginning, a shorter one is continued with its last time step.
     """
 
     __pydantic_config__: ClassVar = STRICT

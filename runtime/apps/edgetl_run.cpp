@@ -49,11 +49,12 @@ const edgetl::Program& program() {
         "FILE is a WAV file of any length, or - for int16 samples from stdin, mono, little-endian; of sensors CSV "
         "lines, "
         "an NPY file, or - for lines from stdin. Prints a line for each detection, with --json an object."},
-       {"--raw", nullptr, "Sensors: float32 values, little-endian, moment by moment, instead of lines."},
+       {"--raw", nullptr, "Sensors: float32 values, little-endian, one time step after the other, instead of lines."},
        {"--rate", "HZ", "Rate of the samples from stdin."},
-       {"--hop", "MS", "From one window to the next; of sensors in moments. [default: a quarter of the window]"},
+       {"--hop", "MS", "From one window to the next; of sensors in time steps. [default: a quarter of the window]"},
        {"--smoothing", "K", "Windows over whose probabilities the mean is taken. [default: 4]"},
-       {"--refractory", "MS", "From one detection to the next at least; of sensors in moments. [default: the window]"},
+       {"--refractory", "MS",
+        "From one detection to the next at least; of sensors in time steps. [default: the window]"},
        {"--hops", nullptr, "Print a line for every window."}}};
   return described;
 }

@@ -15,8 +15,8 @@
 
 #include "fail.h"
 #include "json_writer.h"
-#include "moments.h"
 #include "sounds.h"
+#include "time_steps.h"
 
 namespace edgetl {
 namespace {
@@ -69,7 +69,7 @@ bool read_threshold(const std::string& text, const Printer& printer, std::vector
   return false;
 }
 
-// A length in milliseconds as samples of the network, or in moments of sensors, which have no rate; 0, the default, if it
+// A length in milliseconds as samples of the network, or in time steps of sensors, which have no rate; 0, the default, if it
 // is not given.
 bool read_length(const Arguments& arguments, const char* option, int32_t rate_hz, int32_t& samples,
                  std::string& problem) {
@@ -118,7 +118,7 @@ void print_text(const Printer& printer, const std::string& path, const edgetl_ho
   char part[64];
   const auto seconds = [&](int64_t samples) { return static_cast<double>(samples) / printer.info.rate_hz; };
   if (printer.sensors()) {
-    std::snprintf(part, sizeof part, ": moments %lld to %lld:", static_cast<long long>(hop.begin),
+    std::snprintf(part, sizeof part, ": time steps %lld to %lld:", static_cast<long long>(hop.begin),
                   static_cast<long long>(hop.end));
   } else {
     std::snprintf(part, sizeof part, ": %.3f to %.3f s:", seconds(hop.begin), seconds(hop.end));
@@ -171,19 +171,19 @@ edgetl_status push(edgetl_stream* stream, const int16_t* samples, size_t count, 
   }
 }
 
-edgetl_status push_moments(edgetl_stream* stream, const float* values, size_t moments, const Printer& printer,
-                           const std::string& path, edgetl_error* error) {
+edgetl_status push_time_steps(edgetl_stream* stream, const float* values, size_t time_steps, const Printer& printer,
+                              const std::string& path, edgetl_error* error) {
   const auto channels = static_cast<size_t>(printer.info.channels);
   for (;;) {
     size_t taken = 0;
     const edgetl_hop* hop = nullptr;
     edgetl_error why{};
-    const edgetl_status status = edgetl_stream_push_moments(stream, values, moments, channels, &taken, &hop, &why);
+    const edgetl_status status = edgetl_stream_push_steps(stream, values, time_steps, channels, &taken, &hop, &why);
     if (status != EDGETL_OK) return fail(error, status, "%s: %s", path.c_str(), why.message);
     if (hop == nullptr) return status;
     print(printer, path, *hop);
     values += taken * channels;
-    moments -= taken;
+    time_steps -= taken;
   }
 }
 
@@ -218,10 +218,10 @@ edgetl_status listen(edgetl_stream* stream, const Printer& printer, const std::s
   edgetl_status status = EDGETL_OK;
   edgetl_stream_reset(stream);
   if (printer.sensors()) {
-    const auto take = [&](const float* values, size_t moments) {
-      return push_moments(stream, values, moments, printer, path, error);
+    const auto take = [&](const float* values, size_t time_steps) {
+      return push_time_steps(stream, values, time_steps, printer, path, error);
     };
-    status = read_moments(path, static_cast<size_t>(printer.info.channels), printer.raw, take, error);
+    status = read_time_steps(path, static_cast<size_t>(printer.info.channels), printer.raw, take, error);
   } else if (path == "-") {
     status = push_stdin(stream, printer, error);
   } else {

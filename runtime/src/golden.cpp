@@ -164,7 +164,7 @@ edgetl_status read_words(const Bundle& bundle, const std::string& stem, GoldenIm
 
 // --- windows
 
-edgetl_status read_moments(const Bundle& bundle, const std::string& stem, GoldenImage& image, edgetl_error* error) {
+edgetl_status read_time_steps(const Bundle& bundle, const std::string& stem, GoldenImage& image, edgetl_error* error) {
   const Series& series = bundle.manifest().series;
   Array decoded, input;
   if (!read_array(bundle.file(stem + ".window.npy"), "<f4", 2, decoded) || decoded.shape[1] != series.channels) {
@@ -189,7 +189,7 @@ edgetl_status read_example(const Bundle& bundle, size_t index, GoldenImage& imag
   image.file = bundle.file(image.file_name);
   const auto read = manifest.front == Front::audio    ? read_recording
                     : manifest.front == Front::text   ? read_words
-                    : manifest.front == Front::series ? read_moments
+                    : manifest.front == Front::series ? read_time_steps
                                                       : read_pictures;
   return read(bundle, stem, image, error);
 }

@@ -55,7 +55,7 @@ struct Text {
 
 // What a network sees of sensors: float32. `mean` and `std` are inside the compiled model.
 struct Series {
-  int32_t steps = 0;     // 1 .. 2^20 moments
+  int32_t steps = 0;     // 1 .. 2^20 time steps
   int32_t channels = 0;  // 1 .. 4096
 };
 

@@ -134,7 +134,7 @@ std::string shown(std::string_view cell) {
 }
 
 edgetl_status take_text(const char* name, std::string_view text, Window& window, edgetl_error* error) {
-  MomentReader reader(name);
+  StepReader reader(name);
   while (!text.empty()) {
     const size_t end = text.find_first_of("\r\n");
     const std::string_view line = text.substr(0, end);
@@ -145,7 +145,7 @@ edgetl_status take_text(const char* name, std::string_view text, Window& window,
   window.channels = reader.channels();
   if (window.channels == 0) return refuse(name, "it is empty", error);
   window.steps = window.values.size() / window.channels;
-  return window.steps > 0 ? EDGETL_OK : refuse(name, "it has a header and no moments", error);
+  return window.steps > 0 ? EDGETL_OK : refuse(name, "it has a header and no time steps", error);
 }
 
 edgetl_status check_values(const char* name, const Window& window, edgetl_error* error) {
@@ -186,7 +186,7 @@ edgetl_status check_call(const edgetl_model& model, const float* values, size_t 
 
 }  // namespace
 
-edgetl_status MomentReader::take(std::string_view line, std::vector<float>& values, edgetl_error* error) {
+edgetl_status StepReader::take(std::string_view line, std::vector<float>& values, edgetl_error* error) {
   if (++line_ == 1) {
     if (line.substr(0, 3) == "\xEF\xBB\xBF") line.remove_prefix(3);
     separator_ = line.find('\t') == line.npos ? ',' : '\t';

@@ -19,10 +19,10 @@ struct Window {
 };
 
 // Lines of CSV or TSV, one after the other.
-class MomentReader {
+class StepReader {
  public:
-  explicit MomentReader(const char* name) : name_(name) {}
-  // Adds the values of one more line, without its end, if it is a moment. EDGETL_INVALID_ARGUMENT, in a line that begins
+  explicit StepReader(const char* name) : name_(name) {}
+  // Adds the values of one more line, without its end, if it is a time step. EDGETL_INVALID_ARGUMENT, in a line that begins
   // with the name, if it is neither one nor blank nor a header.
   edgetl_status take(std::string_view line, std::vector<float>& values, edgetl_error* error);
   size_t channels() const { return width_ - first_; }  // 0 before the first line that is not blank
@@ -37,7 +37,7 @@ class MomentReader {
 // or has values that are not finite.
 edgetl_status read_window(const char* name, Bytes file, Window& window, edgetl_error* error);
 
-// The beginning of a longer window; a shorter one stays at its last moment. values (steps, channels), steps at least 1;
+// The beginning of a longer window; a shorter one stays at its last time step. values (steps, channels), steps at least 1;
 // out (wanted, channels). Allocates nothing.
 void fit_window(const float* values, size_t steps, size_t channels, size_t wanted, float* out);
 

@@ -14,9 +14,9 @@
 
 struct edgetl_stream {
   edgetl_model* model = nullptr;
-  bool hears = false;           // sound; else sensors
-  edgetl::Windows windows;      // of sound
-  edgetl::Ring<float> moments;  // of sensors
+  bool hears = false;              // sound; else sensors
+  edgetl::Windows windows;         // of sound
+  edgetl::Ring<float> time_steps;  // of sensors
   edgetl::Spotter spotter;
   edgetl_hop hop{};
   bool ended = false;
@@ -71,7 +71,7 @@ bool make_stream(edgetl_model& model, const edgetl_stream_settings& settings, ed
     return false;
   }
   return stream.hears ? stream.windows.make(model.resampler, window, settings.hop)
-                      : stream.moments.make(window, settings.hop, manifest.series.channels);
+                      : stream.time_steps.make(window, settings.hop, manifest.series.channels);
 }
 
 edgetl_status open_stream(edgetl_model& model, const edgetl_stream_settings* settings, edgetl_stream** stream,
@@ -90,7 +90,7 @@ edgetl_status open_stream(edgetl_model& model, const edgetl_stream_settings* set
 }
 
 bool complete(const edgetl_stream& stream) {
-  return stream.hears ? stream.windows.complete() : stream.moments.complete();
+  return stream.hears ? stream.windows.complete() : stream.time_steps.complete();
 }
 
 // Runs the network on the window that is complete.
@@ -99,12 +99,12 @@ edgetl_status infer_window(edgetl_stream& stream, const edgetl_hop** hop, edgetl
   const Running running(model);
   if (!running.alone()) return running.refuse(error);
   Engine& engine = *model.engine;
-  const int64_t end = stream.hears ? stream.windows.end_of_window() : stream.moments.due();
+  const int64_t end = stream.hears ? stream.windows.end_of_window() : stream.time_steps.due();
   const int64_t begin = end - window_of(model.bundle.manifest());
   if (stream.hears) {
     stream.windows.give(static_cast<int16_t*>(engine.inputs()[0].data));
   } else {
-    stream.moments.give(static_cast<float*>(engine.inputs()[0].data));
+    stream.time_steps.give(static_cast<float*>(engine.inputs()[0].data));
   }
   const edgetl_status status = engine.run(error);
   if (status != EDGETL_OK) return status;
@@ -112,14 +112,14 @@ edgetl_status infer_window(edgetl_stream& stream, const edgetl_hop** hop, edgetl
     return fail(error, EDGETL_ENGINE_FAILED, "%s: the network's output has values that are not finite",
                 model.bundle.where().c_str());
   }
-  const auto pushed = [&](int64_t moment) { return stream.hears ? model.resampler.moment_of(moment).whole : moment; };
+  const auto pushed = [&](int64_t at) { return stream.hears ? model.resampler.moment_of(at).whole : at; };
   stream.hop = {pushed(begin), pushed(end), stream.spotter.probabilities(), stream.spotter.best(),
                 stream.spotter.detected()};
   *hop = &stream.hop;
   return EDGETL_OK;
 }
 
-// What is the same for samples and moments.
+// What is the same for samples and time steps.
 edgetl_status check_push(const edgetl_stream* stream, const void* data, size_t count, size_t* taken,
                          const edgetl_hop** hop, Front front, edgetl_error* error) {
   if (taken == nullptr) return null_argument(error, "a place for the number that was taken");
@@ -127,19 +127,19 @@ edgetl_status check_push(const edgetl_stream* stream, const void* data, size_t c
   if (hop == nullptr) return null_argument(error, "a place for the window's result");
   *hop = nullptr;
   if (stream == nullptr) return null_argument(error, "an open stream");
-  if (data == nullptr && count > 0) return null_argument(error, front == Front::audio ? "samples" : "moments");
+  if (data == nullptr && count > 0) return null_argument(error, front == Front::audio ? "samples" : "time steps");
   if (const edgetl_status status = check_front(*stream->model, front, error)) return status;
   if (!stream->ended) return EDGETL_OK;
   return fail(error, EDGETL_INVALID_ARGUMENT, "expected no more %s after edgetl_stream_end: call edgetl_stream_reset",
-              front == Front::audio ? "samples" : "moments");
+              front == Front::audio ? "samples" : "time steps");
 }
 
-edgetl_status check_finite(const edgetl_stream& stream, const float* values, size_t moments, size_t channels,
+edgetl_status check_finite(const edgetl_stream& stream, const float* values, size_t time_steps, size_t channels,
                            edgetl_error* error) {
-  const size_t count = moments * channels, bad = first_not_finite(values, count);
+  const size_t count = time_steps * channels, bad = first_not_finite(values, count);
   if (bad == count) return EDGETL_OK;
-  return fail(error, EDGETL_INVALID_ARGUMENT, "the value of channel %zu at moment %zu %s; fill or cut gaps first",
-              bad % channels + 1, static_cast<size_t>(stream.moments.made()) + bad / channels + 1,
+  return fail(error, EDGETL_INVALID_ARGUMENT, "the value of channel %zu at time step %zu %s; fill or cut gaps first",
+              bad % channels + 1, static_cast<size_t>(stream.time_steps.made()) + bad / channels + 1,
               std::isnan(values[bad]) ? "is not a number" : "is infinite");
 }
 
@@ -166,20 +166,20 @@ edgetl_status edgetl_stream_push(edgetl_stream* stream, const int16_t* samples, 
   return edgetl::complete(*stream) ? edgetl::infer_window(*stream, hop, error) : succeed(error);
 }
 
-edgetl_status edgetl_stream_push_moments(edgetl_stream* stream, const float* values, size_t moments, size_t channels,
-                                         size_t* taken, const edgetl_hop** hop, edgetl_error* error) {
-  edgetl_status status = edgetl::check_push(stream, values, moments, taken, hop, edgetl::Front::series, error);
+edgetl_status edgetl_stream_push_steps(edgetl_stream* stream, const float* values, size_t time_steps, size_t channels,
+                                       size_t* taken, const edgetl_hop** hop, edgetl_error* error) {
+  edgetl_status status = edgetl::check_push(stream, values, time_steps, taken, hop, edgetl::Front::series, error);
   if (status != EDGETL_OK) return status;
   const int32_t expected = stream->model->bundle.manifest().series.channels;
   if (channels != static_cast<size_t>(expected)) {
     return fail(error, EDGETL_INVALID_ARGUMENT, "stream: expected %d channels, found %zu", static_cast<int>(expected),
                 channels);
   }
-  edgetl::Ring<float>& ring = stream->moments;
-  const size_t count = std::min(moments, static_cast<size_t>(ring.due() - ring.made()));
+  edgetl::Ring<float>& ring = stream->time_steps;
+  const size_t count = std::min(time_steps, static_cast<size_t>(ring.due() - ring.made()));
   status = edgetl::check_finite(*stream, values, count, channels, error);
   if (status != EDGETL_OK) return status;
-  for (size_t moment = 0; moment < count; ++moment) ring.put(values + moment * channels);
+  for (size_t time_step = 0; time_step < count; ++time_step) ring.put(values + time_step * channels);
   *taken = count;
   return edgetl::complete(*stream) ? edgetl::infer_window(*stream, hop, error) : succeed(error);
 }
@@ -195,7 +195,7 @@ edgetl_status edgetl_stream_end(edgetl_stream* stream, const edgetl_hop** hop, e
 
 void edgetl_stream_reset(edgetl_stream* stream) {
   if (stream == nullptr) return;
-  stream->hears ? stream->windows.reset() : stream->moments.reset();
+  stream->hears ? stream->windows.reset() : stream->time_steps.reset();
   stream->spotter.reset();
   stream->ended = false;
 }

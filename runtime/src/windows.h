@@ -10,11 +10,11 @@
 
 namespace edgetl {
 
-// The last moments of a stream, of `width` values each, and when a window of them is complete. Allocates only in `make`.
+// The last time steps of a stream, of `width` values each, and when a window of them is complete. Allocates only in `make`.
 template <typename Value>
 class Ring {
  public:
-  // Lengths in moments. False if there is not enough memory.
+  // Lengths in time steps. False if there is not enough memory.
   bool make(int32_t window, int32_t hop, int32_t width) {
     window_ = window;
     hop_ = hop;
@@ -28,8 +28,8 @@ class Ring {
     due_ = window_;
   }
 
-  void put(const Value* moment) { std::copy_n(moment, width_, at(made_++ % window_)); }
-  int64_t made() const { return made_; }  // moments since the beginning
+  void put(const Value* time_step) { std::copy_n(time_step, width_, at(made_++ % window_)); }
+  int64_t made() const { return made_; }  // time steps since the beginning
   int64_t due() const { return due_; }    // where the next window ends
   bool complete() const { return made_ == due_; }
   // The window that is complete; begins the next.
@@ -41,10 +41,10 @@ class Ring {
   }
 
  private:
-  Value* at(int64_t moment) const { return values_.get() + moment * width_; }
+  Value* at(int64_t time_step) const { return values_.get() + time_step * width_; }
 
   int64_t window_ = 0, hop_ = 0, width_ = 0, made_ = 0, due_ = 0;
-  Buffer<Value> values_;  // moment i at i % window
+  Buffer<Value> values_;  // time step i at i % window
 };
 
 class Windows {

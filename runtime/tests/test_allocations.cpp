@@ -235,7 +235,7 @@ TEST_CASE("a stream allocates nothing after it is open") {
   edgetl_stream_close(stream);
 }
 
-TEST_CASE("a stream of sensors allocates nothing after it is open, not even for a refused moment") {
+TEST_CASE("a stream of sensors allocates nothing after it is open, not even for a refused time step") {
   small_bundle::Facts facts;
   facts.series = true;
   facts.golden = false;
@@ -253,11 +253,11 @@ TEST_CASE("a stream of sensors allocates nothing after it is open, not even for 
   CHECK(allocations_of([&] {
           size_t at = 0, taken = 0;
           do {
-            edgetl_stream_push_moments(stream, values.data() + 2 * at, 500 - at, 2, &taken, &hop, &error);
+            edgetl_stream_push_steps(stream, values.data() + 2 * at, 500 - at, 2, &taken, &hop, &error);
             at += taken;
             hops += hop != nullptr ? 1 : 0;
           } while (hop != nullptr);
-          edgetl_stream_push_moments(stream, broken.data(), 1, 2, &taken, &hop, nullptr);
+          edgetl_stream_push_steps(stream, broken.data(), 1, 2, &taken, &hop, nullptr);
           edgetl_stream_end(stream, &hop, nullptr);
           edgetl_stream_reset(stream);
         }) == 0);

@@ -161,9 +161,9 @@ TEST_CASE("two streams through one model do not disturb each other") {
   for (size_t i = 0; i < found.size(); ++i) CHECK(found[i].probability == expected[i].probability);
 }
 
-TEST_CASE("a stream of sensors shows every window at its moments, however they are cut into pieces") {
+TEST_CASE("a stream of sensors shows every window at its time steps, however they are cut into pieces") {
   const Folder folder(of_series());
-  std::vector<float> values(40);  // 20 moments of 2 channels
+  std::vector<float> values(40);  // 20 time steps of 2 channels
   for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i * i % 17);
   for (const size_t piece : {1, 3, 20}) {
     auto opened = edgetl::Stream::over(edgetl::Model::open(folder.path()), settings(3, 1, 0, nullptr));
@@ -173,8 +173,8 @@ TEST_CASE("a stream of sensors shows every window at its moments, however they a
     std::vector<std::array<int64_t, 3>> found;
     const auto on_hop = [&](const edgetl_hop& hop) { found.push_back({hop.begin, hop.end, hop.label}); };
     for (size_t at = 0; at < 20; at += piece) {
-      const size_t moments = std::min(piece, 20 - at);
-      REQUIRE(stream.push({values.data() + 2 * at, 2 * moments}, on_hop) == EDGETL_OK);
+      const size_t time_steps = std::min(piece, 20 - at);
+      REQUIRE(stream.push({values.data() + 2 * at, 2 * time_steps}, on_hop) == EDGETL_OK);
     }
     REQUIRE(stream.end(on_hop) == EDGETL_OK);
     REQUIRE(found.size() == 6);
@@ -188,7 +188,7 @@ TEST_CASE("a stream of sensors shows every window at its moments, however they a
   }
 }
 
-TEST_CASE("a moment that is not a number, other channels or sound are refused, and the stream goes on") {
+TEST_CASE("a time step that is not a number, other channels or sound are refused, and the stream goes on") {
   const Folder folder(of_series()), sounds(of_sound());
   const Opened model = open_sensing(folder), hearing = open_sounding(sounds);
   const OpenedStream stream = open_stream(model, settings(1, 1, 0, nullptr));
@@ -198,11 +198,11 @@ TEST_CASE("a moment that is not a number, other channels or sound are refused, a
   size_t taken = 77;
   const edgetl_hop* hop = nullptr;
   edgetl_error error;
-  const auto push = [&](edgetl_stream* to, const float* values, size_t moments, size_t channels) {
-    return edgetl_stream_push_moments(to, values, moments, channels, &taken, &hop, &error);
+  const auto push = [&](edgetl_stream* to, const float* values, size_t time_steps, size_t channels) {
+    return edgetl_stream_push_steps(to, values, time_steps, channels, &taken, &hop, &error);
   };
   CHECK(push(stream.get(), bad.data(), 4, 2) == EDGETL_INVALID_ARGUMENT);
-  CHECK_MESSAGE(contains(error, "the value of channel 2 at moment 3 is not a number; fill or cut gaps first"),
+  CHECK_MESSAGE(contains(error, "the value of channel 2 at time step 3 is not a number; fill or cut gaps first"),
                 error.message);
   CHECK(taken == 0);
   CHECK(push(stream.get(), good.data(), 2, 3) == EDGETL_INVALID_ARGUMENT);
@@ -218,7 +218,7 @@ TEST_CASE("a moment that is not a number, other channels or sound are refused, a
   CHECK(hop->label == 2);
   REQUIRE(edgetl_stream_end(stream.get(), &hop, &error) == EDGETL_OK);
   CHECK(push(stream.get(), good.data(), 4, 2) == EDGETL_INVALID_ARGUMENT);
-  CHECK(contains(error, "expected no more moments after edgetl_stream_end"));
+  CHECK(contains(error, "expected no more time steps after edgetl_stream_end"));
 }
 
 TEST_CASE("settings out of bounds are refused with their name") {

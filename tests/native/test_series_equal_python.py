@@ -67,7 +67,7 @@ def test_windows_are_timed(apps: Apps, series_chain: SeriesChain, tmp_path: Path
         ("a,b,c,d,e,f\n1,2,3,4,5,1e99\n", "the value of channel 6 at step 1 is infinite"),
         ("a,b,c,d,e,f\n1,2,3,4,5\n", "line 2: expected 6 cells, found 5"),
         ("", "it is empty"),
-        ("a,b,c,d,e,f\n", "it has a header and no moments"),
+        ("a,b,c,d,e,f\n", "it has a header and no time steps"),
     ],
 )
 def test_what_is_no_window_is_refused_in_one_line(
@@ -86,11 +86,11 @@ def test_a_stream_gives_the_probabilities_of_python_to_the_bit(
 ) -> None:
     bundle = read_bundle(series_chain.bundle(X86_TARGET))
     labels = bundle.manifest.labels
-    moments = np.concatenate(np.load(series_chain.table)["val_x"][::4])
+    time_steps = np.concatenate(np.load(series_chain.table)["val_x"][::4])
     table, array, raw = (tmp_path / f"long.{suffix}" for suffix in ("csv", "npy", "f32"))
-    table.write_bytes(b"a,b,c,d,e,f\r\n" + text_of_window(moments).replace(b"\n", b"\r\n")[:-2])  # no last line end
-    np.save(array, moments)
-    raw.write_bytes(moments.tobytes())
+    table.write_bytes(b"a,b,c,d,e,f\r\n" + text_of_window(time_steps).replace(b"\n", b"\r\n")[:-2])  # no last line end
+    np.save(array, time_steps)
+    raw.write_bytes(time_steps.tobytes())
     how = Listening(hop_s=30, smoothing=3)
     means = listen(bundle, table, how, None, Silent(), threads=1).means
     options = ["--stream", "--hops", "--json", "--hop", "30", "--smoothing", "3", "--top", str(len(labels))]
@@ -104,7 +104,7 @@ def test_a_stream_gives_the_probabilities_of_python_to_the_bit(
         rows = [[line["probabilities"][line["labels"].index(label)] for label in labels] for line in told]
         return np.array(rows, np.float32).tobytes(), [(line["begin"], line["end"]) for line in told]
 
-    places = [(start, start + 100) for start in range(0, len(moments) - 99, 30)]
+    places = [(start, start + 100) for start in range(0, len(time_steps) - 99, 30)]
     for given in (answers(table), answers(array), answers(raw, "--raw"), answers("-", data=table.read_bytes())):
         assert given == (means.tobytes(), places)
     assert answers("-", "--raw", data=raw.read_bytes()) == (means.tobytes(), places)
@@ -120,9 +120,9 @@ def test_what_cannot_be_streamed_is_refused_in_one_line(apps: Apps, series_chain
     refused(b"1,2,3,4,5\n", "long.csv: expected 6 channels, found 5")
     refused(b"1,2,3,4,5,6\n1,2,3\n", "long.csv: not usable as a window: line 2: expected 6 cells, found 3")
     refused(b"1,2,3,4,5,6\n1,2,nan,4,5,6\n", "line 2: expected a number in column 3, found `nan`")
-    refused(b"1,2,3,4,5,6\n1,2,1e99,4,5,6\n", "long.csv: the value of channel 3 at moment 2 is infinite")
-    refused(np.full(6, np.nan, "<f4").tobytes(), "the value of channel 1 at moment 1 is not a number", "--raw")
-    refused(bytes(30), "long.csv: ends within a moment of 6 float32 values: 6 of 24 bytes", "--raw")
+    refused(b"1,2,3,4,5,6\n1,2,1e99,4,5,6\n", "long.csv: the value of channel 3 at time step 2 is infinite")
+    refused(np.full(6, np.nan, "<f4").tobytes(), "the value of channel 1 at time step 1 is not a number", "--raw")
+    refused(bytes(30), "long.csv: ends within a time step of 6 float32 values: 6 of 24 bytes", "--raw")
     refused(b"", "--rate is for sound; the bundle is made for series", "--rate", "16000", code=2)
     refused(b"", "--hop takes a whole number from 1 to 1048576", "--hop", "0", code=2)
 
@@ -136,7 +136,7 @@ def test_listen_finds_the_windows_of_a_class_in_a_series(
     names = read_bundle(bundle).manifest.labels
     np.save(tmp_path / "one.npy", np.concatenate(windows[labels == labels[0]][:3]))
     found = shell("listen", bundle, tmp_path / "one.npy", "--hop", "100", "--smoothing", "1", "-q", "--json").json()
-    assert found["moments"] == 300
+    assert found["time_steps"] == 300
     assert [each["end"] for each in found["detections"]] == [100, 200, 300]
     assert {each["label"] for each in found["detections"]} <= set(names)
     (tmp_path / "events.csv").write_text("begin_s,end_s,label\n", encoding="utf-8")

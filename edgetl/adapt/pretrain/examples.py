@@ -124,7 +124,7 @@ def _require(
 
 
 def statistics(windows: Sequence[NDArray[np.float32]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel over all moments; 1 for a constant channel."""
-    moments = np.concatenate(windows).astype(np.float64)
-    std = moments.std(axis=0)
-    return tuple(moments.mean(axis=0).tolist()), tuple(np.where(std > 0, std, 1.0).tolist())
+    """Mean and standard deviation of each channel over all time steps; 1 for a constant channel."""
+    time_steps = np.concatenate(windows).astype(np.float64)
+    std = time_steps.std(axis=0)
+    return tuple(time_steps.mean(axis=0).tolist()), tuple(np.where(std > 0, std, 1.0).tolist())

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 _LENGTH, _TWOS = 9, 3  # weights of a kernel: three times 2, six times -1
 _QUANTILES = 4
-_PARTS = 16  # or up to twice as many: each has the same number of moments
+_PARTS = 16  # or up to twice as many: each has the same number of time steps
 _MOST_DILATIONS = 6
 _MOST_CHANNELS = 9  # of a kernel
 _FEATURE_EPS = 2.5e-3  # a feature that is nearly constant on a few shots must not decide

@@ -14,7 +14,7 @@ _LAYERS = {"gru": nn.GRU, "lstm": nn.LSTM}
 
 
 class Recurrent(nn.Module):
-    """Windows (N, channels, steps) -> logits (N, num_classes), from the mean of the states after all moments."""
+    """Windows (N, channels, steps) -> logits (N, num_classes), from the mean of the states after all time steps."""
 
     def __init__(self, num_classes: int, channels: int, kind: str) -> None:
         super().__init__()

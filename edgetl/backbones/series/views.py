@@ -43,7 +43,7 @@ class SeriesViews:
         """float32 (N, steps, channels) -> the same shape, on the same device.
 
         `generator` lives on the CPU, so that the draws are the same on every device. What moves in at an end is the
-        window's first or last moment.
+        window's first or last time step.
         """
         if windows.dtype != torch.float32 or windows.ndim != 3:
             raise ValueError(f"expected float32 (N, steps, channels); got {windows.dtype} {tuple(windows.shape)}")

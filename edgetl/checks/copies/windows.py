@@ -1,7 +1,7 @@
-"""Windows that share moments: cut from one recording with overlap, or copied.
+"""Windows that share time steps: cut from one recording with overlap, or copied.
 
 Two windows of sensors never have the same run of values by chance, one recording cut twice has. So runs of eight
-moments are compared exactly, by a digest; runs in which a channel does not change say nothing and are left out.
+time steps are compared exactly, by a digest; runs in which a channel does not change say nothing and are left out.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edgetl.types import Progress, Sample
 
 RUN = 8
-"""Moments of a run."""
+"""Time steps of a run."""
 SHARED = 0.2
 """Share of the shorter window's runs from which on two windows overlap."""
 _COMMON = 20  # windows with one run: more is a signal at rest, not a recording

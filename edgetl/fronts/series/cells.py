@@ -3,8 +3,8 @@
 One window a file. UTF-8 text, a byte order mark is allowed. Cells are separated by tabs if the first line has one, else
 by commas; spaces around a cell and one pair of double quotes do not count. Blank lines are skipped. The first line is a
 header if one of its cells is not a number. A first column with the header `time`, `timestamp` or `t` is left out. Each
-other line is one moment, with a number for each channel: digits with an optional sign, point and exponent; the nearest
-float64, then the nearest float32. The C++ runtime reads files by the same rules.
+other line is one time step, with a number for each channel: digits with an optional sign, point and exponent; the
+nearest float64, then the nearest float32. The C++ runtime reads files by the same rules.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def window_of_text(data: bytes, where: str) -> NDArray[np.float32]:
     header = [] if all(map(is_number, lines[0][1])) else [cell.lower() for cell in lines[0][1]]
     rows = lines[1:] if header else lines
     if not rows:
-        raise UnreadableWindow(where, "it has a header and no moments")
+        raise UnreadableWindow(where, "it has a header and no time steps")
     skip = 1 if header and header[0] in _LEFT_OUT else 0
     width = len(lines[0][1])
     if skip == width:
@@ -99,4 +99,4 @@ def regular(times: NDArray[np.float64], where: str) -> float:
 
 def text_of_window(window: NDArray[np.float32]) -> bytes:
     """A window as CSV without a header, from which exactly its values are read again."""
-    return "".join(",".join(map(repr, moment)) + "\n" for moment in window.astype(np.float64).tolist()).encode()
+    return "".join(",".join(map(repr, time_step)) + "\n" for time_step in window.astype(np.float64).tolist()).encode()

@@ -26,7 +26,7 @@ class WindowFacts:
 
     channels  their names, if the table has them;  width  their number
     period    usual step of its time stamps, 0 without any
-    mean, square  of each channel, over its moments
+    mean, square  of each channel, over its time steps
     """
 
     steps: int

@@ -1,4 +1,4 @@
-"""A file, or a row of a table -> the moments that a network sees."""
+"""A file, or a row of a table -> the time steps that a network sees."""
 
 from __future__ import annotations
 

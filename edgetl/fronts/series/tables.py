@@ -1,4 +1,4 @@
-"""Tables of windows: arrays of an NPZ file, and long CSV, TSV and Parquet files with one moment a row.
+"""Tables of windows: arrays of an NPZ file, and long CSV, TSV and Parquet files with one time step a row.
 
 NPZ. An array (n, steps, channels), or (n, steps) of one channel, called `x`, `data`, `series` or `windows`; of several
 parts `train_x`, `val_x`, `x_test`. Beside each, under the same name with another ending, its labels (`y`, `label`,
@@ -9,7 +9,7 @@ Places: `series.npz:3:train_x`, from 0.
 Long. A column tells windows apart (`series`, `id`, `window`, `case`, ...), one has the class, one may have the part
 (`split`), one the time (`time`, `timestamp`, ...), one who it was (`subject`, `patient`, ...); others are channels.
 `data.columns` names the first three, `data.group_by` a group. Places: `motions.csv:17`, the line of the window's first
-moment, in Parquet that of the row, from 1; with named columns `motions.csv:17:who,what,part,group`,
+time step, in Parquet that of the row, from 1; with named columns `motions.csv:17:who,what,part,group`,
 with a named group only `motions.csv:17:group`.
 """
 

@@ -23,7 +23,7 @@ class UnreadableWindow(Unreadable):
 
 def fitted(window: NDArray[np.float32], steps: int) -> NDArray[np.float32]:
     """(n, channels) -> (steps, channels), a copy: the beginning of a longer one; a shorter one stays at its last
-    moment."""
+    time step."""
     kept = window[:steps]
     return np.concatenate([kept, np.repeat(kept[-1:], steps - len(kept), axis=0)])
 

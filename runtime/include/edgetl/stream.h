@@ -1,6 +1,6 @@
 /* Streams of the edgetl runtime: windows that follow each other, and the mean of what the network said about them. Part of
  * the C ABI of runtime.h, whose rules for ownership, memory, threads and errors hold here too. Samples of sound are pushed
- * with edgetl_stream_push of audio.h, moments of sensors with edgetl_stream_push_moments of series.h.
+ * with edgetl_stream_push of audio.h, time steps of sensors with edgetl_stream_push_steps of series.h.
  */
 #ifndef EDGETL_STREAM_H
 #define EDGETL_STREAM_H
@@ -13,7 +13,7 @@ extern "C" {
 
 typedef struct edgetl_stream edgetl_stream;
 
-/* Lengths are in samples at edgetl_info.window_rate_hz; of series in moments. 0 is the default everywhere. */
+/* Lengths are in samples at edgetl_info.window_rate_hz; of series in time steps. 0 is the default everywhere. */
 typedef struct edgetl_stream_settings {
   size_t struct_size;
   int32_t hop;        /* 1 .. 2^20, from one window to the next; default: a quarter of the window */
@@ -26,7 +26,7 @@ typedef struct edgetl_stream_settings {
 
 /* What one window showed. */
 typedef struct edgetl_hop {
-  int64_t begin; /* of the window, in samples or moments pushed since the stream was opened or reset, rounded down */
+  int64_t begin; /* of the window, in samples or time steps pushed since the stream was opened or reset, rounded down */
   int64_t end;
   const float* probabilities; /* of all classes: the mean over the last `smoothing` windows, or as many as there were */
   int32_t label;              /* index of the largest, the first of equals */

@@ -14,7 +14,7 @@ inline edgetl_stream_settings default_stream_settings() {
   return settings;
 }
 
-// A stream of samples or moments through a model of its own.
+// A stream of samples or time steps through a model of its own.
 class Stream {
  public:
   static Result<Stream> open(const char* folder, const edgetl_stream_settings& settings = default_stream_settings(),
@@ -41,13 +41,13 @@ class Stream {
     });
   }
 
-  // The same for sensors: values (moments, channels), as many channels as model().info() says.
+  // The same for sensors: values (time steps, channels), as many channels as model().info() says.
   template <typename OnHop>
   edgetl_status push(Span<const float> values, const OnHop& on_hop, edgetl_error* error = nullptr) {
     const auto channels = static_cast<size_t>(model_.info().channels);
     return push_all(values, channels, on_hop, [&](size_t* taken, const edgetl_hop** hop) {
-      const size_t moments = channels == 0 ? 0 : values.size / channels;
-      return edgetl_stream_push_moments(stream_.get(), values.data, moments, channels, taken, hop, error);
+      const size_t time_steps = channels == 0 ? 0 : values.size / channels;
+      return edgetl_stream_push_steps(stream_.get(), values.data, time_steps, channels, taken, hop, error);
     });
   }
 

@@ -159,7 +159,7 @@ inline std::vector<int16_t> heard(const std::vector<int16_t>& clip) {
   return made;
 }
 
-// --- series: windows of 4 moments of 2 channels
+// --- series: windows of 4 time steps of 2 channels
 
 constexpr int32_t steps = 4, channels = 2;
 

@@ -1,5 +1,5 @@
 // Small bundles of sound and of series over engines whose logits are three values of the window: of sound the first, the
-// sixth and the last sample, of series the first moment and the last value.
+// sixth and the last sample, of series the first time step and the last value.
 #pragma once
 
 #include <array>

@@ -36,8 +36,8 @@ def opened(name: str, steps: int | None = None, windows: Windows = WINDOWS) -> t
 
 
 def stored(count: int = 6, steps: int = 60) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    moments = np.stack([wave(steps, 2, seed) for seed in range(count)])
-    return (moments * np.array(P.std, np.float32) + np.array(P.mean, np.float32)).astype(np.float32)
+    time_steps = np.stack([wave(steps, 2, seed) for seed in range(count)])
+    return (time_steps * np.array(P.std, np.float32) + np.array(P.mean, np.float32)).astype(np.float32)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -52,7 +52,7 @@ def test_windows_that_overlap_across_the_sides_are_refused(tmp_path: Path, shell
     verdict, _, sentence = line_of(out, "copies")
     assert verdict == "refuse"
     assert "1 validation window also among the training windows" in sentence
-    assert "moments of the same recording: windows that overlap" in out
+    assert "time steps of the same recording: windows that overlap" in out
 
 
 def test_signals_at_rest_are_no_overlap(tmp_path: Path, shell: Shell) -> None:
@@ -89,7 +89,7 @@ def test_windows_that_lose_their_end_are_named(tmp_path: Path, shell: Shell) -> 
     out = checked(shell, tmp_path, sides(), "--set", "series.steps=20")
     verdict, _, sentence = line_of(out, "window")
     assert verdict == "warn"
-    assert "the network sees only 20 steps: 24 longer and 0 shorter of 24 windows; 50.0% of all moments" in sentence
+    assert "the network sees only 20 steps: 24 longer and 0 shorter of 24 windows; 50.0% of all time steps" in sentence
 
 
 def test_people_on_both_sides_are_refused_and_named(tmp_path: Path, shell: Shell) -> None:

@@ -36,9 +36,9 @@ def test_arrays_of_parts_become_training_and_validation_windows_with_their_class
     assert sorted(split.windows.lengths[:270]) == sorted(stored["train_length"].tolist())
     first = next(sample for sample in split.shots if sample.path.endswith(":5:train_x"))
     assert np.array_equal(read_window(Path(first.path)), stored["train_x"][5, : stored["train_length"][5]])
-    moments = np.concatenate([read_window(Path(sample.path)) for sample in split.shots])
-    assert split.windows.mean == pytest.approx(moments.mean(axis=0, dtype=np.float64))
-    assert split.windows.std == pytest.approx(moments.std(axis=0, dtype=np.float64))
+    time_steps = np.concatenate([read_window(Path(sample.path)) for sample in split.shots])
+    assert split.windows.mean == pytest.approx(time_steps.mean(axis=0, dtype=np.float64))
+    assert split.windows.std == pytest.approx(time_steps.std(axis=0, dtype=np.float64))
 
 
 def test_a_long_table_has_one_window_for_each_series(tmp_path: Path) -> None:
@@ -89,7 +89,8 @@ def test_folders_of_classes_hold_one_window_a_file(tmp_path: Path) -> None:
             (tmp_path / label / name).write_bytes(
                 b"time,x,y\n"
                 + b"".join(
-                    b"%d,%s\n" % (step, text_of_window(moment[None]).strip()) for step, moment in enumerate(window)
+                    b"%d,%s\n" % (step, text_of_window(time_step[None]).strip())
+                    for step, time_step in enumerate(window)
                 )
             )
     split = split_of(tmp_path)
@@ -102,7 +103,7 @@ def test_folders_of_classes_hold_one_window_a_file(tmp_path: Path) -> None:
     [
         ("x,y\n1,2\n3,nan\n", "line 3: expected a number in column 2, found `nan`"),
         ("1,2\n3\n", "line 2: expected 2 cells, found 1"),
-        ("x,y\n", "it has a header and no moments"),
+        ("x,y\n", "it has a header and no time steps"),
         ("", "it is empty"),
         ("1,1e999\n", "the value of channel 2 at step 1 is infinite"),
         ("1,2\n3,\n", "line 2: expected a number in column 2, found nothing"),
@@ -158,7 +159,7 @@ def test_a_window_of_other_channels_is_refused_by_a_network(tmp_path: Path) -> N
         load_example(tmp_path / "w.npy", TWO)
 
 
-def test_longer_windows_are_cut_and_shorter_ones_stay_at_their_last_moment() -> None:
+def test_longer_windows_are_cut_and_shorter_ones_stay_at_their_last_time_step() -> None:
     window = wave(4, 2, 0)
     assert np.array_equal(fitted(window, 3), window[:3])
     continued = fitted(window, 6)
@@ -196,8 +197,8 @@ def grouped(path: Path, column: str, windows: int = 8) -> Path:
     """A long table of windows of two classes; windows 4n and 4n + 1 are of person n."""
     lines = [f"id,label,{column},x,y"]
     for number in range(windows):
-        moments = wave(6, 2, number).tolist()
-        lines += [f"w{number},{'ab'[number % 2]},p{number // 2},{x!r},{y!r}" for x, y in moments]
+        time_steps = wave(6, 2, number).tolist()
+        lines += [f"w{number},{'ab'[number % 2]},p{number // 2},{x!r},{y!r}" for x, y in time_steps]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 

@@ -1,4 +1,4 @@
-#include "moments.h"
+#include "time_steps.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -17,9 +17,9 @@ namespace {
 
 constexpr size_t read_at_once = 1 << 16, longest_line = 1 << 20;
 
-using Take = std::function<edgetl_status(const float* values, size_t moments)>;
+using Take = std::function<edgetl_status(const float* values, size_t time_steps)>;
 
-// Pieces of a file -> moments.
+// Pieces of a file -> time steps.
 class Parser {
  public:
   virtual ~Parser() = default;
@@ -34,16 +34,16 @@ class RawParser : public Parser {
 
   edgetl_status read(std::string_view bytes, edgetl_error*) override {
     held_.append(bytes);
-    const size_t size = channels_ * sizeof(float), moments = held_.size() / size;
-    values_.resize(moments * channels_);
-    if (moments == 0) return EDGETL_OK;
-    std::memcpy(values_.data(), held_.data(), moments * size);
-    held_.erase(0, moments * size);
-    return take_(values_.data(), moments);
+    const size_t size = channels_ * sizeof(float), time_steps = held_.size() / size;
+    values_.resize(time_steps * channels_);
+    if (time_steps == 0) return EDGETL_OK;
+    std::memcpy(values_.data(), held_.data(), time_steps * size);
+    held_.erase(0, time_steps * size);
+    return take_(values_.data(), time_steps);
   }
   edgetl_status end(edgetl_error* error) override {
     if (held_.empty()) return EDGETL_OK;
-    return fail(error, EDGETL_INVALID_ARGUMENT, "%s: ends within a moment of %zu float32 values: %zu of %zu bytes",
+    return fail(error, EDGETL_INVALID_ARGUMENT, "%s: ends within a time step of %zu float32 values: %zu of %zu bytes",
                 path_.c_str(), channels_, held_.size(), channels_ * sizeof(float));
   }
 
@@ -95,7 +95,7 @@ class TextParser : public Parser {
   const std::string& path_;
   size_t channels_;
   const Take& take_;
-  MomentReader reader_;
+  StepReader reader_;
   std::string line_;
   bool after_return_ = false;
   std::vector<float> values_;
@@ -120,7 +120,8 @@ edgetl_status read_array_file(const std::string& path, size_t channels, const Ta
 
 }  // namespace
 
-edgetl_status read_moments(const std::string& path, size_t channels, bool raw, const Take& take, edgetl_error* error) {
+edgetl_status read_time_steps(const std::string& path, size_t channels, bool raw, const Take& take,
+                              edgetl_error* error) {
   const bool array = path.size() > 4 && path.compare(path.size() - 4, 4, ".npy") == 0;
   if (array && !raw) return read_array_file(path, channels, take, error);
   const int file = path == "-" ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
