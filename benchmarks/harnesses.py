@@ -19,7 +19,7 @@ import numpy as np
 from engine_library import engine_library
 from result_file import Result, add_write_option, deliver, interval, machine_now, number, table
 
-from edgetl import stats
+from edgetl.bench import time_stats
 from edgetl.bundle.manifest import read_manifest
 from edgetl.errors import EdgetlError
 from edgetl.types import Interval
@@ -87,7 +87,7 @@ def _compare(bundle: Path, program: Path, pairs: int) -> Compared:
         for side, command in turns if pair % 2 else reversed(turns):
             times[side].append(_p50_ms(command))
     ratios = np.array(times["python"]) / np.array(times["cpp"])
-    middle = stats.quantile(ratios, 0.5, block=None)
+    middle = time_stats.quantile(ratios, 0.5, block=None)
     if middle is None:
         raise EdgetlError(f"{pairs} pairs are too few for an interval; expected at least 6: --pairs 11")
     return Compared(

@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 from example_builds import parser_on_sets
 from numpy.typing import NDArray
-from repeated_ratio import over_repeats
 from result_file import Result, add_write_option, deliver, interval, machine_now, table
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
@@ -26,6 +25,7 @@ from transfer_baselines import Pretrained, center_crops, pooled
 from transfer_draws import Draw
 
 from edgetl.backbones.weights import locate
+from edgetl.bench.time_stats import over_repeats
 from edgetl.errors import EdgetlError
 from edgetl.recipes.recipe import Backbone
 from edgetl.tasks.classification.heads.logistic import STRENGTHS

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from repeated_ratio import Ratio, quantile, ratio
 from result_file import REPOSITORY, Result, add_write_option, deliver, interval, machine_now, number, table
 
-from edgetl import stats
+from edgetl.bench import time_stats
 from edgetl.bundle.manifest import Manifest, read_manifest
 from edgetl.errors import EdgetlError
 from edgetl.types import Interval, as_image
@@ -51,7 +51,7 @@ class Measured:
 
     @property
     def start_ratio(self) -> Interval:
-        return stats.speedup(self.starts["edgetl"], self.starts["bare"], block=_BLOCK, seed=_SEED)
+        return time_stats.speedup(self.starts["edgetl"], self.starts["bare"], block=_BLOCK, seed=_SEED)
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""How often the 95 % interval of p99 is given, and contains the true value, on a synthetic machine that drifts.
+"""How often 95 % intervals of quantiles are given, and contain the true value, on a synthetic machine that drifts.
 
 Run r of round k takes exp(round_k + own_r) milliseconds: `own` is normal noise of 1 %, `round` is normal with the
 spread that is named and a correlation with the round before (first-order autoregressive). With stalls every run takes
@@ -19,12 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 from result_file import Result, add_write_option, deliver, machine_now, table
 
-from edgetl import stats
+from edgetl.bench import time_stats
 from edgetl.bench.latency import BLOCK
 
 OWN = 0.01
 STALLS = 0.02
 _TRUTH_DRAWS = 1_000_000
+_MIDDLE = 0.95  # above, a quantile may be given without an interval
 
 
 @dataclass(frozen=True)
@@ -50,15 +51,18 @@ DRIFTS = (
     *(Drift(0.03, 0.3), Drift(0.03, 0.5), Drift(0.03, 0.7), Drift(0.03, 0.9)),
     *(Drift(0.0, stalls=True), Drift(0.03, stalls=True)),
 )
-RUNS = (300, 3000, stats.P99_ROUNDS * BLOCK, 2 * stats.P99_ROUNDS * BLOCK)
+MEDIAN_RUNS = (300, 3000)
+P99_RUNS = (300, 3000, time_stats.P99_RUNS, 2 * time_stats.P99_RUNS, 5 * time_stats.P99_RUNS)
+P999_RUNS = (6000, 10 * time_stats.P99_RUNS)
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """given  share of the series whose p99 has an interval; held  share of these that hold the truth, None of none;
-    as_quantile  share of all series whose interval of `stats.quantile` does, given or not"""
+    """given  share of the series whose quantile has an interval; held  share of these that hold the truth, None of
+    none; as_quantile  share of all series whose interval of `time_stats.quantile` does, given or not"""
 
     drift: Drift
+    q: float
     runs: int
     series: int
     given: float
@@ -77,27 +81,28 @@ def simulate(drift: Drift, runs: int, generator: np.random.Generator) -> NDArray
     return np.exp(np.repeat(state, BLOCK)) * _own(drift, rounds * BLOCK, generator)
 
 
-def truth(drift: Drift) -> float:
-    """The 0.99-quantile of all runs."""
+def truth(drift: Drift, q: float = 0.99) -> float:
+    """The q-quantile of all runs."""
     if not drift.stalls:
-        return math.exp(NormalDist(0, math.hypot(drift.spread, OWN)).inv_cdf(0.99))
+        return math.exp(NormalDist(0, math.hypot(drift.spread, OWN)).inv_cdf(q))
     generator = np.random.default_rng(1)
     rounds = np.exp(generator.normal(0, drift.spread, _TRUTH_DRAWS))
-    return float(np.quantile(rounds * _own(drift, _TRUTH_DRAWS, generator), 0.99))
+    return float(np.quantile(rounds * _own(drift, _TRUTH_DRAWS, generator), q))
 
 
-def measure(drift: Drift, runs: int, series: int, seed: int = 0) -> Coverage:
+def measure(drift: Drift, runs: int, series: int, seed: int = 0, q: float = 0.99) -> Coverage:
     generator = np.random.default_rng(seed)
-    true = truth(drift)
+    true = truth(drift, q)
     given = held = plain = 0
     for _ in range(series):
         times = simulate(drift, runs, generator)
-        found, quantile = stats.p99(times, block=BLOCK), stats.quantile(times, 0.99, block=BLOCK)
+        quantile = time_stats.quantile(times, q, block=BLOCK)
         plain += quantile is not None and quantile.low <= true <= quantile.high
-        if found.low is not None and found.high is not None:
+        found = time_stats.tail(times, q, block=BLOCK) if q > _MIDDLE else quantile
+        if found is not None and found.low is not None and found.high is not None:
             given += 1
             held += found.low <= true <= found.high
-    return Coverage(drift, runs, series, given / series, held / given if given else None, plain / series)
+    return Coverage(drift, q, runs, series, given / series, held / given if given else None, plain / series)
 
 
 def _own(drift: Drift, count: int, generator: np.random.Generator) -> NDArray[np.float64]:
@@ -108,34 +113,39 @@ def _own(drift: Drift, count: int, generator: np.random.Generator) -> NDArray[np
 
 
 def _text(found: list[Coverage]) -> str:
-    rows = []
-    for drift in DRIFTS:
-        mine = {each.runs: each for each in found if each.drift == drift}
-        cells = [f"{100 * each.given:.0f}, {_percent(each.held)}" for each in mine.values()]
-        rows.append([drift.name, f"{100 * mine[RUNS[0]].as_quantile:.0f}", *cells])
-    header = ["rounds", "300 runs, always given", *[f"{runs} runs" for runs in RUNS]]
+    """A row per drift, a column per quantile and number of runs."""
+    columns = list(dict.fromkeys((each.q, each.runs) for each in found))
+    header = ["rounds", *[f"p{100 * q:g}, {runs} runs" for q, runs in columns]]
+    rows = [[drift.name, *[_cell(each) for each in found if each.drift == drift]] for drift in DRIFTS]
     return table(header, rows)
 
 
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.1f}"
+def _cell(found: Coverage) -> str:
+    held = "–" if found.held is None else f"{100 * found.held:.1f}"
+    return held if found.given == 1 else f"{held} of {100 * found.given:.0f}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--series", type=int, default=1000, help="simulated measurements of each kind")
+    parser.add_argument("--fast", action="store_true", help="only the smallest number of runs of each quantile")
     add_write_option(parser)
     arguments = parser.parse_args()
     machine = machine_now()
-    found = [measure(drift, runs, arguments.series) for drift in DRIFTS for runs in RUNS]
+    many = ((0.5, MEDIAN_RUNS), (0.9, MEDIAN_RUNS), (0.99, P99_RUNS), (0.999, P999_RUNS))
+    found = [
+        measure(drift, runs, arguments.series, q=q)
+        for q, numbers in many
+        for runs in (numbers[:1] if arguments.fast else numbers)
+        for drift in DRIFTS
+    ]
     said = (
-        "Percent of the series that are given an interval of p99, and percent of these that hold the truth. "
-        "The first column has the interval that 300 runs were given before, always. All is simulated: machine and "
-        f"load do not matter. {arguments.series} series of each kind."
+        "Percent of the intervals that hold the truth; after `of` the percent of the series that are given one, if not "
+        f"all. All is simulated: machine and load do not matter. {arguments.series} series of each kind."
     )
     data = {"series": arguments.series, "coverage": [asdict(each) for each in found]}
     sections = (said, _text(found))
-    deliver(Result("p99-coverage", "Coverage of the interval of p99", sections, data), machine, arguments.write)
+    deliver(Result("p99-coverage", "Coverage of the intervals of quantiles", sections, data), machine, arguments.write)
 
 
 if __name__ == "__main__":

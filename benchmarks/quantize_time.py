@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 import yaml
 from example_builds import parser_on_sets
-from repeated_ratio import over_repeats
 from result_file import NOTHING, REPOSITORY, Result, add_write_option, deliver, interval, machine_now, table
+
+from edgetl.bench.time_stats import over_repeats
 
 _NETWORKS = ("mobilenetv2_100",)
 _METHODS = ("ptq", "qat")

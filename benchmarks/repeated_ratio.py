@@ -5,15 +5,15 @@ intervals."""
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl import stats
+from edgetl.bench import time_stats
 from edgetl.bench.latency import BLOCK
+from edgetl.bench.time_stats import over_repeats
 from edgetl.types import Interval
 
 
@@ -43,27 +43,20 @@ def ratio(
 ) -> Ratio:
     """Time of `slow` over time of `fast`; each repeat holds both, timed in the same rounds of `block` runs."""
     found = tuple(
-        stats.speedup(times[slow], times[fast], block=block, seed=seed + index) for index, times in enumerate(repeats)
+        time_stats.speedup(times[slow], times[fast], block=block, seed=seed + index)
+        for index, times in enumerate(repeats)
     )
     return Ratio(found[0] if len(found) == 1 else over_repeats([each.value for each in found]), found)
-
-
-def over_repeats(ratios: Sequence[float]) -> Interval:
-    """Geometric mean of at least two, with Student's interval of the mean of their logarithms."""
-    logs = [math.log(each) for each in ratios]
-    half = stats.student(len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))
-    middle = statistics.fmean(logs)
-    return Interval(math.exp(middle), math.exp(middle - half), math.exp(middle + half))
 
 
 def quantile(repeats: Sequence[NDArray[np.int64]], q: float, block: int = BLOCK) -> Interval | None:
     """The q-quantile of the nanoseconds of all repeats, in milliseconds; None of too few.
 
-    Each repeat, at least one, holds equally many runs in rounds of `block`. The interval is `stats.quantile`'s with
+    Each repeat, at least one, holds equally many runs in rounds of `block`. The interval is that of `quantile` with
     repeats as the rounds; a single repeat has its own interval.
     """
     rounds = block if len(repeats) == 1 else len(repeats[0])
-    return stats.quantile(np.concatenate(repeats) / 1e6, q, block=rounds)
+    return time_stats.quantile(np.concatenate(repeats) / 1e6, q, block=rounds)
 
 
 def geometric_mean(found: Sequence[Interval]) -> Interval:

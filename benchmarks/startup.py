@@ -21,7 +21,7 @@ from example_builds import ExampleBuild, add_build_arguments, edgetl_program, ex
 from numpy.typing import NDArray
 from result_file import Result, add_write_option, deliver, interval, machine_now, number, table
 
-from edgetl import stats
+from edgetl.bench import time_stats
 from edgetl.errors import EdgetlError
 from edgetl.types import Interval
 
@@ -111,7 +111,12 @@ def _start_section(starts: Mapping[str, _Seconds]) -> str:
 
 def _idle_section(idle: Mapping[str, Sequence[float]]) -> str:
     rows = [
-        (name, interval(stats.quantile(np.asarray(times), 0.5, block=None), 2), number(max(times), 2), str(len(times)))
+        (
+            name,
+            interval(time_stats.quantile(np.asarray(times), 0.5, block=None), 2),
+            number(max(times), 2),
+            str(len(times)),
+        )
         for name, times in idle.items()
     ]
     return "\n\n".join(
@@ -134,7 +139,7 @@ def _start_data(starts: Mapping[str, _Seconds]) -> dict[str, object]:
 
 
 def _median_ms(seconds: _Seconds) -> Interval | None:
-    return stats.quantile(seconds * 1e3, 0.5, block=None)
+    return time_stats.quantile(seconds * 1e3, 0.5, block=None)
 
 
 def _difference_ms(starts: Mapping[str, _Seconds]) -> Interval | None:

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl import stats
 from edgetl.backends.base import load as load_backend
 from edgetl.backends.fresh_process import LIMITS, Limits, cold_start
+from edgetl.bench import time_stats
 from edgetl.bench.bundle_accuracy import figures_of, judge, labeled
 from edgetl.bench.latency import BLOCK
 from edgetl.bench.machine import Machine, clock_mhz, describe, gpu_of, temperature_c
@@ -173,7 +173,9 @@ def _rows(
                 runs=times.size,
                 threads=timing.threads,
                 images=len(samples),
-                ratio=None if key == first else stats.speedup(found.times(first), times, block=BLOCK, seed=timing.seed),
+                ratio=None
+                if key == first
+                else time_stats.speedup(found.times(first), times, block=BLOCK, seed=timing.seed),
                 cold_start_ms=cold.cold_start_ms if cold else None,
                 peak_rss_bytes=cold.peak_rss_bytes if cold else None,
                 baseline_rss_bytes=cold.baseline_rss_bytes if cold else None,

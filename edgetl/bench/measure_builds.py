@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from edgetl import stats
 from edgetl.backends.base import load
 from edgetl.backends.fresh_process import Interrupted, cold_start
+from edgetl.bench import time_stats
 from edgetl.bench.absent_cpu import emulated
 from edgetl.bench.builds import Candidate, TargetBuilds
 from edgetl.bench.latency import BLOCK
@@ -297,4 +297,4 @@ def _speedups(
 ) -> dict[Precision, Interval]:
     """Speed-up over each other build that was timed."""
     others = [c.precision for c in builds.candidates if c.precision in times and c.precision != name]
-    return {other: stats.speedup(times[other], times[name], block=BLOCK, seed=seed) for other in others}
+    return {other: time_stats.speedup(times[other], times[name], block=BLOCK, seed=seed) for other in others}

@@ -44,14 +44,17 @@ def runs(measurement: Measurement, times: Sequence[Sequence[NDArray[np.int64]]])
 
 
 def cases(measurement: Measurement) -> list[Case]:
-    """One test per gate of each bundle; without gates, that it was measured. A bundle that was left out is skipped, or
-    a failure if it is damaged."""
+    """One test per gate of each bundle, or that it was measured without gates, and one per figure of a baseline. A
+    bundle that was left out is skipped, or a failure if it is damaged."""
     found: list[Case] = []
     checks = {each.place: each.checks for each in measurement.gates}
     for place, subject in enumerate(measurement.names()):
         found += [Case(subject, _name(check), check.verdict, check.reason) for check in checks.get(place, ())]
         if place not in checks:
             found.append(Case(subject, "measured", "pass", "no gate was given (--gate)"))
+    names = measurement.names()
+    for each in measurement.baseline:
+        found.append(Case(names[each.place], f"baseline.{each.figure}", each.verdict, each.reason))
     for left in measurement.left_out:
         verdict: Verdict = "fail" if left.damaged else "not measured"
         found.append(Case(left.bundle.rpartition("/")[2], "measured", verdict, left.reason))

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, TypeAdapter
 from edgetl.bench.gate_checks import GateCheck
 from edgetl.bench.machine import Machine
 from edgetl.bench.quiet import Conditions
-from edgetl.types import Estimate, Interval, Precision
+from edgetl.types import Estimate, Interval, Precision, Verdict
 
 Harness = Literal["edgetl python", "edgetl c++"]
 
@@ -140,6 +140,25 @@ class BundleGates:
 
 
 @dataclass(frozen=True)
+class BaselineCheck:
+    """One figure of the bundle at `place`, compared with an earlier measurement.
+
+    figure  `p50_ms`, `p99_ms`, `detect_p50_ms` or `score`; `build` if the bundle is not in the baseline
+    change  time after over time before; of a score, the points lost
+    """
+
+    __pydantic_config__ = _STRICT
+
+    place: int
+    figure: str
+    before: Estimate | None
+    after: Estimate | None
+    change: Interval | None
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True)
 class LeftOut:
     """A bundle of a folder that was not measured, and why. damaged  the bundle must not be used"""
 
@@ -158,7 +177,7 @@ class Measurement:
     clock_mhz      of the first core
     temperature_c  of the hottest thermal zone
     conditions     the load during the timed runs; warnings  reasons to doubt the latencies, in words
-    left_out       skipped bundles of folders; gates  the given gates
+    left_out       skipped bundles of folders; gates  the given gates; baseline  comparisons with --baseline
     """
 
     __pydantic_config__ = _STRICT
@@ -174,6 +193,7 @@ class Measurement:
     warnings: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     gates: tuple[BundleGates, ...] = ()
+    baseline: tuple[BaselineCheck, ...] = ()
 
     def names(self) -> tuple[str, ...]:
         """Names for the bundles: the names of their folders, numbered if there are several."""

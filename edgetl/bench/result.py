@@ -22,7 +22,7 @@ LATENCY_FILE = "latency.safetensors"
 class Latency:
     """Time of one image, in milliseconds. A quantile is None if there are too few runs for its interval.
 
-    p99_ms        without an interval if there are too few rounds for a valid one (`stats.p99`)
+    p99_ms        without an interval if there are too few rounds for a valid one (`time_stats.p99`)
     round_spread  how unsteady the machine was: interquartile range of the rounds' medians over the median
     """
 

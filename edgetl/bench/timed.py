@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl import stats
+from edgetl.bench import time_stats
 from edgetl.bench.latency import BLOCK, alternating, interleaved
 from edgetl.bench.quiet import Conditions, conditions, round_spread, snapshot
 from edgetl.bench.result import Latency, OfLength
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Examples = Sequence[NDArray[Any]]
 
-P99_RUNS = stats.P99_ROUNDS * BLOCK
+P99_RUNS = time_stats.P99_RUNS
 """Timed runs of each build from which p99 has an interval."""
 MOST_SECONDS = 60.0
 """Seconds that the extra runs for p99 may take, for all builds of a target together."""
@@ -87,11 +87,11 @@ def timed(
 def latency(times: NDArray[np.int64], threads: int) -> Latency:
     """Quantiles of the times of one build, (runs,) nanoseconds."""
     milliseconds = times / 1e6
-    p50, p90 = (stats.quantile(milliseconds, q, block=BLOCK) for q in (0.5, 0.9))
+    p50, p90 = (time_stats.quantile(milliseconds, q, block=BLOCK) for q in (0.5, 0.9))
     return Latency(
         p50_ms=p50,
         p90_ms=p90,
-        p99_ms=stats.p99(milliseconds, block=BLOCK),
+        p99_ms=time_stats.p99(milliseconds, block=BLOCK),
         runs=times.size,
         threads=threads,
         round_spread=round_spread(times),
@@ -116,12 +116,12 @@ def by_length(engines: Mapping[str, Engine], examples: Examples, timing: Timing)
         times = timed(engines, _few(those), replace(timing, runs=_RUNS_OF_LENGTH, warmup=BLOCK, for_p99=False)).times
         for name in engines:
             speedup = (
-                stats.speedup(times["float32"], times[name], block=BLOCK, seed=timing.seed)
+                time_stats.speedup(times["float32"], times[name], block=BLOCK, seed=timing.seed)
                 if "float32" in times and name != "float32"
                 else None
             )
             rows[name].append(
-                OfLength(length, len(those), stats.quantile(times[name] / 1e6, 0.5, block=BLOCK), speedup)
+                OfLength(length, len(those), time_stats.quantile(times[name] / 1e6, 0.5, block=BLOCK), speedup)
             )
     return {name: tuple(found) for name, found in rows.items()}
 
@@ -143,7 +143,7 @@ def detect_p50_ms(
         return {}
     decoded = [decode(path) for path in images]
     times = alternating(calls, decoded, runs=timing.runs, warmup=timing.warmup, seed=timing.seed)
-    return {key: stats.quantile(each / 1e6, 0.5, block=BLOCK) for key, each in times.items()}
+    return {key: time_stats.quantile(each / 1e6, 0.5, block=BLOCK) for key, each in times.items()}
 
 
 def _detect(engine: Engine, bundle: Bundle) -> Callable[[NDArray[np.uint8]], object]:

@@ -32,6 +32,7 @@ GROUPS = {
         "export": "Write the pivot: ONNX models proven equal to the trained networks.",
         "compile": "Compile a recipe, or an exported pivot, into bundles.",
         "bench": "Measure accuracy and latency of bundles on their own runtimes.",
+        "compare": "Time two bundles in turns and say whether one is faster.",
         "report": "Evaluate the gates, choose the builds that ship, write report.html and report.json.",
         "language": "Build bundles of a language model from its folder, proven on texts.",
     },

@@ -12,6 +12,7 @@ from edgetl.cli.chain import run_chain, show_folders
 from edgetl.cli.command_help import Command
 from edgetl.cli.options import (
     FILE,
+    FiniteRange,
     RecipeOptions,
     emit,
     given,
@@ -31,6 +32,8 @@ _OF_BUNDLES = {
     "time_limit_s": "",
     "repeats": "",
     "gates": "; a recipe has its own `gates`",
+    "baseline_file": "; give it with the bundles that the recipe made",
+    "tolerance": "",
     "csv_file": "; for a recipe: edgetl report RECIPE --csv FILE",
     "junit_file": "; for a recipe: edgetl report RECIPE --junit FILE",
     "runs_file": "",
@@ -79,6 +82,22 @@ _OF_RECIPES = ("overrides", "out", "weights_dirs", "targets_dirs", "calibration_
     help="With bundles: max_p99_ms=5, min_top1=0.95, min_recall.LABEL=0.9 or max_size_bytes=5000000; repeatable. "
     "Exit code 3 if one is missed.",
 )
+@click.option(
+    "--baseline",
+    "baseline_file",
+    type=FILE,
+    metavar="FILE",
+    help="With bundles: an earlier report.json or JSON result. Exit code 3 if the intervals show that a time or the "
+    "accuracy of the same target and build got worse.",
+)
+@click.option(
+    "--tolerance",
+    type=FiniteRange(0, 1000),
+    default=0,
+    show_default=True,
+    metavar="PERCENT",
+    help="By how much times may grow over the baseline.",
+)
 @csv_option
 @junit_option
 @click.option(
@@ -99,6 +118,8 @@ def command(
     repeats: int,
     cold_starts: int,
     gates: tuple[str, ...],
+    baseline_file: Path | None,
+    tolerance: float,
     csv_file: Path | None,
     junit_file: Path | None,
     runs_file: Path | None,
@@ -115,6 +136,7 @@ def command(
       edgetl bench bundles/steel-x86-cpu --data photos-test
       edgetl bench bundles/steel-x86-cpu bundles/steel-intel-cpu    # interleaved
       edgetl bench bundles --gate max_p99_ms=5 --csv bench.csv --junit bench.xml
+      edgetl bench bundles --baseline main/report.json --junit bench.xml
     """
     if not options.recipe.is_dir():
         _refuse_mixed(options.recipe, bundles)
@@ -126,8 +148,10 @@ def command(
     from edgetl.bench.bundle_gates import judge_bundles, parse_gates
     from edgetl.bench.bundles import measure_bundles
     from edgetl.bench.timed import Timing
+    from edgetl.report.baseline import against, read_baseline
 
     wanted = parse_gates(gates)
+    baseline = read_baseline(baseline_file) if baseline_file is not None else None
     for_p99 = wanted.max_p99_ms is not None and not given(("runs",))
     measured = measure_bundles(
         (options.recipe, *bundles),
@@ -139,6 +163,8 @@ def command(
         limits=Limits(time_limit_s, "--time-limit"),
     )
     measurement = judge_bundles(measured.measurement, wanted)
+    if baseline is not None:
+        measurement = against(measurement, baseline, tolerance / 100)
     _show(measurement, as_json=options.as_json)
     _write(measurement, measured.times, csv_file, junit_file, runs_file)
     return _exit_code(measurement)
@@ -174,8 +200,9 @@ def _write(
 
 
 def _exit_code(measurement: Any) -> int:
-    """3 if a gate is missed, 1 if a bundle of a folder is damaged."""
-    if any(check.verdict == "fail" for each in measurement.gates for check in each.checks):
+    """3 if a gate is missed or something is worse than the baseline, 1 if a bundle of a folder is damaged."""
+    gates = [check for each in measurement.gates for check in each.checks]
+    if any(check.verdict == "fail" for check in (*gates, *measurement.baseline)):
         return 3
     return 1 if any(left.damaged for left in measurement.left_out) else 0
 

@@ -33,6 +33,9 @@ def show_measured(measurement: Measurement, console: Console | None = None) -> N
         for check in each.checks:
             gate = Text.assemble((names[each.place], "bold"), ": ", (check.verdict, _STYLES[check.verdict]))
             out.print(gate.append(f"; {check.reason}"), highlight=False)
+    for compared in measurement.baseline:
+        verdict = Text.assemble("baseline: ", (compared.verdict, _STYLES[compared.verdict]))
+        out.print(verdict.append(f"; {compared.reason}"), highlight=False)
 
 
 def table(measurement: Measurement) -> Table:

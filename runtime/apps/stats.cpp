@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <numeric>
 #include <random>
 
 namespace edgetl {
@@ -13,8 +14,10 @@ constexpr double z = 1.959963984540054;  // leaves error / 2 above it in a norma
 constexpr double slack = 1e-9;           // of ranks and lengths that are whole numbers but for rounding
 constexpr double pi = 3.141592653589793;
 constexpr int resamples = 2000;
-constexpr size_t p99_rounds = 600;
-constexpr double most_correlated = 0.6;
+constexpr double fewest_slower = 60;       // runs than a high quantile
+constexpr double fewest_independent = 150;  // rounds
+constexpr double most_memory = 0.99;       // of rounds
+constexpr double most_repeated = 0.9;      // of stretches
 
 struct Ranks {
   size_t low, high;  // from 1
@@ -78,6 +81,20 @@ double student(size_t freedom) {
          (79 * z9 + 776 * z7 + 1482 * z5 - 1920 * z3 - 945 * z) / 92160 / std::pow(n, 4);
 }
 
+// Of successive numbers; 0 where all are equal.
+double correlation(const std::vector<double>& series, double mean) {
+  double power = 0, together = 0;
+  for (size_t i = 0; i < series.size(); ++i) {
+    power += std::pow(series[i] - mean, 2);
+    if (i > 0) together += (series[i] - mean) * (series[i - 1] - mean);
+  }
+  return power > 0 ? together / power : 0;
+}
+
+double mean_of(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
 // How many times further than for independent samples the ends of a quantile's interval lie, at least 1.
 double design_factor(const std::vector<double>& samples, double value, double q, size_t block) {
   block = round_size(samples.size(), block);
@@ -92,9 +109,16 @@ double design_factor(const std::vector<double>& samples, double value, double q,
     return static_cast<double>(below) / static_cast<double>(size);
   };
   const double all = share(0, samples.size());
+  const auto stretches = static_cast<double>(count);
+  std::vector<double> shares;
   double squares = 0;
-  for (size_t i = 0; i < count; ++i) squares += std::pow(share(i * stretch, stretch) - all, 2);
-  const double between = std::sqrt(squares / static_cast<double>(count - 1) / static_cast<double>(count));
+  for (size_t i = 0; i < count; ++i) {
+    shares.push_back(share(i * stretch, stretch));
+    squares += std::pow(shares.back() - all, 2);
+  }
+  double alike = correlation(shares, mean_of(shares));
+  alike = std::clamp(alike + (1 + 3 * alike) / stretches, 0.0, most_repeated);
+  const double between = std::sqrt(squares / (stretches - 1) / stretches * ((1 + alike) / (1 - alike)));
   const double independent = std::sqrt(q * (1 - q) / static_cast<double>(samples.size()));
   return std::max(1.0, between / independent * student(count - 1) / z);
 }
@@ -104,30 +128,35 @@ struct WiderRanks {
   double low, high;
 };
 
-WiderRanks wider_ranks(const Ranks& ranks, const std::vector<double>& samples, double value, double q, size_t block) {
-  const double wider = design_factor(samples, value, q, block);
-  const double middle = q * static_cast<double>(samples.size());
+WiderRanks wider_ranks(const Ranks& ranks, size_t count, double q, double wider) {
+  const double middle = q * static_cast<double>(count);
   return {std::floor(middle - wider * (middle - static_cast<double>(ranks.low)) + slack),
           std::ceil(middle + wider * (static_cast<double>(ranks.high) - middle) - slack)};
 }
 
-// Correlation of the rounds' medians with those of the round before; 0 where all are equal.
-double memory(const std::vector<double>& samples, size_t block) {
-  std::vector<double> off;
-  double mean = 0;
+std::vector<double> round_medians(const std::vector<double>& samples, size_t block) {
+  std::vector<double> medians;
   for (size_t first = 0; first + block <= samples.size(); first += block) {
     const auto from = samples.begin() + static_cast<std::ptrdiff_t>(first);
-    off.push_back(median({from, from + static_cast<std::ptrdiff_t>(block)}));
-    mean += off.back();
+    medians.push_back(median({from, from + static_cast<std::ptrdiff_t>(block)}));
   }
-  mean /= static_cast<double>(off.size());
-  double power = 0, together = 0;
-  for (size_t i = 0; i < off.size(); ++i) {
-    off[i] -= mean;
-    power += off[i] * off[i];
-    if (i > 0) together += off[i] * off[i - 1];
-  }
-  return power > 0 ? together / power : 0;
+  return medians;
+}
+
+// The number of runs of which the upper end of the interval is one; `count` if it is one of these.
+double runs_above(size_t count, double q, double wider) {
+  const std::optional<Ranks> ranks = quantile_ranks(count, q);
+  const auto runs = static_cast<double>(count);
+  if (ranks && wider_ranks(*ranks, count, q, wider).high <= runs) return runs;
+  return std::max(runs + 1, std::ceil(std::pow(wider * z, 2) * q / (1 - q)));
+}
+
+// The order statistic that is the q-quantile.
+double order_statistic(const std::vector<double>& samples, double q) {
+  std::vector<double> ordered = samples;
+  const auto place = ordered.begin() + static_cast<std::ptrdiff_t>(quantile_rank(samples.size(), q) - 1);
+  std::nth_element(ordered.begin(), place, ordered.end());
+  return *place;
 }
 
 // The share of a bootstrap distribution to leave out on each side.
@@ -161,25 +190,30 @@ std::optional<Interval> quantile(const std::vector<double>& samples, double q, s
   std::vector<double> ordered = samples;
   std::sort(ordered.begin(), ordered.end());
   const double value = ordered[quantile_rank(count, q) - 1];
-  const WiderRanks wider = wider_ranks(*ranks, samples, value, q, block);
+  const WiderRanks wider = wider_ranks(*ranks, count, q, design_factor(samples, value, q, block));
   const auto from = static_cast<size_t>(std::max(1.0, wider.low));
   const auto to = static_cast<size_t>(std::min(static_cast<double>(count), wider.high));
   return Interval{value, std::min(ordered[from - 1], value), std::max(ordered[to - 1], value)};
 }
 
-Estimate p99(const std::vector<double>& samples, size_t block) {
-  constexpr double q = 0.99;
-  const size_t count = samples.size();
-  std::vector<double> ordered = samples;
-  const auto place = ordered.begin() + static_cast<std::ptrdiff_t>(quantile_rank(count, q) - 1);
-  std::nth_element(ordered.begin(), place, ordered.end());
-  const double value = *place;
-  const std::optional<Ranks> ranks = quantile_ranks(count, q);
-  if (!ranks || count < p99_rounds * block) return {value, std::nullopt};
-  const bool bounded = wider_ranks(*ranks, samples, value, q, block).high <= static_cast<double>(count);
-  if (!bounded || memory(samples, block) > most_correlated) return {value, std::nullopt};
+int64_t runs_for_tail(const std::vector<double>& samples, double q, size_t block) {
+  const double least = std::ceil(fewest_slower / (1 - q) - slack);
+  if (samples.size() < 2 * block) return static_cast<int64_t>(least);
+  const std::vector<double> medians = round_medians(samples, block);
+  const double memory = std::clamp(correlation(medians, mean_of(medians)), 0.0, most_memory);
+  const double rounds = std::ceil(fewest_independent * (1 + memory) / (1 - memory) - slack);
+  const double wider = design_factor(samples, order_statistic(samples, q), q, block);
+  const double above = runs_above(samples.size(), q, wider);
+  return static_cast<int64_t>(std::max({least, rounds * static_cast<double>(block), above}));
+}
+
+Estimate tail(const std::vector<double>& samples, double q, size_t block) {
+  const double value = order_statistic(samples, q);
+  if (static_cast<int64_t>(samples.size()) < runs_for_tail(samples, q, block)) return {value, std::nullopt};
   return {value, quantile(samples, q, block)};
 }
+
+Estimate p99(const std::vector<double>& samples, size_t block) { return tail(samples, 0.99, block); }
 
 Interval speedup(const std::vector<double>& baseline, const std::vector<double>& samples, size_t block, uint64_t seed) {
   std::vector<double> first = baseline, second = samples;

@@ -1,4 +1,4 @@
-// Intervals for what a benchmark reports, by the rules of edgetl/stats.py. 95 % coverage.
+// Intervals for what a benchmark reports, by the rules of edgetl/bench/time_stats.py. 95 % coverage.
 #pragma once
 
 #include <cstddef>
@@ -23,9 +23,15 @@ struct Estimate {
   std::optional<Interval> interval;
 };
 
-// The 0.99-quantile of samples (not empty), with the interval of `quantile` where that can be believed: 600 rounds, a
-// run slow enough for its upper end, and rounds that are not too like the one before.
+// A high quantile of samples (not empty), with the interval of `quantile` where that can be believed: 60 slower runs, a
+// run slow enough for its upper end, and enough independent rounds.
+Estimate tail(const std::vector<double>& samples, double q, size_t block);
+
+// The 0.99-quantile, as `tail` gives it.
 Estimate p99(const std::vector<double>& samples, size_t block);
+
+// How many runs the q-quantile needs for an interval, on a machine that drifts as it did during `samples`.
+int64_t runs_for_tail(const std::vector<double>& samples, double q, size_t block);
 
 // How many times faster `samples` are than `baseline`: ratio of medians. Equal indices of both were taken in one round
 // of `block` runs of each, all times are positive; the interval resamples stretches of rounds, drawn by `seed`.

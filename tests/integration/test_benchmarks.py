@@ -155,7 +155,7 @@ SMALLEST: Mapping[str, Callable[[Places], list[Word]]] = {
     "head_time.py": lambda places: [*places.on_weights, "--sets", SET, "--shots", "2", "--repeats", "2"],
     "native_overhead.py": _native_overhead,
     "ap_coverage.py": lambda _: ["--series", "2", "--truth-images", "50"],
-    "p99_coverage.py": lambda _: ["--series", "2"],
+    "p99_coverage.py": lambda _: ["--series", "2", "--fast"],
     "postprocess.py": lambda places: ["--program", places.runtime.bin / "objects_tool", "--rounds", "20"],
     "quantization.py": lambda places: [
         *(*places.on_weights, *_FEW, "--networks", "squeezenet1_1", "--targets", TARGET, "--adapt", "probe"),

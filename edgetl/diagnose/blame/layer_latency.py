@@ -13,8 +13,8 @@ import onnx
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from edgetl import stats
 from edgetl.backends.base import load as load_backend
+from edgetl.bench import time_stats
 from edgetl.bench.latency import BLOCK, interleaved
 from edgetl.bench.machine import describe
 from edgetl.diagnose.blame.result import LayerLatency
@@ -91,7 +91,7 @@ def time_layers(
 
 
 def _latency(base: NDArray[np.int64], floated: NDArray[np.int64], placement: str) -> LayerLatency:
-    ratio = stats.speedup(floated, base, block=BLOCK)  # time over that of INT8
+    ratio = time_stats.speedup(floated, base, block=BLOCK)  # time over that of INT8
     cost = Interval(*(100 * (value - 1) for value in (ratio.value, ratio.low, ratio.high)))
     return LayerLatency(cost, _p50_ms(floated), placement)
 

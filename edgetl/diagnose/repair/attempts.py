@@ -13,8 +13,8 @@ from pathlib import Path
 
 import onnx
 
-from edgetl import stats
 from edgetl.backends.base import load
+from edgetl.bench import time_stats
 from edgetl.bench.host_answers import on_host
 from edgetl.bench.latency import BLOCK, interleaved
 from edgetl.bench.repair_record import Trial
@@ -142,9 +142,9 @@ class Trials:
             times = interleaved(engines, pixels, runs=config.runs, warmup=config.warmup, seed=judge.seed)
         found = []
         for tried, placement, nanoseconds in zip(self.tried, placed, times.values(), strict=True):
-            p50_ms = stats.quantile(nanoseconds / 1e6, 0.5, block=BLOCK)
+            p50_ms = time_stats.quantile(nanoseconds / 1e6, 0.5, block=BLOCK)
             assert p50_ms is not None  # there are at least 300 runs
-            relative = stats.speedup(nanoseconds, times["0"], block=BLOCK, seed=judge.seed)
+            relative = time_stats.speedup(nanoseconds, times["0"], block=BLOCK, seed=judge.seed)
             in_float = len(placement.not_integer())
             found.append(replace(_trial(tried), p50_ms=p50_ms, relative_time=relative, not_integer=in_float))
         return found

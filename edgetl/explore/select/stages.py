@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from edgetl import stats
 from edgetl.backends.base import cannot_use
 from edgetl.backends.base import load as load_backend
 from edgetl.backends.fresh_process import cold_start
+from edgetl.bench import time_stats
 from edgetl.bench.latency import BLOCK, interleaved
 from edgetl.bench.machine import describe
 from edgetl.data.batches import TIMED_IMAGES, load_batch, spread
@@ -257,8 +257,8 @@ def latency_stage(run: Run, models: Mapping[str, tuple[StageResult, StageResult]
         costs = {
             name: replace(
                 read_cost(compiled),
-                p50_ms=stats.quantile(times[name] / 1e6, 0.5, block=BLOCK),
-                p99_ms=stats.p99(times[name] / 1e6, block=BLOCK),
+                p50_ms=time_stats.quantile(times[name] / 1e6, 0.5, block=BLOCK),
+                p99_ms=time_stats.p99(times[name] / 1e6, block=BLOCK),
                 placement=placements[name],
             )
             for name, (_, compiled) in models.items()

@@ -13,10 +13,9 @@ from PIL import Image
 from safetensors.numpy import load_file
 from small_runs import small_run
 
-from edgetl import stats
 from edgetl.backends.fresh_process import Interrupted
 from edgetl.bench import absent_cpu as emulated
-from edgetl.bench import measure_builds, qemu
+from edgetl.bench import measure_builds, qemu, time_stats
 from edgetl.bench.builds import Candidate, TargetBuilds
 from edgetl.bench.gates import judge
 from edgetl.bench.latency import BLOCK
@@ -165,9 +164,9 @@ def test_builds_are_compared_pair_by_pair_in_the_rounds_they_share(
     compared = {build.precision: set(build.speedup_over) for build in found.builds}
     assert compared == {"int8": {"bfloat16"}, "bfloat16": {"int8"}, "float32": {"int8", "bfloat16"}}
     times = load_file(tmp_path / "out" / LATENCY_FILE)
-    expected = stats.speedup(times["bfloat16"], times["int8"], block=BLOCK, seed=0)
+    expected = time_stats.speedup(times["bfloat16"], times["int8"], block=BLOCK, seed=0)
     assert found.build("int8").speedup_over["bfloat16"] == expected
-    assert found.build("int8").latency.p50_ms == stats.quantile(times["int8"] / 1e6, 0.5, block=BLOCK)
+    assert found.build("int8").latency.p50_ms == time_stats.quantile(times["int8"] / 1e6, 0.5, block=BLOCK)
 
 
 def test_sizes_and_placements_are_recorded(builds: TargetBuilds, measure: Any) -> None:
