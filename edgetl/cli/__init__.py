@@ -48,6 +48,7 @@ GROUPS = {
     },
     "Machine": {
         "targets": "List the targets, or show one.",
+        "devices": "Show what is on devices that are reached over ssh.",
         "doctor": "Show which backends work here, and how to fix those that do not.",
         "clean": "Remove stage results that no command's latest run uses.",
     },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import click
 
 from edgetl.cli.chain import run_chain, show_folders
 from edgetl.cli.command_help import Command
+from edgetl.cli.on import DeviceOptions, device_options, refuse_here
 from edgetl.cli.options import (
     FILE,
     FiniteRange,
@@ -109,6 +111,7 @@ _OF_RECIPES = ("overrides", "out", "weights_dirs", "targets_dirs", "calibration_
 )
 @threads_option
 @time_limit_option
+@device_options
 def command(
     options: RecipeOptions,
     bundles: tuple[Path, ...],
@@ -125,6 +128,7 @@ def command(
     runs_file: Path | None,
     threads: int,
     time_limit_s: float,
+    place: DeviceOptions,
 ) -> int:
     """Measure the builds of RECIPE, or finished bundles on this machine (which needs no torch).
 
@@ -137,7 +141,11 @@ def command(
       edgetl bench bundles/steel-x86-cpu bundles/steel-intel-cpu    # interleaved
       edgetl bench bundles --gate max_p99_ms=5 --csv bench.csv --junit bench.xml
       edgetl bench bundles --baseline main/report.json --junit bench.xml
+      edgetl bench recipe.yaml --on pi5 --on jetson    # by ssh, into the report
     """
+    if place.on:
+        refuse_here(("data", "repeats", "runs_file"))
+        return _on_devices(options, bundles, place)
     if not options.recipe.is_dir():
         _refuse_mixed(options.recipe, bundles)
         _refuse_options_of_bundles(options.recipe)
@@ -165,21 +173,34 @@ def command(
     measurement = judge_bundles(measured.measurement, wanted)
     if baseline is not None:
         measurement = against(measurement, baseline, tolerance / 100)
-    _show(measurement, as_json=options.as_json)
+    if options.as_json:
+        emit(asdict(measurement))
+    show(measurement, table=not options.as_json)
     _write(measurement, measured.times, csv_file, junit_file, runs_file)
-    return _exit_code(measurement)
+    return exit_code(measurement)
 
 
-def _show(measurement: Any, *, as_json: bool) -> None:
+def _on_devices(options: RecipeOptions, bundles: tuple[Path, ...], place: DeviceOptions) -> int:
+    from edgetl.cli.bench_on import Wanted, bench_bundles, bench_recipe
+
+    wanted = Wanted.of(click.get_current_context().params)
+    if options.recipe.is_dir():
+        _refuse_options_of_recipes(options.recipe)
+        return bench_bundles((options.recipe, *bundles), options, place, wanted)
+    _refuse_mixed(options.recipe, bundles)
+    _refuse_options_of_bundles(options.recipe, ("gates", "csv_file", "junit_file", "baseline_file", "tolerance"))
+    return bench_recipe(options, place, wanted)
+
+
+def show(measurement: Any, *, table: bool = True) -> None:
+    """Print warnings and what was left out on stderr, and the table."""
     from edgetl.report.measured_table import show_measured
 
     for warning in measurement.warnings:
         click.echo(f"edgetl: {warning}", err=True)
     for left in measurement.left_out:
         click.echo(f"edgetl: left out: {left.reason if left.damaged else f'{left.bundle}: {left.reason}'}", err=True)
-    if as_json:
-        emit(asdict(measurement))
-    else:
+    if table:
         show_measured(measurement)
 
 
@@ -199,7 +220,7 @@ def _write(
     write_files(texts)
 
 
-def _exit_code(measurement: Any) -> int:
+def exit_code(measurement: Any) -> int:
     """3 if a gate is missed or something is worse than the baseline, 1 if a bundle of a folder is damaged."""
     gates = [check for each in measurement.gates for check in each.checks]
     if any(check.verdict == "fail" for check in (*gates, *measurement.baseline)):
@@ -214,8 +235,8 @@ def _refuse_mixed(recipe: Path, bundles: tuple[Path, ...]) -> None:
         raise UsageError(f"{recipe} is not a bundle folder; give either one recipe or bundle folders")
 
 
-def _refuse_options_of_bundles(recipe: Path) -> None:
-    for name, option in given(tuple(_OF_BUNDLES)).items():
+def _refuse_options_of_bundles(recipe: Path, names: Sequence[str] = tuple(_OF_BUNDLES)) -> None:
+    for name, option in given(names).items():
         instead = _OF_BUNDLES[name].format(click.get_current_context().params[name])
         raise click.UsageError(f"{option} needs a bundle folder, and {recipe} is not one{instead}")
 

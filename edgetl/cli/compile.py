@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edgetl.cli.chain import run_chain, show_folders
 from edgetl.cli.command_help import Command
+from edgetl.cli.on import DeviceOptions, device_options, read_bundles, say_errors
 from edgetl.cli.options import RecipeOptions, emit, given, recipe_options, time_limit_option
+
+if TYPE_CHECKING:
+    from edgetl.bundle.manifest import Manifest
 
 _OF_RECIPES = ("overrides", "weights_dirs", "calibration_dirs", "allow_leak")
 
@@ -19,18 +24,26 @@ _OF_RECIPES = ("overrides", "weights_dirs", "calibration_dirs", "allow_leak")
 @click.option("--target", "targets", multiple=True, help="With a pivot: target to compile for; repeatable.")
 @click.option("--finish", is_flag=True, help="RECIPE is a bundle: finish it on this device, in place.")
 @time_limit_option
-def command(options: RecipeOptions, targets: tuple[str, ...], finish: bool, time_limit_s: float) -> int:
+@device_options
+def command(
+    options: RecipeOptions, targets: tuple[str, ...], finish: bool, time_limit_s: float, place: DeviceOptions
+) -> int:
     """Compile RECIPE into bundles, or a pivot folder made by `edgetl export` (which needs no torch).
 
     \b
       edgetl compile recipe.yaml
       edgetl compile build/pivot --target intel-cpu --out bundles
       edgetl compile --finish bundles/steel-nvidia-gpu    # where the GPU is
+      edgetl compile --finish bundles/steel-jetson-orin-nano --on jetson
     """
     if finish:
         others = (*_OF_RECIPES, "out", "targets_dirs", "targets")
         _refuse_given(options.recipe, others, "with a recipe or a pivot")
+        if place.on:
+            return _finish_on(place, options.recipe, time_limit_s, options.as_json)
         return _finish(options.recipe, time_limit_s, options.as_json)
+    if place.on:
+        raise click.UsageError("--on needs --finish: only the last step of a bundle runs on a device")
     if options.recipe.is_dir():
         _refuse_given(options.recipe, _OF_RECIPES, "with a recipe")
         return _compile_pivot(options, targets, time_limit_s)
@@ -58,11 +71,33 @@ def _finish(bundle: Path, time_limit_s: float, as_json: bool) -> int:
     limits = Limits(time_limit_s, "--time-limit")
     with disk_errors(bundle):
         manifest = finish_bundle(bundle, check=lambda copy: open_once(copy, limits=limits))
+    _say_finished(bundle, manifest, "this device", as_json)
+    return 0
+
+
+def _finish_on(place: DeviceOptions, path: Path, time_limit_s: float, as_json: bool) -> int:
+    from edgetl.devices.jobs import finish
+    from edgetl.devices.programs import Programs
+
+    if len(place.on) > 1:
+        raise click.UsageError("--finish takes one --on DEVICE: an engine fits only the device that made it")
+    bundles, _, asked = read_bundles([path])
+    if not asked:
+        raise click.UsageError(f"--finish needs a single bundle, and {path} is a folder of bundles")
+    (bundle,) = bundles
+    devices = place.devices()
+    how = place.how(devices, time_limit_s)
+    (outcome,) = place.on_each(devices, lambda held: finish(Programs(held, how), bundle))
+    if outcome.value:
+        _say_finished(path, outcome.value, outcome.device.name, as_json)
+    return say_errors([outcome])
+
+
+def _say_finished(bundle: Path, manifest: Manifest, device: str, as_json: bool) -> None:
     if as_json:
         emit({"bundle": str(bundle), "model": manifest.compiled.model, "facts": dict(manifest.compiled.facts)})
     else:
-        click.echo(f"{bundle}: finished for this device: {manifest.compiled.model}")
-    return 0
+        click.echo(f"{bundle}: finished for {device}: {manifest.compiled.model}")
 
 
 def _compile_pivot(options: RecipeOptions, targets: tuple[str, ...], time_limit_s: float) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgetl.cli.command_help import Command
+from edgetl.cli.on import DeviceOptions, device_options, emit_outcomes, read_bundles, say_errors
 from edgetl.cli.options import FILE, emit, json_option, threads_option, time_limit_option
 
 if TYPE_CHECKING:
@@ -44,9 +45,16 @@ def _plain(check: StepCheck) -> dict[str, Any]:
 )
 @threads_option
 @time_limit_option
+@device_options
 @json_option
 def command(
-    bundle: Path, digests_only: bool, sha256: str | None, threads: int, time_limit_s: float, as_json: bool
+    bundle: Path,
+    digests_only: bool,
+    sha256: str | None,
+    threads: int,
+    time_limit_s: float,
+    as_json: bool,
+    place: DeviceOptions,
 ) -> int:
     """Check BUNDLE's files against its manifest, then replay its golden vectors: decode, resize,
     window, tokens, network.
@@ -60,6 +68,10 @@ def command(
     from edgetl.backends.fresh_process import Limits
     from edgetl.bundle.read import bundle_folders, is_folder_of_bundles
 
+    if place.on:
+        return _verify_on(
+            place, bundle, sha256, digests_only=digests_only, threads=threads, limit_s=time_limit_s, as_json=as_json
+        )
     limits = Limits(time_limit_s, "--time-limit")
     if is_folder_of_bundles(bundle):
         if sha256:
@@ -102,6 +114,51 @@ def _verify_all(bundles: Sequence[Path], *, digests_only: bool, threads: int, li
     if as_json:
         emit({"bundles": [_for_programs(each) for each in found], "passed": passed})
     return 0 if passed else 1
+
+
+def _verify_on(
+    place: DeviceOptions,
+    path: Path,
+    sha256: str | None,
+    *,
+    digests_only: bool,
+    threads: int,
+    limit_s: float,
+    as_json: bool,
+) -> int:
+    """The same on devices; of a folder of bundles those that suit each device."""
+    from edgetl.devices.connection import Held
+    from edgetl.devices.jobs import choose, verify
+    from edgetl.devices.programs import Programs
+    from edgetl.fronts.base import load_front
+
+    bundles, damaged, asked = read_bundles([path])
+    if sha256 and len(bundles) != 1:
+        raise click.UsageError(f"--sha256 needs a single bundle, and {path} is a folder of bundles")
+    devices = place.devices()
+    how = place.how(devices, limit_s, threads)
+
+    def work(held: Held) -> list[dict[str, Any]]:
+        there = Programs(held, how)
+        taken, left = choose(there, bundles, asked=asked)
+        found = [
+            verify(there, bundle, sha256, digests_only=digests_only)
+            | {"noun": load_front(bundle.manifest.front).noun, "hint": ""}
+            for bundle in taken
+        ]
+        failed = [{"bundle": each.bundle, "passed": False, "error": each.reason} for each in damaged]
+        return [*found, *failed, *({"bundle": each.bundle, "passed": True, "not_run": each.reason} for each in left)]
+
+    outcomes = place.on_each(devices, work)
+    if as_json:
+        emit_outcomes(outcomes, lambda found: [_for_programs(each) for each in found])
+    else:
+        for outcome in outcomes:
+            for each in outcome.value or ():
+                click.echo(f"{outcome.device.name}: {each['bundle']}:")
+                _show(each)
+    passed = all(each["passed"] for outcome in outcomes for each in outcome.value or ())
+    return say_errors(outcomes) or (0 if passed else 1)
 
 
 def _verify(bundle: Path, sha256: str | None, *, digests_only: bool, threads: int, limits: Limits) -> dict[str, Any]:
@@ -163,6 +220,9 @@ def _for_programs(found: dict[str, Any]) -> dict[str, Any]:
 def _show(found: Mapping[str, Any]) -> None:
     if found.get("error"):
         click.echo(f"edgetl: {found['error']}", err=True)
+        return
+    if "steps" not in found:
+        click.echo(f"not run: {found['not_run']}")
         return
     compared = (
         "the manifest has the given SHA-256"

@@ -5,22 +5,17 @@ The files are untrusted: their size is bounded, and unknown keys, other schemas 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
 from edgetl.bench.measurement import BundleMeasurement, Measurement
+from edgetl.bench.measurement_file import MAX_FILE_BYTES, parse_measurement
 from edgetl.bench.timed import P99_RUNS
 from edgetl.errors import EdgetlError
-from edgetl.files.json_file import first_problem
 from edgetl.report.intervals import interval
 from edgetl.report.model import Bundle, Device, DeviceMatch
-from edgetl.types import Estimate, Interval
-
-MAX_FILE_BYTES = 4_000_000
+from edgetl.types import Estimate
 
 
 @dataclass(frozen=True)
@@ -47,33 +42,7 @@ def _read(path: Path) -> Measurement:
             text = stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise EdgetlError(f"{path}: cannot read the device's result: {error.strerror}") from error
-    if len(text) > MAX_FILE_BYTES:
-        raise EdgetlError(f"{path}: more than {MAX_FILE_BYTES} bytes; a device's result is smaller")
-    try:
-        measurement = TypeAdapter(Measurement).validate_json(text, strict=True)
-    except ValidationError as error:
-        expected = "expected the output of `edgetl-bench --json`, schema 1"
-        raise EdgetlError(f"{path}: {expected}; found: {first_problem(error)}") from error
-    for bundle in measurement.bundles:
-        _check(path, bundle)
-    return measurement
-
-
-def _check(path: Path, bundle: BundleMeasurement) -> None:
-    for key in ("p50_ms", "p90_ms", "p99_ms", "ratio", "top1", "score", "detect_p50_ms"):
-        interval: Interval | Estimate | None = getattr(bundle, key)
-        if interval is not None and not _is_possible(interval):
-            raise EdgetlError(f"{path}: {bundle.bundle}: `{key}`: expected 0 <= low <= value <= high; found {interval}")
-    for key in ("cold_start_ms", "peak_rss_bytes", "baseline_rss_bytes", "size_bytes", "runs", "threads"):
-        value = getattr(bundle, key)
-        if value is not None and not 0 <= value < math.inf:
-            raise EdgetlError(f"{path}: {bundle.bundle}: `{key}`: expected a number >= 0; found {value}")
-
-
-def _is_possible(found: Interval | Estimate) -> bool:
-    low = found.value if found.low is None else found.low
-    high = found.value if found.high is None else found.high
-    return 0 <= low <= found.value <= high < math.inf
+    return parse_measurement(text, str(path))
 
 
 def _row(file: DeviceFile, found: BundleMeasurement, bundles: Sequence[Bundle]) -> Device:

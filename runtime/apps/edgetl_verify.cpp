@@ -10,9 +10,11 @@
 #include "arguments.h"
 #include "bundle.h"
 #include "edgetl/runtime.h"
+#include "file_content.h"
 #include "json_writer.h"
 #include "machine.h"
 #include "pictures.h"
+#include "sha256.h"
 
 namespace {
 
@@ -26,6 +28,7 @@ const edgetl::Program& program() {
       "postprocess.",
       {{"--digests-only", nullptr, "Do not run the network; for bundles for other hardware."},
        {"--sha256", "DIGEST", "Expected digest of manifest.json: `bundle_sha256` in report.json."},
+       {"--digest", nullptr, "Print the SHA-256 of the file BUNDLE instead; for devices without sha256sum."},
        {"--threads", "N", "Threads per inference. [default: 1]"},
        {"--json", nullptr, "Print the result as JSON."},
        {"--engine-library", "PATH",
@@ -98,12 +101,25 @@ void print_json(const std::string& bundle, const Digests& digests, const std::ve
   std::fputs(json.document().c_str(), stdout);
 }
 
+int print_digest(const std::string& path) {
+  edgetl::Content content;
+  edgetl_error error{};
+  if (edgetl::read_content(path.c_str(), "a file to digest", content, &error) != EDGETL_OK) {
+    return edgetl::failed(program(), error.message);
+  }
+  char hex[65];
+  edgetl::write_hex(edgetl::sha256(content.data.get(), content.bytes), hex);
+  std::puts(hex);
+  return edgetl::finish_output(program());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   edgetl::Arguments arguments;
   int code = 0;
   if (!arguments.start(program(), argc, argv, code)) return code;
+  if (arguments.has("--digest")) return print_digest(arguments.positional()[0]);
   edgetl_options options{};
   options.struct_size = sizeof options;
   options.engine_library = arguments.text("--engine-library");

@@ -14,8 +14,9 @@ from small_reports import bundle, report
 
 from edgetl.bench.machine import Machine
 from edgetl.bench.measurement import BeforeAfter, BundleMeasurement, Measurement
+from edgetl.bench.measurement_file import MAX_FILE_BYTES
 from edgetl.errors import EdgetlError
-from edgetl.report.devices import MAX_FILE_BYTES, DeviceFile, device_rows, read_devices
+from edgetl.report.devices import DeviceFile, device_rows, read_devices
 from edgetl.report.model import Build
 from edgetl.report.terminal import show_report
 from edgetl.types import Estimate, Interval

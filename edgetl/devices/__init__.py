@@ -1,0 +1,1 @@
+"""Measuring, verifying and finishing bundles on other machines, over the user's own ssh."""
