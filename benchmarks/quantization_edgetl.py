@@ -249,7 +249,7 @@ class Chain:
 
     def _calibration(self, case: Case, job: Job) -> Sequence[Sample]:
         """The shots, or the images that edgetl's profile draws from them."""
-        from edgetl.quant.calibration import draw_samples
+        from edgetl.quant.draw import draw_samples
 
         shots = self.split.shots
         if case.images is None:

@@ -27,6 +27,7 @@ GROUPS = {
     },
     "Build": {
         "build": "Run check and every stage below; exit code 3 if a gate is missed.",
+        "import": "Quantize and compile a trained ONNX classifier of your own; nothing is trained.",
         "adapt": "Fine-tune the backbone on the few shots.",
         "quantize": "Quantize for each target: calibration or quantization-aware training.",
         "export": "Write the pivot: ONNX models proven equal to the trained networks.",
@@ -56,6 +57,10 @@ GROUPS = {
 COMMANDS = {name: summary for group in GROUPS.values() for name, summary in group.items()}
 
 
+def _module(command_name: str) -> str:
+    return "import_onnx" if command_name == "import" else command_name  # which Python does not take as a name
+
+
 class LazyGroup(click.Group):
     """Commands from the table; `--help` imports none of them."""
 
@@ -71,7 +76,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"edgetl.cli.{cmd_name}").command
+        command: click.Command = import_module(f"edgetl.cli.{_module(cmd_name)}").command
         return command
 
     def resolve_command(

@@ -23,10 +23,11 @@ from edgetl.data.background import is_background, recordings
 from edgetl.data.described import described
 from edgetl.data.desk import Desk, refuse_unreadable
 from edgetl.data.fingerprint import hash_examples
+from edgetl.data.given_classes import with_classes
 from edgetl.data.groups import group_keys, most_shots, order_by_group
 from edgetl.data.names import NAMED, in_quotes
 from edgetl.data.scan import Listing, match_classes, require_classes
-from edgetl.data.sources import read_sources
+from edgetl.data.sources import Sources, read_sources
 from edgetl.errors import DataError, UsageError
 from edgetl.files.json_file import first_problem
 from edgetl.fronts.audio.window import USUAL_S
@@ -48,6 +49,7 @@ def make_split(
     front: FrontName = "image",
     look: Callable[[Path], Seen] | None = None,
     window_s: float = USUAL_S,
+    classes: Sequence[str] | None = None,
 ) -> Split:
     """Draw `config.shots` images per class and choose the validation images; paths are relative to the folder `base`.
 
@@ -58,7 +60,8 @@ def make_split(
     and so are all images whose bytes have two labels (`conflicts`).
     With `config.group_by` and without `config.val` no group is in both parts; with `config.val` nothing is removed, and
     `shared_groups` names the groups in both. Windows of background noise (`edgetl.data.background`), `window_s` seconds
-    long, never come from one recording in both parts.
+    long, never come from one recording in both parts. `classes` are those of the user's own network, in their order;
+    some of them may have no images.
 
     Raises UsageError for a path that does not exist, for a `max_val_images` below the number of classes and for a
     `group_by` that matches no group in some name. Raises DataError for the errors of `scan`, fewer than two classes,
@@ -69,6 +72,8 @@ def make_split(
     kind = load_front(front)
     sources = read_sources(config, base, front, window_s)
     train, val = sources.train, sources.val
+    if classes is not None:
+        train, val = _as_given(sources, classes)
     require_classes(train)
     if val is not train:
         match_classes(train, val)
@@ -83,7 +88,10 @@ def make_split(
     refuse_unreadable(config, desk)
     if kept_apart:
         _refuse_shared_groups(config, train, shots, kept_apart)
-    _refuse_shortage(config, train, val, shots, measured, desk)
+    if classes is None:
+        _refuse_shortage(config, train, val, shots, measured, desk)
+    elif not (any(shots) and any(measured)):
+        raise DataError(f"{train.where}: expected images for calibration and others for validation; set data.val")
 
     skipped = dict.fromkeys((*train.skipped, *val.skipped, *desk.skipped))
     drawn = Split(
@@ -91,6 +99,11 @@ def make_split(
     )
     split = described(replace(drawn, conflicts=conflicts), desk.seen, config)
     return replace(split, digest=split_digest(split))
+
+
+def _as_given(sources: Sources, classes: Sequence[str]) -> tuple[Listing, Listing]:
+    train = with_classes(sources.train, classes)
+    return train, train if sources.val is sources.train else with_classes(sources.val, classes)
 
 
 def keep_split(split: Split, out: Path, progress: Progress) -> None:

@@ -258,7 +258,7 @@ def _chosen(view: View, names: Collection[str]) -> dict[str, onnx.NodeProto]:
 
 
 def _finished(model: onnx.ModelProto) -> onnx.ModelProto:
-    _drop_dead_nodes(model.graph)
+    drop_dead_nodes(model.graph)
     drop_unused_constants(model.graph)
     try:
         onnx.checker.check_model(model)
@@ -269,7 +269,7 @@ def _finished(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _drop_dead_nodes(graph: onnx.GraphProto) -> None:
+def drop_dead_nodes(graph: onnx.GraphProto) -> None:
     needed = {value.name for value in graph.output}
     kept: list[onnx.NodeProto] = []
     for node in reversed(graph.node):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -13,8 +12,8 @@ from torch import Tensor
 from edgetl.backbones.examples import augmented, plain, views
 from edgetl.data.batches import load_batch
 from edgetl.files.digest import value_digest
+from edgetl.quant.draw import draw_samples
 from edgetl.types import CalibrationProfile, Preprocessing, Sample
-from edgetl.types.data import labels_of
 
 BATCH = 16  # its own: observing continues at the number of a batch
 
@@ -68,25 +67,6 @@ class CalibrationImages:
         # a generator per batch and view, so that a resumed run makes the same draws as an uninterrupted one
         generator = torch.Generator().manual_seed(_seed(self._profile.seed, view, number))
         return augmented(pixels, self._preprocessing, self._augment, generator, self.device)
-
-
-def draw_samples(samples: Sequence[Sample], profile: CalibrationProfile) -> tuple[Sample, ...]:
-    """At most `profile.images` of the samples, class by class in turn, in a random order of the profile's seed."""
-    return tuple(samples[index] for index in _in_turn(samples, profile.seed)[: profile.images])
-
-
-def _in_turn(samples: Sequence[Sample], seed: int) -> NDArray[np.intp]:
-    """Indices of all samples in a random order in which the classes take turns: every beginning is balanced."""
-    order = np.random.default_rng(seed).permutation(len(samples))
-    seen: Counter[int] = Counter()
-    rounds = []
-    for index in order:
-        # of an image with several objects the rarest class counts; one without objects comes last
-        labels = set(labels_of(samples[index].truth))
-        rounds.append(min((seen[label] for label in labels), default=len(samples)))
-        seen.update(labels)
-    taken: NDArray[np.intp] = order[np.argsort(rounds, kind="stable")]
-    return taken
 
 
 def _seed(*numbers: int) -> int:

@@ -6,6 +6,7 @@ Field descriptions feed the JSON schema and the generated reference page.
 from __future__ import annotations
 
 import re
+from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -21,6 +22,7 @@ from edgetl.recipes.data import Data
 from edgetl.recipes.fronts import Audio, Series, Text
 from edgetl.recipes.gates import Gates
 from edgetl.recipes.input_size import InputSize
+from edgetl.recipes.network import Network
 from edgetl.recipes.section import Section
 from edgetl.types import FrontName
 
@@ -239,6 +241,7 @@ class Recipe(Section):
     text: Text = Text()
     series: Series = Series()
     backbone: Backbone
+    network: Network | None = None
     detector: Detector = Detector()
     adapt: Adapt = Adapt()
     quantize: Quantize = Quantize()
@@ -257,6 +260,24 @@ class Recipe(Section):
     out: str | None = None
     """Output folder, relative to the recipe. Omitted: `<name>-build`."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _network_instead_of_backbone(cls, values: Any) -> Any:
+        """A recipe with a network has a backbone of its name, for the report."""
+        if not isinstance(values, dict) or not isinstance(values.get("network"), dict):
+            return values
+        file = values["network"].get("file")
+        own = {"name": f"onnx:{PurePath(file).name}" if isinstance(file, str) else "onnx:"}
+        if values.get("backbone", own) != own:
+            raise ValueError("backbone and network exclude each other; keep one of them")
+        return {**values, "backbone": own}
+
+    @model_serializer(mode="wrap")
+    def _without_a_missing_network(self, values: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Keys of builds without it stay as they are."""
+        written: dict[str, Any] = values(self)
+        return {name: value for name, value in written.items() if name != "network" or value is not None}
+
     @field_validator("targets")
     @classmethod
     def _unique(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -266,6 +287,18 @@ class Recipe(Section):
         if repeated:
             raise ValueError(f"listed twice: {', '.join(repeated)}")
         return value
+
+    @model_validator(mode="after")
+    def _keys_of_a_network(self) -> Recipe:
+        if self.network is None:
+            return self
+        if (self.task, self.front) != ("classification", "image"):
+            raise ValueError("network is for front: image and task: classification")
+        if self.quantize.method == "qat":
+            raise ValueError("quantize.method: qat trains, and an imported network is only calibrated; use ptq")
+        if self.quantize.ranges is not None:
+            raise ValueError("quantize.ranges is for networks that edgetl adapted; leave it out")
+        return self
 
     @model_validator(mode="after")
     def _gates_of_the_task(self) -> Recipe:

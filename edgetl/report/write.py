@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgetl import __version__
+from edgetl.adapt.record import History
 from edgetl.adapt.records import read_adaptation
 from edgetl.bench.gates import Decision, judge
 from edgetl.bench.repair_record import REPAIR_FILE, read_repair
@@ -55,7 +56,7 @@ def write_reports(run: Run, finished: Finished, stages: Sequence[StageResult], o
     pivot, targets = networks.pivot.folder, finished.targets
     task = load_task(recipe.task)
     reference = read_reference(pivot / REFERENCE_LOGITS, task.kept, len(split.val))
-    adapt = read_adaptation(networks.adapted.folder)
+    adapt = None if recipe.network else read_adaptation(networks.adapted.folder)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     (out / BUNDLES).mkdir()
     results = [_judged(recipe, built, now, out) for built in targets.values()]
@@ -94,7 +95,7 @@ def write_reports(run: Run, finished: Finished, stages: Sequence[StageResult], o
     )
     write_report(report, out / FILE_NAME)
     benches = [built.bench.folder for built in targets.values()]
-    details = read_details(split, reference, benches, adapt.history)
+    details = read_details(split, reference, benches, adapt.history if adapt else History())
     _write_page(report, details, out, read_pivot(pivot).preprocessing, out / "report.html")
 
 
@@ -109,7 +110,8 @@ def add_devices(run: Run, finished: Finished, reported: Path, devices: Sequence[
     reference = read_reference(
         finished.networks.pivot.folder / REFERENCE_LOGITS, load_task(run.job.recipe.task).kept, len(run.split.val)
     )
-    history = read_adaptation(finished.networks.adapted.folder).history
+    adapted = finished.networks.adapted.folder
+    history = History() if run.job.recipe.network else read_adaptation(adapted).history
     benches = [built.bench.folder for built in finished.targets.values()]
     details = read_details(run.split, reference, benches, history)
     p = read_pivot(finished.networks.pivot.folder).preprocessing

@@ -21,6 +21,8 @@ def check_stage(run: Run, weights: Weights | None = None) -> StageResult:
     stage reports the problem with the weights, and the next run tries again."""
     if run.job.recipe.task == "detection":
         return _checked(run, None, "features of whole images are compared only for task: classification")
+    if run.job.recipe.network is not None:
+        return _checked(run, None, "features are not computed with an imported network")
     weights = weights or Weights.of(run.job, run.progress)
     try:
         return _checked(run, weights, "")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgetl.recipes.job import wants_float16
 from edgetl.recipes.run import Run
-from edgetl.stages.keys import TRAINING_TOOLS, samples_digest, versions
+from edgetl.stages.keys import network_tools, samples_digest, versions
 from edgetl.store.results import StageResult
 
 
@@ -21,15 +21,19 @@ def export_stage(
     half = wants_float16(run.job)
 
     def make(out: Path) -> None:
+        folders = {name: result.folder for name, result in quantized.items()}
+        if run.job.recipe.network is not None:
+            from edgetl.imported.export import export_imported
+
+            return export_imported(run, adapted.folder, folders, out, floated.folder if floated else None)
         from edgetl.pivot.export import export_pivot
 
-        folders = {name: result.folder for name, result in quantized.items()}
-        export_pivot(run, adapted.folder, folders, out, floated.folder if floated else None)
+        return export_pivot(run, adapted.folder, folders, out, floated.folder if floated else None)
 
     inputs = {"adapted": adapted.digest, "val": samples_digest(run.split, run.split.val)}
     inputs |= {f"quantized-{name}": result.digest for name, result in quantized.items()}
     inputs |= {"shots": samples_digest(run.split, run.split.shots)} if half else {}
-    config = {"half": half, "tools": versions((*TRAINING_TOOLS, "onnxruntime"))}
+    config = {"half": half, "tools": network_tools(run.job.recipe) | versions(("onnxruntime",))}
     return run.store.once(
-        "export", 7, config, make, inputs=inputs, what="" if adapted.stage == "adapt" else adapted.stage
+        "export", 7, config, make, inputs=inputs, what="" if adapted.stage in ("adapt", "import") else adapted.stage
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from edgetl.files.digest import value_digest
 from edgetl.recipes.gates import Gates
+from edgetl.recipes.recipe import Recipe
 from edgetl.tasks.accuracy_gates import names
 from edgetl.types import Sample, Split
 from edgetl.types.data import as_json
@@ -16,6 +17,15 @@ TRAINING_TOOLS = (
     *("torch", "torchvision", "timm", "torchao", "scikit-learn", "onnxscript", "onnx"),
     *("pillow", "numpy"),  # tools that decode and resize the images
 )
+
+
+IMPORT_TOOLS = ("onnx", "onnxruntime", "pillow", "numpy")
+"""Of the stages of an imported network, which need no torch."""
+
+
+def network_tools(recipe: Recipe) -> dict[str, str]:
+    """Versions of the tools that the recipe's network is made with."""
+    return versions(TRAINING_TOOLS if recipe.network is None else IMPORT_TOOLS)
 
 
 def samples_digest(split: Split, samples: tuple[Sample, ...]) -> str:

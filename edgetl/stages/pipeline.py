@@ -21,6 +21,7 @@ from edgetl.stages.bench import bench_stage
 from edgetl.stages.check import check_stage, refuse_leaks
 from edgetl.stages.compile import compile_stage, precisions_of
 from edgetl.stages.export import export_stage
+from edgetl.stages.imported import import_stage
 from edgetl.stages.keys import require_training_tools
 from edgetl.stages.quantize import quantize_stage
 from edgetl.stages.reference import float_stage, gates_within_reach
@@ -63,7 +64,7 @@ def run(job: Job, progress: Progress, until: Until = "report", devices: Sequence
     devices  measurements on devices, for the report
     raises   EdgetlError with one clear line; finished stages are kept.
     """
-    if until != "check":
+    if until != "check" and job.recipe.network is None:
         require_training_tools()  # immediately, not after the images were read
     with open_store(job.out, until, progress.note) as store:
         return _chain(store, job, _Ledger(progress), until, devices)
@@ -111,7 +112,8 @@ def _chain(store: Store, job: Job, ledger: _Ledger, until: Until, devices: Seque
         return outcome()
     refuse_leaks(job, checked)
 
-    adapted = ledger.add(adapt_stage(run, weights, until))
+    imports = job.recipe.network is not None
+    adapted = ledger.add(import_stage(run) if imports else adapt_stage(run, weights, until))
     if until == "adapt":
         return outcome()
 

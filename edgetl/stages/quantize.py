@@ -11,8 +11,8 @@ from edgetl.fronts.views import augment_of
 from edgetl.recipes.gates import Gates
 from edgetl.recipes.job import schemes_of
 from edgetl.recipes.run import Run
-from edgetl.stages.keys import TRAINING_TOOLS, samples_digest, versions
 from edgetl.stages.keys import accuracy_gates as gate_values
+from edgetl.stages.keys import network_tools, samples_digest
 from edgetl.store.results import StageResult
 
 
@@ -31,9 +31,13 @@ def quantize_stage(run: Run, adapted: StageResult, scheme: str, gates: Gates) ->
         raise UsageError(f"{ranges}: no such file of observed ranges (quantize.ranges)")
 
     def make(out: Path) -> None:
+        if run.job.recipe.network is not None:
+            from edgetl.imported.quantize import quantize_imported
+
+            return quantize_imported(run, adapted.folder, numbers, out)
         from edgetl.quant.quantize import quantize_network
 
-        quantize_network(run, adapted.folder, numbers, gates, ranges, out)
+        return quantize_network(run, adapted.folder, numbers, gates, ranges, out)
 
     config = {
         "scheme": asdict(numbers),
@@ -41,12 +45,12 @@ def quantize_stage(run: Run, adapted: StageResult, scheme: str, gates: Gates) ->
         # a file counts by its content
         "quantize": run.job.recipe.quantize.model_dump(mode="json", exclude={"ranges"}),
         "augment": augment_of(run),
-        "tools": versions(TRAINING_TOOLS),
+        "tools": network_tools(run.job.recipe),
     }
     inputs = {"shots": samples_digest(run.split, run.split.shots), "adapted": adapted.digest}
     inputs |= {"ranges": file_digest(ranges)} if ranges else {}
     if run.job.recipe.quantize.method == "auto":
         config["gates"] = gate_values(gates)
         inputs["val"] = samples_digest(run.split, run.split.val)
-    what = scheme if adapted.stage == "adapt" else f"{scheme}, {adapted.stage}"
+    what = scheme if adapted.stage in ("adapt", "import") else f"{scheme}, {adapted.stage}"
     return run.store.once("quantize", 12, config, make, inputs=inputs, what=what)

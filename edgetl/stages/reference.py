@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgetl.recipes.gates import Gates
 from edgetl.recipes.run import Run
-from edgetl.stages.keys import TRAINING_TOOLS, samples_digest, versions
+from edgetl.stages.keys import network_tools, samples_digest
 from edgetl.store.results import StageResult
 
 
@@ -19,12 +19,16 @@ def float_stage(run: Run, adapted: StageResult) -> StageResult | None:
         return None
 
     def make(out: Path) -> None:
+        if run.job.recipe.network is not None:
+            from edgetl.imported.export import write_float_answers as write_imported_answers
+
+            return write_imported_answers(run, adapted.folder, out)
         from edgetl.pivot.reference import write_float_answers
 
-        write_float_answers(run, adapted.folder, out)
+        return write_float_answers(run, adapted.folder, out)
 
     inputs = {"adapted": adapted.digest, "val": samples_digest(run.split, run.split.val)}
-    return run.store.once("float", 2, {"tools": versions(TRAINING_TOOLS)}, make, inputs=inputs)
+    return run.store.once("float", 2, {"tools": network_tools(run.job.recipe)}, make, inputs=inputs)
 
 
 def gates_within_reach(run: Run, floated: StageResult | None) -> Gates:

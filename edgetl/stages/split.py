@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgetl.data.given_classes import read_classes
 from edgetl.errors import UsageError
 from edgetl.files.text import nearest
 from edgetl.fronts.audio.window import USUAL_S
@@ -26,17 +27,20 @@ def split_stage(store: Store, job: Job, progress: Progress) -> tuple[Split, Stag
         if task == "detection":
             split = make_object_split(data, base, progress)
         else:
-            split = make_split(data, base, progress, front=front, window_s=window_s)
+            split = make_split(data, base, progress, front=front, window_s=window_s, classes=classes)
         keep_split(split, out, progress)
 
     task, front, data, base = job.recipe.task, job.recipe.front, job.recipe.data, job.base
     window_s = job.recipe.audio.window_s or USUAL_S
+    network = job.recipe.network
+    classes = read_classes(base, network.classes) if network and network.classes else None
     config = {
         "data": data.model_dump(mode="json"),
         "base": str(base),
         "decoders": load_front(front).versions(),  # which files can be read
         **({} if task == "classification" else {"task": task}),
         **({} if front == "image" else {"front": front}),
+        **({} if classes is None else {"classes": classes}),
     }
     inputs = {"images": fingerprint(data, base, task, front, window_s)}
     result = store.once("data", 3, config, make, inputs=inputs)

@@ -20,8 +20,8 @@ HEAVY = {"numpy", "torch", "onnx", "onnxruntime", "openvino", "PIL", "pydantic",
 # The order in which data flows, what is used by all first. A folder imports itself and those before it.
 ORDER = (
     "types", "errors", "stats", "files", "store", "recipes", "fronts", "data", "backbones", "tasks",
-    "pivot", "checks", "adapt", "quant", "backends", "bundle", "bench", "devices", "language", "report", "diagnose",
-    "stages", "explore", "cli", "__main__",
+    "pivot", "checks", "adapt", "quant", "backends", "imported", "bundle", "bench", "devices", "language", "report",
+    "diagnose", "stages", "explore", "cli", "__main__",
 )  # fmt: skip
 # The bench runs engines and knows no toolchain.
 BENCH_MAY_USE = {"edgetl.backends.base", "edgetl.backends.fresh_process"}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from edgetl.fronts.image.normalize import affine
+from edgetl.quant.input_rounding import input_parameters
 from edgetl.quant.observers import IntegerType
-from edgetl.quant.prepare import input_parameters
 from edgetl.types import ImagePreprocessing
 
 HALVES = ImagePreprocessing(4, 4, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

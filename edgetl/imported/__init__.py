@@ -1,0 +1,1 @@
+"""A trained ONNX classifier of the user's own: checked, brought to one form, quantized and exported without torch."""
