@@ -38,7 +38,7 @@ def recipe_page() -> str:
     lines = ["# Recipe", "", "Every key of a recipe file. Unknown keys are refused.", ""]
     sections = [("", schema)]
     for key, value in schema["properties"].items():
-        name = value.get("$ref", "").rpartition("/")[2]
+        name = _section(value)
         if name:
             sections.append((key, schema["$defs"][name]))
     for key, section in sections:
@@ -49,11 +49,17 @@ def recipe_page() -> str:
         for field, value in section["properties"].items():
             default = "required" if field in required else f"`{_short(value.get('default'))}`"
             meaning = value.get("description") or f"see [{field}](#{field})"
-            if "$ref" in value:
+            if "$ref" in value:  # one that may be left out has the default of a key
                 default = "see below" if field not in required else "required"
             lines.append(f"| `{field}` | {_type(value)} | {default} | {_cell(meaning)} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def _section(value: dict[str, Any]) -> str:
+    """The name of the section that a key holds, or may hold; empty for another key."""
+    named = (each.get("$ref", "").rpartition("/")[2] for each in (value, *value.get("anyOf", ())))
+    return next(filter(None, named), "")
 
 
 def cli_page() -> str:

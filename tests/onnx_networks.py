@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -57,7 +57,7 @@ def network(look: Look | None = None) -> onnx.ModelProto:
     name, axis = "photo", -1 if look.layout == "nhwc" else 1
     shape = (1, 1, 1, 3) if look.layout == "nhwc" else (1, 3, 1, 1)
 
-    def step(op: str, *others: str, **attributes: object) -> None:
+    def step(op: str, *others: str, **attributes: Any) -> None:
         nonlocal name
         made = f"{name}_{op.lower()}"
         before.append(helper.make_node(op, [name, *others], [made], made, **attributes))

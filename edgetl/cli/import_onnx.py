@@ -68,7 +68,7 @@ def command(model: Path, csv_file: Path | None, junit_file: Path | None, **given
 
     \b
       edgetl import resnet.onnx --data photos --target x86-cpu
-      edgetl import keras.onnx --data photos --normalize tf --target intel-cpu --target raspberry-pi-5
+      edgetl import keras.onnx --data photos --normalize tf --target intel-cpu
     """
     from edgetl.errors import UsageError
     from edgetl.recipes.recipe_file import parse_recipe

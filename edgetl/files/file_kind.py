@@ -17,8 +17,8 @@ HEAD_BYTES = 4096
 """Bytes of a file that `describe` reads."""
 
 ONNX_REFUSAL = (
-    "ONNX models cannot be imported; edgetl starts from timm and torchvision classifiers (`backbone.name` in a recipe; "
-    "`edgetl new FOLDER` writes one)"
+    "a trained ONNX model has a command of its own: edgetl import MODEL --data FOLDER --target NAME; "
+    "`backbone.name` is for timm and torchvision networks, which are adapted to your images"
 )
 """The message for a user's own ONNX model."""
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 from numpy.typing import NDArray
 
 from edgetl.backends.failures import one_line
 from edgetl.errors import WeightsError
 from edgetl.imported.normal_form import without_softmax
 from edgetl.imported.read import Opened
-from edgetl.pivot.literal import open_literal
 from edgetl.recipes.network import Normalization
 
 Pixels = NDArray[np.uint8]
@@ -27,8 +27,12 @@ class Original:
         model = onnx.ModelProto()
         model.CopyFrom(opened.model)
         without_softmax(model, opened)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
         try:
-            self._session = open_literal(model.SerializeToString())
+            self._session = onnxruntime.InferenceSession(
+                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # the runtime's own classes have no common base
             raise WeightsError(f"{opened.path}: ONNX Runtime does not take the network: {one_line(error)}") from error
 

@@ -13,8 +13,10 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    SerializerFunctionWrapHandler,
     WithJsonSchema,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -242,6 +244,7 @@ class Recipe(Section):
     series: Series = Series()
     backbone: Backbone
     network: Network | None = None
+    """A trained ONNX classifier of your own, instead of `backbone`."""
     detector: Detector = Detector()
     adapt: Adapt = Adapt()
     quantize: Quantize = Quantize()

@@ -221,7 +221,7 @@ NOT_CHECKPOINTS: dict[str, tuple[Any, str]] = {
     "pointer.safetensors": (_POINTER, "a Git LFS pointer; run git lfs pull"),
     "page.pth": (b"<!DOCTYPE html><html><title>Virus scan warning</title></html>", "a web page"),
     "keras.h5": (b"\x89HDF\r\n\x1a\n" + bytes(200), "an HDF5 file (Keras"),
-    "own.onnx": (b"\x08\x0a\x12\x03abc" + bytes(30), "ONNX models cannot be imported; edgetl starts from timm"),
+    "own.onnx": (b"\x08\x0a\x12\x03abc" + bytes(30), "a trained ONNX model has a command of its own: edgetl import"),
     "zipped.pth": (_zipped, "a zip archive; unpack it first"),
     "empty.pth": (b"", "an empty file"),
     "picture.safetensors": (b"\x89PNG\r\n\x1a\n" + bytes(50), "a PNG"),

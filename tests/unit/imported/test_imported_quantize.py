@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 import pytest
@@ -150,7 +152,7 @@ def _with_concat(exact: onnx.ModelProto) -> onnx.ModelProto:
     model.CopyFrom(exact)
     mean = next(node for node in model.graph.node if node.op_type == "ReduceMean")
     source = mean.input[0]
-    pooled = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "strides": [1, 1]}
+    pooled: dict[str, Any] = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "strides": [1, 1]}
     nodes = [
         helper.make_node("MaxPool", [source], ["most"], "most", **pooled),
         helper.make_node("Concat", [source, "most"], ["both"], "both", axis=1),

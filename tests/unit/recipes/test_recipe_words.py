@@ -243,7 +243,7 @@ def test_an_own_onnx_model_is_refused_in_one_helpful_line(
         main([command, str(own_onnx(tmp_path)), *option])
     assert ended.value.code == 2
     (said,) = capsys.readouterr().err.splitlines()
-    assert "own.onnx: ONNX models cannot be imported; edgetl starts from timm and torchvision classifiers" in said
+    assert "own.onnx: a trained ONNX model has a command of its own: edgetl import MODEL" in said
 
 
 @pytest.mark.parametrize("name", ["own.onnx", "onnx:own.onnx", "models/Own.ONNX"])
@@ -251,5 +251,5 @@ def test_an_own_onnx_model_is_no_backbone(tmp_path: Path, name: str) -> None:
     from edgetl.backbones.weights import locate
     from edgetl.recipes.recipe import Backbone
 
-    with pytest.raises(UsageError, match=r"backbone\.name: ONNX models cannot be imported"):
+    with pytest.raises(UsageError, match=r"backbone\.name: a trained ONNX model has a command of its own"):
         locate(Backbone(name=name), tmp_path, [])
