@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,14 @@ from edgetl.backends.base import load as load_backend
 from edgetl.backends.fresh_process import LIMITS, Limits, cold_start
 from edgetl.bench import time_stats
 from edgetl.bench.bundle_accuracy import figures_of, judge, labeled
+from edgetl.bench.hardware import between, counters, doubts
 from edgetl.bench.latency import BLOCK
 from edgetl.bench.machine import Machine, clock_mhz, describe, gpu_of, temperature_c
 from edgetl.bench.measurement import BeforeAfter, BundleMeasurement, LeftOut, Measurement
+from edgetl.bench.paced import Paced, overload
 from edgetl.bench.quiet import Conditions, busy, too_many_threads
-from edgetl.bench.timed import Timed, Timing, detect_p50_ms, latency, timed, typical
+from edgetl.bench.steady import WarmUp
+from edgetl.bench.timed import Timed, Timing, detect_p50_ms, latency, paced_runs, timed, typical
 from edgetl.bundle.inference import cannot_run, open_bundle
 from edgetl.bundle.manifest import FILE_NAME
 from edgetl.bundle.read import Bundle, bundle_folders, is_folder_of_bundles, read_bundle
@@ -32,6 +36,7 @@ from edgetl.types import ColdStart, Interval, Placement, Preprocessing, Progress
 FEWEST_RUNS = 300
 """With fewer runs a measurement gives only a rough idea."""
 _Times = NDArray[np.int64]
+_TAILS = {"runs_for_p99": 0.99, "runs_for_p999": 0.999}
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,12 @@ class _Found:
     placements: Mapping[str, Placement]
     whole: Mapping[str, Interval | None]
     repeats: tuple[Timed, ...]
+    paced: Mapping[str, Paced]
+
+    def warm_up(self, key: str) -> WarmUp | None:
+        """The longest one of all repeats; one that never became steady, if there is one."""
+        found = [repeat.warm[key] for repeat in self.repeats if key in repeat.warm]
+        return max(found, key=lambda warm: (warm.steady_from is None, warm.runs), default=None)
 
     def times(self, key: str) -> _Times:
         return np.concatenate([repeat.times[key] for repeat in self.repeats])
@@ -92,6 +103,8 @@ def measure_bundles(
     placements: dict[str, Placement] = {}
     whole: Mapping[str, Interval | None] = {}
     repeated: list[Timed] = []
+    paced: Mapping[str, Paced] = {}
+    before = counters()
     for repeat in range(repeats):
         with ExitStack() as stack:
             engines = {
@@ -101,12 +114,16 @@ def measure_bundles(
                 qualities = judge(engines, bundles, samples, preprocessing, progress)
                 placements = {key: engine.placement() for key, engine in engines.items()}
                 machine, clock, temperature = describe(), clock_mhz(), temperature_c()
+                before = counters()
             name = "latency" if repeats == 1 else f"latency, {repeat + 1} of {repeats}"
-            with progress.task(name, total=timing.most_runs) as advance:
+            with progress.task(name, total=None if timing.duration_s else timing.most_runs) as advance:
                 repeated.append(timed(engines, images, replace(timing, seed=timing.seed + repeat), advance))
             if repeat == 0:
                 whole = detect_p50_ms(engines, bundles, paths, timing)
-    found = _Found(qualities, cold, placements, whole, tuple(repeated))
+                with progress.task("paced arrivals", total=None):
+                    paced = paced_runs(engines, images, timing)
+    hardware, clock_after, heat_after = between(before, counters()), clock_mhz(), temperature_c()
+    found = _Found(qualities, cold, placements, whole, tuple(repeated), paced)
     gpus = (gpu_of(bundle.manifest.target, placements[key]) for key, bundle in bundles.items())
     rows = _rows(bundles, samples, found, timing)
     met = _worst(repeated)
@@ -114,11 +131,15 @@ def measure_bundles(
         harness="edgetl python",
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         machine=replace(machine, gpu=next((gpu for gpu in gpus if gpu), None)),
-        clock_mhz=BeforeAfter(clock, clock_mhz()),
-        temperature_c=BeforeAfter(temperature, temperature_c()),
+        clock_mhz=BeforeAfter(clock, clock_after),
+        temperature_c=BeforeAfter(temperature, heat_after),
         bundles=rows,
         conditions=met,
-        warnings=_warnings(machine, met, rows, timing.threads),
+        hardware=hardware,
+        warnings=(
+            *_warnings(machine, met, rows, timing.threads),
+            *doubts(machine, (clock, clock_after), heat_after, hardware),
+        ),
         left_out=left_out,
     )
     return Measured(measurement, tuple(tuple(repeat.times[key] for repeat in repeated) for key in bundles))
@@ -182,10 +203,20 @@ def _rows(
                 round_spread=figures.round_spread,
                 repeat_p50_ms=tuple(medians) if len(medians) > 1 else (),
                 detect_p50_ms=found.whole.get(key),
+                warm_up=found.warm_up(key),
+                paced=found.paced.get(key),
+                **_tails(times),
                 **figures_of(found.qualities.get(key), manifest.labels, is_first=key == first),
             )
         )
     return tuple(rows)
+
+
+def _tails(times: _Times) -> dict[str, Any]:
+    """p99.9 if there are enough runs, and how many runs p99 and p99.9 need."""
+    p999 = time_stats.tail(times / 1e6, 0.999, block=BLOCK)
+    needed = {name: time_stats.runs_for_tail(times, q, block=BLOCK) for name, q in _TAILS.items()}
+    return needed | {"p999_ms": None if p999.low is None else p999}
 
 
 def _worst(repeats: Sequence[Timed]) -> Conditions:
@@ -197,9 +228,12 @@ def _worst(repeats: Sequence[Timed]) -> Conditions:
 
 def _warnings(machine: Machine, met: Conditions, rows: Sequence[BundleMeasurement], threads: int) -> tuple[str, ...]:
     runs = rows[0].runs
+    unsteady = [row.bundle for row in rows if row.warm_up and row.warm_up.steady_from is None]
     look = f"{runs} runs give only a rough idea: all times are indications" if runs < FEWEST_RUNS else ""
     warnings = (
         look,
+        f"never became steady while warming up: {', '.join(unsteady)}" if unsteady else "",
+        *(overload(row.paced) for row in rows if row.paced),
         too_many_threads(machine, threads),
         busy(machine, met, [row.round_spread for row in rows], threads),
     )

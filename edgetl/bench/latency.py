@@ -44,9 +44,14 @@ def interleaved(
     """
     if len(images) < 1 or images[0].ndim < 1 or runs < 1:
         raise ValueError(f"expected examples (K, ...) with K >= 1 and runs >= 1; found {np.shape(images)} and {runs}")
-    batches = [fed(np.ascontiguousarray(image[None])) for image in images]
+    batches = one_by_one(images)
     calls = {name: engine.infer for name, engine in engines.items()}
     return alternating(calls, batches, runs=runs, warmup=warmup, seed=seed, advance=advance, clock=clock)
+
+
+def one_by_one(images: NDArray[np.generic] | Sequence[NDArray[np.generic]]) -> list[Mapping[str, NDArray[np.generic]]]:
+    """Examples as batches of one."""
+    return [fed(np.ascontiguousarray(image[None])) for image in images]
 
 
 def alternating(
@@ -63,7 +68,7 @@ def alternating(
     names = list(calls)
     times = {name: np.zeros(runs, dtype=np.int64) for name in names}
     generator = np.random.default_rng(seed)
-    with _no_garbage_collection():
+    with no_garbage_collection():
         for call in calls.values():
             for run in range(warmup):
                 call(shown[run % len(shown)])
@@ -94,7 +99,7 @@ def _time_block(
 
 
 @contextmanager
-def _no_garbage_collection() -> Iterator[None]:
+def no_garbage_collection() -> Iterator[None]:
     was_on = gc.isenabled()
     gc.collect()
     gc.disable()

@@ -15,7 +15,7 @@ from edgetl.bench.measurement import BundleMeasurement, Measurement
 from edgetl.types import Estimate, Interval, Verdict
 
 _PLAIN = ("bundle", "bundle_sha256", "target", "precision", "backend", "backend_version", "placement", "size_bytes")
-_TIMES = ("p50_ms", "p90_ms", "p99_ms", "ratio", "detect_p50_ms")
+_TIMES = ("p50_ms", "p90_ms", "p99_ms", "p999_ms", "ratio", "detect_p50_ms")
 
 
 def rows(measurement: Measurement) -> list[Row]:
@@ -68,6 +68,8 @@ def _row(measurement: Measurement, bundle: BundleMeasurement) -> Row:
     for name in _TIMES:
         row |= _interval(name, getattr(bundle, name))
     row |= {name: getattr(bundle, name) for name in ("runs", "threads", "round_spread", "cold_start_ms")}
+    row |= _interval("paced_p50_ms", bundle.paced.p50_ms if bundle.paced else None)
+    row |= _interval("paced_p99_ms", bundle.paced.p99_ms if bundle.paced else None)
     row |= {"peak_rss_bytes": bundle.peak_rss_bytes, "images": bundle.images}
     row |= _interval("top1", bundle.top1) | _interval("drop_points", bundle.drop_points)
     row |= {"metric": bundle.metric} | _interval("score", bundle.first_score)

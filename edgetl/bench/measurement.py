@@ -8,8 +8,11 @@ from typing import Any, Literal
 from pydantic import ConfigDict, TypeAdapter
 
 from edgetl.bench.gate_checks import GateCheck
+from edgetl.bench.hardware import Hardware
 from edgetl.bench.machine import Machine
+from edgetl.bench.paced import Paced
 from edgetl.bench.quiet import Conditions
+from edgetl.bench.steady import WarmUp
 from edgetl.types import Estimate, Interval, Precision, Verdict
 
 Harness = Literal["edgetl python", "edgetl c++"]
@@ -89,6 +92,10 @@ class BundleMeasurement:
     by_length        of a network of texts, the shortest first; empty if it was not measured
     tokenize_p50_ms  from a text to its tokens, apart from the network; None if it was not measured
     p99_ms           without ends it is an indication: too few runs for a valid interval
+    p999_ms          p99.9; None with fewer runs than its interval needs
+    runs_for_p99, runs_for_p999  runs from which these have an interval on a machine that drifts as this one did
+    warm_up          None if the number of warm-up runs was given
+    paced            under paced arrivals (--rate)
     """
 
     __pydantic_config__ = _STRICT
@@ -122,6 +129,11 @@ class BundleMeasurement:
     precisions: tuple[LabelPrecision, ...] = ()
     by_length: tuple[LengthTime, ...] = ()
     tokenize_p50_ms: Interval | None = None
+    p999_ms: Estimate | None = None
+    runs_for_p99: int | None = None
+    runs_for_p999: int | None = None
+    warm_up: WarmUp | None = None
+    paced: Paced | None = None
 
     @property
     def first_score(self) -> Interval | None:
@@ -176,7 +188,8 @@ class Measurement:
     created        ISO 8601 date and time, UTC; empty if the machine's clock was never set
     clock_mhz      of the first core
     temperature_c  of the hottest thermal zone
-    conditions     the load during the timed runs; warnings  reasons to doubt the latencies, in words
+    conditions     the load during the timed runs; hardware  throttling and energy during them
+    warnings       reasons to doubt the latencies, in words
     left_out       skipped bundles of folders; gates  the given gates; baseline  comparisons with --baseline
     """
 
@@ -190,6 +203,7 @@ class Measurement:
     bundles: tuple[BundleMeasurement, ...]
     schema: Literal[1] = 1
     conditions: Conditions | None = None
+    hardware: Hardware | None = None
     warnings: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     gates: tuple[BundleGates, ...] = ()

@@ -21,7 +21,7 @@ FEWEST_SLOWER = 60
 """Runs slower than a high quantile from which its interval is valid (docs/decisions/0006-latency-protocol.md)."""
 P99_RUNS = 6000
 """Timed runs from which p99 has an interval, on a machine that does not drift slowly."""
-_FEWEST_INDEPENDENT = 150  # rounds, a round counting less the more it resembles the one before
+_FEWEST_INDEPENDENT = 1.5  # rounds above a high quantile, a round counting less the more it resembles the one before
 _MOST_MEMORY = 0.99  # of rounds: bounds how many runs are said to be needed
 _MOST_REPEATED = 0.9  # bounds the correlation of stretches, whose estimate is noisy
 _SLACK = 1e-9  # of ranks and lengths that are whole numbers but for rounding
@@ -91,7 +91,7 @@ def runs_for_tail(samples: NDArray[np.int64] | NDArray[np.float64], q: float, *,
     if rounds < 2:
         return least
     memory = min(max(_correlation(_round_medians(samples, block)), 0.0), _MOST_MEMORY)
-    independent = math.ceil(_FEWEST_INDEPENDENT * (1 + memory) / (1 - memory) - _SLACK) * block
+    independent = math.ceil(_FEWEST_INDEPENDENT / (1 - q) * (1 + memory) / (1 - memory) - _SLACK) * block
     value = np.partition(samples, _rank(samples.size, q) - 1)[_rank(samples.size, q) - 1]
     return max(least, independent, _runs_above(samples.size, q, _design_factor(samples <= value, q, block)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.bench import time_stats
-from edgetl.bench.latency import BLOCK, alternating, interleaved
+from edgetl.bench.latency import BLOCK, alternating, interleaved, one_by_one
+from edgetl.bench.paced import Pace, Paced, figures, paced, schedule
 from edgetl.bench.quiet import Conditions, conditions, round_spread, snapshot
 from edgetl.bench.result import Latency, OfLength
+from edgetl.bench.steady import FEWEST_STEADY, WarmUp, warm_up
 from edgetl.bundle.read import Bundle
 from edgetl.data.batches import TIMED_IMAGES
 from edgetl.fronts.image.decode import decode
@@ -42,15 +44,19 @@ _RUNS_OF_LENGTH = 10 * BLOCK  # enough for an interval of a median
 class Timing:
     """How builds are timed.
 
+    warmup   untimed runs of each build before; None: until steady (`steady.warm_up`)
     threads  inside one inference
+    duration_s  time runs for so long instead of `runs`; pace  also under paced arrivals
     for_p99  up to `P99_RUNS` runs, as far as `MOST_SECONDS` reach: a gate on p99 is judged by them
     """
 
     runs: int
-    warmup: int
+    warmup: int | None
     threads: int
     seed: int = 0
     for_p99: bool = False
+    duration_s: float | None = None
+    pace: Pace | None = None
 
     @property
     def most_runs(self) -> int:
@@ -59,11 +65,13 @@ class Timing:
 
 @dataclass(frozen=True)
 class Timed:
-    """times  per engine (runs,) int64 nanoseconds, in rounds of `BLOCK`; tokens  length of the texts, if it is open"""
+    """times  per engine (runs,) int64 nanoseconds, in rounds of `BLOCK`; tokens  length of the texts, if it is open;
+    warm  how engines became steady, if they were warmed up until then"""
 
     times: dict[str, NDArray[np.int64]]
     conditions: Conditions
     tokens: int | None = None
+    warm: Mapping[str, WarmUp] = field(default_factory=dict)
 
 
 def timed(
@@ -73,15 +81,45 @@ def timed(
     advance: Advance | None = None,
 ) -> Timed:
     """Time all engines in the same rounds (`interleaved`)."""
+    warm: dict[str, WarmUp] = {}
+    if timing.warmup is None:
+        batches = one_by_one(images)
+        warm = {name: warm_up(engine.infer, batches) for name, engine in engines.items()}
     before, seed = snapshot(), timing.seed
-    parts = [interleaved(engines, images, runs=timing.runs, warmup=timing.warmup, seed=seed, advance=advance)]
-    taken, end = timing.runs, time.monotonic() + MOST_SECONDS
-    while timing.for_p99 and taken < P99_RUNS and time.monotonic() < end and taken % BLOCK == 0:
-        more = min(_MORE, P99_RUNS - taken)
+    runs = timing.runs if timing.duration_s is None else BLOCK
+    parts = [interleaved(engines, images, runs=runs, warmup=timing.warmup or 0, seed=seed, advance=advance)]
+    taken, start = runs, time.monotonic()
+    while more := _more(timing, taken, time.monotonic() - start):
         parts.append(interleaved(engines, images, runs=more, warmup=1, seed=seed + len(parts), advance=advance))
         taken += more
     together = {name: np.concatenate([part[name] for part in parts]) for name in engines}
-    return Timed(together, conditions(before, snapshot(), timing.threads))
+    return Timed(together, conditions(before, snapshot(), timing.threads), warm=warm)
+
+
+def _more(timing: Timing, taken: int, seconds: float) -> int:
+    """How many more runs each build gets, after so many in so many seconds; 0 at the end."""
+    if timing.duration_s is not None:
+        return 10 * BLOCK if seconds < timing.duration_s else 0
+    if not timing.for_p99 or seconds >= MOST_SECONDS or taken % BLOCK:
+        return 0
+    return max(0, min(_MORE, P99_RUNS - taken))
+
+
+def paced_runs(
+    engines: Mapping[str, Engine], images: NDArray[np.generic] | Sequence[NDArray[np.generic]], timing: Timing
+) -> dict[str, Paced]:
+    """Every engine alone under the paced arrivals of `timing`, one after the other; nothing without a pace."""
+    pace, batches = timing.pace, one_by_one(images)
+    if pace is None:
+        return {}
+    runs = timing.runs if timing.duration_s is None else max(1, round(pace.rate_hz * timing.duration_s))
+    arrivals = schedule(pace, runs, timing.seed)
+    found: dict[str, Paced] = {}
+    for name, engine in engines.items():
+        for run in range(BLOCK):
+            engine.infer(batches[run % len(batches)])
+        found[name] = figures(paced(engine.infer, batches, arrivals), pace)
+    return found
 
 
 def latency(times: NDArray[np.int64], threads: int) -> Latency:
@@ -142,7 +180,8 @@ def detect_p50_ms(
     if not calls:
         return {}
     decoded = [decode(path) for path in images]
-    times = alternating(calls, decoded, runs=timing.runs, warmup=timing.warmup, seed=timing.seed)
+    warmup = FEWEST_STEADY if timing.warmup is None else timing.warmup
+    times = alternating(calls, decoded, runs=timing.runs, warmup=warmup, seed=timing.seed)
     return {key: time_stats.quantile(each / 1e6, 0.5, block=BLOCK) for key, each in times.items()}
 
 

@@ -29,6 +29,9 @@ _OF_BUNDLES = {
     "threads": "; with a recipe: --set bench.threads={}",
     "runs": "; with a recipe: --set bench.runs={}",
     "warmup": "; with a recipe: --set bench.warmup={}",
+    "duration_s": "",
+    "rate_hz": "",
+    "arrivals": "",
     "data": "; a recipe is validated on its `data.val`, or on the examples that are not shots",
     "cold_starts": "",
     "time_limit_s": "",
@@ -60,7 +63,28 @@ _OF_RECIPES = ("overrides", "out", "weights_dirs", "targets_dirs", "calibration_
     show_default=True,
     help="With bundles: timed runs of each. Fewer than 300 give a rough idea; 6000 give p99 an interval.",
 )
-@click.option("--warmup", type=click.IntRange(1), default=30, show_default=True, help="With bundles: untimed runs.")
+@click.option(
+    "--duration",
+    "duration_s",
+    type=FiniteRange(0.1, 86_400),
+    metavar="SECONDS",
+    help="With bundles: time whole rounds for so long, instead of --runs.",
+)
+@click.option("--warmup", type=click.IntRange(1), help="With bundles: untimed runs.  [default: until times are steady]")
+@click.option(
+    "--rate",
+    "rate_hz",
+    type=FiniteRange(0.001, 1_000_000),
+    metavar="HZ",
+    help="With bundles: also measure with so many arrivals a second; latency counts from the arrival.",
+)
+@click.option(
+    "--arrivals",
+    type=click.Choice(("fixed", "poisson")),
+    default="fixed",
+    show_default=True,
+    help="With --rate: equal gaps, or independent random ones.",
+)
 @click.option(
     "--repeat",
     "repeats",
@@ -117,7 +141,10 @@ def command(
     bundles: tuple[Path, ...],
     data: Path | None,
     runs: int,
-    warmup: int,
+    duration_s: float | None,
+    warmup: int | None,
+    rate_hz: float | None,
+    arrivals: Any,
     repeats: int,
     cold_starts: int,
     gates: tuple[str, ...],
@@ -141,10 +168,11 @@ def command(
       edgetl bench bundles/steel-x86-cpu bundles/steel-intel-cpu    # interleaved
       edgetl bench bundles --gate max_p99_ms=5 --csv bench.csv --junit bench.xml
       edgetl bench bundles --baseline main/report.json --junit bench.xml
+      edgetl bench bundles/steel-x86-cpu --rate 30 --duration 60
       edgetl bench recipe.yaml --on pi5 --on jetson    # by ssh, into the report
     """
     if place.on:
-        refuse_here(("data", "repeats", "runs_file"))
+        refuse_here(("data", "repeats", "runs_file", "duration_s", "rate_hz", "arrivals"))
         return _on_devices(options, bundles, place)
     if not options.recipe.is_dir():
         _refuse_mixed(options.recipe, bundles)
@@ -155,16 +183,24 @@ def command(
     from edgetl.backends.fresh_process import Limits
     from edgetl.bench.bundle_gates import judge_bundles, parse_gates
     from edgetl.bench.bundles import measure_bundles
+    from edgetl.bench.paced import Pace
     from edgetl.bench.timed import Timing
     from edgetl.report.baseline import against, read_baseline
 
     wanted = parse_gates(gates)
     baseline = read_baseline(baseline_file) if baseline_file is not None else None
-    for_p99 = wanted.max_p99_ms is not None and not given(("runs",))
+    for_p99 = wanted.max_p99_ms is not None and not given(("runs", "duration_s"))
     measured = measure_bundles(
         (options.recipe, *bundles),
         data,
-        Timing(runs, warmup, threads, for_p99=for_p99),
+        Timing(
+            runs,
+            warmup,
+            threads,
+            for_p99=for_p99,
+            duration_s=duration_s,
+            pace=None if rate_hz is None else Pace(rate_hz, arrivals),
+        ),
         progress_for(options.quiet),
         cold_starts=cold_starts,
         repeats=repeats,

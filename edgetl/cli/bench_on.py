@@ -25,7 +25,7 @@ class Wanted:
     """The options of `edgetl bench` that hold on devices."""
 
     runs: int
-    warmup: int
+    warmup: int | None
     cold_starts: int
     threads: int
     time_limit_s: float

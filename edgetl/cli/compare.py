@@ -16,7 +16,7 @@ from edgetl.cli.options import FILE, emit, json_option, progress_for, quiet_opti
 @click.option(
     "--runs", type=click.IntRange(1), default=300, show_default=True, help="Timed runs of each, in every repeat."
 )
-@click.option("--warmup", type=click.IntRange(1), default=30, show_default=True, help="Untimed runs before them.")
+@click.option("--warmup", type=click.IntRange(1), help="Untimed runs before them.  [default: until times are steady]")
 @click.option(
     "--repeat",
     "repeats",
@@ -29,7 +29,7 @@ from edgetl.cli.options import FILE, emit, json_option, progress_for, quiet_opti
 @quiet_option
 @json_option
 def command(
-    bundles: tuple[Path, ...], runs: int, warmup: int, repeats: int, threads: int, quiet: bool, as_json: bool
+    bundles: tuple[Path, ...], runs: int, warmup: int | None, repeats: int, threads: int, quiet: bool, as_json: bool
 ) -> int:
     """Time two BUNDLES in turns on this machine: ratio of their times with its 95 % interval.
 

@@ -30,7 +30,7 @@ class Timed:
     """Settings of `edgetl-bench`."""
 
     runs: int
-    warmup: int
+    warmup: int | None
     cold_starts: int
 
 
@@ -83,7 +83,8 @@ def measure(there: Programs, bundles: Sequence[Bundle], timed: Timed, *, asked: 
 def _measure(there: Programs, bundles: Sequence[Bundle], timed: Timed) -> Measurement:
     app = there.program(BENCH)
     folders = [there.bundle(bundle) for bundle in bundles]
-    settings = ("--runs", timed.runs, "--warmup", timed.warmup, "--cold-starts", timed.cold_starts)
+    warmup = () if timed.warmup is None else ("--warmup", timed.warmup)
+    settings = ("--runs", timed.runs, *warmup, "--cold-starts", timed.cold_starts)
     done = there.run(app, folders, bundles, *map(str, settings), "--threads", str(there.how.threads), "--json")
     if done.code:
         raise of_program(BENCH, done.code, there.readable(done.err, bundles, folders))

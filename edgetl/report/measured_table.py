@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgetl.bench.measurement import LabelRecall, Measurement
+from edgetl.bench.measurement import BundleMeasurement, LabelRecall, Measurement
 from edgetl.bench.timed import P99_RUNS
 from edgetl.files.text import decimal
 from edgetl.report import words
@@ -115,13 +115,17 @@ def _notes(measurement: Measurement) -> list[str]:
     notes = []
     bundles = measurement.bundles
     if any(each.p99_ms is not None and each.p99_ms.low is None for each in bundles):
-        notes.append(f"p99 of {bundles[0].runs} runs: an indication; an interval needs {P99_RUNS} steady ones (--runs)")
+        needed = max(each.runs_for_p99 or P99_RUNS for each in bundles)
+        notes.append(f"p99 of {bundles[0].runs} runs: an indication; an interval needs about {needed} (--runs)")
     for placement in dict.fromkeys(each.placement for each in bundles if each.placement):
         those = [str(number) for number, each in enumerate(bundles, 1) if each.placement == placement]
         which = f"{', '.join(those)}: " if len(those) < len(bundles) else ""
         notes.append(f"{which}{words.layers(placement)}")
     for number, each in enumerate(bundles, 1):
         name = f"{number}. " if len(bundles) > 1 else ""
+        notes += [f"{name}{line}" for line in (*_warmed(each), *_paced(each))]
+        if each.p999_ms is not None:
+            notes.append(f"{name}p99.9: {_written(each.p999_ms)}")
         if each.repeat_p50_ms:
             low, high = min(each.repeat_p50_ms), max(each.repeat_p50_ms)
             spread = (high - low) / low
@@ -132,6 +136,34 @@ def _notes(measurement: Measurement) -> list[str]:
             sentence = f"{decimal(drop.value, 2)} points ({decimal(drop.low, 2)} to {decimal(drop.high, 2)})"
             notes.append(f"{name}{each.metric} of the first minus this one's: {sentence}")
     return notes
+
+
+def _warmed(bundle: BundleMeasurement) -> Iterator[str]:
+    warm = bundle.warm_up
+    if warm is not None and warm.steady_from is not None:
+        yield f"warm-up: {warm.runs} runs discarded, steady from run {warm.steady_from + 1}"
+    elif warm is not None:
+        yield f"warm-up: {warm.runs} runs discarded, never steady"
+
+
+def _paced(bundle: BundleMeasurement) -> Iterator[str]:
+    paced = bundle.paced
+    if paced is None:
+        return
+    yield (
+        f"{paced.rate_hz:g} arrivals a second ({paced.arrivals}): from arrival p50 {_written(paced.p50_ms)}, "
+        f"p99 {_written(paced.p99_ms)}"
+    )
+    yield f"service time p50 {_written(paced.service_p50_ms)}; busy {paced.utilization:.0%} of the time"
+
+
+def _written(found: Interval | Estimate | None) -> str:
+    if found is None:
+        return words.DASH
+    value = f"{words.milliseconds(found.value)} ms"
+    if found.low is None or found.high is None:
+        return f"{value} (indication)"
+    return f"{value} ({words.milliseconds_range(found.low, found.high)})"
 
 
 def _recalls(measurement: Measurement) -> list[str]:

@@ -14,10 +14,10 @@ constexpr double z = 1.959963984540054;  // leaves error / 2 above it in a norma
 constexpr double slack = 1e-9;           // of ranks and lengths that are whole numbers but for rounding
 constexpr double pi = 3.141592653589793;
 constexpr int resamples = 2000;
-constexpr double fewest_slower = 60;       // runs than a high quantile
-constexpr double fewest_independent = 150;  // rounds
-constexpr double most_memory = 0.99;       // of rounds
-constexpr double most_repeated = 0.9;      // of stretches
+constexpr double fewest_slower = 60;        // runs than a high quantile
+constexpr double fewest_independent = 1.5;  // rounds above a high quantile
+constexpr double most_memory = 0.99;        // of rounds
+constexpr double most_repeated = 0.9;       // of stretches
 
 struct Ranks {
   size_t low, high;  // from 1
@@ -201,7 +201,7 @@ int64_t runs_for_tail(const std::vector<double>& samples, double q, size_t block
   if (samples.size() < 2 * block) return static_cast<int64_t>(least);
   const std::vector<double> medians = round_medians(samples, block);
   const double memory = std::clamp(correlation(medians, mean_of(medians)), 0.0, most_memory);
-  const double rounds = std::ceil(fewest_independent * (1 + memory) / (1 - memory) - slack);
+  const double rounds = std::ceil(fewest_independent / (1 - q) * (1 + memory) / (1 - memory) - slack);
   const double wider = design_factor(samples, order_statistic(samples, q), q, block);
   const double above = runs_above(samples.size(), q, wider);
   return static_cast<int64_t>(std::max({least, rounds * static_cast<double>(block), above}));

@@ -244,6 +244,11 @@ class TestP99:
         assert found.high is not None
         assert found.low < found.value == 59_939 < found.high
 
+    def test_p99_9_of_a_slow_drift_needs_more_than_that(self) -> None:
+        generator = np.random.default_rng(6)
+        drifting = times(generator, rounds(generator, 0.03, memory=0.7, count=6000))
+        assert 10 * time_stats.P99_RUNS < time_stats.runs_for_tail(drifting, 0.999, block=BLOCK) < 120_000
+
     def test_nothing_is_refused(self) -> None:
         with pytest.raises(ValueError, match="expected a vector"):
             time_stats.tail(np.zeros(0), 0.999, block=BLOCK)

@@ -71,3 +71,33 @@ def test_json_holds_gates_and_warnings(shell: Shell, bundles: Path) -> None:
     assert [each["place"] for each in found["gates"]] == [0, 1]
     assert found["gates"][0]["checks"][0]["verdict"] == "pass"
     assert found["bundles"][0]["p99_ms"]["low"] is None
+
+
+def test_paced_arrivals_are_measured_beside_the_rounds_and_warm_up_ends_when_steady(
+    shell: Shell, bundles: Path
+) -> None:
+    paced = ("--runs", "40", "--rate", "500", "--arrivals", "poisson", "--cold-starts", "0", "--quiet")
+    found = shell("bench", bundles, *paced, "--json").json()
+    for bundle in found["bundles"]:
+        assert (bundle["paced"]["rate_hz"], bundle["paced"]["arrivals"], bundle["paced"]["runs"]) == (
+            500,
+            "poisson",
+            40,
+        )
+        assert bundle["paced"]["p50_ms"]["value"] >= bundle["paced"]["service_p50_ms"]["value"] > 0
+        assert bundle["warm_up"]["runs"] >= 50
+        assert bundle["p999_ms"] is None
+        assert (bundle["runs_for_p99"] >= 6000, bundle["runs_for_p999"] >= 60_000) == (True, True)
+    assert found["hardware"]["seconds"] > 0
+    out = shell("bench", bundles, *paced).out.replace("\n", " ")
+    assert "1. 500 arrivals a second (poisson): from arrival p50" in out
+    assert "1. service time p50" in out
+    assert "1. warm-up:" in out
+
+
+def test_a_duration_times_whole_rounds(shell: Shell, bundles: Path) -> None:
+    work = ("--duration", "0.1", "--warmup", "3", "--cold-starts", "0", "--quiet", "--json")
+    for bundle in shell("bench", bundles, *work).json()["bundles"]:
+        assert bundle["runs"] >= 10
+        assert bundle["runs"] % 10 == 0
+        assert bundle["warm_up"] is None, "its number of runs was given"
