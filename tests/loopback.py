@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,7 +127,7 @@ class Loopback:
         with self.config.open("a") as config:
             config.write("\n".join(entry) + "\n")
 
-    def devices(self, apps: Path, **more: dict[str, object]) -> Path:
+    def devices(self, apps: Path, **more: Mapping[str, object]) -> Path:
         """A devices.yaml with all boards. more  further keys of a board"""
         entries = {
             name: {"host": name, "folder": str(board.folder), **more.get(name, {})}

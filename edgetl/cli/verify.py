@@ -110,10 +110,16 @@ def _verify_all(bundles: Sequence[Path], *, digests_only: bool, threads: int, li
         if not as_json:
             click.echo(f"{folder}:")
             _show(found[-1])
-    passed = all(each["passed"] for each in found)
     if as_json:
-        emit({"bundles": [_for_programs(each) for each in found], "passed": passed})
-    return 0 if passed else 1
+        emit(_together(found, alone=False))
+    return 0 if all(each["passed"] for each in found) else 1
+
+
+def _together(found: Sequence[dict[str, Any]], *, alone: bool) -> dict[str, Any]:
+    """JSON of one bundle, or of a folder of bundles."""
+    if alone:
+        return _for_programs(found[0])
+    return {"bundles": [_for_programs(each) for each in found], "passed": all(each["passed"] for each in found)}
 
 
 def _verify_on(
@@ -151,7 +157,7 @@ def _verify_on(
 
     outcomes = place.on_each(devices, work)
     if as_json:
-        emit_outcomes(outcomes, lambda found: [_for_programs(each) for each in found])
+        emit_outcomes(outcomes, lambda found: _together(found, alone=asked))
     else:
         for outcome in outcomes:
             for each in outcome.value or ():

@@ -202,8 +202,8 @@ def _bring_back(held: Held, folder: str, bundle: Bundle) -> Manifest:
 
 def _refuse_another(bundle: Bundle, manifest: Manifest) -> None:
     """Only the compiled model may differ."""
-    own = {"compiled", "files", "edgetl_version"}
-    if bundle.manifest.model_dump(exclude=own) != manifest.model_dump(exclude=own) or not manifest.compiled.finished:
-        raise BundleError(
-            f"{bundle.folder}: what came back from the device is not this bundle, finished; left as it was"
-        )
+    was, own = bundle.manifest, {"compiled", "files", "edgetl_version"}
+    kept = {name: entry for name, entry in was.files.items() if name not in was.compiled.files}
+    same = was.model_dump(exclude=own) == manifest.model_dump(exclude=own) and kept.items() <= manifest.files.items()
+    if not same or not manifest.compiled.finished:
+        raise BundleError(f"{bundle.folder}: what came back is not this bundle, finished; left as it was")

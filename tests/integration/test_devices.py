@@ -22,9 +22,10 @@ from native_apps import Apps
 from pivot_folder import make_pivot
 
 from edgetl.bundle.compile import compile_targets
+from edgetl.bundle.read import read_bundle
 from edgetl.devices.config import Device
 from edgetl.devices.connection import Ssh, held
-from edgetl.files.digest import file_digest
+from edgetl.files.digest import file_digest, folder_digests
 
 pytestmark = pytest.mark.integration
 
@@ -37,7 +38,7 @@ DROPS = 4
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundles")
-    compile_targets(make_pivot(folder / "pivot"), ["null", "x86-cpu", "arm64-cpu"], folder / "bundles")
+    compile_targets(make_pivot(folder / "pivot"), ["null", "x86-cpu", "arm64-cpu", "nvidia-gpu"], folder / "bundles")
     return folder / "bundles"
 
 
@@ -68,7 +69,7 @@ def test_verifying_there_says_what_the_program_says_here(
     board, bundle = boards.board("a"), bundles / "x86-cpu-int8"
     file = boards.devices(apps.bin, a={"engines": {"onnxruntime": onnxruntime[1]}})
     found = shell("verify", bundle, "--on", "a", "--devices", file, "--json").json()
-    assert found == [apps.json("edgetl-verify", bundle, *onnxruntime)]
+    assert found == apps.json("edgetl-verify", bundle, *onnxruntime)
     assert board.left_behind() == []
 
 
@@ -109,6 +110,64 @@ def test_a_build_measured_on_a_device_is_in_its_report(
     assert (device["match"], device["target"], device["file"]) == ("this bundle", "x86-cpu", "a.json")
     assert "Measured on devices" in (out / "report.html").read_text(encoding="utf-8")
     assert board.left_behind() == []
+
+
+FINISHER = """#!{python}
+import sys
+from dataclasses import replace
+from edgetl.backends.tensorrt import TensorRTBackend
+from edgetl.bundle import inference
+from edgetl.cli import main
+
+def finish(self, folder, compiled, target):
+    (folder / "model.engine").write_text("an engine")
+    {more}
+    files = (*compiled.files, "model.engine")
+    return replace(compiled, backend_version="10.3", model="model.engine", files=files, finished=True)
+
+TensorRTBackend.finish = finish
+inference.open_once = lambda folder, limits: None
+assert sys.argv[1:3] == ["-m", "edgetl"]
+main(sys.argv[3:])
+"""
+"""A device's Python with a stand-in for TensorRT, which needs a GPU."""
+
+
+def finisher(place: Path, more: str = "pass") -> str:
+    place.write_text(FINISHER.format(python=sys.executable, more=more))
+    place.chmod(0o755)
+    return str(place)
+
+
+def test_a_bundle_is_finished_on_its_device_and_the_engine_comes_back(
+    shell: Shell, boards: Loopback, bundles: Path, apps: Apps, tmp_path: Path
+) -> None:
+    board, bundle = boards.board("jetson"), Path(shutil.copytree(bundles / "nvidia-gpu-float32", tmp_path / "bundle"))
+    before = folder_digests(bundle)
+    changing = finisher(tmp_path / "changing", '(folder / "labels.txt").write_text("another")')
+    command = ("compile", "--finish", bundle, "--on", "jetson", "--devices")
+    file = boards.devices(apps.bin, jetson={"python": changing})
+    shell.refuses(1, ["what came back is not this bundle"], *command, file)
+    assert folder_digests(bundle) == before
+
+    file = boards.devices(apps.bin, jetson={"python": finisher(tmp_path / "python")})
+    done = shell(*command, file)
+    assert (done.code, done.out) == (0, f"{bundle}: finished for jetson: model.engine\n"), done.err
+    manifest = read_bundle(bundle).manifest
+    assert (manifest.compiled.finished, manifest.compiled.backend_version) == (True, "10.3")
+    after = folder_digests(bundle)
+    assert {name for name in after if after[name] != before.get(name)} == {"manifest.json", "model.engine"}
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("edgetl")) == []
+    assert board.left_behind() == []
+
+
+def test_finishing_without_edgetl_there_says_what_to_install(
+    shell: Shell, boards: Loopback, bundles: Path, apps: Apps
+) -> None:
+    boards.board("jetson")
+    file = boards.devices(apps.bin, jetson={"python": "/nowhere/python"})
+    command = ("compile", "--finish", bundles / "nvidia-gpu-float32", "--on", "jetson", "--devices", file)
+    shell.refuses(1, ["jetson: finishing needs edgetl", "/nowhere/python"], *command)
 
 
 def test_an_unknown_host_key_is_refused_and_stays_unknown(shell: Shell, boards: Loopback, bundles: Path) -> None:
