@@ -34,7 +34,7 @@ decoded images to the trained float network; the machine was shared.
   some hundred steps it has hardly any memory), its L1 loss at the end, and changing input sizes. The loss is that of
   edgetl's network (generalized IoU). The length is in the table of cells: the libraries' 26 and 300 epochs of COCO are
   out of reach for a CPU, and 26 epochs of a dozen images would be forty steps. `auto` itself trains for 120 steps of 8
-  at ten shots, after its search
+  at ten shots, after its search, and for 240 where that found little
 - imagenet: `auto` from ImageNet weights (the detector on `mobilenetv2_100`) where it started from COCO weights"""
 
 _NAMES = {AUTO: "`auto`", PLAIN: "plain", IMAGENET: "ImageNet start"}

@@ -93,7 +93,8 @@ def describe(
     chosen, estimated = outcome.chosen, outcome.estimated_minutes
     trained = sum(sizes[name] for name in chosen.way.rates)
     evaluated = any(each.trials for each in outcome.tried)
-    sentence = f"The search was planned to take {estimated:.1f} of {minutes:.1f} minutes on two CPU cores."
+    longer = f"; training for longer adds {outcome.added_minutes:.1f}" if outcome.added_minutes else ""
+    sentence = f"The search was planned to take {estimated:.1f} of {minutes:.1f} minutes on two CPU cores{longer}."
     return DetectorAdaptRecord(
         family=spec.family,
         reason=_reason(task, outcome),
@@ -145,7 +146,8 @@ def _reason(task: Task, outcome: Outcome) -> str:
         for each in outcome.tried
         if each.judged and each is not chosen
     ]
-    return f"{said}; {', '.join(others) or 'no other way was affordable'}."
+    said += f"; {', '.join(others) or 'no other way was affordable'}"
+    return f"{said}; little is found, so it is trained for longer." if outcome.added_minutes else f"{said}."
 
 
 def _candidate(task: Task, tried: Tried, outcome: Outcome) -> Candidate:

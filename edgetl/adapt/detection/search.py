@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from edgetl.adapt.detection.budget import TRIAL_SHARE, affordable, search_minutes
+from edgetl.adapt.detection.budget import MACS_PER_MINUTE, TRIAL_SHARE, affordable, search_minutes
 from edgetl.adapt.detection.held_out import Judged, detect, judge, lead
 from edgetl.adapt.detection.inputs import CachedViews, FreshViews, Inputs, cached_views
 from edgetl.adapt.detection.shots import Shots
@@ -27,6 +27,8 @@ from edgetl.tasks.detection.networks.base import Detector
 from edgetl.types import Progress
 
 _CLEAR_LEAD = 0.5  # standard errors by which a way with a trained backbone must lead to be worth its risk
+_LITTLE = 0.1  # utility, below which trials were too short to compare ways: there is nothing to risk, but time to win
+_LONGER = 2.0  # training on all shots then
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,10 @@ class Tried:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The trained detector, all ways that were tried, the chosen one, and the losses of its training on all shots."""
+    """The trained detector, all ways that were tried, the chosen one, and the losses of its training on all shots.
+
+    added_minutes  estimated, beyond `estimated_minutes`, of training on all shots for longer than planned
+    """
 
     detector: Detector
     tried: tuple[Tried, ...]
@@ -90,6 +95,7 @@ class Outcome:
     losses: tuple[float, ...]
     seconds: float
     estimated_minutes: float
+    added_minutes: float
 
 
 def search(task: Task, ways: Sequence[Way], minutes: float) -> Outcome:
@@ -101,24 +107,26 @@ def search(task: Task, ways: Sequence[Way], minutes: float) -> Outcome:
     prepared = _inputs(task, entered or ways[:1])
     tried = tuple(_try(task, way, prepared) if way in entered else Tried(way, (), None, 0.0) for way in ways)
     chosen = choose(tried, finetune=task.config.strategy == "finetune")
+    estimated = search_minutes(
+        entered or (chosen.way,), task.body, task.folds if entered else (), len(task.shots), task.views
+    )
+    length, added = _length(task, chosen, minutes - estimated)
     start = time.monotonic()
-    with task.progress.task("training on all shots", total=_steps(task, chosen.way)) as advance:
+    with task.progress.task("training on all shots", total=_steps(task, chosen.way, length)) as advance:
         everything = range(len(task.shots))
-        losses = train(task.detector, prepared[chosen.way.cached], everything, _plan(task, chosen.way), advance)
+        plan = _plan(task, chosen.way, length)
+        losses = train(task.detector, prepared[chosen.way.cached], everything, plan, advance)
     if not math.isfinite(losses[-1]):
         raise UsageError(
             f"adapt.learning_rate: training `{chosen.way.name}` diverged after {len(losses)} steps; choose a lower "
             f"rate than {chosen.way.rate:g}"
         )
-    estimated = search_minutes(
-        entered or (chosen.way,), task.body, task.folds if entered else (), len(task.shots), task.views
-    )
-    return Outcome(task.detector, tried, chosen, tuple(losses), time.monotonic() - start, estimated)
+    return Outcome(task.detector, tried, chosen, tuple(losses), time.monotonic() - start, estimated, added)
 
 
 def choose(tried: Sequence[Tried], *, finetune: bool = False) -> Tried:
-    """The way with the highest mean utility; one that trains the backbone only if it leads clearly. The first one if
-    nothing was evaluated, or with `finetune`, which the recipe asks for."""
+    """The way with the highest mean utility; one that trains the backbone only if it leads clearly, or if a frozen one
+    finds little. The first one if nothing was evaluated, or with `finetune`, which the recipe asks for."""
     if finetune:
         return tried[0]
     known = [(each, each.judged.utility) for each in tried if each.judged]
@@ -127,9 +135,23 @@ def choose(tried: Sequence[Tried], *, finetune: bool = False) -> Tried:
     if best is None:
         return tried[0]
     for each, utility in known:
-        if not each.way.frozen and utility.mean() > best[1].mean() and lead(utility, best[1]) >= _CLEAR_LEAD:
+        clear = finds_little(best[0]) or lead(utility, best[1]) >= _CLEAR_LEAD
+        if not each.way.frozen and utility.mean() > best[1].mean() and clear:
             best = each, utility
     return best[0]
+
+
+def finds_little(tried: Tried) -> bool:
+    return tried.judged is not None and float(tried.judged.utility.mean()) < _LITTLE
+
+
+def _length(task: Task, chosen: Tried, left: float) -> tuple[float, float]:
+    """The length of the training on all shots, as a share of the planned one, and the minutes that it adds. No more
+    than the minutes `left` if the recipe sets the budget."""
+    added = (_LONGER - 1) * chosen.way.macs / MACS_PER_MINUTE
+    if not finds_little(chosen) or (task.config.budget_minutes != "auto" and added > left):
+        return 1.0, 0.0
+    return _LONGER, added
 
 
 def _inputs(task: Task, ways: Sequence[Way]) -> dict[bool, Inputs]:

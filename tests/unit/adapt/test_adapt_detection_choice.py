@@ -11,7 +11,7 @@ from edgetl.adapt.detection.budget import enough
 from edgetl.adapt.detection.folds import detection_folds
 from edgetl.adapt.detection.guards import negative_transfer, overfitting, small_objects, too_little_data
 from edgetl.adapt.detection.held_out import Judged, lead, mean_difference, utilities
-from edgetl.adapt.detection.search import Tried, choose
+from edgetl.adapt.detection.search import Tried, choose, finds_little
 from edgetl.adapt.detection.ways import Way
 from edgetl.tasks.detection.detections import Detections
 from edgetl.tasks.detection.match import match
@@ -83,6 +83,16 @@ def test_the_best_frozen_way_is_chosen_unless_training_the_backbone_leads_clearl
     assert choose([low, tried("deep", None, frozen=False)]) is low
     assert choose([tried("a", None), tried("b", None)]).way.name == "a"
     assert choose([tried("deep", [0.1, 0.2], frozen=False)]).way.name == "deep"
+
+
+def test_where_little_is_found_training_the_backbone_need_not_lead_clearly() -> None:
+    frozen, noisy = tried("low", [0.0, 0.1, 0.0, 0.1]), tried("deep", [0.3, 0.0, 0.0, 0.0], frozen=False)
+    assert choose([frozen, noisy]) is noisy
+    assert choose([frozen, tried("deep", [0.0, 0.0, 0.1, 0.0], frozen=False)]) is frozen
+    assert finds_little(frozen)
+    assert finds_little(noisy)
+    assert not finds_little(tried("low", [0.1, 0.2, 0.0, 0.2]))
+    assert not finds_little(tried("unknown", None))
 
 
 def test_a_lead_is_counted_in_standard_errors() -> None:

@@ -90,6 +90,21 @@ def test_a_search_over_its_budget_trains_the_first_way_without_holding_out(
     assert [guard.verdict for guard in record.guards[:2]] == ["not measured", "not measured"]
 
 
+def test_training_is_longer_where_trials_find_little_and_the_budget_allows_it(
+    split: Split, weights: Path, tmp_path: Path
+) -> None:
+    longer = adapt_in(split, weights, tmp_path / "longer", strategy="probe")
+    within = adapt_in(
+        split, weights, tmp_path / "within", strategy="probe", budget_minutes=longer.budget.estimated_minutes
+    )
+    assert longer.chosen.utility is not None
+    assert longer.chosen.utility.value < 0.1
+    assert longer.steps == 2 * within.steps
+    assert "trained for longer" in longer.reason
+    assert "longer" in longer.budget.sentence
+    assert "longer" not in within.reason + within.budget.sentence
+
+
 def test_a_class_in_one_image_cannot_be_held_out(split: Split, weights: Path, tmp_path: Path) -> None:
     shots = tuple(
         replace(each, truth=tuple(box for box in each.boxes if box.label == 0 or number == 0))

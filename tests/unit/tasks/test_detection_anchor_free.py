@@ -78,18 +78,26 @@ def test_an_object_belongs_to_the_positions_near_its_center_on_the_level_of_its_
     assert labels[near].tolist() == [1, 1, 1, 1]
 
 
-def test_an_object_between_two_levels_belongs_to_both() -> None:
-    def levels_of(side: float) -> list[int]:
-        labels = assign(POINTS, LEVELS, [objects((0, 0, side, side))]).labels[0]
-        sizes = [level.size for level in LEVELS]
-        found = zip(LEVELS, torch.split(labels, sizes), strict=True)
-        return [level.stride for level, mine in found if (mine >= 0).any()]
+def levels_of(width: float, height: float) -> list[int]:
+    """Strides of the levels that answer for an object of this size."""
+    labels = assign(POINTS, LEVELS, [objects((0, 0, width, height))]).labels[0]
+    found = zip(LEVELS, torch.split(labels, [level.size for level in LEVELS]), strict=True)
+    return [level.stride for level, mine in found if (mine >= 0).any()]
 
-    assert levels_of(40) == [8]
-    assert levels_of(44) == [8, 16]
-    assert levels_of(50) == [16]
-    assert levels_of(90) == [16, 32]
-    assert levels_of(110) == [32]
+
+def test_an_object_between_two_levels_belongs_to_both() -> None:
+    assert levels_of(40, 40) == [8]
+    assert levels_of(44, 44) == [8, 16]
+    assert levels_of(50, 50) == [16]
+    assert levels_of(90, 90) == [16, 32]
+    assert levels_of(110, 110) == [32]
+
+
+def test_an_elongated_object_belongs_to_all_levels_from_its_width_to_its_length() -> None:
+    assert levels_of(60, 31) == [16]
+    assert levels_of(60, 29) == levels_of(29, 60) == [8, 16]
+    assert levels_of(110, 20) == [8, 16, 32]
+    assert levels_of(110, 50) == [16, 32]
 
 
 def test_an_object_smaller_than_the_gap_between_positions_has_the_nearest_one() -> None:

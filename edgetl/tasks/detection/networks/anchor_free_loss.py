@@ -13,6 +13,7 @@ from edgetl.tasks.detection.networks.base import Targets
 
 _RADIUS = 1.5  # of an object's center region, in strides
 _SHORTEST, _LONGEST = 2.5, 6.0  # longer side of a level's objects, in strides: some belong to two levels
+_ELONGATED = 2.0  # length over width, from which the levels of an object's width answer for it too
 _BOX_WEIGHT = 2.0
 _EPSILON = 1e-7
 
@@ -108,12 +109,15 @@ def _area(boxes: Tensor) -> Tensor:
 
 def _of_level(boxes: Tensor, levels: Sequence[Level]) -> Tensor:
     """bool (N, A, K): whether the level of a position answers for objects of this size; the first level for all small
-    ones, the last for all large ones."""
-    longer = (boxes[..., 2:] - boxes[..., :2]).amax(2)
+    ones, the last for all large ones. Elongated ones belong to all levels from that of their width to that of their
+    length: with the coarse ones alone, hardly a position lies inside them."""
+    sides = boxes[..., 2:] - boxes[..., :2]
+    longer, shorter = sides.amax(2), sides.amin(2)
+    least = shorter.where(longer > _ELONGATED * shorter, longer)
     rows = []
     for number, level in enumerate(levels):
         large_enough = (longer > _SHORTEST * level.stride) | (number == 0)
-        small_enough = (longer <= _LONGEST * level.stride) | (number == len(levels) - 1)
+        small_enough = (least <= _LONGEST * level.stride) | (number == len(levels) - 1)
         rows.append((large_enough & small_enough)[:, None, :].expand(-1, level.size, -1))
     return torch.cat(rows, 1)
 
