@@ -38,6 +38,7 @@ from edgetl.fronts.views import augment_of
 from edgetl.recipes.run import Run
 from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE
 from edgetl.types import Progress, ResizePolicy, Split, WeightSource
+from edgetl.types.data import labels_of
 
 Plan = Callable[[int, float, int], str]
 """Gives the time estimate that is reported first, from the multiply-accumulates of an image, the minutes that
@@ -102,7 +103,8 @@ def _report(outcome: Outcome, progress: Progress) -> None:
 
 
 def _require_shots(split: Split) -> None:
-    counts = np.bincount([sample.label for sample in split.shots], minlength=len(split.classes))
+    labels = [label for sample in split.shots for label in labels_of(sample.truth)]
+    counts = np.bincount(labels, minlength=len(split.classes))
     absent = [name for name, count in zip(split.classes, counts, strict=True) if count == 0]
     if len(split.classes) < 2 or absent:
         raise DataError(

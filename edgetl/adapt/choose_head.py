@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.adapt.candidates import judged_row
+from edgetl.adapt.compare import joined
 from edgetl.adapt.episode import MOST_VIEWS, Task
 from edgetl.adapt.guards import Judged, judged, lead
 from edgetl.adapt.record import Candidate
-from edgetl.adapt.trials import HeadChoice
+from edgetl.adapt.trials import HeadChoice, HeadChoices
 from edgetl.tasks.classification.folds import Fold
 from edgetl.tasks.classification.heads.by_name import held_out_logits, prepare
 from edgetl.tasks.classification.heads.temperature import best_scale
@@ -34,9 +35,10 @@ _CLEAR_LEAD = 1.0  # standard errors over the first
 
 @dataclass(frozen=True)
 class JudgedHead:
-    """One head on every shot, each held out once. `judged` is None if nothing could be held out."""
+    """One head on every shot, each held out once. `judged` is None if nothing could be held out. Several heads on a
+    backbone are judged together."""
 
-    choice: HeadChoice
+    choice: HeadChoice | HeadChoices
     judged: Judged | None
     seconds: float
 
@@ -52,6 +54,8 @@ def judge_heads(task: Task, features: NDArray[np.float32], folds: Sequence[Fold]
     one on a few held-out images is mostly lucky. The others follow by cross entropy. Without folds only the first is
     returned.
     """
+    if task.heads:
+        return (_judge_several(task, features, folds),)
     choices = _choices(task)
     if not folds:
         return (JudgedHead(choices[0], None, 0.0),)
@@ -73,6 +77,32 @@ def judge_heads(task: Task, features: NDArray[np.float32], folds: Sequence[Fold]
     leads = [lead(head.judged, usual) if head.judged else 0.0 for head in heads]
     best = heads[int(np.argmax(leads))] if max(leads) >= _CLEAR_LEAD else heads[0]
     return best, *sorted((head for head in heads if head is not best), key=lambda head: head.loss)
+
+
+def _judge_several(task: Task, features: NDArray[np.float32], folds: Sequence[Fold]) -> JudgedHead:
+    """The best head for each of several, each chosen as if it were alone."""
+    best = [
+        judge_heads(task.of_head(head), features[:, labels >= 0], folds_of_labeled(folds, labels))[0]
+        for head, labels in zip(task.heads, task.labels.T, strict=True)
+    ]
+    choice = HeadChoices(
+        tuple(head.name for head in task.heads),
+        tuple(each.choice for each in best if isinstance(each.choice, HeadChoice)),
+    )
+    images = [np.flatnonzero(labels >= 0) for labels in task.labels.T]
+    parts = [(rows, each.judged) for rows, each in zip(images, best, strict=True) if each.judged is not None]
+    together = replace(joined(parts), name=choice.title) if folds and len(parts) == len(best) else None
+    return JudgedHead(choice, together, sum(each.seconds for each in best))
+
+
+def folds_of_labeled(folds: Sequence[Fold], labels: NDArray[np.int64]) -> tuple[Fold, ...]:
+    """Folds of all images as those of the labeled ones, by their place among them."""
+    place = np.cumsum(labels >= 0) - 1
+
+    def own(indices: Sequence[int]) -> tuple[int, ...]:
+        return tuple(int(place[index]) for index in indices if labels[index] >= 0)
+
+    return tuple(Fold(own(fold.train), own(fold.held_out)) for fold in folds)
 
 
 def head_rows(heads: Sequence[JudgedHead], folds: int, *, chosen: bool) -> list[Candidate]:

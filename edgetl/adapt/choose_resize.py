@@ -37,6 +37,9 @@ def choose_resize(
     policies = resizes_of(run)
     if not policies:
         return None, under(None)
+    if run.split.heads:
+        why = "set in the recipe" if len(policies) < 2 else "the usual one; policies are not compared for several heads"
+        return ResizeChoice(policies[0], f"{policies[0]}: {why}"), under(policies[0])
     labels = [sample.label for sample in run.split.shots]
     turns = [stratified_folds(labels, _FOLDS, _seed(run) + turn, groups) for turn in range(_REPEATS)]
     if len(policies) < 2 or not all(turns):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +18,13 @@ from edgetl.backbones.cut import Cut, cut_network, whole_macs
 from edgetl.backbones.extract import Frozen, Point, View, activations
 from edgetl.backbones.freeze import Depth
 from edgetl.data.pixels import MOST_BYTES
+from edgetl.data.split_heads import of_head
 from edgetl.fronts.base import load_front
 from edgetl.fronts.views import augment_of
 from edgetl.recipes.recipe import Adapt
 from edgetl.recipes.run import Run
-from edgetl.types import Progress, Sample
+from edgetl.tasks.heads.scores import own_labels
+from edgetl.types import HeadClasses, Progress, Sample
 
 MOST_VIEWS = 5  # for fitting a head; logistic regression on more takes too long
 _MAX_FEATURE_ROWS = 20_000  # images times views; beyond this, plain views are enough
@@ -78,8 +80,22 @@ class Task:
         return self.run.progress
 
     @property
+    def heads(self) -> tuple[HeadClasses, ...]:
+        """None if the network has only one."""
+        return self.run.split.heads
+
+    @property
     def labels(self) -> NDArray[np.int64]:
+        """(N,) of the shots; with several heads (N, heads), the index among a head's classes or -1."""
+        if self.heads:
+            return np.stack([own_labels(head, [sample.truth for sample in self.samples]) for head in self.heads], 1)
         return np.array([sample.label for sample in self.samples], np.int64)
+
+    def of_head(self, head: HeadClasses) -> Task:
+        """The same for the shots that are labeled for one head."""
+        rows = np.flatnonzero(own_labels(head, [sample.truth for sample in self.samples]) >= 0)
+        groups = None if self.groups is None else tuple(self.groups[row] for row in rows)
+        return replace(self, run=replace(self.run, split=of_head(self.run.split, head)), groups=groups)
 
     @property
     def head(self) -> str:

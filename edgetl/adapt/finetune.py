@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgetl.adapt.contrast import contrastive_loss
+from edgetl.adapt.heads_loss import contrast_of, loss_of_heads, scores_of_heads
 from edgetl.adapt.inputs import Inputs
 from edgetl.adapt.merged import Merged, merged
 from edgetl.adapt.snapshot import Snapshots
@@ -23,9 +23,13 @@ from edgetl.backbones.freeze import is_under, set_modes
 from edgetl.backbones.reproducible import own_draws
 from edgetl.backbones.speed import packed
 from edgetl.recipes.recipe import Adapt
+from edgetl.types import HeadClasses
 
 _JUDGED_AT_ONCE = 8  # more do not fit into the cache of a core
 _WARM_UP = 0.1  # share of the steps
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Of logits (n, C) and labels, the mean over the images."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,8 @@ class Epoch:
 @dataclass(frozen=True)
 class Plan:
     """How one network is trained. `by_block` has the names of the trained parts, block by block from input to output,
-    without the head; `contrast` says whether the features of a batch are compared with each other too."""
+    without the head; `contrast` says whether the features of a batch are compared with each other too; with several
+    `heads` their losses are added, each the mean over the images that are labeled for it."""
 
     config: Adapt
     learning_rate: float
@@ -51,6 +56,7 @@ class Plan:
     head: str
     epochs: int
     contrast: bool = False
+    heads: tuple[HeadClasses, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,14 +83,14 @@ def finetune(
     after_epoch: Callable[[Epoch], None] = lambda _: None,
     snapshots: Snapshots | None = None,
 ) -> Trained:
-    """Train `network` in place on the images `train`; it ends in eval mode. labels (N,) of all images.
+    """Train `network` in place on the images `train`; it ends in eval mode. labels (N,) of all images, or (N, heads).
 
     The schedule is always that of `plan.epochs`. `stop_after` ends it early, so that the network equals that of a trial
     after as many epochs. A loss that is not finite also ends it, and so do `patience` epochs in the second half without
     a better loss on `held_out` (in the first half the loss may rise and fall again as the rate anneals). All randomness
     comes from `config.seed`. With `snapshots` (nothing held out) a killed training resumes.
     """
-    trainer = _Trainer(network, inputs, torch.from_numpy(labels), plan)
+    trainer = _Trainer(network, inputs, torch.from_numpy(labels), plan, loss_for(plan, labels[list(train)]))
     history: list[Epoch] = []
     logits: list[NDArray[np.float32]] = []
     count = stop_after or plan.epochs
@@ -100,7 +106,7 @@ def finetune(
             loss = top1 = None
             if held_out:
                 logits.append(logits_of(network, inputs, held_out))
-                loss, top1 = _scores(logits[-1], labels[list(held_out)])
+                loss, top1 = _scores(logits[-1], labels[list(held_out)], plan.heads)
             history.append(Epoch(epoch, trainer.rate, mean_loss, loss, top1, time.monotonic() - start))
             after_epoch(history[-1])
             if snapshots:
@@ -109,6 +115,14 @@ def finetune(
                 break
     network.eval().requires_grad_(False)
     return Trained(tuple(history), np.stack(logits) if logits else np.zeros((0, 0, 0), np.float32))
+
+
+def loss_for(plan: Plan, train: NDArray[np.int64]) -> Loss:
+    """train  labels of the images that are trained on"""
+    smoothing = plan.config.label_smoothing
+    if plan.heads:
+        return loss_of_heads(plan.heads, train, smoothing)
+    return lambda logits, labels: functional.cross_entropy(logits, labels, label_smoothing=smoothing)
 
 
 def rate_factor(step: int, steps: int) -> float:
@@ -130,8 +144,8 @@ def logits_of(network: nn.Module, inputs: Inputs, indices: Sequence[int]) -> NDA
 class _Trainer:
     """A network with its optimizer and random numbers."""
 
-    def __init__(self, network: nn.Module, inputs: Inputs, labels: Tensor, plan: Plan) -> None:
-        self._network, self._inputs, self._labels, self._plan = network, inputs, labels, plan
+    def __init__(self, network: nn.Module, inputs: Inputs, labels: Tensor, plan: Plan, loss: Loss) -> None:
+        self._network, self._inputs, self._labels, self._plan, self._loss = network, inputs, labels, plan, loss
         self._generator = torch.Generator().manual_seed(plan.config.seed)
         learning = [plan.head, *chain(*plan.by_block)]
         self._members = [pair for pair in network.named_parameters() if is_under(pair[0], learning)]
@@ -205,17 +219,15 @@ class _Trainer:
 
         If no batch norm uses batch statistics, the batch is processed in parts that fit the cache; the sum is the same.
         """
-        smoothing = self._plan.config.label_smoothing
         if self._plan.contrast:
             pooled, logits = features(self._network, self._plan.head, inputs)
-            loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
-            loss = loss + contrastive_loss(pooled, labels)
+            loss = self._loss(logits, labels) + contrast_of(pooled, labels)
             loss.backward()  # type: ignore[no-untyped-call]
             return float(loss.detach())
         forward, at_once = self._forward(inputs)
         total = 0.0
         for images, truths in zip(torch.split(inputs, at_once), torch.split(labels, at_once), strict=True):
-            loss = functional.cross_entropy(forward(images), truths, label_smoothing=smoothing)
+            loss = self._loss(forward(images), truths)
             loss = loss * (len(images) / len(inputs))
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
@@ -230,7 +242,11 @@ class _Trainer:
         return self._merged.forward, self._merged.at_once
 
 
-def _scores(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[float, float]:
+def _scores(
+    logits: NDArray[np.float32], labels: NDArray[np.int64], heads: Sequence[HeadClasses]
+) -> tuple[float, float]:
+    if heads:
+        return scores_of_heads(logits, labels, heads)
     loss = float(functional.cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(labels)))
     return loss, float((logits.argmax(1) == labels).mean())
 

@@ -33,11 +33,15 @@ _WANTED_REACH = 10.0  # points to each side: the precision that the accuracy of 
 
 @dataclass(frozen=True)
 class Judged:
-    """One candidate on the held-out images: right (N,) bool, loss (N,) cross entropy in nats; same order for all."""
+    """One candidate on the held-out images: right (N,) bool, loss (N,) cross entropy in nats; same order for all.
+
+    images  of several heads: N is the number of their predictions, and these are the images that they are of, ascending
+    """
 
     name: str
     right: NDArray[np.bool_]
     loss: NDArray[np.float64]
+    images: NDArray[np.int64] | None = None
 
 
 def judged(name: str, logits: NDArray[np.float64], labels: NDArray[np.int64]) -> Judged:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgetl.store.cache import Cache
 from edgetl.types import Progress, Sample
+from edgetl.types.data import as_json
 
 
 def load_or_compute(
@@ -27,6 +28,6 @@ def load_or_compute(
     return found
 
 
-def contents(samples: Sequence[Sample]) -> list[list[str | int]]:
+def contents(samples: Sequence[Sample]) -> list[list[Any]]:
     """The images by content, and their labels, for `depends_on`."""
-    return [[sample.sha256, sample.label] for sample in samples]
+    return [[sample.sha256, as_json(sample.truth)] for sample in samples]

@@ -16,7 +16,7 @@ from edgetl.adapt.episode import Prepared, Task
 from edgetl.adapt.finetune import Epoch, Trained
 from edgetl.adapt.guards import Judged, lead
 from edgetl.adapt.record import Candidate, State
-from edgetl.adapt.trials import HeadChoice, Tuning, fit_on, run_trial
+from edgetl.adapt.trials import HeadChoice, HeadChoices, Tuning, fit_on, run_trial
 from edgetl.backbones.freeze import Depth, all_but, blocks, last_parts
 from edgetl.backbones.reproducible import draws
 from edgetl.backbones.speed import side_by_side
@@ -97,7 +97,7 @@ def race(
     entered: Sequence[Tuning],
     folds: Sequence[Fold],
     features: NDArray[np.float32],
-    head: HeadChoice,
+    head: HeadChoice | HeadChoices,
 ) -> list[Runner]:
     """Train `entered` on the folds, each from `head` fitted on the fold's training shots; none without folds."""
     if not folds or not entered:
@@ -149,7 +149,7 @@ def finish(task: Task, runners: Sequence[Runner], folds: Sequence[Fold], best_he
     """The runner with the largest lead over the best head, among those that ran on all folds; None if all diverged."""
     ends = []
     for runner in runners:
-        result = judged_trials(runner.tuning.title, runner.trials, task.config.epochs, folds, task.labels)
+        result = judged_trials(runner.tuning.title, runner.trials, task.config.epochs, folds, task.labels, task.heads)
         if result is not None and len(runner.trials) == len(folds):
             ends.append(Finish(runner, result[0], subset(best_head, result[1]), result[1]))
     return max(ends, key=lambda end: lead(end.judged, end.rival), default=None)
@@ -164,7 +164,7 @@ def runner_rows(
 
 def _row(task: Task, runner: Runner, folds: Sequence[Fold], best_head: Judged | None, chosen: bool) -> Candidate:
     title, setting = runner.tuning.title, runner.tuning.setting
-    result = judged_trials(title, runner.trials, task.config.epochs, folds, task.labels)
+    result = judged_trials(title, runner.trials, task.config.epochs, folds, task.labels, task.heads)
     if result is None or best_head is None:
         state: State = "diverged" if runner.entered else "over budget"
         if runner.error:
@@ -193,7 +193,7 @@ def _ranked(
 ) -> list[int]:
     """Those that did not diverge, best first, on the images that all of them were evaluated on."""
     ends = {
-        index: judged_trials(entered[index].title, trials[index], task.config.epochs, folds, task.labels)
+        index: judged_trials(entered[index].title, trials[index], task.config.epochs, folds, task.labels, task.heads)
         for index in alive
     }
     found = {index: end[0] for index, end in ends.items() if end is not None}

@@ -18,16 +18,18 @@ from edgetl.adapt.compare import chosen_epoch
 from edgetl.adapt.episode import Extracted, Task, extract
 from edgetl.adapt.finetune import Epoch, finetune, logits_of
 from edgetl.adapt.guards import Judged, clear_lead, lead
+from edgetl.adapt.heads_loss import scores_of_heads
+from edgetl.adapt.heads_verdicts import hurt, sanity_of_heads, verdicts_of_heads
 from edgetl.adapt.learning_curve import learning_curve
 from edgetl.adapt.race import Finish, Runner, depths, finish, race, runner_rows, tunings
 from edgetl.adapt.record import Candidate, Guard, LearningCurve
 from edgetl.adapt.snapshot import Snapshots
-from edgetl.adapt.trials import Tuning, fit_on, plan_of, trial_key, write_head
+from edgetl.adapt.trials import HeadChoices, Tuning, fit_on, plan_of, trial_key, write_head
 from edgetl.adapt.verdicts import Adapted, sanity, verdicts
 from edgetl.backbones.cut import whole_macs
 from edgetl.backbones.freeze import is_under
 from edgetl.files.digest import value_digest
-from edgetl.tasks.classification.folds import Fold, stratified_folds
+from edgetl.tasks.classification.folds import Fold, folds_of_heads, stratified_folds
 from edgetl.tasks.classification.heads.head import Head
 
 UNFINISHED = "unfinished"
@@ -89,12 +91,19 @@ def adapt(task: Task) -> Outcome:
     folds, wanted = _folds(task), depths(task)
     # without evaluation, fine-tune only if the recipe asks for it
     found = extract(task, wanted if folds or task.config.strategy == "finetune" else (), _worth(task, folds))
-    sane = sanity(task, found.features)
+    sane = sanity_of_heads(task, found.features) if task.heads else (sanity(task, found.features),)
     search = _search(task, found, folds)
     made = _make(task, found, search)
     best = search.heads[0]
     adapted = Adapted(
-        made.network, search.heads, search.end, made.tuning, len(made.final), search.folds, _macs(task, search)
+        made.network,
+        search.heads,
+        search.end,
+        made.tuning,
+        len(made.final),
+        search.folds,
+        _macs(task, search),
+        search.estimated_minutes,
     )
     fine = runner_rows(task, search.runners, search.folds, best.judged, made.tuning)
     return Outcome(
@@ -104,7 +113,7 @@ def adapt(task: Task) -> Outcome:
         head=best.choice.title,
         tuning=made.tuning,
         candidates=(*head_rows(search.heads, len(search.folds), chosen=made.tuning is None), *fine),
-        guards=(sane, *verdicts(task, adapted)),
+        guards=(*sane, *(verdicts_of_heads(task, adapted, found.features) if task.heads else verdicts(task, adapted))),
         folds=len(search.folds),
         runners=search.runners,
         final=made.final,
@@ -115,8 +124,10 @@ def adapt(task: Task) -> Outcome:
 
 
 def _learning_curve(task: Task, found: Extracted, search: _Search) -> LearningCurve | None:
-    head = search.heads[0].choice.name
-    return learning_curve(head, found.features[0], task.labels, task.num_classes, search.folds, task.config.seed)
+    head = search.heads[0].choice
+    if isinstance(head, HeadChoices):
+        return None
+    return learning_curve(head.name, found.features[0], task.labels, task.num_classes, search.folds, task.config.seed)
 
 
 def _worth(task: Task, folds: tuple[Fold, ...]) -> Callable[[int], bool]:
@@ -136,6 +147,8 @@ def _macs(task: Task, search: _Search) -> float:
 def _folds(task: Task) -> tuple[Fold, ...]:
     few = len(task.samples) < _FEW_SHOTS
     count = task.config.folds if task.config.folds != "auto" else (_FOLDS_OF_FEW if few else _FOLDS)
+    if task.heads:
+        return folds_of_heads(task.labels, count, task.config.seed, task.groups)
     return stratified_folds(task.labels.tolist(), count, task.config.seed, task.groups)
 
 
@@ -160,7 +173,7 @@ def _make(task: Task, found: Extracted, search: _Search) -> _Made:
     probed = copy.deepcopy(task.frozen.network)
     write_head(probed, task.head, head)
     end = search.end
-    wins = end is not None and lead(end.judged, end.rival) >= clear_lead(len(end.images))
+    wins = end is not None and lead(end.judged, end.rival) >= clear_lead(len(end.images)) and not hurt(task, end)
     blind = forced and not search.folds and bool(search.runners)
     if not (wins or blind or (forced and end is not None)):
         return _Made(probed, None, (), _why_not(task, search))
@@ -203,6 +216,8 @@ def _train_on_all(task: Task, runner: Runner, network: nn.Module, head: Head) ->
 
 def _own_top1(task: Task, runner: Runner, network: nn.Module) -> float:
     logits = logits_of(network, runner.tuning.prepared.inputs, range(len(task.samples)))
+    if task.heads:
+        return scores_of_heads(logits, task.labels, task.heads)[1]
     return float((logits.argmax(1) == task.labels).mean())
 
 
@@ -244,6 +259,9 @@ def _why_not(task: Task, search: _Search) -> str:
     if search.end is None:
         errors = [runner.error for runner in search.runners if runner.error]
         return f"{title}: fine-tuning {f'failed ({errors[0]})' if errors else 'diverged in every trial'}."
+    if worse := hurt(task, search.end):
+        named = " and ".join(f"`{name}`" for name in worse)
+        return f"{title}: fine-tuning was rolled back, because together {named} did worse than with a new head alone."
     return f"{title}: fine-tuning was rolled back, because {_numbers(search.end)}, which is not clearly better."
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -40,6 +40,18 @@ class HeadChoice:
 
 
 @dataclass(frozen=True)
+class HeadChoices:
+    """What is fitted for each of several heads, in their order."""
+
+    names: tuple[str, ...]
+    choices: tuple[HeadChoice, ...]
+
+    @property
+    def title(self) -> str:
+        return "; ".join(f"{name}: {each.title}" for name, each in zip(self.names, self.choices, strict=True))
+
+
+@dataclass(frozen=True)
 class Tuning:
     """A candidate: depth and learning rate of a training."""
 
@@ -55,10 +67,34 @@ class Tuning:
         return f"{self.prepared.depth.title}, rate {self.learning_rate:g}"
 
 
-def fit_on(task: Task, features: NDArray[np.float32], choice: HeadChoice, indices: NDArray[np.int64]) -> Head:
-    """The head fitted on the shots `indices`; features (V, N, F) of all."""
+def fit_on(
+    task: Task, features: NDArray[np.float32], choice: HeadChoice | HeadChoices, indices: NDArray[np.int64]
+) -> Head:
+    """The head fitted on the shots `indices`; features (V, N, F) of all. Several heads are fitted one by one, each on
+    the shots that are labeled for it, and become one."""
+    if isinstance(choice, HeadChoices):
+        return _side_by_side(
+            [
+                fit_on(task.of_head(head), features[:, labels >= 0], each, _among(labels, indices))
+                for head, each, labels in zip(task.heads, choice.choices, task.labels.T, strict=True)
+            ]
+        )
     views = features[:MOST_VIEWS, indices] if choice.augmented else features[:1, indices]
     return fit_head(choice.name, prepare_shots(views, task.labels[indices], task.num_classes), task.config.seed)
+
+
+def _among(labels: NDArray[np.int64], indices: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Which of the labeled images the labeled ones of `indices` are."""
+    return np.searchsorted(np.flatnonzero(labels >= 0), indices[labels[indices] >= 0])
+
+
+def _side_by_side(heads: Sequence[Head]) -> Head:
+    return Head(
+        "; ".join(head.name for head in heads),
+        np.concatenate([head.weight for head in heads]),
+        np.concatenate([head.bias for head in heads]),
+        "; ".join(head.setting for head in heads),
+    )
 
 
 def write_head(network: nn.Module, name: str, head: Head) -> None:
@@ -70,9 +106,8 @@ def write_head(network: nn.Module, name: str, head: Head) -> None:
 
 def plan_of(task: Task, tuning: Tuning) -> Plan:
     blocks, epochs = tuning.prepared.depth.by_block, task.config.epochs
-    return Plan(
-        task.config, tuning.learning_rate, blocks, task.head, epochs, contrast=task.pretrained and task.is_of_texts
-    )
+    contrast = task.pretrained and task.is_of_texts
+    return Plan(task.config, tuning.learning_rate, blocks, task.head, epochs, contrast, task.heads)
 
 
 def run_trial(
@@ -114,6 +149,7 @@ def trial_key(task: Task, tuning: Tuning, fold: Fold, head: Head) -> dict[str, A
         "fold": asdict(fold),
         "head": _head_digest(head),
         **({"contrast": 2} if task.pretrained and task.is_of_texts else {}),
+        **({"heads": [[head.name, len(head.classes)] for head in task.heads]} if task.heads else {}),
     }
 
 

@@ -53,6 +53,7 @@ class Adapted:
 
     tuning  None for a new head on frozen features; epochs  of fine-tuning on all shots
     macs    estimated multiply-accumulates of the whole adaptation; guards may cost a share of them
+    search_minutes  estimated, of the search alone
     """
 
     network: nn.Module
@@ -62,6 +63,7 @@ class Adapted:
     epochs: int
     folds: Sequence[Fold]
     macs: float
+    search_minutes: float = 0.0
 
 
 def sanity(task: Task, features: NDArray[np.float32]) -> Guard:

@@ -116,7 +116,8 @@ class _Emulation:
             return replace(build, error=str(error))
         picked, seed, reference = self._picked[:count], self._recipe.data.seed, self._builds.reference
         # what another CPU would find is bounded for classes only
-        if not self._task.in_image and (host := self._host(candidate)) is not None:
+        one_class = not self._task.in_image and not self._run.split.heads
+        if one_class and (host := self._host(candidate)) is not None:
             answered = Answered(host, logits, picked)
             labels = np.array([sample.label for sample in self._run.split.val], dtype=np.int64)
             if (found := on_all_images(answered, labels, reference, seed)) is not None:

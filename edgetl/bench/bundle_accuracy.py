@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgetl.bench.measurement import LabelPrecision, LabelRecall
+from edgetl.bench.measurement import HeadTop1, LabelPrecision, LabelRecall
 from edgetl.bundle.read import Bundle
 from edgetl.data.batches import batches, frames_of, usable
+from edgetl.data.head_sources import read_labeled
 from edgetl.data.labeled import labeled_objects, match_labels
+from edgetl.data.scan import locate
 from edgetl.data.survey import listing_of
 from edgetl.errors import BundleError, DataError
 from edgetl.fronts.audio.window import USUAL_S
@@ -19,6 +21,7 @@ from edgetl.fronts.text.shown import is_cut
 from edgetl.tasks.base import load_task
 from edgetl.tasks.classification.accuracy import Accuracy
 from edgetl.tasks.detection.scores import DetectionScores, OfClass
+from edgetl.tasks.heads.scores import HeadScores
 from edgetl.tasks.quality import QualityRecord
 from edgetl.tasks.running import answer_all
 from edgetl.types import AudioPreprocessing, Engine, Preprocessing, Progress, Sample, TextPreprocessing
@@ -31,13 +34,18 @@ def labeled(data: Path, bundles: Mapping[str, Bundle], progress: Progress) -> tu
     """
     first, *others = bundles.values()
     for other in others:
-        if (other.manifest.labels, other.manifest.task) != (first.manifest.labels, first.manifest.task):
+        known, own = ((each.manifest.labels, each.manifest.heads, each.manifest.task) for each in (first, other))
+        if own != known:
             raise BundleError(
                 f"{other.folder}: has other labels than {first.folder}; measure their accuracy one by one"
             )
     if first.manifest.task == "detection":
         objects = labeled_objects(data, first.manifest.labels, str(first.folder))
         samples, notes = objects.samples, objects.notes()
+    elif first.manifest.heads:
+        labels = read_labeled(locate(Path(), str(data)), first.manifest.heads, first.manifest.front)
+        samples = tuple(Sample(path, truth, "") for path, truth in labels.truths.items())
+        notes = ()
     else:
         p = first.manifest.preprocessing
         seconds = p.samples / p.rate_hz if isinstance(p, AudioPreprocessing) else USUAL_S
@@ -75,7 +83,7 @@ def judge(
     if not samples:
         return {}
     first = next(iter(bundles.values())).manifest
-    task = load_task(first.task)
+    task = load_task(first.task, first.heads)
     frames = frames_of(samples, preprocessing) if task.in_image else ()
     with progress.task("accuracy", total=len(samples)) as advance:
         answers = answer_all(task, engines, batches(samples, preprocessing), frames, advance)
@@ -100,12 +108,18 @@ def figures_of(found: QualityRecord | None, labels: Sequence[str], *, is_first: 
         classes = zip(labels, found.classes, strict=True)
         return figures | {"precisions": tuple(_precision(label, each, is_first=is_first) for label, each in classes)}
     recalls = zip(labels, found.recalls, strict=True)
+    if isinstance(found, HeadScores):
+        figures |= {"heads": tuple(_of_head(name, each, is_first=is_first) for name, each in found.measured)}
     return figures | {
         "recalls": tuple(
             LabelRecall(label, each.images, each.recall, None if is_first else each.drop_points)
             for label, each in recalls
         )
     }
+
+
+def _of_head(head: str, found: Accuracy, *, is_first: bool) -> HeadTop1:
+    return HeadTop1(head, found.images, found.top1, None if is_first else found.drop_points)
 
 
 def _precision(label: str, found: OfClass, *, is_first: bool) -> LabelPrecision:

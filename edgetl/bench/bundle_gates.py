@@ -27,7 +27,8 @@ def parse_gates(given: Sequence[str]) -> Gates:
     for text in given:
         key, sign, value = text.partition("=")
         name, dot, label = key.partition(".")
-        if not sign or bool(dot) != (name == "min_recall"):
+        of_part = bool(dot) == (name == "min_recall") or (bool(dot) and name == "min_score")
+        if not sign or not of_part:
             raise UsageError(f"--gate {text}: expected key=value, for example max_p99_ms=5 or min_recall.LABEL=0.95")
         if name not in KEYS:
             raise UsageError(f"--gate {text}: bundles have no gate `{name}`; {nearest(name, KEYS)}")
@@ -35,7 +36,9 @@ def parse_gates(given: Sequence[str]) -> Gates:
             number = read_yaml(value)
         except ValueError as error:
             raise UsageError(f"--gate {text}: not a number: {error}") from error
-        if dot:
+        if dot and name == "min_score":
+            raw.setdefault("heads", {})[label] = {"min_score": number}
+        elif dot:
             raw.setdefault(name, {})[label] = number
         else:
             raw[name] = number
@@ -57,7 +60,16 @@ def judge_bundles(measurement: Measurement, gates: Gates) -> Measurement:
 
 def _checks(row: BundleMeasurement, measurement: Measurement, gates: Gates) -> list[GateCheck]:
     checks: list[GateCheck] = []
-    if gates.least_score is not None:
+    for name in gates.heads or {}:
+        if name not in [head.head for head in row.heads]:
+            named = [head.head for head in row.heads]
+            hint = nearest(name, named) if named else "--gate min_score.HEAD needs several heads, and --data"
+            raise UsageError(f"--gate min_score.{name}: {row.bundle} has no such head measured; {hint}")
+    for head in row.heads:
+        if (least := gates.of_head(head.head).least_score) is not None:
+            what = f"top-1 of {head.head}"
+            checks.append(_share_check(gates.score_key, what, head.top1, head.images, least, head.head))
+    if gates.least_score is not None and not row.heads:
         checks.append(_share_check(gates.score_key, row.metric, row.first_score, row.images, gates.least_score))
     found = {each.label: each for each in row.recalls}
     for label, least in (gates.min_recall or {}).items():

@@ -7,7 +7,8 @@ if the value is on the wrong side whatever the undecided predictions are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from edgetl.bench.machine import Machine
 from edgetl.bench.quiet import Conditions, busy, too_many_threads
@@ -15,6 +16,7 @@ from edgetl.bench.result import BuildBench, Latency, TargetBench
 from edgetl.files.text import decimal, one_line
 from edgetl.recipes.gates import Gates
 from edgetl.tasks.accuracy_gates import worst
+from edgetl.tasks.heads.scores import HeadAccuracy, HeadScores
 from edgetl.types import PRECISIONS, ClassRecall, Estimate, Interval, Verdict
 
 _LEFT_IN_FLOAT = "convolutions and matrix products in float"
@@ -24,7 +26,7 @@ _CONVERSIONS = "conversions between float and INT8"
 @dataclass(frozen=True)
 class GateCheck:
     """One gate on one build. `limit` and `value` are in the unit of the recipe key `gate`; `label` is the class of a
-    recall gate."""
+    recall gate, or one of several heads."""
 
     gate: str
     limit: float
@@ -36,11 +38,10 @@ class GateCheck:
 
 def check_gates(build: BuildBench, bench: TargetBench, gates: Gates, noun: str = "image") -> tuple[GateCheck, ...]:
     """All gates that are set, on one build that runs. noun  one example, in the reasons"""
-    checks: list[GateCheck] = []
-    if gates.max_drop_points is not None:
-        checks.append(_drop_check(build, bench, gates.max_drop_points, noun))
-    if gates.least_score is not None:
-        checks.append(_score_check(build, bench, gates.score_key, gates.least_score, noun))
+    if isinstance(build.accuracy, HeadScores):
+        checks = [check for each in build.accuracy.heads for check in _of_head(each, build, bench, gates, noun)]
+    else:
+        checks = _of_score(build, bench, gates, noun)
     for label, least in (gates.min_recall or {}).items():
         checks.append(_recall_check(build, bench, label, least, noun))
     if gates.max_recall_drop_points is not None:
@@ -52,6 +53,21 @@ def check_gates(build: BuildBench, bench: TargetBench, gates: Gates, noun: str =
     if PRECISIONS[build.precision].all_integer:
         checks += _placement_checks(build, gates)
     return tuple(checks)
+
+
+def _of_score(build: BuildBench, bench: TargetBench, gates: Gates, noun: str) -> list[GateCheck]:
+    checks: list[GateCheck] = []
+    if gates.max_drop_points is not None:
+        checks.append(_drop_check(build, bench, gates.max_drop_points, noun))
+    if gates.least_score is not None:
+        checks.append(_score_check(build, bench, gates.score_key, gates.least_score, noun))
+    return checks
+
+
+def _of_head(head: HeadAccuracy, build: BuildBench, bench: TargetBench, gates: Gates, noun: str) -> Iterator[GateCheck]:
+    """The gates on accuracy of one of several heads, by its own limits where it has some."""
+    for check in _of_score(replace(build, accuracy=head.accuracy), bench, gates.of_head(head.head), noun):
+        yield replace(check, label=head.head, reason=f"{head.head}: {check.reason}")
 
 
 def _placement_checks(build: BuildBench, gates: Gates) -> list[GateCheck]:

@@ -11,6 +11,7 @@ from edgetl.errors import UsageError
 from edgetl.files.text import one_line
 from edgetl.recipes.gates import Gates
 from edgetl.tasks.classification.accuracy import Accuracy
+from edgetl.tasks.heads.scores import HeadScores
 from edgetl.types import PRECISIONS, Interval, Precision, Verdict
 
 Choose = Literal["fastest", "int8", "float32"]
@@ -89,7 +90,7 @@ def _build_reason(
 ) -> str:
     reasons = [check.reason for check in checks if check.verdict == verdict and check.value is not None]
     if build.accuracy is not None and build.accuracy.not_finite:
-        of = "logits" if isinstance(build.accuracy, Accuracy) else "outputs"
+        of = "logits" if isinstance(build.accuracy, Accuracy | HeadScores) else "outputs"
         reasons.append(f"{build.accuracy.not_finite} {noun}s gave NaN or infinite {of}")
     if build.unmeasured:
         reasons.append(f"not measured: {one_line(build.unmeasured)}; the next build tries again")

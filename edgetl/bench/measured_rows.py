@@ -19,7 +19,8 @@ _TIMES = ("p50_ms", "p90_ms", "p99_ms", "p999_ms", "ratio", "detect_p50_ms")
 
 
 def rows(measurement: Measurement) -> list[Row]:
-    """One row per bundle. Columns `recall.<class>`, or `ap.<class>` of detectors, hold the scores of single classes."""
+    """One row per bundle. Columns `recall.<class>`, or `ap.<class>` of detectors, hold the scores of single classes,
+    `top1.<head>` those of several heads."""
     return [_row(measurement, each) for each in measurement.bundles]
 
 
@@ -79,6 +80,7 @@ def _row(measurement: Measurement, bundle: BundleMeasurement) -> Row:
     met = measurement.conditions
     row |= {"waited": met.waited if met else None, "stolen": met.stolen if met else None}
     row |= {"warnings": "; ".join(measurement.warnings)}
+    row |= {f"top1.{each.head}": each.top1.value for each in bundle.heads}
     row |= {f"ap.{each.label}": each.ap.value if each.ap else None for each in bundle.precisions}
     row |= {f"recall.{each.label}": each.recall.value if each.recall else None for each in bundle.recalls}
     return row

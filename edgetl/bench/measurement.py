@@ -61,6 +61,18 @@ class LabelPrecision:
 
 
 @dataclass(frozen=True)
+class HeadTop1:
+    """One of several heads, on the files that are labeled for it. drop_points  as those of the bundle"""
+
+    __pydantic_config__ = _STRICT
+
+    head: str
+    images: int
+    top1: Interval
+    drop_points: Interval | None
+
+
+@dataclass(frozen=True)
 class LengthTime:
     """The network alone, on a text that is filled up to so many tokens."""
 
@@ -90,6 +102,7 @@ class BundleMeasurement:
     detect_p50_ms    of a detector: from the decoded image to its objects, resize and postprocess included; None if it
                      was not measured
     by_length        of a network of texts, the shortest first; empty if it was not measured
+    heads            of several; then `score` is the lowest of their top-1
     tokenize_p50_ms  from a text to its tokens, apart from the network; None if it was not measured
     p99_ms           without ends it is an indication: too few runs for a valid interval
     p999_ms          p99.9; None with fewer runs than its interval needs
@@ -134,6 +147,7 @@ class BundleMeasurement:
     runs_for_p999: int | None = None
     warm_up: WarmUp | None = None
     paced: Paced | None = None
+    heads: tuple[HeadTop1, ...] = ()
 
     @property
     def first_score(self) -> Interval | None:

@@ -55,6 +55,7 @@ def compile_pivot(pivot_folder: Path, target: Target, precision: Precision, name
         compiled=compiled,
         scheme=model.scheme_id,
         labels=pivot.labels,
+        heads=pivot.heads,
         preprocessing=pivot.preprocessing,
         pivot_sha256=model.sha256,
         golden_files=pivot.golden_files,

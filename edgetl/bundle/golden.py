@@ -54,15 +54,22 @@ class Logits:
         shape = (manifest.golden.count, len(manifest.labels))
         self._logits = read_golden(folder / "golden" / "logits.safetensors", "logits", np.float32, shape)
         self._tolerance = manifest.golden.tolerance
+        whole = slice(0, len(manifest.labels))
+        self._parts = tuple(head.columns for head in manifest.heads) or (whole,)
 
     def checks(self, index: int, example: GoldenExample, outputs: Tensors) -> Iterator[StepCheck]:
         """The steps after the input of `example`, number `index`. outputs  of all golden examples"""
-        yield network_check(index, outputs[OUTPUT_NAME][index], self._logits[index], self._tolerance)
+        yield network_check(index, outputs[OUTPUT_NAME][index], self._logits[index], self._tolerance, self._parts)
 
 
 def network_check(
-    index: int, logits: NDArray[np.float32], golden: NDArray[np.float32], tolerance: Tolerance
+    index: int,
+    logits: NDArray[np.float32],
+    golden: NDArray[np.float32],
+    tolerance: Tolerance,
+    parts: Sequence[slice] = (slice(None),),
 ) -> StepCheck:
+    """parts  the logits of each head"""
     if logits.shape != golden.shape or not np.isfinite(logits).all():
         return StepCheck(
             index, "network", False, float("inf"), tolerance.max_diff_of_range, "not finite or of another shape"
@@ -72,15 +79,19 @@ def network_check(
     difference = float(np.abs(found - expected).max()) / spread
     cosine = _cosine(found, expected)
     # another class passes only if one of the two predictions is close to a tie
-    close = min(_lead(golden), _lead(logits)) <= tolerance.max_diff_of_range / 2 * spread
-    answer, wanted = int(logits.argmax()), int(golden.argmax())
-    same = answer == wanted
-    passed = (same or close) and difference <= tolerance.max_diff_of_range and cosine >= tolerance.min_cosine
+    limit = tolerance.max_diff_of_range / 2 * spread
+    answers, wanted = ([(part.start or 0) + int(each[part].argmax()) for part in parts] for each in (logits, golden))
+    decided = all(
+        mine == theirs or min(_lead(golden[part]), _lead(logits[part])) <= limit
+        for part, mine, theirs in zip(parts, answers, wanted, strict=True)
+    )
+    same, answer = answers == wanted, " and ".join(map(str, answers))
+    passed = decided and difference <= tolerance.max_diff_of_range and cosine >= tolerance.min_cosine
     detail = (
         f"logits differ by {100 * difference:.2f} % of their range (limit {100 * tolerance.max_diff_of_range:g} %), "
         f"cosine {cosine:.5f} (at least {tolerance.min_cosine:g}), class {answer}"
     )
-    detail += "" if same else f" instead of {wanted}"
+    detail += "" if same else f" instead of {' and '.join(map(str, wanted))}"
     return StepCheck(index, "network", passed, difference, tolerance.max_diff_of_range, detail)
 
 

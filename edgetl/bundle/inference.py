@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edgetl.backends.base import load as load_backend
 from edgetl.backends.fresh_process import LIMITS, Limits, outputs
 from edgetl.bundle.golden import StepCheck, replay
+from edgetl.bundle.manifest import Manifest
 from edgetl.bundle.read import Bundle, read_bundle
 from edgetl.data.batches import load_example, load_framed
 from edgetl.errors import BackendError, BundleError, DataError, UsageError
@@ -28,12 +29,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class HeadAnswer:
+    """The most likely classes of one of several heads, most likely first."""
+
+    head: str
+    labels: tuple[str, ...]
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Prediction:
     """The most likely classes of one file, most likely first; probabilities are softmax of the logits.
 
     `error` says why there are none: a file of another kind, logits that are not finite. "" on success.
 
     quote  the beginning of a text;  cut  whether it is longer than what the network reads
+    heads  of several; then `labels` and `probabilities` are empty
     """
 
     path: str
@@ -42,6 +53,7 @@ class Prediction:
     error: str = ""
     quote: str = ""
     cut: bool = False
+    heads: tuple[HeadAnswer, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,7 +124,7 @@ def predict(folder: Path, images: Iterable[Path], *, top: int, threads: int) -> 
                 yield Prediction(str(path), (), (), str(error))
                 continue
             logits = engine.infer(fed(example[None]))[OUTPUT_NAME][0].astype(np.float64)
-            found = _prediction(str(path), bundle.manifest.labels, logits, top)
+            found = _prediction(str(path), bundle.manifest, logits, top)
             yield _of_text(found, path, bundle.manifest.preprocessing)
 
 
@@ -124,13 +136,25 @@ def _of_text(found: Prediction, path: Path, p: Preprocessing) -> Prediction:
     return replace(found, quote=quote(text), cut=is_cut(text, p))
 
 
-def _prediction(path: str, labels: Sequence[str], logits: NDArray[np.float64], top: int) -> Prediction:
+def _prediction(path: str, manifest: Manifest, logits: NDArray[np.float64], top: int) -> Prediction:
     if not np.isfinite(logits).all():
         return Prediction(path, (), (), _not_finite(path))
+    if manifest.heads:
+        heads = tuple(
+            HeadAnswer(each.name, *_likeliest(each.classes, logits[each.columns], top)) for each in manifest.heads
+        )
+        return Prediction(path, (), (), heads=heads)
+    return Prediction(path, *_likeliest(manifest.labels, logits, top))
+
+
+def _likeliest(
+    labels: Sequence[str], logits: NDArray[np.float64], top: int
+) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """The first labels by their softmax, and that."""
     shares = np.exp(logits - logits.max())
     shares /= shares.sum()
     order = np.argsort(-shares, kind="stable")[:top]
-    return Prediction(path, tuple(labels[i] for i in order), tuple(float(shares[i]) for i in order))
+    return tuple(labels[i] for i in order), tuple(float(shares[i]) for i in order)
 
 
 def _not_finite(path: str) -> str:

@@ -37,6 +37,7 @@ from edgetl.types import (
     AudioPreprocessing,
     Compiled,
     FrontName,
+    HeadClasses,
     Interval,
     Signature,
     Target,
@@ -44,6 +45,7 @@ from edgetl.types import (
     Verdict,
     located,
 )
+from edgetl.types.data import are_heads_of
 
 SCHEMA = 2
 FILE_NAME = "manifest.json"
@@ -51,6 +53,7 @@ LABELS_NAME = "labels.txt"
 MAX_MANIFEST_BYTES = 4_000_000
 MAX_FILE_BYTES = 4_000_000_000
 MAX_NAME_CHARACTERS = 200
+MAX_HEADS = 64
 GENERATION: Literal["generation"] = "generation"
 """The task of bundles that continue a text; their manifest is `edgetl/language/manifest.py`."""
 
@@ -185,6 +188,7 @@ class _OfEverySchema(StrictModel):
 
 class Manifest(_OfEverySchema):
     """front      how a file becomes the network's input
+    heads        which logits are whose, if there are several heads; the key is missing otherwise
     postprocess  how the outputs become objects; None for a classifier
     """
 
@@ -193,6 +197,7 @@ class Manifest(_OfEverySchema):
     front: FrontName
     signature: Signature
     postprocess: Postprocess | None
+    heads: Annotated[tuple[HeadClasses, ...], Field(max_length=MAX_HEADS, exclude_if=lambda heads: not heads)] = ()
 
     @model_validator(mode="after")
     def _fits_its_task(self) -> Manifest:
@@ -205,6 +210,8 @@ class Manifest(_OfEverySchema):
             raise ValueError(problem)
         if (self.postprocess is None) != (self.task == "classification"):
             raise ValueError(f"`postprocess` must be {'null' if self.postprocess else 'an object'} for {self.task}")
+        if self.heads and not are_heads_of(self.heads, self.labels):
+            raise ValueError("`heads` must be two or more whose classes are `labels`, in order")
         for file in self.golden.files if self.golden else ():
             if file.rsplit(".", 1)[-1] not in _GOLDEN_SUFFIXES[self.front]:
                 raise ValueError(f"`golden.files` must be {load_front(self.front).noun}s; found {file}")

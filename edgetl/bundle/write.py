@@ -13,7 +13,17 @@ from edgetl.bundle.ports import signature_for
 from edgetl.files.digest import folder_digests
 from edgetl.store.results import write_text
 from edgetl.tasks.detection.detections import Postprocess
-from edgetl.types import PRECISIONS, Compiled, NumberFormat, Precision, Preprocessing, Signature, Target, Verdict
+from edgetl.types import (
+    PRECISIONS,
+    Compiled,
+    HeadClasses,
+    NumberFormat,
+    Precision,
+    Preprocessing,
+    Signature,
+    Target,
+    Verdict,
+)
 
 # Between CPUs, INT8 results differ by isolated single steps, which spread to a few percent of the logits' range.
 # Float results differ by rounding: to 24 bits in float32, 11 in float16, 8 in bfloat16
@@ -78,6 +88,7 @@ def write_manifest(
     compiled: Compiled,
     scheme: str | None,
     labels: tuple[str, ...],
+    heads: tuple[HeadClasses, ...] = (),
     preprocessing: Preprocessing,
     pivot_sha256: str,
     golden_files: tuple[str, ...],
@@ -103,6 +114,7 @@ def write_manifest(
         compiled=compiled,
         scheme=scheme,
         labels=labels,
+        heads=heads,
         preprocessing=preprocessing,
         task="classification" if postprocess is None else "detection",
         front=preprocessing.front,

@@ -11,7 +11,7 @@ from edgetl.checks.files import WORDS
 from edgetl.checks.labels import find_mislabeled
 from edgetl.checks.model import Finding, Suspect
 from edgetl.checks.neighbours import find_neighbours
-from edgetl.checks.subject import Subject, suspicion
+from edgetl.checks.subject import Subject, by_head, suspicion
 
 
 def neighbours(
@@ -49,7 +49,10 @@ def neighbours(
 
 
 def labels(subject: Subject, features: NDArray[np.float32], *, seed: int) -> Finding:
-    """Images whose label is improbable, given all others."""
+    """Images whose label is improbable, given all others; of several heads one by one."""
+    if subject.heads:
+        each = [(head.name, *subject.of_head(head)) for head in subject.heads]
+        return by_head([(name, labels(own, features[rows], seed=seed)) for name, own, rows in each])
     found = find_mislabeled(features, subject.labels, seed=seed)
     if found is None:
         return Finding(

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.checks.model import Finding
-from edgetl.checks.subject import noun_of
+from edgetl.checks.subject import by_head, noun_of
+from edgetl.data.split_heads import each_head
 from edgetl.stats import paired_difference, wilson
 from edgetl.types import Split
 
@@ -24,7 +25,9 @@ _MOST_IMAGES = 1_000_000
 
 
 def balance(split: Split) -> Finding:
-    """Class sizes on both sides."""
+    """Class sizes on both sides; of several heads one by one."""
+    if split.heads:
+        return by_head([(name, balance(own)) for name, own in each_head(split)])
     shots, val = _counts(split, "shots"), _counts(split, "val")
     problems: list[str] = []
     noun = f"{noun_of(split)}s"
@@ -58,6 +61,8 @@ def balance(split: Split) -> Finding:
 
 def precision(split: Split, max_drop_points: float | None) -> Finding:
     """Whether the validation images determine a build's drop to within the gate `gates.max_drop_points`."""
+    if split.heads:
+        return by_head([(name, precision(own, max_drop_points)) for name, own in each_head(split)])
     count = len(split.val)
     top1 = wilson(round(ASSUMED_TOP1 * count), count)
     half = drop_half_width_points(count)

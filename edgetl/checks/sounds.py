@@ -72,7 +72,7 @@ def _plain(run: Run, looked_at: Subject, prints: SoundPrints) -> Plain:
 def silence(subject: Subject, prints: SoundPrints) -> Finding:
     """Clips of zeros, and clips far quieter than their class."""
     labels = subject.labels
-    medians = np.array([np.median(prints.loud[labels == label]) for label in range(len(subject.classes))])
+    medians = np.array([np.median(prints.loud[labels == label]) for label in range(int(labels.max()) + 1)])
     below = medians[labels] - prints.loud
     numbers = {"median_loudness_dbfs": float(np.median(prints.loud))}
     suspects = [

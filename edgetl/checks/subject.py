@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,21 +15,32 @@ from edgetl.checks.model import MAX_SUSPECTS, CheckName, Finding, Picture, Side,
 from edgetl.data.groups import SplitKeys
 from edgetl.data.names import first_of
 from edgetl.fronts.base import load_front
-from edgetl.types import Sample, Split
+from edgetl.types import HeadClasses, Sample, Split
+from edgetl.types.data import labels_of
+
+_VERDICTS = ("pass", "not checked", "warn", "refuse")
+"""From good to bad."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Shots first, then validation images. Index i means `samples[i]` in every check. `noun`: one of them."""
+    """Shots first, then validation images. Index i means `samples[i]` in every check. `noun`: one of them; `heads` of
+    several."""
 
     classes: tuple[str, ...]
     samples: tuple[Sample, ...]
     shots: int
     noun: str = "image"
+    heads: tuple[HeadClasses, ...] = ()
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        """(N,) class indices; 0 for images with objects, which have no class of their own."""
+        """(N,) class indices; 0 for images with objects, which have no class of their own. With several heads the
+        number of the combination of labels."""
+        if self.heads:
+            truths = [labels_of(sample.truth) for sample in self.samples]
+            numbers = {truth: number for number, truth in enumerate(sorted(set(truths)))}
+            return np.array([numbers[truth] for truth in truths], dtype=np.int64)
         return np.array([label_of(sample) for sample in self.samples], dtype=np.int64)
 
     @property
@@ -58,7 +69,16 @@ class Subject:
         sample = self.samples[index]
         side: Side = "val" if index >= self.shots else "train"
         label = self.classes[sample.truth] if isinstance(sample.truth, int) else ""
+        if self.heads:
+            label = " and ".join(self.classes[each] for each in labels_of(sample.truth))
         return Picture(path=sample.path, side=side, label=label)
+
+    def of_head(self, head: HeadClasses) -> tuple[Subject, list[int]]:
+        """The samples that are labeled for one head, with its classes, and their rows."""
+        rows = [row for row, sample in enumerate(self.samples) if head.own(sample.truth) >= 0]
+        samples = tuple(replace(self.samples[row], truth=head.own(self.samples[row].truth)) for row in rows)
+        shots = sum(row < self.shots for row in rows)
+        return replace(self, classes=head.classes, samples=samples, shots=shots, heads=()), rows
 
 
 def label_of(sample: Sample) -> int:
@@ -73,14 +93,14 @@ def noun_of(split: Split) -> str:
 
 def whole(split: Split) -> Subject:
     """All images of the split."""
-    return Subject(split.classes, (*split.shots, *split.val), len(split.shots), noun_of(split))
+    return Subject(split.classes, (*split.shots, *split.val), len(split.shots), noun_of(split), split.heads)
 
 
 def beginning(split: Split, most: int) -> Subject:
     """At most `most` images of each side. A split takes classes in turn, in the order of the seeded draw, so its
     beginning is a stratified, seeded sample."""
     shots = split.shots[:most]
-    return Subject(split.classes, (*shots, *split.val[:most]), len(shots), noun_of(split))
+    return Subject(split.classes, (*shots, *split.val[:most]), len(shots), noun_of(split), split.heads)
 
 
 def rows_of(looked_at: Subject, split: Split) -> list[int]:
@@ -108,5 +128,18 @@ def suspicion(
             "remedy": remedy,
             "found": len(suspects),
             "suspects": tuple(suspects[:MAX_SUSPECTS]),
+        }
+    )
+
+
+def by_head(found: Sequence[tuple[str, Finding]]) -> Finding:
+    """The findings of one check for several heads, by name, as one."""
+    worst = max((finding for _, finding in found), key=lambda finding: _VERDICTS.index(finding.verdict))
+    return worst.model_copy(
+        update={
+            "sentence": "; ".join(f"{name}: {finding.sentence}" for name, finding in found),
+            "found": sum(finding.found for _, finding in found),
+            "suspects": tuple(each for _, finding in found for each in finding.suspects)[:MAX_SUSPECTS],
+            "numbers": {f"{name}/{key}": value for name, one in found for key, value in one.numbers.items()},
         }
     )

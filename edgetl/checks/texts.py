@@ -64,7 +64,7 @@ class _Quoting(Subject):
 
 
 def _quoting(subject: Subject, quotes: Mapping[str, str]) -> Subject:
-    return _Quoting(subject.classes, subject.samples, subject.shots, subject.noun, quotes)
+    return _Quoting(subject.classes, subject.samples, subject.shots, subject.noun, subject.heads, quotes)
 
 
 def _quoted(finding: Finding, quotes: Mapping[str, str]) -> Finding:

@@ -179,10 +179,13 @@ def _classify(
     from edgetl.files.rows import row_of
     from edgetl.fronts.audio.piece import piece_of
 
-    shown = min(top, len(manifest.labels))
+    if sort_into is not None and manifest.heads:
+        raise click.UsageError(f"--sort-into is for one head; {bundle} has {len(manifest.heads)}: use --csv")
+    heads = tuple(head.name for head in manifest.heads)
+    shown = min(top, max((len(head.classes) for head in manifest.heads), default=len(manifest.labels)))
     writer: Lines | Table | Document = Lines(threshold)
     if form.as_csv or form.as_json:
-        writer = Table(threshold, shown, manifest.front == "text") if form.as_csv else Document(threshold)
+        writer = Table(threshold, shown, manifest.front == "text", heads) if form.as_csv else Document(threshold)
     if sort_into is not None and (part := next((each for each in images if row_of(each) or piece_of(each)), None)):
         whole = "a part of a recording" if piece_of(part) else "a row of a table"
         raise click.UsageError(f"--sort-into is for files; {part.name} is {whole}: use --csv")

@@ -14,13 +14,13 @@ import click
 from edgetl.files.text import escaped
 
 if TYPE_CHECKING:
-    from edgetl.bundle.inference import Prediction
+    from edgetl.bundle.inference import HeadAnswer, Prediction
     from edgetl.cli.sort_into import Sorter
 
 UNSURE = "unsure"
 
 
-def decided(prediction: Prediction, threshold: float) -> str:
+def decided(prediction: Prediction | HeadAnswer, threshold: float) -> str:
     """The most likely label, or `unsure` if its probability is below the threshold."""
     return prediction.labels[0] if prediction.probabilities[0] >= threshold else UNSURE
 
@@ -63,12 +63,15 @@ class Lines:
         if prediction.error:
             click.echo(f"edgetl: {escaped(prediction.error)}", err=True)
             return
-        shares = zip(prediction.labels, prediction.probabilities, strict=True)
-        result = ", ".join(f"{escaped(label)} {100 * share:.1f} %" for label, share in shares)
-        if decided(prediction, self.threshold) == UNSURE and self.threshold > 0:
-            result = f"{UNSURE} ({result})"
+        result = "; ".join(f"{escaped(each.head)}: {self._said(each)}" for each in prediction.heads)
+        result = result or self._said(prediction)
         place = escaped(prediction.path) + (f' "{prediction.quote}"' if prediction.quote else "")
         click.echo(f"{place}: {result}", file=self.out)
+
+    def _said(self, answer: Prediction | HeadAnswer) -> str:
+        shares = zip(answer.labels, answer.probabilities, strict=True)
+        result = ", ".join(f"{escaped(label)} {100 * share:.1f} %" for label, share in shares)
+        return f"{UNSURE} ({result})" if decided(answer, self.threshold) == UNSURE and self.threshold > 0 else result
 
     def end(self) -> None:
         return None
@@ -76,24 +79,30 @@ class Lines:
 
 class Table:
     """A CSV table on stdout: path, the beginning of a text, prediction, labels with their probabilities, and the error
-    if there is none."""
+    if there is none. With several heads these columns for each head, named by it."""
 
-    def __init__(self, threshold: float, top: int, of_texts: bool = False) -> None:
-        self.threshold, self.top, self.of_texts = threshold, top, of_texts
+    def __init__(self, threshold: float, top: int, of_texts: bool = False, heads: Sequence[str] = ()) -> None:
+        self.threshold, self.top, self.of_texts, self.heads = threshold, top, of_texts, heads
         self.out = sys.stdout
         pairs = [name for number in range(1, top + 1) for name in (f"label_{number}", f"probability_{number}")]
-        self._write(["path", *(["text"] if of_texts else []), "prediction", *pairs, "error"])
+        columns = [f"{head}.{name}" for head in heads for name in ("prediction", *pairs)]
+        self._write(["path", *(["text"] if of_texts else []), *(columns or ["prediction", *pairs]), "error"])
 
     def show(self, prediction: Prediction) -> None:
         if prediction.error:
             click.echo(f"edgetl: {escaped(prediction.error)}", err=True)
-        pairs: list[str] = []
-        for label, share in zip(prediction.labels, prediction.probabilities, strict=True):
-            pairs += [escaped(label), f"{share:.6f}"]
-        answer = "" if prediction.error else escaped(decided(prediction, self.threshold))
-        pairs += [""] * (2 * self.top - len(pairs))
+        if prediction.error:
+            cells = [""] * (max(len(self.heads), 1) * (1 + 2 * self.top))
+        else:
+            cells = [cell for each in prediction.heads or (prediction,) for cell in self._cells(each)]
         shown = [prediction.quote] if self.of_texts else []
-        self._write([escaped(prediction.path), *shown, answer, *pairs, escaped(prediction.error)])
+        self._write([escaped(prediction.path), *shown, *cells, escaped(prediction.error)])
+
+    def _cells(self, answer: Prediction | HeadAnswer) -> list[str]:
+        pairs: list[str] = []
+        for label, share in zip(answer.labels, answer.probabilities, strict=True):
+            pairs += [escaped(label), f"{share:.6f}"]
+        return [escaped(decided(answer, self.threshold)), *pairs, *[""] * (2 * self.top - len(pairs))]
 
     def end(self) -> None:
         return None
@@ -105,8 +114,9 @@ class Table:
 
 
 class Document:
-    """One JSON array on stdout at the end. `prediction` is present with a threshold, `error` if there is one; of texts
-    `text`, their beginning, and `cut`, whether the network does not see the end."""
+    """One JSON array on stdout at the end. `prediction` is present with a threshold, `error` if there is one; with
+    several heads they are in `heads`, by name; of texts `text`, their beginning, and `cut`, whether the network does
+    not see the end."""
 
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
@@ -114,15 +124,22 @@ class Document:
 
     def show(self, prediction: Prediction) -> None:
         each: dict[str, Any] = {"path": prediction.path}
-        each |= {"labels": prediction.labels, "probabilities": prediction.probabilities}
+        if prediction.heads:
+            each |= {"heads": {answer.head: self._of_head(answer) for answer in prediction.heads}}
+        else:
+            each |= {"labels": prediction.labels, "probabilities": prediction.probabilities}
         if prediction.error:
             click.echo(f"edgetl: {escaped(prediction.error)}", err=True)
             each["error"] = prediction.error
-        elif self.threshold > 0:
+        elif self.threshold > 0 and not prediction.heads:
             each["prediction"] = decided(prediction, self.threshold)
         if prediction.quote:
             each |= {"text": prediction.quote, "cut": prediction.cut}
         self.found.append(each)
+
+    def _of_head(self, answer: HeadAnswer) -> dict[str, Any]:
+        found: dict[str, Any] = {"labels": answer.labels, "probabilities": answer.probabilities}
+        return found | ({"prediction": decided(answer, self.threshold)} if self.threshold > 0 else {})
 
     def end(self) -> None:
         from edgetl.cli.options import emit

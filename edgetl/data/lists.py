@@ -44,10 +44,11 @@ class Row:
     part: Part | None
 
 
-def read_rows(path: Path, columns: Columns | None = None) -> Iterator[Row]:
+def read_rows(path: Path, columns: Columns | None = None, *, blank: bool = False) -> Iterator[Row]:
     """The rows of a list, in order. Raises DataError for invalid content.
 
     columns  the column names; None: `path,label`, optionally with `split`, and no others
+    blank    whether a label may be empty; such rows are left out
     """
     reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
@@ -56,7 +57,8 @@ def read_rows(path: Path, columns: Columns | None = None) -> Iterator[Row]:
         for count, row in enumerate(reader):
             if count >= MAX_LIST_ROWS:
                 raise DataError(f"{path}: more than {MAX_LIST_ROWS} rows")
-            if any(cell.strip() for cell in row):
+            unlabeled = blank and len(row) == len(header) and not row[at["label"]].strip()
+            if any(cell.strip() for cell in row) and not unlabeled:
                 yield _row(row, at, len(header), f"{path}, line {reader.line_num}", reader.line_num)
     except csv.Error as error:
         raise DataError(f"{path}, line {reader.line_num}: not valid CSV: {error}") from error
@@ -79,6 +81,11 @@ def guess_columns(header: Sequence[str]) -> Columns | None:
 def path_column(header: Sequence[str]) -> str | None:
     """The column of the image paths, by its name; None if that is not clear."""
     return only(header, _PATHS)
+
+
+def part_column(header: Sequence[str]) -> str | None:
+    """The column of the parts, by its name; None without one."""
+    return only(header, _SPLITS)
 
 
 def part_of(name: str) -> Part | None:

@@ -86,6 +86,7 @@ def scan(
     part: Part | None = None,
     front: FrontName = "image",
     group: str = "",
+    blank: bool = False,
 ) -> Listing:
     """List a folder (one sub-folder per class, nested folders allowed) or a CSV file (header `path,label`).
 
@@ -94,6 +95,7 @@ def scan(
                      `test` if there are none; None takes all
     front            whose files are listed
     group            `data.group_by`, for tables whose other columns are channels
+    blank            whether rows of a list or table may have no label; they are left out
 
     Hidden files and output folders of edgetl are ignored. Hidden folders with images and files without an image suffix
     are named in `skipped`. Paths in a list are relative to the list. Raises UsageError if `root` does not exist and
@@ -109,8 +111,8 @@ def scan(
             if isinstance(kind, Rowed) and root.suffix.lower() in kind.tables and kind.holds_examples(root, columns):
                 return _scan_rows(root, kind.rows(root, columns, group), part, kind)
             if is_table(root, kind, columns):
-                return _scan_table(root, columns, part, kind)
-            listing = _scan_list(root, columns, Lookup(root.parent, images, kind.suffixes), part)
+                return _scan_table(root, columns, part, kind, blank)
+            listing = _scan_list(root, columns, Lookup(root.parent, images, kind.suffixes), part, blank)
             return replace(listing, noun=kind.noun)
         if root.exists():
             raise DataError(f"{root}: expected a folder of classes or a CSV list, found {describe(root).name}")
@@ -259,12 +261,12 @@ def _why_no_candidate(path: Path, front: Front) -> str:
     return "" if path.is_file() else "not a regular file"
 
 
-def _scan_list(path: Path, columns: Columns | None, lookup: Lookup, part: Part | None) -> Listing:
+def _scan_list(path: Path, columns: Columns | None, lookup: Lookup, part: Part | None, blank: bool) -> Listing:
     labels: dict[str, tuple[str, int]] = {}  # path -> label, line
     skipped: list[Skipped] = []
     missing: list[str] = []
     hint = ""
-    rows = list(read_rows(path, columns))
+    rows = list(read_rows(path, columns, blank=blank))
     measures = any(row.part == "val" for row in rows)
     for row in _rows_of_part(rows, part, skipped, path):
         target = lookup.find(row.path)
@@ -289,9 +291,9 @@ def _scan_list(path: Path, columns: Columns | None, lookup: Lookup, part: Part |
     return replace(_listing_of(path, labels, skipped), measures=measures)
 
 
-def _scan_table(path: Path, columns: Columns | None, part: Part | None, front: Front) -> Listing:
+def _scan_table(path: Path, columns: Columns | None, part: Part | None, front: Front, blank: bool) -> Listing:
     skipped: list[Skipped] = []
-    rows = list(table_rows(path, columns, front))
+    rows = list(table_rows(path, columns, front, blank=blank))
     labels = {row.path: (row.label, row.line) for row in _rows_of_part(rows, part, skipped, path)}
     if not labels:
         raise DataError(f"{path}: expected rows with a {front.noun} and a label{_of_part(rows, part)}, found none")

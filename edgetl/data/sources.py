@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgetl.data.background import lent, with_windows
+from edgetl.data.head_sources import read_heads
 from edgetl.data.object_sources import read_object_sources
 from edgetl.data.scan import Listing, locate, scan
 from edgetl.fronts.audio.window import USUAL_S
@@ -25,6 +26,9 @@ class Sources:
 def read_sources(config: Data, base: Path, front: FrontName = "image", window_s: float = USUAL_S) -> Sources:
     """Both listings; `base` is the folder in which the recipe's relative paths start, `window_s` how long windows of
     background noise are. Raises UsageError and DataError like `scan`."""
+    if config.labels:
+        found = read_heads(config, base, front)
+        return Sources(found.train.listing, found.val.listing)
     images = None if config.images is None else locate(base, config.images)
     train_path = locate(base, config.train)
     group = config.group_by or ""

@@ -124,8 +124,8 @@ def _note(sentences: Sequence[str], more: str, progress: Progress) -> None:
 def write_split(split: Split, path: Path) -> None:
     """Write a split as JSON, with absolute paths."""
     values = asdict(split)
-    for name in ("clips", "windows"):
-        if values[name] is None:
+    for name in ("clips", "windows", "heads"):
+        if not values[name]:
             del values[name]
     if split.front in ("image", "audio"):  # known by its clips
         del values["front"]
@@ -162,6 +162,8 @@ def split_digest(split: Split) -> str:
         meaning |= {"clips": asdict(split.clips)}
     if split.windows is not None:
         meaning |= {"windows": asdict(split.windows)}
+    if split.heads:
+        meaning |= {"heads": [asdict(head) for head in split.heads]}
     return hashlib.sha256(json.dumps(meaning, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

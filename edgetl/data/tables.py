@@ -38,8 +38,11 @@ def is_table(path: Path, front: Front, columns: Columns | None) -> bool:
     return not header <= {*COLUMNS, "split"}
 
 
-def table_rows(path: Path, columns: Columns | None, front: Front) -> Iterator[Row]:
-    """Each row with its place, label and part. Raises DataError for a table without these columns or labels."""
+def table_rows(path: Path, columns: Columns | None, front: Front, *, blank: bool = False) -> Iterator[Row]:
+    """Each row with its place, label and part. Raises DataError for a table without these columns or labels.
+
+    blank  whether a label may be empty; such rows are left out
+    """
     assert isinstance(front, Tabular)
     table = front.open_table(path)
     named = _named(table, columns, path, front.name) if columns else guess(table, path, front.name)
@@ -50,6 +53,8 @@ def table_rows(path: Path, columns: Columns | None, front: Front) -> Iterator[Ro
     for number in table.numbers:
         where = f"{path}, line {number}"
         label = one_form(table.text(number, named.label).strip())
+        if blank and not label:
+            continue
         check_label(label, where)
         part = part_in(table.text(number, named.split).strip(), where) if named.split else None
         yield Row(number, str(places.Row(path, number, column)), label, part)

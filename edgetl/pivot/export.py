@@ -38,7 +38,7 @@ def export_pivot(run: Run, adapted: Path, quantized: Mapping[str, Path], out: Pa
     raises     ParityError if an exported model differs from its torch network on real images; BackendError if the
                exporter refuses the network; DataError for unreadable images.
     """
-    split, progress, task = run.split, run.progress, load_task(run.job.recipe.task)
+    split, progress, task = run.split, run.progress, load_task(run.job.recipe.task, run.split.heads)
     opened = open_adapted(task, adapted)
     p = opened.preprocessing
     network = fold_parts(opened.module, opened.parts, p.network_shape).module
@@ -71,6 +71,7 @@ def export_pivot(run: Run, adapted: Path, quantized: Mapping[str, Path], out: Pa
         out,
         Pivot(
             labels=split.classes,
+            heads=split.heads,
             preprocessing=p,
             models=tuple(item.model for item in made),
             golden_files=pictures,

@@ -17,7 +17,8 @@ from edgetl.files.json_file import DetectorLabels, ReadPreprocessing, RelativePa
 from edgetl.recipes.targets import scheme_id
 from edgetl.store.results import write_text
 from edgetl.tasks.detection.detections import Postprocess
-from edgetl.types import PRECISIONS, ModelKind, Precision, Target, located
+from edgetl.types import PRECISIONS, HeadClasses, ModelKind, Precision, Target, located
+from edgetl.types.data import are_heads_of
 
 FOLDER = "pivot"  # of a pivot in an output folder or a stage's result
 FILE_NAME = "pivot.json"
@@ -90,6 +91,7 @@ class Pivot(StrictModel):
 
     source, licence  of the pretrained weights, as they state it; empty if they state nothing
     task             what the outputs mean; postprocess  how they become objects, for a detector
+    heads            which logits are whose, if there are several heads
     half_range       determines whether there is a float16 model; None if no target has such a build
     golden_files     examples in `golden/`, in the order of the golden logits
     digests          SHA-256 of every other file, by path relative to the folder
@@ -104,6 +106,7 @@ class Pivot(StrictModel):
     source: str = ""
     licence: str = ""
     task: Literal["classification", "detection"] = "classification"
+    heads: Annotated[tuple[HeadClasses, ...], Field(max_length=64, exclude_if=lambda heads: not heads)] = ()
     postprocess: Postprocess | None = None
     digests: dict[RelativePath, Sha256]
 
@@ -113,6 +116,8 @@ class Pivot(StrictModel):
             raise ValueError("`labels` must be at least 2 for a classifier")
         if (self.postprocess is None) != (self.task == "classification"):
             raise ValueError("`postprocess` must be an object for a detector and nothing for a classifier")
+        if self.heads and not are_heads_of(self.heads, self.labels):
+            raise ValueError("`heads` must be two or more whose classes are `labels`, in order")
         return self
 
 

@@ -26,7 +26,7 @@ from edgetl.types import Preprocessing, Progress, Sample
 
 def write_float_answers(run: Run, adapted: Path, out: Path) -> None:
     """Write the answers of the network in `adapted` on all validation images, in order, into the folder `out`."""
-    task = load_task(run.job.recipe.task)
+    task = load_task(run.job.recipe.task, run.split.heads)
     opened = open_adapted(task, adapted)
     p = opened.preprocessing
     network = fold_parts(opened.module, opened.parts, p.network_shape).module

@@ -48,8 +48,9 @@ def decide(
               itself misses is ignored, because training cannot meet it
     """
     calibrated = judge(prepared)
-    out_of_reach = accuracy_gates.missed_by_float(gates, metric, calibrated.float_score, calibrated.recalls)
-    gates = accuracy_gates.within_reach(gates, calibrated.float_score, calibrated.recalls)
+    found = calibrated.float_score, calibrated.recalls
+    out_of_reach = accuracy_gates.missed_by_float(gates, metric, *found, calibrated.heads)
+    gates = accuracy_gates.within_reach(gates, *found, calibrated.heads)
     allowed = _allowed(gates, metric)
     if is_inside(calibrated, gates):
         of_float = f" The float network itself has {' and '.join(out_of_reach)}." if out_of_reach else ""
@@ -66,7 +67,8 @@ def decide(
 
 def is_inside(judged: Judged, gates: Gates) -> bool:
     """Whether the accuracy gates are met, with `ROOM` left below the allowed drop."""
-    return accuracy_gates.allow(gates, judged.drop_points.value, judged.score, judged.recalls, share=ROOM)
+    drop = judged.drop_points.value
+    return accuracy_gates.allow(gates, drop, judged.score, judged.recalls, share=ROOM, heads=judged.heads)
 
 
 def judge_on(task: Task, split: Split, teacher: nn.Module, p: Preprocessing, progress: Progress) -> Judge:
@@ -98,7 +100,8 @@ def judge_on(task: Task, split: Split, teacher: nn.Module, p: Preprocessing, pro
     def judge(network: nn.Module) -> Judged:
         found = task.measure(answers(network), truths, reference, len(split.classes))
         recalls = dict(zip(split.classes, found.recalls, strict=False))
-        return Judged(found.images, found.score.value.value, found.drop_points, recalls)
+        heads = accuracy_gates.heads_of(found)
+        return Judged(found.images, found.score.value.value, found.drop_points, recalls, heads)
 
     return judge
 
@@ -118,6 +121,7 @@ def _allowed(gates: Gates, metric: str) -> str:
         said.append(f"{ROOM * gates.max_drop_points:.2f} is half of what the gate allows")
     if gates.least_score is not None:
         said.append(f"{metric} must be at least {gates.least_score:.1%}")
+    said += [f"head {name} has limits of its own" for name in gates.heads or {}]
     said += [f"recall of `{label}` must be at least {least:.1%}" for label, least in (gates.min_recall or {}).items()]
     if gates.max_recall_drop_points is not None:
         said.append(

@@ -3,6 +3,7 @@ answers, for each task."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -11,6 +12,7 @@ from torch.nn import functional
 
 from edgetl.pivot.adapted import outputs_of
 from edgetl.tasks.base import TaskName
+from edgetl.types import HeadClasses
 
 Outputs = Tensor | tuple[Tensor, ...]
 
@@ -28,7 +30,9 @@ class Imitation(Protocol):
         ...
 
 
-def imitation_for(task: TaskName) -> Imitation:
+def imitation_for(task: TaskName, heads: Sequence[HeadClasses] = ()) -> Imitation:
+    if heads:
+        return _Heads(tuple(head.columns for head in heads))
     return _Objects() if task == "detection" else _Classes()
 
 
@@ -40,6 +44,25 @@ class _Classes:
 
     def agreement(self, student: Outputs, teacher: Outputs) -> float:
         return float((outputs_of(student)[0].argmax(1) == outputs_of(teacher)[0].argmax(1)).float().mean())
+
+
+class _Heads(_Classes):
+    """Logits of several heads side by side: the mean over the heads."""
+
+    def __init__(self, columns: Sequence[slice]) -> None:
+        self._columns = columns
+
+    def loss(self, student: Outputs, teacher: Outputs, temperature: float) -> Tensor:
+        pairs = self._pairs(student, teacher)
+        return torch.stack([super(_Heads, self).loss(*pair, temperature) for pair in pairs]).mean()
+
+    def agreement(self, student: Outputs, teacher: Outputs) -> float:
+        pairs = self._pairs(student, teacher)
+        return sum(super(_Heads, self).agreement(*pair) for pair in pairs) / len(pairs)
+
+    def _pairs(self, student: Outputs, teacher: Outputs) -> list[tuple[Tensor, Tensor]]:
+        ours, theirs = outputs_of(student)[0], outputs_of(teacher)[0]
+        return [(ours[:, columns], theirs[:, columns]) for columns in self._columns]
 
 
 class _Objects:

@@ -67,7 +67,7 @@ def quantize_network(run: Run, adapted: Path, scheme: Scheme, gates: Gates, rang
             `ranges` are not of this network, scheme or profile.
     """
     config, profile, policy, split = run.job.recipe.quantize, run.job.profile, augment_of(run), run.split
-    task = load_task(run.job.recipe.task)
+    task = load_task(run.job.recipe.task, run.split.heads)
     opened = open_adapted(task, adapted)
     p = opened.preprocessing
     if scheme.is_dynamic:
@@ -132,7 +132,7 @@ def quantize_network(run: Run, adapted: Path, scheme: Scheme, gates: Gates, rang
         replaceable=parts_to_replace,
         bias_corrections=tuple(corrections),
         device=device.type,
-        reference_agreement=imitation_for(task.name).agreement(
+        reference_agreement=imitation_for(task.name, run.split.heads).agreement(
             tuple(quantized_outputs.values()), tuple(float_outputs.values())
         ),
     )
@@ -174,7 +174,7 @@ def _settle(run: Run, task: Task, gates: Gates, prepared: nn.Module, teacher: nn
     def learn() -> None:
         shots.keep()
         views = Views(len(shots), shots.plain, shots.augmented)
-        history.extend(train(prepared, teacher, views, config, imitation_for(task.name), run.progress))
+        history.extend(train(prepared, teacher, views, config, imitation_for(task.name, run.split.heads), run.progress))
 
     if config.method == "auto":
         judge = judge_on(task, run.split, teacher, shots.preprocessing, run.progress)

@@ -9,6 +9,7 @@ from typing import Literal
 
 from edgetl.backbones.findings import Replaceable
 from edgetl.store.documents import Number, read_document, write_document
+from edgetl.tasks.accuracy_gates import OfHead
 from edgetl.types import ClassRecall, Interval
 
 QUANTIZE_FILE = "quantize.json"
@@ -36,13 +37,14 @@ class Judged:
     """A network with rounding on validation images.
 
     score        the task's metric, a fraction; drop_points  against the float network
-    recalls      by class
+    recalls      by class; heads  by name, of several: the key is missing otherwise
     """
 
     images: int
     score: float
     drop_points: Interval
     recalls: Mapping[str, ClassRecall] = field(default_factory=dict)
+    heads: Mapping[str, OfHead] = field(default_factory=dict)
 
     @property
     def float_score(self) -> float:
@@ -116,7 +118,9 @@ class QuantizeRecord:
 
 
 def write_quantize(record: QuantizeRecord, folder: Path) -> None:
-    write_document(folder / QUANTIZE_FILE, record)
+    judged = record.decision.calibrated if record.decision else None
+    of_one = {"decision": {"calibrated": {"heads"}, "trained": {"heads"}}}
+    write_document(folder / QUANTIZE_FILE, record, leave_out=None if judged and judged.heads else of_one)
 
 
 def read_quantize(folder: Path) -> QuantizeRecord:

@@ -40,7 +40,7 @@ def quantize_without_ranges(run: Run, opened: Adapted, scheme: Scheme, out: Path
     There is no torch network in such numbers, so the outputs are those of the ONNX network, computed node by node, text
     by text as on the device.
     """
-    task, p = load_task(run.job.recipe.task), opened.preprocessing
+    task, p = load_task(run.job.recipe.task, run.split.heads), opened.preprocessing
     folded = fold_parts(opened.module, opened.parts, p.network_shape)
     model, operators = to_dynamic(to_onnx(folded.module, p.network_shape, task.outputs), scheme)
     texts = list(batches(run.split.shots[:REFERENCE_TEXTS], p))
@@ -65,7 +65,7 @@ def quantize_without_ranges(run: Run, opened: Adapted, scheme: Scheme, out: Path
         replaceable=Replaceable(),
         bias_corrections=(),
         device="cpu",
-        reference_agreement=imitation_for(task.name).agreement(*tensors),
+        reference_agreement=imitation_for(task.name, run.split.heads).agreement(*tensors),
     )
     write_quantize(record, out)
 

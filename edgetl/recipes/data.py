@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
-from edgetl.recipes.section import Section
+from edgetl.recipes.section import Section, is_none
 
 
 class Columns(Section):
@@ -17,8 +17,8 @@ class Columns(Section):
     """Column with the path of the image, or of another file; needed for a list."""
     text: str | None = None
     """Column with the text, for `front: text`."""
-    label: str
-    """Column with the class."""
+    label: str | None = None
+    """Column with the class; needed without `data.labels`."""
     split: str | None = None
     """Column with `train`, `val` or `test`."""
 
@@ -44,12 +44,16 @@ class Data(Section):
     columns: Columns | None = None
     """Column names of the lists, if they are not `path`, `label` and `split`; of tables of texts, if they are not usual
     ones (`text`, `sentence`, `review`, ...)."""
+    labels: tuple[str, ...] | None = Field(default=None, exclude_if=is_none)
+    """Columns of labels in a list or table, one head of the network for each: `[defect, surface]`. A head is named by
+    its column. An example whose cell is empty does not count for that head. Omitted: one column, one head."""
     images: str | None = None
     """Folder in which files are looked up by the last parts of their paths, if the paths in the lists are not valid
     here (lists from labeling tools, from Windows, with URLs). Relative to the recipe."""
     shots: Annotated[int, Field(ge=1)] | Literal["all"] = 10
     """Training images, clips or texts per class, drawn by `seed`. `all` needs a `val`. For `task: detection`
-    objects per class."""
+    objects per class. With `labels` at least so many per class of every head: an example counts for each head that it
+    is labeled for."""
     seed: int = Field(default=0, ge=0)
     """Seed of the few-shot draw."""
     resize: Literal["auto", "squash", "crop", "letterbox"] = "auto"

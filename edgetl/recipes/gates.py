@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from edgetl.recipes.section import Section
+from edgetl.recipes.section import Section, is_none
+
+
+class HeadGates(Section):
+    """Limits of one of several heads, in place of the common ones."""
+
+    max_drop_points: Annotated[float, Field(ge=0)] | None = None
+    """Largest loss of its top-1 against the float network, in percentage points, on the same images."""
+    min_score: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Lowest top-1 of this head, as a fraction."""
 
 
 class Gates(Section):
@@ -32,6 +41,9 @@ class Gates(Section):
     max_conversions: Annotated[int, Field(ge=0)] | None = None
     """Largest number of operators of an INT8 build that only convert between float and INT8. 2 are the network's
     ends."""
+    heads: dict[str, HeadGates] | None = Field(default=None, exclude_if=is_none)
+    """With `data.labels`: limits of single heads, by name: `{surface: {min_score: 0.9}}`. The other limits on accuracy
+    hold for every head that has none of its own here: each head must pass."""
 
     @model_validator(mode="after")
     def _one_lowest_score(self) -> Gates:
@@ -52,3 +64,13 @@ class Gates(Section):
     def without_score(self) -> Gates:
         """The others."""
         return self.model_copy(update={"min_score": None, "min_top1": None})
+
+    def of_head(self, name: str) -> Gates:
+        """Those that one of several heads must meet: its own limits, else the common ones."""
+        own = (self.heads or {}).get(name, HeadGates())
+        changed: dict[str, Any] = {"heads": None}
+        if own.max_drop_points is not None:
+            changed |= {"max_drop_points": own.max_drop_points}
+        if own.min_score is not None:
+            changed |= {"min_score": own.min_score, "min_top1": None}
+        return self.model_copy(update=changed)

@@ -23,6 +23,7 @@ from pydantic import (
 from edgetl.recipes.data import Data
 from edgetl.recipes.fronts import Audio, Series, Text
 from edgetl.recipes.gates import Gates
+from edgetl.recipes.heads import refuse_for_heads
 from edgetl.recipes.input_size import InputSize
 from edgetl.recipes.network import Network
 from edgetl.recipes.section import Section
@@ -324,6 +325,7 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _keys_of_the_front(self) -> Recipe:
         _refuse_for_front(self)
+        refuse_for_heads(self)
         return self
 
     @model_validator(mode="after")

@@ -11,6 +11,11 @@ from edgetl.files.text import printable
 _LARGEST = 2**63 - 1
 
 
+def is_none(value: Any) -> bool:
+    """Keys that came later are not written if they say nothing, so that finished builds stay as they are."""
+    return value is None
+
+
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 

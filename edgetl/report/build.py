@@ -16,6 +16,7 @@ from edgetl.checks.subject import whole
 from edgetl.recipes.recipe import Recipe
 from edgetl.report import cautions
 from edgetl.report.detection.model import object_scores
+from edgetl.report.heads import HeadScore
 from edgetl.report.intervals import interval
 from edgetl.report.model import (
     Build,
@@ -33,6 +34,7 @@ from edgetl.report.model import (
 from edgetl.report.summary import summarize
 from edgetl.tasks.classification.accuracy import Accuracy
 from edgetl.tasks.detection.scores import DetectionScores
+from edgetl.tasks.heads.scores import HeadScores
 from edgetl.tasks.quality import QualityRecord
 from edgetl.types import ClassRecall, Clips, ColdStart, Sample, Split, Verdict, Windows
 
@@ -215,7 +217,20 @@ def _scored(accuracy: QualityRecord, classes: Sequence[str]) -> dict[str, Any]:
     score = interval("score", accuracy.score.value)
     if isinstance(accuracy, DetectionScores):
         return {**score, "detection": object_scores(accuracy, classes)}
+    if isinstance(accuracy, HeadScores):
+        return {**score, "heads": tuple(_head(name, found) for name, found in accuracy.measured)}
     return {**score, **interval("top1", accuracy.top1), **interval("macro_f1", accuracy.macro_f1)}
+
+
+def _head(name: str, found: Accuracy) -> HeadScore:
+    return HeadScore(
+        head=name,
+        images=found.images,
+        **interval("score", found.top1),
+        **interval("macro_f1", found.macro_f1),
+        **interval("drop_points", found.drop_points),
+        agreement=found.agreement.value,
+    )
 
 
 def _recalls(recalls: Mapping[str, ClassRecall]) -> tuple[Recall, ...]:
@@ -303,6 +318,9 @@ def _per_class(samples: Sequence[Sample], classes: int) -> tuple[int, ...]:
     counts = [0] * classes
     for sample in samples:
         truth = sample.truth
-        for label in (truth,) if isinstance(truth, int) else (box.label for box in truth if not box.ignore):
-            counts[label] += 1
+        for each in (truth,) if isinstance(truth, int) else truth:
+            if isinstance(each, int):
+                counts[each] += 1
+            elif not each.ignore:
+                counts[each.label] += 1
     return tuple(counts)

@@ -34,7 +34,9 @@ def of_report(
     """
     found: list[Caution] = []
     recalls = dict(zip(classes, reference.recalls, strict=False))
-    missed = accuracy_gates.missed_by_float(gates, reference.score.metric, reference.score.value.value, recalls)
+    missed = accuracy_gates.missed_by_float(
+        gates, reference.score.metric, reference.score.value.value, recalls, accuracy_gates.heads_of(reference)
+    )
     if missed:
         sentence = f"The float network itself has {' and '.join(missed)}: more or better examples, or another backbone."
         found.append(Caution(kind="gate out of reach", sentence=sentence))

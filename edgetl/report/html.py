@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,9 @@ from edgetl.report.texts.looks import plain as plain_text
 from edgetl.store.results import write_text
 from edgetl.tasks.base import Answers, TaskName
 from edgetl.tasks.classification.accuracy import Accuracy
-from edgetl.types import Precision, Split
+from edgetl.tasks.heads.scores import HeadScores
+from edgetl.tasks.quality import QualityRecord
+from edgetl.types import HeadClasses, Precision, Split
 
 TEMPLATE = "report.html.j2"
 _ONLY_OF_SOME_TASKS: Mapping[str, Any] = dict.fromkeys(
@@ -184,6 +186,7 @@ class _Predictions:
     precision: str
     emulated: bool
     groups: tuple[Group, ...]
+    head: str = ""
 
 
 def _read_target(folder: Path) -> TargetDetails:
@@ -210,6 +213,7 @@ class _PerClass:
     bundle: Bundle
     recalls: tuple[Recall, ...]
     matrix: Confusion
+    images: int
 
 
 def _per_class(report: Report, details: Details) -> list[_PerClass]:
@@ -217,20 +221,36 @@ def _per_class(report: Report, details: Details) -> list[_PerClass]:
     for bundle in summarize(report.bundles, report.metric).bundles:
         target = _target(details, bundle.target)
         build = target.bench.build(bundle.precision) if target and bundle.precision else None
-        if build is None or not isinstance(build.accuracy, Accuracy):
+        if build is None:
             continue
-        accuracy, name = build.accuracy, f"{bundle.target} {bundle.precision}"
-        matrix = shape_confusion(accuracy.confusion, report.classes, accuracy.not_finite)
-        twin = next((each for each in found if each.matrix == matrix and each.bundle.images == bundle.images), None)
-        if twin is None:
-            found.append(_PerClass([name], bundle, lowest(bundle.recalls), matrix))
-        else:
-            twin.names.append(name)
+        name = f"{bundle.target} {bundle.precision}"
+        for head, accuracy in _accuracies(build.accuracy, details.split.heads):
+            classes = report.classes if head is None else head.classes
+            matrix = shape_confusion(accuracy.confusion, classes, accuracy.not_finite)
+            twin = next((each for each in found if each.matrix == matrix and each.bundle.images == bundle.images), None)
+            if twin is not None:
+                twin.names.append(name)
+            elif head is None:
+                found.append(_PerClass([name], bundle, lowest(bundle.recalls), matrix, accuracy.images))
+            else:
+                recalls = lowest(bundle.recalls[head.columns])
+                found.append(_PerClass([f"{head.name}: {name}"], bundle, recalls, matrix, accuracy.images))
     return found
 
 
-def _predictions(report: Report, details: Details, look: Callable[[Path], Look]) -> _Predictions | None:
-    """Predictions of the first measured target, or else of the first emulated one."""
+def _accuracies(
+    found: QualityRecord | None, heads: Sequence[HeadClasses]
+) -> Iterator[tuple[HeadClasses | None, Accuracy]]:
+    """That of a classifier, or those of its heads."""
+    if isinstance(found, Accuracy):
+        yield None, found
+    elif isinstance(found, HeadScores):
+        named = dict(found.measured)
+        yield from ((head, named[head.name]) for head in heads if head.name in named)
+
+
+def _predictions(report: Report, details: Details, look: Callable[[Path], Look]) -> tuple[_Predictions, ...]:
+    """Predictions of the first measured target, or else of the first emulated one; of several heads one by one."""
     for bundle in sorted(report.bundles, key=lambda bundle: not bundle.measured):
         target = _target(details, bundle.target)
         logits = target.answers.get(bundle.precision) if target and bundle.precision else None
@@ -238,9 +258,19 @@ def _predictions(report: Report, details: Details, look: Callable[[Path], Look])
             continue
         picked = list(target.bench.images[: len(logits)])
         samples = [details.split.val[index] for index in picked]
-        groups = choose_pictures(samples, report.classes, logits, details.reference[picked], look=look)
-        return _Predictions(bundle.target, bundle.precision, bundle.emulated, groups)
-    return None
+        reference = details.reference[picked]
+        if not details.split.heads:
+            groups = choose_pictures(samples, report.classes, logits, reference, look=look)
+            return (_Predictions(bundle.target, bundle.precision, bundle.emulated, groups),)
+        found = []
+        for head in details.split.heads:
+            rows = [row for row, sample in enumerate(samples) if head.own(sample.truth) >= 0]
+            own = [replace(samples[row], truth=head.own(samples[row].truth)) for row in rows]
+            ours, theirs = logits[rows, head.columns], reference[rows, head.columns]
+            groups = choose_pictures(own, head.classes, ours, theirs, look=look)
+            found.append(_Predictions(bundle.target, bundle.precision, bundle.emulated, groups, head.name))
+        return tuple(found)
+    return ()
 
 
 def _target(details: Details, name: str) -> TargetDetails | None:

@@ -26,7 +26,7 @@ def show_measured(measurement: Measurement, console: Console | None = None) -> N
     out.print(table(measurement))
     for line in (*_whole_detections(measurement), _conditions(measurement), *_notes(measurement)):
         out.print(Text(line, style="dim"), highlight=False)
-    for line in (*_recalls(measurement), *_precisions(measurement)):
+    for line in (*_heads(measurement), *_recalls(measurement), *_precisions(measurement)):
         out.print(Text(line), highlight=False)
     names = measurement.names()
     for each in measurement.gates:
@@ -164,6 +164,17 @@ def _written(found: Interval | Estimate | None) -> str:
     if found.low is None or found.high is None:
         return f"{value} (indication)"
     return f"{value} ({words.milliseconds_range(found.low, found.high)})"
+
+
+def _heads(measurement: Measurement) -> list[str]:
+    """The heads of each bundle that has several, one line each."""
+    lines = []
+    for number, bundle in enumerate(measurement.bundles, 1):
+        name = f"{number}. " if len(measurement.bundles) > 1 else ""
+        for each in bundle.heads:
+            lost = "" if each.drop_points is None else f", {decimal(each.drop_points.value, 2)} points below the first"
+            lines.append(f"{name}top-1 %: {_named(each.head, each.top1)} of {each.images} files{lost}")
+    return lines
 
 
 def _recalls(measurement: Measurement) -> list[str]:

@@ -19,6 +19,7 @@ from edgetl.checks.model import Checks
 from edgetl.errors import EdgetlError
 from edgetl.files.json_file import TolerantModel, first_problem
 from edgetl.report.detection.model import ObjectScores
+from edgetl.report.heads import HeadScore
 from edgetl.store.results import write_text
 from edgetl.tasks.base import TaskName
 from edgetl.types import FrontName, Precision, Verdict
@@ -77,6 +78,8 @@ class Scored(TolerantModel):
     macro_f1_high: float | None = None
     detection: ObjectScores | None = None
     """Of a detector."""
+    heads: tuple[HeadScore, ...] = Field(default=(), exclude_if=lambda heads: not heads)
+    """Of several heads; then `score` is the lowest top-1 of a head, and `drop_points` the largest loss."""
 
     @model_validator(mode="before")
     @classmethod

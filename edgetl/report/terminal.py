@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -40,6 +40,8 @@ def show_report(report: Report, console: Console | None = None) -> None:
         if guard.verdict not in ("pass", "not measured"):
             out.print(_guard_line(guard), highlight=False)
     out.print(table(summary.bundles, report.metric))
+    for said in _heads(summary.bundles):
+        out.print(said, highlight=False)
     if (line := _indication_line(report)) is not None:
         out.print(line, highlight=False)
     if (line := _lowest_recall(summary.bundles, load_front(report.front).noun)) is not None:
@@ -149,6 +151,14 @@ def _stack(first: str, second: str) -> Text:
 
 def _reference_line(report: Report) -> Text:
     reference = report.reference
+    if reference.heads:
+        each = ", ".join(
+            f"{h.head} {words.percent(h.score)} % ({words.percent_range(h.score_low, h.score_high)})"
+            for h in reference.heads
+        )
+        return Text(
+            f"{report.name}: float network top-1: {each}, on {reference.images} {load_front(report.front).noun}s"
+        )
     return Text(
         f"{report.name}: float network {words.scored(reference.score, report.metric)} "
         f"({words.percent_range(reference.score_low, reference.score_high)}) on "
@@ -170,6 +180,16 @@ def _indication_line(report: Report) -> Text | None:
         return None
     counts = " and ".join(str(count) for count in sorted({each.runs for each in unsure if each.runs is not None}))
     return Text(f"p99 of {counts or 'few'} runs: an indication; an interval needs {P99_RUNS} steady ones", style="dim")
+
+
+def _heads(bundles: Sequence[Bundle]) -> Iterator[Text]:
+    """One line per head of every bundle; none without several heads."""
+    for bundle in bundles:
+        for head in bundle.heads:
+            score = f"{words.percent(head.score)} % ({words.percent_range(head.score_low, head.score_high)})"
+            drop = f"{words.points(head.drop_points)} points"
+            span = words.points_range(head.drop_points_low, head.drop_points_high)
+            yield Text(f"{bundle.target}: {head.head} {score}, drop {drop} ({span}), {head.images} labels")
 
 
 def _hardest_class(bundles: Sequence[Bundle]) -> Text | None:

@@ -54,7 +54,7 @@ def write_reports(run: Run, finished: Finished, stages: Sequence[StageResult], o
     """
     recipe, split, networks = run.job.recipe, run.split, finished.networks
     pivot, targets = networks.pivot.folder, finished.targets
-    task = load_task(recipe.task)
+    task = load_task(recipe.task, split.heads)
     reference = read_reference(pivot / REFERENCE_LOGITS, task.kept, len(split.val))
     adapt = None if recipe.network else read_adaptation(networks.adapted.folder)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -108,7 +108,9 @@ def add_devices(run: Run, finished: Finished, reported: Path, devices: Sequence[
     report = report.model_copy(update={"devices": device_rows(devices, report.bundles)})
     write_report(report, out / FILE_NAME)
     reference = read_reference(
-        finished.networks.pivot.folder / REFERENCE_LOGITS, load_task(run.job.recipe.task).kept, len(run.split.val)
+        finished.networks.pivot.folder / REFERENCE_LOGITS,
+        load_task(run.job.recipe.task, run.split.heads).kept,
+        len(run.split.val),
     )
     adapted = finished.networks.adapted.folder
     history = History() if run.job.recipe.network else read_adaptation(adapted).history
@@ -124,6 +126,8 @@ def _write_page(report: Report, details: Details, folder: Path, p: Preprocessing
         return write_html(report, details, page)
     lengths = measure_lengths(details.split.val, p)
     shown_first = sorted(report.bundles, key=lambda bundle: not bundle.measured)  # as the page's predictions
+    if details.split.heads:  # several classes decide at once
+        return write_html(report, replace(details, lengths=lengths), page)
     with open_reader(folder / bundle.path for bundle in shown_first if bundle.path) as reader:
         return write_html(report, replace(details, reader=reader, lengths=lengths), page)
 

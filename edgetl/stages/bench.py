@@ -36,7 +36,7 @@ def bench_stage(run: Run, target: Target, builds: Sequence[StageResult], pivot: 
         from edgetl.pivot.pivot import model_for, read_pivot
         from edgetl.tasks.base import load_task
 
-        task = load_task(recipe.task)
+        task = load_task(recipe.task, run.split.heads)
         bundles = [read_bundle(result.folder) for result in builds]
         candidates = tuple(
             Candidate(each.folder, each.manifest.compiled, each.manifest.postprocess) for each in bundles

@@ -56,7 +56,8 @@ def require_training_tools() -> None:
 
 def accuracy_gates(gates: Gates) -> dict[str, Any]:
     """The gates that are set."""
-    return {name: getattr(gates, name) for name in names(gates)}
+    values = gates.model_dump(mode="json")
+    return {name: values[name] for name in names(gates)}
 
 
 def this_machine() -> dict[str, Any]:

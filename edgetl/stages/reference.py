@@ -15,7 +15,8 @@ def float_stage(run: Run, adapted: StageResult) -> StageResult | None:
 
     `export_stage` would compute them first. Computed earlier, they save time on a gate that is out of reach.
     """
-    if run.job.recipe.gates.least_score is None and not run.job.recipe.gates.min_recall:
+    gates = run.job.recipe.gates
+    if gates.least_score is None and not gates.min_recall and not gates.heads:
         return None
 
     def make(out: Path) -> None:
@@ -39,13 +40,13 @@ def gates_within_reach(run: Run, floated: StageResult | None) -> Gates:
     from edgetl.tasks import accuracy_gates
     from edgetl.tasks.base import load_task
 
-    task, split = load_task(run.job.recipe.task), run.split
+    task, split = load_task(run.job.recipe.task, run.split.heads), run.split
     answers = stored_answers(floated.folder, task.kept)
     found = task.measure(answers, [sample.truth for sample in split.val], answers, len(split.classes))
     recalls = dict(zip(split.classes, found.recalls, strict=False))
-    value = found.score.value.value
-    missed = accuracy_gates.missed_by_float(run.job.recipe.gates, found.score.metric, value, recalls)
+    value, heads = found.score.value.value, accuracy_gates.heads_of(found)
+    missed = accuracy_gates.missed_by_float(run.job.recipe.gates, found.score.metric, value, recalls, heads)
     if missed:
         what = " and ".join(missed)
         run.progress.note(f"the float network itself has {what}: nothing is trained or repaired for that")
-    return accuracy_gates.within_reach(run.job.recipe.gates, value, recalls)
+    return accuracy_gates.within_reach(run.job.recipe.gates, value, recalls, heads)

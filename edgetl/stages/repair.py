@@ -92,7 +92,8 @@ def missed_by_int8(bench: TargetBench, gates: Gates) -> bool:
     if not (bench.measured or int8.host):
         return False
     reached = within_reach(bench, gates)
-    judged = accuracy_gates.names(reached)
+    of_heads = ("max_drop_points", "min_score") if reached.heads else ()
+    judged = (*accuracy_gates.names(reached), *of_heads)
     return any(check.verdict == "fail" and check.gate in judged for check in judge_build(int8, bench, reached).checks)
 
 
@@ -103,4 +104,4 @@ def within_reach(bench: TargetBench, gates: Gates) -> Gates:
         return gates
     accuracy = int8.accuracy
     of_float = accuracy.score.value.value + accuracy.drop_points.value / 100
-    return accuracy_gates.within_reach(gates, of_float, bench.recalls(int8))
+    return accuracy_gates.within_reach(gates, of_float, bench.recalls(int8), accuracy_gates.heads_of(accuracy))

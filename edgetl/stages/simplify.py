@@ -45,7 +45,7 @@ def needs_surgery(run: Run, target: Target, benched: StageResult, quantized: Map
         return False
     found = read_quantize(made.folder).replaceable
     pays = surgery_pays(read_bench(benched.folder / BENCH_FILE), found, run.job.recipe.surgery)
-    if pays and run.job.recipe.task == "detection":
+    if pays and (run.job.recipe.task == "detection" or run.split.heads):
         run.progress.note(not_for_detectors(target.name, found))
         return False
     return pays

@@ -22,10 +22,13 @@ def split_stage(store: Store, job: Job, progress: Progress) -> tuple[Split, Stag
 
     def make(out: Path) -> None:
         from edgetl.data.split import keep_split, make_split
+        from edgetl.data.split_heads import make_head_split
         from edgetl.data.split_objects import make_object_split
 
         if task == "detection":
             split = make_object_split(data, base, progress)
+        elif data.labels:
+            split = make_head_split(data, base, progress, front=front)
         else:
             split = make_split(data, base, progress, front=front, window_s=window_s, classes=classes)
         keep_split(split, out, progress)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edgetl.fronts.image.frame import Frame
     from edgetl.tasks.detection.detections import Postprocess
     from edgetl.tasks.quality import QualityRecord
-    from edgetl.types import ModelKind, Truth
+    from edgetl.types import HeadClasses, ModelKind, Truth
 
 Outputs = Mapping[str, NDArray[np.float32]]
 """What a network gives for N examples, by the names of its ports: (N, ...) each."""
@@ -108,7 +108,12 @@ TASKS: dict[TaskName, str] = {
 """Imported on first use."""
 
 
-def load_task(name: TaskName) -> Task:
+def load_task(name: TaskName, heads: Sequence[HeadClasses] = ()) -> Task:
+    """heads  whose logits are side by side, if a classifier has several"""
+    if heads:
+        from edgetl.tasks.heads.task import Heads
+
+        return Heads(heads)
     module, _, attribute = TASKS[name].partition(":")
     task: Task = getattr(import_module(module), attribute)()
     return task

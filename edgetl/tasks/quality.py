@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgetl.tasks.classification.accuracy import Accuracy
 from edgetl.tasks.detection.scores import DetectionScores
+from edgetl.tasks.heads.scores import HeadScores
 
-QualityRecord = Accuracy | DetectionScores
+QualityRecord = Accuracy | DetectionScores | HeadScores
 """All have what `edgetl.types.measured.Quality` names."""

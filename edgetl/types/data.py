@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,20 +27,64 @@ class Box:
 
 
 Boxes = tuple[Box, ...]
-Truth = int | Boxes
-"""Of a classified image: the index of its class. Of one with objects: their boxes, none if it shows only background."""
+Labels = tuple[int, ...]
+Truth = int | Boxes | Labels
+"""Of a classified image: the index of its class. Of one with objects: their boxes, none if it shows only background.
+For several heads: the indices of its classes, one for each head that it is labeled for."""
 
 
-def as_json(truth: Truth) -> int | list[list[float | int | bool]]:
+def as_json(truth: Truth) -> int | list[int | list[float | int | bool]]:
     """For a digest or a file."""
     if isinstance(truth, int):
         return truth
-    return [[box.x0, box.y0, box.x1, box.y1, box.label, box.ignore] for box in truth]
+    return [
+        each if isinstance(each, int) else [each.x0, each.y0, each.x1, each.y1, each.label, each.ignore]
+        for each in truth
+    ]
 
 
 def labels_of(truth: Truth) -> tuple[int, ...]:
-    """The class of an image, or those of its objects, one for each."""
-    return (truth,) if isinstance(truth, int) else tuple(box.label for box in truth)
+    """The classes of an image, or those of its objects, one for each."""
+    if isinstance(truth, int):
+        return (truth,)
+    return tuple(each if isinstance(each, int) else each.label for each in truth)
+
+
+@dataclass(frozen=True)
+class HeadClasses:
+    """One of several heads on a backbone: it owns the logits `first` to `first + len(classes) - 1`.
+
+    name     the column of its labels; classes  as the column has them
+    """
+
+    name: str
+    first: int
+    classes: tuple[str, ...]
+
+    @property
+    def columns(self) -> slice:
+        """Its logits among all."""
+        return slice(self.first, self.first + len(self.classes))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Its classes as the network's labels name them: `surface/scratched`."""
+        return tuple(f"{self.name}/{each}" for each in self.classes)
+
+    def own(self, truth: Truth) -> int:
+        """The index in `classes` of an example's label; -1 without one."""
+        end = self.first + len(self.classes)
+        return next((each - self.first for each in labels_of(truth) if self.first <= each < end), -1)
+
+
+def are_heads_of(heads: Sequence[HeadClasses], labels: Sequence[str]) -> bool:
+    """Whether these are two or more heads with two or more classes, which together own all labels, in order."""
+    first = 0
+    for head in heads:
+        if head.first != first or len(head.classes) < 2:
+            return False
+        first = head.columns.stop
+    return len(heads) > 1 and tuple(label for head in heads for label in head.labels) == tuple(labels)
 
 
 @dataclass(frozen=True)
@@ -61,7 +106,7 @@ class Sample:
     def boxes(self) -> Boxes:
         """The objects in the image."""
         assert isinstance(self.truth, tuple)
-        return self.truth
+        return tuple(each for each in self.truth if isinstance(each, Box))
 
 
 @dataclass(frozen=True)
@@ -138,6 +183,7 @@ class Split:
     clips      None for everything but sounds, windows  for everything but series; the fields about resizing are for
                images
     front      what the examples are
+    heads      which classes are whose, if there are several heads; then every truth is a tuple of labels
     """
 
     classes: tuple[str, ...]
@@ -154,3 +200,4 @@ class Split:
     clips: Clips | None = None
     front: FrontName = "image"
     windows: Windows | None = None
+    heads: tuple[HeadClasses, ...] = ()

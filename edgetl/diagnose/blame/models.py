@@ -107,4 +107,4 @@ def open_networks(folder: Path, pivot: Pivot, target: Target, cache: Path, progr
         "cpu": [machine.architecture, machine.cpu, *machine.instruction_sets],
     }
     quantized, reference = (onnx.load_model(folder / described.file) for described in (chosen, plain))
-    return make_networks(quantized, reference, load_task(pivot.task), Cache(cache, progress.note, shared))
+    return make_networks(quantized, reference, load_task(pivot.task, pivot.heads), Cache(cache, progress.note, shared))

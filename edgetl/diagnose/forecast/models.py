@@ -88,7 +88,7 @@ def _examine(path: Path, scheme: str, pivot: Pivot, split: Split, count: int, pr
     network = Network(model)
     # both take classes in turn, so every prefix is balanced
     shots, val = split.shots[:count], split.val[:count]
-    task = load_task(pivot.task)
+    task = load_task(pivot.task, pivot.heads)
     frames = frames_of(val, p) if task.in_image else ()
     labeled = Labeled([sample.truth for sample in val], frames, len(split.classes))
     size = None if p.port.has_open_length else _BATCH

@@ -63,7 +63,7 @@ class Judge:
 
     @property
     def task(self) -> Task:
-        return load_task(self.run.job.recipe.task)
+        return load_task(self.run.job.recipe.task, self.run.split.heads)
 
     @property
     def frames(self) -> Sequence[Frame]:
@@ -79,7 +79,9 @@ class Judge:
     def passes(self, accuracy: Quality) -> bool:
         """By the accuracy gates; those of latency and size apply to the resulting build."""
         recalls = dict(zip(self.run.split.classes, accuracy.recalls, strict=False))
-        met = accuracy_gates.allow(self.gates, accuracy.drop_points.value, accuracy.score.value.value, recalls)
+        heads = accuracy_gates.heads_of(accuracy)
+        score = accuracy.score.value.value
+        met = accuracy_gates.allow(self.gates, accuracy.drop_points.value, score, recalls, heads=heads)
         return met and not accuracy.not_finite
 
 

@@ -44,7 +44,7 @@ def repair_int8(run: Run, target: Target, folder: Path, gates: Gates, out: Path)
             EdgetlError for a pivot that does not match the images.
     """
     pivot, progress, val = read_pivot(folder), run.progress, run.split.val
-    task = load_task(run.job.recipe.task)
+    task = load_task(run.job.recipe.task, run.split.heads)
     networks = open_networks(folder, pivot, target, run.store.cache / "blame", progress)
     shots = Pixels(run.split.shots[:_SHOTS], pivot.preprocessing)
     _, layers = measure_layers(networks, shots, progress)

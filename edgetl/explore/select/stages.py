@@ -172,7 +172,9 @@ def float_stage(candidate: Candidate) -> StageResult:
         network, parts, p = _network(candidate)
         parameters = sum(parameter.numel() for parameter in network.parameters())
         folded = fold_parts(network, parts, p.network_shape).module
-        model = to_onnx(folded, p.network_shape, load_task(candidate.run.job.recipe.task).outputs)
+        model = to_onnx(
+            folded, p.network_shape, load_task(candidate.run.job.recipe.task, candidate.run.split.heads).outputs
+        )
         facts = {
             "height": as_image(p).height,
             "width": as_image(p).width,

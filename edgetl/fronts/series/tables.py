@@ -101,7 +101,7 @@ def read_table(path: Path, columns: Columns | None = None, group: str = "") -> T
         found = path.stat()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    named = ("", "", "") if columns is None else (columns.path or "", columns.label, columns.split or "")
+    named = ("", "", "") if columns is None else (columns.path or "", columns.label or "", columns.split or "")
     return _read(path, found.st_size, found.st_mtime_ns, (*named, group))
 
 

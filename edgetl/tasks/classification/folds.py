@@ -44,6 +44,23 @@ def stratified_folds(
     return _folds(_deal_groups(compact, len(classes), groups, count, seed))
 
 
+def folds_of_heads(labels: Counts, count: int, seed: int, groups: Sequence[Hashable] | None = None) -> tuple[Fold, ...]:
+    """The same for labels (N, heads) of several heads, -1 for none: each fold trains on and holds out every class of
+    every head. Empty where two folds are impossible."""
+    columns = []
+    for own in labels.T:
+        classes, compact = np.unique(own[own >= 0], return_inverse=True)
+        table = np.zeros((len(own), len(classes)), dtype=np.int64)
+        table[np.flatnonzero(own >= 0), compact] = 1
+        columns.append(table)
+    images = np.concatenate(columns, axis=1)
+    number_of = {group: number for number, group in enumerate(dict.fromkeys(groups or range(len(labels))))}
+    group_of = np.array([number_of[group] for group in groups or range(len(labels))], dtype=np.int64)
+    table = np.zeros((len(number_of), images.shape[1]), dtype=np.int64)
+    np.add.at(table, group_of, images)
+    return _folds(_deal_table(table, group_of, count, seed))
+
+
 def deal(labels: Counts, count: int, seed: int) -> Counts:
     """(N,) fold of every image, 0..count-1: each class dealt out like cards, the next starting where the last ended.
 
@@ -80,6 +97,11 @@ def _deal_groups(labels: Counts, num_classes: int, groups: Sequence[Hashable], c
     group_of = np.array([numbers[group] for group in groups], dtype=np.int64)
     table = np.zeros((len(numbers), num_classes), dtype=np.int64)
     np.add.at(table, (group_of, labels), 1)
+    return _deal_table(table, group_of, count, seed)
+
+
+def _deal_table(table: Counts, group_of: Counts, count: int, seed: int) -> Counts | None:
+    """table (groups, classes)  how many images of each class a group has; group_of (N,)  of every image"""
     count = min(count, int((table > 0).sum(axis=0).min()))
     generator = np.random.default_rng(seed)
     for folds in range(count, 1, -1):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edgetl.fronts.image.frame import Frame
     from edgetl.tasks.base import Answers, Closeness, Outputs, TaskName
     from edgetl.tasks.detection.detections import Postprocess
+    from edgetl.tasks.heads.scores import HeadScores
     from edgetl.types import ModelKind, Truth
 
 
@@ -42,7 +43,7 @@ class Classification:
         *,
         groups: Sequence[str] | None = None,
         settings: Postprocess | None = None,
-    ) -> Accuracy:
+    ) -> Accuracy | HeadScores:
         return compare(answers, np.array(truths, np.int64), reference, seed)
 
     def settings(self, answers: Answers, reference: Answers, settings: Postprocess) -> Postprocess:

@@ -13,6 +13,7 @@ from edgetl.tasks.detection.detections import BOXES, SCORES, Detections, Postpro
 from edgetl.tasks.detection.match import match, size_thirds
 from edgetl.tasks.detection.postprocess import postprocess
 from edgetl.tasks.detection.scores import AP, DetectionScores, resample, scores
+from edgetl.types import Box
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -110,4 +111,4 @@ def _scores(answers: Answers) -> NDArray[np.float32]:
 
 def _boxes(truth: Truth) -> Boxes:
     assert isinstance(truth, tuple)
-    return truth
+    return tuple(each for each in truth if isinstance(each, Box))

@@ -51,6 +51,24 @@ def test_the_smallest_recipe_has_defaults_that_suit_few_shots() -> None:
             "r: adapt.batch_norm is for classification, not for task: detection; leave it out",
         ),
         (
+            {"task": "detection", "data": {"train": "a", "labels": ["x", "y"]}},
+            "r: data.labels is for task: classification, not for task: detection; leave it out",
+        ),
+        (
+            {"data": {"train": "a", "labels": ["x"]}},
+            "r: data.labels: expected 2 to 16 different columns, one for each head; for one column use data.columns",
+        ),
+        (
+            {"data": {"train": "a", "labels": ["x", "y"], "columns": {"path": "p", "label": "x"}}},
+            "r: data.labels and data.columns.label exclude each other; keep one of them",
+        ),
+        ({"data": {"train": "a", "columns": {"path": "p"}}}, "r: data.columns.label is missing"),
+        ({"gates": {"heads": {"x": {"min_score": 0.9}}}}, "r: gates.heads is for several heads; name their columns"),
+        (
+            {"data": {"train": "a", "labels": ["surface", "kind"]}, "gates": {"heads": {"surfaces": {}}}},
+            "r: gates.heads: data.labels has no `surfaces`; did you mean `surface`?",
+        ),
+        (
             {"front": "audio", "task": "detection"},
             "r: front: audio is for task: classification, not for task: detection",
         ),

@@ -1,0 +1,1 @@
+"""Several classifications at once, one for each head on a backbone."""
