@@ -5,11 +5,11 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,10 +38,6 @@ class Board:
             time.sleep(0.05)
         return found
 
-    def sessions(self) -> list[psutil.Process]:
-        """The sshd processes of open connections."""
-        return psutil.Process(self.process.pid).children(recursive=False)
-
     def programs(self) -> list[str]:
         """Names of what runs from its folder, or holds it."""
         lines = ((each.info["name"], each.info["cmdline"] or ()) for each in psutil.process_iter(["name", "cmdline"]))
@@ -61,10 +57,10 @@ class Board:
 
     def drop(self) -> None:
         """Kill every connection, without a word to either side."""
-        for session in self.sessions():
-            for each in (session, *session.children(recursive=True)):
+        for each in psutil.Process(self.process.pid).children(recursive=True):
+            with suppress(psutil.Error):
                 if each.name().startswith("sshd"):
-                    each.send_signal(signal.SIGKILL)
+                    each.kill()
 
 
 class Loopback:

@@ -91,7 +91,7 @@ def bench_recipe(options: RecipeOptions, place: DeviceOptions, wanted: Wanted) -
     built = run(job, progress, "report")
     found = measure_on(place, devices, [built.out / "bundles"], timed, how, progress)
     texts = {
-        built.out / "devices" / f"{each.device.name}.json": json.dumps(asdict(each.value), indent=1) + "\n"
+        built.out / "devices" / each.device.file_name: json.dumps(asdict(each.value), indent=1) + "\n"
         for each in found
         if each.value
     }

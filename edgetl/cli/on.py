@@ -163,7 +163,7 @@ def measure_on(
     digests = {str(bundle.folder): file_digest(bundle.folder / FILE_NAME) for bundle in bundles}
     request = {"timed": asdict(timed), "threads": how.threads, "version": __version__, "bundles": digests}
     journal = unfinished(request | {"devices": [asdict(device) for device in devices.devices]})
-    done = {device.name: text for device in devices.devices if (text := journal.get(device.name))}
+    done = {device.name: text for device in devices.devices if (text := journal.get(device.file_name))}
 
     def work(held: Held) -> Measurement:
         there = Programs(held, how)
@@ -171,7 +171,7 @@ def measure_on(
             taken, left = choose(there, bundles, asked=asked)
             found = measure(there, taken, timed, asked=asked)
         found = replace(found, left_out=(*damaged, *left, *found.left_out))
-        journal.put(held.device.name, json.dumps(asdict(found)))
+        journal.put(held.device.file_name, json.dumps(asdict(found)))
         return found
 
     others = Devices(tuple(device for device in devices.devices if device.name not in done), devices.apps)

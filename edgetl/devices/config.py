@@ -48,6 +48,11 @@ class Device:
     folder: str = "/tmp"
     python: str = "python3"
 
+    @property
+    def file_name(self) -> str:
+        """The name of its result; a host may have slashes."""
+        return re.sub("[^A-Za-z0-9_.@-]", "-", self.name).lstrip(".") + ".json"
+
 
 @dataclass(frozen=True)
 class Devices:

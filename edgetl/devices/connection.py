@@ -54,14 +54,18 @@ _OPTIONS = (
     "ForwardX11=no",
     "LogLevel=ERROR",
 )
-_RUN = """cd "$1" && echo $$ >"run.$2" && [ ! -e closing ] || exit 124
+RUN = """cd "$1" && echo $$ >"run.$2" && [ ! -e closing ] || exit 124
 pid=$1/run.$2 mark=$3
 shift 3
 echo "$mark"
-"$@" </dev/null
+sh -c 'echo $$ >"$1" && [ ! -e closing ] || exit 124; shift; exec "$@"' edgetl "$pid.program" "$@" </dev/null
 code=$?
-rm -f "$pid"
+rm -f "$pid" "$pid.program"
 exit $code"""
+"""Runs a program in the folder $1 so that hold.sh can end it: $2 is its number, $3 a line that comes first.
+
+Both processes are written down: the first leads a group with OpenSSH's sshd, but not with dropbear.
+"""
 _STEP = """cd "$1" || exit 124
 echo "$2"
 shift 2
@@ -131,7 +135,7 @@ class Held:
     def run(self, *command: str, environment: Mapping[str, str] | None = None, limit_s: float = SHORT_S) -> Done:
         """Run a program in the private folder; if the connection ends, it is killed there."""
         variables = "".join(f"{name}={shlex.quote(value)} " for name, value in (environment or {}).items())
-        script = f"export {variables}\n{_RUN}" if variables else _RUN
+        script = f"export {variables}\n{RUN}" if variables else RUN
         number = next(self._numbers)
         return self._session(script, (self.folder, str(number), self._mark, *command), number, None, limit_s)
 
@@ -204,7 +208,7 @@ class Held:
             self._master.raise_if_ended()
             if time.monotonic() > end:
                 raise DeviceError(f"no result after {limit_s:g} s; ended it there; --time-limit allows more")
-            if out.stat().st_size > most_bytes + 100_000:
+            if max(path.stat().st_size for path in (out, out.with_suffix(".err"))) > most_bytes + 100_000:
                 raise DeviceError(f"sent more than {most_bytes} bytes; ended it there")
 
 
@@ -233,7 +237,7 @@ class _Master:
         self._device, self._ssh, self._errors, self._stop = device, ssh, local / "errors", stop
         self._entered = False
         command = ssh.command(device.host, local / "s", "ControlMaster=yes")
-        command.append(_quoted(_hold_script(), _owner(), token, device.folder))
+        command.append(_quoted(hold_script(), _owner(), token, device.folder))
         with self._errors.open("wb") as errors:
             self._process = _start(command, subprocess.PIPE, subprocess.PIPE, errors)
         self._said: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
@@ -309,7 +313,7 @@ class _Master:
 
 
 @cache
-def _hold_script() -> str:
+def hold_script() -> str:
     return Path(__file__).with_name("hold.sh").read_text(encoding="utf-8")
 
 

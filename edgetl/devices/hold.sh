@@ -31,8 +31,10 @@ is_alive() { # is_alive NAME
 leave() {
   trap '' HUP INT TERM
   trap - EXIT
-  [ -z "$watcher" ] || kill "$watcher" 2>/dev/null
   true 2>/dev/null >"$folder/closing"
+  tries=0
+  while [ -n "$watcher" ] && [ ! -e "$folder/watching" ] && [ "$tries" -lt 10000 ]; do tries=$((tries + 1)); done
+  [ -z "$watcher" ] || kill "$watcher" 2>/dev/null
   tries=0
   while [ -d "$folder" ] && [ "$tries" -lt 100 ]; do
     for file in "$folder"/run.*; do
@@ -73,7 +75,10 @@ enter() { # of two that enter at once, the first by name stays
 
 watch() { # ends the run if the other side is silent for 40 s: a connection may end without a word
   trap - EXIT HUP INT
-  trap 'kill "$nap" 2>/dev/null; exit' TERM
+  exec </dev/null >/dev/null 2>&1
+  nap=
+  trap 'kill "$nap"; exit' TERM
+  true >"$folder/watching"
   while :; do
     sleep 40 &
     nap=$!
@@ -95,7 +100,7 @@ trap 'exit 1' HUP INT TERM
 enter
 echo "$mark ready $(uname -m) $folder"
 if command -v sleep >/dev/null 2>&1; then
-  watch </dev/null >/dev/null 2>&1 &
+  watch &
   watcher=$!
 fi
 while read -r line; do

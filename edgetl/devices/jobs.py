@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
@@ -22,6 +22,7 @@ from edgetl.errors import BundleError, EdgetlError
 from edgetl.files.digest import file_digest
 from edgetl.files.json_file import PlainText, StrictModel, first_problem
 from edgetl.files.temporary import temporary_folder
+from edgetl.files.text import printable
 from edgetl.store.results import put
 
 
@@ -92,11 +93,20 @@ def _measure(there: Programs, bundles: Sequence[Bundle], timed: Timed) -> Measur
         found = parse_measurement(done.out, BENCH)
     except EdgetlError as error:
         raise DeviceError(str(error)) from error
+    _refuse_unprintable(asdict(found))
     digests = [file_digest(bundle.folder / FILE_NAME) for bundle in bundles]
     if [row.bundle_sha256 for row in found.bundles] != digests:
         raise DeviceError(f"{BENCH} measured other bundles than those that were sent")
     rows = (replace(row, bundle=str(bundle.folder)) for row, bundle in zip(found.bundles, bundles, strict=True))
     return replace(found, bundles=tuple(rows))
+
+
+def _refuse_unprintable(value: Any) -> None:
+    """What a device says may not control the terminal."""
+    if isinstance(value, str) and printable(value) != value:
+        raise DeviceError(f"{BENCH}: its result has control characters: {value!r}")
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ():
+        _refuse_unprintable(each)
 
 
 def verify(there: Programs, bundle: Bundle, sha256: str | None, *, digests_only: bool) -> dict[str, Any]:

@@ -23,8 +23,8 @@ class Unfinished:
     folder: Path
 
     def get(self, name: str) -> bytes | None:
-        """The result of a device, if it is from the last 24 hours."""
-        path = self.folder / f"{name}.json"
+        """The result in a file of this name, if it is from the last 24 hours."""
+        path = self.folder / name
         try:
             return path.read_bytes() if time.time() - path.stat().st_mtime < _OLD_S else None
         except OSError:
@@ -34,7 +34,7 @@ class Unfinished:
         """Keep it. A cache that cannot be written is not used."""
         with suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_text(self.folder / f"{name}.json", text)
+            write_text(self.folder / name, text)
 
     def clear(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -54,6 +54,11 @@ def test_a_name_that_is_not_in_the_file_is_a_host(tmp_path: Path) -> None:
     assert (device.name, device.host) == ("root@10.0.0.7", "root@10.0.0.7")
 
 
+def test_the_result_of_a_host_with_slashes_is_a_file_in_its_folder() -> None:
+    found = {name: devices_of([name], None).devices[0].file_name for name in ("ssh://me@h:22", "../../h", "pi@pi5")}
+    assert found == {"ssh://me@h:22": "ssh---me@h-22.json", "../../h": "-..-h.json", "pi@pi5": "pi@pi5.json"}
+
+
 def test_the_file_in_the_working_folder_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file_of(tmp_path, TEXT)
     monkeypatch.chdir(tmp_path)
