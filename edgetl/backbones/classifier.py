@@ -12,9 +12,12 @@ Head = nn.Linear | nn.Conv2d
 def find_head(network: nn.Module, num_classes: int) -> str:
     """Name of the linear layer (or 1x1 convolution) that gives the logits. Raises UsageError if there is not
     exactly one."""
+    stated = getattr(network, "classifier", None)  # of the user's own network
     getter = getattr(network, "get_classifier", None)  # timm's
     if getter is not None:
         names = _layers_of(network, getter(), num_classes)
+    elif isinstance(stated, str):
+        names = [name for name, module in network.named_modules() if name == stated and _outputs(module) == num_classes]
     else:
         names = [name for name, module in network.named_modules() if _outputs(module) == num_classes][-1:]
     if len(names) != 1:

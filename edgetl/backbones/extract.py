@@ -86,7 +86,7 @@ def freeze_network(network: nn.Module, spec: NetworkSpec) -> Frozen:
 def _function_digest(network: nn.Module, spec: NetworkSpec) -> str:
     # equal tensors are not the same function: padding, activation, pooling and epsilon have none
     built = {
-        "library": [spec.library, metadata.version(spec.library)],
+        "library": [spec.library, "" if spec.library == "module" else metadata.version(spec.library)],
         "architecture": spec.architecture,
         "model_args": dict(spec.model_args),
         "surgery": list(spec.surgery),

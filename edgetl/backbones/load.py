@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgetl.backbones import timm_networks, torchvision_networks
+from edgetl.backbones import module_networks, timm_networks, torchvision_networks
 from edgetl.backbones.audio import networks as sound_networks
 from edgetl.backbones.audio.native import ClipSource
 from edgetl.backbones.audit import load_audited
@@ -38,6 +38,7 @@ _LIBRARIES: Mapping[str, ModuleType] = {
     "timm": timm_networks,
     "torchvision": torchvision_networks,
     "transformers": transformer,
+    "module": module_networks,
 }
 _OWN: Sequence[ModuleType] = (sound_networks, series_networks, text_networks)
 Choice = ResizePolicy | ClipSource | WindowSource | TextSource
@@ -94,6 +95,8 @@ def _plan(backbone: Backbone, source: WeightSource, choice: Choice) -> Plan:
     for front, networks in (("audio", sound_networks), ("series", series_networks), ("text", text_networks)):
         if backbone.name in networks.NETWORKS:
             raise UsageError(f"backbone.name: `{backbone.name}` is for front: {front}, not for front: image")
+    if source.module:
+        return module_networks.plan_by_file(backbone, Path(source.module))
     if source.kind == "local-dir":
         return timm_networks.plan_by_folder(Path(source.path))
     if backbone.name.startswith(TORCHVISION_PREFIX):

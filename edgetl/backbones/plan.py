@@ -39,7 +39,7 @@ class Plan:
     licence    of the weights, as they state it; empty where nothing is stated
     """
 
-    library: Literal["timm", "torchvision", "edgetl", "transformers"]
+    library: Literal["timm", "torchvision", "edgetl", "transformers", "module"]
     architecture: str
     native: Native | AudioPreprocessing | SeriesPreprocessing | TextPreprocessing
     model_args: Mapping[str, object] = field(default_factory=dict)

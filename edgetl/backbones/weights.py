@@ -18,6 +18,8 @@ from edgetl.recipes.resources import resource_dir
 from edgetl.types import WeightSource
 
 TORCHVISION_PREFIX = "tv_"
+MODULE = "module"
+"""Before the name of the user's own network: `module:FILE.py:FUNCTION`."""
 CONFIG_FILE = "config.json"
 PRETRAINED_FILE = "pretrained.json"
 """Describes the weights in a folder of `edgetl pretrain`."""
@@ -46,6 +48,8 @@ def locate(backbone: Backbone, base: Path, weights_dirs: Sequence[Path]) -> Weig
     kind, colon, rest = backbone.name.partition(":")
     if kind == "onnx" or backbone.name.lower().endswith(".onnx"):
         raise UsageError(f"backbone.name: {ONNX_REFUSAL}")
+    if kind == MODULE and colon:
+        return _module(rest, backbone, base)
     if colon:
         return _folder(kind, rest, backbone, base)
     if not _PLAIN_NAME.fullmatch(backbone.name):
@@ -55,6 +59,24 @@ def locate(backbone: Backbone, base: Path, weights_dirs: Sequence[Path]) -> Weig
     if not backbone.pretrained or backbone.name in NAMES_OF_SERIES:
         return WeightSource("none")
     return _look_up(backbone.name, weights_dirs) or WeightSource("hub", held=holdings(weights_dirs))
+
+
+def _module(rest: str, backbone: Backbone, base: Path) -> WeightSource:
+    """The user's own network: the digest covers its file and its weights."""
+    file, colon, function = rest.rpartition(":")
+    if not colon or not file.endswith(".py") or not function.isidentifier():
+        raise UsageError(f"backbone.module: expected FILE.py:FUNCTION, as in net.py:make; found `{rest}`")
+    path = (base / Path(file).expanduser()).resolve()
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file (backbone.module); it is relative to the recipe's folder")
+    own = _sha256(path)
+    if backbone.weights is None:
+        if backbone.pretrained:
+            raise UsageError("backbone.module: name its weights (backbone.weights), or set pretrained: false")
+        return WeightSource("none", digest=own, module=str(path))
+    weights = _file(base / backbone.weights)
+    digest = hashlib.sha256(f"{own} {weights.digest}".encode()).hexdigest()
+    return WeightSource("file", weights.path, digest, module=str(path))
 
 
 def model_file(folder: Path) -> Path:

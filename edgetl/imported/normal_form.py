@@ -51,14 +51,8 @@ class NormalForm:
 
 def to_normal_form(opened: Opened, how: Normalization) -> NormalForm:
     """Rewrite a copy. Raises WeightsError for what cannot be."""
-    model = _copy(opened.model)
-    before = _count(model, "BatchNormalization")
-    _open_sizes(model, opened)
-    softmax = without_softmax(model, opened)
-    _planes_of_float(model, opened)
-    model = _simplified(model, opened)
-    refuse_control_flow(model, opened.path)
-    classes = _flat_scores(model, opened)
+    model, softmax, classes = _simple(opened)
+    before = _count(opened.model, "BatchNormalization")
     arithmetic = absorb(model)
     if how.color == "bgr":
         reverse_colors(model)
@@ -71,6 +65,35 @@ def to_normal_form(opened: Opened, how: Normalization) -> NormalForm:
     return NormalForm(result, classes, softmax, arithmetic, (before - left, left))
 
 
+def _simple(opened: Opened) -> tuple[onnx.ModelProto, bool, int]:
+    """Simplified, with an open batch; whether a softmax was taken off; how many scores.
+
+    With a fixed batch all sizes are known, and what a graph computes from them is folded. Where the fixed batch then
+    cannot be opened, as in networks with a class token, the graph is simplified with an open one.
+    """
+    model = _copy(opened.model)
+    softmax = without_softmax(model, opened)
+    batch = opened.batch or 1
+    fixed = _copy(model)
+    _planes_of_float(fixed, opened)
+    _set_input(fixed, opened, batch)
+    try:
+        fixed = _simplified(fixed, opened)
+        refuse_control_flow(fixed, opened.path)
+        _open_reshapes(fixed.graph, batch)
+        _set_input(fixed, opened, _BATCH)
+        fixed = _simplified(fixed, opened)
+        return fixed, softmax, _flat_scores(fixed, opened)
+    except WeightsError:
+        if opened.batch is not None:
+            raise
+    _planes_of_float(model, opened)
+    _set_input(model, opened, _BATCH)
+    model = _simplified(model, opened)
+    refuse_control_flow(model, opened.path)
+    return model, softmax, _flat_scores(model, opened)
+
+
 def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
     copied = onnx.ModelProto()
     copied.CopyFrom(model)
@@ -81,21 +104,16 @@ def _count(model: onnx.ModelProto, kind: str) -> int:
     return sum(node.op_type == kind for node in model.graph.node)
 
 
-def _open_sizes(model: onnx.ModelProto, opened: Opened) -> None:
-    """An open batch, height and width as known; a reshape to the fixed batch copies the batch of its input."""
+def _set_input(model: onnx.ModelProto, opened: Opened, batch: int | str) -> None:
+    """Planes of a batch, open or fixed, as the only input; other sizes are inferred again."""
     graph = model.graph
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    (source,) = [value for value in graph.input if value.name not in constants]
-    for value in [value for value in graph.input if value.name != source.name]:
+    constants = {tensor.name for tensor in graph.initializer}
+    for value in [value for value in graph.input if value.name in constants]:
         graph.input.remove(value)
-    sides = (opened.height, opened.width)
-    sizes: list[int | str] = [_BATCH, 3, *sides] if opened.layout == "nchw" else [_BATCH, *sides, 3]
-    _set_sizes(graph.input[0], sizes)
+    _set_sizes(graph.input[0], [batch, 3, opened.height, opened.width])
     del graph.value_info[:]
     for dim in list(graph.output[0].type.tensor_type.shape.dim)[:1]:
         dim.Clear()
-    if opened.batch is not None:
-        _open_reshapes(graph, opened.batch)
 
 
 def _set_sizes(value: onnx.ValueInfoProto, sizes: list[int | str]) -> None:
@@ -153,15 +171,14 @@ def without_softmax(model: onnx.ModelProto, opened: Opened) -> bool:
 def _planes_of_float(model: onnx.ModelProto, opened: Opened) -> None:
     """Let the input be float planes: bytes are small whole numbers, and the graph's own casts have nothing to do."""
     graph = model.graph
-    graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT
+    (value,) = [value for value in graph.input if value.name == opened.input_name]
+    value.type.tensor_type.elem_type = TensorProto.FLOAT
     if opened.layout == "nchw":
         return
-    source = graph.input[0].name
-    turned = f"{source}_turned"
+    turned = f"{value.name}_turned"
     for node in graph.node:
-        node.input[:] = [turned if name == source else name for name in node.input]
-    graph.node.insert(0, helper.make_node("Transpose", [source], [turned], "edgetl_turn", perm=[0, 2, 3, 1]))
-    _set_sizes(graph.input[0], [_BATCH, 3, opened.height, opened.width])
+        node.input[:] = [turned if name == value.name else name for name in node.input]
+    graph.node.insert(0, helper.make_node("Transpose", [value.name], [turned], "edgetl_turn", perm=[0, 2, 3, 1]))
 
 
 def _simplified(model: onnx.ModelProto, opened: Opened) -> onnx.ModelProto:

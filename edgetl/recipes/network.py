@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -98,3 +99,14 @@ class Network(Section):
     def identity(self) -> dict[str, Any]:
         """The values that a result depends on; the files count by their content."""
         return self.model_dump(mode="json", exclude={"file", "classes"})
+
+
+def with_backbone_of_network(values: Any) -> Any:
+    """The values of a recipe; one with a network gets a backbone of its name, for the report. Raises ValueError."""
+    if not isinstance(values, dict) or not isinstance(values.get("network"), dict):
+        return values
+    file = values["network"].get("file")
+    own = {"name": f"onnx:{PurePath(file).name}" if isinstance(file, str) else "onnx:"}
+    if values.get("backbone", own) != own:
+        raise ValueError("backbone and network exclude each other; keep one of them")
+    return {**values, "backbone": own}

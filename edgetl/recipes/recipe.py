@@ -6,7 +6,6 @@ Field descriptions feed the JSON schema and the generated reference page.
 from __future__ import annotations
 
 import re
-from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -25,7 +24,7 @@ from edgetl.recipes.fronts import Audio, Series, Text
 from edgetl.recipes.gates import Gates
 from edgetl.recipes.heads import refuse_for_heads
 from edgetl.recipes.input_size import InputSize
-from edgetl.recipes.network import Network
+from edgetl.recipes.network import Network, with_backbone_of_network
 from edgetl.recipes.section import Section
 from edgetl.types import FrontName
 
@@ -68,7 +67,7 @@ class Backbone(Section):
     `front: audio`: `speech_embedding`, `kws_ds_cnn_l`, `kws_lstm_m`, `kws_gru_m`, or `bc_resnet_1` to `_3`. For
     `front: text`: a folder in Hugging Face layout (config.json, safetensors and the tokenizer's files), `text_lstm`,
     `text_gru`, `char_lstm`, or `stories260k`. For `front: series`, without weights: `minirocket`, `resnet_1d`, `gru`,
-    or `lstm`."""
+    or `lstm`. `module:FILE.py:FUNCTION` for a torch network of your own (`module: FILE.py:FUNCTION` is the same)."""
     weights: str | None = None
     """Checkpoint to load: a safetensors file (or a torch file, opened with weights_only), or a folder of
     `edgetl pretrain`. Relative to the recipe."""
@@ -79,6 +78,15 @@ class Backbone(Section):
     recipe."""
     input_size: InputSize | None = None
     """Side of the square input in pixels, or `[height, width]`. Omitted: the backbone's own."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_by_module(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or not isinstance(values.get("module"), str):
+            return values
+        if "name" in values:
+            raise ValueError("module and name exclude each other; keep one of them")
+        return {"name": f"module:{values['module']}", **{key: each for key, each in values.items() if key != "module"}}
 
     def identity(self) -> dict[str, Any]:
         """The values that a result depends on, as JSON; without the folders of weights, which count by their
@@ -267,14 +275,7 @@ class Recipe(Section):
     @model_validator(mode="before")
     @classmethod
     def _network_instead_of_backbone(cls, values: Any) -> Any:
-        """A recipe with a network has a backbone of its name, for the report."""
-        if not isinstance(values, dict) or not isinstance(values.get("network"), dict):
-            return values
-        file = values["network"].get("file")
-        own = {"name": f"onnx:{PurePath(file).name}" if isinstance(file, str) else "onnx:"}
-        if values.get("backbone", own) != own:
-            raise ValueError("backbone and network exclude each other; keep one of them")
-        return {**values, "backbone": own}
+        return with_backbone_of_network(values)
 
     @model_serializer(mode="wrap")
     def _without_a_missing_network(self, values: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -294,10 +295,11 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _keys_of_a_network(self) -> Recipe:
+        of_images = (self.task, self.front) == ("classification", "image")
+        if self.backbone.name.startswith(("onnx:", "module:")) and not of_images:
+            raise ValueError("network and backbone.module are for front: image and task: classification")
         if self.network is None:
             return self
-        if (self.task, self.front) != ("classification", "image"):
-            raise ValueError("network is for front: image and task: classification")
         if self.quantize.method == "qat":
             raise ValueError("quantize.method: qat trains, and an imported network is only calibrated; use ptq")
         if self.quantize.ranges is not None:

@@ -17,12 +17,14 @@ class WeightSource:
             "hub" (timm's or torchvision's own download, cached by them), "none" (random weights, only when asked for)
     path    the folder or file, absolute; empty for "hub" and "none"
     digest  sha256 of the weights' bytes; empty for "hub" and "none"
+    module  "FILE.py" of the user's own network, absolute; part of the digest
     held    for "hub": the contents of the searched folders, for the message of a failed download
     """
 
     kind: Literal["local-dir", "file", "hub", "none"]
     path: str = ""
     digest: str = ""
+    module: str = ""
     held: str = field(default="", compare=False)
 
 
@@ -30,7 +32,7 @@ class WeightSource:
 class NetworkSpec:
     """The values needed to rebuild the adapted network and fill it from a state dict."""
 
-    library: Literal["timm", "torchvision", "edgetl", "transformers"]
+    library: Literal["timm", "torchvision", "edgetl", "transformers", "module"]
     architecture: str
     model_args: Mapping[str, object]
     num_classes: int

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from chain import edgetl_without_torch
+from chain import edgetl_without_torch, write_recipe
 from cli_calls import Shell
 from onnx_networks import Look, body, write_network, write_pictures
 from this_cpu import X86_TARGET
@@ -146,3 +146,44 @@ def test_a_folder_that_is_no_class_of_the_network_is_named(shell: Shell, tmp_pat
     (tmp_path / "classes.txt").write_text("\n".join(LABELS), encoding="utf-8")
     said = _import(shell, tmp_path, "--classes", tmp_path / "classes.txt", "--out", tmp_path / "out")
     assert "`violet` is not among the 4 classes of the network" in said
+
+
+NET = """
+from torch import nn
+
+class Net(nn.Module):
+    input_size = 32
+
+    def __init__(self, classes):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 16, 3, 2, 1), nn.ReLU()
+        )
+        self.head = nn.Linear(16, classes)
+
+    def forward(self, x):
+        return self.head(self.features(x).mean((2, 3)))
+
+def make(num_classes):
+    return Net(num_classes)
+"""
+
+
+def test_a_torch_network_of_ones_own_is_adapted_and_exported(shell: Shell, tmp_path: Path) -> None:
+    recipe = write_recipe(
+        tmp_path,
+        ["null"],
+        backbone={"module": "net.py:make", "pretrained": False},
+        adapt={"strategy": "probe", "head": "ncm", "sanity": "warn"},
+        quantize={"method": "ptq"},
+        check={"features": False},
+    )
+    (tmp_path / "net.py").write_text(NET, encoding="utf-8")
+    done = shell("export", recipe, "--json")
+    assert done.code == 0, done.err
+    pivot = read_pivot(tmp_path / "build" / "pivot")
+    assert (pivot.source, pivot.preprocessing.front) == ("module net.py", "image")
+    assert {model.precision for model in pivot.models} == {"int8", "float32"}
+    (tmp_path / "net.py").write_text(NET.replace("16", "12"), encoding="utf-8")
+    again = json.loads(shell("adapt", recipe, "--json").out)
+    assert not next(stage["reused"] for stage in again["stages"] if stage["stage"] == "adapt")

@@ -37,6 +37,7 @@ def build_on_backbone(
     backbone = backbone if backbone.input_size else backbone.model_copy(update={"input_size": _INPUT_SIZE})
     maps, network, audit = build_feature_maps(backbone, source, resize, tuple(strides))
     assert network.library != "transformers"
+    assert network.library != "module"
     spec = DetectorSpec(
         family=family,
         library=network.library,
