@@ -186,6 +186,14 @@ def test_digests_are_checked_without_an_engine_and_whatever_the_environment_says
     assert model.name in changed.stderr
 
 
+def test_a_file_is_digested_for_devices_that_have_no_tool_for_it(apps: Apps, tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    for path in (tmp_path / "empty", apps.bin / "edgetl-run"):
+        done = apps("edgetl-verify", path, "--digest")
+        assert (done.returncode, done.stdout) == (0, f"{file_digest(path)}\n")
+    apps.refuses(1, "nothing: not usable as a file to digest", "edgetl-verify", tmp_path / "nothing", "--digest")
+
+
 def test_a_measurement_has_the_form_of_pythons(apps: Apps, bundles: dict[str, Path], tmp_path: Path) -> None:
     first, second = bundles["null-int8"], bundles["null-float32"]
     path = tmp_path / "device.json"
