@@ -172,7 +172,7 @@ def command(
       edgetl bench recipe.yaml --on pi5 --on jetson    # by ssh, into the report
     """
     if place.on:
-        refuse_here(("data", "repeats", "runs_file", "duration_s", "rate_hz", "arrivals"))
+        refuse_here(("data", "repeats", "runs_file"))
         return _on_devices(options, bundles, place)
     if not options.recipe.is_dir():
         _refuse_mixed(options.recipe, bundles)

@@ -27,6 +27,9 @@ class Wanted:
     runs: int
     warmup: int | None
     cold_starts: int
+    duration_s: float | None
+    rate_hz: float | None
+    arrivals: str
     threads: int
     time_limit_s: float
     gates: tuple[str, ...]
@@ -45,7 +48,8 @@ class Wanted:
 
         if self.runs < 300:
             raise UsageError(f"--runs {self.runs}: on a device at least 300")
-        return Timed(self.runs, self.warmup, self.cold_starts)
+        arrivals = None if self.rate_hz is None else self.arrivals
+        return Timed(self.runs, self.warmup, self.cold_starts, self.duration_s, self.rate_hz, arrivals)
 
 
 def bench_bundles(paths: Sequence[Path], options: RecipeOptions, place: DeviceOptions, wanted: Wanted) -> int:

@@ -28,11 +28,14 @@ from edgetl.store.results import put
 
 @dataclass(frozen=True)
 class Timed:
-    """Settings of `edgetl-bench`."""
+    """Settings of `edgetl-bench`; None is its default."""
 
     runs: int
     warmup: int | None
     cold_starts: int
+    duration_s: float | None = None
+    rate_hz: float | None = None
+    arrivals: str | None = None
 
 
 class _Step(StrictModel):
@@ -84,8 +87,14 @@ def measure(there: Programs, bundles: Sequence[Bundle], timed: Timed, *, asked: 
 def _measure(there: Programs, bundles: Sequence[Bundle], timed: Timed) -> Measurement:
     app = there.program(BENCH)
     folders = [there.bundle(bundle) for bundle in bundles]
-    warmup = () if timed.warmup is None else ("--warmup", timed.warmup)
-    settings = ("--runs", timed.runs, *warmup, "--cold-starts", timed.cold_starts)
+    given = {
+        "--warmup": timed.warmup,
+        "--duration": timed.duration_s,
+        "--rate": timed.rate_hz,
+        "--arrivals": timed.arrivals,
+    }
+    extra = [part for option, value in given.items() if value is not None for part in (option, value)]
+    settings = ("--runs", timed.runs, "--cold-starts", timed.cold_starts, *extra)
     done = there.run(app, folders, bundles, *map(str, settings), "--threads", str(there.how.threads), "--json")
     if done.code:
         raise of_program(BENCH, done.code, there.readable(done.err, bundles, folders))

@@ -110,6 +110,21 @@ bool Arguments::number(const std::string& option, int32_t low, int32_t high, int
   return true;
 }
 
+bool Arguments::decimal(const std::string& option, double low, double high, std::optional<double>& value,
+                        std::string& problem) const {
+  const char* given = text(option);
+  if (given == nullptr) return true;
+  char* end = nullptr;
+  const double parsed = std::strtod(given, &end);
+  if (end == given || *end != '\0' || !(parsed >= low && parsed <= high)) {
+    char bounds[64];
+    std::snprintf(bounds, sizeof bounds, "%g to %g", low, high);
+    return refuse(problem, option + " takes a number from " + bounds + "; found `" + given + "`");
+  }
+  value = parsed;
+  return true;
+}
+
 std::string help_text(const Program& program) {
   std::string text = std::string("Usage: ") + program.name + " " + program.positional + " [options]\n\n";
   text += std::string(program.summary) + "\n\nOptions:\n";

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,10 @@ class Arguments {
   // The option's number, or `standard`. False with one line in `problem` unless it is a number in low .. high.
   bool number(const std::string& option, int32_t low, int32_t high, int32_t standard, int32_t& value,
               std::string& problem) const;
+
+  // The same of a number with decimals; `value` stays nothing when the option was not given.
+  bool decimal(const std::string& option, double low, double high, std::optional<double>& value,
+               std::string& problem) const;
 
  private:
   std::map<std::string, std::vector<std::string>> values_;

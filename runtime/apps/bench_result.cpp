@@ -52,6 +52,35 @@ void write(JsonWriter& json, const Machine& machine, int usable_cores) {
   json.key("system").text(machine.system).key("python").null().key("gpu").null().close();
 }
 
+void write(JsonWriter& json, const std::optional<WarmUp>& found) {
+  json.key("warm_up");
+  if (!found) {
+    json.null();
+    return;
+  }
+  json.open('{').key("runs").whole(found->runs);
+  json.key("steady_from")
+      .whole_or_null(found->steady_from ? std::optional<int64_t>(*found->steady_from) : std::nullopt);
+  json.close();
+}
+
+void write(JsonWriter& json, const std::optional<Paced>& found) {
+  json.key("paced");
+  if (!found) {
+    json.null();
+    return;
+  }
+  json.open('{').key("rate_hz").number(found->pace.rate_hz).key("arrivals").text(found->pace.arrivals);
+  json.key("runs").whole(found->runs);
+  write(json, "p50_ms", found->p50_ms);
+  write(json, "p90_ms", found->p90_ms);
+  write(json, "p99_ms", std::optional<Estimate>(found->p99_ms));
+  write(json, "p999_ms", found->p999_ms);
+  write(json, "service_p50_ms", found->service_p50_ms);
+  write(json, "service_p99_ms", std::optional<Estimate>(found->service_p99_ms));
+  json.key("utilization").number(found->utilization).close();
+}
+
 void write(JsonWriter& json, const BundleResult& bundle) {
   json.open('{').key("bundle").text(bundle.bundle).key("bundle_sha256").text(bundle.bundle_sha256);
   json.key("target").text(bundle.target).key("precision").text(bundle.precision);
@@ -67,6 +96,7 @@ void write(JsonWriter& json, const BundleResult& bundle) {
   json.key("cold_start_ms").number_or_null(cold ? std::optional<double>(cold->cold_start_ms) : std::nullopt);
   json.key("peak_rss_bytes").whole_or_null(cold ? std::optional<int64_t>(cold->peak_rss_bytes) : std::nullopt);
   json.key("baseline_rss_bytes").whole_or_null(cold ? std::optional<int64_t>(cold->baseline_rss_bytes) : std::nullopt);
+  json.key("round_spread").number_or_null(bundle.round_spread);
   write(json, "detect_p50_ms", bundle.detect_p50_ms);
   json.key("by_length").open('[');
   for (const OfLength& each : bundle.by_length) {
@@ -76,7 +106,23 @@ void write(JsonWriter& json, const BundleResult& bundle) {
   }
   json.close();
   write(json, "tokenize_p50_ms", bundle.tokenize_p50_ms);
+  write(json, "p999_ms", bundle.p999_ms);
+  json.key("runs_for_p99").whole_or_null(bundle.runs_for_p99);
+  json.key("runs_for_p999").whole_or_null(bundle.runs_for_p999);
+  write(json, bundle.warm_up);
+  write(json, bundle.paced);
   json.close();
+}
+
+void write(JsonWriter& json, const std::optional<Conditions>& found) {
+  json.key("conditions");
+  if (!found) {
+    json.null().key("hardware").null();
+    return;
+  }
+  json.open('{').key("waited").number_or_null(found->waited).key("stolen").number_or_null(found->stolen).close();
+  json.key("hardware").open('{').key("seconds").number(found->seconds);
+  json.key("throttled").whole_or_null(found->throttled).key("energy_j").number_or_null(found->energy_j).close();
 }
 
 }  // namespace
@@ -96,7 +142,11 @@ std::string json_of(const BenchResult& result) {
   write(json, "temperature_c", result.temperature_c);
   json.key("bundles").open('[');
   for (const BundleResult& bundle : result.bundles) write(json, bundle);
-  json.close().key("schema").whole(1).close();
+  json.close().key("schema").whole(1);
+  write(json, result.conditions);
+  json.key("warnings").open('[');
+  for (const std::string& warning : result.warnings) json.text(warning);
+  json.close().close();
   return json.document();
 }
 
@@ -116,10 +166,26 @@ std::string line_of(const BundleResult& bundle) {
     std::snprintf(part, sizeof part, "; p99 %.3f ms (indication)", bundle.p99_ms->value);
     line += part;
   }
+  if (bundle.p999_ms) add("p99.9", bundle.p999_ms->interval);
   add("whole detection p50", bundle.detect_p50_ms);
   add("tokenizing p50", bundle.tokenize_p50_ms);
   for (const OfLength& each : bundle.by_length) {
     add((std::to_string(each.tokens) + " tokens p50").c_str(), each.p50_ms);
+  }
+  if (bundle.paced) {
+    std::snprintf(part, sizeof part, "; %g arrivals a second (%s): busy %.0f %% of the time",
+                  bundle.paced->pace.rate_hz, bundle.paced->pace.arrivals.c_str(), 100 * bundle.paced->utilization);
+    line += part;
+    add("from arrival p50", bundle.paced->p50_ms);
+    std::snprintf(part, sizeof part, "; from arrival p99 %.3f ms", bundle.paced->p99_ms.value);
+    line += part;
+    add("service time p50", bundle.paced->service_p50_ms);
+  }
+  if (bundle.warm_up) {
+    const bool steady = bundle.warm_up->steady_from.has_value();
+    std::snprintf(part, sizeof part, "; %d warm-up runs discarded%s", bundle.warm_up->runs,
+                  steady ? "" : ", never steady");
+    line += part;
   }
   if (bundle.cold_start) {
     std::snprintf(part, sizeof part, "; cold start %.0f ms, %.0f MB", bundle.cold_start->cold_start_ms,

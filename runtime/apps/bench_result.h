@@ -8,8 +8,11 @@
 #include <vector>
 
 #include "cold_start.h"
+#include "conditions.h"
 #include "machine.h"
+#include "paced.h"
 #include "stats.h"
+#include "steady.h"
 
 namespace edgetl {
 
@@ -30,6 +33,11 @@ struct BundleResult {
   std::optional<Interval> detect_p50_ms;    // of a detector: from the decoded picture to its objects
   std::vector<OfLength> by_length;          // of a network of texts, the shortest first
   std::optional<Interval> tokenize_p50_ms;  // of texts, apart from the network
+  std::optional<double> round_spread;       // how unsteady the machine was
+  std::optional<Estimate> p999_ms;          // nothing with fewer runs than its interval needs
+  std::optional<int64_t> runs_for_p99, runs_for_p999;
+  std::optional<WarmUp> warm_up;  // nothing when the number of runs was given
+  std::optional<Paced> paced;
 };
 
 struct BeforeAfter {
@@ -42,6 +50,8 @@ struct BenchResult {
   int usable_cores = 0;
   BeforeAfter clock_mhz, temperature_c;
   std::vector<BundleResult> bundles;
+  std::optional<Conditions> conditions;
+  std::vector<std::string> warnings;
 };
 
 // ISO 8601 date and time; empty for a clock that was never set.

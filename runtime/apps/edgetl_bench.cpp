@@ -1,5 +1,6 @@
 // edgetl-bench: measure bundles on this device by the protocol and in the JSON form of `edgetl bench BUNDLE`.
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <ctime>
 #include <limits>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "arguments.h"
+#include "bench_extras.h"
 #include "bench_result.h"
 #include "bundle.h"
 #include "cold_start.h"
@@ -26,6 +28,10 @@
 
 namespace {
 
+using edgetl::Images;
+using edgetl::Model;
+using edgetl::Request;
+
 constexpr size_t timed_images = 16;
 constexpr uint64_t seed = 0;
 
@@ -37,7 +43,10 @@ const edgetl::Program& program() {
       std::numeric_limits<size_t>::max(),
       "Measure latency, cold start and memory of bundles on this device; several are timed in the same rounds.",
       {{"--runs", "N", "Timed runs of each bundle, at least 300. [default: 300]"},
-       {"--warmup", "N", "Untimed runs of each bundle before them. [default: 30]"},
+       {"--duration", "SECONDS", "Time whole rounds for so long, instead of --runs."},
+       {"--warmup", "N", "Untimed runs of each bundle before them. [default: until times are steady]"},
+       {"--rate", "HZ", "Also measure with so many arrivals a second; latency counts from the arrival."},
+       {"--arrivals", "HOW", "With --rate: fixed (equal gaps) or poisson (independent ones). [default: fixed]"},
        {"--threads", "N", "Threads per inference. [default: 1]"},
        {"--images", "PATH",
         "Images for timing, WAV files of a bundle for sound, or .txt files; files or folders; repeatable. [default: "
@@ -49,26 +58,6 @@ const edgetl::Program& program() {
        {edgetl::cold_start_option, nullptr, "", true}}};
   return described;
 }
-
-struct Closes {
-  void operator()(edgetl_model* model) const { edgetl_close(model); }
-};
-using Model = std::unique_ptr<edgetl_model, Closes>;
-
-struct Request {
-  std::vector<std::string> folders;
-  std::vector<std::string> images;
-  edgetl::Protocol protocol;
-  int32_t cold_starts;
-  edgetl_options options;
-};
-
-// The images of all bundles, as decoded, and as the network takes them; or recordings, only as it takes them; or texts.
-struct Images {
-  std::vector<edgetl::GivenText> texts;
-  std::vector<edgetl::Picture> pictures;
-  std::vector<std::vector<uint8_t>> inputs;
-};
 
 bool same_input(const edgetl::Manifest& one, const edgetl::Manifest& other) {
   const edgetl::Preprocessing &a = one.preprocessing, &b = other.preprocessing;
@@ -228,6 +217,74 @@ edgetl::TimedRun network_run(edgetl_model* model, const Images& images) {
   };
 }
 
+// Untimed runs of every model before the timed ones.
+bool warm_up(const Request& request, const std::vector<edgetl::TimedRun>& runs, edgetl::BenchResult& result,
+             edgetl_error* error) {
+  if (!request.until_steady) return true;
+  for (size_t i = 0; i < runs.size(); ++i) {
+    if (edgetl::warm_up(runs[i], result.bundles[i].warm_up.emplace(), error) != EDGETL_OK) return false;
+  }
+  return true;
+}
+
+// Each model alone, one after the other.
+bool pace(const Request& request, const std::vector<edgetl::TimedRun>& runs, edgetl::BenchResult& result,
+          edgetl_error* error) {
+  if (!request.pace) return true;
+  const std::optional<double>& seconds = request.protocol.duration_s;
+  const double arrivals = seconds ? std::round(request.pace->rate_hz * *seconds) : request.protocol.runs;
+  const auto count = static_cast<int32_t>(std::clamp(arrivals, 1.0, 1e8));
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const edgetl_status status =
+        edgetl::run_paced(runs[i], *request.pace, count, request.protocol.seed, result.bundles[i].paced, error);
+    if (status != EDGETL_OK) return false;
+  }
+  return true;
+}
+
+void describe_times(const std::vector<double>& times_ms, edgetl::BundleResult& bundle) {
+  bundle.runs = static_cast<int32_t>(times_ms.size());
+  bundle.p50_ms = edgetl::quantile(times_ms, 0.5, edgetl::block_runs);
+  bundle.p90_ms = edgetl::quantile(times_ms, 0.9, edgetl::block_runs);
+  bundle.p99_ms = edgetl::p99(times_ms, edgetl::block_runs);
+  const edgetl::Estimate p999 = edgetl::tail(times_ms, 0.999, edgetl::block_runs);
+  if (p999.interval) bundle.p999_ms = p999;
+  bundle.runs_for_p99 = edgetl::runs_for_tail(times_ms, 0.99, edgetl::block_runs);
+  bundle.runs_for_p999 = edgetl::runs_for_tail(times_ms, 0.999, edgetl::block_runs);
+  bundle.round_spread = edgetl::round_spread(times_ms, edgetl::block_runs);
+}
+
+void warn(edgetl::BenchResult& result) {
+  std::optional<double> spread;
+  std::string unsteady;
+  for (const edgetl::BundleResult& bundle : result.bundles) {
+    if (bundle.round_spread) spread = std::max(spread.value_or(0), *bundle.round_spread);
+    const bool steady = !bundle.warm_up || bundle.warm_up->steady_from;
+    if (!steady) unsteady += (unsteady.empty() ? "" : ", ") + bundle.bundle;
+  }
+  const int32_t threads = result.bundles[0].threads;
+  const edgetl::Seen seen = {result.machine,
+                             static_cast<double>(result.usable_cores),
+                             threads,
+                             *result.conditions,
+                             spread,
+                             result.clock_mhz.before,
+                             result.clock_mhz.after,
+                             result.temperature_c.after};
+  result.warnings = edgetl::doubts(seen);
+  if (!unsteady.empty()) result.warnings.push_back("never became steady while warming up: " + unsteady);
+  for (const edgetl::BundleResult& bundle : result.bundles) {
+    if (!bundle.paced || bundle.paced->utilization < 1) continue;
+    char text[200];
+    std::snprintf(
+        text, sizeof text,
+        "%g arrivals a second need %.2f times the time there is: the queue grows, and latencies depend on how "
+        "long it was measured",
+        bundle.paced->pace.rate_hz, bundle.paced->utilization);
+    result.warnings.emplace_back(text);
+  }
+}
+
 bool time_models(const Request& request, const std::vector<Model>& models, const Images& images,
                  edgetl::BenchResult& result, std::string& problem) {
   std::vector<edgetl::TimedRun> timed;
@@ -239,49 +296,28 @@ bool time_models(const Request& request, const std::vector<Model>& models, const
   result.usable_cores = edgetl::usable_threads();
   result.clock_mhz.before = edgetl::clock_mhz();
   result.temperature_c.before = edgetl::temperature_c();
+  if (!warm_up(request, timed, result, &error)) {
+    problem = error.message;
+    return false;
+  }
+  const edgetl::Counters before = edgetl::counters_now();
   if (edgetl::time_interleaved(timed, request.protocol, times_ms, &error) != EDGETL_OK) {
     problem = error.message;
     return false;
   }
+  result.conditions = edgetl::between(before, edgetl::counters_now(), result.bundles[0].threads);
   result.clock_mhz.after = edgetl::clock_mhz();
   result.temperature_c.after = edgetl::temperature_c();
   for (size_t i = 0; i < times_ms.size(); ++i) {
     edgetl::BundleResult& bundle = result.bundles[i];
-    bundle.p50_ms = edgetl::quantile(times_ms[i], 0.5, edgetl::block_runs);
-    bundle.p90_ms = edgetl::quantile(times_ms[i], 0.9, edgetl::block_runs);
-    bundle.p99_ms = edgetl::p99(times_ms[i], edgetl::block_runs);
+    describe_times(times_ms[i], bundle);
     if (i > 0) bundle.ratio = edgetl::speedup(times_ms[0], times_ms[i], edgetl::block_runs, request.protocol.seed);
   }
-  return true;
-}
-
-// A detector's whole way from the decoded picture to its objects, apart from the rounds of the networks.
-bool time_detection(const Request& request, const std::vector<Model>& models, const Images& images,
-                    edgetl::BenchResult& result, std::string& problem) {
-  std::vector<edgetl::TimedRun> timed;
-  std::vector<size_t> places;
-  std::vector<edgetl::InputLoader> loaders;
-  std::vector<edgetl_detection> objects;
-  loaders.reserve(models.size());
-  for (size_t i = 0; i < models.size(); ++i) {
-    edgetl_model* model = models[i].get();
-    if (model->bundle.manifest().task != edgetl::Task::detection) continue;
-    edgetl::InputLoader& loader = loaders.emplace_back(model);
-    places.push_back(i);
-    timed.emplace_back([&images, &loader, &objects, model](int32_t number, edgetl_error* error) {
-      const edgetl::Picture& picture = images.pictures[edgetl::turn_of(number, images.pictures.size())];
-      return loader.detect(model, picture, nullptr, objects, error);
-    });
-  }
-  std::vector<std::vector<double>> times_ms;
-  edgetl_error error{};
-  if (edgetl::time_interleaved(timed, request.protocol, times_ms, &error) != EDGETL_OK) {
+  if (!pace(request, timed, result, &error)) {
     problem = error.message;
     return false;
   }
-  for (size_t i = 0; i < places.size(); ++i) {
-    result.bundles[places[i]].detect_p50_ms = edgetl::quantile(times_ms[i], 0.5, edgetl::block_runs);
-  }
+  warn(result);
   return true;
 }
 
@@ -295,57 +331,6 @@ void keep_median_length(std::vector<std::vector<uint8_t>>& inputs) {
   inputs.erase(std::remove_if(inputs.begin(), inputs.end(), other), inputs.end());
 }
 
-// The tokens of `input`, repeated or cut to `length`.
-std::vector<uint8_t> of_length(const std::vector<uint8_t>& input, int32_t length) {
-  std::vector<uint8_t> made(static_cast<size_t>(length) * sizeof(int32_t));
-  for (size_t i = 0; i < made.size(); ++i) made[i] = input[i % input.size()];
-  return made;
-}
-
-// The median of each, in interleaved rounds; short ones, enough for an interval.
-bool time_medians(const Request& request, const std::vector<edgetl::TimedRun>& timed,
-                  std::vector<std::optional<edgetl::Interval>>& medians, std::string& problem) {
-  const edgetl::Protocol protocol{100, edgetl::block_runs, request.protocol.seed};
-  std::vector<std::vector<double>> times_ms;
-  edgetl_error error{};
-  if (edgetl::time_interleaved(timed, protocol, times_ms, &error) != EDGETL_OK) {
-    problem = error.message;
-    return false;
-  }
-  for (const std::vector<double>& times : times_ms) {
-    medians.push_back(edgetl::quantile(times, 0.5, edgetl::block_runs));
-  }
-  return true;
-}
-
-// The networks at each length, and the tokenizer apart.
-bool time_texts(const Request& request, const std::vector<Model>& models, const Images& images,
-                edgetl::BenchResult& result, std::string& problem) {
-  if (images.texts.empty()) return true;
-  for (const int32_t length : models[0]->bundle.manifest().text.lengths) {
-    const std::vector<uint8_t> input = of_length(images.inputs[0], length);
-    std::vector<edgetl::TimedRun> timed;
-    std::vector<std::optional<edgetl::Interval>> medians;
-    for (const Model& model : models) {
-      timed.emplace_back([&input, opened = model.get()](int32_t, edgetl_error* error) {
-        return edgetl::infer(*opened, {input.data(), input.size()}, error);
-      });
-    }
-    if (!time_medians(request, timed, medians, problem)) return false;
-    for (size_t i = 0; i < models.size(); ++i) result.bundles[i].by_length.push_back({length, medians[i]});
-  }
-  std::vector<int32_t> ids;
-  const edgetl::TimedRun tokenize = [&](int32_t number, edgetl_error* error) {
-    size_t count = 0;
-    return edgetl::tokens_of(models[0].get(), images.texts[edgetl::turn_of(number, images.texts.size())], ids, count,
-                             error);
-  };
-  std::vector<std::optional<edgetl::Interval>> medians;
-  if (!time_medians(request, {tokenize}, medians, problem)) return false;
-  for (edgetl::BundleResult& bundle : result.bundles) bundle.tokenize_p50_ms = medians[0];
-  return true;
-}
-
 bool measure(const Request& request, edgetl::BenchResult& result, std::string& problem) {
   Images images;
   std::vector<Model> models;
@@ -355,18 +340,33 @@ bool measure(const Request& request, edgetl::BenchResult& result, std::string& p
   if (!request.images.empty() && !named_images(request, models[0].get(), images, problem)) return false;
   keep_median_length(images.inputs);
   return time_models(request, models, images, result, problem) &&
-         time_texts(request, models, images, result, problem) &&
-         time_detection(request, models, images, result, problem);
+         edgetl::time_texts(request, models, images, result, problem) &&
+         edgetl::time_detection(request, models, images, result, problem);
+}
+
+bool read_pace(const edgetl::Arguments& arguments, Request& request, std::string& problem) {
+  std::optional<double> rate;
+  const char* given = arguments.text("--arrivals");
+  const std::string arrivals = given == nullptr ? "fixed" : given;
+  if (arrivals != "fixed" && arrivals != "poisson") {
+    problem = "--arrivals takes fixed or poisson; found `" + arrivals + "`";
+    return false;
+  }
+  if (!arguments.decimal("--rate", 0.001, 1e6, rate, problem)) return false;
+  if (rate) request.pace = edgetl::Pace{*rate, arrivals};
+  return arguments.decimal("--duration", 0.1, 86'400, request.protocol.duration_s, problem);
 }
 
 bool read_request(const edgetl::Arguments& arguments, Request& request, std::string& problem) {
   request.folders = arguments.positional();
   request.images = arguments.all("--images");
   request.protocol.seed = seed;
+  request.until_steady = !arguments.has("--warmup");
   request.options.struct_size = sizeof request.options;
   request.options.engine_library = arguments.text("--engine-library");
-  return arguments.number("--runs", 300, 10'000'000, 300, request.protocol.runs, problem) &&
-         arguments.number("--warmup", 1, 1'000'000, 30, request.protocol.warmup, problem) &&
+  return read_pace(arguments, request, problem) &&
+         arguments.number("--runs", 300, 10'000'000, 300, request.protocol.runs, problem) &&
+         arguments.number("--warmup", 1, 1'000'000, edgetl::block_runs, request.protocol.warmup, problem) &&
          arguments.number("--cold-starts", 0, 100, 3, request.cold_starts, problem) &&
          arguments.number("--threads", 1, 1024, 1, request.options.threads, problem);
 }
@@ -389,6 +389,7 @@ int main(int argc, char** argv) {
   if (arguments.has("--json")) {
     std::fputs(edgetl::json_of(result).c_str(), stdout);
   } else {
+    for (const std::string& warning : result.warnings) std::fprintf(stderr, "edgetl-bench: %s\n", warning.c_str());
     for (const edgetl::BundleResult& bundle : result.bundles) std::printf("%s\n", edgetl::line_of(bundle).c_str());
   }
   return edgetl::finish_output(program());

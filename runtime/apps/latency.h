@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "edgetl/runtime.h"
@@ -14,9 +15,10 @@ namespace edgetl {
 constexpr int32_t block_runs = 10;  // timed runs of one model in a row; those of all models are a round
 
 struct Protocol {
-  int32_t runs;    // timed, of every model
-  int32_t warmup;  // untimed, of every model, before
-  uint64_t seed;   // of the order of turns
+  int32_t runs;                                     // timed, of every model
+  int32_t warmup;                                   // untimed, of every model, before
+  uint64_t seed;                                    // of the order of turns
+  std::optional<double> duration_s = std::nullopt;  // whole rounds for so long, instead of `runs`
 };
 
 // One timed run: number r of a model, with what it shows for it. Numbers before 0 are of runs that settle.

@@ -172,14 +172,6 @@ double lower_median(std::vector<double>& values) {
   return *middle;
 }
 
-// Between order statistics, linearly.
-double interpolated(const std::vector<double>& ordered, double q) {
-  const double place = q * static_cast<double>(ordered.size() - 1);
-  const auto below = static_cast<size_t>(place);
-  const size_t above = std::min(below + 1, ordered.size() - 1);
-  return ordered[below] + (place - static_cast<double>(below)) * (ordered[above] - ordered[below]);
-}
-
 }  // namespace
 
 std::optional<Interval> quantile(const std::vector<double>& samples, double q, size_t block) {
@@ -241,6 +233,13 @@ Interval speedup(const std::vector<double>& baseline, const std::vector<double>&
   std::sort(ratios.begin(), ratios.end());
   const double tail = expanded_tail(rounds / stretch);
   return {value, std::min(interpolated(ratios, tail), value), std::max(interpolated(ratios, 1 - tail), value)};
+}
+
+double interpolated(const std::vector<double>& ordered, double q) {
+  const double place = q * static_cast<double>(ordered.size() - 1);
+  const auto below = static_cast<size_t>(place);
+  const size_t above = std::min(below + 1, ordered.size() - 1);
+  return ordered[below] + (place - static_cast<double>(below)) * (ordered[above] - ordered[below]);
 }
 
 double median(std::vector<double> values) {

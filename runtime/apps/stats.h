@@ -37,6 +37,9 @@ int64_t runs_for_tail(const std::vector<double>& samples, double q, size_t block
 // of `block` runs of each, all times are positive; the interval resamples stretches of rounds, drawn by `seed`.
 Interval speedup(const std::vector<double>& baseline, const std::vector<double>& samples, size_t block, uint64_t seed);
 
+// The q-quantile between order statistics, linearly; `ordered` ascends.
+double interpolated(const std::vector<double>& ordered, double q);
+
 // The middle value; the mean of the two middle ones of an even count.
 double median(std::vector<double> values);
 

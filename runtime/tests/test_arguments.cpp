@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -80,6 +81,28 @@ TEST_CASE("numbers are whole and within their bounds") {
   std::string problem;
   CHECK(none.number("--top", 1, 100, 3, value, problem));
   CHECK(value == 3);
+}
+
+TEST_CASE("numbers with decimals are within their bounds, and absent if they were not given") {
+  const auto decimal = [](const char* text, std::optional<double>& value) {
+    Arguments arguments;
+    CHECK(parse(arguments, {"a", "--top", text}).empty());
+    std::string problem;
+    const bool fine = arguments.decimal("--top", 0.5, 100, value, problem);
+    CHECK(fine == problem.empty());
+    return problem;
+  };
+  std::optional<double> value;
+  CHECK(decimal("2.5", value).empty());
+  CHECK(value == 2.5);
+  for (const char* text : {"0.4", "101", "", "5x", "nan", "inf", "-1"}) {
+    CHECK(decimal(text, value) == "--top takes a number from 0.5 to 100; found `" + std::string(text) + "`");
+  }
+  Arguments none;
+  std::string problem;
+  std::optional<double> absent;
+  CHECK(none.decimal("--top", 0.5, 100, absent, problem));
+  CHECK_FALSE(absent);
 }
 
 TEST_CASE("help names every option, version every engine") {

@@ -219,6 +219,24 @@ def test_a_measurement_has_the_form_of_pythons(apps: Apps, bundles: dict[str, Pa
         assert bundle.baseline_rss_bytes > 0
 
 
+def test_paced_arrivals_and_warm_up_have_the_form_of_pythons(
+    shell: Shell, apps: Apps, bundles: dict[str, Path]
+) -> None:
+    paced = (bundles["null-int8"], "--rate", "2000", "--arrivals", "poisson", "--cold-starts", "0")
+    found = apps.json("edgetl-bench", *paced)["bundles"][0]
+    expected = shell("bench", *paced, "--json").json()["bundles"][0]
+    for key in ("paced", "warm_up"):
+        assert list(found[key]) == list(expected[key])
+    assert (found["paced"]["rate_hz"], found["paced"]["arrivals"], found["paced"]["runs"]) == (2000, "poisson", 300)
+    assert found["paced"]["p50_ms"]["value"] >= found["paced"]["service_p50_ms"]["value"]
+    assert found["runs_for_p999"] >= 60_000
+    timed = apps.json("edgetl-bench", *paced[:1], "--duration", "0.1", "--warmup", "3", "--cold-starts", "0")
+    assert timed["bundles"][0]["runs"] % 10 == 0
+    assert (timed["bundles"][0]["warm_up"], timed["bundles"][0]["paced"]) == (None, None)
+    apps.refuses(2, "--arrivals takes fixed or poisson", "edgetl-bench", "b", "--arrivals", "random")
+    apps.refuses(2, "--rate takes a number from 0.001", "edgetl-bench", "b", "--rate", "0")
+
+
 def test_a_measurement_names_the_very_bundle_and_engine_that_python_names(
     shell: Shell, apps: Apps, bundles: dict[str, Path], onnxruntime: tuple[str, ...]
 ) -> None:
@@ -226,12 +244,13 @@ def test_a_measurement_names_the_very_bundle_and_engine_that_python_names(
     found = apps.json("edgetl-bench", bundle, *onnxruntime, "--cold-starts", "1")
     expected = shell("bench", bundle, "--json", "--cold-starts", "0").json()
     # what the program for devices does not measure has a default in the reader
-    assert set(expected) - set(found) == {"conditions", "warnings", "left_out", "gates"}
-    unmeasured = {"recalls", "drop_points", "round_spread", "repeat_p50_ms", "metric", "score", "precisions"}
+    assert set(expected) - set(found) == {"left_out", "gates", "baseline"}
+    unmeasured = {"recalls", "drop_points", "repeat_p50_ms", "metric", "score", "precisions", "heads"}
     assert set(expected["bundles"][0]) - set(found["bundles"][0]) == unmeasured
     assert [key for key in expected if key in found] == list(found)
     assert [key for key in expected["bundles"][0] if key not in unmeasured] == list(found["bundles"][0])
-    assert list(found["machine"]) == list(expected["machine"])
+    for key in ("machine", "conditions", "hardware"):
+        assert list(found[key]) == list(expected[key])
     for key in ("bundle", "bundle_sha256", "target", "precision", "backend", "backend_version", "size_bytes"):
         assert found["bundles"][0][key] == expected["bundles"][0][key], key
     for key in ("cpu", "architecture", "instruction_sets", "logical_cores", "governor", "memory_bytes", "system"):
