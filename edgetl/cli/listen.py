@@ -88,6 +88,8 @@ def command(
     if clips is not None and threshold is not None:
         raise click.UsageError("--clips and --threshold exclude each other; choose one")
     opened = read_bundle(bundle)
+    if opened.manifest.heads:
+        raise click.UsageError(f"edgetl listen is for one head; {bundle} has {len(opened.manifest.heads)}")
     labels, p = opened.manifest.labels, input_of(opened)
     rate_hz, series = rate_of(p), p.front == "series"
     if series and events is not None:

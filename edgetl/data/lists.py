@@ -186,7 +186,8 @@ def _check_header(header: list[str], wanted: list[str], path: Path) -> None:
     if len(header) > 2 and only(header, _PATHS) and not any(loosely(cell) in LABELS for cell in header):
         raise DataError(
             f"{expected}, found {_short(','.join(header))}: a path, but no label column (one column per class is "
-            "not supported); write the class into a column `label`"
+            "not supported); write the class into a column `label`, or name several in the recipe, one head for each: "
+            "data.labels"
         )
     close = [column for column in header if column.lower() in wanted]
     if not header or (not close and not any("did you mean" in nearest(cell, COLUMNS) for cell in header)):

@@ -55,8 +55,8 @@ def not_for_detectors(target: str, found: Replaceable) -> str:
     """Why a detector is not simplified: distillation on few shots does not bring back what all its layers lose."""
     return (
         f"{target}: INT8 is slower than a float build; {found.activations} smooth activations and {found.gates} "
-        "squeeze-and-excitation gates may be the cause, but surgery is for classification only; choose a backbone with "
-        "ReLU, for example mobilenetv2_100"
+        "squeeze-and-excitation gates may be the cause, but surgery is for classifiers with one head only; choose "
+        "a backbone with ReLU, for example mobilenetv2_100"
     )
 
 

@@ -1,17 +1,15 @@
 // edgetl-run: classify picture files and recordings or find objects in pictures, as `edgetl predict` does; or listen to
 // a stream.
-#include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <memory>
-#include <numeric>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "answers.h"
 #include "arguments.h"
 #include "edgetl/runtime.h"
 #include "fail.h"
@@ -24,6 +22,7 @@
 namespace {
 
 using edgetl::JsonWriter;
+using edgetl::Prediction;
 
 const edgetl::Program& program() {
   static const edgetl::Program described = {
@@ -57,67 +56,6 @@ const edgetl::Program& program() {
         "From one detection to the next at least; of sensors in time steps. [default: the window]"},
        {"--hops", nullptr, "Print a line for every window."}}};
   return described;
-}
-
-struct Prediction {
-  std::string path;
-  std::vector<size_t> classes;  // most likely first
-  std::vector<double> probabilities;
-  std::vector<float> logits;
-};
-
-// In double precision, as the Python side does, so that the digits agree.
-std::vector<double> softmax(const std::vector<float>& logits) {
-  const double largest = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
-  std::vector<double> shares;
-  double sum = 0;
-  for (const float logit : logits) {
-    shares.push_back(std::exp(static_cast<double>(logit) - largest));
-    sum += shares.back();
-  }
-  for (double& share : shares) share /= sum;
-  return shares;
-}
-
-void rank(Prediction& prediction, size_t top) {
-  const std::vector<double> shares = softmax(prediction.logits);
-  std::vector<size_t> order(shares.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return shares[a] > shares[b]; });
-  order.resize(std::min(top, order.size()));
-  prediction.classes = order;
-  for (const size_t index : order) prediction.probabilities.push_back(shares[index]);
-}
-
-const char* label(const edgetl_model* model, size_t index) { return edgetl_label(model, static_cast<int32_t>(index)); }
-
-void print_text(const edgetl_model* model, const Prediction& prediction, bool with_logits) {
-  std::string line = prediction.path + ":";
-  for (size_t i = 0; i < prediction.classes.size(); ++i) {
-    char share[32];
-    std::snprintf(share, sizeof share, " %.1f %%", 100 * prediction.probabilities[i]);
-    line += (i == 0 ? " " : ", ") + std::string(label(model, prediction.classes[i])) + share;
-  }
-  edgetl::make_printable(line.data(), line.size());
-  std::printf("%s\n", line.c_str());
-  if (!with_logits) return;
-  std::printf("  logits:");
-  for (const float logit : prediction.logits) std::printf(" %.9g", static_cast<double>(logit));
-  std::printf("\n");
-}
-
-void write_json(const edgetl_model* model, const Prediction& prediction, bool with_logits, JsonWriter& json) {
-  json.open('{').key("path").text(prediction.path).key("labels").open('[');
-  for (const size_t index : prediction.classes) json.text(label(model, index));
-  json.close().key("probabilities").open('[');
-  for (const double share : prediction.probabilities) json.number(share);
-  json.close();
-  if (with_logits) {
-    json.key("logits").open('[');
-    for (const float logit : prediction.logits) json.number(logit);
-    json.close();
-  }
-  json.close();
 }
 
 edgetl_info info_of(const edgetl_model* model) {
@@ -159,7 +97,7 @@ edgetl_status predict(edgetl_model* model, edgetl::InputLoader& loader, size_t t
                                : info.rate_hz > 0
                                    ? classify_sound(model, prediction.path, info.rate_hz, prediction.logits, error)
                                    : classify_picture(model, loader, prediction.path, prediction.logits, error);
-  if (status == EDGETL_OK) rank(prediction, top);
+  if (status == EDGETL_OK) edgetl::rank(model, prediction, top);
   return status;
 }
 
@@ -213,9 +151,9 @@ struct Request {
 
 void show(const edgetl_model* model, const Prediction& prediction, const Request& request, JsonWriter& json) {
   if (request.as_json) {
-    write_json(model, prediction, request.with_logits, json);
+    edgetl::write_json(model, prediction, request.with_logits, json);
   } else {
-    print_text(model, prediction, request.with_logits);
+    edgetl::print_text(model, prediction, request.with_logits);
   }
 }
 
@@ -246,7 +184,7 @@ edgetl_status read_text(edgetl_model* model, const edgetl::GivenText& given, con
   prediction.path = given.name;
   prediction.logits.resize(static_cast<size_t>(info_of(model).classes));
   if (const edgetl_status status = edgetl::classify_text(model, given, prediction.logits, error)) return status;
-  rank(prediction, request.top);
+  edgetl::rank(model, prediction, request.top);
   show(model, prediction, request, json);
   return EDGETL_OK;
 }
@@ -297,6 +235,7 @@ std::string misplaced(const edgetl::Arguments& arguments, const edgetl_model* mo
       return std::string(option) + " is for texts; the bundle is made for " + (front == "audio" ? "sound" : made_for);
     }
   }
+  if (stream && !edgetl::heads_of(model).empty()) return "--stream is for one head; the bundle has several";
   if (stream) return arguments.has("--logits") ? "--logits is for files, not for --stream" : "";
   for (const char* option : {"--rate", "--raw", "--hop", "--smoothing", "--refractory", "--hops"}) {
     if (arguments.has(option)) return std::string(option) + " needs --stream";

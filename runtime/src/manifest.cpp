@@ -299,6 +299,7 @@ bool read_root(Reader& reader, Value value, Manifest& out) {
       {"compiled", true, read_compiled},
       {"scheme", true, check_scheme},
       {"labels", true, read_labels},
+      {"heads", false, read_heads},
       {"preprocessing", true, read_prepared},
       {"task", false, read_task},
       {"front", false, read_front},

@@ -89,6 +89,13 @@ struct FileEntry {
   uint64_t size_bytes = 0;
 };
 
+// One of several heads of a classifier: the logits from `first` on are its own, one for each class.
+struct Head {
+  std::string name;
+  int32_t first = 0;
+  std::vector<std::string> classes;
+};
+
 struct Manifest {
   std::string name, target, machine;  // machine: "x86_64", "aarch64" or "any"
   std::vector<std::string> cpu_with;  // instruction sets, at least one of which the target's CPUs have
@@ -97,6 +104,7 @@ struct Manifest {
   std::map<std::string, std::string> facts;  // of the backend
   bool finished = true;
   std::vector<std::string> labels;
+  std::vector<Head> heads;  // none if there is only one
   Front front = Front::image;
   Preprocessing preprocessing;  // of the image front
   Audio audio;                  // of the audio front
@@ -109,6 +117,7 @@ struct Manifest {
   std::map<std::string, FileEntry> files;
 };
 
+constexpr size_t max_heads = 64;
 constexpr size_t max_manifest_bytes = 4'000'000;
 constexpr uint64_t max_file_bytes = 4'000'000'000;
 constexpr const char* tokenizer_name = "tokenizer.json";  // of the text front

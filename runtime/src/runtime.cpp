@@ -257,6 +257,21 @@ const char* edgetl_label(const edgetl_model* model, int32_t index) {
   return place < labels.size() ? labels[place].c_str() : nullptr;
 }
 
+edgetl_status edgetl_get_head(const edgetl_model* model, int32_t index, edgetl_head* head) {
+  if (model == nullptr || head == nullptr || index < 0) return EDGETL_INVALID_ARGUMENT;
+  const std::vector<edgetl::Head>& heads = model->bundle.manifest().heads;
+  if (static_cast<size_t>(index) >= heads.size()) return EDGETL_INVALID_ARGUMENT;
+  const edgetl::Head& found = heads[static_cast<size_t>(index)];
+  *head = {found.name.c_str(), found.first, static_cast<int32_t>(found.classes.size())};
+  return EDGETL_OK;
+}
+
+const char* edgetl_head_label(const edgetl_model* model, int32_t head, int32_t index) {
+  edgetl_head found{};
+  if (edgetl_get_head(model, head, &found) != EDGETL_OK || index < 0 || index >= found.classes) return nullptr;
+  return model->bundle.manifest().heads[static_cast<size_t>(head)].classes[static_cast<size_t>(index)].c_str();
+}
+
 edgetl_status edgetl_scratch_bytes(const edgetl_model* model, int32_t width, int32_t height, size_t* bytes,
                                    edgetl_error* error) {
   if (model == nullptr) return null_argument(error, "an open model");

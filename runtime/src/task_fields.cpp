@@ -202,7 +202,42 @@ bool check_postprocess(Reader& reader, Value root, Task task) {
   return reader.refuse(task == Task::detection ? "an object" : "null for this task", found);
 }
 
+bool read_head(Reader& reader, Value value, Head& out) {
+  using H = Head;
+  static constexpr Member<H> members[] = {
+      {"name", true, [](Reader& r, Value v, H& h) { return read_plain_text(r, v, 200, h.name); }},
+      {"first", true, [](Reader& r, Value v, H& h) { return read_integer(r, v, 0, 100'000, h.first); }},
+      {"classes", true,
+       [](Reader& r, Value v, H& h) {
+         h.classes.resize(std::min(v.size(), size_t{100'000}));
+         return read_list(r, v, 2, 100'000,
+                          [&](Value item, size_t index) { return read_plain_text(r, item, 500, h.classes[index]); });
+       }},
+  };
+  return read_object(reader, value, out, members);
+}
+
+// The classes of all heads are the labels, in order: "head/class".
+bool check_heads(Reader& reader, Value root, bool of_schema_2, const Manifest& manifest) {
+  if (manifest.heads.empty()) return true;
+  std::vector<std::string> labels;
+  bool in_order = of_schema_2 && manifest.task == Task::classification;
+  for (const Head& head : manifest.heads) {
+    in_order = in_order && head.first == static_cast<int32_t>(labels.size());
+    for (const std::string& name : head.classes) labels.push_back(head.name + "/" + name);
+  }
+  if (in_order && labels == manifest.labels) return true;
+  reader.enter("heads");
+  return reader.refuse("heads of a classifier of schema 2 whose classes are `labels`, in order", root.find("heads"));
+}
+
 }  // namespace
+
+bool read_heads(Reader& reader, Value value, Manifest& out) {
+  out.heads.resize(std::min(value.size(), max_heads));
+  return read_list(reader, value, 2, max_heads,
+                   [&](Value item, size_t index) { return read_head(reader, item, out.heads[index]); });
+}
 
 bool read_task(Reader& reader, Value value, Manifest& out) {
   size_t which = 0;
@@ -295,6 +330,7 @@ bool check_task(Reader& reader, Value root, Manifest& out) {
     reader.enter("labels");
     return reader.refuse("a list of 2 to 100000", root.find("labels"));
   }
+  if (!check_heads(reader, root, of_schema_2, out)) return false;
   const Signature expected = expected_signature(out);
   if (!of_schema_2) {
     out.signature = expected;

@@ -15,6 +15,7 @@ constexpr const char* logits_name = "logits";  // float32 (1 or any, classes)
 constexpr const char* boxes_name = "boxes";    // float32 (1 or any, anchors, 4), corners x0 y0 x1 y1 in input pixels
 constexpr const char* scores_name = "scores";  // float32 (1 or any, anchors, classes), from 0 to 1
 
+bool read_heads(Reader& reader, Value value, Manifest& out);
 bool read_task(Reader& reader, Value value, Manifest& out);
 bool read_front(Reader& reader, Value value, Manifest& out);
 

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <vector>
 
 #include "manifest.h"
 #include "tools/small_bundle.h"
@@ -240,4 +241,38 @@ TEST_CASE("a detector's golden images need outputs and detections") {
   Facts facts = of_detector();
   facts.golden = true;
   check_refused(small_bundle::manifest(facts, small_bundle::files({})), "`files`: expected golden/outputs.safetensors");
+}
+
+namespace {
+
+const char* const labels_of_one = "\"labels\":[\"cat\",\"dog\",\"fish\"]";
+
+// Of five classes, those of two heads.
+std::string with_heads(const std::string& second) {
+  std::string text = changed(Facts(), labels_of_one,
+                             "\"labels\":[\"kind/a\",\"kind/b\",\"kind/c\",\"state/new\",\"state/worn\"],"
+                             "\"heads\":[{\"name\":\"kind\",\"first\":0,\"classes\":[\"a\",\"b\",\"c\"]}," +
+                                 second + "]");
+  for (size_t at = 0; (at = text.find("[null,3]", at)) != text.npos;) text.replace(at, 8, "[null,5]");
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("a manifest says which logits are whose") {
+  const Manifest manifest = read(with_heads("{\"name\":\"state\",\"first\":3,\"classes\":[\"new\",\"worn\"]}"));
+  REQUIRE(manifest.heads.size() == 2);
+  CHECK(manifest.heads[1].name == "state");
+  CHECK(manifest.heads[1].first == 3);
+  CHECK(manifest.heads[1].classes == std::vector<std::string>{"new", "worn"});
+  CHECK(read(valid(Facts())).heads.empty());
+}
+
+TEST_CASE("heads that do not own the labels in order are refused") {
+  const char* message = "heads: expected heads of a classifier of schema 2 whose classes are `labels`, in order";
+  check_refused(with_heads("{\"name\":\"state\",\"first\":2,\"classes\":[\"new\",\"worn\"]}"), message);
+  check_refused(with_heads("{\"name\":\"state\",\"first\":3,\"classes\":[\"worn\",\"new\"]}"), message);
+  check_refused(with_heads("{\"name\":\"other\",\"first\":3,\"classes\":[\"new\",\"worn\"]}"), message);
+  check_refused(with_heads("{\"name\":\"state\",\"first\":3,\"classes\":[\"new\",\"worn\",\"lost\"]}"), message);
+  check_refused(with_heads("{\"name\":\"state\",\"first\":3,\"classes\":[\"new\"]}"), "a list of 2 to 100000");
 }

@@ -50,6 +50,8 @@ def select(job: Job, names: Sequence[str], target: Target | None, budget: Budget
             f"front: select compares networks for images; with front: {job.recipe.front} name one in `backbone.name` "
             "(docs/guide/audio.md)"
         )
+    if job.recipe.data.labels:
+        raise UsageError("data.labels: select compares networks for one head; leave all but one column out")
     chosen = target or next((each for each in job.targets if obstacle(each) is None), job.targets[0])
     hindrance = obstacle(chosen)
     if hindrance and budget.max_ms is not None:

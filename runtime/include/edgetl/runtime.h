@@ -170,6 +170,20 @@ EDGETL_API edgetl_status edgetl_get_info(const edgetl_model* model, edgetl_info*
 /* The name of class 0 .. classes - 1, UTF-8; NULL outside. */
 EDGETL_API const char* edgetl_label(const edgetl_model* model, int32_t index);
 
+/* One of several heads of a classifier, for example "defect" and "surface". Its logits are first .. first + classes - 1
+ * of all; edgetl_argmax and edgetl_softmax of these are its answer. Their labels are "head/class". */
+typedef struct edgetl_head {
+  const char* name;
+  int32_t first;
+  int32_t classes;
+} edgetl_head;
+
+/* Fill in head 0, 1, ...; EDGETL_INVALID_ARGUMENT after the last. A classifier with only one head has none. */
+EDGETL_API edgetl_status edgetl_get_head(const edgetl_model* model, int32_t index, edgetl_head* head);
+
+/* The name of class 0 .. classes - 1 of a head, without that of the head; NULL outside. */
+EDGETL_API const char* edgetl_head_label(const edgetl_model* model, int32_t head, int32_t index);
+
 /* --- from an image to a prediction ------------------------------------------------------------------------------- */
 
 typedef enum edgetl_pixels {
