@@ -269,7 +269,7 @@ TEST_CASE("a manifest says which logits are whose") {
 }
 
 TEST_CASE("heads that do not own the labels in order are refused") {
-  const char* message = "heads: expected heads of a classifier of schema 2 whose classes are `labels`, in order";
+  const char* message = "`heads`: expected heads of a classifier of schema 2 whose classes are `labels`, in order";
   check_refused(with_heads("{\"name\":\"state\",\"first\":2,\"classes\":[\"new\",\"worn\"]}"), message);
   check_refused(with_heads("{\"name\":\"state\",\"first\":3,\"classes\":[\"worn\",\"new\"]}"), message);
   check_refused(with_heads("{\"name\":\"other\",\"first\":3,\"classes\":[\"new\",\"worn\"]}"), message);
