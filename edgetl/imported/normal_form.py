@@ -19,7 +19,6 @@ from edgetl.files.temporary import temporary_folder
 from edgetl.imported.absorb import Affine, absorb, reverse_colors
 from edgetl.imported.read import Opened, refuse_control_flow
 from edgetl.pivot.layer_view import View
-from edgetl.pivot.literal import open_literal
 from edgetl.pivot.mixed import drop_dead_nodes
 from edgetl.pivot.rewrite import drop_unused_constants, merge_pads
 from edgetl.pivot.serialize import clean
@@ -184,9 +183,8 @@ def _planes_of_float(model: onnx.ModelProto, opened: Opened) -> None:
 def _simplified(model: onnx.ModelProto, opened: Opened) -> onnx.ModelProto:
     """Constants folded, batch norms merged, transposes that cancel removed: onnxruntime's basic optimizations, which
     use only operators of ONNX."""
-    options = onnxruntime.SessionOptions()
+    options = _quiet()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.log_severity_level = 4
     with temporary_folder() as scratch:
         options.optimized_model_filepath = str(scratch / "simple.onnx")
         try:
@@ -201,6 +199,12 @@ def _simplified(model: onnx.ModelProto, opened: Opened) -> onnx.ModelProto:
     drop_dead_nodes(simple.graph)
     drop_unused_constants(simple.graph)
     return simple
+
+
+def _quiet() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # failures arrive as exceptions
+    return options
 
 
 def _flat_scores(model: onnx.ModelProto, opened: Opened) -> int:
@@ -226,7 +230,10 @@ def _shape_of_scores(model: onnx.ModelProto, opened: Opened) -> tuple[int, ...]:
     shapeless = _copy(model)
     shapeless.graph.output[0].type.tensor_type.ClearField("shape")
     try:
-        (found,) = open_literal(shapeless.SerializeToString()).run(None, {model.graph.input[0].name: noise})
+        session = onnxruntime.InferenceSession(
+            shapeless.SerializeToString(), _quiet(), providers=["CPUExecutionProvider"]
+        )
+        (found,) = session.run(None, {model.graph.input[0].name: noise})
     except Exception as error:  # the runtime's own classes have no common base
         advice = "; export it with a dynamic batch" if opened.batch is not None else ""
         raise WeightsError(f"{opened.path}: it does not run on two images: {one_line(error)}{advice}") from error

@@ -143,3 +143,44 @@ def test_a_choice_in_the_graph_is_named(tmp_path: Path) -> None:
     onnx.save_model(model, path)
     with pytest.raises(EdgetlError, match=r"node `choice` \(If\): control flow is not supported"):
         to_normal_form(open_network(path, Network(file=path.name)), UNIT)
+
+
+def test_a_class_token_that_is_repeated_for_the_batch_keeps_it_open(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A token is put beside the scores, as many times as there are images, and its score is added to each."""
+    model = network()
+    graph = model.graph
+    (scores,) = (value.name for value in graph.output)
+    values = {"token": np.ones((1, 4), np.float32), "four": np.array([4]), "first": np.array([0]), "one": np.array([1])}
+    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in values.items())
+    graph.initializer.append(numpy_helper.from_array(np.array([1]), "along"))
+    graph.node.extend(
+        [
+            helper.make_node("Shape", ["photo"], ["sizes"]),
+            helper.make_node("Slice", ["sizes", "first", "one"], ["images"]),
+            helper.make_node("Concat", ["images", "four"], ["wanted"], axis=0),
+            helper.make_node("Expand", ["token", "wanted"], ["tokens"]),
+            helper.make_node("Concat", [scores, "tokens"], ["both"], axis=1),
+            helper.make_node("Slice", ["both", "first", "four", "along"], ["answer"]),
+        ]
+    )
+    graph.output[0].name = "answer"
+    path = tmp_path / "network.onnx"
+    onnx.save_model(model, path)
+    opened = open_network(path, Network(file=path.name))
+    form = to_normal_form(opened, USUAL["imagenet"])
+    images, _ = pictures(6, seed=3)
+    given = normalize(
+        images,
+        preprocessing_of(
+            opened=opened,
+            settings=Network(file="n"),
+            how=USUAL["imagenet"],
+            arithmetic=form.arithmetic,
+            resize="squash",
+        ),
+    )
+    (found,) = open_literal(form.model.SerializeToString()).run(None, {"input": given})
+    np.testing.assert_allclose(found, Original(opened).scores(images, USUAL["imagenet"]), rtol=1e-3, atol=1e-3)
+    assert capfd.readouterr().err == ""
