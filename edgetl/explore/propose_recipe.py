@@ -10,6 +10,7 @@ from edgetl.data.lists import part_of
 from edgetl.data.survey import Survey, front_of, survey
 from edgetl.data.survey_objects import has_annotations, survey_objects
 from edgetl.errors import DataError
+from edgetl.explore.suggest_heads import heads_recipe_text, survey_heads
 from edgetl.explore.suggest_images import recipe_text
 from edgetl.explore.suggest_objects import object_recipe_text
 from edgetl.explore.suggest_series import series_recipe_text, survey_series, table_of
@@ -36,6 +37,10 @@ def proposed(root: Path) -> Proposal:
     Raises UsageError for a missing folder, DataError for unusable data.
     """
     front = front_of(root)
+    if (heads := survey_heads(root)) is not None:
+        columns = " and ".join(f"`{column}`" for column in heads.columns)
+        note = f"the columns {columns} are taken as labels, one head for each; leave out in data.labels what is none"
+        return Proposal(lambda here, name, vnni: heads_recipe_text(heads, here, name, vnni=vnni), (note,))
     if table_of(root) is not None or front == "series":
         windows = survey_series(root)
         return Proposal(
