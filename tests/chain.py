@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 from cli_calls import Done
 from this_cpu import X86_TARGET
+from warm import warm_python
 
 ROOT = Path(__file__).resolve().parents[1]
 NO_NETWORK = ROOT / "tests" / "no_network.py"
@@ -53,8 +54,13 @@ class Chain:
 
 
 def edgetl(*arguments: str | Path, timeout_s: float = TIMEOUT_S) -> Done:
-    """Run `edgetl ARGUMENTS` in a fresh process."""
-    return run([sys.executable, "-m", "edgetl", *map(str, arguments)], timeout_s=timeout_s)
+    """Run `edgetl ARGUMENTS` in a process of its own."""
+    return python("-m", "edgetl", *arguments, timeout_s=timeout_s)
+
+
+def python(*arguments: str | Path, timeout_s: float = TIMEOUT_S) -> Done:
+    """Run a Python program in a process of its own that finds torch imported (`warm.py`)."""
+    return Done(*warm_python(list(map(str, arguments)), _environment(), ROOT, timeout_s))
 
 
 def edgetl_offline(*arguments: str | Path) -> Done:
@@ -79,11 +85,14 @@ def edgetl_without_torch(*arguments: str | Path) -> Done:
 
 
 def run(command: Sequence[str], *, timeout_s: float = TIMEOUT_S, cwd: Path = ROOT) -> Done:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("EDGETL_")}
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=timeout_s, cwd=cwd, env=environment, check=False
+        command, capture_output=True, text=True, timeout=timeout_s, cwd=cwd, env=_environment(), check=False
     )
     return Done(done.returncode, done.stdout, done.stderr)
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("EDGETL_")}
 
 
 def write_recipe(folder: Path, targets: Sequence[str], **changes: Any) -> Path:

@@ -1,7 +1,7 @@
 """Python programs in processes of their own that find torch and its company imported.
 
 A server per test process (multiprocessing's `forkserver`) imports them once, which takes six seconds, and forks a child
-for every call. The child is otherwise as fresh as any: it has its own arguments, environment, folder and output,
+for every call. The child is otherwise as fresh as any: it has arguments, environment, folder and output of its own,
 imports edgetl itself, and may be killed.
 """
 
@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 IMPORTED = (
-    "scipy.optimize", "sklearn.preprocessing", "onnx", "onnxruntime", "onnxscript", "torch", "torch._dynamo",
-    "torch.onnx._internal.exporter._core", "torchvision", "timm", "torchao.quantization.pt2e",
+    "scipy.optimize", "sklearn.preprocessing", "onnx", "onnxruntime", "onnxscript.function_libs.torch_lib.ops", "torch",
+    "torch._dynamo", "torch.onnx._internal.exporter._core", "torchvision", "timm", "torchao.quantization.pt2e",
 )  # fmt: skip
 
 

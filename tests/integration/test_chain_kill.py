@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chain import ROOT, Chain, chain_targets, edgetl, run
+from chain import ROOT, Chain, chain_targets, edgetl, python
 from cli_calls import Done
 
 from edgetl.bundle.read import read_bundle
@@ -114,8 +114,7 @@ def interrupted(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> Inter
 
 
 def _killed_at(place: str, calls: int, build: Sequence[str]) -> int:
-    done = run([sys.executable, str(KILLED_AT), place, str(calls), *build])
-    return done.code
+    return python(KILLED_AT, place, str(calls), *build).code
 
 
 def _killed_from_outside(build: Sequence[str], out: Path) -> int:

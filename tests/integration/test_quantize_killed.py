@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import signal
-import sys
 from pathlib import Path
 
 import pytest
-from chain import ROOT, edgetl, run, write_recipe
+from chain import ROOT, edgetl, python, write_recipe
 
 KILLED_AT = ROOT / "tests" / "killed_at.py"
 
@@ -20,8 +19,7 @@ def test_a_killed_quantize_continues_and_its_ranges_serve_another_run(tmp_path: 
     check = {"features": False}
     adapt = {"strategy": "probe", "head": "ncm", "views": 0, "sanity": "warn"}
     recipe = write_recipe(tmp_path, ["x86-cpu"], quantize=settings, data=data, adapt=adapt, check=check)
-    command = [str(KILLED_AT), "edgetl.quant.calibration:load_batch", "4", "quantize", str(recipe)]
-    died = run([sys.executable, *command])
+    died = python(KILLED_AT, "edgetl.quant.calibration:load_batch", "4", "quantize", recipe)
     assert died.code == -signal.SIGKILL, died.err
     whole = edgetl("quantize", recipe)
     assert whole.code == 0, whole.err
