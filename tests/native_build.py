@@ -50,6 +50,9 @@ def native_build() -> RuntimeBuild:
 def cross_build(name: str, toolchain: str, compiler: str, emulator: str, options: Sequence[str] = ()) -> RuntimeBuild:
     """The build for ARM, with tests that run under qemu. Skips where something is absent.
 
+    A unity build: each header is read once for many sources. That every source includes what it needs is told by the
+    build for this machine.
+
     name  of the folder of `scripts/native-deps`: arm64 or armhf
     """
     _need("cmake", PACKAGES)
@@ -58,7 +61,8 @@ def cross_build(name: str, toolchain: str, compiler: str, emulator: str, options
     if not (dependencies() / name).is_dir():
         pytest.skip(f"no libraries for {name} in {dependencies()}: scripts/native-deps {dependencies()}")
     cross = [f"-DCMAKE_TOOLCHAIN_FILE={ROOT}/targets/toolchains/{toolchain}", "-DEDGETL_WITH_OPENVINO=OFF"]
-    folder = build(name, [*cross, f"-DEDGETL_CROSS_ROOT={dependencies() / name}", *_headers(), *options])
+    unity = ["-DCMAKE_UNITY_BUILD=ON", "-DCMAKE_UNITY_BUILD_BATCH_SIZE=16"]
+    folder = build(name, [*cross, *unity, f"-DEDGETL_CROSS_ROOT={dependencies() / name}", *_headers(), *options])
     return RuntimeBuild(folder, None, None)
 
 

@@ -8,7 +8,7 @@
 namespace edgetl {
 namespace {
 
-constexpr int64_t longest = 1'000'000'000;
+constexpr int64_t most_values = 1'000'000'000;
 
 bool take(std::string_view& text, std::string_view wanted) {
   if (text.substr(0, wanted.size()) != wanted) return false;
@@ -21,7 +21,7 @@ bool take_size(std::string_view& text, int64_t& size) {
   const auto result = std::from_chars(text.data(), text.data() + text.size(), size);
   if (result.ec != std::errc()) return false;
   text.remove_prefix(static_cast<size_t>(result.ptr - text.data()));
-  return size >= 1 && size <= longest;
+  return size >= 1 && size <= most_values;
 }
 
 // The dictionary as NumPy writes it.

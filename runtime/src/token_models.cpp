@@ -7,7 +7,7 @@
 namespace edgetl {
 namespace {
 
-constexpr uint32_t none = std::numeric_limits<uint32_t>::max();
+constexpr uint32_t no_symbol = std::numeric_limits<uint32_t>::max();
 
 using Ids = std::vector<int32_t>;
 
@@ -82,20 +82,20 @@ class Merging {
     symbols_.clear();
     waiting_.clear();
     for (uint32_t i = 0; i < count; ++i) {
-      symbols_.push_back({ids[begin + i], i == 0 ? none : i - 1, i + 1 == count ? none : i + 1});
+      symbols_.push_back({ids[begin + i], i == 0 ? no_symbol : i - 1, i + 1 == count ? no_symbol : i + 1});
     }
     for (uint32_t i = 0; i < count; ++i) consider(i);
     std::make_heap(waiting_.begin(), waiting_.end(), later);
     heaped_ = true;
     while (!waiting_.empty()) merge_next();
     ids.resize(begin);
-    for (uint32_t i = count == 0 ? none : 0; i != none; i = symbols_[i].next) ids.push_back(symbols_[i].id);
+    for (uint32_t i = count == 0 ? no_symbol : 0; i != no_symbol; i = symbols_[i].next) ids.push_back(symbols_[i].id);
   }
 
  private:
   // The pair of the symbol at `place` and the next one waits if it can be merged.
   void consider(uint32_t place) {
-    if (place == none || symbols_[place].next == none) return;
+    if (place == no_symbol || symbols_[place].next == no_symbol) return;
     const std::pair<int32_t, int32_t> pair(symbols_[place].id, symbols_[symbols_[place].next].id);
     const auto less = [](const Merge& merge, const std::pair<int32_t, int32_t>& wanted) {
       return std::pair(merge.left, merge.right) < wanted;
@@ -112,13 +112,13 @@ class Merging {
     waiting_.pop_back();
     TokenMemory::Symbol& left = symbols_[top.place];
     const Merge& merge = merges_[top.merge];
-    if (left.id != merge.left || left.next == none || symbols_[left.next].id != merge.right) return;
+    if (left.id != merge.left || left.next == no_symbol || symbols_[left.next].id != merge.right) return;
     TokenMemory::Symbol& right = symbols_[left.next];
     left.id = merge.merged;
     left.next = right.next;
-    if (right.next != none) symbols_[right.next].before = top.place;
+    if (right.next != no_symbol) symbols_[right.next].before = top.place;
     right.id = -1;
-    right.next = none;
+    right.next = no_symbol;
     consider(left.before);
     consider(top.place);
   }
@@ -145,12 +145,12 @@ void encode_bpe(const TokenModel& model, const char32_t* word, size_t count, Tok
 void offer(std::vector<TokenMemory::Step>& steps, size_t begin, size_t end, int32_t piece, double score) {
   const double sum = score + steps[begin].sum;
   TokenMemory::Step& step = steps[end];
-  if (step.begin != none && !(sum > step.sum)) return;
+  if (step.begin != no_symbol && !(sum > step.sum)) return;
   step = {sum, static_cast<uint32_t>(begin), piece};
 }
 
 void find_best_way(const TokenModel& model, const char32_t* word, size_t count, std::vector<TokenMemory::Step>& steps) {
-  steps.assign(count + 1, {0, none, -1});
+  steps.assign(count + 1, {0, no_symbol, -1});
   for (size_t begin = 0; begin < count; ++begin) {
     Pieces::Walk walk(model.pieces);
     bool single = false;

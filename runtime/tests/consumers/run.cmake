@@ -34,6 +34,9 @@ if(toolchain)
 else()
   list(APPEND options "-DCMAKE_C_COMPILER=${c}" "-DCMAKE_CXX_COMPILER=${cxx}")
 endif()
+if(way STREQUAL "fetch_content")
+  list(APPEND options "-DCMAKE_UNITY_BUILD=ON")  # as a user's project may have it, and built in a third of the time
+endif()
 must("${CMAKE_COMMAND}" -S "${source}/${way}" -B "${place}/build" -G "${generator}" ${options})
 set(build "${CMAKE_COMMAND}" --build "${place}/build")
 must(${build})
@@ -48,6 +51,6 @@ program_says("tiny-null, 2 classes: fine\nthe other one: a] dent; [🙂\n")
 
 file(WRITE "${place}/bundles/tiny-null/model.onnx" "an other model")
 run(${build})
-if(code EQUAL 0 OR NOT out MATCHES "its SHA-256 is not the manifest")
+if(code EQUAL 0 OR NOT out MATCHES "its[ \n]+SHA-256[ \n]+is[ \n]+not")  # lines break anywhere
   message(FATAL_ERROR "a changed model was built in:\n${out}")
 endif()
