@@ -24,14 +24,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # what takes longest begins first, so that no worker is left with it at the end; the rest follows as it is found
 LONGEST_FIRST = (
-    "test_wheel", "test_readme", "test_detection_families", "test_benchmarks", "test_text_build", "test_apps",
-    "test_blame_real", "test_chain_kill", "test_architectures_chain", "test_detectors_coco", "test_detection_build",
-    "test_arm", "test_saturation_real", "test_quantize_killed", "test_quant_real", "test_sound_build", "test_devices",
-    "test_adapt_real", "test_import_build", "test_pictures_equal_python", "test_cmake_consumers", "test_series_build",
-    "test_chain_torchless", "test_cli_disk",
-    "test_check_real", "test_select_real", "test_chain_build", "test_chain_surgery", "test_cli_signals",
-    "test_detectors_export", "test_adapt_stage", "test_checks_stage", "test_adapt_search_kept", "test_bench_bundles",
-    "test_cli_limits",
+    "test_benchmarks", "test_detection_families", "test_readme", "test_wheel", "test_arm", "test_detectors_export",
+    "test_apps", "test_text_build", "test_blame_real", "test_detection_build", "test_architectures_chain",
+    "test_import_build", "test_chain_kill", "test_cmake_consumers", "test_quantize_killed", "test_adapt_real",
+    "test_check_real", "test_chain_surgery", "test_sound_build", "test_series_build", "test_select_real",
+    "test_detectors_coco", "test_saturation_real", "test_quant_real", "test_devices", "test_pictures_equal_python",
+    "test_language_build", "test_chain_torchless", "test_chain_build", "test_cli_disk", "test_surgery_real",
+    "test_repair_stage", "test_cli_signals", "test_adapt_stage", "test_checks_stage", "test_adapt_search_kept",
+    "test_bench_bundles", "test_cli_limits",
 )  # fmt: skip
 
 # busy machines: a slow example is no failure

@@ -29,6 +29,7 @@ def recipe(folder: Path, shared: Path, family: str) -> Path:
         "name": "objects",
         "task": "detection",
         "data": {"train": str(place / "train.json"), "val": str(place / "val.json"), "shots": 5, "max_val_images": 20},
+        "check": {"features": False},
         "backbone": {"name": name, "input_size": side}
         | ({"weights": str(shared / "weights" / weights / "model.safetensors")} if weights else {}),
         "detector": {} if weights else {"family": family, "width": 48},
