@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from chain import ROOT, Chain, run
+from chain import ROOT, Chain, python
 from cli_calls import Done
 from native_build import RuntimeBuild, dependencies
 from PIL import Image
@@ -231,7 +231,7 @@ def places(data: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Places
 
 
 def benchmark(name: str, *arguments: Word) -> Done:
-    return run([sys.executable, str(BENCHMARKS / name), *map(str, arguments)])
+    return python(BENCHMARKS / name, *arguments)
 
 
 def test_every_benchmark_has_a_smallest_run_or_a_reason() -> None:
