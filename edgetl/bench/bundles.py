@@ -275,6 +275,12 @@ def _common_input(bundles: Mapping[str, Bundle]) -> Preprocessing:
     return first.manifest.preprocessing
 
 
+def timed_examples(bundle: Bundle) -> list[NDArray[Any]]:
+    """The golden examples of a bundle as its network takes them, those of the usual length."""
+    paths = _timed_paths({"": bundle}, ())
+    return typical([load_example(path, bundle.manifest.preprocessing) for path in paths])
+
+
 def _timed_paths(bundles: Mapping[str, Bundle], samples: Sequence[Sample]) -> list[Path]:
     bundle = next(iter(bundles.values()))
     if samples:
