@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -170,3 +171,30 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+FINISHER = """#!{python}
+import sys
+from dataclasses import replace
+from edgetl.backends.tensorrt import TensorRTBackend
+from edgetl.bundle import inference
+from edgetl.cli import main
+
+def finish(self, folder, compiled, target):
+    (folder / "model.engine").write_text("an engine")
+    {more}
+    files = (*compiled.files, "model.engine")
+    return replace(compiled, backend_version="10.3", model="model.engine", files=files, finished=True)
+
+TensorRTBackend.finish = finish
+inference.open_once = lambda folder, limits: None
+assert sys.argv[1:3] == ["-m", "edgetl"]
+main(sys.argv[3:])
+"""
+"""A device's Python with a stand-in for TensorRT, which needs a GPU."""
+
+
+def finisher(place: Path, more: str = "pass") -> str:
+    place.write_text(FINISHER.format(python=sys.executable, more=more))
+    place.chmod(0o755)
+    return str(place)

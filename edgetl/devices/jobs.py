@@ -77,6 +77,8 @@ def measure(there: Programs, bundles: Sequence[Bundle], timed: Timed, *, asked: 
             waiting = [others, *waiting] if (others := [each for each in group if each not in missing]) else waiting
     if not groups:
         raise DeviceError(left[0].reason)
+    if len(groups) == 1:
+        return replace(groups[0], left_out=tuple(left))
     rows = {row.bundle: row for group in groups for row in group.bundles}
     alone = {row.bundle for group in groups[1:] for row in group.bundles}
     ordered = [rows[str(bundle.folder)] for bundle in bundles if str(bundle.folder) in rows]

@@ -11,13 +11,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from chain import Chain
 from cli_calls import Shell
-from loopback import Board, Loopback, loopback
+from loopback import Board, Loopback, finisher, loopback
 from native_apps import Apps
 from pivot_folder import make_pivot
 
@@ -110,33 +110,6 @@ def test_a_build_measured_on_a_device_is_in_its_report(
     assert (device["match"], device["target"], device["file"]) == ("this bundle", "x86-cpu", "a.json")
     assert "Measured on devices" in (out / "report.html").read_text(encoding="utf-8")
     assert board.left_behind() == []
-
-
-FINISHER = """#!{python}
-import sys
-from dataclasses import replace
-from edgetl.backends.tensorrt import TensorRTBackend
-from edgetl.bundle import inference
-from edgetl.cli import main
-
-def finish(self, folder, compiled, target):
-    (folder / "model.engine").write_text("an engine")
-    {more}
-    files = (*compiled.files, "model.engine")
-    return replace(compiled, backend_version="10.3", model="model.engine", files=files, finished=True)
-
-TensorRTBackend.finish = finish
-inference.open_once = lambda folder, limits: None
-assert sys.argv[1:3] == ["-m", "edgetl"]
-main(sys.argv[3:])
-"""
-"""A device's Python with a stand-in for TensorRT, which needs a GPU."""
-
-
-def finisher(place: Path, more: str = "pass") -> str:
-    place.write_text(FINISHER.format(python=sys.executable, more=more))
-    place.chmod(0o755)
-    return str(place)
 
 
 def test_a_bundle_is_finished_on_its_device_and_the_engine_comes_back(
@@ -313,11 +286,11 @@ def test_kept_files_are_not_copied_again_unless_they_changed(shell: Shell, board
     assert board.left_behind() == []
 
 
-def dropped(board: Board) -> threading.Thread:
-    """Drops the connection when a program of a run has started there."""
+def dropped(board: Board, when: Callable[[], object]) -> threading.Thread:
+    """Drops the connection after `when` returned."""
 
     def wait_and_drop() -> None:
-        board.wait_for_program()
+        when()
         board.drop()
 
     thread = threading.Thread(target=wait_and_drop)
@@ -325,12 +298,18 @@ def dropped(board: Board) -> threading.Thread:
     return thread
 
 
+def taken(board: Board) -> None:
+    """Until a run has its folder there."""
+    while not any(board.folder.iterdir()):
+        time.sleep(0.005)
+
+
 def test_a_dropped_connection_is_one_line_ends_the_run_there_and_costs_no_other_result(
     shell: Shell, boards: Loopback, bundles: Path
 ) -> None:
     a, b, bundle = boards.board("a"), boards.board("b"), bundles / "null-int8"
     command = ("bench", bundle, *on(boards, "a", "b"), *QUICK, "--json")
-    thread = dropped_when_connected(b)
+    thread = dropped(b, lambda: taken(b))
     first = shell(*command)
     thread.join()
     assert first.code == 1
@@ -345,20 +324,9 @@ def test_a_dropped_connection_is_one_line_ends_the_run_there_and_costs_no_other_
     assert shell(*command).json()["devices"][0]["result"] != result, "a finished command measures anew"
 
 
-def dropped_when_connected(board: Board) -> threading.Thread:
-    def wait_and_drop() -> None:
-        while not any(path.is_dir() for path in board.folder.iterdir()):
-            time.sleep(0.005)
-        board.drop()
-
-    thread = threading.Thread(target=wait_and_drop)
-    thread.start()
-    return thread
-
-
 def test_a_run_is_ended_there_when_its_connection_drops(shell: Shell, boards: Loopback, bundles: Path) -> None:
     board = boards.board("a")
-    thread = dropped(board)
+    thread = dropped(board, board.wait_for_program)
     done = shell("bench", bundles / "null-int8", *on(boards, "a"), *LONG)
     thread.join()
     assert (done.code, done.lines) == (1, ["edgetl: a: the connection was lost; run the same command again"])
