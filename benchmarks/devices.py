@@ -32,7 +32,7 @@ from edgetl.types import Interval
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from loopback import Board, Loopback, loopback
+from loopback import SSHD_PACKAGES, Board, Loopback, loopback, sshd
 
 _LIMIT = 0.03
 _NOTES = """\
@@ -66,6 +66,9 @@ class Drops:
 
 def main() -> int:
     arguments = _arguments()
+    if sshd() is None:
+        print(f"no sshd here: {SSHD_PACKAGES}", file=sys.stderr)
+        return 1
     machine = machine_now()
     with tempfile.TemporaryDirectory(prefix="edgetl-boards-") as folder:
         hosts = loopback(Path(folder))

@@ -98,7 +98,7 @@ class Loopback:
         ]
         (self.folder / f"{name}.conf").write_text("\n".join(lines) + "\n")
         log = (self.folder / f"{name}.log").open("wb")
-        command = [str(_sshd()), "-D", "-e", "-f", str(self.folder / f"{name}.conf")]
+        command = [str(sshd()), "-D", "-e", "-f", str(self.folder / f"{name}.conf")]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         log.close()
         self.boards[name] = Board(name, place, home, port, process, self.folder / f"{name}.log")
@@ -156,14 +156,15 @@ class Loopback:
 
 def loopback(folder: Path) -> Loopback:
     """Skips the calling test where sshd is absent."""
-    if _sshd() is None or shutil.which("ssh") is None:
+    if sshd() is None or shutil.which("ssh") is None:
         pytest.skip(f"no sshd here: {SSHD_PACKAGES}")
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where it gives up its rights; its package makes it at boot
     return Loopback(folder)
 
 
-def _sshd() -> str | None:
+def sshd() -> str | None:
+    """Its program; None where it is absent."""
     return shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
