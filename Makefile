@@ -20,6 +20,8 @@ ENGINES            := -DONNXRUNTIME_ROOT=$(EDGETL_NATIVE_DEPS)/onnxruntime \
                       $(if $(OPENVINO_INCLUDE),-DEDGETL_OPENVINO_INCLUDE=$(abspath $(OPENVINO_INCLUDE)))
 NINJA              := $(if $(shell command -v ninja),-G Ninja)
 FUZZ_SECONDS       ?= 60
+# each header read once for many sources, which may use each other's names
+UNITY              := -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=16 -DCMAKE_CXX_FLAGS=-Wno-error=shadow
 # two processes that take whole files, in the order of tests/conftest.py
 PYTEST             := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
@@ -55,12 +57,12 @@ native:
 	cmake --build build/native -j2
 
 tidy:
-	cmake -S . -B build/tidy $(NINJA) $(ENGINES) -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=16 \
+	cmake -S . -B build/tidy $(NINJA) $(ENGINES) $(UNITY) \
 	  -DEDGETL_BUILD_TESTS=OFF -DEDGETL_WARNINGS_AS_ERRORS=OFF
 	cmake --build build/tidy --target tidy
 
 fuzz:
-	cmake -S . -B build/fuzz $(NINJA) -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ \
+	cmake -S . -B build/fuzz $(NINJA) $(UNITY) -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ \
 	  -DEDGETL_BUILD_FUZZERS=ON -DEDGETL_BUILD_TESTS=OFF -DEDGETL_BUILD_APPS=OFF \
 	  -DEDGETL_WITH_ONNXRUNTIME=OFF -DEDGETL_WITH_OPENVINO=OFF -DEDGETL_FUZZ_SECONDS=$(FUZZ_SECONDS)
 	cmake --build build/fuzz -j2

@@ -61,7 +61,8 @@ def cross_build(name: str, toolchain: str, compiler: str, emulator: str, options
     if not (dependencies() / name).is_dir():
         pytest.skip(f"no libraries for {name} in {dependencies()}: scripts/native-deps {dependencies()}")
     cross = [f"-DCMAKE_TOOLCHAIN_FILE={ROOT}/targets/toolchains/{toolchain}", "-DEDGETL_WITH_OPENVINO=OFF"]
-    unity = ["-DCMAKE_UNITY_BUILD=ON", "-DCMAKE_UNITY_BUILD_BATCH_SIZE=16"]
+    # sources that never meet otherwise may use each other's names
+    unity = ["-DCMAKE_UNITY_BUILD=ON", "-DCMAKE_UNITY_BUILD_BATCH_SIZE=16", "-DCMAKE_CXX_FLAGS=-Wno-error=shadow"]
     folder = build(name, [*cross, *unity, f"-DEDGETL_CROSS_ROOT={dependencies() / name}", *_headers(), *options])
     return RuntimeBuild(folder, None, None)
 

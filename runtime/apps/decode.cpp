@@ -13,10 +13,10 @@
 namespace edgetl {
 namespace {
 
-constexpr const char* what = "an image";
+constexpr const char* an_image = "an image";
 
 edgetl_status refuse(edgetl_error* error, edgetl_status status, const char* name, const char* reason) {
-  return refuse_content(error, status, name, what, reason);
+  return refuse_content(error, status, name, an_image, reason);
 }
 
 bool starts_with(const uint8_t* file, size_t bytes, const char* magic, size_t length) {
@@ -78,7 +78,7 @@ edgetl_status decode(const char* name, const uint8_t* file, size_t bytes, Pictur
 edgetl_status read_picture_file(const char* path, Picture& picture, edgetl_error* error) {
   picture = Picture();
   Content content;
-  const edgetl_status status = read_content(path, what, content, error);
+  const edgetl_status status = read_content(path, an_image, content, error);
   return status == EDGETL_OK ? decode(path, content.data.get(), content.bytes, picture, error) : status;
 }
 

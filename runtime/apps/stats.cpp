@@ -9,8 +9,8 @@
 namespace edgetl {
 namespace {
 
-constexpr double error = 0.05;
-constexpr double z = 1.959963984540054;  // leaves error / 2 above it in a normal distribution
+constexpr double error_rate = 0.05;
+constexpr double z = 1.959963984540054;  // leaves error_rate / 2 above it in a normal distribution
 constexpr double slack = 1e-9;           // of ranks and lengths that are whole numbers but for rounding
 constexpr double pi = 3.141592653589793;
 constexpr int resamples = 2000;
@@ -41,14 +41,14 @@ std::optional<Ranks> quantile_ranks(size_t count, double q) {
   const std::vector<double> below = binomial_cdf(count, q);
   const double least_low = below[0];
   const double least_high = 1 - below[count - 1];
-  if (least_low + least_high > error) return std::nullopt;
-  double for_low = error / 2, for_high = error / 2;
+  if (least_low + least_high > error_rate) return std::nullopt;
+  double for_low = error_rate / 2, for_high = error_rate / 2;
   if (least_high > for_high) {
-    for_low = error - least_high;
+    for_low = error_rate - least_high;
     for_high = least_high;
   } else if (least_low > for_low) {
     for_low = least_low;
-    for_high = error - least_low;
+    for_high = error_rate - least_low;
   }
   constexpr double sum_slack = 1e-12;
   // `below` ascends: counting gives the rank
@@ -72,8 +72,8 @@ size_t stretch_rounds(size_t rounds) {
 
 // Factor of a standard error in a 95 % interval; Abramowitz and Stegun 26.7.5, exact for 1 and 2 degrees of freedom.
 double student(size_t freedom) {
-  if (freedom == 1) return std::tan(pi * (1 - error) / 2);
-  if (freedom == 2) return (1 - error) * std::sqrt(2 / (1 - (1 - error) * (1 - error)));
+  if (freedom == 1) return std::tan(pi * (1 - error_rate) / 2);
+  if (freedom == 2) return (1 - error_rate) * std::sqrt(2 / (1 - (1 - error_rate) * (1 - error_rate)));
   const double z3 = std::pow(z, 3), z5 = std::pow(z, 5), z7 = std::pow(z, 7), z9 = std::pow(z, 9);
   const auto n = static_cast<double>(freedom);
   return z + (z3 + z) / 4 / n + (5 * z5 + 16 * z3 + 3 * z) / 96 / std::pow(n, 2) +

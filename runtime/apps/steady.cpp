@@ -11,7 +11,7 @@
 namespace edgetl {
 namespace {
 
-constexpr int32_t most_runs = 1000;
+constexpr int32_t most_warm_up_runs = 1000;
 constexpr std::chrono::seconds most_seconds{10};
 constexpr double smallest_change = 0.02;  // of the median
 constexpr double chance = 0.05;
@@ -70,7 +70,7 @@ edgetl_status warm_up(const TimedRun& run, WarmUp& found, edgetl_error* error) {
   std::vector<double> times;
   found = {0, std::nullopt};
   const Clock::time_point begin = Clock::now();
-  while (found.runs < most_runs && Clock::now() - begin < most_seconds && !found.steady_from) {
+  while (found.runs < most_warm_up_runs && Clock::now() - begin < most_seconds && !found.steady_from) {
     for (int32_t i = 0; i < fewest_steady; ++i) {
       const Clock::time_point start = Clock::now();
       if (const edgetl_status status = run(found.runs++, error)) return status;
