@@ -299,8 +299,8 @@ def dropped(board: Board, when: Callable[[], object]) -> threading.Thread:
 
 
 def taken(board: Board) -> None:
-    """Until a run has its folder there."""
-    while not any(board.folder.iterdir()):
+    """Until a run copies its files there."""
+    while not any(board.folder.glob("*/apps")):
         time.sleep(0.005)
 
 
