@@ -65,26 +65,34 @@ def clear_lead(images: int) -> float:
     return max(_LEAST_LEAD, _LEAD_TIMES_IMAGES / max(images, 1))
 
 
+def worth_training(tuned: Judged, rival: Judged, *, pretrained: bool) -> bool:
+    """Whether fine-tuning is kept. Pretrained weights stay unless it is clearly better than a head on them; random ones
+    stay only if a head on them is clearly better."""
+    ahead, clear = lead(tuned, rival), clear_lead(len(tuned.right))
+    return ahead >= clear if pretrained else ahead > -clear
+
+
 def negative_transfer(
     candidate: Judged,
     frozen: Sequence[Judged],
     scratch: Judged | None,
     *,
     asked_for: bool = False,
+    pretrained: bool = True,
     noun: str = "image",
 ) -> Guard:
     """Does `candidate` beat the frozen-feature baselines and one without pretraining (`scratch`)?
 
-    Rolled back if it is not clearly ahead (`lead`) of the best baseline in `frozen` (empty if the candidate is itself
-    the best of them); a warning if the recipe keeps it anyway (`asked_for`). Failed if the baseline without pretraining
-    is better beyond chance (95 % interval of the paired difference above zero): then pretraining does harm. A warning
-    if that baseline is better but perhaps by chance, or if fine-tuning leads only by its loss and had fewer images
-    right. A lead of zero, or one that may be chance, does no harm.
+    Rolled back if it is not worth its risk (`worth_training`) beside the best baseline in `frozen` (empty if the
+    candidate is itself the best of them); a warning if the recipe keeps it anyway (`asked_for`). Failed if the baseline
+    without pretraining is better beyond chance (95 % interval of the paired difference above zero): then pretraining
+    does harm. A warning if that baseline is better but perhaps by chance, or if fine-tuning leads only by its loss and
+    had fewer images right. A lead of zero, or one that may be chance, does no harm.
     """
     guard = "negative transfer"
     numbers = {"images": float(len(candidate.right)), "candidate_top1": _top1(candidate)}
     rival = max(frozen, key=_rank, default=None)
-    clear = rival is None or lead(candidate, rival) >= clear_lead(len(candidate.right))
+    clear = rival is None or worth_training(candidate, rival, pretrained=pretrained)
     if rival is not None:
         numbers |= _interval("candidate_minus_frozen_points", paired_difference(candidate.right, rival.right))
     if scratch is not None:
@@ -105,7 +113,8 @@ def negative_transfer(
             )
             return Guard(guard, "warn", sentence, numbers)
     if rival is not None:
-        return _tuned(guard, candidate, rival, numbers, clear=clear, asked_for=asked_for, noun=noun)
+        kept = "pretrained" if pretrained else "random"
+        return _tuned(guard, candidate, rival, numbers, clear=clear, asked_for=asked_for, weights=kept, noun=noun)
     if scratch is None:
         sentence = f"{_capital(candidate.name)} was not compared with a baseline, because nothing could be held out."
         return Guard(guard, "not measured", sentence, numbers)
@@ -122,16 +131,18 @@ def _tuned(
     *,
     clear: bool,
     asked_for: bool,
+    weights: str,
     noun: str,
 ) -> Guard:
-    """Fine-tuning compared with a new head alone."""
+    """Fine-tuning compared with a new head alone on `weights`, pretrained or random."""
     points = paired_difference(candidate.right, rival.right)
     facts = _against(candidate, rival, points, noun)
     if not clear:
-        sentence = f"Fine-tuning is not clearly better than a new head alone ({facts}), " + (
+        verdict = "not clearly better" if weights == "pretrained" else "clearly worse"
+        sentence = f"Fine-tuning is {verdict} than a new head alone ({facts}), " + (
             "and was kept because the recipe asks for it."
             if asked_for
-            else "so the backbone keeps its pretrained weights, with the new head."
+            else f"so the backbone keeps its {weights} weights, with the new head."
         )
         return Guard(guard, "warn" if asked_for else "rolled back", sentence, numbers)
     if points.low > 0:
@@ -139,15 +150,16 @@ def _tuned(
     if points.value > 0:
         sentence = f"Fine-tuning did better than a new head alone ({facts}); such a small lead may be chance."
         return Guard(guard, "pass", sentence, numbers)
+    why = "it was more confident in the right classes" if weights == "pretrained" else "the other weights are random"
     if points.value == 0:
         sentence = (
             f"Fine-tuning and a new head alone had the same number of {len(candidate.right)} held-out {noun}s right "
-            f"({_top1(candidate):.1%}); fine-tuning was kept because it was more confident in the right classes."
+            f"({_top1(candidate):.1%}); fine-tuning was kept because {why}."
         )
         return Guard(guard, "pass", sentence, numbers)
     sentence = (
         f"Fine-tuning had fewer held-out {noun}s right than a new head alone ({facts}), which may be chance; it was "
-        "kept because it was more confident in the right classes."
+        f"kept because {why}."
     )
     return Guard(guard, "warn", sentence, numbers)
 

@@ -17,7 +17,7 @@ from edgetl.adapt.choose_head import JudgedHead, head_rows, judge_heads
 from edgetl.adapt.compare import chosen_epoch
 from edgetl.adapt.episode import Extracted, Task, extract
 from edgetl.adapt.finetune import Epoch, finetune, logits_of
-from edgetl.adapt.guards import Judged, clear_lead, lead
+from edgetl.adapt.guards import Judged, worth_training
 from edgetl.adapt.heads_loss import scores_of_heads
 from edgetl.adapt.heads_verdicts import hurt, sanity_of_heads, verdicts_of_heads
 from edgetl.adapt.learning_curve import learning_curve
@@ -173,7 +173,7 @@ def _make(task: Task, found: Extracted, search: _Search) -> _Made:
     probed = copy.deepcopy(task.frozen.network)
     write_head(probed, task.head, head)
     end = search.end
-    wins = end is not None and lead(end.judged, end.rival) >= clear_lead(len(end.images)) and not hurt(task, end)
+    wins = end is not None and _wins(task, end)
     blind = forced and not search.folds and bool(search.runners)
     if not (wins or blind or (forced and end is not None)):
         return _Made(probed, None, (), _why_not(task, search))
@@ -192,6 +192,10 @@ def _make(task: Task, found: Extracted, search: _Search) -> _Made:
         return _Made(probed, None, final, reason)
     merged = _merged(task, runner.tuning, probed, network)
     return _Made(merged, runner.tuning, final, _why(search, end, forced=forced and not wins))
+
+
+def _wins(task: Task, end: Finish) -> bool:
+    return worth_training(end.judged, end.rival, pretrained=task.pretrained) and not hurt(task, end)
 
 
 def _train_on_all(task: Task, runner: Runner, network: nn.Module, head: Head) -> tuple[Epoch, ...]:
@@ -262,7 +266,8 @@ def _why_not(task: Task, search: _Search) -> str:
     if worse := hurt(task, search.end):
         named = " and ".join(f"`{name}`" for name in worse)
         return f"{title}: fine-tuning was rolled back, because together {named} did worse than with a new head alone."
-    return f"{title}: fine-tuning was rolled back, because {_numbers(search.end)}, which is not clearly better."
+    verdict = "not clearly better" if task.pretrained else "clearly worse"
+    return f"{title}: fine-tuning was rolled back, because {_numbers(search.end)}, which is {verdict}."
 
 
 def _numbers(end: Finish) -> str:

@@ -110,11 +110,15 @@ def _negative_transfer(task: Task, adapted: Adapted, best: Judged) -> Guard:
     end, asked_for = adapted.end, task.config.strategy == "finetune"
     if end is not None and adapted.tuning is not None:
         beside = subset(scratch, end.images) if scratch else None
-        return negative_transfer(end.judged, (end.rival,), beside, asked_for=asked_for, noun=task.noun)
+        return negative_transfer(
+            end.judged, (end.rival,), beside, asked_for=asked_for, pretrained=task.pretrained, noun=task.noun
+        )
     shipped = negative_transfer(best, (), scratch, noun=task.noun)
     if end is None or shipped.verdict == "failed":
         return shipped
-    tuned = negative_transfer(end.judged, (end.rival,), None, asked_for=asked_for, noun=task.noun)
+    tuned = negative_transfer(
+        end.judged, (end.rival,), None, asked_for=asked_for, pretrained=task.pretrained, noun=task.noun
+    )
     if tuned.verdict == "rolled back":
         return tuned
     sentence = "Fine-tuning on all shots ended worse than its trials, so it was rolled back."

@@ -18,6 +18,7 @@ from edgetl.adapt.guards import (
     overfitting,
     sanity_probe,
     too_little_data,
+    worth_training,
 )
 from edgetl.adapt.record import Guard
 from edgetl.stats import wilson
@@ -76,6 +77,24 @@ def test_a_rollback_names_both_and_their_difference() -> None:
     assert "60.0% against 70.0% of 100 held-out images" in found.sentence
     assert "-10.0 points" in found.sentence
     assert found.numbers["candidate_minus_frozen_points"] == pytest.approx(-10)
+
+
+@pytest.mark.parametrize(
+    ("right", "expected", "end"),
+    [
+        (_right(72), "pass", "such a small lead may be chance."),
+        (_right(68) | ~_right(99), "warn", "which may be chance; it was kept because the other weights are random."),
+        (_right(50), "rolled back", "so the backbone keeps its random weights, with the new head."),
+    ],
+)
+def test_random_weights_are_trained_unless_a_head_on_them_is_clearly_better(
+    right: NDArray[np.bool_], expected: str, end: str
+) -> None:
+    tuned, head = Judged("fine-tuning", right, np.ones(100)), _candidate("ridge", 70)
+    found = negative_transfer(tuned, [head], None, pretrained=False)
+    assert (found.verdict, found.sentence[-len(end) :]) == (expected, end)
+    assert worth_training(tuned, head, pretrained=False) == (expected != "rolled back")
+    assert ("clearly worse" in found.sentence) == (expected == "rolled back")
 
 
 def test_of_clips_it_speaks_of_clips_and_not_of_a_command_for_images() -> None:
