@@ -1,38 +1,13 @@
 #include <doctest/doctest.h>
-#include <stdlib.h>
 
 #include <cstddef>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
 #include "conditions.h"
+#include "tools/root.h"
 
 namespace {
-
-namespace fs = std::filesystem;
-
-class Root {
- public:
-  Root() {
-    std::string place = (fs::temp_directory_path() / "edgetl-conditions-XXXXXX").string();
-    REQUIRE(mkdtemp(place.data()) != nullptr);
-    path_ = place;
-  }
-  ~Root() { fs::remove_all(path_); }
-  Root(const Root&) = delete;
-  Root& operator=(const Root&) = delete;
-
-  void put(const std::string& name, const std::string& text) const {
-    fs::create_directories(fs::path(path_ + "/" + name).parent_path());
-    std::ofstream(path_ + "/" + name) << text;
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 edgetl::Seen quiet() {
   edgetl::Seen seen{};

@@ -1,41 +1,10 @@
 #include <doctest/doctest.h>
-#include <stdlib.h>
 
-#include <cstdio>
-#include <filesystem>
 #include <string>
+#include <vector>
 
 #include "machine.h"
-
-namespace {
-
-namespace fs = std::filesystem;
-
-class Root {
- public:
-  Root() {
-    std::string place = (fs::temp_directory_path() / "edgetl-machine-XXXXXX").string();
-    REQUIRE(mkdtemp(place.data()) != nullptr);
-    path_ = place;
-  }
-  ~Root() { fs::remove_all(path_); }
-  Root(const Root&) = delete;
-  Root& operator=(const Root&) = delete;
-
-  void put(const std::string& name, const std::string& text) const {
-    fs::create_directories(fs::path(path_ + "/" + name).parent_path());
-    std::FILE* file = std::fopen((path_ + "/" + name).c_str(), "wb");
-    REQUIRE(file != nullptr);
-    CHECK(std::fwrite(text.data(), 1, text.size(), file) == text.size());
-    std::fclose(file);
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
-}  // namespace
+#include "tools/root.h"
 
 TEST_CASE("what cannot be read is absent") {
   const Root root;
