@@ -65,10 +65,10 @@ def clear_lead(images: int) -> float:
     return max(_LEAST_LEAD, _LEAD_TIMES_IMAGES / max(images, 1))
 
 
-def worth_training(tuned: Judged, rival: Judged, *, pretrained: bool) -> bool:
-    """Whether fine-tuning is kept. Pretrained weights stay unless it is clearly better than a head on them; random ones
-    stay only if a head on them is clearly better."""
-    ahead, clear = lead(tuned, rival), clear_lead(len(tuned.right))
+def worth_training(tuned: Judged, rival: Judged, images: int, *, pretrained: bool) -> bool:
+    """Whether fine-tuning is kept, by what was judged on this many images. Pretrained weights stay unless it is clearly
+    better than a head on them; random ones stay only if a head on them is clearly better."""
+    ahead, clear = lead(tuned, rival), clear_lead(images)
     return ahead >= clear if pretrained else ahead > -clear
 
 
@@ -92,7 +92,7 @@ def negative_transfer(
     guard = "negative transfer"
     numbers = {"images": float(len(candidate.right)), "candidate_top1": _top1(candidate)}
     rival = max(frozen, key=_rank, default=None)
-    clear = rival is None or worth_training(candidate, rival, pretrained=pretrained)
+    clear = rival is None or worth_training(candidate, rival, len(candidate.right), pretrained=pretrained)
     if rival is not None:
         numbers |= _interval("candidate_minus_frozen_points", paired_difference(candidate.right, rival.right))
     if scratch is not None:

@@ -13,7 +13,7 @@ from edgetl.adapt.compare import judged_trials
 from edgetl.adapt.episode import Task
 from edgetl.adapt.guards import Judged, clear_lead, lead, too_little_data
 from edgetl.adapt.race import Finish
-from edgetl.adapt.record import Guard
+from edgetl.adapt.record import SEVERAL_HEADS, Guard
 from edgetl.adapt.trials import HeadChoices, fit_on, run_trial
 from edgetl.adapt.verdicts import Adapted, sanity
 from edgetl.stats import paired_difference
@@ -21,7 +21,6 @@ from edgetl.tasks.classification.folds import Fold
 from edgetl.types import HeadClasses, Sample
 
 _WORSE = -0.5  # standard errors (`lead`)
-NAME = "several heads"
 
 
 def hurt(task: Task, end: Finish) -> tuple[str, ...]:
@@ -45,7 +44,7 @@ def verdicts_of_heads(task: Task, adapted: Adapted, features: NDArray[np.float32
     best = adapted.heads[0].judged
     if best is None:
         reason = "A class of a head has a single shot, or its shots are in one group, so nothing could be held out."
-        return [Guard(NAME, "not measured", reason, {})]
+        return [Guard(SEVERAL_HEADS, "not measured", reason, {})]
     guards = [_together(task, adapted, features, number, best) for number in range(len(task.heads))]
     kept = adapted.end.judged if adapted.end and adapted.tuning else best
     for head in task.heads:
@@ -62,14 +61,14 @@ def _together(task: Task, adapted: Adapted, features: NDArray[np.float32], numbe
             f"{head.name}: its new head is fitted on the frozen network by its own labels only, so it does together "
             f"what it does alone ({_share(*_of_head(task, head, best))})."
         )
-        return Guard(NAME, "pass", sentence, {})
+        return Guard(SEVERAL_HEADS, "pass", sentence, {})
     tuned, probe = _of_head(task, head, end.judged, end.rival)
     numbers = {"labels": float(len(tuned.right)), "together_top1": _top1(tuned), "new_head_top1": _top1(probe)}
     facts = f"{_share(tuned)} together, {_share(probe)} with a new head alone{_difference(tuned, probe)}"
     if adapted.tuning is None:
         worse = f"it did worse ({facts})" if lead(tuned, probe) < _WORSE else facts
         sentence = f"{head.name}: fine-tuning together was rolled back; {worse}. The new head does what it does alone."
-        return Guard(NAME, "rolled back", sentence, numbers)
+        return Guard(SEVERAL_HEADS, "rolled back", sentence, numbers)
     alone = _alone(task, end, number, features, adapted)
     if alone is None:
         said = "; fine-tuning it alone was not tried, because it is over the budget"
@@ -79,8 +78,8 @@ def _together(task: Task, adapted: Adapted, features: NDArray[np.float32], numbe
     rival = alone if alone is not None and lead(alone, probe) > 0 else probe
     if lead(tuned, rival) < _WORSE:
         sentence = f"{head.name} does worse together than alone: {facts}{said}. Build it on its own if that matters."
-        return Guard(NAME, "warn", sentence, numbers)
-    return Guard(NAME, "pass", f"{head.name} loses nothing by training together: {facts}{said}.", numbers)
+        return Guard(SEVERAL_HEADS, "warn", sentence, numbers)
+    return Guard(SEVERAL_HEADS, "pass", f"{head.name} loses nothing by training together: {facts}{said}.", numbers)
 
 
 def _alone(task: Task, end: Finish, number: int, features: NDArray[np.float32], adapted: Adapted) -> Judged | None:

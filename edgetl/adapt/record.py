@@ -13,6 +13,8 @@ from edgetl.store.records import RUN_RECORD
 from edgetl.types import Interval, ResizePolicy
 
 ADAPT_FILE = "adapt.json"
+SEVERAL_HEADS = "several heads"
+"""The guard that compares heads together and alone."""
 
 State = Literal["judged", "dropped", "over budget", "diverged", "failed", "not judged: nothing could be held out"]
 
@@ -134,6 +136,11 @@ class Adaptation:
     @property
     def chosen(self) -> Candidate | None:
         return next((candidate for candidate in self.candidates if candidate.chosen), None)
+
+    @property
+    def judged(self) -> str:
+        """What was held out and judged, in words: with several heads every label of a shot by itself."""
+        return "labels" if any(guard.guard == SEVERAL_HEADS for guard in self.guards) else "shots"
 
 
 @dataclass(frozen=True)

@@ -191,11 +191,11 @@ def _make(task: Task, found: Extracted, search: _Search) -> _Made:
         )
         return _Made(probed, None, final, reason)
     merged = _merged(task, runner.tuning, probed, network)
-    return _Made(merged, runner.tuning, final, _why(search, end, forced=forced and not wins))
+    return _Made(merged, runner.tuning, final, _why(end, _judged_of(task), forced=forced and not wins))
 
 
 def _wins(task: Task, end: Finish) -> bool:
-    return worth_training(end.judged, end.rival, pretrained=task.pretrained) and not hurt(task, end)
+    return worth_training(end.judged, end.rival, len(end.images), pretrained=task.pretrained) and not hurt(task, end)
 
 
 def _train_on_all(task: Task, runner: Runner, network: nn.Module, head: Head) -> tuple[Epoch, ...]:
@@ -242,12 +242,12 @@ def _merged(task: Task, tuning: Tuning, whole: nn.Module, tail: nn.Module) -> nn
     return whole
 
 
-def _why(search: _Search, end: Finish | None, *, forced: bool) -> str:
+def _why(end: Finish | None, what: str, *, forced: bool) -> str:
     if end is None:
         return f"Fine-tuning: the recipe asks for it; {_ALONE}, so nothing could be held out."
     if forced:
-        return f"Fine-tuning: the recipe asks for it, although {_numbers(end)}."
-    return f"Fine-tuning: {_numbers(end)}."
+        return f"Fine-tuning: the recipe asks for it, although {_numbers(end, what)}."
+    return f"Fine-tuning: {_numbers(end, what)}."
 
 
 def _why_not(task: Task, search: _Search) -> str:
@@ -267,15 +267,21 @@ def _why_not(task: Task, search: _Search) -> str:
         named = " and ".join(f"`{name}`" for name in worse)
         return f"{title}: fine-tuning was rolled back, because together {named} did worse than with a new head alone."
     verdict = "not clearly better" if task.pretrained else "clearly worse"
-    return f"{title}: fine-tuning was rolled back, because {_numbers(search.end)}, which is {verdict}."
+    return (
+        f"{title}: fine-tuning was rolled back, because {_numbers(search.end, _judged_of(task))}, which is {verdict}."
+    )
 
 
-def _numbers(end: Finish) -> str:
+def _judged_of(task: Task) -> str:
+    return "labels" if task.heads else "shots"
+
+
+def _numbers(end: Finish, what: str) -> str:
     def describe(judged: Judged) -> str:
         return f"{judged.right.mean():.1%} right (loss {judged.loss.mean():.3f})"
 
     return (
-        f"on {len(end.images)} held-out shots `{end.judged.name}` had {describe(end.judged)}, "
+        f"on {len(end.judged.right)} held-out {what} `{end.judged.name}` had {describe(end.judged)}, "
         f"the best head {describe(end.rival)}"
     )
 

@@ -98,7 +98,7 @@ def _adapt_lines(record: Adaptation | DetectorAdaptation) -> list[str]:
     if chosen and chosen.top1 is not None and chosen.top1_low is not None and chosen.top1_high is not None:
         said[1] = (
             f"held-out: {100 * chosen.top1:.1f} % top-1 ({100 * chosen.top1_low:.1f}–{100 * chosen.top1_high:.1f}), "
-            f"each of {chosen.images} shots classified by networks not trained on it"
+            f"each of {chosen.images} {record.judged} classified by networks not trained on it"
         )
     said += warnings
     return [*said, f"more shots: {record.learning_curve.sentence}"] if record.learning_curve else said

@@ -93,7 +93,7 @@ def test_random_weights_are_trained_unless_a_head_on_them_is_clearly_better(
     tuned, head = Judged("fine-tuning", right, np.ones(100)), _candidate("ridge", 70)
     found = negative_transfer(tuned, [head], None, pretrained=False)
     assert (found.verdict, found.sentence[-len(end) :]) == (expected, end)
-    assert worth_training(tuned, head, pretrained=False) == (expected != "rolled back")
+    assert worth_training(tuned, head, 100, pretrained=False) == (expected != "rolled back")
     assert ("clearly worse" in found.sentence) == (expected == "rolled back")
 
 

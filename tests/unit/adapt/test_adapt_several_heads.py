@@ -61,6 +61,9 @@ def test_fine_tuning_together_is_compared_with_each_head_alone(tmp_path: Path) -
     split, weights = two_heads(tmp_path), write_weights(tmp_path / "weights.safetensors")
     found = adapt_in(split, weights, tmp_path / "out", strategy="finetune", train_last=1, epochs=2)
     assert found.strategy == "finetune"
+    assert "on 30 held-out labels `" in found.reason
+    assert found.chosen
+    assert (found.held_out_images, found.chosen.images, found.judged) == (18, 30, "labels")
     for name in ("pattern", "straight"):
         guard = next(each for each in found.guards if each.guard == "several heads" and name in each.sentence)
         assert guard.verdict in ("pass", "warn")
