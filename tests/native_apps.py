@@ -5,9 +5,19 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgetl.bundle.inference import open_bundle
+from edgetl.bundle.read import read_bundle
+from edgetl.fronts.image.decode import decode
+from edgetl.fronts.image.resize import resize
+from edgetl.types import as_image
 
 
 @dataclass(frozen=True)
@@ -44,3 +54,11 @@ class Engine:
     target: str
     name: str
     library: Path
+
+
+def python_logits(folder: Path, images: Sequence[Path]) -> NDArray[np.float32]:
+    """(N, classes) of a bundle in Python, on one thread."""
+    bundle = read_bundle(folder)
+    with open_bundle(bundle, threads=1) as engine:
+        inputs = [resize(decode(path), as_image(bundle.manifest.preprocessing))[None] for path in images]
+        return np.concatenate([np.asarray(engine.infer({"image": each})["logits"], np.float32) for each in inputs])

@@ -346,7 +346,11 @@ def test_a_run_that_takes_too_long_is_ended_there(shell: Shell, boards: Loopback
 
 def test_an_interrupt_ends_the_run_there(boards: Loopback, bundles: Path) -> None:
     board = boards.board("a")
-    command = [sys.executable, "-m", "edgetl", "bench", bundles / "null-int8", *on(boards, "a"), *LONG]
+    # a test run in the background hands on that SIGINT is ignored
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from edgetl.cli import main; main()"
+    )
+    command = [sys.executable, "-c", code, "bench", bundles / "null-int8", *on(boards, "a"), *LONG]
     process = subprocess.Popen([str(part) for part in command], stderr=subprocess.PIPE, text=True)
     board.wait_for_program()
     process.send_signal(signal.SIGINT)

@@ -13,6 +13,7 @@ import onnx
 import pytest
 from chain import edgetl_without_torch, write_recipe
 from cli_calls import Shell
+from native_apps import Apps, python_logits
 from onnx_networks import Look, body, write_network, write_pictures
 from this_cpu import X86_TARGET
 from tiny_network import LABELS
@@ -82,6 +83,15 @@ def test_the_bundle_verifies_and_predicts_without_torch(made: Import) -> None:
     done = edgetl_without_torch("predict", bundle, *sorted((made.folder / "data" / "red").iterdir())[:6], "--json")
     assert done.code == 0, done.err
     assert done.out.count('"red"') >= 3
+
+
+def test_the_programs_for_devices_give_the_same_logits(made: Import, apps: Apps, onnxruntime: tuple[str, ...]) -> None:
+    bundle, images = made.bundle(X86_TARGET), sorted((made.folder / "data").rglob("*.png"))[::10]
+    answers = apps.json("edgetl-run", bundle, *images, *onnxruntime, "--logits", "--threads", "1")
+    found = np.array([answer["logits"] for answer in answers], np.float32)
+    np.testing.assert_array_equal(found, python_logits(bundle, images))
+    verified = apps("edgetl-verify", bundle, *onnxruntime)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
 def test_repeating_the_import_does_nothing(made: Import, shell: Shell) -> None:

@@ -12,23 +12,19 @@ import numpy as np
 import pytest
 from cli_calls import Shell
 from hostile_bundles import refit
-from native_apps import Apps, Engine
+from native_apps import Apps, Engine, python_logits
 from native_build import RuntimeBuild
-from numpy.typing import NDArray
 from pivot_folder import LABELS, make_pivot
 from safetensors.numpy import load_file, save, save_file
 
 from edgetl.bench.machine import saturates
 from edgetl.bundle.compile import compile_targets
-from edgetl.bundle.inference import open_bundle, predict
+from edgetl.bundle.inference import predict
 from edgetl.bundle.manifest import Tolerance
 from edgetl.bundle.read import read_bundle
 from edgetl.bundle.write import replace_compiled
 from edgetl.files.digest import file_digest
-from edgetl.fronts.image.decode import decode
-from edgetl.fronts.image.resize import resize
 from edgetl.report.devices import read_devices
-from edgetl.types import as_image
 
 pytestmark = pytest.mark.integration
 
@@ -308,13 +304,6 @@ def real_images(shared: Path) -> list[Path]:
     steel = sorted((shared / "data" / "neu_steel" / "val").rglob("*.jpg"))[:: 300 // (REAL_IMAGES // 2)]
     photographs = sorted((shared / "data" / "hymenoptera").rglob("*.jpg"))
     return [*steel[: REAL_IMAGES // 2], *photographs[: REAL_IMAGES // 2]]
-
-
-def python_logits(folder: Path, images: list[Path]) -> NDArray[np.float32]:
-    bundle = read_bundle(folder)
-    with open_bundle(bundle, threads=1) as engine:
-        inputs = [resize(decode(path), as_image(bundle.manifest.preprocessing))[None] for path in images]
-        return np.concatenate([np.asarray(engine.infer({"image": each})["logits"], np.float32) for each in inputs])
 
 
 @pytest.mark.slow
