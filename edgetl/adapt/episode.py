@@ -81,7 +81,7 @@ class Task:
 
     @property
     def heads(self) -> tuple[HeadClasses, ...]:
-        """None if the network has only one."""
+        """Empty if the network has only one."""
         return self.run.split.heads
 
     @property

@@ -71,14 +71,16 @@ def command(model: Path, csv_file: Path | None, junit_file: Path | None, **given
       edgetl import keras.onnx --data photos --normalize tf --target intel-cpu
     """
     from edgetl.errors import UsageError
-    from edgetl.recipes.recipe_file import parse_recipe
+    from edgetl.recipes.recipe_file import apply_override, parse_recipe
     from edgetl.store.results import disk_errors, write_text
 
     name = given["name"] or _plain(model.stem)
     out: Path = given["out"] or Path(f"{name}-build")
     recipe = out.parent / f"{out.name}.yaml"
     values = _recipe(name, model, recipe.parent, given) | {"out": out.name}
-    parse_recipe(values, where="edgetl import")  # before anything is written
+    for override in given["overrides"]:
+        apply_override(values, override)
+    parse_recipe(values, where="edgetl import", overrides=given["overrides"])  # before anything is written
     if recipe.exists() and not (recipe.is_file() and recipe.read_bytes().startswith(_OURS.encode())):
         raise UsageError(f"{recipe}: already exists; choose another folder with --out")
     with disk_errors(recipe):
@@ -86,7 +88,7 @@ def command(model: Path, csv_file: Path | None, junit_file: Path | None, **given
         write_text(recipe, _yaml(values))
     options = RecipeOptions(
         recipe=recipe,
-        overrides=given["overrides"],
+        overrides=(),
         out=out,
         weights_dirs=(),
         targets_dirs=given["targets_dirs"],

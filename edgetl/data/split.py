@@ -259,11 +259,16 @@ def _draw(
     return drawn
 
 
+def rank_of(seed: int, role: str, label: str, name: str) -> tuple[bytes, str]:
+    """The place of an example in the order of its class."""
+    return hashlib.sha256(json.dumps([seed, role, label, name]).encode()).digest(), name
+
+
 def _by_class(listing: Listing, seed: int, role: str) -> list[list[str]]:
     """Paths per class, in the order they are drawn."""
     ordered: list[list[str]] = [[] for _ in listing.classes]
     keyed = sorted(
-        (hashlib.sha256(json.dumps([seed, role, listing.classes[label], name]).encode()).digest(), name, path, label)
+        (*rank_of(seed, role, listing.classes[label], name), path, label)
         for path, label in listing.files
         for name in [listing.name_of(path)]
     )

@@ -8,8 +8,6 @@ more, and a split with fewer shots is a subset of one with more.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +18,7 @@ from edgetl.data.fingerprint import hash_examples
 from edgetl.data.groups import group_keys, order_by_group
 from edgetl.data.head_sources import HeadSources, Labeled, read_heads
 from edgetl.data.names import NAMED
-from edgetl.data.split import split_digest
+from edgetl.data.split import rank_of, split_digest
 from edgetl.errors import DataError, UsageError
 from edgetl.fronts.base import Seen, load_front
 from edgetl.recipes.data import Data
@@ -60,7 +58,7 @@ def make_head_split(config: Data, base: Path, progress: Progress, *, front: Fron
     val = _draw(sources.val, rest, _ALL, _limit(config, len(rest)), "validation", desk)
     refuse_unreadable(config, desk)
     _refuse_shortage(sources.train, shots, 1 if config.shots == "all" else config.shots, f"data.shots: {config.shots}")
-    _refuse_shortage(sources.val, val, 1, "for validation, that is not a shot or of the group of one" * alone)
+    _refuse_shortage(sources.val, val, 1, "for validation" + ", neither a shot nor of the group of one" * alone)
     skipped = dict.fromkeys((*sources.train.listing.skipped, *sources.val.listing.skipped, *desk.skipped))
     split = Split(
         sources.train.listing.classes, shots, val, tuple(skipped), "squash", "", digest="", front=front,
@@ -93,12 +91,8 @@ def _ordered(part: Labeled, seed: int, role: str, groups: Mapping[str, str]) -> 
     names = {path: listing.name_of(path) for path in part.truths}
     for label, name in enumerate(listing.classes):
         own = [path for path, truth in part.truths.items() if label in truth]
-        ordered[label] = sorted(own, key=lambda path: _rank(seed, role, name, names[path]))
+        ordered[label] = sorted(own, key=lambda path: rank_of(seed, role, name, names[path]))
     return order_by_group(ordered, listing.classes, groups, seed) if groups else ordered
-
-
-def _rank(seed: int, role: str, label: str, name: str) -> tuple[bytes, str]:
-    return hashlib.sha256(json.dumps([seed, role, label, name]).encode()).digest(), name
 
 
 def _draw(

@@ -32,7 +32,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         found = "an empty file" if raw is None else f"a {type(raw).__name__}"
         raise UsageError(f"{where}: expected a mapping with the keys {', '.join(Recipe.model_fields)}; found {found}")
     for override in overrides:
-        _apply_override(raw, override)
+        apply_override(raw, override)
     return parse_recipe(raw, where=where, overrides=overrides)
 
 
@@ -106,7 +106,8 @@ def _keys_at(place: Sequence[str]) -> list[str]:
     return list(model.model_fields)
 
 
-def _apply_override(raw: dict[str, Any], override: str) -> None:
+def apply_override(raw: dict[str, Any], override: str) -> None:
+    """Set one `key.sub=value` in a mapping that is not checked yet. Raises UsageError."""
     key, sign, text = override.partition("=")
     said = f"--set {shortened(override, _OVERRIDE_CHARACTERS)}"
     if not sign or not key:

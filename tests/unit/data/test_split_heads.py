@@ -147,6 +147,8 @@ def test_too_few_of_one_head_are_named_with_the_class(tmp_path: Path) -> None:
     parts(tmp_path, rows)
     with pytest.raises(DataError, match="`state/worn` has 4 usable images; wanted 9 of every class of every head"):
         split(tmp_path, shots=9)
+    with pytest.raises(DataError, match=r"every head \(for validation, neither a shot nor of the group of one\)"):
+        split(tmp_path, shots=4)
 
 
 def test_columns_by_other_names_are_named_in_the_recipe(tmp_path: Path) -> None:
