@@ -74,6 +74,8 @@ def command(model: Path, csv_file: Path | None, junit_file: Path | None, **given
     from edgetl.recipes.recipe_file import apply_override, parse_recipe
     from edgetl.store.results import disk_errors, write_text
 
+    if not model.is_file():
+        raise UsageError(f"{model}: no such file; name a trained ONNX classifier")
     name = given["name"] or _plain(model.stem)
     out: Path = given["out"] or Path(f"{name}-build")
     recipe = out.parent / f"{out.name}.yaml"

@@ -76,6 +76,7 @@ def test_every_head_has_its_accuracy_and_its_gates(built: Built) -> None:
     assert [guard["verdict"] for guard in guards] == ["pass", "pass"]
     page = (built.bundle.parents[1] / "report.html").read_text(encoding="utf-8")
     assert "2 heads on one backbone" in page
+    assert '<a href="#heads">Heads</a>' in page
     assert "insect: Right, classes in turn" in page
 
 

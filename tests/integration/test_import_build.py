@@ -121,6 +121,12 @@ def _import(shell: Shell, folder: Path, *options: str | Path) -> str:
     return done.err.splitlines()[-1]
 
 
+def test_a_file_that_is_not_there_is_named_and_nothing_is_written(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    assert "network.onnx: no such file" in _import(shell, tmp_path, "--out", tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
 def test_a_wrong_order_of_classes_is_found_on_the_shots(shell: Shell, tmp_path: Path) -> None:
     write_network(tmp_path / "network.onnx")
     write_pictures(tmp_path / "data", 120)
