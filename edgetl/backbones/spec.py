@@ -10,6 +10,7 @@ from typing import get_args
 from pydantic import TypeAdapter, ValidationError
 
 from edgetl.errors import WeightsError
+from edgetl.files.json_file import first_problem
 from edgetl.fronts.text.load import carry
 from edgetl.types import NetworkSpec, Preprocessing, described, located
 
@@ -44,8 +45,7 @@ def read_spec(path: Path) -> NetworkSpec:
         spec = TypeAdapter(NetworkSpec).validate_python(raw)
         return replace(spec, preprocessing=located(spec.preprocessing, path.parent))
     except ValidationError as error:
-        problems = "; ".join(f"`{'.'.join(map(str, p['loc']))}`: {p['msg']}" for p in error.errors())
-        raise WeightsError(f"{path}: not a network description: {problems}") from error
+        raise WeightsError(f"{path}: not a network description: {first_problem(error)}") from error
     except ValueError as error:
         raise WeightsError(f"{path}: not a network description: {error}") from error
 

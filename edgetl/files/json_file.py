@@ -12,14 +12,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from edgetl.errors import BundleError, DataError
 from edgetl.files.digest import open_plain
 from edgetl.files.file_kind import describe_bytes
-from edgetl.files.text import printable, quoted, shortened
+from edgetl.files.refusal import place_of, sentence
+from edgetl.files.text import printable, shortened
 from edgetl.types import AudioPreprocessing, ImagePreprocessing, SeriesPreprocessing, TextPreprocessing, described
 
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 _MISSING = ("missing", "missing_argument")
 _KEYS = {"rate_hz": "(audio)", "tokenizer": "(text)", "steps": "(series)"}
 _ALTERNATIVES = ("(image)", *_KEYS.values())  # which of them was read is no key of the file
-_PLACE_CHARACTERS, _PROBLEM_CHARACTERS = 120, 200
+_PLACE_CHARACTERS = 120
 T = TypeVar("T", bound=BaseModel)
 
 
@@ -153,7 +154,7 @@ def _no_number(word: str) -> None:
 
 
 def first_problem(error: ValidationError) -> str:
-    """The first thing that is wrong with a document, in one line: `builds.0.size` and what was expected."""
+    """The first mistake in a document, in one line: `builds.0.size` and what was expected."""
     found = error.errors()[0]
     keys = (str(part) for part in found["loc"] if part not in _ALTERNATIVES)
     place = shortened(".".join(keys), _PLACE_CHARACTERS) or "the file"
@@ -161,6 +162,4 @@ def first_problem(error: ValidationError) -> str:
         return f"unknown key `{place}`"
     if found["type"] in _MISSING:
         return f"`{place}` is missing"
-    message = shortened(found["msg"].removeprefix("Value error, "), _PROBLEM_CHARACTERS)
-    shown = "" if isinstance(found["input"], dict) else f"; found {quoted(found['input'])}"
-    return f"`{place}`: {message}{shown}"
+    return f"`{place}`: {sentence([other for other in error.errors() if place_of(other) == place_of(found)])}"

@@ -73,6 +73,8 @@ def expectation(problem: ErrorDetails) -> str:
         return _length(context, "character")
     if kind in ("too_short", "too_long"):
         return _length(context, "value")
+    if kind == "string_pattern_mismatch":
+        return f"text of the form {context['pattern']}"
     if kind == "int_from_float":
         return "a whole number"
     word = next((kind.removesuffix(end) for end in ("_type", "_parsing", "_parsing_size") if kind.endswith(end)), kind)

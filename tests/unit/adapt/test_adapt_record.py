@@ -80,7 +80,7 @@ def test_a_loss_that_is_not_finite_is_null_in_the_file_and_no_number_again(tmp_p
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"schema": 1}, r"`schema`: Input should be 2; found 1; build again"),
+        ({"schema": 1}, r"`schema`: expected 2; found 1; build again"),
         ({"candidates": 3}, r"`candidates`: .*; build again"),
         ({"guards": [{"guard": "x"}]}, r"`guards\.0\.verdict` is missing; build again"),
     ],
