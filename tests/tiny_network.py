@@ -15,6 +15,9 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from tiny_pictures import LABELS as LABELS
+from tiny_pictures import SIZE as SIZE
+from tiny_pictures import pictures as pictures
 from torch import Tensor, nn
 
 from edgetl.fronts.image.normalize import normalize
@@ -23,7 +26,6 @@ from edgetl.pivot.from_torch import to_onnx
 from edgetl.pivot.rewrite import drop_unused_constants, split_float_biases
 from edgetl.types import ImagePreprocessing
 
-SIZE, LABELS = 16, ("dark", "red", "green", "blue")
 PREPROCESSING = ImagePreprocessing(SIZE, SIZE, "squash", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 LAYERS = ("stem", "widen", "branch", "head")
 Activations = Literal["uint8", "int8"]
@@ -42,16 +44,6 @@ class Tiny(nn.Module):
         x = torch.relu(self.branch(x) + x)
         logits: Tensor = self.head(x.mean((2, 3)))
         return logits
-
-
-def pictures(count: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """uint8 (count, 16, 16, 3) and their classes: noise with one channel a little brighter, or none."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(count) % len(LABELS)
-    pixels = rng.normal(100, 35, (count, SIZE, SIZE, 3)) + rng.normal(0, 18, (count, 1, 1, 3))
-    for channel in range(3):
-        pixels[labels == channel + 1, :, :, channel] += 40
-    return np.clip(pixels, 0, 255).astype(np.uint8), labels.astype(np.int64)
 
 
 @cache

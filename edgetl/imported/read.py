@@ -56,7 +56,7 @@ def open_network(path: Path, settings: Network) -> Opened:
     opset = _opset(model, path)
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
-    _refuse_operators(model, path)
+    _refuse_operators(model, opset, path)
     kind, sizes = _input(model, path)
     try:
         onnx.checker.check_model(model, full_check=True)
@@ -156,7 +156,7 @@ def _place(node: onnx.NodeProto) -> str:
     return f"node `{node.name or (node.output[0] if node.output else '')}` ({node.op_type})"
 
 
-def _refuse_operators(model: onnx.ModelProto, path: Path) -> None:
+def _refuse_operators(model: onnx.ModelProto, opset: int, path: Path) -> None:
     for node in model.graph.node:
         if node.op_type in _QUANTIZED or node.op_type.startswith("QLinear"):
             raise WeightsError(f"{path}: {_place(node)}: the network is already quantized; give the float network")
@@ -164,6 +164,11 @@ def _refuse_operators(model: onnx.ModelProto, path: Path) -> None:
             raise WeightsError(
                 f"{path}: {_place(node)}: the operator is of the domain `{node.domain}`, not of ONNX; export the "
                 "network without it"
+            )
+        if not onnx.defs.has(node.op_type, max_inclusive_version=opset):
+            raise WeightsError(
+                f"{path}: {_place(node)}: ONNX has no such operator in opset {opset}; the exporter could not convert "
+                "this part of the network, so export it with a newer version or opset"
             )
     for tensor in model.graph.initializer:
         if tensor.data_type in (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE):

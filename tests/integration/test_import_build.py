@@ -24,6 +24,7 @@ from edgetl.pivot.pivot import read_pivot
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 TARGETS = (X86_TARGET, "null")
+KERAS = Path(__file__).parents[1] / "unit" / "imported" / "keras.onnx"
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,17 @@ def test_another_network_is_imported_again(made: Import, shell: Shell, tmp_path:
     assert done.code == 0, done.err
     reused = {stage["stage"]: stage["reused"] for stage in json.loads(done.out)["stages"]}
     assert (reused["data"], reused["import"]) == (True, False)
+
+
+def test_a_network_of_keras_becomes_a_bundle_that_verifies(shell: Shell, tmp_path: Path) -> None:
+    shutil.copy(KERAS, tmp_path / "network.onnx")
+    write_pictures(tmp_path / "data", 120)
+    (tmp_path / "classes.txt").write_text("\n".join(LABELS), encoding="utf-8")
+    options = ("--classes", tmp_path / "classes.txt", "--normalize", "bytes", "--out", tmp_path / "out")
+    done = shell("import", tmp_path / "network.onnx", "--data", tmp_path / "data", "--target", X86_TARGET, *options)
+    assert done.code in (0, 3), done.err
+    verified = shell("verify", tmp_path / "out" / "bundles" / f"network-{X86_TARGET}")
+    assert verified.code == 0, verified.err
 
 
 def _import(shell: Shell, folder: Path, *options: str | Path) -> str:

@@ -1,4 +1,4 @@
-"""Networks of timm and torchvision, from both of PyTorch's exporters: one form, equal scores, INT8 by the scheme."""
+"""Networks of timm, torchvision and Keras, by PyTorch's two exporters and tf2onnx: equal scores, INT8 by the scheme."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import onnx
 import pytest
 import timm
 import torch
 import torchvision
+from numpy.typing import NDArray
+from tiny_pictures import pictures
 from torch import nn
 
 from edgetl.fronts.image.normalize import normalize
+from edgetl.imported.network import preprocessing_of
 from edgetl.imported.normal_form import NormalForm, to_normal_form
 from edgetl.imported.original import Original
 from edgetl.imported.pairs import with_pairs
@@ -30,7 +34,10 @@ pytestmark = pytest.mark.stage
 
 SIZE = 64
 P = ImagePreprocessing(SIZE, SIZE, "squash", USUAL["imagenet"].mean, USUAL["imagenet"].std)
+KERAS = Path(__file__).with_name("keras.onnx")
+"""Made by scripts/make_keras_network.py: tensorflow 2.19.1, Keras 3.15.1, tf2onnx 1.17.0."""
 Exporter = Literal["dynamo", "script"]
+Images = NDArray[np.float32]
 
 
 def _network(name: str) -> nn.Module:
@@ -63,14 +70,22 @@ def _exported(name: str, exporter: Exporter, path: Path) -> Path:
     return path
 
 
-def _rounded_scores_agree(form: NormalForm, images: np.ndarray) -> bool:
+def _rounded(form: NormalForm, images: Images, p: ImagePreprocessing) -> onnx.ModelProto:
     scheme = load_target("x86-avx2").scheme
     placement = place(form.model, scheme)
-    parameters = observe(form.model, placement, [images], scheme, load_profile("min-max"), P)
+    parameters = observe(form.model, placement, [images], scheme, load_profile("min-max"), p)
     model = with_pairs(form.model, placement, parameters, scheme)
     check_scheme(model, scheme)
+    return model
+
+
+def _scores(model: onnx.ModelProto, images: Images) -> Images:
     (found,) = open_literal(model.SerializeToString()).run(None, {"input": images})
-    (exact,) = open_literal(form.model.SerializeToString()).run(None, {"input": images})
+    return np.asarray(found)
+
+
+def _rounded_scores_agree(form: NormalForm, images: Images) -> bool:
+    found, exact = _scores(_rounded(form, images, P), images), _scores(form.model, images)
     return bool(np.abs(found - exact).max() < 0.3 * np.abs(exact).max())
 
 
@@ -97,3 +112,22 @@ def test_an_exported_network_keeps_its_scores_and_computes_in_int8(
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
     assert not {node.op_type for node in form.model.graph.node} & {"BatchNormalization", "Shape", "Gather", "Pad"}
     assert _rounded_scores_agree(form, images)
+
+
+def test_a_network_of_keras_keeps_its_answers_in_int8() -> None:
+    settings, how = Network(file=KERAS.name, normalize="bytes"), USUAL["bytes"]
+    opened = open_network(KERAS, settings)
+    assert (opened.layout, opened.batch, opened.opset) == ("nhwc", None, 17)
+    form = to_normal_form(opened, how)
+    p = preprocessing_of(settings, opened, how, form.arithmetic, "squash")
+    np.testing.assert_allclose((p.mean, p.std), 0.5, rtol=1e-6)  # the file's own scaling of pixels
+    assert form.softmax
+    assert not {node.op_type for node in form.model.graph.node} & {"Transpose", "Pad", "Softmax"}
+    pixels, labels = pictures(400, seed=9)
+    images = normalize(pixels, p)
+    exact, rounded = _scores(form.model, images), _scores(_rounded(form, images[:64], p), images)
+    expected = Original(opened).scores(pixels, how)
+    np.testing.assert_allclose(exact, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
+    before, after = (float((scores.argmax(1) == labels).mean()) for scores in (exact, rounded))
+    assert before > 0.75
+    assert after > before - 0.02

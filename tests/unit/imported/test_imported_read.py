@@ -53,6 +53,11 @@ def _own_operator(model: onnx.ModelProto) -> None:
     model.graph.node[1].domain, model.graph.node[1].name = "my.lab", "strange"
 
 
+def _not_converted(model: onnx.ModelProto) -> None:
+    node = next(node for node in model.graph.node if node.op_type == "Relu")
+    node.name, node.op_type = "strange", "StatefulPartitionedCall"  # as tf2onnx leaves a convolution of one filter
+
+
 def _half_weights(model: onnx.ModelProto) -> None:
     tensor = model.graph.initializer[0]
     tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name))
@@ -69,6 +74,7 @@ def _half_weights(model: onnx.ModelProto) -> None:
         (_opset, "expected opset 13 to 23, found 11"),
         (_second_output, "expected one output, found 2 (`logits`"),
         (_own_operator, "node `strange` (Relu): the operator is of the domain `my.lab`"),
+        (_not_converted, "node `strange` (StatefulPartitionedCall): ONNX has no such operator in opset "),
         (_half_weights, "expected float32 weights, found float16"),
     ],
 )
