@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,12 @@ settings.load_profile("edgetl")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
+def pytest_runtest_setup() -> None:
+    """In a process that is going to export networks, what that takes is prepared once."""
+    if "edgetl.pivot.from_torch" in sys.modules:
+        import warm_exporter  # noqa: F401
 
 
 @pytest.fixture(scope="session")

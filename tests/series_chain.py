@@ -43,7 +43,7 @@ def build_series(folder: Path, shared: Path, targets: Sequence[str] = TARGETS) -
         "backbone": {"name": "minirocket"},
         "adapt": {"folds": 2, "views": 2},
         "quantize": {"method": "none"},
-        "bench": {"emulated_images": 8},
+        "bench": {"emulated_images": 8, "cold_starts": 1},
         "targets": list(targets),
         "gates": {"max_drop_points": 5},
         "out": "build",

@@ -58,7 +58,7 @@ def _recipe(shared: Path, targets: Sequence[str]) -> dict[str, Any]:
         "adapt": {"strategy": "probe", "folds": 2, "views": 4},
         "quantize": {"method": "ptq"},
         "surgery": {"when": "off"},
-        "bench": {"emulated_images": 8},
+        "bench": {"emulated_images": 8, "cold_starts": 1},
         "targets": list(targets),
         "gates": {"max_drop_points": 5},
         "out": "build",

@@ -69,7 +69,7 @@ def _recipe(shared: Path, targets: Sequence[str]) -> dict[str, Any]:
         "backbone": {"name": "stories260k", "weights_dir": str(shared / "weights")},
         "adapt": {"strategy": "probe", "folds": 2, "sanity": "warn"},
         "quantize": {"method": "ptq"},
-        "bench": {"emulated_images": 8},
+        "bench": {"emulated_images": 8, "cold_starts": 1},
         "targets": list(targets),
         "gates": {"max_drop_points": 10},
         "check": {"features": False},

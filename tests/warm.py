@@ -1,7 +1,7 @@
 """Python programs in processes of their own that find torch and its company imported.
 
-A server per test process (multiprocessing's `forkserver`) imports them once, which takes six seconds, and forks a child
-for every call. The child is otherwise as fresh as any: it has arguments, environment, folder and output of its own,
+A server per test process (multiprocessing's `forkserver`) imports them and exports a network once, which takes ten
+seconds, and forks a child for every call. The child is otherwise as fresh as any: it has arguments, environment, folder and output of its own,
 imports edgetl itself, and may be killed.
 """
 
@@ -15,10 +15,12 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from unittest.mock import patch
 
 IMPORTED = (
     "scipy.optimize", "sklearn.preprocessing", "onnx", "onnxruntime", "onnxscript.function_libs.torch_lib.ops", "torch",
     "torch._dynamo", "torch.onnx._internal.exporter._core", "torchvision", "timm", "torchao.quantization.pt2e",
+    "warm_exporter",
 )  # fmt: skip
 
 
@@ -34,7 +36,8 @@ def warm_python(
     with tempfile.TemporaryDirectory() as place:
         out, err = Path(place, "out"), Path(place, "err")
         process = server.Process(target=_child, args=(list(arguments), dict(environment), cwd, out, err))
-        process.start()
+        with patch.dict(os.environ, PYTHONPATH=str(Path(__file__).parent)):  # where a server finds `warm_exporter`
+            process.start()
         process.join(timeout_s)
         if process.exitcode is None:
             process.kill()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,16 @@ from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, TargetBench
 from edgetl.data.batches import batches, frames_of, load_example
 from edgetl.errors import BackendError
+from edgetl.files.digest import file_digest
 from edgetl.fronts.base import load_front
 from edgetl.recipes.run import Run
+from edgetl.store.cache import Cache
 from edgetl.tasks.base import Answers, Outputs
 from edgetl.tasks.classification.accuracy import stratified
 from edgetl.tasks.running import answer_all
-from edgetl.types import PRECISIONS, Backend, Missing, Sample
+from edgetl.types import PRECISIONS, Backend, Missing, Sample, described
 
+_VERSION = 1  # of what is cached
 _FLOAT_IMAGES = 8  # float is slowest under emulation, and its arithmetic hardly differs between CPUs
 
 
@@ -66,7 +70,10 @@ def _missing(run: Run, builds: TargetBuilds) -> Missing | None:
 
 
 class _Emulation:
-    """The emulated images and their answers."""
+    """The emulated images and their answers.
+
+    Answers are cached by the model's bytes: targets of the same CPU kind often get the same model.
+    """
 
     def __init__(self, backend: Backend, run: Run, builds: TargetBuilds) -> None:
         self._backend, self._run, self._builds, self._recipe = backend, run, builds, run.job.recipe
@@ -77,7 +84,11 @@ class _Emulation:
         self._frames = frames_of(chosen, builds.preprocessing) if self._task.in_image else ()
         self._logits: dict[str, Answers] = {}
         self._host_logits: dict[str, Answers | None] = {}
-        self._threads = max(1, int(describe().usable_cores or 1))  # nothing is timed: use all threads
+        here = describe()
+        self._threads = max(1, int(here.usable_cores or 1))  # nothing is timed: use all threads
+        outputs = [_VERSION, self._task.name, *self._task.outputs]
+        self._cache = Cache(run.store.cache / "absent-cpu", run.progress.note, {"outputs": outputs})
+        self._here = [here.architecture, here.cpu, *here.instruction_sets, backend.version(), self._threads]
 
     def of(self, bench: TargetBench) -> tuple[TargetBench, dict[str, Answers]]:
         found = {candidate.precision: self._build(candidate) for candidate in self._builds.candidates}
@@ -136,15 +147,20 @@ class _Emulation:
         name = candidate.precision
         if name in self._host_logits:
             return self._host_logits[name]
-        val, target = self._run.split.val, self._builds.target
-        try:
+        val, target, p = self._run.split.val, self._builds.target, self._builds.preprocessing
+
+        def answers() -> Answers:
             with (
                 self._run.progress.task(f"{target.name}: {name} on this CPU", total=len(val)) as advance,
                 self._backend.open(
                     candidate.folder, candidate.compiled, on_host(target), threads=self._threads
                 ) as engine,
             ):
-                found = answer_all(self._task, {"": engine}, batches(val, self._builds.preprocessing), (), advance)[""]
+                return answer_all(self._task, {"": engine}, batches(val, p), (), advance)[""]
+
+        depends_on = {"here": self._here, "examples": [described(p), [sample.sha256 for sample in val]]}
+        try:
+            found = self._once(candidate, depends_on, answers)
         except BackendError:
             found = None
         self._host_logits[name] = found
@@ -153,10 +169,19 @@ class _Emulation:
     def _emulate(self, candidate: Candidate, count: int) -> Answers:
         words = f"{count} {load_front(self._run.job.recipe.front).noun}s"
         label = f"{self._builds.target.name}: {candidate.precision} on {words} under emulation"
-        with self._run.progress.task(label, total=None):
-            model = candidate.folder / candidate.compiled.model
-            found = self._outputs(model, self._images[:count])
-            return self._task.answer(found, self._frames[:count])
+        images, frames = self._images[:count], self._frames[:count]
+
+        def answers() -> Answers:
+            with self._run.progress.task(label, total=None):
+                return self._task.answer(self._outputs(candidate.folder / candidate.compiled.model, images), frames)
+
+        pixels = [[str(image.dtype), image.shape, hashlib.sha256(image.tobytes()).hexdigest()] for image in images]
+        examples = [pixels, [asdict(frame) for frame in frames]]
+        return self._once(candidate, {"emulator": qemu.identity(), "examples": examples}, answers)
+
+    def _once(self, candidate: Candidate, depends_on: dict[str, Any], compute: Callable[[], Answers]) -> Answers:
+        files = [file_digest(candidate.folder / name) for name in candidate.compiled.files]
+        return self._cache.array({"files": files, **depends_on}, compute)
 
     def _outputs(self, model: Path, images: Sequence[NDArray[Any]]) -> Outputs:
         """Of examples of each shape together, in the order of the examples."""

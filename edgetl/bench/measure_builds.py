@@ -280,11 +280,13 @@ def _timing(run: Run) -> Timing:
 
 def _cold_start(run: Run, builds: TargetBuilds, candidate: Candidate, out: _Out) -> ColdStart | None:
     """A build that fails here is not opened in this process, which would hang or crash like the fresh one."""
-    target, threads = builds.target, run.job.recipe.bench.threads
+    target, bench = builds.target, run.job.recipe.bench
     image = load_batch(run.split.val[:1], builds.preprocessing)[0]
     with run.progress.task(f"{target.name}: {candidate.precision} cold start", total=None):
         try:
-            return cold_start(candidate.folder, candidate.compiled, target, image, threads=threads)
+            return cold_start(
+                candidate.folder, candidate.compiled, target, image, threads=bench.threads, repeats=bench.cold_starts
+            )
         except Interrupted as error:
             out.interrupted[candidate.precision] = str(error)
         except BackendError as error:

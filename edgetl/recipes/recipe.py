@@ -220,6 +220,8 @@ class Bench(Section):
     """Untimed runs before them."""
     threads: int = Field(default=1, ge=1, le=1024)
     """Threads per inference."""
+    cold_starts: int = Field(default=3, ge=1, le=100)
+    """Fresh processes per build that open it and infer once; their median is the cold start."""
     emulate: bool = True
     """Check accuracy under an emulator if the target's CPU is absent and the emulator is installed."""
     emulated_images: int = Field(default=64, ge=1)

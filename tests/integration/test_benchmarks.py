@@ -158,7 +158,7 @@ SMALLEST: Mapping[str, Callable[[Places], list[Word]]] = {
     "feature_memory.py": lambda places: [*places.on_weights, "--counts", "28", "56"],
     "first_build.py": lambda places: [
         *(*places.on_sets, "--sets", SET, "--shots", "2", "--draws", "2", "--targets", TARGET, *_BUDGET),
-        *("--set", f"backbone.name={NETWORK}"),
+        *("--set", f"backbone.name={NETWORK}", "--set", "bench.cold_starts=1"),
     ],
     "harnesses.py": lambda places: [
         *(places.chain.bundle(TARGET), "--program", places.runtime.bin / "edgetl-bench", "--pairs", "6"),

@@ -39,7 +39,7 @@ def recipe(folder: Path, shared: Path, family: str) -> Path:
         "targets": list(TARGETS),
         # five shots and few epochs: the chain is tested, not the detector
         "gates": {"max_drop_points": 100},
-        "bench": {"emulate": False},
+        "bench": {"emulate": False, "cold_starts": 1},
         "out": "build",
     }
     path = folder / "objects.yaml"

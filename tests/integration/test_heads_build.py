@@ -53,6 +53,7 @@ def built(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
         "quantize": {"method": "ptq"},
         "targets": [X86_TARGET],
         "gates": {"max_drop_points": 20, "heads": {"defect": {"min_score": 0.7}}},
+        "bench": {"cold_starts": 1},
         "repair": "off",
     }
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))

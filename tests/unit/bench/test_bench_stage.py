@@ -135,6 +135,21 @@ def measure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, split: Split) -> An
     return measure_on
 
 
+def test_a_recipe_says_in_how_many_fresh_processes_a_build_is_opened(
+    builds: TargetBuilds, measure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def cold_start(*_: Any, repeats: int, **__: Any) -> ColdStart:
+        asked.append(repeats)
+        return ColdStart(12.0, 100, 200, repeats)
+
+    monkeypatch.setattr(measure_builds, "cold_start", cold_start)
+    measure(FakeBackend(), builds)
+    measure(FakeBackend(), builds, cold_starts=1)
+    assert asked == [3, 3, 1, 1]
+
+
 def test_every_build_is_measured_on_all_images(builds: TargetBuilds, measure: Any) -> None:
     backend = FakeBackend()
     found = measure(backend, builds)
@@ -341,6 +356,22 @@ def test_a_float_build_is_emulated_on_fewer_images_where_int8_ships(
     found = measure(EMULATED, replace(builds, target=ARM))
     assert asked == [("int8", 3), ("float32", 2)]
     assert judge(found, Gates()).shipped == "int8"
+
+
+def test_a_second_target_with_the_same_models_is_not_emulated_again_and_a_changed_model_is(
+    builds: TargetBuilds, measure: Any, emulator: Any
+) -> None:
+    asked, _ = emulator
+    first = measure(EMULATED, replace(builds, target=ARM))
+    asked.clear()
+    EMULATED.opened.clear()
+    second = measure(EMULATED, replace(builds, target=replace(ARM, name="elsewhere")))
+    assert (asked, EMULATED.opened) == ([], [])
+    assert (second.target, second.images, second.builds) == ("elsewhere", first.images, first.builds)
+    (builds.candidates[0].folder / "model.bin").write_bytes(b"another model")
+    measure(EMULATED, replace(builds, target=ARM))
+    assert asked == [("int8", 3)]
+    assert [name for name, _ in EMULATED.opened] == ["int8"], "nor does this CPU run it twice"
 
 
 def test_a_float_build_that_ships_is_emulated_on_all_images(builds: TargetBuilds, measure: Any, emulator: Any) -> None:
