@@ -4,6 +4,7 @@
 # make test-all   both in one run, which makes what they share once
 # make check      format, lint, types, unit and contract tests
 # make native     the C++ runtime, its apps and tests, in build/native
+# make cross      the same for arm64 and armhf, in build/arm64 and build/armhf
 # make tidy       clang-format and clang-tidy over the C++ half
 # make fuzz       every C++ fuzzer for FUZZ_SECONDS, in build/fuzz
 # make docs       regenerate the recipe schema and the reference pages
@@ -25,11 +26,14 @@ UNITY              := -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=16 -
 # two processes that take whole files, in the order of tests/conftest.py
 PYTEST             := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-slow test-all check lint native tidy fuzz docs wheel clean
+# sources that never meet otherwise may use each other's names
+CROSS              := $(UNITY) -DEDGETL_WITH_OPENVINO=OFF -DONNXRUNTIME_ROOT=$(EDGETL_NATIVE_DEPS)/onnxruntime
+
+.PHONY: demo test test-slow test-all check lint native cross build/arm64 build/armhf tidy fuzz docs wheel clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
 demo: $(READY)
@@ -55,6 +59,15 @@ check: lint
 native:
 	cmake -S . -B build/native $(NINJA) $(ENGINES)
 	cmake --build build/native -j2
+
+cross: build/arm64 build/armhf
+
+build/arm64: TOOLCHAIN := aarch64-linux-gnu
+build/armhf: TOOLCHAIN := armhf-linux-gnueabihf
+build/arm64 build/armhf:
+	cmake -S . -B $@ $(NINJA) $(CROSS) -DEDGETL_CROSS_ROOT=$(EDGETL_NATIVE_DEPS)/$(notdir $@) \
+	  -DCMAKE_TOOLCHAIN_FILE=$(CURDIR)/targets/toolchains/$(TOOLCHAIN).cmake
+	cmake --build $@ -j2
 
 tidy:
 	cmake -S . -B build/tidy $(NINJA) $(ENGINES) $(UNITY) \

@@ -37,6 +37,7 @@ LONGEST_FIRST = (
 
 # busy machines: a slow example is no failure
 settings.register_profile("edgetl", deadline=None)
+settings.register_profile("few", deadline=None, max_examples=10)  # where only packages differ from another run
 settings.load_profile("edgetl")
 
 

@@ -47,39 +47,41 @@ def native_build() -> RuntimeBuild:
     return RuntimeBuild(folder, _in_package("onnxruntime", "capi/libonnxruntime.so.*"), _openvino_library())
 
 
-def cross_build(name: str, toolchain: str, compiler: str, emulator: str, options: Sequence[str] = ()) -> RuntimeBuild:
-    """The build for ARM, with tests that run under qemu. Skips where something is absent.
+def cross_build(name: str, compiler: str, emulator: str) -> RuntimeBuild:
+    """The build for ARM by `make`, with tests that run under qemu. Skips where something is absent.
 
     A unity build: each header is read once for many sources. That every source includes what it needs is told by the
     build for this machine.
 
     name  of the folder of `scripts/native-deps`: arm64 or armhf
     """
+    _need("make", PACKAGES)
     _need("cmake", PACKAGES)
     _need(compiler, f"apt-get install g++-{compiler.removesuffix('-g++')}")
     _need(emulator, "apt-get install qemu-user-static")
     if not (dependencies() / name).is_dir():
         pytest.skip(f"no libraries for {name} in {dependencies()}: scripts/native-deps {dependencies()}")
-    cross = [f"-DCMAKE_TOOLCHAIN_FILE={ROOT}/targets/toolchains/{toolchain}", "-DEDGETL_WITH_OPENVINO=OFF"]
-    # sources that never meet otherwise may use each other's names
-    unity = ["-DCMAKE_UNITY_BUILD=ON", "-DCMAKE_UNITY_BUILD_BATCH_SIZE=16", "-DCMAKE_CXX_FLAGS=-Wno-error=shadow"]
-    folder = build(name, [*cross, *unity, f"-DEDGETL_CROSS_ROOT={dependencies() / name}", *_headers(), *options])
+    folder = ROOT / "build" / name
+    _build(folder, [["make", "--no-print-directory", f"build/{name}", f"EDGETL_NATIVE_DEPS={dependencies()}"]])
     return RuntimeBuild(folder, None, None)
 
 
 def build(name: str, options: Sequence[str]) -> Path:
-    """Configure and build `build/<name>`; test processes wait for each other."""
+    """Configure and build `build/<name>`."""
     folder = ROOT / "build" / name
     generator = ["-G", "Ninja"] if shutil.which("ninja") else []
+    configure = ["cmake", "-S", str(ROOT), "-B", str(folder), *generator, *options]
+    _build(folder, [configure, ["cmake", "--build", str(folder), "-j2"]])
+    return folder
+
+
+def _build(folder: Path, commands: Sequence[Sequence[str]]) -> None:
+    """Run the commands that build the folder; test processes wait for each other."""
     with _locked(folder):
-        for command in (
-            ["cmake", "-S", str(ROOT), "-B", str(folder), *generator, *options],
-            ["cmake", "--build", str(folder), "-j2"],
-        ):
+        for command in commands:
             done = _run(command)
             if done.returncode:
                 raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
-    return folder
 
 
 def dependencies() -> Path:

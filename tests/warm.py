@@ -1,8 +1,8 @@
 """Python programs in processes of their own that find torch and its company imported.
 
-A server per test process (multiprocessing's `forkserver`) imports them and exports a network once, which takes ten
-seconds, and forks a child for every call. The child is otherwise as fresh as any: it has arguments, environment, folder and output of its own,
-imports edgetl itself, and may be killed.
+A server per test process (multiprocessing's `forkserver`) imports them and exports a network once, in ten seconds, and
+forks a child for every call. The child is otherwise as fresh as any: it has arguments, environment, folder and output
+of its own, imports edgetl itself, and may be killed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Importing this exports a tiny network, to nowhere: what torch prepares at a first export (three seconds) is there then.
+"""Importing this exports a tiny network: what torch prepares at a first export, in three seconds, is there then.
 
 The table of operators, which torch builds anew at each export (a second), is built once; it is only read afterwards.
 """

@@ -48,8 +48,9 @@ class Environment:
 
     def install(self, *arguments: str, constraints: Path = TESTED) -> None:
         """pip install. Skips where no package registry can be reached."""
-        pip = [str(self.folder / "bin" / "python"), *self.pip, "install", "--quiet", "--disable-pip-version-check"]
-        done = run([*pip, "-c", str(constraints), *arguments], timeout_s=INSTALL_TIMEOUT_S)
+        pip = [str(self.folder / "bin" / "python"), *self.pip, "install", "--no-compile", "--quiet"]
+        options = ["--disable-pip-version-check", "-c", str(constraints)]
+        done = run([*pip, *options, *arguments], timeout_s=INSTALL_TIMEOUT_S)
         if done.code and _no_registry(done.err):
             pytest.skip(f"no package registry can be reached: {done.lines[-1] if done.lines else ''}")
         assert done.code == 0, done.err
@@ -182,7 +183,7 @@ def test_the_core_compiles_verifies_predicts_and_measures(core: Environment, cha
 def test_unit_tests_of_the_core_pass(core: Environment) -> None:
     folders = [f"tests/unit/{name}" for name in CORE_TESTS]
     # whole stages: the test above compiles and measures with these versions
-    options = ["-q", "-m", "not slow and not stage", "-p", "no:cacheprovider"]
+    options = ["-q", "-m", "not slow and not stage", "-p", "no:cacheprovider", "--hypothesis-profile", "few"]
     if core.oldest:
         options += ["-W", "ignore::DeprecationWarning"]  # of old packages about the new ones below them
     done = run([str(core.folder / "bin" / "python"), "-m", "pytest", *options, *folders])

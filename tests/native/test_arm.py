@@ -56,12 +56,12 @@ def sysroot() -> Path:
 
 @pytest.fixture(scope="module")
 def arm64() -> RuntimeBuild:
-    return cross_build("arm64", "aarch64-linux-gnu.cmake", "aarch64-linux-gnu-g++", "qemu-aarch64-static")
+    return cross_build("arm64", "aarch64-linux-gnu-g++", "qemu-aarch64-static")
 
 
 @pytest.fixture(scope="module")
 def armhf() -> RuntimeBuild:
-    return cross_build("armhf", "armhf-linux-gnueabihf.cmake", "arm-linux-gnueabihf-g++", "qemu-arm-static")
+    return cross_build("armhf", "arm-linux-gnueabihf-g++", "qemu-arm-static")
 
 
 @pytest.fixture(scope="module")
