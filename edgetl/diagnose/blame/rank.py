@@ -23,7 +23,7 @@ from edgetl.pivot.pivot import model_for, read_pivot
 from edgetl.recipes.job import Job
 from edgetl.recipes.recipe import Recipe
 from edgetl.recipes.run import Run
-from edgetl.recipes.targets import load_target
+from edgetl.recipes.targets import load_target, scheme_id
 from edgetl.store.results import Store, disk_errors, open_store, write_text
 from edgetl.types import Preprocessing, Progress, Split, Target
 
@@ -54,7 +54,7 @@ def choose_target(
     """The target of that name, or the recipe's first with an INT8 build.
 
     targets  the recipe's; targets_dirs  folders in which others are searched
-    raises   UsageError if there is no INT8 build.
+    raises   UsageError if there is no INT8 build, or the recipe makes none in that target's number scheme.
     """
     if recipe.quantize.method == "none":
         raise UsageError("quantize.method is none: this recipe has no INT8 builds, so there are no layers to rank")
@@ -67,6 +67,13 @@ def choose_target(
     target = target or load_target(name, targets_dirs, recipe.front)
     if "int8" not in target.precisions:
         raise UsageError(f"target {target.name} has no INT8 build; choose another one with --target")
+    made = {scheme_id(each.scheme) for each in targets if "int8" in each.precisions}
+    if scheme_id(target.scheme) not in made:
+        others = ", ".join([*recipe.targets, target.name])
+        raise UsageError(
+            f"target {target.name} needs the INT8 scheme {scheme_id(target.scheme)}; the recipe's targets "
+            f"({', '.join(recipe.targets)}) have {', '.join(sorted(made)) or 'none'}: add it, --set targets=[{others}]"
+        )
     return target
 
 
