@@ -154,16 +154,20 @@ def main() -> int:
     try:
         answer = _run(request)
     except Exception as error:
-        if is_out_of_memory(error):
-            answer = {"error": f"{request.folder}: {_NO_MEMORY}"}
-        elif isinstance(error, EdgetlError):
-            answer = {"error": str(error)}
-        else:  # a runtime's own error on a model that it should have refused
-            message = f"{type(error).__name__}: {shortened(str(error), _LONGEST_ERROR)}"
-            answer = {"error": f"{request.folder}: {message}"}
+        answer = {"error": why(error, request.folder)}
     with answer_stream:
         answer_stream.write(json.dumps(answer) + "\n")
     return 0
+
+
+def why(error: BaseException, folder: str) -> str:
+    """One line on why the network in `folder` failed in a process of its own."""
+    if is_out_of_memory(error):
+        return f"{folder}: {_NO_MEMORY}"
+    if isinstance(error, EdgetlError):
+        return str(error)
+    # a runtime's own error on a model that it should have refused
+    return f"{folder}: {type(error).__name__}: {shortened(str(error), _LONGEST_ERROR)}"
 
 
 def _run(request: _Request) -> dict[str, object]:

@@ -275,9 +275,13 @@ def _common_input(bundles: Mapping[str, Bundle]) -> Preprocessing:
     return first.manifest.preprocessing
 
 
-def timed_examples(bundle: Bundle) -> list[NDArray[Any]]:
-    """The golden examples of a bundle as its network takes them, those of the usual length."""
-    paths = _timed_paths({"": bundle}, ())
+def timed_examples(bundle: Bundle, data: Path | None, progress: Progress) -> list[NDArray[Any]]:
+    """Some examples of `data`, or the golden ones, as the bundle's network takes them, those of the usual length.
+
+    Raises BundleError without golden examples; DataError.
+    """
+    bundles = {"": bundle}
+    paths = _timed_paths(bundles, labeled(data, bundles, progress) if data else ())
     return typical([load_example(path, bundle.manifest.preprocessing) for path in paths])
 
 

@@ -10,6 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,6 @@ from edgetl.bench.bundles import timed_examples
 from edgetl.bench.machine import Machine, describe
 from edgetl.bundle.inference import open_bundle
 from edgetl.bundle.read import Bundle, read_bundle
-from edgetl.errors import BackendError
 from edgetl.types import Engine, Progress, fed
 
 BATCHES = (1, 2, 4, 8, 16, 32)
@@ -69,7 +69,7 @@ def search(folder: Path, limit_ms: float | None, seconds: float, progress: Progr
     Raises BundleError; BackendError if the bundle cannot run here.
     """
     bundle, machine = read_bundle(folder), describe()
-    examples = timed_examples(bundle)
+    examples = timed_examples(bundle, None, progress)
     cores = max(1, math.ceil(machine.usable_cores or 1))
 
     def measure(setting: Setting) -> Point:
@@ -124,35 +124,36 @@ def side_by_side(calls: Sequence[Callable[[], object]], seconds: float) -> tuple
     """Run each call again and again in a thread of its own, all from the same moment, for so long.
 
     returns  nanoseconds of each call's runs (at least one), and the seconds until the last one ended
-    Raises BackendError if a call does.
+    Raises what a call raises, whatever that is, once all threads have ended.
     """
     times: list[list[int]] = [[] for _ in calls]
-    failed: list[BackendError] = []
-    together = threading.Barrier(len(calls) + 1)
+    together = threading.Barrier(len(calls))
+    begins: list[int] = []
 
     def stream(call: Callable[[], object], mine: list[int]) -> None:
         try:
             for _ in range(_WARMUP):
                 call()
-        except BackendError as error:
-            failed.append(error)
-        together.wait()
-        end = time.perf_counter_ns() + round(seconds * 1e9)
-        while not failed and (not mine or time.perf_counter_ns() < end):
-            start = time.perf_counter_ns()
-            try:
+            together.wait()
+            begin = time.perf_counter_ns()
+            begins.append(begin)
+            while not together.broken and (not mine or time.perf_counter_ns() - begin < seconds * 1e9):
+                start = time.perf_counter_ns()
                 call()
-            except BackendError as error:
-                failed.append(error)
-            mine.append(time.perf_counter_ns() - start)
+                mine.append(time.perf_counter_ns() - start)
+        except threading.BrokenBarrierError:  # another stream failed
+            return
+        except BaseException:
+            together.abort()  # nobody waits for this stream
+            raise
 
-    threads = [threading.Thread(target=stream, args=pair, daemon=True) for pair in zip(calls, times, strict=True)]
-    for thread in threads:
-        thread.start()
-    together.wait()
-    begin = time.perf_counter()
-    for thread in threads:
-        thread.join()
-    if failed:
-        raise failed[0]
-    return [np.array(mine, np.int64) for mine in times], time.perf_counter() - begin
+    with ThreadPoolExecutor(len(calls)) as pool:
+        streams = [pool.submit(stream, *pair) for pair in zip(calls, times, strict=True)]
+        try:
+            wait(streams)
+        except BaseException:  # Ctrl-C
+            together.abort()
+            raise
+    for each in streams:
+        each.result()
+    return [np.array(mine, np.int64) for mine in times], (time.perf_counter_ns() - min(begins)) / 1e9

@@ -35,6 +35,7 @@ GROUPS = {
         "bench": "Measure accuracy and latency of bundles on their own runtimes.",
         "compare": "Time two bundles in turns and say whether one is faster.",
         "throughput": "Search streams, threads and batch for the most examples a second.",
+        "loadgen": "Run an MLPerf scenario by LoadGen: one stream, several, a server, offline.",
         "report": "Evaluate the gates, choose the builds that ship, write report.html and report.json.",
         "language": "Build bundles of a language model from its folder, proven on texts.",
     },

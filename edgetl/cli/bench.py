@@ -16,12 +16,15 @@ from edgetl.cli.options import (
     FILE,
     FiniteRange,
     RecipeOptions,
+    duration_option,
     emit,
     given,
     progress_for,
     recipe_options,
+    runs_option,
     threads_option,
     time_limit_option,
+    warmup_option,
 )
 from edgetl.cli.result_files import csv_option, junit_option, refuse_unwritable, write_files
 
@@ -56,21 +59,9 @@ _OF_RECIPES = ("overrides", "out", "weights_dirs", "targets_dirs", "calibration_
     help="With bundles: labeled images or clips (one sub-folder per class) for top-1 and the recall of every class, or "
     "annotated objects (docs/guide/detection.md) for AP. Use files that the recipe has not used.",
 )
-@click.option(
-    "--runs",
-    type=click.IntRange(1),
-    default=300,
-    show_default=True,
-    help="With bundles: timed runs of each. Fewer than 300 give a rough idea; 6000 give p99 an interval.",
-)
-@click.option(
-    "--duration",
-    "duration_s",
-    type=FiniteRange(0.1, 86_400),
-    metavar="SECONDS",
-    help="With bundles: time whole rounds for so long, instead of --runs.",
-)
-@click.option("--warmup", type=click.IntRange(1), help="With bundles: untimed runs.  [default: until times are steady]")
+@runs_option("With bundles: timed runs of each.")
+@duration_option("With bundles: time whole rounds for so long, instead of --runs.")
+@warmup_option("With bundles: untimed runs.")
 @click.option(
     "--rate",
     "rate_hz",

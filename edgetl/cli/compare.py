@@ -8,15 +8,22 @@ from pathlib import Path
 import click
 
 from edgetl.cli.command_help import Command
-from edgetl.cli.options import FILE, emit, json_option, progress_for, quiet_option, threads_option
+from edgetl.cli.options import (
+    FILE,
+    emit,
+    json_option,
+    progress_for,
+    quiet_option,
+    runs_option,
+    threads_option,
+    warmup_option,
+)
 
 
 @click.command("compare", cls=Command)
 @click.argument("bundles", type=FILE, nargs=-1, required=True)
-@click.option(
-    "--runs", type=click.IntRange(1), default=300, show_default=True, help="Timed runs of each, in every repeat."
-)
-@click.option("--warmup", type=click.IntRange(1), help="Untimed runs before them.  [default: until times are steady]")
+@runs_option("Timed runs of each, in every repeat.")
+@warmup_option()
 @click.option(
     "--repeat",
     "repeats",

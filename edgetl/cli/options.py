@@ -38,6 +38,32 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show no progres
 threads_option = click.option(
     "--threads", type=click.IntRange(1, 1024), default=1, show_default=True, help="Threads per inference."
 )
+
+
+def runs_option(what: str) -> Callable[..., Any]:
+    """`--runs`; `what` begins its help: what is timed so often."""
+    enough = "Fewer than 300 give a rough idea; 6000 give p99 an interval."
+    return click.option("--runs", type=click.IntRange(1), default=300, show_default=True, help=f"{what} {enough}")
+
+
+def warmup_option(what: str = "Untimed runs before.") -> Callable[..., Any]:
+    """`--warmup`"""
+    return click.option("--warmup", type=click.IntRange(1), help=f"{what}  [default: until times are steady]")
+
+
+def duration_option(what: str, default: float | None = None) -> Callable[..., Any]:
+    """`--duration`, as `duration_s`"""
+    return click.option(
+        "--duration",
+        "duration_s",
+        type=FiniteRange(0.01, 86_400),
+        default=default,
+        show_default=default is not None,
+        metavar="SECONDS",
+        help=what,
+    )
+
+
 time_limit_option = click.option(
     "--time-limit",
     "time_limit_s",
@@ -151,4 +177,8 @@ def progress_for(quiet: bool) -> Any:
 
 def emit(value: Any) -> None:
     """One JSON document on stdout."""
-    click.echo(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+    click.echo(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgetl.cli.command_help import Command
-from edgetl.cli.options import FILE, FiniteRange, emit, json_option, progress_for, quiet_option
+from edgetl.cli.options import FILE, FiniteRange, duration_option, emit, json_option, progress_for, quiet_option
 
 if TYPE_CHECKING:
     from edgetl.bench.throughput import Point, Throughput
@@ -24,18 +24,10 @@ if TYPE_CHECKING:
     metavar="MS",
     help="Only settings whose p99 is within it.",
 )
-@click.option(
-    "--duration",
-    "seconds",
-    type=FiniteRange(0.01, 3600),
-    default=2,
-    show_default=True,
-    metavar="SECONDS",
-    help="For each setting.",
-)
+@duration_option("For each setting.", 2)
 @quiet_option
 @json_option
-def command(bundle: Path, limit_ms: float | None, seconds: float, quiet: bool, as_json: bool) -> int:
+def command(bundle: Path, limit_ms: float | None, duration_s: float, quiet: bool, as_json: bool) -> int:
     """Search for the streams, threads and examples per batch with which BUNDLE takes the most examples a second.
 
     A stream is an engine of its own; all run at the same time. Exit code 3 if no setting is within the limit.
@@ -45,7 +37,7 @@ def command(bundle: Path, limit_ms: float | None, seconds: float, quiet: bool, a
     """
     from edgetl.bench.throughput import search
 
-    found = search(bundle, limit_ms, seconds, progress_for(quiet))
+    found = search(bundle, limit_ms, duration_s, progress_for(quiet))
     if as_json:
         emit(asdict(found))
     else:

@@ -69,6 +69,18 @@ def test_sigterm_leftovers_in_the_cold_start_of_a_bench(
     assert children == []
 
 
+def test_ctrl_c_ends_loadgen_at_once_and_leaves_no_process(chain: Chain, tmp_path: Path) -> None:
+    """LoadGen would run for its ten minutes: it takes no interrupt."""
+    logs = tmp_path / "logs"
+    call = ("loadgen", chain.bundle("x86-cpu"), "--scenario", "server", "--target-qps", "2", "--latency-ms", "50")
+    pytest.importorskip("mlperf_loadgen", reason="mlcommons-loadgen is not installed")
+    begins: list[str | Path] = [*call, "--duration", "600", "--log-dir", logs, "--quiet"]
+    done, children = stopped(begins, tmp_path / "t", signal.SIGINT, lambda _: (logs / "mlperf_log_detail.txt").exists())
+    assert (done.code, done.lines) == (130, [STOPPED])
+    assert list((tmp_path / "t").iterdir()) == []
+    assert children == []
+
+
 def test_sigterm_leftovers_of_sigkill_go_with_the_next_run(chain: Chain, tmp_path: Path) -> None:
     place = tmp_path / "t"
     done, _ = stopped(bench(chain), place, signal.SIGKILL, lambda pid: bool(children_of(pid)))

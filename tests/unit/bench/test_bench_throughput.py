@@ -60,12 +60,18 @@ def test_streams_run_at_the_same_time() -> None:
     assert seconds > 0
 
 
-def test_an_engine_that_fails_ends_all_streams() -> None:
-    def fail() -> None:
-        raise BackendError("no")
+@pytest.mark.parametrize("error", [BackendError("no"), RuntimeError("no"), MemoryError("no"), SystemExit("no")])
+@pytest.mark.parametrize("after", [0, 3, 20])
+def test_an_engine_that_fails_ends_all_streams_and_its_error_is_raised(error: BaseException, after: int) -> None:
+    """In its warm-up or later; the other streams wait for the common start or would run for an hour."""
+    left = iter(range(after))
 
-    with pytest.raises(BackendError, match="no"):
-        side_by_side([fail, lambda: None], 30.0)
+    def fail() -> None:
+        if next(left, None) is None:
+            raise error
+
+    with pytest.raises(type(error), match="no"):
+        side_by_side([lambda: None, fail, lambda: None], 3600.0)
 
 
 @pytest.mark.stage
