@@ -33,7 +33,7 @@ CROSS              := $(UNITY) -DEDGETL_WITH_OPENVINO=OFF -DONNXRUNTIME_ROOT=$(E
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
 demo: $(READY)
