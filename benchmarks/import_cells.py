@@ -1,57 +1,51 @@
-"""One network of `imports.py`: exported, imported, quantized in several ways, judged and timed."""
+"""One network of `imports.py`: exported, imported, quantized in several ways and judged; and timed, later."""
 
 from __future__ import annotations
 
-import json
+import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
-import timm
-import torch
+from import_networks import Exporter, Pictures, Trained, export, trained
 from numpy.typing import NDArray
 from plain_models import Recipe as Way
-from plain_models import Shots, compiled, nncf_recipes, static_recipes
+from plain_models import Shots, compiled, make, nncf_recipes, static_recipes
 from repeated_ratio import ratio
 from result_file import made_here
-from torch import nn
 
-from edgetl.backbones.checkpoint import read_checkpoint
-from edgetl.backbones.weights import model_file
 from edgetl.backends.base import load
 from edgetl.bench.latency import interleaved
 from edgetl.bench.machine import describe, other_cpu
 from edgetl.data.batches import TIMED_IMAGES, batches, load_batch, spread
-from edgetl.pivot.pivot import model_for, read_pivot
+from edgetl.files.digest import file_digest
+from edgetl.pivot.pivot import Pivot, model_for, read_pivot
 from edgetl.recipes.job import make_job
 from edgetl.recipes.recipe_file import parse_recipe
 from edgetl.recipes.targets import load_target
 from edgetl.stages.pipeline import run
 from edgetl.stats import paired_difference
+from edgetl.store.results import open_store
 from edgetl.tasks.base import load_task
 from edgetl.tasks.running import answer_all
-from edgetl.types import Compiled, Engine, Interval, Sample, Silent, Target
+from edgetl.types import Compiled, Engine, Interval, Precision, Sample, Silent, Target
 
-Exporter = Literal["dynamo", "script"]
 FLOAT, OURS = "float", "edgetl"
-CLASSES = 1000
+ON_OPENVINO = ", OpenVINO"
 _CALIBRATES = 5  # every fifth picture
 _BATCH = 8
 _WARMUP = 5
-_OPSET = 17  # of the older exporter
 
 
 @dataclass(frozen=True)
 class Settings:
-    """pictures, weights: folders. runs  per repeat. repeats  times the engines are opened afresh. methods  rivals"""
+    """pictures  folders by kind. weights  folder. keras  interpreter for tf2onnx. methods  rivals"""
 
-    pictures: Path
+    pictures: Mapping[Pictures, Path]
     weights: Path
-    runs: int
-    repeats: int
+    keras: Path | None
     methods: tuple[str, ...]
 
 
@@ -63,88 +57,148 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Int8:
-    """top1, drop_points against the float file; faster  time of the float build over its time"""
+class Build:
+    """files  in the folder of its name, slashed, beside the network; target  that opens them
+
+    top1, drop_points  on the judged pictures, the latter against the float file; None: float on a second runtime
+    """
 
     method: str
-    top1: float
-    drop_points: Interval
-    faster: Interval
+    files: Compiled
+    target: str
+    top1: float | None
+    drop_points: Interval | None
 
 
 @dataclass(frozen=True)
 class Cell:
-    """float_top1  of the user's file on the judged pictures; loads  before each repeat"""
+    """float_top1  of the user's file on the judged pictures"""
 
     key: Key
-    target: str
     judged: int
+    calibrated: int
     float_top1: float
-    builds: tuple[Int8, ...]
+    builds: tuple[Build, ...]
+    made_with: str
+
+
+@dataclass(frozen=True)
+class Faster:
+    """Time of one build over that of another, in the same rounds."""
+
+    slow: str
+    fast: str
+    ratio: Interval
+
+
+@dataclass(frozen=True)
+class Times:
+    """milliseconds  median of all runs; loads  load average before each repeat"""
+
+    key: Key
+    milliseconds: dict[str, float]
+    faster: tuple[Faster, ...]
     loads: tuple[float | None, ...]
     made_with: str
 
 
 def measure(key: Key, settings: Settings, folder: Path) -> Cell:
-    """Everything about one network; `folder` receives its files. Raises EdgetlError."""
+    """All builds of one network and their accuracy; `folder` receives its files. Raises EdgetlError."""
     folder.mkdir(parents=True, exist_ok=True)
-    target = next(each for each in map(load_target, ("x86-cpu", "x86-avx2")) if not other_cpu(each))
-    pivot = _pivot(key, settings, folder, target)
+    targets = _targets()
+    found = trained(key.network, settings.weights)
+    found = export(key.network, found, key.exporter, folder, settings.keras)
+    samples = _samples(settings.pictures[found.pictures], found.pictures)
+    pivot = _pivot(key, found, samples, folder, targets)
     known = read_pivot(pivot)
-    samples = _samples(settings.pictures)
     shots = Shots(samples[::_CALIBRATES], known.preprocessing)
     judged = [sample for index, sample in enumerate(samples) if index % _CALIBRATES]
-    floating = pivot / model_for(known, target, "float32").file
-    backend = load(target.backend)
-    made: dict[str, tuple[Path, Compiled, Target]] = {}
-    for name, precision in ((FLOAT, "float32"), (OURS, "int8")):
-        out = _fresh(folder / name)
-        model = pivot / model_for(known, target, precision).file  # type: ignore[arg-type]
-        made[name] = (out, backend.compile(model, target, precision, out), target)  # type: ignore[arg-type]
-    for way in _ways(target, settings.methods):
-        out = _fresh(folder / way.name.replace(" ", "-"))
-        way.make(floating, shots, out)
-        other = target if way.backend == target.backend else load_target("intel-avx2")
-        made[way.name] = (out, compiled(way, out, load(way.backend).version()), other)
-    return _measured(key, made, judged, shots, settings, target)
-
-
-def _measured(
-    key: Key,
-    made: Mapping[str, tuple[Path, Compiled, Target]],
-    judged: Sequence[Sample],
-    shots: Shots,
-    settings: Settings,
-    target: Target,
-) -> Cell:
-    def opened(stack: ExitStack) -> dict[str, Engine]:
-        return {
-            name: stack.enter_context(load(at.backend).open(out, files, at, threads=1))
-            for name, (out, files, at) in made.items()
-        }
-
-    repeats: list[dict[str, NDArray[np.int64]]] = []
-    loads: list[float | None] = []
-    timed = load_batch(spread(judged, TIMED_IMAGES), shots.preprocessing)
-    for seed in range(settings.repeats):
-        loads.append(describe().load_average)
-        with ExitStack() as stack:
-            repeats.append(interleaved(opened(stack), timed, runs=settings.runs, warmup=_WARMUP, seed=seed))
+    made = _made(known, pivot, shots, settings, folder, targets)
     labels = np.array([sample.label for sample in judged])
     with ExitStack() as stack:
-        logits = answer_all(load_task("classification"), opened(stack), batches(judged, shots.preprocessing, _BATCH))
-    right = {name: found.argmax(1) == labels for name, found in logits.items()}
+        engines = _opened(stack, {name: at for name, at in made.items() if name != FLOAT + ON_OPENVINO}, folder)
+        logits = answer_all(load_task("classification"), engines, batches(judged, shots.preprocessing, _BATCH))
+    right = {name: scores.argmax(1) == labels for name, scores in logits.items()}
     builds = tuple(
-        Int8(
+        Build(
             method=name,
-            top1=float(right[name].mean()),
-            drop_points=paired_difference(right[FLOAT], right[name]),
-            faster=ratio(repeats, FLOAT, name, seed=0).combined,
+            files=files,
+            target=target.name,
+            top1=float(right[name].mean()) if name in right else None,
+            drop_points=paired_difference(right[FLOAT], right[name]) if name in right else None,
         )
-        for name in made
-        if name != FLOAT
+        for name, (files, target) in made.items()
     )
-    return Cell(key, target.name, len(judged), float(right[FLOAT].mean()), builds, tuple(loads), made_here())
+    return Cell(key, len(judged), len(shots), float(right[FLOAT].mean()), builds, made_here())
+
+
+def measure_times(cell: Cell, settings: Settings, folder: Path, *, runs: int, repeats: int) -> Times:
+    """All builds of a finished cell in the same rounds, on one thread; engines are opened afresh for each repeat."""
+    pivot = read_pivot(folder / "build" / "pivot")
+    kind: Pictures = "cifar" if cell.key.network.endswith("cifar10") else "imagenet"
+    few = spread(_samples(settings.pictures[kind], kind), TIMED_IMAGES)
+    images = load_batch(few, pivot.preprocessing)
+    made = {build.method: (build.files, load_target(build.target)) for build in cell.builds}
+    found: list[dict[str, NDArray[np.int64]]] = []
+    loads: list[float | None] = []
+    for seed in range(repeats):
+        loads.append(describe().load_average)
+        with ExitStack() as stack:
+            engines = _opened(stack, made, folder)
+            found.append(interleaved(engines, images, runs=runs, warmup=_WARMUP, seed=seed))
+    medians = {name: float(np.median(np.concatenate([times[name] for times in found]))) / 1e6 for name in made}
+    faster = tuple(Faster(slow, fast, ratio(found, slow, fast, seed=0).combined) for slow, fast in _pairs(made))
+    return Times(cell.key, medians, faster, tuple(loads), made_here())
+
+
+def _pairs(made: Mapping[str, tuple[Compiled, Target]]) -> list[tuple[str, str]]:
+    """Each INT8 build against float, and each rival against ours, on the same runtime."""
+    found = []
+    for name, (files, _) in made.items():
+        suffix = ON_OPENVINO if files.backend == "openvino" else ""
+        if not name.startswith(FLOAT):
+            found.append((FLOAT + suffix, name))
+        if not name.startswith((FLOAT, OURS)):
+            found.append((name, OURS + suffix))
+    return found
+
+
+def folder_of(method: str) -> str:
+    return method.replace(",", "").replace(" ", "-")
+
+
+def _opened(stack: ExitStack, made: Mapping[str, tuple[Compiled, Target]], folder: Path) -> dict[str, Engine]:
+    return {
+        name: stack.enter_context(load(at.backend).open(folder / folder_of(name), files, at, threads=1))
+        for name, (files, at) in made.items()
+    }
+
+
+def _targets() -> tuple[Target, Target]:
+    """For this CPU, of ONNX Runtime and of OpenVINO."""
+    pairs = (("x86-cpu", "intel-cpu"), ("x86-avx2", "intel-avx2"))
+    names = next(pair for pair in pairs if not other_cpu(load_target(pair[0])))
+    return load_target(names[0]), load_target(names[1])
+
+
+def _made(
+    known: Pivot, pivot: Path, shots: Shots, settings: Settings, folder: Path, targets: tuple[Target, Target]
+) -> dict[str, tuple[Compiled, Target]]:
+    made: dict[str, tuple[Compiled, Target]] = {}
+    ours: tuple[tuple[str, Precision], ...] = ((FLOAT, "float32"), (OURS, "int8"))
+    for target, suffix in zip(targets, ("", ON_OPENVINO), strict=True):
+        for name, precision in ours:
+            out = _fresh(folder / folder_of(name + suffix))
+            model = pivot / model_for(known, target, precision).file
+            made[name + suffix] = (load(target.backend).compile(model, target, precision, out), target)
+    floating = pivot / model_for(known, targets[0], "float32").file
+    for way in _ways(targets[0], settings.methods):
+        out = _fresh(folder / folder_of(way.name))
+        with open_store(folder / "rivals") as store:  # kept while the float model is the same
+            shutil.copytree(make(store, floating, way, shots).folder, out, dirs_exist_ok=True)
+        target = next(each for each in targets if each.backend == way.backend)
+        made[way.name] = (compiled(way, out, load(way.backend).version()), target)
+    return made
 
 
 def _ways(target: Target, methods: Sequence[str]) -> list[Way]:
@@ -159,58 +213,40 @@ def _fresh(folder: Path) -> Path:
     return folder
 
 
-def _pivot(key: Key, settings: Settings, folder: Path, target: Target) -> Path:
+def _pivot(key: Key, found: Trained, samples: Sequence[Sample], folder: Path, targets: Sequence[Target]) -> Path:
     """The folder that `edgetl import` exports for the network's file."""
-    config = json.loads((settings.weights / key.network / "card.json").read_text(encoding="utf-8"))
-    network, seen = _trained(key.network, settings.weights)
-    file = folder / "network.onnx"
-    if not file.is_file():
-        _export(network, key.exporter, file)
-    (folder / "classes.txt").write_text("\n".join(map(str, range(CLASSES))), encoding="utf-8")
-    samples = _samples(settings.pictures)
-    for name, kept in (("train", samples[::_CALIBRATES]), ("val", samples)):
-        rows = [f"{sample.path},{sample.label}" for i, sample in enumerate(kept) if name == "train" or i % _CALIBRATES]
+    classes = 1 + max(sample.label for sample in samples) if found.pictures == "cifar" else 1000
+    (folder / "classes.txt").write_text("\n".join(map(str, range(classes))), encoding="utf-8")
+    for name in ("train", "val"):
+        kept = samples[::_CALIBRATES] if name == "train" else [s for i, s in enumerate(samples) if i % _CALIBRATES]
+        rows = [f"{sample.path},{sample.label}" for sample in kept]
         (folder / f"{name}.csv").write_text("\n".join(["path,label", *rows]), encoding="utf-8")
     recipe = {
         "name": key.network,
         "data": {"train": "train.csv", "val": "val.csv", "shots": "all", "resize": "crop"},
-        "network": {"file": file.name, "classes": "classes.txt", **seen},
+        "network": {"file": "network.onnx", "classes": "classes.txt", **found.seen},
         "check": {"allow_leak": True},
-        "targets": [target.name],
+        "targets": [target.name for target in targets],
     }
-    job = make_job(parse_recipe(recipe, where=config.get("name", key.network)), folder, out=folder / "build")
+    job = make_job(parse_recipe(recipe, where=key.network), folder, out=folder / "build")
     run(job, Silent(), "export")
     return folder / "build" / "pivot"
 
 
-def _trained(name: str, weights: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """The network with its own classifier, and how it sees pictures."""
-    folder = weights / name
-    if (folder / "config.json").is_file():
-        network = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
-        how = network.pretrained_cfg
-    else:
-        from torchvision import models
-
-        network = models.get_model(name, weights=None).eval()
-        network.load_state_dict({each: value.float() for each, value in read_checkpoint(model_file(folder)).items()})
-        how = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
-    seen = {"mean": list(how["mean"]), "std": list(how["std"]), "crop_pct": how.get("crop_pct", 0.875)}
-    bicubic = how.get("interpolation") == "bicubic"
-    return network, {**seen, "interpolation": "bicubic" if bicubic else "bilinear"}
+def _samples(folder: Path, kind: Pictures) -> list[Sample]:
+    """imagenet: `<class index>_<anything>.jpg` in the order of names. cifar: a folder for each class, one of each in
+    turn."""
+    if kind == "imagenet":
+        paths = sorted(folder.resolve().glob("*.jpg"))
+        return [
+            Sample(path=str(path), truth=int(path.name.partition("_")[0]), sha256=file_digest(path)) for path in paths
+        ]
+    places = sorted(each for each in folder.resolve().iterdir() if each.is_dir())
+    numbered = [
+        (n, label, path) for label, place in enumerate(places) for n, path in enumerate(sorted(place.iterdir()))
+    ]
+    return [_sample(path, label) for _, label, path in sorted(numbered)]
 
 
-@torch.no_grad()
-def _export(network: nn.Module, exporter: Exporter, file: Path) -> None:
-    images = torch.zeros(2, 3, 224, 224)
-    if exporter == "dynamo":
-        sizes = ({0: torch.export.Dim("batch", min=1, max=64)},)
-        torch.onnx.export(network, (images,), file, dynamo=True, dynamic_shapes=sizes, verbose=False)
-    else:
-        torch.onnx.export(network, (images[:1],), file, dynamo=False, opset_version=_OPSET)
-
-
-def _samples(folder: Path) -> list[Sample]:
-    """In the order of their names; the class index is the part before the first underscore."""
-    paths = sorted(folder.resolve().glob("*.jpg"))
-    return [Sample(path=str(path), truth=int(path.name.partition("_")[0]), sha256="") for path in paths]
+def _sample(path: Path, label: int) -> Sample:
+    return Sample(path=str(path), truth=label, sha256=file_digest(path))

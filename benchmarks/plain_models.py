@@ -164,11 +164,9 @@ def _quantize_static(
 ) -> None:
     import_onnxruntime()
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
-    from onnxruntime.quantization.shape_inference import quant_pre_process
 
     prepared = out / "prepared.onnx"
-    # its symbolic shapes do not get through the decoding of boxes with an open number of images
-    quant_pre_process(str(pivot), str(prepared), skip_symbolic_shape=detector)
+    _prepare(pivot, prepared, detector)
     model = onnx.load_model(prepared)
     names = [node.name for node in model.graph.node]
     kept = set(after_convolutions(model)) if detector else set()
@@ -189,6 +187,18 @@ def _quantize_static(
         extra_options=extra,
     )
     prepared.unlink()
+
+
+def _prepare(pivot: Path, prepared: Path, detector: bool) -> None:
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    # its symbolic shapes do not get through the decoding of boxes with an open number of images
+    try:
+        quant_pre_process(str(pivot), str(prepared), skip_symbolic_shape=detector)
+    except Exception as error:
+        if "symbolic shape" not in str(error):
+            raise
+        quant_pre_process(str(pivot), str(prepared), skip_symbolic_shape=True)
 
 
 def _reader(shots: Shots) -> Any:

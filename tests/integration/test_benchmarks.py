@@ -197,6 +197,7 @@ SMALLEST: Mapping[str, Callable[[Places], list[Word]]] = {
 NOT_RUN = {
     "fuzzing.py": "builds every fuzzer twice, which takes minutes; `make fuzz` runs them in CI",
     "imports.py": "exports and imports networks with 1000 classes, which takes minutes; the import has its own tests",
+    "keras_network.py": "needs TensorFlow; imports.py calls it",
     "pretraining.py": "adapts from random weights, which takes minutes; what it calls has tests of its own",
     "texts_int8.py": "needs all-MiniLM-L6-v2 and many minutes; the parts that it calls have tests of their own",
     "pretrain/pretrain.py": "needs the seventy packages of fonts in fonts.txt",
