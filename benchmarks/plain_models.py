@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import redirect_stdout
+from contextlib import chdir, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -192,13 +192,16 @@ def _quantize_static(
 def _prepare(pivot: Path, prepared: Path, detector: bool) -> None:
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    # its symbolic shapes do not get through the decoding of boxes with an open number of images
-    try:
-        quant_pre_process(str(pivot), str(prepared), skip_symbolic_shape=detector)
-    except Exception as error:
-        if "symbolic shape" not in str(error):
-            raise
-        quant_pre_process(str(pivot), str(prepared), skip_symbolic_shape=True)
+    source, place = pivot.resolve(), prepared.resolve()
+    with chdir(place.parent):  # its symbolic shapes, if they fail, leave a file in the working folder
+        try:
+            # they do not get through the decoding of boxes with an open number of images
+            quant_pre_process(str(source), str(place), skip_symbolic_shape=detector)
+        except Exception as error:
+            if "symbolic shape" not in str(error):
+                raise
+            Path("sym_shape_infer_temp.onnx").unlink(missing_ok=True)
+            quant_pre_process(str(source), str(place), skip_symbolic_shape=True)
 
 
 def _reader(shots: Shots) -> Any:
