@@ -1,10 +1,13 @@
 """INT8 of a text classifier: accuracy lost and time over float, of edgetl's builds and of the runtimes' own tools.
 
+    python benchmarks/texts_int8.py --model FOLDER --data DATA --work WORK [--nncf-python PYTHON] --prepare
     python benchmarks/texts_int8.py --model FOLDER --data DATA --work WORK [--nncf-python PYTHON] [--write]
 
-FOLDER is a sentence encoder in Hugging Face layout (all-MiniLM-L6-v2), DATA the folder with sst2_train.csv and
-sst2_val.csv. The head is a logistic regression on frozen mean-pooled vectors of the first training texts. Accuracy is
-taken text by text on the whole validation table, as a device runs them; times are interleaved on texts of each length.
+`--prepare` stops before anything is timed: models and accuracies are kept in WORK, and the same command without it
+takes two minutes. FOLDER is a sentence encoder in Hugging Face layout (all-MiniLM-L6-v2), DATA the folder with
+sst2_train.csv and sst2_val.csv. The head is a logistic regression on frozen mean-pooled vectors of the first training
+texts. Accuracy is taken text by text on the whole validation table, as a device runs them; times are interleaved on
+texts of each length.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 import argparse
 import copy
 import csv
+import json
 import subprocess
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -38,6 +42,7 @@ from edgetl.quant.dynamic import to_dynamic
 from edgetl.quant.embeddings import round_embeddings
 from edgetl.quant.prepare import convert, fix_ranges, prepare
 from edgetl.recipes.targets import load_profile, load_target
+from edgetl.store.results import write_text
 from edgetl.tasks.classification.accuracy import compare
 from edgetl.types import Engine, Precision, Target, TextPreprocessing
 
@@ -45,6 +50,7 @@ LENGTHS = (16, 32, 64, 128)
 P = TextPreprocessing("0" * 64, 0, LENGTHS)
 LABELS = ("negative", "positive")
 CALIBRATED, TRAINED_ON = 64, 1000
+_PREPARED = "prepared.json"
 _NNCF = """
 import nncf, numpy, openvino, sys
 pivot, tokens, out = sys.argv[1:]
@@ -69,21 +75,52 @@ class Texts:
 def main() -> int:
     arguments = _arguments()
     machine = machine_now()
-    arguments.work.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    for target in (load_target(name, front="text") for name in arguments.targets):
+        made = arguments.work / target.name / _PREPARED
+        if not made.is_file():
+            _prepare(arguments, target, made)
+        if not arguments.prepare:
+            rows += _with_times(target, made)
+    if rows:
+        sections = (_method(arguments, rows), _accuracy(rows), _times(rows))
+        deliver(Result("texts-int8", "Texts in INT8", sections, {"rows": rows}), machine, arguments.write)
+    return 0
+
+
+def _prepare(arguments: argparse.Namespace, target: Target, made: Path) -> None:
+    """Build the models of a target beside `made`, and write there the row of each without its times."""
+    made.parent.mkdir(parents=True, exist_ok=True)
     train = _read(arguments.model, arguments.data / "sst2_train.csv", TRAINED_ON)
     val = _read(arguments.model, arguments.data / "sst2_val.csv", arguments.texts)
     network = _network(arguments.model, train)
     plain = to_onnx(network, P.network_shape)
-    calibration = train.tokens[:CALIBRATED]
-    rows: list[dict[str, Any]] = []
-    for target in (load_target(name, front="text") for name in arguments.targets):
-        models = _models(arguments, target, network, plain, calibration)
-        with ExitStack() as stack:
-            engines = {name: stack.enter_context(_opened(path, target)) for name, path in models.items()}
-            rows += _measured(target, engines, models, val)
-    sections = (_method(arguments, val), _accuracy(rows), _times(rows))
-    deliver(Result("texts-int8", "Texts in INT8", sections, {"rows": rows}), machine, arguments.write)
-    return 0
+    models = _models(arguments, target, network, plain, train.tokens[:CALIBRATED])
+    logits: dict[str, NDArray[np.float32]] = {}
+    for name, path in models.items():
+        with _opened(path, target) as engine:
+            logits[name] = np.concatenate([engine.infer({"tokens": text[None]})["logits"] for text in val.tokens])
+    rows = [_row(target, name, path, logits, val) for name, path in models.items()]
+    files = {name: path.relative_to(made.parent).as_posix() for name, path in models.items()}
+    kept = {"rows": rows, "files": files, "words": _without_pad(val).tolist()}
+    write_text(made, json.dumps(kept))
+
+
+def _with_times(target: Target, made: Path) -> list[dict[str, Any]]:
+    """The rows of a prepared target with the times of all its models in the same rounds."""
+    kept = json.loads(made.read_text(encoding="utf-8"))
+    words = np.array(kept["words"], np.int32)
+    with ExitStack() as stack:
+        engines = {
+            name: stack.enter_context(_opened(made.parent / path, target)) for name, path in kept["files"].items()
+        }
+        times = by_length(engines, [np.resize(words, length) for length in LENGTHS], Timing(300, 10, 1))
+    return [{**row, "times": [_facts(each) for each in times[row["made_by"]]]} for row in kept["rows"]]
+
+
+def _facts(each: Any) -> dict[str, Any]:
+    p50, speedup = each.p50_ms and vars(each.p50_ms), each.speedup and vars(each.speedup)
+    return {"tokens": each.tokens, "p50_ms": p50, "speedup": speedup}
 
 
 def _arguments() -> argparse.Namespace:
@@ -94,6 +131,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--targets", nargs="+", default=["x86-avx2", "intel-avx2"])
     parser.add_argument("--texts", type=int, default=10_000, help="validation texts at most")
     parser.add_argument("--nncf-python", type=Path, help="an interpreter that has nncf and openvino")
+    parser.add_argument("--prepare", action="store_true", help="time nothing")
     add_write_option(parser)
     return parser.parse_args()
 
@@ -210,17 +248,6 @@ class _opened:
         self._engine.close()
 
 
-def _measured(
-    target: Target, engines: Mapping[str, Engine], models: Mapping[str, Path], val: Texts
-) -> list[dict[str, Any]]:
-    logits = {
-        name: np.concatenate([engine.infer({"tokens": text[None]})["logits"] for text in val.tokens])
-        for name, engine in engines.items()
-    }
-    times = by_length(engines, [np.resize(_without_pad(val), length) for length in LENGTHS], Timing(300, 10, 1))
-    return [_row(target, name, models[name], logits, val, times[name]) for name in engines]
-
-
 def _without_pad(val: Texts) -> NDArray[np.int32]:
     """The words of all texts in a row: every length can be filled with them."""
     joined = np.concatenate(val.tokens[:64])
@@ -229,7 +256,7 @@ def _without_pad(val: Texts) -> NDArray[np.int32]:
 
 
 def _row(
-    target: Target, name: str, path: Path, logits: Mapping[str, NDArray[np.float32]], val: Texts, times: Any
+    target: Target, name: str, path: Path, logits: Mapping[str, NDArray[np.float32]], val: Texts
 ) -> dict[str, Any]:
     exact, found = logits["float32"], logits[name]
     right, was_right = found.argmax(1) == val.labels, exact.argmax(1) == val.labels
@@ -238,6 +265,7 @@ def _row(
     return {
         "target": target.name,
         "made_by": name,
+        "texts": len(val.tokens),
         "top1": vars(quality.top1),
         "drop_points": vars(quality.drop_points),
         "lost": int((was_right & ~right).sum()),
@@ -245,21 +273,13 @@ def _row(
         "rms": float(np.sqrt(np.mean((found - exact) ** 2))),
         "rms_of_logits": float(np.sqrt(np.mean(exact**2))),
         "size_bytes": sum(file.stat().st_size for file in files),
-        "times": [
-            {
-                "tokens": each.tokens,
-                "p50_ms": each.p50_ms and vars(each.p50_ms),
-                "speedup": each.speedup and vars(each.speedup),
-            }
-            for each in times
-        ],
     }
 
 
-def _method(arguments: argparse.Namespace, val: Texts) -> str:
+def _method(arguments: argparse.Namespace, rows: list[dict[str, Any]]) -> str:
     return (
         f"The encoder is `{arguments.model.name}`; its head is a logistic regression on the vectors of {TRAINED_ON} "
-        f"texts of sst2_train. Accuracy is that of {len(val.tokens)} texts of sst2_val, one at a time, filled up to "
+        f"texts of sst2_train. Accuracy is that of {rows[0]['texts']} texts of sst2_val, one at a time, filled up to "
         f"{', '.join(map(str, LENGTHS))} tokens. Drop, lost and won are paired with the float build of the "
         f"same runtime. Calibration, where there is one, saw {CALIBRATED} training texts. Wall clock of one thread, "
         "100 runs of each build in rounds of ten, all builds of a runtime in turn."

@@ -15,7 +15,7 @@ from edgetl.adapt import finetune
 from edgetl.adapt.batch_norm import reestimate
 from edgetl.adapt.budget import allowed_minutes
 from edgetl.adapt.choose_resize import choose_resize, with_resize
-from edgetl.adapt.episode import MOST_VIEWS, Task
+from edgetl.adapt.episode import Task, views_of_head
 from edgetl.adapt.record import AdaptRecord, Budget, Epoch, HeldOut, History, ResizeChoice, Times, write_adapt
 from edgetl.adapt.strategy import UNFINISHED, Outcome, adapt
 from edgetl.adapt.suited import suited
@@ -89,7 +89,7 @@ def _minutes_and_looks(run: Run) -> tuple[float, int]:
     config = suited(run)
     probe = config.strategy == "probe"
     minutes = 0.0 if probe else allowed_minutes(config, len(run.split.shots))
-    views = 0 if augment_of(run) == "none" else min(config.views, MOST_VIEWS - 1) if probe else config.views
+    views = 0 if augment_of(run) == "none" else views_of_head(run, config.views) if probe else config.views
     return minutes, len(resizes_of(run)) + views + 1  # and random weights
 
 

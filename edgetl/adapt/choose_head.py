@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgetl.adapt.candidates import judged_row
 from edgetl.adapt.compare import joined
-from edgetl.adapt.episode import MOST_VIEWS, Task
+from edgetl.adapt.episode import Task
 from edgetl.adapt.guards import Judged, judged, lead
 from edgetl.adapt.record import Candidate
 from edgetl.adapt.trials import HeadChoice, HeadChoices
@@ -30,6 +30,8 @@ _AUTO = (
 )
 # vectors of texts: few shots choose the penalty badly, which costs about a point (docs/decisions/0030-text-networks.md)
 _AUTO_OF_TEXTS = (HeadChoice("firm", False), *_AUTO)
+# views of sounds stand for other recordings (docs/decisions/0025-audio-front.md)
+_AUTO_OF_SOUNDS = (HeadChoice("views", True), *_AUTO)
 _CLEAR_LEAD = 1.0  # standard errors over the first
 
 
@@ -128,7 +130,7 @@ def head_rows(heads: Sequence[JudgedHead], folds: int, *, chosen: bool) -> list[
 
 def _judge(task: Task, features: NDArray[np.float32], folds: Sequence[Fold], choice: HeadChoice) -> JudgedHead:
     start = time.monotonic()
-    shots = prepare(features[:MOST_VIEWS] if choice.augmented else features[:1], task.labels, task.num_classes)
+    shots = prepare(choice.seen(features), task.labels, task.num_classes)
     logits = held_out_logits(choice.name, shots, folds, task.config.seed)
     # the best factor for these images, as for fine-tuned candidates, which would otherwise lead in cross entropy
     logits = logits * best_scale(logits, task.labels)
@@ -137,6 +139,6 @@ def _judge(task: Task, features: NDArray[np.float32], folds: Sequence[Fold], cho
 
 def _choices(task: Task) -> tuple[HeadChoice, ...]:
     wanted = task.config.head
-    usual = _AUTO_OF_TEXTS if task.is_of_texts else _AUTO
+    usual = {"text": _AUTO_OF_TEXTS, "audio": _AUTO_OF_SOUNDS}.get(task.front, _AUTO)
     choices = usual if wanted == "auto" else (HeadChoice(wanted, True), HeadChoice(wanted, False))
     return tuple(dict.fromkeys(HeadChoice(choice.name, choice.augmented and task.views > 0) for choice in choices))

@@ -25,8 +25,9 @@ from edgetl.recipes.recipe import Adapt
 from edgetl.recipes.run import Run
 from edgetl.tasks.heads.scores import own_labels
 from edgetl.types import HeadClasses, Progress, Sample
+from edgetl.types.data import FrontName
 
-MOST_VIEWS = 5  # for fitting a head; logistic regression on more takes too long
+MOST_VIEWS = 5  # for fitting a head; logistic regression on more takes too long, and gains only for sounds
 _MAX_FEATURE_ROWS = 20_000  # images times views; beyond this, plain views are enough
 
 
@@ -59,12 +60,17 @@ class Task:
     @property
     def noun(self) -> str:
         """One example, in sentences."""
-        return load_front(self.run.job.recipe.front).noun
+        return load_front(self.front).noun
+
+    @property
+    def front(self) -> FrontName:
+        """How the examples reach the network."""
+        return self.run.job.recipe.front
 
     @property
     def is_of_texts(self) -> bool:
         """Whether the examples are texts."""
-        return self.run.job.recipe.front == "text"
+        return self.front == "text"
 
     @property
     def config(self) -> Adapt:
@@ -142,7 +148,7 @@ def extract(task: Task, depths: Sequence[Depth], worth: Callable[[int], bool] = 
     inner = tuple(dict.fromkeys(cut.point for depth, cut in cuts.items() if cut and depth in trained))
     points = (Point(),) if task.is_of_texts else (Point(), *inner)
     folder = task.cache / "features"
-    views = task.views if trained else min(task.views, MOST_VIEWS - 1)
+    views = task.views if trained else views_of_head(task.run, task.views)
     shown = [View(number, task.policy, task.config.seed) if number else View() for number in range(1 + views)]
     names = [f"shots, view {view.number + 1} of {len(shown)}" for view in shown]
     found = [
@@ -168,6 +174,11 @@ def extract(task: Task, depths: Sequence[Depth], worth: Callable[[int], bool] = 
         else:
             prepared.append(Prepared(depth, copy.deepcopy(task.frozen.network), _pixels(task), whole))
     return Extracted(features, tuple(prepared))
+
+
+def views_of_head(run: Run, views: int) -> int:
+    """Of `views` augmented views, those that a head alone needs."""
+    return views if run.job.recipe.front == "audio" else min(views, MOST_VIEWS - 1)
 
 
 def _pixels(task: Task) -> PixelInputs:

@@ -19,6 +19,7 @@ from edgetl.backbones.classifier import set_head
 from edgetl.files.digest import value_digest
 from edgetl.store.cache import Cache
 from edgetl.tasks.classification.folds import Fold
+from edgetl.tasks.classification.heads import views
 from edgetl.tasks.classification.heads.by_name import fit_head
 from edgetl.tasks.classification.heads.by_name import prepare as prepare_shots
 from edgetl.tasks.classification.heads.head import Head
@@ -33,6 +34,12 @@ class HeadChoice:
 
     name: str
     augmented: bool
+
+    def seen(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The views (V, N, F) of `features` that it is fitted on; the head `views` takes all that there are."""
+        if not self.augmented:
+            return features[:1]
+        return features if self.name == views.NAME else features[:MOST_VIEWS]
 
     @property
     def title(self) -> str:
@@ -79,8 +86,11 @@ def fit_on(
                 for head, each, labels in zip(task.heads, choice.choices, task.labels.T, strict=True)
             ]
         )
-    views = features[:MOST_VIEWS, indices] if choice.augmented else features[:1, indices]
-    return fit_head(choice.name, prepare_shots(views, task.labels[indices], task.num_classes), task.config.seed)
+    return fit_head(
+        choice.name,
+        prepare_shots(choice.seen(features)[:, indices], task.labels[indices], task.num_classes),
+        task.config.seed,
+    )
 
 
 def _among(labels: NDArray[np.int64], indices: NDArray[np.int64]) -> NDArray[np.int64]:

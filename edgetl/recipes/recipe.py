@@ -116,9 +116,10 @@ class Adapt(Section):
     strategy: Literal["auto", "probe", "finetune"] = "auto"
     """probe: only a new head; in a detector all layers after the backbone. finetune: head, then backbone. auto: the
     best on held-out shots."""
-    head: Literal["auto", "ncm", "cosine", "ridge", "firm", "logistic"] = "auto"
-    """How the new head is fitted on frozen features. firm: logistic regression under a strong penalty. auto: the best
-    of ncm, cosine and logistic on held-out shots; for texts of firm too."""
+    head: Literal["auto", "ncm", "cosine", "ridge", "firm", "logistic", "views"] = "auto"
+    """How the new head is fitted on frozen features. firm: logistic regression under a strong penalty. views: on all
+    augmented views. auto: the best of ncm, cosine and logistic on held-out shots; for texts of firm, for sounds of
+    views too."""
     freeze: Annotated[Literal["auto"] | tuple[str, ...], BeforeValidator(_patterns)] = "auto"
     """Parameters to keep unchanged, by prefix (`blocks.0`) or wildcard (`*.conv_dw.*`). auto: tries several depths."""
     train_last: Annotated[int, Field(ge=1)] | None = None

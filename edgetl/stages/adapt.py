@@ -61,4 +61,4 @@ def adapt_stage(run: Run, weights: Weights | None = None, until: str = "adapt") 
         config |= {"task": recipe.task, "detector": recipe.detector.model_dump(mode="json"), "training": 2}
     inputs = {"shots": samples_digest(run.split, run.split.shots), "weights": source.digest}
     inputs |= {"groups": value_digest(groups)} if groups else {}
-    return run.store.once("adapt", 13, config, make, inputs=inputs)
+    return run.store.once("adapt", 14, config, make, inputs=inputs)

@@ -160,6 +160,10 @@ SMALLEST: Mapping[str, Callable[[Places], list[Word]]] = {
         *(*places.on_sets, "--sets", SET, "--shots", "2", "--draws", "2", "--targets", TARGET, *_BUDGET),
         *("--set", f"backbone.name={NETWORK}", "--set", "bench.cold_starts=1"),
     ],
+    "fronts.py": lambda places: [
+        *("--data", places.weights.parent / "data", "--weights-dir", places.weights, "--work", places.work),
+        *("--sets", "keywords", "--shots", "2", "--draws", "1", "--budget", "0.001"),
+    ],
     "harnesses.py": lambda places: [
         *(places.chain.bundle(TARGET), "--program", places.runtime.bin / "edgetl-bench", "--pairs", "6"),
     ],

@@ -33,6 +33,7 @@ def test_pretraining_is_compared_with_a_network_from_scratch_on_mel_spectra(
     adapt_network(run, locate(backbone, tmp_path, [shared / "weights"]), out)
     record = read_adapt(out)
     assert record.augment == "speech"
+    assert record.head == "views"
     assert record.resize is None
     guard = next(each for each in record.guards if each.guard == "negative transfer")
     assert "a small network trained from scratch" in guard.sentence.lower()

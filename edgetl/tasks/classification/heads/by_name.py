@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.tasks.classification.folds import Fold
-from edgetl.tasks.classification.heads import cosine, firm, logistic, ncm, ridge
+from edgetl.tasks.classification.heads import cosine, firm, logistic, ncm, ridge, views
 from edgetl.tasks.classification.heads.head import Fit, Floats, Head, Labels
 from edgetl.tasks.classification.heads.space import Space, fit_space
 
 HEADS: Mapping[str, Fit] = {
     module.NAME: module.fit
-    for module in (ncm, cosine, ridge, firm, logistic)  # cheapest first
+    for module in (ncm, cosine, ridge, firm, logistic, views)  # cheapest first
 }
 
 

@@ -17,12 +17,15 @@ _FOLDS = 5
 _MAX_ITERATIONS, _MAX_TRIAL_ITERATIONS = 500, 100
 _MAX_TRIAL_ROWS = 1200  # of views; the choice of a strength needs no more, the final fit has all
 
+Layer = tuple[Floats, Floats]
+"""Weight (C, D) and bias (C,)."""
+
 
 def fit(views: Floats, labels: Labels, num_classes: int, seed: int) -> Head:
     """Multinomial logistic regression: the mean of one on all views and one on the plain views alone.
 
-    The views of one image weigh as one image. On some sets augmented views help and on some they harm, and few shots
-    do not tell which; the mean of both (logits, and so weights) is close to the better one.
+    On some sets augmented views help and on some they harm, and few shots do not tell which; the mean of both (logits,
+    and so weights) is close to the better one.
 
     C is chosen by stratified cross-validation over images: fitted on views of some, judged by the cross entropy of
     the plain view of the others. It is searched from the middle outwards as long as the loss falls.
@@ -49,15 +52,16 @@ def fit(views: Floats, labels: Labels, num_classes: int, seed: int) -> Head:
     return Head(NAME, weight, bias, f"C {STRENGTHS[best]:g}")
 
 
-def fit_mean(views: Floats, labels: Labels, strength: float, iterations: int) -> tuple[Floats, Floats]:
-    """Weight (C, D) and bias (C,): the mean of a fit on all views (V, N, D) and one on the plain view alone."""
-    every = _fit(views, labels, strength, iterations)
+def fit_mean(views: Floats, labels: Labels, strength: float, iterations: int) -> Layer:
+    """The mean of a fit on all views (V, N, D) and one on the plain view alone."""
+    every = fit_all(views, labels, strength, iterations)
     if len(views) == 1:
         return every
-    plain = _fit(views[:1], labels, strength, iterations)
+    plain = fit_all(views[:1], labels, strength, iterations)
     return (every[0] + plain[0]) / 2, (every[1] + plain[1]) / 2
 
 
-def _fit(views: Floats, labels: Labels, strength: float, iterations: int) -> tuple[Floats, Floats]:
+def fit_all(views: Floats, labels: Labels, strength: float, iterations: int) -> Layer:
+    """A fit on all views (V, N, D); those of one image weigh as one image."""
     rows, tiled = views.reshape(-1, views.shape[-1]), np.tile(labels, len(views))
     return fit_softmax(rows, tiled, strength=strength / len(views), iterations=iterations)
