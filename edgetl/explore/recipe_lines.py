@@ -73,8 +73,7 @@ def head_lines(title: str, seen: Surveyed, facts: str, section: str = "") -> lis
     counts, noun = seen.train.counts(), f"{seen.train.noun}s"
     return [
         f"# {len(counts)} classes: {listed(seen.train.classes)}",
-        f"# {sum(counts)} training {noun}, {span(min(counts), max(counts))} per class; "
-        f"{f'{len(seen.val.files)} validation {noun}' if seen.val else f'no separate validation {noun}'}",
+        f"# {sum(counts)} training {noun}, {span(min(counts), max(counts))} per class; {_validation(seen, noun)}",
         f"# {facts}",
         *unbalanced_lines(counts),
         *note_lines(seen.notes),
@@ -83,6 +82,16 @@ def head_lines(title: str, seen: Surveyed, facts: str, section: str = "") -> lis
         *([section] if section else []),
         "",
     ]
+
+
+def _validation(seen: Surveyed, noun: str) -> str:
+    """How many examples are for validation; windows of background noise that are in both listings count once."""
+    if seen.val is None:
+        return f"no separate validation {noun}"
+    trained = {path for path, _ in seen.train.files}
+    own = sum(path not in trained for path, _ in seen.val.files)
+    lent = len(seen.val.files) - own
+    return f"{own} validation {noun}" + (f", and some of the {lent} windows of background noise" if lent else "")
 
 
 def place_lines(train: Path, val: Path | None, here: Path, noun: str, better: str) -> list[str]:

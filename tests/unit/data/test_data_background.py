@@ -160,3 +160,12 @@ def test_new_and_check_take_a_folder_of_noise_beside_the_words(tmp_path: Path, s
     assert load_recipe(tmp_path / "recipe.yaml").data.group_by
     checked = shell("check", tmp_path / "recipe.yaml", "--set", "check.features=false", "--set", "data.shots=2")
     assert checked.code == 0, checked.out + checked.err
+
+
+def test_new_counts_noise_once_that_training_lends_to_validation(tmp_path: Path, shell: Shell) -> None:
+    words(tmp_path / "data" / "val", 250)
+    for name in ("tap.wav", "bike.wav"):
+        noise(words(tmp_path / "data" / "train"), 5, name)
+    assert shell("new", tmp_path / "data", "-o", tmp_path / "recipe.yaml").code == 0
+    text = (tmp_path / "recipe.yaml").read_text(encoding="utf-8")
+    assert "# 22 training clips, 6 to 10 per class; 12 validation clips, and some of the 10 windows of background" in text
