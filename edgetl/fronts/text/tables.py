@@ -22,6 +22,8 @@ MAX_ROWS = 1_000_000
 MAX_COLUMNS = 1000
 MAX_CHARACTERS = 1 << 17
 """Of one text, in every kind of file."""
+MAX_CELL_CHARACTERS = 1 << 24
+"""Of a cell of CSV. A text of so many is skipped like any other that is too long; the table is read."""
 
 TEXT_NAMES = (
     *("text", "sentence", "review", "comment", "message", "content", "body", "utterance", "tweet", "document"),
@@ -121,6 +123,7 @@ def parse_table(text: str, path: Path) -> Table:
 
 def _csv_rows(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
     """Each row with the line in which it begins."""
+    csv.field_size_limit(MAX_CELL_CHARACTERS)  # there is only one for the whole process
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     line = 1
     try:
@@ -129,7 +132,7 @@ def _csv_rows(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
             line = reader.line_num + 1
     except csv.Error as error:
         reason = (
-            f"a cell of more than {csv.field_size_limit()} characters; shorten it, or close its quotes"
+            f"a cell of more than {MAX_CELL_CHARACTERS} characters; shorten it, or close its quotes"
             if "field limit" in str(error)
             else f"not valid CSV: {error}"
         )

@@ -11,7 +11,7 @@ import pytest
 
 from edgetl.errors import DataError
 from edgetl.fronts.text.read import UnreadableText, read_example
-from edgetl.fronts.text.tables import MAX_CHARACTERS, open_table
+from edgetl.fronts.text.tables import MAX_CELL_CHARACTERS, MAX_CHARACTERS, open_table
 
 
 def table(folder: Path, name: str, content: str | bytes) -> Path:
@@ -82,7 +82,7 @@ MALFORMED: dict[str, tuple[str, str | bytes, str]] = {
         "version https://git-lfs.github.com/spec/v1\n",
         r"it is a Git LFS pointer; run git lfs pull",
     ),
-    "a huge cell": ("a.csv", f"text,label\n{'a' * (MAX_CHARACTERS + 1)},1\n", r"line 2: a cell of more than 131072"),
+    "a huge cell": ("a.csv", f"text,label\n{'a' * (MAX_CELL_CHARACTERS + 1)},1\n", r"2: a cell of more than 16777216"),
 }
 
 
@@ -113,6 +113,13 @@ def test_a_row_without_a_text_is_named_and_not_the_table(case: str, tmp_path: Pa
     assert read_example(Path(f"{path}:1")) == "fine"
     with pytest.raises(UnreadableText, match=rf"a\.jsonl:2: not usable as a text: {reason}"):
         read_example(Path(f"{path}:2"))
+
+
+def test_a_text_that_is_too_long_does_not_spoil_a_table_of_csv(tmp_path: Path) -> None:
+    path = table(tmp_path, "a.csv", f"text,label\nfine,1\n{'a' * (MAX_CHARACTERS + 1)},2\nalso fine,1\n")
+    assert [read_example(Path(f"{path}:{line}")) for line in (2, 4)] == ["fine", "also fine"]
+    with pytest.raises(UnreadableText, match=r"a\.csv:3: not usable as a text: it has 131073 characters"):
+        read_example(Path(f"{path}:3"))
 
 
 def test_a_file_is_one_text_without_its_mark_and_its_last_line_break(tmp_path: Path) -> None:
