@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
 #include <new>
 
 #include "decoders.h"
@@ -19,13 +18,9 @@ edgetl_status refuse(edgetl_error* error, edgetl_status status, const char* name
   return refuse_content(error, status, name, an_image, reason);
 }
 
-bool starts_with(const uint8_t* file, size_t bytes, const char* magic, size_t length) {
-  return bytes >= length && std::memcmp(file, magic, length) == 0;
-}
-
 edgetl_status decode_as_stored(const uint8_t* file, size_t bytes, Decoded& decoded) {
-  if (starts_with(file, bytes, "\xFF\xD8\xFF", 3)) return decode_jpeg(file, bytes, decoded);
-  if (starts_with(file, bytes, "\x89PNG\r\n\x1A\n", 8)) return decode_png(file, bytes, decoded);
+  if (is_jpeg(file, bytes)) return decode_jpeg(file, bytes, decoded);
+  if (is_png(file, bytes)) return decode_png(file, bytes, decoded);
   std::snprintf(
       decoded.reason, sizeof decoded.reason, "%s",
       bytes == 0 ? "the file is empty" : "its content is neither JPEG nor PNG, the only formats this program reads");

@@ -20,6 +20,10 @@ struct CloseFile {
   void operator()(std::FILE* file) const { std::fclose(file); }
 };
 
+bool starts_with(const uint8_t* file, size_t bytes, const char* magic, size_t length) {
+  return bytes >= length && std::memcmp(file, magic, length) == 0;
+}
+
 }  // namespace
 
 edgetl_status read_content(const char* path, const char* what, Content& content, edgetl_error* error) {
@@ -47,6 +51,18 @@ edgetl_status read_content(const char* path, const char* what, Content& content,
   }
   content = {std::move(data), bytes};
   return succeed(error);
+}
+
+bool is_jpeg(const uint8_t* file, size_t bytes) { return starts_with(file, bytes, "\xFF\xD8\xFF", 3); }
+
+bool is_png(const uint8_t* file, size_t bytes) { return starts_with(file, bytes, "\x89PNG\r\n\x1A\n", 8); }
+
+edgetl_status refuse_picture(const Content& content, const char* name, const char* what, edgetl_error* error) {
+  const uint8_t* file = content.data.get();
+  const char* reason = is_jpeg(file, content.bytes)  ? "it is a JPEG image"
+                       : is_png(file, content.bytes) ? "it is a PNG image"
+                                                     : nullptr;
+  return reason == nullptr ? EDGETL_OK : refuse_content(error, EDGETL_INVALID_ARGUMENT, name, what, reason);
 }
 
 edgetl_status refuse_content(edgetl_error* error, edgetl_status status, const char* name, const char* what,

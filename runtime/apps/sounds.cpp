@@ -40,6 +40,7 @@ edgetl_status read_window_file(const std::string& path, int32_t channels, Window
   Content content;
   const char* name = path.c_str();
   edgetl_status status = read_content(name, what, content, error);
+  if (status == EDGETL_OK) status = refuse_picture(content, name, what, error);
   if (status == EDGETL_OK) status = read_window(name, {content.data.get(), content.bytes}, window, error);
   if (status != EDGETL_OK || window.channels == static_cast<size_t>(channels)) return status;
   const std::string found =

@@ -29,7 +29,8 @@ bool is_blank(const std::string& text) {
 // Without one line break at its end.
 edgetl_status read_text_file(const std::string& path, std::string& text, edgetl_error* error) {
   Content content;
-  const edgetl_status status = read_content(path.c_str(), a_text, content, error);
+  edgetl_status status = read_content(path.c_str(), a_text, content, error);
+  if (status == EDGETL_OK) status = refuse_picture(content, path.c_str(), a_text, error);
   if (status != EDGETL_OK) return status;
   text.assign(reinterpret_cast<const char*>(content.data.get()), content.bytes);
   remove_mark(text);

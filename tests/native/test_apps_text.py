@@ -75,7 +75,8 @@ def test_a_file_is_a_text_and_so_is_every_line_of_stdin(apps: Apps, bundles: dic
         (b"", "one.txt: not usable as a text: it is empty; replace or remove it"),
         (b" \n\t ", "it holds only spaces"),
         (b"caf\xe9", "text: expected UTF-8; byte 3, 0xE9, is none"),
-        (b"\x89PNG\r\n\x1a\n", "text: expected UTF-8; byte 0, 0x89, is none"),
+        (b"\x89PNG\r\n\x1a\n", "not usable as a text: it is a PNG image; replace or remove it"),
+        (b"\x89PNG", "text: expected UTF-8; byte 0, 0x89, is none"),
         (b"a" * 131_073, "text: expected at most 131072 characters; found more"),
     ],
 )

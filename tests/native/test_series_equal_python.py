@@ -60,7 +60,7 @@ def test_windows_are_timed(apps: Apps, series_chain: SeriesChain, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("content", "words"),
     [
         ("1,2,3,4,5\n", "expected 6 channels, found 5"),
         ("a,b,c,d,e,f\n1,2,3,4,5,inf\n", "line 2: expected a number in column 6, found `inf`"),
@@ -68,13 +68,15 @@ def test_windows_are_timed(apps: Apps, series_chain: SeriesChain, tmp_path: Path
         ("a,b,c,d,e,f\n1,2,3,4,5\n", "line 2: expected 6 cells, found 5"),
         ("", "it is empty"),
         ("a,b,c,d,e,f\n", "it has a header and no time steps"),
+        (b"\xff\xd8\xff\xe0" + b"0" * 99, "it is a JPEG image"),
+        (b"\x89PNG\r\n\x1a\n" + b"0" * 99, "it is a PNG image"),
     ],
 )
 def test_what_is_no_window_is_refused_in_one_line(
-    apps: Apps, series_chain: SeriesChain, tmp_path: Path, text: str, words: str
+    apps: Apps, series_chain: SeriesChain, tmp_path: Path, content: str | bytes, words: str
 ) -> None:
     path = tmp_path / "w.csv"
-    path.write_text(text)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
     apps.refuses(1, words, "edgetl-run", series_chain.bundle(X86_TARGET), path, *apps.library)
 
 
