@@ -18,14 +18,14 @@ _LEAST_MINUTES, _SHOTS_OF_LEAST = 5.0, 167  # more shots have more anyway
 
 def suited(run: Run) -> Adapt:
     """The recipe's settings; for series and texts what the recipe leaves out suits small networks without pretrained
-    weights, and transformers.
+    weights, and pretrained networks of texts: transformers, and recurrent ones of `edgetl pretrain`.
 
     Batch norms of the former know nothing yet, a step costs a thousandth of that of an image network, and rates that
     keep pretrained weights would not move random ones. The latter read 640 texts in all, each 4 to 20 times.
     """
     recipe = run.job.recipe
     if recipe.front == "text":
-        usual = _of_transformers(len(run.split.shots)) if recipe.backbone.pretrained else _WORDS_FROM_SCRATCH
+        usual = _of_pretrained_texts(len(run.split.shots)) if recipe.backbone.pretrained else _WORDS_FROM_SCRATCH
     elif recipe.front != "series" or recipe.backbone.weights is not None:
         return recipe.adapt
     else:
@@ -35,7 +35,7 @@ def suited(run: Run) -> Adapt:
     )
 
 
-def _of_transformers(shots: int) -> dict[str, Any]:
+def _of_pretrained_texts(shots: int) -> dict[str, Any]:
     epochs = min(max(-(-_TEXTS_IN_ALL // max(shots, 1)), _FEWEST_EPOCHS), _MOST_EPOCHS)
     budget = {"budget_minutes": _LEAST_MINUTES} if shots < _SHOTS_OF_LEAST else {}
     return {"epochs": epochs, "batch_size": _COMPARED, **budget}
