@@ -36,6 +36,7 @@ GROUPS = {
         "compare": "Time two bundles in turns and say whether one is faster.",
         "throughput": "Search streams, threads and batch for the most examples a second.",
         "loadgen": "Run an MLPerf scenario by LoadGen: one stream, several, a server, offline.",
+        "sweep": "Build with many settings: which are best in accuracy, latency and size.",
         "report": "Evaluate the gates, choose the builds that ship, write report.html and report.json.",
         "language": "Build bundles of a language model from its folder, proven on texts.",
     },
@@ -219,6 +220,7 @@ def _show(error: click.ClickException) -> None:
 
 def _switch_off_telemetry() -> None:
     # libraries may phone home unless these are set before they are imported
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     for name in ("OPENVINO_TELEMETRY_DISABLED", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK", "ORT_DISABLE_TELEMETRY"):
         os.environ.setdefault(name, "1")
 

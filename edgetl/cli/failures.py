@@ -77,7 +77,16 @@ def _missing_module(name: str) -> str:
     from edgetl.backends.base import BACKENDS
 
     training = {"torch", "torchvision", "timm", "torchao", "sklearn", "onnxscript"}
-    extra = "train" if root in training else BACKENDS[root].extra if root in BACKENDS else ""
+    sweeps = {"optuna": "sweep", "sqlalchemy": "sweep", "ray": "ray"}
+    extra = (
+        "train"
+        if root in training
+        else sweeps[root]
+        if root in sweeps
+        else BACKENDS[root].extra
+        if root in BACKENDS
+        else ""
+    )
     if extra:
         return f"this needs the package {root}, which is not installed; run: pip install 'edgetl[{extra}]'"
     return f"the package {root} is not installed; the installation is incomplete: pip install --force-reinstall edgetl"

@@ -26,6 +26,11 @@ _GONE = frozenset({"adapt.ema", "adapt.l2_sp", "adapt.layer_decay", "adapt.mixup
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read and check a recipe file, with `key.sub=value` overrides applied. Raises UsageError naming file and key, or
     the wrong override."""
+    return parse_recipe(read_raw(path, overrides), where=escaped(str(path)), overrides=overrides)
+
+
+def read_raw(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The content of a recipe file that is not checked yet, with overrides applied. Raises UsageError."""
     raw = read_yaml_file(path, "the recipe")
     where = escaped(str(path))
     if not isinstance(raw, dict):
@@ -33,7 +38,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         raise UsageError(f"{where}: expected a mapping with the keys {', '.join(Recipe.model_fields)}; found {found}")
     for override in overrides:
         apply_override(raw, override)
-    return parse_recipe(raw, where=where, overrides=overrides)
+    return raw
 
 
 def parse_recipe(raw: dict[str, Any], *, where: str, overrides: Sequence[str] = ()) -> Recipe:

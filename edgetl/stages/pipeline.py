@@ -67,7 +67,12 @@ def run(job: Job, progress: Progress, until: Until = "report", devices: Sequence
     if until != "check" and job.recipe.network is None:
         require_training_tools()  # immediately, not after the images were read
     with open_store(job.out, until, progress.note) as store:
-        return _chain(store, job, _Ledger(progress), until, devices)
+        return run_in(store, job, progress, until, devices)
+
+
+def run_in(store: Store, job: Job, progress: Progress, until: Until, devices: Sequence[DeviceFile] = ()) -> Outcome:
+    """The same in a store that is open."""
+    return _chain(store, job, _Ledger(progress), until, devices)
 
 
 class _Ledger:

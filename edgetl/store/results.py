@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -61,6 +61,7 @@ class Store:
         self.stages = out / "stages"
         self.scratch = out / "scratch"
         self.cache = out / "cache"  # named by content; kept between runs, so that a killed stage resumes
+        self.making: Callable[[str], AbstractContextManager[object]] = lambda _: nullcontext()  # holds a result's name
 
     def once(
         self,
@@ -79,11 +80,18 @@ class Store:
         """
         key = value_digest({"stage": stage, "version": version, "config": config, "inputs": dict(inputs or {})})
         folder = self.stages / f"{stage}-{key[:16]}"
-        found = self._read(folder, stage, key, what)
-        if found:
-            with disk_errors(self.out):
-                self.runs.note(folder.name)
-            return found
+        with self.making(folder.name):
+            found = self._read(folder, stage, key, what)
+            if found:
+                with disk_errors(self.out):
+                    self.runs.note(folder.name)
+                return found
+            inputs = dict(inputs or {})
+            record = {"stage": stage, "version": version, "key": key, "config": config, "inputs": inputs}
+            return self._make(folder, record, run, what)
+
+    def _make(self, folder: Path, record: dict[str, Any], run: Callable[[Path], None], what: str) -> StageResult:
+        stage = record["stage"]
         with disk_errors(self.out):
             scratch = self._fresh_scratch(stage)
             reset_peak_rss()
@@ -92,17 +100,7 @@ class Store:
             seconds = round(time.monotonic() - started, 3)
             peak = peak_rss_bytes()
             digests = folder_digests(scratch)
-            record = {
-                "schema": _SCHEMA,
-                "stage": stage,
-                "version": version,
-                "key": key,
-                "config": config,
-                "inputs": dict(inputs or {}),
-                "files": digests,
-                "seconds": seconds,
-                "peak_rss_bytes": peak,
-            }
+            record |= {"schema": _SCHEMA, "files": digests, "seconds": seconds, "peak_rss_bytes": peak}
             put(scratch, folder)
             # the record comes last: a folder without it is unfinished and made again
             write_text(_record_path(folder), json.dumps(record, indent=1, sort_keys=True) + "\n")

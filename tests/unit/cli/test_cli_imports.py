@@ -21,7 +21,7 @@ HEAVY = {"numpy", "torch", "onnx", "onnxruntime", "openvino", "PIL", "pydantic",
 ORDER = (
     "types", "errors", "stats", "files", "store", "recipes", "fronts", "data", "backbones", "tasks",
     "pivot", "checks", "adapt", "quant", "backends", "imported", "bundle", "bench", "devices", "language", "report",
-    "diagnose", "stages", "explore", "cli", "__main__",
+    "diagnose", "stages", "explore", "sweep", "cli", "__main__",
 )  # fmt: skip
 # The bench runs engines and knows no toolchain.
 BENCH_MAY_USE = {"edgetl.backends.base", "edgetl.backends.fresh_process"}
