@@ -15,7 +15,6 @@ from repeated_ratio import ratio
 from result_file import made_here
 from torch import nn
 
-from edgetl import stats
 from edgetl.backbones.checkpoint import read_checkpoint
 from edgetl.backbones.examples import plain
 from edgetl.backbones.load import build
@@ -23,8 +22,8 @@ from edgetl.backbones.weights import locate, model_file
 from edgetl.backends.base import load
 from edgetl.bench.latency import interleaved
 from edgetl.bench.machine import describe, other_cpu
-from edgetl.data.batches import TIMED_IMAGES, batches, load_batch, spread
 from edgetl.errors import EdgetlError
+from edgetl.fronts.batches import TIMED_IMAGES, batches, load_batch, spread
 from edgetl.pivot.attach import attach
 from edgetl.pivot.check import check_scheme
 from edgetl.pivot.fold import fold
@@ -47,6 +46,7 @@ from edgetl.types import (
     Scheme,
     Target,
     WeightSource,
+    stats,
 )
 
 FLOAT: Precision = "float32"

@@ -22,8 +22,8 @@ from edgetl.backends.failures import one_line
 from edgetl.bench.latency import interleaved
 from edgetl.bench.machine import describe, other_cpu
 from edgetl.bundle.read import read_bundle
-from edgetl.data.batches import TIMED_IMAGES, batches, frames_of, load_batch, spread
 from edgetl.errors import EdgetlError
+from edgetl.fronts.batches import TIMED_IMAGES, batches, frames_of, load_batch, spread
 from edgetl.pivot.float_answers import read_reference
 from edgetl.pivot.pivot import read_pivot
 from edgetl.recipes.job import Job, schemes_of

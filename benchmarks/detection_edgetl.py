@@ -15,6 +15,7 @@ import edgetl.adapt.detection.adapt  # noqa: F401
 from edgetl.adapt.detection.record import read_detector_adapt
 from edgetl.adapt.detection.shots import Shots
 from edgetl.backbones.weights import locate
+from edgetl.files.durable import write_text
 from edgetl.fronts.image.augment_policy import resizes_of
 from edgetl.recipes.job import Job, make_job
 from edgetl.recipes.recipe_file import load_recipe
@@ -22,7 +23,7 @@ from edgetl.recipes.run import Run
 from edgetl.stages.adapt import adapt_stage
 from edgetl.stages.split import split_stage
 from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE
-from edgetl.store.results import open_store, write_text
+from edgetl.store.results import open_store
 from edgetl.tasks.detection.networks.base import Detector
 from edgetl.tasks.detection.networks.build import build, rebuild
 from edgetl.tasks.detection.spec import DetectorSpec, read_detector_spec

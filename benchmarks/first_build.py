@@ -26,10 +26,9 @@ from example_builds import edgetl_program, parser_on_sets
 from finished_build import FinishedBuild, read_build
 from result_file import Result, add_write_option, deliver, interval, machine_now, table
 
-from edgetl import stats
 from edgetl.adapt.record import Adaptation
 from edgetl.errors import EdgetlError
-from edgetl.types import Interval
+from edgetl.types import Interval, stats
 
 _SETS = ("neu_steel",)
 _TARGETS = ("x86-cpu", "intel-cpu", "arm64-cpu")

@@ -19,18 +19,18 @@ from result_file import made_here
 from edgetl.backends.base import load
 from edgetl.bench.latency import interleaved
 from edgetl.bench.machine import describe, other_cpu
-from edgetl.data.batches import TIMED_IMAGES, batches, load_batch, spread
 from edgetl.files.digest import file_digest
+from edgetl.fronts.batches import TIMED_IMAGES, batches, load_batch, spread
 from edgetl.pivot.pivot import Pivot, model_for, read_pivot
 from edgetl.recipes.job import make_job
 from edgetl.recipes.recipe_file import parse_recipe
 from edgetl.recipes.targets import load_target
 from edgetl.stages.pipeline import run
-from edgetl.stats import paired_difference
 from edgetl.store.results import open_store
 from edgetl.tasks.base import load_task
 from edgetl.tasks.running import answer_all
 from edgetl.types import Compiled, Engine, Interval, Precision, Sample, Silent, Target
+from edgetl.types.stats import paired_difference
 
 FLOAT, OURS = "float", "edgetl"
 ON_OPENVINO = ", OpenVINO"

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from result_file import versions
 
 from edgetl.backends.sdk import OPENVINO_REPORTER, import_onnxruntime, import_openvino
-from edgetl.data.batches import load_batch, load_example
 from edgetl.files.digest import file_digest, value_digest
+from edgetl.fronts.batches import load_batch, load_example
 from edgetl.store.results import StageResult, Store
 from edgetl.types import IMAGE_INPUT, OUTPUT_NAME, Compiled, Preprocessing, Sample
 

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from result_file import REPOSITORY, Result, add_write_option, deliver, machine_now, table
 
-from edgetl.fronts.image.frame import Frame
 from edgetl.tasks.detection.detections import Postprocess
 from edgetl.tasks.detection.postprocess import postprocess
+from edgetl.types.frames import Frame
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -28,16 +28,16 @@ from edgetl.adapt.record import read_adapt
 from edgetl.backbones.examples import as_exported
 from edgetl.backbones.load import rebuild
 from edgetl.backbones.spec import read_spec
-from edgetl.data.batches import load_batch
 from edgetl.errors import EdgetlError
+from edgetl.fronts.batches import load_batch
 from edgetl.recipes.job import make_job
 from edgetl.recipes.recipe import Recipe
 from edgetl.recipes.run import Run
 from edgetl.stages.adapt import adapt_stage
 from edgetl.stages.split import split_stage
-from edgetl.stats import wilson
 from edgetl.store.results import open_store
 from edgetl.types import Silent
+from edgetl.types.stats import wilson
 
 SETS = {
     "agnews": ("text", "text_lstm", "text/agnews_train.csv", "text/agnews_val.csv", (16, 50)),

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import yaml
 
+from edgetl.files.durable import write_text
 from edgetl.recipes.targets import load_profile, load_target
-from edgetl.store.results import write_text
 
 FLOAT, BFLOAT16, PTQ, QAT, REPAIRED, SHIPPED = "float32", "bfloat16", "ptq", "qat", "qat + repair", "shipped"
 STATIC = tuple(f"quantize_static {name}" for name in ("minmax", "percentile", "entropy"))

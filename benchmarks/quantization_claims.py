@@ -14,8 +14,7 @@ from quantization_cells import Cell, Times, unpacked
 from repeated_ratio import geometric_mean
 from transfer_text import Mean, mean, over_sets
 
-from edgetl import stats
-from edgetl.types import Interval
+from edgetl.types import Interval, stats
 
 Place = tuple[str, str]
 """Network and set."""

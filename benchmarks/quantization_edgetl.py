@@ -38,9 +38,10 @@ from edgetl.bench.host_answers import on_host
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, TargetBench
 from edgetl.bundle.read import Bundle, read_bundle
-from edgetl.data.batches import batches, load_batch
 from edgetl.errors import EdgetlError
 from edgetl.files.digest import file_digest, value_digest
+from edgetl.files.durable import write_text
+from edgetl.fronts.batches import batches, load_batch
 from edgetl.pivot.float_answers import read_reference
 from edgetl.pivot.pivot import FOLDER, read_pivot
 from edgetl.recipes.job import Job, make_job
@@ -53,7 +54,7 @@ from edgetl.stages.compile import compile_stage
 from edgetl.stages.pipeline import Outcome
 from edgetl.stages.repair import missed_by_int8, repair_stage
 from edgetl.store.records import REFERENCE_LOGITS
-from edgetl.store.results import StageResult, Store, open_store, write_text
+from edgetl.store.results import StageResult, Store, open_store
 from edgetl.tasks.base import load_task
 from edgetl.tasks.classification.accuracy import compare, stratified
 from edgetl.tasks.running import answer_all

@@ -32,7 +32,7 @@ from edgetl.backends.base import load
 from edgetl.bench.host_answers import Answered
 from edgetl.bench.latency import interleaved
 from edgetl.bench.machine import describe
-from edgetl.data.batches import load_batch, spread
+from edgetl.fronts.batches import load_batch, spread
 
 TIMED_TARGETS = ("x86-cpu", "intel-cpu")
 _OURS = (FLOAT, BFLOAT16, PTQ, QAT, REPAIRED, SHIPPED)

@@ -16,7 +16,7 @@ from typing import Any
 
 from edgetl.bench.machine import Machine, describe
 from edgetl.errors import EdgetlError
-from edgetl.store.results import write_text
+from edgetl.files.durable import write_text
 from edgetl.types import Interval
 
 REPOSITORY = Path(__file__).resolve().parent.parent

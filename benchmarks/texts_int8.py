@@ -35,6 +35,7 @@ from edgetl.backends.base import load
 from edgetl.backends.onnxruntime import OnnxRuntimeEngine
 from edgetl.backends.openvino import OpenVinoEngine
 from edgetl.bench.timed import Timing, by_length
+from edgetl.files.durable import write_text
 from edgetl.pivot.attach import attach
 from edgetl.pivot.from_torch import to_onnx
 from edgetl.pivot.serialize import clean
@@ -42,7 +43,6 @@ from edgetl.quant.dynamic import to_dynamic
 from edgetl.quant.embeddings import round_embeddings
 from edgetl.quant.prepare import convert, fix_ranges, prepare
 from edgetl.recipes.targets import load_profile, load_target
-from edgetl.store.results import write_text
 from edgetl.tasks.classification.accuracy import compare
 from edgetl.types import Engine, Precision, Target, TextPreprocessing
 

@@ -29,8 +29,8 @@ from transfer_version import code_version
 
 from edgetl.errors import EdgetlError
 from edgetl.files.digest import value_digest
+from edgetl.files.durable import write_text
 from edgetl.recipes.recipe import Backbone
-from edgetl.store.results import write_text
 
 if TYPE_CHECKING:
     import numpy as np

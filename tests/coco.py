@@ -15,12 +15,12 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from edgetl.fronts.image.decode import decode
-from edgetl.fronts.image.frame import frame_of
 from edgetl.fronts.image.normalize import normalize
 from edgetl.fronts.image.resize import resize
 from edgetl.tasks.detection.detections import Detections, Postprocess
 from edgetl.tasks.detection.postprocess import postprocess
 from edgetl.types import ImagePreprocessing
+from edgetl.types.frames import frame_of
 
 Floats = NDArray[np.float32]
 Network = Callable[[Floats], tuple[Floats, Floats]]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgetl.fronts.image.frame import Frame
 from edgetl.tasks.detection.detections import Detections, Postprocess
 from edgetl.types import ImagePreprocessing
+from edgetl.types.frames import Frame
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

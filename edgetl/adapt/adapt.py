@@ -25,7 +25,6 @@ from edgetl.backbones.classifier import features, get_head
 from edgetl.backbones.cut import whole_macs
 from edgetl.backbones.examples import load_raw, normalize
 from edgetl.backbones.extract import Frozen, freeze_network
-from edgetl.backbones.findings import Audit
 from edgetl.backbones.freeze import is_under
 from edgetl.backbones.input_choice import input_choice
 from edgetl.backbones.load import build
@@ -39,6 +38,7 @@ from edgetl.recipes.run import Run
 from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE
 from edgetl.types import Progress, ResizePolicy, Split, WeightSource
 from edgetl.types.data import labels_of
+from edgetl.types.findings import Audit
 
 Plan = Callable[[int, float, int], str]
 """Gives the time estimate that is reported first, from the multiply-accumulates of an image, the minutes that

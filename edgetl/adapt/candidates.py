@@ -6,7 +6,7 @@ from typing import Literal
 
 from edgetl.adapt.guards import Judged
 from edgetl.adapt.record import Candidate, State
-from edgetl.stats import paired_difference, wilson
+from edgetl.types.stats import paired_difference, wilson
 
 
 def judged_row(

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.adapt.record import Guard
-from edgetl.stats import paired_difference, wilson
 from edgetl.tasks.classification.heads import ridge
 from edgetl.tasks.classification.heads.space import fit_space
 from edgetl.tasks.classification.heads.temperature import cross_entropy
 from edgetl.types import Interval
+from edgetl.types.stats import paired_difference, wilson
 
 # On mobilenetv2_100, resnet50 and tf_mobilenetv3_small_100 the spread of pretrained features is 2.3 to 70 times that of
 # random ones; shuffled weights (first two; the third overflows) give 0.08 to 0.45 times.

@@ -16,9 +16,9 @@ from edgetl.adapt.race import Finish
 from edgetl.adapt.record import SEVERAL_HEADS, Guard
 from edgetl.adapt.trials import HeadChoices, fit_on, run_trial
 from edgetl.adapt.verdicts import Adapted, sanity
-from edgetl.stats import paired_difference
 from edgetl.tasks.classification.folds import Fold
 from edgetl.types import HeadClasses, Sample
+from edgetl.types.stats import paired_difference
 
 _WORSE = -0.5  # standard errors (`lead`)
 

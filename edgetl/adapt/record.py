@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from edgetl.backbones.findings import Audit
-from edgetl.store.documents import Number, read_document, write_document
+from edgetl.files.documents import Number, read_document, write_document
 from edgetl.store.records import RUN_RECORD
 from edgetl.types import Interval, ResizePolicy
+from edgetl.types.findings import Audit
 
 ADAPT_FILE = "adapt.json"
 SEVERAL_HEADS = "several heads"

@@ -32,8 +32,8 @@ from edgetl.adapt.trials import Tuning
 from edgetl.backbones.examples import load_raw, pictures
 from edgetl.backbones.extract import freeze_network, logits_of_pixels, pooled_features
 from edgetl.backbones.load import construct
-from edgetl.data.batches import load_batch
 from edgetl.errors import WeightsError
+from edgetl.fronts.batches import load_batch
 from edgetl.fronts.text.read import read_example
 from edgetl.tasks.classification.folds import Fold
 from edgetl.types import TextPreprocessing, described

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from edgetl.backbones.checkpoint import listed
-from edgetl.backbones.findings import Audit
 from edgetl.errors import WeightsError
+from edgetl.types.findings import Audit
 
 _COUNTER = "num_batches_tracked"  # of a batch norm; not used in eval mode
 

@@ -20,7 +20,7 @@ from edgetl.backbones.audio import sounds
 from edgetl.backbones.series import windows
 from edgetl.backbones.speed import packed
 from edgetl.backbones.text import texts
-from edgetl.data.batches import load_batch
+from edgetl.fronts.batches import load_batch
 from edgetl.types import FrontName, Preprocessing, Sample
 
 Views = Callable[[Tensor, torch.Generator], Tensor]

@@ -13,11 +13,11 @@ import torch
 from timm.layers import create_feature_extractor
 from torch import Tensor, fx, nn
 
-from edgetl.backbones.findings import Audit
 from edgetl.backbones.load import build, construct
 from edgetl.errors import UsageError
 from edgetl.recipes.recipe import Backbone
 from edgetl.types import NetworkSpec, ResizePolicy, WeightSource
+from edgetl.types.findings import Audit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

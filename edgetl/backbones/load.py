@@ -17,7 +17,6 @@ from edgetl.backbones.audio.native import ClipSource
 from edgetl.backbones.audit import load_audited
 from edgetl.backbones.checkpoint import fill_strictly, read_sets
 from edgetl.backbones.classifier import find_head
-from edgetl.backbones.findings import Audit
 from edgetl.backbones.fitting import fit, spread_stem
 from edgetl.backbones.hub import download
 from edgetl.backbones.own_ways import JOINED_HEAD, SECOND_HEADS
@@ -33,6 +32,7 @@ from edgetl.backbones.weights import TORCHVISION_PREFIX, model_file
 from edgetl.errors import UsageError, WeightsError
 from edgetl.recipes.recipe import Backbone
 from edgetl.types import ImagePreprocessing, NetworkSpec, ResizePolicy, TextPreprocessing, WeightSource
+from edgetl.types.findings import Audit
 
 _LIBRARIES: Mapping[str, ModuleType] = {
     "timm": timm_networks,

@@ -13,7 +13,7 @@ from edgetl.backbones.examples import load_raw, normalize
 from edgetl.backbones.feature_maps import build_feature_maps
 from edgetl.backbones.reproducible import choose_device
 from edgetl.backbones.speed import channels_last
-from edgetl.data.batches import frames_of
+from edgetl.fronts.batches import frames_of
 from edgetl.recipes.recipe import Backbone
 from edgetl.types import Progress, ResizePolicy, Sample, WeightSource
 

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from edgetl.backbones.findings import Replaceable
 from edgetl.errors import WeightsError
+from edgetl.types.findings import Replaceable
 
 RELU, RELU6, NO_GATES = "relu", "relu6", "no-gates"
 SURGERIES = (RELU, RELU6, NO_GATES)

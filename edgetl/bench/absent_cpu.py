@@ -17,10 +17,10 @@ from edgetl.bench.gates import judge
 from edgetl.bench.host_answers import Answered, on_all_images, on_host
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, TargetBench
-from edgetl.data.batches import batches, frames_of, load_example
 from edgetl.errors import BackendError
 from edgetl.files.digest import file_digest
 from edgetl.fronts.base import load_front
+from edgetl.fronts.batches import batches, frames_of, load_example
 from edgetl.recipes.run import Run
 from edgetl.store.cache import Cache
 from edgetl.tasks.base import Answers, Outputs

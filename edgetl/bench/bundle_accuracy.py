@@ -8,7 +8,6 @@ from typing import Any
 
 from edgetl.bench.measurement import HeadTop1, LabelPrecision, LabelRecall
 from edgetl.bundle.read import Bundle
-from edgetl.data.batches import batches, frames_of, usable
 from edgetl.data.head_sources import read_labeled
 from edgetl.data.labeled import labeled_objects, match_labels
 from edgetl.data.scan import locate
@@ -16,6 +15,7 @@ from edgetl.data.survey import listing_of
 from edgetl.errors import BundleError, DataError
 from edgetl.fronts.audio.window import USUAL_S
 from edgetl.fronts.base import load_front
+from edgetl.fronts.batches import batches, frames_of, usable
 from edgetl.fronts.text.read import read_example
 from edgetl.fronts.text.shown import is_cut
 from edgetl.tasks.base import load_task

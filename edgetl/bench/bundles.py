@@ -27,9 +27,9 @@ from edgetl.bench.timed import Timed, Timing, detect_p50_ms, latency, paced_runs
 from edgetl.bundle.inference import cannot_run, open_bundle
 from edgetl.bundle.manifest import FILE_NAME
 from edgetl.bundle.read import Bundle, bundle_folders, is_folder_of_bundles, read_bundle
-from edgetl.data.batches import load_example, spread
 from edgetl.errors import BackendError, BundleError
 from edgetl.files.digest import file_digest
+from edgetl.fronts.batches import load_example, spread
 from edgetl.tasks.quality import QualityRecord
 from edgetl.types import ColdStart, Interval, Placement, Preprocessing, Progress, Sample
 

@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl import stats
 from edgetl.bench.result import HostCheck
 from edgetl.tasks.classification.accuracy import Accuracy, answers, compare
-from edgetl.types import ClassRecall, Interval, Target
+from edgetl.types import ClassRecall, Interval, Target, stats
 
 _Logits = NDArray[np.float32]
 _Labels = NDArray[np.int64]

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from edgetl.bench.bundle_accuracy import labeled
 from edgetl.bundle.inference import open_bundle
 from edgetl.bundle.read import Bundle
-from edgetl.data.batches import load_example
 from edgetl.errors import DataError, UsageError
 from edgetl.files.text import escaped, nearest
 from edgetl.fronts.audio.decode import decode
 from edgetl.fronts.audio.load import at_network_rate
+from edgetl.fronts.batches import load_example
 from edgetl.fronts.series.load import read_window, with_channels
 from edgetl.tasks.classification.spotting import Event, choose_thresholds
 from edgetl.tasks.classification.stream import Hops, smoothed

@@ -30,8 +30,8 @@ from edgetl.bench.result import (
     write_bench,
 )
 from edgetl.bench.timed import Timed, Timing, by_length, latency, timed, typical
-from edgetl.data.batches import batches, frames_of, load_batch, load_example, spread
 from edgetl.errors import BackendError
+from edgetl.fronts.batches import batches, frames_of, load_batch, load_example, spread
 from edgetl.recipes.run import Run
 from edgetl.tasks.base import Answers
 from edgetl.tasks.running import answer

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field
 
-from edgetl.store.documents import read_document, write_document
+from edgetl.files.documents import read_document, write_document
 from edgetl.types import Interval
 
 REPAIR_FILE = "repair.json"

@@ -9,7 +9,7 @@ from typing import Literal
 
 from edgetl.bench.machine import Machine
 from edgetl.bench.quiet import Conditions
-from edgetl.store.documents import read_document, write_document
+from edgetl.files.documents import read_document, write_document
 from edgetl.tasks.quality import QualityRecord
 from edgetl.types import PRECISIONS, ClassRecall, ColdStart, Estimate, Interval, Precision
 

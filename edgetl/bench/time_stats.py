@@ -14,8 +14,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.stats import CHUNK_CELLS, CONFIDENCE, RESAMPLES, difference_of_two, student, z95
 from edgetl.types import Estimate, Interval
+from edgetl.types.stats import CHUNK_CELLS, CONFIDENCE, RESAMPLES, difference_of_two, student, z95
 
 FEWEST_SLOWER = 60
 """Runs slower than a high quantile from which its interval is valid (docs/decisions/0006-latency-protocol.md)."""

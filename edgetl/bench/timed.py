@@ -19,13 +19,13 @@ from edgetl.bench.quiet import Conditions, conditions, round_spread, snapshot
 from edgetl.bench.result import Latency, OfLength
 from edgetl.bench.steady import FEWEST_STEADY, WarmUp, warm_up
 from edgetl.bundle.read import Bundle
-from edgetl.data.batches import TIMED_IMAGES
+from edgetl.fronts.batches import TIMED_IMAGES
 from edgetl.fronts.image.decode import decode
-from edgetl.fronts.image.frame import frame_of
 from edgetl.fronts.image.resize import resize
 from edgetl.tasks.detection.detections import BOXES, SCORES
 from edgetl.tasks.detection.postprocess import postprocess
 from edgetl.types import Advance, Engine, Interval, as_image, fed
+from edgetl.types.frames import frame_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

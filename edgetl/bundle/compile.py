@@ -14,14 +14,15 @@ from edgetl.bundle.manifest import LABELS_NAME, Manifest, arrays_of, labels_text
 from edgetl.bundle.read import read_bundle
 from edgetl.bundle.write import replace_compiled, write_manifest
 from edgetl.errors import BackendError, UsageError
+from edgetl.files.durable import put
 from edgetl.files.temporary import temporary_folder
 from edgetl.fronts.audio.resample import FILE_NAME as RESAMPLER
 from edgetl.fronts.audio.resample import design
 from edgetl.fronts.base import load_front
 from edgetl.fronts.text.load import carry
-from edgetl.pivot.pivot import Pivot, PivotModel, available, model_for, read_pivot
+from edgetl.pivot.pivot import Pivot, PivotModel, available, left_out, model_for, read_pivot
 from edgetl.recipes.targets import load_target, scheme_id
-from edgetl.store.results import disk_errors, put
+from edgetl.store.results import disk_errors
 from edgetl.tasks.detection.detections import Postprocess
 from edgetl.types import (
     AudioPreprocessing,
@@ -95,6 +96,18 @@ def compile_targets(
                     check(folder)
                 put(folder, place)
     return list(places)
+
+
+def builds_left_out(
+    pivot_folder: Path, names: Sequence[str], targets_dirs: Sequence[Path] = ()
+) -> list[dict[str, str]]:
+    """Builds of the targets for which the pivot has no model: target, precision and reason."""
+    pivot = read_pivot(pivot_folder)
+    return [
+        {"target": name, "precision": precision, "reason": reason}
+        for name in names
+        for precision, reason in left_out(pivot, load_target(name, targets_dirs, pivot.preprocessing.front))
+    ]
 
 
 def finish_bundle(folder: Path, check: Callable[[Path], None] = lambda _: None) -> Manifest:

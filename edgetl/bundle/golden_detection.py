@@ -18,15 +18,15 @@ from edgetl.bundle.golden_steps import GoldenExample, StepCheck, read_golden
 from edgetl.bundle.manifest import Manifest
 from edgetl.bundle.ports import anchors_of
 from edgetl.errors import BundleError
-from edgetl.fronts.image.frame import frame_of
 from edgetl.tasks.detection.detections import BOXES, SCORES, Detections
 from edgetl.tasks.detection.postprocess import postprocess
 from edgetl.types import as_image
+from edgetl.types.frames import frame_of
 
 if TYPE_CHECKING:
-    from edgetl.fronts.image.frame import Frame
     from edgetl.tasks.detection.detections import Postprocess
     from edgetl.types import Tensors
+    from edgetl.types.frames import Frame
 
     Floats = NDArray[np.float32]
 

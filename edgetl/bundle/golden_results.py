@@ -14,10 +14,10 @@ from edgetl.bundle.manifest import Tolerance
 from edgetl.bundle.write import detector_tolerance, tolerance_for
 from edgetl.errors import BundleError
 from edgetl.files.arrays import UnreadableArray, read_array, read_tensors
-from edgetl.fronts.image.frame import Frame, frame_of
 from edgetl.pivot.pivot import Pivot
 from edgetl.tasks.detection.detections import BOXES, SCORES, Postprocess
 from edgetl.types import Precision, as_image
+from edgetl.types.frames import Frame, frame_of
 
 Floats = NDArray[np.float32]
 _EXACT = "float32"

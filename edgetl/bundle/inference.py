@@ -16,8 +16,8 @@ from edgetl.backends.fresh_process import LIMITS, Limits, outputs
 from edgetl.bundle.golden import StepCheck, replay
 from edgetl.bundle.manifest import Manifest
 from edgetl.bundle.read import Bundle, read_bundle
-from edgetl.data.batches import load_example, load_framed
 from edgetl.errors import BackendError, BundleError, DataError, UsageError
+from edgetl.fronts.batches import load_example, load_framed
 from edgetl.fronts.text.read import read_example
 from edgetl.fronts.text.shown import is_cut, quote
 from edgetl.tasks.detection.detections import BOXES, SCORES, Detections, Postprocess

@@ -16,9 +16,9 @@ from edgetl.bundle.manifest import read_manifest
 from edgetl.bundle.read import read_bundle
 from edgetl.errors import BundleError, StoreError
 from edgetl.files.digest import folder_digests, value_digest
-from edgetl.files.durable import write_bytes
+from edgetl.files.durable import put, write_bytes, write_text
 from edgetl.pivot.pivot import FOLDER
-from edgetl.store.results import StageResult, Store, disk_errors, put, write_text
+from edgetl.store.results import StageResult, Store, disk_errors
 
 BUNDLES = "bundles"
 RECORD = "published.json"

@@ -11,7 +11,7 @@ from edgetl import __version__
 from edgetl.bundle.manifest import FILE_NAME, FileEntry, Golden, Manifest, Measured, Tolerance, manifest_text
 from edgetl.bundle.ports import signature_for
 from edgetl.files.digest import folder_digests
-from edgetl.store.results import write_text
+from edgetl.files.durable import write_text
 from edgetl.tasks.detection.detections import Postprocess
 from edgetl.types import (
     PRECISIONS,

@@ -17,8 +17,8 @@ from edgetl.checks.subject import Subject, suspicion
 from edgetl.data.names import first_of
 from edgetl.data.split_objects import objects_by_class
 from edgetl.fronts.image.decode import read_size
-from edgetl.fronts.image.frame import frame_of
 from edgetl.types import Box, ImagePreprocessing, Remark, ResizePolicy, Split
+from edgetl.types.frames import frame_of
 
 UNEVEN = 10.0
 """Objects of the most frequent class over those of the rarest, on either side, that give a warning."""

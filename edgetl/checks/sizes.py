@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from edgetl.checks.model import Finding
 from edgetl.checks.subject import by_head, noun_of
 from edgetl.data.split_heads import each_head
-from edgetl.stats import paired_difference, wilson
 from edgetl.types import Split
+from edgetl.types.stats import paired_difference, wilson
 
 UNEVEN = 3.0
 """Largest class over smallest, on either side, that gives a warning."""

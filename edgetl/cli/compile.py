@@ -102,7 +102,7 @@ def _say_finished(bundle: Path, manifest: Manifest, device: str, as_json: bool) 
 
 def _compile_pivot(options: RecipeOptions, targets: tuple[str, ...], time_limit_s: float) -> int:
     from edgetl.backends.fresh_process import Limits
-    from edgetl.bundle.compile import compile_targets
+    from edgetl.bundle.compile import builds_left_out, compile_targets
     from edgetl.bundle.inference import open_once
     from edgetl.errors import UsageError
 
@@ -113,7 +113,7 @@ def _compile_pivot(options: RecipeOptions, targets: tuple[str, ...], time_limit_
     folders = compile_targets(
         options.recipe, targets, out, options.targets_dirs, check=lambda bundle: open_once(bundle, limits=limits)
     )
-    left = _left_out(options, targets)
+    left = builds_left_out(options.recipe, targets, options.targets_dirs)
     if options.as_json:
         emit({"bundles": [str(folder) for folder in folders], "left_out": left})
         return 0
@@ -122,16 +122,3 @@ def _compile_pivot(options: RecipeOptions, targets: tuple[str, ...], time_limit_
     for each in left:
         click.echo(f"edgetl: {each['target']}: no {each['precision']} build: {each['reason']}", err=True)
     return 0
-
-
-def _left_out(options: RecipeOptions, targets: tuple[str, ...]) -> list[dict[str, str]]:
-    """Builds of the targets for which the pivot has no model."""
-    from edgetl.pivot.pivot import left_out, read_pivot
-    from edgetl.recipes.targets import load_target
-
-    pivot = read_pivot(options.recipe)
-    return [
-        {"target": name, "precision": precision, "reason": reason}
-        for name in targets
-        for precision, reason in left_out(pivot, load_target(name, options.targets_dirs, pivot.preprocessing.front))
-    ]

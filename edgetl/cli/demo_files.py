@@ -15,10 +15,10 @@ import yaml
 from edgetl.backends.base import about
 from edgetl.backends.base import load as load_backend
 from edgetl.errors import StoreError
+from edgetl.files.durable import put, write_text
 from edgetl.recipes.recipe import Recipe
 from edgetl.recipes.recipe_file import parse_recipe
 from edgetl.recipes.targets import load_target, target_names
-from edgetl.store.results import put, write_text
 from edgetl.types import Progress
 
 BACKBONE = "edgetl:printed_characters"

@@ -71,8 +71,9 @@ def command(model: Path, csv_file: Path | None, junit_file: Path | None, **given
       edgetl import keras.onnx --data photos --normalize tf --target intel-cpu
     """
     from edgetl.errors import UsageError
+    from edgetl.files.durable import write_text
     from edgetl.recipes.recipe_file import apply_override, parse_recipe
-    from edgetl.store.results import disk_errors, write_text
+    from edgetl.store.results import disk_errors
 
     if not model.is_file():
         raise UsageError(f"{model}: no such file; name a trained ONNX classifier")

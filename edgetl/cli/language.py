@@ -67,8 +67,8 @@ def command(
       edgetl generate gpt2-language/bundles/gpt2-x86-cpu --prompt "Once upon"
     """
     from edgetl.cli.next_step import near, say_next
-    from edgetl.language.build import BUNDLES, Request, build
     from edgetl.recipes.targets import load_target
+    from edgetl.stages.language import BUNDLES, Request, build
 
     own = folder.resolve().name
     place = out or Path(f"{own}-language")

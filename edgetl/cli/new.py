@@ -23,9 +23,10 @@ def command(folder: Path, output: Path, name: str | None, force: bool, as_json: 
     from edgetl.bench.machine import saturates
     from edgetl.errors import UsageError
     from edgetl.explore.propose_recipe import proposed
+    from edgetl.files.durable import write_text
     from edgetl.files.text import escaped
     from edgetl.recipes.targets import load_target
-    from edgetl.store.results import disk_errors, write_text
+    from edgetl.store.results import disk_errors
 
     suggestion = proposed(folder)
     if output.exists() and not output.is_file():

@@ -33,7 +33,7 @@ def refuse_unwritable(*files: Path | None) -> None:
 def write_files(texts: Mapping[Path, str]) -> None:
     """Write each file whole. Raises EdgetlError naming the one that could not be written."""
     from edgetl.errors import EdgetlError
-    from edgetl.store.results import write_text
+    from edgetl.files.durable import write_text
 
     for file, text in texts.items():
         try:

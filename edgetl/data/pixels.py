@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgetl.data.batches import BATCH, load_batch
+from edgetl.fronts.batches import BATCH, load_batch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -20,10 +20,10 @@ from edgetl.devices.programs import Programs, files_of
 from edgetl.devices.transfer import send
 from edgetl.errors import BundleError, EdgetlError
 from edgetl.files.digest import file_digest
+from edgetl.files.durable import put
 from edgetl.files.json_file import PlainText, StrictModel, first_problem
 from edgetl.files.temporary import temporary_folder
 from edgetl.files.text import printable
-from edgetl.store.results import put
 
 
 @dataclass(frozen=True)

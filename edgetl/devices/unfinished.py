@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgetl.files.digest import value_digest
-from edgetl.store.results import write_text
+from edgetl.files.durable import write_text
 
 _OLD_S = 24 * 3600.0
 

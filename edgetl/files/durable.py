@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 _SEAL = b"edgetl sealed 1 "
@@ -32,6 +33,11 @@ def write_bytes(path: Path, data: bytes) -> None:
         aside.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file atomically: a reader sees the old one or the complete new one, even after a power cut."""
+    write_bytes(path, text.encode("utf-8"))
 
 
 def sync(path: Path) -> None:
@@ -65,3 +71,37 @@ def read_sealed(path: Path) -> bytes:
     if header != _SEAL + hashlib.sha256(data).hexdigest().encode() + b"\n":
         raise Damaged(path)
     return data
+
+
+def put(scratch: Path, folder: Path) -> None:
+    """Move a finished scratch folder to its place in one rename, replacing an older one.
+
+    The old one is moved aside first and restored if the new one cannot take its place.
+    """
+    _share(scratch)
+    sync_below(scratch)
+    if folder.exists():
+        old = scratch.with_name(scratch.name + ".old")
+        shutil.rmtree(old, ignore_errors=True)
+        try:
+            folder.rename(old)
+            scratch.rename(folder)
+        except BaseException:  # also on an interrupt: the caller may remove everything beside `scratch`
+            if not folder.exists():
+                old.rename(folder)
+            raise
+        sync(folder.parent)
+        shutil.rmtree(old)
+    else:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch.rename(folder)
+        sync(folder.parent)
+
+
+def _share(folder: Path) -> None:
+    # some libraries write files that only their owner may read, but others must be able to use the build
+    mask = os.umask(0)
+    os.umask(mask)
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(0o666 & ~mask)

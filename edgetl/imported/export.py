@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from edgetl.data.batches import batches
+from edgetl.fronts.batches import batches
 from edgetl.imported.network import normalization_of, path_of, read_network
 from edgetl.imported.original import Original
 from edgetl.imported.read import open_network

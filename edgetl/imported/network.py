@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgetl.data.batches import batches
 from edgetl.errors import ParityError, UsageError, WeightsError
+from edgetl.fronts.batches import batches
 from edgetl.fronts.image.normalize import normalize
 from edgetl.imported.absorb import Affine
 from edgetl.imported.normal_form import NETWORK_INPUT, to_normal_form

@@ -10,10 +10,9 @@ import onnx
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from edgetl.backbones.findings import Replaceable
-from edgetl.data.batches import batches
 from edgetl.errors import BackendError
 from edgetl.files.digest import value_digest
+from edgetl.fronts.batches import batches
 from edgetl.fronts.image.normalize import normalize
 from edgetl.imported.bias import IMAGES, correct_biases
 from edgetl.imported.network import read_network
@@ -33,6 +32,7 @@ from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
 from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.types import ImagePreprocessing, Sample, Scheme, as_image
+from edgetl.types.findings import Replaceable
 
 REFERENCE_IMAGES = 64
 _FEW = 4  # images whose values are all in memory

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from edgetl.files.documents import read_document, write_document
 from edgetl.recipes.network import Normalization
-from edgetl.store.documents import read_document, write_document
 from edgetl.types import ImagePreprocessing, Interval
 
 IMPORT_FILE = "import.json"

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl import stats
 from edgetl.imported.original import Original, Pixels
 from edgetl.imported.record import Scored
 from edgetl.recipes.network import USUAL, Normalization
+from edgetl.types import stats
 
 IMAGES = 64
 """On which the usual preprocessings are compared."""

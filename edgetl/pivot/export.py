@@ -9,7 +9,7 @@ import onnx
 from safetensors.numpy import save_file
 from torch import nn
 
-from edgetl.data.batches import batches
+from edgetl.fronts.batches import batches
 from edgetl.fronts.text.load import carry
 from edgetl.pivot import golden
 from edgetl.pivot.adapted import open_adapted

@@ -13,9 +13,9 @@ from pydantic import Field, model_validator
 
 from edgetl.errors import BundleError, UsageError
 from edgetl.files.digest import file_digest, folder_digests
+from edgetl.files.durable import write_text
 from edgetl.files.json_file import DetectorLabels, ReadPreprocessing, RelativePath, Sha256, StrictModel, read_json
 from edgetl.recipes.targets import scheme_id
-from edgetl.store.results import write_text
 from edgetl.tasks.detection.detections import Postprocess
 from edgetl.types import PRECISIONS, HeadClasses, ModelKind, Precision, Target, located
 from edgetl.types.data import are_heads_of

@@ -13,7 +13,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from edgetl.data.batches import batches, frames_of
+from edgetl.fronts.batches import batches, frames_of
 from edgetl.pivot.attach import attach
 from edgetl.pivot.half import measure_range
 from edgetl.pivot.literal import infer, open_literal

@@ -13,8 +13,8 @@ from safetensors.numpy import save_file
 from torch import nn
 
 from edgetl.backbones.examples import as_exported
-from edgetl.data.batches import batches, frames_of
 from edgetl.fronts.base import load_front
+from edgetl.fronts.batches import batches, frames_of
 from edgetl.pivot.adapted import open_adapted, outputs_of
 from edgetl.pivot.float_answers import FILE_NAME
 from edgetl.pivot.fold import fold_parts

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgetl.backbones.examples import augmented, plain, views
-from edgetl.data.batches import load_batch
 from edgetl.files.digest import value_digest
+from edgetl.fronts.batches import load_batch
 from edgetl.quant.draw import draw_samples
 from edgetl.types import CalibrationProfile, Preprocessing, Sample
 

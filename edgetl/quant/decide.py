@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edgetl.data.batches import BATCH, frames_of, spread
 from edgetl.files.text import decimal
 from edgetl.fronts.base import load_front
+from edgetl.fronts.batches import BATCH, frames_of, spread
 from edgetl.pivot.adapted import outputs_of
 from edgetl.quant.record import Decision, Judged
 from edgetl.quant.shots import Shots

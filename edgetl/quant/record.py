@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from edgetl.backbones.findings import Replaceable
-from edgetl.store.documents import Number, read_document, write_document
+from edgetl.files.documents import Number, read_document, write_document
 from edgetl.tasks.accuracy_gates import OfHead
 from edgetl.types import ClassRecall, Interval
+from edgetl.types.findings import Replaceable
 
 QUANTIZE_FILE = "quantize.json"
 

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from edgetl.backbones.examples import as_exported
-from edgetl.backbones.findings import Replaceable
-from edgetl.data.batches import batches
 from edgetl.files.digest import value_digest
+from edgetl.fronts.batches import batches
 from edgetl.pivot.adapted import Adapted
 from edgetl.pivot.fold import fold_parts
 from edgetl.pivot.from_torch import to_onnx
@@ -30,6 +29,7 @@ from edgetl.recipes.targets import scheme_id
 from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.tasks.base import Outputs, Task, load_task
 from edgetl.types import Preprocessing, Scheme
+from edgetl.types.findings import Replaceable
 
 REFERENCE_TEXTS = 64
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgetl.adapt.record import Adaptation, Candidate, Epoch, History, ResizeChoice
-from edgetl.backbones.findings import Audit
 from edgetl.report import words
+from edgetl.types.findings import Audit
 
 KINDS = {"head": "head", "finetune": "fine-tuning"}
 _SHOWN_NAMES = 6  # of trained parts; a network may have hundreds

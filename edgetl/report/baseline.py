@@ -14,8 +14,8 @@ from edgetl.errors import UsageError
 from edgetl.report.devices import read_devices
 from edgetl.report.model import Figures, read_report
 from edgetl.report.words import milliseconds, percent, times, times_range
-from edgetl.stats import difference_of_two
 from edgetl.types import Estimate, Interval, Verdict
+from edgetl.types.stats import difference_of_two
 
 _NAMES = {"p50_ms": "p50", "p99_ms": "p99", "detect_p50_ms": "p50 of whole detections"}
 _MOST_BYTES = 50_000_000

@@ -20,6 +20,7 @@ from edgetl.adapt.detection.record import DetectorAdaptation
 from edgetl.adapt.record import Adaptation, History
 from edgetl.bench.result import BENCH_FILE, LATENCY_FILE, PREDICTIONS_FILE, TargetBench, read_bench
 from edgetl.errors import EdgetlError
+from edgetl.files.durable import write_text
 from edgetl.fronts.base import load_front
 from edgetl.report import adaptation, words
 from edgetl.report.adaptation import curves, plain
@@ -39,7 +40,6 @@ from edgetl.report.suspects import ShownFinding, show_findings
 from edgetl.report.texts.lengths import Lengths, times_of
 from edgetl.report.texts.looks import Reader
 from edgetl.report.texts.looks import plain as plain_text
-from edgetl.store.results import write_text
 from edgetl.tasks.base import Answers, TaskName
 from edgetl.tasks.classification.accuracy import Accuracy
 from edgetl.tasks.heads.scores import HeadScores

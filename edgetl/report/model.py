@@ -17,10 +17,10 @@ from edgetl.bench.measurement import Harness
 from edgetl.bench.repair_record import Repair
 from edgetl.checks.model import Checks
 from edgetl.errors import EdgetlError
+from edgetl.files.durable import write_text
 from edgetl.files.json_file import TolerantModel, first_problem
 from edgetl.report.detection.model import ObjectScores
 from edgetl.report.heads import HeadScore
-from edgetl.store.results import write_text
 from edgetl.tasks.base import TaskName
 from edgetl.types import FrontName, Precision, Verdict
 

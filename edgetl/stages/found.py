@@ -9,10 +9,10 @@ from typing import Any
 from edgetl.adapt.detection.record import DetectorAdaptation
 from edgetl.adapt.record import Adaptation
 from edgetl.adapt.records import read_adaptation
+from edgetl.files.documents import as_json
 from edgetl.fronts.base import load_front
 from edgetl.pivot.pivot import PivotModel, read_pivot
 from edgetl.quant.record import QuantizeRecord, read_quantize
-from edgetl.store.documents import as_json
 from edgetl.store.results import StageResult
 
 _LOUD = ("warn", "failed")

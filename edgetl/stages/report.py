@@ -20,7 +20,7 @@ def report_stage(run: Run, finished: Finished, done: Sequence[StageResult]) -> S
     """Verdicts, the bundles that ship, report.json and report.html. done  all stages, for the table of times"""
 
     def make(out: Path) -> None:
-        from edgetl.report.write import write_reports
+        from edgetl.stages.write_report import write_reports
 
         write_reports(run, finished, done, out)
 
@@ -41,7 +41,7 @@ def devices_stage(run: Run, finished: Finished, reported: StageResult, devices: 
     """The report again, with device measurements."""
 
     def make(out: Path) -> None:
-        from edgetl.report.write import add_devices
+        from edgetl.stages.write_report import add_devices
 
         add_devices(run, finished, reported.folder, devices, out)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgetl.backbones.findings import Replaceable
 from edgetl.backends.base import about
 from edgetl.bench.result import TargetBench
 from edgetl.fronts.views import augment_of
@@ -16,6 +15,7 @@ from edgetl.recipes.targets import scheme_id
 from edgetl.stages.keys import TRAINING_TOOLS, samples_digest, versions
 from edgetl.store.results import StageResult
 from edgetl.types import Target
+from edgetl.types.findings import Replaceable
 
 
 def surgery_stage(run: Run, adapted: StageResult) -> StageResult:

@@ -18,9 +18,10 @@ from pydantic import TypeAdapter, ValidationError
 from edgetl.backbones.weights import locate
 from edgetl.errors import UsageError, WeightsError
 from edgetl.files.digest import value_digest
+from edgetl.files.durable import write_text
 from edgetl.recipes.job import Job
 from edgetl.recipes.recipe import Backbone
-from edgetl.store.results import disk_errors, write_text
+from edgetl.store.results import disk_errors
 from edgetl.types import Progress, WeightSource
 
 MEMORY_FILE = "weights.json"

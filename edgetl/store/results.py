@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from edgetl.errors import StoreError
 from edgetl.files.digest import file_digest, folder_digests, value_digest
-from edgetl.files.durable import Damaged, read_sealed, sync, sync_below, write_bytes, write_sealed
+from edgetl.files.durable import Damaged, put, read_sealed, write_sealed, write_text
 from edgetl.files.temporary import comes_of_full_disk
 from edgetl.store.memory import peak_rss_bytes, reset_peak_rss
 from edgetl.store.records import RUN_RECORD
@@ -237,45 +237,6 @@ def _written(error: Exception, out: Path) -> str:
     names = [str(name) for name in named if name is not None]
     inside = [name for name in names if Path(name).is_relative_to(out)]
     return (inside or (names if len(names) == 1 else [str(out)]))[0]
-
-
-def put(scratch: Path, folder: Path) -> None:
-    """Move a finished scratch folder to its place in one rename, replacing an older one.
-
-    The old one is moved aside first and restored if the new one cannot take its place.
-    """
-    _share(scratch)
-    sync_below(scratch)
-    if folder.exists():
-        old = scratch.with_name(scratch.name + ".old")
-        shutil.rmtree(old, ignore_errors=True)
-        try:
-            folder.rename(old)
-            scratch.rename(folder)
-        except BaseException:  # also on an interrupt: the caller may remove everything beside `scratch`
-            if not folder.exists():
-                old.rename(folder)
-            raise
-        sync(folder.parent)
-        shutil.rmtree(old)
-    else:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        scratch.rename(folder)
-        sync(folder.parent)
-
-
-def _share(folder: Path) -> None:
-    # some libraries write files that only their owner may read, but others must be able to use the build
-    mask = os.umask(0)
-    os.umask(mask)
-    for path in folder.rglob("*"):
-        if path.is_file():
-            path.chmod(0o666 & ~mask)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file atomically: a reader sees the old one or the complete new one, even after a power cut."""
-    write_bytes(path, text.encode("utf-8"))
 
 
 @contextmanager

@@ -13,8 +13,9 @@ import yaml
 
 from edgetl.errors import StoreError, UsageError
 from edgetl.files.digest import value_digest
+from edgetl.files.durable import write_text
 from edgetl.report import words
-from edgetl.store.results import disk_errors, open_store, write_text
+from edgetl.store.results import disk_errors, open_store
 from edgetl.sweep.front import front
 from edgetl.sweep.plan import ROUND, Plan, SamplerName
 from edgetl.sweep.pool import Pool

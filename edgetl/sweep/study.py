@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from edgetl.errors import StoreError
+from edgetl.files.documents import as_json
 from edgetl.files.json_file import first_problem
-from edgetl.store.documents import as_json
 from edgetl.sweep.plan import DIRECTIONS, distributions, params_of
 from edgetl.sweep.row import Row
 from edgetl.sweep.space import Space

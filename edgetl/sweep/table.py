@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edgetl.files.documents import as_json
 from edgetl.files.text import shortened
 from edgetl.report import words
-from edgetl.store.documents import as_json
 from edgetl.sweep.row import Row
 from edgetl.sweep.run import Outcome
 

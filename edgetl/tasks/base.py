@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from edgetl.fronts.image.frame import Frame
     from edgetl.tasks.detection.detections import Postprocess
     from edgetl.tasks.quality import QualityRecord
     from edgetl.types import HeadClasses, ModelKind, Truth
+    from edgetl.types.frames import Frame
 
 Outputs = Mapping[str, NDArray[np.float32]]
 """What a network gives for N examples, by the names of its ports: (N, ...) each."""

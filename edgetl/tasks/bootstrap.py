@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.stats import student
 from edgetl.types import Interval
+from edgetl.types.stats import student
 
 RESAMPLES = 1000
 _CHUNK_CELLS = 1_000_000  # weights drawn at a time; bounds the memory of what is computed from them

@@ -13,8 +13,8 @@ from edgetl.tasks.base import Answers, Outputs, Task
 from edgetl.types import Advance, Engine, fed
 
 if TYPE_CHECKING:
-    from edgetl.fronts.image.frame import Frame
     from edgetl.types import Tensors
+    from edgetl.types.frames import Frame
 
 
 def answer(task: Task, engine: Engine, images: NDArray[np.generic], frames: Sequence[Frame], name: str = "") -> Answers:

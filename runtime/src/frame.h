@@ -1,4 +1,4 @@
-// Where a picture lies in the network's input, and the way back for boxes; edgetl/fronts/image/frame.py is the reference.
+// Where a picture lies in the network's input, and the way back for boxes; edgetl/types/frames.py is the reference.
 #pragma once
 
 #include <cstdint>

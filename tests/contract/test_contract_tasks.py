@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from edgetl.errors import ParityError
-from edgetl.fronts.image.frame import Frame
 from edgetl.tasks.base import TASKS, Outputs, Task, load_task
 from edgetl.types import Box, Boxes, HeadClasses, Truth
+from edgetl.types.frames import Frame
 
 EXAMPLES, CLASSES, PLACES, SIDE = 24, 3, 12, 64
 

@@ -15,17 +15,17 @@ from small_runs import small_run
 from edgetl.adapt.adapt import adapt_network
 from edgetl.adapt.record import AdaptRecord, read_adapt
 from edgetl.backbones.checkpoint import read_checkpoint, write_checkpoint
-from edgetl.backbones.findings import Audit
 from edgetl.backbones.load import build, rebuild
 from edgetl.backbones.pixels import normalize
 from edgetl.backbones.spec import read_spec
 from edgetl.backbones.weights import locate
-from edgetl.data.batches import batches
 from edgetl.data.split import make_split
 from edgetl.errors import WeightsError
+from edgetl.fronts.batches import batches
 from edgetl.recipes.data import Data
 from edgetl.recipes.recipe import Adapt, Backbone
 from edgetl.types import Split
+from edgetl.types.findings import Audit
 
 pytestmark = pytest.mark.integration
 

@@ -69,7 +69,7 @@ DEATHS = {
         COMPILED,
     ),
     "report: one of two reports written": (
-        "edgetl.report.write:write_html",
+        "edgetl.stages.write_report:write_html",
         1,
         (*COMPILED, *["bench"] * len(TARGETS)),
     ),

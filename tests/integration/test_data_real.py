@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import yaml
 
-from edgetl.data.batches import batches
 from edgetl.data.fingerprint import fingerprint
 from edgetl.data.split import keep_split, make_split, read_split
 from edgetl.data.split_objects import make_object_split, objects_by_class
 from edgetl.data.survey import survey
 from edgetl.explore.suggest_images import recipe_text
+from edgetl.fronts.batches import batches
 from edgetl.recipes.data import Data
 from edgetl.recipes.recipe_file import parse_recipe
 from edgetl.types import ImagePreprocessing, Silent

@@ -15,7 +15,7 @@ from this_cpu import X86_TARGET, needs_vnni
 from edgetl.backbones.load import build
 from edgetl.backbones.spec import write_spec
 from edgetl.backbones.weights import locate
-from edgetl.data.batches import load_batch
+from edgetl.fronts.batches import load_batch
 from edgetl.pivot.export import export_pivot
 from edgetl.pivot.pivot import read_pivot
 from edgetl.quant.quantize import quantize_network

@@ -17,10 +17,10 @@ from edgetl.backbones.load import build
 from edgetl.backbones.spec import write_spec
 from edgetl.backbones.weights import locate
 from edgetl.backends.onnx_stem import widen_stem
-from edgetl.data.batches import load_batch
 from edgetl.diagnose.forecast.forecast import exact, outputs, saturated
 from edgetl.diagnose.forecast.models import examine
 from edgetl.diagnose.forecast.network import Network
+from edgetl.fronts.batches import load_batch
 from edgetl.pivot.export import export_pivot
 from edgetl.pivot.pivot import read_pivot
 from edgetl.quant.quantize import quantize_network

@@ -11,16 +11,16 @@ from torch import Tensor, nn
 
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.classifier import features, set_head
-from edgetl.backbones.findings import Replaceable
 from edgetl.backbones.load import build, construct, rebuild
 from edgetl.backbones.replaceable import operate, replaceable
 from edgetl.backbones.spec import read_spec, write_spec
 from edgetl.backbones.weights import locate
-from edgetl.data.batches import load_batch
+from edgetl.fronts.batches import load_batch
 from edgetl.fronts.image.normalize import normalize
 from edgetl.quant.simplify.simplify import simplify_network
 from edgetl.recipes.recipe import Backbone
 from edgetl.types import NetworkSpec, Sample, Split
+from edgetl.types.findings import Replaceable
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

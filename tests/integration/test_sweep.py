@@ -114,8 +114,8 @@ def kill_after(recipe: Path, stages: Path, results: int) -> None:
 
 def recorded(recipe: Path, before: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The trials that are finished; those that were before are unchanged."""
+    from edgetl.files.documents import as_json
     from edgetl.recipes.recipe_file import read_raw
-    from edgetl.store.documents import as_json
     from edgetl.sweep.space import read_space
     from edgetl.sweep.study import Study
 

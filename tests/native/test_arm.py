@@ -31,11 +31,11 @@ from this_cpu import needs_vnni
 
 from edgetl.bench import qemu
 from edgetl.bundle.compile import compile_targets
-from edgetl.fronts.image.frame import frame_of
 from edgetl.fronts.text.description import write_description
 from edgetl.fronts.text.encode import Tokenizer
 from edgetl.fronts.text.hugging_face import from_hf
 from edgetl.tasks.detection.postprocess import postprocess
+from edgetl.types.frames import frame_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

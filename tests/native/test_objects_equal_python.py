@@ -11,8 +11,8 @@ import pytest
 from objects_tool import ObjectsTool, assert_same_bits, random_outputs, random_settings
 from picture_tool import random_preprocessing, side
 
-from edgetl.fronts.image.frame import frame_of
 from edgetl.tasks.detection.postprocess import postprocess
+from edgetl.types.frames import frame_of
 
 CASES = 320
 

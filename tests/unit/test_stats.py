@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgetl import stats
+from edgetl.types import stats
 
 counts = st.integers(1, 400).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total)))
 pairs = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)

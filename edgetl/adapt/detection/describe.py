@@ -16,10 +16,10 @@ from edgetl.adapt.detection.record import Candidate, DetectorAdaptRecord, Histor
 from edgetl.adapt.detection.search import Outcome, Task, Tried, own_utility
 from edgetl.adapt.detection.unlabeled import unlabeled
 from edgetl.adapt.record import Budget, Guard
-from edgetl.backbones.findings import Audit
 from edgetl.fronts.views import augment_of
 from edgetl.recipes.run import Run
 from edgetl.tasks.detection.spec import DetectorSpec
+from edgetl.types.findings import Audit
 
 Floats = NDArray[np.float64]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from edgetl.adapt.record import ADAPT_FILE, Budget, Guard
-from edgetl.backbones.findings import Audit
-from edgetl.store.documents import Number, read_document, write_document
+from edgetl.files.documents import Number, read_document, write_document
 from edgetl.store.records import RUN_RECORD
 from edgetl.types import Interval, ResizePolicy
+from edgetl.types.findings import Audit
 
 State = Literal["judged", "over budget", "diverged", "not judged: nothing could be held out"]
 

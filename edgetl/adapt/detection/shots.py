@@ -13,10 +13,10 @@ from torch import Tensor
 from edgetl.backbones.examples import load_raw, raw
 from edgetl.data.pixels import MOST_BYTES
 from edgetl.fronts.image.decode import decode
-from edgetl.fronts.image.frame import Frame, frame_of
 from edgetl.fronts.image.resize import resize
 from edgetl.tasks.detection.networks.base import Targets
 from edgetl.types import Boxes, ImagePreprocessing, Sample
+from edgetl.types.frames import Frame, frame_of
 
 
 class Shots:

@@ -30,11 +30,11 @@ from edgetl.backbones.text.vocabulary import words_of
 from edgetl.backbones.weights import MODEL_FILES, PRETRAINED_FILE
 from edgetl.errors import DataError, UsageError
 from edgetl.files.digest import file_digest, value_digest
-from edgetl.files.durable import write_bytes
+from edgetl.files.durable import write_bytes, write_text
 from edgetl.files.text import nearest
 from edgetl.fronts.series.window import fitted
 from edgetl.fronts.text.description import Description, write_description
-from edgetl.store.results import Store, open_store, write_text
+from edgetl.store.results import Store, open_store
 from edgetl.types import TOKENIZER, FrontName, Progress, SeriesPreprocessing
 
 NETWORKS: Mapping[str, FrontName] = {

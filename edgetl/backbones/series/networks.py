@@ -8,7 +8,6 @@ from types import ModuleType
 
 from torch import Tensor, nn
 
-from edgetl.backbones.findings import Audit
 from edgetl.backbones.plan import Plan
 from edgetl.backbones.series import minirocket, recurrent, resnet_1d
 from edgetl.backbones.series.native import NAMES, WindowSource
@@ -16,6 +15,7 @@ from edgetl.errors import UsageError
 from edgetl.files.text import nearest
 from edgetl.recipes.recipe import Backbone
 from edgetl.types import SeriesPreprocessing
+from edgetl.types.findings import Audit
 
 NETWORKS: Mapping[str, ModuleType] = {
     "minirocket": minirocket,

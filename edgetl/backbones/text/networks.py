@@ -10,7 +10,6 @@ from typing import Any
 
 from torch import nn
 
-from edgetl.backbones.findings import Audit
 from edgetl.backbones.plan import Plan
 from edgetl.backbones.tensor_sets import TensorSet
 from edgetl.backbones.text import char_lstm, recurrent, stories, transformer
@@ -24,6 +23,7 @@ from edgetl.fronts.text.description import Description
 from edgetl.fronts.text.encode import Tokenizer
 from edgetl.recipes.recipe import Backbone
 from edgetl.types import TextPreprocessing, WeightSource
+from edgetl.types.findings import Audit
 
 NETWORKS: Mapping[str, ModuleType] = {
     name: module for module in (recurrent, char_lstm, stories) for name in module.NAMES

@@ -10,11 +10,11 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from edgetl.backbones.audit import load_audited
-from edgetl.backbones.findings import Audit
 from edgetl.backbones.fitting import fit
 from edgetl.backbones.tensor_sets import TensorSet
 from edgetl.errors import WeightsError
 from edgetl.files.file_kind import describe
+from edgetl.types.findings import Audit
 
 # what older checkpoints store although it is computed: positions, causal masks, angles
 COMPUTED = re.compile(r"(^|\.)(position_ids|token_type_ids|attn\.bias|attn\.masked_bias|inv_freq)$")

@@ -19,11 +19,12 @@ from edgetl.bench.latency import BLOCK, interleaved
 from edgetl.bench.machine import describe
 from edgetl.diagnose.blame.result import LayerLatency
 from edgetl.errors import BackendError
+from edgetl.files.durable import write_text
 from edgetl.files.temporary import temporary_folder
 from edgetl.pivot.mixed import Originals, float_layers
 from edgetl.pivot.serialize import serialize
 from edgetl.recipes.recipe import Bench
-from edgetl.store.results import Store, write_text
+from edgetl.store.results import Store
 from edgetl.types import Engine, Interval, Progress, Target
 
 _RESULT = "latency.json"

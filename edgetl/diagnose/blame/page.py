@@ -13,10 +13,10 @@ from edgetl import __version__
 from edgetl.diagnose.blame.result import Blame
 from edgetl.diagnose.blame.table import decibels
 from edgetl.diagnose.blame.verdict import change, error_name, error_unit, percent
+from edgetl.files.durable import write_text
 from edgetl.report import html as report_page
 from edgetl.report import words
 from edgetl.report.plots import LINE, SERIES, STYLE, Picture, svg_text
-from edgetl.store.results import write_text
 from edgetl.tasks.base import TaskName
 
 TEMPLATE = "blame.html.j2"

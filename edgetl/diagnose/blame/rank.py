@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgetl.backends.base import cannot_use
-from edgetl.data.batches import load_batch, spread
 from edgetl.data.groups import val_groups
 from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame.layer_latency import Timed, time_layers
@@ -19,12 +18,14 @@ from edgetl.diagnose.blame.result import Blame, BlamedLayer
 from edgetl.diagnose.blame.verdict import sentence
 from edgetl.errors import UsageError
 from edgetl.files.digest import file_digest
+from edgetl.files.durable import write_text
+from edgetl.fronts.batches import load_batch, spread
 from edgetl.pivot.pivot import model_for, read_pivot
 from edgetl.recipes.job import Job
 from edgetl.recipes.recipe import Recipe
 from edgetl.recipes.run import Run
 from edgetl.recipes.targets import load_target, scheme_id
-from edgetl.store.results import Store, disk_errors, open_store, write_text
+from edgetl.store.results import Store, disk_errors, open_store
 from edgetl.types import Preprocessing, Progress, Split, Target
 
 

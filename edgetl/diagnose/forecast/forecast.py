@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from edgetl.diagnose.forecast.layers import Answer, Layer
 from edgetl.diagnose.forecast.network import Compute, Network
 from edgetl.diagnose.forecast.pairs import HIGHEST
-from edgetl.fronts.image.frame import Frame
 from edgetl.pivot.macs import Kind
-from edgetl.stats import wilson
 from edgetl.tasks.base import Outputs, Task
 from edgetl.types import OUTPUT_NAME, Interval, Truth
+from edgetl.types.frames import Frame
+from edgetl.types.stats import wilson
 
 Images = Iterable[NDArray[np.generic]]
 Logits = NDArray[np.float32]

@@ -9,11 +9,11 @@ from typing import Any
 
 from edgetl.backends.onnx_rules import load_pivot
 from edgetl.backends.onnx_stem import widen_stem
-from edgetl.data.batches import batches, frames_of
 from edgetl.diagnose.forecast.forecast import Cost, Forecast, Labeled, forecast
 from edgetl.diagnose.forecast.network import Network
 from edgetl.errors import DataError
 from edgetl.fronts.base import load_front
+from edgetl.fronts.batches import batches, frames_of
 from edgetl.pivot.pivot import Pivot, read_pivot
 from edgetl.tasks.base import TaskName, load_task
 from edgetl.types import FrontName, Progress, Split

@@ -18,11 +18,10 @@ from edgetl.bench import time_stats
 from edgetl.bench.host_answers import on_host
 from edgetl.bench.latency import BLOCK, interleaved
 from edgetl.bench.repair_record import Trial
-from edgetl.data.batches import frames_of, load_batch, spread
 from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame.models import Networks
 from edgetl.errors import BackendError
-from edgetl.fronts.image.frame import Frame
+from edgetl.fronts.batches import frames_of, load_batch, spread
 from edgetl.pivot import mixed
 from edgetl.pivot.serialize import serialize
 from edgetl.recipes.gates import Gates
@@ -32,6 +31,7 @@ from edgetl.tasks import accuracy_gates
 from edgetl.tasks.base import Answers, Task, load_task
 from edgetl.tasks.running import answer_all
 from edgetl.types import Compiled, Engine, Precision, Preprocessing, Target
+from edgetl.types.frames import Frame
 from edgetl.types.measured import Quality
 
 _PIVOT_FILE = "pivot.onnx"

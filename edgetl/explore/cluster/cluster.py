@@ -25,10 +25,11 @@ from edgetl.explore.cluster.pseudo import PseudoLabels, pseudo_labels
 from edgetl.explore.cluster.sheet import write_sheet
 from edgetl.explore.select.held_out import fit_probe
 from edgetl.files.digest import file_digest
+from edgetl.files.durable import write_text
 from edgetl.files.yaml_file import read_yaml
 from edgetl.recipes.recipe import Backbone
 from edgetl.stages.weights import Weights
-from edgetl.store.results import Store, disk_errors, open_store, write_text
+from edgetl.store.results import Store, disk_errors, open_store
 from edgetl.types import Progress, ResizePolicy, Sample, WeightSource
 
 CLUSTERS_FILE, NEXT_FILE, PSEUDO_FILE = "clusters.csv", "label-next.csv", "pseudo-labels.csv"

@@ -10,8 +10,8 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from edgetl.errors import DataError
+from edgetl.files.durable import write_text
 from edgetl.fronts.image.decode import UnreadableImage, decode
-from edgetl.store.results import write_text
 from edgetl.types import Progress, Sample, Skipped
 
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl import stats
 from edgetl.tasks.classification.folds import deal, stratified_folds
 from edgetl.tasks.classification.heads import ridge
 from edgetl.tasks.classification.heads.head import Floats, Head, Labels
 from edgetl.tasks.classification.heads.space import Space, fit_space
-from edgetl.types import Interval
+from edgetl.types import Interval, stats
 
 FOLDS = 5
 _REPEATS = 5

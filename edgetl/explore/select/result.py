@@ -9,8 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from edgetl import stats
-from edgetl.types import Estimate, Interval
+from edgetl.types import Estimate, Interval, stats
 
 SCHEMA = 2
 _MOST_BEHIND_POINTS = 3.0  # points; with few shots larger differences may be chance, but nobody gives them up for speed

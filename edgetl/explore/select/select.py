@@ -21,13 +21,14 @@ from edgetl.explore.select.stages import (
     read_cost,
     transfer_stage,
 )
+from edgetl.files.durable import write_text
 from edgetl.files.text import duration
 from edgetl.recipes.job import Job
 from edgetl.recipes.recipe import Backbone
 from edgetl.recipes.run import Run
 from edgetl.stages.split import split_stage
 from edgetl.stages.weights import Weights
-from edgetl.store.results import StageResult, disk_errors, open_store, write_text
+from edgetl.store.results import StageResult, disk_errors, open_store
 from edgetl.types import Missing, Progress, Split, Target
 
 JSON_FILE, PLOT_FILE = "select.json", "select.png"

@@ -21,15 +21,16 @@ from edgetl.backends.fresh_process import cold_start
 from edgetl.bench import time_stats
 from edgetl.bench.latency import BLOCK, interleaved
 from edgetl.bench.machine import describe
-from edgetl.data.batches import TIMED_IMAGES, load_batch, spread
 from edgetl.data.groups import shot_keys
 from edgetl.errors import BackendError, DataError, UsageError
 from edgetl.explore.select.result import Cost, Transfer
 from edgetl.files.digest import value_digest
+from edgetl.files.durable import write_text
+from edgetl.fronts.batches import TIMED_IMAGES, load_batch, spread
 from edgetl.pivot.facts import read_facts
 from edgetl.recipes.recipe import Backbone
 from edgetl.recipes.run import Run
-from edgetl.store.results import StageResult, write_text
+from edgetl.store.results import StageResult
 from edgetl.types import (
     IMAGE_INPUT,
     Compiled,

@@ -7,10 +7,11 @@ from pathlib import Path
 import yaml
 
 from edgetl.errors import UsageError
+from edgetl.files.durable import write_text
 from edgetl.files.yaml_file import read_yaml
 from edgetl.recipes.recipe import Backbone, Recipe
 from edgetl.recipes.recipe_file import load_recipe, parse_recipe
-from edgetl.store.results import disk_errors, write_text
+from edgetl.store.results import disk_errors
 
 
 def check_place(recipe: Path, place: Path, *, force: bool) -> None:

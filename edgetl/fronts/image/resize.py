@@ -10,8 +10,8 @@ from PIL import Image
 
 from edgetl.errors import DataError
 from edgetl.fronts.image.decode import MAX_PIXELS
-from edgetl.fronts.image.frame import frame_of
 from edgetl.types import ImagePreprocessing, ResizePolicy
+from edgetl.types.frames import frame_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

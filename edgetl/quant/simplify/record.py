@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edgetl.backbones.findings import Replaceable
+from edgetl.files.documents import read_document, write_document
 from edgetl.quant.record import Epoch
 from edgetl.recipes.recipe import Surgery
-from edgetl.store.documents import read_document, write_document
+from edgetl.types.findings import Replaceable
 
 SURGERY_FILE = "surgery.json"
 

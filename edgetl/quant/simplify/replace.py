@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from edgetl.backbones.findings import Replaceable
 from edgetl.backbones.replaceable import NO_GATES, Fold, drop_gates, folds, operate, replaceable
 from edgetl.errors import ParityError, UsageError
 from edgetl.quant.simplify.moments import match_moments
 from edgetl.quant.simplify.squeeze_excite import constants, write_constants
 from edgetl.recipes.recipe import Surgery
+from edgetl.types.findings import Replaceable
 
 MAX_RELATIVE_DIFFERENCE = 1e-4
 _AT_ONCE = 32

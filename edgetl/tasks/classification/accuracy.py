@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl import stats
-from edgetl.types import ClassRecall, Interval
+from edgetl.types import ClassRecall, Interval, stats
 from edgetl.types.measured import Score
 
 

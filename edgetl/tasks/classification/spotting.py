@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl import stats
 from edgetl.tasks.classification.stream import OFF, Detection, Hops
-from edgetl.types import Interval
+from edgetl.types import Interval, stats
 
 FOREIGN_SHARE = 0.01
 """Of clips of other classes that may reach a chosen threshold."""

@@ -14,11 +14,11 @@ from edgetl.types import OUTPUT_NAME
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgetl.fronts.image.frame import Frame
     from edgetl.tasks.base import Answers, Closeness, Outputs, TaskName
     from edgetl.tasks.detection.detections import Postprocess
     from edgetl.tasks.heads.scores import HeadScores
     from edgetl.types import ModelKind, Truth
+    from edgetl.types.frames import Frame
 
 
 class Classification:

@@ -16,7 +16,7 @@ from edgetl.tasks.detection.detections import Detections, Postprocess
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgetl.fronts.image.frame import Frame
+    from edgetl.types.frames import Frame
 
     Floats = NDArray[np.float32]
     Indices = NDArray[np.int64]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from edgetl.store.documents import read_document, write_document
+from edgetl.files.documents import read_document, write_document
 from edgetl.types import ImagePreprocessing
 from edgetl.types.ports import STRICT
 

@@ -18,9 +18,9 @@ from edgetl.types import Box
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgetl.fronts.image.frame import Frame
     from edgetl.tasks.base import Answers, Closeness, Outputs, TaskName
     from edgetl.types import Boxes, ModelKind, Truth
+    from edgetl.types.frames import Frame
 
 _COLUMNS = 6
 _NOTHING = -1.0

@@ -21,7 +21,7 @@ from edgetl.adapt.guards import (
     worth_training,
 )
 from edgetl.adapt.record import Guard
-from edgetl.stats import wilson
+from edgetl.types.stats import wilson
 
 
 def _right(right: int, images: int = 100) -> NDArray[np.bool_]:

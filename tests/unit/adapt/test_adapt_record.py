@@ -21,8 +21,8 @@ from edgetl.adapt.record import (
     read_adapt,
     write_adapt,
 )
-from edgetl.backbones.findings import Audit
 from edgetl.errors import EdgetlError
+from edgetl.types.findings import Audit
 
 DIVERGED = Epoch(2, 1e-3, math.nan, HeldOut(math.nan, 0.5))
 RECORD = AdaptRecord(

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from edgetl.backbones.audit import load_audited
-from edgetl.backbones.findings import Audit
 from edgetl.errors import WeightsError
+from edgetl.types.findings import Audit
 
 
 def _network(classes: int = 3, width: int = 4) -> nn.ModuleDict:

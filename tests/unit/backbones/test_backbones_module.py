@@ -9,7 +9,6 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from edgetl.backbones.findings import Audit
 from edgetl.backbones.load import build, rebuild
 from edgetl.backbones.module_networks import construct
 from edgetl.backbones.spec import read_spec, write_spec
@@ -17,6 +16,7 @@ from edgetl.backbones.weights import locate
 from edgetl.errors import EdgetlError
 from edgetl.recipes.recipe import Backbone
 from edgetl.types import NetworkSpec
+from edgetl.types.findings import Audit
 
 NET = """
 from torch import nn

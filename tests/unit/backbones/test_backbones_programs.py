@@ -19,11 +19,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from edgetl.backbones.classifier import features, find_head
-from edgetl.backbones.findings import Audit
 from edgetl.backbones.load import build
 from edgetl.backbones.weights import locate
 from edgetl.errors import EdgetlError, UsageError, WeightsError
 from edgetl.recipes.recipe import Backbone
+from edgetl.types.findings import Audit
 
 NAME, OLD_CLASSES, CLASSES = "test_resnet", 7, 5
 State = dict[str, Tensor]

@@ -13,7 +13,6 @@ from windows import wave
 
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.examples import as_exported, noise, normalize, raw, views
-from edgetl.backbones.findings import Audit
 from edgetl.backbones.load import build
 from edgetl.backbones.series.native import NAMES, WindowSource
 from edgetl.backbones.weights import locate
@@ -24,6 +23,7 @@ from edgetl.pivot.from_torch import to_onnx
 from edgetl.recipes.fronts import Series
 from edgetl.recipes.recipe import Backbone
 from edgetl.types import NetworkSpec, SeriesPreprocessing, Windows
+from edgetl.types.findings import Audit
 
 WINDOWS = Windows(("x", "y"), 0.1, (40, 60), (3.0, -2.0), (2.0, 0.5))
 P = SeriesPreprocessing(60, WINDOWS.mean, WINDOWS.std)

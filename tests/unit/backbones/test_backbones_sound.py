@@ -15,7 +15,6 @@ from edgetl.backbones.audio.native import ClipSource
 from edgetl.backbones.audio.networks import NETWORKS
 from edgetl.backbones.checkpoint import write_checkpoint
 from edgetl.backbones.classifier import features
-from edgetl.backbones.findings import Audit
 from edgetl.backbones.freeze import blocks
 from edgetl.backbones.load import build, rebuild
 from edgetl.backbones.spec import read_spec, write_spec
@@ -24,6 +23,7 @@ from edgetl.errors import UsageError, WeightsError
 from edgetl.recipes.fronts import Audio
 from edgetl.recipes.recipe import Backbone
 from edgetl.types import AudioPreprocessing, NetworkSpec
+from edgetl.types.findings import Audit
 
 PUBLISHED = ("speech_embedding", "kws_ds_cnn_l", "kws_lstm_m")
 

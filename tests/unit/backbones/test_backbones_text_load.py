@@ -17,7 +17,6 @@ from tiny_transformers import CORPUS, KINDS, Kind, tiny_transformer
 from torch import Tensor, nn
 
 from edgetl.backbones.checkpoint import write_checkpoint
-from edgetl.backbones.findings import Audit
 from edgetl.backbones.freeze import blocks
 from edgetl.backbones.load import build, rebuild
 from edgetl.backbones.spec import read_spec, write_spec
@@ -30,6 +29,7 @@ from edgetl.fronts.text.encode import Tokenizer
 from edgetl.pivot.from_torch import to_onnx
 from edgetl.recipes.recipe import Backbone
 from edgetl.types import TOKENIZER, NetworkSpec, TextPreprocessing
+from edgetl.types.findings import Audit
 
 transformers = pytest.importorskip("transformers", reason="needs the extra `text`")
 

@@ -20,8 +20,8 @@ from edgetl.bench.builds import Candidate, TargetBuilds
 from edgetl.bench.gates import judge
 from edgetl.bench.latency import BLOCK
 from edgetl.bench.result import BENCH_FILE, LATENCY_FILE, PREDICTIONS_FILE, HostCheck, TargetBench, read_bench
-from edgetl.data.batches import batches
 from edgetl.errors import BackendError
+from edgetl.fronts.batches import batches
 from edgetl.recipes.gates import Gates
 from edgetl.types import (
     ColdStart,

@@ -31,8 +31,7 @@ from quantization_claims import (
 from quantization_text import sections
 from repeated_ratio import Ratio
 
-from edgetl import stats
-from edgetl.types import Interval
+from edgetl.types import Interval, stats
 
 IMAGES = 100
 STATIC, OTHER_STATIC = "quantize_static minmax", "quantize_static entropy"

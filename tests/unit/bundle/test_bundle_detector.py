@@ -33,10 +33,10 @@ from edgetl.bundle.manifest import read_manifest
 from edgetl.bundle.read import read_bundle
 from edgetl.bundle.write import TOLERANCES, detector_tolerance
 from edgetl.errors import BackendError, BundleError, UsageError
-from edgetl.fronts.image.frame import frame_of
 from edgetl.fronts.image.resize import resize
 from edgetl.pivot.pivot import read_pivot, write_pivot
 from edgetl.tasks.detection.postprocess import postprocess
+from edgetl.types.frames import frame_of
 
 STEPS = ["decode", "resize", "network", "postprocess"]
 

@@ -17,8 +17,9 @@ from edgetl.bundle.read import read_bundle
 from edgetl.bundle.write import replace_compiled
 from edgetl.errors import StoreError
 from edgetl.files.digest import folder_digests
+from edgetl.files.durable import put, write_text
 from edgetl.recipes.targets import load_target
-from edgetl.store.results import StageResult, Store, open_store, put, write_text
+from edgetl.store.results import StageResult, Store, open_store
 
 
 def stage(store: Store, name: str, files: Mapping[str, str]) -> StageResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import os
 import re
@@ -19,7 +20,7 @@ HEAVY = {"numpy", "torch", "onnx", "onnxruntime", "openvino", "PIL", "pydantic",
 
 # The order in which data flows, what is used by all first. A folder imports itself and those before it.
 ORDER = (
-    "types", "errors", "stats", "files", "store", "recipes", "fronts", "data", "backbones", "tasks",
+    "types", "errors", "files", "store", "recipes", "fronts", "data", "backbones", "tasks",
     "pivot", "checks", "adapt", "quant", "backends", "imported", "bundle", "bench", "devices", "language", "report",
     "diagnose", "stages", "explore", "sweep", "cli", "__main__",
 )  # fmt: skip
@@ -35,9 +36,14 @@ TORCH_MAY_LIVE_IN = (
 )
 
 
+@functools.cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
 def imports_of(path: Path) -> set[str]:
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module == "edgetl":
@@ -123,7 +129,7 @@ def test_only_backends_are_asked_by_their_name() -> None:
         f"{path.relative_to(PACKAGE)}:{node.lineno}"
         for path in modules()
         if package_of(path) not in ("backends", "files")  # a YAML tag is called null
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in nodes(path)
         if isinstance(node, ast.Compare)
         for part in ast.walk(node)
         if isinstance(part, ast.Constant) and part.value in BACKENDS

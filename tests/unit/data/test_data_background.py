@@ -168,4 +168,6 @@ def test_new_counts_noise_once_that_training_lends_to_validation(tmp_path: Path,
         noise(words(tmp_path / "data" / "train"), 5, name)
     assert shell("new", tmp_path / "data", "-o", tmp_path / "recipe.yaml").code == 0
     text = (tmp_path / "recipe.yaml").read_text(encoding="utf-8")
-    assert "# 22 training clips, 6 to 10 per class; 12 validation clips, and some of the 10 windows of background" in text
+    assert (
+        "# 22 training clips, 6 to 10 per class; 12 validation clips, and some of the 10 windows of background" in text
+    )

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from edgetl.data.batches import frames_of, load_framed
 from edgetl.errors import DataError
+from edgetl.fronts.batches import frames_of, load_framed
 from edgetl.fronts.image.decode import MAX_PIXELS, UnreadableImage, decode, decode_bytes, read_size
 from edgetl.types import ImagePreprocessing, Sample
 

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from edgetl.data import pixels as module
-from edgetl.data.batches import load_batch
 from edgetl.data.pixels import Pixels
 from edgetl.errors import DataError
+from edgetl.fronts.batches import load_batch
 from edgetl.types import ImagePreprocessing, Sample
 
 SMALL = ImagePreprocessing(4, 6, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

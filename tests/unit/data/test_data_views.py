@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgetl.data.batches import batches, load_batch, load_example
 from edgetl.errors import DataError
+from edgetl.fronts.batches import batches, load_batch, load_example
 from edgetl.types import ImagePreprocessing, Sample
 
 SMALL = ImagePreprocessing(4, 6, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

@@ -10,9 +10,9 @@ from tiny_detector import as_detector
 
 from edgetl.diagnose.forecast.forecast import Labeled, cost_of, exact, forecast, logits_error, outputs, saturated
 from edgetl.diagnose.forecast.network import Network
-from edgetl.fronts.image.frame import frame_of
 from edgetl.tasks.base import load_task
 from edgetl.types import Box, ImagePreprocessing
+from edgetl.types.frames import frame_of
 
 TASK = load_task("classification")
 

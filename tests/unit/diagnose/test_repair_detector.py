@@ -13,9 +13,9 @@ from tiny_detector import as_detector, labeled_pictures
 from tiny_network import LABELS, PREPROCESSING, double_weight_scale, float_pivot, quantized_pivot
 
 from edgetl.bench.repair_record import REPAIR_FILE, read_repair
-from edgetl.data.batches import frames_of
 from edgetl.diagnose.repair.repair import repair_int8
 from edgetl.files.digest import file_digest
+from edgetl.fronts.batches import frames_of
 from edgetl.pivot.golden import add_outputs
 from edgetl.pivot.literal import infer, open_literal
 from edgetl.pivot.pivot import FOLDER, Pivot, PivotModel, read_pivot, write_pivot

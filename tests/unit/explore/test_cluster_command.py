@@ -13,7 +13,7 @@ from loose_pictures import write_pictures
 
 from edgetl.cli import main
 from edgetl.explore.cluster.propose import Proposal, propose
-from edgetl.store.results import write_text
+from edgetl.files.durable import write_text
 
 BACKBONE = "edgetl:printed_characters"
 

@@ -9,12 +9,12 @@ import pytest
 from small_runs import small_run
 from windows import long_table, wave
 
-from edgetl.data.batches import load_example
 from edgetl.data.gather import gather
 from edgetl.data.groups import split_keys
 from edgetl.data.scan import scan
 from edgetl.data.split import make_split
 from edgetl.errors import DataError, UsageError
+from edgetl.fronts.batches import load_example
 from edgetl.fronts.series.cells import text_of_window
 from edgetl.fronts.series.load import read_window
 from edgetl.fronts.series.window import UnreadableWindow, fitted

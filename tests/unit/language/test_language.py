@@ -22,7 +22,6 @@ from tiny_transformers import CORPUS, tiny_transformer
 from edgetl.backends.onnx_decoder import OnnxDecoder
 from edgetl.bundle.compile import compile_targets
 from edgetl.files.text import printable
-from edgetl.language.build import BUNDLES, Request, build
 from edgetl.language.bundle import LOGITS_FILE, MODEL_FILE, PROMPTS_FILE, read_language
 from edgetl.language.continuation import Draw, continuation
 from edgetl.language.measure import Losses, losses, rise_percent
@@ -31,6 +30,7 @@ from edgetl.quant.dynamic import to_dynamic
 from edgetl.quant.exact import with_unsigned_weights
 from edgetl.recipes.resources import resource_dir
 from edgetl.recipes.targets import load_target
+from edgetl.stages.language import BUNDLES, Request, build
 from edgetl.types import TOKENIZER, Silent
 
 transformers = pytest.importorskip("transformers", reason="needs the extra `text`")

@@ -16,8 +16,8 @@ from small_runs import small_run
 
 from edgetl.backbones.load import construct, rebuild
 from edgetl.backbones.spec import read_spec, write_spec
-from edgetl.data.batches import load_batch
 from edgetl.errors import ParityError
+from edgetl.fronts.batches import load_batch
 from edgetl.fronts.image.normalize import normalize
 from edgetl.pivot.export import export_pivot
 from edgetl.pivot.facts import read_facts

@@ -29,8 +29,8 @@ from tiny_calibration import (
 )
 
 from edgetl.backbones import pixels
-from edgetl.data.batches import load_batch
 from edgetl.errors import DataError
+from edgetl.fronts.batches import load_batch
 from edgetl.fronts.image.normalize import normalize
 from edgetl.quant import calibration
 from edgetl.quant.fakequant import quantizers

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from edgetl.backbones.findings import Replaceable
 from edgetl.errors import EdgetlError
 from edgetl.quant.record import Epoch, read_quantize
 from edgetl.quant.simplify.record import SurgeryRecord, read_surgery, write_surgery
 from edgetl.recipes.recipe import Surgery
+from edgetl.types.findings import Replaceable
 
 SURGERY = SurgeryRecord(
     surgery=("relu",),

@@ -14,8 +14,8 @@ from tiny_calibration import pictures
 
 from edgetl.backbones.load import construct
 from edgetl.backbones.spec import read_spec, write_spec
-from edgetl.data.batches import load_batch
 from edgetl.errors import UsageError
+from edgetl.fronts.batches import load_batch
 from edgetl.pivot.export import export_pivot
 from edgetl.pivot.pivot import read_pivot
 from edgetl.quant import calibration

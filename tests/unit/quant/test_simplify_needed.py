@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from small_runs import small_run
 
-from edgetl.backbones.findings import Replaceable
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, Latency, TargetBench
 from edgetl.errors import UsageError
 from edgetl.recipes.recipe import Surgery
 from edgetl.recipes.targets import load_target, scheme_id
-from edgetl.report.write import surgery_sentence
 from edgetl.stages import simplify
 from edgetl.stages.simplify import needs_surgery, not_for_detectors, surgery_pays
+from edgetl.stages.write_report import surgery_sentence
 from edgetl.store.results import StageResult
 from edgetl.tasks.classification.accuracy import compare
 from edgetl.types import Interval, Precision, Silent, Split
+from edgetl.types.findings import Replaceable
 
 
 def _build(precision: Precision, p50_ms: float | None, *, lost: int = 0, conversions: int | None = None) -> BuildBench:

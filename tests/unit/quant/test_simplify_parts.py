@@ -13,7 +13,6 @@ from gated_networks import ALL, EFFICIENT, MOBILE, SIZE, TORCHVISION, Branches, 
 from torch import nn
 
 from edgetl.backbones.checkpoint import write_checkpoint
-from edgetl.backbones.findings import Replaceable
 from edgetl.backbones.load import construct, rebuild
 from edgetl.backbones.replaceable import (
     NO_GATES,
@@ -30,6 +29,7 @@ from edgetl.backbones.spec import read_spec, write_spec
 from edgetl.errors import WeightsError
 from edgetl.pivot.from_torch import capture
 from edgetl.types import NetworkSpec
+from edgetl.types.findings import Replaceable
 
 pytestmark = pytest.mark.stage  # whole networks are captured
 

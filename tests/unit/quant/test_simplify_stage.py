@@ -12,11 +12,10 @@ from gated_networks import EFFICIENT, images, pictures, settled
 from small_runs import small_run
 
 from edgetl.backbones.checkpoint import write_checkpoint
-from edgetl.backbones.findings import Replaceable
 from edgetl.backbones.load import construct, rebuild
 from edgetl.backbones.spec import read_spec, write_spec
-from edgetl.data.batches import load_batch
 from edgetl.errors import UsageError
+from edgetl.fronts.batches import load_batch
 from edgetl.fronts.image.normalize import normalize
 from edgetl.quant.quantize import quantize_network
 from edgetl.quant.record import read_quantize
@@ -28,6 +27,7 @@ from edgetl.recipes.gates import Gates
 from edgetl.recipes.recipe import Surgery
 from edgetl.recipes.run import Run
 from edgetl.types import CalibrationProfile, ImagePreprocessing, NetworkSpec, Scheme, Split
+from edgetl.types.findings import Replaceable
 
 pytestmark = pytest.mark.stage
 

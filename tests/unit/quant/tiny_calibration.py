@@ -21,7 +21,7 @@ from torch import nn
 from torch.fx import GraphModule
 
 from edgetl.backbones.extract import tensors_digest
-from edgetl.data.batches import load_batch
+from edgetl.fronts.batches import load_batch
 from edgetl.quant import calibration
 from edgetl.quant.calibration import CalibrationImages
 from edgetl.quant.observe import observe, observed_places

@@ -21,10 +21,10 @@ from edgetl.adapt.record import (
     ResizeCandidate,
     ResizeChoice,
 )
-from edgetl.backbones.findings import Audit
 from edgetl.report.html import Details, render_html
 from edgetl.report.model import Report
 from edgetl.types import Split
+from edgetl.types.findings import Audit
 
 EVIL: Any = "<script>alert('x')</script>"
 

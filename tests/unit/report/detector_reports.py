@@ -13,7 +13,6 @@ from PIL import Image
 
 from edgetl.adapt.detection.record import Candidate, DetectorAdaptation, History, Stretch
 from edgetl.adapt.record import Budget, Guard
-from edgetl.backbones.findings import Audit
 from edgetl.bench.gates import judge
 from edgetl.bench.machine import describe
 from edgetl.bench.result import BuildBench, Latency, TargetBench
@@ -26,6 +25,7 @@ from edgetl.tasks.detection.detections import Postprocess
 from edgetl.tasks.detection.scores import DetectionScores
 from edgetl.tasks.detection.task import Detection
 from edgetl.types import Box, Estimate, Interval, Sample, Split
+from edgetl.types.findings import Audit
 
 CLASSES = ("platelets", "red", "white")
 SETTINGS = Postprocess(score_threshold=0.4)

@@ -17,7 +17,6 @@ from safetensors.numpy import save_file
 from small_runs import small_run
 
 from edgetl.adapt.record import AdaptRecord, History, Times, write_adapt
-from edgetl.backbones.findings import Replaceable
 from edgetl.bench.builds import Candidate, TargetBuilds
 from edgetl.bench.bundles import measure_bundles
 from edgetl.bench.measure_builds import measure_builds
@@ -33,9 +32,10 @@ from edgetl.recipes.targets import load_target, scheme_id
 from edgetl.report.devices import read_devices
 from edgetl.report.finished import Built, Finished, Networks
 from edgetl.report.model import Report, read_report
-from edgetl.report.write import add_devices, write_reports
+from edgetl.stages.write_report import add_devices, write_reports
 from edgetl.store.results import StageResult
 from edgetl.types import OUTPUT_NAME, Interval, Precision, Sample, Silent, Split
+from edgetl.types.findings import Replaceable
 
 pytestmark = pytest.mark.stage
 
@@ -228,7 +228,7 @@ def test_builds_that_cannot_run_ship_nothing_and_fail(
         )
         return replace(bench, builds=builds)
 
-    monkeypatch.setattr("edgetl.report.write.read_bench", broken)
+    monkeypatch.setattr("edgetl.stages.write_report.read_bench", broken)
     (row,) = made.report(tmp_path / "out").bundles
     assert (row.verdict, row.path, row.precision) == ("fail", None, None)
     assert "will not open" in row.reason

@@ -23,14 +23,14 @@ from edgetl.bundle.compile import compile_pivot
 from edgetl.bundle.inference import open_bundle
 from edgetl.bundle.read import read_bundle
 from edgetl.checks.model import Checks, write_checks
-from edgetl.data.batches import batches, frames_of
 from edgetl.errors import BackendError
+from edgetl.fronts.batches import batches, frames_of
 from edgetl.pivot.pivot import Pivot, write_pivot
 from edgetl.recipes.run import Run
 from edgetl.recipes.targets import load_target
 from edgetl.report.finished import Built, Finished, Networks
 from edgetl.report.model import Report, read_report
-from edgetl.report.write import add_devices, write_reports
+from edgetl.stages.write_report import add_devices, write_reports
 from edgetl.store.results import StageResult
 from edgetl.tasks.detection.scores import DetectionScores
 from edgetl.tasks.detection.task import Detection, objects

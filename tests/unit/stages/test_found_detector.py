@@ -10,11 +10,11 @@ import pytest
 from edgetl.adapt.detection.record import Candidate, DetectorAdaptRecord, History, Times, write_detector_adapt
 from edgetl.adapt.record import Budget, Guard
 from edgetl.adapt.records import read_adaptation
-from edgetl.backbones.findings import Audit
 from edgetl.errors import EdgetlError
 from edgetl.stages.found import found
 from edgetl.store.results import StageResult
 from edgetl.types import Interval
+from edgetl.types.findings import Audit
 
 HEAD = Candidate(
     "head", "neck and head, rate 0.004", "judged", 1920, 3, None, 30, Interval(0.512, 0.46, 0.56), None, chosen=True

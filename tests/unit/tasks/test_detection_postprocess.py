@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgetl.fronts.image.frame import Frame
 from edgetl.tasks.detection.detections import Detections, Postprocess
 from edgetl.tasks.detection.postprocess import postprocess
+from edgetl.types.frames import Frame
 
 SAME_SIZE = Frame(height=100, width=100, rows=100, columns=100, top=0, left=0)
 SETTINGS = Postprocess(score_threshold=0.25, iou_threshold=0.5)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgetl.fronts.image.frame import Frame
 from edgetl.tasks.detection.detections import Postprocess
 from edgetl.tasks.detection.task import Detection, objects, same_count
+from edgetl.types.frames import Frame
 
 FRAME = Frame(height=100, width=200, rows=10, columns=20, top=0, left=0)
 BOXES = np.array([[[0, 0, 4, 4], [10, 2, 20, 10], [0, 0, 4, 4]]], np.float32)

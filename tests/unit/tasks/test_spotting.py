@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgetl import stats
 from edgetl.tasks.classification.spotting import Event, choose_thresholds, score
 from edgetl.tasks.classification.stream import Detection, Hops
+from edgetl.types import stats
 
 HOPS = Hops(100, 25)
 

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgetl.backbones.feature_maps import FeatureMaps
-from edgetl.backbones.findings import Audit
 from edgetl.recipes.recipe import Backbone
 from edgetl.recipes.recipe import Detector as Settings
 from edgetl.tasks.detection.networks.anchor_free_loss import Level, anchor_free_loss
@@ -24,6 +23,7 @@ from edgetl.tasks.detection.networks.loading import fresh
 from edgetl.tasks.detection.networks.on_backbone import build_on_backbone, check_multiple, features_for
 from edgetl.tasks.detection.spec import DetectorSpec
 from edgetl.types import ResizePolicy, WeightSource
+from edgetl.types.findings import Audit
 
 STRIDES = (8, 16, 32)
 _PRIOR = 0.01  # score of an untrained detector: most positions show background (arXiv:1708.02002, section 4.1)

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from edgetl.backbones.checkpoint import fill_strictly
-from edgetl.backbones.findings import Audit
 from edgetl.errors import UsageError
 from edgetl.recipes.recipe import Backbone
 from edgetl.recipes.recipe import Detector as Settings
 from edgetl.tasks.detection.networks.base import Detector
 from edgetl.tasks.detection.spec import DetectorSpec, Family
 from edgetl.types import ResizePolicy, WeightSource
+from edgetl.types.findings import Audit
 
 _FAMILIES: Mapping[Family, str] = {
     "anchor-free": "edgetl.tasks.detection.networks.anchor_free",

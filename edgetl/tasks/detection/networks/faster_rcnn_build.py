@@ -11,7 +11,6 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 
 from edgetl.backbones import torchvision_networks
 from edgetl.backbones.feature_maps import FeatureMaps
-from edgetl.backbones.findings import Audit
 from edgetl.backbones.hub import download
 from edgetl.backbones.plan import IMAGENET_MEAN, IMAGENET_STD, unknown_name
 from edgetl.backbones.tensor_sets import TensorSet
@@ -27,6 +26,7 @@ from edgetl.tasks.detection.networks.loading import fill, fresh, sets_of
 from edgetl.tasks.detection.networks.on_backbone import build_on_backbone, check_multiple, features_for
 from edgetl.tasks.detection.spec import DetectorSpec
 from edgetl.types import ImagePreprocessing, ResizePolicy, WeightSource
+from edgetl.types.findings import Audit
 
 _STRIDES = (8, 16, 32)  # of the backbone's maps; the pyramid has one more
 _PYRAMID = Levels((8, 16, 32, 64), ((24,), (48,), (96,), (192,)), of_regions=3)

@@ -13,11 +13,11 @@ from torch import nn
 
 from edgetl.backbones.audit import load_audited
 from edgetl.backbones.checkpoint import read_sets
-from edgetl.backbones.findings import Audit
 from edgetl.backbones.fitting import fit
 from edgetl.backbones.tensor_sets import TensorSet
 from edgetl.backbones.weights import model_file
 from edgetl.types import WeightSource
+from edgetl.types.findings import Audit
 
 _FRESH_SEED = 0
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import TypeVar
 
 from edgetl.backbones.feature_maps import FeatureMaps, build_feature_maps, construct_feature_maps
-from edgetl.backbones.findings import Audit
 from edgetl.errors import UsageError
 from edgetl.recipes.recipe import Backbone
 from edgetl.tasks.detection.networks.base import Detector
 from edgetl.tasks.detection.spec import DetectorSpec, Family
 from edgetl.types import NetworkSpec, ResizePolicy, WeightSource
+from edgetl.types.findings import Audit
 
 D = TypeVar("D", bound=Detector)
 

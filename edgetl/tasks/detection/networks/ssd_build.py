@@ -11,7 +11,6 @@ from torch import Tensor
 
 from edgetl.backbones import torchvision_networks
 from edgetl.backbones.feature_maps import FeatureMaps
-from edgetl.backbones.findings import Audit
 from edgetl.backbones.hub import download
 from edgetl.backbones.plan import unknown_name
 from edgetl.backbones.tensor_sets import TensorSet
@@ -26,6 +25,7 @@ from edgetl.tasks.detection.networks.ssd import Scoring, Ssd
 from edgetl.tasks.detection.networks.ssd_head import CLASS_LAYERS, SsdNetwork
 from edgetl.tasks.detection.spec import DetectorSpec
 from edgetl.types import ImagePreprocessing, ResizePolicy, WeightSource
+from edgetl.types.findings import Audit
 
 _HALF = (0.5, 0.5, 0.5)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from edgetl.backbones.findings import Audit
 from edgetl.backbones.plan import unknown_name
 from edgetl.errors import UsageError, WeightsError
 from edgetl.recipes.recipe import Backbone
@@ -13,6 +12,7 @@ from edgetl.tasks.detection.networks.yolox_network import SIZES, STRIDES
 from edgetl.tasks.detection.networks.yolox_weights import NORMALIZED, PixelRange, converted
 from edgetl.tasks.detection.spec import DetectorSpec
 from edgetl.types import ImagePreprocessing, ResizePolicy, WeightSource
+from edgetl.types.findings import Audit
 
 _CLASS_LAYERS = "head.predict.cls_preds"
 _GRAY = (114, 114, 114)

@@ -10,8 +10,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BeforeValidator, TypeAdapter, ValidationError, WithJsonSchema
 
 from edgetl.errors import EdgetlError
+from edgetl.files.durable import write_text
 from edgetl.files.json_file import first_problem
-from edgetl.store.results import write_text
 
 T = TypeVar("T")
 

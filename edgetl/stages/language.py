@@ -24,6 +24,7 @@ from edgetl.bundle.manifest import FILE_NAME, FileEntry
 from edgetl.bundle.write import TOLERANCES
 from edgetl.errors import BackendError, DataError, ParityError, StoreError, UsageError
 from edgetl.files.digest import folder_digests
+from edgetl.files.durable import put, write_text
 from edgetl.files.temporary import temporary_folder
 from edgetl.fronts.text.decode import Decoder
 from edgetl.fronts.text.description import write_description
@@ -40,7 +41,7 @@ from edgetl.pivot.serialize import serialize
 from edgetl.quant.dynamic import to_dynamic
 from edgetl.quant.exact import with_unsigned_weights
 from edgetl.recipes.targets import scheme_id
-from edgetl.store.results import disk_errors, put, write_text
+from edgetl.store.results import disk_errors
 from edgetl.types import TOKENIZER, Compiled, Missing, Precision, Progress, Scheme, Target
 
 BUNDLES, RESULT_FILE = "bundles", "language.json"

@@ -12,11 +12,11 @@ from edgetl.errors import DataError
 from edgetl.fronts.audio.load import load_sound
 from edgetl.fronts.base import load_front
 from edgetl.fronts.image.decode import decode, read_size
-from edgetl.fronts.image.frame import Frame, frame_of
 from edgetl.fronts.image.resize import resize
 from edgetl.fronts.series.load import load_window
 from edgetl.fronts.text.load import load_text, load_texts
 from edgetl.types import AudioPreprocessing, Preprocessing, Sample, SeriesPreprocessing, TextPreprocessing, as_image
+from edgetl.types.frames import Frame, frame_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
