@@ -40,7 +40,6 @@ def correct_biases(
     """
     rounded, plain = _Run(quantized, images), _Run(exact, images)
     of_float = {node.output[0]: node for node in exact.graph.node}
-    biases = Counter(node.input[2] for node in quantized.graph.node if len(node.input) >= _BIASED)
     layers = set(placement.layers)
     done = []
     for node in list(quantized.graph.node):
@@ -48,7 +47,7 @@ def correct_biases(
         partner = of_float.get(node.output[0])
         if partner is not None:
             plain.step(partner)
-        if node.output[0] in layers and len(node.input) >= _BIASED and biases[node.input[2]] == 1 and partner:
+        if node.output[0] in layers and len(node.input) >= _BIASED and partner:
             done.append(_correct(quantized, node, partner, rounded, plain, weights_only=bool(placement.silus)))
         rounded.forget(node)
         if partner is not None:

@@ -17,6 +17,7 @@ from edgetl.backends.failures import one_line
 from edgetl.errors import WeightsError
 from edgetl.files.temporary import temporary_folder
 from edgetl.imported.absorb import Affine, absorb, reverse_colors
+from edgetl.imported.gates import join_gates
 from edgetl.imported.read import Opened, refuse_control_flow
 from edgetl.pivot.layer_view import View
 from edgetl.pivot.mixed import drop_dead_nodes
@@ -56,8 +57,10 @@ def to_normal_form(opened: Opened, how: Normalization) -> NormalForm:
     if how.color == "bgr":
         reverse_colors(model)
     merge_pads(model)
+    join_gates(model.graph)
     _rename(model)
     model = _simplified(model, opened) if how.color == "bgr" else model
+    _own_biases(model.graph)
     result = clean(model)
     _name_nodes(result)
     left = _count(result, "BatchNormalization")
@@ -79,6 +82,7 @@ def _simple(opened: Opened) -> tuple[onnx.ModelProto, bool, int]:
     try:
         fixed = _simplified(fixed, opened)
         refuse_control_flow(fixed, opened.path)
+        _drop_idle_reshapes(fixed)
         _open_reshapes(fixed.graph, batch)
         _set_input(fixed, opened, _BATCH)
         fixed = _simplified(fixed, opened)
@@ -124,6 +128,23 @@ def _set_sizes(value: onnx.ValueInfoProto, sizes: list[int | str]) -> None:
             dim.dim_param = size
         else:
             dim.dim_value = size
+
+
+def _drop_idle_reshapes(model: onnx.ModelProto) -> None:
+    """Take out reshapes to the shape that a value has already: what tf2onnx leaves of turning 1 x 1 maps."""
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    shapes = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*inferred.input, *inferred.value_info, *inferred.output)
+    }
+    outputs = {value.name for value in model.graph.output}
+    for node in [node for node in model.graph.node if node.op_type == "Reshape"]:
+        source, result = node.input[0], node.output[0]
+        shape = shapes.get(source, [])
+        if result not in outputs and shape and 0 not in shape and shape == shapes.get(result):
+            model.graph.node.remove(node)
+            for other in model.graph.node:
+                other.input[:] = [source if name == result else name for name in other.input]
 
 
 def _open_reshapes(graph: onnx.GraphProto, batch: int) -> None:
@@ -238,6 +259,32 @@ def _shape_of_scores(model: onnx.ModelProto, opened: Opened) -> tuple[int, ...]:
         advice = "; export it with a dynamic batch" if opened.batch is not None else ""
         raise WeightsError(f"{opened.path}: it does not run on two images: {one_line(error)}{advice}") from error
     return tuple(np.asarray(found).shape)
+
+
+def _own_biases(graph: onnx.GraphProto) -> None:
+    """Give every layer a bias of its own, which can be corrected: a copy of a shared one, zeros for a missing one."""
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    taken: set[str] = set()
+    for node in graph.node:
+        if node.op_type not in ("Conv", "Gemm") or node.input[1] not in constants:
+            continue
+        bias = node.input[2] if len(node.input) > 2 else ""
+        if bias and (bias not in constants or bias not in taken):
+            taken.add(bias)
+            continue
+        outputs = constants[node.input[1]].dims[output_axis(node)]
+        values = numpy_helper.to_array(constants[bias]) if bias else np.zeros(outputs, np.float32)
+        del node.input[2:]
+        named = f"{node.input[1].removesuffix('.weight')}.bias"  # as a torch module names both
+        node.input.append(f"{node.output[0]}.bias" if named in constants or named in taken else named)
+        taken.add(node.input[2])
+        graph.initializer.append(numpy_helper.from_array(values, node.input[2]))
+
+
+def output_axis(node: onnx.NodeProto) -> int:
+    """The axis of a layer's weights along which its outputs lie."""
+    transposed = any(each.name == "transB" and each.i for each in node.attribute)
+    return 0 if node.op_type == "Conv" or transposed else 1
 
 
 def _rename(model: onnx.ModelProto) -> None:

@@ -9,6 +9,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from edgetl.imported.normal_form import output_axis
 from edgetl.imported.place import Placement, reads_depthwise
 from edgetl.imported.ranges import Parameters
 from edgetl.imported.weights import RoundedWeights, round_weights
@@ -77,12 +78,6 @@ def _round_layer(
         input_scale=parameters[node.input[0]].scale,
     )
     _write_weights(graph, node, rounded)
-
-
-def output_axis(node: onnx.NodeProto) -> int:
-    """The axis of a layer's weights along which its outputs lie."""
-    transposed = any(each.name == "transB" and each.i for each in node.attribute)
-    return 0 if node.op_type == "Conv" or transposed else 1
 
 
 def _write_weights(graph: onnx.GraphProto, node: onnx.NodeProto, rounded: RoundedWeights) -> None:

@@ -51,14 +51,23 @@ class Placement:
     silus: frozenset[str]
 
 
-def place(model: onnx.ModelProto, scheme: Scheme) -> Placement:
-    """model  in the normal form of `edgetl.imported.normal_form`"""
-    return _Places(model, scheme).placement()
+def place(model: onnx.ModelProto, scheme: Scheme, wide: frozenset[str] = frozenset()) -> Placement:
+    """model  in the normal form of `edgetl.imported.normal_form`; wide  results of SiLU that stay float, and so do the
+    operators that read them (`edgetl.imported.wide`)"""
+    return _Places(model, scheme, wide).placement()
+
+
+def results_of_silu(model: onnx.ModelProto, scheme: Scheme) -> tuple[str, ...]:
+    """The products x * sigmoid(x), in the order of the graph."""
+    places = _Places(model, scheme, frozenset())
+    smooth = [node for node in places.nodes if node.output[0] in places.smooth]
+    return tuple(n.output[0] for n in smooth if any(places.has_sigmoid(n, name) for name in n.input))
 
 
 class _Places:
-    def __init__(self, model: onnx.ModelProto, scheme: Scheme) -> None:
+    def __init__(self, model: onnx.ModelProto, scheme: Scheme, wide: frozenset[str]) -> None:
         self.scheme = scheme
+        self.wide = wide
         self.nodes = list(model.graph.node)
         self.constants = {tensor.name: tensor for tensor in model.graph.initializer}
         self.made_by = {name: node for node in self.nodes for name in node.output}
@@ -94,6 +103,8 @@ class _Places:
 
     def _kind(self, node: onnx.NodeProto) -> OperatorName | None:
         """The scheme's name of a node's operator; None if it stays float."""
+        if not self.wide.isdisjoint(node.input):
+            return None
         found = self._named(node)
         return found if found in self.scheme.operators else None
 
@@ -148,11 +159,11 @@ class _Places:
     def _only_silu_reads(self, name: str) -> bool:
         users = self.users.get(name, [])
         return bool(users) and all(
-            user.op_type == "Sigmoid" or (user.output[0] in self.smooth and self._has_sigmoid(user, name))
+            user.op_type == "Sigmoid" or (user.output[0] in self.smooth and self.has_sigmoid(user, name))
             for user in users
         )
 
-    def _has_sigmoid(self, product: onnx.NodeProto, name: str) -> bool:
+    def has_sigmoid(self, product: onnx.NodeProto, name: str) -> bool:
         makers = (self.made_by.get(source) for source in product.input)
         return any(maker is not None and maker.op_type == "Sigmoid" and maker.input[0] == name for maker in makers)
 
@@ -199,9 +210,16 @@ class _Places:
                 continue
             tail = self._tail(node)
             users = self.users.get(tail, [])
+            if users and all(self._ends_in_wide(user) for user in users):
+                continue
             if any(tail not in edges.get(user.output[0], ()) and not self._ends_in_output(user) for user in users):
                 found.append(tail)
         return found
+
+    def _ends_in_wide(self, node: onnx.NodeProto) -> bool:
+        """Whether a node is a part of a SiLU whose result is not rounded: its product, or the sigmoid before that."""
+        products = [node] if node.op_type != "Sigmoid" else self.users.get(node.output[0], [])
+        return bool(products) and all(product.output[0] in self.wide for product in products)
 
     def _ends_in_output(self, node: onnx.NodeProto) -> bool:
         if node.op_type not in _CARRIERS:

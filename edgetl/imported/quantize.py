@@ -18,9 +18,11 @@ from edgetl.imported.bias import IMAGES, correct_biases
 from edgetl.imported.network import read_network
 from edgetl.imported.normal_form import NETWORK_INPUT
 from edgetl.imported.pairs import with_pairs
-from edgetl.imported.place import place
+from edgetl.imported.place import place, results_of_silu
 from edgetl.imported.ranges import in_order, observe
 from edgetl.imported.record import read_imported
+from edgetl.imported.wide import IMAGES as WIDE_IMAGES
+from edgetl.imported.wide import too_wide
 from edgetl.pivot.check import check_scheme
 from edgetl.pivot.literal import open_literal
 from edgetl.pivot.preprocess import on_byte_lattice
@@ -52,13 +54,14 @@ def quantize_imported(run: Run, imported: Path, scheme: Scheme, out: Path) -> No
     if scheme.activation_dtype == "uint8":
         # unsigned bytes can be the quantized input themselves: calibrate on exactly the inputs of the device
         lattice = as_image(on_byte_lattice(p, symmetric=scheme.activation_symmetric))
-    placement = place(exact, scheme)
+    samples = draw_samples(split.shots, profile)
+    wide = too_wide(exact, results_of_silu(exact, scheme), _normal(samples[:WIDE_IMAGES], lattice, _FEW))
+    placement = place(exact, scheme, wide)
     if not placement.counts:
         raise BackendError(
             f"{record.file}: none of its operators is among the scheme's ({', '.join(scheme.operators)}); use "
             "quantize.method: none"
         )
-    samples = draw_samples(split.shots, profile)
     with run.progress.task("quantize: observe ranges", total=len(samples)) as advance:
 
         def watched() -> Iterator[NDArray[np.float32]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from edgetl.errors import UsageError
 from edgetl.files.digest import file_digest
@@ -39,7 +40,7 @@ def quantize_stage(run: Run, adapted: StageResult, scheme: str, gates: Gates) ->
 
         return quantize_network(run, adapted.folder, numbers, gates, ranges, out)
 
-    config = {
+    config: dict[str, Any] = {
         "scheme": asdict(numbers),
         "profile": asdict(run.job.profile),
         # a file counts by its content
@@ -47,6 +48,8 @@ def quantize_stage(run: Run, adapted: StageResult, scheme: str, gates: Gates) ->
         "augment": augment_of(run),
         "tools": network_tools(run.job.recipe),
     }
+    if run.job.recipe.network is not None:
+        config["imported"] = 2
     inputs = {"shots": samples_digest(run.split, run.split.shots), "adapted": adapted.digest}
     inputs |= {"ranges": file_digest(ranges)} if ranges else {}
     if run.job.recipe.quantize.method == "auto":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,13 @@ from edgetl.backends.onnx_placement import operators
 from edgetl.fronts.image.normalize import normalize
 from edgetl.imported.bias import correct_biases
 from edgetl.imported.normal_form import to_normal_form
+from edgetl.imported.original import Original
 from edgetl.imported.pairs import with_pairs
-from edgetl.imported.place import Placement, place
+from edgetl.imported.place import Placement, place, results_of_silu
 from edgetl.imported.ranges import Parameters, observe
 from edgetl.imported.read import open_network
 from edgetl.imported.weights import largest_pairs, round_weights
+from edgetl.imported.wide import too_wide
 from edgetl.pivot.check import check_scheme
 from edgetl.pivot.literal import open_literal
 from edgetl.quant import fakequant
@@ -144,6 +147,39 @@ def test_a_smooth_activation_stays_float_between_two_pairs(exact: onnx.ModelProt
     assert placement.readers[silu.input[0]] is None
     assert placement.silus == {silu.input[0]}
     assert silu.output[0] in placement.readers
+
+
+def test_a_silu_with_one_wide_channel_stays_float_and_so_does_what_reads_it(exact: onnx.ModelProto) -> None:
+    model, scheme = _with_silu(exact), SCHEMES["x86-cpu"]
+    (product,) = results_of_silu(model, scheme)
+    assert too_wide(model, [product], [images()]) == frozenset()
+    before = next(node for node in model.graph.node if node.name == "stem")
+    after = next(node for node in model.graph.node if product in node.input)
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    for name, channel, factor in ((before.input[1], np.s_[0], 400), (after.input[1], np.s_[:, 0], 1 / 400)):
+        values = numpy_helper.to_array(constants[name]).copy()
+        values[channel] *= np.float32(factor)
+        constants[name].CopyFrom(numpy_helper.from_array(values, name))
+    wide = too_wide(model, [product], [images()])
+    assert wide == {product}
+    all_rounded, kept = place(model, scheme), place(model, scheme, wide)
+    assert set(all_rounded.layers) - set(kept.layers) == {after.output[0]}
+    assert set(all_rounded.readers) - set(kept.readers) == {product, before.output[0]}
+
+
+def test_every_layer_gets_a_bias_of_its_own(tmp_path: Path) -> None:
+    """Of two convolutions with one bias tensor, and one with none, all are corrected."""
+    model = body()
+    layers = [node for node in model.graph.node if node.op_type == "Conv"]
+    layers[2].input[2] = layers[1].input[2]
+    del layers[0].input[2:]
+    onnx.save_model(model, tmp_path / "network.onnx")
+    opened = open_network(tmp_path / "network.onnx", Network(file="network.onnx"))
+    found = to_normal_form(opened, USUAL["imagenet"]).model
+    expected = Original(opened).scores(pictures(64, 2)[0], USUAL["imagenet"])
+    np.testing.assert_allclose(scores(found, images()), expected, rtol=1e-3, atol=1e-4)
+    placement, _, quantized = rounded(found, SCHEMES["x86-avx2"], percentile=True)
+    assert [each.layer for each in correct_biases(quantized, found, placement, images(32))] == list(LAYERS)
 
 
 def _with_concat(exact: onnx.ModelProto) -> onnx.ModelProto:
