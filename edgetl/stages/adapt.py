@@ -58,7 +58,7 @@ def adapt_stage(run: Run, weights: Weights | None = None, until: str = "adapt") 
     if recipe.front in ("series", "text"):
         config |= {"suited": suited(run).model_dump(mode="json")}
     if recipe.task == "detection":
-        config |= {"task": recipe.task, "detector": recipe.detector.model_dump(mode="json"), "training": 2}
+        config |= {"task": recipe.task, "detector": recipe.detector.model_dump(mode="json"), "training": 3}
     inputs = {"shots": samples_digest(run.split, run.split.shots), "weights": source.digest}
     inputs |= {"groups": value_digest(groups)} if groups else {}
     return run.store.once("adapt", 14, config, make, inputs=inputs)

@@ -65,6 +65,9 @@ def negative_transfer(
         if gain <= 0 and asked_for:
             said = f"Training the backbone does not help ({facts}), but the recipe asks for it."
             return Guard(TRANSFER, "warn", said, numbers)
+        if gain <= 0:
+            said = f"Held-out images do not tell whether to freeze the backbone ({facts}), so it is trained."
+            return Guard(TRANSFER, "pass", said, numbers)
         return Guard(TRANSFER, "pass", f"Training the backbone's last stages helps: {facts}.", numbers)
     if rejected is not None:
         numbers |= _difference("rejected_minus_chosen", rejected[1], utility, groups)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from edgetl.adapt.detection.budget import MACS_PER_MINUTE, TRIAL_SHARE, affordable, search_minutes
-from edgetl.adapt.detection.held_out import Judged, detect, judge, lead
+from edgetl.adapt.detection.held_out import Floats, Judged, detect, judge, lead
 from edgetl.adapt.detection.inputs import CachedViews, FreshViews, Inputs, cached_views
 from edgetl.adapt.detection.shots import Shots
 from edgetl.adapt.detection.train import Plan, features_of, train
@@ -26,7 +26,7 @@ from edgetl.tasks.detection.detections import Detections
 from edgetl.tasks.detection.networks.base import Detector
 from edgetl.types import Progress
 
-_CLEAR_LEAD = 0.5  # standard errors by which a way with a trained backbone must lead to be worth its risk
+_CLEAR_LEAD = 0.5  # standard errors by which the less likely way must lead
 _LITTLE = 0.1  # utility, below which trials were too short to compare ways: there is nothing to risk, but time to win
 _LONGER = 2.0  # training on all shots then
 
@@ -106,7 +106,7 @@ def search(task: Task, ways: Sequence[Way], minutes: float) -> Outcome:
     entered = affordable(ways, task.body, task.folds, len(task.shots), task.views, minutes) if task.folds else ()
     prepared = _inputs(task, entered or ways[:1])
     tried = tuple(_try(task, way, prepared) if way in entered else Tried(way, (), None, 0.0) for way in ways)
-    chosen = choose(tried, finetune=task.config.strategy == "finetune")
+    chosen = choose(tried, finetune=task.config.strategy == "finetune", classifier=task.body.new_head)
     estimated = search_minutes(
         entered or (chosen.way,), task.body, task.folds if entered else (), len(task.shots), task.views
     )
@@ -124,21 +124,26 @@ def search(task: Task, ways: Sequence[Way], minutes: float) -> Outcome:
     return Outcome(task.detector, tried, chosen, tuple(losses), time.monotonic() - start, estimated, added)
 
 
-def choose(tried: Sequence[Tried], *, finetune: bool = False) -> Tried:
-    """The way with the highest mean utility; one that trains the backbone only if it leads clearly, or if a frozen one
-    finds little. The first one if nothing was evaluated, or with `finetune`, which the recipe asks for."""
+def choose(tried: Sequence[Tried], *, finetune: bool = False, classifier: bool = False) -> Tried:
+    """The way with the highest mean utility; the first one if nothing was evaluated, or with `finetune`, which the
+    recipe asks for.
+
+    Folds of few images hardly tell ways apart, so the less likely side must lead clearly: a trained backbone; or, with
+    `classifier`, whose weights have never found objects, a frozen one. Where that finds little, any lead counts.
+    """
     if finetune:
         return tried[0]
-    known = [(each, each.judged.utility) for each in tried if each.judged]
-    frozen = [(each, utility) for each, utility in known if each.way.frozen]
-    best = max(frozen or known, key=lambda pair: float(pair[1].mean()), default=None)
-    if best is None:
-        return tried[0]
-    for each, utility in known:
-        clear = finds_little(best[0]) or lead(utility, best[1]) >= _CLEAR_LEAD
-        if not each.way.frozen and utility.mean() > best[1].mean() and clear:
-            best = each, utility
-    return best[0]
+    frozen, trained = _best(tried, frozen=True), _best(tried, frozen=False)
+    if frozen is None or trained is None:
+        found = frozen or trained
+        return found[0] if found else tried[0]
+    least = -_CLEAR_LEAD if classifier else 0.0 if finds_little(frozen[0]) else _CLEAR_LEAD
+    return trained[0] if lead(trained[1], frozen[1]) > least else frozen[0]
+
+
+def _best(tried: Sequence[Tried], *, frozen: bool) -> tuple[Tried, Floats] | None:
+    known = [(each, each.judged.utility) for each in tried if each.judged and each.way.frozen == frozen]
+    return max(known, key=lambda pair: float(pair[1].mean()), default=None)
 
 
 def finds_little(tried: Tried) -> bool:

@@ -52,6 +52,11 @@ class Anatomy:
         """Everything outside of the backbone."""
         return tuple(name for name in self.parameters if not name.startswith(self.backbone))
 
+    @property
+    def new_head(self) -> bool:
+        """Whether the weights are those of a classifier: nothing after the backbone has pretrained values."""
+        return self.new.issuperset(self.head)
+
 
 @dataclass(frozen=True)
 class Way:
@@ -139,7 +144,7 @@ def ways_to_train(
     new = tuple(name for name in body.head if name in body.new)
     looks = looks if views else fresh
     frozen = [_way("head", body, body.head, body.new, rate, views, looks) for rate in rates]
-    if len(new) < len(body.head):  # a whole detector: its boxes are pretrained too
+    if not body.new_head:  # a whole detector: its boxes are pretrained too
         only_new = _way("new layers", body, new, body.new, rates[-1], views, looks)
         alike = _way("whole head", body, body.head, frozenset(body.head), rates[0], views, looks)
         frozen = [only_new, frozen[0], alike]

@@ -95,6 +95,14 @@ def test_where_little_is_found_training_the_backbone_need_not_lead_clearly() -> 
     assert not finds_little(tried("unknown", None))
 
 
+def test_weights_of_a_classifier_are_trained_unless_the_frozen_backbone_leads_clearly() -> None:
+    frozen = tried("head", [0.4, 0.6, 0.5, 0.5])
+    close, behind = tried("deep", [0.5, 0.3, 0.6, 0.5], frozen=False), tried("deep", [0.3, 0.5, 0.4, 0.3], frozen=False)
+    assert choose([frozen, close], classifier=True) is close
+    assert choose([frozen, behind], classifier=True) is frozen
+    assert choose([frozen, close]) is frozen
+
+
 def test_a_lead_is_counted_in_standard_errors() -> None:
     assert lead(np.array([1.0, 2.0]), np.array([1.0, 2.0])) == 0
     assert lead(np.array([1.5, 2.5]), np.array([1.0, 2.0])) == np.inf
@@ -115,6 +123,9 @@ def test_guards_say_what_was_found() -> None:
     worse = ("head", utility - 0.1)
     assert negative_transfer("deep", utility, worse, None, None).verdict == "pass"
     assert negative_transfer("head", utility, None, ("deep", utility - 0.1), None).verdict == "rolled back"
+    unclear = negative_transfer("deep", utility - 0.11, worse, None, None)
+    assert unclear.verdict == "pass"
+    assert "do not tell" in unclear.sentence
     asked = negative_transfer("deep", utility - 0.2, worse, None, None, asked_for=True)
     assert asked.verdict == "warn"
     assert "the recipe asks for it" in asked.sentence
