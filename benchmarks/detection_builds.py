@@ -24,7 +24,8 @@ from edgetl.bench.machine import describe, other_cpu
 from edgetl.bundle.read import read_bundle
 from edgetl.errors import EdgetlError
 from edgetl.fronts.batches import TIMED_IMAGES, batches, frames_of, load_batch, spread
-from edgetl.pivot.float_answers import read_reference
+from edgetl.pivot.adapted import NETWORK_SPEC, NETWORK_STATE
+from edgetl.pivot.float_answers import REFERENCE_LOGITS, read_reference
 from edgetl.pivot.pivot import read_pivot
 from edgetl.recipes.job import Job, schemes_of
 from edgetl.recipes.recipe import Backbone
@@ -35,7 +36,6 @@ from edgetl.stages.adapt import adapt_stage
 from edgetl.stages.compile import compile_stage, precisions_of
 from edgetl.stages.export import export_stage
 from edgetl.stages.quantize import quantize_stage
-from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE, REFERENCE_LOGITS
 from edgetl.store.results import StageResult, open_store
 from edgetl.tasks.base import load_task
 from edgetl.tasks.detection.networks import ssd_build, yolox_build

@@ -17,12 +17,12 @@ from edgetl.adapt.detection.shots import Shots
 from edgetl.backbones.weights import locate
 from edgetl.files.durable import write_text
 from edgetl.fronts.image.augment_policy import resizes_of
+from edgetl.pivot.adapted import NETWORK_SPEC, NETWORK_STATE
 from edgetl.recipes.job import Job, make_job
 from edgetl.recipes.recipe_file import load_recipe
 from edgetl.recipes.run import Run
 from edgetl.stages.adapt import adapt_stage
 from edgetl.stages.split import split_stage
-from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE
 from edgetl.store.results import open_store
 from edgetl.tasks.detection.networks.base import Detector
 from edgetl.tasks.detection.networks.build import build, rebuild

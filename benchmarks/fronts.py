@@ -123,12 +123,12 @@ def _measure(key: Key, arguments: argparse.Namespace) -> Cell:
     from edgetl.backbones.examples import load_raw, normalize
     from edgetl.backbones.load import rebuild
     from edgetl.backbones.spec import read_spec
+    from edgetl.pivot.adapted import NETWORK_SPEC, NETWORK_STATE
     from edgetl.recipes.job import make_job
     from edgetl.recipes.recipe import Recipe
     from edgetl.recipes.run import Run
     from edgetl.stages.adapt import adapt_stage
     from edgetl.stages.split import split_stage
-    from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE
     from edgetl.store.results import open_store
     from edgetl.types import Silent
 

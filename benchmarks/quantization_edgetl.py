@@ -42,7 +42,7 @@ from edgetl.errors import EdgetlError
 from edgetl.files.digest import file_digest, value_digest
 from edgetl.files.durable import write_text
 from edgetl.fronts.batches import batches, load_batch
-from edgetl.pivot.float_answers import read_reference
+from edgetl.pivot.float_answers import REFERENCE_LOGITS, read_reference
 from edgetl.pivot.pivot import FOLDER, read_pivot
 from edgetl.recipes.job import Job, make_job
 from edgetl.recipes.recipe_file import load_recipe
@@ -53,7 +53,6 @@ from edgetl.stages import pipeline
 from edgetl.stages.compile import compile_stage
 from edgetl.stages.pipeline import Outcome
 from edgetl.stages.repair import missed_by_int8, repair_stage
-from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.store.results import StageResult, Store, open_store
 from edgetl.tasks.base import load_task
 from edgetl.tasks.classification.accuracy import compare, stratified

@@ -132,12 +132,12 @@ def measure_cell(arguments: argparse.Namespace, key: Key) -> Cell:
     from edgetl.backbones.spec import read_spec
     from edgetl.backbones.text.classifier import TextClassifier
     from edgetl.backbones.weights import locate
+    from edgetl.pivot.adapted import NETWORK_SPEC, NETWORK_STATE
     from edgetl.recipes.job import make_job
     from edgetl.recipes.recipe_file import load_recipe
     from edgetl.recipes.run import Run
     from edgetl.stages.adapt import adapt_stage
     from edgetl.stages.split import split_stage
-    from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE
     from edgetl.store.results import open_store
     from edgetl.types import Silent, TextPreprocessing
 

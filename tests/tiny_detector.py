@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from tiny_network import LABELS, PREPROCESSING, SIZE, pictures
 
-from edgetl.data.pixels import Pixels
+from edgetl.fronts.pixels import Pixels
 from edgetl.types import Box, Sample
 
 _CONSTANTS: dict[str, np.ndarray] = {

@@ -34,8 +34,8 @@ from edgetl.data.groups import shot_keys
 from edgetl.errors import DataError, UsageError
 from edgetl.fronts.image.augment_policy import resizes_of
 from edgetl.fronts.views import augment_of
+from edgetl.pivot.adapted import NETWORK_SPEC, NETWORK_STATE
 from edgetl.recipes.run import Run
-from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE
 from edgetl.types import Progress, ResizePolicy, Split, WeightSource
 from edgetl.types.data import labels_of
 from edgetl.types.findings import Audit

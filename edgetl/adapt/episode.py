@@ -17,9 +17,9 @@ from edgetl.backbones.classifier import get_head
 from edgetl.backbones.cut import Cut, cut_network, whole_macs
 from edgetl.backbones.extract import Frozen, Point, View, activations
 from edgetl.backbones.freeze import Depth
-from edgetl.data.pixels import MOST_BYTES
 from edgetl.data.split_heads import of_head
 from edgetl.fronts.base import load_front
+from edgetl.fronts.pixels import MOST_BYTES
 from edgetl.fronts.views import augment_of
 from edgetl.recipes.recipe import Adapt
 from edgetl.recipes.run import Run

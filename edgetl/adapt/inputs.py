@@ -12,9 +12,9 @@ from torch.nn import functional
 
 from edgetl.backbones.examples import load_raw, normalize, raw, views
 from edgetl.backbones.extract import Frozen, Point, run_to
+from edgetl.backbones.rows import Rows
 from edgetl.backbones.text.tail import with_states
-from edgetl.data.pixels import MOST_BYTES, Pixels
-from edgetl.store.rows import Rows
+from edgetl.fronts.pixels import MOST_BYTES, Pixels
 from edgetl.types import Preprocessing, Sample
 
 

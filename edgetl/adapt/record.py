@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgetl.files.documents import Number, read_document, write_document
-from edgetl.store.records import RUN_RECORD
+from edgetl.store.results import RUN_RECORD
 from edgetl.types import Interval, ResizePolicy
 from edgetl.types.findings import Audit
 

@@ -21,11 +21,11 @@ from edgetl.backbones.examples import load_raw, normalize, views
 from edgetl.backbones.input_choice import InputChoice
 from edgetl.backbones.load import build
 from edgetl.backbones.reproducible import choose_device
+from edgetl.backbones.rows import Rows, compute_rows
 from edgetl.backbones.speed import channels_last, packed, side_by_side
 from edgetl.files.digest import value_digest
 from edgetl.fronts.base import load_front
 from edgetl.recipes.recipe import Backbone
-from edgetl.store.rows import Rows, compute_rows
 from edgetl.types import NetworkSpec, Preprocessing, Progress, Sample, WeightSource, described
 
 _BATCH = 32

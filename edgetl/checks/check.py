@@ -31,9 +31,9 @@ from edgetl.checks.subject import Subject, beginning, groups_of, rows_of, whole
 from edgetl.data.groups import SplitKeys, shared_groups, split_keys
 from edgetl.errors import DataError
 from edgetl.files.digest import value_digest
+from edgetl.files.durable import damaged
 from edgetl.fronts.image.decoder_versions import decoder_versions
 from edgetl.recipes.run import Run
-from edgetl.store.cache import damaged
 from edgetl.types import Progress, Split, WeightSource
 
 DETECTOR_INPUT = (320, 320)

@@ -20,6 +20,12 @@ class Damaged(ValueError):
         self.path = path
 
 
+def damaged(path: Path, what: str = "") -> str:
+    """`cache/judged/1f.kept: damaged on disk; computed again`."""
+    name = "/".join(path.parts[-3:])
+    return f"{name}: {what}damaged on disk; computed again"
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file atomically: a reader sees the old one or the complete new one, even after a power cut."""
     aside = path.with_name(path.name + ".part")

@@ -15,13 +15,12 @@ from edgetl.imported.original import Original
 from edgetl.imported.read import open_network
 from edgetl.imported.record import Imported, read_imported
 from edgetl.pivot import golden
-from edgetl.pivot.float_answers import FILE_NAME, stored_answers
+from edgetl.pivot.float_answers import FILE_NAME, REFERENCE_LOGITS, stored_answers
 from edgetl.pivot.half import to_float16
 from edgetl.pivot.pivot import GOLDEN_DIR, Pivot, write_pivot
 from edgetl.pivot.prove import PARITY_IMAGES, Expected, Made, Proof, prove, prove_int8, range_on_shots, true_labels
 from edgetl.recipes.job import wants_float16
 from edgetl.recipes.run import Run
-from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.tasks.base import load_task
 
 Logits = NDArray[np.float32]

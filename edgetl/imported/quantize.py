@@ -24,6 +24,7 @@ from edgetl.imported.record import read_imported
 from edgetl.imported.wide import IMAGES as WIDE_IMAGES
 from edgetl.imported.wide import too_wide
 from edgetl.pivot.check import check_scheme
+from edgetl.pivot.float_answers import REFERENCE_LOGITS
 from edgetl.pivot.literal import open_literal
 from edgetl.pivot.preprocess import on_byte_lattice
 from edgetl.pivot.rewrite import split_float_biases
@@ -32,7 +33,6 @@ from edgetl.quant.draw import draw_samples
 from edgetl.quant.record import QuantizeRecord, write_quantize
 from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
-from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.types import ImagePreprocessing, Sample, Scheme, as_image
 from edgetl.types.findings import Replaceable
 

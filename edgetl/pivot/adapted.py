@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from edgetl.backbones.load import rebuild
 from edgetl.backbones.spec import read_spec
 from edgetl.pivot.parts import WHOLE
-from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE
 from edgetl.tasks.base import Task
 from edgetl.tasks.detection.detections import Postprocess
 from edgetl.types import Preprocessing
 
+NETWORK_STATE, NETWORK_SPEC = "network.safetensors", "network.json"
+"""An adapted network: of the adapt stage and of the surgery stage."""
 _WITHOUT_HELD_OUT = 0.5
 
 

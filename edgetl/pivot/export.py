@@ -13,7 +13,7 @@ from edgetl.fronts.batches import batches
 from edgetl.fronts.text.load import carry
 from edgetl.pivot import golden
 from edgetl.pivot.adapted import open_adapted
-from edgetl.pivot.float_answers import stored_answers
+from edgetl.pivot.float_answers import REFERENCE_LOGITS, stored_answers
 from edgetl.pivot.fold import fold_parts
 from edgetl.pivot.from_torch import to_onnx
 from edgetl.pivot.golden import add_outputs
@@ -23,7 +23,6 @@ from edgetl.pivot.prove import PARITY_IMAGES, Expected, Made, Proof, prove, prov
 from edgetl.pivot.reference import float_answers, outputs_in_batches
 from edgetl.recipes.job import wants_float16
 from edgetl.recipes.run import Run
-from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.tasks.base import load_task
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from edgetl.tasks.base import Answers
 
 FILE_NAME = "float-logits.safetensors"
+REFERENCE_LOGITS = "reference.safetensors"
+"""Logits that compiled networks are compared with: of the pivot, and of the quantize stage."""
 
 
 def stored_answers(folder: Path, name: str) -> Answers:

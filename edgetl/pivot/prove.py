@@ -15,11 +15,11 @@ from safetensors.numpy import load_file
 
 from edgetl.fronts.batches import batches, frames_of
 from edgetl.pivot.attach import attach
+from edgetl.pivot.float_answers import REFERENCE_LOGITS
 from edgetl.pivot.half import measure_range
 from edgetl.pivot.literal import infer, open_literal
 from edgetl.pivot.pivot import HalfRange, Parity, PivotModel
 from edgetl.pivot.serialize import serialize
-from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.tasks.base import Answers, Outputs, Task
 from edgetl.tasks.detection.detections import Postprocess
 from edgetl.types import Preprocessing, Sample, Split

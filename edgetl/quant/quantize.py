@@ -21,6 +21,7 @@ from edgetl.fronts.base import load_front
 from edgetl.fronts.views import augment_of
 from edgetl.pivot.adapted import open_adapted, outputs_of
 from edgetl.pivot.check import check_scheme
+from edgetl.pivot.float_answers import REFERENCE_LOGITS
 from edgetl.pivot.fold import fold_parts
 from edgetl.pivot.from_torch import to_onnx
 from edgetl.pivot.parts import are_tokens
@@ -43,7 +44,6 @@ from edgetl.quant.without_ranges import quantize_without_ranges
 from edgetl.recipes.gates import Gates
 from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
-from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.tasks.base import Task, load_task
 from edgetl.types import Scheme
 

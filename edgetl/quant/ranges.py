@@ -13,9 +13,8 @@ from typing import Any
 
 from edgetl.errors import DataError, UsageError
 from edgetl.files.digest import value_digest
-from edgetl.files.durable import read_sealed, write_sealed
+from edgetl.files.durable import damaged, read_sealed, write_sealed
 from edgetl.quant.observed import Observed, Parts, read_observed, write_observed
-from edgetl.store.cache import damaged
 from edgetl.types import CalibrationProfile, Preprocessing, Progress, Sample, Scheme, described
 
 _VERSION = 1  # of what observing does

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from edgetl.backbones.examples import augmented, plain, views
-from edgetl.data.pixels import Pixels
+from edgetl.fronts.pixels import Pixels
 from edgetl.types import Preprocessing, Sample
 
 

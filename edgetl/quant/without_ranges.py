@@ -16,6 +16,7 @@ from edgetl.backbones.examples import as_exported
 from edgetl.files.digest import value_digest
 from edgetl.fronts.batches import batches
 from edgetl.pivot.adapted import Adapted
+from edgetl.pivot.float_answers import REFERENCE_LOGITS
 from edgetl.pivot.fold import fold_parts
 from edgetl.pivot.from_torch import to_onnx
 from edgetl.pivot.literal import joined, open_literal
@@ -26,7 +27,6 @@ from edgetl.quant.imitation import imitation_for
 from edgetl.quant.record import QuantizeRecord, write_quantize
 from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
-from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.tasks.base import Outputs, Task, load_task
 from edgetl.types import Preprocessing, Scheme
 from edgetl.types.findings import Replaceable

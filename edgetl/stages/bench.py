@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from edgetl.files.digest import value_digest
+from edgetl.pivot.float_answers import REFERENCE_LOGITS
 from edgetl.recipes.recipe import Recipe
 from edgetl.recipes.run import Run
 from edgetl.stages.keys import samples_digest, this_machine
-from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.store.results import StageResult, Store
 from edgetl.types import Target
 

@@ -13,7 +13,6 @@ from edgetl.recipes.gates import Gates
 from edgetl.recipes.job import Job, schemes_of
 from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
-from edgetl.report.finished import Built, Finished, Networks
 from edgetl.report.model import FILE_NAME as REPORT_FILE
 from edgetl.report.model import Report, read_report
 from edgetl.stages.adapt import adapt_stage
@@ -21,6 +20,7 @@ from edgetl.stages.bench import bench_stage
 from edgetl.stages.check import check_stage, refuse_leaks
 from edgetl.stages.compile import compile_stage, precisions_of
 from edgetl.stages.export import export_stage
+from edgetl.stages.finished import Built, Finished, Networks
 from edgetl.stages.imported import import_stage
 from edgetl.stages.keys import require_training_tools
 from edgetl.stages.quantize import quantize_stage

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgetl.recipes.run import Run
-from edgetl.report.finished import Finished
+from edgetl.stages.finished import Finished
 from edgetl.stages.keys import versions
 from edgetl.store.results import StageResult
 

@@ -25,7 +25,7 @@ from edgetl.checks.model import read_checks
 from edgetl.data.groups import val_groups
 from edgetl.files.digest import file_digest
 from edgetl.fronts.base import load_front
-from edgetl.pivot.float_answers import read_reference
+from edgetl.pivot.float_answers import REFERENCE_LOGITS, read_reference
 from edgetl.pivot.pivot import read_pivot
 from edgetl.quant.record import read_quantize
 from edgetl.quant.simplify.record import read_surgery
@@ -35,12 +35,11 @@ from edgetl.recipes.run import Run
 from edgetl.recipes.targets import scheme_id
 from edgetl.report.build import ReportInputs, TargetResult, build_report
 from edgetl.report.devices import DeviceFile, device_rows
-from edgetl.report.finished import Built, Finished
 from edgetl.report.html import Details, read_details, write_html
 from edgetl.report.model import FILE_NAME, Quantized, Report, Stage, Surgery, read_report, write_report
 from edgetl.report.texts.lengths import measure_lengths
 from edgetl.report.texts.looks import open_reader
-from edgetl.store.records import REFERENCE_LOGITS
+from edgetl.stages.finished import Built, Finished
 from edgetl.store.results import StageResult
 from edgetl.tasks.base import load_task
 from edgetl.tasks.classification.accuracy import Accuracy

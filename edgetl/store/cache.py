@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.files.digest import value_digest
-from edgetl.files.durable import Damaged, read_sealed, write_sealed
+from edgetl.files.durable import Damaged, damaged, read_sealed, write_sealed
 from edgetl.store.results import disk_errors
 
 Array = NDArray[Any]
@@ -51,12 +51,6 @@ class Cache:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_sealed(path, data)
         return data
-
-
-def damaged(path: Path, what: str = "") -> str:
-    """`cache/judged/1f.kept: damaged on disk; computed again`."""
-    name = "/".join(path.parts[-3:])
-    return f"{name}: {what}damaged on disk; computed again"
 
 
 def _npy(values: Array) -> bytes:

@@ -24,9 +24,10 @@ from edgetl.files.digest import file_digest, folder_digests, value_digest
 from edgetl.files.durable import Damaged, put, read_sealed, write_sealed, write_text
 from edgetl.files.temporary import comes_of_full_disk
 from edgetl.store.memory import peak_rss_bytes, reset_peak_rss
-from edgetl.store.records import RUN_RECORD
 
 MARKER = "edgetl-output.json"
+RUN_RECORD = "run.json"
+"""Values that differ between equal runs: seconds, threads. Stored, but not part of the result's digest."""
 _MARKER_TEXT = json.dumps({"schema": 1, "what": "output folder of edgetl; it may be deleted as a whole"}) + "\n"
 _SCHEMA = 1
 

@@ -27,7 +27,7 @@ from edgetl.files.digest import file_digest, folder_digests
 from edgetl.pivot.pivot import read_pivot
 from edgetl.recipes.targets import load_target, scheme_id
 from edgetl.report.model import read_report
-from edgetl.store.records import RUN_RECORD
+from edgetl.store.results import RUN_RECORD
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -44,7 +44,7 @@ DEATHS = {
     "data: before the split is written": ("edgetl.data.split:write_split", 1, ()),
     "data: renamed, but not yet recorded": ("edgetl.store.results:write_text", 1, ()),
     "check: before its findings are written": ("edgetl.checks.check:write_checks", 1, ("data",)),
-    "adapt: between two views of the features": ("edgetl.store.rows:write_sealed", 3, ("data", "check")),
+    "adapt: between two views of the features": ("edgetl.backbones.rows:write_sealed", 3, ("data", "check")),
     "adapt: in the search, one trial kept": ("edgetl.store.cache:write_sealed", 2, ("data", "check")),
     "adapt: from outside, while it trains": ("", 0, ("data", "check")),
     "quantize: one of two files written": ("edgetl.quant.quantize:save_file", 1, ("data", "check", "adapt", "float")),

@@ -23,8 +23,8 @@ from edgetl.data.groups import shot_keys
 from edgetl.errors import DataError
 from edgetl.fronts.image.augment_policy import resizes_of
 from edgetl.fronts.views import augment_of
+from edgetl.pivot.adapted import NETWORK_SPEC, NETWORK_STATE
 from edgetl.recipes.run import Run
-from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE
 from edgetl.tasks.detection.networks.build import build
 from edgetl.tasks.detection.spec import write_detector_spec
 from edgetl.types import Boxes, Split, WeightSource

@@ -9,7 +9,7 @@ from typing import Literal
 
 from edgetl.adapt.record import ADAPT_FILE, Budget, Guard
 from edgetl.files.documents import Number, read_document, write_document
-from edgetl.store.records import RUN_RECORD
+from edgetl.store.results import RUN_RECORD
 from edgetl.types import Interval, ResizePolicy
 from edgetl.types.findings import Audit
 

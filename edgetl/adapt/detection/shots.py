@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgetl.backbones.examples import load_raw, raw
-from edgetl.data.pixels import MOST_BYTES
 from edgetl.fronts.image.decode import decode
 from edgetl.fronts.image.resize import resize
+from edgetl.fronts.pixels import MOST_BYTES
 from edgetl.tasks.detection.networks.base import Targets
 from edgetl.types import Boxes, ImagePreprocessing, Sample
 from edgetl.types.frames import Frame, frame_of

@@ -12,8 +12,8 @@ from edgetl.adapt.detection.views import Ranges, flips
 from edgetl.backbones.cut import count_macs
 from edgetl.backbones.feature_maps import FeatureMaps
 from edgetl.backbones.freeze import blocks, is_under, matches
-from edgetl.data.pixels import MOST_BYTES
 from edgetl.errors import UsageError
+from edgetl.fronts.pixels import MOST_BYTES
 from edgetl.recipes.recipe import Adapt
 from edgetl.tasks.detection.networks.base import Detector
 from edgetl.tasks.detection.spec import Family

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame.distance import root_mean_square, sqnr_db
 from edgetl.diagnose.blame.models import Form, Networks
 from edgetl.diagnose.blame.result import BlamedLayer, LayerAccuracy, ranked
 from edgetl.diagnose.blame.variants import digest_of, layer_energies
 from edgetl.fronts.base import load_front
+from edgetl.fronts.pixels import Pixels
 from edgetl.pivot import mixed
 from edgetl.tasks.base import Answers
 from edgetl.tasks.quality import QualityRecord

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from edgetl.backends.sdk import import_onnxruntime
 from edgetl.bench.machine import describe
-from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame.variants import digest_of, outputs, outputs_by_batch
 from edgetl.errors import BackendError
 from edgetl.fronts.batches import frames_of
+from edgetl.fronts.pixels import Pixels
 from edgetl.pivot import mixed
 from edgetl.pivot.pivot import Pivot, model_for
 from edgetl.store.cache import Cache

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from edgetl.backends.base import cannot_use
 from edgetl.data.groups import val_groups
-from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame.layer_latency import Timed, time_layers
 from edgetl.diagnose.blame.measure import Validation, measure_accuracy, measure_layers
 from edgetl.diagnose.blame.models import Networks, open_networks
@@ -20,6 +19,7 @@ from edgetl.errors import UsageError
 from edgetl.files.digest import file_digest
 from edgetl.files.durable import write_text
 from edgetl.fronts.batches import load_batch, spread
+from edgetl.fronts.pixels import Pixels
 from edgetl.pivot.pivot import model_for, read_pivot
 from edgetl.recipes.job import Job
 from edgetl.recipes.recipe import Recipe

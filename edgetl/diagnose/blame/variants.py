@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from edgetl.backends.sdk import import_onnxruntime
 from edgetl.bench.machine import describe
-from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame.distance import energies
 from edgetl.errors import BackendError
 from edgetl.files.digest import value_digest
+from edgetl.fronts.pixels import Pixels
 from edgetl.pivot.literal import joined
 from edgetl.types import Advance, fed
 

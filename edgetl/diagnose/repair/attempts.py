@@ -18,10 +18,10 @@ from edgetl.bench import time_stats
 from edgetl.bench.host_answers import on_host
 from edgetl.bench.latency import BLOCK, interleaved
 from edgetl.bench.repair_record import Trial
-from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame.models import Networks
 from edgetl.errors import BackendError
 from edgetl.fronts.batches import frames_of, load_batch, spread
+from edgetl.fronts.pixels import Pixels
 from edgetl.pivot import mixed
 from edgetl.pivot.serialize import serialize
 from edgetl.recipes.gates import Gates

@@ -12,21 +12,20 @@ import onnx
 
 from edgetl.bench.repair_record import REPAIR_FILE, Repair, Trial, front, write_repair
 from edgetl.data.groups import val_groups
-from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame.measure import measure_layers
 from edgetl.diagnose.blame.models import open_networks
 from edgetl.diagnose.repair.attempts import Judge, Trials
 from edgetl.diagnose.repair.search import Search, search
 from edgetl.files.text import decimal
+from edgetl.fronts.pixels import Pixels
 from edgetl.fronts.text.load import carry
-from edgetl.pivot.float_answers import read_reference
+from edgetl.pivot.float_answers import REFERENCE_LOGITS, read_reference
 from edgetl.pivot.golden import add_outputs, read_inputs
 from edgetl.pivot.literal import infer, open_literal
 from edgetl.pivot.pivot import FOLDER, GOLDEN_DIR, PivotModel, model_for, read_pivot, write_pivot
 from edgetl.pivot.serialize import serialize
 from edgetl.recipes.gates import Gates
 from edgetl.recipes.run import Run
-from edgetl.store.records import REFERENCE_LOGITS
 from edgetl.tasks.base import load_task
 from edgetl.types import Interval, Target
 

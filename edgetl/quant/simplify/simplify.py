@@ -17,6 +17,7 @@ from edgetl.backbones.spec import read_spec, write_spec
 from edgetl.backbones.speed import channels_last
 from edgetl.errors import UsageError
 from edgetl.fronts.views import augment_of
+from edgetl.pivot.adapted import NETWORK_SPEC, NETWORK_STATE
 from edgetl.quant.record import Epoch
 from edgetl.quant.shots import Shots
 from edgetl.quant.simplify.distil import distil
@@ -25,7 +26,6 @@ from edgetl.quant.simplify.replace import Operated, replace_parts
 from edgetl.quant.train import Views, best_epoch
 from edgetl.recipes.recipe import Surgery
 from edgetl.recipes.run import Run
-from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE
 
 _MOST_VIEWS, _FEWEST_VIEWS = 128, 16
 _VIEW_PIXELS = _MOST_VIEWS * 224 * 224  # in memory at once: all views go through the network in one batch

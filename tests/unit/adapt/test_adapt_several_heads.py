@@ -13,7 +13,7 @@ from small_adaptations import adapt_in, split_in, write_weights
 
 from edgetl.adapt.heads_loss import loss_of_heads
 from edgetl.data.split_heads import of_head
-from edgetl.store.records import NETWORK_STATE
+from edgetl.pivot.adapted import NETWORK_STATE
 from edgetl.tasks.classification.folds import folds_of_heads
 from edgetl.types import HeadClasses, Sample, Split
 

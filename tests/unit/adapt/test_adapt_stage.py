@@ -198,7 +198,7 @@ def test_many_images_are_decoded_per_batch_with_the_same_result(
 ) -> None:
     split = split_in(tmp_path)
     adapt_in(split, weights, tmp_path / "a", strategy="finetune", epochs=1)
-    monkeypatch.setattr("edgetl.data.pixels.MOST_BYTES", 0)
+    monkeypatch.setattr("edgetl.fronts.pixels.MOST_BYTES", 0)
     monkeypatch.setattr("edgetl.adapt.inputs.MOST_BYTES", 0)
     adapt_in(split, weights, tmp_path / "b", strategy="finetune", epochs=1)
     assert (tmp_path / "a/network.safetensors").read_bytes() == (tmp_path / "b/network.safetensors").read_bytes()

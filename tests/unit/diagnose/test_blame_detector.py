@@ -11,9 +11,9 @@ import pytest
 from tiny_detector import as_detector, labeled_pictures
 from tiny_network import LABELS, LAYERS, double_activation_scale, double_weight_scale, float_pivot, quantized_pivot
 
-from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame.measure import Validation, measure_accuracy, measure_layers
 from edgetl.diagnose.blame.models import Networks, make_networks
+from edgetl.fronts.pixels import Pixels
 from edgetl.store.cache import Cache
 from edgetl.tasks.base import load_task
 from edgetl.types import Silent

@@ -22,13 +22,13 @@ from tiny_network import (
 )
 
 from edgetl.bench.machine import describe
-from edgetl.data.pixels import Pixels
 from edgetl.diagnose.blame import models as networks
 from edgetl.diagnose.blame import variants as network
 from edgetl.diagnose.blame.measure import Validation, measure_accuracy, measure_layers
 from edgetl.diagnose.blame.models import make_networks, open_networks
 from edgetl.diagnose.blame.result import BlamedLayer
 from edgetl.errors import BackendError
+from edgetl.fronts.pixels import Pixels
 from edgetl.pivot.pivot import read_pivot
 from edgetl.recipes.targets import load_target
 from edgetl.store.cache import Cache

@@ -30,6 +30,7 @@ from tiny_calibration import (
 
 from edgetl.backbones import pixels
 from edgetl.errors import DataError
+from edgetl.files.durable import damaged
 from edgetl.fronts.batches import load_batch
 from edgetl.fronts.image.normalize import normalize
 from edgetl.quant import calibration
@@ -37,7 +38,6 @@ from edgetl.quant.fakequant import quantizers
 from edgetl.quant.observe import observe, take_ranges
 from edgetl.quant.observed import Observed, read_observed
 from edgetl.quant.prepare import fix_ranges
-from edgetl.store.cache import damaged
 from edgetl.types import CalibrationProfile, Sample, Silent
 
 BATCHES = -(-IMAGES // calibration.BATCH)

@@ -27,8 +27,9 @@ from edgetl.data.split import make_split
 from edgetl.files.digest import file_digest
 from edgetl.fronts.text.description import write_description
 from edgetl.fronts.text.hugging_face import from_hf
+from edgetl.pivot.adapted import NETWORK_SPEC, NETWORK_STATE
 from edgetl.pivot.export import export_pivot
-from edgetl.pivot.float_answers import read_reference
+from edgetl.pivot.float_answers import REFERENCE_LOGITS, read_reference
 from edgetl.pivot.layer_view import View
 from edgetl.pivot.pivot import model_for, read_pivot
 from edgetl.quant.quantize import quantize_network
@@ -36,7 +37,6 @@ from edgetl.quant.record import read_quantize
 from edgetl.recipes.data import Data
 from edgetl.recipes.job import schemes_of
 from edgetl.recipes.run import Run
-from edgetl.store.records import NETWORK_SPEC, NETWORK_STATE, REFERENCE_LOGITS
 from edgetl.types import TOKENIZER, NetworkSpec, TextPreprocessing
 
 pytestmark = pytest.mark.stage

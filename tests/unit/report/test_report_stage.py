@@ -30,8 +30,8 @@ from edgetl.quant.record import Decision, Epoch, Judged, QuantizeRecord, write_q
 from edgetl.recipes.run import Run
 from edgetl.recipes.targets import load_target, scheme_id
 from edgetl.report.devices import read_devices
-from edgetl.report.finished import Built, Finished, Networks
 from edgetl.report.model import Report, read_report
+from edgetl.stages.finished import Built, Finished, Networks
 from edgetl.stages.write_report import add_devices, write_reports
 from edgetl.store.results import StageResult
 from edgetl.types import OUTPUT_NAME, Interval, Precision, Sample, Silent, Split

@@ -28,8 +28,8 @@ from edgetl.fronts.batches import batches, frames_of
 from edgetl.pivot.pivot import Pivot, write_pivot
 from edgetl.recipes.run import Run
 from edgetl.recipes.targets import load_target
-from edgetl.report.finished import Built, Finished, Networks
 from edgetl.report.model import Report, read_report
+from edgetl.stages.finished import Built, Finished, Networks
 from edgetl.stages.write_report import add_devices, write_reports
 from edgetl.store.results import StageResult
 from edgetl.tasks.detection.scores import DetectionScores

@@ -12,8 +12,8 @@ from edgetl.errors import BackendError
 from edgetl.pivot.pivot import FOLDER
 from edgetl.recipes.gates import Gates
 from edgetl.recipes.targets import load_target
-from edgetl.report.finished import Built, Networks
 from edgetl.stages import pipeline
+from edgetl.stages.finished import Built, Networks
 from edgetl.stages.repair import cannot_repair
 from edgetl.store.results import StageResult
 from edgetl.types import Advance

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from edgetl.errors import StoreError
-from edgetl.store.records import RUN_RECORD
-from edgetl.store.results import MARKER, Store, open_store
+from edgetl.store.results import MARKER, RUN_RECORD, Store, open_store
 
 
 def write_number(number: int):  # type: ignore[no-untyped-def]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgetl.data import pixels as module
-from edgetl.data.pixels import Pixels
 from edgetl.errors import DataError
+from edgetl.fronts import pixels as module
 from edgetl.fronts.batches import load_batch
+from edgetl.fronts.pixels import Pixels
 from edgetl.types import ImagePreprocessing, Sample
 
 SMALL = ImagePreprocessing(4, 6, "squash", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

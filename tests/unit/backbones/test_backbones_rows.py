@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgetl.backbones.rows import Rows, compute_rows
 from edgetl.files.durable import read_sealed
-from edgetl.store.rows import Rows, compute_rows
 from edgetl.types.progress import _ignore
 
 
@@ -142,7 +142,7 @@ def test_a_full_disk_is_one_clear_error_and_no_end_of_the_process(small_disk: Pa
     code = (
         "import sys, numpy as np\n"
         "from pathlib import Path\n"
-        "from edgetl.store.rows import compute_rows\n"
+        "from edgetl.backbones.rows import compute_rows\n"
         "from edgetl.errors import StoreError\n"
         "from edgetl.store.results import disk_errors\n"
         "folder = Path(sys.argv[1])\n"
@@ -172,7 +172,7 @@ def test_a_kill_while_a_damaged_file_is_made_again_leaves_no_count_of_what_it_he
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("edgetl.store.rows.write_sealed", killed)
+        patch.setattr("edgetl.backbones.rows.write_sealed", killed)
         with pytest.raises(KeyboardInterrupt):
             compute(tmp_path, Source())
     assert compute(tmp_path, Source())[0].read([6]).tolist() == [[6.0, 6.5]]

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgetl.files.durable import Damaged, read_sealed, write_sealed
-from edgetl.store.cache import damaged
+from edgetl.files.durable import Damaged, damaged, read_sealed, write_sealed
 from edgetl.types import Advance
 
 if TYPE_CHECKING:
