@@ -27,7 +27,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 LONGEST_FIRST = (
     "test_benchmarks", "test_detection_families", "test_readme", "test_wheel", "test_arm", "test_detectors_export",
     "test_apps", "test_text_build", "test_blame_real", "test_detection_build", "test_architectures_chain",
-    "test_import_build", "test_chain_kill", "test_cmake_consumers", "test_quantize_killed", "test_adapt_real",
+    "test_sweep", "test_import_build", "test_chain_kill", "test_cmake_consumers", "test_quantize_killed",
+    "test_adapt_real",
     "test_check_real", "test_chain_surgery", "test_sound_build", "test_series_build", "test_select_real",
     "test_detectors_coco", "test_saturation_real", "test_quant_real", "test_devices", "test_pictures_equal_python",
     "test_language_build", "test_chain_torchless", "test_chain_build", "test_cli_disk", "test_surgery_real",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ JSON_FILE, PAGE_FILE = "sweep.json", "sweep.html"
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the sampler.")
 @click.option("--jobs", type=click.IntRange(1, 256), help="Builds side by side.  [default: usable cores, at most 4]")
+@click.option("--ray", "address", metavar="ADDRESS", help="Run on this Ray cluster: HOST:PORT, or auto.")
 @click.option(
     "--resolution",
     type=FiniteRange(0, 100),
@@ -59,6 +61,7 @@ def command(
     sampler: str,
     seed: int,
     jobs: int | None,
+    address: str | None,
     resolution: float,
     retry_failed: bool,
     dry_run: bool,
@@ -80,6 +83,8 @@ def command(
     from edgetl.sweep.table import document, show_sweep
 
     refuse_unwritable(csv_file)
+    if address is not None and jobs is not None:
+        raise click.UsageError("--jobs is for this machine; with --ray there is one build per CPU of the cluster")
     request = _request(options, space_file, trials, sampler, seed, resolution / 100)
     if written is not None:
         return _write_recipe(request, options.recipe, *written)
@@ -87,7 +92,7 @@ def command(
         plan = planned(request)
         emit(plan) if options.as_json else show_plan(plan)
         return 0
-    outcome = _run(request, options, jobs, retry_failed)
+    outcome = _run(request, options, lambda folder: _pool(folder, jobs, address), retry_failed)
     if csv_file is not None:
         _write_csv(outcome, csv_file)
     if options.as_json:
@@ -97,6 +102,7 @@ def command(
         click.echo("nothing to do: every trial was already done", err=True)
     show_sweep(outcome)
     click.echo(f"trials: {request.out / request.folder / 'trials'}")
+    click.echo(f"page:   {request.out / PAGE_FILE}")
     return outcome.exit_code
 
 
@@ -134,7 +140,12 @@ def _request(
     )
 
 
-def _run(request: Request, options: RecipeOptions, jobs: int | None, retry_failed: bool) -> Outcome:
+def _run(
+    request: Request,
+    options: RecipeOptions,
+    open_pool: Callable[[Path], AbstractContextManager[Pool]],
+    retry_failed: bool,
+) -> Outcome:
     from edgetl.stages.keys import require_training_tools
     from edgetl.sweep.run import run_sweep
 
@@ -143,14 +154,18 @@ def _run(request: Request, options: RecipeOptions, jobs: int | None, retry_faile
     quieten_torch()
     return run_sweep(
         request,
-        lambda folder: _pool(folder, jobs),
+        open_pool,
         progress_for(options.quiet),
         retry_failed=retry_failed,
         publish=_publish,
     )
 
 
-def _pool(folder: Path, jobs: int | None) -> AbstractContextManager[Pool]:
+def _pool(folder: Path, jobs: int | None, address: str | None) -> AbstractContextManager[Pool]:
+    if address is not None:
+        from edgetl.sweep.on_ray import RayPool
+
+        return RayPool(address)
     from edgetl.bench.machine import describe
     from edgetl.sweep.pool import Processes
 
@@ -159,10 +174,12 @@ def _pool(folder: Path, jobs: int | None) -> AbstractContextManager[Pool]:
 
 
 def _publish(outcome: Outcome) -> None:
+    from edgetl.sweep.page import render_page
     from edgetl.sweep.table import document
 
     text = json.dumps(document(outcome), indent=1, ensure_ascii=False) + "\n"
-    write_files({outcome.request.out / JSON_FILE: text})
+    out = outcome.request.out
+    write_files({out / JSON_FILE: text, out / PAGE_FILE: render_page(outcome)})
 
 
 def _write_csv(outcome: Outcome, file: Path) -> None:

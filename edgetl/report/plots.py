@@ -31,7 +31,7 @@ SERIES: dict[Precision, str] = {
     "bfloat16": "#0a0b02",
     "float32": "#0a0b03",
 }
-_MARKERS: dict[Precision, str] = {
+MARKERS: dict[Precision, str] = {
     "int8": "o",
     "mixed": "^",
     "simplified": "P",
@@ -169,7 +169,7 @@ def _accuracy_panel(panel: Axes, bundle: Bundle) -> None:
             100 * build.score,
             yerr=arms(build.score, build.score_low, build.score_high, 100),
             xerr=arms(build.p50_ms, build.p50_ms_low, build.p50_ms_high, 1),
-            fmt=_MARKERS[build.precision],
+            fmt=MARKERS[build.precision],
             color=color,
             markerfacecolor=color if ships else "none",
             markersize=7,
@@ -188,7 +188,7 @@ def _accuracy_panel(panel: Axes, bundle: Bundle) -> None:
 def _legend(figure: Figure, precisions: set[Precision]) -> None:
     """Color and shape both show the precision, so that color alone carries nothing."""
     marks = [
-        Line2D([], [], linestyle="", marker=_MARKERS[name], color=SERIES[name], markerfacecolor="none", label=name)
+        Line2D([], [], linestyle="", marker=MARKERS[name], color=SERIES[name], markerfacecolor="none", label=name)
         for name in SERIES
         if name in precisions
     ]

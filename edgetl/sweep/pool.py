@@ -7,6 +7,7 @@ import selectors
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,8 +23,9 @@ WORKER = "edgetl.sweep.worker"
 class Pool(Protocol):
     """Takes steps and answers them in any order."""
 
-    slots: int
-    """How many steps run at once."""
+    @property
+    def slots(self) -> int:
+        """How many steps run at once."""
 
     def submit(self, step: Step) -> None:
         """Start a step; at most `slots` are not answered."""
@@ -35,19 +37,24 @@ class Pool(Protocol):
 @dataclass
 class _Worker:
     process: subprocess.Popen[bytes]
+    steps: IO[bytes]
     answers: IO[bytes]
     step: Step | None = None
 
     def send(self, step: Step) -> bool:
         """Whether the process took it."""
-        assert self.process.stdin is not None
         try:
-            self.process.stdin.write(TypeAdapter(Step).dump_json(step) + b"\n")
-            self.process.stdin.flush()
+            self.steps.write(TypeAdapter(Step).dump_json(step) + b"\n")
+            self.steps.flush()
         except BrokenPipeError:
             return False
         self.step = step
         return True
+
+    def close(self) -> None:
+        """Close its stdin, which ends it."""
+        with suppress(BrokenPipeError):  # what it did not take is lost with it
+            self.steps.close()
 
 
 class Processes:
@@ -58,7 +65,7 @@ class Processes:
     """
 
     def __init__(self, count: int, log: Path) -> None:
-        self.slots, self._log = count, log
+        self._count, self._log = count, log
         self._workers: list[_Worker] = []
         self._selector = selectors.DefaultSelector()
         self._ended: list[tuple[Step, Answer]] = []
@@ -68,11 +75,15 @@ class Processes:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         for worker in self._workers:
-            worker.process.kill() if kind is not None else worker.process.stdin.close()  # type: ignore[union-attr]
+            worker.close()
         for worker in self._workers:
             worker.process.wait()
             worker.answers.close()
         self._selector.close()
+
+    @property
+    def slots(self) -> int:
+        return self._count
 
     def submit(self, step: Step) -> None:
         idle = next((worker for worker in self._workers if worker.step is None), None) or self._start()
@@ -106,8 +117,9 @@ class Processes:
                 stderr=log,
                 env=environment,
             )
+        assert process.stdin is not None
         assert process.stdout is not None
-        worker = _Worker(process, process.stdout)
+        worker = _Worker(process, process.stdin, process.stdout)
         self._workers.append(worker)
         self._selector.register(process.stdout, selectors.EVENT_READ, worker)
         return worker
@@ -115,6 +127,7 @@ class Processes:
     def _drop(self, worker: _Worker) -> None:
         self._selector.unregister(worker.answers)
         self._workers.remove(worker)
+        worker.close()
         worker.answers.close()
         worker.process.wait()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import platform
 import tempfile
 import traceback
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from edgetl.files.text import one_line
 from edgetl.recipes.job import make_job
 from edgetl.recipes.recipe_file import parse_recipe
 from edgetl.store.memory import is_out_of_memory
+from edgetl.store.results import MARKER
 from edgetl.types import Advance
 
 LOG_FILE = "log.txt"
@@ -63,6 +65,9 @@ def take(step: Step) -> Answer:
 
     shared = Path(step.shared)
     out = shared / step.folder
+    if not (shared / MARKER).is_file():
+        where = f"{platform.node()}: {shared}: not there"
+        return Answer("fatal", f"{where}; the output folder must be on a disk that all machines share")
     try:
         out.mkdir(parents=True, exist_ok=True)
         with (out / LOG_FILE).open("a", encoding="utf-8") as log:

@@ -16,6 +16,7 @@ from edgetl.report import words
 from edgetl.sweep.row import Row
 from edgetl.sweep.run import Outcome
 
+_LEAST_WIDTH = 10
 _STYLES = {"pass": "green", "fail": "bold red", "not measured": "yellow"}
 
 
@@ -41,8 +42,9 @@ def table(outcome: Outcome) -> Table | None:
     for heading in ("", "trial"):
         grid.add_column(heading, justify="right")
     keys = [axis.key for axis in outcome.request.space.axes]
-    for key in keys:
-        grid.add_column(key.replace(".", ".\n"), overflow="fold")
+    for key, name in zip(keys, short_names(keys), strict=True):
+        longest = max(len(plain(row.settings[key])) for row in rows)
+        grid.add_column(name.replace("_", "_\n"), overflow="fold", min_width=min(longest, _LEAST_WIDTH))
     for heading in ("build", f"{outcome.metric}\n%", "p50\nms", "size", "gates"):
         grid.add_column(heading, justify="left" if heading in ("build", "gates") else "right", no_wrap=True)
     for row in rows:
@@ -65,7 +67,7 @@ def summary(outcome: Outcome) -> str:
     failed = sum(row.state == "failed" for row in outcome.rows)
     parts = [f"front (*): {len(outcome.front)} of {words.count(len(outcome.rows), 'trial')}, {passing} pass the gates"]
     parts += [f"{failed} failed"] if failed else []
-    parts += ["the space has no other combinations"] if outcome.exhausted else []
+    parts += ["the space has no other combinations"] if outcome.exhausted and outcome.request.sampler != "grid" else []
     machines = {row.cpu for row in outcome.rows if row.cpu}
     parts += [f"latencies of {len(machines)} different CPUs, do not compare them"] if len(machines) > 1 else []
     return "; ".join(parts)
@@ -98,6 +100,12 @@ def _csv_row(row: Row, best: bool) -> dict[str, str | int | float | None]:
     cells |= {key: plain(value) for key, value in row.settings.items()}
     figures: Mapping[str, Any] = as_json(row)
     return cells | {key: value for key, value in figures.items() if key not in ("number", "settings")}
+
+
+def short_names(keys: Sequence[str]) -> list[str]:
+    """The last part of each key, `epochs`, or the whole key if two end alike."""
+    ends = [key.rpartition(".")[2] for key in keys]
+    return [end if ends.count(end) == 1 and end != "name" else key for key, end in zip(keys, ends, strict=True)]
 
 
 def plain(value: Any) -> str:

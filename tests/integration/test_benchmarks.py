@@ -203,6 +203,7 @@ NOT_RUN = {
     "imports.py": "exports and imports networks with 1000 classes, which takes minutes; the import has its own tests",
     "keras_network.py": "needs TensorFlow; imports.py calls it",
     "pretraining.py": "adapts from random weights, which takes minutes; what it calls has tests of its own",
+    "sweep.py": "runs 24 builds four times, which takes minutes; test_sweep.py does the same with four",
     "texts_int8.py": "needs all-MiniLM-L6-v2 and many minutes; the parts that it calls have tests of their own",
     "pretrain/pretrain.py": "needs the seventy packages of fonts in fonts.txt",
 }

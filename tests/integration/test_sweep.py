@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,7 @@ def test_a_finished_sweep_runs_nothing_again(finished: Done, recipe: Path, shell
     assert again.code == 0
     assert "nothing to do" in again.err
     assert "front (*):" in again.out
+    assert "sweeps/" in (place / "one" / "sweep.html").read_text()
     assert json.loads((place / "one" / "sweep.json").read_text())["trials"] == finished.json()["trials"]
 
 
@@ -103,13 +105,17 @@ def kill_after(recipe: Path, stages: Path, results: int) -> None:
     process = subprocess.Popen(
         [sys.executable, *map(str, command)], cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True
     )
+    wait_for(process, lambda: len(list(stages.glob("*.json"))) >= results)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def wait_for(process: subprocess.Popen[Any], condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + WAIT_S
-    while len(list(stages.glob("*.json"))) < results:
+    while not condition():
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def recorded(recipe: Path, before: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -125,6 +131,44 @@ def recorded(recipe: Path, before: list[dict[str, Any]]) -> list[dict[str, Any]]
     study.close()
     assert rows[: len(before)] == before
     return rows
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[subprocess.Popen[str]]:
+    pytest.importorskip("ray")
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "tests" / "ray_cluster.py")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    yield process
+    process.communicate(timeout=WAIT_S)
+
+
+def test_on_ray_a_node_that_dies_while_it_works_loses_no_trial(
+    finished: Done, recipe: Path, cluster: subprocess.Popen[str]
+) -> None:
+    assert cluster.stdout is not None
+    assert cluster.stdin is not None
+    place, address = recipe.parent, cluster.stdout.readline().strip()
+    command = ["sweep", recipe, "--space", place / "space.yaml", "--out", place / "ray", "--ray", address, *OPTIONS]
+    with (place / "ray.txt").open("w") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "edgetl", *map(str, command)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+        )
+        wait_for(process, lambda: len(list((place / "ray" / "locks").glob("adapt-*"))) == 2)  # one on each node
+        cluster.stdin.write("kill\n")
+        cluster.stdin.flush()
+        out, _ = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 0, (place / "ray.txt").read_text()
+    assert "it runs again" in (place / "ray.txt").read_text()
+    assert comparable(json.loads(out)) == comparable(finished.json())
 
 
 def test_failed_trials_and_missed_gates_are_in_the_table_and_end_nothing(finished: Done, recipe: Path) -> None:
