@@ -35,6 +35,7 @@ def _number(name: str, help_text: str) -> Callable[[Any], Any]:
 @click.option("--val", type=FILE, help="Images for validation.  [default: the rest of --data]")
 @click.option("--target", "targets", multiple=True, required=True, help="Target to build for; repeatable.")
 @click.option("--classes", type=FILE, help="Class names in the order of the scores, one a line.")
+@click.option("--output", metavar="NAME", help="Output with the class scores, if the file has several.")
 @click.option("--layout", type=click.Choice(["auto", "nchw", "nhwc"]), help="Order of the input's sizes.")
 @click.option(
     "--normalize",
@@ -106,7 +107,9 @@ def command(model: Path, csv_file: Path | None, junit_file: Path | None, **given
 def _recipe(name: str, model: Path, base: Path, given: dict[str, Any]) -> dict[str, Any]:
     """The content of the recipe: only what was given. Paths are relative to it."""
     network: dict[str, Any] = {"file": _from(base, model), "classes": _from(base, given["classes"])}
-    network |= {key: given[key] for key in ("layout", "normalize", "scale", "color", "input_size", "crop_pct")}
+    network |= {
+        key: given[key] for key in ("output", "layout", "normalize", "scale", "color", "input_size", "crop_pct")
+    }
     network |= {"interpolation": given["interpolation"]}
     network |= {key: list(given[key]) for key in ("mean", "std") if given[key]}
     shots = given["shots"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,6 +24,7 @@ from edgetl.recipes.network import Network
 Layout = Literal["nchw", "nhwc"]
 
 _RANK, _CHANNELS = 4, 3
+_MOST_NAMED = 8
 _QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger")
 _CONTROL = ("If", "Loop", "Scan")
 _STANDARD = ("", "ai.onnx")
@@ -57,6 +59,7 @@ def open_network(path: Path, settings: Network) -> Opened:
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
     _refuse_operators(model, opset, path)
+    _choose_output(model, settings.output, path)
     kind, sizes = _input(model, path)
     try:
         onnx.checker.check_model(model, full_check=True)
@@ -181,16 +184,34 @@ def _inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     return [value for value in model.graph.input if value.name not in constants]
 
 
+def _choose_output(model: onnx.ModelProto, name: str | None, path: Path) -> None:
+    """Leave one output, in place."""
+    values = list(model.graph.output)
+    chosen = [value for value in values if value.name == name] if name else values
+    if len(chosen) != 1:
+        if name:
+            raise UsageError(f"{path}: network.output: no output `{name}`; the file has {_named(values)}")
+        raise UsageError(
+            f"{path}: expected one output, found {len(values)} ({_named(values)}); name the one with the class scores: "
+            "--output NAME (network.output)"
+        )
+    del model.graph.output[:]
+    model.graph.output.extend(chosen)
+
+
+def _named(values: Sequence[onnx.ValueInfoProto]) -> str:
+    return ", ".join(f"`{value.name}`" for value in values[:_MOST_NAMED]) or "none"
+
+
 def _input(model: onnx.ModelProto, path: Path) -> tuple[int, list[int | None]]:
     """Type and sizes of the only input."""
-    for values, what in ((_inputs(model), "input"), (list(model.graph.output), "output")):
-        if len(values) != 1:
-            named = ", ".join(f"`{value.name}`" for value in values[:8]) or "none"
-            raise WeightsError(
-                f"{path}: expected one {what}, found {len(values)} ({named}); cut the network to one image in and one "
-                "row of class scores out (onnx.utils.extract_model)"
-            )
-    (value,) = _inputs(model)
+    values = _inputs(model)
+    if len(values) != 1:
+        raise WeightsError(
+            f"{path}: expected one input, found {len(values)} ({_named(values)}); cut the network to one image in and "
+            "one row of class scores out (onnx.utils.extract_model)"
+        )
+    (value,) = values
     kind = value.type.tensor_type.elem_type
     sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in value.type.tensor_type.shape.dim]
     shown = f"{TensorProto.DataType.Name(kind).lower()} ({', '.join(str(size or '?') for size in sizes)})"

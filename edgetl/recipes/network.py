@@ -59,6 +59,8 @@ class Network(Section):
     classes: str | None = None
     """Text file with one class name per line, in the order of the scores. Needed if the data does not have all
     classes of the network, or in another order than that of their sorted names. Relative to the recipe."""
+    output: str | None = None
+    """Name of the output with the class scores, if the file has several."""
     layout: Literal["auto", "nchw", "nhwc"] = "auto"
     """Order of the input's sizes. auto: by where the 3 color channels are."""
     normalize: Literal["auto"] | Usual = "auto"

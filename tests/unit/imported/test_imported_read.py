@@ -72,7 +72,7 @@ def _half_weights(model: onnx.ModelProto) -> None:
         (_shape("n", 3, "h", "w"), "set network.input_size"),
         (_shape("n", 3, 3, 3), "set layout: nchw or nhwc"),
         (_opset, "expected opset 13 to 23, found 11"),
-        (_second_output, "expected one output, found 2 (`logits`"),
+        (_second_output, "expected one output, found 2 (`logits`, `conv2d`); name the one with the class scores"),
         (_own_operator, "node `strange` (Relu): the operator is of the domain `my.lab`"),
         (_not_converted, "node `strange` (StatefulPartitionedCall): ONNX has no such operator in opset "),
         (_half_weights, "expected float32 weights, found float16"),
@@ -88,6 +88,17 @@ def test_a_file_that_cannot_be_imported_is_refused_in_one_line(tmp_path: Path, c
     assert expected in str(refused.value)
     assert str(refused.value).startswith(f"{path}: ")
     assert "\n" not in str(refused.value)
+
+
+def test_one_of_several_outputs_is_chosen_by_name(tmp_path: Path) -> None:
+    model = network()
+    _second_output(model)
+    path = tmp_path / "network.onnx"
+    onnx.save_model(model, path)
+    opened = open_network(path, settings(output="logits"))
+    assert [value.name for value in opened.model.graph.output] == ["logits"]
+    with pytest.raises(EdgetlError, match=r"network.output: no output `scores`; the file has `logits`, `conv2d`"):
+        open_network(path, settings(output="scores"))
 
 
 def test_a_layout_that_contradicts_the_file_is_refused(tmp_path: Path) -> None:
