@@ -11,6 +11,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgetl.pivot.rewrite import drop_unused_constants
 
+GRAY = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in the brightness of a picture: ITU-R BT.601, section 2.5.1."""
+
 _COLORS = 3
 _STEPS = ("Add", "Sub", "Mul", "Div", "Identity", "Cast")
 
@@ -92,6 +95,29 @@ def reverse_colors(model: onnx.ModelProto) -> None:
         node.input[:] = ["edgetl_bgr" if name == source else name for name in node.input]
     order = _add(graph, "edgetl_order", np.array([2, 1, 0], np.int64))
     graph.node.insert(0, helper.make_node("Gather", [source, order], ["edgetl_bgr"], "edgetl_gather", axis=1))
+
+
+def from_colors(model: onnx.ModelProto) -> None:
+    """Let a network for gray take RGB, in place: by the weights of its first convolution, else by one more before it.
+
+    Colors that are normalized alike give the normalized gray, because the shares add up to 1.
+    """
+    graph = model.graph
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    source = graph.input[0].name
+    shares = np.array(GRAY, np.float32).reshape(1, _COLORS, 1, 1)
+    readers = [node for node in graph.node if source in node.input]
+    if all(node.op_type == "Conv" and node.input[1] in constants for node in readers):
+        for number, node in enumerate(readers):
+            weights = numpy_helper.to_array(constants[node.input[1]])
+            node.input[1] = _add(graph, f"gray_{number}.weight", np.ascontiguousarray(weights * shares))
+        drop_unused_constants(graph)
+    else:
+        for node in readers:
+            node.input[:] = ["edgetl_gray" if name == source else name for name in node.input]
+        weight = _add(graph, "gray.weight", shares)
+        graph.node.insert(0, helper.make_node("Conv", [source, weight], ["edgetl_gray"], "edgetl_gray"))
+    graph.input[0].type.tensor_type.shape.dim[1].dim_value = _COLORS
 
 
 def _takes_colors(node: onnx.NodeProto, source: str, constants: dict[str, onnx.TensorProto]) -> bool:

@@ -69,7 +69,7 @@ def import_network(run: Run, out: Path) -> None:
         )
     labels = np.array([sample.label for sample in shots], np.int64)
     few = looked[: -(-min(IMAGES, len(shots)) // len(looked[0]))]
-    judged = judge(network, np.concatenate(logits), few, labels, how, split.classes, takes_bytes=opened.takes_bytes)
+    judged = judge(network, np.concatenate(logits), few, labels, how, split.classes, opened)
     (out / NETWORK_FILE).write_bytes(serialize(form.model))
     record = Imported(
         file=path.name,
@@ -78,6 +78,7 @@ def import_network(run: Run, out: Path) -> None:
         producer=f"{opened.model.producer_name} {opened.model.producer_version}".strip()[:100],
         classes=form.classes,
         layout=opened.layout,
+        channels=opened.channels,
         takes_bytes=opened.takes_bytes,
         fixed_batch=opened.batch,
         softmax=form.softmax,
@@ -110,8 +111,14 @@ def read_network(folder: Path) -> onnx.ModelProto:
 
 
 def normalization_of(opened: Opened, settings: Network) -> Normalization:
-    """Raises UsageError if the file takes bytes and the recipe normalizes them."""
-    how = settings.normalization(takes_bytes=opened.takes_bytes)
+    """Raises UsageError for one that does not suit the file: an input of bytes, or of gray images."""
+    gray = opened.channels == 1
+    how = settings.normalization(takes_bytes=opened.takes_bytes, gray=gray)
+    if gray and not how.suits_gray():
+        raise UsageError(
+            f"{opened.path}: the network takes gray images, so mean and std are one number each, and color is left "
+            "out; use normalize: unit, tf or bytes, or --mean and --std"
+        )
     if opened.takes_bytes and (how.scale, set(how.mean), set(how.std)) != (1.0, {0.0}, {1.0}):
         raise UsageError(
             f"{opened.path}: the network takes bytes, so its graph normalizes them itself; leave normalize, scale, "

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgetl.backends.failures import one_line
 from edgetl.errors import WeightsError
 from edgetl.files.temporary import temporary_folder
-from edgetl.imported.absorb import Affine, absorb, reverse_colors
+from edgetl.imported.absorb import Affine, absorb, from_colors, reverse_colors
 from edgetl.imported.gates import join_gates
 from edgetl.imported.read import Opened, refuse_control_flow
 from edgetl.pivot.layer_view import View
@@ -57,6 +57,8 @@ def to_normal_form(opened: Opened, how: Normalization) -> NormalForm:
     if how.color == "bgr":
         reverse_colors(model)
     merge_pads(model)
+    if opened.channels == 1:
+        from_colors(model)
     join_gates(model.graph)
     _rename(model)
     model = _simplified(model, opened) if how.color == "bgr" else model
@@ -79,6 +81,8 @@ def _simple(opened: Opened) -> tuple[onnx.ModelProto, bool, int]:
     fixed = _copy(model)
     _planes_of_float(fixed, opened)
     _set_input(fixed, opened, batch)
+    if opened.channels == 1 and opened.layout == "nhwc":
+        _turn_gray(fixed, opened.height, opened.width)
     try:
         fixed = _simplified(fixed, opened)
         refuse_control_flow(fixed, opened.path)
@@ -113,7 +117,7 @@ def _set_input(model: onnx.ModelProto, opened: Opened, batch: int | str) -> None
     constants = {tensor.name for tensor in graph.initializer}
     for value in [value for value in graph.input if value.name in constants]:
         graph.input.remove(value)
-    _set_sizes(graph.input[0], [batch, 3, opened.height, opened.width])
+    _set_sizes(graph.input[0], [batch, opened.channels, opened.height, opened.width])
     del graph.value_info[:]
     for dim in list(graph.output[0].type.tensor_type.shape.dim)[:1]:
         dim.Clear()
@@ -130,13 +134,22 @@ def _set_sizes(value: onnx.ValueInfoProto, sizes: list[int | str]) -> None:
             dim.dim_value = size
 
 
+def _turn_gray(model: onnx.ModelProto, height: int, width: int) -> None:
+    """Write reshapes of gray images from (batch, H, W, 1) to planes, as tf2onnx has them, as the transposes that they
+    are: those cancel across the arithmetic on pixels."""
+    shapes = _shapes(model)
+    for node in model.graph.node:
+        if node.op_type != "Reshape":
+            continue
+        before, after = shapes.get(node.input[0], []), shapes.get(node.output[0], [])
+        if before[1:] == [height, width, 1] and after[1:] == [1, height, width]:
+            turned = helper.make_node("Transpose", [node.input[0]], list(node.output), node.name, perm=[0, 3, 1, 2])
+            node.CopyFrom(turned)
+
+
 def _drop_idle_reshapes(model: onnx.ModelProto) -> None:
     """Take out reshapes to the shape that a value has already: what tf2onnx leaves of turning 1 x 1 maps."""
-    inferred = onnx.shape_inference.infer_shapes(model).graph
-    shapes = {
-        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-        for value in (*inferred.input, *inferred.value_info, *inferred.output)
-    }
+    shapes = _shapes(model)
     outputs = {value.name for value in model.graph.output}
     for node in [node for node in model.graph.node if node.op_type == "Reshape"]:
         source, result = node.input[0], node.output[0]
@@ -145,6 +158,13 @@ def _drop_idle_reshapes(model: onnx.ModelProto) -> None:
             model.graph.node.remove(node)
             for other in model.graph.node:
                 other.input[:] = [source if name == result else name for name in other.input]
+
+
+def _shapes(model: onnx.ModelProto) -> dict[str, list[int]]:
+    """Of the values of a network with a fixed batch; 0 for a size that is not known."""
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    values = (*inferred.input, *inferred.value_info, *inferred.output)
+    return {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in values}
 
 
 def _open_reshapes(graph: onnx.GraphProto, batch: int) -> None:
@@ -247,7 +267,7 @@ def _flat_scores(model: onnx.ModelProto, opened: Opened) -> int:
 
 
 def _shape_of_scores(model: onnx.ModelProto, opened: Opened) -> tuple[int, ...]:
-    noise = np.random.default_rng(0).random((2, 3, opened.height, opened.width), np.float32)
+    noise = np.random.default_rng(0).random((2, opened.channels, opened.height, opened.width), np.float32)
     shapeless = _copy(model)
     shapeless.graph.output[0].type.tensor_type.ClearField("shape")
     try:

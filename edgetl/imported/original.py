@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgetl.backends.failures import one_line
 from edgetl.errors import WeightsError
+from edgetl.imported.absorb import GRAY
 from edgetl.imported.normal_form import without_softmax
 from edgetl.imported.read import Opened
 from edgetl.recipes.network import Normalization
@@ -64,7 +65,10 @@ class Original:
 def _given(pixels: Pixels, how: Normalization, opened: Opened) -> NDArray[Any]:
     """What the network itself takes, with its layout and its order of colors."""
     ordered: NDArray[Any] = pixels[..., ::-1] if how.color == "bgr" else pixels
-    if not opened.takes_bytes:
+    if opened.channels == 1:
+        normal = (ordered @ np.array(GRAY) / how.scale - how.mean[0]) / how.std[0]
+        ordered = normal.astype(np.float32)[..., None]
+    elif not opened.takes_bytes:
         normal = (ordered.astype(np.float64) / how.scale - np.array(how.mean)) / np.array(how.std)
         ordered = normal.astype(np.float32)
     return np.ascontiguousarray(ordered.transpose(0, 3, 1, 2) if opened.layout == "nchw" else ordered)

@@ -23,7 +23,8 @@ from edgetl.recipes.network import Network
 
 Layout = Literal["nchw", "nhwc"]
 
-_RANK, _CHANNELS = 4, 3
+_RANK = 4
+_CHANNELS = (3, 1)
 _MOST_NAMED = 8
 _QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger")
 _CONTROL = ("If", "Loop", "Scan")
@@ -34,7 +35,7 @@ _STANDARD = ("", "ai.onnx")
 class Opened:
     """The user's network with all its tensors.
 
-    height, width  of the input; batch  its fixed size, None if it is open
+    height, width  of the input; batch  its fixed size, None if it is open; channels  3 colors, or 1 of gray
     """
 
     path: Path
@@ -45,6 +46,7 @@ class Opened:
     width: int
     batch: int | None
     opset: int
+    channels: int = 3
 
     @property
     def input_name(self) -> str:
@@ -67,7 +69,10 @@ def open_network(path: Path, settings: Network) -> Opened:
         raise WeightsError(f"{path}: not a valid ONNX model: {one_line(error)}") from error
     layout = _layout(sizes, settings, path)
     height, width = _height_and_width(sizes, layout, settings, path)
-    return Opened(path, model, layout, kind == TensorProto.UINT8, height, width, sizes[0], opset)
+    channels = sizes[1 if layout == "nchw" else 3] or _CHANNELS[0]
+    if channels == 1 and kind == TensorProto.UINT8:
+        raise WeightsError(f"{path}: a network for gray images takes float32; found an input of bytes; export it so")
+    return Opened(path, model, layout, kind == TensorProto.UINT8, height, width, sizes[0], opset, channels)
 
 
 def network_digest(path: Path) -> str:
@@ -218,7 +223,7 @@ def _input(model: onnx.ModelProto, path: Path) -> tuple[int, list[int | None]]:
     if kind not in (TensorProto.FLOAT, TensorProto.UINT8) or len(sizes) != _RANK:
         raise WeightsError(
             f"{path}: input `{value.name}`: expected an image, float32 or uint8, of shape (batch, 3, height, width) or "
-            f"(batch, height, width, 3); found {shown}"
+            f"(batch, height, width, 3), or with 1 for gray; found {shown}"
         )
     return kind, sizes
 
@@ -226,9 +231,9 @@ def _input(model: onnx.ModelProto, path: Path) -> tuple[int, list[int | None]]:
 def _layout(sizes: list[int | None], settings: Network, path: Path) -> Layout:
     shown = f"({', '.join(str(size or '?') for size in sizes)})"
     places: dict[Layout, int | None] = {"nchw": sizes[1], "nhwc": sizes[3]}
-    possible = [name for name, size in places.items() if size == _CHANNELS]
+    possible = [name for name, size in places.items() if size in _CHANNELS]
     if settings.layout != "auto":
-        if places[settings.layout] not in (_CHANNELS, None):
+        if places[settings.layout] not in (*_CHANNELS, None):
             where = "second" if settings.layout == "nchw" else "last"
             raise UsageError(
                 f"{path}: layout: {settings.layout} has its 3 colors {where}, but the input has the shape {shown}; "
@@ -239,7 +244,7 @@ def _layout(sizes: list[int | None], settings: Network, path: Path) -> Layout:
         return possible[0]
     if possible or None in places.values():
         raise UsageError(f"{path}: the input's shape {shown} does not show where colors are; set layout: nchw or nhwc")
-    raise WeightsError(f"{path}: expected an input with 3 color channels, found the shape {shown}")
+    raise WeightsError(f"{path}: expected an input with 3 color channels, or 1 of gray, found the shape {shown}")
 
 
 def _height_and_width(sizes: list[int | None], layout: Layout, settings: Network, path: Path) -> tuple[int, int]:

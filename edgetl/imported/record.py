@@ -30,6 +30,7 @@ class Imported:
     normalization   that of the recipe; preprocessing  with the arithmetic of the graph, for RGB
     relative_difference  of its scores here and in the file, on the shots: largest difference by largest score
     scored          as given, on all shots looked at; others  the usual ways on a part of them, that part as given first
+    channels        3 colors, or 1 of gray
     sentence        a warning; empty if nothing looks wrong
     """
 
@@ -52,6 +53,7 @@ class Imported:
     scored: Scored
     others: tuple[Scored, ...]
     sentence: str
+    channels: int = 3
     schema: Literal[1] = 1
 
 

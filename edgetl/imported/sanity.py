@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.imported.original import Original, Pixels
+from edgetl.imported.read import Opened
 from edgetl.imported.record import Scored
 from edgetl.recipes.network import USUAL, Normalization
 from edgetl.types import stats
@@ -38,8 +39,7 @@ def judge(
     labels: NDArray[np.int64],
     how: Normalization,
     classes: Sequence[str],
-    *,
-    takes_bytes: bool,
+    opened: Opened,
 ) -> Judged:
     """logits  (N, classes) of the shots as given, `labels` (N,); batches  the first of the shots, up to IMAGES"""
     answers = logits.argmax(1)
@@ -47,7 +47,7 @@ def judge(
     scored = Scored("as given", stats.wilson(int(right.sum()), len(right)))
     few = sum(len(batch) for batch in batches)
     mine = right[:few]
-    ways = _ways(how, takes_bytes=takes_bytes)
+    ways = _ways(how, opened)
     rights = {name: network.over(batches, way).reshape(few, -1).argmax(1) == labels[:few] for name, way in ways.items()}
     others = [Scored("as given", stats.wilson(int(mine.sum()), few))]
     others += [Scored(name, stats.wilson(int(each.sum()), few)) for name, each in rights.items()]
@@ -57,13 +57,13 @@ def judge(
     return Judged(scored, tuple(others), _sentence(lost, better, best, rights, mine, answers, labels, classes), lost)
 
 
-def _ways(how: Normalization, *, takes_bytes: bool) -> dict[str, Normalization]:
+def _ways(how: Normalization, opened: Opened) -> dict[str, Normalization]:
     """The usual preprocessings other than the one given, and the other order of colors."""
     swapped = Normalization(how.scale, how.mean, how.std, "rgb" if how.color == "bgr" else "bgr")
     ways: dict[str, Normalization] = {f"color: {swapped.color}": swapped}
-    if not takes_bytes:
+    if not opened.takes_bytes:
         ways |= {f"normalize: {name}": way for name, way in USUAL.items() if way != how}
-    return ways
+    return {name: way for name, way in ways.items() if opened.channels > 1 or way.suits_gray()}
 
 
 def _clearly_better(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> bool:

@@ -27,6 +27,10 @@ class Normalization:
     std: Colors
     color: Color
 
+    def suits_gray(self) -> bool:
+        """Whether it treats all colors alike."""
+        return len(set(self.mean)) == len(set(self.std)) == 1 and self.color == "rgb"
+
 
 USUAL: dict[Usual, Normalization] = {
     "imagenet": Normalization(255.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "rgb"),
@@ -65,8 +69,8 @@ class Network(Section):
     """Order of the input's sizes. auto: by where the 3 color channels are."""
     normalize: Literal["auto"] | Usual = "auto"
     """How bytes become the network's input. imagenet: torchvision and timm. tf: from -1 to 1. unit: from 0 to 1.
-    bytes: from 0 to 255. caffe: BGR bytes minus a mean. auto: bytes for an input of bytes, else imagenet. Arithmetic
-    in the network's graph comes on top."""
+    bytes: from 0 to 255. caffe: BGR bytes minus a mean. auto: bytes for an input of bytes, unit for gray, else
+    imagenet. Arithmetic in the network's graph comes on top."""
     scale: Annotated[float, Field(gt=1e-6, le=1e6)] | None = None
     """Bytes are divided by it first: (x / scale - mean) / std. Omitted, like the next two: as `normalize` says."""
     mean: _Mean | None = None
@@ -82,9 +86,9 @@ class Network(Section):
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     """Filter for resizing."""
 
-    def normalization(self, *, takes_bytes: bool) -> Normalization:
-        """takes_bytes  whether the network's input is uint8"""
-        auto: Usual = "bytes" if takes_bytes else "imagenet"
+    def normalization(self, *, takes_bytes: bool, gray: bool = False) -> Normalization:
+        """takes_bytes  whether the network's input is uint8; gray  whether it has one channel"""
+        auto: Usual = "bytes" if takes_bytes else "unit" if gray else "imagenet"
         usual = USUAL[auto if self.normalize == "auto" else self.normalize]
         return Normalization(
             usual.scale if self.scale is None else self.scale,

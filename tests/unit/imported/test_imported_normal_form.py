@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import helper, numpy_helper
-from onnx_networks import IMAGENET_MEAN, IMAGENET_STD, Look, network, write_network
-from tiny_network import LAYERS, pictures
+from onnx_networks import IMAGENET_MEAN, IMAGENET_STD, Look, body, network, write_network
+from tiny_network import LAYERS, SIZE, pictures
 
 from edgetl.errors import EdgetlError
 from edgetl.fronts.image.normalize import normalize
-from edgetl.imported.network import preprocessing_of
+from edgetl.imported.network import normalization_of, preprocessing_of
 from edgetl.imported.normal_form import NormalForm, to_normal_form
 from edgetl.imported.original import Original
 from edgetl.imported.read import Opened, open_network
@@ -64,6 +65,56 @@ def test_arithmetic_layouts_and_colors_leave_no_node(tmp_path: Path, name: str) 
     if not LOOKS[name][0].bgr:
         assert first.op_type == "Conv"
         assert not left & {"Transpose", "Cast", "Sub", "Div", "Softmax"}
+
+
+def _gray(path: Path, layout: str) -> Path:
+    """The network on the sum of its colors, as Keras writes one of gray images: NHWC, reshaped to planes."""
+    model = body()
+    graph = model.graph
+    (weight,) = (tensor for tensor in graph.initializer if tensor.name == "stem.weight")
+    weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight).sum(1, keepdims=True), weight.name))
+    sizes = [1, SIZE, SIZE] if layout == "nchw" else [SIZE, SIZE, 1]
+    if layout == "nhwc":
+        graph.initializer.append(numpy_helper.from_array(np.array([-1, 1, SIZE, SIZE]), "planes"))
+        stem = next(node for node in graph.node if node.op_type == "Conv")
+        graph.initializer.append(numpy_helper.from_array(np.array([1.5], np.float32), "factor"))
+        graph.node.insert(0, helper.make_node("Reshape", ["scaled", "planes"], [stem.input[0]], "to_planes"))
+        graph.node.insert(0, helper.make_node("Mul", ["gray", "factor"], ["scaled"], "scale"))
+    name = "gray" if layout == "nhwc" else graph.input[0].name
+    del graph.input[:]
+    graph.input.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", *sizes]))
+    onnx.save_model(model, path)
+    return path
+
+
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+def test_a_network_for_gray_images_takes_colors(tmp_path: Path, layout: str) -> None:
+    opened = open_network(_gray(tmp_path / "network.onnx", layout), Network(file="network.onnx"))
+    assert (opened.layout, opened.channels) == (layout, 1)
+    how = normalization_of(opened, Network(file="network.onnx"))
+    assert how == UNIT
+    form = to_normal_form(opened, how)
+    assert form.model.graph.node[0].op_type == "Conv"
+    images, _ = pictures(40, seed=3)
+    p = preprocessing_of(Network(file="network.onnx"), opened, how, form.arithmetic, "squash")
+    (found,) = open_literal(form.model.SerializeToString()).run(None, {"input": normalize(images, p)})
+    np.testing.assert_allclose(found, Original(opened).scores(images, how), rtol=1e-3, atol=1e-4)
+    same = np.repeat(images[..., :1], 3, axis=-1)  # a gray picture: its bytes are what the network was trained on
+    given = np.float32(same[..., :1].transpose(0, 3, 1, 2) / 255).reshape(-1, *opened_shape(opened))
+    (expected,) = open_literal(opened.model.SerializeToString()).run(None, {opened.input_name: given})
+    np.testing.assert_allclose(Original(opened).scores(same, how), expected, rtol=1e-4, atol=1e-5)
+
+
+def opened_shape(opened: Opened) -> tuple[int, int, int]:
+    return (1, SIZE, SIZE) if opened.layout == "nchw" else (SIZE, SIZE, 1)
+
+
+@pytest.mark.parametrize("given", [{"normalize": "imagenet"}, {"color": "bgr"}, {"mean": (0.1, 0.2, 0.3)}])
+def test_colors_treated_apart_do_not_suit_a_network_for_gray_images(tmp_path: Path, given: dict[str, Any]) -> None:
+    settings = Network(file="network.onnx", **given)
+    opened = open_network(_gray(tmp_path / "network.onnx", "nchw"), settings)
+    with pytest.raises(EdgetlError, match="the network takes gray images, so mean and std are one number each"):
+        normalization_of(opened, settings)
 
 
 def test_layers_are_named_after_their_weights(tmp_path: Path) -> None:

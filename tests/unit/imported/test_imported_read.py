@@ -68,7 +68,7 @@ def _half_weights(model: onnx.ModelProto) -> None:
     [
         (_shape("n", 3, 16), "expected an image, float32 or uint8, of shape"),
         (_kind(TensorProto.INT64), "found int64 (?, 3, 16, 16)"),
-        (_shape("n", 1, 16, 16), "expected an input with 3 color channels, found the shape (?, 1, 16, 16)"),
+        (_shape("n", 4, 16, 16), "expected an input with 3 color channels, or 1 of gray, found the shape (?, 4, 16,"),
         (_shape("n", 3, "h", "w"), "set network.input_size"),
         (_shape("n", 3, 3, 3), "set layout: nchw or nhwc"),
         (_opset, "expected opset 13 to 23, found 11"),
