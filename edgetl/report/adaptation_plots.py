@@ -10,12 +10,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from edgetl.adapt.record import Candidate
 from edgetl.report import words
 from edgetl.report.adaptation import KINDS, Curve, short_name
-from edgetl.report.plots import LINE, MUTED, SERIES, STYLE, Picture, arms, panels, svg_text
+from edgetl.report.plots import LINE, MUTED, SERIES, STYLE, Picture, arms, log_axis, panels, svg_text
 
 _MARKS = {"head": ("o", SERIES["float32"]), "finetune": ("s", SERIES["int8"])}
 _TRAIN, _HELD_OUT = SERIES["float32"], SERIES["int8"]
@@ -44,13 +44,13 @@ def accuracy_seconds(candidates: Sequence[Candidate]) -> Picture | None:
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": "edgetl candidates"}):
         figure = Figure(figsize=(7.4, 4.3), layout="constrained")
         panel = figure.subplots()
-        panel.set_xscale("log")
+        log_axis(panel, left, right)
         panel.set_xlim(left, right)
+        panel.set_xlabel("seconds to evaluate all its folds")
         across = [math.log(seconds / left) / math.log(right / left) for _, seconds in shown]
         for (candidate, seconds), place in zip(shown, _spread(across), strict=True):
             _point(panel, candidate, seconds)
             _name(panel, candidate, seconds, place)
-        _time_axis(panel, decades=math.log10(right / left))
         panel.set_ylabel("held-out top-1, %")
         panel.grid(True, axis="y")
         panel.set_axisbelow(True)
@@ -131,13 +131,6 @@ def _name(panel: Axes, candidate: Candidate, seconds: float, place: float) -> No
 
 def _short(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
-
-
-def _time_axis(panel: Axes, *, decades: float) -> None:
-    panel.xaxis.set_major_locator(LogLocator(subs=(1.0,) if decades > 2.5 else (1.0, 2.0, 5.0)))
-    panel.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:g}"))
-    panel.xaxis.set_minor_formatter(NullFormatter())
-    panel.set_xlabel("seconds to evaluate all its folds")
 
 
 def _kinds_legend(figure: Figure, shown: Sequence[Candidate]) -> None:

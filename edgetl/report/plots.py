@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from edgetl.report.model import Build, Bundle
@@ -204,6 +204,15 @@ def arms(value: float, low: float | None, high: float | None, scale: float) -> l
     if low is None or high is None:
         return None
     return [[scale * (value - low)], [scale * (high - value)]]
+
+
+def log_axis(panel: Axes, low: float, high: float) -> None:
+    """A logarithmic x axis for values from `low` to `high`, with plain numbers at 1, 2, 5, or at powers of ten if those
+    would be too many."""
+    panel.set_xscale("log")
+    panel.xaxis.set_major_locator(LogLocator(subs=(1.0,) if math.log10(high / low) > 2.5 else (1.0, 2.0, 5.0)))
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    panel.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _describe(bundle: Bundle, build: Build) -> str:

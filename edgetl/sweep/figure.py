@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from edgetl.report import words
-from edgetl.report.plots import MARKERS, MUTED, SERIES, Picture, arms, panels, svg_text
+from edgetl.report.plots import MARKERS, MUTED, SERIES, Picture, arms, log_axis, panels, svg_text
 from edgetl.sweep.row import Row
 from edgetl.sweep.run import Outcome
 from edgetl.types import Precision
@@ -35,7 +35,9 @@ def pareto(outcome: Outcome) -> Picture | None:
             Line2D([], [], linestyle="", marker=MARKERS[name], color=SERIES[name], markerfacecolor="none", label=name)
             for name in names
         ]
-        front = Line2D([], [], linestyle="", marker="o", color=MUTED, label="filled, with trial: front")
+        front = Line2D(
+            [], [], linestyle="", marker="o", color=MUTED, label="filled: on the front, with the number of the trial"
+        )
         figure.legend(handles=[*marks, front], loc="outside upper left", ncols=len(marks) + 1, handletextpad=0.2)
         svg = svg_text(figure)
     points = "; ".join(
@@ -69,7 +71,7 @@ def _axis(panel: Axes, rows: Sequence[Row], *, latency: bool) -> None:
     places = [row.values[1] if latency else row.values[2] for row in rows]
     panel.set_xlabel("p50, ms" if latency else "size, MB")
     if max(places) > _LOG_FROM * min(places):
-        panel.set_xscale("log")
+        log_axis(panel, min(places), max(places))
     else:
         panel.set_xlim(left=0)
     panel.grid(True, axis="y")

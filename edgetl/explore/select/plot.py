@@ -9,10 +9,10 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from edgetl.explore.select.result import Row, Selection
 from edgetl.files.durable import write_bytes
+from edgetl.report.plots import log_axis
 
 _COLORS = {"fits": "#1f6feb", "over budget": "#9a6700"}
 _MARKERS = {"fits": "o", "over budget": "X"}
@@ -54,9 +54,8 @@ def _label(panel: Axes, found: Selection, rows: list[Row]) -> None:
         f"median latency of the float model on {found.target}, {threads}, ms" if measured else "million MACs per image"
     )
     panel.set_ylabel("held-out top-1 of a ridge probe, %" if any(_top1(row) for row in rows) else "LogME")
-    panel.set_xscale("log")
-    panel.xaxis.set_major_formatter(ScalarFormatter())
-    panel.xaxis.set_minor_formatter(NullFormatter())
+    places = [_across(row) for row in rows] or [1.0]
+    log_axis(panel, min(places), max(places))
     # names are to the right of their points
     panel.margins(x=0.3, y=0.15)
     if measured and found.budget.max_ms is not None:

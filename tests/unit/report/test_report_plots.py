@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import matplotlib
 import numpy as np
+import pytest
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from small_reports import bundle
 
 from edgetl.report.model import Build
-from edgetl.report.plots import accuracy_latency, latency_histogram
+from edgetl.report.plots import accuracy_latency, latency_histogram, log_axis
 from edgetl.types import Precision
 
 
@@ -79,3 +81,15 @@ def test_colors_come_from_the_page_and_nothing_points_outside() -> None:
     assert "var(--float32)" in picture.svg
     assert "http" not in picture.svg
     assert "<metadata" not in picture.svg
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "labels"), [(0.25, 6.1, ["0.5", "1", "2", "5"]), (0.02, 90.0, ["0.1", "1", "10"])]
+)
+def test_a_logarithmic_axis_has_few_plain_numbers(low: float, high: float, labels: list[str]) -> None:
+    panel = Figure().subplots()
+    log_axis(panel, low, high)
+    panel.set_xlim(low, high)
+    shown = [tick.get_text() for tick in panel.get_xticklabels(which="both")]
+    visible = [text for text in shown if text and low <= float(text) <= high]
+    assert visible == labels
