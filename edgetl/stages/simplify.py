@@ -45,18 +45,20 @@ def needs_surgery(run: Run, target: Target, benched: StageResult, quantized: Map
         return False
     found = read_quantize(made.folder).replaceable
     pays = surgery_pays(read_bench(benched.folder / BENCH_FILE), found, run.job.recipe.surgery)
-    if pays and (run.job.recipe.task == "detection" or run.split.heads):
-        run.progress.note(not_for_detectors(target.name, found))
+    recipe = run.job.recipe
+    if pays and (recipe.task == "detection" or recipe.front != "image" or run.split.heads):
+        run.progress.note(only_for_images(target.name, found))
         return False
     return pays
 
 
-def not_for_detectors(target: str, found: Replaceable) -> str:
-    """Why a detector is not simplified: distillation on few shots does not bring back what all its layers lose."""
+def only_for_images(target: str, found: Replaceable) -> str:
+    """Why another network is not simplified: distillation on few shots does not bring back what all layers of a
+    detector lose, and no network of other fronts has such parts."""
     return (
         f"{target}: INT8 is slower than a float build; {found.activations} smooth activations and {found.gates} "
-        "squeeze-and-excitation gates may be the cause, but surgery is for classifiers with one head only; choose "
-        "a backbone with ReLU, for example mobilenetv2_100"
+        "squeeze-and-excitation gates may be the cause, but surgery is for classifiers of images with one head "
+        "only; choose a backbone with ReLU, for example mobilenetv2_100"
     )
 
 

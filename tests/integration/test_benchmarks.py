@@ -200,6 +200,7 @@ SMALLEST: Mapping[str, Callable[[Places], list[Word]]] = {
 }
 NOT_RUN = {
     "fuzzing.py": "builds every fuzzer twice, which takes minutes; `make fuzz` runs them in CI",
+    "fronts_int8.py": "exports and quantizes for half a minute; the parts that it calls have tests of their own",
     "imports.py": "exports and imports networks with 1000 classes, which takes minutes; the import has its own tests",
     "keras_network.py": "needs TensorFlow; imports.py calls it",
     "pretraining.py": "adapts from random weights, which takes minutes; what it calls has tests of its own",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from edgetl.errors import UsageError
 from edgetl.recipes.recipe import Surgery
 from edgetl.recipes.targets import load_target, scheme_id
 from edgetl.stages import simplify
-from edgetl.stages.simplify import needs_surgery, not_for_detectors, surgery_pays
+from edgetl.stages.simplify import needs_surgery, only_for_images, surgery_pays
 from edgetl.stages.write_report import surgery_sentence
 from edgetl.store.results import StageResult
 from edgetl.tasks.classification.accuracy import compare
@@ -116,9 +117,15 @@ class _Noting(Silent):
         self.notes.append(text)
 
 
-@pytest.mark.parametrize(("activations", "told"), [(23, True), (0, False)])
-def test_a_detector_is_not_operated_on_and_one_line_says_why(
-    activations: int, told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+_DETECTION = {"task": "detection", "backbone": {"name": "yolox_nano"}}
+_SOUND = {"front": "audio", "backbone": {"name": "speech_embedding"}}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "activations", "told"), [(_DETECTION, 23, True), (_DETECTION, 0, False), (_SOUND, 23, True)]
+)
+def test_only_classifiers_of_images_are_operated_on_and_one_line_says_why(
+    recipe: dict[str, Any], activations: int, told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow = _bench(_build("int8", 2.1), _build("float32", 1.6))
     monkeypatch.setattr("edgetl.bench.result.read_bench", lambda _: slow)
@@ -129,9 +136,8 @@ def test_a_detector_is_not_operated_on_and_one_line_says_why(
         Split(("a",), (), (), (), "squash", "", ""),
         tmp_path,
         progress=progress,
-        task="detection",
-        backbone={"name": "yolox_nano"},
+        **recipe,
     )
     result = StageResult("bench", tmp_path, "", reused=False, seconds=0.0, peak_rss_bytes=0)
     assert not needs_surgery(run, target, result, {scheme_id(target.scheme): result})
-    assert progress.notes == ([not_for_detectors("x86-cpu", found)] if told else [])
+    assert progress.notes == ([only_for_images("x86-cpu", found)] if told else [])
