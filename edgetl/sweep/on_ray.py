@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from edgetl.errors import EdgetlError
+from edgetl.errors import EdgetlError, UsageError
 from edgetl.files.text import one_line, shortened
 from edgetl.sweep.step import Answer, Step, take
 
 RESOURCE = "edgetl_measure"
+_CONNECT_S = 5.0
 _PASSED_ON = (
     *("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "OPENVINO_TELEMETRY_DISABLED", "HF_HUB_DISABLE_TELEMETRY"),
     *("DO_NOT_TRACK", "ORT_DISABLE_TELEMETRY", "TMPDIR"),
@@ -26,9 +28,13 @@ _PASSED_ON = (
 
 
 class RayPool:
-    """The cluster at `address`. Raises EdgetlError if it cannot be reached or no node may measure."""
+    """The cluster at `address`, HOST:PORT or `auto` for one that runs on this machine.
+
+    Raises UsageError for another address, EdgetlError if the cluster cannot be reached or no node may measure.
+    """
 
     def __init__(self, address: str) -> None:
+        _refuse_unreachable(address)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         import ray
 
@@ -87,6 +93,20 @@ class RayPool:
                 f"--resources='{{\"{RESOURCE}\": 1}}'"
             )
         return min(nodes, key=lambda node: str(node["NodeID"]))
+
+
+def _refuse_unreachable(address: str) -> None:
+    """Ray itself would try for minutes."""
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise UsageError(f"--ray {address}: expected HOST:PORT, or auto for a cluster that runs on this machine")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise EdgetlError(f"--ray {address}: no Ray cluster can be reached there: {why}") from error
 
 
 def _take(text: str, environment: Mapping[str, str]) -> str:
