@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgetl.adapt.heads_loss import contrast_of, loss_of_heads, scores_of_heads
 from edgetl.adapt.inputs import Inputs
+from edgetl.adapt.losses import contrast_of, loss_of_heads, scores_of_heads
 from edgetl.adapt.merged import Merged, merged
 from edgetl.adapt.snapshot import Snapshots
 from edgetl.backbones.classifier import features

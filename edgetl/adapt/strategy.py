@@ -18,9 +18,9 @@ from edgetl.adapt.compare import chosen_epoch
 from edgetl.adapt.episode import Extracted, Task, extract
 from edgetl.adapt.finetune import Epoch, finetune, logits_of
 from edgetl.adapt.guards import Judged, worth_training
-from edgetl.adapt.heads_loss import scores_of_heads
 from edgetl.adapt.heads_verdicts import hurt, sanity_of_heads, verdicts_of_heads
 from edgetl.adapt.learning_curve import learning_curve
+from edgetl.adapt.losses import scores_of_heads
 from edgetl.adapt.race import Finish, Runner, depths, finish, race, runner_rows, tunings
 from edgetl.adapt.record import Candidate, Guard, LearningCurve
 from edgetl.adapt.snapshot import Snapshots

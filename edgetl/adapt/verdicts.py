@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from edgetl.adapt.bag_of_words import bag_of_words_logits
+from edgetl.adapt.baselines import bag_of_words_logits, neighbor_logits
 from edgetl.adapt.choose_head import JudgedHead
 from edgetl.adapt.compare import mean_losses, subset
 from edgetl.adapt.episode import Task
@@ -24,7 +24,6 @@ from edgetl.adapt.guards import (
     too_little_data,
 )
 from edgetl.adapt.kept import contents, load_or_compute
-from edgetl.adapt.neighbor import neighbor_logits
 from edgetl.adapt.race import Finish
 from edgetl.adapt.record import Guard
 from edgetl.adapt.scratch import SCRATCH_VERSION, pixel_logits, scratch_logits, scratch_macs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgetl.adapt.bag_of_words import bag_of_words_logits
+from edgetl.adapt.baselines import bag_of_words_logits
 from edgetl.tasks.classification.folds import Fold, stratified_folds
 
 GOOD = [f"good {word} !" for word in ("film", "plot", "cast", "score", "script", "end")]

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from edgetl.adapt.contrast import _TEMPERATURE, contrastive_loss
+from edgetl.adapt.losses import _TEMPERATURE, contrastive_loss
 
 
 def by_formula(features: torch.Tensor, labels: list[int]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgetl.adapt.neighbor import neighbor_logits
+from edgetl.adapt.baselines import neighbor_logits
 from edgetl.tasks.classification.folds import stratified_folds
 
 

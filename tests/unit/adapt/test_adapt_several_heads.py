@@ -11,7 +11,7 @@ import torch
 from safetensors.numpy import load_file
 from small_adaptations import adapt_in, split_in, write_weights
 
-from edgetl.adapt.heads_loss import loss_of_heads
+from edgetl.adapt.losses import loss_of_heads
 from edgetl.data.split_heads import of_head
 from edgetl.pivot.adapted import NETWORK_STATE
 from edgetl.tasks.classification.folds import folds_of_heads

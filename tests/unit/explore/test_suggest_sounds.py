@@ -13,7 +13,7 @@ from edgetl.data.groups import group_keys
 from edgetl.data.scan import scan
 from edgetl.data.split import make_split
 from edgetl.data.survey import front_of
-from edgetl.explore.speakers import speaker_pattern
+from edgetl.explore.suggest_sounds import speaker_pattern
 from edgetl.recipes.recipe import Recipe
 from edgetl.recipes.recipe_file import load_recipe
 

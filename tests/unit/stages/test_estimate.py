@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgetl.recipes.job import Job, make_job
 from edgetl.recipes.recipe_file import parse_recipe
-from edgetl.stages.estimate import sentence, stage_seconds
+from edgetl.stages.adapt import sentence, stage_seconds
 from edgetl.types import Sample, Split
 
 MACS = 300_000_000

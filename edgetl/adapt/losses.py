@@ -1,4 +1,5 @@
-"""What several heads are trained by: the sum of their losses, each the mean over the images labeled for the head."""
+"""Losses beside cross entropy: one that brings features of one class together and moves those of others apart, and the
+sum over several heads, each the mean over the images labeled for the head."""
 
 from __future__ import annotations
 
@@ -10,8 +11,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from edgetl.adapt.contrast import contrastive_loss
 from edgetl.types import HeadClasses
+
+_NEVER = -1e9  # as a likeness; infinite ones have no gradients
+_TEMPERATURE = 0.3  # docs/decisions/0030-text-networks.md
+
+
+def contrastive_loss(features: Tensor, labels: Tensor) -> Tensor:
+    """The supervised contrastive loss of Khosla et al. 2020 (arXiv:2004.11362, eq. 2) over one batch.
+
+    features (N, F) float, labels (N,); the mean over those that have another one of their class in the batch, zero if
+    none has.
+    """
+    directions = functional.normalize(features)
+    alone = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    likeness = (directions @ directions.T / _TEMPERATURE).masked_fill(alone, _NEVER)
+    same = (labels[:, None] == labels[None]) & ~alone
+    log_share = (likeness - torch.logsumexp(likeness, 1, keepdim=True)).masked_fill(~same, 0.0)
+    count = same.sum(1)
+    each = -log_share.sum(1) / count.clamp_min(1)
+    return each.sum() / (count > 0).sum().clamp_min(1)
+
 
 _NONE = -1  # of an image without a label for a head
 
