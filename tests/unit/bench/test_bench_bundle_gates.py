@@ -9,33 +9,20 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from measurements import measured_bundle, measurement
 
 from edgetl.bench import measured_rows
 from edgetl.bench.bundle_gates import judge_bundles, parse_gates
 from edgetl.bench.ci_files import csv_text, junit_text
 from edgetl.bench.machine import describe
-from edgetl.bench.measurement import BeforeAfter, BundleMeasurement, LabelRecall, LeftOut, Measurement
+from edgetl.bench.measurement import LabelRecall, LeftOut
 from edgetl.bench.quiet import Conditions
 from edgetl.errors import UsageError
-from edgetl.types import Estimate, Interval
+from edgetl.types import Interval
 
-INT8 = BundleMeasurement(
-    bundle="out/steel-x86-cpu",
-    bundle_sha256="0" * 64,
-    target="x86-cpu",
-    precision="int8",
-    backend="onnxruntime",
-    backend_version="1.31",
-    placement="int8 52",
-    size_bytes=1000,
-    p50_ms=Interval(4, 3.9, 4.1),
-    p90_ms=Interval(5, 4.8, 5.2),
-    p99_ms=Estimate(6),
-    runs=300,
-    threads=1,
+INT8 = measured_bundle(
     images=1000,
     top1=Interval(0.99, 0.98, 0.995),
-    ratio=None,
     cold_start_ms=80.0,
     peak_rss_bytes=5000,
     baseline_rss_bytes=9000,
@@ -45,13 +32,9 @@ INT8 = BundleMeasurement(
     ),
 )
 MACHINE = replace(describe(), logical_cores=2, usable_cores=2.0, load_average=0.3)
-MEASURED = Measurement(
-    harness="edgetl python",
-    created="2026-01-01T00:00:00+00:00",
+MEASURED = measurement(
+    *(INT8, INT8),
     machine=MACHINE,
-    clock_mhz=BeforeAfter(None, None),
-    temperature_c=BeforeAfter(None, None),
-    bundles=(INT8, INT8),
     conditions=Conditions(0.0, 0.0),
     left_out=(LeftOut("out/steel-nvidia", "no GPU", False), LeftOut("out/broken", "changed", True)),
 )

@@ -10,48 +10,22 @@ from xml.etree import ElementTree
 
 import pytest
 from cli_calls import Shell
+from measurements import measured_bundle, measurement
 from pivot_folder import make_pivot
 
 from edgetl.bench import measured_rows
 from edgetl.bench.ci_files import junit_text
 from edgetl.bench.machine import describe
-from edgetl.bench.measurement import BaselineCheck, BeforeAfter, BundleMeasurement, Measurement
+from edgetl.bench.measurement import BaselineCheck, BundleMeasurement, Measurement
 from edgetl.bench.time_stats import ratio_of_two
 from edgetl.bundle.compile import compile_targets
 from edgetl.errors import UsageError
 from edgetl.report.baseline import against, read_baseline
 from edgetl.types import Estimate, Interval
 
-NOW = BundleMeasurement(
-    bundle="out/steel-x86-cpu",
-    bundle_sha256="0" * 64,
-    target="x86-cpu",
-    precision="int8",
-    backend="onnxruntime",
-    backend_version="1.31",
-    placement="int8 52",
-    size_bytes=1000,
-    p50_ms=Interval(4, 3.9, 4.1),
-    p90_ms=Interval(5, 4.8, 5.2),
-    p99_ms=Estimate(6),
-    runs=300,
-    threads=1,
-    images=0,
-    top1=None,
-    ratio=None,
-    cold_start_ms=None,
-    peak_rss_bytes=None,
-    baseline_rss_bytes=None,
-)
+NOW = measured_bundle()
 MACHINE = replace(describe(), cpu="a CPU", gpu=None)
-MEASURED = Measurement(
-    harness="edgetl python",
-    created="2026-01-01T00:00:00+00:00",
-    machine=MACHINE,
-    clock_mhz=BeforeAfter(None, None),
-    temperature_c=BeforeAfter(None, None),
-    bundles=(NOW,),
-)
+MEASURED = measurement(NOW, machine=MACHINE)
 Compare = Callable[[BundleMeasurement, Measurement], dict[str, BaselineCheck]]
 
 

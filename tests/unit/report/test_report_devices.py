@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from measurements import measured_bundle
 from rich.console import Console
 from small_reports import bundle, report
 
@@ -25,23 +26,17 @@ DIGEST = "a" * 64
 PI = Machine(
     "Raspberry Pi 5 Model B Rev 1.0", "aarch64", ("neon",), 4, 4, None, 2400.0, None, None, 0.1, 10**9, "Linux", None
 )
-FOUND = BundleMeasurement(
+FOUND = measured_bundle(
     bundle="/opt/steel",
     bundle_sha256=DIGEST,
     target="arm64-cpu",
-    precision="int8",
-    backend="onnxruntime",
     backend_version="1.31.0",
     placement=None,
     size_bytes=2_500_000,
     p50_ms=Interval(11.5, 11.25, 11.75),
     p90_ms=Interval(12.0, 11.9, 12.5),
     p99_ms=Estimate(14.0, 13.0, 15.0),
-    runs=300,
     threads=4,
-    images=0,
-    top1=None,
-    ratio=None,
     cold_start_ms=80.5,
     peak_rss_bytes=52_000_000,
     baseline_rss_bytes=4_000_000,

@@ -1,5 +1,5 @@
-"""Published weights of YOLOX: the names of their tensors, as their authors and as other files write them, their stem, and
-the pixel values that they expect."""
+"""Published weights of YOLOX: the names of their tensors, as their authors and others write them, their stem, and the
+pixel values that they expect."""
 
 from __future__ import annotations
 

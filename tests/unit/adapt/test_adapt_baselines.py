@@ -1,11 +1,11 @@
-"""The baseline for texts without pretraining: counts of words, weighted on the other folds."""
+"""Baselines without pretraining, weighted on the other folds: the nearest neighbor, and for texts counts of words."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from edgetl.adapt.baselines import bag_of_words_logits
+from edgetl.adapt.baselines import bag_of_words_logits, neighbor_logits
 from edgetl.tasks.classification.folds import Fold, stratified_folds
 
 GOOD = [f"good {word} !" for word in ("film", "plot", "cast", "score", "script", "end")]
@@ -35,3 +35,17 @@ def test_texts_without_letters_count_too() -> None:
 def test_a_fold_without_a_class_is_an_error() -> None:
     with pytest.raises(ValueError, match="every class"):
         bag_of_words_logits(["a", "b", "c"], np.array([0, 0, 1]), [Fold((0, 1), (2,))], 2)
+
+
+def test_each_window_gets_the_class_of_the_nearest_one_in_the_other_folds() -> None:
+    draws = np.random.default_rng(0)
+    labels = np.arange(30) % 3
+    windows = draws.normal(size=(30, 8, 2)).astype(np.float32) + labels[:, None, None]
+    folds = stratified_folds(labels.tolist(), 5, 0, None)
+    logits = neighbor_logits(windows, labels, folds)
+    flat = windows.reshape(30, -1)
+    for fold in folds:
+        train = np.array(fold.train)
+        for index in fold.held_out:
+            nearest = train[np.linalg.norm(flat[train] - flat[index], axis=1).argmin()]
+            assert logits[index].argmax() == labels[nearest]
