@@ -9,54 +9,35 @@
 
 namespace small_bundle {
 
-class Sounding : public edgetl::Engine {
+// Gives three values of its input, divided.
+template <typename Value, size_t Count, size_t Second, int Divisor>
+class ThreeOf : public edgetl::Engine {
  public:
-  Sounding() {
+  ThreeOf() {
     inputs_ = {{input_.data(), sizeof input_}};
     outputs_ = {{logits_.data(), sizeof logits_}};
   }
   edgetl_status run(edgetl_error* error) noexcept override {
-    logits_ = {static_cast<float>(input_[0]) / 1000, static_cast<float>(input_[5]) / 1000,
-               static_cast<float>(input_[window - 1]) / 1000};
+    const auto logit = [this](size_t at) { return static_cast<float>(input_[at]) / Divisor; };
+    logits_ = {logit(0), logit(Second), logit(Count - 1)};
     if (error != nullptr) *error = {};
     return EDGETL_OK;
   }
   const char* version() const noexcept override { return ""; }
 
  private:
-  std::array<int16_t, window> input_{};
+  std::array<Value, Count> input_{};
   std::array<float, classes> logits_{};
 };
+
+using Sounding = ThreeOf<int16_t, size_t{window}, 5, 1000>;
+using Sensing = ThreeOf<float, size_t{steps} * channels, 1, 1>;
 
 inline Facts of_sound() {
   Facts facts;
   facts.audio = true;
   return facts;
 }
-
-inline Opened open_sounding(const Folder& folder) {
-  Opened model = open(folder);
-  model->engine.reset(new Sounding);
-  return model;
-}
-
-class Sensing : public edgetl::Engine {
- public:
-  Sensing() {
-    inputs_ = {{input_.data(), sizeof input_}};
-    outputs_ = {{logits_.data(), sizeof logits_}};
-  }
-  edgetl_status run(edgetl_error* error) noexcept override {
-    logits_ = {input_[0], input_[1], input_.back()};
-    if (error != nullptr) *error = {};
-    return EDGETL_OK;
-  }
-  const char* version() const noexcept override { return ""; }
-
- private:
-  std::array<float, size_t{steps} * channels> input_{};
-  std::array<float, classes> logits_{};
-};
 
 inline Facts of_series() {
   Facts facts;
@@ -65,10 +46,15 @@ inline Facts of_series() {
   return facts;
 }
 
-inline Opened open_sensing(const Folder& folder) {
+template <typename Engine>
+Opened open_over(const Folder& folder) {
   Opened model = open(folder);
-  model->engine.reset(new Sensing);
+  model->engine.reset(new Engine);
   return model;
 }
+
+inline Opened open_sounding(const Folder& folder) { return open_over<Sounding>(folder); }
+
+inline Opened open_sensing(const Folder& folder) { return open_over<Sensing>(folder); }
 
 }  // namespace small_bundle
