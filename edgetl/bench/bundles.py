@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +36,7 @@ from edgetl.types import ColdStart, Interval, Placement, Preprocessing, Progress
 
 FEWEST_RUNS = 300
 """With fewer runs a measurement gives only a rough idea."""
+_FEWEST_INDEPENDENT = 10  # rounds: with fewer, 88 to 93 of 100 intervals held (docs/decisions/0037-laboratory.md)
 _Times = NDArray[np.int64]
 _TAILS = {"runs_for_p99": 0.99, "runs_for_p999": 0.999}
 
@@ -138,6 +140,7 @@ def measure_bundles(
         hardware=hardware,
         warnings=(
             *_warnings(machine, met, rows, timing.threads),
+            *drift(found.times(key) for key in bundles),
             *doubts(machine, (clock, clock_after), heat_after, hardware),
         ),
         left_out=left_out,
@@ -238,6 +241,22 @@ def _warnings(machine: Machine, met: Conditions, rows: Sequence[BundleMeasuremen
         busy(machine, met, [row.round_spread for row in rows], threads),
     )
     return tuple(sentence for sentence in warnings if sentence)
+
+
+def drift(times: Iterable[_Times]) -> tuple[str, ...]:
+    """A warning if rounds resemble the one before so much that there are too few of them."""
+    runs, worth = min(((each.size, time_stats.independent_rounds(each, block=BLOCK)) for each in times), key=_second)
+    if runs < FEWEST_RUNS or worth >= _FEWEST_INDEPENDENT:
+        return ()
+    enough = math.ceil(runs * _FEWEST_INDEPENDENT / worth / 100) * 100
+    return (
+        f"drifting machine: {runs} runs tell as little as {worth:.0f} independent rounds, so intervals may be too "
+        f"narrow; --runs {enough} are enough if it goes on like this",
+    )
+
+
+def _second(pair: tuple[int, float]) -> float:
+    return pair[1]
 
 
 def _cold_starts(

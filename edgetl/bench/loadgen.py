@@ -34,7 +34,7 @@ from edgetl.files.temporary import temporary_folder
 from edgetl.types import Progress
 
 Scenario = Literal["single-stream", "multi-stream", "server", "offline"]
-SCENARIOS: tuple[str, ...] = get_args(Scenario)
+SCENARIOS: tuple[Scenario, ...] = get_args(Scenario)
 MODULE, EXTRA = "mlperf_loadgen", "loadgen"
 DETAIL, SUMMARY = "mlperf_log_detail.txt", "mlperf_log_summary.txt"
 LOGS = (DETAIL, SUMMARY, "mlperf_log_accuracy.json", "mlperf_log_trace.json")

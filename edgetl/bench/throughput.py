@@ -74,7 +74,7 @@ def search(folder: Path, limit_ms: float | None, seconds: float, progress: Progr
 
     def measure(setting: Setting) -> Point:
         with progress.task(f"{setting.streams} × {setting.threads}, batch {setting.batch}", total=None):
-            return _measure(bundle, examples, setting, seconds)
+            return measure_setting(bundle, examples, setting, seconds)
 
     points = tuple(explored(cores, limit_ms, measure))
     return Throughput(str(folder), machine, limit_ms, points, best(points, limit_ms))
@@ -83,8 +83,8 @@ def search(folder: Path, limit_ms: float | None, seconds: float, progress: Progr
 def explored(cores: int, limit_ms: float | None, measure: Callable[[Setting], Point]) -> Iterator[Point]:
     """Every split of the cores into streams and threads, with growing batches until the limit is missed or the machine
     takes less than nine tenths of what it took with half the batch."""
-    for streams in _powers(cores):
-        for threads in _powers(cores // streams):
+    for streams in powers(cores):
+        for threads in powers(cores // streams):
             before = 0.0
             for batch in BATCHES:
                 point = measure(Setting(streams, threads, batch))
@@ -100,13 +100,14 @@ def best(points: Sequence[Point], limit_ms: float | None) -> Point | None:
     return max(within, key=lambda point: (point.per_second, -point.p99_ms), default=None)
 
 
-def _powers(most: int) -> list[int]:
+def powers(most: int) -> list[int]:
     """1, 2, 4, ... and `most` itself."""
     found = [2**power for power in range(most.bit_length()) if 2**power <= most]
     return found if not found or found[-1] == most else [*found, most]
 
 
-def _measure(bundle: Bundle, examples: Sequence[NDArray[Any]], setting: Setting, seconds: float) -> Point:
+def measure_setting(bundle: Bundle, examples: Sequence[NDArray[Any]], setting: Setting, seconds: float) -> Point:
+    """Open the engines and run them side by side. Raises BackendError."""
     batch: Batch = dict(fed(np.stack([examples[index % len(examples)] for index in range(setting.batch)])))
     with ExitStack() as stack:
         engines = [stack.enter_context(open_bundle(bundle, threads=setting.threads)) for _ in range(setting.streams)]

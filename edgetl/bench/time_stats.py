@@ -96,6 +96,16 @@ def runs_for_tail(samples: NDArray[np.int64] | NDArray[np.float64], q: float, *,
     return max(least, independent, _runs_above(samples.size, q, _design_factor(samples <= value, q, block)))
 
 
+def independent_rounds(samples: NDArray[np.int64], *, block: int) -> float:
+    """How many independent rounds tell as much of the median as these, which resemble the one before."""
+    rounds = samples.size // block
+    if rounds < 2:
+        return rounds
+    alike = _correlation(_round_medians(samples, block))
+    alike = min(max(alike + (1 + 3 * alike) / rounds, 0.0), _MOST_MEMORY)  # its bias: see `_design_factor`
+    return rounds * (1 - alike) / (1 + alike)
+
+
 def speedup(baseline: NDArray[np.int64], samples: NDArray[np.int64], *, block: int, seed: int = 0) -> Interval:
     """How many times faster `samples` are than `baseline`: ratio of medians, timed in the same rounds.
 

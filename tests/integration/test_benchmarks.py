@@ -168,6 +168,9 @@ SMALLEST: Mapping[str, Callable[[Places], list[Word]]] = {
         *(places.chain.bundle(TARGET), "--program", places.runtime.bin / "edgetl-bench", "--pairs", "6"),
     ],
     "head_time.py": lambda places: [*places.on_weights, "--sets", SET, "--shots", "2", "--repeats", "2"],
+    "loadgen.py": lambda places: [
+        *(places.chain.bundle(TARGET), "--pairs", "6", "--seconds", "0.05", "--duration", "0.05", "--queries", "64"),
+    ],
     "native_overhead.py": _native_overhead,
     "ap_coverage.py": lambda _: ["--series", "2", "--truth-images", "50"],
     "p99_coverage.py": lambda _: ["--series", "2", "--fast"],
@@ -193,6 +196,10 @@ SMALLEST: Mapping[str, Callable[[Places], list[Word]]] = {
         *("--network", tiny_transformer(places.work / "network", "bert"), "--shots", "2", "--draws", "1"),
         *("--ways", "logistic", "--max-val", "8"),
     ],
+    "throughput.py": lambda places: [
+        *(places.chain.bundle(TARGET), "--seconds", "0.02", "--search-seconds", "0.02", "--repeats", "2"),
+        *("--again-seconds", "0.02", "--batches", "1", "2"),
+    ],
     "transfer.py": lambda places: [*places.on_sets, *_FEW, "--backbone", NETWORK, *_BUDGET],
     "pretrain/digits_transfer.py": lambda _: [
         *(ROOT / "edgetl/_data/backbones/printed_characters", "--shots", "2", "--draws", "2", "--set", "epochs=1"),
@@ -209,7 +216,12 @@ NOT_RUN = {
     "pretrain/pretrain.py": "needs the seventy packages of fonts in fonts.txt",
 }
 WRITES_NO_RESULT = ("pretrain/digits_transfer.py",)
-MAY_DISAGREE = ("harnesses.py", "devices.py")  # end with 1 where times differ by more than they allow
+MAY_DISAGREE = (
+    "harnesses.py",
+    "devices.py",
+    "loadgen.py",
+    "throughput.py",
+)  # end with 1 where times differ by more than they allow
 
 
 def scripts() -> list[str]:

@@ -15,7 +15,7 @@ from PIL import Image
 from pivot_folder import LABELS, make_pivot
 from pydantic import TypeAdapter
 
-from edgetl.bench.bundles import measure_bundles
+from edgetl.bench.bundles import drift, measure_bundles
 from edgetl.bench.measurement import Measurement, measurement_schema
 from edgetl.bench.timed import Timing
 from edgetl.bundle.compile import compile_targets
@@ -234,3 +234,22 @@ def test_case_more_threads_than_cores_is_warned_of(bundles: list[Path]) -> None:
     measured = measure_bundles(bundles[:1], None, Timing(300, 2, 1024), Silent()).measurement
     assert any(told.startswith("1024 threads on ") for told in measured.warnings)
     assert not any(told.startswith("busy machine: the timed runs waited") for told in measured.warnings)
+
+
+def drifting(memory: float, runs: int) -> np.ndarray:
+    """(runs,) nanoseconds in rounds of 10 that differ by 3 % and remember the one before."""
+    generator = np.random.default_rng(3)
+    rounds = [0.0]
+    for step in generator.normal(0, 0.03 * np.sqrt(1 - memory**2), runs // 10 - 1):
+        rounds.append(memory * rounds[-1] + step)
+    return np.round(1e6 * np.exp(np.repeat(rounds, 10) + generator.normal(0, 0.01, runs))).astype(np.int64)
+
+
+def test_a_machine_that_drifts_is_named_with_the_runs_that_are_enough() -> None:
+    (line,) = drift([drifting(0.0, 300), drifting(0.9, 300)])
+    assert line.startswith("drifting machine: 300 runs")
+    enough = int(line.partition("--runs ")[2].partition(" ")[0])
+    assert 600 <= enough <= 10_000
+    assert drift([drifting(0.0, 300)]) == ()
+    assert drift([drifting(0.9, 290)]) == (), "fewer than 300 runs are an indication anyway"
+    assert drift([drifting(0.9, 12_000)]) == ()
