@@ -68,11 +68,11 @@ def _point(panel: Axes, row: Row, *, latency: bool, best: bool) -> None:
 
 
 def _axis(panel: Axes, rows: Sequence[Row], *, latency: bool) -> None:
-    places = [row.values[1] if latency else row.values[2] for row in rows]
+    places = [row.values[1] if latency else row.values[2] / _BYTES_PER_MB for row in rows]
     panel.set_xlabel("p50, ms" if latency else "size, MB")
     if max(places) > _LOG_FROM * min(places):
         log_axis(panel, min(places), max(places))
     else:
-        panel.set_xlim(left=0)
+        panel.set_xlim(0, 1.1 * max(places))
     panel.grid(True, axis="y")
     panel.set_axisbelow(True)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from types import TracebackType
 from typing import Any
 
@@ -39,22 +41,25 @@ class RayPool:
         import ray
 
         self._ray, self._running = ray, dict[Any, Step]()
+        self._stdout = redirect_stdout(sys.stderr)  # Ray prints events of its nodes; stdout has our results only
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, include_dashboard=None)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             reason = shortened(one_line(str(error)), 200)
             raise EdgetlError(f"--ray {address}: no Ray cluster can be reached there: {reason}") from error
+        self._measuring_node()
         self._task = ray.remote(_take)
         self._environment = {"OMP_NUM_THREADS": "1"} | {
             name: os.environ[name] for name in _PASSED_ON if name in os.environ
         }
 
     def __enter__(self) -> RayPool:
-        self._measuring_node()
+        self._stdout.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._ray.shutdown()
+        self._stdout.__exit__(kind, error, at)
 
     @property
     def slots(self) -> int:

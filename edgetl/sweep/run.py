@@ -21,7 +21,7 @@ from edgetl.sweep.plan import ROUND, Plan, SamplerName
 from edgetl.sweep.pool import Pool
 from edgetl.sweep.row import Row, failed, row_of
 from edgetl.sweep.space import Settings, Space, with_settings
-from edgetl.sweep.step import Answer, Kind, Step
+from edgetl.sweep.step import Answer, Kind, Step, others_work
 from edgetl.sweep.study import FILE, Study
 from edgetl.types import Progress
 
@@ -167,6 +167,8 @@ class _Sweep:
     def _round(self, first: int, asked: Sequence[Settings]) -> list[Row]:
         due = {first + place: settings for place, settings in enumerate(asked) if first + place not in self.study.rows}
         built = self._build(due)
+        if due and others_work():
+            self.progress.note("another sweep works on this machine; measuring waits for the end of its round")
         label = f"measuring trials {first} to {first + len(asked) - 1}"
         with self.progress.task(label, len(due)) as advance:
             for number, settings in due.items():

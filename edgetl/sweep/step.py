@@ -82,7 +82,7 @@ def take(step: Step) -> Answer:
                     calibration_dirs=tuple(map(Path, step.calibration_dirs)),
                 )
                 with (
-                    _machine(alone=step.kind == "measure"),
+                    on_machine(alone=step.kind == "measure"),
                     shared_store(shared, out, step.run, progress.note) as store,
                 ):
                     run_in(store, job, progress, "compile" if step.kind == "build" else "report")
@@ -106,17 +106,32 @@ def _answer(error: Exception) -> Answer:
     return Answer("failed", f"a bug in edgetl, see {LOG_FILE}: {type(error).__name__}: {one_line(str(error))}")
 
 
+def others_work() -> bool:
+    """Whether another sweep of this user builds or measures on this machine, while this one does nothing."""
+    descriptor = _open_lock()
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
-def _machine(*, alone: bool) -> Iterator[None]:
+def on_machine(*, alone: bool) -> Iterator[None]:
     """Wait until no sweep of this user measures on this machine; `alone`: until none does anything."""
-    descriptor = os.open(
-        Path(tempfile.gettempdir()) / f"edgetl-sweep-{os.getuid()}.lock", os.O_CREAT | os.O_RDWR, 0o600
-    )
+    descriptor = _open_lock()
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         yield
     finally:
         os.close(descriptor)
+
+
+def _open_lock() -> int:
+    place = Path(tempfile.gettempdir()) / f"edgetl-sweep-{os.getuid()}.lock"
+    return os.open(place, os.O_CREAT | os.O_RDWR, 0o600)
 
 
 class _Log:

@@ -16,8 +16,8 @@ from edgetl.errors import StoreError
 from edgetl.sweep.pool import WORKER, Processes
 from edgetl.sweep.run import Outcome, Request, run_sweep
 from edgetl.sweep.space import Axis, Space
-from edgetl.sweep.step import Answer, Step
-from edgetl.types import Silent
+from edgetl.sweep.step import Answer, Step, on_machine
+from edgetl.types import Progress, Silent
 
 
 def step(shared: Path, number: int = 0) -> Step:
@@ -70,11 +70,19 @@ class Scripted:
 RAW = {"name": "digits", "data": {"train": "scans"}, "backbone": {"name": "a"}, "targets": ["x86-cpu"]}
 
 
-def run(tmp_path: Path, answers: Sequence[Answer]) -> tuple[Outcome, Scripted]:
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def run(tmp_path: Path, answers: Sequence[Answer], progress: Progress | None = None) -> tuple[Outcome, Scripted]:
     space = Space((Axis("adapt.epochs", (1, 2)),))
     request = Request(RAW, tmp_path, tmp_path / "out", space, "grid", 2, 0, 0.05)
     pool = Scripted(answers)
-    return run_sweep(request, lambda folder: pool, Silent()), pool
+    return run_sweep(request, lambda folder: pool, progress or Silent()), pool
 
 
 def test_a_step_whose_process_dies_runs_again_three_times_at_most(tmp_path: Path) -> None:
@@ -100,3 +108,10 @@ def test_what_no_trial_survives_ends_the_sweep_and_is_not_recorded(tmp_path: Pat
         run(tmp_path, [Answer("fatal", "no space left")])
     bad = Answer("failed", "no such network")
     assert run(tmp_path, [bad, bad])[0].ran == 2
+
+
+def test_a_sweep_that_waits_for_another_on_the_machine_says_so(tmp_path: Path) -> None:
+    bad, notes = Answer("failed", "no such network"), Notes()
+    with on_machine(alone=False):
+        run(tmp_path, [bad, bad], notes)
+    assert "another sweep works on this machine; measuring waits for the end of its round" in notes.lines
