@@ -48,14 +48,15 @@ class Key:
 
 @dataclass(frozen=True)
 class Cell:
-    """right  of `texts` validation texts;  chosen  what `auto` chose;  cpu_seconds  of training and search alone"""
+    """right  of `texts` validation texts;  chosen  what `auto` chose;  seconds, cpu_seconds  of training and search
+    alone, None if a stopped run continued in the middle"""
 
     key: Key
     right: int
     texts: int
     chosen: str
-    seconds: float
-    cpu_seconds: float
+    seconds: float | None
+    cpu_seconds: float | None
     threads: int
     made_with: str
 
@@ -118,8 +119,9 @@ def _run(arguments: argparse.Namespace, cells: CellFile[Cell]) -> None:
                         cell = measure_cell(arguments, key)
                         cells.append(cell)
                     share = 100 * cell.right / cell.texts
-                    print(f"{dataset}, {shots} shots, draw {draw}, {way}: {share:.1f} %, {cell.cpu_seconds:.0f} CPU s "
-                        f"({cell.chosen})", file=sys.stderr, flush=True)  # fmt: skip
+                    cost = "continued" if cell.cpu_seconds is None else f"{cell.cpu_seconds:.0f} CPU s"
+                    print(f"{dataset}, {shots} shots, draw {draw}, {way}: {share:.1f} %, {cost} ({cell.chosen})",
+                        file=sys.stderr, flush=True)  # fmt: skip
 
 
 def measure_cell(arguments: argparse.Namespace, key: Key) -> Cell:
@@ -142,8 +144,8 @@ def measure_cell(arguments: argparse.Namespace, key: Key) -> Cell:
     from edgetl.types import Silent, TextPreprocessing
 
     folder = arguments.work.resolve() / "builds" / f"{key.dataset}-{key.shots}-{key.draw}-{key.way}"
-    shutil.rmtree(folder, ignore_errors=True)  # else a stage of a run that was stopped would look cheap
-    folder.mkdir(parents=True)
+    continued = folder.exists()  # trials of a run that was stopped are kept, and make it look cheap
+    folder.mkdir(parents=True, exist_ok=True)
     sides = {side: str(arguments.data.resolve() / f"{key.dataset}_{side}.csv") for side in ("train", "val")}
     most = {"max_val_images": arguments.max_val} if arguments.max_val else {}
     recipe = {
@@ -176,9 +178,9 @@ def measure_cell(arguments: argparse.Namespace, key: Key) -> Cell:
         predicted = find(network.requires_grad_(False), spec.preprocessing, split.shots, split.val)
         seconds, cpu_seconds = time.monotonic() - start, time.process_time() - cpu_start
         right = int((predicted == np.array([sample.label for sample in split.val])).sum())
-    return Cell(
-        key, right, len(split.val), title, round(seconds, 1), round(cpu_seconds, 1), arguments.threads, made_here()
-    )
+    shutil.rmtree(folder)
+    wall, cpu = (None, None) if continued else (round(seconds, 1), round(cpu_seconds, 1))
+    return Cell(key, right, len(split.val), title, wall, cpu, arguments.threads, made_here())
 
 
 def sections(cells: Sequence[Cell]) -> tuple[str, ...]:
