@@ -9,7 +9,7 @@ from pathlib import Path
 from edgetl.files.digest import value_digest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "edgetl"
-ADAPTATION = ("adapt", "backbones", "data", "fronts", "tasks", "bundle/inference.py", "recipes", "stats.py", "types")
+ADAPTATION = ("adapt", "backbones", "data", "fronts", "tasks", "bundle/inference.py", "recipes", "types")
 """Files and folders of the package that adaptation depends on, the recipe's defaults among them."""
 _DATA_FOLDERS = ("../targets", "../calibration")
 
