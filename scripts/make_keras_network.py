@@ -67,7 +67,7 @@ def inverted(x: tf.Tensor, channels: int) -> tf.Tensor:
 
 
 def squeezed(x: tf.Tensor) -> tf.Tensor:
-    gate = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    gate = layers.Reshape((1, 1, 16))(layers.GlobalAveragePooling2D()(x))
     gate = layers.Conv2D(8, 1, activation="relu")(gate)
     gate = layers.Conv2D(16, 1, activation="hard_sigmoid")(gate)
     return layers.Multiply()([x, gate])

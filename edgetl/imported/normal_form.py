@@ -29,6 +29,7 @@ from edgetl.types import OUTPUT_NAME
 NETWORK_INPUT = "input"
 _BATCH = "batch"
 _SOFTMAX = ("Softmax", "LogSoftmax")
+_KEEP_ORDER = ("Reshape", "Squeeze", "Unsqueeze", "Flatten")
 _RESHAPES = ("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Cast")
 
 
@@ -148,16 +149,19 @@ def _turn_gray(model: onnx.ModelProto, height: int, width: int) -> None:
 
 
 def _drop_idle_reshapes(model: onnx.ModelProto) -> None:
-    """Take out reshapes to the shape that a value has already: what tf2onnx leaves of turning 1 x 1 maps."""
+    """Take out reshapes to the shape that a value has, or had before others: what tf2onnx leaves of 1 x 1 maps."""
     shapes = _shapes(model)
+    made_by = {name: node for node in model.graph.node for name in node.output}
     outputs = {value.name for value in model.graph.output}
     for node in [node for node in model.graph.node if node.op_type == "Reshape"]:
         source, result = node.input[0], node.output[0]
-        shape = shapes.get(source, [])
-        if result not in outputs and shape and 0 not in shape and shape == shapes.get(result):
-            model.graph.node.remove(node)
+        shape = shapes.get(result, [])
+        while shapes.get(source) != shape and (maker := made_by.get(source)) and maker.op_type in _KEEP_ORDER:
+            source = maker.input[0]
+        if result not in outputs and shape and 0 not in shape and shape == shapes.get(source):
             for other in model.graph.node:
                 other.input[:] = [source if name == result else name for name in other.input]
+    drop_dead_nodes(model.graph)
 
 
 def _shapes(model: onnx.ModelProto) -> dict[str, list[int]]:

@@ -32,4 +32,4 @@ def import_stage(run: Run) -> StageResult:
     }
     file = (run.job.base / Path(network.file).expanduser()).resolve()
     inputs = {"shots": samples_digest(run.split, run.split.shots), "network": network_digest(file)}
-    return run.store.once("import", 2, config, make, inputs=inputs)
+    return run.store.once("import", 3, config, make, inputs=inputs)

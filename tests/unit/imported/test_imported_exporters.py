@@ -126,6 +126,7 @@ def test_a_network_of_keras_keeps_its_answers_in_int8() -> None:
     kinds = Counter(node.op_type for node in form.model.graph.node)
     assert not kinds.keys() & {"Transpose", "Pad", "Reshape", "Softmax"}
     assert (kinds["HardSigmoid"], kinds["Clip"]) == (2, 5)  # hard swish and a gate; ReLU6
+    assert kinds["Squeeze"] == 1  # before the last layer; another one was made up for by a reshape
     pixels, labels = pictures(400, seed=9)
     images = normalize(pixels, p)
     exact, rounded = _scores(form.model, images), _scores(_rounded(form, images[:64], p), images)
