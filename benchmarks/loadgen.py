@@ -109,7 +109,7 @@ def _added(scenario: Scenario, null: Path, pairs: int, seconds: float) -> Added:
 
     bundle, batch = read_bundle(null), _BATCH.get(scenario, 1)
     shown = timed_examples(bundle, None, Silent())
-    wanted = Wanted(scenario, seconds, target_qps=_RATES.get(scenario), latency_ms=1000, batch=batch)
+    wanted = Wanted(scenario, seconds, 100, _RATES.get(scenario), latency_ms=1000, batch=batch)
     settings, _ = settings_for(loadgen, wanted, len(shown), _FASTEST_S)
     group = max(batch, settings.multi_stream_samples_per_query if scenario == "multi-stream" else 1)
     inputs = fed(np.stack([shown[index % len(shown)] for index in range(batch)]))
