@@ -7,8 +7,8 @@ APPLICATION is a function of `keras.applications`, whose network then takes the 
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,17 @@ Arrays = dict[str, np.ndarray]
 
 
 def main() -> None:
-    folder, model = Path(sys.argv[1]), Path(sys.argv[2])
-    described = json.loads((folder / "layers.json").read_text(encoding="utf-8"))
-    arrays = dict(np.load(folder / "arrays.npz"))
-    application = sys.argv[3] if len(sys.argv) > 3 else ""
-    network = (
-        of_application(application, described, arrays) if application else built(described["steps"], described, arrays)
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    parser.add_argument("model", type=Path, metavar="MODEL.onnx")
+    parser.add_argument("application", nargs="?", metavar="APPLICATION")
+    arguments = parser.parse_args()
+    described = json.loads((arguments.folder / "layers.json").read_text(encoding="utf-8"))
+    arrays = dict(np.load(arguments.folder / "arrays.npz"))
+    name = arguments.application
+    network = of_application(name, described, arrays) if name else built(described["steps"], described, arrays)
     signature = (tf.TensorSpec(network.inputs[0].shape, tf.float32, name="image"),)
-    tf2onnx.convert.from_keras(network, input_signature=signature, opset=OPSET, output_path=str(model))
+    tf2onnx.convert.from_keras(network, input_signature=signature, opset=OPSET, output_path=str(arguments.model))
 
 
 def of_application(name: str, described: dict[str, Any], arrays: Arrays) -> keras.Model:

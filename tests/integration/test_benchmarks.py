@@ -205,11 +205,12 @@ SMALLEST: Mapping[str, Callable[[Places], list[Word]]] = {
         *(ROOT / "edgetl/_data/backbones/printed_characters", "--shots", "2", "--draws", "2", "--set", "epochs=1"),
     ],
 }
+KERAS = "keras_network.py"
 NOT_RUN = {
     "fuzzing.py": "builds every fuzzer twice, which takes minutes; `make fuzz` runs them in CI",
     "fronts_int8.py": "exports and quantizes for half a minute; the parts that it calls have tests of their own",
     "imports.py": "exports and imports networks with 1000 classes, which takes minutes; the import has its own tests",
-    "keras_network.py": "needs TensorFlow; imports.py calls it",
+    KERAS: "needs TensorFlow; imports.py calls it",
     "pretraining.py": "adapts from random weights, which takes minutes; what it calls has tests of its own",
     "sweep.py": "runs 24 builds four times, which takes minutes; test_sweep.py does the same with four",
     "texts_int8.py": "needs all-MiniLM-L6-v2 and many minutes; the parts that it calls have tests of their own",
@@ -260,6 +261,9 @@ def test_every_benchmark_has_a_smallest_run_or_a_reason() -> None:
 @pytest.mark.parametrize("name", scripts())
 def test_help(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """In this process, which imports what most of them need once."""
+    if name == KERAS:
+        pytest.importorskip("tensorflow")
+        pytest.importorskip("tf2onnx")
     program = BENCHMARKS / name
     monkeypatch.syspath_prepend(program.parent)
     monkeypatch.setattr(sys, "argv", [str(program), "--help"])
