@@ -38,7 +38,11 @@ def stopped(
             time.sleep(0.01)
         children = children_of(process.pid)
         process.send_signal(number)
-        out, err = process.communicate(timeout=120)
+        try:
+            out, err = process.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
+            process.kill()  # else leaving `with` would wait for it
+            raise
     until = time.monotonic() + 20  # one that was just being started ends when it finds nobody to ask it
     while any(Path(f"/proc/{child}").exists() for child in children) and time.monotonic() < until:
         time.sleep(0.05)
@@ -46,7 +50,9 @@ def stopped(
 
 
 def _as_in_a_terminal() -> None:
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup, under which tests may run, has it ignored
+    # nohup ignores the first, a shell's background the second; tests may run under both
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def children_of(pid: int) -> list[int]:
