@@ -123,7 +123,7 @@ def parse_table(text: str, path: Path) -> Table:
 
 def _csv_rows(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
     """Each row with the line in which it begins."""
-    csv.field_size_limit(MAX_CELL_CHARACTERS)  # there is only one for the whole process
+    before = csv.field_size_limit(MAX_CELL_CHARACTERS)  # of the whole process
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     line = 1
     try:
@@ -137,6 +137,8 @@ def _csv_rows(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
             else f"not valid CSV: {error}"
         )
         raise DataError(f"{path}, line {line}: {reason}") from error
+    finally:
+        csv.field_size_limit(before)
 
 
 def _tsv_rows(text: str) -> Iterator[tuple[int, list[str]]]:

@@ -31,7 +31,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "single-stream": (),
     "multi-stream": ("--batch", "3"),
     "server": SERVER,
-    "offline": ("--target-qps", "100000", "--streams", "2", "--batch", "4"),
+    "offline": ("--target-qps", "2000000", "--streams", "2", "--batch", "4"),
 }
 
 

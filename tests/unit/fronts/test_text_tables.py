@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import random
@@ -116,10 +117,12 @@ def test_a_row_without_a_text_is_named_and_not_the_table(case: str, tmp_path: Pa
 
 
 def test_a_text_that_is_too_long_does_not_spoil_a_table_of_csv(tmp_path: Path) -> None:
+    limit = csv.field_size_limit()
     path = table(tmp_path, "a.csv", f"text,label\nfine,1\n{'a' * (MAX_CHARACTERS + 1)},2\nalso fine,1\n")
     assert [read_example(Path(f"{path}:{line}")) for line in (2, 4)] == ["fine", "also fine"]
     with pytest.raises(UnreadableText, match=r"a\.csv:3: not usable as a text: it has 131073 characters"):
         read_example(Path(f"{path}:3"))
+    assert csv.field_size_limit() == limit
 
 
 def test_a_file_is_one_text_without_its_mark_and_its_last_line_break(tmp_path: Path) -> None:

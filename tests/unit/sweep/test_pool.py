@@ -29,7 +29,7 @@ def test_a_process_answers_and_a_killed_one_is_replaced(tmp_path: Path) -> None:
         pool.submit(step(tmp_path, 1))
         ((_, first),) = pool.wait()
         assert (first.end, "must be on a disk that all machines share" in first.reason) == ("fatal", True)
-        (worker,) = psutil.Process().children()
+        (worker,) = (child for child in psutil.Process().children() if WORKER in child.cmdline())
         os.kill(worker.pid, signal.SIGSTOP)
         pool.submit(step(tmp_path, 2))
         os.kill(worker.pid, signal.SIGKILL)
