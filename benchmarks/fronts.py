@@ -11,7 +11,6 @@ continues.
 from __future__ import annotations
 
 import argparse
-import math
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,7 +21,17 @@ from typing import Any
 import numpy as np
 from cell_file import CellFile
 from numpy.typing import NDArray
-from result_file import NOTHING, RESULTS, Result, add_write_option, deliver, machine_now, made_here, read_result, table
+from result_file import (
+    RESULTS,
+    Result,
+    add_write_option,
+    deliver,
+    machine_now,
+    made_here,
+    mean_over_draws,
+    read_result,
+    table,
+)
 from transfer_version import code_version
 
 from edgetl.errors import EdgetlError
@@ -33,7 +42,6 @@ BACKBONE = "speech_embedding"
 AUTO = "auto"
 _LOGISTIC, _OF_VIEWS = "logistic regression", "logistic regression on views"
 _SERIES = {"minirocket": AUTO, "resnet_1d": "from scratch"}
-_T95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 8: 2.36, 10: 2.26}  # Student's t for a number of draws
 
 
 @dataclass(frozen=True)
@@ -244,12 +252,14 @@ def sections(places: Sequence[Place]) -> tuple[str, ...]:
     rows = []
     for place in places:
         auto = place.ways.get(AUTO, {})
-        rows.append([place.front, place.dataset, place.shots, AUTO, str(len(auto)), _mean(list(auto.values())), ""])
+        rows.append(
+            [place.front, place.dataset, place.shots, AUTO, str(len(auto)), mean_over_draws(list(auto.values())), ""]
+        )
         for way, draws in place.ways.items():
             common = sorted(set(auto) & set(draws))
             if way != AUTO and common:
-                lead = _mean([auto[draw] - draws[draw] for draw in common], sign="+")
-                shown = _mean([draws[draw] for draw in common])
+                lead = mean_over_draws([auto[draw] - draws[draw] for draw in common], sign="+")
+                shown = mean_over_draws([draws[draw] for draw in common])
                 rows.append(["", "", "", way, str(len(common)), shown, lead])
     header = ["front", "set", "shots", "way", "draws", "accuracy", "`auto` leads by"]
     note = (
@@ -258,15 +268,6 @@ def sections(places: Sequence[Place]) -> tuple[str, ...]:
         "Speakers of the validation clips occur in no shot."
     )
     return (note, table(header, rows, left=4))
-
-
-def _mean(values: Sequence[float], sign: str = "") -> str:
-    if not values:
-        return NOTHING
-    text = f"{float(np.mean(values)):{sign}.1f}"
-    if len(values) in _T95:
-        text += f" (±{_T95[len(values)] * float(np.std(values, ddof=1)) / math.sqrt(len(values)):.1f})"
-    return text.replace("-", "−")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from edgetl.bench.machine import Machine, describe
@@ -123,6 +124,21 @@ def command_line(arguments: Sequence[str] | None = None) -> str:
     """The running command, as typed in the repository. Folders elsewhere keep only their last name."""
     words = sys.argv if arguments is None else arguments
     return shlex.join(["python", *map(_portable, words)])
+
+
+def mean_over_draws(values: Sequence[float], sign: str = "") -> str:
+    """`91.1 (±12.6)`: the mean with the reach of its 95 % interval over draws (Student's t).
+
+    sign  `+` to show that of positive numbers, too
+    """
+    if not values:
+        return NOTHING
+    text = f"{fmean(values):{sign}.1f}"
+    if len(values) > 1:
+        from scipy.stats import t
+
+        text += f" (±{t.ppf(0.975, len(values) - 1) * stdev(values) / len(values) ** 0.5:.1f})"
+    return text.replace("-", "−")
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:

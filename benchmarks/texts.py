@@ -11,7 +11,6 @@ share one WORK, and finished cells can be shown at any time. Nothing is chosen b
 from __future__ import annotations
 
 import argparse
-import math
 import shutil
 import sys
 import time
@@ -23,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 from cell_file import CellFile
-from result_file import NOTHING, Result, add_write_option, deliver, machine_now, made_here
+from result_file import NOTHING, Result, add_write_option, deliver, machine_now, made_here, mean_over_draws
 from transfer_version import code_version
 
 from edgetl.errors import EdgetlError
@@ -32,7 +31,6 @@ CELLS = "texts.jsonl"
 SETS = ("agnews", "sst2")
 AUTO = "auto"
 WAYS = (AUTO, "logistic", "plain", "contrastive")
-_T95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 8: 2.36, 10: 2.26}  # Student's t for a number of draws
 
 
 @dataclass(frozen=True)
@@ -194,7 +192,9 @@ def sections(cells: Sequence[Cell]) -> tuple[str, ...]:
     ]
     for (dataset, shots), ways in sorted(by_place.items()):
         common = set.intersection(*(set(draws) for draws in ways.values()))
-        shown = [_mean([ways[way][draw] for draw in sorted(common)]) if way in ways else NOTHING for way in WAYS]
+        shown = [
+            mean_over_draws([ways[way][draw] for draw in sorted(common)]) if way in ways else NOTHING for way in WAYS
+        ]
         others = [np.mean([ways[way][draw] for draw in common]) for way in ways if way != AUTO] if common else []
         lead = NOTHING
         if others and AUTO in ways:
@@ -205,16 +205,6 @@ def sections(cells: Sequence[Cell]) -> tuple[str, ...]:
         "draws (Student's t) in brackets. All ways see the same shots, tokens and network."
     )
     return ("\n".join(lines), note)
-
-
-def _mean(values: Sequence[float]) -> str:
-    if not values:
-        return NOTHING
-    mean = float(np.mean(values))
-    if len(values) not in _T95:
-        return f"{mean:.1f}"
-    reach = _T95[len(values)] * float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    return f"{mean:.1f} (±{reach:.1f})"
 
 
 if __name__ == "__main__":

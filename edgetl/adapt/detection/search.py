@@ -128,8 +128,9 @@ def choose(tried: Sequence[Tried], *, finetune: bool = False, classifier: bool =
     """The way with the highest mean utility; the first one if nothing was evaluated, or with `finetune`, which the
     recipe asks for.
 
-    Folds of few images hardly tell ways apart, so the less likely side must lead clearly: a trained backbone; or, with
-    `classifier`, whose weights have never found objects, a frozen one. Where that finds little, any lead counts.
+    Folds of few images hardly tell ways apart, so the less likely side must lead clearly. With `classifier`, whose
+    weights have never found objects, that is a frozen backbone. Otherwise it is a trained one, for which any lead is
+    enough if the frozen one finds little.
     """
     if finetune:
         return tried[0]
